@@ -1,0 +1,145 @@
+"""Every error ClawMatrix raises, by who is to blame.
+
+::
+
+    ClawMatrixError
+    ├── ConfigError               the configuration; ``.problems`` lists all of them, each by path
+    ├── StateError                the state folder: locked, unreadable, readable by others
+    ├── PluginError               a plugin could not be used; ``.plugin`` names it
+    ├── LocalProtocolError        our own caller broke a rule of the protocol
+    ├── RemoteProtocolError       a peer sent something it must not; costs that peer its link
+    │   ├── HandshakeError        the other end could not prove itself
+    │   └── DecryptError          a sealed body did not authenticate, or was a replay
+    ├── ConnectionLost            a transport connection is gone
+    ├── DialError                 a transport could not connect
+    └── ExchangeError             an exchange ended without its answer; ``.may_have_begun``
+        ├── Undeliverable         no route to the node within the grace time
+        ├── PeerLost              the node stopped answering, or restarted and forgot
+        ├── DeadlineExceeded      the time the caller allowed is over
+        ├── ExchangeCancelled     the other side cancelled
+        └── ExchangeFailure       the other side answered with an error; ``.code`` ``.detail``
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "ClawMatrixError",
+    "ConfigError",
+    "ConnectionLost",
+    "DeadlineExceeded",
+    "DecryptError",
+    "DialError",
+    "ExchangeCancelled",
+    "ExchangeError",
+    "ExchangeFailure",
+    "HandshakeError",
+    "LocalProtocolError",
+    "PeerLost",
+    "PluginError",
+    "RemoteProtocolError",
+    "StateError",
+    "Undeliverable",
+]
+
+
+class ClawMatrixError(Exception):
+    """The root of all errors raised by ClawMatrix."""
+
+
+class ConfigError(ClawMatrixError):
+    """The configuration has errors; all of them, each with its path, are in ``problems``."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class StateError(ClawMatrixError):
+    """The state folder, or a file in it, cannot be used."""
+
+
+class PluginError(ClawMatrixError):
+    """A plugin cannot be used."""
+
+    def __init__(self, plugin: str, message: str) -> None:
+        super().__init__(f"plugin {plugin}: {message}")
+        self.plugin = plugin
+
+
+class LocalProtocolError(ClawMatrixError):
+    """The local caller asked for something the protocol does not allow."""
+
+
+class RemoteProtocolError(ClawMatrixError):
+    """A peer broke the protocol. ``reason`` is a short word for counters."""
+
+    def __init__(self, message: str, *, reason: str = "protocol") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class HandshakeError(RemoteProtocolError):
+    """The other end of a connection could not prove who it is."""
+
+
+class DecryptError(RemoteProtocolError):
+    """A sealed body did not authenticate, or was seen before."""
+
+
+class ConnectionLost(ClawMatrixError):
+    """A connection is closed. ``code`` is a WebSocket close code where there is one."""
+
+    def __init__(self, message: str = "connection closed", *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DialError(ClawMatrixError):
+    """A transport could not connect to an address."""
+
+
+class ExchangeError(ClawMatrixError):
+    """An exchange ended without its answer.
+
+    ``may_have_begun`` is False only where the far side certainly never saw the request,
+    so that trying again elsewhere is safe.
+    """
+
+    def __init__(self, message: str, *, may_have_begun: bool = True) -> None:
+        super().__init__(message)
+        self.may_have_begun = may_have_begun
+
+
+class Undeliverable(ExchangeError):
+    """There was no route to the node within the grace time."""
+
+
+class PeerLost(ExchangeError):
+    """The node stopped answering, or restarted and no longer knows the exchange."""
+
+
+class DeadlineExceeded(ExchangeError):
+    """The deadline of the exchange passed."""
+
+
+class ExchangeCancelled(ExchangeError):
+    """The other side cancelled the exchange."""
+
+
+class ExchangeFailure(ExchangeError):
+    """An error answer. Handlers raise it to answer with one; callers get it raised.
+
+    ``code`` is a stable word (``not_found``), ``detail`` is JSON for programs.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, detail: Any = None, may_have_begun: bool = True
+    ) -> None:
+        super().__init__(message, may_have_begun=may_have_begun)
+        self.code = code
+        self.detail = detail

@@ -1,0 +1,171 @@
+"""The frame: what travels between nodes, and its codec.
+
+One message of a transport is one frame::
+
+    ttl (1 byte)   header (JSON on one line)   "\\n"   body (bytes to the end)
+
+The header stays byte for byte what the origin wrote, so that a sealed body can
+authenticate it; a relay lowers the first byte and reads nothing behind the newline.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Literal, NewType
+
+import attrs
+import msgspec
+
+from clawmatrix_core.errors import LocalProtocolError, RemoteProtocolError
+
+if TYPE_CHECKING:
+    from clawmatrix_core.link import Link
+
+__all__ = [
+    "CHUNK",
+    "HEADER_LIMIT",
+    "MESSAGE_LIMIT",
+    "TTL_START",
+    "Frame",
+    "Header",
+    "Lane",
+    "NodeId",
+    "Wire",
+    "decode_header",
+    "encode_header",
+    "join",
+    "split",
+    "with_ttl",
+]
+
+NodeId = NewType("NodeId", str)
+
+TTL_START = 32
+HEADER_LIMIT = 8 * 1024
+"""Bytes a header line may have."""
+CHUNK = 64 * 1024
+"""Bytes of payload one frame of an exchange carries at most."""
+MESSAGE_LIMIT = 1024 * 1024
+"""Bytes one message may have, all told."""
+
+_TTL = [bytes((value,)) for value in range(TTL_START + 1)]
+
+
+class Lane(IntEnum):
+    """Which queue of a link a frame waits in; lower goes first."""
+
+    CONTROL = 0
+    INTERACTIVE = 1
+    BULK = 2
+
+
+class Header(msgspec.Struct, frozen=True, omit_defaults=True, rename={"source": "from"}):
+    """What relays read. Fields a version does not know are ignored.
+
+    Attributes:
+        type: what the frame is; features name their own (``model_req``), exchanges use
+            ``data``, ``error``, ``cancel``, ``credit``, ``probe`` and ``unknown``.
+        id: the exchange's id, or a fresh one.
+        source: the node that wrote the frame (``from`` on the wire).
+        to: the node it is for.
+        timestamp: the origin's wall clock, in milliseconds since 1970. Never trusted.
+        body: ``json``, ``bytes``, or ``sealed`` (see docs/protocol.md).
+        seq: place of the frame in its direction of the exchange.
+        re: true where the answering side wrote it.
+        fin: true on the last frame of a direction.
+        ack: the next ``seq`` the writer expects from the other side.
+        limit: bytes the writer will take in this exchange, counted from its start.
+        deadline: milliseconds the opening side allows, on the opening frame.
+        lane: the queue it waits in at each hop.
+    """
+
+    type: str
+    id: str
+    source: NodeId
+    to: NodeId
+    timestamp: int
+    body: Literal["json", "bytes", "sealed"] = "json"
+    seq: int = 0
+    re: bool = False
+    fin: bool = False
+    ack: int = 0
+    limit: int = 0
+    deadline: int = 0
+    lane: Literal[0, 1, 2] = 1
+
+
+@attrs.frozen(slots=True)
+class Wire:
+    """A message taken apart, its header not yet decoded and its body untouched."""
+
+    ttl: int
+    line: bytes
+    message: bytes
+    body_at: int
+
+    @property
+    def body(self) -> bytes:
+        """The bytes behind the header line, copied."""
+        return self.message[self.body_at :]
+
+
+@attrs.frozen(slots=True, eq=False)
+class Frame:
+    """A frame for this node, its body opened.
+
+    ``payload`` is the decoded JSON of a ``json`` body, else the bytes. ``link`` is the
+    link it came in by, None for a frame a node sent to itself. ``sealed`` says that the
+    body was authenticated under a session with ``header.source``.
+    """
+
+    header: Header
+    payload: Any
+    link: Link | None
+    sealed: bool
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Header)
+
+
+def encode_header(header: Header) -> bytes:
+    """Return the header line, without its newline."""
+    line = _encoder.encode(header)
+    if len(line) > HEADER_LIMIT:
+        raise LocalProtocolError(f"the header has {len(line)} bytes, the limit is {HEADER_LIMIT}")
+    return line
+
+
+def decode_header(line: bytes) -> Header:
+    """Return the header on the line. Raises: RemoteProtocolError."""
+    try:
+        return _decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"bad header: {error}", reason="bad_header") from None
+
+
+def join(line: bytes, body: bytes, ttl: int = TTL_START) -> bytes:
+    """Return the message of a header line and a body."""
+    return b"".join((_TTL[ttl], line, b"\n", body))
+
+
+def split(message: bytes) -> Wire:
+    """Take a message apart. Raises: RemoteProtocolError."""
+    if len(message) > MESSAGE_LIMIT:
+        raise RemoteProtocolError(
+            f"a message of {len(message)} bytes, the limit is {MESSAGE_LIMIT}", reason="too_large"
+        )
+    end = message.find(b"\n", 1, HEADER_LIMIT + 2)
+    if end < 0:
+        raise RemoteProtocolError(
+            f"no header within {HEADER_LIMIT} bytes", reason="header_too_large"
+        )
+    ttl = message[0]
+    if ttl > TTL_START:
+        raise RemoteProtocolError(f"a ttl of {ttl}, at most {TTL_START}", reason="bad_ttl")
+    return Wire(ttl, message[1:end], message, end + 1)
+
+
+def with_ttl(message: bytes, ttl: int) -> bytes:
+    """Return the message with its first byte replaced: all that a relay changes."""
+    return _TTL[ttl] + message[1:]

@@ -1,0 +1,73 @@
+"""What a transport has to be: something that dials, listens and carries whole messages.
+
+A transport knows nothing of nodes, keys or frames. It is held to the suite in
+``clawmatrix_core.acceptance``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+__all__ = ["Connection", "Listener", "Transport"]
+
+
+class Connection(ABC):
+    """An open, ordered, reliable pipe of whole binary messages.
+
+    One task sends and one receives, at the same time. Once the connection is gone both
+    raise ConnectionLost, for ever.
+    """
+
+    remote: str
+    """The other end's address, for logs and status."""
+
+    @abstractmethod
+    async def send(self, message: bytes) -> None:
+        """Send one message; return when the transport can take another.
+
+        Raises: ConnectionLost.
+        """
+
+    @abstractmethod
+    async def receive(self) -> bytes:
+        """Return the next message.
+
+        Raises: ConnectionLost, with the close code the other end gave if it gave one.
+        """
+
+    @abstractmethod
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close; returns within a second or two whatever the other end does. Idempotent."""
+
+
+class Listener(ABC):
+    """A bound socket, or whatever a transport has in its place."""
+
+    addresses: tuple[str, ...]
+    """The addresses actually bound, as ``dial`` would take them."""
+
+    @abstractmethod
+    async def accept(self) -> Connection:
+        """Return the next connection that was made."""
+
+
+class Transport(ABC):
+    """Makes connections for the address schemes it names."""
+
+    schemes: tuple[str, ...]
+    """For instance ``("ws", "wss")``."""
+
+    @abstractmethod
+    async def dial(self, address: str) -> Connection:
+        """Connect to an address. Raises: DialError, with a message a person can act on."""
+
+    @abstractmethod
+    def listen(self, address: str) -> AbstractAsyncContextManager[Listener]:
+        """Bind, on entering; stop listening and close what was accepted, on leaving.
+
+        Raises: OSError on entering, where the address cannot be bound.
+        """

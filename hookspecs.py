@@ -1,0 +1,1 @@
+clawmatrix_core/hookspecs.py
