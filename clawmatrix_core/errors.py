@@ -5,6 +5,7 @@
     ClawMatrixError
     ├── ConfigError               the configuration; ``.problems`` lists all of them, each by path
     ├── StateError                the state folder: locked, unreadable, readable by others
+    ├── StartError                the node cannot start; ``.exit_code`` for the command line
     ├── PluginError               a plugin could not be used; ``.plugin`` names it
     ├── LocalProtocolError        our own caller broke a rule of the protocol
     ├── RemoteProtocolError       a peer sent something it must not; costs that peer its link
@@ -42,6 +43,7 @@ __all__ = [
     "PeerLost",
     "PluginError",
     "RemoteProtocolError",
+    "StartError",
     "StateError",
     "Undeliverable",
 ]
@@ -61,6 +63,18 @@ class ConfigError(ClawMatrixError):
 
 class StateError(ClawMatrixError):
     """The state folder, or a file in it, cannot be used."""
+
+
+class StartError(ClawMatrixError):
+    """The node cannot start before a person mends something outside it.
+
+    A plugin raises it out of ``start_plugin`` where running without it would be worse than
+    not running: its port is taken, its certificate cannot be read.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class PluginError(ClawMatrixError):

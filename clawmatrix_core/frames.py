@@ -114,13 +114,15 @@ class Frame:
     """A frame for this node, its body opened.
 
     ``payload`` is the decoded JSON of a ``json`` body, else the bytes. ``link`` is the
-    link it came in by, None for a frame a node sent to itself. ``sealed`` says that the
-    body was authenticated under a session with ``header.source``.
+    link it came in by, None for a frame a node sent to itself. ``size`` is the payload's
+    bytes on the wire. ``sealed`` says that the body was authenticated under a session with
+    ``header.source``.
     """
 
     header: Header
     payload: Any
     link: Link | None
+    size: int
     sealed: bool
 
 

@@ -1,0 +1,95 @@
+"""``clawmatrix run``: a node in the foreground."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from clawmatrix_core.cli_context import ExitCode, Settings, pass_settings
+from clawmatrix_core.node import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anyio.abc import TaskStatus
+
+    from clawmatrix_core.config import Config
+    from clawmatrix_core.plugin_types import StatusSection
+
+__all__ = ["addresses", "run", "serve"]
+
+
+@click.command()
+@pass_settings
+def run(settings: Settings) -> int:
+    """Run the node of the configuration, until it is stopped.
+
+    SIGINT (Ctrl-C) and SIGTERM stop it in order; a second one hurries.
+    """
+    config = settings.load_config()
+    settings.start_logging(config)
+    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
+    return anyio.run(serve, config, backend="asyncio", backend_options=options)
+
+
+async def serve(config: Config) -> int:
+    """Run a node until a signal comes; return the exit code.
+
+    Raises: what the node raises when it cannot start.
+    """
+    stop = _Stop()
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(stop.watch)
+        with stop.hurried:
+            with stop.starting:
+                node = Node(config)
+                async with node:
+                    click.echo(_is_up(node))
+                    stop.node = node
+                    await node.wait_closed()
+        tasks.cancel_scope.cancel()
+    return stop.exit_code
+
+
+class _Stop:
+    """Turns signals into the node's stop, and a second one into a hasty end."""
+
+    def __init__(self) -> None:
+        self.node: Node | None = None
+        self.starting = anyio.CancelScope()
+        self.hurried = anyio.CancelScope()
+        self.exit_code: int = ExitCode.OK
+
+    async def watch(self, *, task_status: TaskStatus[None]) -> None:
+        """Handle signals, until cancelled."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            count = 0
+            async for number in signals:
+                count += 1
+                if count > 1:
+                    self.exit_code = 128 + number
+                    self.hurried.cancel()
+                elif self.node is not None:
+                    self.node.stop()
+                else:
+                    self.starting.cancel()
+
+
+def _is_up(node: Node) -> str:
+    where = addresses(node.status_sections())
+    return f"node {node.id} is up" + (f": {', '.join(where)}" if where else "")
+
+
+def addresses(sections: Iterable[StatusSection]) -> list[str]:
+    """Return what the sections of the status say under ``listening``."""
+    found: list[str] = []
+    for section in sections:
+        value: Any = section.read()
+        listening = value.get("listening") if isinstance(value, dict) else None
+        found += [listening] if isinstance(listening, str) else listening or []
+    return [str(address) for address in found]

@@ -1,0 +1,309 @@
+"""Exchanges: one request, then a reply or a stream, reliable over a mesh that is not.
+
+Every feature talks in exchanges; none keeps a table of pending requests of its own. The
+state is in ``exchange_state``; here it meets the node: frames come in by ``deliver``, go out
+by ``transmit``, and a slow tick looks after what has gone silent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+import attrs
+import msgspec
+
+from clawmatrix_core.errors import ExchangeError, ExchangeFailure, PeerLost, RemoteProtocolError
+from clawmatrix_core.exchange import Exchange, Outcome
+from clawmatrix_core.exchange_state import WINDOW
+from clawmatrix_core.frames import Frame, Lane, NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from clawmatrix_core.scope import PluginScope
+
+__all__ = ["EXCHANGE_TYPES", "ExchangeLimits", "Exchanges", "Outcome", "Transmit"]
+
+EXCHANGE_TYPES = frozenset({"data", "error", "cancel", "credit", "probe", "unknown"})
+
+_log = logging.getLogger("clawmatrix.exchange")
+_encode = msgspec.json.Encoder().encode
+
+
+@attrs.frozen
+class ExchangeLimits:
+    """Times in seconds, sizes in bytes.
+
+    Attributes:
+        window: bytes in flight in each direction.
+        grace: how long a node may have no route before its exchanges fail.
+        probe_unacked: silence after which a side asks what arrived, while it waits for that.
+        probe_idle: silence after which a side asks whether the other is still there.
+        lost: silence after which the other side is lost, although it was asked.
+        linger: how long a finished exchange's number is remembered, so that a repeat of its
+            opening frame is not taken for a new one.
+        per_peer: exchanges that one node may have open here.
+        tick: how often silent exchanges are looked at.
+    """
+
+    window: int = WINDOW
+    grace: float = 5.0
+    probe_unacked: float = 1.0
+    probe_idle: float = 10.0
+    lost: float = 25.0
+    linger: float = 120.0
+    per_peer: int = 1024
+    tick: float = 0.25
+
+
+class Transmit(Protocol):
+    """Puts one frame of an exchange on its way."""
+
+    def __call__(
+        self,
+        to: NodeId,
+        type_: str,
+        id_: str,
+        kind: bytes,
+        payload: bytes,
+        *,
+        seq: int = 0,
+        re: bool = False,
+        fin: bool = False,
+        ack: int = 0,
+        limit: int = 0,
+        deadline: int = 0,
+        lane: Lane = Lane.INTERACTIVE,
+    ) -> Outcome: ...
+
+
+class Exchanges:
+    """All exchanges of one node."""
+
+    def __init__(
+        self,
+        *,
+        transmit: Transmit,
+        new_id: Callable[[], str],
+        instance_of: Callable[[NodeId], str | None],
+        when_space: Callable[[NodeId, Lane, Callable[[], None]], None],
+        now: Callable[[], float],
+        count: Callable[[str], None],
+        limits: ExchangeLimits | None = None,
+    ) -> None:
+        self.limits = limits or ExchangeLimits()
+        self.transmit = transmit
+        self.instance_of = instance_of
+        self.when_space = when_space
+        self.now = now
+        self._new_id = new_id
+        self._count = count
+        self._live: dict[tuple[NodeId, str, bool], Exchange] = {}
+        self._per_peer: dict[NodeId, int] = {}
+        self._done: OrderedDict[tuple[NodeId, str, bool], tuple[float, int, bool]] = OrderedDict()
+        self._busy = anyio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Exchanges live={len(self._live)} remembered={len(self._done)}>"
+
+    @property
+    def live(self) -> Iterable[Exchange]:
+        """The exchanges that are not over."""
+        return tuple(self._live.values())
+
+    # --- opening
+
+    def open(
+        self,
+        to: NodeId,
+        type_: str,
+        payload: Any = None,
+        *,
+        complete: bool = False,
+        deadline: float | None = None,
+        lane: Lane = Lane.INTERACTIVE,
+    ) -> Exchange:
+        """Return an exchange to enter with ``async with``; nothing is sent before that.
+
+        ``complete`` says that the payload is the whole request. ``deadline`` is in seconds.
+        """
+        exchange = Exchange(
+            self, self._new_id(), to, type_, _encode(payload), initiated=True, lane=lane
+        )
+        exchange.complete = complete
+        if deadline is not None:
+            exchange.allow(deadline)
+        return exchange
+
+    def accept(
+        self, frame: Frame, handler: Callable[[Exchange], Awaitable[None]], scope: PluginScope
+    ) -> bool:
+        """Answer an opening frame with a handler, which runs in the plugin's scope.
+
+        Returns True, so that a frame hook can return it. What the handler raises ends the
+        exchange with an error at the other side; leaving it unfinished finishes it.
+        """
+        header = frame.header
+        if self._per_peer.get(header.source, 0) >= self.limits.per_peer:
+            self.refuse(frame, "busy", "too many exchanges are open")
+            return True
+        exchange = Exchange(
+            self,
+            header.id,
+            header.source,
+            header.type,
+            b"",
+            initiated=False,
+            lane=Lane(header.lane),
+            request=frame.payload,
+        )
+        if header.deadline > 0:
+            exchange.allow(header.deadline / 1000)
+        self.add(exchange)
+        self._per_peer[header.source] = self._per_peer.get(header.source, 0) + 1
+        exchange.on_frame(frame)
+        scope.start_soon(exchange.serve, handler, scope.report, name=f"{header.type} handler")
+        return True
+
+    def refuse(self, frame: Frame, code: str, message: str) -> None:
+        """Answer an opening frame with an error, keeping nothing."""
+        header = frame.header
+        body = _encode({"code": code, "message": message, "begun": False})
+        key = (header.source, header.id, False)
+        self._remember(key, header.seq + 1, clean=True)
+        self.transmit(
+            header.source,
+            "error",
+            header.id,
+            b"j",
+            body,
+            re=True,
+            fin=True,
+            ack=header.seq + 1,
+            lane=Lane(header.lane),
+        )
+
+    # --- what exchanges tell the table
+
+    def add(self, exchange: Exchange) -> None:
+        """Take an exchange into the table."""
+        self._live[exchange.key] = exchange
+        self._busy.set()
+
+    def discard(self, exchange: Exchange) -> None:
+        """Forget an exchange but its number. Idempotent."""
+        if self._live.pop(exchange.key, None) is None:
+            return
+        self._remember(exchange.key, exchange.received, clean=exchange.clean)
+        if not exchange.initiated:
+            left = self._per_peer.get(exchange.peer, 1) - 1
+            if left > 0:
+                self._per_peer[exchange.peer] = left
+            else:
+                self._per_peer.pop(exchange.peer, None)
+
+    def _remember(self, key: tuple[NodeId, str, bool], ack: int, *, clean: bool) -> None:
+        self._done[key] = (self.now() + self.limits.linger, ack, clean)
+        while len(self._done) > 65536:
+            self._done.popitem(last=False)
+
+    # --- what comes in
+
+    def deliver(self, frame: Frame) -> bool:
+        """Give a frame to its exchange; False if it belongs to none and may open one."""
+        header = frame.header
+        key = (header.source, header.id, header.re)
+        exchange = self._live.get(key)
+        if exchange is not None:
+            self._feed(exchange, frame)
+            return True
+        done = self._done.get(key)
+        if done is not None:
+            self._answer_done(frame, done[1], clean=done[2])
+            return True
+        if header.type not in EXCHANGE_TYPES:
+            return False
+        self._answer_unknown(frame)
+        return True
+
+    def _feed(self, exchange: Exchange, frame: Frame) -> None:
+        try:
+            exchange.on_frame(frame)
+        except RemoteProtocolError as error:
+            self._count(error.reason)
+            exchange.cancel(ExchangeError(f"{frame.header.source}: {error}"))
+
+    def _answer_done(self, frame: Frame, ack: int, *, clean: bool) -> None:
+        if frame.header.type in ("credit", "unknown"):
+            return
+        if clean or frame.header.type == "cancel":
+            self._reply(frame, "credit", max(ack, frame.header.seq + 1))
+        else:
+            self._reply(frame, "unknown", 0)  # given up here: the other side can stop
+
+    def _answer_unknown(self, frame: Frame) -> None:
+        header = frame.header
+        if header.type == "cancel":
+            # The opening frame may still be on its way; it must then find the exchange over.
+            key = (header.source, header.id, header.re)
+            self._remember(key, header.seq + 1, clean=False)
+            self._reply(frame, "credit", header.seq + 1)
+        elif header.type not in ("credit", "unknown"):
+            self._count("unknown_exchange")
+            self._reply(frame, "unknown", 0)
+
+    def _reply(self, frame: Frame, type_: str, ack: int) -> None:
+        header = frame.header
+        lane = Lane(header.lane)
+        self.transmit(
+            header.source, type_, header.id, b"j", b"", re=not header.re, ack=ack, lane=lane
+        )
+
+    def undeliverable(self, to: NodeId, id_: str, *, re: bool, seq: int, reason: str) -> None:
+        """Note that a relay could not pass on a frame of ours."""
+        exchange = self._live.get((to, id_, not re))
+        if exchange is not None:
+            exchange.on_undeliverable(seq, reason)
+
+    # --- what changes around them
+
+    def flush(self, peer: NodeId, *, again: bool = False) -> None:
+        """Send what is due to a node; with ``again``, also what was not acknowledged."""
+        for exchange in self.live:
+            if exchange.peer == peer:
+                exchange.resume(again=again)
+
+    def lose(self, peer: NodeId, instance: str, why: str) -> None:
+        """End the exchanges that a node no longer knows, since it runs as another instance."""
+        for exchange in self.live:
+            if exchange.peer == peer and exchange.instance not in (None, instance):
+                exchange.abort(PeerLost(f"{peer} {why}", may_have_begun=exchange.may_have_begun))
+
+    async def run(self) -> None:
+        """Look after silent exchanges, until cancelled."""
+        while True:
+            if not self._live and not self._done:
+                self._busy = anyio.Event()
+                await self._busy.wait()
+            await anyio.sleep(self.limits.tick)
+            now = self.now()
+            for exchange in self.live:
+                exchange.tick(now)
+            while self._done and next(iter(self._done.values()))[0] <= now:
+                self._done.popitem(last=False)
+
+    def shut_down(self) -> None:
+        """Tell every other end that the node stops, as far as links still take it."""
+        for exchange in self.live:
+            if exchange.initiated:
+                exchange.cancel(ExchangeFailure("stopping", "the node stops"))
+            else:
+                exchange.fail(ExchangeFailure("stopping", "the node stops"))
+
+    def abandon(self) -> None:
+        """End everything here, the links being gone."""
+        for exchange in self.live:
+            exchange.abort(ExchangeFailure("stopping", "the node stopped"))

@@ -1,0 +1,217 @@
+"""Every hook of ClawMatrix: the contract between the core and its plugins.
+
+Three kinds. *Registration* hooks (``register_*``) are plain functions, called once while a
+node starts, and return lists of frozen values. *Frame* hooks are plain functions on the hot
+path; they open or feed an exchange and return at once. *Event* and *question* hooks are
+``async def``; each call has its own fault boundary and time limit.
+
+Parameters are passed by name; an implementation takes those it wants, without defaults.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import click
+
+    from clawmatrix_core.config import ConfigSection
+    from clawmatrix_core.directory import Peer
+    from clawmatrix_core.frames import Frame, NodeId
+    from clawmatrix_core.link import Link
+    from clawmatrix_core.node import Node
+    from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, StatusSection
+    from clawmatrix_core.routes import PathStatus, Route, Transit
+    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.transport import Transport
+
+hookspec = pluggy.HookspecMarker("clawmatrix")
+hookimpl = pluggy.HookimplMarker("clawmatrix")
+
+
+# --- registration -----------------------------------------------------------------------
+
+
+@hookspec
+def register_config() -> list[ConfigSection]:
+    """Declare the tables of the configuration that the plugin reads.
+
+    Called by the node before anything else, and by ``clawmatrix config check``.
+    Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_commands() -> list[click.Command]:
+    """Add commands to ``clawmatrix``.
+
+    Called by the command line, in a process in which no node runs. Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_transports(node: Node) -> list[Transport]:
+    """Add transports, which make connections for the address schemes they name.
+
+    Called by the node before plugins start. Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_http_routes(node: Node) -> list[HttpRoute]:
+    """Add routes to the node's local HTTP server.
+
+    Called by the node before plugins start; served by the ``http`` plugin. Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_control_methods(node: Node) -> list[ControlMethod]:
+    """Add methods to the local control socket, which commands call.
+
+    Called by the node before plugins start; served by the ``control`` plugin.
+    Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_status(node: Node) -> list[StatusSection]:
+    """Add sections to ``clawmatrix status --json``.
+
+    Called by the node before plugins start; each section is asked when status is wanted.
+    Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_offers(node: Node) -> list[Offer]:
+    """Say what this node offers to every member, in its signed record.
+
+    Called by the node before plugins start; each offer is asked again whenever the record
+    is written, see ``Node.offers_changed``. Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+# --- life -------------------------------------------------------------------------------
+
+
+@hookspec
+async def start_plugin(node: Node, scope: PluginScope) -> None:
+    """Start what the plugin runs, in its scope, and return once it serves.
+
+    Called by the node in the order of loading. What is started or entered in the scope is
+    stopped and closed in reverse order when the node stops or the plugin fails. An exception
+    here takes this plugin out; the node goes on. Dispatch: notify.
+    """
+
+
+@hookspec
+async def node_started(node: Node) -> None:
+    """Note that every plugin has started.
+
+    Called by the node once. Dispatch: notify.
+    """
+
+
+@hookspec
+async def node_stopping(node: Node) -> None:
+    """Note that the node is about to stop; links and servers still work.
+
+    Called by the node once. Dispatch: notify.
+    """
+
+
+# --- frames -----------------------------------------------------------------------------
+
+
+@hookspec
+def frame_received(node: Node, frame: Frame) -> bool | None:
+    """Take a frame that is for this node; return True to have taken it.
+
+    Called by the node for each frame that no exchange is waiting for. Name the types
+    wanted with ``@frame_types(...)``, so that other frames cost nothing. The first True
+    ends the call. Dispatch: frame.
+    """
+
+
+@hookspec
+def transit_received(node: Node, transit: Transit) -> bool | None:
+    """Pass on a frame that is for another node; return True to have dealt with it.
+
+    Called by the node for each such frame that a link brings. Must not wait, and must not
+    read the body. The first True ends the call. Dispatch: frame.
+    """
+
+
+# --- events -----------------------------------------------------------------------------
+
+
+@hookspec
+async def link_opened(node: Node, link: Link) -> None:
+    """Note that a neighbour has proved itself and its link carries frames.
+
+    Called by the node, in order with ``link_closed``. Dispatch: notify.
+    """
+
+
+@hookspec
+async def link_closed(node: Node, link: Link, reason: str) -> None:
+    """Note that a link is gone.
+
+    Called by the node, in order with ``link_opened``. Dispatch: notify.
+    """
+
+
+@hookspec
+async def peer_changed(node: Node, peer: Peer) -> None:
+    """Note that a member's record is new, or has changed.
+
+    Called by the node whenever the directory took a newer record. Dispatch: notify.
+    """
+
+
+@hookspec
+async def offers_changed(node: Node) -> None:
+    """Note that what this node offers reads differently now.
+
+    Called by the node after a plugin called ``Node.offers_changed``. Dispatch: notify.
+    """
+
+
+@hookspec
+async def routes_changed(node: Node, changed: frozenset[NodeId]) -> None:
+    """Note that the next hop to these nodes changed, appeared or went.
+
+    Called by the node after ``compute_routes`` gave another answer. Dispatch: notify.
+    """
+
+
+# --- questions --------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def compute_routes(node: Node) -> Mapping[NodeId, Route] | None:
+    """Return the next hop to every node that can be reached, or None to leave it to others.
+
+    Called by the node, a moment after links or records changed. Pure: it reads
+    ``node.links`` and ``node.directory`` and nothing else. Dispatch: first.
+    """
+
+
+@hookspec(firstresult=True)
+async def path_status(node: Node, peer: NodeId, probe: bool) -> PathStatus | None:
+    """Return how a node is reached, from evidence; with ``probe``, make sure first.
+
+    Called for ``status``, ``peers`` and ``ping``. Dispatch: first.
+    """

@@ -1,0 +1,171 @@
+"""A link: a connection whose other end has proved itself, and the pump that drives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from clawmatrix_core.errors import ConnectionLost, RemoteProtocolError
+from clawmatrix_core.lanes import LaneQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.frames import NodeId
+    from clawmatrix_core.session import Session
+    from clawmatrix_core.transport import Connection
+
+__all__ = ["DRAIN_LIMIT", "Link"]
+
+DRAIN_LIMIT = 10.0
+"""Seconds a link may refuse to take a message before it is closed."""
+
+_FAIRNESS = 32
+"""Messages taken in a row before other tasks get a turn."""
+
+
+class Link:
+    """A neighbour's link. Queues are bounded; ``offer`` never waits.
+
+    Attributes:
+        peer: the neighbour, proved by the handshake.
+        session: the keys of this pair.
+        dialled: True where this node dialled.
+        instance: the neighbour's running instance; another one after it restarted.
+        protocol: the protocol version both ends use.
+        peer_protocol: the newest version the neighbour speaks.
+        rtt: the smoothed round trip in milliseconds, None until measured.
+        last_received: the clock's time of the last byte that came in.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        peer: NodeId,
+        session: Session,
+        dialled: bool,
+        instance: str,
+        protocol: int = 1,
+        peer_protocol: int = 1,
+        drain_limit: float = DRAIN_LIMIT,
+        now: Callable[[], float] = anyio.current_time,
+    ) -> None:
+        self.connection = connection
+        self.peer = peer
+        self.session = session
+        self.dialled = dialled
+        self.instance = instance
+        self.protocol = protocol
+        self.peer_protocol = peer_protocol
+        self.drain_limit = drain_limit
+        self.rtt: float | None = None
+        self.opened = self.last_received = now()
+        self.frames_in = self.frames_out = self.bytes_in = self.bytes_out = self.refused = 0
+        self.closing: str | None = None
+        self._close_code = 1000
+        self._now = now
+        self._lanes = LaneQueue()
+        self._wake: anyio.Event | None = None
+        self._sending_since: float | None = None
+        self._space_waiters: list[tuple[int, Callable[[], None]]] = []
+        self._scope: anyio.CancelScope | None = None
+
+    def __repr__(self) -> str:
+        state = self.closing or "open"
+        way = "to" if self.dialled else "from"
+        return f"<Link {way} {self.peer} {state} {self._lanes!r}>"
+
+    def offer(self, message: bytes, lane: int) -> bool:
+        """Queue a message; False where its lane is full or the link is closing."""
+        if self.closing is not None or not self._lanes.offer(message, lane):
+            return False
+        if self._wake is not None:
+            self._wake.set()
+            self._wake = None
+        return True
+
+    def when_space(self, lane: int, call: Callable[[], None]) -> None:
+        """Call once, when the lane has space again. Never called after the link closed."""
+        self._space_waiters.append((lane, call))
+
+    def stalled_for(self) -> float:
+        """Return for how many seconds the connection has not taken the message in hand."""
+        return 0.0 if self._sending_since is None else self._now() - self._sending_since
+
+    def close(self, reason: str, code: int = 1000) -> None:
+        """Close the link: queued messages are dropped and ``run`` returns the reason."""
+        if self.closing is None:
+            self.closing = reason
+            self._close_code = code
+            if self._scope is not None:
+                self._scope.cancel()
+
+    async def run(self, deliver: Callable[[Link, bytes], None]) -> str:
+        """Carry messages until the link closes; return why it did.
+
+        ``deliver`` must not wait. A RemoteProtocolError out of it closes the link.
+        """
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._scope = tasks.cancel_scope
+                if self.closing is None:
+                    tasks.start_soon(self._send_loop)
+                    await self._receive_loop(deliver)
+                tasks.cancel_scope.cancel()
+        finally:
+            self.close("the node stopped")
+            self._space_waiters.clear()
+            with anyio.CancelScope(shield=True):
+                await self.connection.close(self._close_code, self.closing or "")
+        return self.closing or ""
+
+    async def _receive_loop(self, deliver: Callable[[Link, bytes], None]) -> None:
+        receive = self.connection.receive
+        count = 0
+        try:
+            while True:
+                message = await receive()
+                self.last_received = self._now()
+                self.frames_in += 1
+                self.bytes_in += len(message)
+                deliver(self, message)
+                count += 1
+                if count % _FAIRNESS == 0:
+                    await checkpoint()
+        except ConnectionLost as error:
+            self.close(str(error))
+        except RemoteProtocolError as error:
+            self.refused += 1
+            self.close(str(error), 4002)
+
+    async def _send_loop(self) -> None:
+        send = self.connection.send
+        pop = self._lanes.pop
+        try:
+            while True:
+                message = pop()
+                if message is None:
+                    self._wake = anyio.Event()
+                    await self._wake.wait()
+                    continue
+                self._sending_since = self._now()
+                await send(message)
+                self._sending_since = None
+                self.frames_out += 1
+                self.bytes_out += len(message)
+                if self._space_waiters:
+                    self._tell_waiters()
+        except ConnectionLost as error:
+            self.close(str(error))
+
+    def _tell_waiters(self) -> None:
+        ready = [call for lane, call in self._space_waiters if self._lanes.has_space(lane)]
+        if ready:
+            self._space_waiters = [
+                w for w in self._space_waiters if not self._lanes.has_space(w[0])
+            ]
+            for call in ready:
+                call()

@@ -1,0 +1,286 @@
+"""Finding plugins by entry point, choosing them, and keeping book of each."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from importlib import metadata
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+import pluggy
+
+from clawmatrix_core import hookspecs
+from clawmatrix_core.hooks import Dispatcher, Fault, PluginManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import click
+
+    from clawmatrix_core.config import ConfigSection
+
+__all__ = ["GROUP", "PluginInfo", "PluginRegistry", "State"]
+
+GROUP = "clawmatrix.plugins"
+DISTRIBUTION = "clawmatrix"
+
+State = Literal["active", "disabled", "not installed", "failed"]
+
+_OVERRUNS = 3
+"""After this many hooks in a row that ran out of time, a plugin is taken out."""
+
+_log = logging.getLogger("clawmatrix.plugins")
+
+
+@attrs.define
+class PluginInfo:
+    """What is known of a plugin, shown by ``clawmatrix plugins list``.
+
+    Attributes:
+        name: its entry point's name, or the name it was registered by.
+        distribution: the distribution it came with, None for an object a host passed in.
+        version: that distribution's version.
+        state: whether it works here, and why not in ``reason``.
+        hooks: the hooks it implements, known once it is loaded.
+        faults: how often a hook or task of it failed; the last one is ``last_fault``.
+    """
+
+    name: str
+    distribution: str | None = None
+    version: str | None = None
+    state: State = "disabled"
+    reason: str | None = None
+    hooks: tuple[str, ...] = ()
+    faults: int = 0
+    last_fault: str | None = None
+    overruns: int = attrs.field(default=0, repr=False)
+    built_in: bool = attrs.field(default=False, repr=False)
+    plugin: object | None = attrs.field(default=None, repr=False)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the plugin's entry in ``plugins list --json``."""
+        entry: dict[str, object] = {
+            "name": self.name,
+            "distribution": self.distribution,
+            "version": self.version,
+            "state": self.state,
+            "reason": self.reason,
+            "hooks": list(self.hooks),
+        }
+        if self.faults:
+            entry["faults"] = self.faults
+            entry["lastFault"] = self.last_fault
+        return entry
+
+
+class PluginRegistry:
+    """The plugins of one node, or of one command: found, chosen, loaded, watched."""
+
+    def __init__(
+        self,
+        *,
+        on_enter: Callable[[str | None], None] = lambda _: None,
+        budget: float | None = None,
+    ) -> None:
+        self.manager = PluginManager()
+        kwargs = {} if budget is None else {"budget": budget}
+        self.hooks = Dispatcher(self.manager, self.on_fault, on_enter=on_enter, **kwargs)
+        self._infos: dict[str, PluginInfo] = {}
+        self._on_failed: Callable[[PluginInfo], None] = lambda _: None
+
+    def list(self) -> Sequence[PluginInfo]:
+        """Return every plugin that is installed or was passed in, in order of loading."""
+        return tuple(self._infos.values())
+
+    def get(self, name: str) -> PluginInfo | None:
+        """Return what is known of a plugin."""
+        return self._infos.get(name)
+
+    def active(self) -> Sequence[PluginInfo]:
+        """Return the plugins that work, in order of loading."""
+        return tuple(info for info in self._infos.values() if info.state == "active")
+
+    # --- loading
+
+    def load(
+        self, chosen: Sequence[str | object] | None = None, disabled: Iterable[str] = ()
+    ) -> None:
+        """Load plugins: built-in ones first, then by name, then objects passed in.
+
+        ``chosen`` names plugins and may hold plugin objects; None means every built-in one
+        that is installed. One that cannot be loaded is put down as failed, with the reason.
+        """
+        off = set(disabled)
+        names = None if chosen is None else {item for item in chosen if isinstance(item, str)}
+        for entry in _entry_points():
+            self._consider(entry, names, off)
+        for name in sorted((names or set()) - set(self._infos)):
+            reason = "no plugin of that name is installed"
+            self._infos[name] = PluginInfo(name, state="failed", reason=reason)
+        for item in chosen or ():
+            if not isinstance(item, str):
+                self.add(item)
+
+    def _consider(self, entry: metadata.EntryPoint, names: set[str] | None, off: set[str]) -> None:
+        dist = entry.dist
+        info = PluginInfo(
+            entry.name,
+            dist.name if dist else None,
+            dist.version if dist else None,
+            built_in=dist is not None and _same(dist.name, DISTRIBUTION),
+        )
+        if entry.name in self._infos:
+            _log.warning("plugin %s is installed twice; the second is left out", entry.name)
+            return
+        self._infos[entry.name] = info
+        missing = _missing_extra(entry)
+        if entry.name in off:
+            info.reason = "disabled in the configuration"
+        elif missing and (names is None or entry.name in names):
+            info.state, info.reason = "not installed", missing
+        elif names is not None and entry.name not in names:
+            info.reason = "not among the plugins chosen"
+        elif names is None and not info.built_in:
+            info.reason = f"name it to use it: plugins = [..., {entry.name!r}]"
+        else:
+            self._load(entry, info)
+
+    def _load(self, entry: metadata.EntryPoint, info: PluginInfo) -> None:
+        try:
+            loaded = entry.load()
+            plugin = loaded() if inspect.isclass(loaded) else loaded
+        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            self._failed(info, f"could not be imported: {type(error).__name__}: {error}")
+        else:
+            self._register(plugin, info)
+
+    def add(self, plugin: object, name: str | None = None) -> PluginInfo:
+        """Add a plugin object that has no entry point."""
+        chosen = name or getattr(plugin, "plugin_name", None) or _name_of(plugin)
+        while chosen in self._infos:
+            chosen += "_"
+        info = self._infos[chosen] = PluginInfo(chosen)
+        self._register(plugin() if inspect.isclass(plugin) else plugin, info)
+        return info
+
+    def _register(self, plugin: object, info: PluginInfo) -> None:
+        try:
+            self.manager.register(plugin, info.name)
+            unknown = _unknown_hooks(self.manager, plugin)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            self._failed(info, f"does not fit the hooks: {error}")
+            self._unregister(plugin)
+            return
+        if unknown:
+            self._failed(info, f"implements hooks that do not exist: {', '.join(unknown)}")
+            self._unregister(plugin)
+            return
+        callers = self.manager.get_hookcallers(plugin) or []
+        info.hooks = tuple(sorted(caller.name for caller in callers))
+        info.plugin = plugin
+        info.state, info.reason = "active", None
+        self.hooks.plugins_changed()
+
+    # --- faults
+
+    def on_fault(self, fault: Fault) -> None:
+        """Count a fault against its plugin; take the plugin out if it keeps overrunning."""
+        info = self._infos.get(fault.plugin)
+        if info is None:
+            _log.error("fault in %s: %s", fault.plugin, fault)
+            return
+        info.faults += 1
+        info.last_fault = str(fault)
+        if info.faults <= 3 or info.faults % 1000 == 0:
+            _log.error(
+                "plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=fault.error
+            )
+        info.overruns = info.overruns + 1 if isinstance(fault.error, TimeoutError) else 0
+        if info.overruns >= _OVERRUNS:
+            self.fail(info, f"taken out after {info.overruns} hooks that ran out of time: {fault}")
+
+    def fail(self, info: PluginInfo, reason: str) -> None:
+        """Take a plugin out: none of its hooks is called again."""
+        if info.state != "active":
+            return
+        self._failed(info, reason)
+        if info.plugin is not None:
+            self._unregister(info.plugin)
+        self._on_failed(info)
+
+    def when_failed(self, call: Callable[[PluginInfo], None]) -> None:
+        """Call this for each plugin that is taken out while it runs."""
+        self._on_failed = call
+
+    def _failed(self, info: PluginInfo, reason: str) -> None:
+        info.state, info.reason = "failed", reason
+        _log.error("plugin %s failed: %s", info.name, reason)
+
+    def _unregister(self, plugin: object) -> None:
+        if self.manager.is_registered(plugin):
+            self.manager.unregister(plugin)
+        self.hooks.plugins_changed()
+
+    # --- what commands ask without a node
+
+    def config_sections(self) -> Sequence[ConfigSection]:
+        """Return the tables of the configuration that the loaded plugins read."""
+        return [section for _, section in self.hooks.collect(hookspecs.register_config)]
+
+    def commands(self) -> Sequence[tuple[str, click.Command]]:
+        """Return the commands that the loaded plugins add, with each plugin's name."""
+        return self.hooks.collect(hookspecs.register_commands)
+
+
+def _entry_points() -> Sequence[metadata.EntryPoint]:
+    def order(entry: metadata.EntryPoint) -> tuple[bool, str]:
+        built_in = entry.dist is not None and _same(entry.dist.name, DISTRIBUTION)
+        return (not built_in, entry.name)
+
+    # An editable install can be seen twice: by its metadata and by its source folder.
+    unique = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
+    return sorted(unique.values(), key=order)
+
+
+def _same(one: str, other: str) -> bool:
+    return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
+
+
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?[^;]*;.*\bextra\s*==\s*['\"]([^'\"]+)")
+
+
+def _missing_extra(entry: metadata.EntryPoint) -> str | None:
+    """Say which extra to install, where the plugin's own one is not there whole."""
+    if entry.dist is None:
+        return None
+    extras = {entry.name, *entry.extras}
+    for line in entry.dist.requires or ():
+        found = _REQUIREMENT.match(line)
+        if found is None or not any(_same(found[2], extra) for extra in extras):
+            continue
+        if not _is_installed(found[1]) and not _same(found[1], entry.dist.name):
+            return f"needs {found[1]}: pip install '{entry.dist.name}[{found[2]}]'"
+    return None
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _unknown_hooks(manager: PluginManager, plugin: object) -> Sequence[str]:
+    return [
+        name
+        for name in dir(plugin)
+        if not hasattr(hookspecs, name) and manager.parse_hookimpl_opts(plugin, name) is not None
+    ]
+
+
+def _name_of(plugin: object) -> str:
+    kind = plugin if inspect.isclass(plugin) or inspect.ismodule(plugin) else type(plugin)
+    return str(getattr(kind, "__name__", "plugin"))

@@ -1,0 +1,289 @@
+"""The sessions of a node: which keys a body to or from another node is sealed under.
+
+A link brings its own session. Two nodes that are not neighbours make one with the Noise
+pattern KKpsk0, from the keys in their signed records, over whatever relays there are; the
+two messages of it (``session_open``, ``session_accept``) and the hint that a session is not
+known (``session_unknown``) are the only frames that travel unsealed.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import attrs
+
+from clawmatrix_core.errors import DecryptError, HandshakeError, RemoteProtocolError
+from clawmatrix_core.noise import KKPSK0, Handshake
+from clawmatrix_core.session import Session, sealed_session_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.directory import Directory
+    from clawmatrix_core.frames import Header, NodeId
+    from clawmatrix_core.identity import Identity
+
+__all__ = ["OPENING_TYPES", "Sessions"]
+
+OPENING_TYPES = frozenset({"session_open", "session_accept", "session_unknown"})
+
+_log = logging.getLogger("clawmatrix.session")
+
+_KEPT_PER_PEER = 4
+"""Sessions of one peer that still open bodies, beside its link's."""
+_UNCONFIRMED = 256
+"""Sessions, of all peers, whose opener has not yet proved that it is live."""
+_UNCONFIRMED_LIFE = 30.0
+_LINGER = 30.0
+"""Seconds for which the session of a closed link still opens what was on its way."""
+_RETRY = (1.0, 2.0, 4.0, 8.0)
+
+
+@attrs.define
+class _Opening:
+    """A session this node is opening."""
+
+    id: str
+    handshake: Handshake
+    at: float
+    tries: int
+
+
+@attrs.define
+class _Kept:
+    """A session that opens bodies. ``until`` is when an unconfirmed or old one goes."""
+
+    session: Session
+    confirmed: bool
+    until: float | None = None
+
+
+class Sessions:
+    """Finds, makes and forgets sessions. Sends nothing but openings, by ``send``."""
+
+    def __init__(
+        self,
+        *,
+        own: NodeId,
+        instance: str,
+        identity: Identity,
+        psk: bytes,
+        directory: Directory,
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+        send: Callable[[NodeId, str, str, bytes], bool],
+        ready: Callable[[NodeId, str], None],
+        count: Callable[[str], None],
+    ) -> None:
+        self._own = own
+        self._instance = instance
+        self._identity = identity
+        self._psk = psk
+        self._directory = directory
+        self._now = now
+        self._new_id = new_id
+        self._send = send
+        self._ready = ready
+        self._count = count
+        self._links: dict[NodeId, Session] = {}
+        self._current: dict[NodeId, Session] = {}
+        self._by_id: dict[bytes, _Kept] = {}
+        self._openings: dict[NodeId, _Opening] = {}
+        self._hinted: dict[NodeId, float] = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"<Sessions of {self._own}: {len(self._links)} links, {len(self._current)} others,"
+            f" {len(self._openings)} opening>"
+        )
+
+    # --- sealing and opening
+
+    def sending(self, peer: NodeId) -> Session | None:
+        """Return the session to seal for a peer with, None where there is none yet."""
+        return self._links.get(peer) or self._current.get(peer)
+
+    def instance_of(self, peer: NodeId) -> str | None:
+        """Return which run of the peer the sending session is with."""
+        session = self.sending(peer)
+        return None if session is None else session.remote_instance
+
+    def open(self, header: Header, line: bytes, body: bytes) -> bytes | None:
+        """Return what is in a sealed body; None where its session is not known.
+
+        Raises: DecryptError.
+        """
+        kept = self._by_id.get(sealed_session_id(body))
+        if kept is None:
+            self._count("unknown_session")
+            self._hint(header.source)
+            return None
+        session = kept.session
+        if session.peer != header.source:
+            raise DecryptError(f"sealed by {session.peer}, says {header.source}", reason="forged")
+        plaintext = session.open(line, body)
+        if not kept.confirmed:
+            self._confirm(kept)
+        return plaintext
+
+    # --- links
+
+    def add_link(self, session: Session) -> None:
+        """Take the session a link's handshake made."""
+        self._links[session.peer] = session
+        self._by_id[session.id] = _Kept(session, confirmed=True)
+        self._openings.pop(session.peer, None)
+        self._ready(session.peer, session.remote_instance)
+
+    def remove_link(self, session: Session) -> None:
+        """Seal no more under a link's session; what is on its way still opens."""
+        if self._links.get(session.peer) is session:
+            del self._links[session.peer]
+        kept = self._by_id.get(session.id)
+        if kept is not None:
+            kept.until = self._now() + _LINGER
+
+    # --- making sessions
+
+    def ensure(self, peer: NodeId) -> None:
+        """See to it that there will be a session with a peer; call again until there is."""
+        opening = self._openings.get(peer)
+        if opening is not None:
+            wait = _RETRY[min(opening.tries, len(_RETRY)) - 1]
+            if self._now() - opening.at < wait:
+                return
+        self._open_session(peer, opening.tries + 1 if opening else 1)
+
+    def _open_session(self, peer: NodeId, tries: int) -> None:
+        handshake = self._handshake(peer, initiator=True)
+        if handshake is None:
+            return
+        opening = _Opening(self._new_id(), handshake, self._now(), tries)
+        self._openings[peer] = opening
+        self._send(peer, "session_open", opening.id, handshake.write(self._instance.encode()))
+
+    def _handshake(self, peer: NodeId, *, initiator: bool) -> Handshake | None:
+        known = self._directory.get(peer)
+        if known is None:
+            return None
+        first, second = (self._own, peer) if initiator else (peer, self._own)
+        return Handshake(
+            KKPSK0,
+            initiator=initiator,
+            static=self._identity.channel_private,
+            remote_static=known.record.channel_key_bytes(),
+            psk=self._psk,
+            prologue=b"clawmatrix session v1\0" + first.encode() + b"\0" + second.encode(),
+        )
+
+    def on_frame(self, header: Header, body: bytes) -> None:
+        """Take an unsealed frame of an opening. Raises: RemoteProtocolError."""
+        match header.type:
+            case "session_open":
+                self._on_open(header, body)
+            case "session_accept":
+                self._on_accept(header, body)
+            case "session_unknown":
+                self._on_unknown(header.source)
+
+    def _on_open(self, header: Header, body: bytes) -> None:
+        peer = header.source
+        handshake = self._handshake(peer, initiator=False)
+        if handshake is None:
+            raise HandshakeError(f"{peer} is not known here", reason="session_stranger")
+        instance = _instance(handshake.read(body))
+        answer = handshake.write(self._instance.encode())
+        session = self._session(handshake, peer, instance)
+        self._make_room(peer)
+        self._by_id[session.id] = _Kept(session, False, self._now() + _UNCONFIRMED_LIFE)
+        self._send(peer, "session_accept", header.id, answer)
+
+    def _on_accept(self, header: Header, body: bytes) -> None:
+        peer = header.source
+        opening = self._openings.get(peer)
+        if opening is None or opening.id != header.id:
+            raise HandshakeError(f"{peer} accepts what was not opened", reason="session_stray")
+        try:
+            instance = _instance(opening.handshake.read(body))
+        except HandshakeError:
+            # A forged answer spoils the handshake's state: begin anew at the next call.
+            opening.id = ""
+            raise
+        del self._openings[peer]
+        session = self._session(opening.handshake, peer, instance)
+        self._make_room(peer)
+        kept = _Kept(session, True)
+        self._by_id[session.id] = kept
+        self._use(kept)
+
+    def _on_unknown(self, peer: NodeId) -> None:
+        # Anybody can write this hint, so nothing is dropped for it: a new session is made
+        # beside the old one, not more often than now and then.
+        if peer in self._links or peer not in self._current or peer in self._openings:
+            return
+        if self._now() - self._hinted.get(peer, -1e9) >= 1.0:
+            self._hinted[peer] = self._now()
+            self._open_session(peer, 1)
+
+    def _session(self, handshake: Handshake, peer: NodeId, instance: str) -> Session:
+        send, receive = handshake.split()
+        return Session(handshake.hash[:8], peer, send, receive, instance, self._now())
+
+    def _confirm(self, kept: _Kept) -> None:
+        kept.confirmed = True
+        kept.until = None
+        self._use(kept)
+
+    def _use(self, kept: _Kept) -> None:
+        session = kept.session
+        self._current[session.peer] = session
+        self._ready(session.peer, session.remote_instance)
+
+    def _make_room(self, peer: NodeId) -> None:
+        linked = self._links.get(peer)
+        mine = [
+            id_
+            for id_, kept in self._by_id.items()
+            if kept.session.peer == peer
+            and kept.session is not linked
+            and kept.session is not self._current.get(peer)
+        ]
+        waiting = [id_ for id_, kept in self._by_id.items() if not kept.confirmed]
+        for id_ in {*mine[: len(mine) - _KEPT_PER_PEER + 1], *waiting[: -_UNCONFIRMED + 1]}:
+            if len(mine) >= _KEPT_PER_PEER or len(waiting) >= _UNCONFIRMED:
+                del self._by_id[id_]
+
+    def _hint(self, peer: NodeId) -> None:
+        now = self._now()
+        if now - self._hinted.get(peer, -1e9) >= 1.0 and self._directory.get(peer) is not None:
+            self._hinted[peer] = now
+            self._send(peer, "session_unknown", self._new_id(), b"")
+
+    # --- forgetting
+
+    def forget(self, peer: NodeId, instance: str) -> None:
+        """Drop the sessions with earlier runs of a peer."""
+        for id_, kept in list(self._by_id.items()):
+            session = kept.session
+            if session.peer == peer and session.remote_instance != instance:
+                del self._by_id[id_]
+                if self._current.get(peer) is session:
+                    del self._current[peer]
+
+    def tick(self) -> None:
+        """Forget what has had its time; call now and then."""
+        now = self._now()
+        for id_, kept in list(self._by_id.items()):
+            if kept.until is not None and kept.until <= now:
+                del self._by_id[id_]
+        self._openings = {
+            peer: opening for peer, opening in self._openings.items() if now - opening.at < 60
+        }
+        self._hinted = {peer: at for peer, at in self._hinted.items() if now - at < 60}
+
+
+def _instance(payload: bytes) -> str:
+    if not 1 <= len(payload) <= 64 or not payload.isalnum():
+        raise RemoteProtocolError("an opening without its instance", reason="bad_session")
+    return payload.decode("ascii", "replace")

@@ -1,0 +1,100 @@
+"""A simulated network on a virtual clock: whole meshes in one process, from one seed.
+
+``run_simulation`` runs on trio, which only tests need. Virtual time passes only while all
+tasks wait, and scheduling is deterministic, so that a seed gives one course of events for
+ever. What escapes this: threads, real sockets, ``os.urandom`` and the order of sets.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from clawmatrix_core.simulated_network import Quality, SimNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+__all__ = ["Quality", "SimNetwork", "Simulation", "run_simulation"]
+
+EPOCH = 1_760_000_000.0
+"""The wall clocks' time, in seconds since 1970, when a simulation starts."""
+
+T = TypeVar("T")
+
+
+class Simulation:
+    """What a simulated scenario is given.
+
+    Attributes:
+        random: for the scenario's own choices; the network draws from another.
+        network: the hosts' network.
+        trace: what happened on it, each as (virtual time, event, ...).
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.trace: list[tuple[Any, ...]] = []
+        self.network = SimNetwork(random.Random(f"network {seed}"), self.trace)
+        self._wall_offsets: dict[str, float] = {}
+
+    def wall(self, node: str) -> Callable[[], float]:
+        """Return the wall clock of a node, in seconds since 1970."""
+        return lambda: EPOCH + anyio.current_time() + self._wall_offsets.get(node, 0.0)
+
+    def jump_clock(self, node: str, seconds: float) -> None:
+        """Set a node's wall clock forward, or back where ``seconds`` is negative."""
+        self._wall_offsets[node] = self._wall_offsets.get(node, 0.0) + seconds
+        self.trace.append((anyio.current_time(), "clock", node, seconds))
+
+
+def run_simulation(
+    fn: Callable[[Simulation], Awaitable[T]], *, seed: int, limit: float = 86_400.0
+) -> T:
+    """Run a scenario to its end and return what it returned.
+
+    A scenario in which nothing can happen any more ends at ``limit``, in virtual seconds.
+
+    Raises: TimeoutError, at the limit; and what the scenario raised.
+    """
+    import trio
+    from trio.testing import MockClock
+
+    async def main() -> T:
+        simulation = Simulation(seed)
+        result: list[T] = []
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(simulation.network.run)
+            try:
+                with trio.move_on_after(limit):
+                    result.append(await fn(simulation))
+            except Exception as error:  # noqa: BLE001 - raised below, where nothing groups it
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        if not result:
+            raise TimeoutError(f"the simulation did not end within {limit:g} virtual seconds")
+        return result[0]
+
+    with _deterministic_scheduling(seed):
+        return trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+@contextmanager
+def _deterministic_scheduling(seed: int) -> Iterator[None]:
+    # Trio has this switch for property tests, and no public name for it.
+    from trio._core import _run
+
+    flag, state = _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate()
+    _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
+    _run._r.seed(seed)
+    try:
+        yield
+    finally:
+        _run._ALLOW_DETERMINISTIC_SCHEDULING = flag  # type: ignore[misc]
+        _run._r.setstate(state)

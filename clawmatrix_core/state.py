@@ -1,0 +1,247 @@
+"""The state folder: what a node keeps between runs, and who may use it meanwhile.
+
+Each name is one JSON file, ``{"version": 1, "data": ...}``, readable by its owner only and
+replaced as a whole. The folder is locked against a second process for as long as it is open.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shlex
+import stat
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from clawmatrix_core.errors import LocalProtocolError, StateError
+from clawmatrix_core.identity import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Self
+
+__all__ = ["MemoryState", "State", "StateFolder", "load_identity", "next_epoch", "raise_epoch"]
+
+VERSION = 1
+"""The version of the files this program writes, and the highest it reads."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+class State(ABC):
+    """Named JSON values that outlive the process."""
+
+    @abstractmethod
+    def read(self, name: str) -> Any:
+        """Return the value, None where there is none. The caller checks its shape.
+
+        Raises: StateError, naming the file, where there is one that cannot be used.
+        """
+
+    @abstractmethod
+    def write(self, name: str, value: object) -> None:
+        """Replace the value, which is safe on disk on return.
+
+        Blocks for as long as the disk takes. Raises: StateError.
+        """
+
+    @abstractmethod
+    def locate(self, name: str) -> str:
+        """Return where the value is kept, for messages to people."""
+
+
+class MemoryState(State):
+    """State that ends with the process: for tests, and nodes that need none."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    def read(self, name: str) -> Any:
+        """See State."""
+        content = self._files.get(_checked(name))
+        return None if content is None else msgspec.json.decode(content)
+
+    def write(self, name: str, value: object) -> None:
+        """See State."""
+        self._files[_checked(name)] = msgspec.json.encode(value)
+
+    def locate(self, name: str) -> str:
+        """See State."""
+        return f"{_checked(name)} (in memory)"
+
+
+class StateFolder(State):
+    """A folder of state files. Enter it to lock it; leave it to unlock it.
+
+    Raises: StateError on entering, where the folder is in use by another process, cannot be
+        made, or can be changed by other users.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<StateFolder {self.path}, {'closed' if self._lock is None else 'open'}>"
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_modes(self.path, stat.S_IWGRP | stat.S_IWOTH, "700")
+            self._lock = _take_lock(self.path)
+        except OSError as error:
+            raise StateError(f"the state folder {self.path} cannot be used: {error}") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def locate(self, name: str) -> str:
+        """See State."""
+        return str(self._file(name))
+
+    def read(self, name: str) -> Any:
+        """See State."""
+        self._require_lock()
+        path = self._file(name)
+        try:
+            _refuse_modes(path, stat.S_IRWXG | stat.S_IRWXO, "600")
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StateError(f"{path} cannot be read: {error}") from error
+        return _unwrap(path, content)
+
+    def write(self, name: str, value: object) -> None:
+        """See State."""
+        self._require_lock()
+        path = self._file(name)
+        content = msgspec.json.encode({"version": VERSION, "data": value})
+        try:
+            _replace(path, msgspec.json.format(content, indent=1) + b"\n")
+        except OSError as error:
+            raise StateError(f"{path} cannot be written: {error}") from error
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{_checked(name)}.json"
+
+    def _require_lock(self) -> None:
+        if self._lock is None:
+            raise LocalProtocolError(f"the state folder {self.path} is not open")
+
+
+def load_identity(state: State, random_bytes: Callable[[int], bytes] = os.urandom) -> Identity:
+    """Return the node's identity; make and keep it on first use. Raises: StateError."""
+    data = state.read("identity")
+    if data is None:
+        identity = Identity.generate(random_bytes)
+        state.write("identity", identity.to_json())
+        return identity
+    try:
+        return Identity.from_json(data)
+    except StateError as error:
+        raise StateError(f"{state.locate('identity')}: {error}") from None
+
+
+def next_epoch(state: State) -> int:
+    """Return a number higher than in any run before. Call it once a start."""
+    return raise_epoch(state, _read_epoch(state))
+
+
+def raise_epoch(state: State, beyond: int) -> int:
+    """Return an epoch above ``beyond`` and not below the one kept; keep it."""
+    epoch = _read_epoch(state)
+    if epoch <= beyond:
+        epoch = beyond + 1
+        state.write("epoch", epoch)
+    return epoch
+
+
+def _read_epoch(state: State) -> int:
+    epoch = state.read("epoch")
+    if epoch is None:
+        return 0
+    if type(epoch) is not int or epoch < 0:
+        raise StateError(f"{state.locate('epoch')}: a number from 0 is expected")
+    return epoch
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise LocalProtocolError(f"{name!r} cannot name a state file")
+    return name
+
+
+def _refuse_modes(path: Path, forbidden: int, mended: str) -> None:
+    if path.stat().st_mode & forbidden:
+        command = f"chmod {mended} {shlex.quote(str(path))}"
+        raise StateError(f"{path} is open to other users; mend that with: {command}")
+
+
+def _take_lock(folder: Path) -> int:
+    """Return the locked file's descriptor; the kernel unlocks it when the process ends."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+    except BlockingIOError:
+        # Empty for the moment between the other's lock and its write.
+        holder = os.pread(lock, 20, 0).decode(errors="replace") or "(just starting)"
+        os.close(lock)
+        raise StateError(f"state folder {folder} is in use by process {holder}") from None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put the content in the path's place: after a crash there is the old or the new one."""
+    draft = path.with_suffix(".tmp")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)  # a draft left by a crash may have another mode
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwrap(path: Path, content: bytes) -> Any:
+    try:
+        envelope = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StateError(f"{path} is damaged: {error}") from None
+    match envelope:
+        case {"version": int(version)} if version > VERSION:
+            raise StateError(
+                f"{path} has version {version}, this program reads up to version {VERSION}:"
+                " a newer ClawMatrix wrote it"
+            )
+        case {"version": 1, "data": data}:
+            return data
+        case _:
+            raise StateError(f'{path} is damaged: no "version" and "data" in it')

@@ -1,0 +1,238 @@
+"""The switch: what happens to a frame that comes in, and how one goes out."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from clawmatrix_core.errors import DecryptError, RemoteProtocolError
+from clawmatrix_core.exchange import Outcome
+from clawmatrix_core.frames import (
+    Frame,
+    Header,
+    Lane,
+    NodeId,
+    Wire,
+    decode_header,
+    encode_header,
+    join,
+    split,
+)
+from clawmatrix_core.routes import Transit
+from clawmatrix_core.sessions import OPENING_TYPES
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Mapping
+
+    from clawmatrix_core.exchanges import Exchanges
+    from clawmatrix_core.link import Link
+    from clawmatrix_core.log import RateLimitedLogger
+    from clawmatrix_core.routes import Route
+    from clawmatrix_core.sessions import Sessions
+
+__all__ = ["FrameHooks", "Switch"]
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class FrameHooks(Protocol):
+    """Offers frames to plugins; True where one took it."""
+
+    def frame(self, frame: Frame) -> bool: ...
+
+    def transit(self, transit: Transit) -> bool: ...
+
+
+class Switch:
+    """Takes messages from links and gives frames to who they are for, and the way back.
+
+    Attributes:
+        links: the open link to each neighbour.
+        routes: where frames for others go, kept by the node.
+        heard: the clock's time at which each node was last heard, by a body it sealed.
+    """
+
+    def __init__(
+        self,
+        *,
+        own: NodeId,
+        hooks: FrameHooks,
+        counters: Counter[str],
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        log: RateLimitedLogger,
+    ) -> None:
+        self.own = own
+        self.links: dict[NodeId, Link] = {}
+        self.routes: Mapping[NodeId, Route] = {}
+        self.heard: dict[NodeId, float] = {}
+        self.sessions: Sessions
+        self.exchanges: Exchanges
+        self._hooks = hooks
+        self._counters = counters
+        self._now = now
+        self._wall = wall
+        self._log = log
+        self._looping: deque[Frame] | None = None
+
+    # --- out
+
+    def next_link(self, to: NodeId) -> Link | None:
+        """Return the link that frames for a node go out by; None where there is no route."""
+        route = self.routes.get(to)
+        if route is not None:
+            link = self.links.get(route.next_hop)
+            if link is not None:
+                return link
+        return self.links.get(to)
+
+    def transmit(
+        self,
+        to: NodeId,
+        type_: str,
+        id_: str,
+        kind: bytes,
+        payload: bytes,
+        *,
+        seq: int = 0,
+        re: bool = False,
+        fin: bool = False,
+        ack: int = 0,
+        limit: int = 0,
+        deadline: int = 0,
+        lane: Lane = Lane.INTERACTIVE,
+    ) -> Outcome:
+        """Seal a frame and put it on its way. ``kind`` is ``b"j"`` or ``b"b"``."""
+        header = Header(
+            type=type_,
+            id=id_,
+            source=self.own,
+            to=to,
+            timestamp=int(self._wall() * 1000),
+            body="sealed",
+            seq=seq,
+            re=re,
+            fin=fin,
+            ack=ack,
+            limit=limit,
+            deadline=deadline,
+            lane=lane.value,
+        )
+        if to == self.own:
+            self._loop_back(Frame(header, _payload(kind, payload), None, len(payload), True))
+            return Outcome.SENT
+        link = self.next_link(to)
+        if link is None:
+            return Outcome.NO_ROUTE
+        session = self.sessions.sending(to)
+        if session is None:
+            self.sessions.ensure(to)
+            return Outcome.NO_SESSION
+        line = encode_header(header)
+        message = join(line, session.seal(line, kind + payload))
+        return Outcome.SENT if link.offer(message, lane) else Outcome.CONGESTED
+
+    def send_to_neighbour(
+        self, link: Link, type_: str, id_: str, payload: Any, lane: Lane = Lane.CONTROL
+    ) -> bool:
+        """Send one frame over a link, to the node at its other end; False if it is full."""
+        header = Header(
+            type=type_,
+            id=id_,
+            source=self.own,
+            to=link.peer,
+            timestamp=int(self._wall() * 1000),
+            body="sealed",
+            lane=lane.value,
+        )
+        line = encode_header(header)
+        return link.offer(join(line, link.session.seal(line, b"j" + _encode(payload))), lane)
+
+    def send_opening(self, to: NodeId, type_: str, id_: str, body: bytes) -> bool:
+        """Send an unsealed frame of a session's opening; False if it has no way to go."""
+        link = self.next_link(to)
+        if link is None:
+            return False
+        header = Header(
+            type=type_,
+            id=id_,
+            source=self.own,
+            to=to,
+            timestamp=int(self._wall() * 1000),
+            body="bytes",
+            lane=Lane.CONTROL.value,
+        )
+        return link.offer(join(encode_header(header), body), Lane.CONTROL)
+
+    def _loop_back(self, frame: Frame) -> None:
+        if self._looping is not None:
+            self._looping.append(frame)
+            return
+        self._looping = deque((frame,))
+        try:
+            while self._looping:
+                self.deliver(self._looping.popleft())
+        finally:
+            self._looping = None
+
+    # --- in
+
+    def on_message(self, link: Link, message: bytes) -> None:
+        """Take a message from a link. Raises: RemoteProtocolError, which costs the link."""
+        wire = split(message)
+        header = decode_header(wire.line)
+        if header.to != self.own:
+            if not self._hooks.transit(Transit(wire, header, link)):
+                self.refuse(link.peer, "no_transit", "a frame for another node, and no relay here")
+            return
+        try:
+            if header.body == "sealed":
+                self._on_sealed(wire, header, link)
+            elif header.type in OPENING_TYPES and header.body == "bytes":
+                self.sessions.on_frame(header, wire.body)
+            else:
+                self.refuse(link.peer, "unsealed", f"an unsealed {header.type} frame")
+        except RemoteProtocolError as error:
+            # What lies behind the header is the origin's; the neighbour may only carry it.
+            self.refuse(header.source, error.reason, str(error))
+
+    def _on_sealed(self, wire: Wire, header: Header, link: Link) -> None:
+        plaintext = self.sessions.open(header, wire.line, wire.body)
+        if plaintext is None:
+            return
+        if not plaintext:
+            raise DecryptError("a body without its kind", reason="bad_body")
+        self.heard[header.source] = self._now()
+        payload = _payload(plaintext[:1], plaintext[1:])
+        self.deliver(Frame(header, payload, link, len(plaintext) - 1, True))
+
+    def deliver(self, frame: Frame) -> None:
+        """Give a frame for this node to its exchange, else to the plugins."""
+        if self.exchanges.deliver(frame) or self._hooks.frame(frame):
+            return
+        header = frame.header
+        self._counters["unknown_type"] += 1
+        if not header.re and header.seq == 0:
+            self.exchanges.refuse(frame, "unknown_type", f"{self.own} has no {header.type!r}")
+
+    def refuse(self, who: str, reason: str, message: str) -> None:
+        """Count something refused, and log it once in a while."""
+        self._counters[reason] += 1
+        self._log.warning((reason, who), "refused from %s: %s", who, message)
+
+
+def _payload(kind: bytes, data: bytes) -> Any:
+    if kind == b"b":
+        return data
+    if kind != b"j":
+        raise RemoteProtocolError(f"a body of unknown kind {kind!r}", reason="bad_body")
+    if not data:
+        return None
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"bad JSON: {error}", reason="bad_json") from None
