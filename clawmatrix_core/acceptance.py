@@ -147,9 +147,9 @@ async def messages_arrive_whole_and_in_order(case: TransportCase) -> None:
 
 @_timed
 async def both_directions_carry_at_once(case: TransportCase) -> None:
-    """Both directions carry messages at the same time."""
-    there = [b"there %d" % index * 500 for index in range(500)]
-    back = [b"back %d" % index * 500 for index in range(500)]
+    """Both directions carry more at the same time than any buffer holds."""
+    there = [index.to_bytes(4) * (_CHUNK // 4) for index in range(400)]
+    back = [index.to_bytes(4) * (_CHUNK // 4) for index in range(1000, 1400)]
     async with _connected(case) as (dialled, accepted), anyio.create_task_group() as tasks:
         tasks.start_soon(_carry, dialled, accepted, there)
         tasks.start_soon(_carry, accepted, dialled, back)

@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -37,7 +38,7 @@ OWN_COMMANDS = {
 """Commands of the core, by where they are: each is imported when it is wanted."""
 
 
-class _PipeClosed(Exception):  # noqa: N818 - not an error: the reader had enough
+class _PipeClosed(Exception):
     """Whoever reads standard output has closed it."""
 
 
@@ -65,11 +66,9 @@ class Shell(click.Group):
         peek_config(ctx.ensure_object(Settings), args)
         try:
             return super().resolve_command(ctx, args)
-        except click.NoSuchOption:
-            raise
-        except click.UsageError as error:
+        except click.exceptions.NoSuchCommand:
             if hint := _plugin_left_out(ctx, args[0]):
-                error.message = hint
+                raise click.UsageError(hint, ctx) from None
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -89,7 +88,7 @@ class Shell(click.Group):
 
 def peek_config(settings: Settings, args: Sequence[str]) -> None:
     """Note a ``-c FILE`` behind the command's name: it says which plugins there are."""
-    for here, following in zip(args, [*args[1:], None], strict=True):
+    for here, following in zip_longest(args, args[1:]):
         if here == "--":
             return
         if here in ("-c", "--config") and following is not None:
@@ -101,8 +100,8 @@ def peek_config(settings: Settings, args: Sequence[str]) -> None:
 def _commands_of(config: Config | None) -> dict[str, click.Command]:
     found: dict[str, click.Command] = {}
     for _, command in load_plugins(config).commands():
-        if isinstance(command, click.Command) and command.name not in (None, *OWN_COMMANDS):
-            found.setdefault(str(command.name), with_settings(command))
+        if command.name is not None and command.name not in OWN_COMMANDS:
+            found.setdefault(command.name, with_settings(command))
     return found
 
 

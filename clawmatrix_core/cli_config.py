@@ -19,13 +19,13 @@ __all__ = ["config", "options_of", "problems_of"]
 def problems_of(configuration: Config) -> list[str]:
     """Return every mistake in the configuration, as the node would name them."""
     registry = load_plugins(configuration)
-    named = {name for name in configuration.plugins or () if isinstance(name, str)}
+    named = configuration.plugins or ()
     problems = [
         f'plugins: "{info.name}": {info.reason}'
         for info in registry.list()
         if info.state in ("failed", "not installed") and info.name in named
     ]
-    known = [info.name for info in registry.list() if info.state != "active"]
+    known = [info.name for info in registry.list()]
     try:
         configuration.bind(registry.config_sections(), known=known)
     except ConfigError as error:

@@ -149,9 +149,7 @@ def _shared_options(*, shown: bool, all_shown: bool = False) -> list[click.Param
 
 
 def _option(names: list[str], field: str, help_: str, **kwargs: Any) -> click.Option:
-    return click.Option(
-        names, help=help_, callback=_keep(field), expose_value=False, **kwargs
-    )
+    return click.Option(names, help=help_, callback=_keep(field), expose_value=False, **kwargs)
 
 
 def _keep(field: str) -> Callable[[click.Context, click.Parameter, Any], None]:

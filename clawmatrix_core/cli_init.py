@@ -85,8 +85,10 @@ def node_id_from(hostname: str) -> str:
 
 def render_config(choices: InitChoices) -> str:
     """Return the text of the configuration, commented, in TOML."""
-    listen = f"listen = {_toml(choices.listen)}" if choices.listen else (
-        f'# listen = "{DEFAULT_LISTEN}"'
+    listen = (
+        f"listen = {_toml(choices.listen)}"
+        if choices.listen
+        else (f'# listen = "{DEFAULT_LISTEN}"')
     )
     peers = ", ".join(_toml(peer) for peer in choices.peers)
     return TEMPLATE.format(
@@ -197,9 +199,9 @@ def _check(text: str, path: Path, choices: InitChoices) -> list[str]:
     config = Config(tomllib.loads(text), Source(base=path.parent, mode=0o600), path)
     problems = problems_of(config)
     missing = [problem for problem in problems if problem.startswith("secret:")]
-    if len(missing) < len(problems) or not choices.secret.startswith(("env:", "file:")):
-        if problems:
-            raise ConfigError(problems)
+    can_come_later = choices.secret.startswith(("env:", "file:"))
+    if len(missing) < len(problems) or (missing and not can_come_later):
+        raise ConfigError(problems)
     return [f"note: {problem}" for problem in missing]
 
 
@@ -228,9 +230,7 @@ def _next_steps(choices: InitChoices, path: Path, settings: Settings) -> list[st
     if choices.listen is not None:
         port = HostPort.parse(choices.listen).port
         host = socket.gethostname()
-        steps.append(
-            f"On another machine:    clawmatrix init --peer ws://{host}:{port} --secret -"
-        )
+        steps.append(f"On another machine:    clawmatrix init --peer ws://{host}:{port} --secret -")
         steps.append("                       (it asks for the secret, which this file has)")
     steps.append(f"Then look at the mesh: clawmatrix status{suffix}")
     return steps

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import click
 
+from clawmatrix_core.cli_config import problems_of
 from clawmatrix_core.cli_context import ExitCode, Settings, pass_settings
+from clawmatrix_core.errors import ConfigError
 from clawmatrix_core.node import Node
 
 if TYPE_CHECKING:
@@ -44,40 +47,42 @@ async def serve(config: Config) -> int:
     stop = _Stop()
     async with anyio.create_task_group() as tasks:
         await tasks.start(stop.watch)
-        with stop.hurried:
-            with stop.starting:
-                node = Node(config)
-                async with node:
-                    click.echo(_is_up(node))
-                    stop.node = node
-                    await node.wait_closed()
+        with stop.starting:
+            async with _node(config) as node:
+                click.echo(_is_up(node))
+                stop.node = node
+                await node.wait_stop()
         tasks.cancel_scope.cancel()
-    return stop.exit_code
+    return ExitCode.OK
 
 
 class _Stop:
-    """Turns signals into the node's stop, and a second one into a hasty end."""
+    """Turns a first signal into the node's stop, and a second one into the program's end."""
 
     def __init__(self) -> None:
         self.node: Node | None = None
         self.starting = anyio.CancelScope()
-        self.hurried = anyio.CancelScope()
-        self.exit_code: int = ExitCode.OK
 
     async def watch(self, *, task_status: TaskStatus[None]) -> None:
         """Handle signals, until cancelled."""
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             task_status.started()
-            count = 0
+            first = True
             async for number in signals:
-                count += 1
-                if count > 1:
-                    self.exit_code = 128 + number
-                    self.hurried.cancel()
-                elif self.node is not None:
+                if not first:
+                    os._exit(128 + number)  # files are replaced as a whole: none is torn
+                first = False
+                if self.node is not None:
                     self.node.stop()
                 else:
                     self.starting.cancel()
+
+
+def _node(config: Config) -> Node:
+    try:
+        return Node(config)
+    except ConfigError:
+        raise ConfigError(problems_of(config)) from None  # those of the plugins' tables too
 
 
 def _is_up(node: Node) -> str:

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF009 - option() declares a field, as attrs.field does
 """The configuration: read once, checked as a whole, handed out table by table.
 
 The core's own keys are read at once. The tables of plugins stay raw until ``bind``, which

@@ -195,9 +195,7 @@ def _send(
         raise ControlError("closed", f"node {place.node_id} closed the connection") from None
 
 
-def _answers(
-    connection: socket.socket, place: NodePlace, left: Any
-) -> Iterator[dict[str, JSON]]:
+def _answers(connection: socket.socket, place: NodePlace, left: Any) -> Iterator[dict[str, JSON]]:
     """Yield each line of the answer. Raises: ControlError, for one that is an error too."""
     buffer = bytearray()
     while True:

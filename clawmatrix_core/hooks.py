@@ -15,6 +15,7 @@ import attrs
 import pluggy
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.errors import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -203,6 +204,8 @@ class Dispatcher:
         self._on_enter(impl.plugin_name)
         try:
             return impl.function(*[arguments[name] for name in impl.argnames])
+        except StartError:
+            raise
         except Exception as error:  # noqa: BLE001 - the fault boundary of sync hooks
             self._on_fault(Fault(impl.plugin_name, hook, error))
             return None

@@ -87,6 +87,11 @@ class Link:
             self._wake = None
         return True
 
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self._lanes)
+
     def when_space(self, lane: int, call: Callable[[], None]) -> None:
         """Call once, when the lane has space again. Never called after the link closed."""
         self._space_waiters.append((lane, call))

@@ -10,7 +10,6 @@ import json as json_module
 import logging
 import os
 import time
-import traceback
 from typing import TYPE_CHECKING, TextIO
 
 from clawmatrix_core.errors import ConfigError
@@ -175,10 +174,8 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _trace(record: logging.LogRecord) -> str:
-    text = record.exc_text or ""
-    if not text and record.exc_info and record.exc_info[1] is not None:
-        text = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
-    return "\n".join(filter(None, (text, record.stack_info)))
+    # The filter, which comes first, has made the exception into clean text.
+    return "\n".join(filter(None, (record.exc_text, record.stack_info)))
 
 
 class OncePer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter, deque
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import anyio
@@ -20,6 +20,7 @@ from clawmatrix_core.hooks import Fault
 from clawmatrix_core.identity import psk_from_secret
 from clawmatrix_core.loading import PluginInfo, PluginRegistry
 from clawmatrix_core.log import RateLimitedLogger, component_logger
+from clawmatrix_core.redaction import register_secret
 from clawmatrix_core.routes import PathStatus, Route, Transit
 from clawmatrix_core.scope import PluginScope
 from clawmatrix_core.sessions import Sessions
@@ -30,9 +31,11 @@ from clawmatrix_core.watchdog import LoopWatchdog
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
+
+    from anyio.abc import TaskStatus
 
     from clawmatrix_core.config import Config
     from clawmatrix_core.exchange import Exchange
@@ -126,6 +129,7 @@ class Node:
         self._event_waiting = anyio.Event()
         self._routes_dirty = anyio.Event()
         self._stop = anyio.Event()
+        self._starting: anyio.CancelScope | None = None
         self._http_routes: list[HttpRoute] = []
         self._control_methods: list[ControlMethod] = []
         self._status_sections: list[StatusSection] = []
@@ -137,27 +141,51 @@ class Node:
     # --- life
 
     async def __aenter__(self) -> Self:
-        self._stack = AsyncExitStack()
-        await self._stack.__aenter__()
-        try:
-            await self._start()
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self._stack.aclose()
-            raise
+        self._lifetime = self._live()
+        await self._lifetime.__aenter__()
         return self
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._stop.set()
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return await self._lifetime.__aexit__(kind, error, trace)
+
+    @asynccontextmanager
+    async def _live(self) -> AsyncIterator[None]:
+        # A task of its own starts and stops everything, so that the host may leave the node
+        # under whatever cancel scope it likes, and gets errors without a group around them.
+        failure: Exception | None = None
+        async with anyio.create_task_group() as group:
+            try:
+                failure = await group.start(self._run)
+                if failure is None:
+                    yield
+            except Exception as error:  # noqa: BLE001 - raised again below, not in a group
+                failure = error
+            finally:
+                self._stop.set()
+                if self._starting is not None:
+                    self._starting.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _run(self, *, task_status: TaskStatus[Exception | None]) -> None:
+        # Shielded from end to end: what was opened is closed in order, whoever cancels.
         with anyio.CancelScope(shield=True):
-            await self.hooks.notify(hookspecs.node_stopping, node=self)
-            self.exchanges.shut_down()
-            await self._stack.aclose()
+            async with AsyncExitStack() as self._stack:
+                try:
+                    await self._start()
+                except Exception as error:  # noqa: BLE001 - raised in the host's task
+                    await self._stack.aclose()
+                    task_status.started(error)
+                    return
+                task_status.started(None)
+                await self._stop.wait()
+                self.exchanges.shut_down()
+                await self.hooks.notify(hookspecs.node_stopping, node=self)
 
     async def _start(self) -> None:
         self._load_plugins()
@@ -173,7 +201,8 @@ class Node:
             tasks.start_soon(self._watchdog.run)
         self._collect()
         for info in self.plugins.active():
-            await self._start_plugin(info)
+            if not self._stop.is_set():
+                await self._start_plugin(info)
         await self.hooks.notify(hookspecs.node_started, node=self)
 
     def _load_plugins(self) -> None:
@@ -181,6 +210,8 @@ class Node:
         self.config.bind(
             self.plugins.config_sections(), known=[info.name for info in self.plugins.list()]
         )
+        for secret in self.config.secrets:
+            register_secret(secret.reveal())
         self.plugins.when_failed(self._on_plugin_failed)
 
     def _open_state(self) -> None:
@@ -255,7 +286,7 @@ class Node:
         call: Callable[..., Awaitable[None]] = impl.function  # type: ignore[assignment]
         self._on_enter(info.name)
         try:
-            with anyio.fail_after(START_LIMIT):
+            with anyio.fail_after(START_LIMIT) as self._starting:
                 await call(*[arguments[name] for name in impl.argnames])
         except StartError:
             raise
@@ -265,6 +296,7 @@ class Node:
             self.plugins.on_fault(Fault(info.name, "start_plugin", what))
             self.plugins.fail(info, f"did not start: {type(error).__name__}: {what}")
         finally:
+            self._starting = None
             self._on_enter(None)
 
     def stop(self) -> None:

@@ -58,14 +58,17 @@ def control_socket_path(state_dir: Path, environ: Mapping[str, str] = os.environ
     Raises: StateError, where the folder belongs to someone else or others may enter it.
     """
     name = hashlib.sha256(os.fsencode(state_dir.expanduser().resolve())).hexdigest()[:16] + ".sock"
-    for folder in _runtime_folders(environ):
-        if len(os.fsencode(folder / name)) < SOCKET_PATH_LIMIT:
-            _make_private(folder)
-            return folder / name
-    raise StateError("no folder for the control socket has a path that is short enough")
+    path = next(
+        path
+        for path in (folder / name for folder in _runtime_folders(environ))
+        if len(os.fsencode(path)) < SOCKET_PATH_LIMIT
+    )
+    _make_private(path.parent)
+    return path
 
 
 def _runtime_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Return the folders to try, the last of them with a path that is always short enough."""
     private = f"{APP}-{os.getuid()}"
     folders = [Path(tempfile.gettempdir()) / private, Path("/tmp") / private]
     runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))

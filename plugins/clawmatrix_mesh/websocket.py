@@ -11,21 +11,10 @@ import logging
 import socket
 import ssl
 import sys
-from collections import deque
-from contextlib import asynccontextmanager, suppress
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import urlsplit
-from weakref import WeakSet
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
-import anyio
-import attrs
-from anyio.lowlevel import checkpoint
-from websockets.asyncio.client import connect as asyncio_connect
-from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import (
-    ConcurrencyError,
-    ConnectionClosed,
     InvalidHandshake,
     InvalidProxy,
     InvalidStatus,
@@ -33,44 +22,25 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from clawmatrix_core.errors import ConnectionLost, DialError
+from clawmatrix_core.errors import DialError
 from clawmatrix_core.frames import MESSAGE_LIMIT
-from clawmatrix_core.memory import Bell
 from clawmatrix_core.transport import Connection, Listener, Transport
+from clawmatrix_mesh.websocket_base import CLOSE_TIMEOUT, Address
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
-    import trio
-    from websockets.asyncio.connection import Connection as AsyncioSocket
     from websockets.http11 import Request, Response
-    from websockets.trio.client import connect as TrioConnect
-    from websockets.trio.connection import Connection as TrioSocket
 
 __all__ = ["WebSocketTransport"]
 
 OPEN_TIMEOUT = 10.0
 """Seconds a whole opening handshake may take, on either side."""
-CLOSE_TIMEOUT = 1.0
-"""Seconds the other end has for the closing handshake."""
-BACKLOG = 128
-"""Connections that wait to be accepted; more are sent away."""
 PATHS = ("/", "/clawmatrix")
 
-GOING_AWAY = 1001
-UNSUPPORTED = 1003
-TRY_AGAIN = 1013
-
-_NOT_SENT = 128 * 1024
-"""Bytes the kernel may hold unsent: more would undo the lanes of a link."""
-_REASON_LIMIT = 123
 _WRONG_NAME = (62, 64)
 """OpenSSL's codes for a certificate that is for another host or address."""
-
-_log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class _Quiet(logging.LoggerAdapter[logging.Logger]):
@@ -82,7 +52,7 @@ class _Quiet(logging.LoggerAdapter[logging.Logger]):
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         if self.isEnabledFor(level):
             error = sys.exc_info()[1] if kwargs.get("exc_info") else None
-            self.logger.debug(f"{msg} {error!r}" if error else msg, *args)  # noqa: G004
+            self.logger.debug(f"{msg} {error!r}" if error else msg, *args)
 
 
 _SETTINGS: dict[str, Any] = {
@@ -92,87 +62,139 @@ _SETTINGS: dict[str, Any] = {
     "close_timeout": CLOSE_TIMEOUT,
     "max_size": MESSAGE_LIMIT,
     "max_queue": (64, 16),
-    "logger": _Quiet(_log, {}),
+    "logger": _Quiet(logging.getLogger(__name__), {}),
 }
-_ASYNCIO: dict[str, Any] = {"write_limit": 64 * 1024}
 
 
-class _Socket(Protocol):
-    """What the library's connections have in common under asyncio and trio."""
+class WebSocketTransport(Transport):
+    """Connects by ``ws://host:port`` and ``wss://host:port``."""
 
-    async def recv(self) -> str | bytes: ...
-
-    async def send(self, message: bytes) -> None: ...
-
-
-class _WebSocket(Connection):
-    """A connection of the library, its errors translated."""
+    schemes = ("ws", "wss")
 
     def __init__(
         self,
-        ws: _Socket,
-        remote: str,
         *,
-        close: Callable[[int, str], Awaitable[None]],
-        abort: Callable[[], None],
+        server_tls: ssl.SSLContext | None = None,
+        client_tls: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        open_timeout: float = OPEN_TIMEOUT,
     ) -> None:
-        self.remote = remote
-        self._recv = ws.recv
-        self._send = ws.send
-        self._close = close
-        self._abort = abort
-        self._closed: ConnectionLost | None = None
+        """Make a transport; ``client_tls`` is the system's trust where it is None."""
+        self._server_tls = server_tls
+        self._client_tls = client_tls
+        self._proxy = proxy
+        self._open_timeout = open_timeout
 
-    def __repr__(self) -> str:
-        return f"<WebSocket to {self.remote} {'closed' if self._closed else 'open'}>"
-
-    async def send(self, message: bytes) -> None:
+    async def dial(self, address: str) -> Connection:
         try:
-            await self._send(message)
-        except ConnectionClosed as error:
-            raise self._lost(error) from None
-
-    async def receive(self) -> bytes:
-        if self._closed is not None:
-            await checkpoint()
-            raise _closed(self._closed.code, str(self._closed))
+            parsed = Address.parse(address)
+        except ValueError as error:
+            raise DialError(str(error)) from None
+        settings = _SETTINGS | {
+            "user_agent_header": None,
+            "proxy": self._proxy,
+            "open_timeout": self._open_timeout,
+        }
+        if parsed.secure:
+            if self._client_tls is None:
+                self._client_tls = ssl.create_default_context()
+            settings["ssl"] = self._client_tls
         try:
-            message = await self._recv()
-        except ConnectionClosed as error:
-            raise self._lost(error) from None
-        if isinstance(message, bytes):
-            return message
-        reason = "text messages are not taken"
-        await self.close(UNSUPPORTED, reason)
-        raise ConnectionLost(reason, code=UNSUPPORTED)
+            return await _backend().dial(address, parsed.target, settings)
+        except (OSError, ValueError, ImportError, WebSocketException) as error:
+            where = f"{parsed.target} (through the proxy)" if self._proxy else parsed.target
+            raise DialError(_explain(error, where, self._open_timeout)) from error
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        if self._closed is None:
-            self._closed = _closed(code, reason)
+    @asynccontextmanager
+    async def listen(self, address: str) -> AsyncIterator[Listener]:
         try:
-            # The library's own limit starts when the close frame has been written.
-            with anyio.move_on_after(CLOSE_TIMEOUT * 1.5):
-                await self._close(code, _fit(reason))
-        finally:
-            self._abort()
+            parsed = Address.parse(address)
+        except ValueError as error:
+            raise OSError(errno.EINVAL, f"{address}: {error}") from None
+        if parsed.path not in PATHS:
+            raise OSError(errno.EINVAL, f"{address}: the path can only be {' or '.join(PATHS)}")
+        if parsed.secure and self._server_tls is None:
+            raise OSError(errno.EINVAL, f"{address}: wss needs tls_cert and tls_key")
+        settings = _SETTINGS | {
+            "process_request": _check_path,
+            "server_header": None,
+            "open_timeout": self._open_timeout,
+            "ssl": self._server_tls if parsed.secure else None,
+        }
+        async with _backend().listen(parsed, settings) as listener:
+            yield listener
 
-    def _lost(self, error: ConnectionClosed) -> ConnectionLost:
-        if self._closed is not None:
-            return _closed(self._closed.code, str(self._closed))
-        close = error.rcvd or error.sent
-        if close is not None:
-            return _closed(close.code, close.reason)
-        return ConnectionLost(f"connection lost: {error.__cause__ or 'no close was received'}")
+
+class _Backend(Protocol):
+    """What the module of each event loop has."""
+
+    async def dial(self, address: str, target: str, settings: Mapping[str, Any]) -> Connection: ...
+
+    def listen(
+        self, address: Address, settings: Mapping[str, Any]
+    ) -> AbstractAsyncContextManager[Listener]: ...
 
 
-class _TrioWebSocket(_WebSocket):
-    """Under trio a cancelled ``send`` may have written half a message: that ends it."""
+def _backend() -> _Backend:
+    # A node that runs on asyncio needs no trio, so only what runs already is imported.
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        from clawmatrix_mesh import websocket_trio
 
-    async def send(self, message: bytes) -> None:
-        try:
-            await self._send(message)
-        except ConnectionClosed as error:
-            raise self._lost(error) from None
-        except BaseException:
-            self._abort()
-            raise
+        return websocket_trio
+    from clawmatrix_mesh import websocket_asyncio
+
+    return websocket_asyncio
+
+
+class _Responds(Protocol):
+    def respond(self, status: int, text: str) -> Response: ...
+
+
+def _check_path(ws: _Responds, request: Request) -> Response | None:
+    if request.path.partition("?")[0] in PATHS:
+        return None
+    return ws.respond(404, "There is nothing here.\n")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for one in error.exceptions:
+                yield from _causes(one)
+        error = error.__cause__
+
+
+def _explain(error: Exception, target: str, open_timeout: float) -> str:
+    """Return what went wrong, as a sentence that says what to look at."""
+    for cause in _causes(error):
+        match cause:
+            case ssl.SSLCertVerificationError():
+                hint = (
+                    "" if cause.verify_code in _WRONG_NAME else ' (a private CA goes in ca = "...")'
+                )
+                return (
+                    f"the TLS certificate of {target} is not trusted: {cause.verify_message}{hint}"
+                )
+            case ssl.SSLError():
+                return f"no TLS with {target}: {cause.reason} (does it listen at wss:// or ws://?)"
+            case ConnectionRefusedError():
+                return f"connection refused by {target} (is a node listening there?)"
+            case socket.gaierror():
+                return f"the name of {target} does not resolve: {cause.strerror}"
+            case TimeoutError():
+                return f"no answer from {target} within {open_timeout:g} s"
+            case InvalidStatus():
+                status = cause.response.status_code
+                return f"{target} is not a ClawMatrix node: it answers HTTP {status}"
+            case InvalidProxy():
+                return "the proxy is not an address like http://host:port"
+            case ProxyError():
+                return f"the proxy does not connect to {target}: {cause}"
+            case InvalidHandshake():
+                return f"{target} is not a ClawMatrix node: {cause}"
+            case _ if f"[Errno {errno.ECONNREFUSED}]" in str(cause):
+                # asyncio joins the texts where a name has several addresses.
+                return f"connection refused by {target} (is a node listening there?)"
+    return f"no connection to {target}: {str(error) or type(error).__name__}"

@@ -1,0 +1,89 @@
+"""``relay``: routes over links, transit, path status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.plugin_types import StatusSection, frame_types
+from clawmatrix_relay.paths import Paths
+from clawmatrix_relay.routing import shortest_routes
+from clawmatrix_relay.transit import is_from_neighbour, on_undeliverable, pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clawmatrix_core.frames import Frame, NodeId
+    from clawmatrix_core.node import Node
+    from clawmatrix_core.routes import PathStatus, Route, Transit
+    from clawmatrix_core.scope import PluginScope
+
+__all__ = ["RelayPlugin"]
+
+_UNMEASURED = 50.0
+"""Milliseconds a link counts until its round trip is measured."""
+
+
+class RelayPlugin:
+    """Finds routes, passes frames on, and says how each node is reached."""
+
+    def __init__(self) -> None:
+        self._paths: Paths | None = None
+
+    @hookimpl
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
+        """Start confirming paths."""
+        self._paths = Paths(node)
+        scope.start_soon(self._paths.run)
+
+    @hookimpl
+    def register_status(self, node: Node) -> list[StatusSection]:
+        """Show the routes, and what was relayed."""
+        return [StatusSection("relay", lambda: _status(node))]
+
+    @hookimpl
+    def compute_routes(self, node: Node) -> Mapping[NodeId, Route] | None:
+        """Take the shortest paths by measured latency."""
+        neighbours = {
+            peer: _UNMEASURED if link.rtt is None else link.rtt for peer, link in node.links.items()
+        }
+        records = [peer.record for peer in node.directory.all()]
+        return shortest_routes(node.id, neighbours, records)
+
+    @hookimpl
+    def transit_received(self, node: Node, transit: Transit) -> bool | None:
+        """Pass a frame on."""
+        pass_on(node, transit)
+        return True
+
+    @hookimpl
+    @frame_types("undeliverable")
+    def frame_received(self, node: Node, frame: Frame) -> bool | None:
+        """Take or pass back the report of a frame that got no further."""
+        if not is_from_neighbour(frame, frame.link):
+            return None
+        on_undeliverable(node, frame)
+        return True
+
+    @hookimpl
+    async def routes_changed(self, changed: frozenset[NodeId]) -> None:
+        """Forget evidence of paths that are no more."""
+        if self._paths is not None:
+            self._paths.routes_changed(changed)
+
+    @hookimpl
+    async def path_status(self, peer: NodeId, probe: bool) -> PathStatus | None:
+        """Answer from evidence."""
+        if self._paths is None:
+            return None
+        return await self._paths.status(peer, probe=probe)
+
+
+def _status(node: Node) -> dict[str, object]:
+    return {
+        "relayed": node.counters["relayed"],
+        "routes": {
+            peer: {"via": route.next_hop, "hops": route.hops, "latencyMs": round(route.cost, 2)}
+            for peer, route in sorted(node.routes.items())
+        },
+    }

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - read from the annotations
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - read from the annotations
 
 import attrs
 import pytest
@@ -245,6 +245,11 @@ def test_all_secrets_are_there_for_the_log_to_leave_out() -> None:
     config.bind([PROXY])
     assert set(config.secrets) == {Secret(SECRET), Secret("sk-1")}
     assert SECRET not in repr(config)
+
+
+def test_a_secret_of_two_letters_does_not_garble_messages() -> None:
+    config = Config.from_mapping({**CORE, "model-proxy": {"models": [{"id": 1, "key": "ex"}]}})
+    assert problems(config, PROXY) == ["model-proxy.models[0].id: expected text, got 1"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence  # noqa: TC003 - read from the annotations
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType
 
@@ -28,6 +28,10 @@ Name = NewType("Name", str)
 class Colour(Enum):
     RED = "red"
     BLUE = "blue"
+
+
+class Shade(StrEnum):
+    LIGHT = "light"
 
 
 @attrs.frozen
@@ -61,6 +65,7 @@ class Everything:
     ratio: float = option(default=0.5, doc="")
     where: Path = option(default=Path("/"), doc="")
     colour: Colour = option(default=Colour.RED, doc="")
+    shade: Shade | None = option(default=None, doc="")
     name: Name = option(default=Name("n"), doc="")
     noted: Annotated[int, "pages"] = option(default=0, doc="")
     size: ByteSize = option(default=ByteSize(1), doc="")
@@ -125,6 +130,7 @@ def test_a_table_becomes_the_class() -> None:
         ratio=2,
         where="here",
         colour="blue",
+        shade="light",
         name="office",
         noted=4,
         size="1 kB",
@@ -146,6 +152,7 @@ def test_a_table_becomes_the_class() -> None:
         ratio=2.0,
         where=Path("/etc/here"),
         colour=Colour.BLUE,
+        shade=Shade.LIGHT,
         name=Name("office"),
         noted=4,
         size=ByteSize(1000),
@@ -325,9 +332,7 @@ def test_a_class_that_cannot_be_read_is_refused_early(cls: type, message: str) -
 
 
 def test_a_table_may_hold_its_own_kind() -> None:
-    assert read(Tree, branches=[{"branches": [{}]}]) == Tree(
-        branches=[Tree(branches=[Tree()])]
-    )
+    assert read(Tree, branches=[{"branches": [{}]}]) == Tree(branches=[Tree(branches=[Tree()])])
 
 
 def test_a_key_is_unknown_to_all_or_not_at_all() -> None:

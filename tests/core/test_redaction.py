@@ -11,7 +11,7 @@ import pytest
 
 from clawmatrix_core.redaction import REDACTING, redact, register_secret
 
-SECRET = "a secret with \"quotes\" & back\\slashes é"
+SECRET = 'a secret with "quotes" & back\\slashes é'
 
 
 def record(message: object, *args: object) -> logging.LogRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from anyio.abc import TaskStatus
-
-pytestmark = pytest.mark.anyio
 
 
 class Faults(list[tuple[str, str]]):
@@ -54,6 +53,7 @@ class Resource:
             raise ValueError(name)
 
 
+@pytest.mark.anyio
 async def test_a_failing_task_is_reported_and_touches_nothing_else() -> None:
     faults, other = Faults(), anyio.Event()
 
@@ -69,6 +69,7 @@ async def test_a_failing_task_is_reported_and_touches_nothing_else() -> None:
     assert sorted(faults) == [("first", "dial"), ("second", "fail")]
 
 
+@pytest.mark.anyio
 async def test_leaving_the_block_ends_the_tasks() -> None:
     faults, ended = Faults(), anyio.Event()
 
@@ -85,6 +86,7 @@ async def test_leaving_the_block_ends_the_tasks() -> None:
     assert faults == []
 
 
+@pytest.mark.anyio
 async def test_starting_returns_what_the_task_says_it_started_with() -> None:
     faults = Faults()
 
@@ -98,6 +100,7 @@ async def test_starting_returns_what_the_task_says_it_started_with() -> None:
         assert faults == [("later", "server")]
 
 
+@pytest.mark.anyio
 async def test_a_failure_to_start_is_the_callers() -> None:
     faults = Faults()
 
@@ -110,6 +113,7 @@ async def test_a_failure_to_start_is_the_callers() -> None:
     assert faults == []
 
 
+@pytest.mark.anyio
 async def test_context_managers_are_closed_in_reverse_after_the_tasks() -> None:
     faults, resource = Faults(), Resource()
 
@@ -128,6 +132,7 @@ async def test_context_managers_are_closed_in_reverse_after_the_tasks() -> None:
     assert faults == []
 
 
+@pytest.mark.anyio
 async def test_entering_works_from_any_task_and_under_a_time_limit() -> None:
     faults, resource = Faults(), Resource()
     async with Supervisor("mesh", faults) as scope:
@@ -145,6 +150,7 @@ async def test_entering_works_from_any_task_and_under_a_time_limit() -> None:
     assert resource.log == ["+a", "+b", "-b", "-a"]
 
 
+@pytest.mark.anyio
 async def test_a_failure_to_enter_is_the_callers() -> None:
     faults, resource = Faults(), Resource()
     async with Supervisor("mesh", faults) as scope:
@@ -155,6 +161,7 @@ async def test_a_failure_to_enter_is_the_callers() -> None:
     assert faults == []
 
 
+@pytest.mark.anyio
 async def test_entering_that_takes_too_long_can_be_given_up() -> None:
     faults, log = Faults(), list[str]()
 
@@ -173,6 +180,7 @@ async def test_entering_that_takes_too_long_can_be_given_up() -> None:
     assert faults == []
 
 
+@pytest.mark.anyio
 async def test_a_failure_to_close_is_reported_and_the_rest_is_closed() -> None:
     faults, resource = Faults(), Resource()
     async with Supervisor("mesh", faults) as scope:
@@ -182,6 +190,7 @@ async def test_a_failure_to_close_is_reported_and_the_rest_is_closed() -> None:
     assert faults == [("b", "listener")]
 
 
+@pytest.mark.anyio
 async def test_a_context_manager_that_fails_on_its_own_is_reported() -> None:
     faults, left = Faults(), anyio.Event()
 
@@ -208,6 +217,7 @@ async def test_a_context_manager_that_fails_on_its_own_is_reported() -> None:
         assert [name for _, name in faults] == ["server"]
 
 
+@pytest.mark.anyio
 async def test_one_that_does_not_close_is_cancelled_and_named() -> None:
     faults, log = Faults(), list[str]()
 
@@ -225,6 +235,7 @@ async def test_one_that_does_not_close_is_cancelled_and_named() -> None:
     assert faults == [("not closed within 0.01 s", "stuck")]
 
 
+@pytest.mark.anyio
 async def test_cancelled_from_outside_it_still_closes_in_reverse() -> None:
     faults, resource = Faults(), Resource()
     with anyio.CancelScope() as outer:
@@ -239,6 +250,7 @@ async def test_cancelled_from_outside_it_still_closes_in_reverse() -> None:
     assert faults == []
 
 
+@pytest.mark.anyio
 async def test_cancel_ends_what_was_started_and_not_the_block() -> None:
     faults, resource = Faults(), Resource()
     async with Supervisor("mesh", faults) as scope:
@@ -253,6 +265,7 @@ async def test_cancel_ends_what_was_started_and_not_the_block() -> None:
     assert resource.log[-1] == "still here"
 
 
+@pytest.mark.anyio
 async def test_nothing_starts_once_it_is_stopping() -> None:
     faults, resource = Faults(), Resource()
     async with Supervisor("mesh", faults) as scope:
@@ -266,16 +279,22 @@ async def test_nothing_starts_once_it_is_stopping() -> None:
     assert faults == []
 
 
+@pytest.mark.anyio
 async def test_an_exception_of_the_block_comes_out_as_it_is() -> None:
     faults, resource = Faults(), Resource()
-    with pytest.raises(ValueError, match="of the block"):
+
+    async def block() -> None:
         async with Supervisor("mesh", faults) as scope:
             await scope.enter(resource.open("a"))
             scope.start_soon(anyio.sleep_forever)
             raise ValueError("of the block")
+
+    with pytest.raises(ValueError, match="of the block"):
+        await block()
     assert resource.log == ["+a", "-a"]
 
 
+@pytest.mark.anyio
 async def test_a_fault_handler_that_fails_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def bad(error: Exception, name: str) -> None:
         raise RuntimeError("handler")
@@ -286,6 +305,7 @@ async def test_a_fault_handler_that_fails_ends_nothing(caplog: pytest.LogCapture
     assert "reporting a fault of dial failed" in caplog.text
 
 
+@pytest.mark.anyio
 async def test_several_can_be_nested_and_ended_one_by_one() -> None:
     faults, resource = Faults(), Resource()
     async with Supervisor("one", faults) as one, Supervisor("two", faults) as two:
@@ -295,3 +315,27 @@ async def test_several_can_be_nested_and_ended_one_by_one() -> None:
         await one.wait_stopped()
         await two.enter(resource.open("c"))
     assert resource.log == ["+a", "+b", "-a", "+c", "-c", "-b"]
+
+
+def test_a_host_that_cancels_its_asyncio_task_gets_everything_closed() -> None:
+    faults, resource = Faults(), Resource()
+
+    async def host(running: asyncio.Event) -> None:
+        async with Supervisor("mesh", faults) as scope:
+            await scope.enter(resource.open("a"))
+            await scope.enter(resource.open("b"))
+            scope.start_soon(anyio.sleep_forever)
+            running.set()
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        running = asyncio.Event()
+        task = asyncio.create_task(host(running))
+        await running.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(main())
+    assert resource.log == ["+a", "+b", "-b", "-a"]
+    assert faults == []

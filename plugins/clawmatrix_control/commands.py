@@ -1,0 +1,148 @@
+"""``clawmatrix status``, ``peers`` and ``ping``: what they ask of the node, and print."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any, NoReturn
+
+import click
+
+from clawmatrix_control.render import Style, ping_text, render_peers, render_status, use_colour
+from clawmatrix_core.cli_context import ExitCode, Settings, echo_json, pass_settings
+from clawmatrix_core.control_client import ControlError, NotRunning, call, stream
+
+__all__ = ["COMMANDS"]
+
+JSON = Any
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _style() -> Style:
+    return Style(use_colour(is_terminal=sys.stdout.isatty(), environ=os.environ))
+
+
+def _show(text: str) -> None:
+    click.echo(text, color=True)  # whether there is colour in it is decided already
+
+
+@click.command()
+@as_json_option
+@click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often, with --watch.",
+)
+@pass_settings
+def status(settings: Settings, as_json: bool, watch: bool, interval: float) -> None:
+    """Show this node, and which others it reaches, and how.
+
+    With --watch and --json, one line of JSON each time.
+    """
+    if watch:
+        _watch(settings, as_json=as_json, interval=interval)
+    answer = call(settings.config_file(), "status")
+    if as_json:
+        echo_json(answer)
+    else:
+        _show(render_status(answer, style=_style(), now=time.time()))
+
+
+def _watch(settings: Settings, *, as_json: bool, interval: float) -> NoReturn:
+    redraw = sys.stdout.isatty() and not as_json
+    while True:
+        try:
+            answer = call(settings.config_file(), "status")
+        except (NotRunning, ControlError) as error:
+            if as_json:
+                raise
+            text = str(error)  # it may come back
+        else:
+            text = "" if as_json else render_status(answer, style=_style(), now=time.time())
+            if as_json:
+                echo_json(answer, compact=True)
+        if not as_json:
+            _show(_redrawn(text) if redraw else f"{text}\n")
+        sys.stdout.flush()
+        time.sleep(interval)
+
+
+def _redrawn(text: str) -> str:
+    """Return the text with what puts it over an earlier one, without a flicker."""
+    lines = "".join(f"{line}\x1b[K\n" for line in text.split("\n"))
+    return f"\x1b[H{lines}\x1b[J"
+
+
+@click.command()
+@as_json_option
+@pass_settings
+def peers(settings: Settings, as_json: bool) -> None:
+    """Show the other nodes, and how each is reached."""
+    answer = call(settings.config_file(), "peers")
+    if as_json:
+        echo_json(answer)
+    elif answer:
+        _show(render_peers(answer, style=_style(), now=time.time()))
+    else:
+        click.echo("no other node known yet")
+
+
+@click.command()
+@click.argument("node")
+@click.option(
+    "-n",
+    "--count",
+    type=click.IntRange(1, 1_000_000),
+    default=4,
+    show_default=True,
+    help="How many pings.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.001, 3600),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for an answer.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(0, 3600),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="From the start of one to the start of the next.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
+@pass_settings
+def ping(
+    settings: Settings, node: str, count: int, timeout: float, interval: float, as_json: bool
+) -> int:
+    """Ping a node through the mesh, and show the way and the time it took.
+
+    Exit code 0 if there was an answer, 6 if there was none.
+    """
+    params = {"node": node, "count": count, "timeout": timeout, "interval": interval}
+    answered = False
+    silence = timeout + interval + 30.0
+    try:
+        for item in stream(settings.config_file(), "ping", params, timeout=silence):
+            answered = answered or item["ok"]
+            if as_json:
+                echo_json(item, compact=True)
+            else:
+                click.echo(ping_text(item))
+    except ControlError as error:
+        if error.code != "unknown_node":
+            raise
+        click.echo(f"clawmatrix: {error}", err=True)
+    return ExitCode.OK if answered else ExitCode.UNREACHABLE
+
+
+COMMANDS: tuple[click.Command, ...] = (status, peers, ping)

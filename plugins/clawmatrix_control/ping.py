@@ -1,0 +1,118 @@
+"""Pings: a question to a node anywhere in the mesh, and its answer."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from clawmatrix_core.errors import DeadlineExceeded, ExchangeError, ExchangeFailure
+from clawmatrix_core.frames import Lane, NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from clawmatrix_core.exchange import Exchange
+    from clawmatrix_core.node import Node
+
+__all__ = ["FRAME_TYPE", "PingRequest", "answer", "ping", "read_request", "unknown_node"]
+
+FRAME_TYPE = "ping"
+MOST = 1_000_000
+
+JSON = Any
+
+
+class PingRequest:
+    """The parameters of the method ``ping``. Times are in seconds."""
+
+    def __init__(self, node: str, count: int, timeout: float, interval: float) -> None:
+        self.node = NodeId(node)
+        self.count = count
+        self.timeout = timeout
+        self.interval = interval
+
+
+def read_request(params: dict[str, JSON]) -> PingRequest:
+    """Return the parameters, checked. Raises: ExchangeFailure ``bad_params``."""
+    name = params.get("node")
+    if not isinstance(name, str):
+        raise ExchangeFailure("bad_params", "node: expected the name of a node")
+    return PingRequest(
+        name,
+        int(_number(params, "count", 4, 1, MOST)),
+        _number(params, "timeout", 5.0, 0.001, 3600),
+        _number(params, "interval", 1.0, 0.0, 3600),
+    )
+
+
+def _number(params: dict[str, JSON], name: str, default: float, least: float, most: float) -> float:
+    value = params.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ExchangeFailure("bad_params", f"{name}: expected a number from {least} to {most}")
+    return value
+
+
+def unknown_node(name: str, known: Iterable[str]) -> ExchangeFailure:
+    """Return the error for a name that no member has, with those that could be meant."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        hint = f"; did you mean {' or '.join(near)}?"
+    elif names:
+        shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+        hint = f"; known are {shown}"
+    else:
+        hint = "; no other node is known yet"
+    return ExchangeFailure(
+        "unknown_node", f"no node is named {name}{hint}", detail={"suggestions": near}
+    )
+
+
+async def ping(node: Node, request: PingRequest) -> AsyncIterator[JSON]:
+    """Ping a node; yield what became of each one.
+
+    Raises: ExchangeFailure ``unknown_node``.
+    """
+    if request.node != node.id and node.directory.get(request.node) is None:
+        names = [peer.node_id for peer in node.directory.others()]
+        raise unknown_node(request.node, names)
+    for n in range(1, request.count + 1):
+        started = node.clock.now()
+        yield await _once(node, request, n)
+        if n < request.count:
+            await anyio.sleep(max(0.0, started + request.interval - node.clock.now()))
+
+
+async def _once(node: Node, request: PingRequest, n: int) -> dict[str, JSON]:
+    result: dict[str, JSON] = {"nodeId": request.node, "n": n}
+    started = node.clock.now()
+    try:
+        async with node.exchange(
+            request.node,
+            FRAME_TYPE,
+            {"n": n},
+            complete=True,
+            deadline=request.timeout,
+            lane=Lane.CONTROL,
+        ) as exchange:
+            await exchange.receive()
+            elapsed = node.clock.now() - started
+    except ExchangeError as error:
+        late = isinstance(error, DeadlineExceeded)
+        why = f"no answer within {request.timeout:g} s" if late else str(error)
+        return {**result, "ok": False, "error": why}
+    if request.node == node.id:
+        path = {"status": "self", "reachableVia": None}
+    else:
+        status = await node.path_status(request.node)
+        path = {"status": status.status, "reachableVia": status.via}
+    return {**result, "ok": True, "ms": round(elapsed * 1000, 2), **path}
+
+
+async def answer(node: Node, exchange: Exchange) -> None:
+    """Answer a ping: with its own number, and this node's wall clock in milliseconds."""
+    n = exchange.request.get("n") if isinstance(exchange.request, dict) else None
+    number = n if isinstance(n, int) else None
+    await exchange.finish({"n": number, "at": round(node.clock.wall() * 1000)})

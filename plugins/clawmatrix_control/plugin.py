@@ -1,0 +1,156 @@
+"""The plugin: what it registers, and what runs while the node does."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from clawmatrix_control.commands import COMMANDS
+from clawmatrix_control.ping import FRAME_TYPE, answer, ping, read_request
+from clawmatrix_control.server import ControlServer, open_socket
+from clawmatrix_control.status import NodeFacts, peer_json, status_json
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.paths import control_socket_path, default_state_dir
+from clawmatrix_core.plugin_types import ControlMethod, frame_types
+from clawmatrix_core.state import MemoryState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import click
+
+    from clawmatrix_core.directory import Peer
+    from clawmatrix_core.frames import Frame
+    from clawmatrix_core.node import Node
+    from clawmatrix_core.scope import PluginScope
+
+__all__ = ["ControlPlugin"]
+
+PROBE_LIMIT = 4.0
+"""Seconds that confirming paths may take; what is not confirmed by then is shown as it is."""
+PROBES = 32
+
+JSON = Any
+
+
+class ControlPlugin:
+    """Serves the control socket, answers pings, and adds status, peers and ping."""
+
+    def __init__(self) -> None:
+        self._scope: PluginScope | None = None
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        """Add ``status``, ``peers`` and ``ping``."""
+        return list(COMMANDS)
+
+    @hookimpl
+    def register_control_methods(self, node: Node) -> list[ControlMethod]:
+        """Add what the commands call."""
+        own = _Methods(node)
+        return [
+            ControlMethod("status", call=own.status),
+            ControlMethod("peers", call=own.peers),
+            ControlMethod("plugins", call=own.plugins),
+            ControlMethod("ping", stream=own.ping),
+        ]
+
+    @hookimpl
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
+        """Open the socket, unless the node keeps no folder on disk."""
+        self._scope = scope
+        folder = _state_folder(node)
+        if folder is None:
+            node.logger("control").debug("no control socket: the state is in memory")
+            return
+        methods: dict[str, ControlMethod] = {}
+        for method in node.control_methods():
+            if methods.setdefault(method.name, method) is not method:
+                node.logger("control").warning("two plugins have a method %s", method.name)
+        path = control_socket_path(folder)
+        listener = await scope.enter(open_socket(path, folder), name="control socket")
+        server = ControlServer(methods, scope.report)
+        scope.start_soon(server.serve, listener, name="control socket")
+
+    @hookimpl
+    @frame_types(FRAME_TYPE)
+    def frame_received(self, node: Node, frame: Frame) -> bool | None:
+        """Answer pings of other nodes."""
+        if self._scope is None:
+            return None
+        return node.accept(frame, partial(answer, node), self._scope)
+
+
+def _state_folder(node: Node) -> Path | None:
+    folder = node.config.state_dir
+    in_memory = isinstance(node.state, MemoryState)
+    return None if in_memory and folder == default_state_dir(node.id) else folder
+
+
+class _Methods:
+    """The plugin's own methods, over what the node knows."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def status(self, params: dict[str, JSON]) -> JSON:
+        """Return the whole status; with ``probe`` false, without making sure of paths."""
+        node = self._node
+        own = node.directory.get(node.id)
+        return status_json(
+            NodeFacts(
+                node.id,
+                version("clawmatrix"),
+                node.clock.wall() - node.started_at,
+                tuple(node.links),
+                node.counters,
+                tuple(node.plugins.list()),
+            ),
+            own.record if own is not None else None,
+            node.config.tags,
+            await self.peers(params),
+            self._sections(),
+        )
+
+    async def peers(self, params: dict[str, JSON]) -> list[JSON]:
+        """Return the peers alone."""
+        probe = params.get("probe") is not False
+        peers = list(self._node.directory.others())
+        found: dict[str, JSON] = {}
+        limiter = anyio.CapacityLimiter(PROBES)
+        deadline = anyio.current_time() + (PROBE_LIMIT if probe else 0.0)
+
+        async def look(peer: Peer) -> None:
+            async with limiter:
+                found[peer.node_id] = await self._peer(peer, deadline)
+
+        async with anyio.create_task_group() as tasks:
+            for peer in peers:
+                tasks.start_soon(look, peer)
+        return [found[peer.node_id] for peer in peers]
+
+    async def plugins(self, _: dict[str, JSON]) -> JSON:
+        """Return the plugins of this node with their faults so far."""
+        return {"plugins": [info.to_json() for info in self._node.plugins.list()]}
+
+    def ping(self, params: dict[str, JSON]) -> AsyncIterator[JSON]:
+        """Yield what became of each ping."""
+        return ping(self._node, read_request(params))
+
+    async def _peer(self, peer: Peer, deadline: float) -> JSON:
+        with anyio.CancelScope(deadline=deadline):
+            return peer_json(peer, await self._node.path_status(peer.node_id, probe=True))
+        return peer_json(peer, await self._node.path_status(peer.node_id))
+
+    def _sections(self) -> dict[str, JSON]:
+        sections: dict[str, JSON] = {}
+        for section in self._node.status_sections():
+            try:
+                sections.setdefault(section.name, section.read())
+            except Exception as error:  # noqa: BLE001 - one section must not take the status
+                sections[section.name] = {"error": f"{type(error).__name__}: {error}"}
+        return sections

@@ -1,0 +1,128 @@
+"""The status for people. Values in, text out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from clawmatrix_core.cli_context import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Style", "ago", "ping_text", "render_peers", "render_status", "use_colour"]
+
+JSON = Any
+
+_CODES = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
+_DOTS = {"direct": "green", "relay": "yellow", "unreachable": "red"}
+_UNITS = ((86400, "day"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+@attrs.frozen
+class Style:
+    """How text is marked: with colour, or not at all."""
+
+    colour: bool = False
+
+    def paint(self, text: str, how: str) -> str:
+        """Return the text in a colour, or bold or dim."""
+        return f"\x1b[{_CODES[how]}m{text}\x1b[0m" if self.colour and text else text
+
+
+def use_colour(*, is_terminal: bool, environ: Mapping[str, str]) -> bool:
+    """Say whether to colour what goes to the stream."""
+    return is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def render_status(status: JSON, *, style: Style, now: float) -> str:
+    """Return the node, how many of its peers it reaches, and a line for each.
+
+    ``now`` is wall-clock seconds, for how long ago things were.
+    """
+    name = style.paint(printable(status["nodeId"]), "bold")
+    lines = [f"{name}  {_reachable(status['peers'], style)}"]
+    lines += _details(status, "  ", style)
+    if broken := _broken(status.get("node") or {}):
+        lines.append(style.paint(f"  {broken}", "red"))
+    if peers := render_peers(status["peers"], style=style, now=now):
+        lines += ["", peers]
+    return "\n".join(lines)
+
+
+def render_peers(peers: Sequence[JSON], *, style: Style, now: float) -> str:
+    """Return a line for each peer, and below it what it offers."""
+    names = [printable(peer["nodeId"]) for peer in peers]
+    paths = [_path(peer, now) for peer in peers]
+    latencies = [_latency(peer["latencyMs"]) for peer in peers]
+    name_width = max(map(len, names), default=0)
+    path_width = max((len(p) for p, ms in zip(paths, latencies, strict=True) if ms), default=0)
+    lines = []
+    for peer, name, path, latency in zip(peers, names, paths, latencies, strict=True):
+        dot = style.paint("●", _DOTS.get(peer["status"], "red"))
+        tail = f"{path:{path_width}}  {latency:>8}" if latency else path
+        lines.append(f"{dot} {style.paint(f'{name:{name_width}}', 'bold')}  {tail}")
+        lines += _details(peer, "    ", style)
+    return "\n".join(lines)
+
+
+def ping_text(item: JSON) -> str:
+    """Return the line for one ping."""
+    name, n = printable(item["nodeId"]), item["n"]
+    if not item["ok"]:
+        return f"{name}: {printable(item['error'])} (ping {n})"
+    ways = {"self": "this node", "relay": f"via {printable(item['reachableVia'] or '?')}"}
+    return f"{name}: {ways.get(item['status'], item['status'])} in {item['ms']:g} ms (ping {n})"
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was, in words."""
+    for size, unit in _UNITS:
+        count = int(seconds // size)
+        if count >= 1:
+            plural = "s" if unit == "day" and count > 1 else ""
+            return f"{count} {unit}{plural} ago"
+    return "just now"
+
+
+def _reachable(peers: Sequence[JSON], style: Style) -> str:
+    if not peers:
+        return "no other node known yet"
+    count = sum(1 for peer in peers if peer["connected"])
+    how = "green" if count == len(peers) else "yellow" if count else "red"
+    return style.paint(f"{count}/{len(peers)} reachable", how)
+
+
+def _path(peer: JSON, now: float) -> str:
+    match peer["status"]:
+        case "direct":
+            return "direct"
+        case "relay":
+            return f"relay via {printable(peer['reachableVia'] or '?')}"
+    seen = peer["lastSeen"]
+    last = "never seen" if seen is None else f"last seen {ago(max(0.0, now - seen / 1000))}"
+    why = printable(peer["reason"] or "")
+    return f"unreachable ({', '.join(filter(None, (why, last)))})"
+
+
+def _latency(milliseconds: float | None) -> str:
+    if milliseconds is None:
+        return ""
+    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
+
+
+def _details(entry: JSON, indent: str, style: Style) -> list[str]:
+    lines = []
+    for kind in ("tags", "agents", "models"):
+        if values := entry[kind]:
+            text = ", ".join(printable(str(value)) for value in values)
+            lines.append(f"{indent}{style.paint(f'{kind}:', 'dim')} {text}")
+    return lines
+
+
+def _broken(node: JSON) -> str:
+    failed, faults = node.get("failed") or {}, node.get("faults") or {}
+    parts = [f"plugin {name} failed: {why}" for name, why in failed.items()]
+    parts += [f"plugin {name}: {n} faults" for name, n in faults.items() if name not in failed]
+    return printable("; ".join(parts))

@@ -1,0 +1,223 @@
+"""The control socket: one request a connection, from this user's processes only."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import SocketAttribute
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from clawmatrix_control.protocol import (
+    BadRequest,
+    Request,
+    error_line,
+    failure_line,
+    line,
+    parse_request,
+)
+from clawmatrix_core.control_client import POINTER, REQUEST_LIMIT
+from clawmatrix_core.errors import ClawMatrixError, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    from anyio.abc import SocketListener, SocketStream
+
+    from clawmatrix_core.plugin_types import ControlMethod
+
+__all__ = ["ControlServer", "open_socket"]
+
+GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
+
+
+class ControlServer:
+    """Answers requests with the methods of the node.
+
+    Args:
+        methods: by name.
+        report: is told of a method that failed, and which.
+        patience: seconds a client may take to send its request, or to take a line.
+        clients: connections at a time; one more is refused.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, ControlMethod],
+        report: Callable[[Exception, str], None],
+        *,
+        patience: float = 30.0,
+        clients: int = 128,
+    ) -> None:
+        self._methods = methods
+        self._report = report
+        self._patience = patience
+        self._free = clients
+
+    async def serve(self, listener: SocketListener) -> None:
+        """Accept connections until cancelled, or until the listener is closed."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except anyio.ClosedResourceError:
+                    return
+                except anyio.BrokenResourceError:
+                    await anyio.sleep(0.1)  # too many open files: some will be closed
+                else:
+                    tasks.start_soon(self._attend, stream)
+
+    async def _attend(self, stream: SocketStream) -> None:
+        self._free -= 1
+        try:
+            async with stream:
+                if self._free < 0:
+                    await self._send(stream, error_line("busy", "too many clients"))
+                else:
+                    await self._answer(stream)
+        except GONE:
+            pass  # the client left
+        except Exception as error:  # noqa: BLE001 - no client may end the server
+            self._report(error, "control socket")
+        finally:
+            self._free += 1
+
+    async def _answer(self, stream: SocketStream) -> None:
+        try:
+            await self._run(await self._read(stream), stream)
+        except ClawMatrixError as error:
+            await self._send(stream, failure_line(error))
+
+    async def _read(self, stream: SocketStream) -> Request:
+        lines = BufferedByteReceiveStream(stream)
+        try:
+            with anyio.fail_after(self._patience):
+                text = await lines.receive_until(b"\n", REQUEST_LIMIT)
+        except TimeoutError:
+            raise BadRequest("timeout", "no request came") from None
+        except anyio.DelimiterNotFound:
+            raise BadRequest("too_large", f"a request has {REQUEST_LIMIT} bytes at most") from None
+        except anyio.IncompleteRead:
+            raise anyio.EndOfStream from None
+        return parse_request(text)
+
+    async def _run(self, request: Request, stream: SocketStream) -> None:
+        method = self._methods.get(request.method)
+        if method is None or (method.call is None and method.stream is None):
+            names = ", ".join(sorted(self._methods))
+            raise BadRequest("unknown_method", f"no method {request.method!r}; there are {names}")
+        try:
+            if method.call is not None:
+                answer = line({"result": await method.call(request.params)})
+            else:
+                answer = await self._stream(method, request, stream)
+        except (ClawMatrixError, *GONE):
+            raise
+        except Exception as error:  # noqa: BLE001 - a method's fault is its plugin's
+            self._report(error, f"control method {request.method}")
+            answer = error_line("internal", f"{request.method} failed; the node's log says how")
+        await self._send(stream, answer)
+
+    async def _stream(
+        self,
+        method: ControlMethod,
+        request: Request,
+        stream: SocketStream,
+    ) -> bytes:
+        """Send items until there are no more; return the last line."""
+        assert method.stream is not None
+        left = False
+
+        async def watch() -> None:
+            nonlocal left
+            await anyio.wait_readable(stream.extra(SocketAttribute.raw_socket))
+            left = True  # or has more to say, which is not its turn
+            tasks.cancel_scope.cancel()
+
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            try:
+                async with aclosing(_generator(method.stream(request.params))) as items:
+                    async for item in items:
+                        await self._send(stream, line({"item": item}))
+            except Exception as error:  # noqa: BLE001 - raised again below, not inside a group
+                failure = error
+            tasks.cancel_scope.cancel()
+        if left:
+            raise anyio.EndOfStream
+        if failure is not None:
+            raise failure
+        return line({"end": True})
+
+    async def _send(self, stream: SocketStream, data: bytes) -> None:
+        """Send a line; a client that takes nothing has left."""
+        try:
+            with anyio.fail_after(self._patience):
+                await stream.send(data)
+        except TimeoutError:
+            raise anyio.BrokenResourceError from None
+
+
+async def _generator(items: AsyncIterator[object]) -> AsyncGenerator[object, None]:
+    """Yield the items; close what they come from, where that can be closed."""
+    try:
+        async for item in items:
+            yield item
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+@asynccontextmanager
+async def open_socket(path: Path, state_dir: Path) -> AsyncIterator[SocketListener]:
+    """Listen on the path, noted in the state folder; both are removed at the end.
+
+    A socket that a dead node left is replaced. Raises: StateError, where a process answers
+    on it, or neither can be made.
+    """
+    if await anyio.to_thread.run_sync(_answers, path):
+        raise StateError(f"another process serves the control socket {path}")
+    try:
+        _note(path, state_dir)
+        listener = await anyio.create_unix_listener(path, mode=0o600, backlog=128)
+    except OSError as error:
+        raise StateError(f"the control socket {path} cannot be made: {error}") from None
+    async with listener:
+        own = _inode(path)
+        try:
+            yield listener
+        finally:
+            _remove(path, state_dir, own)
+
+
+def _note(path: Path, state_dir: Path) -> None:
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (state_dir / POINTER).write_text(f"{path}\n")
+
+
+def _inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def _remove(path: Path, state_dir: Path, own: int) -> None:
+    """Remove the socket and its note, unless they are another process's by now."""
+    with suppress(OSError):
+        if _inode(path) == own:
+            path.unlink()
+            (state_dir / POINTER).unlink()
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(os.fspath(path))
+        except OSError:
+            return False
+        return True

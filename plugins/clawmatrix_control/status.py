@@ -1,0 +1,97 @@
+"""What ``status --json`` and ``peers --json`` say. Values in, JSON out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from clawmatrix_core.directory import NodeRecord, Peer
+    from clawmatrix_core.loading import PluginInfo
+    from clawmatrix_core.routes import PathStatus
+
+__all__ = ["NodeFacts", "offered", "peer_json", "status_json"]
+
+JSON = Any
+
+
+@attrs.frozen
+class NodeFacts:
+    """What a node knows of itself, besides its record.
+
+    ``uptime`` is in seconds; ``refused`` counts what was refused, by reason.
+    """
+
+    node_id: str
+    version: str
+    uptime: float
+    links: tuple[str, ...]
+    refused: Mapping[str, int]
+    plugins: tuple[PluginInfo, ...]
+
+
+def offered(record: NodeRecord | None, kind: str) -> list[str]:
+    """Return the ids of what a node offers, each once, in its order."""
+    entries = [] if record is None else record.offers.get(kind, [])
+    ids = (entry.get("id") for entry in entries)
+    return list(dict.fromkeys(id_ for id_ in ids if isinstance(id_, str)))
+
+
+def peer_json(peer: Peer, path: PathStatus) -> dict[str, JSON]:
+    """Return one entry of the peers."""
+    record = peer.record
+    return {
+        "nodeId": record.node_id,
+        "agents": offered(record, "agents"),
+        "models": offered(record, "models"),
+        "tags": list(record.tags),
+        "connected": path.status != "unreachable",
+        "status": path.status,
+        "reachableVia": path.via,
+        "latencyMs": None if path.latency_ms is None else round(path.latency_ms, 1),
+        "lastSeen": _milliseconds(path.last_seen),
+        "reason": path.reason,
+        "evidenceAgeMs": _milliseconds(path.evidence_age),
+        "version": record.version or None,
+        "protocol": list(record.protocol),
+    }
+
+
+def status_json(
+    facts: NodeFacts,
+    own: NodeRecord | None,
+    tags: Iterable[str],
+    peers: list[dict[str, JSON]],
+    sections: Mapping[str, JSON],
+) -> dict[str, JSON]:
+    """Return the whole status. A section cannot take the place of what the core says."""
+    status = {
+        "nodeId": facts.node_id,
+        "version": facts.version,
+        "agents": offered(own, "agents"),
+        "models": offered(own, "models"),
+        "tags": list(tags),
+        "peers": peers,
+        "node": _node_json(facts, own),
+    }
+    return {**sections, **status}
+
+
+def _node_json(facts: NodeFacts, own: NodeRecord | None) -> dict[str, JSON]:
+    return {
+        "uptime": round(facts.uptime, 1),
+        "protocol": None if own is None else list(own.protocol),
+        "links": sorted(facts.links),
+        "refused": dict(sorted(facts.refused.items())),
+        "faults": {info.name: info.faults for info in facts.plugins if info.faults},
+        "failed": {
+            info.name: info.reason or "" for info in facts.plugins if info.state == "failed"
+        },
+    }
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)

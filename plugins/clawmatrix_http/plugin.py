@@ -1,0 +1,170 @@
+"""The ``http`` plugin."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from clawmatrix_core.config import ConfigSection, HostPort
+from clawmatrix_core.errors import PluginError, StartError, StateError
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.log import register_secret
+from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, StatusSection
+from clawmatrix_http.commands import env
+from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
+
+if TYPE_CHECKING:
+    import click
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from clawmatrix_core.node import Node
+    from clawmatrix_core.plugin_types import JSON
+    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_http.server import HttpServer
+
+__all__ = ["HttpPlugin"]
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class HttpPlugin:
+    """Serves the routes of all plugins on a local address.
+
+    Attributes:
+        server: the running server, None before it started.
+        token: what requests must show, empty before the start.
+    """
+
+    def __init__(self) -> None:
+        self.server: HttpServer | None = None
+        self.token = ""
+
+    @property
+    def address(self) -> HostPort | None:
+        """The address that is bound, None before the start."""
+        return None if self.server is None else self.server.address
+
+    @property
+    def base_url(self) -> str:
+        """What clients of the API are given. Raises: PluginError, where there is no server."""
+        if self.address is None:
+            raise PluginError("http", "the HTTP server is not running")
+        host = _EVERYWHERE.get(self.address.host, self.address.host)
+        return f"http://{HostPort(host, self.address.port)}/v1"
+
+    @hookimpl
+    def register_config(self) -> list[ConfigSection]:
+        """See hookspecs."""
+        return [ConfigSection("http", HttpConfig)]
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        """See hookspecs."""
+        return [env]
+
+    @hookimpl
+    def register_http_routes(self) -> list[HttpRoute]:
+        """See hookspecs."""
+        return [HttpRoute("/healthz", ("GET",), _healthz, public=True)]
+
+    @hookimpl
+    def register_control_methods(self) -> list[ControlMethod]:
+        """See hookspecs."""
+        return [ControlMethod("http.env", call=self._env)]
+
+    @hookimpl
+    def register_status(self) -> list[StatusSection]:
+        """See hookspecs."""
+        return [StatusSection("http", self._status)]
+
+    @hookimpl
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
+        """See hookspecs. Raises: StartError, where the address is taken."""
+        _require_asyncio()
+        # Imported here, so that commands which serve nothing start without them.
+        from clawmatrix_http.app import Application
+        from clawmatrix_http.guard import Guard
+        from clawmatrix_http.server import HttpServer
+        from clawmatrix_http.table import RouteTable
+
+        config = node.config.section(HttpConfig)
+        logger = node.logger("http")
+        bound = await _bind(config.listen)
+        try:
+            self.token = await _find_token(node, config)
+            table = RouteTable(node.http_routes(), logger.warning)
+            hosts = (config.listen.host, *config.allowed_hosts)
+            guard = Guard(self.token, hosts, config.allowed_origins)
+            app = Application(table, guard, config.max_body, scope.report)
+            server = HttpServer(app, bound, drain=config.drain, logger=logger)
+            self.server = await scope.enter(server)
+        except BaseException:
+            bound.close()
+            raise
+        logger.info("listening on http://%s", self.server.address)
+
+    @hookimpl
+    async def node_stopping(self) -> None:
+        """See hookspecs. Answers under way get their time while links still work."""
+        if self.server is not None:
+            await self.server.drain()
+
+    async def _env(self, params: dict[str, JSON]) -> JSON:
+        return {"baseUrl": self.base_url, "token": self.token}
+
+    def _status(self) -> JSON:
+        return {"listen": None if self.address is None else str(self.address)}
+
+
+async def _healthz(request: Request) -> Response:
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"status": "ok"})
+
+
+def _require_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise PluginError("http", "the HTTP server needs asyncio") from None
+
+
+async def _bind(listen: HostPort) -> socket.socket:
+    from clawmatrix_http.server import bind
+
+    try:
+        return await bind(listen)
+    except OSError as error:
+        why = _in_words(error)
+        hint = "set [http] listen to another address, or leave out the http plugin"
+        raise StartError(f"http: cannot listen on {listen}: {why} ({hint})") from None
+
+
+def _in_words(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "address already in use"
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return error.strerror or str(error)
+    return os.strerror(error.errno).lower()
+
+
+async def _find_token(node: Node, config: HttpConfig) -> str:
+    if config.token is not None:
+        return config.token.reveal()
+    match node.state.read("http"):
+        case None:
+            token = f"cmx-{node.random.getrandbits(256):064x}"
+            await anyio.to_thread.run_sync(node.state.write, "http", {"token": token})
+        case {"token": str(token)} if token.isascii() and len(token) >= TOKEN_LENGTH:
+            pass
+        case _:
+            place = node.state.locate("http")
+            raise StateError(f"{place}: no token in it; remove it and one is made")
+    register_secret(token)
+    return token

@@ -1,0 +1,171 @@
+"""The server: uvicorn's protocol on sockets of our own, without its process-wide habits.
+
+uvicorn would exit the process where it cannot bind, take over signals, and configure the
+logging of the whole program; none of that is for a library that a host embeds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import AbstractContextManager, nullcontext
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from clawmatrix_core.config import HostPort
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from starlette.types import ASGIApp
+
+__all__ = ["HttpServer", "bind"]
+
+KEEP_ALIVE = 75
+"""Seconds an idle connection stays open; longer than clients keep theirs in a pool."""
+
+
+async def bind(listen: HostPort) -> socket.socket:
+    """Return a bound socket for the first address of the host. Raises: OSError."""
+    infos = await anyio.getaddrinfo(
+        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    family, kind, protocol, _, address = infos[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(1024)  # here, so that a taken port shows at once
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+class HttpServer(uvicorn.Server):
+    """Serves an ASGI application while it is entered. Runs on asyncio only.
+
+    Attributes:
+        address: the address that is bound.
+    """
+
+    def __init__(
+        self, app: ASGIApp, bound: socket.socket, *, drain: float, logger: logging.Logger
+    ) -> None:
+        """Make a server. ``drain`` is what answers under way get at the end, in seconds."""
+        super().__init__(_config(app, logger, self._on_closed))
+        host, port = bound.getsockname()[:2]
+        self.address = HostPort(host, port)
+        self._bound = bound
+        self._drain = drain
+        self._draining_until: float | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._closed = anyio.Event()
+
+    def __repr__(self) -> str:
+        state = "draining" if self._draining_until is not None else "open"
+        return f"<HttpServer {self.address} {state}, {self.connections} connections>"
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self.server_state.connections)
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Touch no signal handler: they are the host's."""
+        return nullcontext()
+
+    async def __aenter__(self) -> Self:
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[self._bound])
+        self._tick()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self._stop_accepting()
+        await self._cut()
+
+    async def drain(self) -> None:
+        """Take no new connection, and return when all answers are out or their time is over."""
+        if self._draining_until is None:
+            self._draining_until = anyio.current_time() + self._drain
+        self._stop_accepting()
+        with anyio.CancelScope(deadline=self._draining_until):
+            while self.server_state.connections:
+                self._closed = anyio.Event()
+                await self._closed.wait()
+
+    def _on_closed(self) -> None:
+        self._closed.set()
+
+    def _stop_accepting(self) -> None:
+        self.should_exit = True
+        for server in self.servers:
+            server.close()
+        self._bound.close()
+        for connection in tuple(self.server_state.connections):
+            connection.shutdown()  # idle ones close; busy ones do after their answer
+
+    async def _cut(self) -> None:
+        tasks = tuple(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
+        for connection in tuple(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)  # lets the transports tell their protocols
+
+    def _tick(self) -> None:
+        """Keep the Date header right."""
+        date = formatdate(usegmt=True).encode()
+        self.server_state.default_headers = [(b"date", date)]
+        self._ticker = asyncio.get_running_loop().call_later(1.0, self._tick)
+
+
+def _config(app: ASGIApp, logger: logging.Logger, on_closed: Callable[[], None]) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_protocol(logger, on_closed),
+        ws="none",
+        loop="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+    )
+
+
+def _protocol(logger: logging.Logger, on_closed: Callable[[], None]) -> type[asyncio.Protocol]:
+    class Protocol(HttpToolsProtocol):
+        """uvicorn's protocol, logging to the node's logger and not each access."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.logger = logger
+            self.access_log = False
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            on_closed()
+
+    return Protocol

@@ -1,0 +1,81 @@
+"""The heartbeat of a link: is the other end alive, and how far away is it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.link import Link
+    from clawmatrix_core.node import Node
+    from clawmatrix_mesh.membership import Membership
+
+__all__ = ["JITTER", "MISSED", "Heartbeat"]
+
+JITTER = 0.2
+"""By how much of itself the interval varies, so that a mesh does not beat in step."""
+MISSED = 2
+"""Heartbeats that may pass without a byte before a link is dead."""
+
+_SMOOTHING = 0.25
+
+
+class Heartbeat:
+    """Asks each neighbour for a sign of life, and answers theirs. Any byte counts as one."""
+
+    def __init__(
+        self,
+        node: Node,
+        membership: Membership,
+        interval: float,
+        measured: Callable[[Link], None],
+    ) -> None:
+        self._node = node
+        self._membership = membership
+        self._interval = interval
+        self._measured = measured
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a byte after which a link is dead."""
+        return MISSED * self._interval * (1 + JITTER)
+
+    async def run(self, link: Link) -> None:
+        """Beat until the link is dead, then close it."""
+        while link.closing is None:
+            self._beat(link)
+            spread = self._node.random.uniform(-JITTER, JITTER)
+            await anyio.sleep(self._interval * (1 + spread))
+            silent = self._node.clock.now() - link.last_received
+            if silent > self.patience:
+                self._node.counters["missed_heartbeats"] += 1
+                link.close(f"no sign of life for {silent:.0f} s", 4002)
+
+    def ping(self, link: Link) -> None:
+        """Ask for a sign of life now."""
+        self._beat(link)
+
+    def _beat(self, link: Link) -> None:
+        payload = {"t": self._node.clock.now(), "records": self._membership.summary()}
+        self._node.switch.send_to_neighbour(link, "heartbeat", "", payload)
+
+    def on_heartbeat(self, link: Link, payload: Any) -> None:
+        """Answer a neighbour's heartbeat."""
+        if isinstance(payload, dict):
+            answer = {"t": payload.get("t")}
+            self._node.switch.send_to_neighbour(link, "heartbeat_ack", "", answer)
+            self._membership.compare(link, payload.get("records"))
+
+    def on_ack(self, link: Link, payload: Any) -> None:
+        """Measure the round trip."""
+        sent = payload.get("t") if isinstance(payload, dict) else None
+        if not isinstance(sent, int | float):
+            return
+        rtt = (self._node.clock.now() - sent) * 1000
+        if 0 <= rtt < 1e6:  # a number that this node did not write is no measurement
+            old = link.rtt
+            link.rtt = rtt if old is None else old + _SMOOTHING * (rtt - old)
+            self._measured(link)

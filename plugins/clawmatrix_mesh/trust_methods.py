@@ -1,0 +1,82 @@
+"""What ``clawmatrix trust`` calls over the control socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_core.errors import ExchangeFailure, LocalProtocolError
+from clawmatrix_core.frames import NodeId
+from clawmatrix_core.plugin_types import ControlMethod
+
+if TYPE_CHECKING:
+    from clawmatrix_core.node import Node
+
+__all__ = ["trust_methods"]
+
+
+def trust_methods(node: Node) -> list[ControlMethod]:
+    """Return ``trust.list``, ``trust.accept`` and ``trust.forget``."""
+
+    async def list_(_: dict[str, Any]) -> Any:
+        return {"fingerprint": node.identity.fingerprint, "nodes": _entries(node)}
+
+    async def accept(params: dict[str, Any]) -> Any:
+        name, prefix = _text(params, "node"), _text(params, "fingerprint")
+        try:
+            entry = node.trust.accept(NodeId(name), prefix)
+        except LocalProtocolError as error:
+            raise ExchangeFailure("refused", str(error)) from None
+        _drop(node, name)
+        return {"nodeId": name, "fingerprint": entry.fingerprint}
+
+    async def forget(params: dict[str, Any]) -> Any:
+        name = _text(params, "node")
+        if not node.trust.forget(NodeId(name)):
+            raise ExchangeFailure("not_found", f"no key is known of {name}")
+        _drop(node, name)
+        return {"nodeId": name}
+
+    return [
+        ControlMethod("trust.list", list_),
+        ControlMethod("trust.accept", accept),
+        ControlMethod("trust.forget", forget),
+    ]
+
+
+def _drop(node: Node, name: str) -> None:
+    # What was known under the old key goes, so that the new one starts afresh.
+    link = node.links.get(NodeId(name))
+    if link is not None:
+        link.close("its key was replaced or forgotten", 4006)
+    node.directory.forget(NodeId(name))
+
+
+def _entries(node: Node) -> list[dict[str, Any]]:
+    conflicts: dict[str, list[dict[str, Any]]] = {}
+    for conflict in node.trust.conflicts():
+        conflicts.setdefault(conflict.node_id, []).append(
+            {
+                "fingerprint": conflict.fingerprint,
+                "firstSeen": int(conflict.first_seen * 1000),
+                "lastSeen": int(conflict.last_seen * 1000),
+                "count": conflict.count,
+                "proven": conflict.proven,
+            }
+        )
+    return [
+        {
+            "nodeId": entry.node_id,
+            "fingerprint": entry.fingerprint,
+            "state": str(entry.state),
+            "firstSeen": int(entry.first_seen * 1000),
+            "conflicts": conflicts.get(entry.node_id, []),
+        }
+        for entry in node.trust.entries()
+    ]
+
+
+def _text(params: dict[str, Any], name: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str) or not value:
+        raise ExchangeFailure("bad_request", f"{name} is missing")
+    return value

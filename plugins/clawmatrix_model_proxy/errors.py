@@ -1,0 +1,94 @@
+"""Errors as the OpenAI API writes them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from clawmatrix_core.errors import (
+    ClawMatrixError,
+    DeadlineExceeded,
+    ExchangeError,
+    ExchangeFailure,
+    PeerLost,
+    Undeliverable,
+)
+
+__all__ = ["ApiError", "from_exchange", "wrap_upstream_error"]
+
+SHOWN = 2000
+"""Characters of an upstream's own words that are repeated to the client."""
+
+_STATUS = {
+    "bad_request": 400,
+    "model_not_found": 404,
+    "unknown_type": 404,
+    "too_large": 413,
+    "busy": 503,
+    "stopping": 503,
+    "upstream_timeout": 504,
+}
+_encode = msgspec.json.Encoder().encode
+
+
+class ApiError(ClawMatrixError):
+    """A request that cannot be answered as asked.
+
+    ``type``, ``code`` and ``param`` are what the official clients look at.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.code = code
+        self.param = param
+
+    def body(self) -> bytes:
+        """Return the JSON of the error."""
+        fields = {
+            "message": str(self),
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return _encode({"error": fields})
+
+    def event(self) -> bytes:
+        """Return the event that ends a stream which had begun."""
+        return b"data: " + self.body() + b"\n\n"
+
+
+def from_exchange(error: ExchangeError, node: str) -> ApiError:
+    """Return what the client is told of an exchange that failed."""
+    status, code = 502, "node_failed"
+    if isinstance(error, ExchangeFailure):
+        status, code = _STATUS.get(error.code, 502), error.code
+    elif isinstance(error, Undeliverable):
+        code = "node_unreachable"
+    elif isinstance(error, PeerLost):
+        code = "node_lost"
+    elif isinstance(error, DeadlineExceeded):
+        status, code = 504, "deadline_exceeded"
+    kind = "invalid_request_error" if status < 500 else "upstream_error"
+    return ApiError(status, f"{node}: {error}", type=kind, code=code)
+
+
+def wrap_upstream_error(status: int, body: bytes) -> bytes:
+    """Return an upstream's error body, put into the API's shape where it is not JSON."""
+    try:
+        if isinstance(msgspec.json.decode(body), dict):
+            return body
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    said = "".join(c if c.isprintable() else " " for c in body.decode(errors="replace"))
+    said = " ".join(said.split())[:SHOWN]
+    message = f"the upstream answered {status}" + (f": {said}" if said else "")
+    return ApiError(status, message, type="upstream_error", code="upstream_error").body()

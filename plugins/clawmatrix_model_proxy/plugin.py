@@ -1,0 +1,139 @@
+"""The ``model-proxy`` plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.config import ConfigSection
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, frame_types
+from clawmatrix_model_proxy.catalog import Catalog, Served, read_offers
+from clawmatrix_model_proxy.commands import models
+from clawmatrix_model_proxy.config import ModelConfig, ModelProxyConfig
+from clawmatrix_model_proxy.wire import REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import click
+
+    from clawmatrix_core.frames import Frame
+    from clawmatrix_core.node import Node
+    from clawmatrix_core.plugin_types import JSON
+    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_model_proxy.serve import ModelServer
+
+__all__ = ["ModelProxyPlugin"]
+
+CATALOG_AGE = 1.0
+"""Seconds after which the catalog is made anew although no record is known to have changed."""
+
+
+class ModelProxyPlugin:
+    """Offers this node's models to the mesh, and the mesh's models to local programs."""
+
+    def __init__(self) -> None:
+        self._server: ModelServer | None = None
+        self._scope: PluginScope | None = None
+        self._catalog: Catalog | None = None
+        self._catalog_at = 0.0
+
+    @hookimpl
+    def register_config(self) -> list[ConfigSection]:
+        """See hookspecs."""
+        return [ConfigSection("model-proxy", ModelProxyConfig)]
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        """See hookspecs."""
+        return [models]
+
+    @hookimpl
+    def register_http_routes(self, node: Node) -> list[HttpRoute]:
+        """See hookspecs."""
+        from clawmatrix_model_proxy.app import ModelApi
+
+        config = node.config.section(ModelProxyConfig)
+        api = ModelApi(node, lambda: self._current(node), config.max_answer)
+        return [
+            HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
+            HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
+            HttpRoute("/v1/chat/completions", ("POST",), api.chat, errors="openai"),
+        ]
+
+    @hookimpl
+    def register_control_methods(self, node: Node) -> list[ControlMethod]:
+        """See hookspecs."""
+
+        async def call(params: dict[str, JSON]) -> JSON:
+            return {"models": list(_describe(node, self._current(node)))}
+
+        return [ControlMethod("models", call=call)]
+
+    @hookimpl
+    def register_offers(self, node: Node) -> list[Offer]:
+        """See hookspecs."""
+        offered = [_offer(model) for model in node.config.section(ModelProxyConfig).models]
+        return [Offer("models", lambda: offered)]
+
+    @hookimpl
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
+        """See hookspecs."""
+        config = node.config.section(ModelProxyConfig)
+        if not config.models:
+            return
+        # Imported here: a node that only asks does without the HTTP client.
+        from clawmatrix_model_proxy.serve import ModelServer
+        from clawmatrix_model_proxy.upstream import Upstreams
+
+        upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
+        await scope.enter(upstreams)
+        self._server = ModelServer(config, upstreams, node.logger("model-proxy"))
+        self._scope = scope
+
+    @hookimpl
+    @frame_types(REQUEST)
+    def frame_received(self, node: Node, frame: Frame) -> bool:
+        """See hookspecs."""
+        if self._server is None or self._scope is None:
+            return node.refuse(frame, "model_not_found", f"{node.id} serves no models")
+        return node.accept(frame, self._server.handle, self._scope)
+
+    @hookimpl
+    async def peer_changed(self) -> None:
+        """See hookspecs."""
+        self._catalog = None
+
+    def _current(self, node: Node) -> Catalog:
+        now = node.clock.now()
+        if self._catalog is None or now - self._catalog_at > CATALOG_AGE:
+            self._catalog = _make_catalog(node)
+            self._catalog_at = now
+        return self._catalog
+
+
+def _make_catalog(node: Node) -> Catalog:
+    config = node.config.section(ModelProxyConfig)
+    others = list(node.directory.others())
+    served = list(read_offers(node.id, [_offer(model) for model in config.models]))
+    for peer in others:
+        served += read_offers(peer.node_id, peer.record.offers.get("models"))
+    return Catalog(served, {node.id, *(peer.node_id for peer in others)}, config.nodes)
+
+
+def _offer(model: ModelConfig) -> dict[str, JSON]:
+    entry: dict[str, JSON] = {"id": model.id, "api": model.api}
+    if model.description:
+        entry["description"] = model.description
+    return entry
+
+
+def _describe(node: Node, catalog: Catalog) -> Iterator[dict[str, JSON]]:
+    for id_, served in catalog.models():
+        words = next((model.description for model in served if model.description), None)
+        nodes = [_describe_node(node, model) for model in served]
+        yield {"id": id_, "description": words, "nodes": nodes}
+
+
+def _describe_node(node: Node, model: Served) -> dict[str, JSON]:
+    return {"nodeId": model.node, "reachable": node.reachable(model.node), "api": model.api}

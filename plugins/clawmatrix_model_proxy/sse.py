@@ -1,0 +1,119 @@
+"""A stream of events, as far as it is looked at: where events end, and how the last one did.
+
+Nothing is decoded while a stream runs. Only one that ends without ``[DONE]`` has its last
+events read, to tell an upstream that omits it from one that was cut off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["HELD_LIMIT", "TAIL", "Ending", "Tail", "WholeEvents"]
+
+TAIL = 16 * 1024
+"""Bytes at the end of a stream that are looked at, at least."""
+HELD_LIMIT = 1024 * 1024
+"""Bytes of an event that has not ended which are kept back; more are let through."""
+
+_DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\][ \t]*(?:[\r\n]|$)")
+_BOUNDARY = re.compile(rb"\n\n|\r\n\r\n|\r\r")
+
+
+class Ending(Enum):
+    """How a stream ended."""
+
+    DONE = "done"
+    FINISHED = "finished, without [DONE]"
+    ERROR = "with an error of the upstream's own"
+    CUT = "cut off"
+
+
+class Tail:
+    """Keeps the end of a stream. ``feed`` is cheap, ``ending`` is called once."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+
+    def feed(self, data: bytes) -> None:
+        """Note what went by."""
+        pieces = self._pieces
+        pieces.append(data)
+        self._size += len(data)
+        while self._size - len(pieces[0]) >= TAIL:
+            self._size -= len(pieces.popleft())
+
+    def ending(self) -> Ending:
+        """Say how the stream ended."""
+        tail = b"".join(self._pieces)
+        if _DONE.search(tail) is not None:
+            return Ending.DONE
+        *events, rest = _BOUNDARY.split(tail)
+        if rest.strip():
+            return Ending.CUT
+        return _ending(list(_payloads(events)))
+
+
+class WholeEvents:
+    """Lets bytes through up to the end of the last whole event, and keeps the rest back.
+
+    So that whatever happens upstream, an error event begins on a line of its own.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes that may go out."""
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        if data.endswith(b"\n\n"):
+            return data
+        end = _last_boundary(data)
+        if len(data) - end > HELD_LIMIT:
+            return data
+        self._held = data[end:]
+        return data[:end]
+
+    def rest(self) -> bytes:
+        """Return what was kept back, for a stream that ended as it should."""
+        rest, self._held = self._held, b""
+        return rest
+
+
+def _last_boundary(data: bytes) -> int:
+    ends = (data.rfind(mark) + len(mark) for mark in (b"\n\n", b"\n\r\n", b"\r\r") if mark in data)
+    return max(ends, default=0)
+
+
+def _payloads(events: list[bytes]) -> Iterator[dict[str, Any]]:
+    for event in events:
+        lines = re.split(rb"[\r\n]+", event)
+        data = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
+        try:
+            payload = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue  # a comment, or the half of an event at the beginning of the tail
+        if isinstance(payload, dict):
+            yield payload
+
+
+def _ending(payloads: list[dict[str, Any]]) -> Ending:
+    if payloads and payloads[-1].get("error"):
+        return Ending.ERROR
+    finished: dict[object, bool] = {}
+    for payload in payloads:
+        choices = payload.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                finished[str(choice.get("index"))] = bool(choice.get("finish_reason"))
+    return Ending.FINISHED if finished and all(finished.values()) else Ending.CUT

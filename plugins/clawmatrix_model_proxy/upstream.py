@@ -1,0 +1,190 @@
+"""Upstreams: the HTTP servers that answer, and what can go wrong with them."""
+
+from __future__ import annotations
+
+import math
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import httpx2
+from anyio import CancelScope, current_time
+
+from clawmatrix_core.errors import ExchangeFailure
+from clawmatrix_model_proxy.wire import safe_header
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from clawmatrix_model_proxy.config import Budgets, ModelConfig
+    from clawmatrix_model_proxy.pipe import Pipe
+
+__all__ = ["Reply", "Upstreams"]
+
+_KEPT = 4.0
+"""Seconds an idle connection is kept; common servers close theirs after five."""
+_CLOSING = 2.0
+"""Seconds closing an answer may take."""
+_SLACK = 0.5
+"""Seconds by which the limit of silence may be overrun, so that it is not set at each piece."""
+
+
+class Upstreams:
+    """The connections to all upstreams, kept and used again while this is entered."""
+
+    def __init__(self, budgets: Budgets, *, proxy_from_env: bool = False) -> None:
+        self._budgets = budgets
+        self._proxy_from_env = proxy_from_env
+
+    async def __aenter__(self) -> Self:
+        # Reading the certificates takes long enough to be felt by everything else.
+        self._client = await anyio.to_thread.run_sync(self._make_client)
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._client.aclose()
+
+    def _make_client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            trust_env=self._proxy_from_env,
+            timeout=httpx2.Timeout(None, connect=self._budgets.connect, write=self._budgets.idle),
+            limits=httpx2.Limits(keepalive_expiry=_KEPT),
+            headers={"user-agent": "clawmatrix", "accept-encoding": "identity"},
+        )
+
+    @asynccontextmanager
+    async def ask(
+        self, model: ModelConfig, body: bytes, *, accept: str | None = None
+    ) -> AsyncIterator[Reply]:
+        """Send a request to the model's upstream; leaving closes the answer.
+
+        Raises: ExchangeFailure ``upstream_unreachable``, ``upstream_timeout`` or
+            ``upstream_broke``, also out of what reads the reply.
+        """
+        began = current_time()
+        deadline = began + self._budgets.first_byte
+        with _failures(), CancelScope(deadline=deadline) as scope:
+            response = await self._client.send(self._request(model, body, accept), stream=True)
+        if scope.cancelled_caught:
+            raise _silent(self._budgets.first_byte)
+        try:
+            yield Reply(response, self._budgets, began)
+        finally:
+            with anyio.move_on_after(_CLOSING, shield=True):
+                await response.aclose()
+
+    def _request(self, model: ModelConfig, body: bytes, accept: str | None) -> httpx2.Request:
+        headers = {"content-type": "application/json", "accept": accept or "*/*"}
+        if model.api_key is not None:
+            headers["authorization"] = f"Bearer {model.api_key.reveal()}"
+        url = f"{model.base_url.rstrip('/')}/chat/completions"
+        return self._client.build_request("POST", url, content=body, headers=headers)
+
+
+class Reply:
+    """An upstream's answer, its body not yet read.
+
+    Attributes:
+        status: its HTTP status.
+        content_type: its media type.
+        headers: those that clients act on.
+        framed: true where the end of the body is marked, so that a cut shows.
+    """
+
+    def __init__(self, response: httpx2.Response, budgets: Budgets, began: float) -> None:
+        self._response = response
+        self._budgets = budgets
+        self._began = began
+        headers = response.headers
+        self.status = response.status_code
+        self.content_type = headers.get("content-type", "application/json")
+        self.headers = {k: v for k, v in headers.items() if safe_header(k, v)}
+        self.framed = "content-length" in headers or "transfer-encoding" in headers
+
+    @property
+    def streams(self) -> bool:
+        """True where the body is a stream of events."""
+        return self.content_type.lower().startswith("text/event-stream")
+
+    def elapsed_ms(self) -> float:
+        """Return the milliseconds since the request was sent."""
+        return round((current_time() - self._began) * 1000, 2)
+
+    async def pump(self, pipe: Pipe) -> None:
+        """Put the body into a pipe as it comes, and close the pipe, with the error if any."""
+        try:
+            await self._each(pipe.put, pipe)
+        except ExchangeFailure as failure:
+            pipe.close(failure)
+        else:
+            pipe.close()
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole body. Raises: ExchangeFailure, ``answer_too_large`` over the limit."""
+        read = bytearray()
+
+        def take(piece: bytes) -> None:
+            read.extend(piece)
+            if len(read) > limit:
+                message = f"the upstream's answer has more than {limit} bytes (max_answer)"
+                raise ExchangeFailure("answer_too_large", message)
+
+        await self._each(take, None)
+        return bytes(read)
+
+    async def _each(self, take: Callable[[bytes], None], pipe: Pipe | None) -> None:
+        idle = self._budgets.idle
+        limit = self._budgets.first_byte
+        due = -math.inf
+        with _failures(), CancelScope(deadline=self._began + limit) as scope:
+            async with aclosing(self._pieces()) as pieces:
+                async for piece in pieces:
+                    take(piece)
+                    if pipe is not None and pipe.full:
+                        scope.deadline = math.inf  # now the client is slow, not the upstream
+                        await pipe.wait_room()
+                        due = -math.inf
+                    now = current_time()
+                    if now >= due:
+                        limit = idle
+                        scope.deadline = now + idle + _SLACK
+                        due = now + _SLACK
+        if scope.cancelled_caught:
+            raise _silent(limit)
+
+    def _pieces(self) -> AsyncGenerator[bytes, None]:
+        encoding = self._response.headers.get("content-encoding", "identity")
+        if encoding.strip().lower() in ("", "identity"):
+            return self._response.aiter_raw()
+        return self._response.aiter_bytes()  # though it was asked not to
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Raise what the HTTP client raises as the failures that travel."""
+    try:
+        yield
+    except httpx2.ConnectTimeout:
+        message = "the upstream did not accept a connection in time"
+        raise ExchangeFailure("upstream_timeout", message, may_have_begun=False) from None
+    except httpx2.ConnectError as error:
+        message = f"the upstream cannot be reached: {str(error) or 'connection refused'}"
+        raise ExchangeFailure("upstream_unreachable", message, may_have_begun=False) from None
+    except httpx2.TimeoutException:
+        raise ExchangeFailure("upstream_timeout", "the upstream takes nothing in") from None
+    except (httpx2.RequestError, httpx2.InvalidURL) as error:
+        message = f"the upstream broke off: {str(error) or type(error).__name__}"
+        raise ExchangeFailure("upstream_broke", message) from None
+
+
+def _silent(seconds: float) -> ExchangeFailure:
+    return ExchangeFailure("upstream_timeout", f"the upstream was silent for {seconds:g} s")

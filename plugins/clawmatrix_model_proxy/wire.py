@@ -1,0 +1,86 @@
+"""What the asking and the serving node say to each other in a ``model_req`` exchange.
+
+The opening payload is an Opening, then comes the client's request as bytes. The answer is a
+Head, then the upstream's bytes. Fields that a version does not know are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from clawmatrix_core.errors import ExchangeFailure
+
+__all__ = ["REQUEST", "Head", "Opening", "read_head", "read_opening", "safe_header"]
+
+REQUEST = "model_req"
+
+_PASSED = frozenset(("retry-after", "retry-after-ms", "x-should-retry", "x-request-id"))
+_PASSED_PREFIX = "x-ratelimit-"
+
+
+class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is asked for.
+
+    Attributes:
+        format: the API that the request is written in.
+        model: the id under which this node offers the model.
+        stream: whether the client wants the answer as it comes.
+        accept: the client's Accept header.
+    """
+
+    format: Literal["chat"]
+    model: str
+    stream: bool = False
+    accept: str | None = None
+
+
+class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """How the upstream's answer begins.
+
+    Attributes:
+        status: its HTTP status.
+        content_type: its media type.
+        upstream_model: the name the upstream was asked by.
+        upstream_ms: milliseconds the upstream took up to here.
+        headers: those of its headers that clients act on.
+    """
+
+    status: int
+    content_type: str = "application/json"
+    upstream_model: str = ""
+    upstream_ms: float = 0.0
+    headers: dict[str, str] = {}
+
+    @property
+    def streams(self) -> bool:
+        """True where the body is a stream of events."""
+        return self.status < 300 and self.content_type.lower().startswith("text/event-stream")
+
+
+def read_opening(payload: Any) -> Opening:
+    """Return what is asked for. Raises: ExchangeFailure, before anything has begun."""
+    try:
+        return msgspec.convert(payload, Opening)
+    except msgspec.ValidationError as error:
+        raise ExchangeFailure(
+            "bad_request", f"a request this node does not understand: {error}", may_have_begun=False
+        ) from None
+
+
+def read_head(payload: Any) -> Head:
+    """Return how the answer begins. Raises: ExchangeFailure."""
+    try:
+        head = msgspec.convert(payload, Head)
+    except msgspec.ValidationError as error:
+        raise ExchangeFailure("bad_answer", f"not the beginning of an answer: {error}") from None
+    if not 200 <= head.status <= 599:
+        raise ExchangeFailure("bad_answer", f"an answer with status {head.status}")
+    return head
+
+
+def safe_header(name: str, value: str) -> bool:
+    """Say whether a header of the upstream may be passed on to the client."""
+    known = name in _PASSED or name.startswith(_PASSED_PREFIX)
+    return known and name.isascii() and value.isascii() and value.isprintable()

@@ -1,0 +1,101 @@
+"""Passing on frames for others: one byte is lowered, the body is not looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_core.frames import TTL_START, Frame, Lane, NodeId, with_ttl
+from clawmatrix_core.sessions import OPENING_TYPES
+
+if TYPE_CHECKING:
+    from clawmatrix_core.link import Link
+    from clawmatrix_core.node import Node
+    from clawmatrix_core.routes import Transit
+
+__all__ = ["on_undeliverable", "pass_on"]
+
+
+def pass_on(node: Node, transit: Transit) -> None:
+    """Queue a frame at its next hop, or tell its origin why not. Never waits."""
+    wire, header = transit.wire, transit.header
+    if wire.ttl <= 1:
+        _undeliverable(node, transit, "ttl")
+        return
+    link = node.switch.next_link(header.to)
+    if link is None:
+        _undeliverable(node, transit, "no_route")
+    elif link is transit.link:
+        _undeliverable(node, transit, "loop")
+    elif link.offer(with_ttl(wire.message, wire.ttl - 1), _lane(transit)):
+        node.counters["relayed"] += 1
+    else:
+        _undeliverable(node, transit, "congested")
+
+
+def _lane(transit: Transit) -> int:
+    # Nobody gets past the neighbours' own control frames by saying so.
+    header = transit.header
+    if header.lane == Lane.CONTROL.value and header.type not in OPENING_TYPES:
+        return Lane.INTERACTIVE.value
+    return header.lane
+
+
+def _undeliverable(node: Node, transit: Transit, reason: str) -> None:
+    header = transit.header
+    node.counters[f"undeliverable_{reason}"] += 1
+    if header.type in OPENING_TYPES:
+        return  # whoever opens a session tries again by itself
+    about = {
+        "from": header.source,
+        "to": header.to,
+        "id": header.id,
+        "re": header.re,
+        "seq": header.seq,
+        "reason": reason,
+        "ttl": TTL_START,
+    }
+    node.switch.send_to_neighbour(transit.link, "undeliverable", "", about)
+
+
+def on_undeliverable(node: Node, frame: Frame) -> None:
+    """Take a neighbour's word on a frame that got no further, or pass it back."""
+    about, link = frame.payload, frame.link
+    if link is None or not _is_report(about):
+        node.counters["bad_undeliverable"] += 1
+        return
+    origin = NodeId(about["from"])
+    if origin == node.id:
+        node.exchanges.undeliverable(
+            NodeId(about["to"]),
+            about["id"],
+            re=about["re"],
+            seq=about["seq"],
+            reason=about["reason"],
+        )
+        return
+    back = node.switch.next_link(origin)
+    if back is not None and back is not link and about["ttl"] > 1:
+        about = {**about, "ttl": about["ttl"] - 1}
+        node.switch.send_to_neighbour(back, "undeliverable", "", about)
+
+
+_SHAPE: dict[str, type] = {
+    "from": str,
+    "to": str,
+    "id": str,
+    "re": bool,
+    "seq": int,
+    "reason": str,
+    "ttl": int,
+}
+
+
+def _is_report(about: Any) -> bool:
+    return isinstance(about, dict) and all(
+        isinstance(about.get(name), kind) for name, kind in _SHAPE.items()
+    )
+
+
+def is_from_neighbour(frame: Frame, link: Link | None) -> bool:
+    """Say whether the node at the other end of the link wrote the frame itself."""
+    return link is not None and frame.header.source == link.peer

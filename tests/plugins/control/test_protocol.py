@@ -1,0 +1,71 @@
+"""The lines of the control socket."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from clawmatrix_control.protocol import (
+    BadRequest,
+    Request,
+    error_line,
+    failure_line,
+    line,
+    parse_request,
+)
+from clawmatrix_core.errors import ClawMatrixError, ExchangeFailure, PeerLost
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        (b'{"method": "status"}', Request("status", {})),
+        (b'{"method": "status", "params": null}', Request("status", {})),
+        (b'{"method": "ping", "params": {"node": "a"}, "more": 1}', Request("ping", {"node": "a"})),
+    ],
+)
+def test_a_request_is_read(text: bytes, request_: Request) -> None:
+    assert parse_request(text) == request_
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"nonsense",
+        b"\xff\xfe",
+        b"[]",
+        b'"status"',
+        b"{}",
+        b'{"method": 1}',
+        b'{"method": "x", "params": []}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_request_is_refused(text: bytes) -> None:
+    with pytest.raises(BadRequest) as caught:
+        parse_request(text)
+    assert caught.value.code == "bad_request"
+
+
+def test_an_answer_is_one_line() -> None:
+    assert line({"result": "a\nb"}) == b'{"result":"a\\nb"}\n'
+    assert error_line("x", "y", {"z": 1}).count(b"\n") == 1
+
+
+def test_what_is_not_json_cannot_be_answered() -> None:
+    with pytest.raises(TypeError):
+        line({"result": object()})
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ExchangeFailure("a", "b", detail=[1]), {"code": "a", "message": "b", "detail": [1]}),
+        (BadRequest("a", "b"), {"code": "a", "message": "b"}),
+        (PeerLost("gone"), {"code": "failed", "message": "gone"}),
+    ],
+)
+def test_errors_keep_their_code(error: ClawMatrixError, expected: object) -> None:
+    assert json.loads(failure_line(error)) == {"error": expected}
