@@ -67,6 +67,11 @@ class Settings:
 
         return find_config(self.file)
 
+    @property
+    def config_path(self) -> Path:
+        """The configuration file to use. Raises: ConfigError."""
+        return self.config_file()
+
     def load_config(self) -> Config:
         """Return the configuration, the tables of plugins not yet read. Raises: ConfigError."""
         from clawmatrix_core.config import Config

@@ -91,10 +91,10 @@ def _is_up(node: Node) -> str:
 
 
 def addresses(sections: Iterable[StatusSection]) -> list[str]:
-    """Return what the sections of the status say under ``listening``."""
+    """Return what the sections of the status say under ``listen``."""
     found: list[str] = []
     for section in sections:
         value: Any = section.read()
-        listening = value.get("listening") if isinstance(value, dict) else None
-        found += [listening] if isinstance(listening, str) else listening or []
+        listen = value.get("listen") if isinstance(value, dict) else None
+        found += [listen] if isinstance(listen, str) else listen or []
     return [str(address) for address in found]

@@ -49,17 +49,6 @@ class ControlPlugin:
         return list(COMMANDS)
 
     @hookimpl
-    def register_control_methods(self, node: Node) -> list[ControlMethod]:
-        """Add what the commands call."""
-        own = _Methods(node)
-        return [
-            ControlMethod("status", call=own.status),
-            ControlMethod("peers", call=own.peers),
-            ControlMethod("plugins", call=own.plugins),
-            ControlMethod("ping", stream=own.ping),
-        ]
-
-    @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Open the socket, unless the node keeps no folder on disk."""
         self._scope = scope
@@ -67,10 +56,10 @@ class ControlPlugin:
         if folder is None:
             node.logger("control").debug("no control socket: the state is in memory")
             return
-        methods: dict[str, ControlMethod] = {}
+        methods = {method.name: method for method in _Methods(node).all()}
         for method in node.control_methods():
             if methods.setdefault(method.name, method) is not method:
-                node.logger("control").warning("two plugins have a method %s", method.name)
+                node.logger("control").warning("there is a method %s already", method.name)
         path = control_socket_path(folder)
         listener = await scope.enter(open_socket(path, folder), name="control socket")
         server = ControlServer(methods, scope.report)
@@ -96,6 +85,15 @@ class _Methods:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+
+    def all(self) -> list[ControlMethod]:
+        """Return them by their names, which no other plugin can take."""
+        return [
+            ControlMethod("status", call=self.status),
+            ControlMethod("peers", call=self.peers),
+            ControlMethod("plugins", call=self.plugins),
+            ControlMethod("ping", stream=self.ping),
+        ]
 
     async def status(self, params: dict[str, JSON]) -> JSON:
         """Return the whole status; with ``probe`` false, without making sure of paths."""

@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from clawmatrix_core.config import HostPort
+from clawmatrix_http.cork import CorkedTransport
 
 if TYPE_CHECKING:
     import logging
@@ -163,6 +164,9 @@ def _protocol(logger: logging.Logger, on_closed: Callable[[], None]) -> type[asy
             super().__init__(*args, **kwargs)
             self.logger = logger
             self.access_log = False
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(CorkedTransport(transport, self.loop))
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import attrs
 import click
 import msgspec
@@ -218,7 +219,8 @@ async def serve(
 ) -> AsyncIterator[Running]:
     """Run the upstream on a loopback port. Needs asyncio. Raises: OSError."""
     stats = Stats()
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
+    # Named as TCP, or asyncio leaves the delay of small writes on.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", port))
         app = make_app(stats, delay=delay, api_key=api_key)

@@ -46,7 +46,9 @@ class ModelProxyPlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """See hookspecs."""
-        return [models]
+        from clawmatrix_model_proxy.demo import demo
+
+        return [models, demo]
 
     @hookimpl
     def register_http_routes(self, node: Node) -> list[HttpRoute]:

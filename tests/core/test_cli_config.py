@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from clawmatrix_core.cli import execute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 SECRET = "s" * 40
 

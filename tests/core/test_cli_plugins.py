@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from clawmatrix_core.cli import execute
 from clawmatrix_core.cli_plugins import render_plugins
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_a_configuration_that_is_asked_for_must_be_there(nowhere: Path) -> None:
 
 
 def test_plugins_for_people() -> None:
-    entries = [
+    entries: list[dict[str, Any]] = [
         {
             "name": "mesh",
             "distribution": "clawmatrix",

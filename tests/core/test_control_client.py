@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +22,9 @@ from clawmatrix_core.control_client import (
 )
 from clawmatrix_core.errors import ConfigError
 from clawmatrix_core.paths import control_socket_path, default_state_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

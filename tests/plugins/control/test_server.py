@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from anyio.abc import UNIXSocketStream
 
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_core.control_client import POINTER, REQUEST_LIMIT
 from clawmatrix_core.errors import ExchangeFailure, StateError
 from clawmatrix_core.plugin_types import ControlMethod
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from anyio.abc import UNIXSocketStream
 
 pytestmark = pytest.mark.anyio
 
@@ -88,12 +91,14 @@ class Served:
 async def running(folder: Path, **options: Any) -> AsyncIterator[Served]:
     served = Served(folder / "c.sock")
     server = ControlServer(served.methods(), lambda _, what: served.faults.append(what), **options)
-    async with open_socket(served.path, folder / "state") as listener:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, listener)
-            yield served
-            await anyio.wait_all_tasks_blocked()  # what the clients did last is seen
-            tasks.cancel_scope.cancel()
+    async with (
+        open_socket(served.path, folder / "state") as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(server.serve, listener)
+        yield served
+        await anyio.wait_all_tasks_blocked()  # what the clients did last is seen
+        tasks.cancel_scope.cancel()
 
 
 async def all_of(stream: UNIXSocketStream) -> list[Any]:
@@ -190,9 +195,11 @@ async def test_clients_that_leave_or_say_nothing_do_no_harm(tmp_path: Path) -> N
 
 
 async def test_a_client_that_sends_no_request_is_let_go(tmp_path: Path) -> None:
-    async with running(tmp_path, patience=0.01) as served:
-        async with await anyio.connect_unix(served.path) as stream:
-            assert code_of(await all_of(stream)) == "timeout"
+    async with (
+        running(tmp_path, patience=0.01) as served,
+        await anyio.connect_unix(served.path) as stream,
+    ):
+        assert code_of(await all_of(stream)) == "timeout"
 
 
 async def test_a_client_that_reads_nothing_is_let_go(tmp_path: Path) -> None:
@@ -221,10 +228,9 @@ async def test_many_clients_are_served_at_once(tmp_path: Path) -> None:
     async def one(n: int) -> None:
         answers.extend(await ask(served.path, request("echo", n=n)))
 
-    async with running(tmp_path) as served:
-        async with anyio.create_task_group() as tasks:
-            for n in range(100):
-                tasks.start_soon(one, n)
+    async with running(tmp_path) as served, anyio.create_task_group() as tasks:
+        for n in range(100):
+            tasks.start_soon(one, n)
     assert sorted(answer["result"]["n"] for answer in answers) == list(range(100))
 
 

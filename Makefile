@@ -1,0 +1,64 @@
+# Everything runs in .venv, made here; the system's Python is left alone.
+#   make demo            the main job, on real processes        (KEEP=1 leaves it running)
+#   make test            the tests
+#   make check           what CI runs: lint, types, tests
+.PHONY: demo test lint types check cover format simulate bench docs-tables clean
+.DEFAULT_GOAL := help
+
+# The first of these that really runs and is 3.11 or newer.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13 python3.14 python; do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	>/dev/null 2>&1; then echo $$p; break; fi; done)
+BIN := .venv/bin
+WORKERS ?= 2
+
+help:
+	@sed -n '2,4p' Makefile | sed 's/^# *//'
+
+.venv/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv is missing: install it (Debian: apt install python3-venv)"; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Installing ClawMatrix and what it needs ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]' || { echo "pip could not install a package; its message is above"; exit 1; }
+	@touch $@
+
+.venv/.dev: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Installing ClawMatrix and what its tests need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || { echo "pip could not install a package; its message is above"; exit 1; }
+	@touch $@ .venv/.demo
+
+demo: .venv/.demo
+	@$(BIN)/clawmatrix demo $(if $(KEEP),--keep)
+
+test: .venv/.dev
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+check: lint types test
+
+cover: .venv/.dev
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --cov=clawmatrix_core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=95 tests/core tests/contract
+
+format: .venv/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The long runs, which CI leaves out.
+simulate: .venv/.dev
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow tests/simulation --timeout 3600
+
+bench: .venv/.dev
+	$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	rm -rf .venv .demo .bench build dist .mypy_cache .ruff_cache .hypothesis .coverage*
