@@ -10,20 +10,20 @@ transport falls short. In a third party's tests::
     async def test_transport(check):
         await check(CASE)
 
-Run them on asyncio and on trio.
+Run them on asyncio and on trio. LINK_CHECKS are taken in the same way: they run nodes over
+the transport.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
-import attrs
 from anyio.lowlevel import checkpoint
 
+from clawmatrix_core.acceptance_case import TransportCase, TransportCheck, timed
+from clawmatrix_core.acceptance_links import LINK_CHECKS
 from clawmatrix_core.errors import ConnectionLost, DialError
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.transport import Connection, Listener, Transport
 
-__all__ = ["TRANSPORT_CHECKS", "TransportCase", "TransportCheck"]
-
-TIME_LIMIT = 30.0
-"""Seconds a check may take."""
+__all__ = ["LINK_CHECKS", "TRANSPORT_CHECKS", "TransportCase", "TransportCheck"]
 
 UNREAD_LIMIT = 32 * 1024 * 1024
 """Bytes by which a transport must have stopped taking messages that nobody reads."""
@@ -42,38 +39,6 @@ UNREAD_LIMIT = 32 * 1024 * 1024
 _CHUNK = 64 * 1024
 _QUIET = 0.25
 """Seconds without progress after which a sender counts as held up."""
-
-
-@attrs.frozen
-class TransportCase:
-    """A transport to check.
-
-    Attributes:
-        transport: makes one; those it makes reach each other.
-        address: an address to listen at, free again after each check.
-        other: a second one, for use at the same time.
-        unreachable: an address at which nobody listens.
-    """
-
-    transport: Callable[[], Transport]
-    address: str
-    other: str
-    unreachable: str
-
-
-TransportCheck = Callable[[TransportCase], Coroutine[Any, Any, None]]
-
-
-def _timed(check: TransportCheck) -> TransportCheck:
-    """Make a check that hangs fail."""
-
-    @functools.wraps(check)
-    async def timed(case: TransportCase) -> None:
-        with anyio.move_on_after(TIME_LIMIT) as scope:
-            await check(case)
-        assert not scope.cancelled_caught, f"not done after {TIME_LIMIT:g} s"
-
-    return timed
 
 
 async def _connect(transport: Transport, listener: Listener) -> tuple[Connection, Connection]:
@@ -136,7 +101,7 @@ async def _refused(operation: Awaitable[Connection]) -> DialError:
     raise AssertionError("no DialError where nobody listens")
 
 
-@_timed
+@timed
 async def messages_arrive_whole_and_in_order(case: TransportCase) -> None:
     """Messages arrive whole and in the order in which they were sent, either way."""
     messages = [bytes([index % 251]) * (index * 37 % 5000 + 1) for index in range(300)]
@@ -145,7 +110,7 @@ async def messages_arrive_whole_and_in_order(case: TransportCase) -> None:
         await _carry(accepted, dialled, messages)
 
 
-@_timed
+@timed
 async def both_directions_carry_at_once(case: TransportCase) -> None:
     """Both directions carry more at the same time than any buffer holds."""
     there = [index.to_bytes(4) * (_CHUNK // 4) for index in range(400)]
@@ -155,7 +120,7 @@ async def both_directions_carry_at_once(case: TransportCase) -> None:
         tasks.start_soon(_carry, accepted, dialled, back)
 
 
-@_timed
+@timed
 async def empty_and_largest_messages_arrive(case: TransportCase) -> None:
     """An empty message and one of 1 MiB arrive as they are."""
     largest = bytes(range(256)) * 4096
@@ -164,14 +129,14 @@ async def empty_and_largest_messages_arrive(case: TransportCase) -> None:
         await _carry(accepted, dialled, [largest, b""])
 
 
-@_timed
+@timed
 async def many_small_messages_arrive(case: TransportCase) -> None:
     """Many small messages are not merged, split or lost."""
     async with _connected(case) as (dialled, accepted):
         await _carry(dialled, accepted, [b"%d" % index for index in range(10_000)])
 
 
-@_timed
+@timed
 async def a_reader_that_stops_holds_up_the_sender(case: TransportCase) -> None:
     """Sending waits while nobody reads, and goes on when somebody does: memory is bounded."""
     total = UNREAD_LIMIT // _CHUNK
@@ -198,7 +163,7 @@ async def a_reader_that_stops_holds_up_the_sender(case: TransportCase) -> None:
             await _expect(accepted, messages)
 
 
-@_timed
+@timed
 async def a_close_is_seen_by_the_other_end(case: TransportCase) -> None:
     """A close by either end is seen by the other, with its code and reason, after all messages."""
     for closer in (0, 1):
@@ -212,7 +177,7 @@ async def a_close_is_seen_by_the_other_end(case: TransportCase) -> None:
             assert "time to go" in str(lost), f"the reason is not in {str(lost)!r}"
 
 
-@_timed
+@timed
 async def a_closed_connection_stays_closed(case: TransportCase) -> None:
     """After a close, receiving and sending raise ConnectionLost at both ends, for ever."""
     async with _connected(case) as (dialled, accepted):
@@ -224,7 +189,7 @@ async def a_closed_connection_stays_closed(case: TransportCase) -> None:
                 await _lost(end.send(b"too late"))
 
 
-@_timed
+@timed
 async def a_close_ends_a_waiting_receive(case: TransportCase) -> None:
     """A close wakes a task of the same end that waits in ``receive``."""
     async with _connected(case) as (dialled, _), anyio.create_task_group() as tasks:
@@ -233,7 +198,7 @@ async def a_close_ends_a_waiting_receive(case: TransportCase) -> None:
         await dialled.close()
 
 
-@_timed
+@timed
 async def closing_twice_is_closing_once(case: TransportCase) -> None:
     """Closing again, also from the other end or at the same time, does nothing."""
     async with _connected(case) as (dialled, accepted):
@@ -244,7 +209,7 @@ async def closing_twice_is_closing_once(case: TransportCase) -> None:
         await accepted.close(4003)
 
 
-@_timed
+@timed
 async def dialling_nobody_is_a_dial_error(case: TransportCase) -> None:
     """A dial to where nobody listens, or to no address at all, raises DialError with a text."""
     assert str(await _refused(case.transport().dial(case.unreachable))), "an empty message"
@@ -252,7 +217,7 @@ async def dialling_nobody_is_a_dial_error(case: TransportCase) -> None:
     assert str(await _refused(case.transport().dial(f"{scheme}://"))), "an empty message"
 
 
-@_timed
+@timed
 async def dials_both_ways_are_two_connections(case: TransportCase) -> None:
     """Two ends that dial each other at the same time get two connections of their own."""
     async with (
@@ -274,7 +239,7 @@ async def dials_both_ways_are_two_connections(case: TransportCase) -> None:
         await pairs[1][0].close()
 
 
-@_timed
+@timed
 async def a_cancelled_receive_loses_nothing(case: TransportCase) -> None:
     """Cancelling ``receive``, at whatever moment, loses no message and leaves it usable."""
     messages = [b"%d" % index for index in range(200)]
@@ -298,7 +263,7 @@ async def a_cancelled_receive_loses_nothing(case: TransportCase) -> None:
         assert received == messages, "messages are missing or out of order"
 
 
-@_timed
+@timed
 async def connections_are_independent(case: TransportCase) -> None:
     """One connection that is not read, or is closed, does not hold up the others."""
     async with case.transport().listen(case.address) as listener:
@@ -319,7 +284,7 @@ async def _flood(connection: Connection) -> None:
         await connection.send(bytes(_CHUNK))
 
 
-@_timed
+@timed
 async def a_closed_listener_refuses_and_closes(case: TransportCase) -> None:
     """Leaving ``listen`` closes what was accepted, refuses dials, and frees the address."""
     for _ in range(2):

@@ -228,9 +228,10 @@ def _next_steps(choices: InitChoices, path: Path, settings: Settings) -> list[st
         f"Start it:              clawmatrix run{suffix}",
     ]
     if choices.listen is not None:
-        port = HostPort.parse(choices.listen).port
-        host = socket.gethostname()
-        steps.append(f"On another machine:    clawmatrix init --peer ws://{host}:{port} --secret -")
+        address = HostPort.parse(choices.listen)
+        if address.host in ("0.0.0.0", "::"):
+            address = HostPort(socket.gethostname(), address.port)
+        steps.append(f"On another machine:    clawmatrix init --peer ws://{address} --secret -")
         steps.append("                       (it asks for the secret, which this file has)")
     steps.append(f"Then look at the mesh: clawmatrix status{suffix}")
     return steps

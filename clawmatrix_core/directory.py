@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -113,6 +114,10 @@ class SignedRecord:
 
     def read(self) -> NodeRecord:
         """Return the record, its signature not yet checked. Raises: RemoteProtocolError."""
+        return self._record
+
+    @cached_property
+    def _record(self) -> NodeRecord:
         try:
             return _converter.structure(msgspec.json.decode(self.text), NodeRecord)
         except (cattrs.BaseValidationError, msgspec.MsgspecError, ValueError, TypeError) as error:
@@ -160,6 +165,11 @@ def is_newer(record: NodeRecord, known: NodeRecord | None) -> bool:
     return known is None or record.age > known.age
 
 
+def _is_overtaken(record: NodeRecord, known: NodeRecord) -> bool:
+    """Say whether a record can be left unread, signature and all: it would change nothing."""
+    return record.sign_key == known.sign_key and not is_newer(record, known)
+
+
 class Directory:
     """The newest record of each member, this node's own among them."""
 
@@ -178,6 +188,8 @@ class Directory:
         self._now = now
         self._wall = wall
         self._peers: dict[NodeId, Peer] = {}
+        # Most records come over several links; one that is known is found without reading it.
+        self._by_signature: dict[str, Peer] = {}
 
     def __repr__(self) -> str:
         return f"<Directory of {self._own}: {len(self._peers)} members>"
@@ -204,11 +216,14 @@ class Directory:
         is this node's from an earlier life: the caller must outdo its epoch.
         Raises: RemoteProtocolError for a record that is malformed or forged.
         """
+        again = self._by_signature.get(signed.signature)
+        if again is not None and again.signed == signed:
+            if proven:
+                self._pin(again.record, proven=True)
+            return Accepted.STALE, again.record
         record = signed.read()
         known = self._peers.get(record.node_id)
-        if known is not None and known.signed == signed:
-            if proven:
-                self._pin(record, proven=True)
+        if not proven and known is not None and _is_overtaken(record, known.record):
             return Accepted.STALE, record
         key = record.sign_key_bytes()
         if not signed.is_signed_by(key):
@@ -223,16 +238,23 @@ class Directory:
         same_key = known is not None and known.record.sign_key == record.sign_key
         if same_key and known is not None and not is_newer(record, known.record):
             return Accepted.STALE, record
-        self._peers[record.node_id] = Peer(record, signed, self._now())
+        self._put(record, signed)
         return Accepted.NEWER, record
 
     def put_own(self, record: NodeRecord, signed: SignedRecord) -> None:
         """Take this node's own new record."""
-        self._peers[self._own] = Peer(record, signed, self._now())
+        self._put(record, signed)
 
     def forget(self, node_id: NodeId) -> None:
         """Drop a member. Its pin stays."""
-        self._peers.pop(node_id, None)
+        peer = self._peers.pop(node_id, None)
+        if peer is not None:
+            self._by_signature.pop(peer.signed.signature, None)
+
+    def _put(self, record: NodeRecord, signed: SignedRecord) -> None:
+        self.forget(record.node_id)
+        self._peers[record.node_id] = Peer(record, signed, self._now())
+        self._by_signature[signed.signature] = self._peers[record.node_id]
 
     def _meet_own(self, record: NodeRecord, key: bytes) -> tuple[Accepted, NodeRecord]:
         if key != self._own_key:

@@ -14,13 +14,14 @@ from typing import Generic, TypeVar
 import attrs
 
 from clawmatrix_core.errors import RemoteProtocolError
+from clawmatrix_core.frames import CHUNK
 
 __all__ = ["FRAME_COST", "WINDOW", "Inbox", "Outbox", "Outgoing"]
 
 T = TypeVar("T")
 
 WINDOW = 256 * 1024
-"""Bytes a direction may carry before the receiver must have given more credit."""
+"""Bytes a direction may carry before the receiver has given more credit; both ends know it."""
 
 FRAME_COST = 64
 """Bytes each frame counts beside its payload, so that empty frames are bounded too."""
@@ -75,7 +76,7 @@ class Outbox:
         return len(self._kept)
 
     def room(self) -> int:
-        """Bytes of payload that one more frame may have; not above 0 means: wait."""
+        """Bytes of payload that one more frame may have; below 0 not even an empty one fits."""
         return self.limit - self.used - FRAME_COST
 
     def push(self, type_: str, kind: bytes, payload: bytes, *, fin: bool = False) -> None:
@@ -91,33 +92,35 @@ class Outbox:
         return self._kept[index] if index < len(self._kept) else None
 
     def advance(self) -> None:
-        """Note that the frame that was due went out."""
+        """Note that the frame that was due goes out."""
         self.cursor += 1
 
-    def rewind(self) -> bool:
-        """Make every frame due that has not been acknowledged; False if there is none."""
-        self.cursor = self.acked
-        return bool(self._kept)
+    def retreat(self, seq: int) -> None:
+        """Make a frame due again, and those behind it; acknowledged ones stay as they are."""
+        self.cursor = max(self.acked, min(self.cursor, seq))
 
-    def credit(self, ack: int, limit: int) -> bool:
-        """Take an acknowledgement and a limit; True if either is news.
+    def rewind(self) -> None:
+        """Make every frame due that has not been acknowledged."""
+        self.cursor = self.acked
+
+    def credit(self, ack: int, limit: int) -> None:
+        """Take an acknowledgement and a limit; older ones change nothing.
 
         Raises: RemoteProtocolError, where it acknowledges what was never sent.
         """
         if ack > self.next_seq:
             raise RemoteProtocolError(f"frame {ack - 1} acknowledged, but not sent", reason="ack")
-        news = ack > self.acked or limit > self.limit
         for _ in range(ack - self.acked):
             self._kept.popleft()
         self.acked = max(ack, self.acked)
         self.cursor = max(self.cursor, self.acked)
         self.limit = max(limit, self.limit)
-        return news
 
     def abandon(self) -> None:
-        """Drop what is kept, as if it had arrived; a closing frame may be pushed after."""
+        """Drop what is kept, as if it had arrived, and close; a last frame may be pushed after."""
         self._kept.clear()
         self.acked = self.cursor = self.next_seq
+        self.closed = True
 
 
 class Inbox(Generic[T]):
@@ -126,17 +129,19 @@ class Inbox(Generic[T]):
     Attributes:
         expected: the number of the next frame in order; all below have arrived.
         taken: bytes the reader has taken.
+        used: bytes that arrived.
         ended: True once the last frame has arrived in order.
     """
 
-    __slots__ = ("_announced", "_held", "_window", "ended", "expected", "repeats", "taken", "used")
+    __slots__ = ("_announced", "_held", "_last", "_window", "ended", "expected", "taken", "used")
 
     def __init__(self, window: int = WINDOW) -> None:
-        self.expected = self.taken = self.used = self.repeats = 0
+        self.expected = self.taken = self.used = 0
         self.ended = False
         self._window = window
         self._announced = window
-        self._held: dict[int, tuple[T, int, bool]] = {}
+        self._held: dict[int, tuple[T, int]] = {}
+        self._last: int | None = None
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "open"
@@ -145,30 +150,37 @@ class Inbox(Generic[T]):
     def receive(self, seq: int, item: T, size: int, *, fin: bool) -> list[tuple[T, int]]:
         """Take a frame; return what is now in order, each with the bytes it counts.
 
-        A repeat gives nothing. Raises: RemoteProtocolError past the limit that was given.
+        A repeat gives nothing. Raises: RemoteProtocolError past the limit that was given, or
+        behind the frame that ended the direction.
         """
         if seq < self.expected or seq in self._held or self.ended:
-            self.repeats += 1
             return []
         cost = size + FRAME_COST
+        self._check(seq, cost, fin=fin)
         self.used += cost
-        # The frame that ends a direction may pass the limit: an error has to get through.
-        if self.used > self._announced + FRAME_COST and not fin:
-            raise RemoteProtocolError(
-                f"{self.used} bytes in an exchange, the limit is {self._announced}", reason="window"
-            )
-        if seq != self.expected:
-            self._held[seq] = (item, cost, fin)
-            return []
-        ready = [(item, cost)]
-        self.expected += 1
-        self.ended = fin
-        while self._held and not self.ended and self.expected in self._held:
-            item, cost, fin = self._held.pop(self.expected)
-            ready.append((item, cost))
+        self._held[seq] = (item, cost)
+        ready = []
+        while self.expected in self._held:
+            ready.append(self._held.pop(self.expected))
             self.expected += 1
-            self.ended = fin
+        self.ended = self._last is not None and self.expected > self._last
         return ready
+
+    def _check(self, seq: int, cost: int, *, fin: bool) -> None:
+        if cost > CHUNK + FRAME_COST:
+            raise RemoteProtocolError(f"a frame of {cost} bytes", reason="too_large")
+        if fin and (self._last is not None or any(held > seq for held in self._held)):
+            raise RemoteProtocolError(f"frame {seq} is not the last one", reason="fin")
+        if self._last is not None and seq > self._last:
+            raise RemoteProtocolError(f"frame {seq}, but {self._last} was the last", reason="fin")
+        if fin:
+            self._last = seq
+        # The frame that ends a direction may pass the limit: an error has to get through.
+        elif self.used + cost > self._announced:
+            raise RemoteProtocolError(
+                f"{self.used + cost} bytes in an exchange, the limit is {self._announced}",
+                reason="window",
+            )
 
     def take(self, cost: int) -> bool:
         """Note that the reader took this many bytes; True when it is time to say so."""

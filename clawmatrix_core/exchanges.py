@@ -1,13 +1,12 @@
 """Exchanges: one request, then a reply or a stream, reliable over a mesh that is not.
 
-Every feature talks in exchanges; none keeps a table of pending requests of its own. The
-state is in ``exchange_state``; here it meets the node: frames come in by ``deliver``, go out
-by ``transmit``, and a slow tick looks after what has gone silent.
+Every feature talks in exchanges; none keeps a table of pending requests of its own. Here
+they meet the node: frames come in by ``deliver``, go out by ``transmit``, and a slow tick
+looks after what has gone silent.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,21 +15,25 @@ import attrs
 import msgspec
 
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure, PeerLost, RemoteProtocolError
-from clawmatrix_core.exchange import Exchange, Outcome
+from clawmatrix_core.exchange import Exchange, Outcome, error_body
 from clawmatrix_core.exchange_state import WINDOW
 from clawmatrix_core.frames import Frame, Lane, NodeId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from clawmatrix_core.exchange_end import End
+    from clawmatrix_core.frames import Header
     from clawmatrix_core.scope import PluginScope
 
 __all__ = ["EXCHANGE_TYPES", "ExchangeLimits", "Exchanges", "Outcome", "Transmit"]
 
 EXCHANGE_TYPES = frozenset({"data", "error", "cancel", "credit", "probe", "unknown"})
 
-_log = logging.getLogger("clawmatrix.exchange")
 _encode = msgspec.json.Encoder().encode
+
+_REMEMBERED = 65536
+"""Numbers of finished exchanges that are kept at most."""
 
 
 @attrs.frozen
@@ -38,18 +41,19 @@ class ExchangeLimits:
     """Times in seconds, sizes in bytes.
 
     Attributes:
-        window: bytes in flight in each direction.
+        window: bytes that wait here unread in each exchange, at most; not below WINDOW, which
+            the other end may use before it has heard of another.
         grace: how long a node may have no route before its exchanges fail.
         probe_unacked: silence after which a side asks what arrived, while it waits for that.
         probe_idle: silence after which a side asks whether the other is still there.
         lost: silence after which the other side is lost, although it was asked.
         linger: how long a finished exchange's number is remembered, so that a repeat of its
-            opening frame is not taken for a new one.
+            opening frame is not taken for a new one. Longer than ``lost``.
         per_peer: exchanges that one node may have open here.
         tick: how often silent exchanges are looked at.
     """
 
-    window: int = WINDOW
+    window: int = attrs.field(default=WINDOW, validator=attrs.validators.ge(WINDOW))
     grace: float = 5.0
     probe_unacked: float = 1.0
     probe_idle: float = 10.0
@@ -57,6 +61,23 @@ class ExchangeLimits:
     linger: float = 120.0
     per_peer: int = 1024
     tick: float = 0.25
+
+
+@attrs.frozen(slots=True)
+class _Done:
+    """What is remembered of an exchange that is over here.
+
+    Attributes:
+        until: when it is forgotten.
+        ack: how many frames of the other end are not missed here.
+        clean: True where those are all.
+        refusal: the body of the error that was its only answer, to be repeated.
+    """
+
+    until: float
+    ack: int
+    clean: bool
+    refusal: bytes | None = None
 
 
 class Transmit(Protocol):
@@ -103,7 +124,7 @@ class Exchanges:
         self._count = count
         self._live: dict[tuple[NodeId, str, bool], Exchange] = {}
         self._per_peer: dict[NodeId, int] = {}
-        self._done: OrderedDict[tuple[NodeId, str, bool], tuple[float, int, bool]] = OrderedDict()
+        self._done: OrderedDict[tuple[NodeId, str, bool], _Done] = OrderedDict()
         self._busy = anyio.Event()
 
     def __repr__(self) -> str:
@@ -131,9 +152,15 @@ class Exchanges:
         ``complete`` says that the payload is the whole request. ``deadline`` is in seconds.
         """
         exchange = Exchange(
-            self, self._new_id(), to, type_, _encode(payload), initiated=True, lane=lane
+            self,
+            self._new_id(),
+            to,
+            type_,
+            _encode(payload),
+            initiated=True,
+            lane=lane,
+            complete=complete,
         )
-        exchange.complete = complete
         if deadline is not None:
             exchange.allow(deadline)
         return exchange
@@ -147,6 +174,9 @@ class Exchanges:
         exchange with an error at the other side; leaving it unfinished finishes it.
         """
         header = frame.header
+        if not header.id:
+            self._count("no_exchange")
+            return True
         if self._per_peer.get(header.source, 0) >= self.limits.per_peer:
             self.refuse(frame, "busy", "too many exchanges are open")
             return True
@@ -159,30 +189,48 @@ class Exchanges:
             initiated=False,
             lane=Lane(header.lane),
             request=frame.payload,
+            complete=header.fin,
         )
         if header.deadline > 0:
             exchange.allow(header.deadline / 1000)
+        try:
+            exchange.on_frame(frame)
+        except RemoteProtocolError as error:
+            self._count(error.reason)
+            self.refuse(frame, "bad_request", str(error))
+            return True
         self.add(exchange)
         self._per_peer[header.source] = self._per_peer.get(header.source, 0) + 1
-        exchange.on_frame(frame)
-        scope.start_soon(exchange.serve, handler, scope.report, name=f"{header.type} handler")
+        if not scope.start_soon(
+            exchange.serve, handler, scope.report, name=f"{header.type} handler"
+        ):
+            stopping = f"{header.type} is not answered here any more"
+            exchange.drop(ExchangeFailure("stopping", stopping, may_have_begun=False))
         return True
 
     def refuse(self, frame: Frame, code: str, message: str) -> None:
-        """Answer an opening frame with an error, keeping nothing."""
-        header = frame.header
-        body = _encode({"code": code, "message": message, "begun": False})
+        """Answer an opening frame with an error, keeping nothing but that."""
+        self._refuse(frame.header, code, message)
+
+    def _refuse(self, header: Header, code: str, message: str) -> None:
+        if not header.id:
+            self._count("no_exchange")  # nobody waits for an answer
+            return
+        refusal = error_body(ExchangeFailure(code, message, may_have_begun=False))
         key = (header.source, header.id, False)
-        self._remember(key, header.seq + 1, clean=True)
+        self._remember(key, header.seq + 1, clean=True, refusal=refusal)
+        self._send_refusal(header, header.seq + 1, refusal)
+
+    def _send_refusal(self, header: Header, ack: int, refusal: bytes) -> None:
         self.transmit(
             header.source,
             "error",
             header.id,
             b"j",
-            body,
+            refusal,
             re=True,
             fin=True,
-            ack=header.seq + 1,
+            ack=ack,
             lane=Lane(header.lane),
         )
 
@@ -193,7 +241,7 @@ class Exchanges:
         self._live[exchange.key] = exchange
         self._busy.set()
 
-    def discard(self, exchange: Exchange) -> None:
+    def discard(self, exchange: End) -> None:
         """Forget an exchange but its number. Idempotent."""
         if self._live.pop(exchange.key, None) is None:
             return
@@ -205,16 +253,22 @@ class Exchanges:
             else:
                 self._per_peer.pop(exchange.peer, None)
 
-    def _remember(self, key: tuple[NodeId, str, bool], ack: int, *, clean: bool) -> None:
-        self._done[key] = (self.now() + self.limits.linger, ack, clean)
-        while len(self._done) > 65536:
+    def _remember(
+        self, key: tuple[NodeId, str, bool], ack: int, *, clean: bool, refusal: bytes | None = None
+    ) -> None:
+        self._done.pop(key, None)  # the oldest come first
+        self._done[key] = _Done(self.now() + self.limits.linger, ack, clean, refusal)
+        if len(self._done) > _REMEMBERED:
             self._done.popitem(last=False)
+        self._busy.set()
 
     # --- what comes in
 
     def deliver(self, frame: Frame) -> bool:
         """Give a frame to its exchange; False if it belongs to none and may open one."""
         header = frame.header
+        if not header.id:
+            return False
         key = (header.source, header.id, header.re)
         exchange = self._live.get(key)
         if exchange is not None:
@@ -222,27 +276,38 @@ class Exchanges:
             return True
         done = self._done.get(key)
         if done is not None:
-            self._answer_done(frame, done[1], clean=done[2])
+            self._answer_done(frame, done)
             return True
-        if header.type not in EXCHANGE_TYPES:
-            return False
-        self._answer_unknown(frame)
-        return True
+        if header.type in EXCHANGE_TYPES:
+            self._answer_unknown(frame)
+            return True
+        if header.re or header.seq:
+            self._count("stray")  # neither one of an exchange nor one that opens one
+            return True
+        return False
 
     def _feed(self, exchange: Exchange, frame: Frame) -> None:
         try:
             exchange.on_frame(frame)
         except RemoteProtocolError as error:
             self._count(error.reason)
-            exchange.cancel(ExchangeError(f"{frame.header.source}: {error}"))
+            exchange.spoil(ExchangeError(f"{frame.header.source}: {error}"))
 
-    def _answer_done(self, frame: Frame, ack: int, *, clean: bool) -> None:
-        if frame.header.type in ("credit", "unknown"):
+    def _answer_done(self, frame: Frame, done: _Done) -> None:
+        header = frame.header
+        if header.type in ("credit", "unknown"):
             return
-        if clean or frame.header.type == "cancel":
-            self._reply(frame, "credit", max(ack, frame.header.seq + 1))
+        # Nothing that the other end sent, or lost, is missed here. A probe has the number of
+        # the frame that comes next.
+        ack = max(done.ack, header.seq + (header.type != "probe"))
+        if header.type == "cancel":
+            self._reply(frame, "credit", ack)
+        elif done.refusal is not None:
+            self._send_refusal(header, ack, done.refusal)
+        elif done.clean:
+            self._reply(frame, "credit", ack)
         else:
-            self._reply(frame, "unknown", 0)  # given up here: the other side can stop
+            self._reply(frame, "unknown", 0, fin=True)  # given up here: the other side can stop
 
     def _answer_unknown(self, frame: Frame) -> None:
         header = frame.header
@@ -252,14 +317,30 @@ class Exchanges:
             self._remember(key, header.seq + 1, clean=False)
             self._reply(frame, "credit", header.seq + 1)
         elif header.type not in ("credit", "unknown"):
+            # The opening frame may be late here too, but not for one who has had an answer.
             self._count("unknown_exchange")
-            self._reply(frame, "unknown", 0)
+            self._reply(frame, "unknown", 0, fin=header.type == "probe" and header.fin)
 
-    def _reply(self, frame: Frame, type_: str, ack: int) -> None:
+    def spoil(self, header: Header, error: RemoteProtocolError) -> None:
+        """End the exchange of a frame whose body is none, or answer that it opens none."""
+        exchange = self._live.get((header.source, header.id, header.re))
+        if exchange is not None:
+            exchange.spoil(ExchangeError(f"{header.source}: {error}"))
+        elif not header.re and header.seq == 0 and header.type not in EXCHANGE_TYPES:
+            self._refuse(header, "bad_request", str(error))
+
+    def _reply(self, frame: Frame, type_: str, ack: int, *, fin: bool = False) -> None:
         header = frame.header
-        lane = Lane(header.lane)
         self.transmit(
-            header.source, type_, header.id, b"j", b"", re=not header.re, ack=ack, lane=lane
+            header.source,
+            type_,
+            header.id,
+            b"j",
+            b"",
+            re=not header.re,
+            fin=fin,
+            ack=ack,
+            lane=Lane(header.lane),
         )
 
     def undeliverable(self, to: NodeId, id_: str, *, re: bool, seq: int, reason: str) -> None:
@@ -279,8 +360,9 @@ class Exchanges:
     def lose(self, peer: NodeId, instance: str, why: str) -> None:
         """End the exchanges that a node no longer knows, since it runs as another instance."""
         for exchange in self.live:
-            if exchange.peer == peer and exchange.instance not in (None, instance):
-                exchange.abort(PeerLost(f"{peer} {why}", may_have_begun=exchange.may_have_begun))
+            elsewhere = exchange.peer == peer and exchange.instance not in (None, instance)
+            if elsewhere and exchange.may_have_begun and not exchange.over:
+                exchange.abort(PeerLost(f"{peer} {why}"))
 
     async def run(self) -> None:
         """Look after silent exchanges, until cancelled."""
@@ -289,11 +371,15 @@ class Exchanges:
                 self._busy = anyio.Event()
                 await self._busy.wait()
             await anyio.sleep(self.limits.tick)
-            now = self.now()
-            for exchange in self.live:
-                exchange.tick(now)
-            while self._done and next(iter(self._done.values()))[0] <= now:
-                self._done.popitem(last=False)
+            self.tick()
+
+    def tick(self) -> None:
+        """Look after silent exchanges, and forget those that were over long ago."""
+        now = self.now()
+        for exchange in self.live:
+            exchange.tick(now)
+        while self._done and next(iter(self._done.values())).until <= now:
+            self._done.popitem(last=False)
 
     def shut_down(self) -> None:
         """Tell every other end that the node stops, as far as links still take it."""

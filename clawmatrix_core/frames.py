@@ -11,7 +11,7 @@ authenticate it; a relay lowers the first byte and reads nothing behind the newl
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal, NewType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
 
 import attrs
 import msgspec
@@ -25,6 +25,7 @@ __all__ = [
     "CHUNK",
     "HEADER_LIMIT",
     "MESSAGE_LIMIT",
+    "NAME_LIMIT",
     "TTL_START",
     "Frame",
     "Header",
@@ -47,6 +48,15 @@ CHUNK = 64 * 1024
 """Bytes of payload one frame of an exchange carries at most."""
 MESSAGE_LIMIT = 1024 * 1024
 """Bytes one message may have, all told."""
+NAME_LIMIT = 64
+"""Characters the type, the id and the nodes' names of a frame may have."""
+
+# Limits on what peers write: a reply repeats names and ids, and has to fit into a header too;
+# numbers that no honest node reaches must not get as far as arithmetic.
+_Type = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]
+_Id = Annotated[str, msgspec.Meta(max_length=NAME_LIMIT)]
+_Node = Annotated[NodeId, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 _TTL = [bytes((value,)) for value in range(TTL_START + 1)]
 
@@ -65,7 +75,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True, rename={"source": 
     Attributes:
         type: what the frame is; features name their own (``model_req``), exchanges use
             ``data``, ``error``, ``cancel``, ``credit``, ``probe`` and ``unknown``.
-        id: the exchange's id, or a fresh one.
+        id: the exchange's id; empty on frames that belong to none.
         source: the node that wrote the frame (``from`` on the wire).
         to: the node it is for.
         timestamp: the origin's wall clock, in milliseconds since 1970. Never trusted.
@@ -79,18 +89,18 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True, rename={"source": 
         lane: the queue it waits in at each hop.
     """
 
-    type: str
-    id: str
-    source: NodeId
-    to: NodeId
+    type: _Type
+    id: _Id
+    source: _Node
+    to: _Node
     timestamp: int
     body: Literal["json", "bytes", "sealed"] = "json"
-    seq: int = 0
+    seq: _Count = 0
     re: bool = False
     fin: bool = False
-    ack: int = 0
-    limit: int = 0
-    deadline: int = 0
+    ack: _Count = 0
+    limit: _Count = 0
+    deadline: _Count = 0
     lane: Literal[0, 1, 2] = 1
 
 

@@ -112,15 +112,15 @@ async def start_plugin(node: Node, scope: PluginScope) -> None:
 
     Called by the node in the order of loading. What is started or entered in the scope is
     stopped and closed in reverse order when the node stops or the plugin fails. An exception
-    here takes this plugin out; the node goes on. Dispatch: notify.
+    here takes this plugin out, a StartError the whole node. Dispatch: notify.
     """
 
 
 @hookspec
 async def node_started(node: Node) -> None:
-    """Note that every plugin has started.
+    """Note that every plugin has started; the place to let others in.
 
-    Called by the node once. Dispatch: notify.
+    Called by the node once, before the first event. Dispatch: notify.
     """
 
 
@@ -128,7 +128,8 @@ async def node_started(node: Node) -> None:
 async def node_stopping(node: Node) -> None:
     """Note that the node is about to stop; links and servers still work.
 
-    Called by the node once. Dispatch: notify.
+    Called by the node once, after the last event, where ``node_started`` was called.
+    Dispatch: notify.
     """
 
 
@@ -169,13 +170,14 @@ async def link_opened(node: Node, link: Link) -> None:
 async def link_closed(node: Node, link: Link, reason: str) -> None:
     """Note that a link is gone.
 
-    Called by the node, in order with ``link_opened``. Dispatch: notify.
+    Called by the node, in order with ``link_opened``, but not for links that close because
+    the node stops. Dispatch: notify.
     """
 
 
 @hookspec
 async def peer_changed(node: Node, peer: Peer) -> None:
-    """Note that a member's record is new, or has changed.
+    """Note that a member's record is new, or has changed; this node's own one too.
 
     Called by the node whenever the directory took a newer record. Dispatch: notify.
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.lowlevel import checkpoint
 
+from clawmatrix_core.close_codes import CloseCode
 from clawmatrix_core.errors import ConnectionLost, RemoteProtocolError
 from clawmatrix_core.lanes import LaneQueue
 
@@ -38,6 +39,7 @@ class Link:
         peer_protocol: the newest version the neighbour speaks.
         rtt: the smoothed round trip in milliseconds, None until measured.
         last_received: the clock's time of the last byte that came in.
+        lost_code: the close code the connection ended with, where it gave one.
     """
 
     def __init__(
@@ -65,12 +67,15 @@ class Link:
         self.opened = self.last_received = now()
         self.frames_in = self.frames_out = self.bytes_in = self.bytes_out = self.refused = 0
         self.closing: str | None = None
-        self._close_code = 1000
+        self.lost_code: int | None = None
+        self._close_code: int = CloseCode.NORMAL
         self._now = now
         self._lanes = LaneQueue()
         self._wake: anyio.Event | None = None
+        self._heard: anyio.Event | None = None
+        self._idle: anyio.Event | None = None
         self._sending_since: float | None = None
-        self._space_waiters: list[tuple[int, Callable[[], None]]] = []
+        self._space_waiters: dict[Callable[[], None], int] = {}
         self._scope: anyio.CancelScope | None = None
 
     def __repr__(self) -> str:
@@ -89,22 +94,41 @@ class Link:
 
     @property
     def waiting(self) -> int:
-        """How many messages wait to be sent."""
-        return len(self._lanes)
+        """How many messages wait to be sent, the one that is being sent among them."""
+        return len(self._lanes) + (self._sending_since is not None)
 
     def when_space(self, lane: int, call: Callable[[], None]) -> None:
-        """Call once, when the lane has space again. Never called after the link closed."""
-        self._space_waiters.append((lane, call))
+        """Call once, when the lane has space again; asking twice changes nothing.
+
+        Never called after the link closed.
+        """
+        self._space_waiters[call] = lane
 
     def stalled_for(self) -> float:
         """Return for how many seconds the connection has not taken the message in hand."""
         return 0.0 if self._sending_since is None else self._now() - self._sending_since
 
-    def close(self, reason: str, code: int = 1000) -> None:
+    async def heard(self) -> None:
+        """Return when the next message has come in, or the link closes."""
+        if self.closing is None:
+            if self._heard is None:
+                self._heard = anyio.Event()
+            await self._heard.wait()
+
+    async def drained(self) -> None:
+        """Return when nothing waits to be sent, or the link closes."""
+        while self.waiting and self.closing is None:
+            if self._idle is None:
+                self._idle = anyio.Event()
+            await self._idle.wait()
+
+    def close(self, reason: str, code: int = CloseCode.NORMAL) -> None:
         """Close the link: queued messages are dropped and ``run`` returns the reason."""
         if self.closing is None:
             self.closing = reason
             self._close_code = code
+            self._tell_heard()
+            self._tell_idle()
             if self._scope is not None:
                 self._scope.cancel()
 
@@ -136,15 +160,17 @@ class Link:
                 self.last_received = self._now()
                 self.frames_in += 1
                 self.bytes_in += len(message)
+                if self._heard is not None:
+                    self._tell_heard()
                 deliver(self, message)
                 count += 1
                 if count % _FAIRNESS == 0:
                     await checkpoint()
         except ConnectionLost as error:
-            self.close(str(error))
+            self._lost(error)
         except RemoteProtocolError as error:
             self.refused += 1
-            self.close(str(error), 4002)
+            self.close(str(error), CloseCode.PROTOCOL)
 
     async def _send_loop(self) -> None:
         send = self.connection.send
@@ -153,6 +179,7 @@ class Link:
             while True:
                 message = pop()
                 if message is None:
+                    self._tell_idle()
                     self._wake = anyio.Event()
                     await self._wake.wait()
                     continue
@@ -164,13 +191,26 @@ class Link:
                 if self._space_waiters:
                     self._tell_waiters()
         except ConnectionLost as error:
-            self.close(str(error))
+            self._lost(error)
+
+    def _lost(self, error: ConnectionLost) -> None:
+        if self.closing is None:
+            self.lost_code = error.code
+        self.close(str(error))
+
+    def _tell_heard(self) -> None:
+        if self._heard is not None:
+            self._heard.set()
+            self._heard = None
+
+    def _tell_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.set()
+            self._idle = None
 
     def _tell_waiters(self) -> None:
-        ready = [call for lane, call in self._space_waiters if self._lanes.has_space(lane)]
-        if ready:
-            self._space_waiters = [
-                w for w in self._space_waiters if not self._lanes.has_space(w[0])
-            ]
-            for call in ready:
-                call()
+        ready = [call for call, lane in self._space_waiters.items() if self._lanes.has_space(lane)]
+        for call in ready:
+            del self._space_waiters[call]
+        for call in ready:
+            call()

@@ -5,23 +5,25 @@ from __future__ import annotations
 import inspect
 import logging
 import re
+import time
 from importlib import metadata
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 import attrs
-import pluggy
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.hooks import Dispatcher, Fault, PluginManager
+from clawmatrix_core.config import ConfigSection
+from clawmatrix_core.hooks import SPECS, Dispatcher, Fault, Overrun, PluginManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     import click
 
-    from clawmatrix_core.config import ConfigSection
-
 __all__ = ["GROUP", "PluginInfo", "PluginRegistry", "State"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 GROUP = "clawmatrix.plugins"
 DISTRIBUTION = "clawmatrix"
@@ -29,7 +31,8 @@ DISTRIBUTION = "clawmatrix"
 State = Literal["active", "disabled", "not installed", "failed"]
 
 _OVERRUNS = 3
-"""After this many hooks in a row that ran out of time, a plugin is taken out."""
+_OVERRUN_WINDOW = 600.0
+"""After so many hooks that ran out of time, in so many seconds, a plugin is taken out."""
 
 _log = logging.getLogger("clawmatrix.plugins")
 
@@ -55,7 +58,7 @@ class PluginInfo:
     hooks: tuple[str, ...] = ()
     faults: int = 0
     last_fault: str | None = None
-    overruns: int = attrs.field(default=0, repr=False)
+    overruns: list[float] = attrs.field(factory=list, repr=False)
     built_in: bool = attrs.field(default=False, repr=False)
     plugin: object | None = attrs.field(default=None, repr=False)
 
@@ -83,7 +86,9 @@ class PluginRegistry:
         *,
         on_enter: Callable[[str | None], None] = lambda _: None,
         budget: float | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._now = now
         self.manager = PluginManager()
         kwargs = {} if budget is None else {"budget": budget}
         self.hooks = Dispatcher(self.manager, self.on_fault, on_enter=on_enter, **kwargs)
@@ -112,27 +117,34 @@ class PluginRegistry:
         ``chosen`` names plugins and may hold plugin objects; None means every built-in one
         that is installed. One that cannot be loaded is put down as failed, with the reason.
         """
-        off = set(disabled)
+        off = frozenset(disabled)
         names = None if chosen is None else {item for item in chosen if isinstance(item, str)}
         for entry in _entry_points():
             self._consider(entry, names, off)
-        for name in sorted((names or set()) - set(self._infos)):
-            reason = "no plugin of that name is installed"
-            self._infos[name] = PluginInfo(name, state="failed", reason=reason)
+        for name in sorted((names or set()) - self._infos.keys()):
+            info = self._infos[name] = PluginInfo(name)
+            self._failed(info, "no plugin of that name is installed")
         for item in chosen or ():
             if not isinstance(item, str):
                 self.add(item)
 
-    def _consider(self, entry: metadata.EntryPoint, names: set[str] | None, off: set[str]) -> None:
+    def _consider(
+        self, entry: metadata.EntryPoint, names: set[str] | None, off: frozenset[str]
+    ) -> None:
         dist = entry.dist
         info = PluginInfo(
             entry.name,
             dist.name if dist else None,
             dist.version if dist else None,
-            built_in=dist is not None and _same(dist.name, DISTRIBUTION),
+            built_in=_is_built_in(entry),
         )
-        if entry.name in self._infos:
-            _log.warning("plugin %s is installed twice; the second is left out", entry.name)
+        if (first := self._infos.get(entry.name)) is not None:
+            _log.warning(
+                "two distributions have a plugin %s; that of %s is used, that of %s is left out",
+                entry.name,
+                first.distribution,
+                info.distribution,
+            )
             return
         self._infos[entry.name] = info
         missing = _missing_extra(entry)
@@ -157,28 +169,36 @@ class PluginRegistry:
             self._register(plugin, info)
 
     def add(self, plugin: object, name: str | None = None) -> PluginInfo:
-        """Add a plugin object that has no entry point."""
+        """Add a plugin object, or a class to make one from, that has no entry point."""
         chosen = name or getattr(plugin, "plugin_name", None) or _name_of(plugin)
         while chosen in self._infos:
             chosen += "_"
         info = self._infos[chosen] = PluginInfo(chosen)
-        self._register(plugin() if inspect.isclass(plugin) else plugin, info)
+        try:
+            made = plugin() if inspect.isclass(plugin) else plugin
+        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            self._failed(info, f"could not be made: {type(error).__name__}: {error}")
+        else:
+            self._register(made, info)
         return info
 
     def _register(self, plugin: object, info: PluginInfo) -> None:
+        if self.manager.is_registered(plugin):
+            known = self.manager.get_name(plugin)
+            self._failed(info, f"is the same object as plugin {known}")
+            return
         try:
-            self.manager.register(plugin, info.name)
-            unknown = _unknown_hooks(self.manager, plugin)
-        except (pluggy.PluginValidationError, ValueError) as error:
-            self._failed(info, f"does not fit the hooks: {error}")
-            self._unregister(plugin)
+            unknown = self.manager.unknown_hooks(plugin)
+            if not unknown:
+                self.manager.register(plugin, info.name)
+        except Exception as error:  # noqa: BLE001 - attributes of plugins run their code
+            self._failed(info, f"does not fit the hooks: {_on_one_line(error)}")
             return
         if unknown:
             self._failed(info, f"implements hooks that do not exist: {', '.join(unknown)}")
-            self._unregister(plugin)
             return
         callers = self.manager.get_hookcallers(plugin) or []
-        info.hooks = tuple(sorted(caller.name for caller in callers))
+        info.hooks = tuple(sorted(caller.name for caller in callers if caller.name in SPECS))
         info.plugin = plugin
         info.state, info.reason = "active", None
         self.hooks.plugins_changed()
@@ -186,7 +206,10 @@ class PluginRegistry:
     # --- faults
 
     def on_fault(self, fault: Fault) -> None:
-        """Count a fault against its plugin; take the plugin out if it keeps overrunning."""
+        """Count a fault against its plugin; take the plugin out if it keeps overrunning.
+
+        To be called in the thread of the event loop.
+        """
         info = self._infos.get(fault.plugin)
         if info is None:
             _log.error("fault in %s: %s", fault.plugin, fault)
@@ -197,17 +220,22 @@ class PluginRegistry:
             _log.error(
                 "plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=fault.error
             )
-        info.overruns = info.overruns + 1 if isinstance(fault.error, TimeoutError) else 0
-        if info.overruns >= _OVERRUNS:
-            self.fail(info, f"taken out after {info.overruns} hooks that ran out of time: {fault}")
+        if isinstance(fault.error, Overrun) and self._overruns_too_often(info):
+            self.fail(info, f"taken out after {_OVERRUNS} hooks that ran out of time: {fault}")
+
+    def _overruns_too_often(self, info: PluginInfo) -> bool:
+        now = self._now()
+        info.overruns = [at for at in info.overruns if now - at < _OVERRUN_WINDOW]
+        info.overruns.append(now)
+        return len(info.overruns) >= _OVERRUNS
 
     def fail(self, info: PluginInfo, reason: str) -> None:
         """Take a plugin out: none of its hooks is called again."""
         if info.state != "active":
             return
         self._failed(info, reason)
-        if info.plugin is not None:
-            self._unregister(info.plugin)
+        self.manager.unregister(name=info.name)
+        self.hooks.plugins_changed()
         self._on_failed(info)
 
     def when_failed(self, call: Callable[[PluginInfo], None]) -> None:
@@ -218,51 +246,81 @@ class PluginRegistry:
         info.state, info.reason = "failed", reason
         _log.error("plugin %s failed: %s", info.name, reason)
 
-    def _unregister(self, plugin: object) -> None:
-        if self.manager.is_registered(plugin):
-            self.manager.unregister(plugin)
-        self.hooks.plugins_changed()
+    # --- what plugins register
+
+    def collect(
+        self,
+        spec: Callable[P, Sequence[R]],
+        kind: type[R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Sequence[tuple[str, R]]:
+        """Return what a registration hook gives, by plugin; what is of no such type is a fault."""
+        found: list[tuple[str, R]] = []
+        for plugin, value in self.hooks.collect(spec, *args, **kwargs):
+            if isinstance(value, kind):
+                found.append((plugin, value))
+            else:
+                what = TypeError(f"gave a {type(value).__name__}, not a {kind.__name__}")
+                self.on_fault(Fault(plugin, spec.__name__, what))
+        return found
 
     # --- what commands ask without a node
 
     def config_sections(self) -> Sequence[ConfigSection]:
         """Return the tables of the configuration that the loaded plugins read."""
-        return [section for _, section in self.hooks.collect(hookspecs.register_config)]
+        declared = self.collect(hookspecs.register_config, ConfigSection)
+        return [section for _, section in declared]
 
     def commands(self) -> Sequence[tuple[str, click.Command]]:
         """Return the commands that the loaded plugins add, with each plugin's name."""
-        return self.hooks.collect(hookspecs.register_commands)
+        import click  # only the command line needs it
+
+        return self.collect(hookspecs.register_commands, click.Command)
 
 
 def _entry_points() -> Sequence[metadata.EntryPoint]:
-    def order(entry: metadata.EntryPoint) -> tuple[bool, str]:
-        built_in = entry.dist is not None and _same(entry.dist.name, DISTRIBUTION)
-        return (not built_in, entry.name)
+    def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
+        return (not _is_built_in(entry), entry.name, entry.dist.name if entry.dist else "")
 
     # An editable install can be seen twice: by its metadata and by its source folder.
     unique = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
     return sorted(unique.values(), key=order)
 
 
+def _is_built_in(entry: metadata.EntryPoint) -> bool:
+    return entry.dist is not None and _same(entry.dist.name, DISTRIBUTION)
+
+
 def _same(one: str, other: str) -> bool:
     return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
 
 
-_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?[^;]*;.*\bextra\s*==\s*['\"]([^'\"]+)")
+_REQUIREMENT = re.compile(
+    r"""^([A-Za-z0-9._-]+)\s*(?:\[([^]]*)\])?[^;]*;.*\bextra\s*==\s*['"]([^'"]+)"""
+)
 
 
 def _missing_extra(entry: metadata.EntryPoint) -> str | None:
     """Say which extra to install, where the plugin's own one is not there whole."""
     if entry.dist is None:
         return None
-    extras = {entry.name, *entry.extras}
-    for line in entry.dist.requires or ():
-        found = _REQUIREMENT.match(line)
-        if found is None or not any(_same(found[2], extra) for extra in extras):
-            continue
-        if not _is_installed(found[1]) and not _same(found[1], entry.dist.name):
-            return f"needs {found[1]}: pip install '{entry.dist.name}[{found[2]}]'"
+    wanted = [entry.name, *entry.extras]
+    for extra in wanted:  # grows: an extra may ask for others of the same distribution
+        for name, extras in _required_by(entry.dist, extra):
+            if _same(name, entry.dist.name):
+                wanted += [other for other in extras if other not in wanted]
+            elif not _is_installed(name):
+                return f"needs {name}: pip install '{entry.dist.name}[{extra}]'"
     return None
+
+
+def _required_by(dist: metadata.Distribution, extra: str) -> Iterable[tuple[str, Sequence[str]]]:
+    for line in dist.requires or ():
+        found = _REQUIREMENT.match(line)
+        if found is not None and _same(found[3], extra):
+            yield found[1], [name.strip() for name in (found[2] or "").split(",") if name.strip()]
 
 
 def _is_installed(name: str) -> bool:
@@ -273,12 +331,8 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def _unknown_hooks(manager: PluginManager, plugin: object) -> Sequence[str]:
-    return [
-        name
-        for name in dir(plugin)
-        if not hasattr(hookspecs, name) and manager.parse_hookimpl_opts(plugin, name) is not None
-    ]
+def _on_one_line(error: Exception) -> str:
+    return "; ".join(str(error).strip().splitlines()) or type(error).__name__
 
 
 def _name_of(plugin: object) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-from collections import Counter, deque
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -12,22 +11,25 @@ import anyio
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.clock import Clock
+from clawmatrix_core.close_codes import CloseCode
 from clawmatrix_core.directory import Accepted, Directory, NodeRecord, SignedRecord
-from clawmatrix_core.errors import StartError
+from clawmatrix_core.errors import LocalProtocolError
+from clawmatrix_core.events import Events
 from clawmatrix_core.exchanges import ExchangeLimits, Exchanges
 from clawmatrix_core.frames import Frame, Lane, NodeId
-from clawmatrix_core.hooks import Fault
 from clawmatrix_core.identity import psk_from_secret
 from clawmatrix_core.loading import PluginInfo, PluginRegistry
 from clawmatrix_core.log import RateLimitedLogger, component_logger
 from clawmatrix_core.redaction import register_secret
-from clawmatrix_core.routes import PathStatus, Route, Transit
-from clawmatrix_core.scope import PluginScope
+from clawmatrix_core.registered import Registered
+from clawmatrix_core.route_keeper import RouteKeeper
+from clawmatrix_core.routes import PathStatus
 from clawmatrix_core.sessions import Sessions
+from clawmatrix_core.stalls import Stalls
+from clawmatrix_core.starting import Starter
 from clawmatrix_core.state import State, StateFolder, load_identity, next_epoch
 from clawmatrix_core.switch import Switch
 from clawmatrix_core.trust import TrustStore
-from clawmatrix_core.watchdog import LoopWatchdog
 
 if TYPE_CHECKING:
     import logging
@@ -35,27 +37,22 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from anyio.abc import TaskStatus
-
     from clawmatrix_core.config import Config
     from clawmatrix_core.exchange import Exchange
     from clawmatrix_core.identity import Identity
     from clawmatrix_core.link import Link
-    from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, StatusSection
+    from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, StatusSection
+    from clawmatrix_core.routes import Route, Transit
+    from clawmatrix_core.scope import PluginScope
     from clawmatrix_core.transport import Transport
 
 __all__ = ["Node"]
 
 P = ParamSpec("P")
 
-ROUTES_DELAY = 0.02
-"""Seconds in which changes of links and records are gathered before routes are computed."""
-START_LIMIT = 30.0
-"""Seconds a plugin may take to start."""
-
 
 class Node:
-    """One member of a mesh: ``async with Node(config) as node: ...``.
+    """One member of a mesh: ``async with Node(config) as node: ...``, once.
 
     It installs no signal handler, configures no logging and uses no globals, so that several
     run in one process.
@@ -67,7 +64,6 @@ class Node:
         random: its randomness, but for keys.
         plugins: its plugins and their states.
         counters: what was refused, by reason.
-        transports: by address scheme.
         instance: a word for this run of it; another one after each start.
         epoch: counts its starts.
         started_at: wall-clock seconds of this start.
@@ -111,7 +107,6 @@ class Node:
         self.clock = clock or Clock()
         self.random = random_source or random.SystemRandom()
         self.counters: Counter[str] = Counter()
-        self.transports: dict[str, Transport] = {}
         self.instance = f"{self.random.getrandbits(64):016x}"
         self.epoch = 0
         self.started_at = 0.0
@@ -121,26 +116,29 @@ class Node:
         self._logger = logger
         self._limits = limits
         self._log = self.logger("node")
-        self._watchdog = LoopWatchdog(self._on_stall) if watchdog else None
-        self.plugins = PluginRegistry(on_enter=self._on_enter)
+        self._stalls = Stalls(self._log, watch=watchdog)
+        self.plugins = PluginRegistry(on_enter=self._stalls.enter, now=self.clock.now)
         self.hooks = self.plugins.hooks
-        self._scopes: dict[str, PluginScope] = {}
-        self._events: deque[Callable[[], Awaitable[None]]] = deque()
-        self._event_waiting = anyio.Event()
-        self._routes_dirty = anyio.Event()
+        self._registered = Registered(self.plugins)
+        self._starter = Starter(self.plugins)
+        self._events = Events(self.hooks)
+        self._route_keeper = RouteKeeper(self)
         self._stop = anyio.Event()
-        self._starting: anyio.CancelScope | None = None
-        self._http_routes: list[HttpRoute] = []
-        self._control_methods: list[ControlMethod] = []
-        self._status_sections: list[StatusSection] = []
-        self._offers: list[Offer] = []
+        self._up = anyio.Event()
+        self._failure: Exception | None = None
+        self._entered = False
 
     def __repr__(self) -> str:
-        return f"<Node {self.id} epoch {self.epoch}, {len(self.switch.links)} links>"
+        if self.epoch == 0:
+            return f"<Node {self.id} not started>"
+        return f"<Node {self.id} epoch {self.epoch}, {len(self.links)} links>"
 
     # --- life
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise LocalProtocolError("a node is entered once; make another one")
+        self._entered = True
         self._lifetime = self._live()
         await self._lifetime.__aenter__()
         return self
@@ -157,53 +155,62 @@ class Node:
     async def _live(self) -> AsyncIterator[None]:
         # A task of its own starts and stops everything, so that the host may leave the node
         # under whatever cancel scope it likes, and gets errors without a group around them.
-        failure: Exception | None = None
+        failure: BaseException | None = None
         async with anyio.create_task_group() as group:
+            group.start_soon(self._run, group.cancel_scope)
             try:
-                failure = await group.start(self._run)
-                if failure is None:
+                await self._up.wait()
+                if self._failure is None:
                     yield
-            except Exception as error:  # noqa: BLE001 - raised again below, not in a group
+            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - as above
                 failure = error
             finally:
                 self._stop.set()
-                if self._starting is not None:
-                    self._starting.cancel()
+                self._starter.cancel()
+        failure = failure or self._failure
         if failure is not None:
             raise failure
 
-    async def _run(self, *, task_status: TaskStatus[Exception | None]) -> None:
+    async def _run(self, host: anyio.CancelScope) -> None:
         # Shielded from end to end: what was opened is closed in order, whoever cancels.
         with anyio.CancelScope(shield=True):
-            async with AsyncExitStack() as self._stack:
-                try:
-                    await self._start()
-                except Exception as error:  # noqa: BLE001 - raised in the host's task
-                    await self._stack.aclose()
-                    task_status.started(error)
-                    return
-                task_status.started(None)
-                await self._stop.wait()
-                self.exchanges.shut_down()
-                await self.hooks.notify(hookspecs.node_stopping, node=self)
+            try:
+                async with AsyncExitStack() as self._stack:
+                    if await self._started():
+                        self._up.set()
+                        await self._stop.wait()
+                        self._events.close()
+                        self.exchanges.shut_down()
+                        await self.hooks.notify(hookspecs.node_stopping, node=self)
+            except Exception as error:  # noqa: BLE001 - raised in the host's task
+                self._failure = error
+                host.cancel()
+            finally:
+                self._up.set()
 
-    async def _start(self) -> None:
+    async def _started(self) -> bool:
+        try:
+            return await self._start()
+        except Exception as error:  # noqa: BLE001 - kept from the stack, which would group it
+            self._failure = error
+            return False
+
+    async def _start(self) -> bool:
         self._load_plugins()
         self._open_state()
         self._build()
         tasks = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(tasks.cancel_scope.cancel)
         self._stack.callback(self.exchanges.abandon)
-        for task in (self.exchanges.run, self._run_events, self._run_routes, self._run_ticks):
+        for task in (self.exchanges.run, self._run_ticks):
             tasks.start_soon(task)
-        if self._watchdog is not None:
-            self._stack.enter_context(self._watchdog)
-            tasks.start_soon(self._watchdog.run)
-        self._collect()
-        for info in self.plugins.active():
-            if not self._stop.is_set():
-                await self._start_plugin(info)
-        await self.hooks.notify(hookspecs.node_started, node=self)
+        self._stack.enter_context(self._stalls.watch(self.plugins))
+        tasks.start_soon(self._stalls.run)
+        self._registered.collect(self)
+        complete = await self._starter.start_all(self, self._stack)
+        for task in (self._events.run, self._route_keeper.run):  # no plugin hears before it runs
+            tasks.start_soon(task)
+        return complete
 
     def _load_plugins(self) -> None:
         self.plugins.load(self._chosen, self.config.disable)
@@ -258,49 +265,8 @@ class Node:
             limits=self._limits,
         )
 
-    def _collect(self) -> None:
-        collect = self.hooks.collect
-        for _, transport in collect(hookspecs.register_transports, node=self):
-            for scheme in transport.schemes:
-                self.transports.setdefault(scheme, transport)
-        self._http_routes = [x for _, x in collect(hookspecs.register_http_routes, node=self)]
-        self._control_methods = [
-            x for _, x in collect(hookspecs.register_control_methods, node=self)
-        ]
-        self._status_sections = [x for _, x in collect(hookspecs.register_status, node=self)]
-        self._offers = [x for _, x in collect(hookspecs.register_offers, node=self)]
-
-    async def _start_plugin(self, info: PluginInfo) -> None:
-        start = getattr(info.plugin, "start_plugin", None)
-        if "start_plugin" not in info.hooks or start is None:
-            return
-        scope = PluginScope(info.name, self.plugins.on_fault)
-        await self._stack.enter_async_context(scope)
-        self._scopes[info.name] = scope
-        [impl] = [
-            impl
-            for impl in self.plugins.manager.hook.start_plugin.get_hookimpls()
-            if impl.plugin_name == info.name
-        ]
-        arguments = {"node": self, "scope": scope}
-        call: Callable[..., Awaitable[None]] = impl.function  # type: ignore[assignment]
-        self._on_enter(info.name)
-        try:
-            with anyio.fail_after(START_LIMIT) as self._starting:
-                await call(*[arguments[name] for name in impl.argnames])
-        except StartError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a plugin that cannot start is out
-            late = isinstance(error, TimeoutError) and not str(error)
-            what = TimeoutError(f"took over {START_LIMIT:g} s") if late else error
-            self.plugins.on_fault(Fault(info.name, "start_plugin", what))
-            self.plugins.fail(info, f"did not start: {type(error).__name__}: {what}")
-        finally:
-            self._starting = None
-            self._on_enter(None)
-
     def stop(self) -> None:
-        """Ask whoever waits in ``wait_stop`` to leave the node."""
+        """Stop the node; whoever waits in ``wait_stop`` is to leave it then."""
         self._stop.set()
 
     async def wait_stop(self) -> None:
@@ -332,6 +298,8 @@ class Node:
         self, frame: Frame, handler: Callable[[Exchange], Awaitable[None]], scope: PluginScope
     ) -> bool:
         """Answer an opening frame with a handler; for ``frame_received`` hooks to return."""
+        if self._stop.is_set():
+            return self.refuse(frame, "stopping", f"{self.id} stops")
         return self.exchanges.accept(frame, handler, scope)
 
     def refuse(self, frame: Frame, code: str, message: str) -> bool:
@@ -372,7 +340,7 @@ class Node:
         self.switch.links[link.peer] = link
         self.sessions.forget(link.peer, link.instance)
         self.sessions.add_link(link.session)
-        self._links_changed()
+        self._route_keeper.changed()
         self.emit(hookspecs.link_opened, node=self, link=link)
         self.exchanges.flush(link.peer, again=True)
         try:
@@ -381,7 +349,7 @@ class Node:
             if self.switch.links.get(link.peer) is link:
                 del self.switch.links[link.peer]
             self.sessions.remove_link(link.session)
-            self._links_changed()
+            self._route_keeper.changed()
             reason = link.closing or "closed"
             self.emit(hookspecs.link_closed, node=self, link=link, reason=reason)
 
@@ -398,29 +366,33 @@ class Node:
         self._record_changed(record)
 
     def _record_changed(self, record: NodeRecord) -> None:
-        if record.node_id != self.id:
+        link = self.links.get(record.node_id)
+        if link is not None and link.closing is None and link.instance != record.instance:
+            pass  # hearsay of another run does not end what is said on an open link
+        elif record.node_id != self.id:
             self.sessions.forget(record.node_id, record.instance)
             self.exchanges.lose(record.node_id, record.instance, "restarted")
-        self._links_changed()
+        self._route_keeper.changed()
         peer = self.directory.get(record.node_id)
         if peer is not None:
             self.emit(hookspecs.peer_changed, node=self, peer=peer)
 
     def offers(self) -> dict[str, list[dict[str, Any]]]:
         """Return what this node offers to every member, by kind."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for offer in self._offers:
-            found.setdefault(offer.kind, []).extend(offer.read())
-        return found
+        return self._registered.offers()
 
     def offers_changed(self) -> None:
         """Say that an offer reads differently now; the record is written again soon."""
         self.emit(hookspecs.offers_changed, node=self)
 
+    def compute_routes(self) -> None:
+        """Compute the routes now, and tell whoever waits for one."""
+        self._route_keeper.compute()
+
     async def path_status(self, peer: NodeId, *, probe: bool = False) -> PathStatus:
         """Return how a node is reached; with ``probe``, after making sure."""
         found = await self.hooks.first(hookspecs.path_status, node=self, peer=peer, probe=probe)
-        if found is not None:
+        if isinstance(found, PathStatus):
             return found
         link = self.links.get(peer)
         if link is not None:
@@ -429,17 +401,22 @@ class Node:
 
     # --- what plugins registered
 
+    @property
+    def transports(self) -> Mapping[str, Transport]:
+        """What dials and listens, by address scheme."""
+        return self._registered.transports
+
     def http_routes(self) -> Sequence[HttpRoute]:
         """Return the routes that plugins added to the local HTTP server."""
-        return self._http_routes
+        return self._registered.http_routes()
 
     def control_methods(self) -> Sequence[ControlMethod]:
         """Return the methods that plugins added to the control socket."""
-        return self._control_methods
+        return self._registered.control_methods()
 
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the sections that plugins added to the status."""
-        return self._status_sections
+        return self._registered.status_sections()
 
     def logger(self, component: str) -> logging.Logger:
         """Return the logger of a component, below the host's where it gave one."""
@@ -449,55 +426,19 @@ class Node:
         self, spec: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs
     ) -> None:
         """Have an event hook called soon, in order with the others."""
-        self._events.append(lambda: self.hooks.notify(spec, *args, **kwargs))
-        self._event_waiting.set()
+        self._events.emit(spec, *args, **kwargs)
 
     # --- inside
-
-    def _links_changed(self) -> None:
-        self._routes_dirty.set()
-
-    async def _run_events(self) -> None:
-        while True:
-            while self._events:
-                await self._events.popleft()()
-            self._event_waiting = anyio.Event()
-            await self._event_waiting.wait()
-
-    async def _run_routes(self) -> None:
-        while True:
-            await self._routes_dirty.wait()
-            await anyio.sleep(ROUTES_DELAY)
-            self._routes_dirty = anyio.Event()
-            self.compute_routes()
-
-    def compute_routes(self) -> None:
-        """Compute the routes now, and tell whoever waits for one."""
-        computed = self.hooks.ask(hookspecs.compute_routes, node=self) or {}
-        before = self.switch.routes
-        self.switch.routes = computed
-        changed = frozenset(
-            name
-            for name in {*before, *computed}
-            if _hop(before.get(name)) != _hop(computed.get(name))
-        )
-        now = self.clock.now()
-        for exchange in self.exchanges.live:
-            if not self.reachable(exchange.peer):
-                exchange.unroutable(now)
-            elif exchange.peer in changed:
-                exchange.resume(again=True)
-        if changed:
-            self.emit(hookspecs.routes_changed, node=self, changed=changed)
 
     async def _run_ticks(self) -> None:
         while True:
             await anyio.sleep(1.0)
+            self._stalls.count(self.plugins)
             self.sessions.tick()
             for link in tuple(self.links.values()):
                 if link.stalled_for() > link.drain_limit:
                     self._count("stalled")
-                    link.close("the other end takes nothing", 4003)
+                    link.close("the other end takes nothing", CloseCode.DEAD)
 
     def _on_session(self, peer: NodeId, instance: str) -> None:
         self.exchanges.lose(peer, instance, "restarted")
@@ -515,27 +456,9 @@ class Node:
         self.counters[reason] += 1
 
     def _on_plugin_failed(self, info: PluginInfo) -> None:
-        scope = self._scopes.get(info.name)
-        if scope is not None:
-            scope.cancel()
-
-    def _on_enter(self, plugin: str | None) -> None:
-        if self._watchdog is not None:
-            self._watchdog.current = plugin or ""
-
-    def _on_stall(self, name: str, seconds: float, stack: str) -> None:
-        culprit = name if self.plugins.get(name) else self._plugin_in(stack)
-        self._log.error("%s blocks the loop for %.1f s\n%s", culprit or name, seconds, stack)
-        if culprit is not None:
-            error = TimeoutError(f"blocked the event loop for over {seconds:.1f} s")
-            self.plugins.on_fault(Fault(culprit, "event loop", error))
-
-    def _plugin_in(self, stack: str) -> str | None:
-        for info in self.plugins.active():
-            module = type(info.plugin).__module__.replace(".", os.sep)
-            if f"{os.sep}{module}" in stack:
-                return info.name
-        return None
+        self._starter.plugin_failed(info)
+        if "register_offers" in info.hooks:
+            self.offers_changed()
 
 
 class _FrameHooks:
@@ -550,7 +473,3 @@ class _FrameHooks:
 
     def transit(self, transit: Transit) -> bool:
         return self._dispatcher.transit(self._node, transit)
-
-
-def _hop(route: Route | None) -> NodeId | None:
-    return None if route is None else route.next_hop

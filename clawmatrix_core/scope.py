@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clawmatrix_core.hooks import Fault
 from clawmatrix_core.supervise import Supervisor
 
-if __debug__:
-    from typing import TYPE_CHECKING
-
-    if TYPE_CHECKING:
-        from collections.abc import Callable
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["PluginScope"]
 
@@ -18,6 +17,9 @@ class PluginScope(Supervisor):
     """The scope handed to ``start_plugin``.
 
     A task that raises is reported as the plugin's fault and takes nothing else with it.
+
+    Attributes:
+        plugin: the plugin's name.
     """
 
     def __init__(self, plugin: str, on_fault: Callable[[Fault], None]) -> None:

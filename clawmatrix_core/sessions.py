@@ -38,6 +38,11 @@ _UNCONFIRMED_LIFE = 30.0
 _LINGER = 30.0
 """Seconds for which the session of a closed link still opens what was on its way."""
 _RETRY = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between one try at opening a session and the next."""
+_HINT_GAP = 1.0
+"""Seconds between two hints that a session is not known, each way."""
+_FORGET = 60.0
+"""Seconds for which a try at opening, and a hint, are remembered."""
 
 
 @attrs.define
@@ -90,7 +95,7 @@ class Sessions:
         self._current: dict[NodeId, Session] = {}
         self._by_id: dict[bytes, _Kept] = {}
         self._openings: dict[NodeId, _Opening] = {}
-        self._hinted: dict[NodeId, float] = {}
+        self._hinted: dict[tuple[str, NodeId], float] = {}
 
     def __repr__(self) -> str:
         return (
@@ -101,8 +106,15 @@ class Sessions:
     # --- sealing and opening
 
     def sending(self, peer: NodeId) -> Session | None:
-        """Return the session to seal for a peer with, None where there is none yet."""
-        return self._links.get(peer) or self._current.get(peer)
+        """Return the session to seal for a peer with, None where there is none yet.
+
+        That of its link; but not where a later one proves that the peer runs anew.
+        """
+        linked, current = self._links.get(peer), self._current.get(peer)
+        if linked is None or current is None:
+            return linked or current
+        anew = current.remote_instance != linked.remote_instance
+        return current if anew and current.created > linked.created else linked
 
     def instance_of(self, peer: NodeId) -> str | None:
         """Return which run of the peer the sending session is with."""
@@ -161,7 +173,12 @@ class Sessions:
             return
         opening = _Opening(self._new_id(), handshake, self._now(), tries)
         self._openings[peer] = opening
-        self._send(peer, "session_open", opening.id, handshake.write(self._instance.encode()))
+        try:
+            message = handshake.write(self._instance.encode())
+        except HandshakeError as error:
+            self._count(error.reason)  # the peer's record has a key that none can have
+            return
+        self._send(peer, "session_open", opening.id, message)
 
     def _handshake(self, peer: NodeId, *, initiator: bool) -> Handshake | None:
         known = self._directory.get(peer)
@@ -206,7 +223,7 @@ class Sessions:
             raise HandshakeError(f"{peer} accepts what was not opened", reason="session_stray")
         try:
             instance = _instance(opening.handshake.read(body))
-        except HandshakeError:
+        except RemoteProtocolError:
             # A forged answer spoils the handshake's state: begin anew at the next call.
             opening.id = ""
             raise
@@ -220,11 +237,8 @@ class Sessions:
     def _on_unknown(self, peer: NodeId) -> None:
         # Anybody can write this hint, so nothing is dropped for it: a new session is made
         # beside the old one, not more often than now and then.
-        if peer in self._links or peer not in self._current or peer in self._openings:
-            return
-        if self._now() - self._hinted.get(peer, -1e9) >= 1.0:
-            self._hinted[peer] = self._now()
-            self._open_session(peer, 1)
+        if peer not in self._links and peer in self._current and self._may_hint("taken", peer):
+            self.ensure(peer)
 
     def _session(self, handshake: Handshake, peer: NodeId, instance: str) -> Session:
         send, receive = handshake.split()
@@ -241,24 +255,30 @@ class Sessions:
         self._ready(session.peer, session.remote_instance)
 
     def _make_room(self, peer: NodeId) -> None:
-        linked = self._links.get(peer)
-        mine = [
+        """Let the oldest sessions go: of all that wait to be proved, and of one peer's."""
+        waiting = [id_ for id_, kept in self._by_id.items() if not kept.confirmed]
+        in_use = (self._links.get(peer), self._current.get(peer))
+        others = [
             id_
             for id_, kept in self._by_id.items()
-            if kept.session.peer == peer
-            and kept.session is not linked
-            and kept.session is not self._current.get(peer)
+            if kept.session.peer == peer and kept.session not in in_use
         ]
-        waiting = [id_ for id_, kept in self._by_id.items() if not kept.confirmed]
-        for id_ in {*mine[: len(mine) - _KEPT_PER_PEER + 1], *waiting[: -_UNCONFIRMED + 1]}:
-            if len(mine) >= _KEPT_PER_PEER or len(waiting) >= _UNCONFIRMED:
-                del self._by_id[id_]
+        others.sort(key=lambda id_: self._by_id[id_].confirmed)
+        for ids, limit in ((waiting, _UNCONFIRMED), (others, _KEPT_PER_PEER)):
+            for id_ in ids[: max(0, len(ids) - limit + 1)]:
+                self._by_id.pop(id_, None)
 
     def _hint(self, peer: NodeId) -> None:
-        now = self._now()
-        if now - self._hinted.get(peer, -1e9) >= 1.0 and self._directory.get(peer) is not None:
-            self._hinted[peer] = now
+        if self._directory.get(peer) is not None and self._may_hint("given", peer):
             self._send(peer, "session_unknown", self._new_id(), b"")
+
+    def _may_hint(self, way: str, peer: NodeId) -> bool:
+        now = self._now()
+        last = self._hinted.get((way, peer))
+        if last is not None and now - last < _HINT_GAP:
+            return False
+        self._hinted[way, peer] = now
+        return True
 
     # --- forgetting
 
@@ -278,9 +298,9 @@ class Sessions:
             if kept.until is not None and kept.until <= now:
                 del self._by_id[id_]
         self._openings = {
-            peer: opening for peer, opening in self._openings.items() if now - opening.at < 60
+            peer: opening for peer, opening in self._openings.items() if now - opening.at < _FORGET
         }
-        self._hinted = {peer: at for peer, at in self._hinted.items() if now - at < 60}
+        self._hinted = {key: at for key, at in self._hinted.items() if now - at < _FORGET}
 
 
 def _instance(payload: bytes) -> str:

@@ -33,8 +33,12 @@ class _Held:
 
     name: str
     scope: CancelScope = attrs.field(factory=CancelScope)
+    ready: Event = attrs.field(factory=Event)
     leave: Event = attrs.field(factory=Event)
     left: Event = attrs.field(factory=Event)
+    value: Any = None
+    entered: bool = False
+    error: Exception | None = None
 
 
 class _Status:
@@ -93,11 +97,12 @@ class Supervisor:
 
     def start_soon(
         self, fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
-    ) -> None:
-        """Start a task. Does nothing once the supervisor is stopping."""
+    ) -> bool:
+        """Start a task; False, and nothing done, once the supervisor is stopping."""
         if self._running:
             task = name or _name_of(fn)
             self._tasks.start_soon(self._guard, fn, args, task, name=f"{self.name}: {task}")
+        return self._running
 
     async def start(
         self, fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
@@ -125,9 +130,20 @@ class Supervisor:
         """
         self._check_running()
         held = _Held(name or type(manager).__name__)
-        value: T = await self._holders.start(
-            self._hold, manager, held, name=f"{self.name}: {held.name}"
-        )
+        self._holders.start_soon(self._hold, manager, held, name=f"{self.name}: {held.name}")
+        try:
+            await held.ready.wait()
+        except BaseException:
+            # It may have been entered in this very moment: nobody would leave it.
+            held.scope.cancel()
+            with CancelScope(shield=True):
+                await held.left.wait()
+            raise
+        if held.error is not None:
+            raise held.error
+        if not held.entered:
+            raise LocalProtocolError(f"{self.name} is stopping; nothing new can be started")
+        value: T = held.value
         return value
 
     def cancel(self) -> None:
@@ -183,29 +199,25 @@ class Supervisor:
         self._report(TimeoutError(f"not closed within {self._grace:g} s"), held.name)
         await held.left.wait()
 
-    async def _hold(
-        self,
-        manager: AbstractAsyncContextManager[T, Any],
-        held: _Held,
-        *,
-        task_status: TaskStatus[T] = TASK_STATUS_IGNORED,
-    ) -> None:
-        status = _Status(task_status)
+    async def _hold(self, manager: AbstractAsyncContextManager[Any, Any], held: _Held) -> None:
         try:
             with held.scope:
-                async with manager as value:
+                async with manager as held.value:
                     # From here on it outlives cancellation from outside, so that it is
                     # closed in its turn.
                     held.scope.shield = True
                     self._open.append(held)
-                    status.started(value)
+                    held.entered = True
+                    held.ready.set()
                     await held.leave.wait()
-        except Exception as error:
-            if not status.done:
-                raise
-            self._report(error, held.name)
+        except Exception as error:  # noqa: BLE001 - raised by ``enter``, or reported
+            if held.entered:
+                self._report(error, held.name)
+            else:
+                held.error = error
         finally:
             held.left.set()
+            held.ready.set()
             if held in self._open:
                 self._open.remove(held)
 

@@ -38,6 +38,9 @@ __all__ = ["FrameHooks", "Switch"]
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
+_SHOWN = 200
+"""Characters of a message about a peer that are logged: a part of it may be the peer's text."""
+
 
 class FrameHooks(Protocol):
     """Offers frames to plugins; True where one took it."""
@@ -183,8 +186,12 @@ class Switch:
 
     def on_message(self, link: Link, message: bytes) -> None:
         """Take a message from a link. Raises: RemoteProtocolError, which costs the link."""
-        wire = split(message)
-        header = decode_header(wire.line)
+        try:
+            wire = split(message)
+            header = decode_header(wire.line)
+        except RemoteProtocolError as error:
+            self.refuse(link.peer, error.reason, str(error))
+            raise
         if header.to != self.own:
             if not self._hooks.transit(Transit(wire, header, link)):
                 self.refuse(link.peer, "no_transit", "a frame for another node, and no relay here")
@@ -198,7 +205,7 @@ class Switch:
                 self.refuse(link.peer, "unsealed", f"an unsealed {header.type} frame")
         except RemoteProtocolError as error:
             # What lies behind the header is the origin's; the neighbour may only carry it.
-            self.refuse(header.source, error.reason, str(error))
+            self.refuse(header.source, error.reason, str(error), link=link)
 
     def _on_sealed(self, wire: Wire, header: Header, link: Link) -> None:
         plaintext = self.sessions.open(header, wire.line, wire.body)
@@ -207,7 +214,11 @@ class Switch:
         if not plaintext:
             raise DecryptError("a body without its kind", reason="bad_body")
         self.heard[header.source] = self._now()
-        payload = _payload(plaintext[:1], plaintext[1:])
+        try:
+            payload = _payload(plaintext[:1], plaintext[1:])
+        except RemoteProtocolError as error:
+            self.exchanges.spoil(header, error)
+            raise
         self.deliver(Frame(header, payload, link, len(plaintext) - 1, True))
 
     def deliver(self, frame: Frame) -> None:
@@ -215,14 +226,15 @@ class Switch:
         if self.exchanges.deliver(frame) or self._hooks.frame(frame):
             return
         header = frame.header
-        self._counters["unknown_type"] += 1
-        if not header.re and header.seq == 0:
-            self.exchanges.refuse(frame, "unknown_type", f"{self.own} has no {header.type!r}")
+        self.refuse(header.source, "unknown_type", f"a {header.type} frame", link=frame.link)
+        self.exchanges.refuse(frame, "unknown_type", f"{self.own} has no {header.type!r}")
 
-    def refuse(self, who: str, reason: str, message: str) -> None:
-        """Count something refused, and log it once in a while."""
+    def refuse(self, who: str, reason: str, message: str, *, link: Link | None = None) -> None:
+        """Count something refused, and log it once in a while, for each link it came by."""
         self._counters[reason] += 1
-        self._log.warning((reason, who), "refused from %s: %s", who, message)
+        via = who if link is None else link.peer
+        by = "" if via == who else f" (by way of {via})"
+        self._log.warning((reason, via), "refused from %s%s: %s", who, by, message[:_SHOWN])
 
 
 def _payload(kind: bytes, data: bytes) -> Any:

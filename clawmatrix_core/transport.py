@@ -39,6 +39,13 @@ class Connection(ABC):
         Raises: ConnectionLost, with the close code the other end gave if it gave one.
         """
 
+    def limit(self, size: int) -> None:  # noqa: B027 - a transport need not do it
+        """Take no message of more than this many bytes from now on; one closes the connection.
+
+        Called while the other end is a stranger, so that it cannot fill memory. A transport
+        that cannot do it lets it be: what comes out of ``receive`` is measured again.
+        """
+
     @abstractmethod
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close; returns within a second or two whatever the other end does. Idempotent."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest_plugins = ["clawmatrix_core.testing"]
+
 
 @pytest.fixture(
     params=[

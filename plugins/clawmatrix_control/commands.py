@@ -68,7 +68,7 @@ def _watch(settings: Settings, *, as_json: bool, interval: float) -> NoReturn:
             if as_json:
                 echo_json(answer, compact=True)
         if not as_json:
-            _show(_redrawn(text) if redraw else f"{text}\n")
+            click.echo(_redrawn(text) if redraw else f"{text}\n", nl=not redraw, color=True)
         sys.stdout.flush()
         time.sleep(interval)
 

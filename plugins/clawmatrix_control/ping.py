@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import attrs
 
 from clawmatrix_core.errors import DeadlineExceeded, ExchangeError, ExchangeFailure
 from clawmatrix_core.frames import Lane, NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
-    from clawmatrix_core.exchange import Exchange
     from clawmatrix_core.node import Node
 
-__all__ = ["FRAME_TYPE", "PingRequest", "answer", "ping", "read_request", "unknown_node"]
+__all__ = ["PingRequest", "ping", "read_request", "unknown_node"]
 
 FRAME_TYPE = "ping"
 MOST = 1_000_000
@@ -24,14 +25,14 @@ MOST = 1_000_000
 JSON = Any
 
 
+@attrs.frozen
 class PingRequest:
     """The parameters of the method ``ping``. Times are in seconds."""
 
-    def __init__(self, node: str, count: int, timeout: float, interval: float) -> None:
-        self.node = NodeId(node)
-        self.count = count
-        self.timeout = timeout
-        self.interval = interval
+    node: NodeId
+    count: int
+    timeout: float
+    interval: float
 
 
 def read_request(params: dict[str, JSON]) -> PingRequest:
@@ -40,7 +41,7 @@ def read_request(params: dict[str, JSON]) -> PingRequest:
     if not isinstance(name, str):
         raise ExchangeFailure("bad_params", "node: expected the name of a node")
     return PingRequest(
-        name,
+        NodeId(name),
         int(_number(params, "count", 4, 1, MOST)),
         _number(params, "timeout", 5.0, 0.001, 3600),
         _number(params, "interval", 1.0, 0.0, 3600),
@@ -70,24 +71,29 @@ def unknown_node(name: str, known: Iterable[str]) -> ExchangeFailure:
     )
 
 
-async def ping(node: Node, request: PingRequest) -> AsyncIterator[JSON]:
+async def ping(
+    node: Node, request: PingRequest, timer: Callable[[], float] = time.perf_counter
+) -> AsyncIterator[JSON]:
     """Ping a node; yield what became of each one.
 
+    ``timer`` is in seconds; a loop's clock can be too coarse for this.
     Raises: ExchangeFailure ``unknown_node``.
     """
     if request.node != node.id and node.directory.get(request.node) is None:
         names = [peer.node_id for peer in node.directory.others()]
         raise unknown_node(request.node, names)
     for n in range(1, request.count + 1):
-        started = node.clock.now()
-        yield await _once(node, request, n)
+        started = timer()
+        yield await _once(node, request, n, timer)
         if n < request.count:
-            await anyio.sleep(max(0.0, started + request.interval - node.clock.now()))
+            await anyio.sleep(max(0.0, started + request.interval - timer()))
 
 
-async def _once(node: Node, request: PingRequest, n: int) -> dict[str, JSON]:
+async def _once(
+    node: Node, request: PingRequest, n: int, timer: Callable[[], float]
+) -> dict[str, JSON]:
     result: dict[str, JSON] = {"nodeId": request.node, "n": n}
-    started = node.clock.now()
+    started = timer()
     try:
         async with node.exchange(
             request.node,
@@ -98,7 +104,7 @@ async def _once(node: Node, request: PingRequest, n: int) -> dict[str, JSON]:
             lane=Lane.CONTROL,
         ) as exchange:
             await exchange.receive()
-            elapsed = node.clock.now() - started
+            elapsed = timer() - started
     except ExchangeError as error:
         late = isinstance(error, DeadlineExceeded)
         why = f"no answer within {request.timeout:g} s" if late else str(error)
@@ -108,11 +114,4 @@ async def _once(node: Node, request: PingRequest, n: int) -> dict[str, JSON]:
     else:
         status = await node.path_status(request.node)
         path = {"status": status.status, "reachableVia": status.via}
-    return {**result, "ok": True, "ms": round(elapsed * 1000, 2), **path}
-
-
-async def answer(node: Node, exchange: Exchange) -> None:
-    """Answer a ping: with its own number, and this node's wall clock in milliseconds."""
-    n = exchange.request.get("n") if isinstance(exchange.request, dict) else None
-    number = n if isinstance(n, int) else None
-    await exchange.finish({"n": number, "at": round(node.clock.wall() * 1000)})
+    return {**result, "ok": True, "ms": round(elapsed * 1000, 3), **path}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from clawmatrix_control.commands import COMMANDS
-from clawmatrix_control.ping import FRAME_TYPE, answer, ping, read_request
+from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_control.status import NodeFacts, peer_json, status_json
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.paths import control_socket_path, default_state_dir
-from clawmatrix_core.plugin_types import ControlMethod, frame_types
+from clawmatrix_core.plugin_types import ControlMethod
 from clawmatrix_core.state import MemoryState
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     import click
 
     from clawmatrix_core.directory import Peer
-    from clawmatrix_core.frames import Frame
     from clawmatrix_core.node import Node
     from clawmatrix_core.scope import PluginScope
 
@@ -38,10 +36,7 @@ JSON = Any
 
 
 class ControlPlugin:
-    """Serves the control socket, answers pings, and adds status, peers and ping."""
-
-    def __init__(self) -> None:
-        self._scope: PluginScope | None = None
+    """Serves the control socket, and adds status, peers and ping."""
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -51,7 +46,6 @@ class ControlPlugin:
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Open the socket, unless the node keeps no folder on disk."""
-        self._scope = scope
         folder = _state_folder(node)
         if folder is None:
             node.logger("control").debug("no control socket: the state is in memory")
@@ -64,14 +58,6 @@ class ControlPlugin:
         listener = await scope.enter(open_socket(path, folder), name="control socket")
         server = ControlServer(methods, scope.report)
         scope.start_soon(server.serve, listener, name="control socket")
-
-    @hookimpl
-    @frame_types(FRAME_TYPE)
-    def frame_received(self, node: Node, frame: Frame) -> bool | None:
-        """Answer pings of other nodes."""
-        if self._scope is None:
-            return None
-        return node.accept(frame, partial(answer, node), self._scope)
 
 
 def _state_folder(node: Node) -> Path | None:

@@ -73,7 +73,9 @@ def ping_text(item: JSON) -> str:
     if not item["ok"]:
         return f"{name}: {printable(item['error'])} (ping {n})"
     ways = {"self": "this node", "relay": f"via {printable(item['reachableVia'] or '?')}"}
-    return f"{name}: {ways.get(item['status'], item['status'])} in {item['ms']:g} ms (ping {n})"
+    return (
+        f"{name}: {ways.get(item['status'], item['status'])} in {_latency(item['ms'])} (ping {n})"
+    )
 
 
 def ago(seconds: float) -> str:
@@ -109,7 +111,8 @@ def _path(peer: JSON, now: float) -> str:
 def _latency(milliseconds: float | None) -> str:
     if milliseconds is None:
         return ""
-    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
+    digits = 2 if milliseconds < 1 else 1 if milliseconds < 10 else 0
+    return f"{milliseconds:.{digits}f} ms"
 
 
 def _details(entry: JSON, indent: str, style: Style) -> list[str]:

@@ -77,7 +77,8 @@ def status_json(
         "peers": peers,
         "node": _node_json(facts, own),
     }
-    return {**sections, **status}
+    added = {name: value for name, value in sections.items() if name not in status}
+    return {**status, **added}
 
 
 def _node_json(facts: NodeFacts, own: NodeRecord | None) -> dict[str, JSON]:

@@ -123,7 +123,7 @@ class Application:
         return None
 
     def _too_large(self) -> Refusal:
-        message = f"the body has more than {self._max_body} bytes (see [http] max_body)"
+        message = f"the body has more than {self._max_body:d} bytes (see [http] max_body)"
         return Refusal(413, "request_too_large", message, (_CLOSE,))
 
 

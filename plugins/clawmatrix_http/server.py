@@ -109,11 +109,11 @@ class HttpServer(uvicorn.Server):
         self._stop_accepting()
         with anyio.CancelScope(deadline=self._draining_until):
             while self.server_state.connections:
-                self._closed = anyio.Event()
                 await self._closed.wait()
 
     def _on_closed(self) -> None:
         self._closed.set()
+        self._closed = anyio.Event()
 
     def _stop_accepting(self) -> None:
         self.should_exit = True

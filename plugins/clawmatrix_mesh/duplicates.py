@@ -1,4 +1,9 @@
-"""Which of two links between the same two nodes stays. Pure; both ends come to one answer."""
+"""Which of two links between the same two nodes stays. Pure; both ends come to one answer.
+
+A node that has a living link to another says so in its hello, and its new connection is
+not used (see ``handshake``). What is left to decide is here: dials that cross, links that
+are dead at one end only, and nodes that have started again.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +15,16 @@ __all__ = ["Facts", "Verdict", "choose"]
 
 
 class Verdict(Enum):
-    """What to do with a link that has just proved itself."""
+    """What to do with a connection that has just proved itself."""
 
     KEEP = "keep"
-    """Use it; close the older one, if there is one."""
+    """Use it; close the older link."""
     REFUSE = "refuse"
-    """Close it; the older one stays."""
+    """Close it; the older link stays."""
     TWIN = "twin"
     """Close it: another running copy of that node has the link."""
+    ASK = "ask"
+    """It depends on whether the older link lives: ping it, and ask again."""
 
 
 @attrs.frozen
@@ -35,20 +42,28 @@ class Facts:
     epoch: int
 
 
-def choose(old: Facts, new: Facts, *, own_key: bytes, peer_key: bytes, old_lives: bool) -> Verdict:
-    """Decide about a new link where there is an old one.
+def choose(
+    old: Facts, new: Facts, *, own_key: bytes, peer_key: bytes, old_lives: bool | None = None
+) -> Verdict:
+    """Decide about a new connection where there is an old link; None: nobody has pinged it.
 
-    A link to a newer run of the other node wins; else one that fails a ping loses; else the
-    one that the node with the smaller key dialled stays. Where one node dialled both, it
-    keeps the older one and the other takes the newer: the dialler would not have dialled,
-    had it not lost the older one.
+    A newer run of the other node wins. Of two dials that crossed, the one of the node with
+    the smaller key wins. What the other node dialled again wins: it knew of the older link,
+    so it has given that up. Else the older link stays, as long as it answers a ping.
     """
-    if new.instance != old.instance:
-        if new.epoch > old.epoch or not old_lives:
-            return Verdict.KEEP
-        return Verdict.TWIN
+    same_run = new.instance == old.instance
+    if not same_run and new.epoch > old.epoch:
+        return Verdict.KEEP
+    if same_run and _is_preferred(old, new, own_key < peer_key):
+        return Verdict.KEEP
+    if old_lives is None:
+        return Verdict.ASK
     if not old_lives:
         return Verdict.KEEP
+    return Verdict.REFUSE if same_run else Verdict.TWIN
+
+
+def _is_preferred(old: Facts, new: Facts, own_is_smaller: bool) -> bool:
     if new.dialled == old.dialled:
-        return Verdict.REFUSE if new.dialled else Verdict.KEEP
-    return Verdict.KEEP if new.dialled == (own_key < peer_key) else Verdict.REFUSE
+        return not new.dialled
+    return new.dialled == own_is_smaller

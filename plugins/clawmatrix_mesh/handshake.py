@@ -2,7 +2,8 @@
 
 Three Noise messages (XXpsk3, empty payloads), the first two behind a line of JSON that says
 which protocol versions each end speaks; then one sealed ``hello`` frame each way, in which
-each end shows its signed record and signs the handshake with the key of that record.
+each end shows its signed record and signs the handshake with the key of that record. The
+dialling end says hello first; that of the answering end is its word that the link is up.
 ``docs/protocol.md`` has every byte.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,26 +19,46 @@ import attrs
 import msgspec
 
 from clawmatrix_core.directory import NodeRecord, SignedRecord
-from clawmatrix_core.errors import ConnectionLost, HandshakeError, RemoteProtocolError
-from clawmatrix_core.frames import Header, NodeId, decode_header, encode_header, join, split
+from clawmatrix_core.errors import (
+    ConnectionLost,
+    HandshakeError,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from clawmatrix_core.frames import Header, Lane, NodeId, decode_header, encode_header, join, split
 from clawmatrix_core.identity import verify
 from clawmatrix_core.noise import XXPSK3, Handshake
 from clawmatrix_core.session import Session
+from clawmatrix_mesh.limits import HELLO_LIMIT
+from clawmatrix_mesh.preamble import PROTOCOL, Preamble, agree, cut
+from clawmatrix_mesh.refusing import lost_early
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from clawmatrix_core.identity import Identity
     from clawmatrix_core.transport import Connection
 
-__all__ = ["HANDSHAKE_LIMIT", "PROTOCOL", "Credentials", "Proved", "prove"]
+__all__ = [
+    "HANDSHAKE_LIMIT",
+    "PROTOCOL",
+    "Channel",
+    "Credentials",
+    "Proved",
+    "make_hello",
+    "open_channel",
+    "prove",
+    "proving",
+    "receive_hello",
+]
 
-PROTOCOL = (1, 1)
-"""The lowest and the highest protocol version this software speaks."""
 HANDSHAKE_LIMIT = 10.0
 """Seconds the other end has to prove itself."""
 
+_PROLOGUE = b"clawmatrix link v1\0"
 _LABEL = b"clawmatrix hello v1\0"
+_ANYBODY = NodeId("*")
+"""Who a hello is for: whoever is at the other end."""
 
 
 @attrs.frozen
@@ -54,31 +76,55 @@ class Credentials:
 
 
 @attrs.frozen
+class Channel:
+    """A connection after the Noise messages: its keys are agreed, its other end has no name.
+
+    Attributes:
+        connection: what it runs over.
+        dialled: whether this node dialled.
+        protocol: the version both ends use.
+        offered: the versions that the other end says it speaks; its hello confirms them.
+        remote_key: the other end's X25519 key, which it has proved to hold.
+        hash: the handshake's hash, the same at both ends and nowhere else.
+        session: the keys of the link. Who is at the other end is put in by its hello.
+    """
+
+    connection: Connection
+    dialled: bool
+    protocol: int
+    offered: tuple[int, int]
+    remote_key: bytes
+    hash: bytes
+    session: Session = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Proved:
-    """The other end, proved."""
+    """The other end, proved.
+
+    ``spare`` says that the other end has a living link to this node already, and only
+    wanted to know who is here: the connection is not to be used.
+    """
 
     record: NodeRecord
     signed: SignedRecord
     session: Session
     protocol: int
     peer_protocol: int
+    spare: bool = False
 
 
-async def prove(
-    connection: Connection, own: Credentials, *, dialled: bool, limit: float = HANDSHAKE_LIMIT
-) -> Proved:
-    """Run the handshake at either end; return who is at the other.
-
-    Raises: HandshakeError, ConnectionLost. The caller closes the connection.
-    """
+@contextmanager
+def proving(remote: str, limit: float, *, dialled: bool) -> Iterator[None]:
+    """Give a handshake its time, and name what goes wrong in it. Raises: HandshakeError."""
     try:
         with anyio.fail_after(limit):
-            run = _dialling if dialled else _answering
-            handshake, protocol, offered = await run(connection, own)
-            return await _hello(connection, own, handshake, protocol, offered, dialled=dialled)
+            yield
+    except ConnectionLost as lost:
+        raise lost_early(remote, lost, dialled=dialled) from None
     except TimeoutError:
         raise HandshakeError(
-            f"{connection.remote} did not prove itself within {limit:g} s", reason="silent"
+            f"{remote} did not prove itself within {limit:g} s", reason="silent"
         ) from None
     except HandshakeError:
         raise
@@ -86,50 +132,80 @@ async def prove(
         raise HandshakeError(str(error), reason=error.reason) from None
 
 
+async def prove(
+    connection: Connection, own: Credentials, *, dialled: bool, limit: float = HANDSHAKE_LIMIT
+) -> Proved:
+    """Run the whole handshake at either end; return who is at the other.
+
+    For programs that hold one link. A node has its say between the two hellos.
+    Raises: HandshakeError. The caller closes the connection.
+    """
+    with proving(connection.remote, limit, dialled=dialled):
+        channel = await open_channel(connection, own, dialled=dialled)
+        if dialled:
+            await connection.send(make_hello(own, channel))
+            return await receive_hello(channel)
+        proved = await receive_hello(channel)
+        await connection.send(make_hello(own, channel))
+        return proved
+
+
 # --- the Noise messages
+
+
+async def open_channel(connection: Connection, own: Credentials, *, dialled: bool) -> Channel:
+    """Exchange the Noise messages. Raises: HandshakeError, ConnectionLost."""
+    connection.limit(HELLO_LIMIT)
+    run = _dialling if dialled else _answering
+    handshake, protocol, offered = await run(connection, own)
+    hash_, keys = handshake.hash, handshake.split()
+    session = Session(hash_[:8], _ANYBODY, *keys, "", own.now())
+    return Channel(connection, dialled, protocol, offered, handshake.remote_static, hash_, session)
 
 
 async def _dialling(
     connection: Connection, own: Credentials
 ) -> tuple[Handshake, int, tuple[int, int]]:
-    preamble = msgspec.json.encode({"clawmatrix": own.protocol})
+    preamble = Preamble(own.protocol).encode()
     handshake = _handshake(own, preamble, initiator=True)
     await connection.send(preamble + b"\n" + handshake.write())
-    line, message = _cut(await connection.receive())
-    answer = _preamble(line)
-    offered = _versions(answer)
-    if "error" in answer:
-        _agree(own.protocol, offered, connection.remote)
-        raise HandshakeError(f"{connection.remote} refused: {answer['error']}", reason="refused")
-    protocol = _agree(own.protocol, offered, connection.remote)
-    if answer.get("use") != protocol:
-        raise HandshakeError("the answer names another version than agreed", reason="downgrade")
+    line, message = cut(await connection.receive())
+    answer = Preamble.read(line)
+    protocol = agree(own.protocol, answer.versions, connection.remote)
+    if answer.error is not None:
+        raise HandshakeError(f"{connection.remote} refused: {answer.error}", reason="refused")
+    if answer.use != protocol:
+        raise HandshakeError(
+            f"{connection.remote} answers like no ClawMatrix node", reason="bad_preamble"
+        )
     handshake.read(message)
     await connection.send(handshake.write())
-    return handshake, protocol, offered
+    return handshake, protocol, answer.versions
 
 
 async def _answering(
     connection: Connection, own: Credentials
 ) -> tuple[Handshake, int, tuple[int, int]]:
-    line, message = _cut(await connection.receive())
-    offered = _versions(_preamble(line))
+    line, message = cut(await connection.receive())
+    offered = Preamble.read(line).versions
     try:
-        protocol = _agree(own.protocol, offered, connection.remote)
+        protocol = agree(own.protocol, offered, connection.remote)
     except HandshakeError:
-        refusal = msgspec.json.encode({"clawmatrix": own.protocol, "error": "version"})
-        await connection.send(refusal + b"\n")
+        await connection.send(Preamble(own.protocol, error="version").encode() + b"\n")
         raise
     handshake = _handshake(own, line, initiator=False)
     handshake.read(message)
-    preamble = msgspec.json.encode({"clawmatrix": own.protocol, "use": protocol})
-    await connection.send(preamble + b"\n" + handshake.write())
+    answer = Preamble(own.protocol, use=protocol).encode()
+    await connection.send(answer + b"\n" + handshake.write())
+    last = await connection.receive()
     try:
-        handshake.read(await connection.receive())
+        handshake.read(last)
     except HandshakeError:
-        raise HandshakeError(
-            f"{connection.remote} does not have this mesh's secret", reason="wrong_secret"
-        ) from None
+        if _is_named(handshake):
+            raise HandshakeError(
+                f"{connection.remote} does not have this mesh's secret", reason="wrong_secret"
+            ) from None
+        raise
     return handshake, protocol, offered
 
 
@@ -139,119 +215,80 @@ def _handshake(own: Credentials, preamble: bytes, *, initiator: bool) -> Handsha
         initiator=initiator,
         static=own.identity.channel_private,
         psk=own.psk,
-        prologue=b"clawmatrix link v1\0" + preamble,
+        prologue=_PROLOGUE + preamble,
     )
 
 
-def _cut(message: bytes) -> tuple[bytes, bytes]:
-    line, newline, rest = message[:4096].partition(b"\n")
-    if not newline:
-        raise HandshakeError("no preamble: not a ClawMatrix node", reason="bad_preamble")
-    return line, message[len(line) + 1 :]
-
-
-def _preamble(line: bytes) -> dict[str, Any]:
+def _is_named(handshake: Handshake) -> bool:
+    # The key in the last message opened, and only the secret is mixed in behind it.
     try:
-        return msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise HandshakeError("a preamble that is not JSON", reason="bad_preamble") from None
-
-
-def _versions(preamble: dict[str, Any]) -> tuple[int, int]:
-    match preamble.get("clawmatrix"):
-        case [int(low), int(high)] if 0 <= low <= high:
-            return (low, high)
-    raise HandshakeError("a preamble without protocol versions", reason="bad_preamble")
-
-
-def _agree(own: tuple[int, int], offered: tuple[int, int], remote: str) -> int:
-    """Return the highest version both speak. Raises: HandshakeError."""
-    version = min(own[1], offered[1])
-    if version < max(own[0], offered[0]):
-        older = "older" if offered[1] < own[0] else "newer"
-        raise HandshakeError(
-            f"{remote} speaks only {older} versions of the protocol ({_span(offered)}; this node"
-            f" speaks {_span(own)}): update the older one",
-            reason="version",
-        )
-    return version
-
-
-def _span(versions: tuple[int, int]) -> str:
-    low, high = versions
-    return f"{low}" if low == high else f"{low} to {high}"
+        return bool(handshake.remote_static)
+    except LocalProtocolError:
+        return False
 
 
 # --- the sealed hello
 
 
-async def _hello(
-    connection: Connection,
-    own: Credentials,
-    handshake: Handshake,
-    protocol: int,
-    offered: tuple[int, int],
-    *,
-    dialled: bool,
-) -> Proved:
-    if handshake.remote_static == own.identity.channel_public:
-        raise HandshakeError("the address is this node's own", reason="self")
-    send_key, receive_key = handshake.split()
-    session = Session(handshake.hash[:8], NodeId(""), send_key, receive_key, "", own.now())
-    await connection.send(_make_hello(own, session, handshake.hash, dialled=dialled))
-    try:
-        message = await connection.receive()
-    except ConnectionLost as lost:
-        raise _closed_early(connection.remote, lost) from None
-    wire = split(message)
-    header = decode_header(wire.line)
-    if header.type != "hello" or header.body != "sealed":
-        raise HandshakeError(f"a {header.type} frame in place of a hello", reason="unsealed")
-    payload = _json(session.open(wire.line, wire.body))
-    record, signed = _check_hello(payload, handshake, offered, dialled=dialled)
-    if header.source != record.node_id:
-        raise HandshakeError("a hello from one name with another's record", reason="bad_hello")
-    session.peer, session.remote_instance = record.node_id, record.instance
-    return Proved(record, signed, session, protocol, offered[1])
-
-
-def _make_hello(own: Credentials, session: Session, hash_: bytes, *, dialled: bool) -> bytes:
-    payload = {
+def make_hello(own: Credentials, channel: Channel, *, spare: bool = False) -> bytes:
+    """Return this end's hello: the first message sealed on a channel."""
+    proof = own.identity.sign(_proof(channel.hash, dialled=channel.dialled))
+    payload: dict[str, object] = {
         **own.record().to_wire(),
-        "proof": base64.b64encode(own.identity.sign(_proof(hash_, dialled=dialled))).decode(),
+        "proof": base64.b64encode(proof).decode(),
         "versions": own.protocol,
     }
+    if spare:
+        payload["spare"] = True
     header = Header(
         type="hello",
         id="",
         source=own.node_id,
-        to=NodeId(""),
+        to=_ANYBODY,
         timestamp=int(own.wall() * 1000),
         body="sealed",
+        lane=Lane.CONTROL.value,
     )
     line = encode_header(header)
-    return join(line, session.seal(line, b"j" + msgspec.json.encode(payload)))
+    return join(line, channel.session.seal(line, b"j" + msgspec.json.encode(payload)))
 
 
-def _check_hello(
-    payload: dict[str, Any], handshake: Handshake, offered: tuple[int, int], *, dialled: bool
-) -> tuple[NodeRecord, SignedRecord]:
+async def receive_hello(channel: Channel) -> Proved:
+    """Wait for the other end's hello, and check all that it claims.
+
+    Raises: HandshakeError, RemoteProtocolError, ConnectionLost.
+    """
+    wire = split(await channel.connection.receive())
+    header = decode_header(wire.line)
+    if header.type != "hello" or header.body != "sealed":
+        raise HandshakeError(f"a {header.type} frame in place of a hello", reason="bad_hello")
+    payload = _json(channel.session.open(wire.line, wire.body))
     signed = SignedRecord.from_wire(payload)
+    record = _check_hello(payload, signed, channel)
+    if header.source != record.node_id:
+        raise HandshakeError("a hello from one name with another's record", reason="bad_hello")
+    session = channel.session
+    session.peer, session.remote_instance = record.node_id, record.instance
+    spare = payload.get("spare") is True
+    return Proved(record, signed, session, channel.protocol, channel.offered[1], spare)
+
+
+def _check_hello(payload: dict[str, Any], signed: SignedRecord, channel: Channel) -> NodeRecord:
     record = signed.read()
     key = record.sign_key_bytes()
     if not signed.is_signed_by(key):
         raise HandshakeError("a hello with a forged record", reason="forged_record")
-    if record.channel_key_bytes() != handshake.remote_static:
+    if record.channel_key_bytes() != channel.remote_key:
         raise HandshakeError("a hello with the record of another key", reason="bad_hello")
     try:
         proof = base64.b64decode(payload.get("proof", ""), validate=True)
     except (binascii.Error, ValueError, TypeError):
         proof = b""
-    if not verify(key, proof, _proof(handshake.hash, dialled=not dialled)):
+    if not verify(key, proof, _proof(channel.hash, dialled=not channel.dialled)):
         raise HandshakeError("a hello without proof of its key", reason="bad_hello")
-    if payload.get("versions") != list(offered):
+    if payload.get("versions") != list(channel.offered):
         raise HandshakeError("the versions were altered on the way", reason="downgrade")
-    return record, signed
+    return record
 
 
 def _proof(hash_: bytes, *, dialled: bool) -> bytes:
@@ -260,14 +297,8 @@ def _proof(hash_: bytes, *, dialled: bool) -> bytes:
 
 def _json(plaintext: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(plaintext[1:], type=dict[str, Any])
+        if plaintext[:1] == b"j":
+            return msgspec.json.decode(plaintext[1:], type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise HandshakeError("a hello that is not JSON", reason="bad_hello") from None
-
-
-def _closed_early(remote: str, lost: ConnectionLost) -> HandshakeError:
-    if lost.code in (None, 1000, 1006):
-        hint = "; the cluster secrets may differ"
-    else:
-        hint = ""
-    return HandshakeError(f"{remote} ended the handshake: {lost}{hint}", reason="refused")
+        pass
+    raise HandshakeError("a hello that is not JSON", reason="bad_hello")

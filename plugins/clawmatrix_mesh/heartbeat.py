@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from clawmatrix_core.close_codes import CloseCode
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,7 +54,7 @@ class Heartbeat:
             silent = self._node.clock.now() - link.last_received
             if silent > self.patience:
                 self._node.counters["missed_heartbeats"] += 1
-                link.close(f"no sign of life for {silent:.0f} s", 4002)
+                link.close(f"no sign of life for {silent:.0f} s", CloseCode.DEAD)
 
     def ping(self, link: Link) -> None:
         """Ask for a sign of life now."""

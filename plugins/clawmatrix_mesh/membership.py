@@ -31,9 +31,13 @@ FORGET_AFTER = 7 * 24 * 3600.0
 """Seconds after which an unreachable member is forgotten."""
 _GATHER = 0.05
 """Seconds in which changes are gathered into one record."""
+_WRITE_GAP = 0.2
+"""Seconds between two records at least."""
 _BURST, _REFILL = 10, 2.0
 """Records written in a row, and seconds until there may be one more."""
 _RTT_INTERVAL = 10.0
+_SPREAD_GAP = 0.05
+"""Seconds between two rounds of passing records on, so that a storm of them is few frames."""
 _BATCH = 256 * 1024
 
 
@@ -57,6 +61,8 @@ class Membership:
         self._mismatches: dict[NodeId, int] = {}
         self._summary: str | None = None
         self._outdone_at: float | None = None
+        self._news: dict[NodeId, tuple[SignedRecord, Link | None]] = {}
+        self._news_waiting = anyio.Event()
 
     # --- the own record
 
@@ -116,7 +122,8 @@ class Membership:
                 await anyio.sleep(wait)
                 self._wait_for_turn()
             self._changed = anyio.Event()
-            self.spread([self.write()])
+            self.spread(self._node.id, self.write())
+            await anyio.sleep(_WRITE_GAP)
 
     def _wait_for_turn(self) -> float:
         now = self._node.clock.now()
@@ -129,13 +136,22 @@ class Membership:
 
     # --- all records
 
-    def spread(self, records: Iterable[SignedRecord], *, but: Link | None = None) -> None:
-        """Send records to every neighbour but the one they came from."""
-        batches = list(_batches(records))
-        for link in tuple(self._node.links.values()):
-            if link is not but:
-                for batch in batches:
+    def spread(self, node_id: NodeId, signed: SignedRecord, *, but: Link | None = None) -> None:
+        """Have a new record sent to every neighbour but the one it came from."""
+        self._summary = None
+        self._news[node_id] = (signed, but)
+        self._news_waiting.set()
+
+    async def run_spread(self) -> None:
+        """Send what is new at once, and what comes in quick succession together."""
+        while True:
+            await self._news_waiting.wait()
+            self._news_waiting = anyio.Event()
+            news, self._news = self._news, {}
+            for link in tuple(self._node.links.values()):
+                for batch in _batches(signed for signed, but in news.values() if link is not but):
                     self._send(link, "records", batch)
+            await anyio.sleep(_SPREAD_GAP)
 
     def send_digest(self, link: Link) -> None:
         """Tell a neighbour which records are known here; it answers with what is newer."""
@@ -157,34 +173,29 @@ class Membership:
         """Take a neighbour's records, and pass on those that are new."""
         if not isinstance(payload, list):
             raise RemoteProtocolError("records that are no list", reason="bad_record")
-        news = []
         for value in payload:
             try:
-                signed = SignedRecord.from_wire(value)
-                if self.take(signed, proven=False):
-                    news.append(signed)
+                self._take(SignedRecord.from_wire(value), link)
             except RemoteProtocolError as error:
                 self._node.switch.refuse(link.peer, error.reason, str(error))
-        if news:
-            self.spread(news, but=link)
 
-    def take(self, signed: SignedRecord, *, proven: bool) -> bool:
-        """Take one record; True if it is news. Raises: RemoteProtocolError."""
-        outcome = self._node.accept_record(signed, proven=proven)
+    def _take(self, signed: SignedRecord, link: Link) -> None:
+        outcome = self._node.accept_record(signed)
+        if outcome is Accepted.STALE:
+            return
+        record = signed.read()
         match outcome:
             case Accepted.NEWER:
-                self._summary = None
+                self.spread(record.node_id, signed, but=link)
             case Accepted.OWN:
-                self._outdo(signed.read())
+                self._outdo(record)
             case Accepted.CONFLICT:
-                name = signed.read().node_id
+                name = record.node_id
                 self._node.switch.refuse(name, "pin_conflict", f"{name} under another key")
-        return outcome is Accepted.NEWER
 
     def took(self, signed: SignedRecord) -> None:
         """Note a record that a handshake brought, and pass it on."""
-        self._summary = None
-        self.spread([signed])
+        self.spread(signed.read().node_id, signed)
 
     def _outdo(self, record: NodeRecord) -> None:
         # A record of an earlier life, from a state folder that was rolled back, is outdone

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import ssl
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from clawmatrix_core.config import ConfigSection
-from clawmatrix_core.errors import StartError
+from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.identity import psk_from_secret
 from clawmatrix_core.plugin_types import ControlMethod, StatusSection, frame_types
 from clawmatrix_core.routes import Route
+from clawmatrix_mesh.addresses import bind
 from clawmatrix_mesh.config import MeshConfig
-from clawmatrix_mesh.connector import Connector, bind
+from clawmatrix_mesh.connector import Connector
+from clawmatrix_mesh.dialler import Dialler
 from clawmatrix_mesh.handshake import Credentials
 from clawmatrix_mesh.heartbeat import Heartbeat
+from clawmatrix_mesh.limits import LinkLimits
 from clawmatrix_mesh.membership import Membership
+from clawmatrix_mesh.preamble import PROTOCOL
+from clawmatrix_mesh.status import mesh_status
+from clawmatrix_mesh.tls import client_tls, server_tls
 from clawmatrix_mesh.trust_methods import trust_methods
 
 if TYPE_CHECKING:
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.link import Link
     from clawmatrix_core.node import Node
     from clawmatrix_core.scope import PluginScope
-    from clawmatrix_core.transport import Transport
+    from clawmatrix_core.transport import Listener, Transport
 
 __all__ = ["MeshPlugin"]
 
@@ -39,13 +44,25 @@ _HOURLY = 3600.0
 
 
 class MeshPlugin:
-    """Links over WebSocket, membership, heartbeat, reconnect."""
+    """Links over WebSocket, membership, heartbeat, reconnect.
 
-    def __init__(self) -> None:
+    Its arguments are for tests, which shorten times and play nodes of other versions.
+    """
+
+    plugin_name = "mesh"
+    Limits = LinkLimits
+
+    def __init__(
+        self, *, limits: LinkLimits | None = None, protocol: tuple[int, int] = PROTOCOL
+    ) -> None:
+        self._limits = limits or LinkLimits()
+        self._protocol = protocol
         self._membership: Membership | None = None
         self._heartbeat: Heartbeat | None = None
         self._connector: Connector | None = None
+        self._dialler: Dialler | None = None
         self._scope: PluginScope | None = None
+        self._listeners: tuple[Listener, ...] = ()
         self._bound: tuple[str, ...] = ()
         self._advertised: tuple[str, ...] = ()
 
@@ -71,14 +88,14 @@ class MeshPlugin:
         config = node.config.section(MeshConfig)
         return [
             WebSocketTransport(
-                server_tls=_server_tls(config), client_tls=_client_tls(config), proxy=config.proxy
+                server_tls=server_tls(config), client_tls=client_tls(config), proxy=config.proxy
             )
         ]
 
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what ``clawmatrix trust`` calls."""
-        return trust_methods(node)
+        return trust_methods(node, self._trust_changed)
 
     @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
@@ -89,7 +106,7 @@ class MeshPlugin:
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Listen, and dial the configured peers."""
+        """Bind where to listen, and write the first record."""
         config = node.config.section(MeshConfig)
         self._advertised = config.advertise
         version = metadata.version("clawmatrix")
@@ -103,26 +120,41 @@ class MeshPlugin:
             membership.current,
             node.clock.now,
             node.clock.wall,
+            self._protocol,
         )
-        connector = Connector(node, membership, heartbeat, credentials, report=scope.report)
+        limits, report = self._limits, scope.report
+        connector = Connector(
+            node, membership, heartbeat, credentials, limits=limits, report=report
+        )
         self._membership, self._heartbeat, self._connector = membership, heartbeat, connector
+        self._dialler = Dialler(node, connector, limits=limits, report=report)
         self._scope = scope
         membership.write()
         for address in _listen_addresses(config):
             listener = await bind(node, address, scope.enter)
             self._bound += listener.addresses
-            scope.start_soon(connector.accept, listener)
-        for address in config.peers:
-            scope.start_soon(connector.keep, address, name=f"dial {address}")
+            self._listeners += (listener,)
         scope.start_soon(membership.run)
+        scope.start_soon(membership.run_spread)
         scope.start_soon(self._forget, membership)
+
+    @hookimpl
+    async def node_started(self, node: Node) -> None:
+        """Let others in, and dial: only now is every plugin ready for what they ask."""
+        scope, connector, dialler = self._scope, self._connector, self._dialler
+        if scope is None or connector is None or dialler is None:
+            return
+        for listener in self._listeners:
+            scope.start_soon(connector.accept, listener)
+        for address in dict.fromkeys(node.config.section(MeshConfig).peers):
+            scope.start_soon(dialler.keep, address, name="dial")
 
     @hookimpl
     async def node_stopping(self, node: Node) -> None:
         """Let what is queued on the links go out, for a moment."""
-        with anyio.move_on_after(1.0):
-            while any(link.waiting for link in node.links.values()):
-                await anyio.sleep(0.01)
+        with anyio.move_on_after(self._limits.linger):
+            for link in tuple(node.links.values()):
+                await link.drained()
 
     async def _forget(self, membership: Membership) -> None:
         while True:
@@ -142,6 +174,13 @@ class MeshPlugin:
             return None
         if frame.header.source != link.peer:
             return None  # between neighbours only
+        try:
+            self._take(frame, link, membership, heartbeat)
+        except RemoteProtocolError as error:
+            node.switch.refuse(link.peer, error.reason, str(error))
+        return True
+
+    def _take(self, frame: Frame, link: Link, membership: Membership, heartbeat: Heartbeat) -> None:
         match frame.header.type:
             case "heartbeat":
                 heartbeat.on_heartbeat(link, frame.payload)
@@ -151,10 +190,10 @@ class MeshPlugin:
                 membership.on_digest(link, frame.payload)
             case "records":
                 membership.on_records(link, frame.payload)
-        return True
 
     async def _pong(self, ex: Exchange) -> None:
-        await ex.finish(ex.request)
+        n = ex.request.get("n") if isinstance(ex.request, dict) else None
+        await ex.finish({"n": n if isinstance(n, int) else None})
 
     @hookimpl
     async def link_opened(self, link: Link) -> None:
@@ -181,28 +220,13 @@ class MeshPlugin:
         return self._bound
 
     def _status(self, node: Node) -> dict[str, Any]:
-        attempts = self._connector.attempts.values() if self._connector else ()
-        return {
-            "listen": list(self._bound),
-            "links": [
-                {
-                    "nodeId": link.peer,
-                    "dialled": link.dialled,
-                    "remote": link.connection.remote,
-                    "latencyMs": None if link.rtt is None else round(link.rtt, 2),
-                    "protocol": link.protocol,
-                    "peerProtocol": link.peer_protocol,
-                    "framesIn": link.frames_in,
-                    "framesOut": link.frames_out,
-                    "bytesIn": link.bytes_in,
-                    "bytesOut": link.bytes_out,
-                }
-                for link in node.links.values()
-            ],
-            "dialling": [
-                {"address": a.address, "nodeId": a.node_id, "error": a.error} for a in attempts
-            ],
-        }
+        attempts = self._dialler.attempts.values() if self._dialler else ()
+        refusals = self._connector.refusals.latest() if self._connector else ()
+        return mesh_status(self._bound, node.links.values(), attempts, refusals)
+
+    def _trust_changed(self) -> None:
+        if self._dialler is not None:
+            self._dialler.hurry()
 
 
 def _listen_addresses(config: MeshConfig) -> list[str]:
@@ -211,25 +235,3 @@ def _listen_addresses(config: MeshConfig) -> list[str]:
         scheme = "wss" if config.tls_cert else "ws"
         addresses.append(f"{scheme}://{config.listen}")
     return addresses
-
-
-def _server_tls(config: MeshConfig) -> ssl.SSLContext | None:
-    if config.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"mesh: tls_cert or tls_key cannot be used: {error}") from None
-    return context
-
-
-def _client_tls(config: MeshConfig) -> ssl.SSLContext | None:
-    if config.ca is None:
-        return None
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(config.ca)
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"mesh: ca cannot be used: {error}") from None
-    return context

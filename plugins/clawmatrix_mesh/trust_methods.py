@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clawmatrix_core.close_codes import CloseCode
 from clawmatrix_core.errors import ExchangeFailure, LocalProtocolError
 from clawmatrix_core.frames import NodeId
 from clawmatrix_core.plugin_types import ControlMethod
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clawmatrix_core.node import Node
 
 __all__ = ["trust_methods"]
 
 
-def trust_methods(node: Node) -> list[ControlMethod]:
-    """Return ``trust.list``, ``trust.accept`` and ``trust.forget``."""
+def trust_methods(node: Node, changed: Callable[[], None]) -> list[ControlMethod]:
+    """Return ``trust.list``, ``trust.accept`` and ``trust.forget``.
+
+    ``changed`` is called when a node may be let in that was refused before.
+    """
 
     async def list_(_: dict[str, Any]) -> Any:
         return {"fingerprint": node.identity.fingerprint, "nodes": _entries(node)}
@@ -27,6 +33,7 @@ def trust_methods(node: Node) -> list[ControlMethod]:
         except LocalProtocolError as error:
             raise ExchangeFailure("refused", str(error)) from None
         _drop(node, name)
+        changed()
         return {"nodeId": name, "fingerprint": entry.fingerprint}
 
     async def forget(params: dict[str, Any]) -> Any:
@@ -34,6 +41,7 @@ def trust_methods(node: Node) -> list[ControlMethod]:
         if not node.trust.forget(NodeId(name)):
             raise ExchangeFailure("not_found", f"no key is known of {name}")
         _drop(node, name)
+        changed()
         return {"nodeId": name}
 
     return [
@@ -47,7 +55,7 @@ def _drop(node: Node, name: str) -> None:
     # What was known under the old key goes, so that the new one starts afresh.
     link = node.links.get(NodeId(name))
     if link is not None:
-        link.close("its key was replaced or forgotten", 4006)
+        link.close("its key was replaced or forgotten", CloseCode.PIN_CONFLICT)
     node.directory.forget(NodeId(name))
 
 

@@ -61,7 +61,7 @@ _SETTINGS: dict[str, Any] = {
     "ping_timeout": None,
     "close_timeout": CLOSE_TIMEOUT,
     "max_size": MESSAGE_LIMIT,
-    "max_queue": (64, 16),
+    "max_queue": (16, 4),
     "logger": _Quiet(logging.getLogger(__name__), {}),
 }
 
@@ -103,7 +103,8 @@ class WebSocketTransport(Transport):
             return await _backend().dial(address, parsed.target, settings)
         except (OSError, ValueError, ImportError, WebSocketException) as error:
             where = f"{parsed.target} (through the proxy)" if self._proxy else parsed.target
-            raise DialError(_explain(error, where, self._open_timeout)) from error
+            # Its cause may name the proxy with its password.
+            raise DialError(_explain(error, where, self._open_timeout)) from None
 
     @asynccontextmanager
     async def listen(self, address: str) -> AsyncIterator[Listener]:
@@ -166,21 +167,23 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
+def _explain_tls(error: ssl.SSLError, target: str) -> str:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return f"no TLS with {target}: {error.reason} (does it listen at wss:// or ws://?)"
+    hint = "" if error.verify_code in _WRONG_NAME else ' (a private CA goes in ca = "...")'
+    return f"the TLS certificate of {target} is not trusted: {error.verify_message}{hint}"
+
+
 def _explain(error: Exception, target: str, open_timeout: float) -> str:
     """Return what went wrong, as a sentence that says what to look at."""
     for cause in _causes(error):
         match cause:
-            case ssl.SSLCertVerificationError():
-                hint = (
-                    "" if cause.verify_code in _WRONG_NAME else ' (a private CA goes in ca = "...")'
-                )
-                return (
-                    f"the TLS certificate of {target} is not trusted: {cause.verify_message}{hint}"
-                )
             case ssl.SSLError():
-                return f"no TLS with {target}: {cause.reason} (does it listen at wss:// or ws://?)"
+                return _explain_tls(cause, target)
             case ConnectionRefusedError():
                 return f"connection refused by {target} (is a node listening there?)"
+            case ConnectionResetError() | ConnectionAbortedError():
+                return f"{target} broke the connection off (does it listen at wss:// or ws://?)"
             case socket.gaierror():
                 return f"the name of {target} does not resolve: {cause.strerror}"
             case TimeoutError():

@@ -9,6 +9,7 @@ from weakref import WeakSet
 import anyio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.protocol import State
 
 from clawmatrix_mesh.websocket_base import (
     CLOSE_TIMEOUT,
@@ -33,19 +34,22 @@ __all__ = ["dial", "listen"]
 class _Client(ClientConnection):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        _cut_off_flood(self)
+        _look_after(self)
 
 
 class _Server(ServerConnection):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        _cut_off_flood(self)
+        _look_after(self)
 
 
-def _cut_off_flood(ws: Connection) -> None:
-    # Answers to pings wait for nobody, so a peer that pings and does not read could fill us.
+def _look_after(ws: Connection) -> None:
+    """Cut off a peer that the library would let fill memory, or keep a closed connection."""
     if ws.transport.get_write_buffer_size() > HELD_LIMIT:
+        # Answers to pings wait for nobody, so a peer that pings and does not read could.
         ws.transport.abort()
+    elif ws.state is State.CLOSING:
+        ws.loop.call_later(CLOSE_TIMEOUT, ws.transport.abort)
 
 
 class _Direct(connect):

@@ -20,6 +20,8 @@ from clawmatrix_core.transport import Connection, Listener
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from websockets import protocol
+
 __all__ = [
     "CLOSE_TIMEOUT",
     "HELD_LIMIT",
@@ -52,6 +54,9 @@ _REASON_LIMIT = 123
 class _Socket(Protocol):
     """What the library's connections have in common under asyncio and trio."""
 
+    @property
+    def protocol(self) -> protocol.Protocol: ...
+
     async def recv(self) -> str | bytes: ...
 
     async def send(self, message: bytes) -> None: ...
@@ -69,6 +74,7 @@ class WebSocket(Connection):
         abort: Callable[[], None],
     ) -> None:
         self.remote = remote
+        self._protocol = ws.protocol
         self._recv = ws.recv
         self._send = ws.send
         self._close = close
@@ -97,6 +103,9 @@ class WebSocket(Connection):
         reason = "text messages are not taken"
         await self.close(_UNSUPPORTED, reason)
         raise ConnectionLost(reason, code=_UNSUPPORTED)
+
+    def limit(self, size: int) -> None:
+        self._protocol.max_message_size = size
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         if self._closing is None:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 from websockets.exceptions import ConcurrencyError, ConnectionClosed
+from websockets.protocol import Protocol, State
 from websockets.trio.client import ClientConnection, connect
 from websockets.trio.server import Server, ServerConnection, serve
 
 from clawmatrix_core.memory import Bell
 from clawmatrix_mesh.websocket_base import (
+    CLOSE_TIMEOUT,
     HELD_LIMIT,
     WRITE_LIMIT,
     Address,
@@ -25,6 +27,9 @@ from clawmatrix_mesh.websocket_base import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from websockets.client import ClientProtocol
+    from websockets.server import ServerProtocol
 
 __all__ = ["dial", "listen"]
 
@@ -41,8 +46,10 @@ class _Buffered(trio.abc.HalfCloseableStream):
     waits there; ``room`` is where a sender does.
     """
 
-    def __init__(self, inner: trio.abc.Stream) -> None:
+    def __init__(self, inner: trio.abc.Stream, protocol: Protocol) -> None:
         self.inner = inner
+        self._protocol = protocol
+        self._close_by: float | None = None
         self._queue: list[bytes] = []
         self._held = 0
         self._ending = False
@@ -71,7 +78,14 @@ class _Buffered(trio.abc.HalfCloseableStream):
         self._news.ring()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.inner.receive_some(max_bytes)
+        if self._protocol.state is not State.CLOSING:
+            return await self.inner.receive_some(max_bytes)
+        # The library waits here for the other end to close, however long that takes.
+        if self._close_by is None:
+            self._close_by = trio.current_time() + CLOSE_TIMEOUT
+        with trio.move_on_at(self._close_by):
+            return await self.inner.receive_some(max_bytes)
+        return b""
 
     async def aclose(self) -> None:
         self._leave()
@@ -110,19 +124,24 @@ class _Buffered(trio.abc.HalfCloseableStream):
 
 class _Client(ClientConnection):
     def __init__(
-        self, nursery: trio.Nursery, stream: trio.abc.Stream, *args: Any, **kwargs: Any
+        self, nursery: trio.Nursery, stream: trio.abc.Stream, protocol: ClientProtocol, **more: Any
     ) -> None:
-        self.buffered = _Buffered(stream)
-        super().__init__(nursery, self.buffered, *args, **kwargs)
+        self.buffered = _Buffered(stream, protocol)
+        super().__init__(nursery, self.buffered, protocol, **more)
         nursery.start_soon(self.buffered.write_out)
 
 
 class _Server(ServerConnection):
     def __init__(
-        self, nursery: trio.Nursery, stream: trio.abc.Stream, *args: Any, **kwargs: Any
+        self,
+        nursery: trio.Nursery,
+        stream: trio.abc.Stream,
+        protocol: ServerProtocol,
+        server: Server,
+        **more: Any,
     ) -> None:
-        self.buffered = _Buffered(stream)
-        super().__init__(nursery, self.buffered, *args, **kwargs)
+        self.buffered = _Buffered(stream, protocol)
+        super().__init__(nursery, self.buffered, protocol, server, **more)
         nursery.start_soon(self.buffered.write_out)
 
 
@@ -158,7 +177,7 @@ async def dial(address: str, target: str, settings: Mapping[str, Any]) -> WebSoc
     try:
         connection, _ = await _apart(run)
     except trio.BrokenResourceError as error:
-        raise ConnectionAbortedError("the connection broke off") from error
+        raise OSError("the connection broke off") from error
     return connection
 
 

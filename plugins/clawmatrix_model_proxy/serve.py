@@ -39,7 +39,7 @@ async def collect(exchange: Exchange, limit: int, code: str, limit_name: str) ->
             raise ExchangeFailure("bad_request", f"{exchange.peer} sent JSON in place of bytes")
         size += len(piece)
         if size > limit:
-            raise ExchangeFailure(code, f"more than {limit} bytes ({limit_name})")
+            raise ExchangeFailure(code, f"more than {limit:d} bytes ({limit_name})")
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

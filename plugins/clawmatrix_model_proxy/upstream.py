@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -135,18 +135,22 @@ class Reply:
         def take(piece: bytes) -> None:
             read.extend(piece)
             if len(read) > limit:
-                message = f"the upstream's answer has more than {limit} bytes (max_answer)"
-                raise ExchangeFailure("answer_too_large", message)
+                raise _TooLarge
 
-        await self._each(take, None)
+        try:
+            await self._each(take, None)
+        except _TooLarge:
+            message = f"the upstream's answer has more than {limit:d} bytes (max_answer)"
+            raise ExchangeFailure("answer_too_large", message) from None
         return bytes(read)
 
     async def _each(self, take: Callable[[bytes], None], pipe: Pipe | None) -> None:
         idle = self._budgets.idle
         limit = self._budgets.first_byte
+        slack = min(_SLACK, idle / 4)
         due = -math.inf
         with _failures(), CancelScope(deadline=self._began + limit) as scope:
-            async with aclosing(self._pieces()) as pieces:
+            async with self._pieces() as pieces:
                 async for piece in pieces:
                     take(piece)
                     if pipe is not None and pipe.full:
@@ -156,16 +160,31 @@ class Reply:
                     now = current_time()
                     if now >= due:
                         limit = idle
-                        scope.deadline = now + idle + _SLACK
-                        due = now + _SLACK
+                        scope.deadline = now + idle + slack
+                        due = now + slack
         if scope.cancelled_caught:
             raise _silent(limit)
 
-    def _pieces(self) -> AsyncGenerator[bytes, None]:
+    @asynccontextmanager
+    async def _pieces(self) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         encoding = self._response.headers.get("content-encoding", "identity")
         if encoding.strip().lower() in ("", "identity"):
-            return self._response.aiter_raw()
-        return self._response.aiter_bytes()  # though it was asked not to
+            pieces = self._response.aiter_raw()
+        else:
+            pieces = self._response.aiter_bytes()  # though it was asked not to
+        try:
+            yield pieces
+        finally:
+            # The client nests generators, and only the outermost could be closed from here.
+            # With the connection gone they all end from within.
+            with CancelScope(shield=True), suppress(httpx2.HTTPError, httpx2.StreamError):
+                await self._response.aclose()
+                async for _ in pieces:
+                    pass
+
+
+class _TooLarge(Exception):
+    """A body went over its limit."""
 
 
 @contextmanager

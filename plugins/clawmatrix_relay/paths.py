@@ -18,7 +18,9 @@ __all__ = ["FRESH", "PROBE_LIMIT", "Paths"]
 
 FRESH = 10.0
 """Seconds for which having heard a node over its present route is evidence enough."""
-PROBE_LIMIT = 3.0
+STALE = 90.0
+"""Seconds after which evidence is none, even where nobody asked to make sure."""
+PROBE_LIMIT = 4.0
 """Seconds a node has to answer a probe."""
 PROBE_INTERVAL = 60.0
 """Seconds between probes of the paths that somebody was interested in."""
@@ -28,7 +30,15 @@ INTEREST = 600.0
 
 @attrs.define
 class _Path:
-    """What is known of the path to one node, in the clock's seconds."""
+    """What is known of the path to one node, in the clock's seconds.
+
+    Attributes:
+        since: when the route came to lead over this next hop.
+        confirmed: when the node was last heard over it.
+        latency_ms: the round trip of the last probe.
+        asked: when somebody wanted to know.
+        failed: when it last did not answer, unless it was heard since.
+    """
 
     since: float
     next_hop: NodeId | None
@@ -49,16 +59,20 @@ class Paths:
         """Return the status of a node; with ``probe``, ask it where evidence is old."""
         path = self._path(peer)
         path.asked = self._node.clock.now()
-        status = self._judge(peer, path)
-        if status is None and (probe or path.confirmed is None):
-            await self._probe(peer, path)
-            status = self._judge(peer, self._path(peer))
-        if status is not None:
-            return status
+        for _ in range(2):  # the route may change during a probe, which is then no evidence
+            status = self._plain(peer, path)
+            if status is not None:
+                return status
+            if not self._is_doubtful(path, probe=probe):
+                break
+            await self._probe(peer)
+            path = self._path(peer)
+        if path.failed is not None:
+            return self._unreachable(peer, f"no answer over {path.next_hop}")
         return self._relay(peer, path)
 
-    def _judge(self, peer: NodeId, path: _Path) -> PathStatus | None:
-        """Return the status where it is beyond doubt; None where a probe has to tell."""
+    def _plain(self, peer: NodeId, path: _Path) -> PathStatus | None:
+        """Return the status where it is beyond doubt; None where there is a relay to ask."""
         node = self._node
         if peer == node.id:
             return PathStatus("direct", latency_ms=0.0, last_seen=node.clock.wall())
@@ -68,14 +82,13 @@ class Paths:
             return PathStatus("direct", None, link.rtt, self._last_seen(peer), age)
         if path.next_hop is None:
             return self._unreachable(peer, self._why_no_path(peer))
-        heard = node.heard.get(peer)
-        if heard is not None and heard > path.since:
-            path.confirmed = max(path.confirmed or heard, heard)
-        if path.failed is not None and (path.confirmed is None or path.failed > path.confirmed):
-            return self._unreachable(peer, f"no answer over {path.next_hop}")
-        if path.confirmed is not None and node.clock.now() - path.confirmed <= FRESH:
-            return self._relay(peer, path)
         return None
+
+    def _is_doubtful(self, path: _Path, *, probe: bool) -> bool:
+        now = self._node.clock.now()
+        if path.failed is not None:
+            return probe or now - path.failed > FRESH
+        return path.confirmed is None or now - path.confirmed > (FRESH if probe else STALE)
 
     def _relay(self, peer: NodeId, path: _Path) -> PathStatus:
         route = self._node.routes.get(peer)
@@ -99,26 +112,29 @@ class Paths:
             return None
         return self._node.clock.wall() - (self._node.clock.now() - heard)
 
-    async def _probe(self, peer: NodeId, path: _Path) -> None:
+    async def _probe(self, peer: NodeId) -> None:
         node = self._node
-        began = node.clock.now()
+        began, path = node.clock.now(), self._path(peer)
         try:
             async with node.exchange(peer, "ping", complete=True, deadline=PROBE_LIMIT) as ex:
                 await ex.receive()
         except ExchangeError:
             path.failed = node.clock.now()
         else:
-            path.confirmed = node.clock.now()
-            path.latency_ms = (path.confirmed - began) * 1000
-            path.failed = None
+            path = self._path(peer)
+            path.latency_ms = (node.clock.now() - began) * 1000
 
     def _path(self, peer: NodeId) -> _Path:
+        """Return what is known of the path over the present route."""
         route = self._node.routes.get(peer)
         hop = None if route is None else route.next_hop
         path = self._paths.get(peer)
         if path is None or path.next_hop != hop:
             asked = path.asked if path is not None else float("-inf")
             path = self._paths[peer] = _Path(self._node.clock.now(), hop, asked=asked)
+        heard = self._node.heard.get(peer, float("-inf"))
+        if heard > max(path.since, path.failed or path.since):
+            path.confirmed, path.failed = heard, None
         return path
 
     def routes_changed(self, changed: frozenset[NodeId]) -> None:
@@ -133,11 +149,14 @@ class Paths:
             await anyio.sleep(PROBE_INTERVAL * node.random.uniform(0.8, 1.2))
             now = node.clock.now()
             for peer in sorted(self._paths):
-                heard = node.heard.get(peer, float("-inf"))
-                if now - max(heard, self._paths[peer].asked) < INTEREST:
-                    path = self._path(peer)
-                    if path.next_hop not in (None, peer) and now - heard > FRESH:
-                        await self._probe(peer, path)
+                path = self._path(peer)
+                wanted = now - max(node.heard.get(peer, float("-inf")), path.asked) < INTEREST
+                if (
+                    wanted
+                    and self._plain(peer, path) is None
+                    and self._is_doubtful(path, probe=True)
+                ):
+                    await self._probe(peer)
             self._paths = {
                 peer: path for peer, path in self._paths.items() if now - path.asked < 2 * INTEREST
             }

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import trustme
-from anyio.abc import SocketStream
 
 from clawmatrix_core.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
 from clawmatrix_core.errors import ConnectionLost, DialError
@@ -19,6 +18,8 @@ from clawmatrix_mesh.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from anyio.abc import SocketStream
 
     from clawmatrix_core.transport import Listener
 
@@ -97,32 +98,39 @@ def masked(opcode: int, payload: bytes) -> bytes:
 
 
 async def test_a_peer_that_says_nothing_is_cut_off() -> None:
-    async with listening(WebSocketTransport(open_timeout=0.2)) as (_, port):
-        async with await raw(port) as stream:
-            assert await read_to_end(stream) == b""
+    async with (
+        listening(WebSocketTransport(open_timeout=0.2)) as (_, port),
+        await raw(port) as stream,
+    ):
+        assert await read_to_end(stream) == b""
 
 
 async def test_a_peer_that_says_nothing_in_place_of_tls_is_cut_off(authority: trustme.CA) -> None:
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(server)
     transport = WebSocketTransport(server_tls=server, open_timeout=0.2)
-    async with listening(transport, "wss://127.0.0.1:0") as (_, port):
-        async with await raw(port) as stream:
-            assert await read_to_end(stream) == b""
+    async with (
+        listening(transport, "wss://127.0.0.1:0") as (_, port),
+        await raw(port) as stream,
+    ):
+        assert await read_to_end(stream) == b""
 
 
 async def test_a_peer_that_sends_a_byte_at_a_time_is_cut_off() -> None:
-    async with listening(WebSocketTransport(open_timeout=0.3)) as (_, port):
-        async with await raw(port) as stream, anyio.create_task_group() as tasks:
+    async with (
+        listening(WebSocketTransport(open_timeout=0.3)) as (_, port),
+        await raw(port) as stream,
+        anyio.create_task_group() as tasks,
+    ):
 
-            async def drip() -> None:
-                for byte in UPGRADE:
-                    await stream.send(bytes([byte]))
-                    await anyio.sleep(0.05)
+        async def drip() -> None:
+            for byte in UPGRADE:
+                await stream.send(bytes([byte]))
+                await anyio.sleep(0.05)
 
-            tasks.start_soon(drip)
-            assert await read_to_end(stream) == b""
-            tasks.cancel_scope.cancel()
+        tasks.start_soon(drip)
+        assert await read_to_end(stream) == b""
+        tasks.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(
@@ -154,10 +162,12 @@ async def test_garbage_is_cut_off_without_a_word_in_the_log(
     garbage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with listening(WebSocketTransport(open_timeout=0.3)) as (_, port):
-        async with await raw(port) as stream:
-            await stream.send(garbage)
-            await read_to_end(stream)
+    async with (
+        listening(WebSocketTransport(open_timeout=0.3)) as (_, port),
+        await raw(port) as stream,
+    ):
+        await stream.send(garbage)
+        await read_to_end(stream)
     assert caplog.records == []
 
 

@@ -339,3 +339,27 @@ def test_a_host_that_cancels_its_asyncio_task_gets_everything_closed() -> None:
     asyncio.run(main())
     assert resource.log == ["+a", "+b", "-b", "-a"]
     assert faults == []
+
+
+@pytest.mark.anyio
+async def test_a_manager_entered_in_the_moment_of_cancellation_is_left() -> None:
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def manager() -> AsyncIterator[None]:
+        events.append("entered")
+        try:
+            yield
+        finally:
+            events.append("left")
+
+    with anyio.fail_after(5):
+        async with Supervisor("x", lambda error, what: None) as supervisor:
+            # However many turns of the loop the caller gets, what was entered is left.
+            for turns in range(6):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(supervisor.enter, manager())
+                    for _ in range(turns):
+                        await anyio.lowlevel.checkpoint()
+                    tasks.cancel_scope.cancel()
+    assert events.count("entered") == events.count("left")

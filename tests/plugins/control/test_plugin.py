@@ -22,6 +22,7 @@ from clawmatrix_core.paths import control_socket_path
 from clawmatrix_core.plugin_types import ControlMethod, Offer, StatusSection
 from clawmatrix_core.routes import PathStatus
 from clawmatrix_core.state import MemoryState
+from clawmatrix_mesh import MeshPlugin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +128,7 @@ async def test_the_plugins_with_their_faults(tmp_path: Path) -> None:
 
 async def test_a_node_answers_its_own_ping(tmp_path: Path) -> None:
     config = config_in(tmp_path)
-    node = node_of(config)
+    node = node_of(config, MeshPlugin())
     async with node:
         answers = await ask(config, "ping", node="office", count=2, interval=0)
         async with node.exchange("office", "ping", {"n": 7}, complete=True) as exchange:
@@ -135,8 +136,7 @@ async def test_a_node_answers_its_own_ping(tmp_path: Path) -> None:
     assert answers[-1] == {"end": True}
     items = [line["item"] for line in answers[:-1]]
     assert [(i["n"], i["ok"], i["status"]) for i in items] == [(1, True, "self"), (2, True, "self")]
-    assert answer["n"] == 7
-    assert answer["at"] > 1_600_000_000_000
+    assert answer == {"n": 7}
 
 
 async def test_a_ping_to_a_name_nobody_has(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_times_in_words(seconds: float, expected: str) -> None:
     [
         ({"ok": True, "status": "direct", "reachableVia": None, "ms": 1.5}, "direct in 1.5 ms"),
         ({"ok": True, "status": "relay", "reachableVia": "hub", "ms": 40.0}, "via hub in 40 ms"),
-        ({"ok": True, "status": "self", "reachableVia": None, "ms": 0.1}, "this node in 0.1 ms"),
+        ({"ok": True, "status": "self", "reachableVia": None, "ms": 0.123}, "this node in 0.12 ms"),
         ({"ok": False, "error": "no answer within 5 s"}, "no answer within 5 s"),
     ],
 )

@@ -1,0 +1,107 @@
+"""Who may try to prove itself at the same time, and a short memory of who was refused."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter, OrderedDict
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Doorway", "Refusal", "Refusals", "Visitor", "source_of"]
+
+REMEMBERED = 32
+"""Refusals that status shows: the latest, one for each source and reason."""
+
+
+def source_of(remote: str) -> str:
+    """Return what connections from one place have in common: a host, or an IPv6 network."""
+    host = remote.rpartition(":")[0] or remote
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+@attrs.define(eq=False)
+class Visitor:
+    """A connection that has not proved itself. Its handshake runs in ``scope``."""
+
+    source: str
+    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
+    evicted: bool = False
+
+
+class Doorway:
+    """Holds a bounded number of visitors, shared fairly between where they come from.
+
+    When it is full, the one that has been waiting longest goes, of the source that has the
+    most: a crowd from one place makes room for the others, and for the next of its own.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._visitors: dict[Visitor, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._visitors)
+
+    def enter(self, source: str) -> Visitor:
+        """Take a visitor in; another one may be evicted for it. Call ``leave`` in the end."""
+        if len(self._visitors) >= self._limit:
+            self._evict()
+        visitor = Visitor(source)
+        self._visitors[visitor] = None
+        return visitor
+
+    def leave(self, visitor: Visitor) -> None:
+        """Let a visitor go, whether it has proved itself or not. Idempotent."""
+        self._visitors.pop(visitor, None)
+
+    def _evict(self) -> None:
+        [(busiest, _)] = Counter(visitor.source for visitor in self._visitors).most_common(1)
+        oldest = next(visitor for visitor in self._visitors if visitor.source == busiest)
+        self.leave(oldest)
+        oldest.evicted = True
+        oldest.scope.cancel()
+
+
+@attrs.define
+class Refusal:
+    """Connections from one source, refused for one reason. ``last`` is wall-clock seconds."""
+
+    remote: str
+    reason: str
+    message: str
+    last: float
+    count: int = 0
+
+
+class Refusals:
+    """The latest refusals, for status."""
+
+    def __init__(self) -> None:
+        self._refusals: OrderedDict[tuple[str, str], Refusal] = OrderedDict()
+
+    def add(self, remote: str, reason: str, message: str, wall: float) -> None:
+        """Remember one; the one that is longest ago makes room."""
+        key = (source_of(remote), reason)
+        known = self._refusals.setdefault(key, Refusal(remote, reason, message, wall))
+        known.remote, known.message, known.last = remote, message, wall
+        known.count += 1
+        self._refusals.move_to_end(key)
+        if len(self._refusals) > REMEMBERED:
+            self._refusals.popitem(last=False)
+
+    def latest(self) -> Iterable[Refusal]:
+        """Return them, the latest first."""
+        return reversed(self._refusals.values())

@@ -1,0 +1,123 @@
+"""Dialling addresses, again and again, for as long as they are wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from clawmatrix_core.errors import ConnectionLost, DialError, HandshakeError
+from clawmatrix_core.log import RateLimitedLogger, redact
+from clawmatrix_core.memory import Bell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.frames import NodeId
+    from clawmatrix_core.node import Node
+    from clawmatrix_mesh.connector import Connector
+    from clawmatrix_mesh.handshake import Proved
+    from clawmatrix_mesh.limits import LinkLimits
+
+__all__ = ["Attempt", "Dialler"]
+
+
+@attrs.define
+class Attempt:
+    """The state of one address that this node dials, for status.
+
+    Attributes:
+        address: as configured, but for a password in it.
+        node_id: who was there last, None before anybody proved it.
+        failures: dials in a row that led to no steady link.
+        error: why there is no link, None where there is one or was no reason to complain.
+    """
+
+    address: str
+    node_id: NodeId | None = None
+    failures: int = 0
+    error: str | None = None
+
+
+class Dialler:
+    """Keeps a link to the node at each address it is given.
+
+    Attributes:
+        attempts: by address.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        connector: Connector,
+        *,
+        limits: LinkLimits,
+        report: Callable[[Exception, str], None],
+    ) -> None:
+        self.attempts: dict[str, Attempt] = {}
+        self._node = node
+        self._connector = connector
+        self._limits = limits
+        self._report = report
+        self._hurry = Bell()
+        self._log = RateLimitedLogger(node.logger("mesh"), clock=node.clock.now)
+
+    def hurry(self) -> None:
+        """Dial now what is waiting to be dialled again: something has changed."""
+        self._hurry.ring()
+
+    async def keep(self, address: str) -> None:
+        """Dial an address whenever there is no link to its node, until cancelled."""
+        attempt = self.attempts.setdefault(address, Attempt(redact(address)))
+        while True:
+            wait = await self._try(address, attempt)
+            with anyio.move_on_after(wait):
+                await self._hurry.wait()
+            await self._until_needed(attempt)
+
+    async def _try(self, address: str, attempt: Attempt) -> float:
+        """Dial once, and see the link through; return how long to wait."""
+
+        def reached(proved: Proved) -> None:
+            attempt.node_id, attempt.error = proved.record.node_id, None
+
+        wait: float | None = None
+        steady = False
+        try:
+            steady = await self._connector.dial(address, reached=reached) > self._limits.steady
+        except HandshakeError as error:
+            wait = self._refused(attempt, error)
+        except (DialError, ConnectionLost) as error:
+            self._failed(attempt, type(error).__name__, str(error))
+        except Exception as error:  # noqa: BLE001 - the next dial may fare better
+            attempt.error = str(error) or type(error).__name__
+            self._report(error, "dial")
+        attempt.failures = 0 if steady else attempt.failures + 1
+        return self._backoff(attempt.failures) if wait is None else wait
+
+    def _refused(self, attempt: Attempt, error: HandshakeError) -> float | None:
+        if error.reason == "duplicate":
+            attempt.error = None  # there is a link: that is all this address is for
+            return None
+        self._failed(attempt, error.reason, str(error))
+        self._connector.count_refusal(attempt.address, error)
+        waits = {"twin": self._limits.twin_wait, "self": self._limits.self_wait}
+        return waits.get(error.reason)
+
+    def _failed(self, attempt: Attempt, reason: str, error: str) -> None:
+        attempt.error = error
+        self._log.warning((attempt.address, reason), "%s: %s", attempt.address, error)
+
+    def _backoff(self, failures: int) -> float:
+        limits = self._limits
+        ceiling = min(limits.backoff_most, limits.backoff * 2 ** min(failures, 16))
+        return self._node.random.uniform(ceiling / 2, ceiling)
+
+    async def _until_needed(self, attempt: Attempt) -> None:
+        """Wait while there is a link to the node, but not for ever: it may have moved."""
+        began = self._node.clock.now()
+        with anyio.move_on_after(self._limits.recheck * self._node.random.uniform(0.8, 1.2)):
+            await self._connector.neighbours.wait_gone(attempt.node_id)
+        if self._node.clock.now() - began > self._limits.steady:
+            attempt.failures = 0

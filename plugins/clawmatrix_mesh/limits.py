@@ -1,0 +1,43 @@
+"""Times and sizes of connecting, in one place so that tests can shorten them."""
+
+from __future__ import annotations
+
+import attrs
+
+from clawmatrix_core.link import DRAIN_LIMIT
+
+__all__ = ["HELLO_LIMIT", "LinkLimits"]
+
+HELLO_LIMIT = 128 * 1024
+"""Bytes a message may have up to the hello, and the one behind it."""
+
+
+@attrs.frozen
+class LinkLimits:
+    """Times in seconds.
+
+    Attributes:
+        handshake: how long the other end has to prove itself.
+        unproved: connections that may be in a handshake at the same time.
+        ping: how long an older link has to answer, where a new connection could replace it.
+        backoff: wait before the first new dial after a failure; it doubles with each one.
+        backoff_most: the longest wait between dials.
+        steady: how long a link must have held for the back-off to start anew.
+        twin_wait: wait before the next dial, where another running copy has the link.
+        self_wait: the same, where the address is the node's own.
+        recheck: how long an address is taken to lead to a node that has a link by other ways.
+        drain: how long a link may take nothing before it is closed.
+        linger: how long a node that stops waits for queued frames to go out.
+    """
+
+    handshake: float = 10.0
+    unproved: int = 64
+    ping: float = 2.0
+    backoff: float = 0.5
+    backoff_most: float = 60.0
+    steady: float = 10.0
+    twin_wait: float = 60.0
+    self_wait: float = 600.0
+    recheck: float = 300.0
+    drain: float = DRAIN_LIMIT
+    linger: float = 1.0

@@ -1,0 +1,63 @@
+"""What the mesh plugin adds to the status. Values in, JSON out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clawmatrix_core.link import Link
+    from clawmatrix_mesh.admission import Refusal
+    from clawmatrix_mesh.dialler import Attempt
+
+__all__ = ["mesh_status"]
+
+
+def mesh_status(
+    listen: Iterable[str],
+    links: Iterable[Link],
+    attempts: Iterable[Attempt],
+    refusals: Iterable[Refusal],
+) -> dict[str, Any]:
+    """Return the section ``mesh``."""
+    return {
+        "listen": list(listen),
+        "links": [_link(link) for link in links],
+        "dialling": [_attempt(attempt) for attempt in attempts],
+        "refused": [_refusal(refusal) for refusal in refusals],
+    }
+
+
+def _link(link: Link) -> dict[str, Any]:
+    return {
+        "nodeId": link.peer,
+        "dialled": link.dialled,
+        "remote": link.connection.remote,
+        "latencyMs": None if link.rtt is None else round(link.rtt, 2),
+        "protocol": link.protocol,
+        "peerProtocol": link.peer_protocol,
+        "framesIn": link.frames_in,
+        "framesOut": link.frames_out,
+        "bytesIn": link.bytes_in,
+        "bytesOut": link.bytes_out,
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "address": attempt.address,
+        "nodeId": attempt.node_id,
+        "failures": attempt.failures,
+        "error": attempt.error,
+    }
+
+
+def _refusal(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "remote": refusal.remote,
+        "reason": refusal.reason,
+        "message": refusal.message,
+        "count": refusal.count,
+        "last": int(refusal.last * 1000),
+    }

@@ -1,0 +1,22 @@
+"""Links over the memory transport, held to the acceptance suite."""
+
+from __future__ import annotations
+
+import pytest
+
+from clawmatrix_core.acceptance import LINK_CHECKS, TransportCase, TransportCheck
+from clawmatrix_core.memory import MemoryHub, MemoryTransport
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("check", LINK_CHECKS, ids=lambda check: check.__name__)
+async def test_links_over_memory_pass(check: TransportCheck) -> None:
+    hub = MemoryHub()
+    await check(
+        TransportCase(
+            transport=lambda: MemoryTransport(hub),
+            address="memory://one",
+            other="memory://two",
+            unreachable="memory://nobody",
+        )
+    )

@@ -1,0 +1,85 @@
+"""Real nodes for benchmarks: ``clawmatrix run``, one process each, all on one core."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tests.benchmarks.processes import child, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tests.benchmarks.processes import Child
+
+__all__ = ["SECRET", "TOKEN", "Mesh", "mesh", "node", "relay"]
+
+SECRET = "benchmark-" * 4
+TOKEN = "cmx-benchmark-token"
+CORE = 1
+"""Where nodes run, and their peers; what asks them runs on core 0."""
+
+
+@contextlib.contextmanager
+def node(name: str, body: str, folder: Path) -> Iterator[Child]:
+    """Run a node with this much of a configuration."""
+    config = folder / f"{name}.toml"
+    head = f'node_id = "{name}"\nsecret = "env:BENCH_SECRET"\nstate_dir = "{folder / name}"\n'
+    config.write_text(head + body)
+    command = [sys.executable, "-m", "clawmatrix_core.cli", "run", "-c", str(config)]
+    env = {"BENCH_SECRET": SECRET, "BENCH_TOKEN": TOKEN, "XDG_RUNTIME_DIR": str(folder)}
+    with child(command, core=CORE, log=folder / f"{name}.log", env=env) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def relay(folder: Path) -> Iterator[tuple[Child, str]]:
+    """Run a relay with all built-in plugins; give it and its address."""
+    body = (
+        f'[mesh]\nlisten = "127.0.0.1:0"\n'
+        f'[http]\nlisten = "127.0.0.1:{free_port()}"\ntoken = "env:BENCH_TOKEN"\n'
+    )
+    with node("relay", body, folder) as running:
+        address = running.expect(r"is up: .*?(ws://[\d.]+:\d+)")[1]
+        yield running, address
+
+
+@attrs.frozen
+class Mesh:
+    """Home, which asks; office, which serves; the relay that both dial.
+
+    Attributes:
+        port: of home's local API.
+        nodes: the processes by name.
+        started: seconds each node took until it said that it is up.
+    """
+
+    port: int
+    nodes: Mapping[str, Child]
+
+
+@contextlib.contextmanager
+def mesh(folder: Path, upstream: str) -> Iterator[Mesh]:
+    """Run the three nodes, office serving the model ``bench`` from the upstream."""
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        between, address = stack.enter_context(relay(folder))
+        common = f'[mesh]\npeers = ["{address}"]\n[http]\ntoken = "env:BENCH_TOKEN"\n'
+        office = stack.enter_context(
+            node("office", f'{common}listen = "127.0.0.1:{free_port()}"\n{_model(upstream)}', folder)
+        )
+        home = stack.enter_context(node("home", f'{common}listen = "127.0.0.1:{port}"\n', folder))
+        for running in (office, home):
+            running.expect("is up")
+        yield Mesh(port, {"home": home, "relay": between, "office": office})
+
+
+def _model(upstream: str) -> str:
+    return (
+        f'[[model-proxy.models]]\nid = "bench"\nbase_url = "{upstream}"\n'
+        'api_key = "env:BENCH_TOKEN"\n'
+    )

@@ -1,0 +1,201 @@
+"""Tests of a node's links and routes, with the plugins that make them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from trio.testing import MockClock
+
+from clawmatrix_core.frames import NodeId
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.memory import MemoryTransport
+from clawmatrix_core.plugin_types import frame_types
+from clawmatrix_core.routes import Route
+from clawmatrix_core.state import MemoryState
+from clawmatrix_core.testing import MeshFactory, NodeFactory, wait_until
+from clawmatrix_core.transport import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clawmatrix_core.exchange import Exchange
+    from clawmatrix_core.frames import Frame
+    from clawmatrix_core.link import Link
+    from clawmatrix_core.node import Node
+    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.transport import Transport
+
+pytestmark = pytest.mark.anyio
+
+OTHER = NodeId("other")
+VIRTUAL_TIME = pytest.mark.parametrize(
+    "anyio_backend", [("trio", {"clock": MockClock(autojump_threshold=0)})], ids=["virtual"]
+)
+
+
+class Echo:
+    def __init__(self) -> None:
+        self.scope: PluginScope | None = None
+
+    @hookimpl
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
+        self.scope = scope
+
+    @hookimpl
+    @frame_types("echo")
+    def frame_received(self, node: Node, frame: Frame) -> bool:
+        assert self.scope is not None
+        return node.accept(frame, self.handle, self.scope)
+
+    async def handle(self, ex: Exchange) -> None:
+        await ex.finish(ex.request)
+
+
+async def test_without_another_plugin_the_mesh_reaches_its_neighbours(mesh: MeshFactory) -> None:
+    async with mesh({"a": [], "b": ["a"]}, built_in=("mesh",)) as nodes:
+        a, b = nodes["a"], nodes["b"]
+        await wait_until(lambda: a.routes.keys() == {"b"})
+        status = await b.path_status(a.id)
+        assert status.status == "direct"
+        assert (await b.path_status(OTHER)).status == "unreachable"
+
+
+async def test_routes_of_a_plugin_that_knows_more_win(node_factory: NodeFactory) -> None:
+    class Knows:
+        @hookimpl
+        def compute_routes(self, node: Node) -> Mapping[NodeId, Route]:
+            return {OTHER: Route(OTHER, 1.0, 1)}
+
+    async with alone(node_factory, Knows()) as node:
+        node.compute_routes()
+        assert node.routes == {OTHER: Route(OTHER, 1.0, 1)}
+
+
+async def test_frames_pass_through_a_relay(mesh: MeshFactory) -> None:
+    dials = {"relay": [], "home": ["relay"], "office": ["relay"]}
+    async with mesh(dials, plugins=[Echo]) as nodes:
+        home, relay = nodes["home"], nodes["relay"]
+        async with home.exchange("office", "echo", "hello", complete=True) as ex:
+            assert await ex.receive() == "hello"
+        assert relay.counters["relayed"] > 0
+        assert home.heard.keys() == {"relay", "office"}
+        assert home.routes[NodeId("office")].next_hop == "relay"
+        assert (await home.path_status(NodeId("office"), probe=True)).status == "relay"
+
+
+class EchoesBytes(Echo):
+    async def handle(self, ex: Exchange) -> None:
+        async for chunk in ex:
+            await ex.send(chunk)
+
+
+async def test_more_than_a_link_holds_gets_through(mesh: MeshFactory) -> None:
+    sent = bytes(range(256)) * 1024
+    received: list[bytes] = []
+
+    async def ask(node: Node) -> None:
+        async with node.exchange("b", "echo") as ex, anyio.create_task_group() as tasks:
+            tasks.start_soon(ex.finish, sent)
+            received.append(b"".join([chunk async for chunk in ex]))
+
+    pair = mesh({"a": [], "b": ["a"]}, plugins=[EchoesBytes])
+    async with pair as nodes, anyio.create_task_group() as tasks:
+        for _ in range(40):
+            tasks.start_soon(ask, nodes["a"])
+    assert all(answer == sent for answer in received)
+    assert len(received) == 40
+
+
+class Stuck(Connection):
+    """A connection that takes nothing more once its transport says so."""
+
+    def __init__(self, inner: Connection, transport: StuckTransport) -> None:
+        self.remote = inner.remote
+        self._inner = inner
+        self._transport = transport
+
+    async def send(self, message: bytes) -> None:
+        if self._transport.stuck:
+            await anyio.sleep_forever()
+        await self._inner.send(message)
+
+    async def receive(self) -> bytes:
+        return await self._inner.receive()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        await self._inner.close(code, reason)
+
+
+class StuckTransport(MemoryTransport):
+    schemes = ("stuck",)
+    stuck = False
+
+    async def dial(self, address: str) -> Connection:
+        return Stuck(await super().dial(address.replace("stuck", "memory")), self)
+
+
+class HasTransport:
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    @hookimpl
+    def register_transports(self) -> list[Transport]:
+        return [self.transport]
+
+
+@VIRTUAL_TIME
+async def test_a_link_that_takes_nothing_is_closed(node_factory: NodeFactory) -> None:
+    transport = StuckTransport(node_factory.hub)
+    config = {"mesh": {"peers": ["stuck://a"], "heartbeat": "1h"}}
+    a = node_factory("a", watchdog=False, config={"mesh": {"heartbeat": "1h"}})
+    b = node_factory("b", plugins=[HasTransport(transport)], watchdog=False, config=config)
+    async with a, b:
+        await wait_until(lambda: b.links)
+        transport.stuck = True
+        async with b.exchange("a", "echo", complete=True):
+            await wait_until(lambda: not b.links, limit=30)
+        assert b.counters["stalled"] == 1
+
+
+async def test_a_node_that_comes_back_is_known_again(node_factory: NodeFactory) -> None:
+    state = MemoryState()
+    async with node_factory("a", plugins=[Echo]) as a:
+        for _ in range(2):
+            async with node_factory("b", dials=["a"], plugins=[Echo], state=state):
+                await wait_until(partial(a.reachable, NodeId("b")))
+                async with a.exchange("b", "echo", 1, complete=True) as ex:
+                    assert await ex.receive() == 1
+            await wait_until(lambda: not a.links)
+
+
+class Listens:
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    @hookimpl
+    async def link_opened(self, link: Link) -> None:
+        self.heard.append(f"link to {link.peer}")
+
+    @hookimpl
+    async def link_closed(self, link: Link, reason: str) -> None:
+        self.heard.append(f"no link to {link.peer}")
+
+
+async def test_links_come_and_go_in_order(node_factory: NodeFactory) -> None:
+    listens, state = Listens(), MemoryState()
+    async with node_factory("a", plugins=[listens]):
+        for _ in range(2):
+            async with node_factory("b", dials=["a"], state=state) as b:
+                await wait_until(partial(b.reachable, NodeId("a")))
+            await wait_until(lambda: listens.heard[-1:] == ["no link to b"])
+    assert listens.heard == ["link to b", "no link to b"] * 2
+
+
+def alone(
+    node_factory: NodeFactory, *plugins: object, watchdog: bool = False, **options: Any
+) -> Node:
+    """Return a node without links."""
+    return node_factory("home", built_in=(), plugins=plugins, watchdog=watchdog, **options)

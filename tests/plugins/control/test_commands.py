@@ -1,0 +1,162 @@
+"""``clawmatrix status``, ``peers`` and ``ping`` against a node that runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECRET = "s" * 40
+
+
+def clawmatrix(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "clawmatrix_core.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def write_config(folder: Path) -> Path:
+    path = folder / "office.toml"
+    path.write_text(
+        f'node_id = "office"\nsecret = "{SECRET}"\nstate_dir = "state"\n'
+        'plugins = ["control"]\ntags = ["gpu"]\n'
+    )
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A node that runs, by its configuration."""
+    path = write_config(tmp_path_factory.mktemp("node"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "clawmatrix_core.cli", "run", "-c", str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "node office is up\n"
+        yield path
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_the_status_as_json(config: Path) -> None:
+    done = clawmatrix("status", "--json", "-c", config)
+    status = json.loads(done.stdout)
+    first = ["nodeId", "version", "agents", "models", "tags", "peers", "node"]
+    assert list(status)[: len(first)] == first
+    assert (status["nodeId"], status["tags"], status["peers"]) == ("office", ["gpu"], [])
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_status_for_people(config: Path) -> None:
+    done = clawmatrix("-c", config, "status")
+    assert done.stdout == "office  no other node known yet\n  tags: gpu\n"
+
+
+def test_the_peers(config: Path) -> None:
+    assert json.loads(clawmatrix("peers", "--json", "-c", config).stdout) == []
+    assert clawmatrix("peers", "-c", config).stdout == "no other node known yet\n"
+
+
+def test_a_ping_that_is_answered(config: Path) -> None:
+    done = clawmatrix("ping", "office", "-n", 2, "--interval", 0, "-c", config)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert len(lines) == 2
+    assert all(line.startswith("office: this node in ") for line in lines)
+    done = clawmatrix("ping", "office", "-n", 1, "--json", "-c", config)
+    [item] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (item["nodeId"], item["ok"], item["status"]) == ("office", True, "self")
+
+
+def test_a_ping_to_nobody_is_exit_code_6(config: Path) -> None:
+    done = clawmatrix("ping", "offce", "-c", config)
+    message = "clawmatrix: no node is named offce; no other node is known yet\n"
+    assert (done.returncode, done.stdout, done.stderr) == (6, "", message)
+
+
+def test_the_plugins_of_the_running_node(config: Path) -> None:
+    done = clawmatrix("plugins", "list", "--json", "-c", config)
+    entries = {entry["name"]: entry for entry in json.loads(done.stdout)["plugins"]}
+    assert entries["control"]["state"] == "active"
+    assert entries["mesh"]["state"] == "disabled"
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["peers"], ["ping", "office"]])
+def test_without_a_node_it_is_exit_code_3(tmp_path: Path, arguments: list[str]) -> None:
+    done = clawmatrix(*arguments, "-c", write_config(tmp_path))
+    message = "clawmatrix: node office is not running (start it with `clawmatrix run`)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", message)
+
+
+def on_a_terminal(*arguments: object, until: str, **environ: str) -> str:
+    """Run the command on a terminal and return what it shows up to a text; then Ctrl-C."""
+    ours, theirs = pty.openpty()
+    inherited = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clawmatrix_core.cli", *map(str, arguments)],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env={**inherited, "TERM": "xterm", **environ},
+    )
+    os.close(theirs)
+    shown = ""
+    try:
+        while until not in shown:
+            shown += os.read(ours, 4096).decode()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        os.close(ours)
+    return shown.replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_colour_unless_it_wants_none(config: Path) -> None:
+    shown = on_a_terminal("status", "-c", config, until="gpu")
+    assert shown.startswith("\x1b[1moffice\x1b[0m  no other node")
+    shown = on_a_terminal("status", "-c", config, until="gpu", NO_COLOR="1")
+    assert shown.startswith("office  no other node")
+
+
+def test_watching_draws_over_what_was_there(config: Path) -> None:
+    arguments = ("status", "--watch", "--interval", "0.1", "-c", config)
+    shown = on_a_terminal(*arguments, until="\x1b[J\x1b[H", NO_COLOR="1")
+    frame = "\x1b[Hoffice  no other node known yet\x1b[K\n  tags: gpu\x1b[K\n\x1b[J"
+    assert shown.count(frame) >= 1
+
+
+def test_watching_goes_on_when_the_node_is_away(tmp_path: Path) -> None:
+    arguments = ("status", "--watch", "--interval", "0.1", "-c", write_config(tmp_path))
+    assert "is not running" in on_a_terminal(*arguments, until="\x1b[J\x1b[H")
+
+
+def test_watching_as_json_is_a_line_each_time(config: Path) -> None:
+    arguments = ["status", "--watch", "--json", "--interval", "0.1", "-c", str(config)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "clawmatrix_core.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(2):
+            assert json.loads(process.stdout.readline())["nodeId"] == "office"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 130

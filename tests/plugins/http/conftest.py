@@ -1,0 +1,112 @@
+"""A node with nothing but the HTTP server, and routes to ask it for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import attrs
+import pytest
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from clawmatrix_core.config import Config
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.node import Node
+from clawmatrix_core.plugin_types import HttpRoute
+from clawmatrix_core.state import MemoryState, State
+from clawmatrix_http import HttpPlugin
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+TOKEN = "a-token-for-tests-only"
+
+
+class Routes:
+    """A plugin with one route for each thing a route can do."""
+
+    def __init__(self) -> None:
+        self.go_on = anyio.Event()
+        self.begun = anyio.Event()
+
+    @hookimpl
+    def register_http_routes(self) -> list[HttpRoute]:
+        """Add the routes."""
+        return [
+            HttpRoute("/v1/echo", ("POST",), self._echo, errors="openai"),
+            HttpRoute("/v1/messages", ("POST",), self._echo, errors="anthropic"),
+            HttpRoute("/things/{name:path}", ("GET", "DELETE"), self._thing),
+            HttpRoute("/v1/broken", ("GET",), self._broken, errors="openai"),
+            HttpRoute("/v1/breaks", ("GET",), self._breaks, errors="openai"),
+            HttpRoute("/slow", ("GET",), self._slow),
+        ]
+
+    async def _echo(self, request: Request) -> Response:
+        return Response(await request.body(), media_type="application/octet-stream")
+
+    async def _thing(self, request: Request) -> Response:
+        return PlainTextResponse(f"{request.method} {request.path_params['name']}")
+
+    async def _broken(self, request: Request) -> Response:
+        raise ValueError("the secret reason")
+
+    async def _breaks(self, request: Request) -> Response:
+        async def half() -> AsyncIterator[bytes]:
+            yield b"half of "
+            raise ValueError("the secret reason")
+
+        return StreamingResponse(half())
+
+    async def _slow(self, request: Request) -> Response:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"one "
+            self.begun.set()
+            await self.go_on.wait()
+            yield b"two"
+
+        return StreamingResponse(parts())
+
+
+@attrs.define
+class Served:
+    """A node that serves."""
+
+    node: Node
+    http: HttpPlugin
+    routes: Routes
+
+    @property
+    def url(self) -> str:
+        """The address as a URL."""
+        return f"http://{self.http.address}"
+
+    @property
+    def faults(self) -> list[str | None]:
+        """The last fault of each plugin that has one."""
+        return [info.last_fault for info in self.node.plugins.list() if info.faults]
+
+
+Serving = Callable[..., AbstractAsyncContextManager[Served]]
+
+
+def config(**http: Any) -> Config:
+    """Return a node's configuration, with a free port unless another is asked for."""
+    table = {"listen": "127.0.0.1:0", "token": TOKEN, **http}
+    table = {key: value for key, value in table.items() if value is not None}
+    return Config.from_mapping({"node_id": "here", "secret": "s" * 40, "http": table})
+
+
+@pytest.fixture
+def serving() -> Serving:
+    """Return what runs a node whose ``[http]`` table has these keys."""
+
+    @asynccontextmanager
+    async def run(*, state: State | None = None, **http: Any) -> AsyncIterator[Served]:
+        plugin, routes = HttpPlugin(), Routes()
+        plugins = [plugin, routes]
+        async with Node(config(**http), plugins=plugins, state=state or MemoryState()) as node:
+            yield Served(node, plugin, routes)
+
+    return run

@@ -1,0 +1,78 @@
+"""The table of routes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from clawmatrix_core.plugin_types import HttpRoute
+from clawmatrix_http.table import RouteTable
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+async def answer(request: Request) -> Response:
+    """Answer nothing."""
+    return Response()
+
+
+ROUTES = [
+    HttpRoute("/v1/models", ("GET",), answer, errors="openai"),
+    HttpRoute("/v1/models/{id:path}", ("GET",), answer, errors="openai"),
+    HttpRoute("/v1/models/{id:path}", ("DELETE",), answer, errors="openai"),
+    HttpRoute("/v1/messages", ("POST",), answer, errors="anthropic"),
+    HttpRoute("/items/{number:int}", ("get",), answer, public=True),
+]
+
+
+def make_table(routes: list[HttpRoute], clashes: list[str] | None = None) -> RouteTable:
+    """Return the table, with what it says of clashes put into the list."""
+    said = [] if clashes is None else clashes
+    return RouteTable(routes, said.append)
+
+
+def test_a_path_is_found_with_its_parameters() -> None:
+    table = make_table(ROUTES)
+    assert table.find("GET", "/v1/models").route is ROUTES[0]
+    found = table.find("GET", "/v1/models/office/org/m")
+    assert found.route is ROUTES[1]
+    assert found.params == {"id": "office/org/m"}
+    assert table.find("GET", "/items/7").params == {"number": 7}
+    assert table.find("DELETE", "/v1/models/m").route is ROUTES[2]
+
+
+def test_get_answers_head_too() -> None:
+    assert make_table(ROUTES).find("HEAD", "/v1/models").route is ROUTES[0]
+
+
+def test_an_unknown_path_is_404_in_the_shape_of_its_path() -> None:
+    found = make_table(ROUTES).find("GET", "/v1/nothing")
+    assert found.route is None
+    assert found.refusal is not None
+    assert (found.refusal.status, found.shape, found.public) == (404, "openai", False)
+    assert make_table(ROUTES).find("GET", "/items/x").shape == "plain"
+
+
+def test_a_wrong_method_is_405_in_the_shape_of_its_route_and_says_what_is_allowed() -> None:
+    found = make_table(ROUTES).find("GET", "/v1/messages")
+    assert found.refusal is not None
+    assert (found.refusal.status, found.shape) == (405, "anthropic")
+    assert found.refusal.headers == ((b"allow", b"POST"),)
+
+
+def test_public_is_said_of_public_routes_alone() -> None:
+    table = make_table(ROUTES)
+    assert table.find("GET", "/items/7").public
+    assert not table.find("POST", "/items/7").public
+    assert not table.find("GET", "/v1/models").public
+
+
+def test_a_route_that_is_taken_stays_with_the_first_and_the_clash_is_told() -> None:
+    clashes: list[str] = []
+    second = HttpRoute("/v1/models", ("GET", "POST"), answer)
+    table = make_table([ROUTES[0], second], clashes)
+    assert table.find("GET", "/v1/models").route is ROUTES[0]
+    assert table.find("POST", "/v1/models").route is second
+    assert clashes == ["GET /v1/models is registered twice; the first one stays"]

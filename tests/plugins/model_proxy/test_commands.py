@@ -1,0 +1,71 @@
+"""``clawmatrix models`` and ``clawmatrix env``, against a node that runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from clawmatrix_core.config import Config
+from clawmatrix_core.node import Node
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+CONFIG = """
+node_id = "home"
+secret = "the secret of a mesh that exists in tests only"
+state_dir = "state"
+plugins = ["control", "http", "model-proxy"]
+[http]
+listen = "127.0.0.1:0"
+[[model-proxy.models]]
+id = "qwen3"
+base_url = "http://127.0.0.1:1/v1"
+description = "a fast one"
+"""
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """The HTTP server needs asyncio."""
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.fixture
+async def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+    """Run a node, and return its configuration."""
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    path = tmp_path / "clawmatrix.toml"
+    path.write_text(CONFIG)
+    path.chmod(0o600)
+    async with Node(Config.load(path)):
+        yield path
+
+
+async def run(config: Path, *arguments: str) -> str:
+    """Return what a command prints."""
+    command = [sys.executable, "-m", "clawmatrix_core.cli", "-c", str(config), *arguments]
+    done = await anyio.run_process(command)
+    return done.stdout.decode()
+
+
+async def test_models_are_shown_with_who_serves_them(config: Path) -> None:
+    assert (await run(config, "models")).split() == ["qwen3", "home", "a", "fast", "one"]
+    [model] = json.loads(await run(config, "models", "--json"))["models"]
+    assert model["id"] == "qwen3"
+    assert model["nodes"] == [{"nodeId": "home", "reachable": True, "api": "openai-completions"}]
+
+
+async def test_env_prints_what_a_shell_can_take(config: Path) -> None:
+    found = json.loads(await run(config, "env", "--json"))
+    assert found["baseUrl"].startswith("http://127.0.0.1:")
+    assert await run(config, "env") == (
+        f"export OPENAI_BASE_URL={found['baseUrl']}\nexport OPENAI_API_KEY={found['token']}\n"
+    )

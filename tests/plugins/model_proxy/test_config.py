@@ -1,0 +1,77 @@
+"""The ``[model-proxy]`` table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clawmatrix_core.config import Config, ConfigSection
+from clawmatrix_core.errors import ConfigError
+from clawmatrix_model_proxy.config import Budgets, ModelProxyConfig
+
+MODEL = {"id": "m", "base_url": "http://127.0.0.1:1/v1"}
+
+
+def read(**table: Any) -> ModelProxyConfig:
+    """Return the table as the plugin gets it."""
+    config = Config.from_mapping({"node_id": "here", "secret": "s" * 40, "model-proxy": table})
+    config.bind([ConfigSection("model-proxy", ModelProxyConfig)])
+    return config.section(ModelProxyConfig)
+
+
+def test_the_defaults_ask_everyone_and_serve_nothing() -> None:
+    config = read()
+    assert (config.nodes, config.models) == (None, ())
+    assert config.budgets == Budgets()
+
+
+def test_a_model_needs_its_id_and_address_alone() -> None:
+    [model] = read(models=[MODEL]).models
+    assert (model.api, model.name_there, model.api_key) == ("openai-completions", "m", None)
+    [model] = read(models=[{**MODEL, "upstream_model": "m:1b", "api_key": "k"}]).models
+    assert model.name_there == "m:1b"
+    assert "'k'" not in repr(model)
+
+
+def test_budgets_are_set_in_words() -> None:
+    config = read(connect_timeout="100ms", first_byte_timeout="2m", idle_timeout=7)
+    assert config.budgets == Budgets(0.1, 120.0, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ({"api": "openai-responses"}, "model-proxy.models[0].api"),
+        ({"base_url": "127.0.0.1:1"}, "model-proxy.models[0].base_url"),
+        ({"base_url": "ftp://host/v1"}, "model-proxy.models[0].base_url"),
+        ({"base_url": "http://"}, "model-proxy.models[0].base_url"),
+        ({"base_url": "http://[::1/v1"}, "model-proxy.models[0].base_url"),
+        ({"base_url": "http://user:pw@host/v1"}, "model-proxy.models[0].base_url"),
+        ({"base_url": "http://host/v1?x=1"}, "model-proxy.models[0].base_url"),
+        ({"id": ""}, "model-proxy.models[0].id"),
+        ({"id": "/m"}, "model-proxy.models[0].id"),
+        ({"id": "m\n"}, "model-proxy.models[0].id"),
+        ({"api_key": "two\nlines"}, "model-proxy.models[0].api_key"),
+        ({"url": "x"}, "model-proxy.models[0].url"),
+    ],
+)
+def test_mistakes_in_a_model_are_named_by_path(model: dict[str, Any], path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(models=[{**MODEL, **model}])
+    assert any(problem.startswith(f"{path}: ") for problem in caught.value.problems)
+
+
+def test_a_wrong_api_lists_the_right_ones() -> None:
+    with pytest.raises(ConfigError, match="openai-completions"):
+        read(models=[{**MODEL, "api": "openai"}])
+
+
+def test_an_id_is_there_once() -> None:
+    with pytest.raises(ConfigError, match=r'model-proxy\.models: the id "m" is there more'):
+        read(models=[MODEL, MODEL])
+
+
+def test_a_time_limit_is_more_than_nothing() -> None:
+    with pytest.raises(ConfigError, match=r"model-proxy\.idle_timeout: must be more than zero"):
+        read(idle_timeout=0)

@@ -1,0 +1,206 @@
+"""Whole meshes on the simulated network: real nodes, one process, a virtual clock, one seed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from clawmatrix_core.clock import Clock
+from clawmatrix_core.config import Config
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.identity import Identity
+from clawmatrix_core.node import Node
+from clawmatrix_core.state import MemoryState, State
+from clawmatrix_mesh import MeshPlugin
+from clawmatrix_relay import RelayPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+
+    from anyio.abc import TaskGroup
+
+    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.transport import Transport
+
+__all__ = ["SECRET", "Host", "Mesh", "mesh_of", "random_graph"]
+
+SECRET = "a secret that is only for simulations, and long enough"
+
+Links = frozenset[tuple[str, str]]
+"""Pairs of hosts, in each the one that dials first."""
+
+
+class SimTransportPlugin:
+    """Gives a node one host's place on the simulated network."""
+
+    plugin_name = "sim-transport"
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @hookimpl
+    def register_transports(self, node: Node) -> list[Transport]:
+        """Add ``memory``."""
+        return [self._transport]
+
+
+@attrs.define(eq=False)
+class Host:
+    """A machine of the simulation: what outlives its node, and the node while it runs."""
+
+    name: str
+    peers: tuple[str, ...]
+    identity: Identity
+    state: State = attrs.field(factory=MemoryState)
+    node: Node | None = None
+    runs: int = 0
+    stop: anyio.Event = attrs.field(factory=anyio.Event)
+    gone: anyio.Event = attrs.field(factory=anyio.Event)
+
+    @property
+    def running(self) -> Node:
+        """The node, where the host has one."""
+        assert self.node is not None, f"{self.name} is down"
+        return self.node
+
+
+class Mesh:
+    """The hosts of a simulation, and what happens to them.
+
+    Attributes:
+        hosts: by name.
+        faults: what plugins did wrong, in all runs; empty where all is well.
+        counters: those of all runs that are over.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        tasks: TaskGroup,
+        plugins: Callable[[Host], Sequence[object]],
+        settings: Mapping[str, object],
+    ) -> None:
+        self.simulation = simulation
+        self.network = simulation.network
+        self.hosts: dict[str, Host] = {}
+        self.faults: list[str] = []
+        self.counters: Counter[str] = Counter()
+        self._tasks = tasks
+        self._plugins = plugins
+        self._settings = settings
+
+    def add(self, name: str, peers: Iterable[str]) -> Host:
+        """Add a host that dials these; it is down until started."""
+        identity = Identity.generate(random.Random(f"identity {name}").randbytes)
+        host = self.hosts[name] = Host(name, tuple(peers), identity)
+        return host
+
+    @property
+    def up(self) -> list[Host]:
+        """The hosts whose node runs, by name."""
+        return [host for _, host in sorted(self.hosts.items()) if host.node is not None]
+
+    async def start(self, name: str) -> Node:
+        """Start a host's node; return when it has started."""
+        host = self.hosts[name]
+        assert host.node is None, f"{name} is up"
+        host.runs += 1
+        host.stop, host.gone = anyio.Event(), anyio.Event()
+        node: Node = await self._tasks.start(self._live, host)
+        return node
+
+    async def crash(self, name: str, *, silent: bool) -> None:
+        """End a host's process, without a word where ``silent``; its state stays."""
+        host = self.hosts[name]
+        self.network.crash(name, silent=silent)
+        host.node = None
+        host.stop.set()
+        await host.gone.wait()
+
+    async def stop(self, name: str) -> None:
+        """Stop a host's node in good order."""
+        host = self.hosts[name]
+        host.stop.set()
+        await host.gone.wait()
+
+    async def _live(self, host: Host, *, task_status: anyio.abc.TaskStatus[Node]) -> None:
+        node = self._make(host)
+        try:
+            async with node:
+                host.node = node
+                task_status.started(node)
+                await host.stop.wait()
+        finally:
+            host.node = None
+            self.counters += node.counters
+            self._look_for_faults(node)
+            host.gone.set()
+
+    def _make(self, host: Host) -> Node:
+        name = host.name
+        mesh = {
+            "listen_url": f"memory://{name}",
+            "peers": [f"memory://{peer}" for peer in host.peers],
+            **self._settings,
+        }
+        transport = SimTransportPlugin(self.network.transport(name))
+        return Node(
+            Config.from_mapping({"node_id": name, "secret": SECRET, "mesh": mesh}),
+            plugins=[MeshPlugin(), RelayPlugin(), transport, *self._plugins(host)],
+            state=host.state,
+            identity=host.identity,
+            clock=Clock(now=anyio.current_time, wall=self.simulation.wall(name)),
+            random_source=random.Random(self.simulation.random.getrandbits(64)),
+            watchdog=False,
+        )
+
+    def _look_for_faults(self, node: Node) -> None:
+        for info in node.plugins.list():
+            if info.faults:
+                self.faults.append(f"{node.id}: {info.name}: {info.last_fault}")
+
+
+@asynccontextmanager
+async def mesh_of(
+    simulation: Simulation,
+    names: Iterable[str],
+    links: Links,
+    *,
+    plugins: Callable[[Host], Sequence[object]] = lambda _: (),
+    **settings: object,
+) -> AsyncIterator[Mesh]:
+    """Make and start hosts, and stop them all in the end.
+
+    ``plugins`` gives what a host's node has beside mesh and relay; ``settings`` are its
+    mesh table's.
+    """
+    async with anyio.create_task_group() as tasks:
+        mesh = Mesh(simulation, tasks, plugins, settings)
+        for name in names:
+            mesh.add(name, sorted(there for here, there in links if here == name))
+        for name in mesh.hosts:
+            await mesh.start(name)
+        yield mesh
+        for host in mesh.up:
+            host.stop.set()
+
+
+def random_graph(rng: random.Random, names: Sequence[str], degree: float) -> Links:
+    """Return a random connected graph of about this mean degree."""
+    links = {_either_way(rng, name, rng.choice(names[:at])) for at, name in enumerate(names) if at}
+    pairs = {frozenset(link) for link in links}
+    while len(pairs) < degree * len(names) / 2:
+        a, b = rng.sample(names, 2)
+        if frozenset((a, b)) not in pairs:
+            pairs.add(frozenset((a, b)))
+            links.add(_either_way(rng, a, b))
+    return frozenset(links)
+
+
+def _either_way(rng: random.Random, a: str, b: str) -> tuple[str, str]:
+    return (a, b) if rng.random() < 0.5 else (b, a)
