@@ -225,10 +225,6 @@ class Connector:
     def _refused(self, remote: str, error: HandshakeError) -> None:
         if error.reason in ("duplicate", "self"):
             return  # nobody did wrong; the dialling end knows
-        self.count_refusal(remote, error)
-        self._log.warning((source_of(remote), error.reason), "refused %s: %s", remote, error)
-
-    def count_refusal(self, remote: str, error: HandshakeError) -> None:
-        """Count a handshake that failed, and show it in the status."""
         self._node.counters[error.reason] += 1
         self.refusals.add(remote, error.reason, str(error), self._node.clock.wall())
+        self._log.warning((source_of(remote), error.reason), "refused %s: %s", remote, error)

@@ -101,7 +101,8 @@ class Dialler:
             attempt.error = None  # there is a link: that is all this address is for
             return None
         self._failed(attempt, error.reason, str(error))
-        self._connector.count_refusal(attempt.address, error)
+        if error.reason not in ("handshake_lost", "busy"):
+            self._node.counters[error.reason] += 1
         waits = {"twin": self._limits.twin_wait, "self": self._limits.self_wait}
         return waits.get(error.reason)
 

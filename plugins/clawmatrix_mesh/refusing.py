@@ -41,6 +41,8 @@ _TOLD = {
 
 _LOST = {1002: "bad_websocket", 1003: "text_message", 1007: "bad_websocket", 1009: "too_large"}
 """WebSocket's own close codes for what no ClawMatrix node does."""
+_UNEXPLAINED = (None, 1000, 1001, 1006)
+"""Close codes that say nothing of the handshake: a node that stops, a lost connection."""
 
 
 def close_code(reason: str) -> CloseCode:
@@ -57,8 +59,8 @@ def lost_early(remote: str, lost: ConnectionLost, *, dialled: bool) -> Handshake
     for code, (reason, text) in _TOLD.items():
         if lost.code == code:
             return HandshakeError(text.format(remote), reason=reason)
-    hint = "; the secrets may differ" if lost.code in (None, 1000, 1006) else ""
-    return HandshakeError(f"{remote} ended the handshake: {lost}{hint}", reason="refused")
+    reason = "handshake_lost" if lost.code in _UNEXPLAINED else "refused"
+    return HandshakeError(f"{remote} ended the handshake: {lost}", reason=reason)
 
 
 def lost_reason(code: int | None) -> str | None:

@@ -11,8 +11,12 @@ import asyncio
 import json
 import re
 import time
+from typing import TYPE_CHECKING
 
 import uvloop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Upstream", "events_of"]
 
@@ -66,16 +70,18 @@ class Upstream(asyncio.Protocol):
     """One connection.
 
     Attributes:
+        asked: requests taken so far.
         written: chunks that went out in the stream under way.
         lost_at: ``time.perf_counter`` when the client's leaving was noticed.
     """
 
-    def __init__(self, pace: float = 0.0) -> None:
-        """Make one; ``pace`` is seconds between two chunks, and before a whole answer."""
-        self.written = 0
+    def __init__(self, pace: float = 0.0, think: float = 0.0) -> None:
+        """Make one that waits between two chunks, and before a whole answer, in seconds."""
+        self.asked = self.written = 0
         self.lost_at: float | None = None
         self.transport: asyncio.Transport
         self._pace = pace
+        self._think = think
         self._buffer = b""
         self._left = 0
         self._paused = False
@@ -103,23 +109,24 @@ class Upstream(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        self._later(self._write)
+        self._later(self._pace, self._write)
 
     def _answer(self, request: bytes) -> None:
+        self.asked += 1
         chunks = _CHUNKS.search(request)
         self.written, self._left = 0, int(chunks[1]) if chunks else 8
         if _STREAM.search(request) is None:
-            self._later(lambda: self.transport.write(_ANSWER))
+            self._later(self._think, lambda: self.transport.write(_ANSWER))
             return
         self.transport.write(_HEAD + _ROLE)
-        self._later(self._write)
+        self._later(self._pace, self._write)
 
-    def _later(self, call: object) -> None:
+    def _later(self, wait: float, call: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        if self._pace:
-            loop.call_later(self._pace, call)  # type: ignore[arg-type]
+        if wait:
+            loop.call_later(wait, call)
         else:
-            loop.call_soon(call)  # type: ignore[arg-type]
+            loop.call_soon(call)
 
     def _write(self) -> None:
         """Write one chunk, as one piece on the wire, and come back for the next."""
@@ -131,7 +138,7 @@ class Upstream(asyncio.Protocol):
         self._left -= 1
         self.transport.write(_WORDS[self.written % len(_WORDS)])
         self.written += 1
-        self._later(self._write)
+        self._later(self._pace, self._write)
 
 
 async def main() -> None:

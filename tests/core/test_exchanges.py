@@ -10,8 +10,6 @@ import pytest
 
 from clawmatrix_core.errors import (
     DeadlineExceeded,
-    ExchangeCancelled,
-    ExchangeError,
     ExchangeFailure,
 )
 from clawmatrix_core.frames import CHUNK

@@ -11,7 +11,7 @@ import httpx2
 import openai
 import pytest
 
-from .conftest import NodeProcess, UpstreamProcess, free_port, wait_for
+from tests.integration.conftest import NodeProcess, UpstreamProcess, free_port, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

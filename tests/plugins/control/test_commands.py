@@ -33,7 +33,7 @@ def write_config(folder: Path) -> Path:
     path = folder / "office.toml"
     path.write_text(
         f'node_id = "office"\nsecret = "{SECRET}"\nstate_dir = "state"\n'
-        'plugins = ["control"]\ntags = ["gpu"]\n'
+        'plugins = ["control", "mesh"]\ntags = ["gpu"]\n'
     )
     path.chmod(0o600)
     return path
@@ -95,7 +95,7 @@ def test_the_plugins_of_the_running_node(config: Path) -> None:
     done = clawmatrix("plugins", "list", "--json", "-c", config)
     entries = {entry["name"]: entry for entry in json.loads(done.stdout)["plugins"]}
     assert entries["control"]["state"] == "active"
-    assert entries["mesh"]["state"] == "disabled"
+    assert entries["relay"]["state"] == "disabled"
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["peers"], ["ping", "office"]])

@@ -1,0 +1,46 @@
+"""Writes the reference in docs/configuration.md from the code.
+
+``python tests/contract/configuration_doc.py`` rewrites the file; a test holds it equal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clawmatrix_core.config import CoreConfig, describe
+from clawmatrix_core.loading import PluginRegistry
+
+FILE = Path(__file__).parents[2] / "docs" / "configuration.md"
+BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->\n"
+
+
+def render() -> str:
+    """Return the reference of every key, a table for the core and for each plugin."""
+    registry = PluginRegistry()
+    registry.load()
+    parts = [_table("The core", "", CoreConfig)]
+    for section in sorted(registry.config_sections(), key=lambda section: section.table):
+        parts.append(_table(f"`[{section.table}]`", f"{section.table}.", section.type))
+    return "\n".join(parts)
+
+
+def _table(title: str, prefix: str, cls: type) -> str:
+    lines = [f"## {title}", "", "| key | what it says | type | default |", "|---|---|---|---|"]
+    for doc in describe(cls):
+        default = "required" if doc.required else _code(doc.default)
+        lines.append(f"| `{prefix}{doc.path}` | {doc.doc} | {doc.type} | {default} |")
+    return "\n".join(lines).replace("`|`", "or") + "\n"
+
+
+def _code(default: str | None) -> str:
+    return default or ""
+
+
+def whole() -> str:
+    """Return the file with the reference made new."""
+    head, rest = FILE.read_text().split(BEGIN)
+    return head + BEGIN + render() + END + rest.split(END)[1]
+
+
+if __name__ == "__main__":
+    FILE.write_text(whole())

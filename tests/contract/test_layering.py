@@ -1,0 +1,85 @@
+"""The core imports no plugin, and no plugin imports another."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FOREIGN = ("websockets", "starlette", "uvicorn", "httpx", "httpx2", "openai", "trio", "pytest")
+"""What the core does without, so that a host installs only what it loads."""
+
+IMPORT_ALL = """
+import importlib, json, pkgutil, sys
+import clawmatrix_core
+for module in pkgutil.iter_modules(clawmatrix_core.__path__):
+    if module.name != "testing":
+        importlib.import_module(f"clawmatrix_core.{module.name}")
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def packages(root: Path) -> list[Path]:
+    return [root / "clawmatrix_core", *sorted((root / "plugins").glob("clawmatrix_*"))]
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Yield the top-level names that a file imports, for type checkers too."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name} imports relatively"
+            yield (node.module or "").partition(".")[0]
+
+
+def test_importing_all_of_the_core_imports_no_plugin_and_no_library_of_one() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = json.loads(ran.stdout)
+    assert "clawmatrix_core" in loaded
+    wrong = [name for name in loaded if name.startswith("clawmatrix_") or name in FOREIGN]
+    assert wrong == ["clawmatrix_core"]
+
+
+def test_importing_the_package_imports_nothing_of_it() -> None:
+    code = "import sys, clawmatrix_core; print([n for n in sys.modules if 'clawmatrix_core.' in n])"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ran.stdout.strip() == "[]"
+
+
+def test_no_package_imports_a_plugin_but_itself(root: Path) -> None:
+    wrong = [
+        f"{file.relative_to(root)} imports {name}"
+        for package in packages(root)
+        for file in package.rglob("*.py")
+        for name in imports(file)
+        if name.startswith("clawmatrix_") and name not in ("clawmatrix_core", package.name)
+    ]
+    assert wrong == []
+
+
+def test_only_the_module_for_tests_imports_pytest(root: Path) -> None:
+    found = {
+        file.name
+        for package in packages(root)
+        for file in package.rglob("*.py")
+        if "pytest" in imports(file)
+    }
+    assert found == {"testing.py"}
+
+
+@pytest.mark.parametrize("name", ["clawmatrix_core", "clawmatrix_mesh", "clawmatrix_relay"])
+def test_the_packages_looked_at_are_the_ones_installed(name: str, root: Path) -> None:
+    assert name in [package.name for package in packages(root)]
