@@ -207,7 +207,6 @@ class Connector:
         misbehaved = lost_reason(link.lost_code)
         if misbehaved is not None:
             self._node.switch.refuse(link.peer, misbehaved, reason)
-        self._node.logger("mesh").info("link to %s closed: %s", link.peer, reason)
 
     @asynccontextmanager
     async def _closing(self, connection: Connection) -> AsyncIterator[None]:

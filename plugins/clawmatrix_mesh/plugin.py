@@ -202,6 +202,11 @@ class MeshPlugin:
             self._membership.send_digest(link)
 
     @hookimpl
+    async def link_closed(self, node: Node, link: Link, reason: str) -> None:
+        """Say why."""
+        node.logger("mesh").info("link to %s closed: %s", link.peer, reason)
+
+    @hookimpl
     async def offers_changed(self) -> None:
         """Write the record again."""
         if self._membership is not None:

@@ -95,7 +95,7 @@ class ModelProxyPlugin:
 
     @hookimpl
     @frame_types(REQUEST)
-    def frame_received(self, node: Node, frame: Frame) -> bool:
+    def frame_received(self, node: Node, frame: Frame) -> bool | None:
         """See hookspecs."""
         if self._server is None or self._scope is None:
             return node.refuse(frame, "model_not_found", f"{node.id} serves no models")

@@ -76,14 +76,15 @@ async def leave(target: Target, server: Server, *, stream: bool) -> Left:
         while server.asked == asked or (stream and client.received < 10_000):
             await asyncio.sleep(0.002)
     await asyncio.sleep(0.05)
-    [busy] = [one for one in server.connections if one.asked and one.lost_at is None]
+    [busy] = [one for one in server.connections if one.busy and one.lost_at is None]
     written, began = busy.written, time.perf_counter()
     client.close()
     while busy.lost_at is None and time.perf_counter() - began < PATIENCE:
         await asyncio.sleep(0.0005)
     chunks = busy.written - written
     if busy.lost_at is None:
-        busy.transport.abort()
+        busy.finish()
+        await asyncio.sleep(0.1)
         return Left(None, chunks)
     return Left((busy.lost_at - began) * 1e3, chunks)
 

@@ -71,6 +71,7 @@ class Upstream(asyncio.Protocol):
 
     Attributes:
         asked: requests taken so far.
+        busy: True from a request until its answer is written.
         written: chunks that went out in the stream under way.
         lost_at: ``time.perf_counter`` when the client's leaving was noticed.
     """
@@ -78,6 +79,7 @@ class Upstream(asyncio.Protocol):
     def __init__(self, pace: float = 0.0, think: float = 0.0) -> None:
         """Make one that waits between two chunks, and before a whole answer, in seconds."""
         self.asked = self.written = 0
+        self.busy = False
         self.lost_at: float | None = None
         self.transport: asyncio.Transport
         self._pace = pace
@@ -113,13 +115,26 @@ class Upstream(asyncio.Protocol):
 
     def _answer(self, request: bytes) -> None:
         self.asked += 1
+        self.busy = True
         chunks = _CHUNKS.search(request)
         self.written, self._left = 0, int(chunks[1]) if chunks else 8
         if _STREAM.search(request) is None:
-            self._later(self._think, lambda: self.transport.write(_ANSWER))
+            self._later(self._think, self._write_whole)
             return
         self.transport.write(_HEAD + _ROLE)
         self._later(self._pace, self._write)
+
+    def finish(self) -> None:
+        """End the answer under way."""
+        if self.written:
+            self._left = 0
+        else:
+            self._write_whole()
+
+    def _write_whole(self) -> None:
+        if self.busy:
+            self.busy = False
+            self.transport.write(_ANSWER)
 
     def _later(self, wait: float, call: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -133,6 +148,7 @@ class Upstream(asyncio.Protocol):
         if self._paused or self.lost_at is not None:
             return
         if self._left == 0:
+            self.busy = False
             self.transport.write(_END)
             return
         self._left -= 1

@@ -18,9 +18,9 @@ def render() -> str:
     """Return the reference of every key, a table for the core and for each plugin."""
     registry = PluginRegistry()
     registry.load()
+    sections = sorted(registry.config_sections(), key=lambda section: section.table)
     parts = [_table("The core", "", CoreConfig)]
-    for section in sorted(registry.config_sections(), key=lambda section: section.table):
-        parts.append(_table(f"`[{section.table}]`", f"{section.table}.", section.type))
+    parts += [_table(f"`[{s.table}]`", f"{s.table}.", s.type) for s in sections]
     return "\n".join(parts)
 
 

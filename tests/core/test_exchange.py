@@ -21,6 +21,7 @@ from clawmatrix_core.exchange import error_body
 from clawmatrix_core.exchange_state import FRAME_COST, WINDOW
 from clawmatrix_core.frames import CHUNK, Lane, NodeId
 from tests.core.exchange_pair import HOME, OFFICE, Pair, Sent
+from tests.core.exchange_scripts import HANDLERS, SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -507,8 +508,6 @@ async def test_a_cancel_that_overtakes_the_opening_frame_wins() -> None:
 
 @pytest.mark.parametrize("name", ["converse", "stream", "upload", "talk_past"])
 async def test_either_side_may_leave_at_any_point(name: str) -> None:
-    from tests.core.test_exchanges import HANDLERS, SCRIPTS
-
     script = SCRIPTS[name][0]
     for side in ("home", "office"):
         point = 0
