@@ -20,7 +20,7 @@ from clawmatrix_core.exchange_state import WINDOW
 from clawmatrix_core.frames import Frame, Lane, NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
     from clawmatrix_core.exchange_end import End
     from clawmatrix_core.frames import Header
@@ -131,7 +131,7 @@ class Exchanges:
         return f"<Exchanges live={len(self._live)} remembered={len(self._done)}>"
 
     @property
-    def live(self) -> Iterable[Exchange]:
+    def live(self) -> tuple[Exchange, ...]:
         """The exchanges that are not over."""
         return tuple(self._live.values())
 

@@ -50,6 +50,9 @@ __all__ = ["Node"]
 
 P = ParamSpec("P")
 
+LINGER = 1.0
+"""Seconds for which a node that stops lets queued frames go out."""
+
 
 class Node:
     """One member of a mesh: ``async with Node(config) as node: ...``, once.
@@ -180,13 +183,19 @@ class Node:
                         self._up.set()
                         await self._stop.wait()
                         self._events.close()
-                        self.exchanges.shut_down()
                         await self.hooks.notify(hookspecs.node_stopping, node=self)
+                        await self._take_leave()
             except Exception as error:  # noqa: BLE001 - raised in the host's task
                 self._failure = error
                 host.cancel()
             finally:
                 self._up.set()
+
+    async def _take_leave(self) -> None:
+        self.exchanges.shut_down()
+        with anyio.move_on_after(LINGER):
+            for link in tuple(self.links.values()):
+                await link.drained()
 
     async def _started(self) -> bool:
         try:

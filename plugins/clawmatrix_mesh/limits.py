@@ -27,7 +27,6 @@ class LinkLimits:
         self_wait: the same, where the address is the node's own.
         recheck: how long an address is taken to lead to a node that has a link by other ways.
         drain: how long a link may take nothing before it is closed.
-        linger: how long a node that stops waits for queued frames to go out.
     """
 
     handshake: float = 10.0
@@ -40,4 +39,3 @@ class LinkLimits:
     self_wait: float = 600.0
     recheck: float = 300.0
     drain: float = DRAIN_LIMIT
-    linger: float = 1.0

@@ -149,13 +149,6 @@ class MeshPlugin:
         for address in dict.fromkeys(node.config.section(MeshConfig).peers):
             scope.start_soon(dialler.keep, address, name="dial")
 
-    @hookimpl
-    async def node_stopping(self, node: Node) -> None:
-        """Let what is queued on the links go out, for a moment."""
-        with anyio.move_on_after(self._limits.linger):
-            for link in tuple(node.links.values()):
-                await link.drained()
-
     async def _forget(self, membership: Membership) -> None:
         while True:
             await anyio.sleep(_HOURLY)

@@ -52,7 +52,7 @@ class Preamble:
         """Read a line. Raises: HandshakeError."""
         value = _decode(line)
         match value.get("clawmatrix"):
-            case [int(low), int(high)] if 0 <= low <= high <= _VERSION_MAX:
+            case [int(low), int(high)] if _are_versions(low, high):
                 versions = (low, high)
             case _:
                 raise HandshakeError("a preamble without protocol versions", reason="bad_preamble")
@@ -81,6 +81,11 @@ def agree(own: tuple[int, int], offered: tuple[int, int], remote: str) -> int:
             reason="version",
         )
     return version
+
+
+def _are_versions(low: int, high: int) -> bool:
+    # True is 1 to Python, but not to others.
+    return type(low) is type(high) is int and 0 <= low <= high <= _VERSION_MAX
 
 
 def _decode(line: bytes) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class _Node:
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the nodes running, and say how to use them.")
-@click.option("--prompt", default="How much is 6 times 7, and why is a mesh useful?")
+@click.option("--prompt", default="What is 6 * 7, and why is a mesh useful?")
 def demo(keep: bool, prompt: str) -> None:
     """Run the main job on this machine: a model asked through a relay."""
     try:
@@ -161,7 +161,7 @@ def _show(home: _Node, relay: _Node, office: _Node, upstream: Upstream, prompt: 
     click.secho("... and back.", bold=True)
     relay.start()
     _wait("the mesh heals", is_up, nodes)
-    _ask(home, upstream.model, "Once more, after the relay came back: what is 40 plus 2?")
+    _ask(home, upstream.model, "Once more, after the relay came back: what is 40 + 2?")
     _status(home)
     click.secho("Done.", fg="green", bold=True)
 

@@ -38,6 +38,9 @@ class Upstreams:
     def __init__(self, budgets: Budgets, *, proxy_from_env: bool = False) -> None:
         self._budgets = budgets
         self._proxy_from_env = proxy_from_env
+        self._urls: dict[str, httpx2.URL] = {}
+        limits = httpx2.Timeout(None, connect=budgets.connect, write=budgets.idle)
+        self._extensions = {"timeout": limits.as_dict()}
 
     async def __aenter__(self) -> Self:
         # Reading the certificates takes long enough to be felt by everything else.
@@ -56,9 +59,7 @@ class Upstreams:
     def _make_client(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             trust_env=self._proxy_from_env,
-            timeout=httpx2.Timeout(None, connect=self._budgets.connect, write=self._budgets.idle),
             limits=httpx2.Limits(keepalive_expiry=_KEPT),
-            headers={"user-agent": "clawmatrix", "accept-encoding": "identity"},
         )
 
     @asynccontextmanager
@@ -83,11 +84,22 @@ class Upstreams:
                 await response.aclose()
 
     def _request(self, model: ModelConfig, body: bytes, accept: str | None) -> httpx2.Request:
-        headers = {"content-type": "application/json", "accept": accept or "*/*"}
+        headers = {
+            "accept": accept or "*/*",
+            "accept-encoding": "identity",
+            "content-type": "application/json",
+            "user-agent": "clawmatrix",
+        }
         if model.api_key is not None:
             headers["authorization"] = f"Bearer {model.api_key.reveal()}"
-        url = f"{model.base_url.rstrip('/')}/chat/completions"
-        return self._client.build_request("POST", url, content=body, headers=headers)
+        url = self._urls.get(model.base_url)
+        if url is None:
+            url = httpx2.URL(f"{model.base_url.rstrip('/')}/chat/completions")
+            self._urls[model.base_url] = url
+        # Made here and not by the client, which would merge and parse it all each time.
+        return httpx2.Request(
+            "POST", url, headers=headers, content=body, extensions=dict(self._extensions)
+        )
 
 
 class Reply:

@@ -111,7 +111,9 @@ def _rows(report: Report, kind: str, found: dict[str, list[Left]]) -> None:
         words = f"{kind}: the same, longest"
         report.add(Row(words, "ms", "lower", slowest, theirs, PEER if peer else None))
     if kind == "stream":
-        add("chunks written after, most", "chunks", lambda all_: max(x.chunks for x in all_), "< 50")
+        add(
+            "chunks written after, most", "chunks", lambda all_: max(x.chunks for x in all_), "< 50"
+        )
 
 
 async def _run(report: Report, rounds: int, with_peer: bool) -> None:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pluggy
 
 from clawmatrix_core import hookspecs
@@ -167,7 +168,7 @@ async def _dispatch(report: Report, rounds: int, calls: int) -> None:
         for _ in range(rounds):
             for name, values in interleave(cases, 1).items():
                 found[name] += values
-            await anyio.sleep(0)  # what was delivered is read, and the exchanges end
+            await anyio.lowlevel.checkpoint()  # what was delivered is read, and the exchanges end
     _add_dispatch_rows(report, found)
 
 

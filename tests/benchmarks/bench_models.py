@@ -110,7 +110,9 @@ async def chunks_per_second(target: Target, chunks: int, clients: int) -> float:
 
 
 async def _measure(report: Report, targets: Mapping[str, Target], sizes: Sizes, n: int) -> None:
-    def each(case: Callable[[Target], Awaitable[float]]) -> dict[str, Callable[[], Awaitable[float]]]:
+    def each(
+        case: Callable[[Target], Awaitable[float]],
+    ) -> dict[str, Callable[[], Awaitable[float]]]:
         return {name: functools.partial(case, target) for name, target in targets.items()}
 
     cases = {name: functools.partial(sequential, t, sizes.calls) for name, t in targets.items()}
@@ -118,14 +120,16 @@ async def _measure(report: Report, targets: Mapping[str, Target], sizes: Sizes, 
     _add_latency(report, await interleave_async(cases, n))
     for clients, target in zip(sizes.clients, (">= 10, aim 30", ">= 10, aim 30"), strict=True):
         found = await interleave_async(
-            each(lambda t, c=clients: calls_per_second(t, c, sizes.seconds)), n  # type: ignore[misc]
+            each(lambda t, c=clients: calls_per_second(t, c, sizes.seconds)),
+            n,  # type: ignore[misc]
         )
         _add(report, f"calls a second, {clients} clients", "calls/s", found, target)
     found = await interleave_async(each(lambda t: first_chunk(t, sizes.firsts)), n)
     _add_added(report, "first chunk", found)
     for clients in sizes.streams:
         found = await interleave_async(
-            each(lambda t, c=clients: chunks_per_second(t, sizes.chunks, c)), n  # type: ignore[misc]
+            each(lambda t, c=clients: chunks_per_second(t, sizes.chunks, c)),
+            n,  # type: ignore[misc]
         )
         words = f"chunks a second, {clients} streams of {sizes.chunks}"
         _add(report, words, "chunks/s", found, ">= 20, aim 50")

@@ -118,9 +118,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = options("A relay against a bare WebSocket relay.", rounds=7)
     arguments = parser.parse_args()
-    loads, rounds, pings = LOADS, arguments.rounds, 300
-    if arguments.tiny:
-        loads, rounds, pings = TINY, 1, 5
+    loads, rounds, pings = (TINY, 1, 5) if arguments.tiny else (LOADS, arguments.rounds, 300)
     report = Report("relay", settings={"rounds": rounds, "pings": pings})
     report.settings["loads"] = [attrs.asdict(load) for load in loads]
     report.versions = versions(["clawmatrix", "websockets", "uvloop", "msgspec"])

@@ -28,7 +28,7 @@ class Target:
 
     def request(self, *, chunks: int | None = None) -> bytes:
         """Return a request; with ``chunks``, of a stream of that many."""
-        body = {
+        body: dict[str, object] = {
             "model": self.model,
             "messages": [
                 {"role": "system", "content": "You are a benchmark."},
@@ -93,7 +93,8 @@ class Client(asyncio.Protocol):
             await self._done
         whole = time.perf_counter() - self._began
         assert self._data.startswith(b"HTTP/1.1 200"), bytes(self._data[:1000])
-        return Stream(self._first or whole, whole, bytes(self._data[self._head_end :]))
+        first = whole if self._first is None else self._first
+        return Stream(first, whole, bytes(self._data[self._head_end :]))
 
     def close(self) -> None:
         """Close at once."""
@@ -185,7 +186,7 @@ def _text(data: bytes) -> str:
 
 
 def _unchunk(body: bytes) -> bytes:
-    pieces = []
+    pieces: list[bytes] = []
     at = 0
     while True:
         end = body.index(b"\r\n", at)

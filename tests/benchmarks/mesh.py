@@ -70,7 +70,9 @@ def mesh(folder: Path, upstream: str) -> Iterator[Mesh]:
         between, address = stack.enter_context(relay(folder))
         common = f'[mesh]\npeers = ["{address}"]\n[http]\ntoken = "env:BENCH_TOKEN"\n'
         office = stack.enter_context(
-            node("office", f'{common}listen = "127.0.0.1:{free_port()}"\n{_model(upstream)}', folder)
+            node(
+                "office", f'{common}listen = "127.0.0.1:{free_port()}"\n{_model(upstream)}', folder
+            )
         )
         home = stack.enter_context(node("home", f'{common}listen = "127.0.0.1:{port}"\n', folder))
         for running in (office, home):

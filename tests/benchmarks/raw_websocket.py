@@ -137,10 +137,9 @@ class RawConnection(Connection, asyncio.Protocol):
 
 async def dial(address: str, path: str = "/") -> RawConnection:
     """Connect to ``ws://host:port``."""
-    parts = urlsplit(address)
-    loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(
-        lambda: RawConnection(parts.netloc, path), parts.hostname, parts.port
+    host, _, port = urlsplit(address).netloc.rpartition(":")
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: RawConnection(f"{host}:{port}", path), host, int(port)
     )
     await connection.opened
     return connection

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
@@ -23,7 +22,7 @@ __all__ = ["A", "B", "Ends", "bare_ends", "frames_of", "mesh_ends"]
 A, B, RELAY = NodeId("a"), NodeId("b"), NodeId("relay")
 _KEYS = (b"k" * 32, b"K" * 32)
 _DISTINCT = 16
-_HEADERS = '{"type":"bench"'.encode()
+_HEADERS = b'{"type":"bench"'
 
 
 def frames_of(size: int) -> list[bytes]:
@@ -47,7 +46,6 @@ class Ends:
     _size: int = 0
     _arrived: int = 0
     _last: bytes = b""
-    _on_batch: asyncio.Future[None] | None = None
 
     def __attrs_post_init__(self) -> None:
         for name, end in ((A, self.a), (B, self.b)):
@@ -150,13 +148,12 @@ async def bare_ends(address: str) -> Ends:
 
 async def mesh_ends(address: str) -> Ends:
     """Connect both ends to a node: the real handshake, as two other nodes."""
-    ends, sessions = [], {}
+    connections, sessions = {}, {}
     for name in (A, B):
-        connection = await dial(address)
-        proved = await prove(connection, _credentials(name), dialled=True)
-        ends.append(connection)
+        connections[name] = await dial(address)
+        proved = await prove(connections[name], _credentials(name), dialled=True)
         sessions[name] = proved.session
-    return Ends(*ends, 1, sessions)
+    return Ends(connections[A], connections[B], 1, sessions)
 
 
 def _credentials(name: NodeId) -> Credentials:
@@ -172,6 +169,4 @@ def _credentials(name: NodeId) -> Credentials:
     )
     signed = SignedRecord.make(record, identity)
     psk = psk_from_secret(SECRET)
-    return Credentials(
-        name, identity, psk, f"{name}1", lambda: signed, time.monotonic, time.time
-    )
+    return Credentials(name, identity, psk, f"{name}1", lambda: signed, time.monotonic, time.time)

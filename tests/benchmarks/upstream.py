@@ -66,6 +66,9 @@ def events_of(chunks: int) -> int:
     return chunks + 3
 
 
+_NOTHING = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
+
+
 class Upstream(asyncio.Protocol):
     """One connection.
 
@@ -114,6 +117,9 @@ class Upstream(asyncio.Protocol):
         self._later(self._pace, self._write)
 
     def _answer(self, request: bytes) -> None:
+        if b"/chat/completions " not in request[:200]:
+            self.transport.write(_NOTHING)
+            return
         self.asked += 1
         self.busy = True
         chunks = _CHUNKS.search(request)

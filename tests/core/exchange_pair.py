@@ -144,9 +144,8 @@ class Side:
         for call in waiters:
             call()
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is left of any exchange but remembered numbers."""
+    def is_idle(self) -> bool:
+        """Say whether nothing is left of any exchange but remembered numbers."""
         return not self.table.live and not self.table._per_peer
 
 
@@ -275,7 +274,7 @@ class Pair:
 
     async def wind_down(self) -> None:
         """Let everything end that a script left; nothing may remain."""
-        await self.until(lambda: all(side.idle for side in self.sides.values()))
+        await self.until(lambda: all(side.is_idle() for side in self.sides.values()))
         assert not self.home.faults
         assert not self.office.faults
 
@@ -293,6 +292,65 @@ class Pair:
         self.home.peer_instance = self.office.instance
         self.home.table.lose(OFFICE, self.office.instance, "restarted")
         self.home.table.flush(OFFICE)
+
+
+class Gate:
+    """A handler that does what the test tells it, and notes how it ended."""
+
+    def __init__(self) -> None:
+        self.exchange: Exchange
+        self.leave = anyio.Event()
+        self._cancelled = False
+        self.error: ExchangeError | None = None
+        self.read: list[Any] = []
+
+    def cancelled(self) -> bool:
+        """Say whether the handler was cancelled."""
+        return self._cancelled
+
+    async def wait(self, ex: Exchange) -> None:
+        """Do nothing until told to leave."""
+        self.exchange = ex
+        try:
+            await self.leave.wait()
+        except anyio.get_cancelled_exc_class():
+            self._cancelled = True
+            raise
+
+    async def listen(self, ex: Exchange) -> None:
+        """Read to the end."""
+        self.exchange = ex
+        try:
+            async for payload in ex:
+                self.read.append(payload)
+        except ExchangeError as error:
+            self.error = error
+            raise
+        except anyio.get_cancelled_exc_class():
+            self._cancelled = True
+            raise
+
+
+async def serve_one(
+    pair: Pair, handler: Callable[[Exchange], Awaitable[None]], **opening: Any
+) -> Exchange:
+    """Have office answer ``it`` with the handler; open it, and let it arrive."""
+    pair.office.handlers["it"] = handler
+    ex = await pair.home.table.open(OFFICE, "it", **opening).__aenter__()
+    await pair.settle()
+    return ex
+
+
+async def leave(pair: Pair, *exchanges: Exchange) -> None:
+    """Leave exchanges as ``async with`` does; nothing may be left of them."""
+    for ex in exchanges:
+        await ex.__aexit__(None, None, None)
+    await pair.wind_down()
+
+
+def of_type(*types: str) -> Callable[[Sent], bool]:
+    """Lose frames of these types."""
+    return lambda sent: sent.header.type in types
 
 
 def summary(outcome: Any) -> Any:

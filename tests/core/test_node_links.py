@@ -9,6 +9,7 @@ import anyio
 import pytest
 from trio.testing import MockClock
 
+from clawmatrix_core.errors import ExchangeFailure
 from clawmatrix_core.frames import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.memory import MemoryTransport
@@ -199,3 +200,70 @@ def alone(
 ) -> Node:
     """Return a node without links."""
     return node_factory("home", built_in=(), plugins=plugins, watchdog=watchdog, **options)
+
+
+# --- the end
+
+
+class Holds(Echo):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.release = anyio.Event(), anyio.Event()
+
+    async def handle(self, ex: Exchange) -> None:
+        self.asked.set()
+        await self.release.wait()
+        await ex.finish("late")
+
+
+class FinishesFirst:
+    """Sees its request through before the node stops."""
+
+    def __init__(self, holds: Holds) -> None:
+        self.holds = holds
+        self.answers: list[object] = []
+        self.answered = anyio.Event()
+
+    @hookimpl
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
+        scope.start_soon(self.ask, node)
+
+    async def ask(self, node: Node) -> None:
+        async with node.exchange("a", "echo", complete=True) as ex:
+            self.answers.append(await ex.receive())
+        self.answered.set()
+
+    @hookimpl
+    async def node_stopping(self) -> None:
+        self.holds.release.set()
+        await self.answered.wait()
+
+
+async def test_what_is_under_way_can_end_while_plugins_hear_of_the_stop(
+    node_factory: NodeFactory,
+) -> None:
+    holds = Holds()
+    finishes = FinishesFirst(holds)
+    async with node_factory("a", plugins=[holds]):
+        async with node_factory("b", dials=["a"], plugins=[finishes]):
+            await holds.asked.wait()
+        assert finishes.answers == ["late"]
+
+
+async def test_those_who_wait_for_a_node_that_stops_are_told(node_factory: NodeFactory) -> None:
+    holds = Holds()
+    failures: list[ExchangeFailure] = []
+
+    async def ask(a: Node) -> None:
+        with pytest.raises(ExchangeFailure) as raised:
+            async with a.exchange("b", "echo", complete=True) as ex:
+                await ex.receive()
+        failures.append(raised.value)
+
+    async with node_factory("a") as a, anyio.create_task_group() as tasks:
+        async with node_factory("b", dials=["a"], plugins=[holds]):
+            tasks.start_soon(ask, a)
+            await holds.asked.wait()
+        await wait_until(lambda: failures)
+    assert failures[0].code == "stopping"

@@ -1,0 +1,129 @@
+"""A node to attack, and two others whose exchange must not suffer from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import attrs
+import pytest
+
+from clawmatrix_core.config import Config
+from clawmatrix_core.node import Node
+from clawmatrix_core.state import MemoryState
+from clawmatrix_core.testing import SECRET, wait_until
+from clawmatrix_mesh import MeshPlugin
+from clawmatrix_mesh.limits import LinkLimits
+from tests.plugins.mesh.wire import port_of
+
+if TYPE_CHECKING:
+    from clawmatrix_core.exchange import Exchange
+
+LIMITS = LinkLimits(
+    handshake=1.0,
+    unproved=16,
+    ping=0.5,
+    backoff=0.05,
+    backoff_most=0.4,
+    steady=0.5,
+    twin_wait=0.3,
+    self_wait=0.3,
+    drain=0.4,
+)
+
+
+@attrs.define
+class Target:
+    """The node under attack, with two others beside it.
+
+    ``home`` dials ``node``; ``lab`` too, and they talk through it all the while.
+    """
+
+    node: Node
+    home: Node
+    lab: Node
+    port: int
+    rounds: int = 0
+
+    def mesh_status(self) -> Any:
+        [section] = [one for one in self.node.status_sections() if one.name == "mesh"]
+        return section.read()
+
+    async def talk(self) -> None:
+        """Have lab and home exchange pings for ever, each of which has to get through."""
+        while True:
+            ex: Exchange
+            async with self.lab.exchange("home", "ping", [self.rounds], complete=True) as ex:
+                assert await ex.receive() == [self.rounds]
+            self.rounds += 1
+            await anyio.sleep(0.01)
+
+    async def counted(self, reason: str, times: int = 1) -> None:
+        await wait_until(lambda: self.node.counters[reason] >= times)
+
+
+def make_node(
+    name: str, *, plugins: tuple[object, ...] = ("relay",), limits: LinkLimits = LIMITS, **mesh: Any
+) -> Node:
+    mesh = {"listen": "127.0.0.1:0", "heartbeat": 0.5, **mesh}
+    return Node(
+        Config.from_mapping({"node_id": name, "secret": SECRET, "mesh": mesh}),
+        plugins=[MeshPlugin(limits=limits), *plugins],
+        state=MemoryState(),
+    )
+
+
+def address_of(node: Node) -> str:
+    [section] = [one for one in node.status_sections() if one.name == "mesh"]
+    address: str = section.read()["listen"][0]
+    return address
+
+
+Attack = Callable[[], AbstractAsyncContextManager[Target]]
+
+
+@pytest.fixture
+def attack(caplog: pytest.LogCaptureFixture) -> Attack:
+    """Run a node to attack. In the end: nobody else suffered, and nothing went wrong inside."""
+    caplog.set_level(logging.INFO)
+
+    @asynccontextmanager
+    async def run() -> AsyncIterator[Target]:
+        async with make_node("node") as node:
+            address = address_of(node)
+            async with (
+                make_node("home", peers=[address]) as home,
+                make_node("lab", peers=[address]) as lab,
+                anyio.create_task_group() as tasks,
+            ):
+                target = Target(node, home, lab, port_of(address))
+                await wait_until(lambda: lab.reachable(home.id) and home.reachable(lab.id))
+                tasks.start_soon(target.talk)
+                await wait_until(lambda: target.rounds >= 3)
+                links = dict(node.links)
+                yield target
+                rounds = target.rounds
+                await wait_until(lambda: target.rounds > rounds + 2)
+                tasks.cancel_scope.cancel()
+                for peer in (home.id, lab.id):
+                    assert node.links.get(peer) is links[peer], f"the link to {peer} was lost"
+                faults = [info.last_fault for info in node.plugins.list() if info.faults]
+                assert not faults
+        assert not [one for one in caplog.records if one.exc_info], "a traceback was logged"
+        assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+
+    return run
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[str]]:
+    """Return the warnings logged so far that have some text in them."""
+
+    def read(text: str) -> list[str]:
+        found = [one for one in caplog.records if one.levelno == logging.WARNING]
+        return [message for one in found if text in (message := one.getMessage())]
+
+    return read
