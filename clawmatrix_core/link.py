@@ -102,7 +102,8 @@ class Link:
 
         Never called after the link closed.
         """
-        self._space_waiters[call] = lane
+        if self.closing is None:
+            self._space_waiters[call] = lane
 
     def stalled_for(self) -> float:
         """Return for how many seconds the connection has not taken the message in hand."""

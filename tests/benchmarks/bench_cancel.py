@@ -52,41 +52,40 @@ class Left:
 
 
 class Server:
-    """The upstream, with every connection it had."""
+    """The upstream: makes its connections, and tells which one has an answer under way."""
 
     def __init__(self) -> None:
-        self.connections: list[Upstream] = []
+        self._under_way: asyncio.Future[Upstream] = asyncio.get_running_loop().create_future()
 
     def __call__(self) -> Upstream:
-        self.connections.append(Upstream(PACE, THINK))
-        return self.connections[-1]
+        return Upstream(PACE, THINK, self._note)
 
-    @property
-    def asked(self) -> int:
-        """Requests so far, on all connections."""
-        return sum(connection.asked for connection in self.connections)
+    def _note(self, connection: Upstream) -> None:
+        if not self._under_way.done():
+            self._under_way.set_result(connection)
+
+    async def next(self) -> Upstream:
+        """Return the connection of the next answer that gets under way."""
+        self._under_way = asyncio.get_running_loop().create_future()
+        return await asyncio.wait_for(self._under_way, 30)
 
 
 async def leave(target: Target, server: Server, *, stream: bool) -> Left:
     """Ask, and leave when the answer is under way."""
-    asked = server.asked
     client = await Client.open(target)
     client.send(target.request(chunks=100_000) if stream else target.request())
-    async with asyncio.timeout(30):
-        while server.asked == asked or (stream and client.received < 10_000):
-            await asyncio.sleep(0.002)
-    await asyncio.sleep(0.05)
-    [busy] = [one for one in server.connections if one.busy and one.lost_at is None]
+    busy = await server.next()
+    await asyncio.sleep(0.05)  # what is written by now is with the client, or on its way
     written, began = busy.written, time.perf_counter()
     client.close()
-    while busy.lost_at is None and time.perf_counter() - began < PATIENCE:
-        await asyncio.sleep(0.0005)
-    chunks = busy.written - written
-    if busy.lost_at is None:
+    try:
+        await asyncio.wait_for(busy.lost.wait(), PATIENCE)
+    except TimeoutError:
+        left = Left(None, busy.written - written)
         busy.finish()
         await asyncio.sleep(0.1)
-        return Left(None, chunks)
-    return Left((busy.lost_at - began) * 1e3, chunks)
+        return left
+    return Left((busy.lost_at - began) * 1e3, busy.written - written)
 
 
 def _rows(report: Report, kind: str, found: dict[str, list[Left]]) -> None:
@@ -129,7 +128,7 @@ async def _run(report: Report, rounds: int, with_peer: bool) -> None:
             _, peer_port = stack.enter_context(litellm_proxy.proxy(folder, upstream))
             targets[PEER] = Target(PEER, peer_port, litellm_proxy.KEY)
             await wait_until_up(targets[PEER], "/health/liveliness")
-        await _ready(targets[OURS], server)
+        await _ready(targets[OURS])
         for kind in ("stream", "whole"):
             cases: dict[str, Callable[[], Awaitable[Left]]] = {
                 name: functools.partial(leave, target, server, stream=kind == "stream")
@@ -140,7 +139,7 @@ async def _run(report: Report, rounds: int, with_peer: bool) -> None:
         listening.close()
 
 
-async def _ready(target: Target, server: Server) -> None:
+async def _ready(target: Target) -> None:
     """Return once a short stream is answered: records have spread, and routes are there."""
     async with asyncio.timeout(30):
         while True:
@@ -153,9 +152,6 @@ async def _ready(target: Target, server: Server) -> None:
                 break
             finally:
                 client.close()
-    for connection in server.connections:
-        connection.transport.abort()
-    server.connections.clear()
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 import uvloop
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from tests.benchmarks.processes import Child
 
 OURS, DIRECT, PEER = "clawmatrix", "direct", "LiteLLM"
-Case = Callable[[Target], Awaitable[float]]
+T = TypeVar("T")
+Cases = dict[str, Callable[[], Awaitable[T]]]
 Rounds = dict[str, list[float]]
 
 
@@ -110,27 +111,17 @@ async def chunks_per_second(target: Target, chunks: int, clients: int) -> float:
 
 
 async def _measure(report: Report, targets: Mapping[str, Target], sizes: Sizes, n: int) -> None:
-    def each(
-        case: Callable[[Target], Awaitable[float]],
-    ) -> dict[str, Callable[[], Awaitable[float]]]:
-        return {name: functools.partial(case, target) for name, target in targets.items()}
+    def each(case: Callable[..., Awaitable[T]], *sizes: float) -> Cases[T]:
+        return {name: functools.partial(case, target, *sizes) for name, target in targets.items()}
 
-    cases = {name: functools.partial(sequential, t, sizes.calls) for name, t in targets.items()}
-    await interleave_async(cases, 1)  # warms all up
-    _add_latency(report, await interleave_async(cases, n))
-    for clients, target in zip(sizes.clients, (">= 10, aim 30", ">= 10, aim 30"), strict=True):
-        found = await interleave_async(
-            each(lambda t, c=clients: calls_per_second(t, c, sizes.seconds)),
-            n,  # type: ignore[misc]
-        )
-        _add(report, f"calls a second, {clients} clients", "calls/s", found, target)
-    found = await interleave_async(each(lambda t: first_chunk(t, sizes.firsts)), n)
-    _add_added(report, "first chunk", found)
+    await interleave_async(each(sequential, sizes.calls), 1)  # warms all up
+    _add_latency(report, await interleave_async(each(sequential, sizes.calls), n))
+    for clients in sizes.clients:
+        found = await interleave_async(each(calls_per_second, clients, sizes.seconds), n)
+        _add(report, f"calls a second, {clients} clients", "calls/s", found, ">= 10, aim 30")
+    _add_added(report, "first chunk", await interleave_async(each(first_chunk, sizes.firsts), n))
     for clients in sizes.streams:
-        found = await interleave_async(
-            each(lambda t, c=clients: chunks_per_second(t, sizes.chunks, c)),
-            n,  # type: ignore[misc]
-        )
+        found = await interleave_async(each(chunks_per_second, sizes.chunks, clients), n)
         words = f"chunks a second, {clients} streams of {sizes.chunks}"
         _add(report, words, "chunks/s", found, ">= 20, aim 50")
 
@@ -196,7 +187,7 @@ async def _cold(folder: Path, upstream: str, samples: int, with_peer: bool) -> R
             target = Target(PEER, port, litellm_proxy.KEY)
             return await wait_until_up(target, "/health/liveliness") - running.started
 
-    cases: dict[str, Callable[[], Awaitable[float]]] = {OURS: ours}
+    cases: Cases[float] = {OURS: ours}
     if with_peer:
         cases[PEER] = peer
     return await interleave_async(cases, samples)

@@ -84,8 +84,7 @@ class Client(asyncio.Protocol):
 
     async def ask(self, request: bytes, limit: float = 120.0) -> Stream:
         """Send a request and read its answer. Raises: AssertionError, if it is not a 200."""
-        self._data.clear()
-        self._head_end, self._size, self._chunked, self._first = 0, None, False, None
+        self._forget()
         self._done = asyncio.get_running_loop().create_future()
         self._began = time.perf_counter()
         self.transport.write(request)
@@ -96,18 +95,17 @@ class Client(asyncio.Protocol):
         first = whole if self._first is None else self._first
         return Stream(first, whole, bytes(self._data[self._head_end :]))
 
+    def _forget(self) -> None:
+        self._data.clear()
+        self._head_end, self._size, self._chunked, self._first = 0, None, False, None
+
     def close(self) -> None:
         """Close at once."""
         self.transport.abort()
 
-    @property
-    def received(self) -> int:
-        """Bytes of the answer so far, its head among them."""
-        return len(self._data)
-
     def send(self, request: bytes) -> None:
         """Send a request whose answer nobody waits for."""
-        self._data.clear()
+        self._forget()
         self.transport.write(request)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -66,6 +66,7 @@ def events_of(chunks: int) -> int:
     return chunks + 3
 
 
+_WELL_BEGUN = 50
 _NOTHING = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -73,20 +74,32 @@ class Upstream(asyncio.Protocol):
     """One connection.
 
     Attributes:
-        asked: requests taken so far.
         busy: True from a request until its answer is written.
         written: chunks that went out in the stream under way.
-        lost_at: ``time.perf_counter`` when the client's leaving was noticed.
+        lost: set when the client is gone.
+        lost_at: ``time.perf_counter`` at which that was noticed.
     """
 
-    def __init__(self, pace: float = 0.0, think: float = 0.0) -> None:
-        """Make one that waits between two chunks, and before a whole answer, in seconds."""
-        self.asked = self.written = 0
+    def __init__(
+        self,
+        pace: float = 0.0,
+        think: float = 0.0,
+        under_way: Callable[[Upstream], None] = lambda _: None,
+    ) -> None:
+        """Make one.
+
+        Args:
+            pace, think: seconds to wait between two chunks, and before a whole answer.
+            under_way: called when a whole answer was asked for, or a stream has begun well.
+        """
+        self.written = 0
         self.busy = False
-        self.lost_at: float | None = None
+        self.lost_at = 0.0
+        self.lost = asyncio.Event()
         self.transport: asyncio.Transport
         self._pace = pace
         self._think = think
+        self._under_way = under_way
         self._buffer = b""
         self._left = 0
         self._paused = False
@@ -96,6 +109,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost_at = time.perf_counter()
+        self.lost.set()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -120,12 +134,12 @@ class Upstream(asyncio.Protocol):
         if b"/chat/completions " not in request[:200]:
             self.transport.write(_NOTHING)
             return
-        self.asked += 1
         self.busy = True
         chunks = _CHUNKS.search(request)
         self.written, self._left = 0, int(chunks[1]) if chunks else 8
         if _STREAM.search(request) is None:
             self._later(self._think, self._write_whole)
+            self._under_way(self)
             return
         self.transport.write(_HEAD + _ROLE)
         self._later(self._pace, self._write)
@@ -151,7 +165,7 @@ class Upstream(asyncio.Protocol):
 
     def _write(self) -> None:
         """Write one chunk, as one piece on the wire, and come back for the next."""
-        if self._paused or self.lost_at is not None:
+        if self._paused or self.lost.is_set():
             return
         if self._left == 0:
             self.busy = False
@@ -160,6 +174,8 @@ class Upstream(asyncio.Protocol):
         self._left -= 1
         self.transport.write(_WORDS[self.written % len(_WORDS)])
         self.written += 1
+        if self.written == _WELL_BEGUN:
+            self._under_way(self)
         self._later(self._pace, self._write)
 
 

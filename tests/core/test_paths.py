@@ -5,11 +5,22 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from clawmatrix_core.errors import ConfigError, StateError
 from clawmatrix_core.paths import control_socket_path, default_state_dir, find_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder with a path short enough for sockets, which pytest's own may not be."""
+    with tempfile.TemporaryDirectory(prefix="cm") as folder:
+        yield Path(folder).resolve()
 
 
 @pytest.fixture
