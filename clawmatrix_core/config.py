@@ -20,7 +20,7 @@ from clawmatrix_core.config_problems import Problem, Problems, shared_problems, 
 from clawmatrix_core.config_schema import check_class, make_converter, option, read_table
 from clawmatrix_core.config_types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 from clawmatrix_core.errors import ConfigError
-from clawmatrix_core.frames import NodeId  # noqa: TC001 - read from the annotation
+from clawmatrix_core.frames import NodeId, is_node_id
 from clawmatrix_core.log import parse_levels
 from clawmatrix_core.paths import default_state_dir
 
@@ -46,12 +46,11 @@ T = TypeVar("T")
 SECRET_LENGTH = 32
 """Characters a cluster secret has at least."""
 
-_NODE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
 
 
 def _is_node_id(_: object, __: object, value: str) -> None:
-    if _NODE_ID.fullmatch(value) is None or set(value) == {"."}:
+    if not is_node_id(value):
         raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores")
 
 

@@ -14,7 +14,7 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from clawmatrix_core.errors import RemoteProtocolError
-from clawmatrix_core.frames import NodeId
+from clawmatrix_core.frames import NAME_LIMIT, NodeId, is_node_id
 from clawmatrix_core.identity import verify
 from clawmatrix_core.trust import Verdict
 
@@ -24,12 +24,56 @@ if TYPE_CHECKING:
     from clawmatrix_core.identity import Identity
     from clawmatrix_core.trust import TrustStore
 
-__all__ = ["RECORD_LIMIT", "Accepted", "Directory", "NodeRecord", "Peer", "SignedRecord"]
+__all__ = [
+    "MEMBER_LIMIT",
+    "RECORD_LIMIT",
+    "Accepted",
+    "Directory",
+    "NodeRecord",
+    "Peer",
+    "SignedRecord",
+]
 
 RECORD_LIMIT = 64 * 1024
 """Bytes the text of a record may have."""
+MEMBER_LIMIT = 10_000
+"""Members that are taken in on hearsay; more have to come and prove themselves."""
+
+_DEPTH = 16
+"""Levels of lists and objects that what is offered may have."""
+_COUNT = 2**53
+"""What numbers in a record stay below."""
 
 _LABEL = b"clawmatrix record v1\0"
+
+
+def _check_name(_: object, __: object, value: Any) -> None:
+    if not is_node_id(value):
+        raise ValueError("not the name of a node")
+
+
+def _check_instance(_: object, __: object, value: str) -> None:
+    if not (value.isascii() and value.isalnum() and len(value) <= NAME_LIMIT):
+        raise ValueError("an instance is one word of ASCII letters and digits")
+
+
+def _check_counts(_: object, __: object, value: Any) -> None:
+    counts = (value,) if isinstance(value, int) else value
+    if not all(0 <= count < _COUNT for count in counts):
+        raise ValueError("a count that no honest node reaches")
+
+
+def _check_offers(_: object, __: object, value: Any) -> None:
+    if not _is_plain(value, _DEPTH):
+        raise ValueError("offers that are too deep, or with numbers too large, to be handled")
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Say whether JSON can be written, shown and passed on without a thought."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in inner)
+    return not isinstance(value, int) or abs(value) < _COUNT
 
 
 @attrs.frozen
@@ -52,19 +96,19 @@ class NodeRecord:
         offers: lists by kind (``models``, ``agents``), for every member to see.
     """
 
-    node_id: NodeId
+    node_id: NodeId = attrs.field(validator=_check_name)
     sign_key: str
     channel_key: str
-    epoch: int
-    seq: int
-    instance: str
-    protocol: tuple[int, int] = (1, 1)
+    epoch: int = attrs.field(validator=_check_counts)
+    seq: int = attrs.field(validator=_check_counts)
+    instance: str = attrs.field(validator=_check_instance)
+    protocol: tuple[int, int] = attrs.field(default=(1, 1), validator=_check_counts)
     version: str = ""
     features: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     links: dict[NodeId, float] = attrs.field(factory=dict)
     tags: tuple[str, ...] = ()
-    offers: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict)
+    offers: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict, validator=_check_offers)
 
     @property
     def age(self) -> tuple[int, int]:
@@ -102,9 +146,9 @@ class SignedRecord:
         text, signature = value.get("record"), value.get("sig")
         if not isinstance(text, str) or not isinstance(signature, str):
             raise RemoteProtocolError("a record lacks its text or signature", reason="bad_record")
-        if len(text) > RECORD_LIMIT:
+        if len(text) > RECORD_LIMIT or len(text.encode()) > RECORD_LIMIT:
             raise RemoteProtocolError(
-                f"a record of {len(text)} bytes, the limit is {RECORD_LIMIT}", reason="bad_record"
+                f"a record of more than {RECORD_LIMIT} bytes", reason="bad_record"
             )
         return cls(text, signature)
 
@@ -120,7 +164,13 @@ class SignedRecord:
     def _record(self) -> NodeRecord:
         try:
             return _converter.structure(msgspec.json.decode(self.text), NodeRecord)
-        except (cattrs.BaseValidationError, msgspec.MsgspecError, ValueError, TypeError) as error:
+        except (
+            cattrs.BaseValidationError,
+            msgspec.MsgspecError,
+            ValueError,
+            TypeError,
+            RecursionError,
+        ) as error:
             raise RemoteProtocolError(
                 f"a record that is none: {error}", reason="bad_record"
             ) from None
@@ -214,7 +264,7 @@ class Directory:
 
         ``proven`` says that the other end of a handshake showed it as its own. An OWN record
         is this node's from an earlier life: the caller must outdo its epoch.
-        Raises: RemoteProtocolError for a record that is malformed or forged.
+        Raises: RemoteProtocolError for a record that is malformed or forged, or one too many.
         """
         again = self._by_signature.get(signed.signature)
         if again is not None and again.signed == signed:
@@ -233,6 +283,8 @@ class Directory:
         record.channel_key_bytes()
         if record.node_id == self._own:
             return self._meet_own(record, key)
+        if known is None and not proven and len(self) >= MEMBER_LIMIT:
+            raise RemoteProtocolError("more members than can be", reason="too_many_members")
         if self._pin(record, proven=proven) is Verdict.CONFLICT:
             return Accepted.CONFLICT, record
         same_key = known is not None and known.record.sign_key == record.sign_key

@@ -10,6 +10,7 @@ authenticate it; a relay lowers the first byte and reads nothing behind the newl
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
 
@@ -34,12 +35,15 @@ __all__ = [
     "Wire",
     "decode_header",
     "encode_header",
+    "is_node_id",
     "join",
     "split",
     "with_ttl",
 ]
 
 NodeId = NewType("NodeId", str)
+
+_NODE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 TTL_START = 32
 HEADER_LIMIT = 8 * 1024
@@ -59,6 +63,11 @@ _Node = Annotated[NodeId, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 _TTL = [bytes((value,)) for value in range(TTL_START + 1)]
+
+
+def is_node_id(text: str) -> bool:
+    """Say whether a node may have this name: it is shown, logged and put into addresses."""
+    return _NODE_ID.fullmatch(text) is not None and set(text) != {"."}
 
 
 class Lane(IntEnum):

@@ -451,7 +451,8 @@ class Node:
 
     def _on_session(self, peer: NodeId, instance: str) -> None:
         self.exchanges.lose(peer, instance, "restarted")
-        self.exchanges.flush(peer)
+        # What went out under an earlier session was not understood, if that one was lost.
+        self.exchanges.flush(peer, again=True)
 
     def _instance_of(self, peer: NodeId) -> str | None:
         return self.instance if peer == self.id else self.sessions.instance_of(peer)

@@ -35,6 +35,7 @@ _KEPT_PER_PEER = 4
 _UNCONFIRMED = 256
 """Sessions, of all peers, whose opener has not yet proved that it is live."""
 _UNCONFIRMED_LIFE = 30.0
+_UNUSED_LIFE = 20.0
 _LINGER = 30.0
 """Seconds for which the session of a closed link still opens what was on its way."""
 _RETRY = (1.0, 2.0, 4.0, 8.0)
@@ -297,6 +298,10 @@ class Sessions:
         for id_, kept in list(self._by_id.items()):
             if kept.until is not None and kept.until <= now:
                 del self._by_id[id_]
+        # The other side soon forgets a session under which nothing has come: so does this one.
+        for peer, session in list(self._current.items()):
+            if not session.sealed and now - session.created > _UNUSED_LIFE:
+                del self._current[peer]
         self._openings = {
             peer: opening for peer, opening in self._openings.items() if now - opening.at < _FORGET
         }

@@ -40,14 +40,17 @@ def shortest_routes(
     """Return the route to every node that can be reached.
 
     ``neighbours`` are the open links, each with its round trip in milliseconds: that a link
-    is open is known here first-hand, whatever the records say.
+    is open is known here first-hand, whatever the records say. What it costs is taken from
+    the records all the same, where they have it: nodes that reckon with the same costs send
+    no frame round in a circle.
     """
     graph = edges(records)
-    graph[own] = dict(neighbours)
+    told = graph.get(own, {})
+    graph[own] = {peer: told.get(peer, latency) for peer, latency in neighbours.items()}
     routes: dict[NodeId, Route] = {}
     # Cost, hops and names decide, in this order, so that equal input gives equal routes.
     queue = [
-        (latency + HOP_COST, 1, peer, peer) for peer, latency in neighbours.items() if peer != own
+        (latency + HOP_COST, 1, peer, peer) for peer, latency in graph[own].items() if peer != own
     ]
     heapq.heapify(queue)
     while queue:

@@ -365,3 +365,13 @@ class _OneWay(_Flood):
     async def receive(self) -> bytes:
         await anyio.sleep_forever()
         raise AssertionError
+
+
+async def test_an_idle_link_wakes_for_a_message() -> None:
+    async with connected() as (ours, theirs):
+        link = make_link(ours)
+        async with running(link, nowhere):
+            await turns()
+            for _ in range(2):
+                assert link.offer(b"x", Lane.BULK)
+            assert await theirs.receive() == b"x"

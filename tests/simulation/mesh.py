@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.simulation import Simulation
     from clawmatrix_core.transport import Transport
 
-__all__ = ["SECRET", "Host", "Mesh", "mesh_of", "random_graph"]
+__all__ = ["SECRET", "Host", "Mesh", "comes_true", "mesh_of", "random_graph"]
 
 SECRET = "a secret that is only for simulations, and long enough"
 
@@ -190,17 +190,27 @@ async def mesh_of(
             host.stop.set()
 
 
-def random_graph(rng: random.Random, names: Sequence[str], degree: float) -> Links:
-    """Return a random connected graph of about this mean degree."""
-    links = {_either_way(rng, name, rng.choice(names[:at])) for at, name in enumerate(names) if at}
-    pairs = {frozenset(link) for link in links}
+def random_graph(
+    rng: random.Random, names: Sequence[str], degree: float, *, mutual: float = 0.0
+) -> Links:
+    """Return a random connected graph of about this mean degree.
+
+    ``mutual`` is the probability that both ends of a link dial each other.
+    """
+    pairs = {(rng.choice(names[:at]), name) for at, name in enumerate(names) if at}
     while len(pairs) < degree * len(names) / 2:
-        a, b = rng.sample(names, 2)
-        if frozenset((a, b)) not in pairs:
-            pairs.add(frozenset((a, b)))
-            links.add(_either_way(rng, a, b))
+        pairs.add(tuple(sorted(rng.sample(names, 2))))  # type: ignore[arg-type]
+    links = set()
+    for a, b in sorted(pairs):
+        ways = [(a, b), (b, a)]
+        rng.shuffle(ways)
+        links.update(ways if rng.random() < mutual else ways[:1])
     return frozenset(links)
 
 
-def _either_way(rng: random.Random, a: str, b: str) -> tuple[str, str]:
-    return (a, b) if rng.random() < 0.5 else (b, a)
+async def comes_true(condition: Callable[[], bool], *, within: float, step: float = 0.5) -> bool:
+    """Look again and again, on the virtual clock, and say whether it came true in time."""
+    with anyio.move_on_after(within):
+        while not condition():  # noqa: ASYNC110 - nobody could ring a bell for a whole mesh
+            await anyio.sleep(step)
+    return condition()

@@ -111,10 +111,9 @@ class FlowPlugin:
                     tasks.start_soon(_send, ex, stream.items, rng)
                     await self._read(ex, stream)
         except* ExchangeError as group:
-            stream.endings += [f"{type(error).__name__}" for error in group.exceptions]
-            import os
-            if os.environ.get("DBG"): stream.endings=[f"{type(e).__name__}: {__import__('re').sub(r'n[0-9][0-9]','N',str(e))} begun={e.may_have_begun} {'DL' if deadline else ''}" for e in group.exceptions]
-            self._check_begun(stream, [e for e in group.exceptions if isinstance(e, ExchangeError)])
+            errors = [error for error in group.exceptions if isinstance(error, ExchangeError)]
+            stream.endings += [type(error).__name__ for error in errors]
+            self._check_begun(stream, errors)
         else:
             stream.endings.append("whole")
             if stream.echoed != stream.items:

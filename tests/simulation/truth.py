@@ -20,6 +20,7 @@ __all__ = [
     "components",
     "open_pairs",
     "path_cost",
+    "route_errors",
     "shortest_costs",
     "status_errors",
 ]
@@ -70,9 +71,7 @@ def shortest_costs(
         for row in far:
             lead = row[middle]
             if lead < math.inf:
-                row[:] = [
-                    min(known, lead + rest) for known, rest in zip(row, onward, strict=True)
-                ]
+                row[:] = [min(known, lead + rest) for known, rest in zip(row, onward, strict=True)]
     return {(a, b): far[place[a]][place[b]] for a in names for b in names}
 
 
@@ -90,6 +89,22 @@ def path_cost(
         cost += costs[at, link.peer]
         at = link.peer
     return cost if at == b else math.inf
+
+
+def route_errors(mesh: Mesh) -> list[str]:
+    """Return which routes lead nowhere, and which are missing."""
+    pairs = open_pairs(mesh)
+    part = components([host.name for host in mesh.up], pairs)
+    costs = {(a, b): 1.0 for pair in pairs for a in pair for b in pair if a != b}
+    errors = []
+    for host in mesh.up:
+        for name in sorted(mesh.hosts.keys() - {host.name}):
+            possible = part[host.name] == part.get(name)
+            if host.running.reachable(NodeId(name)) != possible:
+                errors.append(f"{host.name} to {name}: {'no' if possible else 'a'} route")
+            elif possible and path_cost(mesh.hosts, costs, host.name, name) == math.inf:
+                errors.append(f"{host.name} to {name}: a route that leads nowhere")
+    return errors
 
 
 async def status_errors(mesh: Mesh) -> list[str]:
