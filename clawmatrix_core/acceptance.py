@@ -137,6 +137,28 @@ async def many_small_messages_arrive(case: TransportCase) -> None:
 
 
 @timed
+async def what_goes_at_once_keeps_its_place(case: TransportCase) -> None:
+    """``send_now`` and ``send`` in turns keep order; what need not wait has an end."""
+    messages = [index.to_bytes(4) * 1024 for index in range(UNREAD_LIMIT // 4096)]
+    async with _connected(case) as (dialled, accepted):
+        at_once = 0
+        while at_once < len(messages) and dialled.send_now(messages[at_once]):
+            at_once += 1
+        assert at_once < len(messages), "send_now takes messages that nobody reads, without end"
+
+        async def send_rest() -> None:
+            for message in messages[at_once:]:
+                if not dialled.send_now(message):
+                    await dialled.send(message)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send_rest)
+            await _expect(accepted, messages)
+        await dialled.close()
+        assert not dialled.send_now(b"late"), "send_now takes a message after close"
+
+
+@timed
 async def a_reader_that_stops_holds_up_the_sender(case: TransportCase) -> None:
     """Sending waits while nobody reads, and goes on when somebody does: memory is bounded."""
     total = UNREAD_LIMIT // _CHUNK
@@ -301,6 +323,7 @@ TRANSPORT_CHECKS: tuple[TransportCheck, ...] = (
     both_directions_carry_at_once,
     empty_and_largest_messages_arrive,
     many_small_messages_arrive,
+    what_goes_at_once_keeps_its_place,
     a_reader_that_stops_holds_up_the_sender,
     a_close_is_seen_by_the_other_end,
     a_closed_connection_stays_closed,

@@ -14,7 +14,6 @@ import re
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
 
-import attrs
 import msgspec
 
 from clawmatrix_core.errors import LocalProtocolError, RemoteProtocolError
@@ -113,8 +112,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True, rename={"source": 
     lane: Literal[0, 1, 2] = 1
 
 
-@attrs.frozen(slots=True)
-class Wire:
+class Wire(msgspec.Struct, frozen=True):
     """A message taken apart, its header not yet decoded and its body untouched."""
 
     ttl: int
@@ -128,8 +126,7 @@ class Wire:
         return self.message[self.body_at :]
 
 
-@attrs.frozen(slots=True, eq=False)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, eq=False):
     """A frame for this node, its body opened.
 
     ``payload`` is the decoded JSON of a ``json`` body, else the bytes. ``link`` is the

@@ -85,7 +85,13 @@ class Link:
 
     def offer(self, message: bytes, lane: int) -> bool:
         """Queue a message; False where its lane is full or the link is closing."""
-        if self.closing is not None or not self._lanes.offer(message, lane):
+        if self.closing is not None:
+            return False
+        # While the send loop waits nothing is queued, so nothing is overtaken.
+        if self._wake is not None and self.connection.send_now(message):
+            self._count_sent(message)
+            return True
+        if not self._lanes.offer(message, lane):
             return False
         if self._wake is not None:
             self._wake.set()
@@ -187,12 +193,15 @@ class Link:
                 self._sending_since = self._now()
                 await send(message)
                 self._sending_since = None
-                self.frames_out += 1
-                self.bytes_out += len(message)
+                self._count_sent(message)
                 if self._space_waiters:
                     self._tell_waiters()
         except ConnectionLost as error:
             self._lost(error)
+
+    def _count_sent(self, message: bytes) -> None:
+        self.frames_out += 1
+        self.bytes_out += len(message)
 
     def _lost(self, error: ConnectionLost) -> None:
         if self.closing is None:

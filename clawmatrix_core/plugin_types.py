@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["ControlMethod", "HttpRoute", "Offer", "StatusSection", "frame_types"]
+__all__ = ["JSON", "ControlMethod", "HttpRoute", "Offer", "StatusSection", "frame_types"]
 
 F = TypeVar("F", bound="Callable[..., bool | None]")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from clawmatrix_core.frames import Header, NodeId, Wire
@@ -50,8 +51,7 @@ class PathStatus:
     reason: str | None = None
 
 
-@attrs.frozen(slots=True, eq=False)
-class Transit:
+class Transit(msgspec.Struct, frozen=True, eq=False):
     """A frame for another node, its body untouched."""
 
     wire: Wire

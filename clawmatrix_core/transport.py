@@ -32,6 +32,14 @@ class Connection(ABC):
         Raises: ConnectionLost.
         """
 
+    def send_now(self, message: bytes) -> bool:
+        """Send one message if that needs no wait; False where it was not taken.
+
+        Called only while no ``send`` is under way, so that order is kept. A transport that
+        cannot do it leaves it at False; one that can saves each message a change of task.
+        """
+        return False
+
     @abstractmethod
     async def receive(self) -> bytes:
         """Return the next message.

@@ -200,6 +200,8 @@ class Membership:
     def _outdo(self, record: NodeRecord) -> None:
         # A record of an earlier life, from a state folder that was rolled back, is outdone
         # once. If it comes again, another running node has this node's key.
+        if record.epoch < self._node.epoch:
+            return  # outdone already; the record that says so is about to be written
         now = self._node.clock.now()
         if self._outdone_at is not None and now - self._outdone_at < 60.0:
             self._node.switch.refuse(

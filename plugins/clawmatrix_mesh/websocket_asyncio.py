@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import anyio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import Opcode
 from websockets.protocol import State
 
 from clawmatrix_mesh.websocket_base import (
@@ -59,9 +60,42 @@ class _Direct(connect):
         return exc
 
 
+class _WebSocket(WebSocket):
+    """A connection with short ways around the library's tasks, for what need not wait."""
+
+    def __init__(self, ws: Connection, remote: str) -> None:
+        super().__init__(ws, remote, close=ws.close, abort=ws.transport.abort)
+        self._ws = ws
+
+    def send_now(self, message: bytes) -> bool:
+        ws = self._ws
+        if ws.paused or ws.state is not State.OPEN or ws.transport.is_closing():
+            return False
+        ws.protocol.send_binary(message)
+        ws.send_data()
+        return True
+
+    async def send(self, message: bytes) -> None:
+        if not self.send_now(message):
+            await super().send(message)
+        elif self._ws.paused:
+            with suppress(OSError):  # the next call says that the connection is lost
+                await self._ws.drain()
+
+    async def receive(self) -> bytes:
+        if self._closing is None:
+            messages = self._ws.recv_messages
+            frames = messages.frames.queue
+            if frames and frames[0].fin and frames[0].opcode is Opcode.BINARY:
+                data = frames.popleft().data
+                messages.maybe_resume()
+                return bytes(data)
+        return await super().receive()
+
+
 def _connection(ws: Connection, remote: str) -> WebSocket:
     tune(ws.transport.get_extra_info("socket"))
-    return WebSocket(ws, remote, close=ws.close, abort=ws.transport.abort)
+    return _WebSocket(ws, remote)
 
 
 async def dial(address: str, target: str, settings: Mapping[str, Any]) -> WebSocket:

@@ -21,11 +21,13 @@ FRESH = 10.0
 STALE = 90.0
 """Seconds after which evidence is none, even where nobody asked to make sure."""
 PROBE_LIMIT = 4.0
-"""Seconds a node has to answer a probe."""
+"""Seconds a node has to answer a probe, beside those that its distance takes."""
+QUESTION_LIMIT = 9.0
+"""Seconds in which a question has its answer, whatever the distance."""
 PROBE_INTERVAL = 60.0
 """Seconds between probes of the paths that somebody was interested in."""
 INTEREST = 600.0
-"""Seconds for which traffic, or a question, counts as interest."""
+"""Seconds for which a question counts as interest. Traffic is evidence without probes."""
 
 
 @attrs.define
@@ -59,14 +61,15 @@ class Paths:
         """Return the status of a node; with ``probe``, ask it where evidence is old."""
         path = self._path(peer)
         path.asked = self._node.clock.now()
-        for _ in range(2):  # the route may change during a probe, which is then no evidence
-            status = self._plain(peer, path)
-            if status is not None:
-                return status
-            if not self._is_doubtful(path, probe=probe):
-                break
-            await self._probe(peer)
-            path = self._path(peer)
+        with anyio.move_on_after(QUESTION_LIMIT):
+            while self._plain(peer, path) is None and self._is_doubtful(path, probe=probe):
+                await self._probe(peer)
+                probed, path = path, self._path(peer)
+                if probed is path:
+                    break  # else the route has changed, and the probe says nothing of it
+        status = self._plain(peer, path)
+        if status is not None:
+            return status
         if path.failed is not None:
             return self._unreachable(peer, f"no answer over {path.next_hop}")
         return self._relay(peer, path)
@@ -115,8 +118,12 @@ class Paths:
     async def _probe(self, peer: NodeId) -> None:
         node = self._node
         began, path = node.clock.now(), self._path(peer)
+        route = node.routes.get(peer)
+        round_trip = 0.0 if route is None else route.cost / 1000
+        # A session may have to be made first, and a frame may be lost: four round trips.
+        limit = min(QUESTION_LIMIT - 1.0, PROBE_LIMIT + 4 * round_trip)
         try:
-            async with node.exchange(peer, "ping", complete=True, deadline=PROBE_LIMIT) as ex:
+            async with node.exchange(peer, "ping", complete=True, deadline=limit) as ex:
                 await ex.receive()
         except ExchangeError:
             path.failed = node.clock.now()
@@ -148,15 +155,9 @@ class Paths:
         while True:
             await anyio.sleep(PROBE_INTERVAL * node.random.uniform(0.8, 1.2))
             now = node.clock.now()
-            for peer in sorted(self._paths):
+            wanted = {p: path for p, path in self._paths.items() if now - path.asked < INTEREST}
+            self._paths = wanted
+            for peer in sorted(wanted):
                 path = self._path(peer)
-                wanted = now - max(node.heard.get(peer, float("-inf")), path.asked) < INTEREST
-                if (
-                    wanted
-                    and self._plain(peer, path) is None
-                    and self._is_doubtful(path, probe=True)
-                ):
+                if self._plain(peer, path) is None and self._is_doubtful(path, probe=True):
                     await self._probe(peer)
-            self._paths = {
-                peer: path for peer, path in self._paths.items() if now - path.asked < 2 * INTEREST
-            }

@@ -16,10 +16,12 @@ from clawmatrix_core.lanes import LANE_BYTES
 from clawmatrix_core.link import DRAIN_LIMIT, Link
 from clawmatrix_core.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.session import Session
-from clawmatrix_core.transport import Connection
+from tests.core.connections import Flood, OneWay, Willing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from clawmatrix_core.transport import Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -135,9 +137,11 @@ async def test_who_waits_for_space_is_told_once() -> None:
         while link.offer(LARGE, Lane.INTERACTIVE):
             pass
         told: list[str] = []
+        waiting: list[int] = []
 
         def tell() -> None:
             told.append("interactive")
+            waiting.append(link.waiting)
 
         link.when_space(Lane.INTERACTIVE, tell)
         link.when_space(Lane.INTERACTIVE, tell)
@@ -147,7 +151,7 @@ async def test_who_waits_for_space_is_told_once() -> None:
             while len(told) < 2:
                 await theirs.receive()
             assert told == ["bulk", "interactive"]
-            assert link.waiting >= LANE_BYTES[Lane.INTERACTIVE] // len(LARGE) // 2 - 1
+            assert waiting == [LANE_BYTES[Lane.INTERACTIVE] // 2 // (len(LARGE) + 64)]
             while link.waiting:
                 await theirs.receive()
         assert told == ["bulk", "interactive"]
@@ -252,7 +256,7 @@ async def test_a_message_that_cannot_be_sent_ends_the_link() -> None:
 
 
 async def test_a_connection_that_only_fails_to_send_is_lost_too() -> None:
-    link = make_link(_OneWay())
+    link = make_link(OneWay())
     async with running(link, nowhere) as ended:
         link.offer(b"x", Lane.CONTROL)
         while not ended:
@@ -322,7 +326,7 @@ async def test_a_stalled_link_can_be_closed() -> None:
 
 async def test_a_flood_leaves_turns_to_other_tasks() -> None:
     """Even where the connection never makes its reader wait."""
-    link = make_link(_Flood(320))
+    link = make_link(Flood(320))
     seen: list[int] = []
     async with running(link, nowhere) as ended:
         while not ended:
@@ -332,39 +336,18 @@ async def test_a_flood_leaves_turns_to_other_tasks() -> None:
     assert len(set(seen)) > 5
 
 
-class _Flood(Connection):
-    """A connection that has a number of messages ready, and then is gone."""
-
-    remote = "flood"
-
-    def __init__(self, count: int) -> None:
-        self.left = count
-
-    async def send(self, message: bytes) -> None:
-        await anyio.sleep_forever()
-
-    async def receive(self) -> bytes:
-        self.left -= 1
-        if self.left < 0:
-            raise ConnectionLost("dried up")
-        return b"drop"
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        await checkpoint()
-
-
-class _OneWay(_Flood):
-    """A connection that is silent, and that does not take what is sent."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-
-    async def send(self, message: bytes) -> None:
-        raise ConnectionLost("broken pipe")
-
-    async def receive(self) -> bytes:
-        await anyio.sleep_forever()
-        raise AssertionError
+async def test_what_the_connection_takes_at_once_does_not_wait_for_a_task() -> None:
+    connection = Willing(1)
+    link = make_link(connection)
+    async with running(link, nowhere):
+        await turns()
+        assert link.offer(b"at once", Lane.BULK)
+        assert (link.waiting, link.frames_out) == (0, 1)
+        assert link.offer(b"waits", Lane.BULK)
+        connection.room = 1
+        assert link.offer(b"is not to overtake", Lane.CONTROL)
+        assert link.waiting == 2
+        assert connection.at_once == [b"at once"]
 
 
 async def test_an_idle_link_wakes_for_a_message() -> None:

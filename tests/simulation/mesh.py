@@ -51,11 +51,15 @@ class SimTransportPlugin:
 
 @attrs.define(eq=False)
 class Host:
-    """A machine of the simulation: what outlives its node, and the node while it runs."""
+    """A machine of the simulation: what outlives its node, and the node while it runs.
+
+    Its node's name is its own, unless it is a copy of another machine.
+    """
 
     name: str
     peers: tuple[str, ...]
     identity: Identity
+    node_id: str
     state: State = attrs.field(factory=MemoryState)
     node: Node | None = None
     runs: int = 0
@@ -94,10 +98,11 @@ class Mesh:
         self._plugins = plugins
         self._settings = settings
 
-    def add(self, name: str, peers: Iterable[str]) -> Host:
+    def add(self, name: str, peers: Iterable[str], *, copy_of: str | None = None) -> Host:
         """Add a host that dials these; it is down until started."""
-        identity = Identity.generate(random.Random(f"identity {name}").randbytes)
-        host = self.hosts[name] = Host(name, tuple(peers), identity)
+        node_id = copy_of or name
+        identity = Identity.generate(random.Random(f"identity {node_id}").randbytes)
+        host = self.hosts[name] = Host(name, tuple(peers), identity, node_id)
         return host
 
     @property
@@ -150,7 +155,7 @@ class Mesh:
         }
         transport = SimTransportPlugin(self.network.transport(name))
         return Node(
-            Config.from_mapping({"node_id": name, "secret": SECRET, "mesh": mesh}),
+            Config.from_mapping({"node_id": host.node_id, "secret": SECRET, "mesh": mesh}),
             plugins=[MeshPlugin(), RelayPlugin(), transport, *self._plugins(host)],
             state=host.state,
             identity=host.identity,
@@ -179,15 +184,21 @@ async def mesh_of(
     ``plugins`` gives what a host's node has beside mesh and relay; ``settings`` are its
     mesh table's.
     """
+    failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
         mesh = Mesh(simulation, tasks, plugins, settings)
         for name in names:
             mesh.add(name, sorted(there for here, there in links if here == name))
-        for name in mesh.hosts:
-            await mesh.start(name)
-        yield mesh
+        try:
+            for name in mesh.hosts:
+                await mesh.start(name)
+            yield mesh
+        except Exception as error:  # noqa: BLE001 - raised below, where nothing groups it
+            failure = error
         for host in mesh.up:
             host.stop.set()
+    if failure is not None:
+        raise failure
 
 
 def random_graph(

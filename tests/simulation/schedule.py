@@ -17,10 +17,11 @@ from tests.simulation.truth import components, open_pairs, route_errors, status_
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from clawmatrix_core.routes import PathStatus
     from clawmatrix_core.simulation import Simulation
     from tests.simulation.mesh import Host, Links, Mesh
 
-__all__ = ["Outcome", "play"]
+__all__ = ["Outcome", "check", "play"]
 
 HEARTBEAT = 5.0
 FLOODING = 4.0
@@ -30,6 +31,8 @@ REUNION = 120.0
 """Seconds in which links must be back: the longest wait between dials, and a dial's time."""
 QUIET = 60.0
 """Seconds after the last stream in which no trace of an exchange may be left."""
+MOST_VISITS = 4
+"""How often one message may come by one relay, while routes change under it."""
 LIMIT = 3600.0
 """Seconds a schedule takes at most."""
 
@@ -46,6 +49,7 @@ class Outcome:
         relayed: messages that were passed on, in all.
         seconds: the virtual time.
         looks: how often all statuses were compared with the truth.
+        statuses: what nodes said then, each of another.
     """
 
     wrong: list[str]
@@ -55,6 +59,7 @@ class Outcome:
     relayed: int
     seconds: float
     looks: int
+    statuses: list[tuple[str, str, PathStatus]]
 
 
 class Schedule:
@@ -67,6 +72,7 @@ class Schedule:
         self.links = links
         self.wrong: list[str] = []
         self.looks = 0
+        self.statuses: list[tuple[str, str, PathStatus]] = []
         self._kinds: list[Callable[[], Awaitable[None]]] = [
             self.partition,
             self.one_way,
@@ -165,7 +171,7 @@ class Schedule:
             now = open_pairs(self.mesh), [(host.name, host.runs) for host in self.mesh.up]
             if now != (seen, up):
                 (seen, up), since = now, anyio.current_time()
-        errors = route_errors(self.mesh) + await status_errors(self.mesh)
+        errors = route_errors(self.mesh) + await status_errors(self.mesh, self.statuses)
         if open_pairs(self.mesh) == seen:
             self.wrong += [f"{when}: {error}" for error in errors]
             self.looks += 1
@@ -267,4 +273,14 @@ def _judge(mesh: Mesh, schedule: Schedule, ledger: Ledger) -> Outcome:
         relayed=mesh.counters["relayed"],
         seconds=anyio.current_time(),
         looks=schedule.looks,
+        statuses=schedule.statuses,
     )
+
+
+def check(outcome: Outcome) -> None:
+    """Raises: AssertionError, with all that must not have happened."""
+    assert not outcome.wrong, "\n".join(outcome.wrong[:20])
+    assert outcome.ttl_ended == 0
+    assert outcome.most_visits <= MOST_VISITS
+    assert outcome.looks > 0
+    assert outcome.ledger.endings["whole"] > 0

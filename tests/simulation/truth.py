@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clawmatrix_core.node import Node
+    from clawmatrix_core.routes import PathStatus
     from tests.simulation.mesh import Host, Mesh
 
 __all__ = [
@@ -107,14 +108,15 @@ def route_errors(mesh: Mesh) -> list[str]:
     return errors
 
 
-async def status_errors(mesh: Mesh) -> list[str]:
-    """Ask every node how it reaches every other, and return what is not so."""
+async def status_errors(mesh: Mesh, seen: list[tuple[str, str, PathStatus]]) -> list[str]:
+    """Ask every node how it reaches every other; return what is not so, and add what it said."""
     pairs = open_pairs(mesh)
     part = components([host.name for host in mesh.up], pairs)
     errors = []
     for host in mesh.up:
         for name in sorted(mesh.hosts.keys() - {host.name}):
             status = await host.running.path_status(NodeId(name))
+            seen.append((host.name, name, status))
             if frozenset((host.name, name)) in pairs:
                 right = status.status == "direct"
             elif part[host.name] == part.get(name):

@@ -56,8 +56,9 @@ class Target:
         """Have lab and home exchange pings for ever, each of which has to get through."""
         while True:
             ex: Exchange
-            async with self.lab.exchange("home", "ping", [self.rounds], complete=True) as ex:
-                assert await ex.receive() == [self.rounds]
+            about = {"n": self.rounds}
+            async with self.lab.exchange("home", "ping", about, complete=True) as ex:
+                assert await ex.receive() == about
             self.rounds += 1
             await anyio.sleep(0.01)
 

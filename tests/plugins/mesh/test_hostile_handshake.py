@@ -13,6 +13,7 @@ import pytest
 from clawmatrix_core.identity import Identity
 from clawmatrix_core.testing import wait_until
 from clawmatrix_mesh.limits import HELLO_LIMIT
+from clawmatrix_mesh.websocket import WebSocketTransport
 from tests.plugins.mesh.conftest import LIMITS, Attack, make_node
 from tests.plugins.mesh.wire import (
     PREAMBLE,
@@ -207,29 +208,27 @@ async def test_a_false_node_that_is_dialled_gets_nothing(
     answer: Callable[[bytes], bytes], error: str
 ) -> None:
     """A server that cannot prove itself, whatever it answers, is not taken for a node."""
-    from websockets.sync.server import ServerConnection, serve
+    async with WebSocketTransport().listen("ws://127.0.0.1:0") as listener:
+        [address] = listener.addresses
 
-    def run(connection: ServerConnection) -> None:
-        message = connection.recv()
-        assert isinstance(message, bytes)
-        connection.send(answer(message))
-        for _ in connection:
-            pass
+        async def serve() -> None:
+            while True:
+                connection = await listener.accept()
+                await connection.send(answer(await connection.receive()))
 
-    with serve(run, "127.0.0.1", 0) as server:
-        port = server.socket.getsockname()[1]
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(anyio.to_thread.run_sync, server.serve_forever)
-            async with make_node("node", peers=[f"ws://127.0.0.1:{port}"]) as node:
-                [section] = [one for one in node.status_sections() if one.name == "mesh"]
+        async with make_node("node", peers=[address]) as node, anyio.create_task_group() as tasks:
+            tasks.start_soon(serve)
+            [section] = [one for one in node.status_sections() if one.name == "mesh"]
 
-                def said() -> str:
-                    [attempt] = section.read()["dialling"] or [{"error": None}]
-                    return attempt["error"] or ""
+            def said() -> str:
+                [attempt] = section.read()["dialling"]
+                return attempt["error"] or ""
 
-                await wait_until(lambda: error in said())
-                assert not node.links
-            server.shutdown()
+            try:
+                await wait_until(lambda: error in said(), limit=5)
+            finally:
+                tasks.cancel_scope.cancel()
+            assert not node.links
 
 
 async def test_a_name_that_is_pinned_is_refused_under_another_key(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
+from clawmatrix_core.frames import NodeId
 from clawmatrix_core.simulation import Quality, Simulation, run_simulation
 from tests.simulation.mesh import Mesh, mesh_of
 
 if TYPE_CHECKING:
+    import random
+
     from clawmatrix_core.link import Link
 
 DELAYS = (0.001, 0.01, 0.1, 0.4)
@@ -43,8 +45,8 @@ async def trouble(mesh: Mesh, rng: random.Random, one: str, other: str) -> None:
 
 def the_link(mesh: Mesh, one: str, other: str) -> Link:
     """Return the one link between two hosts, the same at both ends."""
-    here = mesh.hosts[one].running.links.get(other)
-    there = mesh.hosts[other].running.links.get(one)
+    here = mesh.hosts[one].running.links.get(NodeId(other))
+    there = mesh.hosts[other].running.links.get(NodeId(one))
     assert here is not None, f"{one} has no link"
     assert there is not None, f"{other} has no link"
     assert here.session.id == there.session.id, "each has another link"
@@ -74,7 +76,3 @@ def test_two_nodes_that_dial_each_other_end_with_one_link(seed: int) -> None:
             assert not mesh.faults
 
     run_simulation(scenario, seed=seed)
-
-
-def dials_of(simulation: Simulation) -> list[float]:
-    return [event[0] for event in simulation.trace if event[1] == "dial"]

@@ -1,0 +1,119 @@
+"""The plugins in the documentation, run as they stand there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clawmatrix_core.acceptance import (
+    LINK_CHECKS,
+    TRANSPORT_CHECKS,
+    TransportCase,
+    TransportCheck,
+)
+from clawmatrix_core.errors import DialError, ExchangeFailure
+from clawmatrix_core.testing import MeshFactory, NodeFactory, free_port, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import ModuleType
+
+LINES = 60
+"""What an example may have at most, blank ones and its docstring left out."""
+
+Load = "Callable[[str], ModuleType]"
+
+
+def example(root: Path, name: str, page: str = "writing-plugins.md") -> str:
+    text = (root / "docs" / page).read_text()
+    pattern = rf"<!-- start {name} -->\n```python\n(.*?)```\n<!-- end {name} -->"
+    [code] = re.findall(pattern, text, re.DOTALL)
+    return str(code)
+
+
+@pytest.fixture
+def load(root: Path, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
+    """Return what imports an example."""
+    made: list[str] = []
+
+    def run(name: str) -> ModuleType:
+        file = tmp_path / name
+        file.write_text(example(root, name))
+        title = f"documented_{file.stem}"
+        spec = importlib.util.spec_from_file_location(title, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[title] = importlib.util.module_from_spec(spec)
+        made.append(title)
+        spec.loader.exec_module(module)
+        return module
+
+    yield run
+    for title in made:
+        del sys.modules[title]
+
+
+@pytest.mark.parametrize("name", ["dice.py", "tcp.py"])
+def test_the_examples_are_short(name: str, root: Path) -> None:
+    assert len([line for line in example(root, name).splitlines() if line.strip()]) < LINES
+
+
+# --- the feature
+
+
+@pytest.mark.anyio
+async def test_dice_are_rolled_by_another_node(
+    mesh: MeshFactory, load: Callable[[str], Any]
+) -> None:
+    dice = load("dice.py")
+    dials = {"relay": [], "home": ["relay"], "office": ["relay"]}
+    options: dict[str, Any] = {"plugins": [dice.DicePlugin], "config": {"dice": {"most": 5}}}
+    async with mesh(dials, **options) as nodes:
+        rolled = await dice.roll(nodes["home"], "office", 5)
+        assert len(rolled) == 5
+        assert all(1 <= number <= 6 for number in rolled)
+        for wrong in (6, 0, "two"):
+            with pytest.raises(ExchangeFailure, match="1 to 5 dice, please"):
+                await dice.roll(nodes["home"], "office", wrong)
+        sections = {s.name: s.read() for s in nodes["office"].status_sections()}
+        assert sections["dice"] == {"rolled": 5}
+
+
+# --- the transport
+
+
+def case(module: Any) -> TransportCase:
+    anywhere = "tcp://127.0.0.1:0"
+    return TransportCase(module.TcpTransport, anywhere, anywhere, f"tcp://127.0.0.1:{free_port()}")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("check", [*TRANSPORT_CHECKS, *LINK_CHECKS], ids=lambda c: c.__name__)
+async def test_the_transport_passes(check: TransportCheck, load: Callable[[str], Any]) -> None:
+    await check(case(load("tcp.py")))
+
+
+@pytest.mark.anyio
+async def test_nodes_link_over_the_transport(
+    node_factory: NodeFactory, load: Callable[[str], Any]
+) -> None:
+    tcp = load("tcp.py")
+    address = f"tcp://127.0.0.1:{free_port()}"
+    listens = {"mesh": {"listen_url": address}}
+    dials = {"mesh": {"listen_url": None, "peers": [address]}}
+    a = node_factory("a", plugins=[tcp.TcpPlugin], config=listens)
+    b = node_factory("b", plugins=[tcp.TcpPlugin], config=dials)
+    async with a, b:
+        await wait_until(lambda: b.reachable(a.id) and a.reachable(b.id))
+
+
+@pytest.mark.anyio
+async def test_dialling_nobody_says_so(load: Callable[[str], Any]) -> None:
+    module = load("tcp.py")
+    with pytest.raises(DialError, match="cannot be reached"):
+        await module.TcpTransport().dial(f"tcp://127.0.0.1:{free_port()}")
