@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.identity import Identity
 
-__all__ = ["RECORD_LIMIT", "NodeRecord", "SignedRecord"]
+__all__ = ["OFFER_LIMIT", "RECORD_LIMIT", "NodeRecord", "SignedRecord", "check_offer"]
 
 RECORD_LIMIT = 64 * 1024
-"""Bytes the text of a record may have."""
+"""Bytes the text of a record may have; peers refuse a longer one, and with it the node."""
+OFFER_LIMIT = 24 * 1024
+"""Bytes of JSON that one offer may have, so that what a node offers fits into its record."""
 
 _DEPTH = 16
 """Levels of lists and objects that what is offered may have."""
@@ -53,6 +55,15 @@ def _check_counts(_: object, __: object, value: Any) -> None:
 def _check_offers(_: object, __: object, value: Any) -> None:
     if not _is_plain(value, _DEPTH):
         raise ValueError("offers that are too deep, or with numbers too large, to be handled")
+
+
+def check_offer(items: list[dict[str, Any]]) -> None:
+    """Make sure that an offer can stand in a record. Raises: ValueError, TypeError."""
+    if not _is_plain({"": items}, _DEPTH):
+        raise ValueError(f"more than {_DEPTH} levels, or a number not below {_COUNT}")
+    size = len(msgspec.json.encode(items))
+    if size > OFFER_LIMIT:
+        raise ValueError(f"{size} bytes, and an offer has at most {OFFER_LIMIT}")
 
 
 def _is_plain(value: Any, depth: int) -> bool:

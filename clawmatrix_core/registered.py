@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from clawmatrix_core import hookspecs
 from clawmatrix_core.hooks import Fault
 from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, StatusSection
+from clawmatrix_core.record import check_offer
 from clawmatrix_core.transport import Transport
 
 if TYPE_CHECKING:
@@ -74,8 +75,11 @@ class Registered:
         found: dict[str, list[dict[str, JSON]]] = {}
         for plugin, offer in self._offers:
             if self._works(plugin):
+                listed = found.setdefault(offer.kind, [])
                 try:
-                    found.setdefault(offer.kind, []).extend(offer.read())
+                    items = list(offer.read())
+                    check_offer(items)
+                    listed += items
                 except Exception as error:  # noqa: BLE001 - the record must be written all the same
                     self._plugins.on_fault(Fault(plugin, f"offer of {offer.kind}", error))
         return found

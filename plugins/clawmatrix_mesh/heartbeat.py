@@ -67,17 +67,24 @@ class Heartbeat:
     def on_heartbeat(self, link: Link, payload: Any) -> None:
         """Answer a neighbour's heartbeat."""
         if isinstance(payload, dict):
-            answer = {"t": payload.get("t")}
+            answer = {"t": _time(payload.get("t"))}
             self._node.switch.send_to_neighbour(link, "heartbeat_ack", "", answer)
             self._membership.compare(link, payload.get("records"))
 
     def on_ack(self, link: Link, payload: Any) -> None:
         """Measure the round trip."""
-        sent = payload.get("t") if isinstance(payload, dict) else None
-        if not isinstance(sent, int | float):
+        sent = _time(payload.get("t")) if isinstance(payload, dict) else None
+        if sent is None:
             return
         rtt = (self._node.clock.now() - sent) * 1000
         if 0 <= rtt < 1e6:  # a number that this node did not write is no measurement
             old = link.rtt
             link.rtt = rtt if old is None else old + _SMOOTHING * (rtt - old)
             self._measured(link)
+
+
+def _time(value: object) -> float | None:
+    """Return a time of some node's clock, None for what cannot be one."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53:
+        return value
+    return None

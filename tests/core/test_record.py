@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.frames import NodeId
-from clawmatrix_core.record import RECORD_LIMIT, SignedRecord
+from clawmatrix_core.record import OFFER_LIMIT, RECORD_LIMIT, SignedRecord, check_offer
 from tests.core.members import Member, base64_of
 
 TEXTS = st.text(max_size=8)
@@ -203,3 +203,16 @@ def test_ten_thousand_links_are_too_many_for_the_wire() -> None:
     signed = office.signed(links={f"node-{number}": 1.0 for number in range(10_000)})
     with pytest.raises(RemoteProtocolError, match="more than 65536 bytes"):
         SignedRecord.from_wire(signed.to_wire())
+
+
+def test_an_offer_has_to_fit_into_a_record() -> None:
+    check_offer([])
+    check_offer([{"id": "m", "context": 131_072, "price": 0.5, "modes": ["text", None, True]}])
+    check_offer([{"id": "x" * (OFFER_LIMIT - 11)}])
+    with pytest.raises(ValueError, match="at most 24576"):
+        check_offer([{"id": "x" * (OFFER_LIMIT - 10)}])
+    for value in (DEEP, 2**53, -(2**53)):
+        with pytest.raises(ValueError, match="levels"):
+            check_offer([{"id": value}])
+    with pytest.raises(TypeError):
+        check_offer([{"id": object()}])

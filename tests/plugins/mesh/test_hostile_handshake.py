@@ -201,7 +201,8 @@ async def _after_first_message(port: int) -> Wire:
         (lambda _: b'{"clawmatrix":[1,1],"use":7}\n', "answers like no ClawMatrix node"),
         (lambda _: b'{"clawmatrix":[1,1],"error":"\\u001b[31mgo\\naway"}\n', "refused: [31mgoaway"),
         (lambda _: b'{"clawmatrix":[7,9],"error":"version"}\n', "update the older one"),
-        (lambda _: b'{"clawmatrix":[1,1],"use":1}\n' + bytes(96), "does not authenticate"),
+        (lambda _: b'{"clawmatrix":[1,1],"use":1}\n' + bytes(96), "of low order"),
+        (lambda _: b'{"clawmatrix":[1,1],"use":1}\n' + bytes(range(96)), "does not authenticate"),
     ],
 )
 async def test_a_false_node_that_is_dialled_gets_nothing(
@@ -221,8 +222,7 @@ async def test_a_false_node_that_is_dialled_gets_nothing(
             [section] = [one for one in node.status_sections() if one.name == "mesh"]
 
             def said() -> str:
-                [attempt] = section.read()["dialling"]
-                return attempt["error"] or ""
+                return "".join(one["error"] or "" for one in section.read()["dialling"])
 
             try:
                 await wait_until(lambda: error in said(), limit=5)
