@@ -4,9 +4,9 @@ How an exchange survives: what was not acknowledged is kept and sent again; whoe
 for the other end asks it, when it is silent, what arrived (``probe``, answered by a ``credit``
 with ``fin``); a node that knows no such exchange says so (``unknown``). That may only mean
 that the opening frame is late; with ``fin`` it means that the exchange is gone: it answers a
-probe with ``fin``, whose writer has had a sign that the exchange was known. How it ends: both directions are finished and
-acknowledged; or one end gives up and tells the other (``cancel``); or the other end is out
-of reach for too long.
+probe with ``fin``, whose writer has had a sign that the exchange was known. How it ends: both
+directions are finished and acknowledged; or one end gives up and tells the other
+(``cancel``); or the other end is out of reach for too long.
 """
 
 from __future__ import annotations

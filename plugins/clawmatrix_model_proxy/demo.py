@@ -232,9 +232,9 @@ def _say_how_to_use(folder: Path, nodes: tuple[_Node, ...], upstream: Upstream) 
     click.echo(f"  {command} ping office")
     click.echo(f'  eval "$({command} env)"')
     click.echo(
-        f"  curl {env['baseUrl']}/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\""
+        f'  curl {env["baseUrl"]}/chat/completions -H "Authorization: Bearer $OPENAI_API_KEY"'
         f" -H 'Content-Type: application/json' \\\n    -d "
-        f"'{{\"model\": \"{upstream.model}\","
+        f'\'{{"model": "{upstream.model}",'
         ' "messages": [{"role": "user", "content": "hello"}]}\''
     )
     click.echo(f"\nTo end it: kill {pids} && rm -r {folder}")

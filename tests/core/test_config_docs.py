@@ -1,6 +1,5 @@
 """Tests of the reference that is read off the classes."""
 
-# ruff: noqa: RUF009 - option() declares a field, as attrs.field does
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - read from the annotations

@@ -1,6 +1,5 @@
 """Tests of reading tables into attrs classes, and of what is said about mistakes."""
 
-# ruff: noqa: RUF009 - option() declares a field, as attrs.field does
 from __future__ import annotations
 
 import datetime
