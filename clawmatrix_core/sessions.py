@@ -38,8 +38,9 @@ _UNCONFIRMED_LIFE = 30.0
 _UNUSED_LIFE = 20.0
 _LINGER = 30.0
 """Seconds for which the session of a closed link still opens what was on its way."""
-_RETRY = (1.0, 2.0, 4.0, 8.0)
-"""Seconds between one try at opening a session and the next."""
+_RETRY = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between one try at opening a session and the next: short ones first, since the other
+end may only be waiting for this node's record."""
 _HINT_GAP = 1.0
 """Seconds between two hints that a session is not known, each way."""
 _FORGET = 60.0

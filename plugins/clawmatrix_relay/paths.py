@@ -117,19 +117,27 @@ class Paths:
 
     async def _probe(self, peer: NodeId) -> None:
         node = self._node
-        began, path = node.clock.now(), self._path(peer)
+        path = self._path(peer)
         route = node.routes.get(peer)
         round_trip = 0.0 if route is None else route.cost / 1000
         # A session may have to be made first, and a frame may be lost: four round trips.
         limit = min(QUESTION_LIMIT - 1.0, PROBE_LIMIT + 4 * round_trip)
+        has_session = node.sessions.sending(peer) is not None
         try:
-            async with node.exchange(peer, "ping", complete=True, deadline=limit) as ex:
-                await ex.receive()
+            latency = await self._ping(peer, limit)
+            if not has_session:
+                latency = await self._ping(peer, limit)  # the first one waited for a session
         except ExchangeError:
             path.failed = node.clock.now()
         else:
-            path = self._path(peer)
-            path.latency_ms = (node.clock.now() - began) * 1000
+            self._path(peer).latency_ms = latency
+
+    async def _ping(self, peer: NodeId, limit: float) -> float:
+        """Return the milliseconds a ping takes. Raises: ExchangeError."""
+        began = self._node.clock.now()
+        async with self._node.exchange(peer, "ping", complete=True, deadline=limit) as ex:
+            await ex.receive()
+        return (self._node.clock.now() - began) * 1000
 
     def _path(self, peer: NodeId) -> _Path:
         """Return what is known of the path over the present route."""

@@ -77,7 +77,7 @@ def test_no_session_by_a_key_that_no_honest_node_has() -> None:
     assert not home.say(OFFICE, b"")
     assert home.counters["bad_key"] == 1
     assert net.log == []
-    net.now += 0.5
+    net.now += 0.2
     assert not home.say(OFFICE, b"")
     assert home.counters["bad_key"] == 1
 
@@ -86,12 +86,12 @@ def test_a_lost_opening_is_tried_again_at_growing_intervals() -> None:
     net, home, _office = pair()
     net.drop = lambda _: True
     times = []
-    for _ in range(300):
+    for _ in range(480):
         before = len(net.log)
         home.sessions.ensure(OFFICE)
         times += [net.now - 100] * (len(net.log) - before)
-        net.now += 0.1
-    assert [round(time) for time in times] == [0, 1, 3, 7, 15, 23]
+        net.now += 0.0625
+    assert times == [0, 0.25, 0.75, 1.75, 3.75, 7.75, 15.75, 23.75]
     net.drop = lambda _: False
     net.now += 8
     home.say(OFFICE, b"")
