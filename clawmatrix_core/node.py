@@ -70,6 +70,8 @@ class Node:
         instance: a word for this run of it; another one after each start.
         epoch: counts its starts.
         started_at: wall-clock seconds of this start.
+        relays: whether it passes on frames for others. A plugin that does sets it as it
+            starts; the record says so.
         identity, trust, directory, sessions, exchanges: its parts, once entered.
     """
 
@@ -113,6 +115,7 @@ class Node:
         self.instance = f"{self.random.getrandbits(64):016x}"
         self.epoch = 0
         self.started_at = 0.0
+        self.relays = False
         self._chosen = plugins if plugins is not None else config.plugins
         self._given_state = state
         self._given_identity = identity

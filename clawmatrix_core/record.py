@@ -92,6 +92,7 @@ class NodeRecord:
         links: its neighbours, with the round trip to each in milliseconds.
         tags: free words of its configuration.
         offers: lists by kind (``models``, ``agents``), for every member to see.
+        transit: whether it passes on frames for others. A record that does not say relays.
     """
 
     node_id: NodeId = attrs.field(validator=_check_name)
@@ -107,6 +108,7 @@ class NodeRecord:
     links: dict[NodeId, float] = attrs.field(factory=dict)
     tags: tuple[str, ...] = ()
     offers: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict, validator=_check_offers)
+    transit: bool = True
 
     @property
     def age(self) -> tuple[int, int]:
@@ -221,6 +223,12 @@ def _from_list(items: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
     return check
 
 
+def _flag(value: Any, _: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, got {type(value).__name__}")
+    return value
+
+
 def _number(value: Any, _: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
         raise ValueError("expected a round trip in milliseconds")
@@ -232,6 +240,7 @@ def _make_converter() -> cattrs.Converter:
     for kind in (int, str):
         items.register_structure_hook(kind, _strict(kind))
     items.register_structure_hook(float, _number)
+    items.register_structure_hook(bool, _flag)
     converter = items.copy()
     converter.register_structure_hook_factory(_is_sequence, lambda kind: _from_list(items, kind))
     names = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(NodeRecord)}

@@ -87,6 +87,7 @@ class Membership:
             links=dict(sorted(self._told.items())),
             tags=node.config.tags,
             offers=node.offers(),
+            transit=node.relays,
         )
         signed = SignedRecord.make(record, node.identity)
         self._summary = None

@@ -144,6 +144,8 @@ class MeshPlugin:
         scope, connector, dialler = self._scope, self._connector, self._dialler
         if scope is None or connector is None or dialler is None:
             return
+        if self._membership is not None:
+            self._membership.write()  # some of what it says is known only now
         for listener in self._listeners:
             scope.start_soon(connector.accept, listener)
         for address in dict.fromkeys(node.config.section(MeshConfig).peers):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_core.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.plugin_types import StatusSection, frame_types
+from clawmatrix_relay.config import RelayConfig
 from clawmatrix_relay.paths import Paths
 from clawmatrix_relay.routing import shortest_routes
-from clawmatrix_relay.transit import is_from_neighbour, on_undeliverable, pass_on
+from clawmatrix_relay.transit import decline, is_from_neighbour, on_undeliverable, pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +31,18 @@ class RelayPlugin:
 
     def __init__(self) -> None:
         self._paths: Paths | None = None
+        self._config = RelayConfig()
+
+    @hookimpl
+    def register_config(self) -> list[ConfigSection]:
+        """Read ``[relay]``."""
+        return [ConfigSection("relay", RelayConfig)]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Start confirming paths."""
+        """Start confirming paths, and say whether others may send through this node."""
+        self._config = node.config.section(RelayConfig)
+        node.relays = self._config.transit
         self._paths = Paths(node)
         scope.start_soon(self._paths.run)
 
@@ -52,8 +62,8 @@ class RelayPlugin:
 
     @hookimpl
     def transit_received(self, node: Node, transit: Transit) -> bool | None:
-        """Pass a frame on."""
-        pass_on(node, transit)
+        """Pass a frame on, where this node does that."""
+        (pass_on if node.relays else decline)(node, transit)
         return True
 
     @hookimpl
@@ -81,6 +91,7 @@ class RelayPlugin:
 
 def _status(node: Node) -> dict[str, object]:
     return {
+        "transit": node.relays,
         "relayed": node.counters["relayed"],
         "routes": {
             peer: {"via": route.next_hop, "hops": route.hops, "latencyMs": round(route.cost, 2)}

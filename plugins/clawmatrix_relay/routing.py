@@ -42,8 +42,10 @@ def shortest_routes(
     ``neighbours`` are the open links, each with its round trip in milliseconds: that a link
     is open is known here first-hand, whatever the records say. What it costs is taken from
     the records all the same, where they have it: nodes that reckon with the same costs send
-    no frame round in a circle.
+    no frame round in a circle. No way leads through a node that says it does not relay.
     """
+    records = tuple(records)
+    closed = {record.node_id for record in records if not record.transit}
     graph = edges(records)
     told = graph.get(own, {})
     graph[own] = {peer: told.get(peer, latency) for peer, latency in neighbours.items()}
@@ -58,6 +60,8 @@ def shortest_routes(
         if node in routes or node == own:
             continue
         routes[node] = Route(first, cost, hops)
+        if node in closed:
+            continue
         for other, latency in graph.get(node, {}).items():
             if other not in routes and other != own:
                 heapq.heappush(queue, (cost + latency + HOP_COST, hops + 1, first, other))

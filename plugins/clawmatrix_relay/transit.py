@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.node import Node
     from clawmatrix_core.routes import Transit
 
-__all__ = ["on_undeliverable", "pass_on"]
+__all__ = ["decline", "on_undeliverable", "pass_on"]
 
 
 def pass_on(node: Node, transit: Transit) -> None:
@@ -30,6 +30,11 @@ def pass_on(node: Node, transit: Transit) -> None:
         node.counters["relayed"] += 1
     else:
         _undeliverable(node, transit, "congested")
+
+
+def decline(node: Node, transit: Transit) -> None:
+    """Tell the origin of a frame that this node does not relay."""
+    _undeliverable(node, transit, "no_transit")
 
 
 def _lane(transit: Transit) -> int:

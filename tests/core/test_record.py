@@ -44,6 +44,7 @@ def test_names_on_the_wire_are_camel_case() -> None:
         "links": {"home": 1.5},
         "tags": ["gpu"],
         "offers": {"models": [{"id": "m"}]},
+        "transit": True,
     }
     assert signed.to_wire() == {"record": signed.text, "sig": signed.signature}
 
@@ -61,6 +62,7 @@ def test_names_on_the_wire_are_camel_case() -> None:
         ),
         epoch=st.integers(0, 2**53 - 1),
         protocol=st.tuples(st.integers(0, 9), st.integers(0, 9)),
+        transit=st.booleans(),
     )
 )
 def test_a_record_reads_as_it_was_written(fields: dict[str, Any]) -> None:
