@@ -1,22 +1,25 @@
 """A simulated network on a virtual clock: whole meshes in one process, from one seed.
 
-``run_simulation`` runs on trio, which only tests need. Virtual time passes only while all
-tasks wait, and scheduling is deterministic, so that a seed gives one course of events for
-ever. What escapes this: threads, real sockets, ``os.urandom`` and the order of sets.
+``run_simulation`` runs on trio, which only tests need, or on asyncio. Virtual time passes
+only while all tasks wait, and scheduling is deterministic, so that a seed gives one course
+of events for ever on each. What escapes this: threads, real sockets, ``os.urandom`` and the
+order of sets.
 """
 
 from __future__ import annotations
 
 import random
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from clawmatrix_core.simulated_loop import run_on_virtual_time
 from clawmatrix_core.simulated_network import Quality, SimNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
+
+    from clawmatrix_core.simulated_loop import Backend
 
 __all__ = ["Quality", "SimNetwork", "Simulation", "run_simulation"]
 
@@ -52,38 +55,34 @@ class Simulation:
 
 
 def run_simulation(
-    fn: Callable[[Simulation], Awaitable[T]], *, seed: int, limit: float = 86_400.0
+    fn: Callable[[Simulation], Awaitable[T]],
+    *,
+    seed: int,
+    limit: float = 86_400.0,
+    backend: Backend = "trio",
 ) -> T:
     """Run a scenario to its end and return what it returned.
 
     A scenario in which nothing can happen any more ends at ``limit``, in virtual seconds.
+    Each backend has its own course of events for a seed.
 
     Raises: TimeoutError, at the limit; and what the scenario raised.
     """
-    import trio
-    from trio.testing import MockClock
 
     async def main() -> T:
         simulation = Simulation(seed)
-        trio.lowlevel.spawn_system_task(simulation.network.run)
-        with trio.move_on_after(limit):
-            return await fn(simulation)
+        failure: BaseException | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(simulation.network.run)
+            try:
+                with anyio.move_on_after(limit):
+                    return await fn(simulation)
+            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - ungrouped
+                failure = error
+            finally:
+                tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
         raise TimeoutError(f"the simulation did not end within {limit:g} virtual seconds")
 
-    with _deterministic_scheduling(seed):
-        return trio.run(main, clock=MockClock(autojump_threshold=0))
-
-
-@contextmanager
-def _deterministic_scheduling(seed: int) -> Iterator[None]:
-    # Trio has this switch for property tests, and no public name for it.
-    from trio._core import _run
-
-    flag, state = _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate()
-    _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
-    _run._r.seed(seed)
-    try:
-        yield
-    finally:
-        _run._ALLOW_DETERMINISTIC_SCHEDULING = flag  # type: ignore[misc]
-        _run._r.setstate(state)
+    return run_on_virtual_time(main, seed=seed, backend=backend)

@@ -7,8 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+import pytest
+
+from clawmatrix_core.simulated_loop import Backend
 from clawmatrix_core.simulation import run_simulation
 from tests.simulation.schedule import play
 
@@ -16,10 +19,10 @@ if TYPE_CHECKING:
     from clawmatrix_core.simulation import Simulation
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = "from tests.simulation import test_determinism; print(test_determinism.digest(8))"
+SCRIPT = "from tests.simulation import test_determinism; print(test_determinism.digest(8, {!r}))"
 
 
-def course(seed: int) -> list[tuple[Any, ...]]:
+def course(seed: int, backend: Backend) -> list[tuple[Any, ...]]:
     """Return all deliveries, all statuses that were asked for, and how all streams ended."""
 
     async def main(simulation: Simulation) -> list[tuple[Any, ...]]:
@@ -30,33 +33,35 @@ def course(seed: int) -> list[tuple[Any, ...]]:
         ]
         return [*simulation.trace, *outcome.statuses, *streams]
 
-    return run_simulation(main, seed=seed)
+    return run_simulation(main, seed=seed, backend=backend)
 
 
-def digest(seed: int) -> str:
+def digest(seed: int, backend: Backend) -> str:
     """Return a short word for the course of a seed."""
-    return hashlib.sha256(repr(course(seed)).encode()).hexdigest()
+    return hashlib.sha256(repr(course(seed, backend)).encode()).hexdigest()
 
 
-def digest_in_a_process(hash_seed: str) -> str:
+def digest_in_a_process(hash_seed: str, backend: Backend) -> str:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    command = [sys.executable, "-c", SCRIPT]
+    command = [sys.executable, "-c", SCRIPT.format(backend)]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     return done.stdout.strip()
 
 
-def test_a_seed_gives_the_same_course_twice() -> None:
-    once, again = course(3), course(3)
+@pytest.mark.parametrize("backend", get_args(Backend))
+def test_a_seed_gives_the_same_course_twice(backend: Backend) -> None:
+    once, again = course(3, backend), course(3, backend)
     for number, (event, same) in enumerate(zip(once, again, strict=True)):
         assert event == same, f"event {number}"
     assert len(once) > 1000
 
 
 def test_seeds_differ() -> None:
-    assert digest(8) != digest(9)
+    assert digest(8, "asyncio") != digest(9, "asyncio")
 
 
-def test_the_order_of_hashes_changes_nothing() -> None:
-    assert digest_in_a_process("1") == digest_in_a_process("2") == digest(8)
+@pytest.mark.parametrize("backend", get_args(Backend))
+def test_the_order_of_hashes_changes_nothing(backend: Backend) -> None:
+    assert digest_in_a_process("1", backend) == digest(8, backend)

@@ -1,0 +1,121 @@
+"""Event loops whose time is virtual and whose course depends on nothing but a seed.
+
+Time stands still while a task can run, and then goes straight to the next moment that
+somebody waits for. Each backend keeps its own semantics: trio shuffles the tasks that can
+run, here by the seed; asyncio takes them in turn, and what it cancels is told a step later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import selectors
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import anyio
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+__all__ = ["Backend", "VirtualLoop", "run_on_virtual_time"]
+
+Backend = Literal["asyncio", "trio"]
+
+T = TypeVar("T")
+
+
+def run_on_virtual_time(fn: Callable[[], Awaitable[T]], *, seed: int, backend: Backend) -> T:
+    """Run a coroutine function to its end on a fresh loop and return what it returned."""
+    if backend == "asyncio":
+        with _sets_in_order():
+            return anyio.run(fn, backend_options={"loop_factory": VirtualLoop})
+    from trio.testing import MockClock
+
+    with _shuffled_by(seed):
+        clock = MockClock(autojump_threshold=0)
+        return anyio.run(fn, backend="trio", backend_options={"clock": clock})
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop that begins at time 0 and never waits for a timer."""
+
+    def __init__(self) -> None:
+        super().__init__(_ImpatientSelector(self._skip))
+        self._set(0.0)
+
+    def time(self) -> float:
+        """Return the virtual time in seconds."""
+        return self._virtual
+
+    def _skip(self, seconds: float) -> None:
+        # To the moment itself: a sum might miss it by a bit, and then wait for nothing for ever.
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        self._set(scheduled[0].when() if scheduled else self._virtual + seconds)
+
+    def _set(self, time: float) -> None:
+        self._virtual = time
+        # What is due by now goes off, and nothing that is due later, be it by one bit.
+        self._clock_resolution = math.ulp(time)
+
+
+class _ImpatientSelector(selectors.DefaultSelector):
+    """Looks for what is ready without waiting; where nothing is, time is skipped instead."""
+
+    def __init__(self, skip: Callable[[float], None]) -> None:
+        super().__init__()
+        self._skip = skip
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            return super().select(None)  # nobody waits for a moment: only a thread can wake us
+        ready = super().select(0)
+        if not ready and timeout > 0:
+            self._skip(timeout)
+        return ready
+
+
+class _InOrder(dict[Any, None]):
+    """A set that is gone through in the order in which its members came."""
+
+    def __init__(self, members: Iterable[Any] = ()) -> None:
+        super().__init__(dict.fromkeys(members))
+
+    def add(self, member: Any) -> None:
+        self[member] = None
+
+    def remove(self, member: Any) -> None:
+        del self[member]
+
+    def discard(self, member: Any) -> None:
+        self.pop(member, None)
+
+
+@contextmanager
+def _sets_in_order() -> Iterator[None]:
+    # What is cancelled is told in the order of anyio's sets of tasks and scopes, which is that
+    # of their addresses in memory. There is no switch for it.
+    from anyio._backends import _asyncio
+
+    _asyncio.set = _InOrder  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        del _asyncio.set  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _shuffled_by(seed: int) -> Iterator[None]:
+    # Trio has this switch for property tests, and no public name for it.
+    from trio._core import _run
+
+    source: random.Random = _run._r
+    flag, state = _run._ALLOW_DETERMINISTIC_SCHEDULING, source.getstate()
+    _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
+    source.seed(seed)
+    try:
+        yield
+    finally:
+        _run._ALLOW_DETERMINISTIC_SCHEDULING = flag  # type: ignore[misc]
+        source.setstate(state)
