@@ -54,6 +54,7 @@ class NodeProcess:
     name: str
     folder: Path
     process: subprocess.Popen[bytes] | None = None
+    python: str = sys.executable
 
     @property
     def config(self) -> Path:
@@ -72,7 +73,7 @@ class NodeProcess:
     def start(self) -> None:
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "clawmatrix_core.cli", "-c", str(self.config), "run"],
+                [self.python, "-m", "clawmatrix_core.cli", "-c", str(self.config), "run"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -99,7 +100,7 @@ class NodeProcess:
         )
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "clawmatrix_core.cli", "-c", str(self.config), *arguments]
+        command = [self.python, "-m", "clawmatrix_core.cli", "-c", str(self.config), *arguments]
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
