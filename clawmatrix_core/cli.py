@@ -34,6 +34,7 @@ OWN_COMMANDS = {
     "run": "clawmatrix_core.cli_run:run",
     "config": "clawmatrix_core.cli_config:config",
     "plugins": "clawmatrix_core.cli_plugins:plugins",
+    "secret": "clawmatrix_core.cli_secret:secret",
 }
 """Commands of the core, by where they are: each is imported when it is wanted."""
 

@@ -45,6 +45,8 @@ T = TypeVar("T")
 
 SECRET_LENGTH = 32
 """Characters a cluster secret has at least."""
+SECRETS_MOST = 4
+"""Secrets that are taken beside the own one: each costs whoever answers a try."""
 
 _AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
 
@@ -62,6 +64,13 @@ def _is_long_enough(_: object, __: object, value: Secret) -> None:
         )
 
 
+def _are_long_enough(instance: object, attribute: object, value: tuple[Secret, ...]) -> None:
+    if len(value) > SECRETS_MOST:
+        raise ValueError(f"must be at most {SECRETS_MOST}")
+    for secret in value:
+        _is_long_enough(instance, attribute, secret)
+
+
 def _is_level_spec(_: object, __: object, value: str | None) -> None:
     parse_levels(value or "")
 
@@ -76,6 +85,11 @@ class CoreConfig:
     secret: Secret = option(
         doc="What all nodes of the mesh know and nobody else; at least 32 characters.",
         validator=_is_long_enough,
+    )
+    previous_secrets: tuple[Secret, ...] = option(
+        default=(),
+        doc="Secrets that are taken beside `secret`, while it is exchanged node by node.",
+        validator=_are_long_enough,
     )
     plugins: tuple[str, ...] | None = option(
         default=None,
@@ -182,6 +196,11 @@ class Config:
     def secret(self) -> Secret:
         """The secret of the mesh."""
         return self._checked.secret
+
+    @property
+    def previous_secrets(self) -> tuple[Secret, ...]:
+        """Secrets that are taken beside it."""
+        return self._checked.previous_secrets
 
     @property
     def tags(self) -> tuple[str, ...]:

@@ -255,9 +255,10 @@ def _read_choice(kind: Any, value: object) -> object:
 
 
 def _read_list(converter: cattrs.Converter, kind: Any, value: object) -> object:
-    if not isinstance(value, (list, tuple, set, frozenset)):
-        raise Problems.here(f"expected {in_words(kind)}, got {show(value)}")
     item_kind = typing.get_args(kind)[0]
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        got = "" if item_kind is Secret else f", got {show(value)}"
+        raise Problems.here(f"expected {in_words(kind)}{got}")
     items: list[object] = []
     problems: list[Problem] = []
     for index, item in enumerate(value):

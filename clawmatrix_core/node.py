@@ -17,7 +17,7 @@ from clawmatrix_core.errors import LocalProtocolError
 from clawmatrix_core.events import Events
 from clawmatrix_core.exchanges import ExchangeLimits, Exchanges
 from clawmatrix_core.frames import Frame, Lane, NodeId
-from clawmatrix_core.identity import psk_from_secret
+from clawmatrix_core.keyring import Keyring
 from clawmatrix_core.loading import PluginInfo, PluginRegistry
 from clawmatrix_core.log import RateLimitedLogger, component_logger
 from clawmatrix_core.redaction import register_secret
@@ -72,6 +72,7 @@ class Node:
         started_at: wall-clock seconds of this start.
         relays: whether it passes on frames for others. A plugin that does sets it as it
             starts; the record says so.
+        keyring: the secrets of the mesh that are in force; ``put`` others while it runs.
         identity, trust, directory, sessions, exchanges: its parts, once entered.
     """
 
@@ -109,6 +110,7 @@ class Node:
         """
         self.config = config
         self.id: NodeId = config.node_id
+        self.keyring = Keyring(config.secret, config.previous_secrets)
         self.clock = clock or Clock()
         self.random = random_source or random.SystemRandom()
         self.counters: Counter[str] = Counter()
@@ -259,7 +261,7 @@ class Node:
             own=self.id,
             instance=self.instance,
             identity=self.identity,
-            psk=psk_from_secret(self.config.secret.reveal()),
+            psks=lambda: self.keyring.psks,
             directory=self.directory,
             now=now,
             new_id=self.new_id,
@@ -267,6 +269,7 @@ class Node:
             ready=self._on_session,
             count=self._count,
         )
+        self.keyring.when_changed(self.sessions.retire)
         self.exchanges = self.switch.exchanges = Exchanges(
             transmit=self.switch.transmit,
             new_id=self.new_id,

@@ -6,6 +6,7 @@ nothing of sockets, nodes or files.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import os
@@ -130,6 +131,20 @@ class Handshake:
         role = "initiator" if self._initiator else "responder"
         state = "failed" if self._failed else "finished" if self.finished else f"step {self._step}"
         return f"<Handshake {self._pattern.name} {role}, {state}>"
+
+    def with_psk(self, psk: bytes) -> Handshake:
+        """Return a copy of this side that goes on with another pre-shared key.
+
+        For whoever answers, and finds out by the last message which of several keys the
+        other side has. The key must not be mixed in yet. Raises: LocalProtocolError.
+        """
+        mixed = any("psk" in tokens for tokens in self._pattern.messages[: self._step])
+        _require(self._pattern.has_psk and not mixed, "the key is mixed in, or there is none")
+        _require(len(psk) == KEY, f"a key has {KEY} bytes")
+        other = copy.copy(self)
+        other._psk = psk
+        other._symmetric = copy.copy(self._symmetric)
+        return other
 
     @property
     def finished(self) -> bool:

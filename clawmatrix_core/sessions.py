@@ -18,7 +18,7 @@ from clawmatrix_core.noise import KKPSK0, Handshake
 from clawmatrix_core.session import Session, sealed_session_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from clawmatrix_core.directory import Directory
     from clawmatrix_core.frames import Header, NodeId
@@ -53,17 +53,22 @@ class _Opening:
 
     id: str
     handshake: Handshake
+    psk: bytes = attrs.field(repr=False)
     at: float
     tries: int
 
 
 @attrs.define
 class _Kept:
-    """A session that opens bodies. ``until`` is when an unconfirmed or old one goes."""
+    """A session that opens bodies. ``until`` is when an unconfirmed or old one goes.
+
+    ``psk`` is what it was made with, None for that of a link, which the link answers for.
+    """
 
     session: Session
     confirmed: bool
     until: float | None = None
+    psk: bytes | None = attrs.field(default=None, repr=False)
 
 
 class Sessions:
@@ -75,7 +80,7 @@ class Sessions:
         own: NodeId,
         instance: str,
         identity: Identity,
-        psk: bytes,
+        psks: Callable[[], Sequence[bytes]],
         directory: Directory,
         now: Callable[[], float],
         new_id: Callable[[], str],
@@ -86,7 +91,7 @@ class Sessions:
         self._own = own
         self._instance = instance
         self._identity = identity
-        self._psk = psk
+        self._psks = psks
         self._directory = directory
         self._now = now
         self._new_id = new_id
@@ -170,10 +175,12 @@ class Sessions:
         self._open_session(peer, opening.tries + 1 if opening else 1)
 
     def _open_session(self, peer: NodeId, tries: int) -> None:
-        handshake = self._handshake(peer, initiator=True)
+        psks = self._psks()
+        psk = psks[(tries - 1) % len(psks)]  # the other end may not have the new secret yet
+        handshake = self._handshake(peer, psk, initiator=True)
         if handshake is None:
             return
-        opening = _Opening(self._new_id(), handshake, self._now(), tries)
+        opening = _Opening(self._new_id(), handshake, psk, self._now(), tries)
         self._openings[peer] = opening
         try:
             message = handshake.write(self._instance.encode())
@@ -182,7 +189,7 @@ class Sessions:
             return
         self._send(peer, "session_open", opening.id, message)
 
-    def _handshake(self, peer: NodeId, *, initiator: bool) -> Handshake | None:
+    def _handshake(self, peer: NodeId, psk: bytes, *, initiator: bool) -> Handshake | None:
         known = self._directory.get(peer)
         if known is None:
             return None
@@ -192,7 +199,7 @@ class Sessions:
             initiator=initiator,
             static=self._identity.channel_private,
             remote_static=known.record.channel_key_bytes(),
-            psk=self._psk,
+            psk=psk,
             prologue=b"clawmatrix session v1\0" + first.encode() + b"\0" + second.encode(),
         )
 
@@ -208,15 +215,25 @@ class Sessions:
 
     def _on_open(self, header: Header, body: bytes) -> None:
         peer = header.source
-        handshake = self._handshake(peer, initiator=False)
-        if handshake is None:
-            raise HandshakeError(f"{peer} is not known here", reason="session_stranger")
-        instance = _instance(handshake.read(body))
+        handshake, psk, instance = self._read_opening(peer, body)
         answer = handshake.write(self._instance.encode())
         session = self._session(handshake, peer, instance)
         self._make_room(peer)
-        self._by_id[session.id] = _Kept(session, False, self._now() + _UNCONFIRMED_LIFE)
+        self._by_id[session.id] = _Kept(session, False, self._now() + _UNCONFIRMED_LIFE, psk)
         self._send(peer, "session_accept", header.id, answer)
+
+    def _read_opening(self, peer: NodeId, body: bytes) -> tuple[Handshake, bytes, str]:
+        """Find out which secret an opening was made with. Raises: RemoteProtocolError."""
+        forged = HandshakeError(f"{peer} is not known here", reason="session_stranger")
+        for psk in self._psks():
+            handshake = self._handshake(peer, psk, initiator=False)
+            if handshake is None:
+                break
+            try:
+                return handshake, psk, _instance(handshake.read(body))
+            except HandshakeError as error:
+                forged = error
+        raise forged
 
     def _on_accept(self, header: Header, body: bytes) -> None:
         peer = header.source
@@ -232,7 +249,7 @@ class Sessions:
         del self._openings[peer]
         session = self._session(opening.handshake, peer, instance)
         self._make_room(peer)
-        kept = _Kept(session, True)
+        kept = _Kept(session, True, psk=opening.psk)
         self._by_id[session.id] = kept
         self._use(kept)
 
@@ -289,9 +306,22 @@ class Sessions:
         for id_, kept in list(self._by_id.items()):
             session = kept.session
             if session.peer == peer and session.remote_instance != instance:
-                del self._by_id[id_]
-                if self._current.get(peer) is session:
-                    del self._current[peer]
+                self._drop(id_)
+
+    def retire(self) -> None:
+        """Drop the sessions made with secrets that are no longer in force, but for links'."""
+        psks = self._psks()
+        for id_, kept in list(self._by_id.items()):
+            if kept.psk is not None and kept.psk not in psks:
+                self._drop(id_)
+        self._openings = {
+            peer: opening for peer, opening in self._openings.items() if opening.psk in psks
+        }
+
+    def _drop(self, id_: bytes) -> None:
+        session = self._by_id.pop(id_).session
+        if self._current.get(session.peer) is session:
+            del self._current[session.peer]
 
     def tick(self) -> None:
         """Forget what has had its time; call now and then."""

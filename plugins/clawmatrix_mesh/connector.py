@@ -80,6 +80,10 @@ class Connector:
         """The links there are, as far as new connections are concerned."""
         return self._neighbours
 
+    def retire(self) -> None:
+        """Close the links that were made with a secret which is no longer in force."""
+        self._neighbours.retire(self._credentials.psks())
+
     # --- accepting
 
     async def accept(self, listener: Listener) -> None:
@@ -141,19 +145,30 @@ class Connector:
         Raises: DialError; HandshakeError, with the reason ``duplicate`` where there is a
             link to that node already.
         """
+        first, *others = self._credentials.psks()
+        for psk in (first, *others):
+            try:
+                return await self._dial(address, psk, reached)
+            except HandshakeError as error:
+                if error.reason != "wrong_secret":
+                    raise
+                refused = error  # it may not have the new secret yet
+        raise refused
+
+    async def _dial(self, address: str, psk: bytes, reached: Callable[[Proved], None]) -> float:
         connection = await find_transport(self._node, address).dial(address)
         async with self._closing(connection):
-            neighbour = await self._prove_dialling(connection, reached)
+            neighbour = await self._prove_dialling(connection, psk, reached)
             opened = self._node.clock.now()
             await self._carry(neighbour)
         return self._node.clock.now() - opened
 
     async def _prove_dialling(
-        self, connection: Connection, reached: Callable[[Proved], None]
+        self, connection: Connection, psk: bytes, reached: Callable[[Proved], None]
     ) -> Neighbour:
         own, neighbours = self._credentials, self._neighbours
         with proving(connection.remote, self._limits.handshake, dialled=True):
-            channel = await open_channel(connection, own, dialled=True)
+            channel = await open_channel(connection, own, dialled=True, psk=psk)
             # Two addresses of one node: one after the other, so that the second sees the first.
             async with neighbours.turn(channel.remote_key):
                 known = await neighbours.living(channel.remote_key)
@@ -190,7 +205,7 @@ class Connector:
         # A transport may hold the frame behind the hello to the limit of before: a small one.
         self._heartbeat.ping(link)
         connection.limit(MESSAGE_LIMIT)
-        neighbour = Neighbour(link, channel.remote_key, record.epoch)
+        neighbour = Neighbour(link, channel.remote_key, record.epoch, channel.psk)
         self._neighbours.put(neighbour)
         return neighbour
 

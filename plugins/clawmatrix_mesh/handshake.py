@@ -34,7 +34,7 @@ from clawmatrix_mesh.preamble import PROTOCOL, Preamble, agree, cut
 from clawmatrix_mesh.refusing import lost_early
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from clawmatrix_core.identity import Identity
     from clawmatrix_core.transport import Connection
@@ -63,11 +63,15 @@ _ANYBODY = NodeId("*")
 
 @attrs.frozen
 class Credentials:
-    """What this end proves itself with."""
+    """What this end proves itself with.
+
+    ``psks`` gives the secrets that are in force: this end dials with the first, unless told
+    otherwise, and takes any of them when it answers.
+    """
 
     node_id: NodeId
     identity: Identity
-    psk: bytes = attrs.field(repr=False)
+    psks: Callable[[], Sequence[bytes]] = attrs.field(repr=False)
     instance: str
     record: Callable[[], SignedRecord]
     now: Callable[[], float]
@@ -85,6 +89,7 @@ class Channel:
         protocol: the version both ends use.
         offered: the versions that the other end says it speaks; its hello confirms them.
         remote_key: the other end's X25519 key, which it has proved to hold.
+        psk: which of the secrets both ends have.
         hash: the handshake's hash, the same at both ends and nowhere else.
         session: the keys of the link. Who is at the other end is put in by its hello.
     """
@@ -94,8 +99,13 @@ class Channel:
     protocol: int
     offered: tuple[int, int]
     remote_key: bytes
+    psk: bytes = attrs.field(repr=False)
     hash: bytes
     session: Session = attrs.field(repr=False)
+
+
+_Agreed = tuple[Handshake, int, tuple[int, int], bytes]
+"""What the Noise messages give: the version to use, those offered, and the secret."""
 
 
 @attrs.frozen
@@ -153,21 +163,27 @@ async def prove(
 # --- the Noise messages
 
 
-async def open_channel(connection: Connection, own: Credentials, *, dialled: bool) -> Channel:
-    """Exchange the Noise messages. Raises: HandshakeError, ConnectionLost."""
+async def open_channel(
+    connection: Connection, own: Credentials, *, dialled: bool, psk: bytes | None = None
+) -> Channel:
+    """Exchange the Noise messages. Raises: HandshakeError, ConnectionLost.
+
+    ``psk`` is what to dial with, if not the first of those in force.
+    """
     connection.limit(HELLO_LIMIT)
-    run = _dialling if dialled else _answering
-    handshake, protocol, offered = await run(connection, own)
-    hash_, keys = handshake.hash, handshake.split()
+    if dialled:
+        agreed = await _dialling(connection, own, psk or own.psks()[0])
+    else:
+        agreed = await _answering(connection, own)
+    handshake, protocol, offered, psk = agreed
+    hash_, keys, remote_key = handshake.hash, handshake.split(), handshake.remote_static
     session = Session(hash_[:8], _ANYBODY, *keys, "", own.now())
-    return Channel(connection, dialled, protocol, offered, handshake.remote_static, hash_, session)
+    return Channel(connection, dialled, protocol, offered, remote_key, psk, hash_, session)
 
 
-async def _dialling(
-    connection: Connection, own: Credentials
-) -> tuple[Handshake, int, tuple[int, int]]:
+async def _dialling(connection: Connection, own: Credentials, psk: bytes) -> _Agreed:
     preamble = Preamble(own.protocol).encode()
-    handshake = _handshake(own, preamble, initiator=True)
+    handshake = _handshake(own, psk, preamble, initiator=True)
     await connection.send(preamble + b"\n" + handshake.write())
     line, message = cut(await connection.receive())
     answer = Preamble.read(line)
@@ -180,12 +196,10 @@ async def _dialling(
         )
     handshake.read(message)
     await connection.send(handshake.write())
-    return handshake, protocol, answer.versions
+    return handshake, protocol, answer.versions, psk
 
 
-async def _answering(
-    connection: Connection, own: Credentials
-) -> tuple[Handshake, int, tuple[int, int]]:
+async def _answering(connection: Connection, own: Credentials) -> _Agreed:
     line, message = cut(await connection.receive())
     offered = Preamble.read(line).versions
     try:
@@ -193,28 +207,32 @@ async def _answering(
     except HandshakeError:
         await connection.send(Preamble(own.protocol, error="version").encode() + b"\n")
         raise
-    handshake = _handshake(own, line, initiator=False)
+    psks = own.psks()
+    handshake = _handshake(own, psks[0], line, initiator=False)
     handshake.read(message)
     answer = Preamble(own.protocol, use=protocol).encode()
     await connection.send(answer + b"\n" + handshake.write())
     last = await connection.receive()
-    try:
-        handshake.read(last)
-    except HandshakeError:
-        if _is_named(handshake):
-            raise HandshakeError(
-                f"{connection.remote} does not have this mesh's secret", reason="wrong_secret"
-            ) from None
-        raise
-    return handshake, protocol, offered
+    for psk in psks:
+        proved = handshake.with_psk(psk)
+        try:
+            proved.read(last)
+        except HandshakeError:
+            if not _is_named(proved):
+                raise
+        else:
+            return proved, protocol, offered, psk
+    raise HandshakeError(
+        f"{connection.remote} does not have this mesh's secret", reason="wrong_secret"
+    )
 
 
-def _handshake(own: Credentials, preamble: bytes, *, initiator: bool) -> Handshake:
+def _handshake(own: Credentials, psk: bytes, preamble: bytes, *, initiator: bool) -> Handshake:
     return Handshake(
         XXPSK3,
         initiator=initiator,
         static=own.identity.channel_private,
-        psk=own.psk,
+        psk=psk,
         prologue=_PROLOGUE + preamble,
     )
 

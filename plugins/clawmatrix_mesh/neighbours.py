@@ -15,7 +15,7 @@ from clawmatrix_core.trust import Verdict as TrustVerdict
 from clawmatrix_mesh.duplicates import Facts, Verdict, choose
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from clawmatrix_core.frames import NodeId
     from clawmatrix_core.link import Link
@@ -28,11 +28,15 @@ __all__ = ["Neighbour", "Neighbours"]
 
 @attrs.frozen(eq=False)
 class Neighbour:
-    """A link, with what its handshake proved of the other end: its X25519 key, and its epoch."""
+    """A link, with what its handshake proved of the other end: its X25519 key, and its epoch.
+
+    ``psk`` is the secret by which it was let in.
+    """
 
     link: Link
     key: bytes = attrs.field(repr=False)
     epoch: int
+    psk: bytes = attrs.field(repr=False)
 
 
 class Neighbours:
@@ -151,6 +155,13 @@ class Neighbours:
         if link.frames_in == before:
             link.close("it did not answer a ping", CloseCode.DEAD)
         return link.closing is None
+
+    def retire(self, psks: Collection[bytes]) -> None:
+        """Close the links that were made with a secret which is no longer in force."""
+        for neighbour in tuple(self._by_name.values()):
+            if neighbour.psk not in psks:
+                reason = "it was made with a secret that is no longer in force"
+                neighbour.link.close(reason, CloseCode.WRONG_SECRET)
 
     def put(self, neighbour: Neighbour) -> None:
         """Take a link in; an older one to the same node is closed."""

@@ -10,7 +10,6 @@ import anyio
 from clawmatrix_core.config import ConfigSection
 from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.identity import psk_from_secret
 from clawmatrix_core.plugin_types import ControlMethod, StatusSection, frame_types
 from clawmatrix_core.routes import Route
 from clawmatrix_mesh.addresses import bind
@@ -115,7 +114,7 @@ class MeshPlugin:
         credentials = Credentials(
             node.id,
             node.identity,
-            psk_from_secret(node.config.secret.reveal()),
+            lambda: node.keyring.psks,
             node.instance,
             membership.current,
             node.clock.now,
@@ -129,6 +128,7 @@ class MeshPlugin:
         self._membership, self._heartbeat, self._connector = membership, heartbeat, connector
         self._dialler = Dialler(node, connector, limits=limits, report=report)
         self._scope = scope
+        node.keyring.when_changed(connector.retire)
         membership.write()
         for address in _listen_addresses(config):
             listener = await bind(node, address, scope.enter)

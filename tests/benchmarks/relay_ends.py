@@ -169,4 +169,6 @@ def _credentials(name: NodeId) -> Credentials:
     )
     signed = SignedRecord.make(record, identity)
     psk = psk_from_secret(SECRET)
-    return Credentials(name, identity, psk, f"{name}1", lambda: signed, time.monotonic, time.time)
+    return Credentials(
+        name, identity, lambda: (psk,), f"{name}1", lambda: signed, time.monotonic, time.time
+    )

@@ -36,6 +36,7 @@ class End:
         self.net = net
         self.member = Member(name, now=lambda: net.now)
         self.name = self.member.name
+        self.psks: tuple[bytes, ...] = (psk,)
         self.instance = f"{name}{run}"
         self.counters: Counter[str] = Counter()
         self.ready: list[tuple[NodeId, str]] = []
@@ -45,7 +46,7 @@ class End:
             own=self.name,
             instance=self.instance,
             identity=self.member.identity,
-            psk=psk,
+            psks=lambda: self.psks,
             directory=self.member.directory,
             now=lambda: net.now,
             new_id=lambda: f"{self.instance}-{next(net.ids)}",

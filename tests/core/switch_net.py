@@ -78,7 +78,7 @@ class Station:
             own=self.name,
             instance=self.instance,
             identity=self.member.identity,
-            psk=PSK,
+            psks=lambda: (PSK,),
             directory=self.member.directory,
             now=lambda: net.now,
             new_id=net.new_id,

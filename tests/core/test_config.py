@@ -284,3 +284,19 @@ def test_a_section_says_early_that_it_cannot_be_read() -> None:
         ConfigSection(table="x", type=int)
     with pytest.raises(TypeError, match="is a key of the core"):
         ConfigSection(table="tags", type=Mesh)
+
+
+def test_secrets_from_before_are_as_long_and_few() -> None:
+    config = Config.from_mapping({**CORE, "previous_secrets": ["p" * 32, "q" * 40]})
+    assert [secret.reveal() for secret in config.previous_secrets] == ["p" * 32, "q" * 40]
+    assert Secret("q" * 40) in config.secrets
+    assert Config.from_mapping(CORE).previous_secrets == ()
+    for wrong, message in (
+        (["p" * 31], "at least 32 characters, it has 31"),
+        ([f"{n}" * 32 for n in range(5)], "must be at most 4"),
+        ("p" * 40, "expected a list"),
+    ):
+        with pytest.raises(ConfigError, match=message) as caught:
+            _ = Config.from_mapping({**CORE, "previous_secrets": wrong}).secret
+        assert "previous_secrets" in str(caught.value)
+        assert "pppp" not in str(caught.value)

@@ -337,3 +337,41 @@ def test_repr_shows_the_state_and_no_key() -> None:
     assert repr(alice) == "<Handshake XXpsk3 initiator, step 0>"
     run(alice, bob)
     assert repr(bob) == "<Handshake XXpsk3 responder, finished>"
+
+
+def half_way() -> tuple[Handshake, Handshake, bytes]:
+    """Return both sides of XXpsk3 before the last message, and that message."""
+    alice, bob = pair(XXPSK3)
+    bob.read(alice.write())
+    alice.read(bob.write())
+    return alice, bob, alice.write()
+
+
+def test_who_answers_can_try_several_keys_on_the_last_message() -> None:
+    alice, bob, last = half_way()
+    wrong = bob.with_psk(bytes(32))
+    with pytest.raises(HandshakeError) as caught:
+        wrong.read(last)
+    assert caught.value.reason == "forged"
+    assert wrong.remote_static == public(ALICE)
+    right = bob.with_psk(PSK)
+    assert right.read(last) == b""
+    assert (right.hash, right.split()) == (alice.hash, alice.split()[::-1])
+    assert not bob.finished
+
+
+def test_a_key_that_is_mixed_in_is_not_replaced() -> None:
+    _, bob, last = half_way()
+    bob.read(last)
+    with pytest.raises(LocalProtocolError, match="mixed in"):
+        bob.with_psk(PSK)
+    alice, _ = pair(KKPSK0)
+    alice.write()
+    with pytest.raises(LocalProtocolError, match="mixed in"):
+        alice.with_psk(PSK)
+    alice, _ = pair(XX)
+    with pytest.raises(LocalProtocolError, match="there is none"):
+        alice.with_psk(PSK)
+    alice, _ = pair(XXPSK3)
+    with pytest.raises(LocalProtocolError, match="32 bytes"):
+        alice.with_psk(b"short")
