@@ -1,30 +1,58 @@
-"""The asking side of one request: candidates in turn, and the answer on its way out."""
+"""The asking side of one request: its course over the candidates, and what the client gets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import attrs
+import msgspec
 from starlette.responses import Response
 
-from clawmatrix_core.errors import ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.errors import ApiError, from_exchange
-from clawmatrix_model_proxy.serve import collect
-from clawmatrix_model_proxy.sse import WholeEvents
-from clawmatrix_model_proxy.wire import REQUEST, Head, Opening, read_head, safe_header
+from clawmatrix_model_proxy.attempt import Attempt, AttemptFailed
+from clawmatrix_model_proxy.course import Course, Step, Tried
+from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.failover import rule_for
+from clawmatrix_model_proxy.faults import Fault
+from clawmatrix_model_proxy.hold import LIVE, Hold
+from clawmatrix_model_proxy.outlet import Outlet, RawHeaders
+from clawmatrix_model_proxy.wire import Head, Opening, safe_header
 
 if TYPE_CHECKING:
     from anyio import CancelScope
     from starlette.types import Receive, Scope, Send
 
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.frames import NodeId
     from clawmatrix_core.node import Node
     from clawmatrix_model_proxy.catalog import Choice
+    from clawmatrix_model_proxy.health import Balance, Health
 
-__all__ = ["ErrorAnswer", "ProxiedAnswer"]
+__all__ = ["AskLimits", "ErrorAnswer", "ProxiedAnswer"]
 
-RawHeaders = list[tuple[bytes, bytes]]
+_TICK = 0.25
+_encode = msgspec.json.Encoder().encode
+
+
+@attrs.frozen
+class AskLimits:
+    """How the asking side asks. Times in seconds, sizes in bytes.
+
+    Attributes:
+        first_token: for an answer to begin, while there is another candidate.
+        alone: for an answer to begin, where there is none; and for one that does not stream.
+        total: for everything, failed attempts among it.
+        keep_alive: silence after which a client that streams gets a comment.
+        max_answer: bytes of an answer that may be kept back.
+        balance: how candidates of equal health are put in order.
+        hold: how much of each answer is kept back, unless the request says otherwise.
+    """
+
+    first_token: float = 12.0
+    alone: float = 120.0
+    total: float = 600.0
+    keep_alive: float = 10.0
+    max_answer: int = 64 * 1024 * 1024
+    balance: Balance = "order"
+    hold: Hold = LIVE
 
 
 class ErrorAnswer(Response):
@@ -35,11 +63,12 @@ class ErrorAnswer(Response):
 
 
 class ProxiedAnswer(Response):
-    """Asks the nodes of a choice in turn and passes on what the first one answers.
+    """Asks the candidates of a choice in turn, as the failover table says.
 
-    Nothing goes to the client before the first byte of an answer is here, so that every
-    failure up to then is an HTTP error; one after it is an error event that ends the stream.
-    A client that leaves ends the work at the far side.
+    Nothing of an answer goes to the client before its first meaningful part is here, so that
+    every failure up to then moves on, or is an HTTP error. Once a part has gone out there is
+    no other answer: a failure is then an error event that ends the stream. A client that
+    leaves ends the work at the far side.
     """
 
     def __init__(
@@ -50,104 +79,115 @@ class ProxiedAnswer(Response):
         body: bytes,
         *,
         began: float,
-        max_answer: int,
+        limits: AskLimits,
+        health: Health,
     ) -> None:
         """Make an answer; ``began`` is the clock's time at which the request came."""
         self.background = None
         self._node = node
-        self._choice = choice
         self._opening = opening
         self._request = body
         self._began = began
-        self._max_answer = max_answer
-        self._started = False
-        self._attempt = 0
-        self._asked: NodeId = choice.nodes[0]
+        self._limits = limits
+        self._health = health
+        targets = health.order(choice.targets, limits.balance)
+        self._course = Course(targets, deadline=began + limits.total, random_source=node.random)
+        self._asked = targets[0]
+        self._attempts = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
+        limits = self._limits
+        outlet = Outlet(send, self._node.clock.now, hold=limits.hold, limit=limits.max_answer)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, receive, tasks.cancel_scope)
-            await self._answer(send)
+            if self._opening.stream:
+                tasks.start_soon(self._tick, outlet)
+            await self._answer(outlet)
             tasks.cancel_scope.cancel()
 
-    async def _answer(self, send: Send) -> None:
-        for attempt, node in enumerate(self._choice.nodes, 1):
-            self._attempt, self._asked = attempt, node
-            try:
-                await self._ask(node, send)
+    async def _tick(self, outlet: Outlet) -> None:
+        while True:
+            await anyio.sleep(min(_TICK, self._limits.keep_alive))
+            await outlet.tick()
+            await outlet.keep_alive(self._limits.keep_alive)
+
+    async def _answer(self, outlet: Outlet) -> None:
+        last: dict[int, AttemptFailed] = {}
+        while (step := self._course.step()) is not None:
+            await anyio.sleep(step.wait) if step.wait else None
+            failed = await self._try(step, outlet)
+            if failed is None:
                 return
-            except ExchangeError as failed:
-                error = failed
-            if self._started or error.may_have_begun:
-                break
-        await self._fail(from_exchange(error, self._asked), send)
+            self._course.failed(failed.fault, self._node.clock.now())
+            last[id(self._course.tried[-1])] = failed
+            if outlet.released:
+                await outlet.fail(0, [], b"", b"" if failed.told else _event(failed.body))
+                return
+            outlet.discard()
+        verdict = self._course.verdict()
+        await self._fail(last[id(verdict)], verdict, outlet)
 
-    async def _ask(self, to: NodeId, send: Send) -> None:
-        async with self._node.exchange(to, REQUEST, self._opening) as exchange:
-            await exchange.finish(self._request)
-            head = read_head(await exchange.receive())
-            if head.streams:
-                await self._stream(exchange, head, send)
-            else:
-                await self._whole(exchange, head, send)
+    async def _try(self, step: Step, outlet: Outlet) -> AttemptFailed | None:
+        """Make one attempt; return what went wrong with it, None where it is the answer."""
+        health, target, now = self._health, step.target, self._node.clock.now
+        self._asked = target
+        self._attempts += 1
+        began = now()
+        attempt = Attempt(
+            self._node,
+            msgspec.structs.replace(self._opening, upstream=target.upstream),
+            self._request,
+            outlet,
+            describe=self._head_headers,
+            max_answer=self._limits.max_answer,
+            begun=lambda: health.first_token(target, (now() - began) * 1000),
+        )
+        health.begin(target)
+        try:
+            with anyio.move_on_after(max(0.0, self._began + self._limits.total - began)):
+                await attempt.make(target, self._patience(step))
+                health.succeeded(target)
+                return None
+            failed = _out_of_time(self._limits.total)
+        except AttemptFailed as error:
+            failed = error
+        except BaseException:
+            health.abandoned(target)  # the client is gone
+            raise
+        rule = rule_for(failed.fault)
+        health.failed(target, str(failed.fault), counts=rule.counts, wait=failed.fault.wait)
+        return failed
 
-    async def _whole(self, exchange: Exchange, head: Head, send: Send) -> None:
-        headers = self._head_headers(head)
-        body = await collect(exchange, self._max_answer, "answer_too_large", "max_answer")
-        headers.append((b"content-length", b"%d" % len(body)))
-        await self._start(head.status, headers, send)
-        await send({"type": "http.response.body", "body": body})
+    def _patience(self, step: Step) -> float:
+        if step.last or not self._opening.stream:
+            return self._limits.alone
+        return self._limits.first_token
 
-    async def _stream(self, exchange: Exchange, head: Head, send: Send) -> None:
-        headers = self._head_headers(head)
-        headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
-        events = WholeEvents()
-        async for data in exchange:
-            if not isinstance(data, bytes):
-                raise ExchangeFailure("bad_answer", "JSON in place of bytes")
-            if whole := events.feed(data):
-                if not self._started:
-                    await self._start(head.status, headers, send)
-                await send({"type": "http.response.body", "body": whole, "more_body": True})
-        if not self._started:
-            await self._start(head.status, headers, send)
-        await send({"type": "http.response.body", "body": events.rest()})
-
-    async def _start(self, status: int, headers: RawHeaders, send: Send) -> None:
-        self._started = True
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-
-    async def _fail(self, error: ApiError, send: Send) -> None:
-        if self._started:
-            # What was kept back of an event that did not end is dropped with it.
-            await send({"type": "http.response.body", "body": error.event()})
-            return
-        body = error.body()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *self._who(),
-        ]
-        await self._start(error.status, headers, send)
-        await send({"type": "http.response.body", "body": body})
+    async def _fail(self, failed: AttemptFailed, verdict: Tried, outlet: Outlet) -> None:
+        self._asked = verdict.target
+        body = _with_tried(failed.body, self._course.tried)
+        passed = [(k.encode(), v.encode()) for k, v in failed.headers.items() if safe_header(k, v)]
+        await outlet.fail(failed.status, [*self._who(), *passed], body, _event(body))
 
     def _head_headers(self, head: Head) -> RawHeaders:
         elapsed = (self._node.clock.now() - self._began) * 1000
         overhead = max(0.0, elapsed - head.upstream_ms)
         passed = ((k, v) for k, v in head.headers.items() if safe_header(k, v))
+        streams = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         return [
             (b"content-type", _latin(head.content_type)),
             *self._who(),
             (b"x-clawmatrix-upstream-model", _latin(head.upstream_model)),
             (b"x-clawmatrix-overhead-ms", b"%.2f" % overhead),
             *((name.encode(), value.encode()) for name, value in passed),
+            *(streams if head.streams else ()),
         ]
 
     def _who(self) -> RawHeaders:
         return [
-            (b"x-clawmatrix-node", self._asked.encode()),
-            (b"x-clawmatrix-attempts", b"%d" % self._attempt),
+            (b"x-clawmatrix-node", self._asked.node.encode()),
+            (b"x-clawmatrix-attempts", b"%d" % self._attempts),
         ]
 
 
@@ -156,6 +196,31 @@ async def _watch(receive: Receive, scope: CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
+
+
+def _out_of_time(seconds: float) -> AttemptFailed:
+    message = f"no whole answer within {seconds:g} s"
+    error = ApiError(504, message, type="upstream_error", code="deadline_exceeded")
+    return AttemptFailed(Fault("silent", None, "deadline_exceeded", message), error)
+
+
+def _event(body: bytes) -> bytes:
+    # On one line: a line break in JSON can only stand between its parts.
+    return b"data: " + body.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n\n"
+
+
+def _with_tried(body: bytes, tried: list[Tried]) -> bytes:
+    """Add the list of what was tried to an error, where that is more than the error itself."""
+    if len(tried) < 2:
+        return body
+    told: Any = msgspec.json.decode(body)
+    if not isinstance(told, dict):
+        return body
+    listed = [
+        {"node": one.target.node, "upstream": one.target.upstream, "fault": str(one.fault)}
+        for one in tried
+    ]
+    return _encode({**told, "tried": listed})
 
 
 def _latin(text: str) -> bytes:

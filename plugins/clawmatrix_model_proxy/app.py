@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from clawmatrix_model_proxy.answer import ErrorAnswer, ProxiedAnswer
+from clawmatrix_model_proxy.answer import AskLimits, ErrorAnswer, ProxiedAnswer
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.rewrite import read_wanted
 from clawmatrix_model_proxy.wire import Opening
 
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.node import Node
     from clawmatrix_model_proxy.catalog import Catalog, Listed
+    from clawmatrix_model_proxy.health import Health
 
 __all__ = ["ModelApi"]
+
+HOLD_HEADER = "x-clawmatrix-hold"
 
 
 class ModelApi:
@@ -30,13 +35,17 @@ class ModelApi:
     Args:
         node: asks other nodes.
         catalog: returns who serves what, now.
-        max_answer: bytes an answer may have that is kept back until it is whole.
+        limits: how it asks.
+        health: how well each target has been doing.
     """
 
-    def __init__(self, node: Node, catalog: Callable[[], Catalog], max_answer: int) -> None:
+    def __init__(
+        self, node: Node, catalog: Callable[[], Catalog], limits: AskLimits, health: Health
+    ) -> None:
         self._node = node
         self._catalog = catalog
-        self._max_answer = max_answer
+        self._limits = limits
+        self._health = health
 
     async def chat(self, request: Request) -> Response:
         """``POST /v1/chat/completions``"""
@@ -45,12 +54,22 @@ class ModelApi:
         try:
             wanted = read_wanted(body)
             choice = self._catalog().resolve(wanted.model, self._node.reachable)
+            limits = self._limits_of(request)
         except ApiError as error:
             return ErrorAnswer(error)
         opening = Opening("chat", choice.model, wanted.streams, request.headers.get("accept"))
         return ProxiedAnswer(
-            self._node, choice, opening, body, began=began, max_answer=self._max_answer
+            self._node, choice, opening, body, began=began, limits=limits, health=self._health
         )
+
+    def _limits_of(self, request: Request) -> AskLimits:
+        wanted = request.headers.get(HOLD_HEADER)
+        if wanted is None:
+            return self._limits
+        try:
+            return attrs.evolve(self._limits, hold=parse_hold(wanted))
+        except ValueError as error:
+            raise ApiError(400, f"the header {HOLD_HEADER}: {error}", param=HOLD_HEADER) from None
 
     async def list_models(self, request: Request) -> Response:
         """``GET /v1/models``"""

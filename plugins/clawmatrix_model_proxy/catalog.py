@@ -8,12 +8,15 @@ import attrs
 
 from clawmatrix_core.frames import NodeId
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.health import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-__all__ = ["Catalog", "Choice", "Listed", "Served", "read_offers"]
+__all__ = ["UPSTREAMS", "Catalog", "Choice", "Listed", "Served", "read_offers"]
 
+UPSTREAMS = 16
+"""Upstreams that one node may have for one model."""
 _ID_LIMIT = 200
 _TEXT_LIMIT = 2000
 
@@ -26,6 +29,12 @@ class Served:
     id: str
     description: str | None = None
     api: str = ""
+    upstreams: int = 1
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What can be asked for it there, in order."""
+        return tuple(Target(self.node, self.id, number) for number in range(self.upstreams))
 
 
 @attrs.frozen
@@ -34,13 +43,18 @@ class Choice:
 
     Attributes:
         model: the id that the nodes offer it by.
-        nodes: the reachable nodes to ask, in order.
+        targets: what to ask at reachable nodes, in order; at least one.
         pinned: the client named the node.
     """
 
     model: str
-    nodes: tuple[NodeId, ...]
+    targets: tuple[Target, ...]
     pinned: bool
+
+    @property
+    def nodes(self) -> tuple[NodeId, ...]:
+        """The nodes among the targets, in order."""
+        return tuple(dict.fromkeys(target.node for target in self.targets))
 
 
 @attrs.frozen
@@ -59,12 +73,19 @@ def read_offers(node: NodeId, offers: object) -> Iterator[Served]:
             continue
         id_ = entry.get("id")
         if isinstance(id_, str) and 0 < len(id_) <= _ID_LIMIT and id_.isprintable():
-            yield Served(node, id_, _text(entry, "description"), _text(entry, "api") or "")
+            words, api = _text(entry, "description"), _text(entry, "api") or ""
+            yield Served(node, id_, words, api, _count(entry))
 
 
 def _text(entry: dict[str, Any], name: str) -> str | None:
     value = entry.get(name)
     return value[:_TEXT_LIMIT] if isinstance(value, str) else None
+
+
+def _count(entry: dict[str, Any]) -> int:
+    value = entry.get("upstreams", 1)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return min(max(value, 1), UPSTREAMS) if whole else 1
 
 
 class Catalog:
@@ -109,12 +130,12 @@ class Catalog:
         if pin is not None:
             node, model = pin
             return self._pinned(name, node, model, reachable)
-        nodes = tuple(self._by_id.get(name, ()))
-        if not nodes:
+        served = self._by_id.get(name, {})
+        if not served:
             raise self._unknown(name)
-        there = tuple(node for node in nodes if reachable(node))
+        there = tuple(t for node, model in served.items() if reachable(node) for t in model.targets)
         if not there:
-            raise _unreachable(f"no node that serves {name!r} is reachable: {', '.join(nodes)}")
+            raise _unreachable(f"no node that serves {name!r} is reachable: {', '.join(served)}")
         return Choice(name, there, pinned=False)
 
     def list(self, reachable: Callable[[NodeId], bool]) -> Iterator[Listed]:
@@ -160,7 +181,7 @@ class Catalog:
             raise _not_found(f"the node {node} does not serve the model {model!r}")
         if not reachable(node):
             raise _unreachable(f"the node {node} is not reachable")
-        return Choice(model, (node,), pinned=True)
+        return Choice(model, self._by_id[model][node].targets, pinned=True)
 
     def _unknown(self, name: str) -> ApiError:
         if name in self._elsewhere:

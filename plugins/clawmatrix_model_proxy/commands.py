@@ -38,6 +38,20 @@ def models(settings: Settings, as_json: bool) -> None:
 
 def _node(node: dict[str, Any]) -> str:
     name = printable(node["nodeId"])
-    if node["reachable"]:
-        return click.style(name, fg="green")
-    return click.style(f"{name} (unreachable)", fg="red")
+    if not node["reachable"]:
+        return click.style(f"{name} (unreachable)", fg="red")
+    return ", ".join(_upstream(name, upstream) for upstream in node["upstreams"])
+
+
+def _upstream(name: str, upstream: dict[str, Any]) -> str:
+    """Return a node's name once for each upstream, with what is to be known of it."""
+    if upstream["breaker"] != "closed":
+        why = printable(upstream["why"] or "failing")
+        return click.style(f"{name} ({upstream['breaker']}: {why})", fg="red")
+    told = []
+    if upstream["firstTokenMs"] is not None:
+        told.append(f"{upstream['firstTokenMs']:g} ms")
+    if upstream["calls"]:
+        told.append(f"{upstream['calls']} calls, {upstream['errors']} errors")
+    colour = "yellow" if upstream["why"] else "green"
+    return click.style(name, fg=colour) + (f" ({'; '.join(told)})" if told else "")

@@ -9,6 +9,9 @@ import attrs
 
 from clawmatrix_core.config import ByteSize, Duration, Secret, option
 from clawmatrix_core.frames import NodeId  # noqa: TC001 - the converter reads it
+from clawmatrix_model_proxy.catalog import UPSTREAMS
+from clawmatrix_model_proxy.health import Balance  # noqa: TC001 - the converter reads it
+from clawmatrix_model_proxy.hold import parse_hold
 
 __all__ = ["Budgets", "ModelConfig", "ModelProxyConfig"]
 
@@ -52,6 +55,11 @@ def _is_header(_: object, __: object, value: Secret | None) -> None:
         raise ValueError("must be printable ASCII")
 
 
+def _are_headers(_: object, __: object, value: tuple[Secret, ...]) -> None:
+    for key in value:
+        _is_header(_, __, key)
+
+
 def _is_positive(_: object, __: object, value: Duration) -> None:
     if value <= 0:
         raise ValueError("must be more than zero")
@@ -71,10 +79,20 @@ class ModelConfig:
     api_key: Secret | None = option(
         default=None, doc="What the upstream wants as a Bearer token.", validator=_is_header
     )
+    api_keys: tuple[Secret, ...] = option(
+        default=(),
+        doc="More keys: the next one is taken where one is refused or has used up its rate.",
+        validator=_are_headers,
+    )
     upstream_model: str | None = option(
         default=None, shown="the id", doc="The name the upstream knows the model by."
     )
     description: str | None = option(default=None, doc="A line about it, shown in /v1/models.")
+
+    @property
+    def keys(self) -> tuple[Secret, ...]:
+        """All keys, in order."""
+        return (*(() if self.api_key is None else (self.api_key,)), *self.api_keys)
 
     @property
     def name_there(self) -> str:
@@ -82,11 +100,15 @@ class ModelConfig:
         return self.upstream_model or self.id
 
 
-def _are_different(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:
+def _are_few(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:
     ids = [model.id for model in value]
     for id_ in ids:
-        if ids.count(id_) > 1:
-            raise ValueError(f'the id "{id_}" is there more than once')
+        if ids.count(id_) > UPSTREAMS:
+            raise ValueError(f'the id "{id_}" is there more than {UPSTREAMS} times')
+
+
+def _is_hold(_: object, __: object, value: str) -> None:
+    parse_hold(value)
 
 
 @attrs.frozen
@@ -99,7 +121,10 @@ class ModelProxyConfig:
         doc="The order in which nodes are asked, and the only ones that get prompts.",
     )
     models: tuple[ModelConfig, ...] = option(
-        default=(), doc="The models this node serves.", validator=_are_different
+        default=(),
+        doc="The models this node serves. One id given several times has several upstreams,"
+        " asked in this order.",
+        validator=_are_few,
     )
     connect_timeout: Duration = option(
         default=Duration(5),
@@ -110,6 +135,33 @@ class ModelProxyConfig:
         default=Duration(120),
         doc="How long an upstream may take to begin its answer.",
         validator=_is_positive,
+    )
+    first_token_timeout: Duration = option(
+        default=Duration(12),
+        doc="How long a streamed answer may take to begin while another candidate is left.",
+        validator=_is_positive,
+    )
+    total_timeout: Duration = option(
+        default=Duration(600),
+        doc="How long a request may take, with all that is tried for it.",
+        validator=_is_positive,
+    )
+    keep_alive: Duration = option(
+        default=Duration(10),
+        doc="After how long a silence a client that streams gets a comment.",
+        validator=_is_positive,
+    )
+    balance: Balance = option(
+        default="order",
+        doc="How candidates of equal health are put in order: as configured, the least busy"
+        " first, or the one whose answers begin soonest.",
+    )
+    hold: str = option(
+        default="off",
+        doc="How much of a streamed answer is kept back, so that one that is cut off can be"
+        " replaced: `off`, `whole`, `5s`, `200 tokens`. The header `x-clawmatrix-hold` goes"
+        " before it.",
+        validator=_is_hold,
     )
     idle_timeout: Duration = option(
         default=Duration(30),

@@ -9,7 +9,9 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, frame_types
 from clawmatrix_model_proxy.catalog import Catalog, Served, read_offers
 from clawmatrix_model_proxy.commands import models
-from clawmatrix_model_proxy.config import ModelConfig, ModelProxyConfig
+from clawmatrix_model_proxy.config import ModelProxyConfig
+from clawmatrix_model_proxy.health import Health
+from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.wire import REQUEST
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.node import Node
     from clawmatrix_core.plugin_types import JSON
     from clawmatrix_core.scope import PluginScope
+    from clawmatrix_model_proxy.answer import AskLimits
     from clawmatrix_model_proxy.serve import ModelServer
 
 __all__ = ["ModelProxyPlugin"]
@@ -37,6 +40,7 @@ class ModelProxyPlugin:
         self._scope: PluginScope | None = None
         self._catalog: Catalog | None = None
         self._catalog_at = 0.0
+        self._health: Health | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -56,7 +60,7 @@ class ModelProxyPlugin:
         from clawmatrix_model_proxy.app import ModelApi
 
         config = node.config.section(ModelProxyConfig)
-        api = ModelApi(node, lambda: self._current(node), config.max_answer)
+        api = ModelApi(node, lambda: self._current(node), _limits(config), self._health_of(node))
         return [
             HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
             HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
@@ -68,14 +72,15 @@ class ModelProxyPlugin:
         """See hookspecs."""
 
         async def call(params: dict[str, JSON]) -> JSON:
-            return {"models": list(_describe(node, self._current(node)))}
+            health = self._health_of(node)
+            return {"models": list(_describe(node, self._current(node), health))}
 
         return [ControlMethod("models", call=call)]
 
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:
         """See hookspecs."""
-        offered = [_offer(model) for model in node.config.section(ModelProxyConfig).models]
+        offered = _offers(node.config.section(ModelProxyConfig))
         return [Offer("models", lambda: offered)]
 
     @hookimpl
@@ -106,6 +111,11 @@ class ModelProxyPlugin:
         """See hookspecs."""
         self._catalog = None
 
+    def _health_of(self, node: Node) -> Health:
+        if self._health is None:
+            self._health = Health(node.clock.now)
+        return self._health
+
     def _current(self, node: Node) -> Catalog:
         now = node.clock.now()
         if self._catalog is None or now - self._catalog_at > CATALOG_AGE:
@@ -117,25 +127,48 @@ class ModelProxyPlugin:
 def _make_catalog(node: Node) -> Catalog:
     config = node.config.section(ModelProxyConfig)
     others = list(node.directory.others())
-    served = list(read_offers(node.id, [_offer(model) for model in config.models]))
+    served = list(read_offers(node.id, _offers(config)))
     for peer in others:
         served += read_offers(peer.node_id, peer.record.offers.get("models"))
     return Catalog(served, {node.id, *(peer.node_id for peer in others)}, config.nodes)
 
 
-def _offer(model: ModelConfig) -> dict[str, JSON]:
-    entry: dict[str, JSON] = {"id": model.id, "api": model.api}
-    if model.description:
-        entry["description"] = model.description
-    return entry
+def _limits(config: ModelProxyConfig) -> AskLimits:
+    from clawmatrix_model_proxy.answer import AskLimits
+
+    return AskLimits(
+        first_token=config.first_token_timeout,
+        alone=config.first_byte_timeout,
+        total=config.total_timeout,
+        keep_alive=config.keep_alive,
+        max_answer=config.max_answer,
+        balance=config.balance,
+        hold=parse_hold(config.hold),
+    )
 
 
-def _describe(node: Node, catalog: Catalog) -> Iterator[dict[str, JSON]]:
+def _offers(config: ModelProxyConfig) -> list[dict[str, JSON]]:
+    """Return what is offered: each id once, as its first upstream is described."""
+    entries: dict[str, dict[str, JSON]] = {}
+    for model in config.models:
+        entry = entries.setdefault(model.id, {"id": model.id, "api": model.api, "upstreams": 0})
+        entry["upstreams"] += 1
+        if model.description:
+            entry.setdefault("description", model.description)
+    return list(entries.values())
+
+
+def _describe(node: Node, catalog: Catalog, health: Health) -> Iterator[dict[str, JSON]]:
     for id_, served in catalog.models():
         words = next((model.description for model in served if model.description), None)
-        nodes = [_describe_node(node, model) for model in served]
+        nodes = [_describe_node(node, model, health) for model in served]
         yield {"id": id_, "description": words, "nodes": nodes}
 
 
-def _describe_node(node: Node, model: Served) -> dict[str, JSON]:
-    return {"nodeId": model.node, "reachable": node.reachable(model.node), "api": model.api}
+def _describe_node(node: Node, model: Served, health: Health) -> dict[str, JSON]:
+    return {
+        "nodeId": model.node,
+        "reachable": node.reachable(model.node),
+        "api": model.api,
+        "upstreams": [health.describe(target) for target in model.targets],
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import httpx2
 from anyio import CancelScope, current_time
 
 from clawmatrix_core.errors import ExchangeFailure
+from clawmatrix_model_proxy.faults import retry_after
+from clawmatrix_model_proxy.keys import ROTATED, KeyRing
 from clawmatrix_model_proxy.wire import safe_header
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ class Upstreams:
         self._budgets = budgets
         self._proxy_from_env = proxy_from_env
         self._urls: dict[str, httpx2.URL] = {}
+        self._rings: dict[ModelConfig, KeyRing] = {}
         limits = httpx2.Timeout(None, connect=budgets.connect, write=budgets.idle)
         self._extensions = {"timeout": limits.as_dict()}
 
@@ -74,7 +78,7 @@ class Upstreams:
         began = current_time()
         deadline = began + self._budgets.first_byte
         with _failures(), CancelScope(deadline=deadline) as scope:
-            response = await self._client.send(self._request(model, body, accept), stream=True)
+            response = await self._send(model, body, accept)
         if scope.cancelled_caught:
             raise _silent(self._budgets.first_byte)
         try:
@@ -83,15 +87,37 @@ class Upstreams:
             with anyio.move_on_after(_CLOSING, shield=True):
                 await response.aclose()
 
-    def _request(self, model: ModelConfig, body: bytes, accept: str | None) -> httpx2.Request:
+    async def _send(self, model: ModelConfig, body: bytes, accept: str | None) -> httpx2.Response:
+        """Send a request with one key after another, until one is taken or none is left."""
+        ring = self._rings.setdefault(model, KeyRing(model.keys))
+        left = ring.order(current_time())
+        while True:
+            number = left.pop(0) if left else None
+            key = None if number is None else ring.reveal(number)
+            request = self._request(model, body, accept, key)
+            response = await self._client.send(request, stream=True)
+            if number is None:
+                return response
+            if response.status_code not in ROTATED:
+                ring.worked(number)
+                return response
+            wait = retry_after(response.headers, time.time())
+            ring.refused(number, current_time(), response.status_code, wait)
+            if not left:
+                return response
+            await response.aclose()
+
+    def _request(
+        self, model: ModelConfig, body: bytes, accept: str | None, key: str | None
+    ) -> httpx2.Request:
         headers = {
             "accept": accept or "*/*",
             "accept-encoding": "identity",
             "content-type": "application/json",
             "user-agent": "clawmatrix",
         }
-        if model.api_key is not None:
-            headers["authorization"] = f"Bearer {model.api_key.reveal()}"
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
         url = self._urls.get(model.base_url)
         if url is None:
             url = httpx2.URL(f"{model.base_url.rstrip('/')}/chat/completions")

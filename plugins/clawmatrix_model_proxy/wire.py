@@ -12,11 +12,15 @@ import msgspec
 
 from clawmatrix_core.errors import ExchangeFailure
 
-__all__ = ["REQUEST", "Head", "Opening", "read_head", "read_opening", "safe_header"]
+__all__ = ["REQUEST", "TOLD", "Head", "Opening", "read_head", "read_opening", "safe_header"]
 
 REQUEST = "model_req"
+TOLD = "upstream_failed"
+"""The code of a failure whose error event, ``detail``, has gone to the client already."""
 
-_PASSED = frozenset(("retry-after", "retry-after-ms", "x-should-retry", "x-request-id"))
+_PASSED = frozenset(
+    ("retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-should-retry", "x-request-id")
+)
 _PASSED_PREFIX = "x-ratelimit-"
 
 
@@ -28,12 +32,14 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
         model: the id under which this node offers the model.
         stream: whether the client wants the answer as it comes.
         accept: the client's Accept header.
+        upstream: which of the node's upstreams of that model, by its place in the list.
     """
 
     format: Literal["chat"]
     model: str
     stream: bool = False
     accept: str | None = None
+    upstream: int = 0
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import anyio
@@ -72,23 +73,33 @@ async def test_the_next_node_is_asked_where_nothing_had_begun(
         await pinned.ask(request(model="a/m"))
     assert client.status == 200
     assert client.headers["x-clawmatrix-node"] == "b"
-    assert client.headers["x-clawmatrix-attempts"] == "2"
+    assert client.headers["x-clawmatrix-attempts"] == "3"
     assert (pinned.status, pinned.error["code"]) == (502, "upstream_unreachable")
     assert pinned.headers["x-clawmatrix-node"] == "a"
     assert len(up.asked) == 1
 
 
-async def test_the_last_failure_is_told_where_every_node_failed(
-    node_factory: NodeFactory,
+async def test_the_first_failure_and_all_that_was_tried_are_told_where_every_node_failed(
+    node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
-    async with network(node_factory, STAR, {"a": NOWHERE, "b": NOWHERE}) as nodes:
+    async def answer(asked: Asked) -> None:
+        await asked.answer(b'{"error": {"message": "no such", "code": "gone"}}', status=404)
+
+    async with (
+        upstreaming(answer) as up,
+        network(node_factory, STAR, {"a": NOWHERE, "b": up.base_url}) as nodes,
+    ):
         client = Client(nodes["home"])
         await client.ask(request())
-    assert (client.status, client.error["code"]) == (502, "upstream_unreachable")
-    assert client.headers["x-clawmatrix-attempts"] == "2"
+    assert (client.status, client.error["code"]) == (404, "gone")
+    assert client.headers["x-clawmatrix-node"] == "b"
+    assert client.headers["x-clawmatrix-attempts"] == "3"
+    unreachable = {"node": "a", "upstream": 0, "fault": "connect upstream_unreachable"}
+    gone = {"node": "b", "upstream": 0, "fault": "404 gone"}
+    assert json.loads(client.body)["tried"] == [unreachable, unreachable, gone]
 
 
-async def test_what_may_have_begun_is_not_asked_of_another(
+async def test_an_upstream_that_breaks_off_is_asked_once_more_and_then_the_next_node(
     node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
     async def answer(asked: Asked) -> None:
@@ -104,8 +115,27 @@ async def test_what_may_have_begun_is_not_asked_of_another(
     ):
         client = Client(nodes["home"])
         await client.ask(request())
-    assert (client.status, client.error["code"]) == (502, "upstream_broke")
-    assert up.asked == []
+    assert (client.status, client.headers["x-clawmatrix-node"]) == (200, "b")
+    assert (len(broken.asked), len(up.asked)) == (2, 1)
+
+
+async def test_what_is_wrong_with_the_request_is_not_tried_elsewhere(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    said = b'{"error": {"message": "no messages", "code": null}}'
+
+    async def answer(asked: Asked) -> None:
+        await asked.answer(said, status=400)
+
+    async with (
+        upstreaming(answer) as first,
+        upstreaming(answer) as second,
+        network(node_factory, STAR, {"a": first.base_url, "b": second.base_url}) as nodes,
+    ):
+        client = Client(nodes["home"])
+        await client.ask(request())
+    assert (client.status, client.body) == (400, said)
+    assert (len(first.asked), len(second.asked)) == (1, 0)
 
 
 async def test_the_configured_nodes_are_asked_in_order_and_no_other(
@@ -173,6 +203,9 @@ async def test_the_control_method_tells_who_serves_what(node_factory: NodeFactor
         [method] = [m for m in nodes["home"].control_methods() if m.name == "models"]
         assert method.call is not None
         told = await method.call({})
-    each = {"reachable": True, "api": "openai-completions"}
-    nodes_told = [{"nodeId": "a", **each}, {"nodeId": "b", **each}]
-    assert told == {"models": [{"id": "m", "description": None, "nodes": nodes_told}]}
+    [model] = told["models"]
+    assert (model["id"], model["description"]) == ("m", None)
+    for node, name in zip(model["nodes"], "ab", strict=True):
+        [upstream] = node.pop("upstreams")
+        assert node == {"nodeId": name, "reachable": True, "api": "openai-completions"}
+        assert (upstream["breaker"], upstream["calls"]) == ("closed", 0)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.frames import NodeId
-from clawmatrix_model_proxy.catalog import Catalog, Choice, Served, read_offers
+from clawmatrix_model_proxy.catalog import UPSTREAMS, Catalog, Choice, Served, read_offers
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.health import Target
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,6 +36,11 @@ def resolve(name: str, found: Catalog | None = None, down: Collection[str] = ())
     return (found or catalog()).resolve(name, lambda node: node not in down)
 
 
+def chosen(model: str, *nodes: NodeId, pinned: bool) -> Choice:
+    """Return the choice of one upstream at each node."""
+    return Choice(model, tuple(Target(node, model) for node in nodes), pinned=pinned)
+
+
 def refusal(name: str, found: Catalog | None = None, down: Collection[str] = ()) -> ApiError:
     """Return the error that a name means."""
     with pytest.raises(ApiError) as caught:
@@ -43,7 +49,7 @@ def refusal(name: str, found: Catalog | None = None, down: Collection[str] = ())
 
 
 def test_a_bare_name_means_every_node_that_serves_it_by_name() -> None:
-    assert resolve("qwen3") == Choice("qwen3", (LAB, OFFICE), pinned=False)
+    assert resolve("qwen3") == chosen("qwen3", LAB, OFFICE, pinned=False)
 
 
 def test_the_configured_order_decides_and_leaves_out_all_others() -> None:
@@ -61,13 +67,31 @@ def test_this_nodes_own_model_counts_only_where_it_may() -> None:
 
 
 def test_a_node_before_the_slash_pins() -> None:
-    assert resolve("office/qwen3") == Choice("qwen3", (OFFICE,), pinned=True)
-    assert resolve("lab/org/llama") == Choice("org/llama", (LAB,), pinned=True)
+    assert resolve("office/qwen3") == chosen("qwen3", OFFICE, pinned=True)
+    assert resolve("lab/org/llama") == chosen("org/llama", LAB, pinned=True)
 
 
 def test_an_id_with_a_slash_is_split_only_at_a_node() -> None:
-    assert resolve("org/llama") == Choice("org/llama", (LAB,), pinned=False)
+    assert resolve("org/llama") == chosen("org/llama", LAB, pinned=False)
     assert refusal("nobody/qwen3").status == 404
+
+
+def test_each_upstream_of_a_node_is_asked_before_the_next_node() -> None:
+    found = Catalog([Served(LAB, "m", upstreams=2), Served(OFFICE, "m")], [LAB, OFFICE])
+    targets = [(target.node, target.upstream) for target in resolve("m", found).targets]
+    assert targets == [(LAB, 0), (LAB, 1), (OFFICE, 0)]
+    assert resolve("m", found).nodes == (LAB, OFFICE)
+    assert [target.upstream for target in resolve("lab/m", found).targets] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"), [(1, 1), (3, 3), (0, 1), (-1, 1), (10**9, UPSTREAMS), (True, 1), ("2", 1)]
+)
+def test_the_number_of_upstreams_is_taken_as_far_as_it_makes_sense(
+    told: object, taken: int
+) -> None:
+    [served] = read_offers(LAB, [{"id": "m", "upstreams": told}])
+    assert served.upstreams == taken
 
 
 def test_the_longest_node_name_wins() -> None:
@@ -78,7 +102,7 @@ def test_the_longest_node_name_wins() -> None:
 
 def test_an_id_that_begins_with_a_nodes_name_is_still_found() -> None:
     found = catalog(more=[Served(LAB, "office/special")])
-    assert resolve("office/special", found) == Choice("office/special", (LAB,), pinned=False)
+    assert resolve("office/special", found) == chosen("office/special", LAB, pinned=False)
     assert resolve("office/qwen3", found).pinned
 
 

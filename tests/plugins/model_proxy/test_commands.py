@@ -60,7 +60,9 @@ async def test_models_are_shown_with_who_serves_them(config: Path) -> None:
     assert (await run(config, "models")).split() == ["qwen3", "home", "a", "fast", "one"]
     [model] = json.loads(await run(config, "models", "--json"))["models"]
     assert model["id"] == "qwen3"
-    assert model["nodes"] == [{"nodeId": "home", "reachable": True, "api": "openai-completions"}]
+    [node] = model["nodes"]
+    assert (node["nodeId"], node["reachable"], node["api"]) == ("home", True, "openai-completions")
+    assert [upstream["breaker"] for upstream in node["upstreams"]] == ["closed"]
 
 
 async def test_env_prints_what_a_shell_can_take(config: Path) -> None:

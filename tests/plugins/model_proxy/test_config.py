@@ -67,9 +67,23 @@ def test_a_wrong_api_lists_the_right_ones() -> None:
         read(models=[{**MODEL, "api": "openai"}])
 
 
-def test_an_id_is_there_once() -> None:
+def test_an_id_has_several_upstreams_but_not_any_number() -> None:
+    assert len(read(models=[MODEL, MODEL]).models) == 2
     with pytest.raises(ConfigError, match=r'model-proxy\.models: the id "m" is there more'):
-        read(models=[MODEL, MODEL])
+        read(models=[MODEL] * 17)
+
+
+def test_all_keys_of_a_model_are_in_order() -> None:
+    [model] = read(models=[{**MODEL, "api_key": "a", "api_keys": ["b", "c"]}]).models
+    assert [key.reveal() for key in model.keys] == ["a", "b", "c"]
+    [model] = read(models=[MODEL]).models
+    assert model.keys == ()
+
+
+@pytest.mark.parametrize("hold", ["of", "5", "tokens", "-5s", ""])
+def test_a_hold_that_is_none_is_named(hold: str) -> None:
+    with pytest.raises(ConfigError, match=r"model-proxy\.hold: "):
+        read(hold=hold)
 
 
 def test_a_time_limit_is_more_than_nothing() -> None:

@@ -76,7 +76,7 @@ async def test_large_requests_and_answers_arrive_whole(
 
 
 async def test_a_stream_passes_byte_for_byte(serving: Serving, upstreaming: Upstreaming) -> None:
-    pieces = [b": hi\n\n", EVENT[:30], EVENT[30:] + EVENT, b"data: odd\r\n\r\n", DONE]
+    pieces = [b": hi\n\n", EVENT[:30], EVENT[30:] + EVENT, b'data: {"odd" : 1.0}\r\n\r\n', DONE]
 
     async def answer(asked: Asked) -> None:
         await asked.begin_stream(type_="text/event-stream; charset=utf-8")

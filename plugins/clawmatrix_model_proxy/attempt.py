@@ -1,0 +1,148 @@
+"""One attempt at an answer: an exchange with a serving node, and what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from clawmatrix_core.errors import ExchangeError, ExchangeFailure
+from clawmatrix_model_proxy.errors import ApiError, from_exchange
+from clawmatrix_model_proxy.faults import Fault, fault_of_error, fault_of_event, fault_of_status
+from clawmatrix_model_proxy.outlet import HeldTooMuch, Outlet, RawHeaders
+from clawmatrix_model_proxy.serve import collect
+from clawmatrix_model_proxy.sse import WholeEvents
+from clawmatrix_model_proxy.wire import REQUEST, TOLD, Head, Opening, read_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.exchange import Exchange
+    from clawmatrix_core.node import Node
+    from clawmatrix_model_proxy.health import Target
+
+__all__ = ["Attempt", "AttemptFailed"]
+
+_ERROR_LIMIT = 1024 * 1024
+
+
+@attrs.frozen
+class _Said:
+    """An error as the client is told it."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = attrs.field(factory=dict)
+
+
+class AttemptFailed(Exception):
+    """An attempt came to nothing.
+
+    Attributes:
+        fault: what the failover table decides by.
+        status, body, headers: the error for the client, should it be the last word.
+        told: the client has the upstream's own error event already.
+    """
+
+    def __init__(self, fault: Fault, said: _Said | ApiError, *, told: bool = False) -> None:
+        super().__init__(str(fault))
+        if isinstance(said, ApiError):
+            said = _Said(said.status, said.body())
+        self.fault = fault
+        self.status, self.body, self.headers = said.status, said.body, said.headers
+        self.told = told
+
+
+class Attempt:
+    """Asks one target and passes on its answer.
+
+    Args:
+        node: asks.
+        opening: what to ask for.
+        body: the client's request.
+        outlet: where the answer goes.
+        describe: makes the headers of an answer out of its head.
+        max_answer: bytes an answer may have that is kept until it is whole.
+        begun: called once, when the first part of an answer is there.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        opening: Opening,
+        body: bytes,
+        outlet: Outlet,
+        *,
+        describe: Callable[[Head], RawHeaders],
+        max_answer: int,
+        begun: Callable[[], None],
+    ) -> None:
+        self._node = node
+        self._opening = opening
+        self._body = body
+        self._outlet = outlet
+        self._describe = describe
+        self._max_answer = max_answer
+        self._begun = begun
+
+    async def make(self, target: Target, first_token: float) -> None:
+        """Ask, and see the answer through; ``first_token`` is in seconds.
+
+        Raises: AttemptFailed.
+        """
+        try:
+            async with self._node.exchange(target.node, REQUEST, self._opening) as exchange:
+                head = await self._first(exchange, first_token)
+                if head.status >= 400:
+                    await self._refused(exchange, head)
+                self._begun()
+                self._outlet.open(head.status, self._describe(head))
+                if head.streams:
+                    await self._stream(exchange)
+                else:
+                    await self._whole(exchange, head)
+        except ExchangeError as error:
+            raise self._failed(error, target) from None
+        except HeldTooMuch:
+            raise self._failed(_too_much(self._max_answer), target) from None
+
+    async def _first(self, exchange: Exchange, limit: float) -> Head:
+        with anyio.move_on_after(limit):
+            await exchange.finish(self._body)
+            return read_head(await exchange.receive())
+        raise ExchangeFailure("upstream_timeout", f"no answer began within {limit:g} s")
+
+    async def _refused(self, exchange: Exchange, head: Head) -> None:
+        body = await collect(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
+        fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
+        raise AttemptFailed(fault, _Said(head.status, body, head.headers))
+
+    async def _whole(self, exchange: Exchange, head: Head) -> None:
+        body = await collect(exchange, self._max_answer, "answer_too_large", "max_answer")
+        length = (b"content-length", b"%d" % len(body))
+        self._outlet.open(head.status, [*self._describe(head), length])
+        await self._outlet.finish(body)
+
+    async def _stream(self, exchange: Exchange) -> None:
+        events = WholeEvents()
+        async for data in exchange:
+            if not isinstance(data, bytes):
+                raise ExchangeFailure("bad_answer", "JSON in place of bytes")
+            if whole := events.feed(data):
+                await self._outlet.write(whole)
+        await self._outlet.finish(events.rest())
+
+    def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:
+        said = from_exchange(error, target.node)
+        if isinstance(error, ExchangeFailure) and error.code == TOLD:
+            fault = attrs.evolve(fault_of_event(error.detail), kind="cut")
+            return AttemptFailed(fault, said, told=True)
+        fault = fault_of_error(error)
+        if self._outlet.begun and fault.kind not in ("node", "refused"):
+            fault = attrs.evolve(fault, kind="cut")
+        return AttemptFailed(fault, said)
+
+
+def _too_much(limit: int) -> ExchangeFailure:
+    return ExchangeFailure("answer_too_large", f"more than {limit:d} bytes (max_answer) are held")

@@ -1,0 +1,110 @@
+"""Which bytes of an upstream's stream pass, however they come."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clawmatrix_core.config import Secret
+from clawmatrix_model_proxy.events import EVENT_LIMIT, SETUP_LIMIT, EventFilter, EventTooLarge
+from clawmatrix_model_proxy.keys import KeyRing
+
+SAID = b'data: {"choices": [{"delta": {"content": "x"}}]}'
+ROLE = b'data: {"choices": [{"delta": {"role": "assistant"}}]}'
+BAD = b'data: {"choices": ['
+
+
+def feed(*pieces: bytes) -> tuple[bytes, EventFilter]:
+    events = EventFilter()
+    out = b"".join(events.feed(piece) for piece in pieces)
+    return out + events.finish(), events
+
+
+@pytest.mark.parametrize("mark", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_good_events_pass_byte_for_byte_and_bad_ones_are_cut_out_whole(mark: bytes) -> None:
+    good = [ROLE, SAID, b": a comment", b"event: x\ndata: {}", b"id: 7\ndata: [1,\ndata: 2]"]
+    good = [event.replace(b"\n", mark[: len(mark) // 2]) for event in good]
+    out, events = feed(mark.join([*good, BAD, b"data: nothing", b"data: [DONE]", b""]))
+    assert out == mark.join([*good, b"data: [DONE]", b""])
+    assert events.malformed == 2
+
+
+@given(st.data())
+def test_however_the_bytes_are_split_the_same_events_come_out(data: st.DataObject) -> None:
+    parts = data.draw(st.lists(st.sampled_from([ROLE, SAID, BAD, b": c", b"data: [DONE]"])))
+    mark = data.draw(st.sampled_from([b"\n\n", b"\r\n\r\n"]))
+    whole = b"".join(part + mark for part in parts)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)))))
+    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    out, events = feed(*pieces)
+    together, at_once = feed(whole)
+    assert out == together
+    assert (events.begun, events.malformed) == (at_once.begun, at_once.malformed)
+
+
+@given(st.binary(max_size=200))
+def test_nothing_that_comes_makes_it_raise(noise: bytes) -> None:
+    out, _ = feed(noise, SAID + b"\n\n", noise)
+    for event in out.split(b"\n\n"):
+        if event.startswith(b"data: {"):
+            json.loads(event[6:].split(b"\n")[0].split(b"\r")[0] or b"{}")
+
+
+@pytest.mark.parametrize(
+    ("event", "begun"),
+    [
+        (b'{"choices": [{"delta": {"content": ""}}]}', False),
+        (b'{"choices": []}', False),
+        (b'{"choices": [{"delta": null}, 7]}', False),
+        (b"[1]", False),
+        (b'{"choices": [{"delta": {"tool_calls": [{}]}}]}', True),
+        (b'{"choices": [{"delta": {"refusal": "no"}}]}', True),
+        (b'{"choices": [{"delta": {}, "finish_reason": "length"}]}', True),
+        (b"[DONE]", True),
+    ],
+)
+def test_what_begins_an_answer(event: bytes, begun: bool) -> None:
+    assert feed(b"data: " + event + b"\n\n")[1].begun is begun
+
+
+def test_an_error_before_anything_else_is_kept() -> None:
+    _, events = feed(ROLE + b"\n\n", b'data: {"error": {"message": "m"}}\n\n')
+    assert events.error == {"message": "m"}
+    assert feed(SAID + b"\n\n", b'data: {"error": {}}\n\n')[1].error is None
+
+
+def test_set_up_without_end_counts_as_an_answer_some_time() -> None:
+    role = ROLE + b"\n\n"
+    assert feed(*[role] * (SETUP_LIMIT // len(ROLE) * 2))[1].begun
+
+
+def test_the_last_event_may_lack_its_blank_line() -> None:
+    assert feed(SAID + b"\n\ndata: [DONE]\n")[0] == SAID + b"\n\ndata: [DONE]\n\n"
+    assert feed(SAID + b"\n\n" + BAD)[0] == SAID + b"\n\n"
+
+
+def test_an_event_without_end_is_an_error() -> None:
+    events = EventFilter()
+    with pytest.raises(EventTooLarge):
+        events.feed(b"data: " + b"x" * EVENT_LIMIT)
+
+
+# --- keys
+
+
+def test_a_key_that_was_refused_comes_last_until_its_time_is_over() -> None:
+    ring = KeyRing([Secret("a"), Secret("b"), Secret("c")])
+    assert ring.order(0.0) == [0, 1, 2]
+    ring.refused(0, 0.0, 401, None)
+    ring.refused(1, 0.0, 429, 5.0)
+    assert ring.order(1.0) == [2, 1, 0]
+    assert ring.order(6.0) == [1, 2, 0]
+    assert ring.order(301.0) == [0, 1, 2]
+    ring.refused(2, 400.0, 403, None)
+    ring.worked(2)
+    assert ring.order(401.0) == [0, 1, 2]
+    assert ring.reveal(1) == "b"
+    assert KeyRing([]).order(0.0) == []
