@@ -12,6 +12,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 
 from clawmatrix_core.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.errors import RemoteProtocolError
@@ -217,7 +218,7 @@ class Membership:
         """Return a short word for all records known; equal where two nodes know the same."""
         if self._summary is None:
             ages = [(peer.node_id, *peer.record.age) for peer in self._node.directory.all()]
-            self._summary = hashlib.sha256(repr(ages).encode()).hexdigest()[:16]
+            self._summary = hashlib.sha256(msgspec.json.encode(ages)).hexdigest()[:16]
         return self._summary
 
     def compare(self, link: Link, summary: object) -> None:
