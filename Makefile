@@ -2,7 +2,7 @@
 #   make demo            the main job, on real processes        (KEEP=1 leaves it running)
 #   make test            the tests
 #   make check           what CI runs: lint, types, tests
-.PHONY: demo test lint types check cover format simulate bench docs-tables clean
+.PHONY: demo test lint types check cover format simulate bench failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -56,6 +56,9 @@ format: .venv/.dev
 # The long runs, which CI leaves out.
 simulate: .venv/.dev
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow tests/simulation --timeout 3600
+
+failover-bench: .venv/.dev
+	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py
 
 bench: .venv/.dev
 	$(BIN)/python tests/benchmarks/run.py

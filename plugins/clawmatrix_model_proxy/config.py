@@ -151,6 +151,16 @@ class ModelProxyConfig:
         doc="After how long a silence a client that streams gets a comment.",
         validator=_is_positive,
     )
+    breaker_rest: Duration = option(
+        default=Duration(5),
+        doc="How long a candidate that failed a few times is left alone at first.",
+        validator=_is_positive,
+    )
+    breaker_rest_most: Duration = option(
+        default=Duration(20),
+        doc="How long it is left alone at most, after each look at it doubled the time.",
+        validator=_is_positive,
+    )
     balance: Balance = option(
         default="order",
         doc="How candidates of equal health are put in order: as configured, the least busy"

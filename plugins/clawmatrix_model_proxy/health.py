@@ -131,6 +131,10 @@ class Health:
 
     # --- for status
 
+    def all(self) -> list[tuple[Target, Record]]:
+        """Return every target that was asked lately, with its record."""
+        return sorted(self._records.items(), key=lambda item: item[0])
+
     def describe(self, target: Target) -> dict[str, Any]:
         """Return what ``clawmatrix models`` shows of a target."""
         record = self._records.get(target) or Record(Breaker(self._limits))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_core.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, frame_types
+from clawmatrix_model_proxy.breaker import BreakerLimits
 from clawmatrix_model_proxy.catalog import Catalog, Served, read_offers
 from clawmatrix_model_proxy.commands import models
 from clawmatrix_model_proxy.config import ModelProxyConfig
@@ -58,10 +59,13 @@ class ModelProxyPlugin:
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
         from clawmatrix_model_proxy.app import ModelApi
+        from clawmatrix_model_proxy.metrics import Metrics
 
         config = node.config.section(ModelProxyConfig)
         api = ModelApi(node, lambda: self._current(node), _limits(config), self._health_of(node))
+        metrics = Metrics(node, self._health_of(node))
         return [
+            HttpRoute("/metrics", ("GET",), metrics.endpoint),
             HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
             HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
             HttpRoute("/v1/chat/completions", ("POST",), api.chat, errors="openai"),
@@ -113,7 +117,9 @@ class ModelProxyPlugin:
 
     def _health_of(self, node: Node) -> Health:
         if self._health is None:
-            self._health = Health(node.clock.now)
+            config = node.config.section(ModelProxyConfig)
+            limits = BreakerLimits(first=config.breaker_rest, longest=config.breaker_rest_most)
+            self._health = Health(node.clock.now, limits)
         return self._health
 
     def _current(self, node: Node) -> Catalog:

@@ -1,0 +1,51 @@
+"""The scenarios in a twentieth of their time; ``make failover-bench`` plays them in their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.failover_bench.bench import bench_of
+from tests.failover_bench.scenarios import SCENARIOS, Scenario, judge
+
+SCALE = 0.05
+LATE = {"S08", "S09", "S14"}
+"""What cannot be mended once a part of the answer has gone out."""
+CALLS = [scenario for scenario in SCENARIOS if scenario.id != "S15"]
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """The HTTP server needs asyncio."""
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("hold", ["whole", "off"])
+@pytest.mark.parametrize("scenario", CALLS, ids=lambda scenario: scenario.id)
+async def test_each_fault_ends_as_well_as_it_can(scenario: Scenario, hold: str) -> None:
+    # Checks of pauses are about seconds, which no scale shortens: the table has them.
+    timed = {"no hammering", "Retry-After kept", "no hang", "within budget", "first-token limit"}
+    timed |= {"bounded", "ends promptly"}
+    async with bench_of(SCALE) as bench:
+        outcome = await bench.run(scenario, hold)
+    verdict, failed = judge(scenario, outcome)
+    failed = [name for name in failed if name not in timed]
+    assert not failed, (verdict, failed, outcome)
+    assert not outcome.truncated_success
+    if hold == "off" and scenario.id in LATE:
+        assert outcome.error
+    elif scenario.ideal == "error":
+        assert "content_policy_violation" in (outcome.error or "")
+    else:
+        assert outcome.rescued, outcome
+
+
+@pytest.mark.anyio
+async def test_a_primary_that_was_down_is_used_again_soon() -> None:
+    async with bench_of(SCALE) as bench:
+        seen = await bench.flap("off")
+    assert seen.served == seen.calls
+    assert not seen.truncated
+    assert seen.recovered is not None
