@@ -2,6 +2,7 @@
 #   make demo            the main job, on real processes        (KEEP=1 leaves it running)
 #   make test            the tests
 #   make check           what CI runs: lint, types, tests
+#   make bench           the benchmarks, and docs/benchmarks.md
 .PHONY: demo test lint types check cover format simulate bench failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
@@ -13,7 +14,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 help:
-	@sed -n '2,4p' Makefile | sed 's/^# *//'
+	@sed -n '2,5p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -61,7 +62,7 @@ failover-bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py
 
 bench: .venv/.dev
-	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python -m tests.benchmarks.run $(ONLY)
 
 clean:
 	rm -rf .venv .demo .bench build dist .mypy_cache .ruff_cache .hypothesis .coverage*

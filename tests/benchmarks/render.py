@@ -29,6 +29,7 @@ TITLES = {
     "relay": "One relay",
     "models": "Model calls over two hops",
     "cancel": "A client that leaves",
+    "sealing": "What the seal costs",
 }
 _HEAD = "| measure | ours | peer | ratio | target |\n|---|---|---|---|---|\n"
 
@@ -83,8 +84,13 @@ def replace(page: str, tables: str) -> str:
 
 
 def main() -> None:
-    """Write the page."""
-    files = [Path(name) for name in sys.argv[1:]] or sorted(RESULTS.glob("*.json"))
+    """Write the page from the files that are named."""
+    write(*map(Path, sys.argv[1:]))
+
+
+def write(*files: Path) -> None:
+    """Write the page from some results, or from all there are."""
+    files = files or tuple(sorted(RESULTS.glob("*.json")))
     tables = render([json.loads(file.read_text()) for file in files])
     PAGE.write_text(replace(PAGE.read_text(), tables))
 
