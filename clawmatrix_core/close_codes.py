@@ -32,3 +32,5 @@ class CloseCode(IntEnum):
     """The node has dialled itself."""
     SILENT = 4008
     """The other end did not prove itself in time."""
+    REVOKED = 4009
+    """The other end's key was revoked."""

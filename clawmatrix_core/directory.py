@@ -79,12 +79,14 @@ class Directory:
         *,
         now: Callable[[], float],
         wall: Callable[[], float],
+        is_revoked: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
         self._own = own
         self._own_key = identity.sign_public
         self._trust = trust
         self._now = now
         self._wall = wall
+        self._is_revoked = is_revoked
         self._peers: dict[NodeId, Peer] = {}
         # Most records come over several links; one that is known is found without reading it.
         self._by_signature: dict[str, Peer] = {}
@@ -112,7 +114,8 @@ class Directory:
 
         ``proven`` says that the other end of a handshake showed it as its own. An OWN record
         is this node's from an earlier life: the caller must outdo its epoch.
-        Raises: RemoteProtocolError for a record that is malformed or forged, or one too many.
+        Raises: RemoteProtocolError for a record that is malformed, forged or of a node that
+            was revoked, or one too many.
         """
         again = self._by_signature.get(signed.signature)
         if again is not None and again.signed == signed:
@@ -131,6 +134,8 @@ class Directory:
         record.channel_key_bytes()
         if record.node_id == self._own:
             return self._meet_own(record, key)
+        if self._is_revoked(key):
+            raise RemoteProtocolError(f"{record.node_id} was revoked", reason="revoked")
         if known is None and not proven and len(self) >= MEMBER_LIMIT:
             raise RemoteProtocolError("more members than can be", reason="too_many_members")
         if self._pin(record, proven=proven) is Verdict.CONFLICT:

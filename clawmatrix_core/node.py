@@ -22,6 +22,7 @@ from clawmatrix_core.loading import PluginInfo, PluginRegistry
 from clawmatrix_core.log import RateLimitedLogger, component_logger
 from clawmatrix_core.redaction import register_secret
 from clawmatrix_core.registered import Registered
+from clawmatrix_core.revocations import Revocations
 from clawmatrix_core.route_keeper import RouteKeeper
 from clawmatrix_core.routes import PathStatus
 from clawmatrix_core.sessions import Sessions
@@ -73,11 +74,12 @@ class Node:
         relays: whether it passes on frames for others. A plugin that does sets it as it
             starts; the record says so.
         keyring: the secrets of the mesh that are in force; ``put`` others while it runs.
-        identity, trust, directory, sessions, exchanges: its parts, once entered.
+        identity, trust, revocations, directory, sessions, exchanges: its parts, once entered.
     """
 
     identity: Identity
     trust: TrustStore
+    revocations: Revocations
     directory: Directory
     sessions: Sessions
     exchanges: Exchanges
@@ -245,10 +247,21 @@ class Node:
         self.started_at = self.clock.wall()
         self.trust = TrustStore(self.state)
         self._stack.callback(self.trust.flush)
+        self.revocations = Revocations(
+            self.id, self.identity, self.state, self.trust, wall=self.clock.wall
+        )
+        self.revocations.flush()
 
     def _build(self) -> None:
         now, wall = self.clock.now, self.clock.wall
-        self.directory = Directory(self.id, self.identity, self.trust, now=now, wall=wall)
+        self.directory = Directory(
+            self.id,
+            self.identity,
+            self.trust,
+            now=now,
+            wall=wall,
+            is_revoked=lambda key: self.revocations.get(key) is not None,
+        )
         self.switch = Switch(
             own=self.id,
             hooks=_FrameHooks(self),
@@ -374,6 +387,22 @@ class Node:
         if outcome is Accepted.NEWER:
             self._record_changed(record)
         return outcome
+
+    def expel(self, key: bytes) -> list[NodeId]:
+        """Drop the members with a key that was revoked: record, link, sessions, exchanges.
+
+        Returns their names.
+        """
+        found = [p.node_id for p in self.directory.others() if p.record.sign_key_bytes() == key]
+        for name in found:
+            link = self.links.get(name)
+            if link is not None:
+                link.close(f"{name} was revoked", CloseCode.REVOKED)
+            self.directory.forget(name)
+            self.sessions.drop(name)
+            self.exchanges.lose(name, "", "was revoked")
+        self._route_keeper.changed()
+        return found
 
     def put_own_record(self, record: NodeRecord, signed: SignedRecord) -> None:
         """Take this node's own new record."""

@@ -318,6 +318,14 @@ class Sessions:
             peer: opening for peer, opening in self._openings.items() if opening.psk in psks
         }
 
+    def drop(self, peer: NodeId) -> None:
+        """Drop all sessions with a peer, its link's too: nothing opens under them any more."""
+        for id_, kept in list(self._by_id.items()):
+            if kept.session.peer == peer:
+                self._drop(id_)
+        self._links.pop(peer, None)
+        self._openings.pop(peer, None)
+
     def _drop(self, id_: bytes) -> None:
         session = self._by_id.pop(id_).session
         if self._current.get(session.peer) is session:

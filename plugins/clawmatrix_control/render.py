@@ -46,6 +46,7 @@ def render_status(status: JSON, *, style: Style, now: float) -> str:
     lines += _details(status, "  ", style)
     if broken := _broken(status.get("node") or {}):
         lines.append(style.paint(f"  {broken}", "red"))
+    lines += [style.paint(f"  {line}", "yellow") for line in _revoked(status, now)]
     if peers := render_peers(status["peers"], style=style, now=now):
         lines += ["", peers]
     return "\n".join(lines)
@@ -122,6 +123,17 @@ def _details(entry: JSON, indent: str, style: Style) -> list[str]:
             text = ", ".join(printable(str(value)) for value in values)
             lines.append(f"{indent}{style.paint(f'{kind}:', 'dim')} {text}")
     return lines
+
+
+def _revoked(status: JSON, now: float) -> list[str]:
+    """Return a line for each node that was put out, where a plugin says so."""
+    mesh = status.get("mesh")
+    entries = mesh.get("revoked", []) if isinstance(mesh, dict) else []
+    return [
+        printable(f"{one['nodeId']} was revoked by {one['by']} {ago(now - one['at'] / 1000)}")
+        for one in entries
+        if one["revoked"]
+    ]
 
 
 def _broken(node: JSON) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from clawmatrix_core import control_client
+from clawmatrix_mesh.revoke_commands import revoked_line
 
 __all__ = ["trust"]
 
@@ -39,6 +40,8 @@ def list_(as_json: bool) -> None:
                 f"  to let it in: clawmatrix trust accept {entry['nodeId']}"
                 f" {conflict['fingerprint'][:9]}"
             )
+    for entry in answer["revoked"]:
+        click.echo(revoked_line(entry))
 
 
 @trust.command()

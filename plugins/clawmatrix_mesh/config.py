@@ -7,6 +7,7 @@ from pathlib import Path  # noqa: TC003 - read from the annotation
 import attrs
 
 from clawmatrix_core.config import Duration, HostPort, option
+from clawmatrix_core.frames import is_node_id
 from clawmatrix_mesh.addresses import check_address
 
 __all__ = ["MeshConfig"]
@@ -23,6 +24,12 @@ def _is_address(_: object, __: object, value: str | None) -> None:
 def _are_addresses(_: object, __: object, value: tuple[str, ...]) -> None:
     for address in value:
         check_address(address)
+
+
+def _are_node_ids(_: object, __: object, value: tuple[str, ...] | None) -> None:
+    for name in value or ():
+        if not is_node_id(name):
+            raise ValueError(f'"{name}" is not the name of a node')
 
 
 def _is_long_enough(_: object, __: object, value: Duration) -> None:
@@ -63,6 +70,12 @@ class MeshConfig:
     proxy: str | None = option(
         default=None,
         doc="An HTTP or SOCKS proxy to dial through. Environment variables are not read.",
+    )
+    revokers: tuple[str, ...] | None = option(
+        default=None,
+        shown="every member",
+        doc="The nodes whose revocations this node takes; no others can put a node out.",
+        validator=_are_node_ids,
     )
     heartbeat: Duration = option(
         default=Duration(5.0),

@@ -34,11 +34,13 @@ class Heartbeat:
         membership: Membership,
         interval: float,
         measured: Callable[[Link], None],
+        compare: Callable[[Link, object], None],
     ) -> None:
         self._node = node
         self._membership = membership
         self._interval = interval
         self._measured = measured
+        self._compare = compare
 
     @property
     def patience(self) -> float:
@@ -61,7 +63,13 @@ class Heartbeat:
         self._beat(link)
 
     def _beat(self, link: Link) -> None:
-        payload = {"t": self._node.clock.now(), "records": self._membership.summary()}
+        payload: dict[str, Any] = {
+            "t": self._node.clock.now(),
+            "records": self._membership.summary(),
+        }
+        revoked = self._node.revocations.summary()
+        if revoked is not None:
+            payload["revoked"] = revoked
         self._node.switch.send_to_neighbour(link, "heartbeat", "", payload)
 
     def on_heartbeat(self, link: Link, payload: Any) -> None:
@@ -70,6 +78,7 @@ class Heartbeat:
             answer = {"t": _time(payload.get("t"))}
             self._node.switch.send_to_neighbour(link, "heartbeat_ack", "", answer)
             self._membership.compare(link, payload.get("records"))
+            self._compare(link, payload.get("revoked"))
 
     def on_ack(self, link: Link, payload: Any) -> None:
         """Measure the round trip."""

@@ -18,6 +18,7 @@ from clawmatrix_core.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.state import raise_epoch
 from clawmatrix_mesh.handshake import PROTOCOL
+from clawmatrix_mesh.revoking import REVOCATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,7 +84,7 @@ class Membership:
             instance=node.instance,
             protocol=PROTOCOL,
             version=self._version,
-            features=(),
+            features=(REVOCATIONS,),
             addresses=tuple(self._addresses()),
             links=dict(sorted(self._told.items())),
             tags=node.config.tags,

@@ -13,6 +13,7 @@ from clawmatrix_core.errors import HandshakeError
 from clawmatrix_core.memory import Bell
 from clawmatrix_core.trust import Verdict as TrustVerdict
 from clawmatrix_mesh.duplicates import Facts, Verdict, choose
+from clawmatrix_mesh.revoking import refuse_revoked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -71,6 +72,7 @@ class Neighbours:
             raise HandshakeError(
                 f"another node is named {node.id}, as this one", reason="pin_conflict"
             )
+        refuse_revoked(node, record)
         verdict = node.trust.check(
             record.node_id, record.sign_key_bytes(), proven=True, now=node.clock.wall()
         )
@@ -162,6 +164,12 @@ class Neighbours:
             if neighbour.psk not in psks:
                 reason = "it was made with a secret that is no longer in force"
                 neighbour.link.close(reason, CloseCode.WRONG_SECRET)
+
+    def close(self, name: NodeId, reason: str, code: CloseCode) -> None:
+        """Close the link to a node, if there is one or is about to be."""
+        neighbour = self._by_name.get(name)
+        if neighbour is not None:
+            neighbour.link.close(reason, code)
 
     def put(self, neighbour: Neighbour) -> None:
         """Take a link in; an older one to the same node is closed."""

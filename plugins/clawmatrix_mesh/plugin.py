@@ -21,6 +21,8 @@ from clawmatrix_mesh.heartbeat import Heartbeat
 from clawmatrix_mesh.limits import LinkLimits
 from clawmatrix_mesh.membership import Membership
 from clawmatrix_mesh.preamble import PROTOCOL
+from clawmatrix_mesh.revoke_methods import revocations_json, revoke_methods
+from clawmatrix_mesh.revoking import REVOCATIONS, Revoking
 from clawmatrix_mesh.status import mesh_status
 from clawmatrix_mesh.tls import client_tls, server_tls
 from clawmatrix_mesh.trust_methods import trust_methods
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.frames import Frame, NodeId
     from clawmatrix_core.link import Link
     from clawmatrix_core.node import Node
+    from clawmatrix_core.revocation import SignedRevocation
     from clawmatrix_core.scope import PluginScope
     from clawmatrix_core.transport import Listener, Transport
 
@@ -60,6 +63,7 @@ class MeshPlugin:
         self._heartbeat: Heartbeat | None = None
         self._connector: Connector | None = None
         self._dialler: Dialler | None = None
+        self._revoking: Revoking | None = None
         self._scope: PluginScope | None = None
         self._listeners: tuple[Listener, ...] = ()
         self._bound: tuple[str, ...] = ()
@@ -74,10 +78,11 @@ class MeshPlugin:
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
-        """Add ``clawmatrix trust``."""
+        """Add ``clawmatrix trust`` and ``clawmatrix revoke``."""
         from clawmatrix_mesh.commands import trust
+        from clawmatrix_mesh.revoke_commands import revoke
 
-        return [trust]
+        return [trust, revoke]
 
     @hookimpl
     def register_transports(self, node: Node) -> list[Transport]:
@@ -93,8 +98,11 @@ class MeshPlugin:
 
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
-        """Add what ``clawmatrix trust`` calls."""
-        return trust_methods(node, self._trust_changed)
+        """Add what the commands call."""
+        return [
+            *trust_methods(node, self._trust_changed),
+            *revoke_methods(node, self._revoked, self._trust_changed),
+        ]
 
     @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
@@ -110,7 +118,10 @@ class MeshPlugin:
         self._advertised = config.advertise
         version = metadata.version("clawmatrix")
         membership = Membership(node, version=version, addresses=lambda: self._advertised)
-        heartbeat = Heartbeat(node, membership, config.heartbeat, membership.rtt_measured)
+        heartbeat = Heartbeat(
+            node, membership, config.heartbeat, membership.rtt_measured, self._compare_revoked
+        )
+        node.revocations.revokers = config.revokers
         credentials = Credentials(
             node.id,
             node.identity,
@@ -127,6 +138,7 @@ class MeshPlugin:
         )
         self._membership, self._heartbeat, self._connector = membership, heartbeat, connector
         self._dialler = Dialler(node, connector, limits=limits, report=report)
+        self._revoking = Revoking(node, connector.neighbours)
         self._scope = scope
         node.keyring.when_changed(connector.retire)
         membership.write()
@@ -159,7 +171,7 @@ class MeshPlugin:
     # --- frames and events
 
     @hookimpl
-    @frame_types("heartbeat", "heartbeat_ack", "digest", "records", "ping")
+    @frame_types("heartbeat", "heartbeat_ack", "digest", "records", REVOCATIONS, "ping")
     def frame_received(self, node: Node, frame: Frame) -> bool | None:
         """Take what neighbours say to each other, and answer anybody's ping."""
         if frame.header.type == "ping" and self._scope is not None:
@@ -185,6 +197,8 @@ class MeshPlugin:
                 membership.on_digest(link, frame.payload)
             case "records":
                 membership.on_records(link, frame.payload)
+            case _ if self._revoking is not None:
+                self._revoking.on_frame(link, frame.payload)
 
     async def _pong(self, ex: Exchange) -> None:
         n = ex.request.get("n") if isinstance(ex.request, dict) else None
@@ -195,6 +209,8 @@ class MeshPlugin:
         """Tell a new neighbour which records are known here."""
         if self._membership is not None and link.closing is None:
             self._membership.send_digest(link)
+            if self._revoking is not None:
+                self._revoking.greet(link)
 
     @hookimpl
     async def link_closed(self, node: Node, link: Link, reason: str) -> None:
@@ -222,7 +238,18 @@ class MeshPlugin:
     def _status(self, node: Node) -> dict[str, Any]:
         attempts = self._dialler.attempts.values() if self._dialler else ()
         refusals = self._connector.refusals.latest() if self._connector else ()
-        return mesh_status(self._bound, node.links.values(), attempts, refusals)
+        return {
+            **mesh_status(self._bound, node.links.values(), attempts, refusals),
+            "revoked": revocations_json(node),
+        }
+
+    def _revoked(self, signed: SignedRevocation) -> None:
+        if self._revoking is not None:
+            self._revoking.say(signed)
+
+    def _compare_revoked(self, link: Link, summary: object) -> None:
+        if self._revoking is not None:
+            self._revoking.compare(link, summary)
 
     def _trust_changed(self) -> None:
         if self._dialler is not None:

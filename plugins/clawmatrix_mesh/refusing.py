@@ -19,6 +19,7 @@ _CODES = {
     "pin_conflict": CloseCode.PIN_CONFLICT,
     "self": CloseCode.SELF,
     "silent": CloseCode.SILENT,
+    "revoked": CloseCode.REVOKED,
     "too_many_handshakes": CloseCode.TRY_AGAIN,
 }
 
@@ -36,6 +37,7 @@ _TOLD = {
         "{} knows another key under this node's name: see `clawmatrix trust list` there",
     ),
     CloseCode.SELF: ("self", "{} is this node itself"),
+    CloseCode.REVOKED: ("revoked", "{} refuses this node's key: it was revoked"),
     CloseCode.SILENT: ("silent", "{} did not get this node's handshake in time"),
 }
 

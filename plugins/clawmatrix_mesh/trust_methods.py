@@ -8,6 +8,7 @@ from clawmatrix_core.close_codes import CloseCode
 from clawmatrix_core.errors import ExchangeFailure, LocalProtocolError
 from clawmatrix_core.frames import NodeId
 from clawmatrix_core.plugin_types import ControlMethod
+from clawmatrix_mesh.revoke_methods import revocations_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,11 @@ def trust_methods(node: Node, changed: Callable[[], None]) -> list[ControlMethod
     """
 
     async def list_(_: dict[str, Any]) -> Any:
-        return {"fingerprint": node.identity.fingerprint, "nodes": _entries(node)}
+        return {
+            "fingerprint": node.identity.fingerprint,
+            "nodes": _entries(node),
+            "revoked": revocations_json(node),
+        }
 
     async def accept(params: dict[str, Any]) -> Any:
         name, prefix = _text(params, "node"), _text(params, "fingerprint")

@@ -150,3 +150,11 @@ def test_colour_is_for_terminals_that_want_it(
     is_terminal: bool, environ: dict[str, str], expected: bool
 ) -> None:
     assert use_colour(is_terminal=is_terminal, environ=environ) is expected
+
+
+def test_nodes_that_were_put_out_are_named() -> None:
+    gone = {"nodeId": "old", "by": "home", "at": (NOW - 310) * 1000, "revoked": True}
+    back = {**gone, "nodeId": "lab", "revoked": False}
+    text = render_status(status_of(mesh={"revoked": [gone, back]}), style=PLAIN, now=NOW)
+    assert text.splitlines()[1:] == ["  old was revoked by home 5 min ago"]
+    assert "revoked" not in render_status(status_of(mesh={"error": "x"}), style=PLAIN, now=NOW)
