@@ -77,6 +77,11 @@ class MeshConfig:
         doc="The nodes whose revocations this node takes; no others can put a node out.",
         validator=_are_node_ids,
     )
+    direct: bool = option(
+        default=True,
+        doc="Whether a node that is talked to through a relay, and advertises an address, is"
+        " dialled for a link of its own, at most once in a minute.",
+    )
     heartbeat: Duration = option(
         default=Duration(5.0),
         doc="How often each link is asked for a sign of life. Two missed close it.",

@@ -12,7 +12,7 @@ from clawmatrix_core.directory import Accepted
 from clawmatrix_core.errors import HandshakeError
 from clawmatrix_core.frames import MESSAGE_LIMIT, Lane
 from clawmatrix_core.link import Link
-from clawmatrix_core.log import RateLimitedLogger
+from clawmatrix_core.log import RateLimitedLogger, redact
 from clawmatrix_mesh.addresses import find_transport
 from clawmatrix_mesh.admission import Doorway, Refusals, source_of
 from clawmatrix_mesh.handshake import (
@@ -137,38 +137,55 @@ class Connector:
 
     # --- dialling
 
-    async def dial(self, address: str, *, reached: Callable[[Proved], None]) -> float:
+    async def dial(
+        self, address: str, *, reached: Callable[[Proved], None], expect: bytes | None = None
+    ) -> float:
         """Connect to an address, and carry the link until it closes.
 
         Returns for how many seconds there was a link. ``reached`` is called with who is
-        there, as soon as that is proved.
+        there, as soon as that is proved. With ``expect``, only the node with that X25519 key
+        will do.
         Raises: DialError; HandshakeError, with the reason ``duplicate`` where there is a
             link to that node already.
         """
         first, *others = self._credentials.psks()
         for psk in (first, *others):
             try:
-                return await self._dial(address, psk, reached)
+                return await self._dial(address, psk, reached, expect)
             except HandshakeError as error:
                 if error.reason != "wrong_secret":
                     raise
                 refused = error  # it may not have the new secret yet
         raise refused
 
-    async def _dial(self, address: str, psk: bytes, reached: Callable[[Proved], None]) -> float:
+    async def _dial(
+        self,
+        address: str,
+        psk: bytes,
+        reached: Callable[[Proved], None],
+        expect: bytes | None,
+    ) -> float:
         connection = await find_transport(self._node, address).dial(address)
         async with self._closing(connection):
-            neighbour = await self._prove_dialling(connection, psk, reached)
+            neighbour = await self._prove_dialling(connection, psk, reached, expect)
             opened = self._node.clock.now()
             await self._carry(neighbour)
         return self._node.clock.now() - opened
 
     async def _prove_dialling(
-        self, connection: Connection, psk: bytes, reached: Callable[[Proved], None]
+        self,
+        connection: Connection,
+        psk: bytes,
+        reached: Callable[[Proved], None],
+        expect: bytes | None,
     ) -> Neighbour:
         own, neighbours = self._credentials, self._neighbours
         with proving(connection.remote, self._limits.handshake, dialled=True):
             channel = await open_channel(connection, own, dialled=True, psk=psk)
+            if expect is not None and channel.remote_key != expect:
+                raise HandshakeError(
+                    f"another node is at {redact(connection.remote)}", reason="wrong_node"
+                )
             # Two addresses of one node: one after the other, so that the second sees the first.
             async with neighbours.turn(channel.remote_key):
                 known = await neighbours.living(channel.remote_key)

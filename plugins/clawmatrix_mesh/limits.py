@@ -27,6 +27,12 @@ class LinkLimits:
         self_wait: the same, where the address is the node's own.
         recheck: how long an address is taken to lead to a node that has a link by other ways.
         drain: how long a link may take nothing before it is closed.
+        direct_look: how often is looked for nodes to reach directly instead of over a relay.
+        direct_gap: wait before the next try to reach one directly; it doubles with each
+            failure.
+        direct_gap_most: the longest of these waits.
+        direct_tries: nodes that are tried at the same time.
+        direct_most: direct links that this node makes of its own accord.
     """
 
     handshake: float = 10.0
@@ -39,3 +45,8 @@ class LinkLimits:
     self_wait: float = 600.0
     recheck: float = 300.0
     drain: float = DRAIN_LIMIT
+    direct_look: float = 2.0
+    direct_gap: float = 60.0
+    direct_gap_most: float = 1800.0
+    direct_tries: int = 4
+    direct_most: int = 32

@@ -16,6 +16,7 @@ from clawmatrix_mesh.addresses import bind
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.connector import Connector
 from clawmatrix_mesh.dialler import Dialler
+from clawmatrix_mesh.direct import Direct
 from clawmatrix_mesh.handshake import Credentials
 from clawmatrix_mesh.heartbeat import Heartbeat
 from clawmatrix_mesh.limits import LinkLimits
@@ -64,6 +65,7 @@ class MeshPlugin:
         self._connector: Connector | None = None
         self._dialler: Dialler | None = None
         self._revoking: Revoking | None = None
+        self._direct: Direct | None = None
         self._scope: PluginScope | None = None
         self._listeners: tuple[Listener, ...] = ()
         self._bound: tuple[str, ...] = ()
@@ -139,6 +141,10 @@ class MeshPlugin:
         self._membership, self._heartbeat, self._connector = membership, heartbeat, connector
         self._dialler = Dialler(node, connector, limits=limits, report=report)
         self._revoking = Revoking(node, connector.neighbours)
+        if config.direct:
+            self._direct = Direct(
+                node, connector, limits=limits, own=lambda: self._advertised, report=report
+            )
         self._scope = scope
         node.keyring.when_changed(connector.retire)
         membership.write()
@@ -162,6 +168,8 @@ class MeshPlugin:
             scope.start_soon(connector.accept, listener)
         for address in dict.fromkeys(node.config.section(MeshConfig).peers):
             scope.start_soon(dialler.keep, address, name="dial")
+        if self._direct is not None:
+            scope.start_soon(self._direct.run)
 
     async def _forget(self, membership: Membership) -> None:
         while True:
@@ -238,8 +246,9 @@ class MeshPlugin:
     def _status(self, node: Node) -> dict[str, Any]:
         attempts = self._dialler.attempts.values() if self._dialler else ()
         refusals = self._connector.refusals.latest() if self._connector else ()
+        upgrades = self._direct.upgrades if self._direct else {}
         return {
-            **mesh_status(self._bound, node.links.values(), attempts, refusals),
+            **mesh_status(self._bound, node.links.values(), attempts, refusals, upgrades),
             "revoked": revocations_json(node),
         }
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from clawmatrix_core.log import redact
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from clawmatrix_core.frames import NodeId
     from clawmatrix_core.link import Link
     from clawmatrix_mesh.admission import Refusal
     from clawmatrix_mesh.dialler import Attempt
+    from clawmatrix_mesh.direct import Upgrade
 
 __all__ = ["mesh_status"]
 
@@ -19,12 +23,14 @@ def mesh_status(
     links: Iterable[Link],
     attempts: Iterable[Attempt],
     refusals: Iterable[Refusal],
+    upgrades: Mapping[NodeId, Upgrade],
 ) -> dict[str, Any]:
     """Return the section ``mesh``."""
     return {
         "listen": list(listen),
         "links": [_link(link) for link in links],
         "dialling": [_attempt(attempt) for attempt in attempts],
+        "direct": [_upgrade(name, one) for name, one in sorted(upgrades.items()) if one.addresses],
         "refused": [_refusal(refusal) for refusal in refusals],
     }
 
@@ -50,6 +56,15 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "nodeId": attempt.node_id,
         "failures": attempt.failures,
         "error": attempt.error,
+    }
+
+
+def _upgrade(name: NodeId, upgrade: Upgrade) -> dict[str, Any]:
+    return {
+        "nodeId": name,
+        "addresses": [redact(address) for address in upgrade.addresses],
+        "failures": upgrade.failures,
+        "error": upgrade.error,
     }
 
 

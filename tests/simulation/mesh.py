@@ -151,7 +151,7 @@ class Mesh:
         mesh = {
             "listen_url": f"memory://{name}",
             "peers": [f"memory://{peer}" for peer in host.peers],
-            **self._settings,
+            **{key: v(host) if callable(v) else v for key, v in self._settings.items()},
         }
         transport = SimTransportPlugin(self.network.transport(name))
         return Node(
@@ -182,7 +182,7 @@ async def mesh_of(
     """Make and start hosts, and stop them all in the end.
 
     ``plugins`` gives what a host's node has beside mesh and relay; ``settings`` are its
-    mesh table's.
+    mesh table's, each a value or a function of the host.
     """
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
