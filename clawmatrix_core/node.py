@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.identity import Identity
     from clawmatrix_core.link import Link
     from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, StatusSection
+    from clawmatrix_core.rekeying import Rekeying
     from clawmatrix_core.routes import Route, Transit
     from clawmatrix_core.scope import PluginScope
     from clawmatrix_core.transport import Transport
@@ -96,6 +97,7 @@ class Node:
         random_source: random.Random | None = None,
         logger: logging.Logger | None = None,
         limits: ExchangeLimits | None = None,
+        rekeying: Rekeying | None = None,
         watchdog: bool = True,
     ) -> None:
         """Make a node; it starts when entered.
@@ -108,6 +110,7 @@ class Node:
             clock, random_source: for tests.
             logger: the host's logger; default is ``clawmatrix``.
             limits: times and sizes of exchanges.
+            rekeying: for how long, and for how much, keys are good.
             watchdog: whether a thread watches for plugins that block the loop.
         """
         self.config = config
@@ -125,6 +128,7 @@ class Node:
         self._given_identity = identity
         self._logger = logger
         self._limits = limits
+        self._rekeying = rekeying
         self._log = self.logger("node")
         self._stalls = Stalls(self._log, watch=watchdog)
         self.plugins = PluginRegistry(on_enter=self._stalls.enter, now=self.clock.now)
@@ -280,7 +284,9 @@ class Node:
             new_id=self.new_id,
             send=self.switch.send_opening,
             ready=self._on_session,
+            prove=self.switch.send_proof,
             count=self._count,
+            rekeying=self._rekeying,
         )
         self.keyring.when_changed(self.sessions.retire)
         self.exchanges = self.switch.exchanges = Exchanges(

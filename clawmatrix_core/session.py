@@ -10,7 +10,7 @@ that a body opens only behind the line it was sealed with.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,7 +18,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from clawmatrix_core.errors import DecryptError, LocalProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clawmatrix_core.frames import NodeId
+
+    _Cipher = Callable[[bytes, bytes, bytes | None], bytes]
 
 __all__ = [
     "COUNTER_LIMIT",
@@ -102,6 +106,7 @@ class Session:
         remote_instance: which run of that node the session was made with.
         created: when, by the clock of the node that holds it.
         window: which counters came in.
+        sealed_bytes: how much was sealed.
     """
 
     __slots__ = (
@@ -112,6 +117,7 @@ class Session:
         "id",
         "peer",
         "remote_instance",
+        "sealed_bytes",
         "window",
     )
 
@@ -131,9 +137,10 @@ class Session:
         self.remote_instance = remote_instance
         self.created = created
         self.window = ReplayWindow()
-        self._encrypt = AESGCM(send_key).encrypt
-        self._decrypt = AESGCM(receive_key).decrypt
+        self._encrypt: _Cipher = AESGCM(send_key).encrypt
+        self._decrypt: _Cipher = AESGCM(receive_key).decrypt
         self._counter = 0
+        self.sealed_bytes = 0
 
     def __repr__(self) -> str:
         return (
@@ -143,8 +150,17 @@ class Session:
 
     @property
     def sealed(self) -> int:
-        """How many bodies were sealed: what tells when to replace the keys."""
+        """How many bodies were sealed: one of what tells when to replace the keys."""
         return self._counter
+
+    @property
+    def usable(self) -> bool:
+        """Whether the keys are still here."""
+        return self._encrypt is not _dropped
+
+    def drop_keys(self) -> None:
+        """Forget the keys: nothing more is sealed or opened, whoever still holds the session."""
+        self._encrypt = self._decrypt = _dropped
 
     def seal(self, line: bytes, plaintext: bytes) -> bytes:
         """Return the sealed body to send behind the header line.
@@ -155,6 +171,7 @@ class Session:
         if counter >= COUNTER_LIMIT:
             raise LocalProtocolError(f"the session with {self.peer} is used up")
         self._counter = counter + 1
+        self.sealed_bytes += len(plaintext)
         place = counter.to_bytes(8, "big")
         return b"".join((self.id, place, self._encrypt(_ZEROS + place, plaintext, line)))
 
@@ -178,3 +195,7 @@ class Session:
             ) from None
         self.window.add(counter)
         return plaintext
+
+
+def _dropped(*_: object) -> NoReturn:
+    raise LocalProtocolError("the keys of this session were dropped")

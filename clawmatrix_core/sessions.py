@@ -4,6 +4,10 @@ A link brings its own session. Two nodes that are not neighbours make one with t
 pattern KKpsk0, from the keys in their signed records, over whatever relays there are; the
 two messages of it (``session_open``, ``session_accept``) and the hint that a session is not
 known (``session_unknown``) are the only frames that travel unsealed.
+
+Neighbours and others get new keys in the same way: when a session has been used for long
+enough, one more is opened beside it, and both ends seal under the later one. The earlier one
+opens what is still on its way, and is dropped, keys and all.
 """
 
 from __future__ import annotations
@@ -13,9 +17,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core.doorkeeper import Doorkeeper
 from clawmatrix_core.errors import DecryptError, HandshakeError, RemoteProtocolError
 from clawmatrix_core.noise import KKPSK0, Handshake
+from clawmatrix_core.rekeying import Rekeying
 from clawmatrix_core.session import Session, sealed_session_id
+from clawmatrix_core.session_table import Kept, SessionTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,20 +31,20 @@ if TYPE_CHECKING:
     from clawmatrix_core.frames import Header, NodeId
     from clawmatrix_core.identity import Identity
 
-__all__ = ["OPENING_TYPES", "Sessions"]
+__all__ = ["OPENING_TYPES", "PROOF_TYPE", "Sessions"]
 
 OPENING_TYPES = frozenset({"session_open", "session_accept", "session_unknown"})
+PROOF_TYPE = "session_proof"
+"""A sealed frame that says nothing: its opener has the keys. Answered by one with ``re``."""
 
 _log = logging.getLogger("clawmatrix.session")
 
-_KEPT_PER_PEER = 4
-"""Sessions of one peer that still open bodies, beside its link's."""
-_UNCONFIRMED = 256
-"""Sessions, of all peers, whose opener has not yet proved that it is live."""
 _UNCONFIRMED_LIFE = 30.0
-_UNUSED_LIFE = 20.0
+_UNPROVED_LIFE = 20.0
+"""Seconds for which an opener seals under a session, nothing having come back under it."""
 _LINGER = 30.0
-"""Seconds for which the session of a closed link still opens what was on its way."""
+"""Seconds for which a session that was replaced, or whose link closed, still opens what was
+on its way; counted from the last body that came under it."""
 _RETRY = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between one try at opening a session and the next: short ones first, since the other
 end may only be waiting for this node's record."""
@@ -58,19 +65,6 @@ class _Opening:
     tries: int
 
 
-@attrs.define
-class _Kept:
-    """A session that opens bodies. ``until`` is when an unconfirmed or old one goes.
-
-    ``psk`` is what it was made with, None for that of a link, which the link answers for.
-    """
-
-    session: Session
-    confirmed: bool
-    until: float | None = None
-    psk: bytes | None = attrs.field(default=None, repr=False)
-
-
 class Sessions:
     """Finds, makes and forgets sessions. Sends nothing but openings, by ``send``."""
 
@@ -86,7 +80,9 @@ class Sessions:
         new_id: Callable[[], str],
         send: Callable[[NodeId, str, str, bytes], bool],
         ready: Callable[[NodeId, str], None],
+        prove: Callable[[Session, bool], object],
         count: Callable[[str], None],
+        rekeying: Rekeying | None = None,
     ) -> None:
         self._own = own
         self._instance = instance
@@ -97,10 +93,14 @@ class Sessions:
         self._new_id = new_id
         self._send = send
         self._ready = ready
+        self._prove = prove
         self._count = count
-        self._links: dict[NodeId, Session] = {}
-        self._current: dict[NodeId, Session] = {}
-        self._by_id: dict[bytes, _Kept] = {}
+        self._rekeying = rekeying or Rekeying()
+        self._door = Doorkeeper(now)
+        self._table = SessionTable()
+        self._links, self._current = self._table.links, self._table.current
+        self._by_id = self._table.by_id
+        self.sending, self.sending_on = self._table.sending, self._table.sending_on
         self._openings: dict[NodeId, _Opening] = {}
         self._hinted: dict[tuple[str, NodeId], float] = {}
 
@@ -111,17 +111,6 @@ class Sessions:
         )
 
     # --- sealing and opening
-
-    def sending(self, peer: NodeId) -> Session | None:
-        """Return the session to seal for a peer with, None where there is none yet.
-
-        That of its link; but not where a later one proves that the peer runs anew.
-        """
-        linked, current = self._links.get(peer), self._current.get(peer)
-        if linked is None or current is None:
-            return linked or current
-        anew = current.remote_instance != linked.remote_instance
-        return current if anew and current.created > linked.created else linked
 
     def instance_of(self, peer: NodeId) -> str | None:
         """Return which run of the peer the sending session is with."""
@@ -151,7 +140,7 @@ class Sessions:
     def add_link(self, session: Session) -> None:
         """Take the session a link's handshake made."""
         self._links[session.peer] = session
-        self._by_id[session.id] = _Kept(session, confirmed=True)
+        self._by_id[session.id] = Kept(session, confirmed=True)
         self._openings.pop(session.peer, None)
         self._ready(session.peer, session.remote_instance)
 
@@ -162,6 +151,14 @@ class Sessions:
         kept = self._by_id.get(session.id)
         if kept is not None:
             kept.until = self._now() + _LINGER
+
+    # --- proving that both ends have the keys
+
+    def on_proof(self, header: Header, body: bytes) -> None:
+        """Answer a peer that shows that it has the keys of a session."""
+        kept = self._by_id.get(sealed_session_id(body))
+        if kept is not None and not header.re:
+            self._prove(kept.session, True)
 
     # --- making sessions
 
@@ -215,11 +212,13 @@ class Sessions:
 
     def _on_open(self, header: Header, body: bytes) -> None:
         peer = header.source
+        self._door.check(peer, body)
         handshake, psk, instance = self._read_opening(peer, body)
+        self._door.passed(peer, body)
         answer = handshake.write(self._instance.encode())
         session = self._session(handshake, peer, instance)
-        self._make_room(peer)
-        self._by_id[session.id] = _Kept(session, False, self._now() + _UNCONFIRMED_LIFE, psk)
+        self._table.make_room(peer)
+        self._by_id[session.id] = Kept(session, False, self._now() + _UNCONFIRMED_LIFE, psk=psk)
         self._send(peer, "session_accept", header.id, answer)
 
     def _read_opening(self, peer: NodeId, body: bytes) -> tuple[Handshake, bytes, str]:
@@ -248,44 +247,40 @@ class Sessions:
             raise
         del self._openings[peer]
         session = self._session(opening.handshake, peer, instance)
-        self._make_room(peer)
-        kept = _Kept(session, True, psk=opening.psk)
-        self._by_id[session.id] = kept
+        self._table.make_room(peer)
+        kept = self._by_id[session.id] = Kept(session, True, ours=True, psk=opening.psk)
         self._use(kept)
 
     def _on_unknown(self, peer: NodeId) -> None:
         # Anybody can write this hint, so nothing is dropped for it: a new session is made
         # beside the old one, not more often than now and then.
-        if peer not in self._links and peer in self._current and self._may_hint("taken", peer):
+        current = self._current.get(peer)
+        if current is None or current is not self.sending(peer):
+            return
+        if self._may_hint("taken", peer):
             self.ensure(peer)
 
     def _session(self, handshake: Handshake, peer: NodeId, instance: str) -> Session:
         send, receive = handshake.split()
         return Session(handshake.hash[:8], peer, send, receive, instance, self._now())
 
-    def _confirm(self, kept: _Kept) -> None:
+    def _confirm(self, kept: Kept) -> None:
         kept.confirmed = True
         kept.until = None
         self._use(kept)
 
-    def _use(self, kept: _Kept) -> None:
+    def _use(self, kept: Kept) -> None:
+        """Seal under a session from now on, unless there is a better one."""
         session = kept.session
-        self._current[session.peer] = session
-        self._ready(session.peer, session.remote_instance)
+        before = self.sending(session.peer)
+        self._table.prefer(kept)
+        anew = before is None or before.remote_instance != session.remote_instance
+        if anew or self._lost(session.peer):
+            self._ready(session.peer, session.remote_instance)
 
-    def _make_room(self, peer: NodeId) -> None:
-        """Let the oldest sessions go: of all that wait to be proved, and of one peer's."""
-        waiting = [id_ for id_, kept in self._by_id.items() if not kept.confirmed]
-        in_use = (self._links.get(peer), self._current.get(peer))
-        others = [
-            id_
-            for id_, kept in self._by_id.items()
-            if kept.session.peer == peer and kept.session not in in_use
-        ]
-        others.sort(key=lambda id_: self._by_id[id_].confirmed)
-        for ids, limit in ((waiting, _UNCONFIRMED), (others, _KEPT_PER_PEER)):
-            for id_ in ids[: max(0, len(ids) - limit + 1)]:
-                self._by_id.pop(id_, None)
+    def _lost(self, peer: NodeId) -> bool:
+        """Return whether one of both ends did not know a session of the other's lately."""
+        return ("given", peer) in self._hinted or ("taken", peer) in self._hinted
 
     def _hint(self, peer: NodeId) -> None:
         if self._directory.get(peer) is not None and self._may_hint("given", peer):
@@ -306,14 +301,14 @@ class Sessions:
         for id_, kept in list(self._by_id.items()):
             session = kept.session
             if session.peer == peer and session.remote_instance != instance:
-                self._drop(id_)
+                self._table.drop(id_)
 
     def retire(self) -> None:
         """Drop the sessions made with secrets that are no longer in force, but for links'."""
         psks = self._psks()
         for id_, kept in list(self._by_id.items()):
             if kept.psk is not None and kept.psk not in psks:
-                self._drop(id_)
+                self._table.drop(id_)
         self._openings = {
             peer: opening for peer, opening in self._openings.items() if opening.psk in psks
         }
@@ -322,29 +317,58 @@ class Sessions:
         """Drop all sessions with a peer, its link's too: nothing opens under them any more."""
         for id_, kept in list(self._by_id.items()):
             if kept.session.peer == peer:
-                self._drop(id_)
-        self._links.pop(peer, None)
+                self._table.drop(id_)
         self._openings.pop(peer, None)
 
-    def _drop(self, id_: bytes) -> None:
-        session = self._by_id.pop(id_).session
-        if self._current.get(session.peer) is session:
-            del self._current[session.peer]
-
     def tick(self) -> None:
-        """Forget what has had its time; call now and then."""
+        """Replace what was used for long enough, forget what has had its time; each second."""
         now = self._now()
+        for peer in {**self._links, **self._current}:
+            self._look_after(peer, now)
         for id_, kept in list(self._by_id.items()):
-            if kept.until is not None and kept.until <= now:
-                del self._by_id[id_]
-        # The other side soon forgets a session under which nothing has come: so does this one.
-        for peer, session in list(self._current.items()):
-            if not session.sealed and now - session.created > _UNUSED_LIFE:
-                del self._current[peer]
+            self._look_at(id_, kept, now)
+        self._door.tick()
         self._openings = {
             peer: opening for peer, opening in self._openings.items() if now - opening.at < _FORGET
         }
         self._hinted = {key: at for key, at in self._hinted.items() if now - at < _FORGET}
+
+    def _look_after(self, peer: NodeId, now: float) -> None:
+        """See to it that both ends use the session in use, and that it is replaced in time."""
+        session = self.sending(peer)
+        assert session is not None
+        if session.window.highest < 0 and session is self._current.get(peer):
+            self._await_proof(session, now)
+            return
+        used = session.sealed > self._by_id[session.id].sealed
+        if used and self._rekeying.is_due(session, now, first=self._own < peer):
+            self.ensure(peer)
+
+    def _await_proof(self, session: Session, now: float) -> None:
+        """Ask for a body under a session that nothing has come under; give it up in the end."""
+        if now - session.created <= _UNPROVED_LIFE:
+            self._prove(session, False)
+            return
+        self._table.drop(session.id)
+        linked = self._links.get(session.peer)
+        for kept in self._by_id.values():
+            one = kept.session
+            if one.peer == session.peer and one is not linked and kept.confirmed:
+                self._current[session.peer] = one
+
+    def _look_at(self, id_: bytes, kept: Kept, now: float) -> None:
+        """Let a session go that has had its time."""
+        session, used = kept.session, kept.session.window.highest
+        if kept.confirmed and self._table.is_replaced(session):
+            # The other end may seal under it for a while.
+            kept.until = now + _LINGER if kept.until is None or used > kept.opened else kept.until
+        kept.sealed, kept.opened = session.sealed, used
+        if kept.until is not None and kept.until <= now:
+            self._table.drop(id_)
+        elif self._rekeying.is_over(session, now):
+            if session.peer in self._openings:
+                self._count("session_worn_out")
+            self._table.drop(id_)
 
 
 def _instance(payload: bytes) -> str:

@@ -21,7 +21,7 @@ from clawmatrix_core.frames import (
     split,
 )
 from clawmatrix_core.routes import Transit
-from clawmatrix_core.sessions import OPENING_TYPES
+from clawmatrix_core.sessions import OPENING_TYPES, PROOF_TYPE
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.link import Link
     from clawmatrix_core.log import RateLimitedLogger
     from clawmatrix_core.routes import Route
+    from clawmatrix_core.session import Session
     from clawmatrix_core.sessions import Sessions
 
 __all__ = ["FrameHooks", "Switch"]
@@ -142,7 +143,11 @@ class Switch:
     def send_to_neighbour(
         self, link: Link, type_: str, id_: str, payload: Any, lane: Lane = Lane.CONTROL
     ) -> bool:
-        """Send one frame over a link, to the node at its other end; False if it is full."""
+        """Send one frame over a link, to the node at its other end; False if it cannot go."""
+        session = self.sessions.sending_on(link.session)
+        if session is None:
+            self.sessions.ensure(link.peer)
+            return False
         header = Header(
             type=type_,
             id=id_,
@@ -153,7 +158,7 @@ class Switch:
             lane=lane.value,
         )
         line = encode_header(header)
-        return link.offer(join(line, link.session.seal(line, b"j" + _encode(payload))), lane)
+        return link.offer(join(line, session.seal(line, b"j" + _encode(payload))), lane)
 
     def send_opening(self, to: NodeId, type_: str, id_: str, body: bytes) -> bool:
         """Send an unsealed frame of a session's opening; False if it has no way to go."""
@@ -170,6 +175,24 @@ class Switch:
             lane=Lane.CONTROL.value,
         )
         return link.offer(join(encode_header(header), body), Lane.CONTROL)
+
+    def send_proof(self, session: Session, answer: bool) -> bool:
+        """Send a sealed frame that says nothing; False if it has no way to go."""
+        link = self.next_link(session.peer)
+        if link is None:
+            return False
+        header = Header(
+            type=PROOF_TYPE,
+            id="",
+            source=self.own,
+            to=session.peer,
+            timestamp=int(self._wall() * 1000),
+            body="sealed",
+            re=answer,
+            lane=Lane.CONTROL.value,
+        )
+        line = encode_header(header)
+        return link.offer(join(line, session.seal(line, b"j")), Lane.CONTROL)
 
     def _loop_back(self, frame: Frame) -> None:
         if self._looping is not None:
@@ -214,6 +237,9 @@ class Switch:
         if not plaintext:
             raise DecryptError("a body without its kind", reason="bad_body")
         self.heard[header.source] = self._now()
+        if header.type == PROOF_TYPE:
+            self.sessions.on_proof(header, wire.body)
+            return
         try:
             payload = _payload(plaintext[:1], plaintext[1:])
         except RemoteProtocolError as error:

@@ -10,11 +10,13 @@ import attrs
 from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.frames import Header, NodeId
 from clawmatrix_core.session import Session
-from clawmatrix_core.sessions import OPENING_TYPES, Sessions
+from clawmatrix_core.sessions import OPENING_TYPES, PROOF_TYPE, Sessions
 from tests.core.members import Member
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from clawmatrix_core.rekeying import Rekeying
 
 PSK = bytes(range(32))
 HOME, OFFICE, LAB = NodeId("home"), NodeId("office"), NodeId("lab")
@@ -32,7 +34,15 @@ class Message:
 class End:
     """A node: its keys, its directory, its sessions."""
 
-    def __init__(self, net: Net, name: str, *, run: int = 1, psk: bytes = PSK) -> None:
+    def __init__(
+        self,
+        net: Net,
+        name: str,
+        *,
+        run: int = 1,
+        psk: bytes = PSK,
+        rekeying: Rekeying | None = None,
+    ) -> None:
         self.net = net
         self.member = Member(name, now=lambda: net.now)
         self.name = self.member.name
@@ -52,7 +62,9 @@ class End:
             new_id=lambda: f"{self.instance}-{next(net.ids)}",
             send=self.send,
             ready=lambda peer, instance: self.ready.append((peer, instance)),
+            prove=self.prove,
             count=self.count,
+            rekeying=rekeying,
         )
 
     def count(self, reason: str) -> None:
@@ -63,6 +75,13 @@ class End:
         """Put a frame of an opening on the path."""
         header = Header(type_, id_, self.name, to, 0, "bytes")
         self.net.put(Message(header, b"", body))
+        return True
+
+    def prove(self, session: Session, answer: bool) -> bool:
+        """Put a proof on the path, as a switch does."""
+        line = b"proof from " + self.name.encode()
+        header = Header(PROOF_TYPE, "", self.name, session.peer, 0, "sealed", re=answer)
+        self.net.put(Message(header, line, session.seal(line, b"j")))
         return True
 
     def say(self, to: NodeId, text: bytes) -> bool:
@@ -83,7 +102,9 @@ class End:
                 self.sessions.on_frame(header, message.body)
                 return
             text = self.sessions.open(header, message.line, message.body)
-            if text is not None:
+            if text is not None and header.type == PROOF_TYPE:
+                self.sessions.on_proof(header, message.body)
+            elif text is not None:
                 self.heard.append((header.source, text))
         except RemoteProtocolError as error:
             self.refused.append(error.reason)
@@ -105,9 +126,12 @@ class Net:
     def __getitem__(self, name: str) -> End:
         return self.ends[NodeId(name)]
 
-    def start(self, name: str, *, run: int = 1, psk: bytes = PSK) -> End:
+    def start(
+        self, name: str, *, run: int = 1, psk: bytes = PSK, rekeying: Rekeying | None = None
+    ) -> End:
         """Start a node, or start it anew; all know all records."""
-        end = self.ends[NodeId(name)] = End(self, name, run=run, psk=psk)
+        end = End(self, name, run=run, psk=psk, rekeying=rekeying)
+        self.ends[end.name] = end
         for one in self.ends.values():
             one.member.meet(*(other.member for other in self.ends.values() if other is not one))
         return end

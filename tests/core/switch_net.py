@@ -84,6 +84,7 @@ class Station:
             new_id=net.new_id,
             send=self.switch.send_opening,
             ready=lambda peer, _: self.exchanges.flush(peer),
+            prove=self.switch.send_proof,
             count=self.count,
         )
         self.exchanges = self.switch.exchanges = Exchanges(

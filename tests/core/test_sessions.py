@@ -201,6 +201,9 @@ def test_a_replayed_opening_changes_nothing() -> None:
     [opening] = net.sent("session_open")
     before = office.sessions.sending(HOME)
     office.take(opening)
+    assert office.refused == ["session_repeat"]
+    net.pass_time(60)  # it is forgotten, and answered; but nobody can prove that it is theirs
+    office.take(opening)
     assert office.sessions.sending(HOME) is before
     net.run()
     assert home.refused == ["session_stray"]
