@@ -16,7 +16,7 @@ from clawmatrix_core.exchanges import EXCHANGE_TYPES, ExchangeLimits
 from clawmatrix_core.frames import Header
 from clawmatrix_core.loading import PluginRegistry
 from clawmatrix_core.record import RECORD_LIMIT, NodeRecord, SignedRecord
-from clawmatrix_core.sessions import OPENING_TYPES
+from clawmatrix_core.sessions import OPENING_TYPES, PROOF_TYPE
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.limits import HELLO_LIMIT, LinkLimits
 from clawmatrix_mesh.preamble import PREAMBLE_LIMIT, PROTOCOL
@@ -68,7 +68,7 @@ def test_the_types_of_frames_are_the_codes(root: Path) -> None:
     registry.load()
     impls = registry.manager.hook.frame_received.get_hookimpls()
     named = [getattr(impl.function, "clawmatrix_frame_types", ()) for impl in impls]
-    known = {"hello", *EXCHANGE_TYPES, *OPENING_TYPES}.union(*named)
+    known = {"hello", PROOF_TYPE, *EXCHANGE_TYPES, *OPENING_TYPES}.union(*named)
     listed = [row[0] for row in table(root, "frame types")]
     assert sorted(listed) == sorted(known)
 
