@@ -35,6 +35,7 @@ OWN_COMMANDS = {
     "config": "clawmatrix_core.cli_config:config",
     "plugins": "clawmatrix_core.cli_plugins:plugins",
     "secret": "clawmatrix_core.cli_secret:secret",
+    "key": "clawmatrix_core.cli_key:key",
 }
 """Commands of the core, by where they are: each is imported when it is wanted."""
 

@@ -120,7 +120,7 @@ class Directory:
         again = self._by_signature.get(signed.signature)
         if again is not None and again.signed == signed:
             if proven:
-                self._pin(again.record, proven=True)
+                self.judge(again.record, proven=True)
             return Accepted.STALE, again.record
         record = signed.read()
         known = self._peers.get(record.node_id)
@@ -134,11 +134,11 @@ class Directory:
         record.channel_key_bytes()
         if record.node_id == self._own:
             return self._meet_own(record, key)
-        if self._is_revoked(key):
+        if any(self._is_revoked(one) for one in (key, *record.past_keys())):
             raise RemoteProtocolError(f"{record.node_id} was revoked", reason="revoked")
         if known is None and not proven and len(self) >= MEMBER_LIMIT:
             raise RemoteProtocolError("more members than can be", reason="too_many_members")
-        if self._pin(record, proven=proven) is Verdict.CONFLICT:
+        if self.judge(record, proven=proven) is Verdict.CONFLICT:
             return Accepted.CONFLICT, record
         same_key = known is not None and known.record.sign_key == record.sign_key
         if same_key and known is not None and not is_newer(record, known.record):
@@ -149,6 +149,19 @@ class Directory:
     def put_own(self, record: NodeRecord, signed: SignedRecord) -> None:
         """Take this node's own new record."""
         self._put(record, signed)
+
+    def judge(self, record: NodeRecord, *, proven: bool) -> Verdict:
+        """Hold a record's key against the pin of its name, which goes along with its word.
+
+        The caller has seen that the record is signed. Raises: StateError, from the trust store.
+        """
+        name, key, now = record.node_id, record.sign_key_bytes(), self._wall()
+        pin = self._trust.get(name)
+        if pin is not None and pin.sign_public in record.past_keys():
+            self._trust.succeed(name, key, now=now)
+            self._trust.check(name, key, proven=proven, now=now)
+            return Verdict.NEW
+        return self._trust.check(name, key, proven=proven, now=now)
 
     def forget(self, node_id: NodeId) -> None:
         """Drop a member. Its pin stays."""
@@ -168,7 +181,3 @@ class Directory:
         if known is not None and not is_newer(record, known.record):
             return Accepted.STALE, record
         return Accepted.OWN, record
-
-    def _pin(self, record: NodeRecord, *, proven: bool) -> Verdict:
-        key = record.sign_key_bytes()
-        return self._trust.check(record.node_id, key, proven=proven, now=self._wall())

@@ -19,12 +19,15 @@ from clawmatrix_core.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Identity", "fingerprint", "psk_from_secret", "verify"]
+__all__ = ["Identity", "digits", "fingerprint", "psk_from_secret", "verify"]
 
 KEY = 32
 FINGERPRINT_BYTES = 20
 """Bytes of the hash that a fingerprint shows: 160 bits, eight groups of four letters."""
 SECRET_LABEL = b"clawmatrix cluster secret v1"
+
+_DIGITS = 40
+_DIGITS_LABEL = b"clawmatrix fingerprint v1\0"
 
 
 def fingerprint(sign_public: bytes) -> str:
@@ -32,6 +35,16 @@ def fingerprint(sign_public: bytes) -> str:
     digest = hashlib.sha256(sign_public).digest()[:FINGERPRINT_BYTES]
     letters = base64.b32encode(digest).decode()
     return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+
+
+def digits(sign_public: bytes) -> str:
+    """Return a public key as people read it to each other: eight groups of five digits.
+
+    They have 132 bits of the hash.
+    """
+    hashed = int.from_bytes(hashlib.sha256(_DIGITS_LABEL + sign_public).digest())
+    text = f"{hashed % 10**_DIGITS:0{_DIGITS}}"
+    return " ".join(text[at : at + 5] for at in range(0, _DIGITS, 5))
 
 
 def verify(sign_public: bytes, signature: bytes, data: bytes) -> bool:

@@ -29,6 +29,7 @@ from clawmatrix_core.sessions import Sessions
 from clawmatrix_core.stalls import Stalls
 from clawmatrix_core.starting import Starter
 from clawmatrix_core.state import State, StateFolder, load_identity, next_epoch
+from clawmatrix_core.succession import load_succession
 from clawmatrix_core.switch import Switch
 from clawmatrix_core.trust import TrustStore
 
@@ -72,6 +73,7 @@ class Node:
         instance: a word for this run of it; another one after each start.
         epoch: counts its starts.
         started_at: wall-clock seconds of this start.
+        succession: how it came to its key from earlier ones, for its record.
         relays: whether it passes on frames for others. A plugin that does sets it as it
             starts; the record says so.
         keyring: the secrets of the mesh that are in force; ``put`` others while it runs.
@@ -122,6 +124,7 @@ class Node:
         self.instance = f"{self.random.getrandbits(64):016x}"
         self.epoch = 0
         self.started_at = 0.0
+        self.succession: tuple[str, ...] = ()
         self.relays = False
         self._chosen = plugins if plugins is not None else config.plugins
         self._given_state = state
@@ -251,6 +254,7 @@ class Node:
         self.started_at = self.clock.wall()
         self.trust = TrustStore(self.state)
         self._stack.callback(self.trust.flush)
+        self.succession = load_succession(self.state, self.id, self.identity)
         self.revocations = Revocations(
             self.id, self.identity, self.state, self.trust, wall=self.clock.wall
         )
@@ -399,7 +403,8 @@ class Node:
 
         Returns their names.
         """
-        found = [p.node_id for p in self.directory.others() if p.record.sign_key_bytes() == key]
+        members = (peer.record for peer in self.directory.others())
+        found = [r.node_id for r in members if key in (r.sign_key_bytes(), *r.past_keys())]
         for name in found:
             link = self.links.get(name)
             if link is not None:

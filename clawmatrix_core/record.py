@@ -15,6 +15,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.frames import NAME_LIMIT, NodeId, is_node_id
 from clawmatrix_core.identity import verify
+from clawmatrix_core.succession import predecessors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +94,7 @@ class NodeRecord:
         tags: free words of its configuration.
         offers: lists by kind (``models``, ``agents``), for every member to see.
         transit: whether it passes on frames for others. A record that does not say relays.
+        succession: how the node came to its signing key from earlier ones; see ``succession``.
     """
 
     node_id: NodeId = attrs.field(validator=_check_name)
@@ -109,11 +111,19 @@ class NodeRecord:
     tags: tuple[str, ...] = ()
     offers: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict, validator=_check_offers)
     transit: bool = True
+    succession: tuple[str, ...] = ()
 
     @property
     def age(self) -> tuple[int, int]:
         """What records of one node are ordered by; a higher one is newer."""
         return (self.epoch, self.seq)
+
+    def past_keys(self) -> tuple[bytes, ...]:
+        """Return the Ed25519 keys that the name had before, each by the word of the earlier one.
+
+        Raises: RemoteProtocolError.
+        """
+        return predecessors(self.succession, self.node_id, self.sign_key_bytes())
 
     def sign_key_bytes(self) -> bytes:
         """Return the Ed25519 public key. Raises: RemoteProtocolError."""

@@ -141,6 +141,16 @@ class TrustStore:
         self._write_soon(now)
         return Verdict.CONFLICT
 
+    def succeed(self, node_id: NodeId, sign_public: bytes, *, now: float) -> None:
+        """Let a name have another key, which the caller has seen the present one sign for.
+
+        Raises: StateError, where it cannot be written.
+        """
+        pin = self._pins[node_id]
+        rivals = tuple(rival for rival in pin.rivals if rival.key != sign_public)
+        self._put(node_id, attrs.evolve(pin, key=sign_public, rivals=rivals))
+        self._write(now)
+
     def get(self, node_id: NodeId) -> TrustEntry | None:
         """Return what is known of a name."""
         pin = self._pins.get(node_id)

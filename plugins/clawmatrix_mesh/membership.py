@@ -90,6 +90,7 @@ class Membership:
             tags=node.config.tags,
             offers=node.offers(),
             transit=node.relays,
+            succession=node.succession,
         )
         signed = SignedRecord.make(record, node.identity)
         self._summary = None

@@ -73,10 +73,7 @@ class Neighbours:
                 f"another node is named {node.id}, as this one", reason="pin_conflict"
             )
         refuse_revoked(node, record)
-        verdict = node.trust.check(
-            record.node_id, record.sign_key_bytes(), proven=True, now=node.clock.wall()
-        )
-        if verdict is TrustVerdict.CONFLICT:
+        if node.directory.judge(record, proven=True) is TrustVerdict.CONFLICT:
             raise HandshakeError(
                 f"{record.node_id} shows another key than the one known here:"
                 " see `clawmatrix trust list`",

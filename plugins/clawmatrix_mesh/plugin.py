@@ -80,11 +80,12 @@ class MeshPlugin:
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
-        """Add ``clawmatrix trust`` and ``clawmatrix revoke``."""
+        """Add ``clawmatrix trust``, ``fingerprint`` and ``revoke``."""
         from clawmatrix_mesh.commands import trust
+        from clawmatrix_mesh.fingerprint_command import fingerprint
         from clawmatrix_mesh.revoke_commands import revoke
 
-        return [trust, revoke]
+        return [trust, fingerprint, revoke]
 
     @hookimpl
     def register_transports(self, node: Node) -> list[Transport]:

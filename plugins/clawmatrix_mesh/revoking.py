@@ -121,11 +121,12 @@ class Revoking:
 
 def refuse_revoked(node: Node, record: NodeRecord) -> None:
     """Raises: HandshakeError, where the key of a record is revoked."""
-    said = node.revocations.get(record.sign_key_bytes())
-    if said is not None:
-        raise HandshakeError(
-            f"{record.node_id} was revoked by {said.by} {when(said.at)}", reason="revoked"
-        )
+    for key in (record.sign_key_bytes(), *record.past_keys()):
+        said = node.revocations.get(key)
+        if said is not None:
+            raise HandshakeError(
+                f"{record.node_id} was revoked by {said.by} {when(said.at)}", reason="revoked"
+            )
 
 
 def when(at: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_core.close_codes import CloseCode
 from clawmatrix_core.errors import ExchangeFailure, LocalProtocolError
 from clawmatrix_core.frames import NodeId
+from clawmatrix_core.identity import digits
 from clawmatrix_core.plugin_types import ControlMethod
 from clawmatrix_mesh.revoke_methods import revocations_json
 
@@ -26,7 +27,9 @@ def trust_methods(node: Node, changed: Callable[[], None]) -> list[ControlMethod
 
     async def list_(_: dict[str, Any]) -> Any:
         return {
+            "nodeId": node.id,
             "fingerprint": node.identity.fingerprint,
+            "digits": digits(node.identity.sign_public),
             "nodes": _entries(node),
             "revoked": revocations_json(node),
         }
@@ -80,6 +83,7 @@ def _entries(node: Node) -> list[dict[str, Any]]:
         {
             "nodeId": entry.node_id,
             "fingerprint": entry.fingerprint,
+            "digits": digits(entry.sign_public),
             "state": str(entry.state),
             "firstSeen": int(entry.first_seen * 1000),
             "conflicts": conflicts.get(entry.node_id, []),

@@ -45,6 +45,7 @@ def test_names_on_the_wire_are_camel_case() -> None:
         "tags": ["gpu"],
         "offers": {"models": [{"id": "m"}]},
         "transit": True,
+        "succession": [],
     }
     assert signed.to_wire() == {"record": signed.text, "sig": signed.signature}
 
