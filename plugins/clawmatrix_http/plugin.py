@@ -143,11 +143,16 @@ async def _bind(listen: HostPort) -> socket.socket:
     except OSError as error:
         why = _in_words(error)
         hint = "set [http] listen to another address, or leave out the http plugin"
-        raise StartError(f"http: cannot listen on {listen}: {why} ({hint})") from None
+        message = f"http: cannot listen on {listen}: {why} ({hint})"
+        raise StartError(message, exit_code=5 if _is_taken(error) else 1) from None
+
+
+def _is_taken(error: OSError) -> bool:
+    return error.errno == errno.EADDRINUSE
 
 
 def _in_words(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
+    if _is_taken(error):
         return "address already in use"
     if isinstance(error, socket.gaierror) or error.errno is None:
         return error.strerror or str(error)

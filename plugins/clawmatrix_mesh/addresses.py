@@ -51,5 +51,6 @@ async def bind(node: Node, address: str, enter: Callable[..., Awaitable[Listener
         taken = error.errno == errno.EADDRINUSE
         why = "is taken" if taken else f"cannot be bound: {error.strerror or error}"
         raise StartError(
-            f"mesh: {address} {why} (set [mesh] listen to another address)", exit_code=5
+            f"mesh: {address} {why} (set [mesh] listen to another address)",
+            exit_code=5 if taken else 1,
         ) from None
