@@ -430,7 +430,8 @@ def test_what_is_of_another_type_is_left_out_and_a_fault() -> None:
     tables = [section.table for section in registry.config_sections()]
     assert tables == ["mesh"]
     names = [(plugin, command.name) for plugin, command in registry.commands()]
-    assert names == [("Junk", "good"), ("mesh", "trust")]
+    assert [name for plugin, name in names if plugin == "Junk"] == ["good"]
+    assert ("mesh", "trust") in names
     info = registry.get("Junk")
     assert info is not None
     assert info.faults == 2
