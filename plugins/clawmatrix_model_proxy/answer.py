@@ -14,17 +14,21 @@ from clawmatrix_model_proxy.course import Course, Step, Tried
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.failover import rule_for
 from clawmatrix_model_proxy.faults import Fault
+from clawmatrix_model_proxy.formats import FORMATS
 from clawmatrix_model_proxy.hold import LIVE, Hold
 from clawmatrix_model_proxy.outlet import Outlet, RawHeaders
 from clawmatrix_model_proxy.wire import Head, Opening, safe_header
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio import CancelScope
     from starlette.types import Receive, Scope, Send
 
     from clawmatrix_core.node import Node
     from clawmatrix_model_proxy.catalog import Choice
-    from clawmatrix_model_proxy.health import Balance, Health
+    from clawmatrix_model_proxy.formats import Format
+    from clawmatrix_model_proxy.health import Balance, Health, Target
 
 __all__ = ["AskLimits", "ErrorAnswer", "ProxiedAnswer"]
 
@@ -58,8 +62,8 @@ class AskLimits:
 class ErrorAnswer(Response):
     """An error in the API's shape."""
 
-    def __init__(self, error: ApiError) -> None:
-        super().__init__(error.body(), error.status, media_type="application/json")
+    def __init__(self, error: ApiError, format: Format) -> None:
+        super().__init__(error.body(format), error.status, media_type="application/json")
 
 
 class ProxiedAnswer(Response):
@@ -81,11 +85,17 @@ class ProxiedAnswer(Response):
         began: float,
         limits: AskLimits,
         health: Health,
+        remember: Callable[[str, Target], None] | None = None,
     ) -> None:
-        """Make an answer; ``began`` is the clock's time at which the request came."""
+        """Make an answer; ``began`` is the clock's time at which the request came.
+
+        ``remember`` is told which target gave the answer of which id.
+        """
         self.background = None
         self._node = node
         self._opening = opening
+        self._format = FORMATS[opening.format]
+        self._remember = remember
         self._request = body
         self._began = began
         self._limits = limits
@@ -122,7 +132,8 @@ class ProxiedAnswer(Response):
             self._course.failed(failed.fault, self._node.clock.now())
             last[id(self._course.tried[-1])] = failed
             if outlet.released:
-                await outlet.fail(0, [], b"", b"" if failed.told else _event(failed.body))
+                event = b"" if failed.told else self._format.event(failed.body, outlet.last)
+                await outlet.fail(0, [], b"", event)
                 return
             outlet.discard()
         verdict = self._course.verdict()
@@ -141,7 +152,7 @@ class ProxiedAnswer(Response):
             outlet,
             describe=self._head_headers,
             max_answer=self._limits.max_answer,
-            begun=lambda: health.first_token(target, (now() - began) * 1000),
+            begun=lambda head: self._begun(target, head, (now() - began) * 1000),
         )
         health.begin(target)
         try:
@@ -149,7 +160,7 @@ class ProxiedAnswer(Response):
                 await attempt.make(target, self._patience(step))
                 health.succeeded(target)
                 return None
-            failed = _out_of_time(self._limits.total)
+            failed = _out_of_time(self._limits.total, self._format)
         except AttemptFailed as error:
             failed = error
         except BaseException:
@@ -168,7 +179,13 @@ class ProxiedAnswer(Response):
         self._asked = verdict.target
         body = _with_tried(failed.body, self._course.tried)
         passed = [(k.encode(), v.encode()) for k, v in failed.headers.items() if safe_header(k, v)]
-        await outlet.fail(failed.status, [*self._who(), *passed], body, _event(body))
+        event = self._format.event(body, b"")
+        await outlet.fail(failed.status, [*self._who(), *passed], body, event)
+
+    def _begun(self, target: Target, head: Head, milliseconds: float) -> None:
+        self._health.first_token(target, milliseconds)
+        if head.answer_id and self._remember is not None:
+            self._remember(head.answer_id, target)
 
     def _head_headers(self, head: Head) -> RawHeaders:
         elapsed = (self._node.clock.now() - self._began) * 1000
@@ -198,15 +215,10 @@ async def _watch(receive: Receive, scope: CancelScope) -> None:
     scope.cancel()
 
 
-def _out_of_time(seconds: float) -> AttemptFailed:
+def _out_of_time(seconds: float, format: Format) -> AttemptFailed:
     message = f"no whole answer within {seconds:g} s"
     error = ApiError(504, message, type="upstream_error", code="deadline_exceeded")
-    return AttemptFailed(Fault("silent", None, "deadline_exceeded", message), error)
-
-
-def _event(body: bytes) -> bytes:
-    # On one line: a line break in JSON can only stand between its parts.
-    return b"data: " + body.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n\n"
+    return AttemptFailed(Fault("silent", None, "deadline_exceeded", message), error, format)
 
 
 def _with_tried(body: bytes, tried: list[Tried]) -> bytes:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import attrs
+import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from clawmatrix_model_proxy.answer import AskLimits, ErrorAnswer, ProxiedAnswer
+from clawmatrix_model_proxy.catalog import Choice
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.formats import FORMATS, Format
 from clawmatrix_model_proxy.hold import parse_hold
-from clawmatrix_model_proxy.rewrite import read_wanted
-from clawmatrix_model_proxy.wire import Opening
+from clawmatrix_model_proxy.memory import AnswerMemory
+from clawmatrix_model_proxy.rewrite import Wanted, read_wanted
+from clawmatrix_model_proxy.wire import API_HEADERS, Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.types import Receive
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.catalog import Catalog, Listed
     from clawmatrix_model_proxy.health import Health
 
-__all__ = ["ModelApi"]
+__all__ = ["HOLD_HEADER", "ModelApi"]
 
 HOLD_HEADER = "x-clawmatrix-hold"
 
@@ -46,21 +51,60 @@ class ModelApi:
         self._catalog = catalog
         self._limits = limits
         self._health = health
+        self._answers = AnswerMemory()
 
-    async def chat(self, request: Request) -> Response:
-        """``POST /v1/chat/completions``"""
+    def endpoint(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """Return what answers requests in a format."""
+        format = FORMATS[name]
+
+        async def answer(request: Request) -> Response:
+            return await self._answer(request, format)
+
+        return answer
+
+    async def _answer(self, request: Request, format: Format) -> Response:
         began = self._node.clock.now()
         body = await _read_body(request.receive)
         try:
             wanted = read_wanted(body)
-            choice = self._catalog().resolve(wanted.model, self._node.reachable)
+            choice = self._choose(wanted)
             limits = self._limits_of(request)
         except ApiError as error:
-            return ErrorAnswer(error)
-        opening = Opening("chat", choice.model, wanted.streams, request.headers.get("accept"))
-        return ProxiedAnswer(
-            self._node, choice, opening, body, began=began, limits=limits, health=self._health
+            return ErrorAnswer(error, format)
+        headers = request.headers
+        opening = Opening(
+            format.name,
+            choice.model,
+            wanted.streams and format.streams,
+            headers.get("accept"),
+            headers={name: headers[name] for name in API_HEADERS if name in headers},
         )
+        remember = self._answers.remember if format.name == "responses" else None
+        return ProxiedAnswer(
+            self._node,
+            choice,
+            opening,
+            body,
+            began=began,
+            limits=limits,
+            health=self._health,
+            remember=remember,
+        )
+
+    def _choose(self, wanted: Wanted) -> Choice:
+        choice = self._catalog().resolve(wanted.model, self._node.reachable)
+        if wanted.previous is None:
+            return choice
+        target = self._answers.find(wanted.previous)
+        if target is None or target not in choice.targets:
+            raise ApiError(
+                400,
+                f"the response {wanted.previous[:200]!r} is not known here, or is another model's:"
+                " send the whole conversation instead",
+                code="previous_response_not_found",
+                param="previous_response_id",
+            )
+        return Choice(choice.model, (target,), pinned=True)
 
     def _limits_of(self, request: Request) -> AskLimits:
         wanted = request.headers.get(HOLD_HEADER)
@@ -71,21 +115,31 @@ class ModelApi:
         except ValueError as error:
             raise ApiError(400, f"the header {HOLD_HEADER}: {error}", param=HOLD_HEADER) from None
 
+    # --- models
+
     async def list_models(self, request: Request) -> Response:
         """``GET /v1/models``"""
-        entries = [self._entry(listed) for listed in self._catalog().list(self._node.reachable)]
-        return _json({"object": "list", "data": entries})
+        listed = list(self._catalog().list(self._node.reachable))
+        if "anthropic-version" not in request.headers:
+            return _json({"object": "list", "data": [self._entry(one) for one in listed]})
+        entries = [self._anthropic_entry(one) for one in listed]
+        ends = {
+            "first_id": entries[0]["id"] if entries else None,
+            "last_id": entries[-1]["id"] if entries else None,
+        }
+        return _json({"data": entries, "has_more": False, **ends})
 
     async def one_model(self, request: Request) -> Response:
         """``GET /v1/models/{id}``"""
         name = request.path_params["id"]
         catalog = self._catalog()
+        anthropic = "anthropic-version" in request.headers
         try:
             catalog.resolve(name, self._node.reachable)
         except ApiError as error:
-            return ErrorAnswer(error)
-        found = (entry for entry in catalog.list(self._node.reachable) if entry.id == name)
-        return _json(self._entry(next(found)))
+            return ErrorAnswer(error, FORMATS["messages" if anthropic else "chat"])
+        found = next(entry for entry in catalog.list(self._node.reachable) if entry.id == name)
+        return _json(self._anthropic_entry(found) if anthropic else self._entry(found))
 
     def _entry(self, listed: Listed) -> dict[str, object]:
         entry: dict[str, object] = {
@@ -97,6 +151,15 @@ class ModelApi:
         if listed.description:
             entry["description"] = listed.description
         return entry
+
+    def _anthropic_entry(self, listed: Listed) -> dict[str, object]:
+        created = datetime.fromtimestamp(int(self._node.started_at), UTC)
+        return {
+            "type": "model",
+            "id": listed.id,
+            "display_name": listed.description or listed.id,
+            "created_at": created.isoformat().replace("+00:00", "Z"),
+        }
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -113,6 +176,4 @@ async def _read_body(receive: Receive) -> bytes:
 
 
 def _json(value: object) -> Response:
-    import msgspec
-
     return Response(msgspec.json.encode(value), media_type="application/json")

@@ -10,6 +10,7 @@ import attrs
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.errors import ApiError, from_exchange
 from clawmatrix_model_proxy.faults import Fault, fault_of_error, fault_of_event, fault_of_status
+from clawmatrix_model_proxy.formats import FORMATS, Format
 from clawmatrix_model_proxy.outlet import HeldTooMuch, Outlet, RawHeaders
 from clawmatrix_model_proxy.serve import collect
 from clawmatrix_model_proxy.sse import WholeEvents
@@ -45,10 +46,12 @@ class AttemptFailed(Exception):
         told: the client has the upstream's own error event already.
     """
 
-    def __init__(self, fault: Fault, said: _Said | ApiError, *, told: bool = False) -> None:
+    def __init__(
+        self, fault: Fault, said: _Said | ApiError, format: Format, *, told: bool = False
+    ) -> None:
         super().__init__(str(fault))
         if isinstance(said, ApiError):
-            said = _Said(said.status, said.body())
+            said = _Said(said.status, said.body(format))
         self.fault = fault
         self.status, self.body, self.headers = said.status, said.body, said.headers
         self.told = told
@@ -76,10 +79,11 @@ class Attempt:
         *,
         describe: Callable[[Head], RawHeaders],
         max_answer: int,
-        begun: Callable[[], None],
+        begun: Callable[[Head], None],
     ) -> None:
         self._node = node
         self._opening = opening
+        self._format = FORMATS[opening.format]
         self._body = body
         self._outlet = outlet
         self._describe = describe
@@ -96,7 +100,7 @@ class Attempt:
                 head = await self._first(exchange, first_token)
                 if head.status >= 400:
                     await self._refused(exchange, head)
-                self._begun()
+                self._begun(head)
                 self._outlet.open(head.status, self._describe(head))
                 if head.streams:
                     await self._stream(exchange)
@@ -116,7 +120,7 @@ class Attempt:
     async def _refused(self, exchange: Exchange, head: Head) -> None:
         body = await collect(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
         fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
-        raise AttemptFailed(fault, _Said(head.status, body, head.headers))
+        raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
 
     async def _whole(self, exchange: Exchange, head: Head) -> None:
         body = await collect(exchange, self._max_answer, "answer_too_large", "max_answer")
@@ -137,11 +141,11 @@ class Attempt:
         said = from_exchange(error, target.node)
         if isinstance(error, ExchangeFailure) and error.code == TOLD:
             fault = attrs.evolve(fault_of_event(error.detail), kind="cut")
-            return AttemptFailed(fault, said, told=True)
+            return AttemptFailed(fault, said, self._format, told=True)
         fault = fault_of_error(error)
         if self._outlet.begun and fault.kind not in ("node", "refused"):
             fault = attrs.evolve(fault, kind="cut")
-        return AttemptFailed(fault, said)
+        return AttemptFailed(fault, said, self._format)
 
 
 def _too_much(limit: int) -> ExchangeFailure:

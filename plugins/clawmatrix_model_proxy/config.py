@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -10,6 +9,7 @@ import attrs
 from clawmatrix_core.config import ByteSize, Duration, Secret, option
 from clawmatrix_core.frames import NodeId  # noqa: TC001 - the converter reads it
 from clawmatrix_model_proxy.catalog import UPSTREAMS
+from clawmatrix_model_proxy.formats import Api  # noqa: TC001 - the converter reads it
 from clawmatrix_model_proxy.health import Balance  # noqa: TC001 - the converter reads it
 from clawmatrix_model_proxy.hold import parse_hold
 
@@ -73,11 +73,11 @@ class ModelConfig:
     base_url: str = option(
         doc="Where the upstream's API is, up to and with /v1.", validator=_is_url
     )
-    api: Literal["openai-completions"] = option(
-        default="openai-completions", doc="The API that the upstream speaks."
-    )
+    api: Api = option(default="openai-completions", doc="The API that the upstream speaks.")
     api_key: Secret | None = option(
-        default=None, doc="What the upstream wants as a Bearer token.", validator=_is_header
+        default=None,
+        doc="What the upstream wants as a Bearer token, or as x-api-key.",
+        validator=_is_header,
     )
     api_keys: tuple[Secret, ...] = option(
         default=(),

@@ -1,6 +1,8 @@
-"""Errors as the OpenAI API writes them."""
+"""Errors as each API writes them."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +14,10 @@ from clawmatrix_core.errors import (
     PeerLost,
     Undeliverable,
 )
+from clawmatrix_model_proxy.formats import FORMATS
+
+if TYPE_CHECKING:
+    from clawmatrix_model_proxy.formats import Format
 
 __all__ = ["ApiError", "from_exchange", "wrap_upstream_error"]
 
@@ -20,6 +26,7 @@ SHOWN = 2000
 
 _STATUS = {
     "bad_request": 400,
+    "cannot_convert": 400,
     "model_not_found": 404,
     "unknown_type": 404,
     "too_large": 413,
@@ -27,7 +34,6 @@ _STATUS = {
     "stopping": 503,
     "upstream_timeout": 504,
 }
-_encode = msgspec.json.Encoder().encode
 
 
 class ApiError(ClawMatrixError):
@@ -51,19 +57,15 @@ class ApiError(ClawMatrixError):
         self.code = code
         self.param = param
 
-    def body(self) -> bytes:
-        """Return the JSON of the error."""
+    def body(self, format: Format = FORMATS["chat"]) -> bytes:
+        """Return the JSON of the error, in the shape of a format."""
         fields = {
             "message": str(self),
             "type": self.type,
             "param": self.param,
             "code": self.code,
         }
-        return _encode({"error": fields})
-
-    def event(self) -> bytes:
-        """Return the event that ends a stream which had begun."""
-        return b"data: " + self.body() + b"\n\n"
+        return format.error(self.status, fields)
 
 
 def from_exchange(error: ExchangeError, node: str) -> ApiError:
@@ -81,7 +83,7 @@ def from_exchange(error: ExchangeError, node: str) -> ApiError:
     return ApiError(status, f"{node}: {error}", type=kind, code=code)
 
 
-def wrap_upstream_error(status: int, body: bytes) -> bytes:
+def wrap_upstream_error(status: int, body: bytes, format: Format = FORMATS["chat"]) -> bytes:
     """Return an upstream's error body, put into the API's shape where it is not JSON."""
     try:
         if isinstance(msgspec.json.decode(body), dict):
@@ -91,4 +93,4 @@ def wrap_upstream_error(status: int, body: bytes) -> bytes:
     said = "".join(c if c.isprintable() else " " for c in body.decode(errors="replace"))
     said = " ".join(said.split())[:SHOWN]
     message = f"the upstream answered {status}" + (f": {said}" if said else "")
-    return ApiError(status, message, type="upstream_error", code="upstream_error").body()
+    return ApiError(status, message, type="upstream_error", code="upstream_error").body(format)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_model_proxy.stages import Stage, stage_of
+from clawmatrix_model_proxy.stages import Stage, chat_stage, error_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["EVENT_LIMIT", "SETUP_LIMIT", "EventFilter", "EventTooLarge"]
 
@@ -41,9 +41,14 @@ class EventFilter:
         begun: True once there was an event that means something.
         error: the upstream's own error, where that came before anything else.
         malformed: how many events were cut out.
+        last: the data of the last event that has any, but for ``[DONE]``.
+        answer_id: the id that the first events name, where they do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stage: Callable[[dict[str, Any]], Stage] = chat_stage) -> None:
+        self._stage = stage
+        self.last = b""
+        self.answer_id = ""
         self.begun = False
         self.error: Any = None
         self.malformed = 0
@@ -94,14 +99,24 @@ class EventFilter:
         except _NOT_JSON:
             self.malformed += 1
             return False
+        self.last = data
         return True
 
     def _look_at(self, payload: object, size: int) -> None:
         self._seen += size
-        stage = stage_of(payload) if isinstance(payload, dict) else Stage.SETUP
-        if stage is Stage.ERROR and isinstance(payload, dict):
-            self.error = payload["error"]
+        if not isinstance(payload, dict):
+            return
+        stage = self._stage(payload)
+        if stage is Stage.ERROR:
+            self.error = error_of(payload)
+        self.answer_id = self.answer_id or _id_of(payload)
         self.begun = stage is not Stage.SETUP or self._seen > SETUP_LIMIT
+
+
+def _id_of(payload: dict[str, Any]) -> str:
+    inner = payload.get("response")
+    found = inner.get("id") if isinstance(inner, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _data_of(event: bytes) -> bytes:

@@ -28,6 +28,7 @@ class Outlet:
 
     Attributes:
         started: the status has been sent; only a keep-alive sends it before an answer's part.
+        last: the last bytes of the answer that were sent.
         released: a part of an answer has been sent, so that there can be no other answer.
         begun: a part of the present attempt's answer has come.
     """
@@ -46,6 +47,7 @@ class Outlet:
         self._head: tuple[int, RawHeaders] = (200, _EVENTS)
         self._sent_at = now()
         self._busy = False
+        self.last = b""
 
     def open(self, status: int, headers: RawHeaders) -> None:
         """Set how the answer of this attempt begins. Nothing is sent yet."""
@@ -108,6 +110,7 @@ class Outlet:
         self._held.append(data)
         self.released = True
         if taken := self._take():
+            self.last = taken
             await self._put(taken, more=True)
 
     def _take(self) -> bytes:

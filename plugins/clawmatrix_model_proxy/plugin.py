@@ -63,12 +63,19 @@ class ModelProxyPlugin:
 
         config = node.config.section(ModelProxyConfig)
         api = ModelApi(node, lambda: self._current(node), _limits(config), self._health_of(node))
+        post = ("POST",)
         metrics = Metrics(node, self._health_of(node))
         return [
             HttpRoute("/metrics", ("GET",), metrics.endpoint),
             HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
             HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
-            HttpRoute("/v1/chat/completions", ("POST",), api.chat, errors="openai"),
+            HttpRoute("/v1/chat/completions", post, api.endpoint("chat"), errors="openai"),
+            HttpRoute("/v1/responses", post, api.endpoint("responses"), errors="openai"),
+            HttpRoute("/v1/embeddings", post, api.endpoint("embeddings"), errors="openai"),
+            HttpRoute("/v1/messages", post, api.endpoint("messages"), errors="anthropic"),
+            HttpRoute(
+                "/v1/messages/count_tokens", post, api.endpoint("count_tokens"), errors="anthropic"
+            ),
         ]
 
     @hookimpl

@@ -17,11 +17,13 @@ class Wanted(msgspec.Struct, frozen=True):
 
     model: str
     streams: bool
+    previous: str | None = None
 
 
 class _Request(msgspec.Struct):
     model: str | UnsetType | None = UNSET
     stream: Any = None
+    previous_response_id: Any = None
 
 
 _read_request = msgspec.json.Decoder(_Request).decode
@@ -42,7 +44,9 @@ def read_wanted(body: bytes) -> Wanted:
         raise ApiError(400, f"the body of the request is not valid JSON: {error}") from None
     if not request.model:
         raise ApiError(400, "the request names no model", param="model")
-    return Wanted(request.model, request.stream is True)
+    previous = request.previous_response_id
+    named = previous if isinstance(previous, str) and previous else None
+    return Wanted(request.model, request.stream is True, named)
 
 
 def with_model(body: bytes, model: str) -> bytes:

@@ -61,12 +61,6 @@ class Tail:
             return Ending.CUT
         return _ending(list(_payloads(events)))
 
-    def error(self) -> Any:
-        """Return the error in the last event, None where there is none."""
-        events = _BOUNDARY.split(b"".join(self._pieces))
-        payloads = list(_payloads(events))
-        return payloads[-1].get("error") if payloads else None
-
 
 class WholeEvents:
     """Lets bytes through up to the end of the last whole event, and keeps the rest back.

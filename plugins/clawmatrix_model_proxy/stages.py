@@ -1,13 +1,24 @@
-"""What an event of a stream amounts to, in the API the client speaks. Pure."""
+"""What an event of a stream amounts to, in each API that clients speak. Pure."""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import Any
 
-__all__ = ["Stage", "stage_of"]
+__all__ = ["Stage", "chat_stage", "error_of", "messages_stage", "responses_stage"]
 
 _SAID = ("content", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning")
+_RESPONSES_SETUP = frozenset(
+    {
+        "response.created",
+        "response.queued",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.reasoning_summary_part.added",
+        "keepalive",
+    }
+)
 
 
 class Stage(Enum):
@@ -21,7 +32,7 @@ class Stage(Enum):
     """The upstream's own error."""
 
 
-def stage_of(payload: dict[str, Any]) -> Stage:
+def chat_stage(payload: dict[str, Any]) -> Stage:
     """Return what an event of a chat completion amounts to."""
     if payload.get("error"):
         return Stage.ERROR
@@ -36,3 +47,31 @@ def _says(choice: Any) -> bool:
     delta = choice.get("delta")
     parts = delta if isinstance(delta, dict) else {}
     return bool(choice.get("finish_reason")) or any(parts.get(name) for name in _SAID)
+
+
+def responses_stage(payload: dict[str, Any]) -> Stage:
+    """Return what an event of a response amounts to."""
+    kind = payload.get("type")
+    if kind in ("error", "response.failed") or (kind is None and payload.get("error")):
+        return Stage.ERROR
+    return Stage.SETUP if kind is None or kind in _RESPONSES_SETUP else Stage.CONTENT
+
+
+def messages_stage(payload: dict[str, Any]) -> Stage:
+    """Return what an event of a message amounts to."""
+    kind = payload.get("type")
+    if kind == "error" or (kind is None and payload.get("error")):
+        return Stage.ERROR
+    if kind == "content_block_start":
+        block = payload.get("content_block")
+        begun = isinstance(block, dict) and block.get("type") not in ("text", "thinking")
+        return Stage.CONTENT if begun else Stage.SETUP
+    return Stage.SETUP if kind in (None, "message_start", "ping") else Stage.CONTENT
+
+
+def error_of(payload: dict[str, Any]) -> Any:
+    """Return the error that an event is, in whichever API."""
+    response = payload.get("response")
+    if isinstance(response, dict) and response.get("error"):
+        return response["error"]
+    return payload.get("error") or payload

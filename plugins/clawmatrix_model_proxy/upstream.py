@@ -15,7 +15,7 @@ from anyio import CancelScope, current_time
 from clawmatrix_core.errors import ExchangeFailure
 from clawmatrix_model_proxy.faults import retry_after
 from clawmatrix_model_proxy.keys import ROTATED, KeyRing
-from clawmatrix_model_proxy.wire import safe_header
+from clawmatrix_model_proxy.wire import API_HEADERS, safe_header
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 
     from clawmatrix_model_proxy.config import Budgets, ModelConfig
     from clawmatrix_model_proxy.pipe import Pipe
+    from clawmatrix_model_proxy.wire import Opening
 
 __all__ = ["Reply", "Upstreams"]
 
+_ANTHROPIC_VERSION = "2023-06-01"
+_BEARER = ("authorization", "Bearer ")
+_KEY_HEADERS = {"anthropic-messages": ("x-api-key", "")}
 _KEPT = 4.0
 """Seconds an idle connection is kept; common servers close theirs after five."""
 _CLOSING = 2.0
@@ -68,9 +72,9 @@ class Upstreams:
 
     @asynccontextmanager
     async def ask(
-        self, model: ModelConfig, body: bytes, *, accept: str | None = None
+        self, model: ModelConfig, path: str, body: bytes, opening: Opening
     ) -> AsyncIterator[Reply]:
-        """Send a request to the model's upstream; leaving closes the answer.
+        """Send a request to a path of the model's upstream; leaving closes the answer.
 
         Raises: ExchangeFailure ``upstream_unreachable``, ``upstream_timeout`` or
             ``upstream_broke``, also out of what reads the reply.
@@ -78,7 +82,7 @@ class Upstreams:
         began = current_time()
         deadline = began + self._budgets.first_byte
         with _failures(), CancelScope(deadline=deadline) as scope:
-            response = await self._send(model, body, accept)
+            response = await self._send(model, path, body, opening)
         if scope.cancelled_caught:
             raise _silent(self._budgets.first_byte)
         try:
@@ -87,14 +91,16 @@ class Upstreams:
             with anyio.move_on_after(_CLOSING, shield=True):
                 await response.aclose()
 
-    async def _send(self, model: ModelConfig, body: bytes, accept: str | None) -> httpx2.Response:
+    async def _send(
+        self, model: ModelConfig, path: str, body: bytes, opening: Opening
+    ) -> httpx2.Response:
         """Send a request with one key after another, until one is taken or none is left."""
         ring = self._rings.setdefault(model, KeyRing(model.keys))
         left = ring.order(current_time())
         while True:
             number = left.pop(0) if left else None
             key = None if number is None else ring.reveal(number)
-            request = self._request(model, body, accept, key)
+            request = self._request(model, path, body, opening, key)
             response = await self._client.send(request, stream=True)
             if number is None:
                 return response
@@ -108,20 +114,24 @@ class Upstreams:
             await response.aclose()
 
     def _request(
-        self, model: ModelConfig, body: bytes, accept: str | None, key: str | None
+        self, model: ModelConfig, path: str, body: bytes, opening: Opening, key: str | None
     ) -> httpx2.Request:
         headers = {
-            "accept": accept or "*/*",
+            "accept": opening.accept or "*/*",
             "accept-encoding": "identity",
             "content-type": "application/json",
             "user-agent": "clawmatrix",
         }
+        if model.api == "anthropic-messages":
+            headers["anthropic-version"] = _ANTHROPIC_VERSION
+            headers |= {k: v for k, v in opening.headers.items() if k in API_HEADERS}
         if key is not None:
-            headers["authorization"] = f"Bearer {key}"
-        url = self._urls.get(model.base_url)
+            name, value = _KEY_HEADERS.get(model.api, _BEARER)
+            headers[name] = value + key
+        place = f"{model.base_url.rstrip('/')}/{path}"
+        url = self._urls.get(place)
         if url is None:
-            url = httpx2.URL(f"{model.base_url.rstrip('/')}/chat/completions")
-            self._urls[model.base_url] = url
+            url = self._urls[place] = httpx2.URL(place)
         # Made here and not by the client, which would merge and parse it all each time.
         return httpx2.Request(
             "POST", url, headers=headers, content=body, extensions=dict(self._extensions)

@@ -6,17 +6,29 @@ Head, then the upstream's bytes. Fields that a version does not know are ignored
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from clawmatrix_core.errors import ExchangeFailure
 
-__all__ = ["REQUEST", "TOLD", "Head", "Opening", "read_head", "read_opening", "safe_header"]
+__all__ = [
+    "API_HEADERS",
+    "REQUEST",
+    "TOLD",
+    "Head",
+    "Opening",
+    "read_head",
+    "read_opening",
+    "safe_header",
+]
 
 REQUEST = "model_req"
 TOLD = "upstream_failed"
 """The code of a failure whose error event, ``detail``, has gone to the client already."""
+
+API_HEADERS = frozenset({"anthropic-version", "anthropic-beta"})
+"""Headers of clients that belong to the API, and travel with the request."""
 
 _PASSED = frozenset(
     ("retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-should-retry", "x-request-id")
@@ -33,13 +45,15 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
         stream: whether the client wants the answer as it comes.
         accept: the client's Accept header.
         upstream: which of the node's upstreams of that model, by its place in the list.
+        headers: those of the client's headers that belong to the API.
     """
 
-    format: Literal["chat"]
+    format: str
     model: str
     stream: bool = False
     accept: str | None = None
     upstream: int = 0
+    headers: dict[str, str] = {}
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -51,6 +65,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
         upstream_model: the name the upstream was asked by.
         upstream_ms: milliseconds the upstream took up to here.
         headers: those of its headers that clients act on.
+        answer_id: the id of the answer, where a later request may name it.
     """
 
     status: int
@@ -58,6 +73,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     upstream_model: str = ""
     upstream_ms: float = 0.0
     headers: dict[str, str] = {}
+    answer_id: str = ""
 
     @property
     def streams(self) -> bool:

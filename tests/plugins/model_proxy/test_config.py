@@ -42,7 +42,7 @@ def test_budgets_are_set_in_words() -> None:
 @pytest.mark.parametrize(
     ("model", "path"),
     [
-        ({"api": "openai-responses"}, "model-proxy.models[0].api"),
+        ({"api": "openai-telepathy"}, "model-proxy.models[0].api"),
         ({"base_url": "127.0.0.1:1"}, "model-proxy.models[0].base_url"),
         ({"base_url": "ftp://host/v1"}, "model-proxy.models[0].base_url"),
         ({"base_url": "http://"}, "model-proxy.models[0].base_url"),

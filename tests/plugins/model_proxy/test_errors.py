@@ -15,6 +15,7 @@ from clawmatrix_core.errors import (
     Undeliverable,
 )
 from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
+from clawmatrix_model_proxy.formats import FORMATS
 
 
 def test_the_body_has_all_four_fields() -> None:
@@ -30,7 +31,7 @@ def test_the_body_has_all_four_fields() -> None:
 
 
 def test_the_event_is_one_event() -> None:
-    event = ApiError(502, "two\n\nlines").event()
+    event = FORMATS["chat"].event(ApiError(502, "two\n\nlines").body(), b"")
     assert event.startswith(b"data: {")
     assert event.count(b"\n\n") == 1
     assert event.endswith(b"\n\n")

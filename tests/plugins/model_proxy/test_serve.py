@@ -188,7 +188,7 @@ async def test_an_asker_that_leaves_closes_the_upstream(
     ("opening", "code"),
     [
         (Opening("chat", "other"), "model_not_found"),
-        ({"format": "telepathy", "model": "m"}, "bad_request"),
+        ({"format": "telepathy", "model": "m"}, "cannot_convert"),
         ("nonsense", "bad_request"),
     ],
 )

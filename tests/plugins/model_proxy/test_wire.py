@@ -40,7 +40,7 @@ def test_fields_of_later_versions_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [None, b"bytes", [], {}, {"format": "chat"}, {"format": "x", "model": "m"}]
+    "payload", [None, b"bytes", [], {}, {"format": "chat"}, {"format": 7, "model": "m"}]
 )
 def test_an_opening_that_is_none_is_refused_before_anything_began(payload: Any) -> None:
     with pytest.raises(ExchangeFailure) as caught:
