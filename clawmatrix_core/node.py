@@ -387,7 +387,7 @@ class Node:
             if self.switch.links.get(link.peer) is link:
                 del self.switch.links[link.peer]
             self.sessions.remove_link(link.session)
-            self._route_keeper.changed()
+            self._route_keeper.lost()
             reason = link.closing or "closed"
             self.emit(hookspecs.link_closed, node=self, link=link, reason=reason)
 

@@ -26,18 +26,28 @@ class RouteKeeper:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._dirty = anyio.Event()
+        self._running = False
 
     def changed(self) -> None:
         """Have the routes computed in a moment, since links or records changed."""
         self._dirty.set()
 
+    def lost(self) -> None:
+        """Compute the routes at once: a link is gone, and who is asked meanwhile would say so."""
+        if self._running:
+            self.compute()
+
     async def run(self) -> None:
         """Compute routes whenever something changed, until cancelled."""
-        while True:
-            await self._dirty.wait()
-            await anyio.sleep(DELAY)
-            self._dirty = anyio.Event()
-            self.compute()
+        self._running = True
+        try:
+            while True:
+                await self._dirty.wait()
+                await anyio.sleep(DELAY)
+                self._dirty = anyio.Event()
+                self.compute()
+        finally:
+            self._running = False
 
     def compute(self) -> None:
         """Compute the routes now, and tell whoever waits for one."""
