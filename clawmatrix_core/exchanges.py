@@ -178,6 +178,7 @@ class Exchanges:
             self._count("no_exchange")
             return True
         if self._per_peer.get(header.source, 0) >= self.limits.per_peer:
+            self._count("too_many_exchanges")
             self.refuse(frame, "busy", "too many exchanges are open")
             return True
         exchange = Exchange(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-
+from clawmatrix_core.fair import OWN, FairQueue, Flow
 from clawmatrix_core.frames import Lane
 
 __all__ = ["LANE_BYTES", "LaneQueue"]
@@ -14,24 +13,19 @@ LANE_BYTES = {Lane.CONTROL: 1024 * 1024, Lane.INTERACTIVE: 1024 * 1024, Lane.BUL
 _BULK_SHARE = 8
 """After this many interactive messages in a row, a bulk message has its turn."""
 
-_OVERHEAD = 64
-"""What a message costs beside its bytes, so that many small ones are bounded too."""
-
 
 class LaneQueue:
     """Messages waiting for one link: control first, then interactive, bulk when idle.
 
     Bulk gets one turn in nine while interactive messages keep coming, so that it is slow
-    but never stopped. Order within a lane is kept.
+    but never stopped. Within a lane each flow has its fair share, and keeps its order.
     """
 
-    __slots__ = ("_bytes", "_limits", "_queues", "_run")
+    __slots__ = ("_queues", "_run")
 
     def __init__(self, limits: dict[Lane, int] | None = None) -> None:
         chosen = limits or LANE_BYTES
-        self._limits = [chosen[lane] for lane in Lane]
-        self._queues: tuple[deque[bytes], ...] = tuple(deque() for _ in Lane)
-        self._bytes = [0, 0, 0]
+        self._queues = tuple(FairQueue(chosen[lane]) for lane in Lane)
         self._run = 0
 
     def __repr__(self) -> str:
@@ -44,34 +38,26 @@ class LaneQueue:
     @property
     def waiting_bytes(self) -> int:
         """Bytes that wait in all lanes, each message's own cost included."""
-        return sum(self._bytes)
+        return sum(queue.bytes for queue in self._queues)
 
-    def offer(self, message: bytes, lane: int) -> bool:
-        """Queue a message; False where the lane is full. An empty lane takes any message."""
-        cost = len(message) + _OVERHEAD
-        waiting = self._bytes[lane]
-        if waiting and waiting + cost > self._limits[lane]:
-            return False
-        self._bytes[lane] = waiting + cost
-        self._queues[lane].append(message)
-        return True
+    def offer(self, message: bytes, lane: int, flow: Flow = OWN) -> bool:
+        """Queue a message; False where its flow has its share of the lane already.
+
+        A flow that has nothing in the lane gets a message of any size in.
+        """
+        return self._queues[lane].offer(message, flow)
 
     def pop(self) -> bytes | None:
         """Take the message whose turn it is; None where nothing waits."""
         control, interactive, bulk = self._queues
-        if control:
-            return self._take(control, 0)
-        if interactive and not (bulk and self._run >= _BULK_SHARE):
+        if control.bytes:
+            return control.take()
+        if interactive.bytes and not (bulk.bytes and self._run >= _BULK_SHARE):
             self._run += 1
-            return self._take(interactive, 1)
+            return interactive.take()
         self._run = 0
-        return self._take(bulk, 2) if bulk else None
+        return bulk.take() if bulk.bytes else None
 
     def has_space(self, lane: int) -> bool:
-        """Say whether the lane is less than half full, the time to wake who waits."""
-        return self._bytes[lane] * 2 <= self._limits[lane]
-
-    def _take(self, queue: deque[bytes], lane: int) -> bytes:
-        message = queue.popleft()
-        self._bytes[lane] -= len(message) + _OVERHEAD
-        return message
+        """Say whether this node's share of a lane is less than half full: time to wake waiters."""
+        return self._queues[lane].has_space()

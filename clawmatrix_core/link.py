@@ -9,12 +9,15 @@ from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.close_codes import CloseCode
 from clawmatrix_core.errors import ConnectionLost, RemoteProtocolError
+from clawmatrix_core.fair import OWN
 from clawmatrix_core.lanes import LaneQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clawmatrix_core.fair import Flow
     from clawmatrix_core.frames import NodeId
+    from clawmatrix_core.rate import Rate
     from clawmatrix_core.session import Session
     from clawmatrix_core.transport import Connection
 
@@ -39,6 +42,7 @@ class Link:
         peer_protocol: the newest version the neighbour speaks.
         rtt: the smoothed round trip in milliseconds, None until measured.
         last_received: the clock's time of the last byte that came in.
+        slowed: seconds for which it was not read, since more came than the rate allows.
         lost_code: the close code the connection ended with, where it gave one.
     """
 
@@ -53,6 +57,7 @@ class Link:
         protocol: int = 1,
         peer_protocol: int = 1,
         drain_limit: float = DRAIN_LIMIT,
+        rate: Rate | None = None,
         now: Callable[[], float] = anyio.current_time,
     ) -> None:
         self.connection = connection
@@ -63,6 +68,7 @@ class Link:
         self.protocol = protocol
         self.peer_protocol = peer_protocol
         self.drain_limit = drain_limit
+        self.slowed = 0.0
         self.rtt: float | None = None
         self.opened = self.last_received = now()
         self.frames_in = self.frames_out = self.bytes_in = self.bytes_out = self.refused = 0
@@ -70,6 +76,7 @@ class Link:
         self.lost_code: int | None = None
         self._close_code: int = CloseCode.NORMAL
         self._now = now
+        self._rate = rate
         self._lanes = LaneQueue()
         self._wake: anyio.Event | None = None
         self._heard: anyio.Event | None = None
@@ -83,15 +90,18 @@ class Link:
         way = "to" if self.dialled else "from"
         return f"<Link {way} {self.peer} {state} {self._lanes!r}>"
 
-    def offer(self, message: bytes, lane: int) -> bool:
-        """Queue a message; False where its lane is full or the link is closing."""
+    def offer(self, message: bytes, lane: int, flow: Flow = OWN) -> bool:
+        """Queue a message; False where its lane is full or the link is closing.
+
+        ``flow`` says whose it is, where this node only passes it on.
+        """
         if self.closing is not None:
             return False
         # While the send loop waits nothing is queued, so nothing is overtaken.
         if self._wake is not None and self.connection.send_now(message):
             self._count_sent(message)
             return True
-        if not self._lanes.offer(message, lane):
+        if not self._lanes.offer(message, lane, flow):
             return False
         if self._wake is not None:
             self._wake.set()
@@ -159,19 +169,22 @@ class Link:
         return self.closing or ""
 
     async def _receive_loop(self, deliver: Callable[[Link, bytes], None]) -> None:
-        receive = self.connection.receive
+        receive, rate = self.connection.receive, self._rate
         count = 0
         try:
             while True:
                 message = await receive()
-                self.last_received = self._now()
+                now = self.last_received = self._now()
                 self.frames_in += 1
                 self.bytes_in += len(message)
                 if self._heard is not None:
                     self._tell_heard()
                 deliver(self, message)
                 count += 1
-                if count % _FAIRNESS == 0:
+                if rate is not None and (wait := rate.spend(now, len(message))) > 0:
+                    self.slowed += wait
+                    await anyio.sleep(wait)
+                elif count % _FAIRNESS == 0:
                     await checkpoint()
         except ConnectionLost as error:
             self._lost(error)

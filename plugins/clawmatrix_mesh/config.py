@@ -6,7 +6,7 @@ from pathlib import Path  # noqa: TC003 - read from the annotation
 
 import attrs
 
-from clawmatrix_core.config import Duration, HostPort, option
+from clawmatrix_core.config import ByteSize, Duration, HostPort, option
 from clawmatrix_core.frames import is_node_id
 from clawmatrix_mesh.addresses import check_address
 
@@ -81,6 +81,16 @@ class MeshConfig:
         default=True,
         doc="Whether a node that is talked to through a relay, and advertises an address, is"
         " dialled for a link of its own, at most once in a minute.",
+    )
+    link_frames: int = option(
+        default=400_000,
+        doc="Frames in a second that are read from one link; what is above waits.",
+        validator=attrs.validators.ge(1),
+    )
+    link_bytes: ByteSize = option(
+        default=ByteSize(8 * 1024**3),
+        doc="Bytes in a second that are read from one link.",
+        validator=attrs.validators.ge(1),
     )
     heartbeat: Duration = option(
         default=Duration(5.0),

@@ -13,6 +13,7 @@ from clawmatrix_core.errors import HandshakeError
 from clawmatrix_core.frames import MESSAGE_LIMIT, Lane
 from clawmatrix_core.link import Link
 from clawmatrix_core.log import RateLimitedLogger, redact
+from clawmatrix_core.rate import Rate
 from clawmatrix_mesh.addresses import find_transport
 from clawmatrix_mesh.admission import Doorway, Refusals, source_of
 from clawmatrix_mesh.handshake import (
@@ -215,6 +216,7 @@ class Connector:
             protocol=proved.protocol,
             peer_protocol=proved.peer_protocol,
             drain_limit=self._limits.drain,
+            rate=Rate(self._limits.frames, self._limits.bytes),
             now=self._node.clock.now,
         )
         if not channel.dialled:

@@ -51,8 +51,12 @@ class Heartbeat:
         """Beat until the link is dead, then close it."""
         while link.closing is None:
             self._beat(link)
+            slowed = link.slowed
             spread = self._node.random.uniform(-JITTER, JITTER)
             await anyio.sleep(self._interval * (1 + spread))
+            if link.slowed > slowed:
+                much = f"more than is read from one link: slowed by {link.slowed - slowed:.1f} s"
+                self._node.switch.refuse(link.peer, "flooding", much)
             silent = self._node.clock.now() - link.last_received
             if silent > self.patience:
                 self._node.counters["missed_heartbeats"] += 1

@@ -27,6 +27,8 @@ class LinkLimits:
         self_wait: the same, where the address is the node's own.
         recheck: how long an address is taken to lead to a node that has a link by other ways.
         drain: how long a link may take nothing before it is closed.
+        frames: frames in a second that are read from one link.
+        bytes: bytes in a second that are read from one link.
         direct_look: how often is looked for nodes to reach directly instead of over a relay.
         direct_gap: wait before the next try to reach one directly; it doubles with each
             failure.
@@ -45,6 +47,8 @@ class LinkLimits:
     self_wait: float = 600.0
     recheck: float = 300.0
     drain: float = DRAIN_LIMIT
+    frames: int = 400_000
+    bytes: int = 8 * 1024**3
     direct_look: float = 2.0
     direct_gap: float = 60.0
     direct_gap_most: float = 1800.0

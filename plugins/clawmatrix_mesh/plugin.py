@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import attrs
 
 from clawmatrix_core.config import ConfigSection
 from clawmatrix_core.errors import RemoteProtocolError
@@ -135,7 +136,8 @@ class MeshPlugin:
             node.clock.wall,
             self._protocol,
         )
-        limits, report = self._limits, scope.report
+        report = scope.report
+        limits = attrs.evolve(self._limits, frames=config.link_frames, bytes=int(config.link_bytes))
         connector = Connector(
             node, membership, heartbeat, credentials, limits=limits, report=report
         )

@@ -47,6 +47,7 @@ def _link(link: Link) -> dict[str, Any]:
         "framesOut": link.frames_out,
         "bytesIn": link.bytes_in,
         "bytesOut": link.bytes_out,
+        "slowedMs": round(link.slowed * 1000),
     }
 
 

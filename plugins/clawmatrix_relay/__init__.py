@@ -9,6 +9,7 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.plugin_types import StatusSection, frame_types
 from clawmatrix_relay.config import RelayConfig
 from clawmatrix_relay.paths import Paths
+from clawmatrix_relay.quotas import Quotas
 from clawmatrix_relay.routing import shortest_routes
 from clawmatrix_relay.transit import decline, is_from_neighbour, on_undeliverable, pass_on
 
@@ -31,7 +32,7 @@ class RelayPlugin:
 
     def __init__(self) -> None:
         self._paths: Paths | None = None
-        self._config = RelayConfig()
+        self._quotas: Quotas | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -41,15 +42,16 @@ class RelayPlugin:
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Start confirming paths, and say whether others may send through this node."""
-        self._config = node.config.section(RelayConfig)
-        node.relays = self._config.transit
+        config = node.config.section(RelayConfig)
+        self._quotas = Quotas(node, config)
+        node.relays = config.transit
         self._paths = Paths(node)
         scope.start_soon(self._paths.run)
 
     @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
         """Show the routes, and what was relayed."""
-        return [StatusSection("relay", lambda: _status(node))]
+        return [StatusSection("relay", lambda: self._status(node))]
 
     @hookimpl
     def compute_routes(self, node: Node) -> Mapping[NodeId, Route] | None:
@@ -63,7 +65,10 @@ class RelayPlugin:
     @hookimpl
     def transit_received(self, node: Node, transit: Transit) -> bool | None:
         """Pass a frame on, where this node does that."""
-        (pass_on if node.relays else decline)(node, transit)
+        if node.relays and self._quotas is not None:
+            pass_on(node, transit, self._quotas)
+        else:
+            decline(node, transit)
         return True
 
     @hookimpl
@@ -88,13 +93,13 @@ class RelayPlugin:
             return None
         return await self._paths.status(peer, probe=probe)
 
-
-def _status(node: Node) -> dict[str, object]:
-    return {
-        "transit": node.relays,
-        "relayed": node.counters["relayed"],
-        "routes": {
-            peer: {"via": route.next_hop, "hops": route.hops, "latencyMs": round(route.cost, 2)}
-            for peer, route in sorted(node.routes.items())
-        },
-    }
+    def _status(self, node: Node) -> dict[str, object]:
+        return {
+            "transit": node.relays,
+            "relayed": node.counters["relayed"],
+            "dropped": [] if self._quotas is None else self._quotas.dropped(),
+            "routes": {
+                peer: {"via": route.next_hop, "hops": route.hops, "latencyMs": round(route.cost, 2)}
+                for peer, route in sorted(node.routes.items())
+            },
+        }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from clawmatrix_core.config import option
+from clawmatrix_core.config import ByteSize, option
 
 __all__ = ["RelayConfig"]
 
@@ -16,4 +16,26 @@ class RelayConfig:
     transit: bool = option(
         default=True,
         doc="Whether frames between other nodes may pass through this one.",
+    )
+    origin_frames: int = option(
+        default=200_000,
+        doc="Frames in a second that are relayed for one node; more are dropped, and it is told.",
+        validator=attrs.validators.ge(1),
+    )
+    origin_bytes: ByteSize = option(
+        default=ByteSize(4 * 1024**3),
+        doc="Bytes in a second that are relayed for one node.",
+        validator=attrs.validators.ge(1),
+    )
+    frames: int | None = option(
+        default=None,
+        shown="no limit",
+        doc="Frames in a second that are relayed for all nodes together.",
+        validator=attrs.validators.optional(attrs.validators.ge(1)),
+    )
+    bytes: ByteSize | None = option(
+        default=None,
+        shown="no limit",
+        doc="Bytes in a second that are relayed for all nodes together.",
+        validator=attrs.validators.optional(attrs.validators.ge(1)),
     )

@@ -8,14 +8,16 @@ from clawmatrix_core.frames import TTL_START, Frame, Lane, NodeId, with_ttl
 from clawmatrix_core.sessions import OPENING_TYPES
 
 if TYPE_CHECKING:
+    from clawmatrix_core.fair import Flow
     from clawmatrix_core.link import Link
     from clawmatrix_core.node import Node
     from clawmatrix_core.routes import Transit
+    from clawmatrix_relay.quotas import Quotas
 
 __all__ = ["decline", "on_undeliverable", "pass_on"]
 
 
-def pass_on(node: Node, transit: Transit) -> None:
+def pass_on(node: Node, transit: Transit, quotas: Quotas) -> None:
     """Queue a frame at its next hop, or tell its origin why not. Never waits."""
     wire, header = transit.wire, transit.header
     if wire.ttl <= 1:
@@ -26,10 +28,25 @@ def pass_on(node: Node, transit: Transit) -> None:
         _undeliverable(node, transit, "no_route")
     elif link is transit.link:
         _undeliverable(node, transit, "loop")
-    elif link.offer(with_ttl(wire.message, wire.ttl - 1), _lane(transit)):
-        node.counters["relayed"] += 1
-    else:
+    elif (why := _squeezed_out(transit, link, quotas)) is not None:
+        quotas.note(_flow(transit), why)
         _undeliverable(node, transit, "congested")
+    else:
+        node.counters["relayed"] += 1
+
+
+def _squeezed_out(transit: Transit, link: Link, quotas: Quotas) -> str | None:
+    """Queue a frame, within its origin's limits and share; return what was in its way."""
+    wire, flow = transit.wire, _flow(transit)
+    if not quotas.admit(flow, len(wire.message)):
+        return "more than this node relays for it"
+    if not link.offer(with_ttl(wire.message, wire.ttl - 1), _lane(transit), flow):
+        return f"more than the link to {link.peer} takes"
+    return None
+
+
+def _flow(transit: Transit) -> Flow:
+    return (transit.link.peer, transit.header.source)
 
 
 def decline(node: Node, transit: Transit) -> None:

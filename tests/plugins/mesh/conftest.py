@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -67,11 +67,17 @@ class Target:
 
 
 def make_node(
-    name: str, *, plugins: tuple[object, ...] = ("relay",), limits: LinkLimits = LIMITS, **mesh: Any
+    name: str,
+    *,
+    plugins: tuple[object, ...] = ("relay",),
+    limits: LinkLimits = LIMITS,
+    tables: Mapping[str, Mapping[str, object]] | None = None,
+    **mesh: Any,
 ) -> Node:
-    mesh = {"listen": "127.0.0.1:0", "heartbeat": 0.5, **mesh}
+    told: dict[str, Mapping[str, object]] = {"mesh": {}, **(tables or {})}
+    told["mesh"] = {"listen": "127.0.0.1:0", "heartbeat": 0.5, **mesh, **told["mesh"]}
     return Node(
-        Config.from_mapping({"node_id": name, "secret": SECRET, "mesh": mesh}),
+        Config.from_mapping({"node_id": name, "secret": SECRET, **told}),
         plugins=[MeshPlugin(limits=limits), *plugins],
         state=MemoryState(),
     )

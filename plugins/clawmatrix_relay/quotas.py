@@ -1,0 +1,66 @@
+"""What each node may have relayed in a second, and who wanted more."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.log import RateLimitedLogger
+from clawmatrix_core.rate import Rate
+
+if TYPE_CHECKING:
+    from clawmatrix_core.fair import Flow
+    from clawmatrix_core.node import Node
+    from clawmatrix_relay.config import RelayConfig
+
+__all__ = ["Quotas"]
+
+_FLOWS = 1024
+"""Flows whose rates are kept; the one that was quiet for longest goes."""
+_SHOWN = 16
+"""Flows that status shows, of those whose frames were dropped: the latest."""
+
+
+class Quotas:
+    """Admits frames for others, within each flow's limit and that of all together."""
+
+    def __init__(self, node: Node, config: RelayConfig) -> None:
+        self._now = node.clock.now
+        self._config = config
+        self._all = Rate(config.frames, config.bytes)
+        self._rates: OrderedDict[Flow, Rate] = OrderedDict()
+        self._last: Flow | None = None
+        self._rate = self._all
+        self._dropped: OrderedDict[Flow, int] = OrderedDict()
+        self._log = RateLimitedLogger(node.logger("relay"), clock=node.clock.now)
+
+    def admit(self, flow: Flow, size: int) -> bool:
+        """Say whether a frame may pass, as far as its origin's limit goes and the node's."""
+        if flow != self._last:
+            self._last, self._rate = flow, self._rate_of(flow)
+        now = self._now()
+        return self._rate.admit(now, size) and self._all.admit(now, size)
+
+    def _rate_of(self, flow: Flow) -> Rate:
+        rate = self._rates.get(flow)
+        if rate is None:
+            rate = self._rates[flow] = Rate(self._config.origin_frames, self._config.origin_bytes)
+            if len(self._rates) > _FLOWS:
+                self._rates.popitem(last=False)
+        else:
+            self._rates.move_to_end(flow)
+        return rate
+
+    def note(self, flow: Flow, why: str) -> None:
+        """Note that a frame was dropped, and name who sent it."""
+        self._dropped[flow] = self._dropped.pop(flow, 0) + 1
+        if len(self._dropped) > _FLOWS:
+            self._dropped.popitem(last=False)
+        via, origin = flow
+        by = "" if via == origin else f" (by way of {via})"
+        self._log.warning(flow, "frames of %s%s are dropped: %s", origin, by, why)
+
+    def dropped(self) -> list[dict[str, object]]:
+        """Return whose frames were dropped, the latest first, for status."""
+        latest = list(reversed(self._dropped.items()))[:_SHOWN]
+        return [{"nodeId": o, "via": via, "frames": count} for (via, o), count in latest]
