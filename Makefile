@@ -59,7 +59,7 @@ simulate: .venv/.dev
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow tests/simulation --timeout 3600
 
 soak-relays: .venv/.dev
-	$(BIN)/python -m pytest -q -s -m slow tests/integration/test_relays_lost.py
+	$(BIN)/python -m pytest -q -s -m slow tests/integration/test_relays_lost.py tests/integration/test_suspend.py
 
 failover-bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py

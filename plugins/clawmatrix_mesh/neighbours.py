@@ -143,6 +143,12 @@ class Neighbours:
                 return neighbour
         return None
 
+    async def look_after_all(self) -> None:
+        """Ping every link at once; those that do not answer are closed."""
+        async with anyio.create_task_group() as tasks:
+            for neighbour in tuple(self._by_name.values()):
+                tasks.start_soon(self._lives, neighbour)
+
     async def _lives(self, neighbour: Neighbour) -> bool:
         """Ping a link and say whether a byte came in."""
         link = neighbour.link

@@ -28,6 +28,7 @@ from clawmatrix_mesh.revoking import REVOCATIONS, Revoking
 from clawmatrix_mesh.status import mesh_status
 from clawmatrix_mesh.tls import client_tls, server_tls
 from clawmatrix_mesh.trust_methods import trust_methods
+from clawmatrix_mesh.waking import Waking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -173,6 +174,8 @@ class MeshPlugin:
             scope.start_soon(dialler.keep, address, name="dial")
         if self._direct is not None:
             scope.start_soon(self._direct.run)
+        heartbeat = node.config.section(MeshConfig).heartbeat
+        scope.start_soon(Waking(node, connector.neighbours, dialler, heartbeat=heartbeat).run)
 
     async def _forget(self, membership: Membership) -> None:
         while True:
