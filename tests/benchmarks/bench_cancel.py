@@ -156,7 +156,7 @@ async def _ready(target: Target) -> None:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = options("How soon a client that leaves stops the upstream.", rounds=15)
+    parser = options("How soon a client that leaves stops the upstream.", rounds=9)
     parser.add_argument("--no-peer", action="store_true", help="leave LiteLLM out")
     arguments = parser.parse_args()
     rounds = 2 if arguments.tiny else arguments.rounds

@@ -94,6 +94,13 @@ async def first_chunk(target: Target, streams: int) -> float:
     return statistics.median(firsts)
 
 
+async def processor_time(target: Target, processes: Sequence[Child], calls: int) -> float:
+    """Return the milliseconds of processor time that a call takes in all of some processes."""
+    before = sum(process.cpu() for process in processes)
+    await sequential(target, calls)
+    return (sum(process.cpu() for process in processes) - before) / calls * 1e3
+
+
 async def chunks_per_second(target: Target, chunks: int, clients: int) -> float:
     """Return the chunks a second of streams side by side; all have to arrive, in order."""
     open_ = [await Client.open(target) for _ in range(clients)]
@@ -124,6 +131,20 @@ async def _measure(report: Report, targets: Mapping[str, Target], sizes: Sizes, 
         found = await interleave_async(each(chunks_per_second, sizes.chunks, clients), n)
         words = f"chunks a second, {clients} streams of {sizes.chunks}"
         _add(report, words, "chunks/s", found, ">= 20, aim 50")
+
+
+async def _measure_cost(
+    report: Report, costs: Mapping[str, tuple[Target, Sequence[Child]]], calls: int, n: int
+) -> None:
+    """Add the processor time of a call, which other work on the machine disturbs least."""
+    cases: Cases[float] = {
+        name: functools.partial(processor_time, target, processes, calls)
+        for name, (target, processes) in costs.items()
+    }
+    found = await interleave_async(cases, n)
+    theirs = found.get(PEER, ())
+    words, name = "processor time a call, all processes", PEER if theirs else None
+    report.add(compare(words, "ms", "lower", found[OURS], theirs, peer_name=name))
 
 
 def _add(report: Report, words: str, unit: str, found: Rounds, target: str) -> None:
@@ -231,12 +252,16 @@ async def _run(report: Report, sizes: Sizes, rounds: int, with_peer: bool) -> No
             await _ready(way)
         _add_memory(report, "at rest", running.nodes, peer)
         await _measure(report, targets, sizes, rounds)
+        costs = {OURS: (targets[OURS], tuple(running.nodes.values()))}
+        if peer is not None:
+            costs[PEER] = (targets[PEER], (peer,))
+        await _measure_cost(report, costs, sizes.calls, rounds)
         _add_memory(report, "after the run", running.nodes, peer)
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[Path | None, int, Sizes, bool]:
     """Return where results go, rounds, sizes, and whether LiteLLM takes part."""
-    parser = options("Model calls over two hops, against LiteLLM.", rounds=5)
+    parser = options("Model calls over two hops, against LiteLLM.", rounds=3)
     parser.add_argument("--no-peer", action="store_true", help="leave LiteLLM out")
     found = parser.parse_args(arguments)
     rounds, sizes = (1, TINY) if found.tiny else (found.rounds, Sizes())

@@ -31,6 +31,7 @@ MEASURES = {
         "first chunk, added to the direct way",
         "calls a second, 2 clients",
         "chunks a second, 2 streams of 20",
+        "processor time a call, all processes",
     ),
     "cancel": (
         "stream: chunks written after, most",
