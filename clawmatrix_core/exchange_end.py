@@ -340,7 +340,9 @@ class End:
 
     def _waits(self) -> bool:
         unacked = self._outbox.cursor > self._outbox.acked
-        return unacked or self._writable is not None or self._in_trouble or self._doubted
+        unanswered = self._asked > self._heard  # the probe, or its answer, may have been lost
+        waiting = self._writable is not None or self._in_trouble or self._doubted
+        return unacked or unanswered or waiting
 
     def _probe(self, now: float) -> None:
         self._asked = now
