@@ -117,7 +117,7 @@ class WebSocketTransport(Transport):
         if parsed.secure and self._server_tls is None:
             raise OSError(errno.EINVAL, f"{address}: wss needs tls_cert and tls_key")
         settings = _SETTINGS | {
-            "process_request": _check_path,
+            "process_request": _check_request,
             "server_header": None,
             "open_timeout": self._open_timeout,
             "ssl": self._server_tls if parsed.secure else None,
@@ -152,7 +152,9 @@ class _Responds(Protocol):
     def respond(self, status: int, text: str) -> Response: ...
 
 
-def _check_path(ws: _Responds, request: Request) -> Response | None:
+def _check_request(ws: _Responds, request: Request) -> Response | None:
+    if "Origin" in request.headers:  # only browsers send one, on behalf of a page
+        return ws.respond(403, "Web pages have no business here.\n")
     if request.path.partition("?")[0] in PATHS:
         return None
     return ws.respond(404, "There is nothing here.\n")

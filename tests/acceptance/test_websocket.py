@@ -141,6 +141,8 @@ async def test_a_peer_that_sends_a_byte_at_a_time_is_cut_off() -> None:
         (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
         (UPGRADE.replace(b"GET /", b"GET /elsewhere"), b"404"),
         (UPGRADE.replace(b"Version: 13", b"Version: 12"), b"400"),
+        (UPGRADE.replace(b"Host: x", b"Host: x\r\nOrigin: https://evil.example"), b"403"),
+        (UPGRADE.replace(b"Host: x", b"Host: x\r\nOrigin: null"), b"403"),
     ],
 )
 async def test_a_plain_request_gets_a_short_refusal(
