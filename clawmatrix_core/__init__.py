@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ExchangeError,
         ExchangeFailure,
         LocalProtocolError,
+        NewerStateError,
         PeerLost,
         PluginError,
         RemoteProtocolError,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.routes import PathStatus, Route, Transit
     from clawmatrix_core.scope import PluginScope
     from clawmatrix_core.state import MemoryState, State, StateFolder
+    from clawmatrix_core.state_files import StateFile
     from clawmatrix_core.transport import Connection, Listener, Transport
 
     __version__: str
@@ -91,6 +93,7 @@ __all__ = [
     "MemoryHub",
     "MemoryState",
     "MemoryTransport",
+    "NewerStateError",
     "Node",
     "NodeId",
     "NodeRecord",
@@ -107,6 +110,7 @@ __all__ = [
     "StartError",
     "State",
     "StateError",
+    "StateFile",
     "StateFolder",
     "StatusSection",
     "Transit",
@@ -140,6 +144,7 @@ _HOMES = {
         "ExchangeError",
         "ExchangeFailure",
         "LocalProtocolError",
+        "NewerStateError",
         "PeerLost",
         "PluginError",
         "RemoteProtocolError",
@@ -166,6 +171,7 @@ _HOMES = {
     "routes": ("PathStatus", "Route", "Transit"),
     "scope": ("PluginScope",),
     "state": ("MemoryState", "State", "StateFolder"),
+    "state_files": ("StateFile",),
     "transport": ("Connection", "Listener", "Transport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

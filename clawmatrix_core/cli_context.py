@@ -41,6 +41,7 @@ class ExitCode(IntEnum):
     IN_USE = 4
     ADDRESS_IN_USE = 5
     UNREACHABLE = 6
+    NEWER_STATE = 7
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 

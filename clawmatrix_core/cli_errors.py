@@ -9,7 +9,13 @@ import click
 
 from clawmatrix_core.cli_context import ExitCode
 from clawmatrix_core.control_client import NotRunning
-from clawmatrix_core.errors import ClawMatrixError, ConfigError, StartError, StateError
+from clawmatrix_core.errors import (
+    ClawMatrixError,
+    ConfigError,
+    NewerStateError,
+    StartError,
+    StateError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +35,8 @@ def describe(error: BaseException) -> tuple[int, list[str]]:
             return error.exit_code, [error.format_message()]
         case ConfigError():
             return ExitCode.CONFIG, list(error.problems)
+        case NewerStateError():
+            return ExitCode.NEWER_STATE, [str(error)]
         case StateError():
             return ExitCode.IN_USE, [str(error)]
         case StartError():

@@ -11,6 +11,7 @@ from clawmatrix_core.control_client import locate
 from clawmatrix_core.errors import StateError
 from clawmatrix_core.identity import digits
 from clawmatrix_core.state import StateFolder
+from clawmatrix_core.state_files import CORE_FILES
 from clawmatrix_core.succession import rotate as rotate_keys
 
 __all__ = ["key"]
@@ -32,11 +33,12 @@ def rotate(settings: Settings, as_json: bool) -> None:
     """
     place = locate(settings.config_file())
     try:
-        with StateFolder(place.state_dir) as state:
+        with StateFolder(place.state_dir, CORE_FILES) as state:
             old, new = rotate_keys(state, place.node_id, int(time.time() * 1000))
     except StateError as error:
-        hint = ": stop the node first" if "in use" in str(error) else ""
-        raise StateError(f"{error}{hint}") from None
+        if "in use" not in str(error):
+            raise
+        raise StateError(f"{error}: stop the node first") from None
     if as_json:
         echo_json({"nodeId": place.node_id, "old": old.fingerprint, "new": new.fingerprint})
         return

@@ -5,6 +5,7 @@
     ClawMatrixError
     ├── ConfigError               the configuration; ``.problems`` lists all of them, each by path
     ├── StateError                the state folder: locked, unreadable, readable by others
+    │   └── NewerStateError       a newer program wrote a file in it
     ├── StartError                the node cannot start; ``.exit_code`` for the command line
     ├── PluginError               a plugin could not be used; ``.plugin`` names it
     ├── LocalProtocolError        our own caller broke a rule of the protocol
@@ -40,6 +41,7 @@ __all__ = [
     "ExchangeFailure",
     "HandshakeError",
     "LocalProtocolError",
+    "NewerStateError",
     "PeerLost",
     "PluginError",
     "RemoteProtocolError",
@@ -63,6 +65,10 @@ class ConfigError(ClawMatrixError):
 
 class StateError(ClawMatrixError):
     """The state folder, or a file in it, cannot be used."""
+
+
+class NewerStateError(StateError):
+    """A newer program wrote a file in the state folder; nothing was changed."""
 
 
 class StartError(ClawMatrixError):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, StatusSection
     from clawmatrix_core.routes import PathStatus, Route, Transit
     from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.state_files import StateFile
     from clawmatrix_core.transport import Transport
 
 hookspec = pluggy.HookspecMarker("clawmatrix")
@@ -42,6 +43,16 @@ def register_config() -> list[ConfigSection]:
 
     Called by the node before anything else, and by ``clawmatrix config check``.
     Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_state_files() -> list[StateFile]:
+    """Declare the files that the plugin keeps in the state folder.
+
+    Called by the node before it opens its state. Files of a newer program are refused then,
+    and older ones brought up to date. Dispatch: collect.
     """
     raise NotImplementedError
 

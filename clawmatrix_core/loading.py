@@ -14,6 +14,7 @@ import attrs
 from clawmatrix_core import hookspecs
 from clawmatrix_core.config import ConfigSection
 from clawmatrix_core.hooks import SPECS, Dispatcher, Fault, Overrun, PluginManager
+from clawmatrix_core.state_files import StateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -272,6 +273,11 @@ class PluginRegistry:
         """Return the tables of the configuration that the loaded plugins read."""
         declared = self.collect(hookspecs.register_config, ConfigSection)
         return [section for _, section in declared]
+
+    def state_files(self) -> Sequence[StateFile]:
+        """Return the files in the state folder that the loaded plugins declare."""
+        declared = self.collect(hookspecs.register_state_files, StateFile)
+        return [file for _, file in declared]
 
     def commands(self) -> Sequence[tuple[str, click.Command]]:
         """Return the commands that the loaded plugins add, with each plugin's name."""

@@ -29,6 +29,7 @@ from clawmatrix_core.sessions import Sessions
 from clawmatrix_core.stalls import Stalls
 from clawmatrix_core.starting import Starter
 from clawmatrix_core.state import State, StateFolder, load_identity, next_epoch
+from clawmatrix_core.state_files import CORE_FILES
 from clawmatrix_core.succession import load_succession
 from clawmatrix_core.switch import Switch
 from clawmatrix_core.trust import TrustStore
@@ -245,10 +246,11 @@ class Node:
         self.plugins.when_failed(self._on_plugin_failed)
 
     def _open_state(self) -> None:
+        files = (*self.plugins.state_files(), *CORE_FILES)
         if self._given_state is not None:
             self.state = self._given_state
         else:
-            self.state = self._stack.enter_context(StateFolder(self.config.state_dir))
+            self.state = self._stack.enter_context(StateFolder(self.config.state_dir, files))
         self.identity = self._given_identity or load_identity(self.state)
         self.epoch = next_epoch(self.state)
         self.started_at = self.clock.wall()

@@ -2,6 +2,8 @@
 
 Each name is one JSON file, ``{"version": 1, "data": ...}``, readable by its owner only and
 replaced as a whole. The folder is locked against a second process for as long as it is open.
+Files of a version that this program does not know are refused before anything is changed;
+older ones are brought up to date as the folder is opened.
 """
 
 from __future__ import annotations
@@ -19,16 +21,14 @@ import msgspec
 
 from clawmatrix_core.errors import LocalProtocolError, StateError
 from clawmatrix_core.identity import Identity
+from clawmatrix_core.state_files import StateFile, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from typing import Self
 
 __all__ = ["MemoryState", "State", "StateFolder", "load_identity", "next_epoch", "raise_epoch"]
-
-VERSION = 1
-"""The version of the files this program writes, and the highest it reads."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -78,12 +78,17 @@ class MemoryState(State):
 class StateFolder(State):
     """A folder of state files. Enter it to lock it; leave it to unlock it.
 
+    ``files`` says which files have come to another shape since their first version, and which
+    are looked at before anything is changed; others are of version 1.
+
     Raises: StateError on entering, where the folder is in use by another process, cannot be
-        made, or can be changed by other users.
+        made, can be changed by other users, or one of the files cannot be used;
+        NewerStateError, where a newer program wrote one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Iterable[StateFile] = ()) -> None:
         self.path = path
+        self._files = {file.name: file for file in files}
         self._lock: int | None = None
 
     def __repr__(self) -> str:
@@ -96,6 +101,11 @@ class StateFolder(State):
             self._lock = _take_lock(self.path)
         except OSError as error:
             raise StateError(f"the state folder {self.path} cannot be used: {error}") from error
+        try:
+            self._bring_up_to_date()
+        except StateError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,6 +119,34 @@ class StateFolder(State):
 
     def read(self, name: str) -> Any:
         """See State."""
+        stored = self._load(name)
+        return None if stored is None else stored.data
+
+    def write(self, name: str, value: object) -> None:
+        """See State."""
+        self._save(name, Stored(self._declared(name).version, value).encode())
+
+    def _bring_up_to_date(self) -> None:
+        """Look at all files, then upgrade those that are old. Raises: StateError."""
+        found = {file: self._load(file.name) for file in self._files.values()}
+        for file, stored in found.items():
+            if stored is not None and stored.version < file.version:
+                self._upgrade(file, stored)
+            # Left where the program ended between the upgrade and the line that removes it.
+            for backup in self.path.glob(f"{file.name}.v*.bak"):
+                backup.unlink(missing_ok=True)
+
+    def _upgrade(self, file: StateFile, old: Stored) -> None:
+        """Put a value in its present shape; the old one lies beside it until that is safe."""
+        upgraded = file.upgrade(self._file(file.name), old)
+        backup = self.path / f"{file.name}.v{old.version}.bak"
+        self._put(backup, old.encode())
+        self._save(file.name, upgraded.encode())
+        if self._load(file.name) != upgraded:
+            raise StateError(f"{self._file(file.name)} is not as it was written; see {backup}")
+
+    def _load(self, name: str) -> Stored | None:
+        """Return what is in a file, if it can be read. Raises: StateError."""
         self._require_lock()
         path = self._file(name)
         try:
@@ -118,17 +156,22 @@ class StateFolder(State):
             return None
         except OSError as error:
             raise StateError(f"{path} cannot be read: {error}") from error
-        return _unwrap(path, content)
+        stored = Stored.decode(path, content)
+        self._declared(name).check(path, stored)
+        return stored
 
-    def write(self, name: str, value: object) -> None:
-        """See State."""
+    def _save(self, name: str, content: bytes) -> None:
         self._require_lock()
-        path = self._file(name)
-        content = msgspec.json.encode({"version": VERSION, "data": value})
+        self._put(self._file(name), content)
+
+    def _put(self, path: Path, content: bytes) -> None:
         try:
-            _replace(path, msgspec.json.format(content, indent=1) + b"\n")
+            _replace(path, content)
         except OSError as error:
             raise StateError(f"{path} cannot be written: {error}") from error
+
+    def _declared(self, name: str) -> StateFile:
+        return self._files.get(name) or StateFile(name)
 
     def _file(self, name: str) -> Path:
         return self.path / f"{_checked(name)}.json"
@@ -228,20 +271,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _unwrap(path: Path, content: bytes) -> Any:
-    try:
-        envelope = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StateError(f"{path} is damaged: {error}") from None
-    match envelope:
-        case {"version": int(version)} if version > VERSION:
-            raise StateError(
-                f"{path} has version {version}, this program reads up to version {VERSION}:"
-                " a newer ClawMatrix wrote it"
-            )
-        case {"version": 1, "data": data}:
-            return data
-        case _:
-            raise StateError(f'{path} is damaged: no "version" and "data" in it')

@@ -15,6 +15,7 @@ from clawmatrix_core.errors import PluginError, StartError, StateError
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.log import register_secret
 from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, StatusSection
+from clawmatrix_core.state_files import StateFile
 from clawmatrix_http.commands import env
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
 
@@ -62,6 +63,11 @@ class HttpPlugin:
     def register_config(self) -> list[ConfigSection]:
         """See hookspecs."""
         return [ConfigSection("http", HttpConfig)]
+
+    @hookimpl
+    def register_state_files(self) -> list[StateFile]:
+        """Keep the token."""
+        return [StateFile("http")]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:

@@ -11,6 +11,7 @@ from clawmatrix_core.control_client import NotRunning, call, locate
 from clawmatrix_core.errors import StateError
 from clawmatrix_core.identity import digits
 from clawmatrix_core.state import StateFolder, load_identity
+from clawmatrix_core.state_files import CORE_FILES
 
 __all__ = ["fingerprint"]
 
@@ -50,7 +51,7 @@ def _entry(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _from_state(settings: Settings) -> dict[str, Any]:
     place = locate(settings.config_file())
-    with StateFolder(place.state_dir) as state:
+    with StateFolder(place.state_dir, CORE_FILES) as state:
         if state.read("identity") is None:
             raise StateError("the node has no key yet: it makes one when it first starts")
         own = load_identity(state)

@@ -14,18 +14,22 @@ from starlette.responses import PlainTextResponse
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.cli import execute
-from clawmatrix_core.config import ConfigSection, option
+from clawmatrix_core.config import Config, ConfigSection, option
 from clawmatrix_core.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.frames import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.loading import PluginRegistry
 from clawmatrix_core.memory import MemoryHub, MemoryTransport
+from clawmatrix_core.node import Node
 from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, StatusSection, frame_types
 from clawmatrix_core.routes import PathStatus, Route, Transit
-from clawmatrix_core.testing import MeshFactory, NodeFactory, wait_until
+from clawmatrix_core.state import StateFolder
+from clawmatrix_core.state_files import StateFile
+from clawmatrix_core.testing import SECRET, MeshFactory, NodeFactory, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange import Exchange
     from clawmatrix_core.frames import Frame
     from clawmatrix_core.link import Link
-    from clawmatrix_core.node import Node
     from clawmatrix_core.scope import PluginScope
     from clawmatrix_core.transport import Connection, Transport
 
@@ -66,6 +69,10 @@ class Pigeons:
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         return [ConfigSection("pigeon", PigeonConfig)]
+
+    @hookimpl
+    def register_state_files(self) -> list[StateFile]:
+        return [StateFile("pigeons", upgrades=(lambda names: {"names": names},))]
 
     @hookimpl
     def register_transports(self) -> list[Transport]:
@@ -166,6 +173,21 @@ async def test_hook_register_config(node_factory: NodeFactory) -> None:
     with pytest.raises(ConfigError, match=r"pigeon\.lofts"):
         async with node_factory("a", built_in=(), plugins=[Pigeons()], config=wrong):
             pass
+
+
+async def test_hook_register_state_files(node_factory: NodeFactory, tmp_path: Path) -> None:
+    with StateFolder(tmp_path) as state:
+        state.write("pigeons", ["Martha"])
+    told = {"node_id": "a", "secret": SECRET, "state_dir": str(tmp_path)}
+
+    def make() -> Node:
+        return Node(Config.from_mapping(told), plugins=[Pigeons()])
+
+    async with make() as node:
+        assert node.state.read("pigeons") == {"names": ["Martha"]}
+        node.state.write("pigeons", {"names": ["Martha", "Cher Ami"]})
+    async with make() as node:
+        assert node.state.read("pigeons") == {"names": ["Martha", "Cher Ami"]}
 
 
 def test_hook_register_commands(capsys: pytest.CaptureFixture[str]) -> None:

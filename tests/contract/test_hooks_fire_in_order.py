@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LIFE = [
     "register_config",
+    "register_state_files",
     "register_transports",
     "register_http_routes",
     "register_control_methods",
@@ -58,6 +59,11 @@ class Recorder:
     @hookimpl
     def register_config(self) -> list[Any]:
         self.calls["register_config"] += 1
+        return []
+
+    @hookimpl
+    def register_state_files(self) -> list[Any]:
+        self.calls["register_state_files"] += 1
         return []
 
     @hookimpl
