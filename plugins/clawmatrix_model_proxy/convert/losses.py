@@ -1,0 +1,20 @@
+"""What is left behind on the way into an API, as values, so that the documentation lists them."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Loss"]
+
+
+@attrs.frozen
+class Loss:
+    """Content that an API has no place for, and that is no error.
+
+    Attributes:
+        what: it.
+        why: why the answer is no other without it.
+    """
+
+    what: str
+    why: str
