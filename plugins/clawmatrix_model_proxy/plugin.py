@@ -106,6 +106,7 @@ class ModelProxyPlugin:
 
         upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
         await scope.enter(upstreams)
+        scope.start_soon(upstreams.run)
         self._server = ModelServer(config, upstreams, node.logger("model-proxy"))
         self._scope = scope
 

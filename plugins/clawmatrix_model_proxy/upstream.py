@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import anyio
 import anyio.to_thread
-import httpx2
+import attrs
 from anyio import CancelScope, current_time
 
 from clawmatrix_core.errors import ExchangeFailure
 from clawmatrix_model_proxy.faults import retry_after
+from clawmatrix_model_proxy.http_client import HttpClient
+from clawmatrix_model_proxy.http_dialler import Address, Dialler
 from clawmatrix_model_proxy.keys import ROTATED, KeyRing
 from clawmatrix_model_proxy.wire import API_HEADERS, safe_header
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
     from typing import Self
 
     from clawmatrix_model_proxy.config import Budgets, ModelConfig
+    from clawmatrix_model_proxy.http_connection import Answer
     from clawmatrix_model_proxy.pipe import Pipe
     from clawmatrix_model_proxy.wire import Opening
 
@@ -31,10 +33,6 @@ __all__ = ["Reply", "Upstreams"]
 _ANTHROPIC_VERSION = "2023-06-01"
 _BEARER = ("authorization", "Bearer ")
 _KEY_HEADERS = {"anthropic-messages": ("x-api-key", "")}
-_KEPT = 4.0
-"""Seconds an idle connection is kept; common servers close theirs after five."""
-_CLOSING = 2.0
-"""Seconds closing an answer may take."""
 _SLACK = 0.5
 """Seconds by which the limit of silence may be overrun, so that it is not set at each piece."""
 
@@ -45,15 +43,13 @@ class Upstreams:
     def __init__(self, budgets: Budgets, *, proxy_from_env: bool = False) -> None:
         self._budgets = budgets
         self._proxy_from_env = proxy_from_env
-        self._urls: dict[str, httpx2.URL] = {}
+        self._places: dict[str, _Place] = {}
         self._rings: dict[ModelConfig, KeyRing] = {}
-        limits = httpx2.Timeout(None, connect=budgets.connect, write=budgets.idle)
-        self._extensions = {"timeout": limits.as_dict()}
 
     async def __aenter__(self) -> Self:
         # Reading the certificates takes long enough to be felt by everything else.
-        self._client = await anyio.to_thread.run_sync(self._make_client)
-        await self._client.__aenter__()
+        self._dialler = await anyio.to_thread.run_sync(self._make_dialler)
+        self._client = HttpClient(self._dialler, write=self._budgets.idle)
         return self
 
     async def __aexit__(
@@ -64,11 +60,12 @@ class Upstreams:
     ) -> None:
         await self._client.aclose()
 
-    def _make_client(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(
-            trust_env=self._proxy_from_env,
-            limits=httpx2.Limits(keepalive_expiry=_KEPT),
-        )
+    def _make_dialler(self) -> Dialler:
+        return Dialler(self._budgets.connect, proxy_from_env=self._proxy_from_env)
+
+    async def run(self) -> None:
+        """Close connections that nobody used for a while, until cancelled."""
+        await self._client.run()
 
     @asynccontextmanager
     async def ask(
@@ -81,61 +78,77 @@ class Upstreams:
         """
         began = current_time()
         deadline = began + self._budgets.first_byte
-        with _failures(), CancelScope(deadline=deadline) as scope:
-            response = await self._send(model, path, body, opening)
+        with CancelScope(deadline=deadline) as scope:
+            answer = await self._send(model, path, body, opening)
         if scope.cancelled_caught:
             raise _silent(self._budgets.first_byte)
         try:
-            yield Reply(response, self._budgets, began)
+            yield Reply(answer, self._budgets, began)
         finally:
-            with anyio.move_on_after(_CLOSING, shield=True):
-                await response.aclose()
+            await answer.close()
 
-    async def _send(
-        self, model: ModelConfig, path: str, body: bytes, opening: Opening
-    ) -> httpx2.Response:
+    async def _send(self, model: ModelConfig, path: str, body: bytes, opening: Opening) -> Answer:
         """Send a request with one key after another, until one is taken or none is left."""
         ring = self._rings.setdefault(model, KeyRing(model.keys))
         left = ring.order(current_time())
         while True:
             number = left.pop(0) if left else None
             key = None if number is None else ring.reveal(number)
-            request = self._request(model, path, body, opening, key)
-            response = await self._client.send(request, stream=True)
+            place, request = self._request(model, path, body, opening, key)
+            answer = await self._client.ask(place.address, request)
             if number is None:
-                return response
-            if response.status_code not in ROTATED:
+                return answer
+            if answer.status not in ROTATED:
                 ring.worked(number)
-                return response
-            wait = retry_after(response.headers, time.time())
-            ring.refused(number, current_time(), response.status_code, wait)
+                return answer
+            wait = retry_after(answer.headers, time.time())
+            ring.refused(number, current_time(), answer.status, wait)
             if not left:
-                return response
-            await response.aclose()
+                return answer
+            await answer.close()
 
     def _request(
         self, model: ModelConfig, path: str, body: bytes, opening: Opening, key: str | None
-    ) -> httpx2.Request:
-        headers = {
-            "accept": opening.accept or "*/*",
-            "accept-encoding": "identity",
-            "content-type": "application/json",
-            "user-agent": "clawmatrix",
-        }
+    ) -> tuple[_Place, bytes]:
+        url = f"{model.base_url.rstrip('/')}/{path}"
+        place = self._places.get(url)
+        if place is None:
+            place = self._places[url] = self._place(url)
+        headers = {"accept": _on_one_line(opening.accept or "*/*")}
         if model.api == "anthropic-messages":
             headers["anthropic-version"] = _ANTHROPIC_VERSION
-            headers |= {k: v for k, v in opening.headers.items() if k in API_HEADERS}
+            headers |= {k: _on_one_line(v) for k, v in opening.headers.items() if k in API_HEADERS}
         if key is not None:
             name, value = _KEY_HEADERS.get(model.api, _BEARER)
             headers[name] = value + key
-        place = f"{model.base_url.rstrip('/')}/{path}"
-        url = self._urls.get(place)
-        if url is None:
-            url = self._urls[place] = httpx2.URL(place)
-        # Made here and not by the client, which would merge and parse it all each time.
-        return httpx2.Request(
-            "POST", url, headers=headers, content=body, extensions=dict(self._extensions)
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        head = f"{place.head}{''.join(lines)}content-length: {len(body)}\r\n\r\n"
+        return place, head.encode() + body
+
+    def _place(self, url: str) -> _Place:
+        address = Address.parse(url)
+        target, more = self._dialler.target(address)
+        head = (
+            f"POST {target} HTTP/1.1\r\nhost: {address.authority}\r\n{more}"
+            "accept-encoding: identity\r\ncontent-type: application/json\r\n"
+            "user-agent: clawmatrix\r\n"
         )
+        return _Place(address, head)
+
+
+@attrs.frozen
+class _Place:
+    """Where a request goes, and the part of its head that is always the same."""
+
+    address: Address
+    head: str
+
+
+def _on_one_line(value: str) -> str:
+    """Return a header's value that another node wrote. Raises: ExchangeFailure."""
+    if not (value.isascii() and value.isprintable()):
+        raise ExchangeFailure("bad_request", "a header that is none", may_have_begun=False)
+    return value
 
 
 class Reply:
@@ -148,15 +161,14 @@ class Reply:
         framed: true where the end of the body is marked, so that a cut shows.
     """
 
-    def __init__(self, response: httpx2.Response, budgets: Budgets, began: float) -> None:
-        self._response = response
+    def __init__(self, answer: Answer, budgets: Budgets, began: float) -> None:
+        self._answer = answer
         self._budgets = budgets
         self._began = began
-        headers = response.headers
-        self.status = response.status_code
+        headers = answer.headers
+        self.status, self.framed = answer.status, answer.framed
         self.content_type = headers.get("content-type", "application/json")
         self.headers = {k: v for k, v in headers.items() if safe_header(k, v)}
-        self.framed = "content-length" in headers or "transfer-encoding" in headers
 
     @property
     def streams(self) -> bool:
@@ -197,60 +209,25 @@ class Reply:
         limit = self._budgets.first_byte
         slack = min(_SLACK, idle / 4)
         due = -math.inf
-        with _failures(), CancelScope(deadline=self._began + limit) as scope:
-            async with self._pieces() as pieces:
-                async for piece in pieces:
-                    take(piece)
-                    if pipe is not None and pipe.full:
-                        scope.deadline = math.inf  # now the client is slow, not the upstream
-                        await pipe.wait_room()
-                        due = -math.inf
-                    now = current_time()
-                    if now >= due:
-                        limit = idle
-                        scope.deadline = now + idle + slack
-                        due = now + slack
+        receive = self._answer.receive
+        with CancelScope(deadline=self._began + limit) as scope:
+            while piece := await receive():
+                take(piece)
+                if pipe is not None and pipe.full:
+                    scope.deadline = math.inf  # now the client is slow, not the upstream
+                    await pipe.wait_room()
+                    due = -math.inf
+                now = current_time()
+                if now >= due:
+                    limit = idle
+                    scope.deadline = now + idle + slack
+                    due = now + slack
         if scope.cancelled_caught:
             raise _silent(limit)
-
-    @asynccontextmanager
-    async def _pieces(self) -> AsyncIterator[AsyncGenerator[bytes, None]]:
-        encoding = self._response.headers.get("content-encoding", "identity")
-        if encoding.strip().lower() in ("", "identity"):
-            pieces = self._response.aiter_raw()
-        else:
-            pieces = self._response.aiter_bytes()  # though it was asked not to
-        try:
-            yield pieces
-        finally:
-            # The client nests generators, and only the outermost could be closed from here.
-            # With the connection gone they all end from within.
-            with CancelScope(shield=True), suppress(httpx2.HTTPError, httpx2.StreamError):
-                await self._response.aclose()
-                async for _ in pieces:
-                    pass
 
 
 class _TooLarge(Exception):
     """A body went over its limit."""
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    """Raise what the HTTP client raises as the failures that travel."""
-    try:
-        yield
-    except httpx2.ConnectTimeout:
-        message = "the upstream did not accept a connection in time"
-        raise ExchangeFailure("upstream_timeout", message, may_have_begun=False) from None
-    except httpx2.ConnectError as error:
-        message = f"the upstream cannot be reached: {str(error) or 'connection refused'}"
-        raise ExchangeFailure("upstream_unreachable", message, may_have_begun=False) from None
-    except httpx2.TimeoutException:
-        raise ExchangeFailure("upstream_timeout", "the upstream takes nothing in") from None
-    except (httpx2.RequestError, httpx2.InvalidURL) as error:
-        message = f"the upstream broke off: {str(error) or type(error).__name__}"
-        raise ExchangeFailure("upstream_broke", message) from None
 
 
 def _silent(seconds: float) -> ExchangeFailure:

@@ -161,7 +161,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rounds = 2 if arguments.tiny else arguments.rounds
     report = Report("cancel", settings={"rounds": rounds, "pace_ms": PACE * 1e3})
-    report.versions = versions(["clawmatrix", "websockets", "uvicorn", "httpx2", "uvloop"])
+    report.versions = versions(["clawmatrix", "websockets", "uvicorn", "httptools", "uvloop"])
     if not arguments.no_peer:
         litellm_proxy.install()
         report.versions["litellm"] = litellm_proxy.version()

@@ -272,7 +272,7 @@ def main() -> None:
     """Run the benchmark."""
     out, rounds, sizes, with_peer = parse()
     report = Report("models", settings={"rounds": rounds, **attrs.asdict(sizes)})
-    report.versions = versions(["clawmatrix", "websockets", "uvicorn", "httpx2", "uvloop"])
+    report.versions = versions(["clawmatrix", "websockets", "uvicorn", "httptools", "uvloop"])
     if with_peer:
         litellm_proxy.install()
         report.versions["litellm"] = litellm_proxy.version()

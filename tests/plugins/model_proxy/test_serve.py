@@ -190,6 +190,7 @@ async def test_an_asker_that_leaves_closes_the_upstream(
         (Opening("chat", "other"), "model_not_found"),
         ({"format": "telepathy", "model": "m"}, "cannot_convert"),
         ("nonsense", "bad_request"),
+        (Opening("chat", "m", accept="x\r\nauthorization: y"), "bad_request"),
     ],
 )
 async def test_what_is_not_served_here_is_refused_before_anything_began(

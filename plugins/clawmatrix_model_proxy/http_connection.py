@@ -1,0 +1,158 @@
+"""One connection to an HTTP server, kept alive: a request, then its answer, and again."""
+
+from __future__ import annotations
+
+import select
+import zlib
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import SocketAttribute
+
+from clawmatrix_core.errors import ExchangeFailure
+from clawmatrix_model_proxy.http_reader import BrokenAnswer, ResponseReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.abc import ByteStream
+
+__all__ = ["Answer", "HttpConnection", "broke"]
+
+_SMALL = 64 * 1024
+"""Bytes that a connection takes at once, so that sending them needs no limit of its own."""
+_PIECE = 256 * 1024
+"""Bytes read at once, at most."""
+_LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError)
+
+
+def broke(why: str) -> ExchangeFailure:
+    """Return the failure of an upstream that did not answer properly."""
+    return ExchangeFailure("upstream_broke", f"the upstream broke off: {why}")
+
+
+class HttpConnection:
+    """A connection. All that is raised is ExchangeFailure.
+
+    Attributes:
+        idle_since: the clock's time of its last answer's end.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.idle_since = 0.0
+        self.reader = ResponseReader()
+        self._stream = stream
+        self._poll = select.poll()
+        self._poll.register(stream.extra(SocketAttribute.raw_socket), select.POLLIN)
+
+    def __repr__(self) -> str:
+        return f"<HttpConnection {self.reader!r}>"
+
+    @property
+    def stale(self) -> bool:
+        """True where an idle connection has something to read: its end, mostly."""
+        return bool(self._poll.poll(0))
+
+    async def send(self, request: bytes, limit: float) -> None:
+        """Send a request; ``limit`` is in seconds."""
+        self.reader.start()
+        try:
+            if len(request) <= _SMALL:
+                await self._stream.send(request)
+                return
+            with anyio.fail_after(limit):
+                await self._stream.send(request)
+        except TimeoutError:
+            raise ExchangeFailure("upstream_timeout", "the upstream takes nothing in") from None
+        except _LOST as error:
+            raise broke(_why(error)) from None
+
+    async def read_head(self) -> None:
+        """Return when the head of the answer is here."""
+        while not self.reader.begun:
+            await self.fill()
+
+    async def fill(self) -> None:
+        """Read once."""
+        reader = self.reader
+        try:
+            reader.feed(await self._stream.receive(_PIECE))
+        except anyio.EndOfStream:
+            self._end()
+        except BrokenAnswer as error:
+            raise broke(str(error)) from None
+        except _LOST as error:
+            raise broke(_why(error)) from None
+
+    def _end(self) -> None:
+        try:
+            self.reader.end()
+        except BrokenAnswer as error:
+            raise broke(str(error)) from None
+
+    async def close(self) -> None:
+        """Close at once, whatever is under way."""
+        await anyio.aclose_forcefully(self._stream)
+
+
+class Answer:
+    """An answer whose head is here.
+
+    Attributes:
+        status: its status.
+        headers: names in lower case.
+        framed: true where the end of the body is marked.
+    """
+
+    def __init__(
+        self, connection: HttpConnection, release: Callable[[HttpConnection], None]
+    ) -> None:
+        self._connection: HttpConnection | None = connection
+        self._reader = reader = connection.reader
+        self._release = release
+        self.status, self.headers, self.framed = reader.status, reader.headers, reader.framed
+        self._inflate = _inflater(reader.headers.get("content-encoding", ""))
+
+    async def receive(self) -> bytes:
+        """Return the next bytes of the body, none at its end. Raises: ExchangeFailure."""
+        reader = self._reader
+        while True:
+            data = reader.take()
+            if data and self._inflate is not None:
+                data = self._inflate(data)
+            if data or reader.complete or self._connection is None:
+                return data
+            await self._connection.fill()
+
+    async def close(self) -> None:
+        """Give the connection back, or close it where the answer was not read to its end."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._reader.complete and self._reader.reusable:
+            self._release(connection)
+        else:
+            await connection.close()
+
+
+def _inflater(encoding: str) -> Callable[[bytes], bytes] | None:
+    """Return what opens a compressed body, though it was asked not to be. Raises: BrokenAnswer."""
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return None
+    if name not in ("gzip", "x-gzip", "deflate"):
+        raise broke(f"its answer is in the encoding {name[:40]!r}")
+    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # finds out which of them it is
+
+    def opened(data: bytes) -> bytes:
+        try:
+            return inflate.decompress(data)
+        except zlib.error as error:
+            raise broke(f"its answer cannot be opened: {error}") from None
+
+    return opened
+
+
+def _why(error: Exception) -> str:
+    cause = error.__cause__
+    return str(error) or (str(cause) if cause is not None else "") or "the connection is lost"
