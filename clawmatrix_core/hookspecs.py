@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from clawmatrix_core.frames import Frame, NodeId
     from clawmatrix_core.link import Link
     from clawmatrix_core.node import Node
-    from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, StatusSection
+    from clawmatrix_core.plugin_types import (
+        ControlMethod,
+        HttpRoute,
+        ModelApi,
+        ModelUpstream,
+        Offer,
+        StatusSection,
+    )
     from clawmatrix_core.routes import PathStatus, Route, Transit
     from clawmatrix_core.scope import PluginScope
     from clawmatrix_core.state_files import StateFile
@@ -110,6 +117,25 @@ def register_offers(node: Node) -> list[Offer]:
 
     Called by the node before plugins start; each offer is asked again whenever the record
     is written, see ``Node.offers_changed``. Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_model_apis(node: Node) -> list[ModelApi]:
+    """Add APIs that upstreams of models speak, and how requests are converted to them.
+
+    Called by the ``model-proxy`` plugin as it starts. Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_model_upstreams(node: Node) -> list[ModelUpstream]:
+    """Add models that this node serves, beside those of its configuration.
+
+    Called by the ``model-proxy`` plugin as it starts. Of several for one id, the configured ones
+    are asked first, then those of plugins in order of loading. Dispatch: collect.
     """
     raise NotImplementedError
 

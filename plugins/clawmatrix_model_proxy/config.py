@@ -8,12 +8,12 @@ import attrs
 
 from clawmatrix_core.config import ByteSize, Duration, Secret, option
 from clawmatrix_core.frames import NodeId  # noqa: TC001 - the converter reads it
+from clawmatrix_core.plugin_types import ModelUpstream
 from clawmatrix_model_proxy.catalog import UPSTREAMS
-from clawmatrix_model_proxy.formats import Api  # noqa: TC001 - the converter reads it
 from clawmatrix_model_proxy.health import Balance  # noqa: TC001 - the converter reads it
 from clawmatrix_model_proxy.hold import parse_hold
 
-__all__ = ["Budgets", "ModelConfig", "ModelProxyConfig"]
+__all__ = ["Budgets", "ModelConfig", "ModelProxyConfig", "check_model"]
 
 _MIB = 1024 * 1024
 
@@ -60,9 +60,19 @@ def _are_headers(_: object, __: object, value: tuple[Secret, ...]) -> None:
         _is_header(_, __, key)
 
 
-def _is_positive(_: object, __: object, value: Duration) -> None:
+def _is_positive(_: object, __: object, value: float) -> None:
     if value <= 0:
         raise ValueError("must be more than zero")
+
+
+APIS = ("openai-completions", "openai-responses", "anthropic-messages")
+"""The APIs of upstreams that are built in."""
+
+
+def _is_api(_: object, __: object, value: str) -> None:
+    if value not in APIS and not (":" in value and value.isprintable()):
+        known = ", ".join(f'"{api}"' for api in APIS)
+        raise ValueError(f'"{value}" is not one of {known}; a plugin\'s is "PLUGIN:NAME"')
 
 
 @attrs.frozen
@@ -73,7 +83,12 @@ class ModelConfig:
     base_url: str = option(
         doc="Where the upstream's API is, up to and with /v1.", validator=_is_url
     )
-    api: Api = option(default="openai-completions", doc="The API that the upstream speaks.")
+    api: str = option(
+        default="openai-completions",
+        doc="The API that the upstream speaks: `openai-completions`, `openai-responses`,"
+        " `anthropic-messages`, or a plugin's, `PLUGIN:NAME`.",
+        validator=_is_api,
+    )
     api_key: Secret | None = option(
         default=None,
         doc="What the upstream wants as a Bearer token, or as x-api-key.",
@@ -89,15 +104,33 @@ class ModelConfig:
     )
     description: str | None = option(default=None, doc="A line about it, shown in /v1/models.")
 
-    @property
-    def keys(self) -> tuple[Secret, ...]:
-        """All keys, in order."""
-        return (*(() if self.api_key is None else (self.api_key,)), *self.api_keys)
+    max_tokens: int = option(
+        default=8192,
+        doc="The limit of an answer, where the upstream's API wants one and the request has none.",
+        validator=_is_positive,
+    )
 
     @property
-    def name_there(self) -> str:
-        """The name the upstream knows the model by."""
-        return self.upstream_model or self.id
+    def upstream(self) -> ModelUpstream:
+        """The model as plugins give theirs."""
+        keys = () if self.api_key is None else (self.api_key,)
+        return ModelUpstream(
+            self.id,
+            self.base_url,
+            self.api,
+            (*keys, *self.api_keys),
+            self.upstream_model,
+            self.description,
+            self.max_tokens,
+        )
+
+
+def check_model(model: ModelUpstream) -> None:
+    """Raises: ValueError, unless a plugin's model could stand in the configuration."""
+    _is_id(None, None, model.id)
+    _is_url(None, None, model.base_url)
+    _are_headers(None, None, model.keys)
+    _is_positive(None, None, model.max_tokens)
 
 
 def _are_few(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,7 +19,7 @@ from clawmatrix_model_proxy.formats import FORMATS
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.formats import Format
 
-__all__ = ["ApiError", "from_exchange", "wrap_upstream_error"]
+__all__ = ["ApiError", "convert_upstream_error", "from_exchange", "wrap_upstream_error"]
 
 SHOWN = 2000
 """Characters of an upstream's own words that are repeated to the client."""
@@ -70,9 +70,10 @@ class ApiError(ClawMatrixError):
 
 def from_exchange(error: ExchangeError, node: str) -> ApiError:
     """Return what the client is told of an exchange that failed."""
-    status, code = 502, "node_failed"
+    status, code, param = 502, "node_failed", None
     if isinstance(error, ExchangeFailure):
         status, code = _STATUS.get(error.code, 502), error.code
+        param = _param_of(error.detail)
     elif isinstance(error, Undeliverable):
         code = "node_unreachable"
     elif isinstance(error, PeerLost):
@@ -80,16 +81,42 @@ def from_exchange(error: ExchangeError, node: str) -> ApiError:
     elif isinstance(error, DeadlineExceeded):
         status, code = 504, "deadline_exceeded"
     kind = "invalid_request_error" if status < 500 else "upstream_error"
-    return ApiError(status, f"{node}: {error}", type=kind, code=code)
+    return ApiError(status, f"{node}: {error}", type=kind, code=code, param=param)
+
+
+def _param_of(detail: object) -> str | None:
+    param = detail.get("param") if isinstance(detail, dict) else None
+    return param[:SHOWN] if isinstance(param, str) else None
 
 
 def wrap_upstream_error(status: int, body: bytes, format: Format = FORMATS["chat"]) -> bytes:
     """Return an upstream's error body, put into the API's shape where it is not JSON."""
+    return body if _object(body) is not None else _in_words(status, body, format)
+
+
+def convert_upstream_error(status: int, body: bytes, format: Format) -> bytes:
+    """Return an upstream's error, in the shape of whichever API, in that of a format."""
+    error = (_object(body) or {}).get("error")
+    if isinstance(error, str):
+        error = {"message": error}
+    if not isinstance(error, dict):
+        return _in_words(status, body, format)
+    words = {name: error.get(name) for name in ("message", "type", "code", "param")}
+    fields = {name: word if isinstance(word, str) else None for name, word in words.items()}
+    fields["message"] = fields["message"] or f"the upstream answered {status}"
+    fields["type"] = fields["type"] or "upstream_error"
+    return format.error(status, fields)
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        if isinstance(msgspec.json.decode(body), dict):
-            return body
+        decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
+        return None
+    return decoded if isinstance(decoded, dict) else None
+
+
+def _in_words(status: int, body: bytes, format: Format) -> bytes:
     said = "".join(c if c.isprintable() else " " for c in body.decode(errors="replace"))
     said = " ".join(said.split())[:SHOWN]
     message = f"the upstream answered {status}" + (f": {said}" if said else "")

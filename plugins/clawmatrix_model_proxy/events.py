@@ -16,7 +16,7 @@ from clawmatrix_model_proxy.stages import Stage, chat_stage, error_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["EVENT_LIMIT", "SETUP_LIMIT", "EventFilter", "EventTooLarge"]
+__all__ = ["EVENT_LIMIT", "SETUP_LIMIT", "EventFilter", "EventTooLarge", "Splitter", "data_of"]
 
 EVENT_LIMIT = 1024 * 1024
 """Bytes one event may have; a longer one ends the answer."""
@@ -32,6 +32,27 @@ _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 class EventTooLarge(Exception):
     """An event went over its limit."""
+
+
+class Splitter:
+    """Takes bytes as they come and gives whole events, one by one."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the whole events that have come. Raises: EventTooLarge."""
+        data = self._rest + data if self._rest else data
+        end = _last_boundary(data)
+        self._rest = data[end:]
+        if len(self._rest) > EVENT_LIMIT:
+            raise EventTooLarge
+        return _split(data[:end]) if end else []
+
+    def finish(self) -> bytes:
+        """Return the last event where only its blank line is missing, or its half."""
+        rest, self._rest = self._rest, b""
+        return rest.rstrip(b"\r\n")
 
 
 class EventFilter:
@@ -71,7 +92,7 @@ class EventFilter:
         if not rest.strip():
             return b""
         ended = rest.rstrip(b"\r\n") + b"\n\n"
-        return ended if _data_of(ended) and self._is_good(ended) else b""
+        return ended if data_of(ended) and self._is_good(ended) else b""
 
     def _good(self, whole: bytes) -> Iterator[bytes]:
         events = whole.split(b"\n\n") if b"\r" not in whole else None
@@ -87,7 +108,7 @@ class EventFilter:
                 yield match[0]
 
     def _is_good(self, event: bytes) -> bool:
-        data = _data_of(event)
+        data = data_of(event)
         if not data or data == b"[DONE]":
             self.begun = self.begun or bool(data)
             return True
@@ -113,13 +134,20 @@ class EventFilter:
         self.begun = stage is not Stage.SETUP or self._seen > SETUP_LIMIT
 
 
+def _split(whole: bytes) -> list[bytes]:
+    if b"\r" not in whole:
+        return whole.split(b"\n\n")[:-1]
+    return [match[1] for match in _EVENT.finditer(whole)]
+
+
 def _id_of(payload: dict[str, Any]) -> str:
     inner = payload.get("response")
     found = inner.get("id") if isinstance(inner, dict) else None
     return found if isinstance(found, str) else ""
 
 
-def _data_of(event: bytes) -> bytes:
+def data_of(event: bytes) -> bytes:
+    """Return the data of an event, empty where it has none."""
     if event.startswith(b"data: ") and b"\n" not in event and b"\r" not in event:
         return event[6:]
     lines = (line for line in _LINES.split(event) if line.startswith(b"data:"))

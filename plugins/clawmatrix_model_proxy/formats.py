@@ -1,11 +1,11 @@
 """The APIs that clients and upstreams speak: what an event amounts to, and how errors look.
 
-Each is one value. Nothing here converts one into another.
+Each is one value. Nothing here converts one into another; ``convert`` does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
@@ -18,17 +18,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_model_proxy.sse import Tail
 
-__all__ = ["APIS", "FORMATS", "Api", "Format", "native"]
-
-Api = Literal["openai-completions", "openai-responses", "anthropic-messages"]
-"""What an upstream speaks."""
-
-APIS: dict[str, tuple[str, ...]] = {
-    "openai-completions": ("chat", "embeddings"),
-    "openai-responses": ("responses", "embeddings"),
-    "anthropic-messages": ("messages", "count_tokens"),
-}
-"""The formats that an upstream of each API takes as they are."""
+__all__ = ["FORMATS", "Format"]
 
 _ANTHROPIC_TYPES = {
     400: "invalid_request_error",
@@ -50,7 +40,6 @@ class Format:
 
     Attributes:
         name: the word for it between nodes.
-        path: where upstreams take it, behind their base URL.
         stage: what a decoded event of a stream amounts to.
         ending: how a stream ended, by its tail and its last event with data.
         shape: makes an error's JSON of status, message, type, code and parameter.
@@ -59,7 +48,6 @@ class Format:
     """
 
     name: str
-    path: str
     stage: Callable[[dict[str, Any]], Stage]
     ending: Callable[[Tail, bytes], Ending]
     shape: Callable[[int, dict[str, Any]], dict[str, Any]]
@@ -69,11 +57,6 @@ class Format:
     def error(self, status: int, fields: dict[str, Any]) -> bytes:
         """Return the JSON of an error; ``fields`` has message, type, code and param."""
         return _encode(self.shape(status, fields))
-
-
-def native(api: str, name: str) -> bool:
-    """Say whether an upstream of an API takes a format as it is."""
-    return name in APIS.get(api, ())
 
 
 # --- errors
@@ -172,9 +155,8 @@ _messages_ending = _typed_ending(frozenset({"message_stop"}), frozenset({"error"
 FORMATS = {
     format.name: format
     for format in (
-        Format("chat", "chat/completions", chat_stage, _chat_ending, _openai_error, _chat_event),
+        Format("chat", chat_stage, _chat_ending, _openai_error, _chat_event),
         Format(
-            "responses",
             "responses",
             responses_stage,
             _responses_ending,
@@ -183,7 +165,6 @@ FORMATS = {
         ),
         Format(
             "messages",
-            "messages",
             messages_stage,
             _messages_ending,
             _anthropic_error,
@@ -191,7 +172,6 @@ FORMATS = {
         ),
         Format(
             "count_tokens",
-            "messages/count_tokens",
             messages_stage,
             _messages_ending,
             _anthropic_error,
@@ -199,7 +179,6 @@ FORMATS = {
             streams=False,
         ),
         Format(
-            "embeddings",
             "embeddings",
             chat_stage,
             _chat_ending,

@@ -13,6 +13,7 @@ from clawmatrix_model_proxy.commands import models
 from clawmatrix_model_proxy.config import ModelProxyConfig
 from clawmatrix_model_proxy.health import Health
 from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_model_proxy.served import collect_apis, collect_models, offers
 from clawmatrix_model_proxy.wire import REQUEST
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.frames import Frame
     from clawmatrix_core.node import Node
-    from clawmatrix_core.plugin_types import JSON
+    from clawmatrix_core.plugin_types import JSON, ModelApi, ModelUpstream
     from clawmatrix_core.scope import PluginScope
     from clawmatrix_model_proxy.answer import AskLimits
     from clawmatrix_model_proxy.serve import ModelServer
@@ -42,6 +43,7 @@ class ModelProxyPlugin:
         self._catalog: Catalog | None = None
         self._catalog_at = 0.0
         self._health: Health | None = None
+        self._models: tuple[ModelUpstream, ...] | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -91,23 +93,42 @@ class ModelProxyPlugin:
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:
         """See hookspecs."""
-        offered = _offers(node.config.section(ModelProxyConfig))
-        return [Offer("models", lambda: offered)]
+        return [Offer("models", lambda: offers(self._served(node)))]
+
+    @hookimpl(tryfirst=True)
+    def register_model_apis(self) -> list[ModelApi]:
+        """See hookspecs."""
+        # Imported here, as in what follows: a node that only asks does without.
+        from clawmatrix_model_proxy.apis import BUILT_IN
+
+        return list(BUILT_IN)
+
+    @hookimpl(tryfirst=True)
+    def register_model_upstreams(self, node: Node) -> list[ModelUpstream]:
+        """See hookspecs."""
+        return [model.upstream for model in node.config.section(ModelProxyConfig).models]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """See hookspecs."""
         config = node.config.section(ModelProxyConfig)
-        if not config.models:
+        served = self._served(node)
+        if not served:
             return
-        # Imported here: a node that only asks does without the HTTP client.
+        from clawmatrix_model_proxy.apis import Apis
         from clawmatrix_model_proxy.serve import ModelServer
         from clawmatrix_model_proxy.upstream import Upstreams
 
+        apis = Apis(
+            collect_apis(node),
+            now=node.clock.wall,
+            new_id=lambda kind: f"{kind}{node.random.getrandbits(128):032x}",
+        )
+        apis.check(served)
         upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
         await scope.enter(upstreams)
         scope.start_soon(upstreams.run)
-        self._server = ModelServer(config, upstreams, node.logger("model-proxy"))
+        self._server = ModelServer(config, served, apis, upstreams, node.logger("model-proxy"))
         self._scope = scope
 
     @hookimpl
@@ -123,6 +144,11 @@ class ModelProxyPlugin:
         """See hookspecs."""
         self._catalog = None
 
+    def _served(self, node: Node) -> tuple[ModelUpstream, ...]:
+        if self._models is None:
+            self._models = collect_models(node)
+        return self._models
+
     def _health_of(self, node: Node) -> Health:
         if self._health is None:
             config = node.config.section(ModelProxyConfig)
@@ -133,15 +159,15 @@ class ModelProxyPlugin:
     def _current(self, node: Node) -> Catalog:
         now = node.clock.now()
         if self._catalog is None or now - self._catalog_at > CATALOG_AGE:
-            self._catalog = _make_catalog(node)
+            self._catalog = _make_catalog(node, self._served(node))
             self._catalog_at = now
         return self._catalog
 
 
-def _make_catalog(node: Node) -> Catalog:
+def _make_catalog(node: Node, own: tuple[ModelUpstream, ...]) -> Catalog:
     config = node.config.section(ModelProxyConfig)
     others = list(node.directory.others())
-    served = list(read_offers(node.id, _offers(config)))
+    served = list(read_offers(node.id, offers(own)))
     for peer in others:
         served += read_offers(peer.node_id, peer.record.offers.get("models"))
     return Catalog(served, {node.id, *(peer.node_id for peer in others)}, config.nodes)
@@ -159,17 +185,6 @@ def _limits(config: ModelProxyConfig) -> AskLimits:
         balance=config.balance,
         hold=parse_hold(config.hold),
     )
-
-
-def _offers(config: ModelProxyConfig) -> list[dict[str, JSON]]:
-    """Return what is offered: each id once, as its first upstream is described."""
-    entries: dict[str, dict[str, JSON]] = {}
-    for model in config.models:
-        entry = entries.setdefault(model.id, {"id": model.id, "api": model.api, "upstreams": 0})
-        entry["upstreams"] += 1
-        if model.description:
-            entry.setdefault("description", model.description)
-    return list(entries.values())
 
 
 def _describe(node: Node, catalog: Catalog, health: Health) -> Iterator[dict[str, JSON]]:

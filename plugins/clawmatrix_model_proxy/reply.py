@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import msgspec
 
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.errors import wrap_upstream_error
-from clawmatrix_model_proxy.events import EVENT_LIMIT, EventFilter, EventTooLarge
+from clawmatrix_model_proxy.convert.codec import BadAnswer
+from clawmatrix_model_proxy.events import EVENT_LIMIT, EventTooLarge
 from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.passage import broken
 from clawmatrix_model_proxy.pipe import Pipe
 from clawmatrix_model_proxy.rewrite import is_json
-from clawmatrix_model_proxy.sse import Ending, Tail
-from clawmatrix_model_proxy.stages import error_of
+from clawmatrix_model_proxy.sse import Ending
 from clawmatrix_model_proxy.wire import TOLD, Head
 
 if TYPE_CHECKING:
     import logging
 
     from clawmatrix_core.exchange import Exchange
-    from clawmatrix_model_proxy.config import ModelConfig
-    from clawmatrix_model_proxy.formats import Format
+    from clawmatrix_core.plugin_types import ModelUpstream
+    from clawmatrix_model_proxy.passage import Passage
+    from clawmatrix_model_proxy.streams import AnswerStream
     from clawmatrix_model_proxy.upstream import Reply
 
 __all__ = ["ReplyPasser"]
@@ -32,56 +32,51 @@ ERROR_LIMIT = 1024 * 1024
 _JSON = "application/json"
 
 
-class _Named(msgspec.Struct):
-    id: str = ""
-
-
-_read_name = msgspec.json.Decoder(_Named).decode
-
-
 class ReplyPasser:
-    """Passes one answer on, in the format that both ends speak."""
+    """Passes one answer on, in the client's format."""
 
     def __init__(
         self,
         exchange: Exchange,
-        model: ModelConfig,
-        format: Format,
+        model: ModelUpstream,
+        passage: Passage,
         reply: Reply,
         logger: logging.Logger,
     ) -> None:
         self._exchange = exchange
         self._model = model
-        self._format = format
+        self._passage = passage
         self._reply = reply
         self._logger = logger
         self._headed = False
-        self._events = EventFilter(format.stage)
-        self._tail = Tail()
         self._held: list[bytes] = []
 
     async def run(self, max_answer: int) -> None:
         """Pass it on to its end. Raises: ExchangeFailure, where it is cut off."""
         reply = self._reply
         if not 200 <= reply.status < 300:
-            body = wrap_upstream_error(reply.status, await reply.read(ERROR_LIMIT), self._format)
+            body = self._passage.error(reply.status, await reply.read(ERROR_LIMIT))
             await self._refuse(reply.status if 400 <= reply.status <= 599 else 502, body)
-        elif reply.streams:
-            await self._stream()
+        elif reply.streams and (stream := self._passage.stream()) is not None:
+            await self._stream(stream)
         else:
-            body = await self._read_whole(max_answer)
-            await self._send_head(reply.status, reply.content_type, _name_of(body))
-            await self._exchange.finish(body)
+            await self._whole(max_answer)
 
     async def _refuse(self, status: int, body: bytes) -> None:
         await self._send_head(status, _JSON)
         await self._exchange.finish(body)
 
-    async def _read_whole(self, limit: int) -> bytes:
-        body = await self._reply.read(limit)
-        if not self._reply.framed and not is_json(body):
+    async def _whole(self, limit: int) -> None:
+        reply = self._reply
+        body = await reply.read(limit)
+        if not reply.framed and not reply.streams and not is_json(body):
             raise ExchangeFailure("upstream_broke", "the upstream's answer is cut off")
-        return body
+        try:
+            whole = self._passage.whole(body, reply.content_type)
+        except BadAnswer as error:
+            raise broken(error) from None
+        await self._send_head(reply.status, whole.type, whole.answer_id)
+        await self._exchange.finish(whole.body)
 
     async def _send_head(self, status: int, type_: str, answer_id: str = "") -> None:
         self._headed = True
@@ -98,59 +93,60 @@ class ReplyPasser:
 
     # --- streams
 
-    async def _stream(self) -> None:
+    async def _stream(self, stream: AnswerStream) -> None:
         error: ExchangeError | None = None
         pipe = Pipe()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._reply.pump, pipe)
             try:
                 async for data in pipe:
-                    if ready := self._feed(data):
-                        await self._pass_on(ready)
+                    if ready := self._feed(stream, data):
+                        await self._pass_on(stream, ready)
             except ExchangeError as failed:
                 error = failed
             tasks.cancel_scope.cancel()
-        if self._events.malformed:
-            count = self._events.malformed
+        if stream.malformed:
+            count = stream.malformed
             self._logger.warning("model %s: %d malformed events cut out", self._model.id, count)
-        await self._end(error)
+        await self._end(stream, error)
 
-    def _feed(self, data: bytes) -> bytes:
+    def _feed(self, stream: AnswerStream, data: bytes) -> bytes:
         """Return what may go out now: nothing before the answer means something."""
-        events = self._events
         try:
-            whole = events.feed(data)
+            whole = stream.feed(data)
         except EventTooLarge:
             message = f"an event of the upstream has more than {EVENT_LIMIT} bytes"
             raise ExchangeFailure("answer_too_large", message) from None
-        if not whole:
-            return b""
-        self._tail.feed(whole)
-        if self._headed:
+        except BadAnswer as error:
+            raise broken(error) from None
+        if not whole or self._headed:
             return whole
         self._held.append(whole)
-        return b"".join(self._held) if events.begun and events.error is None else b""
+        return b"".join(self._held) if stream.begun and stream.error is None else b""
 
-    async def _pass_on(self, data: bytes) -> None:
+    async def _pass_on(self, stream: AnswerStream, data: bytes) -> None:
         if not self._headed:
             self._held.clear()
             reply = self._reply
-            await self._send_head(reply.status, reply.content_type, self._events.answer_id)
+            await self._send_head(reply.status, reply.content_type, stream.answer_id)
         await self._exchange.send(data)
 
-    async def _end(self, error: ExchangeError | None) -> None:
-        if self._events.error is not None and not self._headed:
-            await self._end_unbegun(self._events.error)
+    async def _end(self, stream: AnswerStream, error: ExchangeError | None) -> None:
+        try:
+            rest, ending = stream.finish()
+        except BadAnswer as bad:
+            raise broken(bad) from None
+        if stream.error is not None and not self._headed:
+            await self._end_unbegun(stream.error)
             return
-        rest = self._events.finish()
-        if rest:
-            self._tail.feed(rest)
-        ending = self._format.ending(self._tail, self._events.last)
         if ending is Ending.ERROR:
-            raise ExchangeFailure(TOLD, "the upstream ended with an error", detail=self._told())
+            if rest:
+                await self._pass_on(stream, b"".join([*self._held, rest]))
+            message = "the upstream ended with an error"
+            raise ExchangeFailure(TOLD, message, detail=stream.told())
         if ending is Ending.DONE or (error is None and ending is not Ending.CUT):
             if rest or not self._headed:
-                await self._pass_on(b"".join([*self._held, rest]))
+                await self._pass_on(stream, b"".join([*self._held, rest]))
             await self._exchange.finish()
             return
         cut = "the upstream's answer ended in the middle"
@@ -166,15 +162,4 @@ class ReplyPasser:
             "param": None,
             "code": fault.code,
         }
-        await self._refuse(status, self._format.error(status, fields))
-
-    def _told(self) -> Any:
-        payload = msgspec.json.decode(self._events.last)
-        return error_of(payload) if isinstance(payload, dict) else payload
-
-
-def _name_of(body: bytes) -> str:
-    try:
-        return _read_name(body).id
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
+        await self._refuse(status, self._passage.format.error(status, fields))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.errors import ExchangeFailure
-from clawmatrix_model_proxy.errors import ApiError
-from clawmatrix_model_proxy.formats import FORMATS, Format, native
 from clawmatrix_model_proxy.reply import ReplyPasser
-from clawmatrix_model_proxy.rewrite import with_model
 from clawmatrix_model_proxy.wire import read_opening
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Iterable
 
     from clawmatrix_core.exchange import Exchange
-    from clawmatrix_model_proxy.config import ModelConfig, ModelProxyConfig
+    from clawmatrix_core.plugin_types import ModelUpstream
+    from clawmatrix_model_proxy.apis import Apis
+    from clawmatrix_model_proxy.config import ModelProxyConfig
     from clawmatrix_model_proxy.upstream import Upstreams
     from clawmatrix_model_proxy.wire import Opening
 
@@ -40,15 +40,26 @@ async def collect(exchange: Exchange, limit: int, code: str, limit_name: str) ->
 
 
 class ModelServer:
-    """Answers ``model_req`` exchanges."""
+    """Answers ``model_req`` exchanges.
+
+    Args:
+        models: what answers for which model; of several with one id, in order of asking.
+        apis: the APIs that they speak.
+    """
 
     def __init__(
-        self, config: ModelProxyConfig, upstreams: Upstreams, logger: logging.Logger
+        self,
+        config: ModelProxyConfig,
+        models: Iterable[ModelUpstream],
+        apis: Apis,
+        upstreams: Upstreams,
+        logger: logging.Logger,
     ) -> None:
         self._config = config
-        self._models: dict[str, list[ModelConfig]] = {}
-        for model in config.models:
+        self._models: dict[str, list[ModelUpstream]] = {}
+        for model in models:
             self._models.setdefault(model.id, []).append(model)
+        self._apis = apis
         self._upstreams = upstreams
         self._logger = logger
 
@@ -56,36 +67,22 @@ class ModelServer:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
         opening = read_opening(exchange.request)
         model = self._find(opening)
-        format = _format_for(model, opening)
-        body = await self._read_request(exchange, model)
+        body = await collect(exchange, self._config.max_request, "too_large", "max_request")
+        passage = self._apis.passage(model, opening, body)
+        api = self._apis.of(model)
         try:
-            async with self._upstreams.ask(model, format.path, body, opening) as reply:
-                await ReplyPasser(exchange, model, format, reply, self._logger).run(
-                    self._config.max_answer
-                )
+            async with self._upstreams.ask(
+                model, api, passage.path, passage.body, opening
+            ) as reply:
+                passer = ReplyPasser(exchange, model, passage, reply, self._logger)
+                await passer.run(self._config.max_answer)
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)
             raise
 
-    def _find(self, opening: Opening) -> ModelConfig:
+    def _find(self, opening: Opening) -> ModelUpstream:
         upstreams = self._models.get(opening.model, [])
         if not 0 <= opening.upstream < len(upstreams):
             message = f"the model {opening.model!r} is not served here"
             raise ExchangeFailure("model_not_found", message, may_have_begun=False)
         return upstreams[opening.upstream]
-
-    async def _read_request(self, exchange: Exchange, model: ModelConfig) -> bytes:
-        limit = self._config.max_request
-        body = await collect(exchange, limit, "too_large", "max_request")
-        try:
-            return with_model(body, model.name_there)
-        except ApiError as error:
-            raise ExchangeFailure("bad_request", str(error), may_have_begun=False) from None
-
-
-def _format_for(model: ModelConfig, opening: Opening) -> Format:
-    format = FORMATS.get(opening.format)
-    if format is None or not native(model.api, format.name):
-        message = f"the upstream of {model.id!r} speaks {model.api}, not {opening.format!r}"
-        raise ExchangeFailure("cannot_convert", message, may_have_begun=False)
-    return format

@@ -23,16 +23,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from clawmatrix_model_proxy.config import Budgets, ModelConfig
+    from clawmatrix_core.plugin_types import ModelApi, ModelUpstream
+    from clawmatrix_model_proxy.config import Budgets
     from clawmatrix_model_proxy.http_connection import Answer
     from clawmatrix_model_proxy.pipe import Pipe
     from clawmatrix_model_proxy.wire import Opening
 
 __all__ = ["Reply", "Upstreams"]
 
-_ANTHROPIC_VERSION = "2023-06-01"
-_BEARER = ("authorization", "Bearer ")
-_KEY_HEADERS = {"anthropic-messages": ("x-api-key", "")}
 _SLACK = 0.5
 """Seconds by which the limit of silence may be overrun, so that it is not set at each piece."""
 
@@ -44,7 +42,7 @@ class Upstreams:
         self._budgets = budgets
         self._proxy_from_env = proxy_from_env
         self._places: dict[str, _Place] = {}
-        self._rings: dict[ModelConfig, KeyRing] = {}
+        self._rings: dict[ModelUpstream, KeyRing] = {}
 
     async def __aenter__(self) -> Self:
         # Reading the certificates takes long enough to be felt by everything else.
@@ -69,9 +67,11 @@ class Upstreams:
 
     @asynccontextmanager
     async def ask(
-        self, model: ModelConfig, path: str, body: bytes, opening: Opening
+        self, model: ModelUpstream, api: ModelApi, path: str, body: bytes, opening: Opening
     ) -> AsyncIterator[Reply]:
         """Send a request to a path of the model's upstream; leaving closes the answer.
+
+        ``api`` is the one that the upstream speaks.
 
         Raises: ExchangeFailure ``upstream_unreachable``, ``upstream_timeout`` or
             ``upstream_broke``, also out of what reads the reply.
@@ -79,7 +79,7 @@ class Upstreams:
         began = current_time()
         deadline = began + self._budgets.first_byte
         with CancelScope(deadline=deadline) as scope:
-            answer = await self._send(model, path, body, opening)
+            answer = await self._send(model, api, path, body, opening)
         if scope.cancelled_caught:
             raise _silent(self._budgets.first_byte)
         try:
@@ -87,14 +87,16 @@ class Upstreams:
         finally:
             await answer.close()
 
-    async def _send(self, model: ModelConfig, path: str, body: bytes, opening: Opening) -> Answer:
+    async def _send(
+        self, model: ModelUpstream, api: ModelApi, path: str, body: bytes, opening: Opening
+    ) -> Answer:
         """Send a request with one key after another, until one is taken or none is left."""
         ring = self._rings.setdefault(model, KeyRing(model.keys))
         left = ring.order(current_time())
         while True:
             number = left.pop(0) if left else None
             key = None if number is None else ring.reveal(number)
-            place, request = self._request(model, path, body, opening, key)
+            place, request = self._request(model, api, path, body, opening, key)
             answer = await self._client.ask(place.address, request)
             if number is None:
                 return answer
@@ -108,18 +110,23 @@ class Upstreams:
             await answer.close()
 
     def _request(
-        self, model: ModelConfig, path: str, body: bytes, opening: Opening, key: str | None
+        self,
+        model: ModelUpstream,
+        api: ModelApi,
+        path: str,
+        body: bytes,
+        opening: Opening,
+        key: str | None,
     ) -> tuple[_Place, bytes]:
         url = f"{model.base_url.rstrip('/')}/{path}"
         place = self._places.get(url)
         if place is None:
             place = self._places[url] = self._place(url)
-        headers = {"accept": _on_one_line(opening.accept or "*/*")}
-        if model.api == "anthropic-messages":
-            headers["anthropic-version"] = _ANTHROPIC_VERSION
+        headers = {"accept": _on_one_line(opening.accept or "*/*"), **api.headers}
+        if "anthropic-version" in api.headers:
             headers |= {k: _on_one_line(v) for k, v in opening.headers.items() if k in API_HEADERS}
         if key is not None:
-            name, value = _KEY_HEADERS.get(model.api, _BEARER)
+            name, value = api.key_header
             headers[name] = value + key
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         head = f"{place.head}{''.join(lines)}content-length: {len(body)}\r\n\r\n"

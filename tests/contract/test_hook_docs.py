@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 every_hook = pytest.mark.parametrize("hook", SPECS)
 
 VERBS = {"collect", "notify", "first", "frame"}
-CALLERS = ("Called by the node", "Called by the command line", "Called for ``status``")
+CALLERS = (
+    "Called by the node",
+    "Called by the command line",
+    "Called by the ``model-proxy`` plugin",
+    "Called for ``status``",
+)
 
 
 def heading(hook: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -73,6 +73,7 @@ class StreamWriter(Protocol):
         """Return the bytes of the stream for an event; never called with ``Failed``."""
 
 
+@runtime_checkable
 class Codec(Protocol):
     """An API, both ways. Bodies are decoded JSON objects."""
 

@@ -28,9 +28,13 @@ def test_the_defaults_ask_everyone_and_serve_nothing() -> None:
 
 def test_a_model_needs_its_id_and_address_alone() -> None:
     [model] = read(models=[MODEL]).models
-    assert (model.api, model.name_there, model.api_key) == ("openai-completions", "m", None)
+    assert (model.api, model.upstream.name_there, model.api_key) == (
+        "openai-completions",
+        "m",
+        None,
+    )
     [model] = read(models=[{**MODEL, "upstream_model": "m:1b", "api_key": "k"}]).models
-    assert model.name_there == "m:1b"
+    assert model.upstream.name_there == "m:1b"
     assert "'k'" not in repr(model)
 
 
@@ -75,9 +79,9 @@ def test_an_id_has_several_upstreams_but_not_any_number() -> None:
 
 def test_all_keys_of_a_model_are_in_order() -> None:
     [model] = read(models=[{**MODEL, "api_key": "a", "api_keys": ["b", "c"]}]).models
-    assert [key.reveal() for key in model.keys] == ["a", "b", "c"]
+    assert [key.reveal() for key in model.upstream.keys] == ["a", "b", "c"]
     [model] = read(models=[MODEL]).models
-    assert model.keys == ()
+    assert model.upstream.keys == ()
 
 
 @pytest.mark.parametrize("hold", ["of", "5", "tokens", "-5s", ""])

@@ -1,0 +1,112 @@
+"""One request of a client's API to an upstream of another, and the answer's way back. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import msgspec
+
+from clawmatrix_model_proxy.convert.answer import Gathered, events_of
+from clawmatrix_model_proxy.convert.codec import BadAnswer, Making, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from clawmatrix_model_proxy.convert.answer import Event
+    from clawmatrix_model_proxy.convert.codec import Codec
+    from clawmatrix_model_proxy.convert.request import Request
+
+__all__ = ["Bridge", "decode_object"]
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+@attrs.frozen
+class Bridge:
+    """Between the API of a client and that of an upstream, for one request.
+
+    Attributes:
+        client, upstream: the two APIs.
+        request: what was asked.
+        making: what goes into answers beside what the upstream said.
+    """
+
+    client: Codec
+    upstream: Codec
+    request: Request
+    making: Making
+
+    @classmethod
+    def read(
+        cls,
+        client: Codec,
+        upstream: Codec,
+        body: bytes,
+        *,
+        model: str,
+        now: float,
+        new_id: Callable[[str], str],
+    ) -> Bridge:
+        """Read a client's request; ``now`` is in seconds since 1970. Raises: Unsupported."""
+        request = client.read_request(_request_object(body))
+        options = request.settings.get("stream_options")
+        wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+        return cls(
+            client,
+            upstream,
+            request,
+            Making(request, model, int(now), new_id, include_usage=wants_usage),
+        )
+
+    def written(self, model: str, *, max_tokens: int) -> bytes:
+        """Return the request for the upstream, which knows the model by that name.
+
+        Raises: Unsupported.
+        """
+        body = self.upstream.write_request(self.request, max_tokens=max_tokens)
+        return _encode({"model": model, **body})
+
+    def whole(self, body: bytes) -> bytes:
+        """Return a whole answer as the client's API has it. Raises: BadAnswer."""
+        answer = self.upstream.read_answer(decode_object(body))
+        return _encode(self.client.write_answer(answer, self.making))
+
+    def streamed(self, body: bytes) -> bytes:
+        """Return a whole answer as the stream that the client wants. Raises: BadAnswer."""
+        writer = self.client.writer(self.making)
+        answer = self.upstream.read_answer(decode_object(body))
+        return b"".join(writer.write(event) for event in events_of(answer))
+
+    def gathered(self, events: Iterable[Event]) -> bytes:
+        """Return the events of a whole stream as the answer that the client wants in one piece."""
+        gathered = Gathered()
+        for event in events:
+            gathered.take(event)
+        if gathered.finish is None:
+            raise BadAnswer("the stream has no end")
+        return _encode(self.client.write_answer(gathered.answer(), self.making))
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of an answer. Raises: BadAnswer."""
+    try:
+        decoded = _decode(body)
+    except _NOT_JSON as error:
+        raise BadAnswer(f"the upstream's answer is not JSON: {error}") from None
+    if not isinstance(decoded, dict):
+        raise BadAnswer("the upstream's answer is not a JSON object")
+    return decoded
+
+
+def _request_object(body: bytes) -> dict[str, Any]:
+    try:
+        decoded = _decode(body)
+    except _NOT_JSON as error:
+        raise Unsupported("body", f"is not valid JSON: {error}") from None
+    if not isinstance(decoded, dict):
+        raise Unsupported("body", "is not a JSON object")
+    decoded.pop("model", None)
+    return decoded

@@ -1,0 +1,142 @@
+"""A stream of one API's events as a stream of another's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from clawmatrix_model_proxy.convert.answer import Close, Delta, End, Failed, Finish, Open
+from clawmatrix_model_proxy.events import Splitter, data_of
+from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.sse import Ending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clawmatrix_model_proxy.convert.answer import Event
+    from clawmatrix_model_proxy.convert.codec import StreamReader, StreamWriter
+    from clawmatrix_model_proxy.formats import Format
+
+__all__ = ["ConvertedStream", "UpstreamEvents"]
+
+_decode = msgspec.json.Decoder().decode
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class UpstreamEvents:
+    """The events of an upstream's stream, out of its bytes as they come.
+
+    Attributes:
+        malformed: how many events were cut out, since they are not JSON objects.
+    """
+
+    def __init__(self, reader: StreamReader) -> None:
+        self.malformed = 0
+        self._reader = reader
+        self._splitter = Splitter()
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Return what has come. Raises: EventTooLarge, BadAnswer."""
+        events: list[Event] = []
+        for event in self._splitter.feed(data):
+            events += self._read(event)
+        return events
+
+    def finish(self) -> list[Event]:
+        """Return what the end amounts to. Raises: BadAnswer."""
+        rest = self._splitter.finish()
+        before = self.malformed
+        events = list(self._read(rest)) if rest else []
+        self.malformed = before  # the half of an event is cut off, not malformed
+        return [*events, *self._reader.done()]
+
+    def _read(self, event: bytes) -> Iterable[Event]:
+        data = data_of(event)
+        if not data or data == b"[DONE]":
+            return self._reader.done() if data else ()
+        try:
+            payload = _decode(data)
+        except _NOT_JSON:
+            payload = None
+        if not isinstance(payload, dict):
+            self.malformed += 1
+            return ()
+        return self._reader.read(payload)
+
+
+class ConvertedStream:
+    """What the client gets of an upstream's stream; see ``streams.AnswerStream``."""
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter, format: Format) -> None:
+        self.begun = False
+        self.error: Any = None
+        self.answer_id = ""
+        self._events = UpstreamEvents(reader)
+        self._writer = writer
+        self._format = format
+        self._ended = False
+        self._last = b""
+
+    @property
+    def malformed(self) -> int:
+        """How many events were cut out."""
+        return self._events.malformed
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what the client gets of it. Raises: EventTooLarge, BadAnswer."""
+        return self._write(self._events.feed(data))
+
+    def finish(self) -> tuple[bytes, Ending]:
+        """Return the last of it, and how the stream ended. Raises: BadAnswer."""
+        said = self._ended
+        rest = self._write(self._events.finish())
+        if self.error is not None:
+            return rest, Ending.ERROR
+        if said:
+            return rest, Ending.DONE
+        return rest, Ending.FINISHED if self._ended else Ending.CUT
+
+    def told(self) -> Any:
+        """Return the upstream's own error."""
+        return self.error
+
+    def _write(self, events: list[Event]) -> bytes:
+        written: list[bytes] = []
+        for event in events:
+            if self._ended or self.error is not None:
+                break
+            if isinstance(event, Failed):
+                self.error = event.error
+                if self.begun:
+                    written.append(self._failure(b"".join(written) or self._last))
+                break
+            self.begun = self.begun or _means(event)
+            self._ended = isinstance(event, End)
+            written.append(self._writer.write(event))
+        out = b"".join(written)
+        self._last = out or self._last
+        return out
+
+    def _failure(self, last: bytes) -> bytes:
+        fault = fault_of_event(self.error)
+        fields = {
+            "message": fault.message,
+            "type": "upstream_error",
+            "param": None,
+            "code": fault.code,
+        }
+        return self._format.event(self._format.error(fault.status or 502, fields), last)
+
+
+def _means(event: Event) -> bool:
+    """Say whether an event is more than set-up."""
+    match event:
+        case Delta():
+            return bool(event.text)
+        case Open():
+            return event.kind in ("tool", "free_tool", "redacted")
+        case Close():
+            return bool(event.sealed)
+        case _:
+            return isinstance(event, Finish | End)

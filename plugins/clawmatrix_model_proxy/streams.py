@@ -1,0 +1,71 @@
+"""The stream of an answer between upstream and client: as it comes, or converted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from clawmatrix_model_proxy.events import EventFilter
+from clawmatrix_model_proxy.sse import Ending, Tail
+from clawmatrix_model_proxy.stages import error_of
+
+if TYPE_CHECKING:
+    from clawmatrix_model_proxy.formats import Format
+
+__all__ = ["AnswerStream", "PassedStream"]
+
+
+class AnswerStream(Protocol):
+    """Takes the upstream's bytes as they come and gives what the client gets.
+
+    Attributes:
+        begun: True once there was an event that means something.
+        error: the upstream's own error, where that came before anything else or, of a
+            converted stream, at all.
+        malformed: how many events were cut out.
+        answer_id: the id by which a later request may name the answer.
+    """
+
+    begun: bool
+    error: Any
+    answer_id: str
+
+    @property
+    def malformed(self) -> int:
+        """How many events were cut out."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the whole events that have come. Raises: EventTooLarge, BadAnswer."""
+
+    def finish(self) -> tuple[bytes, Ending]:
+        """Return what is left, and how the stream ended. Raises: BadAnswer."""
+
+    def told(self) -> Any:
+        """Return the upstream's own error that the client was told, for ``Ending.ERROR``."""
+
+
+class PassedStream(EventFilter):
+    """A stream in the client's own API: its events pass as they are."""
+
+    def __init__(self, format: Format) -> None:
+        super().__init__(format.stage)
+        self._format = format
+        self._tail = Tail()
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the whole events that have come. Raises: EventTooLarge."""
+        if whole := super().feed(data):
+            self._tail.feed(whole)
+        return whole
+
+    def finish(self) -> tuple[bytes, Ending]:  # type: ignore[override] # says how it ended too
+        """Return the last event where only its blank line is missing, and how it all ended."""
+        if rest := super().finish():
+            self._tail.feed(rest)
+        return rest, self._format.ending(self._tail, self.last)
+
+    def told(self) -> Any:
+        """Return the upstream's own error."""
+        payload = msgspec.json.decode(self.last)
+        return error_of(payload) if isinstance(payload, dict) else payload
