@@ -98,7 +98,7 @@ def use(settings: Settings, reference: str) -> None:
     new = _read() if reference == "-" else reference
     path = _change(settings, lambda text: with_secret(text, new))
     click.echo(
-        f"{path} has the new secret, and takes the one before too: restart the node.\n"
+        f"{path} has the new secret, and takes the one before too: clawmatrix reload\n"
         "When every node has the new one: clawmatrix secret retire"
     )
 
@@ -108,7 +108,7 @@ def use(settings: Settings, reference: str) -> None:
 def retire(settings: Settings) -> None:
     """Take only the present secret from now on; every node must have it by then."""
     path = _change(settings, without_previous)
-    click.echo(f"{path} takes one secret only: restart the node")
+    click.echo(f"{path} takes one secret only: clawmatrix reload")
 
 
 def _read() -> str:

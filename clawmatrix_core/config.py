@@ -7,6 +7,7 @@ one ConfigError.
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import tomllib
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
+from clawmatrix_core.config_changes import Changes, merge
 from clawmatrix_core.config_docs import FieldDoc, describe
 from clawmatrix_core.config_problems import Problem, Problems, shared_problems, without
 from clawmatrix_core.config_schema import check_class, make_converter, option, read_table
@@ -83,11 +85,13 @@ class CoreConfig:
         doc="The name of this node, the same for all members of the mesh.", validator=_is_node_id
     )
     secret: Secret = option(
+        reload=True,
         doc="What all nodes of the mesh know and nobody else; at least 32 characters.",
         validator=_is_long_enough,
     )
     previous_secrets: tuple[Secret, ...] = option(
         default=(),
+        reload=True,
         doc="Secrets that are taken beside `secret`, while it is exchanged node by node.",
         validator=_are_long_enough,
     )
@@ -97,7 +101,9 @@ class CoreConfig:
         doc="The plugins to load; those of third parties are loaded only when named.",
     )
     disable: tuple[str, ...] = option(default=(), doc="Plugins to leave out.")
-    tags: tuple[str, ...] = option(default=(), doc="Words other nodes see this node by.")
+    tags: tuple[str, ...] = option(
+        default=(), doc="Words other nodes see this node by.", reload=True
+    )
     state_dir: Path | None = option(
         default=None,
         shown="the platform's state folder",
@@ -105,6 +111,7 @@ class CoreConfig:
     )
     log: str | None = option(
         default=None,
+        reload=True,
         doc='How much is logged: "info", or by component: "warning,mesh:debug".',
         validator=_is_level_spec,
     )
@@ -153,6 +160,8 @@ class Config:
         self._converter = make_converter(source)
         self._tables = {key: value for key, value in raw.items() if key not in CORE_KEYS}
         self._sections: dict[type, object] = {}
+        self._bound: tuple[ConfigSection, ...] = ()
+        self._known: Collection[str] = ()
         self._problems: tuple[Problem, ...] = ()
         self._core: CoreConfig | None = None
         self._read_core({key: value for key, value in raw.items() if key in CORE_KEYS})
@@ -255,6 +264,8 @@ class Config:
         if problems:
             raise self._error(problems)
         self._sections = read
+        self._bound = tuple(one for sharing in by_table.values() for one in sharing)
+        self._known = known
 
     def section(self, type_: type[T]) -> T:
         """Return the table that is read into the class; its defaults where there is none.
@@ -265,6 +276,31 @@ class Config:
         if not isinstance(section, type_):
             raise LookupError(f"{type_.__qualname__} is not a section of this configuration")
         return section
+
+    def taking(self, new: Config) -> tuple[Config, Changes]:
+        """Return this configuration with what a new one changes, where that can be changed.
+
+        The new one is bound to the same tables first. What waits for a restart reads as before.
+        Raises: ConfigError, with every mistake in the new one; or where what is new in it does
+            not go with what has to stay.
+        """
+        new.bind(self._bound, known=self._known)
+        core, changes = merge(self._checked, new._checked, "")
+        taken = copy.copy(new)
+        taken._core, taken._selection, taken._sections = core, self._selection, {}
+        problems = []
+        for section in self._bound:
+            old = self._sections[section.type]
+            try:
+                merged, more = merge(old, new._sections[section.type], section.table)
+            except (ValueError, TypeError) as error:
+                problems.append(Problem((section.table,), f"{error}, until the node is restarted"))
+            else:
+                taken._sections[section.type] = merged
+                changes |= more
+        if problems:
+            raise self._error(problems)
+        return taken, changes
 
     @property
     def _checked(self) -> CoreConfig:

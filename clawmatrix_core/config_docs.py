@@ -28,12 +28,14 @@ class FieldDoc:
         type: what to write, in words.
         default: as TOML would have it; None where the key is required.
         doc: what it does.
+        reload: whether a change of it needs no restart.
     """
 
     path: str
     type: str
     default: str | None
     doc: str
+    reload: bool = False
 
     @property
     def required(self) -> bool:
@@ -53,19 +55,23 @@ def describe(cls: type, prefix: str = "") -> list[FieldDoc]:
     return list(_walk(cls, prefix, ()))
 
 
-def _walk(cls: type, prefix: str, above: tuple[type, ...]) -> Iterator[FieldDoc]:
+def _walk(
+    cls: type, prefix: str, above: tuple[type, ...], reload: bool | None = None
+) -> Iterator[FieldDoc]:
+    """``reload`` is what the key says in which this table stands; None where it is none."""
     if cls in above:  # a table that may hold its own kind is described once
         return
     for field in fields_of(cls):
         path = prefix + format_path([str(field.alias)])
+        reloads = bool(field.metadata.get("reload")) if reload is None else reload
         if field.metadata.get("rest"):
             path = prefix.removesuffix(".")
         else:
             doc = str(field.metadata.get("doc", ""))
-            yield FieldDoc(path, in_words(field.type), _default(field), doc)
+            yield FieldDoc(path, in_words(field.type), _default(field), doc, reloads)
         name = str(field.metadata.get("name", "NAME"))
         for ending, inner in _tables_in(field.type, name):
-            yield from _walk(inner, f"{path}{ending}.".removeprefix("."), (*above, cls))
+            yield from _walk(inner, f"{path}{ending}.".removeprefix("."), (*above, cls), reloads)
 
 
 def _tables_in(kind: Any, name: str) -> Iterator[tuple[str, type]]:

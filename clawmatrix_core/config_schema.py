@@ -52,10 +52,23 @@ COLLECTIONS: Mapping[object, Callable[[list[object]], object]] = {
 
 
 @overload
-def option(*, doc: str, validator: Any = None, rest: bool = False, name: str = "NAME") -> Any: ...
+def option(
+    *,
+    doc: str,
+    validator: Any = None,
+    rest: bool = False,
+    name: str = "NAME",
+    reload: bool = False,
+) -> Any: ...
 @overload
 def option(
-    *, default: T, doc: str, validator: Any = None, shown: str | None = None, name: str = "NAME"
+    *,
+    default: T,
+    doc: str,
+    validator: Any = None,
+    shown: str | None = None,
+    name: str = "NAME",
+    reload: bool = False,
 ) -> T: ...
 @overload
 def option(
@@ -66,6 +79,7 @@ def option(
     shown: str | None = None,
     rest: bool = False,
     name: str = "NAME",
+    reload: bool = False,
 ) -> T: ...
 def option(
     *,
@@ -76,6 +90,7 @@ def option(
     shown: str | None = None,
     rest: bool = False,
     name: str = "NAME",
+    reload: bool = False,
 ) -> Any:
     """Declare an option of a configuration table; passed by keyword when built in code.
 
@@ -87,8 +102,10 @@ def option(
         shown: the default in words, where the value itself says too little.
         rest: the field, a mapping, takes every key that no other field has.
         name: what stands for a key in the reference, where the type is a mapping.
+        reload: whether a change of it is in force after ``Node.reload``, with all that is in
+            it; its plugin sees to that in ``config_changed``. Else it waits for a restart.
     """
-    metadata = {"doc": doc, "shown": shown, "rest": rest, "name": name}
+    metadata = {"doc": doc, "shown": shown, "rest": rest, "name": name, "reload": reload}
     return attrs.field(
         default=default, factory=factory, validator=validator, metadata=metadata, kw_only=True
     )

@@ -134,8 +134,9 @@ def register_model_apis(node: Node) -> list[ModelApi]:
 def register_model_upstreams(node: Node) -> list[ModelUpstream]:
     """Add models that this node serves, beside those of its configuration.
 
-    Called by the ``model-proxy`` plugin as it starts. Of several for one id, the configured ones
-    are asked first, then those of plugins in order of loading. Dispatch: collect.
+    Called by the ``model-proxy`` plugin as it starts, and after a reload of its table. Of several
+    for one id, the configured ones are asked first, then those of plugins in order of loading.
+    Dispatch: collect.
     """
     raise NotImplementedError
 
@@ -225,6 +226,16 @@ async def offers_changed(node: Node) -> None:
     """Note that what this node offers reads differently now.
 
     Called by the node after a plugin called ``Node.offers_changed``. Dispatch: notify.
+    """
+
+
+@hookspec
+async def config_changed(node: Node, changed: frozenset[str]) -> None:
+    """Put in force what reads differently in the configuration; ``changed`` has the keys.
+
+    Called by the node inside ``Node.reload``, which returns when all plugins have returned.
+    Keys are paths such as ``mesh.peers``, of options declared with ``reload=True``.
+    ``node.config`` has their new values. Dispatch: notify.
     """
 
 

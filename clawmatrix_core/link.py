@@ -41,6 +41,7 @@ class Link:
         protocol: the protocol version both ends use.
         peer_protocol: the newest version the neighbour speaks.
         rtt: the smoothed round trip in milliseconds, None until measured.
+        rate: how much is read from it in a second, None for no limit.
         last_received: the clock's time of the last byte that came in.
         slowed: seconds for which it was not read, since more came than the rate allows.
         lost_code: the close code the connection ended with, where it gave one.
@@ -76,7 +77,7 @@ class Link:
         self.lost_code: int | None = None
         self._close_code: int = CloseCode.NORMAL
         self._now = now
-        self._rate = rate
+        self.rate = rate
         self._lanes = LaneQueue()
         self._wake: anyio.Event | None = None
         self._heard: anyio.Event | None = None
@@ -169,7 +170,7 @@ class Link:
         return self.closing or ""
 
     async def _receive_loop(self, deliver: Callable[[Link, bytes], None]) -> None:
-        receive, rate = self.connection.receive, self._rate
+        receive, rate = self.connection.receive, self.rate
         count = 0
         try:
             while True:

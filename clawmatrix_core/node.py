@@ -22,6 +22,7 @@ from clawmatrix_core.loading import PluginInfo, PluginRegistry
 from clawmatrix_core.log import RateLimitedLogger, component_logger
 from clawmatrix_core.redaction import register_secret
 from clawmatrix_core.registered import Registered
+from clawmatrix_core.reloading import Reloader
 from clawmatrix_core.revocations import Revocations
 from clawmatrix_core.route_keeper import RouteKeeper
 from clawmatrix_core.routes import PathStatus
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from clawmatrix_core.config import Config
+    from clawmatrix_core.config_changes import Changes
     from clawmatrix_core.exchange import Exchange
     from clawmatrix_core.identity import Identity
     from clawmatrix_core.link import Link
@@ -66,7 +68,7 @@ class Node:
 
     Attributes:
         id: its name.
-        config: what it was told.
+        config: what it was told, with what was reloaded since.
         clock: its clocks.
         random: its randomness, but for keys.
         plugins: its plugins and their states.
@@ -141,6 +143,7 @@ class Node:
         self._starter = Starter(self.plugins)
         self._events = Events(self.hooks)
         self._route_keeper = RouteKeeper(self)
+        self._reloader = Reloader(self)
         self._stop = anyio.Event()
         self._up = anyio.Event()
         self._failure: Exception | None = None
@@ -312,6 +315,25 @@ class Node:
     async def wait_stop(self) -> None:
         """Return when ``stop`` was called."""
         await self._stop.wait()
+
+    # --- its configuration
+
+    async def reload(self, config: Config | None = None) -> Changes:
+        """Put another configuration in force as far as that needs no restart; say what changed.
+
+        Without one, the file of the present one is read again. Links and exchanges that it
+        does not concern go on.
+
+        Raises: ConfigError, with every mistake in it; nothing is changed then.
+            LocalProtocolError, where the node does not run, or has no file.
+        """
+        if self.epoch == 0 or self._stop.is_set():
+            raise LocalProtocolError("a node that does not run cannot reload")
+        return await self._reloader.reload(config)
+
+    def when_reloaded(self, call: Callable[[Changes], None]) -> None:
+        """Have something called after each reload that changed anything."""
+        self._reloader.when_reloaded(call)
 
     # --- talking
 

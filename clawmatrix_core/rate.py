@@ -14,9 +14,13 @@ class Rate:
     __slots__ = ("_due", "_per_byte", "_per_frame")
 
     def __init__(self, frames: int | None, size: int | None) -> None:
+        self.use(frames, size)
+        self._due = float("-inf")
+
+    def use(self, frames: int | None, size: int | None) -> None:
+        """Set another limit, for what comes from now on."""
         self._per_frame = 1 / frames if frames else 0.0
         self._per_byte = 1 / size if size else 0.0
-        self._due = float("-inf")
 
     def spend(self, now: float, size: int) -> float:
         """Count a frame; return for how many seconds to wait before the next, 0 for none."""

@@ -1,4 +1,4 @@
-"""``clawmatrix status``, ``peers`` and ``ping``: what they ask of the node, and print."""
+"""The commands of the ``control`` plugin: what they ask of the node, and print."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from typing import Any, NoReturn
 
 import click
 
-from clawmatrix_control.render import Style, ping_text, render_peers, render_status, use_colour
-from clawmatrix_core.cli_context import ExitCode, Settings, echo_json, pass_settings
+from clawmatrix_control.render import (
+    Style,
+    ping_text,
+    reload_lines,
+    render_peers,
+    render_status,
+    use_colour,
+)
+from clawmatrix_core.cli_context import ExitCode, Settings, echo_json, pass_settings, printable
 from clawmatrix_core.control_client import ControlError, NotRunning, call, stream
+from clawmatrix_core.errors import ConfigError
 
 __all__ = ["COMMANDS"]
 
@@ -145,4 +153,26 @@ def ping(
     return ExitCode.OK if answered else ExitCode.UNREACHABLE
 
 
-COMMANDS: tuple[click.Command, ...] = (status, peers, ping)
+@click.command()
+@as_json_option
+@pass_settings
+def reload(settings: Settings, as_json: bool) -> int:
+    """Have the running node read its configuration file again.
+
+    Says which changes are in force, and which need a restart. Exit code 2 where the file has
+    mistakes: nothing is changed then.
+    """
+    try:
+        answer = call(settings.config_file(), "reload", timeout=120.0)
+    except ControlError as error:
+        if error.code != "bad_config" or not isinstance(error.detail, dict):
+            raise
+        raise ConfigError(error.detail.get("problems", [str(error)])) from None
+    if as_json:
+        echo_json(answer)
+    else:
+        click.echo("\n".join(printable(line) for line in reload_lines(answer)))
+    return ExitCode.FAILURE if answer["faults"] else ExitCode.OK
+
+
+COMMANDS: tuple[click.Command, ...] = (status, peers, ping, reload)

@@ -11,6 +11,7 @@ from clawmatrix_control.commands import COMMANDS
 from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_control.status import NodeFacts, peer_json, status_json
+from clawmatrix_core.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.paths import control_socket_path, default_state_dir
 from clawmatrix_core.plugin_types import ControlMethod
@@ -40,7 +41,7 @@ class ControlPlugin:
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
-        """Add ``status``, ``peers`` and ``ping``."""
+        """Add ``status``, ``peers``, ``ping`` and ``reload``."""
         return list(COMMANDS)
 
     @hookimpl
@@ -78,6 +79,7 @@ class _Methods:
             ControlMethod("status", call=self.status),
             ControlMethod("peers", call=self.peers),
             ControlMethod("plugins", call=self.plugins),
+            ControlMethod("reload", call=self.reload),
             ControlMethod("ping", stream=self.ping),
         ]
 
@@ -120,6 +122,20 @@ class _Methods:
     async def plugins(self, _: dict[str, JSON]) -> JSON:
         """Return the plugins of this node with their faults so far."""
         return {"plugins": [info.to_json() for info in self._node.plugins.list()]}
+
+    async def reload(self, _: dict[str, JSON]) -> JSON:
+        """Have the node read its configuration file again; return what changed."""
+        try:
+            changes = await self._node.reload()
+        except ConfigError as error:
+            told = {"problems": list(error.problems)}
+            raise ExchangeFailure("bad_config", str(error), detail=told) from None
+        return {
+            "path": str(self._node.config.path),
+            "reloaded": sorted(changes.reloaded),
+            "restart": sorted(changes.restart),
+            "faults": list(changes.faults),
+        }
 
     def ping(self, params: dict[str, JSON]) -> AsyncIterator[JSON]:
         """Yield what became of each ping."""

@@ -11,7 +11,15 @@ from clawmatrix_core.cli_context import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Style", "ago", "ping_text", "render_peers", "render_status", "use_colour"]
+__all__ = [
+    "Style",
+    "ago",
+    "ping_text",
+    "reload_lines",
+    "render_peers",
+    "render_status",
+    "use_colour",
+]
 
 JSON = Any
 
@@ -77,6 +85,15 @@ def ping_text(item: JSON) -> str:
     return (
         f"{name}: {ways.get(item['status'], item['status'])} in {_latency(item['ms'])} (ping {n})"
     )
+
+
+def reload_lines(answer: JSON) -> list[str]:
+    """Return what a reload did, in lines."""
+    reloaded, restart = answer["reloaded"], answer["restart"]
+    lines = [f"reloaded: {', '.join(reloaded)}"] if reloaded else []
+    lines += [f"needs a restart: {', '.join(restart)}"] if restart else []
+    lines += [f"not in force: plugin {fault}" for fault in answer["faults"]]
+    return lines or [f"nothing has changed in {answer['path']}"]
 
 
 def ago(seconds: float) -> str:

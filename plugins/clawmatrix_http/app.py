@@ -77,6 +77,10 @@ class Application:
         self._max_body = max_body
         self._on_fault = on_fault
 
+    def use(self, guard: Guard, max_body: int) -> None:
+        """Let others in, and other sizes, from the next request on."""
+        self._guard, self._max_body = guard, max_body
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":

@@ -59,22 +59,28 @@ class HttpConfig:
         shown="made on first start",
         doc="What programs must show to use the API; `clawmatrix env` prints it.",
         validator=_is_token,
+        reload=True,
     )
     allowed_hosts: tuple[str, ...] = option(
         default=(),
         doc="More names the API may be called by, beside localhost and the bound address.",
         validator=_are_hosts,
+        reload=True,
     )
     allowed_origins: tuple[str, ...] = option(
         default=(),
         doc='Web pages that may use the API, by origin: "https://app.example".',
         validator=_are_origins,
+        reload=True,
     )
     max_body: ByteSize = option(
-        default=ByteSize(32 * 1024 * 1024), doc="The largest body a request may have."
+        default=ByteSize(32 * 1024 * 1024),
+        doc="The largest body a request may have.",
+        reload=True,
     )
     drain: Duration = option(
         default=Duration(5),
         doc="How long answers that are under way get when the node stops; at most 8 s.",
         validator=_is_short,
+        reload=True,
     )

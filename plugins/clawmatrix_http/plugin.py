@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from clawmatrix_core.node import Node
     from clawmatrix_core.plugin_types import JSON
     from clawmatrix_core.scope import PluginScope
+    from clawmatrix_http.app import Application
+    from clawmatrix_http.guard import Guard
     from clawmatrix_http.server import HttpServer
 
 __all__ = ["HttpPlugin"]
@@ -45,6 +47,7 @@ class HttpPlugin:
     def __init__(self) -> None:
         self.server: HttpServer | None = None
         self.token = ""
+        self._app: Application | None = None
 
     @property
     def address(self) -> HostPort | None:
@@ -95,7 +98,6 @@ class HttpPlugin:
         _require_asyncio()
         # Imported here, so that commands which serve nothing start without them.
         from clawmatrix_http.app import Application
-        from clawmatrix_http.guard import Guard
         from clawmatrix_http.server import HttpServer
         from clawmatrix_http.table import RouteTable
 
@@ -105,15 +107,24 @@ class HttpPlugin:
         try:
             self.token = await _find_token(node, config)
             table = RouteTable(node.http_routes(), logger.warning)
-            hosts = (config.listen.host, *config.allowed_hosts)
-            guard = Guard(self.token, hosts, config.allowed_origins)
-            app = Application(table, guard, config.max_body, scope.report)
-            server = HttpServer(app, bound, drain=config.drain, logger=logger)
+            guard = _make_guard(self.token, config)
+            self._app = Application(table, guard, config.max_body, scope.report)
+            server = HttpServer(self._app, bound, drain=config.drain, logger=logger)
             self.server = await scope.enter(server)
         except BaseException:
             bound.close()
             raise
         logger.info("listening on http://%s", self.server.address)
+
+    @hookimpl
+    async def config_changed(self, node: Node) -> None:
+        """See hookspecs. Requests under way go on as they were let in."""
+        if self.server is None or self._app is None:
+            return
+        config = node.config.section(HttpConfig)
+        self.token = await _find_token(node, config)
+        self._app.use(_make_guard(self.token, config), config.max_body)
+        self.server.use(config.drain)
 
     @hookimpl
     async def node_stopping(self) -> None:
@@ -163,6 +174,12 @@ def _in_words(error: OSError) -> str:
     if isinstance(error, socket.gaierror) or error.errno is None:
         return error.strerror or str(error)
     return os.strerror(error.errno).lower()
+
+
+def _make_guard(token: str, config: HttpConfig) -> Guard:
+    from clawmatrix_http.guard import Guard
+
+    return Guard(token, (config.listen.host, *config.allowed_hosts), config.allowed_origins)
 
 
 async def _find_token(node: Node, config: HttpConfig) -> str:

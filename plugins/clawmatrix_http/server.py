@@ -84,6 +84,10 @@ class HttpServer(uvicorn.Server):
         """Touch no signal handler: they are the host's."""
         return nullcontext()
 
+    def use(self, drain: float) -> None:
+        """Set what answers under way get at the end, in seconds."""
+        self._drain = drain
+
     async def __aenter__(self) -> Self:
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)

@@ -54,11 +54,13 @@ class MeshConfig:
         default=(),
         doc="Addresses at which others reach this node, put into its record.",
         validator=_are_addresses,
+        reload=True,
     )
     peers: tuple[str, ...] = option(
         default=(),
         doc="Addresses to keep links to, for instance `wss://relay.example:19000`.",
         validator=_are_addresses,
+        reload=True,
     )
     tls_cert: Path | None = option(
         default=None, doc="A certificate chain in PEM; with `tls_key`, the node serves `wss`."
@@ -76,6 +78,7 @@ class MeshConfig:
         shown="every member",
         doc="The nodes whose revocations this node takes; no others can put a node out.",
         validator=_are_node_ids,
+        reload=True,
     )
     direct: bool = option(
         default=True,
@@ -86,11 +89,13 @@ class MeshConfig:
         default=400_000,
         doc="Frames in a second that are read from one link; what is above waits.",
         validator=attrs.validators.ge(1),
+        reload=True,
     )
     link_bytes: ByteSize = option(
         default=ByteSize(8 * 1024**3),
         doc="Bytes in a second that are read from one link.",
         validator=attrs.validators.ge(1),
+        reload=True,
     )
     heartbeat: Duration = option(
         default=Duration(5.0),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 
 from clawmatrix_core.close_codes import CloseCode
 from clawmatrix_core.directory import Accepted
@@ -84,6 +85,11 @@ class Connector:
     def retire(self) -> None:
         """Close the links that were made with a secret which is no longer in force."""
         self._neighbours.retire(self._credentials.psks())
+
+    def limit(self, frames: int, size: int) -> None:
+        """Let this much be read from each link in a second, of new links too."""
+        self._limits = attrs.evolve(self._limits, frames=frames, bytes=size)
+        self._neighbours.limit(frames, size)
 
     # --- accepting
 

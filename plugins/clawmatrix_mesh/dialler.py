@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.frames import NodeId
     from clawmatrix_core.node import Node
+    from clawmatrix_core.session import Session
     from clawmatrix_mesh.connector import Connector
     from clawmatrix_mesh.handshake import Proved
     from clawmatrix_mesh.limits import LinkLimits
@@ -32,12 +33,16 @@ class Attempt:
         node_id: who was there last, None before anybody proved it.
         failures: dials in a row that led to no steady link.
         error: why there is no link, None where there is one or was no reason to complain.
+        session: that of the last link that was dialled here.
+        scope: what the dialling runs in.
     """
 
     address: str
     node_id: NodeId | None = None
     failures: int = 0
     error: str | None = None
+    session: Session | None = attrs.field(default=None, repr=False)
+    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, repr=False)
 
 
 class Dialler:
@@ -68,19 +73,29 @@ class Dialler:
         self._hurry.ring()
 
     async def keep(self, address: str) -> None:
-        """Dial an address whenever there is no link to its node, until cancelled."""
-        attempt = self.attempts.setdefault(address, Attempt(redact(address)))
-        while True:
-            wait = await self._try(address, attempt)
-            with anyio.move_on_after(wait):
-                await self._hurry.wait()
-            await self._until_needed(attempt)
+        """Dial an address whenever there is no link to its node, until cancelled or dropped."""
+        attempt = self.attempts[address] = Attempt(redact(address))
+        with attempt.scope:
+            while True:
+                wait = await self._try(address, attempt)
+                with anyio.move_on_after(wait):
+                    await self._hurry.wait()
+                await self._until_needed(attempt)
+
+    def drop(self, address: str) -> None:
+        """Dial an address no more, and close the link that was dialled there."""
+        attempt = self.attempts.pop(address)
+        link = self._node.links.get(attempt.node_id) if attempt.node_id else None
+        if link is not None and link.session is attempt.session:
+            link.close("its address is no longer among the peers")
+        attempt.scope.cancel()
 
     async def _try(self, address: str, attempt: Attempt) -> float:
         """Dial once, and see the link through; return how long to wait."""
 
         def reached(proved: Proved) -> None:
             attempt.node_id, attempt.error = proved.record.node_id, None
+            attempt.session = proved.session
 
         wait: float | None = None
         steady = False

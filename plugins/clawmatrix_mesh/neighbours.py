@@ -168,6 +168,12 @@ class Neighbours:
                 reason = "it was made with a secret that is no longer in force"
                 neighbour.link.close(reason, CloseCode.WRONG_SECRET)
 
+    def limit(self, frames: int, size: int) -> None:
+        """Let this much be read from each link in a second."""
+        for neighbour in self._by_name.values():
+            if neighbour.link.rate is not None:
+                neighbour.link.rate.use(frames, size)
+
     def close(self, name: NodeId, reason: str, code: CloseCode) -> None:
         """Close the link to a node, if there is one or is about to be."""
         neighbour = self._by_name.get(name)

@@ -31,7 +31,7 @@ from clawmatrix_mesh.trust_methods import trust_methods
 from clawmatrix_mesh.waking import Waking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     import click
 
@@ -170,12 +170,19 @@ class MeshPlugin:
             self._membership.write()  # some of what it says is known only now
         for listener in self._listeners:
             scope.start_soon(connector.accept, listener)
-        for address in dict.fromkeys(node.config.section(MeshConfig).peers):
-            scope.start_soon(dialler.keep, address, name="dial")
+        self._dial(dialler, node.config.section(MeshConfig).peers)
         if self._direct is not None:
             scope.start_soon(self._direct.run)
         heartbeat = node.config.section(MeshConfig).heartbeat
         scope.start_soon(Waking(node, connector.neighbours, dialler, heartbeat=heartbeat).run)
+
+    def _dial(self, dialler: Dialler, peers: Collection[str]) -> None:
+        """Keep links to these addresses, and to no others."""
+        for address in [known for known in dialler.attempts if known not in peers]:
+            dialler.drop(address)
+        for address in dict.fromkeys(peers):
+            if address not in dialler.attempts and self._scope is not None:
+                self._scope.start_soon(dialler.keep, address, name="dial")
 
     async def _forget(self, membership: Membership) -> None:
         while True:
@@ -236,6 +243,20 @@ class MeshPlugin:
         """Write the record again."""
         if self._membership is not None:
             self._membership.touch()
+
+    @hookimpl
+    async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
+        """Dial other addresses, and take over what else was changed."""
+        config, connector, dialler = node.config.section(MeshConfig), self._connector, self._dialler
+        if connector is None or dialler is None:
+            return
+        node.revocations.revokers = config.revokers
+        connector.limit(config.link_frames, int(config.link_bytes))
+        if self._membership is not None and changed & {"tags", "mesh.advertise"}:
+            self._advertised = config.advertise
+            self._membership.touch()
+        if "mesh.peers" in changed:
+            self._dial(dialler, config.peers)
 
     @hookimpl(trylast=True)
     def compute_routes(self, node: Node) -> Mapping[NodeId, Route] | None:

@@ -40,12 +40,16 @@ class ModelApi:
     Args:
         node: asks other nodes.
         catalog: returns who serves what, now.
-        limits: how it asks.
+        limits: returns how it asks, now.
         health: how well each target has been doing.
     """
 
     def __init__(
-        self, node: Node, catalog: Callable[[], Catalog], limits: AskLimits, health: Health
+        self,
+        node: Node,
+        catalog: Callable[[], Catalog],
+        limits: Callable[[], AskLimits],
+        health: Health,
     ) -> None:
         self._node = node
         self._catalog = catalog
@@ -109,9 +113,9 @@ class ModelApi:
     def _limits_of(self, request: Request) -> AskLimits:
         wanted = request.headers.get(HOLD_HEADER)
         if wanted is None:
-            return self._limits
+            return self._limits()
         try:
-            return attrs.evolve(self._limits, hold=parse_hold(wanted))
+            return attrs.evolve(self._limits(), hold=parse_hold(wanted))
         except ValueError as error:
             raise ApiError(400, f"the header {HOLD_HEADER}: {error}", param=HOLD_HEADER) from None
 

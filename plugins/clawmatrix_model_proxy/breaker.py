@@ -35,10 +35,14 @@ class BreakerLimits:
 
 
 class Breaker:
-    """Counts failures with decay, opens, lets one probe through, and closes on its success."""
+    """Counts failures with decay, opens, lets one probe through, and closes on its success.
+
+    Attributes:
+        limits: when it opens, and for how long, from now on.
+    """
 
     def __init__(self, limits: BreakerLimits | None = None) -> None:
-        self._limits = limits or BreakerLimits()
+        self.limits = limits or BreakerLimits()
         self._weight = 0.0
         self._weighed = 0.0
         self._until: float | None = None
@@ -85,17 +89,17 @@ class Breaker:
     def failed(self, now: float, why: str, *, wait: float | None = None) -> None:
         """Note that a call failed; ``wait`` is how long the target asked to be left alone."""
         age = now - self._weighed
-        self._weight = self._weight * 0.5 ** (age / self._limits.half_life) + 1.0
+        self._weight = self._weight * 0.5 ** (age / self.limits.half_life) + 1.0
         self._weighed = now
         self._why = why
         probe, self._probing = self._probing, False
-        if probe or self._weight >= self._limits.failures:
+        if probe or self._weight >= self.limits.failures:
             self._open(now, doubled=probe)
         if wait is not None:
-            self._until = max(self._until or 0.0, now + min(wait, self._limits.longest))
+            self._until = max(self._until or 0.0, now + min(wait, self.limits.longest))
 
     def _open(self, now: float, *, doubled: bool) -> None:
-        limits = self._limits
+        limits = self.limits
         grown = 2 * self._open_for if doubled else max(limits.first, self._open_for)
         self._open_for = min(limits.longest, grown or limits.first)
         self._until = now + self._open_for

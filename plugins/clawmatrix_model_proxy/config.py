@@ -152,52 +152,62 @@ class ModelProxyConfig:
         default=None,
         shown="all that serve the model",
         doc="The order in which nodes are asked, and the only ones that get prompts.",
+        reload=True,
     )
     models: tuple[ModelConfig, ...] = option(
         default=(),
         doc="The models this node serves. One id given several times has several upstreams,"
         " asked in this order.",
         validator=_are_few,
+        reload=True,
     )
     connect_timeout: Duration = option(
         default=Duration(5),
         doc="How long an upstream may take to accept a connection.",
         validator=_is_positive,
+        reload=True,
     )
     first_byte_timeout: Duration = option(
         default=Duration(120),
         doc="How long an upstream may take to begin its answer.",
         validator=_is_positive,
+        reload=True,
     )
     first_token_timeout: Duration = option(
         default=Duration(12),
         doc="How long a streamed answer may take to begin while another candidate is left.",
         validator=_is_positive,
+        reload=True,
     )
     total_timeout: Duration = option(
         default=Duration(600),
         doc="How long a request may take, with all that is tried for it.",
         validator=_is_positive,
+        reload=True,
     )
     keep_alive: Duration = option(
         default=Duration(10),
         doc="After how long a silence a client that streams gets a comment.",
         validator=_is_positive,
+        reload=True,
     )
     breaker_rest: Duration = option(
         default=Duration(5),
         doc="How long a candidate that failed a few times is left alone at first.",
         validator=_is_positive,
+        reload=True,
     )
     breaker_rest_most: Duration = option(
         default=Duration(20),
         doc="How long it is left alone at most, after each look at it doubled the time.",
         validator=_is_positive,
+        reload=True,
     )
     balance: Balance = option(
         default="order",
         doc="How candidates of equal health are put in order: as configured, the least busy"
         " first, or the one whose answers begin soonest.",
+        reload=True,
     )
     hold: str = option(
         default="off",
@@ -205,17 +215,23 @@ class ModelProxyConfig:
         " replaced: `off`, `whole`, `5s`, `200 tokens`. The header `x-clawmatrix-hold` goes"
         " before it.",
         validator=_is_hold,
+        reload=True,
     )
     idle_timeout: Duration = option(
         default=Duration(30),
         doc="How long an upstream may be silent in the middle of an answer.",
         validator=_is_positive,
+        reload=True,
     )
     max_request: ByteSize = option(
-        default=ByteSize(32 * _MIB), doc="The largest request taken from another node."
+        default=ByteSize(32 * _MIB),
+        doc="The largest request taken from another node.",
+        reload=True,
     )
     max_answer: ByteSize = option(
-        default=ByteSize(64 * _MIB), doc="The largest answer kept back until it is whole."
+        default=ByteSize(64 * _MIB),
+        doc="The largest answer kept back until it is whole.",
+        reload=True,
     )
     proxy_from_env: bool = option(
         default=False, doc="Whether HTTP_PROXY and its kin apply to upstreams."

@@ -64,6 +64,12 @@ class Health:
     def __repr__(self) -> str:
         return f"<Health of {len(self._records)} targets>"
 
+    def use(self, limits: BreakerLimits) -> None:
+        """Set when breakers open, and for how long, from now on."""
+        self._limits = limits
+        for record in self._records.values():
+            record.breaker.limits = limits
+
     def of(self, target: Target) -> Record:
         """Return the record of a target; a new one knows nothing bad."""
         record = self._records.get(target)

@@ -25,7 +25,11 @@ _Origin = tuple[str, str, int]
 
 
 class HttpClient:
-    """Asks HTTP servers; ``run`` closes what has been idle for too long."""
+    """Asks HTTP servers; ``run`` closes what has been idle for too long.
+
+    Attributes:
+        write: seconds for which a server may take no more of a request.
+    """
 
     def __init__(self, dialler: Dialler, *, write: float, kept: float = KEPT) -> None:
         """Make a client.
@@ -36,7 +40,7 @@ class HttpClient:
             kept: seconds for which an idle connection is kept.
         """
         self._dialler = dialler
-        self._write = write
+        self.write = write
         self._kept = kept
         self._idle: dict[_Origin, list[HttpConnection]] = {}
 
@@ -50,7 +54,7 @@ class HttpClient:
         """
         connection = await self._take(address) or await self._dialler.dial(address)
         try:
-            await connection.send(request, self._write)
+            await connection.send(request, self.write)
             await connection.read_head()
             return Answer(connection, lambda used: self._keep(address.origin, used))
         except BaseException:

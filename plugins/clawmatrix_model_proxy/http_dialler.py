@@ -88,11 +88,15 @@ class _Proxy:
 
 
 class Dialler:
-    """Opens connections; each within a limit of seconds, TLS and proxy included."""
+    """Opens connections; each within a limit of seconds, TLS and proxy included.
+
+    Attributes:
+        limit: the limit, from the next connection on.
+    """
 
     def __init__(self, limit: float, *, proxy_from_env: bool = False) -> None:
         """Reads the certificates of the system, which takes long enough to be felt."""
-        self._limit = limit
+        self.limit = limit
         self._proxies = getproxies_environment() if proxy_from_env else {}
         self._tls = _client_tls()
 
@@ -109,7 +113,7 @@ class Dialler:
     async def dial(self, address: Address) -> HttpConnection:
         """Connect. Raises: ExchangeFailure, nothing having begun."""
         try:
-            with anyio.fail_after(self._limit):
+            with anyio.fail_after(self.limit):
                 return HttpConnection(await self._connect(address))
         except TimeoutError:
             message = "the upstream did not accept a connection in time"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.config import ConfigSection
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from clawmatrix_core.plugin_types import JSON, ModelApi, ModelUpstream
     from clawmatrix_core.scope import PluginScope
     from clawmatrix_model_proxy.answer import AskLimits
+    from clawmatrix_model_proxy.apis import Apis
     from clawmatrix_model_proxy.serve import ModelServer
+    from clawmatrix_model_proxy.upstream import Upstreams
 
 __all__ = ["ModelProxyPlugin"]
 
@@ -44,6 +47,9 @@ class ModelProxyPlugin:
         self._catalog_at = 0.0
         self._health: Health | None = None
         self._models: tuple[ModelUpstream, ...] | None = None
+        self._apis: Apis | None = None
+        self._upstreams: Upstreams | None = None
+        self._limits: AskLimits | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -63,8 +69,8 @@ class ModelProxyPlugin:
         from clawmatrix_model_proxy.app import ModelApi
         from clawmatrix_model_proxy.metrics import Metrics
 
-        config = node.config.section(ModelProxyConfig)
-        api = ModelApi(node, lambda: self._current(node), _limits(config), self._health_of(node))
+        catalog, limits = partial(self._current, node), partial(self._limits_of, node)
+        api = ModelApi(node, catalog, limits, self._health_of(node))
         post = ("POST",)
         metrics = Metrics(node, self._health_of(node))
         return [
@@ -111,25 +117,34 @@ class ModelProxyPlugin:
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """See hookspecs."""
-        config = node.config.section(ModelProxyConfig)
-        served = self._served(node)
+        self._scope = scope
+        self._server = await self._make_server(node, scope, self._served(node))
+
+    async def _make_server(
+        self, node: Node, scope: PluginScope, served: tuple[ModelUpstream, ...]
+    ) -> ModelServer | None:
+        """Return what answers requests for these models. Raises: StartError, for an API unknown."""
         if not served:
-            return
+            return None
         from clawmatrix_model_proxy.apis import Apis
         from clawmatrix_model_proxy.serve import ModelServer
         from clawmatrix_model_proxy.upstream import Upstreams
 
-        apis = Apis(
-            collect_apis(node),
-            now=node.clock.wall,
-            new_id=lambda kind: f"{kind}{node.random.getrandbits(128):032x}",
-        )
-        apis.check(served)
-        upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
-        await scope.enter(upstreams)
-        scope.start_soon(upstreams.run)
-        self._server = ModelServer(config, served, apis, upstreams, node.logger("model-proxy"))
-        self._scope = scope
+        if self._apis is None:
+            self._apis = Apis(
+                collect_apis(node),
+                now=node.clock.wall,
+                new_id=lambda kind: f"{kind}{node.random.getrandbits(128):032x}",
+            )
+        self._apis.check(served)
+        config = node.config.section(ModelProxyConfig)
+        if self._upstreams is None:
+            upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
+            self._upstreams = await scope.enter(upstreams)
+            scope.start_soon(upstreams.run)
+        self._upstreams.use(config.budgets)
+        logger = node.logger("model-proxy")
+        return ModelServer(config, served, self._apis, self._upstreams, logger)
 
     @hookimpl
     @frame_types(REQUEST)
@@ -138,6 +153,18 @@ class ModelProxyPlugin:
         if self._server is None or self._scope is None:
             return node.refuse(frame, "model_not_found", f"{node.id} serves no models")
         return node.accept(frame, self._server.handle, self._scope)
+
+    @hookimpl
+    async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
+        """See hookspecs. Requests under way go on with what they began with."""
+        if self._scope is None or not any(key.startswith("model-proxy.") for key in changed):
+            return
+        served = collect_models(node)
+        self._server = await self._make_server(node, self._scope, served)
+        self._models, self._limits, self._catalog = served, None, None
+        self._health_of(node).use(_breaker_limits(node.config.section(ModelProxyConfig)))
+        if "model-proxy.models" in changed:
+            node.offers_changed()
 
     @hookimpl
     async def peer_changed(self) -> None:
@@ -151,10 +178,14 @@ class ModelProxyPlugin:
 
     def _health_of(self, node: Node) -> Health:
         if self._health is None:
-            config = node.config.section(ModelProxyConfig)
-            limits = BreakerLimits(first=config.breaker_rest, longest=config.breaker_rest_most)
+            limits = _breaker_limits(node.config.section(ModelProxyConfig))
             self._health = Health(node.clock.now, limits)
         return self._health
+
+    def _limits_of(self, node: Node) -> AskLimits:
+        if self._limits is None:
+            self._limits = _limits(node.config.section(ModelProxyConfig))
+        return self._limits
 
     def _current(self, node: Node) -> Catalog:
         now = node.clock.now()
@@ -171,6 +202,10 @@ def _make_catalog(node: Node, own: tuple[ModelUpstream, ...]) -> Catalog:
     for peer in others:
         served += read_offers(peer.node_id, peer.record.offers.get("models"))
     return Catalog(served, {node.id, *(peer.node_id for peer in others)}, config.nodes)
+
+
+def _breaker_limits(config: ModelProxyConfig) -> BreakerLimits:
+    return BreakerLimits(first=config.breaker_rest, longest=config.breaker_rest_most)
 
 
 def _limits(config: ModelProxyConfig) -> AskLimits:

@@ -39,10 +39,10 @@ class Upstreams:
     """The connections to all upstreams, kept and used again while this is entered."""
 
     def __init__(self, budgets: Budgets, *, proxy_from_env: bool = False) -> None:
-        self._budgets = budgets
         self._proxy_from_env = proxy_from_env
         self._places: dict[str, _Place] = {}
         self._rings: dict[ModelUpstream, KeyRing] = {}
+        self._budgets = budgets
 
     async def __aenter__(self) -> Self:
         # Reading the certificates takes long enough to be felt by everything else.
@@ -60,6 +60,12 @@ class Upstreams:
 
     def _make_dialler(self) -> Dialler:
         return Dialler(self._budgets.connect, proxy_from_env=self._proxy_from_env)
+
+    def use(self, budgets: Budgets) -> None:
+        """Set the time limits of requests from now on, and forget what is known of keys."""
+        self._budgets = budgets
+        self._dialler.limit, self._client.write = budgets.connect, budgets.idle
+        self._rings.clear()
 
     async def run(self) -> None:
         """Close connections that nobody used for a while, until cancelled."""

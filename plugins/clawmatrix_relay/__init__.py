@@ -49,6 +49,16 @@ class RelayPlugin:
         scope.start_soon(self._paths.run)
 
     @hookimpl
+    async def config_changed(self, node: Node) -> None:
+        """Relay more, less, or nothing from now on."""
+        config = node.config.section(RelayConfig)
+        if self._quotas is not None:
+            self._quotas.use(config)
+        if node.relays != config.transit:
+            node.relays = config.transit
+            node.offers_changed()  # the record says so, too
+
+    @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
         """Show the routes, and what was relayed."""
         return [StatusSection("relay", lambda: self._status(node))]

@@ -34,6 +34,13 @@ class Quotas:
         self._dropped: OrderedDict[Flow, int] = OrderedDict()
         self._log = RateLimitedLogger(node.logger("relay"), clock=node.clock.now)
 
+    def use(self, config: RelayConfig) -> None:
+        """Set other limits, for what comes from now on."""
+        self._config = config
+        self._all.use(config.frames, config.bytes)
+        for rate in self._rates.values():
+            rate.use(config.origin_frames, config.origin_bytes)
+
     def admit(self, flow: Flow, size: int) -> bool:
         """Say whether a frame may pass, as far as its origin's limit goes and the node's."""
         if flow != self._last:

@@ -25,10 +25,12 @@ def render() -> str:
 
 
 def _table(title: str, prefix: str, cls: type) -> str:
-    lines = [f"## {title}", "", "| key | what it says | type | default |", "|---|---|---|---|"]
+    head = "| key | what it says | type | default | change |"
+    lines = [f"## {title}", "", head, "|---|---|---|---|---|"]
     for doc in describe(cls):
         default = "required" if doc.required else _code(doc.default)
-        lines.append(f"| `{prefix}{doc.path}` | {doc.doc} | {doc.type} | {default} |")
+        change = "reload" if doc.reload else "restart"
+        lines.append(f"| `{prefix}{doc.path}` | {doc.doc} | {doc.type} | {default} | {change} |")
     return "\n".join(lines).replace("`|`", "or") + "\n"
 
 

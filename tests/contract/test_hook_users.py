@@ -144,6 +144,10 @@ class Pigeons:
         self.told["offers"] += 1
 
     @hookimpl
+    async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
+        self.told.update(changed)
+
+    @hookimpl
     async def routes_changed(self, changed: frozenset[NodeId]) -> None:
         self.told.update(f"route to {name}" for name in changed)
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clawmatrix_core.config import Config
 from clawmatrix_core.hooks import SPECS
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.plugin_types import frame_types
-from clawmatrix_core.testing import NodeFactory, wait_until
+from clawmatrix_core.testing import SECRET, NodeFactory, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,7 @@ LIFE = [
     "transit_received",
     "path_status",
     "offers_changed",
+    "config_changed",
     "link_closed",
     "node_stopping",
 ]
@@ -129,6 +131,10 @@ class Recorder:
         self.calls["offers_changed"] += 1
 
     @hookimpl
+    async def config_changed(self) -> None:
+        self.calls["config_changed"] += 1
+
+    @hookimpl
     async def routes_changed(self) -> None:
         self.calls["routes_changed"] += 1
 
@@ -160,6 +166,12 @@ async def ask(node: Node, to: str) -> None:
         await ex.receive()
 
 
+async def reload_with_a_tag(node: Node) -> None:
+    raw = {"node_id": node.id, "secret": SECRET, "tags": ["new"]}
+    mesh = {"listen_url": f"memory://{node.id}"}
+    await node.reload(Config.from_mapping({**raw, "mesh": mesh}))
+
+
 @pytest.mark.anyio
 async def test_hooks_fire_in_order(node_factory: NodeFactory) -> None:
     recorder = Recorder()
@@ -176,6 +188,7 @@ async def test_hooks_fire_in_order(node_factory: NodeFactory) -> None:
                 await node.path_status(left.id)
                 node.offers_changed()
                 await wait_until(lambda: recorder.calls["offers_changed"])
+                await reload_with_a_tag(node)
         await wait_until(lambda: recorder.calls["link_closed"] == 2)
     assert recorder.log == LIFE
     assert {hook: recorder.calls[hook] for hook in ONCE} == dict.fromkeys(ONCE, 1)

@@ -57,7 +57,7 @@ def test_every_test_that_the_page_names_is_there(root: Path) -> None:
     assert missing(root, text) == []
 
 
-@pytest.mark.parametrize("heading", ["## The ground it stands on", *ATTACKERS])
+@pytest.mark.parametrize("heading", ["## The ground it stands on", *sorted(ATTACKERS)])
 def test_every_line_names_the_test_that_shows_it(root: Path, heading: str) -> None:
     heading = heading if heading.startswith("#") else f"### {heading}"
     unshown = [one for one in points(part(page(root), heading)) if not NAMED.search(one)]

@@ -71,7 +71,9 @@ def test_the_options_are_listed_as_json(
     assert options["node_id"]["required"] is True
     assert options["node_id"]["default"] is None
     assert options["tags"]["required"] is False
-    assert set(options["tags"]) == {"path", "type", "default", "doc", "required"}
+    assert set(options["tags"]) == {"path", "type", "default", "doc", "required", "reload"}
+    assert options["tags"]["reload"] is True
+    assert options["node_id"]["reload"] is False
 
 
 def test_the_options_are_listed_for_people(

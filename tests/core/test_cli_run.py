@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -156,3 +157,102 @@ def test_the_addresses_come_from_the_sections_of_the_status() -> None:
         StatusSection("more", lambda: [1]),
     ]
     assert addresses(sections) == ["ws://a:1", "ws://b:2", "http://c:3"]
+
+
+# --- SIGHUP
+
+
+def stderr_until(process: subprocess.Popen[str], text: str) -> str:
+    """Return the log up to the line that has the text."""
+    assert process.stderr is not None
+    read = ""
+    for line in process.stderr:
+        read += line
+        if text in line:
+            return read
+    raise AssertionError(f"the log ended without {text!r}:\n{read}")
+
+
+def test_sighup_has_the_file_read_again_with_its_log_levels(tmp_path: Path) -> None:
+    path = write_config(tmp_path)
+    with running(path) as process:
+        first_line(process)
+        path.write_text(f'log = "info"\ntags = ["new"]\n{path.read_text()}')
+        process.send_signal(signal.SIGHUP)
+        assert " I node: reloaded: log, tags\n" in stderr_until(process, "reloaded")
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_sighup_with_mistakes_in_the_file_is_logged_and_changes_nothing(tmp_path: Path) -> None:
+    path = write_config(tmp_path)
+    good = path.read_text()
+    with running(path) as process:
+        first_line(process)
+        path.write_text(f'tag = ["new"]\nlog = "loud"\n{good}')
+        process.send_signal(signal.SIGHUP)
+        log = stderr_until(process, "tag: unknown key")
+        assert log.count("has a mistake, nothing was reloaded") == 2
+        assert 'log: "loud" is not one of' in log
+        path.write_text(f'log = "info"\n{good}')
+        process.send_signal(signal.SIGHUP)
+        assert "reloaded: log\n" in stderr_until(process, "reloaded")
+
+
+def test_sighup_while_it_starts_is_heeded_once_it_is_up(tmp_path: Path) -> None:
+    add_plugin(
+        tmp_path,
+        """
+        print("starting", flush=True)
+        while not os.path.exists(node.config.path.parent / "go"):
+            await anyio.sleep(0.01)
+        """,
+    )
+    path = write_config(tmp_path, 'plugins = ["own"]\n')
+    with running(path) as process:
+        assert first_line(process) == "starting\n"
+        path.write_text(f'log = "info"\n{path.read_text()}')
+        process.send_signal(signal.SIGHUP)
+        (tmp_path / "go").touch()
+        assert "reloaded: log\n" in stderr_until(process, "reloaded")
+
+
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def test_a_terminal_that_is_closed_stops_the_node_in_order(tmp_path: Path) -> None:
+    add_plugin(
+        tmp_path,
+        """
+        class Stopping:
+            async def __aenter__(self): return self
+            async def __aexit__(self, *_):
+                (node.config.path.parent / "stopped").touch()
+        await scope.enter(Stopping())
+        """,
+    )
+    path = write_config(tmp_path, 'plugins = ["own"]\n')
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", ON_A_TERMINAL]
+    with subprocess.Popen(
+        [*command, "-m", "clawmatrix_core.cli", "run", "-c", str(path)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    ) as process:
+        try:
+            os.close(theirs)
+            shown = b""
+            while b"is up" not in shown:
+                shown += os.read(ours, 4096)
+            os.close(ours)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+    assert (tmp_path / "stopped").exists()

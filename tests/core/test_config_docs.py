@@ -91,3 +91,20 @@ def test_an_option_without_a_default_is_required() -> None:
 
 def test_every_option_of_the_core_is_explained() -> None:
     assert all(doc.doc for doc in describe(CoreConfig))
+
+
+@attrs.frozen
+class Reloading:
+    models: tuple[Model, ...] = option(default=(), doc="The models.", reload=True)
+    one: Model | None = option(default=None, doc="Another one.")
+
+
+def test_what_needs_no_restart_is_marked_with_all_that_is_in_it() -> None:
+    assert {field.path: field.reload for field in describe(Reloading)} == {
+        "models": True,
+        "models[].id": True,
+        "models[].api": True,
+        "one": False,
+        "one.id": False,
+        "one.api": False,
+    }

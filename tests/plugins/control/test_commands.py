@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,7 +99,7 @@ def test_the_plugins_of_the_running_node(config: Path) -> None:
     assert entries["relay"]["state"] == "disabled"
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["peers"], ["ping", "office"]])
+@pytest.mark.parametrize("arguments", [["status"], ["peers"], ["ping", "office"], ["reload"]])
 def test_without_a_node_it_is_exit_code_3(tmp_path: Path, arguments: list[str]) -> None:
     done = clawmatrix(*arguments, "-c", write_config(tmp_path))
     message = "clawmatrix: node office is not running (start it with `clawmatrix run`)\n"
@@ -160,3 +161,58 @@ def test_watching_as_json_is_a_line_each_time(config: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
     assert process.returncode == 130
+
+
+@contextmanager
+def running(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a node of its own, whose configuration a test may change."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "clawmatrix_core.cli", "run", "-c", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("node office is up")
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_reload_says_what_is_in_force_and_what_needs_a_restart(tmp_path: Path) -> None:
+    path = write_config(tmp_path)
+    with running(path):
+        done = clawmatrix("reload", "-c", path)
+        assert (done.returncode, done.stdout) == (0, f"nothing has changed in {path}\n")
+        path.write_text(
+            path.read_text().replace('["gpu"]', '["cpu"]')
+            + '[mesh]\nlisten = "127.0.0.1:0"\npeers = ["ws://127.0.0.1:9"]\n'
+        )
+        done = clawmatrix("reload", "-c", path)
+        expected = "reloaded: mesh.peers, tags\nneeds a restart: mesh.listen\n"
+        assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+        assert json.loads(clawmatrix("status", "--json", "-c", path).stdout)["tags"] == ["cpu"]
+        done = clawmatrix("reload", "--json", "-c", path)
+        assert json.loads(done.stdout) == {
+            "path": str(path),
+            "reloaded": [],
+            "restart": ["mesh.listen"],
+            "faults": [],
+        }
+
+
+def test_a_reload_of_a_file_with_mistakes_names_them_all_and_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    path = write_config(tmp_path)
+    with running(path):
+        wrong = path.read_text().replace('["gpu"]', '["cpu"]') + "[mesh]\nperrs = []\ndirect = 1\n"
+        path.write_text(wrong)
+        done = clawmatrix("reload", "-c", path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines() == [
+            "clawmatrix: mesh.direct: expected true or false, got 1",
+            'clawmatrix: mesh.perrs: unknown key (did you mean "peers"?)',
+        ]
+        assert clawmatrix("status", "-c", path).stdout.endswith("  tags: gpu\n")

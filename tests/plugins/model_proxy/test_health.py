@@ -172,3 +172,15 @@ def test_targets_that_nobody_asks_are_forgotten(health: Health, clock: Clock) ->
     clock.now += 2 * 3600
     health.of(Target(NodeId("c"), "m"))
     assert health.of(A).calls == 0
+
+
+def test_other_limits_hold_for_targets_that_are_known_already(health: Health, clock: Clock) -> None:
+    fail(health.of(A).breaker, clock.now)
+    health.use(BreakerLimits(first=60.0, longest=60.0))
+    assert health.of(A).breaker.opens_in(clock.now) == 5.0
+    clock.now = 5.0
+    health.of(A).breaker.succeeded()
+    fail(health.of(A).breaker, clock.now)
+    fail(health.of(B).breaker, clock.now)
+    assert health.of(A).breaker.opens_in(clock.now) == 60.0
+    assert health.of(B).breaker.opens_in(clock.now) == 60.0
