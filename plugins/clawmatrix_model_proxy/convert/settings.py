@@ -163,7 +163,17 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("moderation", "moderation", "moderation"),
     Setting("container", messages="container"),
     Setting("mcp_servers", messages="mcp_servers", idle=([],)),
-    Setting("claude_context_management", messages="context_management"),
+    Setting(
+        "claude_context_management",
+        messages="context_management",
+        idle=({"edits": []}, {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}),
+    ),
+    Setting(
+        "diagnostics",
+        messages="diagnostics",
+        loss="dropped",
+        why="it asks for a word about the cache, beside the answer",
+    ),
     Setting("inference_geo", messages="inference_geo"),
     Setting("speed", messages="speed", idle=("standard",)),
     Setting(
