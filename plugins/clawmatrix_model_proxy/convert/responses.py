@@ -1,0 +1,75 @@
+"""The Responses API, both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_model_proxy.convert.answer import Answer, Failed, Gathered
+from clawmatrix_model_proxy.convert.codec import BadAnswer
+from clawmatrix_model_proxy.convert.responses_answer import write_answer
+from clawmatrix_model_proxy.convert.responses_asking import (
+    LOSSES,
+    write_count_request,
+    write_request,
+)
+from clawmatrix_model_proxy.convert.responses_input import UNREAD
+from clawmatrix_model_proxy.convert.responses_reader import ResponsesReader
+from clawmatrix_model_proxy.convert.responses_request import read_request
+from clawmatrix_model_proxy.convert.responses_usage import read_count
+from clawmatrix_model_proxy.convert.responses_writer import ResponsesWriter
+
+if TYPE_CHECKING:
+    from clawmatrix_model_proxy.convert.codec import Making
+    from clawmatrix_model_proxy.convert.request import Request
+
+__all__ = ["CODEC", "LOSSES", "UNREAD", "ResponsesCodec", "read_count", "write_count_request"]
+
+
+class ResponsesCodec:
+    """The Responses API; see ``Codec``."""
+
+    name = "responses"
+
+    def read_request(self, body: dict[str, Any]) -> Request:
+        """Read a client's request. Raises: Unsupported."""
+        return read_request(body)
+
+    def write_request(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
+        """Write a request for an upstream; no limit is given where the request has none.
+
+        Raises: Unsupported.
+        """
+        del max_tokens  # this API wants no limit
+        return write_request(request)
+
+    def read_answer(self, body: dict[str, Any]) -> Answer:
+        """Read an upstream's whole answer. Raises: BadAnswer."""
+        gathered = Gathered()
+        whole = body.get("status") not in ("queued", "in_progress")
+        if not body.get("error") and not (whole and isinstance(body.get("output"), list)):
+            raise BadAnswer("the upstream's answer is not a whole response")
+        for event in ResponsesReader().read({"type": "response.completed", "response": body}):
+            if isinstance(event, Failed):
+                raise BadAnswer(f"the upstream says: {_words(event.error)}")
+            gathered.take(event)
+        return gathered.answer()
+
+    def write_answer(self, answer: Answer, making: Making) -> dict[str, Any]:
+        """Write a whole answer for a client."""
+        return write_answer(answer, making)
+
+    def reader(self) -> ResponsesReader:
+        """Return a reader of one stream."""
+        return ResponsesReader()
+
+    def writer(self, making: Making) -> ResponsesWriter:
+        """Return a writer of one stream."""
+        return ResponsesWriter(making)
+
+
+def _words(error: Any) -> str:
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message)
+
+
+CODEC = ResponsesCodec()

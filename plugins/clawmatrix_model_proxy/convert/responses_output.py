@@ -1,0 +1,152 @@
+"""The output of a Responses answer, grown by the neutral events.
+
+A run of texts and refusals is one message, blocks of reasoning of one group are one reasoning
+item, and a call is an item of its own. An item is done when the next one opens, or, if blocks of
+it are open still, when the last of them closes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_model_proxy.convert.responses_items import (
+    ITEM_KINDS,
+    SPELLINGS,
+    Fields,
+    Item,
+    ItemKind,
+    Part,
+    with_bytes,
+)
+from clawmatrix_model_proxy.convert.responses_sealed import encrypted_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clawmatrix_model_proxy.convert.answer import BlockKind, Close, Delta, Open
+
+__all__ = ["Output"]
+
+_PREFIXES: dict[ItemKind, str] = {
+    "message": "msg_",
+    "reasoning": "rs_",
+    "function_call": "fc_",
+    "custom_tool_call": "ctc_",
+}
+
+
+class Output:
+    """Grows by the events of an answer; what each adds is returned as events without numbers.
+
+    Attributes:
+        parts: by the numbers of their blocks.
+    """
+
+    def __init__(self, new_id: Callable[[str], str]) -> None:
+        self.parts: dict[int, Part] = {}
+        self._items: list[Item] = []
+        self._new_id = new_id
+        self._status = "completed"
+
+    def open(self, event: Open) -> Iterator[Fields]:
+        """Open a block."""
+        last = self._items[-1] if self._items else None
+        if last is not None and _joins(event, last):
+            item = last
+        else:
+            if last is not None and not last.is_open:
+                yield from self._done(last)
+            item = self._item(event)
+            added = item.value("in_progress")
+            yield {"type": "response.output_item.added", "output_index": item.number, "item": added}
+        part = self.parts[event.index] = _part(event.kind, item)
+        item.parts.append(part)
+        if part.spelling is not None and part.spelling.added:
+            yield {"type": part.spelling.added, **part.place(), "part": part.value()}
+
+    def delta(self, event: Delta) -> Iterator[Fields]:
+        """Add to a block. An empty text is nothing."""
+        part = self.parts[event.index]
+        part.pieces.append(event.text)
+        logprobs = with_bytes(event.logprobs or ())
+        part.logprobs += logprobs
+        if part.spelling is None or not (event.text or logprobs):
+            return
+        found: Fields = {"type": part.spelling.delta, **part.place(), "delta": event.text}
+        if part.kind == "text":
+            found["logprobs"] = logprobs
+        yield found
+
+    def close(self, event: Close) -> Iterator[Fields]:
+        """Close a block."""
+        part = self.parts[event.index]
+        part.closed, item = True, part.item
+        if event.sealed:
+            redacted = part.kind == "redacted"
+            _, item.encrypted = encrypted_of(event.sealed, event.sealed_by, redacted=redacted)
+        yield from _closed(part)
+        if item is not self._items[-1] and not item.is_open:
+            yield from self._done(item)
+
+    def finish(self, *, whole: bool) -> Iterator[Fields]:
+        """End the output; where it is not ``whole``, its last item is not either."""
+        for item in self._items:
+            if not item.done:
+                self._status = (
+                    "incomplete" if item is self._items[-1] and not whole else "completed"
+                )
+                yield from self._done(item)
+
+    def values(self) -> list[Fields]:
+        """Return the items, as they are when the output has ended."""
+        last = len(self._items) - 1
+        return [
+            item.value(self._status if number == last else "completed")
+            for number, item in enumerate(self._items)
+        ]
+
+    def _item(self, event: Open) -> Item:
+        kind = ITEM_KINDS[event.kind]
+        prefix = _PREFIXES[kind]
+        named = kind == "reasoning" and event.id.startswith(prefix)
+        used = {item.id for item in self._items}
+        item_id = event.id if named and event.id not in used else self._new_id(prefix)
+        item = Item(kind, item_id, len(self._items), event.group)
+        if kind in ("function_call", "custom_tool_call"):
+            item.call_id, item.name = event.id or self._new_id("call_"), event.name
+        self._items.append(item)
+        return item
+
+    def _done(self, item: Item) -> Iterator[Fields]:
+        item.done = True
+        yield {
+            "type": "response.output_item.done",
+            "output_index": item.number,
+            "item": item.value(self._status),
+        }
+
+
+def _joins(event: Open, item: Item) -> bool:
+    kind = ITEM_KINDS[event.kind]
+    if item.done or item.kind != kind:
+        return False
+    return kind == "message" or (kind == "reasoning" and item.group == event.group != -1)
+
+
+def _part(kind: BlockKind, item: Item) -> Part:
+    spelling = SPELLINGS.get(kind)
+    place = spelling.place if spelling is not None else ""
+    beside = [part for part in item.parts if part.spelling and part.spelling.place == place]
+    return Part(kind, item, len(beside), spelling)
+
+
+def _closed(part: Part) -> Iterator[Fields]:
+    spelling = part.spelling
+    if spelling is None:
+        return
+    done: Fields = {"type": spelling.done, **part.place(), spelling.text: part.whole}
+    if part.kind == "text":
+        done["logprobs"] = list(part.logprobs)
+    yield done
+    if spelling.closed:
+        yield {"type": spelling.closed, **part.place(), "part": part.value()}
