@@ -42,6 +42,10 @@ class ExitCode(IntEnum):
     ADDRESS_IN_USE = 5
     UNREACHABLE = 6
     NEWER_STATE = 7
+    BAD_TOKEN = 8
+    INVITE_UNKNOWN = 9
+    INVITE_USED = 10
+    INVITE_EXPIRED = 11
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 

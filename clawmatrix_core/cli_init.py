@@ -27,7 +27,17 @@ from clawmatrix_core.paths import APP, CONFIG_NAME, find_config
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["InitChoices", "init", "make_secret", "node_id_from", "render_config"]
+__all__ = [
+    "InitChoices",
+    "check_config",
+    "config_target",
+    "init",
+    "listen_choice",
+    "make_secret",
+    "node_id_from",
+    "render_config",
+    "write_config",
+]
 
 DEFAULT_LISTEN = "0.0.0.0:19000"
 
@@ -52,7 +62,7 @@ secret = {secret}
 {listen}
 # Nodes to connect to. One is enough: the others are learned from it.
 {peers}
-
+{ca}
 # Models that this node serves to the mesh.
 # [[model-proxy.models]]
 # id = "qwen3"
@@ -70,6 +80,7 @@ class InitChoices:
     secret: str = attrs.field(repr=False)
     listen: str | None = None
     peers: tuple[str, ...] = ()
+    ca: str | None = None
 
 
 def make_secret(random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
@@ -96,6 +107,7 @@ def render_config(choices: InitChoices) -> str:
         secret=_toml(choices.secret),
         listen=listen,
         peers=f"peers = [{peers}]" if peers else '# peers = ["wss://relay.example:19000"]',
+        ca=f"ca = {_toml(choices.ca)}\n" if choices.ca else "",
     )
 
 
@@ -138,20 +150,21 @@ def init(
     A new mesh gets a secret of 256 random bits. To join a mesh, name one of its nodes with
     --peer, and give its secret.
     """
-    path = _target(settings, force=force)
+    path = config_target(settings, force=force)
     choices = InitChoices(
         node_id or node_id_from(socket.gethostname()),
         _secret(secret, secret_file, joins=bool(peers)),
-        _listen(listen, joins=bool(peers)),
+        listen_choice(listen, joins=bool(peers)),
         peers,
     )
     text = render_config(choices)
-    notes = _check(text, path, choices)
-    _write(path, text, force=force)
+    notes = check_config(text, path, choices)
+    write_config(path, text, force=force)
     click.echo("\n".join([f"wrote {path}", *notes, *_next_steps(choices, path, settings)]))
 
 
-def _target(settings: Settings, *, force: bool) -> Path:
+def config_target(settings: Settings, *, force: bool = False) -> Path:
+    """Return where a new configuration goes. Raises: ConfigError, where one is already."""
     if settings.file is not None:
         path = settings.file.expanduser().absolute()
     else:
@@ -160,7 +173,8 @@ def _target(settings: Settings, *, force: bool) -> Path:
         except ConfigError:
             path = platformdirs.user_config_path(APP) / CONFIG_NAME
     if path.exists() and not force:
-        raise ConfigError([f"{path} is there already; --force overwrites it"])
+        others = "-c FILE writes another, `clawmatrix init --force` overwrites it"
+        raise ConfigError([f"{path} is there already: {others}"])
     return path
 
 
@@ -182,7 +196,8 @@ def _read_secret() -> str:
     return sys.stdin.readline(64 * 1024).strip()
 
 
-def _listen(given: str | None, *, joins: bool) -> str | None:
+def listen_choice(given: str | None, *, joins: bool) -> str | None:
+    """Return where the node listens, as the file says it. Raises: click.UsageError."""
     if given is None:
         return None if joins else DEFAULT_LISTEN
     try:
@@ -194,7 +209,7 @@ def _listen(given: str | None, *, joins: bool) -> str | None:
     return given
 
 
-def _check(text: str, path: Path, choices: InitChoices) -> list[str]:
+def check_config(text: str, path: Path, choices: InitChoices) -> list[str]:
     """Return notes on what is still to be done. Raises: ConfigError, for anything wrong."""
     config = Config(tomllib.loads(text), Source(base=path.parent, mode=0o600), path)
     problems = problems_of(config)
@@ -205,8 +220,8 @@ def _check(text: str, path: Path, choices: InitChoices) -> list[str]:
     return [f"note: {problem}" for problem in missing]
 
 
-def _write(path: Path, text: str, *, force: bool) -> None:
-    """Write the file so that only this user can ever read it."""
+def write_config(path: Path, text: str, *, force: bool = False) -> None:
+    """Write the file so that only this user can ever read it. Raises: ConfigError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = path.with_name(f".{path.name}.{os.getpid()}") if force else path
@@ -228,10 +243,7 @@ def _next_steps(choices: InitChoices, path: Path, settings: Settings) -> list[st
         f"Start it:              clawmatrix run{suffix}",
     ]
     if choices.listen is not None:
-        address = HostPort.parse(choices.listen)
-        if address.host in ("0.0.0.0", "::"):
-            address = HostPort(socket.gethostname(), address.port)
-        steps.append(f"On another machine:    clawmatrix init --peer ws://{address} --secret -")
-        steps.append("                       (it asks for the secret, which this file has)")
+        steps.append(f"Let another one in:    clawmatrix invite{suffix}")
+        steps.append("                       (while it runs; there: clawmatrix join TOKEN)")
     steps.append(f"Then look at the mesh: clawmatrix status{suffix}")
     return steps

@@ -22,6 +22,7 @@ _OBVIOUS = (
     (re.compile(r"(?i)([?&](?:access_token|token|key|secret)=)[^\s\"'&#]+"), r"\1***"),
     (re.compile(r"(://[^\s/:@\"']*:)[^\s/@\"']+(?=@)"), r"\1***"),
     (re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"), _HIDDEN),
+    (re.compile(r"\bcmi_[A-Za-z0-9_-]{16,}"), _HIDDEN),
 )
 
 

@@ -13,7 +13,7 @@ from clawmatrix_core.directory import Accepted
 from clawmatrix_core.errors import HandshakeError
 from clawmatrix_core.frames import MESSAGE_LIMIT, Lane
 from clawmatrix_core.link import Link
-from clawmatrix_core.log import RateLimitedLogger, redact
+from clawmatrix_core.log import RateLimitedLogger
 from clawmatrix_core.rate import Rate
 from clawmatrix_mesh.addresses import find_transport
 from clawmatrix_mesh.admission import Doorway, Refusals, source_of
@@ -26,6 +26,7 @@ from clawmatrix_mesh.handshake import (
     proving,
     receive_hello,
 )
+from clawmatrix_mesh.inviting import Inviter
 from clawmatrix_mesh.neighbours import Neighbour, Neighbours
 from clawmatrix_mesh.refusing import close_code, lost_reason
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.node import Node
     from clawmatrix_core.transport import Connection, Listener
     from clawmatrix_mesh.heartbeat import Heartbeat
+    from clawmatrix_mesh.invitations import Invitations
     from clawmatrix_mesh.limits import LinkLimits
     from clawmatrix_mesh.membership import Membership
 
@@ -63,6 +65,7 @@ class Connector:
         heartbeat: Heartbeat,
         credentials: Credentials,
         *,
+        invitations: Invitations,
         limits: LinkLimits,
         report: Callable[[Exception, str], None],
     ) -> None:
@@ -75,6 +78,7 @@ class Connector:
         self._report = report
         self._doorway = Doorway(limits.unproved)
         self._neighbours = Neighbours(node, heartbeat, limits.ping)
+        self._inviter = Inviter(node, invitations, self._neighbours)
         self._log = RateLimitedLogger(node.logger("mesh"), clock=node.clock.now)
 
     @property
@@ -109,14 +113,19 @@ class Connector:
         try:
             async with self._closing(connection):
                 neighbour = await self._let_in(connection)
-                await self._carry(neighbour)
+                if neighbour is not None:
+                    await self._carry(neighbour)
         except HandshakeError as error:
             self._refused(connection.remote, error)
         except Exception as error:  # noqa: BLE001 - one connection's fault is not the others'
             self._report(error, "accepted connection")
 
-    async def _let_in(self, connection: Connection) -> Neighbour:
-        """Run the handshake while others of its kind leave it the time. Raises: HandshakeError."""
+    async def _let_in(self, connection: Connection) -> Neighbour | None:
+        """Run the handshake while others of its kind leave it the time.
+
+        Returns None for whoever came with an invitation: that makes no link.
+        Raises: HandshakeError.
+        """
         visitor = self._doorway.enter(source_of(connection.remote))
         try:
             with visitor.scope:
@@ -128,10 +137,13 @@ class Connector:
             reason="too_many_handshakes",
         )
 
-    async def _prove_answering(self, connection: Connection) -> Neighbour:
+    async def _prove_answering(self, connection: Connection) -> Neighbour | None:
         own = self._credentials
         with proving(connection.remote, self._limits.handshake, dialled=False):
-            channel = await open_channel(connection, own, dialled=False)
+            channel = await open_channel(connection, own, dialled=False, invited=self._inviter.key)
+            if channel.invite is not None:
+                await self._inviter.welcome(channel, own)
+                return None
             proved = await receive_hello(channel)
             self._neighbours.check(proved, channel.remote_key)
             if proved.spare:
@@ -188,11 +200,7 @@ class Connector:
     ) -> Neighbour:
         own, neighbours = self._credentials, self._neighbours
         with proving(connection.remote, self._limits.handshake, dialled=True):
-            channel = await open_channel(connection, own, dialled=True, psk=psk)
-            if expect is not None and channel.remote_key != expect:
-                raise HandshakeError(
-                    f"another node is at {redact(connection.remote)}", reason="wrong_node"
-                )
+            channel = await open_channel(connection, own, dialled=True, psk=psk, expect=expect)
             # Two addresses of one node: one after the other, so that the second sees the first.
             async with neighbours.turn(channel.remote_key):
                 known = await neighbours.living(channel.remote_key)

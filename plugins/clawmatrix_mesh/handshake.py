@@ -4,6 +4,8 @@ Three Noise messages (XXpsk3, empty payloads), the first two behind a line of JS
 which protocol versions each end speaks; then one sealed ``hello`` frame each way, in which
 each end shows its signed record and signs the handshake with the key of that record. The
 dialling end says hello first; that of the answering end is its word that the link is up.
+A node that joins by an invitation goes the same way, with the invitation's key in place of
+the secret and under a prologue of its own, so that neither can be taken for the other.
 ``docs/protocol.md`` has every byte.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +31,14 @@ from clawmatrix_core.errors import (
 from clawmatrix_core.frames import Header, Lane, NodeId, decode_header, encode_header, join, split
 from clawmatrix_core.identity import verify
 from clawmatrix_core.noise import XXPSK3, Handshake
+from clawmatrix_core.redaction import redact
 from clawmatrix_core.session import Session
 from clawmatrix_mesh.limits import HELLO_LIMIT
 from clawmatrix_mesh.preamble import PROTOCOL, Preamble, agree, cut
 from clawmatrix_mesh.refusing import lost_early
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from clawmatrix_core.identity import Identity
     from clawmatrix_core.transport import Connection
@@ -50,12 +54,15 @@ __all__ = [
     "prove",
     "proving",
     "receive_hello",
+    "receive_payload",
+    "seal_frame",
 ]
 
 HANDSHAKE_LIMIT = 10.0
 """Seconds the other end has to prove itself."""
 
 _PROLOGUE = b"clawmatrix link v1\0"
+_INVITE_PROLOGUE = b"clawmatrix invitation v1\0"
 _LABEL = b"clawmatrix hello v1\0"
 _ANYBODY = NodeId("*")
 """Who a hello is for: whoever is at the other end."""
@@ -92,6 +99,7 @@ class Channel:
         psk: which of the secrets both ends have.
         hash: the handshake's hash, the same at both ends and nowhere else.
         session: the keys of the link. Who is at the other end is put in by its hello.
+        invite: by which invitation the dialling end came, in place of the secret.
     """
 
     connection: Connection
@@ -102,10 +110,22 @@ class Channel:
     psk: bytes = attrs.field(repr=False)
     hash: bytes
     session: Session = attrs.field(repr=False)
+    invite: str | None = None
 
 
-_Agreed = tuple[Handshake, int, tuple[int, int], bytes]
-"""What the Noise messages give: the version to use, those offered, and the secret."""
+Invited = Callable[[str, str], bytes]
+"""Gives the key of an invitation, by its id and who comes with it. Raises: HandshakeError."""
+
+
+@attrs.frozen
+class _Agreed:
+    """What the Noise messages give: ``Channel`` has the words."""
+
+    handshake: Handshake
+    protocol: int
+    offered: tuple[int, int]
+    psk: bytes = attrs.field(repr=False)
+    invite: str | None = None
 
 
 @attrs.frozen
@@ -164,26 +184,52 @@ async def prove(
 
 
 async def open_channel(
-    connection: Connection, own: Credentials, *, dialled: bool, psk: bytes | None = None
+    connection: Connection,
+    own: Credentials,
+    *,
+    dialled: bool,
+    psk: bytes | None = None,
+    expect: bytes | None = None,
+    invite: str | None = None,
+    invited: Invited | None = None,
 ) -> Channel:
     """Exchange the Noise messages. Raises: HandshakeError, ConnectionLost.
 
-    ``psk`` is what to dial with, if not the first of those in force.
+    Args:
+        psk: what to dial with, if not the first of those in force.
+        expect: the X25519 key of the only node that will do; another one that answers does
+            not learn who dialled.
+        invite: the invitation that this end comes with; ``psk`` is its key.
+        invited: gives the keys of this node's own invitations; without it there are none.
     """
     connection.limit(HELLO_LIMIT)
     if dialled:
-        agreed = await _dialling(connection, own, psk or own.psks()[0])
+        agreed = await _dialling(connection, own, psk or own.psks()[0], expect, invite)
     else:
-        agreed = await _answering(connection, own)
-    handshake, protocol, offered, psk = agreed
-    hash_, keys, remote_key = handshake.hash, handshake.split(), handshake.remote_static
-    session = Session(hash_[:8], _ANYBODY, *keys, "", own.now())
-    return Channel(connection, dialled, protocol, offered, remote_key, psk, hash_, session)
+        agreed = await _answering(connection, own, invited or _uninvited)
+    hash_, keys = agreed.handshake.hash, agreed.handshake.split()
+    return Channel(
+        connection,
+        dialled,
+        agreed.protocol,
+        agreed.offered,
+        agreed.handshake.remote_static,
+        agreed.psk,
+        hash_,
+        Session(hash_[:8], _ANYBODY, *keys, "", own.now()),
+        agreed.invite,
+    )
 
 
-async def _dialling(connection: Connection, own: Credentials, psk: bytes) -> _Agreed:
-    preamble = Preamble(own.protocol).encode()
-    handshake = _handshake(own, psk, preamble, initiator=True)
+async def _dialling(
+    connection: Connection,
+    own: Credentials,
+    psk: bytes,
+    expect: bytes | None,
+    invite: str | None,
+) -> _Agreed:
+    preamble = Preamble(own.protocol, invite=invite).encode()
+    handshake = _handshake(own, psk, preamble, initiator=True, invite=invite)
     await connection.send(preamble + b"\n" + handshake.write())
     line, message = cut(await connection.receive())
     answer = Preamble.read(line)
@@ -195,20 +241,22 @@ async def _dialling(connection: Connection, own: Credentials, psk: bytes) -> _Ag
             f"{connection.remote} answers like no ClawMatrix node", reason="bad_preamble"
         )
     handshake.read(message)
+    if expect is not None and handshake.remote_static != expect:
+        raise HandshakeError(f"another node is at {redact(connection.remote)}", reason="wrong_node")
     await connection.send(handshake.write())
-    return handshake, protocol, answer.versions, psk
+    return _Agreed(handshake, protocol, answer.versions, psk, invite)
 
 
-async def _answering(connection: Connection, own: Credentials) -> _Agreed:
+async def _answering(connection: Connection, own: Credentials, invited: Invited) -> _Agreed:
     line, message = cut(await connection.receive())
-    offered = Preamble.read(line).versions
+    asked = Preamble.read(line)
     try:
-        protocol = agree(own.protocol, offered, connection.remote)
+        protocol = agree(own.protocol, asked.versions, connection.remote)
     except HandshakeError:
         await connection.send(Preamble(own.protocol, error="version").encode() + b"\n")
         raise
-    psks = own.psks()
-    handshake = _handshake(own, psks[0], line, initiator=False)
+    psks = own.psks() if asked.invite is None else [invited(asked.invite, connection.remote)]
+    handshake = _handshake(own, psks[0], line, initiator=False, invite=asked.invite)
     handshake.read(message)
     answer = Preamble(own.protocol, use=protocol).encode()
     await connection.send(answer + b"\n" + handshake.write())
@@ -221,19 +269,29 @@ async def _answering(connection: Connection, own: Credentials) -> _Agreed:
             if not _is_named(proved):
                 raise
         else:
-            return proved, protocol, offered, psk
+            return _Agreed(proved, protocol, asked.versions, psk, asked.invite)
+    if asked.invite is not None:
+        raise HandshakeError("an invitation without its secret", reason="invite_wrong")
     raise HandshakeError(
         f"{connection.remote} does not have this mesh's secret", reason="wrong_secret"
     )
 
 
-def _handshake(own: Credentials, psk: bytes, preamble: bytes, *, initiator: bool) -> Handshake:
+def _uninvited(_: str, remote: str) -> bytes:
+    raise HandshakeError(
+        f"{remote} comes with an invitation: there are none", reason="invite_unknown"
+    )
+
+
+def _handshake(
+    own: Credentials, psk: bytes, preamble: bytes, *, initiator: bool, invite: str | None
+) -> Handshake:
     return Handshake(
         XXPSK3,
         initiator=initiator,
         static=own.identity.channel_private,
         psk=psk,
-        prologue=_PROLOGUE + preamble,
+        prologue=(_PROLOGUE if invite is None else _INVITE_PROLOGUE) + preamble,
     )
 
 
@@ -258,11 +316,18 @@ def make_hello(own: Credentials, channel: Channel, *, spare: bool = False) -> by
     }
     if spare:
         payload["spare"] = True
+    return seal_frame(own, channel, "hello", _ANYBODY, payload)
+
+
+def seal_frame(
+    own: Credentials, channel: Channel, type_: str, to: NodeId, payload: dict[str, object]
+) -> bytes:
+    """Return a frame for a channel's other end, sealed under its session."""
     header = Header(
-        type="hello",
+        type=type_,
         id="",
         source=own.node_id,
-        to=_ANYBODY,
+        to=to,
         timestamp=int(own.wall() * 1000),
         body="sealed",
         lane=Lane.CONTROL.value,
@@ -276,11 +341,7 @@ async def receive_hello(channel: Channel) -> Proved:
 
     Raises: HandshakeError, RemoteProtocolError, ConnectionLost.
     """
-    wire = split(await channel.connection.receive())
-    header = decode_header(wire.line)
-    if header.type != "hello" or header.body != "sealed":
-        raise HandshakeError(f"a {header.type} frame in place of a hello", reason="bad_hello")
-    payload = _json(channel.session.open(wire.line, wire.body))
+    header, payload = await _receive(channel, "hello")
     signed = SignedRecord.from_wire(payload)
     record = _check_hello(payload, signed, channel)
     if header.source != record.node_id:
@@ -289,6 +350,22 @@ async def receive_hello(channel: Channel) -> Proved:
     session.peer, session.remote_instance = record.node_id, record.instance
     spare = payload.get("spare") is True
     return Proved(record, signed, session, channel.protocol, channel.offered[1], spare)
+
+
+async def receive_payload(channel: Channel, type_: str, sender: NodeId) -> dict[str, Any]:
+    """Return what a frame behind the hellos says. Raises as ``receive_hello``."""
+    header, payload = await _receive(channel, type_)
+    if header.source != sender:
+        raise HandshakeError(f"a {type_} by another node", reason="bad_hello")
+    return payload
+
+
+async def _receive(channel: Channel, type_: str) -> tuple[Header, dict[str, Any]]:
+    wire = split(await channel.connection.receive())
+    header = decode_header(wire.line)
+    if header.type != type_ or header.body != "sealed":
+        raise HandshakeError(f"a {header.type} frame in place of a {type_}", reason="bad_hello")
+    return header, _json(channel.session.open(wire.line, wire.body))
 
 
 def _check_hello(payload: dict[str, Any], signed: SignedRecord, channel: Channel) -> NodeRecord:
@@ -319,4 +396,4 @@ def _json(plaintext: bytes) -> dict[str, Any]:
             return msgspec.json.decode(plaintext[1:], type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
-    raise HandshakeError("a hello that is not JSON", reason="bad_hello")
+    raise HandshakeError("a hello or welcome that is not JSON", reason="bad_hello")

@@ -9,10 +9,11 @@ import anyio
 import attrs
 
 from clawmatrix_core.config import ConfigSection
-from clawmatrix_core.errors import RemoteProtocolError
+from clawmatrix_core.errors import ExchangeFailure, RemoteProtocolError, StartError, StateError
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.plugin_types import ControlMethod, StatusSection, frame_types
 from clawmatrix_core.routes import Route
+from clawmatrix_core.state_files import StateFile
 from clawmatrix_mesh.addresses import bind
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.connector import Connector
@@ -20,6 +21,8 @@ from clawmatrix_mesh.dialler import Dialler
 from clawmatrix_mesh.direct import Direct
 from clawmatrix_mesh.handshake import Credentials
 from clawmatrix_mesh.heartbeat import Heartbeat
+from clawmatrix_mesh.invitations import INVITATIONS, Invitations
+from clawmatrix_mesh.invite_methods import dialable, invite_methods
 from clawmatrix_mesh.limits import LinkLimits
 from clawmatrix_mesh.membership import Membership
 from clawmatrix_mesh.preamble import PROTOCOL
@@ -67,6 +70,7 @@ class MeshPlugin:
         self._connector: Connector | None = None
         self._dialler: Dialler | None = None
         self._revoking: Revoking | None = None
+        self._invitations: Invitations | None = None
         self._direct: Direct | None = None
         self._scope: PluginScope | None = None
         self._listeners: tuple[Listener, ...] = ()
@@ -81,13 +85,20 @@ class MeshPlugin:
         return [ConfigSection("mesh", MeshConfig)]
 
     @hookimpl
+    def register_state_files(self) -> list[StateFile]:
+        """Keep the invitations."""
+        return [StateFile(INVITATIONS)]
+
+    @hookimpl
     def register_commands(self) -> list[click.Command]:
-        """Add ``clawmatrix trust``, ``fingerprint`` and ``revoke``."""
+        """Add ``clawmatrix trust``, ``fingerprint``, ``revoke``, ``invite`` and ``join``."""
         from clawmatrix_mesh.commands import trust
         from clawmatrix_mesh.fingerprint_command import fingerprint
+        from clawmatrix_mesh.invite_commands import invite
+        from clawmatrix_mesh.join_command import join
         from clawmatrix_mesh.revoke_commands import revoke
 
-        return [trust, fingerprint, revoke]
+        return [trust, fingerprint, revoke, invite, join]
 
     @hookimpl
     def register_transports(self, node: Node) -> list[Transport]:
@@ -107,6 +118,7 @@ class MeshPlugin:
         return [
             *trust_methods(node, self._trust_changed),
             *revoke_methods(node, self._revoked, self._trust_changed),
+            *invite_methods(node, self._made, self._dialable),
         ]
 
     @hookimpl
@@ -139,8 +151,15 @@ class MeshPlugin:
         )
         report = scope.report
         limits = attrs.evolve(self._limits, frames=config.link_frames, bytes=int(config.link_bytes))
+        invitations = self._invitations = _load_invitations(node)
         connector = Connector(
-            node, membership, heartbeat, credentials, limits=limits, report=report
+            node,
+            membership,
+            heartbeat,
+            credentials,
+            invitations=invitations,
+            limits=limits,
+            report=report,
         )
         self._membership, self._heartbeat, self._connector = membership, heartbeat, connector
         self._dialler = Dialler(node, connector, limits=limits, report=report)
@@ -158,7 +177,7 @@ class MeshPlugin:
             self._listeners += (listener,)
         scope.start_soon(membership.run)
         scope.start_soon(membership.run_spread)
-        scope.start_soon(self._forget, membership)
+        scope.start_soon(self._forget, membership, invitations)
 
     @hookimpl
     async def node_started(self, node: Node) -> None:
@@ -184,8 +203,9 @@ class MeshPlugin:
             if address not in dialler.attempts and self._scope is not None:
                 self._scope.start_soon(dialler.keep, address, name="dial")
 
-    async def _forget(self, membership: Membership) -> None:
+    async def _forget(self, membership: Membership, invitations: Invitations) -> None:
         while True:
+            invitations.tidy()
             await anyio.sleep(_HOURLY)
             membership.forget_old()
 
@@ -279,6 +299,14 @@ class MeshPlugin:
             "revoked": revocations_json(node),
         }
 
+    def _made(self) -> Invitations:
+        if self._invitations is None:
+            raise ExchangeFailure("refused", "the mesh plugin has not started")
+        return self._invitations
+
+    def _dialable(self) -> list[str]:
+        return dialable(self._advertised, self._bound)
+
     def _revoked(self, signed: SignedRevocation) -> None:
         if self._revoking is not None:
             self._revoking.say(signed)
@@ -290,6 +318,13 @@ class MeshPlugin:
     def _trust_changed(self) -> None:
         if self._dialler is not None:
             self._dialler.hurry()
+
+
+def _load_invitations(node: Node) -> Invitations:
+    try:
+        return Invitations(node.state, wall=node.clock.wall)
+    except StateError as error:
+        raise StartError(str(error), exit_code=4) from None
 
 
 def _listen_addresses(config: MeshConfig) -> list[str]:

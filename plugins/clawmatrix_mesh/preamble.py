@@ -6,6 +6,7 @@ prologue, and the hellos repeat both ends' versions under seal.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -21,6 +22,7 @@ PREAMBLE_LIMIT = 1024
 """Bytes the line may have, its newline among them."""
 
 _VERSION_MAX = 65535
+_INVITE = re.compile("[0-9a-f]{16}")
 _ERROR_LIMIT = 64
 
 
@@ -32,11 +34,13 @@ class Preamble:
         versions: the lowest and the highest version it speaks.
         use: the version to use, in an answer.
         error: why there is no link, in place of ``use``.
+        invite: the id of the invitation that the dialling end comes with.
     """
 
     versions: tuple[int, int]
     use: int | None = None
     error: str | None = None
+    invite: str | None = None
 
     def encode(self) -> bytes:
         """Return the line, without its newline."""
@@ -45,6 +49,8 @@ class Preamble:
             value["use"] = self.use
         if self.error is not None:
             value["error"] = self.error
+        if self.invite is not None:
+            value["invite"] = self.invite
         return msgspec.json.encode(value)
 
     @classmethod
@@ -59,7 +65,10 @@ class Preamble:
         use, error = value.get("use"), value.get("error")
         if error is not None:
             error = "".join(filter(str.isprintable, str(error)))[:_ERROR_LIMIT]
-        return cls(versions, use if type(use) is int else None, error)
+        invite = value.get("invite")
+        if invite is not None and not (isinstance(invite, str) and _INVITE.fullmatch(invite)):
+            raise HandshakeError("a preamble with no good invitation", reason="bad_preamble")
+        return cls(versions, use if type(use) is int else None, error, invite)
 
 
 def cut(message: bytes) -> tuple[bytes, bytes]:

@@ -21,6 +21,11 @@ _CODES = {
     "silent": CloseCode.SILENT,
     "revoked": CloseCode.REVOKED,
     "too_many_handshakes": CloseCode.TRY_AGAIN,
+    "invite_rate": CloseCode.TRY_AGAIN,
+    "invite_unknown": CloseCode.INVITE_UNKNOWN,
+    "invite_wrong": CloseCode.INVITE_UNKNOWN,
+    "invite_used": CloseCode.INVITE_USED,
+    "invite_expired": CloseCode.INVITE_EXPIRED,
 }
 
 _TOLD = {
@@ -38,6 +43,9 @@ _TOLD = {
     ),
     CloseCode.SELF: ("self", "{} is this node itself"),
     CloseCode.REVOKED: ("revoked", "{} refuses this node's key: it was revoked"),
+    CloseCode.INVITE_UNKNOWN: ("invite_unknown", "{} does not know this invitation"),
+    CloseCode.INVITE_USED: ("invite_used", "{} says that this invitation was used already"),
+    CloseCode.INVITE_EXPIRED: ("invite_expired", "{} says that this invitation is too old"),
     CloseCode.SILENT: ("silent", "{} did not get this node's handshake in time"),
 }
 

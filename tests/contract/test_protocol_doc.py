@@ -18,6 +18,7 @@ from clawmatrix_core.loading import PluginRegistry
 from clawmatrix_core.record import RECORD_LIMIT, NodeRecord, SignedRecord
 from clawmatrix_core.sessions import OPENING_TYPES, PROOF_TYPE
 from clawmatrix_mesh.config import MeshConfig
+from clawmatrix_mesh.inviting import BURST, REFILL, WELCOME
 from clawmatrix_mesh.limits import HELLO_LIMIT, LinkLimits
 from clawmatrix_mesh.preamble import PREAMBLE_LIMIT, PROTOCOL
 from clawmatrix_model_proxy.wire import Head, Opening
@@ -68,7 +69,7 @@ def test_the_types_of_frames_are_the_codes(root: Path) -> None:
     registry.load()
     impls = registry.manager.hook.frame_received.get_hookimpls()
     named = [getattr(impl.function, "clawmatrix_frame_types", ()) for impl in impls]
-    known = {"hello", PROOF_TYPE, *EXCHANGE_TYPES, *OPENING_TYPES}.union(*named)
+    known = {"hello", WELCOME, PROOF_TYPE, *EXCHANGE_TYPES, *OPENING_TYPES}.union(*named)
     listed = [row[0] for row in table(root, "frame types")]
     assert sorted(listed) == sorted(known)
 
@@ -102,6 +103,8 @@ def test_the_times_are_the_codes(root: Path) -> None:
         **attrs.asdict(ExchangeLimits()),
         **attrs.asdict(LinkLimits()),
         "heartbeat": MeshConfig().heartbeat,
+        "invite_burst": BURST,
+        "invite_refill": REFILL,
         "HOP_COST": HOP_COST,
     }
     listed = {row[0]: float(row[1]) for row in table(root, "times")}

@@ -81,7 +81,7 @@ def test_the_file_asked_for_is_named_in_the_next_steps(
     assert execute(["init", "-c", str(path), "--listen", "127.0.0.1:19003"]) == 0
     text = capsys.readouterr().out
     assert f"clawmatrix run -c {path}\n" in text
-    assert ":19003 --secret -" in text
+    assert f"clawmatrix invite -c {path}\n" in text
     assert execute(["config", "check", "-c", str(path)]) == 0
 
 
@@ -92,7 +92,7 @@ def test_nothing_is_overwritten_unless_forced(
     path.write_text("mine")
     assert execute(["init", "-c", str(path)]) == 2
     assert path.read_text() == "mine"
-    assert "--force overwrites it" in capsys.readouterr().err
+    assert "`clawmatrix init --force` overwrites it" in capsys.readouterr().err
     path.chmod(0o644)
     assert execute(["init", "-c", str(path), "--force"]) == 0
     assert path.stat().st_mode & 0o777 == 0o600

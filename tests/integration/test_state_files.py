@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-KEPT = ["epoch", "http", "identity", "revocations", "trust"]
+KEPT = ["epoch", "http", "identity", "invitations", "revocations", "trust"]
 PASSING = {"lock", "control.socket"}
 """What is there while a node runs, and says nothing to the next run."""
 
@@ -32,6 +32,7 @@ def lived(make_node: Callable[[str, str], NodeProcess]) -> NodeProcess:
     home.start()
     guest.start()
     home.wait_for_status("guest", "direct")
+    home.ask("invite.add", expires=600)
     home.ask("revoke.add", node="guest")
     wait_for(lambda: home.ask("revoke.undo", node="guest"), "the guest is let in again")
     assert home.end() == 0

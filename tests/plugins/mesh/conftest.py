@@ -20,7 +20,10 @@ from clawmatrix_mesh.limits import LinkLimits
 from tests.plugins.mesh.wire import port_of
 
 if TYPE_CHECKING:
+    from clawmatrix_core.clock import Clock
     from clawmatrix_core.exchange import Exchange
+    from clawmatrix_core.identity import Identity
+    from clawmatrix_core.state import State
 
 LIMITS = LinkLimits(
     handshake=1.0,
@@ -72,6 +75,9 @@ def make_node(
     plugins: tuple[object, ...] = ("relay",),
     limits: LinkLimits = LIMITS,
     tables: Mapping[str, Mapping[str, object]] | None = None,
+    state: State | None = None,
+    clock: Clock | None = None,
+    identity: Identity | None = None,
     **mesh: Any,
 ) -> Node:
     told: dict[str, Mapping[str, object]] = {"mesh": {}, **(tables or {})}
@@ -79,7 +85,9 @@ def make_node(
     return Node(
         Config.from_mapping({"node_id": name, "secret": SECRET, **told}),
         plugins=[MeshPlugin(limits=limits), *plugins],
-        state=MemoryState(),
+        state=state or MemoryState(),
+        clock=clock,
+        identity=identity,
     )
 
 

@@ -159,13 +159,21 @@ class Second:
 
     # --- the link
 
-    def noise(self, pattern: str, prologue: bytes, *, initiator: bool, remote: str = "") -> Any:
+    def noise(
+        self,
+        pattern: str,
+        prologue: bytes,
+        *,
+        initiator: bool,
+        remote: str = "",
+        psk: bytes = b"",
+    ) -> Any:
         noise = NoiseConnection.from_name(f"Noise_{pattern}_25519_AESGCM_SHA256".encode())
         if initiator:
             noise.set_as_initiator()
         else:
             noise.set_as_responder()
-        noise.set_psks(psk=self.psk)
+        noise.set_psks(psk=psk or self.psk)
         noise.set_prologue(prologue)
         own = self.channel.private_bytes_raw()
         noise.set_keypair_from_private_bytes(Keypair.STATIC, own)
@@ -202,6 +210,46 @@ class Second:
         self.send("digest", self.peer, self.digest(), lane=0)
         self.write_record({self.peer: 1.0})
         self.send("records", self.peer, [self.texts[self.name]], lane=0)
+
+    def join(self, token: str) -> None:
+        """Get the secret of the mesh from the node that made a token."""
+        data = base64.urlsafe_b64decode(token.removeprefix("cmi_") + "==")
+        label = b"clawmatrix invitation token v1\0"
+        assert data[-4:] == hashlib.sha256(label + data[:-4]).digest()[:4]
+        assert data[0] == 1
+        id_, secret, key = data[1:9].hex(), data[9:41], data[41:73]
+        name, rest = data[74 : 74 + data[73]].decode(), data[74 + data[73] :]
+        addresses = []
+        for _ in range(rest[0]):
+            addresses.append(rest[2 : 2 + rest[1]].decode())
+            rest = rest[:1] + rest[2 + rest[1] :]
+        assert rest[1:] == data[-4:]
+
+        self.ws = WebSocket(int(addresses[0].rpartition(":")[2]))
+        preamble = b'{"clawmatrix":[1,1],"invite":"' + id_.encode() + b'"}'
+        info = b"clawmatrix invitation v1"
+        psk = HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(secret)
+        prologue = b"clawmatrix invitation v1\0" + preamble
+        noise = self.noise("XXpsk3", prologue, initiator=True, psk=psk)
+        self.ws.send(preamble + b"\n" + noise.write_message())
+        noise.read_message(self.ws.receive().partition(b"\n")[2])
+        assert noise.noise_protocol.handshake_state.rs.public_bytes == key
+        self.ws.send(bytes(noise.write_message()))
+        self.link = self.add(noise, None)
+        proof = self.signing.sign(b"clawmatrix hello v1\0dialled\0" + self.link.hash)
+        hello = {**self.texts[self.name], "proof": b64(proof), "versions": [1, 1]}
+        self.send("hello", "*", hello, keys=self.link, lane=0)
+        header, theirs = self.receive()
+        assert (header["type"], header["from"]) == ("hello", name)
+        record = json.loads(theirs["record"])
+        assert base64.b64decode(record["channelKey"]) == key
+        Ed25519PublicKey.from_public_bytes(base64.b64decode(record["signKey"])).verify(
+            base64.b64decode(theirs["proof"]), b"clawmatrix hello v1\0answered\0" + self.link.hash
+        )
+        header, told = self.receive()
+        assert (header["type"], header["from"], header["to"]) == ("welcome", name, self.name)
+        info = b"clawmatrix cluster secret v1"
+        self.psk = HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(told["secret"].encode())
 
     def add(self, noise: Any, peer: str | None) -> Keys:
         keys = Keys(noise)

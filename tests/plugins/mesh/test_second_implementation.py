@@ -12,6 +12,7 @@ from anyio.to_thread import run_sync
 from clawmatrix_core.frames import NodeId
 from clawmatrix_core.testing import SECRET, wait_until
 from tests.plugins.mesh.conftest import address_of, make_node
+from tests.plugins.mesh.inviting import invite
 from tests.plugins.mesh.second import Second
 from tests.plugins.mesh.wire import port_of
 
@@ -79,6 +80,21 @@ async def test_it_links_and_talks_to_a_node() -> None:
         assert await run_sync(second.ping, "node", 7) == {"n": 7}
         await wait_until(lambda: not node.exchanges.live)  # it acknowledged the answer
         await is_answered(node, second, 8)
+        assert not node.counters, "something was refused"
+
+
+async def test_it_joins_by_an_invitation_and_then_links() -> None:
+    async with make_node("node") as node:
+        token = await invite(node)
+        second = Second("second", "it does not know the secret of the mesh")
+        await run_sync(second.join, token.encode())
+        with pytest.raises(EOFError):
+            second.ws.receive()
+        second.ws.close()
+        second.write_record({})
+        await run_sync(second.dial, port_of(address_of(node)))
+        await wait_until(lambda: SECOND in node.links)
+        second.ws.close()
         assert not node.counters, "something was refused"
 
 

@@ -171,18 +171,24 @@ class Member:
         secret: str = SECRET,
         identity: Identity | None = None,
         wire: Wire | None = None,
+        invite: str | None = None,
+        psk: bytes | None = None,
     ) -> Member:
-        """Go as far as the last Noise message."""
+        """Go as far as the last Noise message, with a link in mind or an invitation."""
         identity = identity or Identity.generate()
         wire = wire or await Wire.open(port)
+        preamble, label = PREAMBLE, b"clawmatrix link v1\0"
+        if invite is not None:
+            preamble = b'{"clawmatrix":[1,1],"invite":"' + invite.encode() + b'"}'
+            label = b"clawmatrix invitation v1\0"
         noise = Handshake(
             XXPSK3,
             initiator=True,
             static=identity.channel_private,
-            psk=psk_from_secret(secret),
-            prologue=b"clawmatrix link v1\0" + PREAMBLE,
+            psk=psk or psk_from_secret(secret),
+            prologue=label + preamble,
         )
-        await wire.send(PREAMBLE + b"\n" + noise.write())
+        await wire.send(preamble + b"\n" + noise.write())
         noise.read((await wire.receive()).partition(b"\n")[2])
         await wire.send(noise.write())
         session = Session(noise.hash[:8], NodeId(""), *noise.split(), "", 0.0)

@@ -1,0 +1,178 @@
+"""From nothing to a mesh of two machines, with nothing carried but a token: real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from clawmatrix_core import control_client
+from tests.integration.conftest import free_port, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@attrs.define
+class Machine:
+    """A machine with a user of its own: a home, and a command line."""
+
+    name: str
+    home: Path
+    processes: list[subprocess.Popen[str]] = attrs.field(factory=list)
+
+    @property
+    def config(self) -> Path:
+        return self.home / "config" / "clawmatrix" / "clawmatrix.toml"
+
+    @property
+    def log(self) -> str:
+        return (self.home / "log").read_text()
+
+    def environ(self) -> dict[str, str]:
+        folders = {
+            f"XDG_{name.upper()}_HOME": str(self.home / name) for name in ("config", "state")
+        }
+        return {**os.environ, **folders, "HOME": str(self.home), "PYTHONWARNINGS": "error"}
+
+    def cli(self, *arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "clawmatrix_core.cli", *arguments],
+            input=told,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=self.home,
+            env=self.environ(),
+        )
+
+    def run(self) -> None:
+        """Start the node, and wait until it is up."""
+        # Several machines share one here, and with it the port of the local API.
+        with self.config.open("a") as config:
+            config.write('\n[http]\nlisten = "127.0.0.1:0"\n')
+        with (self.home / "log").open("a") as log:
+            self.processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "clawmatrix_core.cli", "-vv", "run"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    text=True,
+                    cwd=self.home,
+                    env=self.environ(),
+                )
+            )
+        wait_for(lambda: f"node {self.name} is up" in self.log, f"{self.name} is up")
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[dict[str, Machine]]:
+    found = {}
+    for name in ("relay", "lab", "late"):
+        (tmp_path / name).mkdir()
+        found[name] = Machine(name, tmp_path / name)
+    yield found
+    for machine in found.values():
+        for process in machine.processes:
+            process.kill()
+            process.wait()
+
+
+def invited(relay: Machine, *options: str) -> str:
+    made = relay.cli("invite", *options)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("cmi_")
+    assert made.stdout.count("\n") == 1, "the token alone, for a pipe"
+    return made.stdout.strip()
+
+
+def status_of(machine: Machine, peer: str) -> str | None:
+    shown = control_client.call(machine.config, "peers", {})
+    return next((one["status"] for one in shown if one["nodeId"] == peer), None)
+
+
+def test_a_machine_joins_and_is_a_member(
+    machines: dict[str, Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, lab, late = machines.values()
+    port = free_port()
+    listen = f"127.0.0.1:{port}"
+    assert relay.cli("init", "--node-id", "relay", "--listen", listen).returncode == 0
+    not_yet = relay.cli("invite")
+    assert not_yet.returncode == 3
+    relay.run()
+
+    token = invited(relay)
+    joined = lab.cli("join", "--node-id", "lab", "-", told=token[:40] + "\n" + token[40:] + "\n")
+    assert joined.returncode == 0, joined.stderr
+    assert joined.stdout.startswith("joined the mesh of relay as lab\n")
+    assert "clawmatrix run\n" in joined.stdout
+    assert lab.config.stat().st_mode & 0o777 == 0o600
+    secrets = [tomllib.loads(one.config.read_text())["secret"] for one in (relay, lab)]
+    assert secrets[0] == secrets[1]
+    assert secrets[0] not in joined.stdout + joined.stderr
+    assert lab.cli("config", "check").returncode == 0
+
+    lab.run()
+    monkeypatch.setenv("XDG_STATE_HOME", str(lab.home / "state"))
+    wait_for(lambda: status_of(lab, "relay") == "direct", f"lab has a link\n{lab.log}")
+    trusted = lab.cli("trust", "list").stdout
+    assert "relay" in trusted
+    assert "pinned" in trusted
+
+    again = late.cli("join", "--node-id", "late", token)
+    assert again.returncode == 10
+    assert again.stderr.count("\n") == 1
+    assert not late.config.exists()
+    assert "used by lab" in relay.cli("invite", "list").stdout
+    for text in (relay.log, lab.log):
+        assert token not in text
+        assert secrets[0] not in text
+
+
+def test_each_thing_that_can_be_wrong_has_a_line_and_a_code(machines: dict[str, Machine]) -> None:
+    relay, lab, late = machines.values()
+    listen = f"127.0.0.1:{free_port()}"
+    assert relay.cli("init", "--node-id", "relay", "--listen", listen).returncode == 0
+    relay.run()
+
+    def fails(code: int, words: str, token: str, *options: str) -> None:
+        ran = lab.cli("join", "--node-id", "lab", *options, token)
+        assert ran.returncode == code, ran.stderr
+        assert words in ran.stderr
+        assert ran.stderr.count("\n") == 1
+        assert ran.stderr.startswith("clawmatrix: ")
+        assert token == "" or token not in ran.stderr
+        assert not lab.config.exists()
+
+    token = invited(relay)
+    fails(8, "copy all of it", token[:-1])
+    fails(8, "copy all of it", token[:60] + ("A" if token[60] != "A" else "B") + token[61:])
+    fails(8, "no invitation", "hello")
+    fails(1, "choose another name with --node-id", token, "--node-id", "relay")
+    fails(2, "node_id", token, "--node-id", "a b")
+    fails(2, "--listen", token, "--listen", "19000")
+    gone = invited(relay, "--address", f"ws://127.0.0.1:{free_port()}")
+    fails(6, "relay is not reached", gone)
+    short = invited(relay, "--expires", "1s")
+    wait_for(lambda: "expired" in relay.cli("invite", "list").stdout, "it is too old")
+    fails(11, "too old", short)
+    id_ = relay.cli("invite", "list").stdout.split()[0]
+    assert relay.cli("invite", "revoke", id_).returncode == 0
+    fails(9, "does not know", token)
+    assert relay.cli("invite", "revoke", id_).returncode == 1
+    assert relay.cli("invite", "--expires", "soon").returncode == 2
+
+    token = invited(relay)
+    lab.config.write_text("mine")
+    ran = lab.cli("join", "--node-id", "lab", token)
+    assert (ran.returncode, lab.config.read_text()) == (2, "mine")
+    assert late.cli("join", "--node-id", "late", token).returncode == 0, "it was not used up"
