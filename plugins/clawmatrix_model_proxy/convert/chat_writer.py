@@ -67,9 +67,19 @@ class ChatWriter:
         }
         self._usage = event.usage
         self._head = b"data: " + _encode(head)[:-1] + b',"choices":['
-        return self._chunk(b'{"role":"assistant","content":"","refusal":null}')
+        return b""
+
+    def _role(self, kind: BlockKind) -> bytes:
+        """Return the first chunk, where that is still to come: content is null but before text."""
+        if self._kinds:
+            return b""
+        content = b'""' if kind == "text" else b"null"
+        return self._chunk(b'{"role":"assistant","content":%b,"refusal":null}' % content)
 
     def _open(self, event: Open) -> bytes:
+        return self._role(event.kind) + self._open_block(event)
+
+    def _open_block(self, event: Open) -> bytes:
         self._kinds[event.index] = event.kind
         if event.kind in ("tool", "free_tool"):
             return self._open_call(event)
@@ -138,7 +148,7 @@ class ChatWriter:
     def _finish(self, event: Finish) -> bytes:
         reason = written_reason(event.reason, self._kinds.values())
         last = b'{"index":0,"delta":{},"logprobs":null,"finish_reason":%b}]' % _encode(reason)
-        chunk = self._head + last + self._null_usage + b"}\n\n"
+        chunk = self._role("text") + self._head + last + self._null_usage + b"}\n\n"
         usage = event.usage or self._usage
         if usage is None or not self._making.include_usage:
             return chunk

@@ -238,12 +238,23 @@ def test_usage_is_a_chunk_of_its_own_for_those_who_asked() -> None:
 
 
 def test_what_the_upstream_left_out_is_filled_in() -> None:
-    first, *_ = payloads_of(written_stream([Begin()], making()))
+    first, *_ = payloads_of(written_stream([Begin(), Finish("stop")], making()))
     assert (first["id"], first["model"], first["created"]) == (
         "chatcmpl-0",
         "model-x",
         1_700_000_000,
     )
+
+
+@pytest.mark.parametrize(
+    ("event", "content"),
+    [(Open(0, "text"), ""), (Open(0, "tool", "a", "f"), None), (Finish("stop"), "")],
+)
+def test_the_first_chunk_has_the_role_and_content_where_there_will_be_text(
+    event: Event, content: str | None
+) -> None:
+    role = {"role": "assistant", "content": content, "refusal": None}
+    assert deltas(event)[0] == role
 
 
 def test_blocks_of_thoughts_are_lines_apart() -> None:
