@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from clawmatrix_model_proxy.convert.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.losses import Loss
 from clawmatrix_model_proxy.convert.messages_answer import read_answer, write_answer
 from clawmatrix_model_proxy.convert.messages_reader import MessagesReader
@@ -12,6 +14,9 @@ from clawmatrix_model_proxy.convert.messages_request_writer import write_request
 from clawmatrix_model_proxy.convert.messages_writer import MessagesWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clawmatrix_core.errors import ClawMatrixError
     from clawmatrix_model_proxy.convert.answer import Answer
     from clawmatrix_model_proxy.convert.codec import Codec, Making
     from clawmatrix_model_proxy.convert.request import Request
@@ -49,6 +54,17 @@ READING_LOSSES: tuple[Loss, ...] = (
 )
 """What reading out of this API drops, whatever the other one is."""
 
+_TOO_DEEP = "objects within objects, too many for this"
+
+
+@contextmanager
+def _no_deeper(error: ClawMatrixError) -> Iterator[None]:
+    # What JSON allows to be read may still be too deep for what is done with it.
+    try:
+        yield
+    except RecursionError:
+        raise error from None
+
 
 class MessagesCodec:
     """See ``codec.Codec``."""
@@ -57,22 +73,26 @@ class MessagesCodec:
 
     def read_request(self, body: dict[str, Any]) -> Request:
         """Read a client's request. Raises: Unsupported."""
-        return read_request(body)
+        with _no_deeper(Unsupported("body", _TOO_DEEP)):
+            return read_request(body)
 
     def write_request(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
         """Write a request for an upstream, without its model. Raises: Unsupported."""
-        return write_request(request, max_tokens=max_tokens)
+        with _no_deeper(Unsupported("body", _TOO_DEEP)):
+            return write_request(request, max_tokens=max_tokens)
 
     def read_answer(self, body: dict[str, Any]) -> Answer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
-        return read_answer(body)
+        with _no_deeper(BadAnswer(_TOO_DEEP)):
+            return read_answer(body)
 
     def write_answer(self, answer: Answer, making: Making) -> dict[str, Any]:
         """Write a whole answer for a client.
 
         Raises: BadAnswer, for calls of tools whose arguments are not an object.
         """
-        return write_answer(answer, making)
+        with _no_deeper(BadAnswer(_TOO_DEEP)):
+            return write_answer(answer, making)
 
     def reader(self) -> MessagesReader:
         """Return a reader of one stream."""

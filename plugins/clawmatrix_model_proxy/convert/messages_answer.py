@@ -146,9 +146,9 @@ def _content(
             _lengthen(thought, block)
             continue
         written = _written(block, new_id, cut=cut)
+        group = block.group if thinks and written is not None else -1
         if written is not None:
             thought = written
-            group = block.group if thinks else -1
             pieces.append(written)
     return pieces
 

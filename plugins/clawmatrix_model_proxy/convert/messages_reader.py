@@ -126,7 +126,7 @@ class MessagesReader:
             case "tool":
                 self._calls = True
                 opened[-1] = Open(block.number, kind, words(content, "id"), words(content, "name"))
-                block.input = _encode(content.get("input") or {})
+                block.input = _arguments(content.get("input"))
             case "redacted":
                 block.sealed = words(content, "data")
             case "reasoning":
@@ -195,6 +195,15 @@ class MessagesReader:
     def _error(self, payload: dict[str, Any]) -> Iterable[Event]:
         self._ended = True
         return (Failed(payload.get("error") or payload),)
+
+
+def _arguments(value: Any) -> bytes:
+    if value is not None and not isinstance(value, dict):
+        raise BadAnswer("the input of a tool is not an object")
+    try:
+        return _encode(value or {})
+    except RecursionError:
+        raise BadAnswer("the input of a tool has objects within objects, too many") from None
 
 
 def _closing(block: _Block) -> list[Event]:

@@ -135,7 +135,9 @@ def written(stream: list[Event]) -> bytes:
 def payloads(data: bytes) -> list[dict[str, Any]]:
     """Return the data of a stream's events, each of which must name its own type."""
     found = []
-    for event in data.decode().removesuffix("\n\n").split("\n\n"):
+    *lines, rest = data.decode().split("\n\n")
+    assert rest == ""
+    for event in lines:
         name, _, body = event.partition("\n")
         payload = json.loads(body.removeprefix("data: "))
         assert name == f"event: {payload['type']}"
