@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 from clawmatrix_core.errors import StartError
 from clawmatrix_core.plugin_types import ModelApi
+from clawmatrix_model_proxy.convert import chat, count, messages, responses
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.codec import Codec, Unsupported
 from clawmatrix_model_proxy.formats import FORMATS
-from clawmatrix_model_proxy.passage import Converted, Passage, Passed, refused
+from clawmatrix_model_proxy.passage import Converted, Counted, Passage, Passed, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,16 +26,22 @@ BUILT_IN = (
     ModelApi(
         "openai-completions",
         {"chat": "chat/completions", "embeddings": "embeddings"},
+        chat.CODEC,
     ),
-    ModelApi("openai-responses", {"responses": "responses", "embeddings": "embeddings"}),
+    ModelApi(
+        "openai-responses", {"responses": "responses", "embeddings": "embeddings"}, responses.CODEC
+    ),
     ModelApi(
         "anthropic-messages",
         {"messages": "messages", "count_tokens": "messages/count_tokens"},
+        messages.CODEC,
         key_header=("x-api-key", ""),
         headers={"anthropic-version": "2023-06-01"},
     ),
 )
-CLIENTS: dict[str, Codec] = {}
+CLIENTS: dict[str, Codec] = {
+    codec.name: codec for codec in (chat.CODEC, responses.CODEC, messages.CODEC)
+}
 
 
 class Apis:
@@ -78,6 +85,8 @@ class Apis:
         if format is not None and format.name in api.paths:
             return Passed.of(format, self._path(model, api.paths[format.name]), body, model)
         try:
+            if format is not None and format.name == "count_tokens":
+                return self._counted(model, api, format, body)
             if format is not None and format.name in CLIENTS and api.codec is not None:
                 return self._converted(model, api, format, body)
         except Unsupported as error:
@@ -94,6 +103,13 @@ class Apis:
             path = api.stream_path
         sent = bridge.written(model.name_there, max_tokens=model.max_tokens)
         return Converted(format, self._path(model, path), sent, bridge)
+
+    def _counted(self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes) -> Counted:
+        bridge = self._bridge(model, api, "messages", body)
+        way = count.way_of(bridge.upstream)
+        sent = way.write(bridge.request, model.name_there)
+        path = way.path or next(iter(api.paths.values()))
+        return Counted(format, self._path(model, path), sent, way.read)
 
     def _bridge(self, model: ModelUpstream, api: ModelApi, client: str, body: bytes) -> Bridge:
         codec = api.codec

@@ -144,8 +144,8 @@ def test_a_picture_is_seen(client: openai.OpenAI, plain_model: str) -> None:
 def test_what_it_took_comes_along(client: openai.OpenAI, plain_model: str, streams: bool) -> None:
     asked: Any = {"model": plain_model, "messages": says("hello")}
     if streams:
-        options = {"include_usage": True}
-        with client.chat.completions.create(**asked, stream=True, stream_options=options) as stream:
+        asked["stream_options"] = {"include_usage": True}
+        with client.chat.completions.create(**asked, stream=True) as stream:
             usage = list(stream)[-1].usage
     else:
         usage = client.chat.completions.create(**asked).usage

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.convert.codec import Codec, Making
     from clawmatrix_model_proxy.convert.request import Request
 
-__all__ = ["CODEC", "LOSSES", "READING_LOSSES", "MessagesCodec"]
+__all__ = ["CODEC", "LOSSES", "UNREAD", "MessagesCodec"]
 
 LOSSES: tuple[Loss, ...] = (
     Loss("a participant's `name`", "Messages knows nobody by name"),
@@ -44,7 +44,7 @@ LOSSES: tuple[Loss, ...] = (
 )
 """What writing into this API drops."""
 
-READING_LOSSES: tuple[Loss, ...] = (
+UNREAD: tuple[Loss, ...] = (
     Loss("`cache_control` on blocks and tools", "a hint to the cache"),
     Loss("`eager_input_streaming` of a tool", "a hint to how the answer is sent"),
     Loss("`citations`", "no other API has them in this form; the text that cites is kept"),
