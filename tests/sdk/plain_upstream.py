@@ -135,12 +135,8 @@ def _messages(model: str, said: str, limited: bool) -> tuple[Any, Iterator[Any]]
     content = [{"type": "text", "text": said}]
 
     def events() -> Iterator[Any]:
-        begun = {
-            **whole,
-            "content": [],
-            "stop_reason": None,
-            "usage": {**usage, "output_tokens": 1},
-        }
+        begun: dict[str, Any] = {**whole, "content": [], "stop_reason": None}
+        begun["usage"] = {**usage, "output_tokens": 1}
         yield {"type": "message_start", "message": begun}
         block = {"type": "text", "text": ""}
         yield {"type": "content_block_start", "index": 0, "content_block": block}
