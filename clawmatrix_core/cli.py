@@ -36,6 +36,7 @@ OWN_COMMANDS = {
     "plugins": "clawmatrix_core.cli_plugins:plugins",
     "secret": "clawmatrix_core.cli_secret:secret",
     "key": "clawmatrix_core.cli_key:key",
+    "service": "clawmatrix_core.cli_service:service",
 }
 """Commands of the core, by where they are: each is imported when it is wanted."""
 
