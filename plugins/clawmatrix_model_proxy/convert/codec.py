@@ -58,11 +58,12 @@ class StreamReader(Protocol):
     def read(self, payload: dict[str, Any]) -> Iterable[Event]:
         """Return what the decoded data of an event amounts to. Raises: BadAnswer."""
 
-    def done(self) -> Iterable[Event]:
+    def done(self, *, marked: bool = False) -> Iterable[Event]:
         """Return what the end of the connection, or ``[DONE]``, amounts to.
 
+        ``marked`` is for a ``[DONE]`` behind nothing but good events, which vouches for the answer.
         ``End`` is among it, or has been given before, exactly where the stream is whole by the
-        API's own rules. Called once, at the end.
+        API's own rules. It may be called for both, one after the other.
         """
 
 

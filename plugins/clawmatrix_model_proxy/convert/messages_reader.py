@@ -83,7 +83,7 @@ class MessagesReader:
             return read(payload)
         return self._error(payload) if kind is None and payload.get("error") else ()
 
-    def done(self) -> Iterable[Event]:
+    def done(self, *, marked: bool = False) -> Iterable[Event]:
         """Return nothing: only ``message_stop`` makes a stream whole."""
         return ()
 

@@ -87,7 +87,7 @@ class ResponsesReader:
             return self._delta(payload, about)
         return () if self._ended else list(self._other(kind, payload))
 
-    def done(self) -> Iterable[Event]:
+    def done(self, *, marked: bool = False) -> Iterable[Event]:
         """Return nothing: a stream is whole with its last event, or not at all."""
         return ()
 

@@ -53,8 +53,10 @@ class UpstreamEvents:
 
     def _read(self, event: bytes) -> Iterable[Event]:
         data = data_of(event)
-        if not data or data == b"[DONE]":
-            return self._reader.done() if data else ()
+        if not data:
+            return ()
+        if data == b"[DONE]":
+            return self._reader.done(marked=not self.malformed)
         try:
             payload = _decode(data)
         except _NOT_JSON:

@@ -19,6 +19,7 @@ from clawmatrix_model_proxy.convert.answer import (
     Usage,
 )
 from clawmatrix_model_proxy.convert.codec import BadAnswer
+from clawmatrix_model_proxy.convert.stream import UpstreamEvents
 from tests.plugins.model_proxy.convert.chat_corpus import (
     CHAT,
     STREAMS,
@@ -143,6 +144,14 @@ def test_a_stream_is_whole_with_a_reason_or_a_mark_and_not_otherwise() -> None:
         ([], False),
     ):
         assert (End() in read_stream(events)) is whole, events
+
+
+def test_done_vouches_for_an_answer_without_a_reason_only_where_nothing_was_cut_out() -> None:
+    said, done = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n', b"data: [DONE]\n\n"
+    for stream, whole in ((said + done, True), (said + b"data: {half\n\n" + done, False)):
+        upstream = UpstreamEvents(CHAT.reader())
+        events = [*upstream.feed(stream), *upstream.finish()]
+        assert events.count(End()) == whole
 
 
 def test_an_error_ends_everything() -> None:
