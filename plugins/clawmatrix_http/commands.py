@@ -25,5 +25,7 @@ def env(settings: Settings, as_json: bool) -> None:
     if as_json:
         echo_json(found)
         return
-    click.echo(f"export OPENAI_BASE_URL={shlex.quote(found['baseUrl'])}")
-    click.echo(f"export OPENAI_API_KEY={shlex.quote(found['token'])}")
+    base, token = shlex.quote(found["baseUrl"]), shlex.quote(found["token"])
+    root = shlex.quote(found["baseUrl"].removesuffix("/v1"))
+    click.echo(f"export OPENAI_BASE_URL={base} OPENAI_API_KEY={token}")
+    click.echo(f"export ANTHROPIC_BASE_URL={root} ANTHROPIC_API_KEY={token}")

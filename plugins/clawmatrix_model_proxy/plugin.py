@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, frame_types
+from clawmatrix_core.plugin_types import (
+    ControlMethod,
+    HttpRoute,
+    Offer,
+    StatusSection,
+    frame_types,
+)
 from clawmatrix_model_proxy.breaker import BreakerLimits
 from clawmatrix_model_proxy.catalog import Catalog, Served, read_offers
 from clawmatrix_model_proxy.commands import models
@@ -91,10 +97,14 @@ class ModelProxyPlugin:
         """See hookspecs."""
 
         async def call(params: dict[str, JSON]) -> JSON:
-            health = self._health_of(node)
-            return {"models": list(_describe(node, self._current(node), health))}
+            return self._described(node)
 
         return [ControlMethod("models", call=call)]
+
+    @hookimpl
+    def register_status(self, node: Node) -> list[StatusSection]:
+        """See hookspecs."""
+        return [StatusSection("model-proxy", partial(self._described, node))]
 
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:
@@ -175,6 +185,9 @@ class ModelProxyPlugin:
         if self._models is None:
             self._models = collect_models(node)
         return self._models
+
+    def _described(self, node: Node) -> dict[str, JSON]:
+        return {"models": list(_describe(node, self._current(node), self._health_of(node)))}
 
     def _health_of(self, node: Node) -> Health:
         if self._health is None:

@@ -68,6 +68,13 @@ async def test_models_are_shown_with_who_serves_them(config: Path) -> None:
 async def test_env_prints_what_a_shell_can_take(config: Path) -> None:
     found = json.loads(await run(config, "env", "--json"))
     assert found["baseUrl"].startswith("http://127.0.0.1:")
+    root, token = found["baseUrl"].removesuffix("/v1"), found["token"]
     assert await run(config, "env") == (
-        f"export OPENAI_BASE_URL={found['baseUrl']}\nexport OPENAI_API_KEY={found['token']}\n"
+        f"export OPENAI_BASE_URL={root}/v1 OPENAI_API_KEY={token}\n"
+        f"export ANTHROPIC_BASE_URL={root} ANTHROPIC_API_KEY={token}\n"
     )
+
+
+async def test_the_status_says_the_same_of_models(config: Path) -> None:
+    status = json.loads(await run(config, "status", "--json"))
+    assert status["model-proxy"] == json.loads(await run(config, "models", "--json"))
