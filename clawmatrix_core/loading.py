@@ -6,6 +6,7 @@ import inspect
 import logging
 import re
 import time
+from functools import lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
@@ -135,8 +136,8 @@ class PluginRegistry:
         dist = entry.dist
         info = PluginInfo(
             entry.name,
-            dist.name if dist else None,
-            dist.version if dist else None,
+            _about(dist)[0] if dist else None,
+            _about(dist)[1] if dist else None,
             built_in=_is_built_in(entry),
         )
         if (first := self._infos.get(entry.name)) is not None:
@@ -288,15 +289,22 @@ class PluginRegistry:
 
 def _entry_points() -> Sequence[metadata.EntryPoint]:
     def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
-        return (not _is_built_in(entry), entry.name, entry.dist.name if entry.dist else "")
+        return (not _is_built_in(entry), entry.name, _about(entry.dist)[0] if entry.dist else "")
 
     # An editable install can be seen twice: by its metadata and by its source folder.
     unique = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
     return sorted(unique.values(), key=order)
 
 
+@lru_cache(maxsize=16)
+def _about(dist: metadata.Distribution) -> tuple[str, str]:
+    """Return a distribution's name and version; each look at its metadata would parse it anew."""
+    about = dist.metadata
+    return str(about["Name"]), str(about["Version"])
+
+
 def _is_built_in(entry: metadata.EntryPoint) -> bool:
-    return entry.dist is not None and _same(entry.dist.name, DISTRIBUTION)
+    return entry.dist is not None and _same(_about(entry.dist)[0], DISTRIBUTION)
 
 
 def _same(one: str, other: str) -> bool:
@@ -312,13 +320,13 @@ def _missing_extra(entry: metadata.EntryPoint) -> str | None:
     """Say which extra to install, where the plugin's own one is not there whole."""
     if entry.dist is None:
         return None
-    wanted = [entry.name, *entry.extras]
+    wanted, (own, _) = [entry.name, *entry.extras], _about(entry.dist)
     for extra in wanted:  # grows: an extra may ask for others of the same distribution
         for name, extras in _required_by(entry.dist, extra):
-            if _same(name, entry.dist.name):
+            if _same(name, own):
                 wanted += [other for other in extras if other not in wanted]
             elif not _is_installed(name):
-                return f"needs {name}: pip install '{entry.dist.name}[{extra}]'"
+                return f"needs {name}: pip install '{own}[{extra}]'"
     return None
 
 
