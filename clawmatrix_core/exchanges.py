@@ -20,7 +20,7 @@ from clawmatrix_core.exchange_state import WINDOW
 from clawmatrix_core.frames import Frame, Lane, NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from clawmatrix_core.exchange_end import End
     from clawmatrix_core.frames import Header
@@ -134,6 +134,11 @@ class Exchanges:
     def live(self) -> tuple[Exchange, ...]:
         """The exchanges that are not over."""
         return tuple(self._live.values())
+
+    @property
+    def accepted(self) -> Mapping[NodeId, int]:
+        """How many exchanges each other node has open here."""
+        return self._per_peer
 
     # --- opening
 

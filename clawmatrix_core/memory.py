@@ -61,9 +61,9 @@ class Bell:
 class Pipe:
     """One direction of a connection: a bounded queue of messages that ends once.
 
-    A writer calls ``reserve``, then hands the message to ``arrive``, now or later: what
-    is reserved counts as buffered until it is read or released. Cancelling ``reserve``
-    or ``get`` changes nothing.
+    A writer calls ``reserve``, or ``hold``, then hands the message to ``arrive``, now or
+    later: what is reserved counts as buffered until it is read or released. Cancelling
+    ``reserve`` or ``get`` changes nothing.
     """
 
     def __init__(self, *, size: int = MESSAGE_LIMIT, messages: int = 64) -> None:
@@ -93,6 +93,17 @@ class Pipe:
             await self._writable.wait()
         if self._writer_lost is not None:
             raise _again(self._writer_lost)
+        self.hold(size)
+
+    def reserve_now(self, size: int) -> bool:
+        """Reserve if there is room for a message; False, and nothing done, where not."""
+        free = self._writer_lost is None and not self._full()
+        if free:
+            self.hold(size)
+        return free
+
+    def hold(self, size: int) -> None:
+        """Reserve for a message without waiting for room."""
         self._held_size += size
         self._held_messages += 1
 
@@ -114,10 +125,16 @@ class Pipe:
         Raises: ConnectionLost.
         """
         await checkpoint()
-        while not self._messages:
+        while (message := self.get_now()) is None:
             if self._reader_lost is not None:
                 raise _again(self._reader_lost)
             await self._readable.wait()
+        return message
+
+    def get_now(self) -> bytes | None:
+        """Return the next message, None where there is none."""
+        if not self._messages:
+            return None
         message = self._messages.popleft()
         self.release(len(message))
         return message

@@ -110,6 +110,11 @@ class Sessions:
             f" {len(self._openings)} opening>"
         )
 
+    @property
+    def all(self) -> tuple[Session, ...]:
+        """The sessions under which bodies are opened still."""
+        return tuple(kept.session for kept in self._by_id.values())
+
     # --- sealing and opening
 
     def instance_of(self, peer: NodeId) -> str | None:

@@ -8,24 +8,28 @@ from __future__ import annotations
 import errno
 import heapq
 import math
-from collections import deque
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 import attrs
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.errors import ConnectionLost, DialError
-from clawmatrix_core.memory import Bell, MemoryConnection, MemoryListener, Pipe, closed, name_of
+from clawmatrix_core.memory import Bell, MemoryListener, name_of
+from clawmatrix_core.simulated_flow import End, Flow, SimConnection
 from clawmatrix_core.transport import Connection, Listener, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from random import Random
 
-__all__ = ["Quality", "SimNetwork"]
+__all__ = ["Quality", "SimNetwork", "Tamper"]
+
+Tamper: TypeAlias = "Callable[[str, str, bytes], tuple[float, ...]]"
+"""Asked of each message, with its source and target, by how many seconds each copy of it that
+arrives is late: ``(0.0,)`` leaves it alone, ``()`` loses it, ``(0.0, 2.0)`` lets it come twice."""
 
 
 @attrs.frozen
@@ -43,62 +47,6 @@ class Quality:
     jitter: float = 0.0
     drop: float = 0.0
     reorder: float = 0.0
-
-
-@attrs.frozen(slots=True)
-class _End:
-    """What travels behind the last message of a connection."""
-
-    lost: ConnectionLost
-    discard: bool = False
-
-
-@attrs.define(slots=True, eq=False)
-class _Flow:
-    """One direction of a connection.
-
-    Attributes:
-        ordered: when the last message that keeps its place arrives.
-        latest: when the last of all arrives.
-        stalled: what waits for the end of a block.
-        orphaned: the process at the target is gone.
-        cut: nothing arrives any more.
-    """
-
-    number: int
-    source: str
-    target: str
-    pipe: Pipe = attrs.field(factory=Pipe)
-    ordered: float = 0.0
-    latest: float = 0.0
-    stalled: deque[bytes | _End] = attrs.field(factory=deque)
-    orphaned: bool = False
-    cut: bool = False
-    back: _Flow = attrs.field(init=False, repr=False)
-
-    def end_source(self, lost: ConnectionLost, *, discard: bool = True) -> None:
-        """End the connection as the source host sees it."""
-        self.back.pipe.end_reader(lost, discard=discard)
-        self.pipe.end_writer(lost)
-
-
-class _SimConnection(MemoryConnection):
-    """The end at ``flow.source`` of a connection between simulated hosts."""
-
-    def __init__(self, network: SimNetwork, remote: str, flow: _Flow) -> None:
-        super().__init__(remote, flow.back.pipe, flow.pipe)
-        self._network = network
-        self.flow = flow
-
-    async def send(self, message: bytes) -> None:
-        await self.flow.pipe.reserve(len(message))
-        self._network.ship(self.flow, message)
-
-    def close_now(self, code: int, reason: str) -> None:
-        lost = closed(code, reason)
-        if not self.is_closed:
-            self._network.ship(self.flow, _End(lost))
-        self.flow.end_source(lost)
 
 
 class _SimTransport(Transport):
@@ -141,11 +89,21 @@ class SimNetwork:
     Attributes:
         default: the Quality of pairs that have no other.
         dial_timeout: seconds after which a dial gives up.
+        tamper: what becomes of single messages, beside what their Quality says. What is late
+            does not hold up those behind it.
     """
 
-    def __init__(self, rng: Random, trace: list[tuple[Any, ...]]) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        trace: list[tuple[Any, ...]],
+        *,
+        now: Callable[[], float] = anyio.current_time,
+    ) -> None:
         self.default = Quality()
         self.dial_timeout = 10.0
+        self.tamper: Tamper | None = None
+        self._now = now
         self._random = rng
         self._trace = trace
         self._qualities: dict[tuple[str, str], Quality] = {}
@@ -155,9 +113,9 @@ class SimNetwork:
         self._dark: set[str] = set()
         self._hosts: dict[str, str] = {}
         self._listeners: dict[str, MemoryListener] = {}
-        self._flows: dict[int, _Flow] = {}
+        self._flows: dict[int, Flow] = {}
         self._numbers = count(1)
-        self._agenda: list[tuple[float, int, _Flow, bytes | _End | None]] = []
+        self._agenda: list[tuple[float, int, Flow, bytes | End | None]] = []
         self._order = count()
         self._nap: anyio.CancelScope | None = None
         self._changed = Bell()
@@ -226,7 +184,7 @@ class SimNetwork:
                 way.end_source(_reset())
                 way.back.orphaned = True
                 if not silent:
-                    self.ship(way, _End(_reset(), discard=True))
+                    self.ship(way, End(_reset(), discard=True))
         self._changed.ring()
 
     def is_blocked(self, source: str, target: str) -> bool:
@@ -278,23 +236,44 @@ class SimNetwork:
         self._note("open", source, target, ours.flow.number)
         return ours
 
-    def ship(self, flow: _Flow, item: bytes | _End) -> None:
+    def ship(self, flow: Flow, item: bytes | End) -> None:
         """Send a message, or the end, on its way."""
-        quality = self._quality(flow.source, flow.target)
-        delay = self._delay(flow.source, flow.target)
-        due = max(anyio.current_time() + delay, flow.ordered)
-        if isinstance(item, _End):
-            due = max(due, flow.latest)
-        elif quality.drop and self._random.random() < quality.drop:
-            flow.pipe.release(len(item))
-            self._note("lost", flow.source, flow.target, flow.number, len(item))
+        if isinstance(item, End):
+            delay = self._delay(flow.source, flow.target)
+            due = max(self._now() + delay, flow.ordered, flow.latest)
+            self._set_out(flow, item, due)
             return
+        late = (0.0,) if self.tamper is None else self.tamper(flow.source, flow.target, item)
+        if late != (0.0,):
+            self._note("tampered", flow.source, flow.target, flow.number, late)
+        if not late:
+            self._lose(flow, item)
+        for number, seconds in enumerate(late):
+            if number:
+                flow.pipe.hold(len(item))
+            self._ship(flow, item, seconds)
+
+    def _ship(self, flow: Flow, message: bytes, late: float) -> None:
+        quality = self._quality(flow.source, flow.target)
+        due = max(self._now() + self._delay(flow.source, flow.target), flow.ordered)
+        if quality.drop and self._random.random() < quality.drop:
+            self._lose(flow, message)
+            return
+        if late:
+            due += late
         elif quality.reorder and self._random.random() < quality.reorder:
             due += self._random.uniform(0.5, 3.0) * (quality.delay + quality.jitter)
         else:
             flow.ordered = due
+        self._set_out(flow, message, due)
+
+    def _set_out(self, flow: Flow, item: bytes | End, due: float) -> None:
         flow.latest = max(flow.latest, due)
         self._plan(due, flow, item)
+
+    def _lose(self, flow: Flow, message: bytes) -> None:
+        flow.pipe.release(len(message))
+        self._note("lost", flow.source, flow.target, flow.number, len(message))
 
     async def _round_trip(self, transport: _SimTransport, target: str) -> None:
         source = transport.node
@@ -308,22 +287,20 @@ class SimNetwork:
             if not self._unreachable(source, target):
                 return
 
-    def _pair(
-        self, source: str, target: str, address: str
-    ) -> tuple[_SimConnection, _SimConnection]:
+    def _pair(self, source: str, target: str, address: str) -> tuple[SimConnection, SimConnection]:
         number = next(self._numbers)
-        there, back = _Flow(number, source, target), _Flow(number, target, source)
+        there, back = Flow(number, source, target), Flow(number, target, source)
         there.back, back.back = back, there
         dialler = f"memory://{source}#{number}"
-        return _SimConnection(self, address, there), _SimConnection(self, dialler, back)
+        return SimConnection(self.ship, address, there), SimConnection(self.ship, dialler, back)
 
-    def _plan(self, due: float, flow: _Flow, item: bytes | _End | None) -> None:
+    def _plan(self, due: float, flow: Flow, item: bytes | End | None) -> None:
         heapq.heappush(self._agenda, (due, next(self._order), flow, item))
         if self._nap is not None and due < self._nap.deadline:
             self._nap.deadline = due
 
     def _deliver_due(self) -> None:
-        agenda, now = self._agenda, anyio.current_time()
+        agenda, now = self._agenda, self._now()
         while agenda and agenda[0][0] <= now:
             _, _, flow, item = heapq.heappop(agenda)
             if item is not None:
@@ -334,13 +311,13 @@ class SimNetwork:
             if flow.stalled and item is not None:
                 self._note("stalled", flow.source, flow.target, flow.number)
 
-    def _arrive(self, flow: _Flow, item: bytes | _End) -> None:
+    def _arrive(self, flow: Flow, item: bytes | End) -> None:
         if flow.cut:
             return
         if flow.orphaned:
             self._note("lost", flow.source, flow.target, flow.number)
             self._refuse(flow)
-        elif isinstance(item, _End):
+        elif isinstance(item, End):
             self._note("ended", flow.source, flow.target, flow.number, str(item.lost))
             self._flows.pop(flow.number, None)
             flow.back.end_source(item.lost, discard=item.discard)
@@ -348,11 +325,11 @@ class SimNetwork:
             self._note("delivered", flow.source, flow.target, flow.number, len(item))
             flow.pipe.arrive(item)
 
-    def _refuse(self, flow: _Flow) -> None:
+    def _refuse(self, flow: Flow) -> None:
         """Answer for a process that is gone, if its host is up, with a reset."""
         if flow.target not in self._dark and not flow.cut:
             flow.cut = True
-            self.ship(flow.back, _End(_reset(), discard=True))
+            self.ship(flow.back, End(_reset(), discard=True))
 
     def _restart(self, node: str) -> None:
         if node in self._dark:
@@ -365,13 +342,13 @@ class SimNetwork:
             self._changed.ring()
 
     def _release(self) -> None:
-        now = anyio.current_time()
+        now = self._now()
         for flow in self._ways():
             if flow.stalled and not self.is_blocked(flow.source, flow.target):
                 self._plan(now + self._delay(flow.source, flow.target), flow, None)
         self._changed.ring()
 
-    def _ways(self) -> list[_Flow]:
+    def _ways(self) -> list[Flow]:
         return [way for flow in self._flows.values() for way in (flow, flow.back)]
 
     def _unreachable(self, source: str, target: str) -> bool:
@@ -389,7 +366,7 @@ class SimNetwork:
         return quality.delay + (self._random.random() * quality.jitter if quality.jitter else 0.0)
 
     def _note(self, event: str, *details: object) -> None:
-        self._trace.append((anyio.current_time(), event, *details))
+        self._trace.append((self._now(), event, *details))
 
 
 def _pairs(a: str, b: str, *, one_way: bool) -> tuple[tuple[str, str], ...]:

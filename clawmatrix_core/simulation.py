@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from clawmatrix_core.simulated_loop import run_on_virtual_time
+from clawmatrix_core.simulated_loop import clock_of_loop, run_on_virtual_time
 from clawmatrix_core.simulated_network import Quality, SimNetwork
 
 if TYPE_CHECKING:
@@ -36,22 +36,24 @@ class Simulation:
         random: for the scenario's own choices; the network draws from another.
         network: the hosts' network.
         trace: what happened on it, each as (virtual time, event, ...).
+        now: returns the virtual time, in seconds.
     """
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.trace: list[tuple[Any, ...]] = []
-        self.network = SimNetwork(random.Random(f"network {seed}"), self.trace)
+        self.now = clock_of_loop()
+        self.network = SimNetwork(random.Random(f"network {seed}"), self.trace, now=self.now)
         self._wall_offsets: dict[str, float] = {}
 
     def wall(self, node: str) -> Callable[[], float]:
         """Return the wall clock of a node, in seconds since 1970."""
-        return lambda: EPOCH + anyio.current_time() + self._wall_offsets.get(node, 0.0)
+        return lambda: EPOCH + self.now() + self._wall_offsets.get(node, 0.0)
 
     def jump_clock(self, node: str, seconds: float) -> None:
         """Set a node's wall clock forward, or back where ``seconds`` is negative."""
         self._wall_offsets[node] = self._wall_offsets.get(node, 0.0) + seconds
-        self.trace.append((anyio.current_time(), "clock", node, seconds))
+        self.trace.append((self.now(), "clock", node, seconds))
 
 
 def run_simulation(

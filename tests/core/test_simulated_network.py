@@ -272,3 +272,34 @@ def test_addresses_are_checked_as_by_the_memory_transport() -> None:
                 pass
 
     simulate(body)
+
+
+def test_single_messages_are_lost_repeated_and_late_where_they_are_tampered_with() -> None:
+    fates: dict[bytes, tuple[float, ...]] = {b"lost": (), b"late": (0.5,), b"twice": (0.0, 1.0)}
+
+    async def body(simulation: Simulation, a: Connection, b: Connection) -> None:
+        simulation.network.tamper = lambda source, target, message: fates.get(message, (0.0,))
+        for message in (b"lost", b"late", b"twice", b"plain"):
+            await a.send(message)
+        received = [(await b.receive(), now()) for _ in range(4)]
+        assert received == [(b"twice", 0.03), (b"plain", 0.03), (b"late", 0.53), (b"twice", 1.03)]
+        await b.send(b"plain")
+        assert await a.receive() == b"plain"
+
+    trace = simulate(body)
+    assert [event[-1] for event in trace if event[1] == "tampered"] == [(), (0.5,), (0.0, 1.0)]
+
+
+def test_copies_of_a_message_take_room_until_they_are_read() -> None:
+    async def body(simulation: Simulation, a: Connection, b: Connection) -> None:
+        simulation.network.tamper = lambda *_: (0.0, 0.0)
+        for _ in range(32):
+            await a.send(b"message")
+        with anyio.move_on_after(5) as waited:
+            await a.send(b"one too many")
+        assert waited.cancelled_caught
+        for _ in range(64):
+            assert await b.receive() == b"message"
+        await a.send(b"message")
+
+    simulate(body)

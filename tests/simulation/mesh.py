@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from clawmatrix_core.rekeying import Rekeying
     from clawmatrix_core.simulation import Simulation
     from clawmatrix_core.transport import Transport
 
@@ -53,7 +54,8 @@ class SimTransportPlugin:
 class Host:
     """A machine of the simulation: what outlives its node, and the node while it runs.
 
-    Its node's name is its own, unless it is a copy of another machine.
+    Its node's name is its own, unless it is a copy of another machine. ``secrets`` are what
+    its configuration has: the one to use, and those that are taken beside it.
     """
 
     name: str
@@ -61,10 +63,17 @@ class Host:
     identity: Identity
     node_id: str
     state: State = attrs.field(factory=MemoryState)
+    secrets: tuple[str, ...] = (SECRET,)
     node: Node | None = None
+    starting: bool = False
     runs: int = 0
     stop: anyio.Event = attrs.field(factory=anyio.Event)
     gone: anyio.Event = attrs.field(factory=anyio.Event)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it has no node, nor is about to have one."""
+        return self.node is None and not self.starting
 
     @property
     def running(self) -> Node:
@@ -88,6 +97,7 @@ class Mesh:
         tasks: TaskGroup,
         plugins: Callable[[Host], Sequence[object]],
         settings: Mapping[str, object],
+        rekeying: Rekeying | None = None,
     ) -> None:
         self.simulation = simulation
         self.network = simulation.network
@@ -97,6 +107,7 @@ class Mesh:
         self._tasks = tasks
         self._plugins = plugins
         self._settings = settings
+        self._rekeying = rekeying
 
     def add(self, name: str, peers: Iterable[str], *, copy_of: str | None = None) -> Host:
         """Add a host that dials these; it is down until started."""
@@ -113,10 +124,12 @@ class Mesh:
     async def start(self, name: str) -> Node:
         """Start a host's node; return when it has started."""
         host = self.hosts[name]
-        assert host.node is None, f"{name} is up"
+        assert host.is_down, f"{name} is up"
+        host.starting = True
         host.runs += 1
         host.stop, host.gone = anyio.Event(), anyio.Event()
         node: Node = await self._tasks.start(self._live, host)
+        host.starting = False
         return node
 
     async def crash(self, name: str, *, silent: bool) -> None:
@@ -155,12 +168,20 @@ class Mesh:
         }
         transport = SimTransportPlugin(self.network.transport(name))
         return Node(
-            Config.from_mapping({"node_id": host.node_id, "secret": SECRET, "mesh": mesh}),
+            Config.from_mapping(
+                {
+                    "node_id": host.node_id,
+                    "secret": host.secrets[0],
+                    "previous_secrets": list(host.secrets[1:]),
+                    "mesh": mesh,
+                }
+            ),
             plugins=[MeshPlugin(), RelayPlugin(), transport, *self._plugins(host)],
             state=host.state,
             identity=host.identity,
-            clock=Clock(now=anyio.current_time, wall=self.simulation.wall(name)),
+            clock=Clock(now=self.simulation.now, wall=self.simulation.wall(name)),
             random_source=random.Random(self.simulation.random.getrandbits(64)),
+            rekeying=self._rekeying,
             watchdog=False,
         )
 
@@ -177,6 +198,7 @@ async def mesh_of(
     links: Links,
     *,
     plugins: Callable[[Host], Sequence[object]] = lambda _: (),
+    rekeying: Rekeying | None = None,
     **settings: object,
 ) -> AsyncIterator[Mesh]:
     """Make and start hosts, and stop them all in the end.
@@ -186,7 +208,7 @@ async def mesh_of(
     """
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        mesh = Mesh(simulation, tasks, plugins, settings)
+        mesh = Mesh(simulation, tasks, plugins, settings, rekeying)
         for name in names:
             mesh.add(name, sorted(there for here, there in links if here == name))
         try:

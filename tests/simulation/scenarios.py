@@ -13,8 +13,9 @@ from clawmatrix_core.frames import TTL_START, NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.routes import Route
 from clawmatrix_core.simulation import Quality, run_simulation
+from tests.simulation.judge import check
 from tests.simulation.mesh import mesh_of
-from tests.simulation.schedule import check, play
+from tests.simulation.schedule import backend_of, play
 
 if TYPE_CHECKING:
     from clawmatrix_core.node import Node
@@ -27,7 +28,7 @@ __all__ = ["all_dial_all", "ring_of_routes", "survive"]
 
 def survive(seed: int) -> None:
     """A mesh with the misfortunes of a seed keeps every promise."""
-    check(run_simulation(play, seed=seed))
+    check(run_simulation(play, seed=seed, backend=backend_of(seed)))
 
 
 def all_dial_all(seed: int) -> None:

@@ -28,7 +28,7 @@ def course(seed: int, backend: Backend) -> list[tuple[Any, ...]]:
     async def main(simulation: Simulation) -> list[tuple[Any, ...]]:
         outcome = await play(simulation)
         streams = [
-            (stream.source, stream.target, stream.id, stream.echoed, *stream.endings)
+            (stream.source, stream.target, stream.id, stream.read, *stream.endings)
             for stream in outcome.ledger.streams
         ]
         return [*simulation.trace, *outcome.statuses, *streams]

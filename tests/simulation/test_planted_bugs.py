@@ -86,16 +86,14 @@ def raises(scenario: Callable[[int], None], seed: int) -> bool:
 
 PLANTS = {
     "an edge that one end lists": Plant(
-        clawmatrix_relay.routing, "edges", edges_of_one_end, survive, (8, 4, 1)
+        clawmatrix_relay.routing, "edges", edges_of_one_end, survive, (6, 0, 14)
     ),
     "no ttl": Plant(clawmatrix_relay.transit, "with_ttl", keep_the_ttl, ring_of_routes),
-    "a stale record wins": Plant(
-        clawmatrix_core.directory, "is_newer", is_older, survive, (1, 4, 8)
-    ),
+    "a stale record wins": Plant(clawmatrix_core.directory, "is_newer", is_older, survive, (6, 0)),
     "both ends close a double link": Plant(
         clawmatrix_mesh.neighbours, "choose", prefer_ones_own, all_dial_all
     ),
-    "repeats are delivered": Plant(Inbox, "receive", deliver_repeats, survive, (1, 4, 8)),
+    "repeats are delivered": Plant(Inbox, "receive", deliver_repeats, survive, (6, 0)),
 }
 
 
@@ -107,4 +105,4 @@ def test_a_planted_bug_is_caught(plant: Plant, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("scenario", [survive, ring_of_routes, all_dial_all])
 def test_what_catches_planted_bugs_passes_without_them(scenario: Callable[[int], None]) -> None:
-    scenario(1)
+    scenario(6)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
 
-from clawmatrix_core.errors import ExchangeError
+from clawmatrix_core.errors import ExchangeError, ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.plugin_types import frame_types
+from tests.simulation.ledger import Ledger, Stream
+from tests.simulation.wiretap import MARK
 
 if TYPE_CHECKING:
     import random
@@ -21,47 +21,17 @@ if TYPE_CHECKING:
     from clawmatrix_core.routes import Transit
     from clawmatrix_core.scope import PluginScope
 
-__all__ = ["FlowPlugin", "Ledger", "Stream"]
+__all__ = ["PLANS", "FlowPlugin"]
 
+PLANS = ("echo", "echo", "echo", "pour", "leave", "fail")
+"""What streams do: have all they send echoed; read what pours in; leave when half of that is
+read; be answered with an error after that half."""
 
-@attrs.define(eq=False)
-class Stream:
-    """One exchange, as the scenario that opened it saw it end."""
-
-    source: str
-    target: str
-    items: int
-    id: str = ""
-    endings: list[str] = attrs.field(factory=list)
-    echoed: int = 0
-
-
-@attrs.define(eq=False)
-class Ledger:
-    """What all nodes of a mesh saw of the traffic, in all their runs.
-
-    Attributes:
-        streams: what was opened.
-        begun: how often a handler was started, by the exchange's id.
-        ended: how often one ended.
-        wrong: what must not have happened.
-        passed: how often a relay saw one and the same message, by relay and message.
-    """
-
-    streams: list[Stream] = attrs.field(factory=list)
-    begun: Counter[str] = attrs.field(factory=Counter)
-    ended: Counter[str] = attrs.field(factory=Counter)
-    wrong: list[str] = attrs.field(factory=list)
-    passed: Counter[tuple[str, bytes]] = attrs.field(factory=Counter)
-
-    @property
-    def endings(self) -> Counter[str]:
-        """How many streams ended which way."""
-        return Counter(ending for stream in self.streams for ending in stream.endings)
+_FAILED = "as asked"
 
 
 class FlowPlugin:
-    """Echoes numbered items; at relays, counts how often each message comes by."""
+    """Answers streams, and opens them; at relays, counts how often each message comes by."""
 
     plugin_name = "flow"
 
@@ -77,7 +47,7 @@ class FlowPlugin:
     @frame_types("flow")
     def frame_received(self, node: Node, frame: Frame) -> bool:
         """Answer a stream."""
-        return node.accept(frame, self._echo, self._scope)
+        return node.accept(frame, self._answer, self._scope)
 
     @hookimpl(tryfirst=True)
     def transit_received(self, node: Node, transit: Transit) -> None:
@@ -86,58 +56,115 @@ class FlowPlugin:
         if transit.header.body == "sealed":
             self._ledger.passed[node.id, wire.message[wire.body_at : wire.body_at + 16]] += 1
 
-    async def _echo(self, ex: Exchange) -> None:
-        ledger, expected = self._ledger, 0
+    # --- answering
+
+    async def _answer(self, ex: Exchange) -> None:
+        ledger = self._ledger
         ledger.begun[ex.id] += 1
         try:
-            async for item in ex:
-                if item["n"] != expected:
-                    ledger.wrong.append(f"{ex!r}: item {item['n']} where {expected} was due")
-                expected += 1
-                await ex.send(item)
+            if ex.request["plan"] == "echo":
+                await self._echo(ex)
+            else:
+                await self._pour(ex, **ex.request)
+        except ExchangeFailure as failure:
+            ledger.served[failure.code] += 1
+            raise
+        except ExchangeError as error:
+            ledger.served[type(error).__name__] += 1
+            raise
+        else:
+            ledger.served["whole"] += 1
         finally:
             ledger.ended[ex.id] += 1
 
+    async def _echo(self, ex: Exchange) -> None:
+        expected = 0
+        async for item in ex:
+            if item["n"] != expected:
+                self._ledger.wrong.append(f"{ex!r}: item {item['n']} where {expected} was due")
+            expected += 1
+            await ex.send(item)
+
+    async def _pour(self, ex: Exchange, plan: str, items: int, size: int) -> None:
+        for number in range(items):
+            await ex.send({"n": number, "filler": (MARK + "x" * size)})
+            if plan == "fail" and number == items // 2:
+                raise ExchangeFailure(_FAILED, "the asker wanted it")
+        if plan == "leave":
+            await anyio.sleep_forever()  # and be ended by the asker's leaving
+
+    # --- asking
+
     async def stream(
-        self, node: Node, target: str, rng: random.Random, deadline: float | None = None
+        self,
+        node: Node,
+        target: str,
+        rng: random.Random,
+        *,
+        plan: str = "echo",
+        deadline: float | None = None,
     ) -> Stream:
-        """Send numbered items of random sizes at random times, and read what comes back."""
-        stream = Stream(node.id, target, items=rng.randint(1, 40))
-        self._ledger.streams.append(stream)
+        """Do what the plan says, with items of random sizes at random times; note how it went."""
+        size = rng.choice((0, 100, 20_000))
+        stream = Stream(node.id, target, plan, rng.randint(1, 25), deadline)
+        ledger = self._ledger
+        ledger.begin(stream, node.clock.now())
         try:
-            async with node.exchange(target, "flow", deadline=deadline) as ex:
+            request = {"plan": plan, "items": stream.items, "size": size}
+            async with node.exchange(target, "flow", request, deadline=deadline) as ex:
                 stream.id = ex.id
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_send, ex, stream.items, rng)
-                    await self._read(ex, stream)
+                if plan == "echo":
+                    await self._send_and_read(ex, stream, rng)
+                else:
+                    await ex.finish()
+                    await self._read(ex, stream, rng)
         except* ExchangeError as group:
-            errors = [error for error in group.exceptions if isinstance(error, ExchangeError)]
-            stream.endings += [type(error).__name__ for error in errors]
-            self._check_begun(stream, errors)
+            stream.endings += [_ending(error, stream) for error in _flat(group)]
         else:
-            stream.endings.append("whole")
-            if stream.echoed != stream.items:
-                self._ledger.wrong.append(f"{stream}: ended whole, but is not")
+            stream.endings.append("left" if stream.left else "whole")
+        ledger.end(stream, node.clock.now())
         return stream
 
-    def _check_begun(self, stream: Stream, errors: list[ExchangeError]) -> None:
-        if self._ledger.begun[stream.id] and not all(error.may_have_begun for error in errors):
-            self._ledger.wrong.append(f"{stream}: said not to have begun, but has")
+    async def _send_and_read(self, ex: Exchange, stream: Stream, rng: random.Random) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_send, ex, stream.items, rng)
+            await self._read(ex, stream, rng)
 
-    async def _read(self, ex: Exchange, stream: Stream) -> None:
+    async def _read(self, ex: Exchange, stream: Stream, rng: random.Random) -> None:
+        pause = rng.choice((0.0, 0.0, 0.05))
         async for item in ex:
-            if item["n"] != stream.echoed:
-                self._ledger.wrong.append(f"{ex!r}: echo {item['n']}, not {stream.echoed}")
-            stream.echoed += 1
+            if item["n"] != stream.read:
+                self._ledger.wrong.append(f"{ex!r}: item {item['n']}, not {stream.read}")
+            stream.read += 1
+            if stream.plan == "leave" and stream.read > stream.items // 2:
+                stream.left = True
+                return
+            await anyio.sleep(pause)
 
 
 async def _send(ex: Exchange, items: int, rng: random.Random) -> None:
     item: dict[str, Any]
     try:
         for number in range(items):
-            item = {"n": number, "filler": "x" * rng.choice((0, 10, 1000, 20_000))}
+            item = {"n": number, "filler": MARK + "x" * rng.choice((0, 10, 1000, 20_000))}
             await ex.send(item)
             await anyio.sleep(rng.expovariate(10))
         await ex.finish()
     except ExchangeError:
         return  # the reading side hears of it too
+
+
+def _flat(group: BaseExceptionGroup[ExchangeError]) -> list[ExchangeError]:
+    found: list[ExchangeError] = []
+    for error in group.exceptions:
+        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def _ending(error: ExchangeError, stream: Stream) -> str:
+    """Return in a word how a stream ended, and note what its error claims."""
+    if not error.may_have_begun:
+        stream.denied = True
+    if isinstance(error, ExchangeFailure):
+        return error.code
+    return type(error).__name__

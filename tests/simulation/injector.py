@@ -1,0 +1,127 @@
+"""Faults of single messages on a simulated network, aimed at what they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+
+from clawmatrix_core.errors import RemoteProtocolError
+from clawmatrix_core.exchanges import EXCHANGE_TYPES
+from clawmatrix_core.frames import Header, decode_header, split
+
+if TYPE_CHECKING:
+    from random import Random
+
+__all__ = ["ANY", "FAULTS", "KINDS", "Injector", "kind_of"]
+
+ANY = "any"
+"""A kind of which every message is."""
+
+KINDS = (
+    "opening",
+    "data",
+    "last",
+    "credit",
+    "cancel",
+    "error",
+    "probe",
+    "session_open",
+    "session_accept",
+    "session_proof",
+    "rekey",
+    "heartbeat",
+    "records",
+    "digest",
+    "revocations",
+    "undeliverable",
+    "hello",
+    "handshake",
+)
+"""What faults are aimed at. ``last`` ends a direction; ``rekey`` opens one more session."""
+
+FAULTS: dict[str, tuple[float, ...]] = {
+    "lost": (),
+    "twice": (0.0, 0.0),
+    "again": (0.0, 3.0),
+    "late": (1.5,),
+}
+"""What can happen to a message: when each of its copies arrives, in seconds after its time."""
+
+
+@attrs.define
+class _Aim:
+    kind: str
+    countdown: int
+    fault: str
+
+
+class Injector:
+    """Lets single messages suffer: a ``Tamper`` of the network.
+
+    Attributes:
+        passed: how many messages came by, by kind.
+        done: how many suffered, by kind and fault.
+    """
+
+    def __init__(self) -> None:
+        self.passed: Counter[str] = Counter()
+        self.done: Counter[tuple[str, str]] = Counter()
+        self._aims: list[_Aim] = []
+        self._opened: set[tuple[str, str]] = set()
+
+    def aim(self, kind: str, number: int, fault: str) -> None:
+        """Have a fault befall a message of a kind: the next where ``number`` is 1."""
+        self._aims.append(_Aim(kind, number, fault))
+
+    def aim_at_random(self, rng: Random) -> None:
+        """Have some fault befall one of the next messages of some kind."""
+        self.aim(rng.choice(KINDS), rng.randint(1, 6), rng.choice(tuple(FAULTS)))
+
+    def rest(self) -> None:
+        """Let what has not befallen anything never do so."""
+        self._aims.clear()
+
+    def __call__(self, source: str, target: str, message: bytes) -> tuple[float, ...]:
+        """Say what becomes of a message."""
+        kind = self._kind(message)
+        self.passed[kind] += 1
+        hit: _Aim | None = None
+        for one in self._aims:
+            if one.kind in (kind, ANY):
+                one.countdown -= 1
+                hit = one if one.countdown <= 0 else hit
+        if hit is None:
+            return (0.0,)
+        self._aims.remove(hit)
+        self.done[kind, hit.fault] += 1
+        return FAULTS[hit.fault]
+
+    def _kind(self, message: bytes) -> str:
+        header = header_of(message)
+        if header is None:
+            return "handshake"
+        kind = kind_of(header)
+        if kind == "session_open":
+            pair = (header.source, header.to)
+            kind = "rekey" if pair in self._opened else kind
+            self._opened |= {pair, pair[::-1]}
+        return kind
+
+
+def header_of(message: bytes) -> Header | None:
+    """Return a message's header, None where it is no frame."""
+    try:
+        return decode_header(split(message).line)
+    except RemoteProtocolError:
+        return None
+
+
+def kind_of(header: Header) -> str:
+    """Return what a frame is, in one word of KINDS or, where none fits, its type."""
+    if header.type == "data":
+        return "last" if header.fin else "data"
+    if header.id and header.body == "sealed" and header.type not in EXCHANGE_TYPES:
+        return "opening"
+    return "heartbeat" if header.type == "heartbeat_ack" else header.type
