@@ -17,8 +17,23 @@ from clawmatrix_model_proxy.convert.answer import (
     Usage,
     events_of,
 )
+from clawmatrix_model_proxy.convert.request import (
+    File,
+    Format,
+    Image,
+    Reasoning,
+    Refusal,
+    Request,
+    Role,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    Turn,
+)
 
-__all__ = ["answers", "damaged", "interleaved"]
+__all__ = ["answers", "damaged", "interleaved", "requests"]
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 2**70) | st.floats(0, 9) | st.text(max_size=3),
@@ -131,3 +146,81 @@ def _pieces(draw: st.DrawFn, events: list[Event], index: int) -> list[Event]:
         elif isinstance(event, Open | Close) and event.index == index:
             pieces.append(event)
     return pieces
+
+
+# --- requests of any API
+
+_WORDS = st.text(max_size=6)
+_PICTURE = st.sampled_from(
+    [Image("data:image/png;base64,AAAA"), Image("https://example.com/a.png", detail="low")]
+)
+_PAPER = st.sampled_from(
+    [
+        File("data:application/pdf;base64,AAAA", name="a.pdf"),
+        File("data:text/csv;base64,YSxi"),
+        File("https://example.com/a.pdf"),
+        File(text="Words", name="Notes"),
+    ]
+)
+_SAID = st.builds(Text, _WORDS) | _PICTURE | _PAPER
+_CALL_ID = st.sampled_from(["call_1", "functions.f:0", "toolu_01A"])
+_THOUGHT = st.builds(
+    lambda text, summary, seal, redacted: Reasoning(
+        text, summary, seal[0], seal[1], redacted=redacted
+    ),
+    _WORDS,
+    st.lists(_WORDS, max_size=2).map(tuple),
+    _SEAL,
+    st.booleans(),
+)
+_ANSWERED = st.one_of(
+    st.builds(Text, _WORDS),
+    st.builds(Refusal, _WORDS),
+    st.builds(ToolCall, _CALL_ID, st.just("f"), _ARGUMENTS | st.just("")),
+    _THOUGHT,
+)
+_RESULT = st.builds(
+    ToolResult, _CALL_ID, st.lists(_SAID, max_size=2).map(tuple), st.none() | st.booleans()
+)
+
+
+def _turn(role: Role, part: st.SearchStrategy[Any]) -> st.SearchStrategy[Turn]:
+    return st.builds(Turn, st.just(role), st.lists(part, max_size=3).map(tuple))
+
+
+_TURNS = st.lists(
+    st.one_of(
+        _turn("system", st.builds(Text, _WORDS)),
+        _turn("developer", st.builds(Text, _WORDS)),
+        _turn("user", _SAID),
+        _turn("assistant", _ANSWERED),
+        _turn("tool", _RESULT),
+    ),
+    max_size=6,
+)
+_TOOLS = (Tool("f", "It", {"properties": {}}, strict=False), Tool("g"))
+_CHOICE = st.sampled_from(
+    [ToolChoice("auto"), ToolChoice("none"), ToolChoice("required"), ToolChoice("named", ("f",))]
+)
+_SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_tokens": st.integers(1, 9),
+        "stop": st.lists(_WORDS, max_size=2),
+        "effort": st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
+        "service_tier": st.sampled_from(["auto", "default"]),
+        "user": _WORDS,
+        "store": st.booleans(),
+    },
+)
+requests = st.builds(
+    Request,
+    st.sampled_from(["chat", "responses"]),
+    st.builds(lambda turns: (*turns, Turn("user", (Text("Hi"),))), _TURNS),
+    st.just(_TOOLS),
+    st.none() | _CHOICE,
+    st.none() | st.booleans(),
+    st.sampled_from([None, Format("text"), Format("schema", {"type": "object"}, "a", "b", True)]),
+    st.booleans(),
+    _SETTINGS,
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -12,6 +14,16 @@ from hypothesis import strategies as st
 from clawmatrix_model_proxy.convert.answer import Answer, End, Failed
 from clawmatrix_model_proxy.convert.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.messages import CODEC
+from clawmatrix_model_proxy.convert.request import (
+    File,
+    Image,
+    Reasoning,
+    Refusal,
+    Request,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from tests.plugins.model_proxy.convert.messages_sdk import (
     ANSWERS,
     REQUESTS,
@@ -19,6 +31,7 @@ from tests.plugins.model_proxy.convert.messages_sdk import (
     accumulate,
     check_answer,
     check_event,
+    check_request,
     events,
     gather,
     load,
@@ -27,7 +40,12 @@ from tests.plugins.model_proxy.convert.messages_sdk import (
     payloads,
     written,
 )
-from tests.plugins.model_proxy.convert.messages_strategies import answers, damaged, interleaved
+from tests.plugins.model_proxy.convert.messages_strategies import (
+    answers,
+    damaged,
+    interleaved,
+    requests,
+)
 
 
 @given(st.data())
@@ -69,6 +87,31 @@ def test_a_stream_that_is_cut_anywhere_has_no_end(name: str) -> None:
             assert End() not in events(whole[:length])
 
 
+@given(requests)
+def test_any_request_is_written_as_the_api_has_it_and_read_as_it_was_written(
+    request_: Request,
+) -> None:
+    body = CODEC.write_request(request_, max_tokens=4096)
+    check_request(body)
+    roles = [message["role"] for message in body["messages"]]
+    assert all(role != after for role, after in pairwise(roles))
+    again = CODEC.read_request(body)
+    assert CODEC.write_request(again, max_tokens=4096) == body
+    assert said_in(again) == said_in(request_)
+
+
+def said_in(request: Request) -> Counter[str]:
+    """Return the words of a request, with the calls and results, however they are put together."""
+    parts = [part for turn in request.turns for part in turn.parts]
+    results = [inner for part in parts if isinstance(part, ToolResult) for inner in part.parts]
+    words = [p.text for p in [*parts, *results] if isinstance(p, Text | Refusal) and p.text]
+    calls = [part.name for part in parts if isinstance(part, ToolCall)]
+    given = ["a result" for part in parts if isinstance(part, ToolResult)]
+    seen = ["seen" for part in [*parts, *results] if isinstance(part, Image | File)]
+    sealed = [p.sealed for p in parts if isinstance(p, Reasoning) and p.sealed_by == "messages"]
+    return Counter([*words, *calls, *given, *seen, *sealed])
+
+
 @given(answers)
 def test_any_answer_is_written_as_the_api_has_it(answer: Answer) -> None:
     body = CODEC.write_answer(answer, making())
@@ -78,7 +121,7 @@ def test_any_answer_is_written_as_the_api_has_it(answer: Answer) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_a_stream_written_with_its_blocks_in_any_order_gives_the_same_message(
     data: st.DataObject,
 ) -> None:

@@ -21,6 +21,7 @@ from clawmatrix_model_proxy.convert.request import (
     ToolResult,
     Turn,
 )
+from clawmatrix_model_proxy.convert.settings import write_settings
 from tests.plugins.model_proxy.convert.messages_sdk import load
 
 WEATHER = Tool(
@@ -173,6 +174,14 @@ def test_a_format() -> None:
     assert format.schema is not None
     assert (format.kind, format.schema["required"]) == ("schema", ["name", "age"])
     assert format == Format("schema", format.schema)
+
+
+def test_what_an_agent_asks_for_beside_the_answer_keeps_it_from_no_other_api() -> None:
+    request = read("beta_agent")
+    assert {"claude_context_management", "diagnostics"} <= set(request.settings)
+    body: dict[str, Any] = {}
+    write_settings("chat", request, body)
+    assert body == {"user": '{"device_id":"d1","session_id":"s1"}'}
 
 
 def test_what_is_read_is_not_changed() -> None:
