@@ -7,78 +7,73 @@ import binascii
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.codec import Unsupported
-from clawmatrix_model_proxy.convert.messages_shapes import known, listed, mapping, text
+from clawmatrix_model_proxy.convert.fields import Fields
 from clawmatrix_model_proxy.convert.request import File, Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["read_document", "read_image", "write_document", "write_image"]
+__all__ = ["READERS", "write_document", "write_image"]
 
 _PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _SPELLINGS = {"image/jpg": "image/jpeg"}
 _PDF = "application/pdf"
 _WORDS = frozenset({"application/json", "application/xml", "application/yaml"})
-_IMAGE = ("type", "source", "cache_control")
-_DOCUMENT = ("type", "source", "title", "cache_control", "citations")
 
 
-def read_image(block: dict[str, Any], where: str) -> Image:
+def _read_image(block: Fields) -> Image:
     """Read a block of type ``image``. Raises: Unsupported."""
-    known(block, where, _IMAGE)
-    where = f"{where}.source"
-    source = mapping(block.get("source"), where)
-    match source.get("type"):
+    source = block.within("source")
+    block.ignore("type", "cache_control")
+    block.end()
+    match source.need("type", str):
         case "base64":
-            return Image(_data_url(source, where))
+            return Image(_data_url(source))
         case "url":
-            return Image(text(source.get("url"), f"{where}.url"))
+            return Image(source.need("url", str))
         case "file":
-            return Image(file_id=text(source.get("file_id"), f"{where}.file_id"))
+            return Image(file_id=source.need("file_id", str))
         case kind:
-            raise Unsupported(f"{where}.type", f"{kind!r} is no source of an image")
+            raise Unsupported(source.at("type"), f"{kind!r} is no source of an image")
 
 
-def read_document(block: dict[str, Any], where: str) -> File:
+def _read_document(block: Fields) -> File:
     """Read a block of type ``document``. Raises: Unsupported."""
-    known(block, where, _DOCUMENT)
-    title = block.get("title")
-    name = None if title is None else text(title, f"{where}.title")
-    where = f"{where}.source"
-    source = mapping(block.get("source"), where)
-    match source.get("type"):
+    source, name = block.within("source"), block.take("title", str)
+    block.ignore("type", "cache_control", "citations")
+    block.end()
+    match source.need("type", str):
         case "base64":
-            return File(_data_url(source, where), name=name)
+            return File(_data_url(source), name=name)
         case "url":
-            return File(text(source.get("url"), f"{where}.url"), name=name)
+            return File(source.need("url", str), name=name)
         case "file":
-            return File(file_id=text(source.get("file_id"), f"{where}.file_id"), name=name)
+            return File(file_id=source.need("file_id", str), name=name)
         case "text":
-            return File(text=text(source.get("data"), f"{where}.data"), name=name)
+            return File(text=source.need("data", str), name=name)
         case "content":
-            return File(text=_chunks(source.get("content"), f"{where}.content"), name=name)
+            return File(text=_chunks(source), name=name)
         case kind:
-            raise Unsupported(f"{where}.type", f"{kind!r} is no source of a document")
+            raise Unsupported(source.at("type"), f"{kind!r} is no source of a document")
 
 
-def _data_url(source: dict[str, Any], where: str) -> str:
-    media = text(source.get("media_type"), f"{where}.media_type")
-    return f"data:{media};base64,{text(source.get('data'), f'{where}.data')}"
+def _data_url(source: Fields) -> str:
+    return f"data:{source.need('media_type', str)};base64,{source.need('data', str)}"
 
 
-def _chunks(content: Any, where: str) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n\n".join(
-        _chunk(mapping(block, f"{where}[{at}]"), f"{where}[{at}]")
-        for at, block in enumerate(listed(content, where))
-    )
+def _chunks(source: Fields) -> str:
+    if isinstance(source.left.get("content"), str):
+        return source.need("content", str)
+    where = source.at("content")
+    chunks = enumerate(source.need("content", list))
+    return "\n\n".join(_chunk(Fields(chunk, f"{where}[{at}]")) for at, chunk in chunks)
 
 
-def _chunk(block: dict[str, Any], where: str) -> str:
-    if block.get("type") != "text":
-        raise Unsupported(where, f"{block.get('type')!r} within a document cannot be carried")
-    return text(block.get("text"), f"{where}.text")
+def _chunk(chunk: Fields) -> str:
+    kind = chunk.take("type", str)
+    if kind != "text":
+        raise Unsupported(chunk.where, f"{kind!r} within a document cannot be carried")
+    return chunk.need("text", str)
 
 
 def write_image(image: Image, where: str, *, kept_here: bool) -> dict[str, Any]:
@@ -147,8 +142,8 @@ def _kept(file_id: str, where: str, kept_here: bool) -> dict[str, Any]:
     return {"type": "file", "file_id": file_id}
 
 
-READERS: dict[str, Callable[[dict[str, Any], str], Image | File]] = {
-    "image": read_image,
-    "document": read_document,
+READERS: dict[str, Callable[[Fields], Image | File]] = {
+    "image": _read_image,
+    "document": _read_document,
 }
 """By the type of the block."""

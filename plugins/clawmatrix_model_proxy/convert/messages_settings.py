@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.codec import Unsupported
 from clawmatrix_model_proxy.convert.effort import effort_of
-from clawmatrix_model_proxy.convert.messages_shapes import known, listed, mapping, number, text
+from clawmatrix_model_proxy.convert.fields import Fields
 from clawmatrix_model_proxy.convert.request import Format
 from clawmatrix_model_proxy.convert.settings import SETTINGS
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.convert.request import Request
 
-__all__ = ["place", "read_format", "read_own", "write_own"]
+__all__ = ["read_own", "write_own"]
 
 _THINKING = frozenset({"enabled", "disabled", "adaptive", "between_tools"})
 _TIERS = {"auto": "auto", "standard_only": "default"}
@@ -22,33 +22,34 @@ _EFFORTS = {"minimal": "low"} | {name: name for name in ("low", "medium", "high"
 _FORMATS = {"chat": "response_format", "responses": "text.format", "messages": "output_config"}
 
 
-def place(request: Request, name: str) -> str:
-    """Return where a setting stood in the request, as its source has it."""
-    [setting] = [setting for setting in SETTINGS if setting.name == name]
-    return setting.place(request.api) or name
-
-
 # --- read
 
 
-def read_own(body: dict[str, Any]) -> dict[str, Any]:
-    """Take the settings out of a request's body, which is changed. Raises: Unsupported."""
+def read_own(body: Fields) -> tuple[dict[str, Any], Format | None]:
+    """Take the settings, and the format, out of a request's body. Raises: Unsupported."""
     settings: dict[str, Any] = {}
-    if (limit := body.pop("max_tokens", None)) is not None:
-        settings["max_tokens"] = number(limit, "max_tokens")
-    if (stops := listed(body.pop("stop_sequences", None), "stop_sequences")) != []:
-        settings["stop"] = [text(stop, f"stop_sequences[{at}]") for at, stop in enumerate(stops)]
-    if (tier := body.pop("service_tier", None)) is not None:
-        settings["service_tier"] = _read_tier(text(tier, "service_tier"))
-    thinking, config = body.pop("thinking", None), body.get("output_config") or {}
-    if thinking is not None:
-        settings["thinking"] = _read_thinking(mapping(thinking, "thinking"))
-    effort = mapping(config, "output_config").pop("effort", None)
+    if (limit := body.take("max_tokens", int)) is not None:
+        settings["max_tokens"] = limit
+    if stops := body.take("stop_sequences", list):
+        settings["stop"] = [_stop(stop, at) for at, stop in enumerate(stops)]
+    if (tier := body.take("service_tier", str)) is not None:
+        settings["service_tier"] = _read_tier(tier)
+    if (thinking := body.take("thinking", dict)) is not None:
+        settings["thinking"] = _read_thinking(thinking)
+    config = Fields(body.take("output_config", dict) or {}, "output_config")
+    effort, format = config.take("effort", str), _read_format(config)
+    config.end()
     if effort is not None and settings.get("thinking", {}).get("type") != "disabled":
-        settings["effort"] = text(effort, "output_config.effort")
+        settings["effort"] = effort
     if (effort := effort_of(settings)) is not None:
         settings["effort"] = effort
-    return settings
+    return settings, format
+
+
+def _stop(stop: Any, at: int) -> str:
+    if not isinstance(stop, str):
+        raise Unsupported(f"stop_sequences[{at}]", "must be a string")
+    return stop
 
 
 def _read_tier(tier: str) -> str:
@@ -58,26 +59,26 @@ def _read_tier(tier: str) -> str:
 
 
 def _read_thinking(thinking: dict[str, Any]) -> dict[str, Any]:
-    known(thinking, "thinking", ("type", "budget_tokens", "display"))
-    if text(thinking.get("type"), "thinking.type") not in _THINKING:
-        raise Unsupported("thinking.type", f"{thinking['type']!r} is not known here")
-    if thinking["type"] == "enabled":
-        number(thinking.get("budget_tokens"), "thinking.budget_tokens")
+    fields = Fields(thinking, "thinking")
+    kind = fields.need("type", str)
+    if kind not in _THINKING:
+        raise Unsupported("thinking.type", f"{kind!r} is not known here")
+    if kind == "enabled":
+        fields.need("budget_tokens", int)
+    fields.ignore("display")
+    fields.end()
     return dict(thinking)
 
 
-def read_format(body: dict[str, Any]) -> Format | None:
-    """Take the format out of a request's body, which is changed. Raises: Unsupported."""
-    config = mapping(body.get("output_config") or {}, "output_config")
-    value = config.pop("format", None)
-    if value is None:
+def _read_format(config: Fields) -> Format | None:
+    if config.left.get("format") is None:
         return None
-    where = "output_config.format"
-    format = mapping(value, where)
-    known(format, where, ("type", "schema"))
-    if format.get("type") != "json_schema":
-        raise Unsupported(f"{where}.type", f"{format.get('type')!r} is not known here")
-    return Format("schema", deepcopy(mapping(format.get("schema"), f"{where}.schema")))
+    format = config.within("format")
+    kind, schema = format.need("type", str), format.take("schema", dict)
+    format.end()
+    if kind != "json_schema" or schema is None:
+        raise Unsupported(format.at("type"), f"{kind!r} is not known here, or has no schema")
+    return Format("schema", deepcopy(schema))
 
 
 # --- write
@@ -105,13 +106,13 @@ def _written_tier(tier: Any, request: Request) -> str:
     for ours, neutral in _TIERS.items():
         if tier == neutral:
             return ours
-    raise Unsupported(place(request, "service_tier"), f"Messages has no tier {tier!r}")
+    raise Unsupported(_place(request, "service_tier"), f"Messages has no tier {tier!r}")
 
 
 def _written_effort(effort: Any, request: Request) -> str:
     written = _EFFORTS.get(effort) if isinstance(effort, str) else None
     if written is None:
-        raise Unsupported(place(request, "effort"), f"Messages has no effort {effort!r}")
+        raise Unsupported(_place(request, "effort"), f"Messages has no effort {effort!r}")
     return written
 
 
@@ -131,3 +132,9 @@ def _written_format(request: Request) -> dict[str, Any]:
         where = _FORMATS.get(request.api, "format")
         raise Unsupported(where, "in Messages, JSON needs a schema that says what is in it")
     return {"format": {"type": "json_schema", "schema": deepcopy(format.schema)}}
+
+
+def _place(request: Request, name: str) -> str:
+    """Return where a setting stood in the request, as its source has it."""
+    [setting] = [setting for setting in SETTINGS if setting.name == name]
+    return setting.place(request.api) or name

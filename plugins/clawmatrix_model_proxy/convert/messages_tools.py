@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from clawmatrix_model_proxy.convert.codec import Unsupported
-from clawmatrix_model_proxy.convert.messages_shapes import flag, known, listed, mapping, text
+from clawmatrix_model_proxy.convert.fields import Fields
 from clawmatrix_model_proxy.convert.request import Tool, ToolChoice
 
 if TYPE_CHECKING:
@@ -14,57 +14,46 @@ if TYPE_CHECKING:
 
 __all__ = ["read_choice", "read_tools", "write_choice", "write_tools"]
 
-_TOOL = frozenset(
-    {"type", "name", "description", "input_schema", "strict"}
-    | {"cache_control", "eager_input_streaming"}  # hints, which are dropped
-)
+_HINTS = ("cache_control", "eager_input_streaming")
+_IDLE: dict[str, Any] = {"defer_loading": False, "allowed_callers": ["direct"]}
+_MODES: dict[str, Literal["auto", "required", "none", "named"]] = {
+    "auto": "auto",
+    "any": "required",
+    "none": "none",
+    "tool": "named",
+}
 _EMPTY: dict[str, Any] = {"type": "object", "properties": {}}
 
 
-def read_tools(value: Any) -> tuple[Tool, ...]:
+def read_tools(tools: list[Any]) -> tuple[Tool, ...]:
     """Read ``tools``. Raises: Unsupported."""
-    return tuple(
-        _read_tool(mapping(tool, f"tools[{at}]"), f"tools[{at}]")
-        for at, tool in enumerate(listed(value, "tools"))
-    )
+    return tuple(_read_tool(Fields(tool, f"tools[{at}]")) for at, tool in enumerate(tools))
 
 
-def _read_tool(tool: dict[str, Any], where: str) -> Tool:
-    kind = tool.get("type")
+def _read_tool(tool: Fields) -> Tool:
+    kind = tool.take("type", str)
     if kind not in (None, "custom"):
-        raise Unsupported(where, f"the tool {kind!r} is one of Messages upstreams only")
-    idle = {"defer_loading": False, "allowed_callers": ["direct"], "input_examples": []}
-    rest = {name: value for name, value in tool.items() if idle.get(name, idle) != value}
-    known(rest, where, _TOOL)
-    described, schema = tool.get("description"), tool.get("input_schema")
-    return Tool(
-        text(tool.get("name"), f"{where}.name"),
-        None if described is None else text(described, f"{where}.description"),
-        None if schema is None else deepcopy(mapping(schema, f"{where}.input_schema")),
-        flag(tool.get("strict"), f"{where}.strict"),
-    )
+        raise Unsupported(tool.where, f"the tool {kind!r} is one of Messages upstreams only")
+    name, description = tool.need("name", str), tool.take("description", str)
+    schema, strict = tool.take("input_schema", dict), tool.take("strict", bool)
+    tool.ignore(*_HINTS)
+    tool.ignore(*(name for name, idle in _IDLE.items() if tool.left.get(name) == idle))
+    tool.end()
+    return Tool(name, description, deepcopy(schema), strict)
 
 
-def read_choice(value: Any) -> tuple[ToolChoice | None, bool | None]:
+def read_choice(choice: dict[str, Any] | None) -> tuple[ToolChoice | None, bool | None]:
     """Read ``tool_choice``: which tools, and whether several at once. Raises: Unsupported."""
-    if value is None:
+    if choice is None:
         return None, None
-    choice = mapping(value, "tool_choice")
-    known(choice, "tool_choice", ("type", "name", "disable_parallel_tool_use"))
-    kind = text(choice.get("type"), "tool_choice.type")
-    one = flag(choice.get("disable_parallel_tool_use"), "tool_choice.disable_parallel_tool_use")
-    parallel = None if one is None else not one
-    match kind:
-        case "auto":
-            return ToolChoice("auto"), parallel
-        case "any":
-            return ToolChoice("required"), parallel
-        case "none":
-            return ToolChoice("none"), parallel
-        case "tool":
-            name = text(choice.get("name"), "tool_choice.name")
-            return ToolChoice("named", (name,)), parallel
-    raise Unsupported("tool_choice.type", f"{kind!r} is no choice of tools")
+    fields = Fields(choice, "tool_choice")
+    kind, one = fields.need("type", str), fields.take("disable_parallel_tool_use", bool)
+    names = (fields.need("name", str),) if kind == "tool" else ()
+    fields.end()
+    mode = _MODES.get(kind)
+    if mode is None:
+        raise Unsupported("tool_choice.type", f"{kind!r} is no choice of tools")
+    return ToolChoice(mode, names), None if one is None else not one
 
 
 def write_tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:

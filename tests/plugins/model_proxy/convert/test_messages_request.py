@@ -264,7 +264,7 @@ def test_content_that_no_other_api_has_is_refused_by_its_place(
         ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
         ({"service_tier": "flex"}, "service_tier"),
         ({"output_config": {"format": {"type": "grammar"}}}, "output_config.format.type"),
-        ({"output_config": {"colour": "red"}}, "output_config"),
+        ({"output_config": {"colour": "red"}}, "output_config.colour"),
         ({"metadata": {"team": "a"}}, "metadata"),
         ({"max_tokens": "9"}, "max_tokens"),
         ({"max_tokens": True}, "max_tokens"),
