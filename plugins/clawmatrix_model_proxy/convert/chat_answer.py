@@ -100,23 +100,29 @@ def content_pieces(content: Any) -> Iterator[tuple[BlockKind, str]]:
 
     Raises: BadAnswer.
     """
-    if content is None or content == "":
-        return
-    if isinstance(content, str):
-        yield "text", content
-        return
-    if not isinstance(content, list):
-        raise bad_answer("content", "must be a string")
-    for number, part in enumerate(content):
-        fields = Fields(part, f"content[{number}]", bad_answer)
-        kind = fields.need("type", str)
-        if kind == "text":
-            yield "text", fields.need("text", str)
-        elif kind == "thinking":
-            for _, text in content_pieces(fields.left.get("thinking")):
-                yield "reasoning", text
+    for kind, fields in _parts(content, "content"):
+        if kind == "thinking":
+            within = _parts(fields.left.get("thinking"), fields.at("thinking"))
+            for inner, text in within:
+                yield "reasoning", _text_of(inner, text)
         else:
-            raise bad_answer(fields.at("type"), f"no part {kind!r} is known")
+            yield "text", _text_of(kind, fields)
+
+
+def _parts(content: Any, where: str) -> Iterator[tuple[str, Fields]]:
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}] if content else []
+    if content is not None and not isinstance(content, list):
+        raise bad_answer(where, "must be a string")
+    for number, part in enumerate(content or ()):
+        fields = Fields(part, f"{where}[{number}]", bad_answer)
+        yield fields.need("type", str), fields
+
+
+def _text_of(kind: str, fields: Fields) -> str:
+    if kind != "text":
+        raise bad_answer(fields.at("type"), f"no part {kind!r} is known")
+    return fields.need("text", str)
 
 
 def read_logprobs(choice: dict[str, Any], name: str) -> Logprobs | None:

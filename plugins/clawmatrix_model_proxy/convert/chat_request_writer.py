@@ -13,16 +13,19 @@ if TYPE_CHECKING:
 
 __all__ = ["write_request"]
 
+_IDLE = ("auto", "none")
+"""Choices that clients of other APIs make without tools too, and that are an error here then."""
+
 
 def write_request(request: Request) -> dict[str, Any]:
     """Write a request for an upstream, without its model. Raises: Unsupported."""
     body: dict[str, Any] = {"messages": written_messages(request)}
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
-    if request.tool_choice is not None:
+        if request.parallel is not None:
+            body["parallel_tool_calls"] = request.parallel
+    if request.tool_choice is not None and (request.tools or request.tool_choice.mode not in _IDLE):
         body["tool_choice"] = _tool_choice(request)
-    if request.parallel is not None and request.tools:
-        body["parallel_tool_calls"] = request.parallel
     if request.format is not None:
         body["response_format"] = _format(request.format)
     if request.stream:

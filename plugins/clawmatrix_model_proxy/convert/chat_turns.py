@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["thoughts_of", "tool_call", "written_messages"]
 
 P = TypeVar("P", bound="Part")
-_PLACES = {"messages": "messages", "responses": "input"}
+_NAMES: dict[type, str] = {
+    Text: "a text",
+    Image: "an image",
+    File: "a file",
+    Audio: "audio",
+    Refusal: "a refusal",
+    Reasoning: "reasoning",
+    ToolCall: "the call of a tool",
+    ToolResult: "the result of a tool",
+}
 
 
 def written_messages(request: Request) -> list[dict[str, Any]]:
@@ -63,7 +72,7 @@ def _joined(request: Request) -> Iterator[tuple[str, Turn]]:
     """
     waiting: tuple[str, Turn] | None = None
     for at, turn in enumerate(request.turns):
-        where = _PLACES.get(request.api, f"messages[{at}]")
+        where = _place(request.api, at)
         if waiting is not None and _belongs(waiting[1], turn):
             waiting = waiting[0], Turn("assistant", (*waiting[1].parts, *turn.parts), turn.name)
             continue
@@ -72,6 +81,13 @@ def _joined(request: Request) -> Iterator[tuple[str, Turn]]:
         waiting = where, turn
     if waiting is not None:
         yield waiting
+
+
+def _place(api: str, at: int) -> str:
+    # Only a chat client's turns are counted as its messages are.
+    if api == "chat":
+        return f"messages[{at}]"
+    return "input" if api == "responses" else "messages"
 
 
 def _belongs(before: Turn, turn: Turn) -> bool:
@@ -127,14 +143,11 @@ def _results(turn: Turn, where: str) -> Iterator[dict[str, Any]]:
 
 def _message(turn: Turn, where: str) -> dict[str, Any]:
     message = _of(turn.role, turn)
-    places = [f"{where}.content[{at}]" for at in range(len(turn.parts))]
     if turn.role != "user":
         for part in turn.parts:
             if not isinstance(part, Text):
                 raise Unsupported(where, f"{_name(part)} cannot be in a message of this role")
-    message["content"] = _content(
-        [_shown(part, place) for part, place in zip(turn.parts, places, strict=True)]
-    )
+    message["content"] = _content([_shown(part, where) for part in turn.parts])
     return message
 
 
@@ -154,8 +167,7 @@ def _only(kind: type[P], turn: Turn) -> list[P]:
 
 
 def _name(part: Part) -> str:
-    kind = type(part).__name__.lower()
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+    return _NAMES[type(part)]
 
 
 # --- parts

@@ -127,6 +127,15 @@ def test_an_answer_of_few_fields_is_read() -> None:
         {"choices": [{"finish_reason": "stop"}]},
         {"choices": [{"message": {"content": 5}, "finish_reason": "stop"}]},
         {"choices": [{"message": {"content": [{"type": "video"}]}, "finish_reason": "stop"}]},
+        {"choices": [{"message": {"content": [{"type": "thinking", "thinking": 5}]}}]},
+        {
+            "choices": [
+                {
+                    "message": {"content": [{"type": "thinking", "thinking": [{"type": "x"}]}]},
+                    "finish_reason": "stop",
+                }
+            ]
+        },
         {"choices": [{"message": {"audio": {"id": "a"}}, "finish_reason": "stop"}]},
         {"choices": [{"message": {"tool_calls": [{"type": "mcp"}]}, "finish_reason": "stop"}]},
         {"choices": [{"message": {"tool_calls": [{"function": {}}]}, "finish_reason": "stop"}]},

@@ -201,6 +201,18 @@ def test_results_without_ids_belong_to_the_calls_in_order() -> None:
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
         ({"tool_choice": "any"}, "tool_choice"),
         ({"tool_choice": {"type": "mcp"}}, "tool_choice.type"),
+        (
+            {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "x", "tools": []}}},
+            "tool_choice.allowed_tools.mode",
+        ),
+        (
+            {"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "x"}}}]},
+            "tools[0].custom.format.type",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "x": 1}}]},
+            "tools[0].function.x",
+        ),
         ({"response_format": {"type": "grammar"}}, "response_format.type"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
         ({"min_p": 0.1}, "min_p"),
@@ -301,9 +313,11 @@ def test_documents_are_written_as_files_or_as_text() -> None:
         (Turn("tool", (ToolResult("a", (Image("https://x"),)),)), "an image"),
         (Turn("tool", (ToolResult("a", (File("https://x"),)),)), "a file"),
         (Turn("tool", (Text("a"),)), "a text"),
+        (Turn("user", (Refusal("a"),)), "a refusal"),
+        (Turn("developer", (Audio("a", "wav"),)), "audio"),
         (Turn("user", (Image(file_id="x"),)), "an image"),
         (Turn("user", (File("https://x"),)), "at a URL"),
-        (Turn("user", (ToolCall("a", "f", ""),)), "a toolcall"),
+        (Turn("user", (ToolCall("a", "f", ""),)), "the call of a tool"),
         (Turn("system", (Image("https://x"),)), "an image"),
         (Turn("assistant", (Image("https://x"),)), "an image"),
     ],
@@ -311,10 +325,10 @@ def test_documents_are_written_as_files_or_as_text() -> None:
 def test_parts_without_a_place_are_refused(turn: Turn, words: str) -> None:
     with pytest.raises(Unsupported, match=words) as refused:
         messages(turn, api="chat")
-    assert refused.value.param.startswith("messages[0]")
+    assert refused.value.param == "messages[0]"
     with pytest.raises(Unsupported) as elsewhere:
         messages(turn, api="responses")
-    assert elsewhere.value.param.startswith("input")
+    assert elsewhere.value.param == "input"
 
 
 def test_a_stream_for_a_client_of_another_api_always_ends_with_its_usage() -> None:
@@ -334,6 +348,12 @@ def test_settings_of_other_apis_are_written_or_refused() -> None:
         written(api="messages", settings={"top_k": 5})
     with pytest.raises(Unsupported, match="previous_response_id"):
         written(settings={"previous_response_id": "resp_1"})
+
+
+def test_a_choice_that_asks_for_nothing_is_only_made_among_tools() -> None:
+    assert "tool_choice" not in written(tool_choice=ToolChoice("auto"))
+    assert written(tool_choice=ToolChoice("auto"), tools=(Tool("f"),))["tool_choice"] == "auto"
+    assert written(tool_choice=ToolChoice("required"))["tool_choice"] == "required"
 
 
 def test_whether_calls_may_be_parallel_is_only_said_with_tools() -> None:

@@ -163,6 +163,25 @@ def test_an_error_ends_everything() -> None:
     assert isinstance(failed, Failed)
 
 
+def test_pieces_of_calls_are_told_apart_by_their_ids_too() -> None:
+    def piece(id: str, **function: str) -> dict[str, Any]:
+        return chunk({"tool_calls": [{"id": id, "function": function}]})
+
+    events = read_stream(
+        [
+            piece("a", name="f", arguments=""),
+            piece("b", name="g", arguments='{"x":'),
+            piece("a", arguments="{}"),
+            piece("b", arguments="1}"),
+            chunk({}, "tool_calls"),
+        ]
+    )
+    assert gathered(events).blocks == (
+        Block("tool", "{}", "a", "f"),
+        Block("tool", '{"x":1}', "b", "g"),
+    )
+
+
 def test_a_call_that_never_gets_a_name_is_no_answer() -> None:
     nameless = chunk({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]})
     with pytest.raises(BadAnswer, match="without a name"):
@@ -238,6 +257,10 @@ def test_the_bytes_of_a_stream_are_written() -> None:
     ]
 
 
+def test_a_failure_is_not_the_writers_to_write() -> None:
+    assert written_stream([Failed({"message": "broke"})], making()) == b""
+
+
 def test_usage_is_a_chunk_of_its_own_for_those_who_asked() -> None:
     events: list[Event] = [Begin("id", usage=Usage(3, 0)), Finish("stop"), End()]
     *_, last, done = payloads_of(written_stream(events, making()))
@@ -275,6 +298,7 @@ def test_blocks_of_thoughts_are_lines_apart() -> None:
         Open(1, "summary", group=0),
         Close(1, "ciphertext", "responses"),
         Open(2, "redacted"),
+        Delta(2, "not to be shown"),
         Close(2, "secret", "messages"),
         Open(3, "reasoning"),
         Delta(3, "Two."),
