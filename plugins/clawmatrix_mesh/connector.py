@@ -17,15 +17,8 @@ from clawmatrix_core.log import RateLimitedLogger
 from clawmatrix_core.rate import Rate
 from clawmatrix_mesh.addresses import find_transport
 from clawmatrix_mesh.admission import Doorway, Refusals, source_of
-from clawmatrix_mesh.handshake import (
-    Channel,
-    Credentials,
-    Proved,
-    make_hello,
-    open_channel,
-    proving,
-    receive_hello,
-)
+from clawmatrix_mesh.channel import Channel, Credentials, answer_channel, dial_channel
+from clawmatrix_mesh.handshake import Proved, make_hello, proving, receive_hello
 from clawmatrix_mesh.inviting import Inviter
 from clawmatrix_mesh.neighbours import Neighbour, Neighbours
 from clawmatrix_mesh.refusing import close_code, lost_reason
@@ -140,7 +133,7 @@ class Connector:
     async def _prove_answering(self, connection: Connection) -> Neighbour | None:
         own = self._credentials
         with proving(connection.remote, self._limits.handshake, dialled=False):
-            channel = await open_channel(connection, own, dialled=False, invited=self._inviter.key)
+            channel = await answer_channel(connection, own, self._inviter.key)
             if channel.invite is not None:
                 await self._inviter.welcome(channel, own)
                 return None
@@ -200,7 +193,7 @@ class Connector:
     ) -> Neighbour:
         own, neighbours = self._credentials, self._neighbours
         with proving(connection.remote, self._limits.handshake, dialled=True):
-            channel = await open_channel(connection, own, dialled=True, psk=psk, expect=expect)
+            channel = await dial_channel(connection, own, psk=psk, expect=expect)
             # Two addresses of one node: one after the other, so that the second sees the first.
             async with neighbours.turn(channel.remote_key):
                 known = await neighbours.living(channel.remote_key)

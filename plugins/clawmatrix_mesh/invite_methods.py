@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.node import Node
     from clawmatrix_mesh.invitations import Invitation, Invitations
 
-__all__ = ["LONGEST", "SHORTEST", "dialable", "invite_methods"]
+__all__ = ["LONGEST", "SHORTEST", "InviteMethods", "dialable"]
 
 SHORTEST, LONGEST = 1.0, 7 * 24 * 3600.0
 """Seconds for which an invitation is good."""
@@ -26,54 +26,65 @@ _ANY_HOST = ("0.0.0.0", "::")
 _ADDRESS_LIMIT = 255
 
 
-def invite_methods(
-    node: Node, invitations: Callable[[], Invitations], addresses: Callable[[], list[str]]
-) -> list[ControlMethod]:
-    """Return ``invite.add``, ``invite.list`` and ``invite.revoke``.
+class InviteMethods:
+    """The methods, over a node's invitations.
 
-    ``addresses`` gives where this node can be dialled, as far as it knows.
+    ``addresses`` gives where the node can be dialled, as far as it knows.
     """
 
-    async def add(params: dict[str, Any]) -> Any:
+    def __init__(
+        self, node: Node, invitations: Callable[[], Invitations], addresses: Callable[[], list[str]]
+    ) -> None:
+        self._node = node
+        self._invitations = invitations
+        self._addresses = addresses
+        self._log = node.logger("mesh")
+
+    def all(self) -> list[ControlMethod]:
+        """Return them by their names."""
+        return [
+            ControlMethod("invite.add", self.add),
+            ControlMethod("invite.list", self.list_),
+            ControlMethod("invite.revoke", self.revoke),
+        ]
+
+    async def add(self, params: dict[str, Any]) -> Any:
+        """Make an invitation, and the token that stands for it."""
         lifetime = params.get("expires")
         if not isinstance(lifetime, (int, float)) or not SHORTEST <= lifetime <= LONGEST:
             raise ExchangeFailure("bad_params", "an invitation is good for a second to 7 days")
-        where = _addresses(params.get("addresses")) or addresses()
+        where = _addresses(params.get("addresses")) or self._addresses()
         if not where:
             raise ExchangeFailure(
                 "refused",
-                f"{node.id} listens nowhere, so nobody can dial it: invite at a node that"
+                f"{self._node.id} listens nowhere, so nobody can dial it: invite at a node that"
                 " listens, or say --address",
             )
         try:
-            made, secret = invitations().make(lifetime)
+            made, secret = self._invitations().make(lifetime)
         except LocalProtocolError as error:
             raise ExchangeFailure("refused", str(error)) from None
+        self._log.info("invitation %s was made, for %g s", made.id, lifetime)
+        expires = int(made.expires * 1000)
+        token = self._token(made.id, secret, where)
+        return {"id": made.id, "token": token, "expires": expires, "addresses": where}
+
+    def _token(self, id_: str, secret: bytes, where: list[str]) -> str:
+        node = self._node
         key = node.identity.channel_public
-        token = Token(bytes.fromhex(made.id), secret, key, node.id, tuple(where))
-        node.logger("mesh").info("invitation %s was made, for %g s", made.id, lifetime)
-        return {
-            "id": made.id,
-            "token": token.encode(),
-            "expires": int(made.expires * 1000),
-            "addresses": where,
-        }
+        return Token(bytes.fromhex(id_), secret, key, node.id, tuple(where)).encode()
 
-    async def list_(_: dict[str, Any]) -> Any:
-        return [_entry(one, status) for one, status in invitations().all()]
+    async def list_(self, _: dict[str, Any]) -> Any:
+        """Return what became of each that was made lately."""
+        return [_entry(one, status) for one, status in self._invitations().all()]
 
-    async def revoke(params: dict[str, Any]) -> Any:
+    async def revoke(self, params: dict[str, Any]) -> Any:
+        """Take an open one back."""
         id_ = str(params.get("id") or "")
-        if not invitations().revoke(id_):
+        if not self._invitations().revoke(id_):
             raise ExchangeFailure("not_found", f"no invitation {id_} is open here")
-        node.logger("mesh").info("invitation %s was revoked", id_)
+        self._log.info("invitation %s was revoked", id_)
         return {"id": id_}
-
-    return [
-        ControlMethod("invite.add", add),
-        ControlMethod("invite.list", list_),
-        ControlMethod("invite.revoke", revoke),
-    ]
 
 
 def dialable(advertised: Iterable[str], bound: Iterable[str]) -> list[str]:

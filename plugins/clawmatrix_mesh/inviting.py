@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.frames import NodeId
     from clawmatrix_core.node import Node
-    from clawmatrix_mesh.handshake import Channel, Credentials
+    from clawmatrix_mesh.channel import Channel, Credentials
     from clawmatrix_mesh.invitations import Invitations
     from clawmatrix_mesh.neighbours import Neighbours
 

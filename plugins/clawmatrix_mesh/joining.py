@@ -14,14 +14,8 @@ from clawmatrix_core.config import SECRET_LENGTH
 from clawmatrix_core.directory import NodeRecord, SignedRecord
 from clawmatrix_core.errors import DialError, HandshakeError
 from clawmatrix_core.redaction import register_secret
-from clawmatrix_mesh.handshake import (
-    HANDSHAKE_LIMIT,
-    Credentials,
-    make_hello,
-    open_channel,
-    proving,
-    receive_hello,
-)
+from clawmatrix_mesh.channel import Credentials, dial_channel
+from clawmatrix_mesh.handshake import HANDSHAKE_LIMIT, make_hello, proving, receive_hello
 from clawmatrix_mesh.inviting import receive_welcome
 from clawmatrix_mesh.refusing import close_code
 
@@ -102,9 +96,7 @@ async def _join_at(
 
 
 async def _prove(connection: Connection, token: Token, own: Credentials) -> Welcomed:
-    channel = await open_channel(
-        connection, own, dialled=True, expect=token.key, invite=token.id.hex()
-    )
+    channel = await dial_channel(connection, own, expect=token.key, invite=token.id.hex())
     await connection.send(make_hello(own, channel))
     proved = await receive_hello(channel)
     if proved.record.node_id != token.node_id:

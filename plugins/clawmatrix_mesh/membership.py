@@ -17,7 +17,7 @@ import msgspec
 from clawmatrix_core.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.state import raise_epoch
-from clawmatrix_mesh.handshake import PROTOCOL
+from clawmatrix_mesh.preamble import PROTOCOL
 from clawmatrix_mesh.revoking import REVOCATIONS
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ from clawmatrix_core.plugin_types import ControlMethod, StatusSection, frame_typ
 from clawmatrix_core.routes import Route
 from clawmatrix_core.state_files import StateFile
 from clawmatrix_mesh.addresses import bind
+from clawmatrix_mesh.channel import Credentials
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.connector import Connector
 from clawmatrix_mesh.dialler import Dialler
 from clawmatrix_mesh.direct import Direct
-from clawmatrix_mesh.handshake import Credentials
 from clawmatrix_mesh.heartbeat import Heartbeat
 from clawmatrix_mesh.invitations import INVITATIONS, Invitations
-from clawmatrix_mesh.invite_methods import dialable, invite_methods
+from clawmatrix_mesh.invite_methods import InviteMethods, dialable
 from clawmatrix_mesh.limits import LinkLimits
 from clawmatrix_mesh.membership import Membership
 from clawmatrix_mesh.preamble import PROTOCOL
@@ -118,7 +118,7 @@ class MeshPlugin:
         return [
             *trust_methods(node, self._trust_changed),
             *revoke_methods(node, self._revoked, self._trust_changed),
-            *invite_methods(node, self._made, self._dialable),
+            *InviteMethods(node, self._made, self._dialable).all(),
         ]
 
     @hookimpl

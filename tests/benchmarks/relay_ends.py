@@ -13,7 +13,8 @@ from clawmatrix_core.directory import NodeRecord, SignedRecord
 from clawmatrix_core.frames import Header, NodeId, decode_header, encode_header, join, split
 from clawmatrix_core.identity import Identity, psk_from_secret
 from clawmatrix_core.session import Session
-from clawmatrix_mesh.handshake import Credentials, prove
+from clawmatrix_mesh.channel import Credentials
+from clawmatrix_mesh.handshake import prove
 from tests.benchmarks.mesh import SECRET
 from tests.benchmarks.raw_websocket import RawConnection, client_frame, dial
 

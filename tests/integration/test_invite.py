@@ -13,6 +13,7 @@ import pytest
 
 from clawmatrix_core import control_client
 from tests.integration.conftest import free_port, wait_for
+from tests.plugins.mesh.test_tls import Files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,10 @@ def invited(relay: Machine, *options: str) -> str:
     return made.stdout.strip()
 
 
+def secret_of(machine: Machine) -> str:
+    return str(tomllib.loads(machine.config.read_text())["secret"])
+
+
 def status_of(machine: Machine, peer: str) -> str | None:
     shown = control_client.call(machine.config, "peers", {})
     return next((one["status"] for one in shown if one["nodeId"] == peer), None)
@@ -116,9 +121,9 @@ def test_a_machine_joins_and_is_a_member(
     assert joined.stdout.startswith("joined the mesh of relay as lab\n")
     assert "clawmatrix run\n" in joined.stdout
     assert lab.config.stat().st_mode & 0o777 == 0o600
-    secrets = [tomllib.loads(one.config.read_text())["secret"] for one in (relay, lab)]
-    assert secrets[0] == secrets[1]
-    assert secrets[0] not in joined.stdout + joined.stderr
+    secret = secret_of(relay)
+    assert secret_of(lab) == secret
+    assert secret not in joined.stdout + joined.stderr
     assert lab.cli("config", "check").returncode == 0
 
     lab.run()
@@ -135,7 +140,7 @@ def test_a_machine_joins_and_is_a_member(
     assert "used by lab" in relay.cli("invite", "list").stdout
     for text in (relay.log, lab.log):
         assert token not in text
-        assert secrets[0] not in text
+        assert secret not in text
 
 
 def test_each_thing_that_can_be_wrong_has_a_line_and_a_code(machines: dict[str, Machine]) -> None:
@@ -176,3 +181,27 @@ def test_each_thing_that_can_be_wrong_has_a_line_and_a_code(machines: dict[str, 
     ran = lab.cli("join", "--node-id", "lab", token)
     assert (ran.returncode, lab.config.read_text()) == (2, "mine")
     assert late.cli("join", "--node-id", "late", token).returncode == 0, "it was not used up"
+
+
+def test_a_machine_joins_over_tls_with_a_private_authority(
+    machines: dict[str, Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, lab, _ = machines.values()
+    files = Files(tmp_path)
+    listen = f"127.0.0.1:{free_port()}"
+    assert relay.cli("init", "--node-id", "relay", "--listen", listen).returncode == 0
+    text = relay.config.read_text()
+    tls = "".join(f'{name} = "{path}"\n' for name, path in files.server().items())
+    relay.config.write_text(text.replace("[mesh]\n", f"[mesh]\n{tls}"))
+    relay.run()
+    token = invited(relay)
+    assert "wss://127.0.0.1:" in relay.cli("invite").stderr
+
+    unknown = lab.cli("join", "--node-id", "lab", token)
+    assert unknown.returncode == 6
+    assert "not trusted" in unknown.stderr
+    assert lab.cli("join", "--node-id", "lab", "--ca", str(files.ca), token).returncode == 0
+    assert tomllib.loads(lab.config.read_text())["mesh"]["ca"] == str(files.ca)
+    lab.run()
+    monkeypatch.setenv("XDG_STATE_HOME", str(lab.home / "state"))
+    wait_for(lambda: status_of(lab, "relay") == "direct", f"lab has a link\n{lab.log}")
