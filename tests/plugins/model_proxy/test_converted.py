@@ -317,6 +317,25 @@ async def test_what_one_upstream_does_not_carry_goes_to_one_that_does(
     assert json.loads(asked.body)["seed"] == 7
 
 
+async def test_what_it_took_is_converted(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    usage = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
+    counts = {"id": "c1", "model": "m", "choices": [], "usage": usage}
+    events = sse(chunk("Good day."), chunk(None, "stop"), counts, "[DONE]")
+    async with upstreaming(streams(*events)) as up:
+        node = node_factory("home", built_in=ALONE, config=serving(up.base_url, CHAT))
+        async with node as home:
+            asking = Client(home)
+            await ask(asking, "messages", stream=True)
+    [delta] = [
+        json.loads(line.removeprefix("data: "))
+        for line in told(asking).splitlines()
+        if line.startswith("data: ") and '"message_delta"' in line
+    ]
+    assert (delta["usage"]["input_tokens"], delta["usage"]["output_tokens"]) == (11, 2)
+
+
 async def test_tokens_are_counted_by_asking_for_one(
     node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:

@@ -143,6 +143,16 @@ async def test_after_a_part_has_gone_out_there_is_never_another_answer(
     assert b.asked == []
 
 
+async def test_an_end_without_an_end_is_an_error(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    async with two(node_factory, upstreaming, says(ROLE, EVENT)) as (node, _, b):
+        client = Client(node)
+        await client.ask(request(stream=True))
+    assert client.body.startswith(ROLE + EVENT + b'data: {"error":{')
+    assert b.asked == []
+
+
 async def test_a_stream_that_died_counts_against_its_upstream(
     node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:

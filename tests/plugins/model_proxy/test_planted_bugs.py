@@ -1,0 +1,160 @@
+"""The tests bite: each planted bug makes the tests that are named for it fail."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from clawmatrix_model_proxy import course, sse
+from clawmatrix_model_proxy.breaker import Breaker
+from clawmatrix_model_proxy.convert import chat_reader, messages_writer, stream
+from clawmatrix_model_proxy.convert.answer import Delta
+from clawmatrix_model_proxy.failover import TABLE, Action, Rule
+from clawmatrix_model_proxy.outlet import Outlet
+from tests.plugins.model_proxy import (
+    test_candidates,
+    test_converted,
+    test_failover,
+    test_health,
+    test_stream_faults,
+)
+from tests.plugins.model_proxy.test_converted import CHAT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from clawmatrix_core.testing import NodeFactory
+    from clawmatrix_model_proxy.convert.answer import Event
+    from clawmatrix_model_proxy.faults import Fault
+    from tests.plugins.model_proxy.conftest import Upstreaming
+
+pytestmark = pytest.mark.anyio
+
+
+def lose_an_event(
+    self: stream.UpstreamEvents,
+    event: bytes,
+    honest: Callable[..., Iterable[Event]] = stream.UpstreamEvents._read,
+) -> list[Event]:
+    """Lose a word of the upstream's."""
+    events = list(honest(self, event))
+    return [one for one in events if not (isinstance(one, Delta) and one.text == "day.")]
+
+
+async def hide_what_went_out(
+    self: Outlet, data: bytes = b"", honest: Callable[..., Any] = Outlet._release
+) -> None:
+    """Forget that the client has had a part of an answer: the next candidate begins anew."""
+    await honest(self, data)
+    self.released = False
+
+
+def never_close(self: Breaker) -> None:
+    """Keep a breaker as it is, whatever succeeds."""
+    self._probing = False
+
+
+def try_it_everywhere(fault: Fault) -> Rule:
+    """Ask the next candidate whatever the request's own fault."""
+    rule = next(rule for rule in TABLE if rule.fits(fault))
+    return attrs.evolve(rule, action=Action.NEXT) if rule.action is Action.END else rule
+
+
+def no_usage(value: Any) -> None:
+    """Drop what the upstream says an answer took."""
+
+
+def write_no_usage(usage: Any) -> dict[str, Any]:
+    """Write that an answer took nothing."""
+    return {"input_tokens": 0, "output_tokens": 0}
+
+
+def take_any_end(payloads: object) -> sse.Ending:
+    """Take every end of a stream for its right one."""
+    return sse.Ending.FINISHED
+
+
+@attrs.frozen
+class Plant:
+    """A bug: what takes whose place; and the named tests that must fail with it."""
+
+    owner: object
+    name: str
+    bug: Callable[..., Any]
+    caught_by: tuple[Callable[..., Any], ...]
+    arguments: dict[str, Any] = attrs.field(factory=dict)
+
+
+PLANTS = {
+    "an event is lost in conversion": Plant(
+        stream.UpstreamEvents,
+        "_read",
+        lose_an_event,
+        (test_converted.test_a_stream_is_gathered_for_who_wants_one_piece,),
+        {"client": "messages", "api": CHAT},
+    ),
+    "failover after content": Plant(
+        Outlet,
+        "_release",
+        hide_what_went_out,
+        (test_stream_faults.test_after_a_part_has_gone_out_there_is_never_another_answer,),
+    ),
+    "a breaker never closes": Plant(
+        Breaker,
+        "succeeded",
+        never_close,
+        (test_health.test_one_probe_is_let_through_and_closes_it,),
+    ),
+    "a 400 is tried everywhere": Plant(
+        course,
+        "rule_for",
+        try_it_everywhere,
+        (
+            test_failover.test_what_is_wrong_with_the_request_ends_it_at_once,
+            test_candidates.test_what_is_wrong_with_the_request_is_not_tried_elsewhere,
+        ),
+    ),
+    "usage is dropped as it is read": Plant(
+        chat_reader, "read_usage", no_usage, (test_converted.test_what_it_took_is_converted,)
+    ),
+    "usage is dropped as it is written": Plant(
+        messages_writer,
+        "write_usage",
+        write_no_usage,
+        (test_converted.test_what_it_took_is_converted,),
+    ),
+    "half an answer is taken for a whole one": Plant(
+        sse, "_ending", take_any_end, (test_stream_faults.test_an_end_without_an_end_is_an_error,)
+    ),
+}
+
+
+async def fails(check: Callable[..., Any], **given: Any) -> bool:
+    """Say whether a test fails, with those of the arguments that it takes."""
+    wanted = inspect.signature(check).parameters
+    caught: list[BaseException] = []
+    try:
+        done = check(**{name: value for name, value in given.items() if name in wanted})
+        if inspect.isawaitable(done):
+            await done
+    except* AssertionError as group:
+        caught.append(group)
+    return bool(caught)
+
+
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS.keys())
+async def test_a_planted_bug_is_caught(
+    plant: Plant,
+    monkeypatch: pytest.MonkeyPatch,
+    node_factory: NodeFactory,
+    upstreaming: Upstreaming,
+) -> None:
+    given = {"node_factory": node_factory, "upstreaming": upstreaming, **plant.arguments}
+    for check in plant.caught_by:
+        assert not await fails(check, **given)
+        with monkeypatch.context() as planted:
+            planted.setattr(plant.owner, plant.name, plant.bug)
+            assert await fails(check, **given), check.__name__
