@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.answer import Answer, Failed, Gathered
-from clawmatrix_model_proxy.convert.codec import BadAnswer
+from clawmatrix_model_proxy.convert.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.responses_answer import write_answer
 from clawmatrix_model_proxy.convert.responses_asking import (
     LOSSES,
@@ -19,6 +20,8 @@ from clawmatrix_model_proxy.convert.responses_usage import read_count
 from clawmatrix_model_proxy.convert.responses_writer import ResponsesWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from clawmatrix_model_proxy.convert.codec import Making
     from clawmatrix_model_proxy.convert.request import Request
 
@@ -32,7 +35,8 @@ class ResponsesCodec:
 
     def read_request(self, body: dict[str, Any]) -> Request:
         """Read a client's request. Raises: Unsupported."""
-        return read_request(body)
+        with _no_deeper():
+            return read_request(body)
 
     def write_request(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
         """Write a request for an upstream; no limit is given where the request has none.
@@ -40,7 +44,8 @@ class ResponsesCodec:
         Raises: Unsupported.
         """
         del max_tokens  # this API wants no limit
-        return write_request(request)
+        with _no_deeper():
+            return write_request(request)
 
     def read_answer(self, body: dict[str, Any]) -> Answer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
@@ -65,6 +70,15 @@ class ResponsesCodec:
     def writer(self, making: Making) -> ResponsesWriter:
         """Return a writer of one stream."""
         return ResponsesWriter(making)
+
+
+@contextmanager
+def _no_deeper() -> Iterator[None]:
+    # What can be decoded may still be too deep to be copied.
+    try:
+        yield
+    except RecursionError:
+        raise Unsupported("tools", "objects within objects, too many for this") from None
 
 
 def _words(error: Any) -> str:

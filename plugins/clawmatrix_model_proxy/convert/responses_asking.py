@@ -36,11 +36,15 @@ __all__ = ["LOSSES", "split_instructions", "write_count_request", "write_request
 
 LOSSES: tuple[Loss, ...] = (
     Loss("names of participants", "messages have none there"),
+    Loss("names of files at a URL, or that the upstream has", "they are told by what they are"),
     Loss("that a tool failed", "its result says so in its own words"),
     Loss(
         "thoughts that no Responses upstream sealed",
         "an upstream refuses a thought that it did not seal itself",
     ),
+    Loss("that parts of an assistant's turn stood apart", "texts in a row are one message"),
+    Loss("the words that ended an answer", "it is completed, whatever ended it"),
+    Loss("that an upstream said nothing of cached or reasoning tokens", "counts must be there"),
 )
 """What is left behind on the way into this API."""
 

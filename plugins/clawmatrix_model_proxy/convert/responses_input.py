@@ -116,7 +116,7 @@ def _image(part: dict[str, Any], param: str) -> Image:
     if not url and not file_id:
         raise Unsupported(param, "has neither image_url nor file_id")
     detail = optional_text_at(part.get("detail"), f"{param}.detail")
-    return Image(url, file_id, None if detail == "auto" else detail)
+    return Image(url, file_id, None if detail in ("", "auto") else detail)
 
 
 def _file(part: dict[str, Any], param: str) -> File:
@@ -175,6 +175,7 @@ def _result(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]]:
     _refuse_caller(item, param)
     call_id = text_at(item.get("call_id"), f"{param}.call_id")
     parts = _contents(item.get("output"), f"{param}.output", _RESULTS)
+    parts = parts or (Text(""),)
     return "tool", (ToolResult(call_id, parts, free=item["type"] == "custom_tool_call_output"),)
 
 

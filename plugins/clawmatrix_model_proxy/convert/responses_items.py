@@ -17,7 +17,6 @@ __all__ = [
     "ItemKind",
     "Part",
     "Spelling",
-    "with_bytes",
 ]
 
 ItemKind = Literal["message", "reasoning", "function_call", "custom_tool_call"]
@@ -183,21 +182,3 @@ class Item:
         if self.encrypted:
             found["encrypted_content"] = self.encrypted
         return found
-
-
-def with_bytes(logprobs: Any) -> list[Fields]:
-    """Return logprobs with the bytes of each token, which chat's may leave out."""
-    return [
-        {
-            **_token(entry),
-            "top_logprobs": [_token(other) for other in entry.get("top_logprobs") or ()],
-        }
-        for entry in logprobs
-    ]
-
-
-def _token(entry: Fields) -> Fields:
-    token = str(entry.get("token", ""))
-    given = entry.get("bytes")
-    data = list(token.encode("utf-8", "surrogatepass")) if given is None else given
-    return {"token": token, "logprob": entry.get("logprob", 0.0), "bytes": data}

@@ -16,8 +16,8 @@ from clawmatrix_model_proxy.convert.responses_items import (
     Item,
     ItemKind,
     Part,
-    with_bytes,
 )
+from clawmatrix_model_proxy.convert.responses_logprobs import write_logprobs
 from clawmatrix_model_proxy.convert.responses_sealed import encrypted_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Output:
         """Add to a block. An empty text is nothing."""
         part = self.parts[event.index]
         part.pieces.append(event.text)
-        logprobs = with_bytes(event.logprobs or ())
+        logprobs = write_logprobs(event.logprobs or ())
         part.logprobs += logprobs
         if part.spelling is None or not (event.text or logprobs):
             return

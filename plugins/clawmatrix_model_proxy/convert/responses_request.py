@@ -7,7 +7,7 @@ from typing import Any
 from clawmatrix_model_proxy.convert.codec import Unsupported
 from clawmatrix_model_proxy.convert.request import Request, Text, Turn
 from clawmatrix_model_proxy.convert.responses_input import read_input
-from clawmatrix_model_proxy.convert.responses_shape import list_at, optional_text_at
+from clawmatrix_model_proxy.convert.responses_shape import list_at, object_at, optional_text_at
 from clawmatrix_model_proxy.convert.responses_tools import read_choice, read_format, read_tools
 from clawmatrix_model_proxy.convert.settings import read_settings, refuse_rest
 
@@ -19,12 +19,11 @@ INCLUDED = {
 }
 """Settings, and the words in ``include`` that ask for them."""
 
-_BY_NAME = {
-    "max_tokens": "max_output_tokens",
-    "store": "store",
-    "service_tier": "service_tier",
-    "stream_options": "stream_options",
-}
+_BY_NAME: tuple[tuple[str, str, type, str], ...] = (
+    ("max_tokens", "max_output_tokens", int, "an integer"),
+    ("store", "store", bool, "true or false"),
+    ("service_tier", "service_tier", str, "a string"),
+)
 _IDLE = {("reasoning", "context"): "auto", ("reasoning", "mode"): "standard"}
 
 
@@ -36,9 +35,20 @@ def read_request(body: dict[str, Any]) -> Request:
     turns = (*_instructions(rest.pop("instructions", None)), *read_input(rest.pop("input", None)))
     tools, choice = read_tools(rest.pop("tools", None)), read_choice(rest.pop("tool_choice", None))
     form = read_format(_take_inner(rest, "text", "format"))
+    options = _stream_options(rest.pop("stream_options", None))
     settings = _settings(rest)
+    if stream is True and options:
+        settings["stream_options"] = options
     _refuse(rest)
     return Request("responses", turns, tools, choice, parallel, form, stream is True, settings)
+
+
+def _stream_options(value: Any) -> dict[str, Any]:
+    options = {} if value is None else object_at(value, "stream_options")
+    for name in options:
+        if name != "include_obfuscation":
+            raise Unsupported(f"stream_options.{name}", "is not known here")
+    return options
 
 
 def _parallel(value: Any) -> bool | None:
@@ -55,12 +65,15 @@ def _instructions(value: Any) -> tuple[Turn, ...]:
 
 def _settings(rest: dict[str, Any]) -> dict[str, Any]:
     found = _include(rest.pop("include", None))
-    effort = _take_inner(rest, "reasoning", "effort")
+    effort = optional_text_at(_take_inner(rest, "reasoning", "effort"), "reasoning.effort")
     older = _take_inner(rest, "reasoning", "generate_summary")
-    for name, place in _BY_NAME.items():
+    for name, place, kind, words in _BY_NAME:
         value = rest.pop(place, None)
-        if value is not None:
-            found[name] = value
+        if value is None:
+            continue
+        if type(value) is not kind:
+            raise Unsupported(place, f"must be {words}")
+        found[name] = value
     if effort is not None:
         found["effort"] = effort
     found.update(read_settings("responses", rest))

@@ -71,6 +71,7 @@ class Slot:
     Attributes:
         number: the place at which it came.
         blocks: by their kind and their place in the item.
+        latest: of each kind the place that events without one are about.
         done: it came whole.
     """
 
@@ -80,12 +81,31 @@ class Slot:
     call_id: str = ""
     name: str = ""
     blocks: dict[tuple[BlockKind, int], Growing] = attrs.field(factory=dict)
+    latest: dict[BlockKind, int] = attrs.field(factory=dict)
     done: bool = False
 
     @property
     def calls(self) -> bool:
         """Whether it is a call."""
         return self.kind in ("function_call", "custom_tool_call")
+
+    def block(self, kind: BlockKind, place: int) -> Growing:
+        """Return a block, a new one where it is the first time that it is told of."""
+        return self.blocks.setdefault((kind, place), Growing(kind))
+
+    def place(self, kind: BlockKind, said: Any) -> int:
+        """Return the place of a block, of which an event may say nothing."""
+        if type(said) is int:
+            self.latest[kind] = said
+            return said
+        return self.latest.get(kind, 0)
+
+    def announced(self, kind: BlockKind, said: Any) -> None:
+        """Note that a block begins; without a place it is the next of its kind."""
+        if type(said) is int or (kind, self.latest.get(kind, 0)) not in self.blocks:
+            self.place(kind, said)
+        else:
+            self.latest[kind] = self.latest.get(kind, 0) + 1
 
     def learn(self, item: dict[str, Any]) -> None:
         """Take over the names that an item has."""
@@ -111,6 +131,12 @@ class Slots:
         slot = self._named(event.get("item_id"), event.get("output_index"), kind)
         return slot or self._last(kind) or self._new(kind, event.get("output_index"))
 
+    def sure(self, event: dict[str, Any], kind: str) -> Slot | None:
+        """Return the same, or None where the event may be about several that are open."""
+        named = self._named(event.get("item_id"), event.get("output_index"), kind)
+        of_kind = [slot for slot in self.all if slot.kind == kind and not slot.done]
+        return None if named is None and len(of_kind) > 1 else self.of(event, kind)
+
     def added(self, event: dict[str, Any]) -> Slot:
         """Return the item that an event announces. Raises: BadAnswer."""
         item, number = object_in(event, "item"), event.get("output_index")
@@ -124,7 +150,7 @@ class Slots:
         """Return the item that comes whole with an event. Raises: BadAnswer."""
         item, number = object_in(event, "item"), event.get("output_index")
         kind, item_id = _kind(item), item.get("id")
-        slot = self._named(item_id, number, kind)
+        slot = self._named(item_id, number, kind) or self._called(item.get("call_id"), kind)
         if slot is None:
             last = self._last(kind)
             slot = last if last is not None and (not last.id or not item_id) else None
@@ -151,9 +177,13 @@ class Slots:
             slot = self._by_number.get(number)
         return slot if slot is not None and slot.kind == kind else None
 
+    def _called(self, call_id: Any, kind: str) -> Slot | None:
+        of_kind = (slot for slot in self.all if slot.kind == kind)
+        return next((slot for slot in of_kind if slot.call_id == call_id != ""), None)
+
     def _last(self, kind: str) -> Slot | None:
-        last = self.all[-1] if self.all else None
-        return last if last is not None and last.kind == kind and not last.done else None
+        of_kind = (slot for slot in reversed(self.all) if slot.kind == kind)
+        return next((slot for slot in of_kind if not slot.done), None)
 
     def _new(self, kind: str, number: Any) -> Slot:
         slot = Slot(kind, len(self.all))
@@ -164,8 +194,9 @@ class Slots:
 
     def _learn(self, slot: Slot, item: dict[str, Any]) -> Slot:
         slot.learn(item)
-        if slot.id:
-            self._by_id[slot.id] = slot
+        for name in (slot.id, slot.call_id):  # some servers name a call's item by the call
+            if name:
+                self._by_id.setdefault(name, slot)
         return slot
 
 
