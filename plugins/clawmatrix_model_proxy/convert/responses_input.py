@@ -42,9 +42,12 @@ UNREAD: tuple[Loss, ...] = (
     Loss("annotations and logprobs of earlier answers", "the words they are about are kept"),
     Loss("`prompt_cache_breakpoint`", "a hint to the cache"),
     Loss("`detail` of files", "how finely the upstream looks at pages"),
+    Loss(
+        "annotations of answers, `service_tier` and unknown fields", "nothing of the words is lost"
+    ),
     Loss("reasoning items of which nothing but the id is given", "only its upstream has the rest"),
 )
-"""What is left behind of an input, whatever API it is for; fields that are not known among it."""
+"""What is left behind of requests and answers, whatever the other API is."""
 
 _JOINED: tuple[Role, ...] = ("assistant", "tool")
 
