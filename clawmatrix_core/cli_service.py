@@ -90,12 +90,13 @@ def _service(config: Path, *, system: bool, launchd: bool) -> Service:
         raise ConfigError([f"node_id: {place.node_id!r} is not the name of a node"])
     owner = pwd.getpwuid(config.stat().st_uid)
     logs = Path("/Library/Logs") if system else Path(owner.pw_dir) / "Library" / "Logs"
+    home = {"HOME": owner.pw_dir} if system and launchd else {}  # systemd sets it itself
     reads = any(variables(tomllib.loads(config.read_text())))
     return Service(
         place.node_id,
         (*console_script(), "run", "-c", str(config)),
         place.state_dir,
-        environ=_environ(os.environ),
+        environ={**home, **_environ(os.environ)},
         environ_file=config.with_suffix(".env") if reads and not launchd else None,
         user=owner.pw_name if system else None,
         log=logs / f"clawmatrix-{place.node_id}.log",

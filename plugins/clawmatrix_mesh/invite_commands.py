@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -12,6 +13,9 @@ from clawmatrix_core.config import Duration
 from clawmatrix_core.control_client import call
 
 __all__ = ["invite"]
+
+
+_ONLY_HERE = "That is this machine's own address, which no other machine can dial.\n"
 
 
 class _DurationType(click.ParamType[Duration]):
@@ -69,7 +73,8 @@ def invite(
     click.echo(made["token"])
     click.echo(
         f"Whoever has it first joins, once, until {until}: send it on a way you trust.\n"
-        f"The new node will dial {', '.join(made['addresses'])}.\n"
+        f"The new node will dial {', '.join(made['addresses'])} (--address says otherwise).\n"
+        f"{_ONLY_HERE if all(map(_is_here, made['addresses'])) else ''}"
         f"To take it back: clawmatrix invite revoke {made['id']}",
         err=True,
     )
@@ -97,6 +102,11 @@ def revoke(settings: Settings, id_: str) -> None:
     """Take an invitation back that nobody has used yet."""
     call(settings.config_file(), "invite.revoke", {"id": id_})
     click.echo(f"invitation {id_} is no longer good")
+
+
+def _is_here(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
 def _line(one: dict[str, Any]) -> str:

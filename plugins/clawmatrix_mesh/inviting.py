@@ -62,6 +62,12 @@ class Turnstile:
             raise HandshakeError(f"too many invitations from {place}", reason="invite_rate")
         source.tokens -= 1
 
+    def forgive(self, remote: str) -> None:
+        """Count a try back: it was a good one."""
+        source = self._sources.get(source_of(remote))
+        if source is not None:
+            source.tokens += 1
+
 
 class Inviter:
     """Answers those that come with an invitation."""
@@ -90,6 +96,7 @@ class Inviter:
         self._invitations.key(invite)
         self._neighbours.check(proved, channel.remote_key)
         self._invitations.spend(invite, name)
+        self._turnstile.forgive(channel.connection.remote)
         self._node.logger("mesh").info("%s joins by invitation %s", name, invite)
         await channel.connection.send(make_hello(own, channel))
         told: dict[str, object] = {"secret": self._node.keyring.secret.reveal()}

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Welcomed", "join"]
 
+_REFERENCES = ("env:", "file:")
+"""What a configuration takes for the place of a secret. Nobody else says which file is read."""
 _TRY_ELSEWHERE = (
     "wrong_node",
     "invite_unknown",
@@ -104,8 +106,8 @@ async def _prove(connection: Connection, token: Token, own: Credentials) -> Welc
             "the node goes by another name than the invitation", reason="bad_hello"
         )
     secret = await receive_welcome(channel, proved.record.node_id)
-    if len(secret) < SECRET_LENGTH:
-        raise HandshakeError("a welcome with a short secret", reason="bad_hello")
+    if len(secret) < SECRET_LENGTH or secret.startswith(_REFERENCES):
+        raise HandshakeError("a welcome with a secret that is none", reason="bad_hello")
     register_secret(secret)
     return Welcomed(secret, proved.record.sign_key_bytes())
 

@@ -115,6 +115,7 @@ def test_a_machine_joins_and_is_a_member(
     assert not_yet.returncode == 3
     relay.run()
 
+    assert "no other machine can dial" in relay.cli("invite").stderr
     token = invited(relay)
     joined = lab.cli("join", "--node-id", "lab", "-", told=token[:40] + "\n" + token[40:] + "\n")
     assert joined.returncode == 0, joined.stderr

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from clawmatrix_core.clock import Clock
-from clawmatrix_core.config import Config
+from clawmatrix_core.config import Config, Secret
 from clawmatrix_core.errors import DialError, ExchangeFailure, HandshakeError, StartError
 from clawmatrix_core.frames import NodeId
 from clawmatrix_core.node import Node
@@ -21,11 +21,13 @@ from clawmatrix_mesh import MeshPlugin
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invitations import INVITATIONS
 from clawmatrix_mesh.invite_methods import dialable
+from clawmatrix_mesh.inviting import BURST
 from clawmatrix_mesh.joining import Welcomed
 from clawmatrix_mesh.tls import client_tls
 from clawmatrix_mesh.websocket import WebSocketTransport
 from tests.plugins.mesh.conftest import LIMITS, address_of, make_node
 from tests.plugins.mesh.inviting import Guest, Tap, ask, invite
+from tests.plugins.mesh.test_invitations import FullDisk
 from tests.plugins.mesh.test_tls import Files
 
 if TYPE_CHECKING:
@@ -275,6 +277,34 @@ async def test_the_invitation_cannot_be_exchanged_on_the_way() -> None:
         with pytest.raises(HandshakeError):
             await Guest().join(one, Tap(alter))
         assert await statuses(node) == ["open", "open"]
+
+
+async def test_a_secret_is_sent_only_when_its_use_is_on_disk() -> None:
+    state, tap, guest = FullDisk(), Tap(), Guest()
+    async with make_node("node", state=state) as node:
+        token = await invite(node)
+        await guest.join(await invite(node))  # so that its name needs no more writing
+        state.full = True
+        with pytest.raises(HandshakeError):
+            await guest.join(token, tap)
+        state.full = False
+        assert len(tap.seen) == 4, "neither hello nor welcome"
+        assert await refusal(token, guest) == "invite_used"
+
+
+@pytest.mark.parametrize("secret", ["short", "file:" + "/a" * 20, "env:" + "A" * 40])
+async def test_nobody_is_told_to_read_a_secret_from_somewhere(secret: str) -> None:
+    async with make_node("node") as node:
+        node.keyring.put(Secret(secret))
+        with pytest.raises(HandshakeError, match="that is none"):
+            await Guest().join(await invite(node))
+
+
+async def test_many_machines_of_one_place_may_join_in_a_row() -> None:
+    async with make_node("node") as node:
+        for number in range(2 * BURST):
+            await Guest(f"guest{number}").join(await invite(node))
+        assert not node.counters
 
 
 async def test_another_name_than_the_tokens_is_not_taken() -> None:
