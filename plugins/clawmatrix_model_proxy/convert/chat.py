@@ -50,6 +50,10 @@ UNREAD: tuple[Loss, ...] = (
     Loss("`annotations` of texts", "the text itself names its sources where the model does"),
     Loss("`reasoning_details`", "`reasoning` beside them has their text"),
     Loss(
+        "`parsed` and `parsed_arguments` in messages that repeat an answer",
+        "the SDK made them out of what stands beside them",
+    ),
+    Loss(
         "`system_fingerprint`, `service_tier` and unknown fields of answers",
         "they tell of the server, not of the answer",
     ),

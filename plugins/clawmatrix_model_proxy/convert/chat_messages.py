@@ -33,8 +33,8 @@ __all__ = ["read_arguments", "read_messages", "reasoning_of"]
 
 _encode = msgspec.json.Encoder().encode
 _CACHE_HINTS = ("cache_control", "prompt_cache_breakpoint")
-_OF_ANSWERS = ("annotations", "reasoning_details", "audio")
-"""Fields of an answer that clients repeat with it; ``audio`` only where it is null."""
+_OF_ANSWERS = ("annotations", "reasoning_details", "parsed", "audio", "function_call")
+"""Fields of an answer that clients repeat with it; the last two only where they are null."""
 
 
 def read_messages(messages: list[Any]) -> tuple[Turn, ...]:
@@ -151,6 +151,7 @@ def _call(fields: Fields, spare_id: str) -> ToolCall:
         arguments = inner.left.pop("arguments", None)
         read = read_arguments(arguments, inner.at("arguments"), Unsupported)
         call = ToolCall(id, inner.need("name", str), read)
+        inner.ignore("parsed_arguments")
     else:
         raise Unsupported(fields.at("type"), f"no call of the type {kind!r} is known")
     inner.end()

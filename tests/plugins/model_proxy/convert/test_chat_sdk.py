@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from openai import APIError, ContentFilterFinishReasonError, LengthFinishReasonError, OpenAI
+from openai import (
+    APIError,
+    ContentFilterFinishReasonError,
+    LengthFinishReasonError,
+    OpenAI,
+    pydantic_function_tool,
+)
 from pydantic import BaseModel
 
 from clawmatrix_model_proxy.convert.answer import Answer, Block, Usage, events_of
+from clawmatrix_model_proxy.convert.request import Text, ToolCall
 from tests.plugins.model_proxy.convert.chat_corpus import (
     ANSWERS,
     CHAT,
@@ -122,6 +129,32 @@ def test_a_structured_answer_is_parsed_whole_and_streamed() -> None:
     ):
         completion = stream.get_final_completion()
     assert completion.choices[0].message.parsed == Person(name="Ada", age=36)
+
+
+class Weather(BaseModel):
+    """Current weather of a city."""
+
+    city: str
+
+
+def test_what_the_sdk_parsed_may_be_repeated_in_the_next_request() -> None:
+    tool = pydantic_function_tool(Weather, name="get_weather")
+    asks = Answer(
+        "a", "m", 1, (Block("tool", '{"city":"Rome"}', "call_1", "get_weather"),), "tool_calls"
+    )
+    says = Answer("a", "m", 1, (Block("text", '{"name":"Ada","age":36}'),), "stop")
+    told: list[Any] = list(USER)
+    for answer in (asks, says):
+        with whole(answer) as sdk:
+            completion = sdk.chat.completions.parse(
+                model="m", messages=USER, tools=[tool], response_format=Person
+            )
+        told.append(completion.choices[0].message.model_dump(warnings=False))
+    assert told[1]["tool_calls"][0]["function"]["parsed_arguments"] is not None
+    assert told[2]["parsed"] is not None
+    _, asked, said = CHAT.read_request({"model": "m", "messages": told}).turns
+    assert asked.parts == (ToolCall("call_1", "get_weather", '{"city":"Rome"}'),)
+    assert said.parts == (Text('{"name":"Ada","age":36}'),)
 
 
 def test_an_answer_of_another_api_is_accumulated() -> None:
