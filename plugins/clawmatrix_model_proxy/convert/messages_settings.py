@@ -19,7 +19,11 @@ __all__ = ["read_own", "write_own"]
 _THINKING = frozenset({"enabled", "disabled", "adaptive", "between_tools"})
 _TIERS = {"auto": "auto", "standard_only": "default"}
 _EFFORTS = {"minimal": "low"} | {name: name for name in ("low", "medium", "high", "xhigh", "max")}
-_FORMATS = {"chat": "response_format", "responses": "text.format", "messages": "output_config"}
+_FORMATS = {
+    "chat": "response_format",
+    "responses": "text.format",
+    "messages": "output_config.format",
+}
 
 
 # --- read

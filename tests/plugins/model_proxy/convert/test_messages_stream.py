@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from clawmatrix_model_proxy.convert.answer import (
+    Answer,
     Begin,
+    Block,
     Close,
     Delta,
     End,
@@ -16,6 +18,7 @@ from clawmatrix_model_proxy.convert.answer import (
     Finish,
     Open,
     Usage,
+    events_of,
 )
 from clawmatrix_model_proxy.convert.codec import BadAnswer
 from clawmatrix_model_proxy.convert.messages import CODEC
@@ -350,6 +353,35 @@ def test_paragraphs_of_a_summary_are_one_thought() -> None:
         "message_delta end_turn",
         "message_stop",
     ]
+
+
+def test_a_seal_of_an_earlier_paragraph_seals_the_thought() -> None:
+    answer = Answer(
+        "a",
+        "m",
+        0,
+        (
+            Block("summary", "A", group=0, sealed="cipher", sealed_by="responses"),
+            Block("summary", "B", group=0),
+        ),
+        "stop",
+    )
+    thought = {
+        "type": "thinking",
+        "thinking": "A\n\nB",
+        "signature": "clawmatrix.responses.cipher",
+    }
+    assert CODEC.write_answer(answer, making())["content"] == [thought]
+    assert [block.to_dict() for block in accumulate(written(events_of(answer))).content] == [
+        thought
+    ]
+
+
+def test_counts_known_at_the_beginning_are_those_of_the_end_where_it_has_none() -> None:
+    stream: list[Event] = [Begin(usage=Usage(9, 1, cached=4)), Finish("stop"), End()]
+    *_, delta, _ = payloads(written(stream))
+    counts = {"input_tokens": 5, "cache_read_input_tokens": 4, "output_tokens": 1}
+    assert delta["usage"] == counts
 
 
 def test_a_refusal_is_a_text_and_the_reason_for_the_end() -> None:
