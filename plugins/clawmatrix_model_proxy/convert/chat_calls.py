@@ -49,6 +49,7 @@ class Calls:
         self.kinds: set[BlockKind] = set()
         self._number = number
         self._by_index: dict[int, _Call] = {}
+        self._by_id: dict[str, _Call] = {}
         self._open: list[_Call] = []
         self._made = 0
 
@@ -72,6 +73,7 @@ class Calls:
             events.append(Close(call.block))
         self._open.clear()
         self._by_index.clear()
+        self._by_id.clear()
 
     def _piece(self, fields: Fields, events: list[Event]) -> None:
         id, kind = fields.take("id", str) or "", fields.take("type", str)
@@ -107,12 +109,13 @@ class Calls:
             self._open.append(found)
         if index is not None:
             self._by_index[index] = found
+        if id:
+            self._by_id.setdefault(id, found)
         return found
 
     def _without_index(self, id: str, name: str) -> _Call | None:
-        for call in self._open:
-            if id and call.id == id:
-                return call
+        if id in self._by_id:
+            return self._by_id[id]
         return None if name or not self._open else self._open[-1]
 
     def _begin(self, call: _Call, name: str, events: list[Event]) -> None:

@@ -73,20 +73,19 @@ class _Calls:
 
     def __init__(self) -> None:
         self._free: dict[str, bool] = {}
-        self._open: list[str] = []
+        self._open: dict[str, None] = {}  # an ordered set
 
     def made(self, call: ToolCall) -> ToolCall:
         self._free[call.id] = call.free
-        self._open.append(call.id)
+        self._open[call.id] = None
         return call
 
     def result(self, id: str | None, where: str) -> tuple[str, bool]:
         if not id:
             if not self._open:
                 raise Unsupported(where, "is missing")
-            id = self._open[0]
-        if id in self._open:
-            self._open.remove(id)
+            id = next(iter(self._open))
+        self._open.pop(id, None)
         return id, self._free.get(id, False)
 
 

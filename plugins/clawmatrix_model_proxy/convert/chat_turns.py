@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
+
 from clawmatrix_model_proxy.convert.codec import Unsupported
 from clawmatrix_model_proxy.convert.request import (
     Audio,
     File,
     Image,
+    Part,
     Reasoning,
     Refusal,
     Text,
@@ -20,7 +23,7 @@ from clawmatrix_model_proxy.convert.request import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.request import Part, Request
+    from clawmatrix_model_proxy.convert.request import Request
 
 __all__ = ["thoughts_of", "tool_call", "written_messages"]
 
@@ -65,22 +68,51 @@ def thoughts_of(parts: Iterable[Reasoning]) -> str:
     return "\n\n".join(text for text in texts if text)
 
 
-def _joined(request: Request) -> Iterator[tuple[str, Turn]]:
-    """Give the turns with their places, those of the assistant joined that are one message here.
+@attrs.define
+class _Message:
+    """A message as far as it has come: a turn, or several of the assistant's.
 
-    A message with calls is to be followed by their results, by nothing else of the assistant's.
+    Attributes:
+        calls, says: whether there are calls in it, and whether there are words.
     """
-    waiting: tuple[str, Turn] | None = None
+
+    where: str
+    turn: Turn
+    parts: list[Part] = attrs.field(factory=list)
+    calls: bool = False
+    says: bool = False
+
+    def add(self, turn: Turn) -> None:
+        self.parts += turn.parts
+        self.calls = self.calls or _has(ToolCall, turn)
+        self.says = self.says or _has(Text | Refusal, turn)
+
+    def takes(self, turn: Turn) -> bool:
+        """Say whether a turn belongs into this message.
+
+        One with calls is to be followed by their results, by nothing else of the assistant's.
+        """
+        if self.turn.role != "assistant" or turn.role != "assistant":
+            return False
+        if self.turn.name != turn.name:
+            return False
+        return self.calls or not self.says or not _has(Text | Refusal, turn)
+
+    def whole(self) -> Turn:
+        return Turn(self.turn.role, tuple(self.parts), self.turn.name)
+
+
+def _joined(request: Request) -> Iterator[tuple[str, Turn]]:
+    """Give the turns that are a message each, with their places in the request."""
+    message: _Message | None = None
     for at, turn in enumerate(request.turns):
-        where = _place(request.api, at)
-        if waiting is not None and _belongs(waiting[1], turn):
-            waiting = waiting[0], Turn("assistant", (*waiting[1].parts, *turn.parts), turn.name)
-            continue
-        if waiting is not None:
-            yield waiting
-        waiting = where, turn
-    if waiting is not None:
-        yield waiting
+        if message is None or not message.takes(turn):
+            if message is not None:
+                yield message.where, message.whole()
+            message = _Message(_place(request.api, at), turn)
+        message.add(turn)
+    if message is not None:
+        yield message.where, message.whole()
 
 
 def _place(api: str, at: int) -> str:
@@ -90,18 +122,8 @@ def _place(api: str, at: int) -> str:
     return "input" if api == "responses" else "messages"
 
 
-def _belongs(before: Turn, turn: Turn) -> bool:
-    if before.role != "assistant" or turn.role != "assistant" or before.name != turn.name:
-        return False
-    return _has_calls(before) or not _says(before) or not _says(turn)
-
-
-def _has_calls(turn: Turn) -> bool:
-    return any(isinstance(part, ToolCall) for part in turn.parts)
-
-
-def _says(turn: Turn) -> bool:
-    return any(isinstance(part, Text | Refusal) for part in turn.parts)
+def _has(kind: Any, turn: Turn) -> bool:
+    return any(isinstance(part, kind) for part in turn.parts)
 
 
 # --- messages

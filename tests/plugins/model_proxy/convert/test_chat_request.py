@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -359,3 +360,18 @@ def test_a_choice_that_asks_for_nothing_is_only_made_among_tools() -> None:
 def test_whether_calls_may_be_parallel_is_only_said_with_tools() -> None:
     assert "parallel_tool_calls" not in written(parallel=True)
     assert written(parallel=False, tools=(Tool("f"),))["parallel_tool_calls"] is False
+
+
+def test_ten_times_the_messages_are_not_a_hundred_times_the_work() -> None:
+    def seconds(count: int) -> float:
+        calls = [{"id": f"c{at}", "function": {"name": "f"}} for at in range(count)]
+        results = [{"role": "tool", "tool_call_id": f"d{at}", "content": ""} for at in range(count)]
+        body = {"messages": [{"role": "assistant", "tool_calls": calls}, *results]}
+        turns = [Turn("assistant", (ToolCall(f"c{at}", "f", "{}"),)) for at in range(count)]
+        began = time.process_time()
+        CHAT.read_request(body)
+        messages(*turns)
+        return time.process_time() - began
+
+    few = min(seconds(2_000) for _ in range(3))
+    assert seconds(20_000) < 40 * few
