@@ -51,6 +51,8 @@ UNREAD: tuple[Loss, ...] = (
     Loss("the parts that a document of `content` consists of", "they are joined to one text"),
     Loss("`category` of a refusal", "its explanation is kept"),
     Loss("the lifetimes of what was written to the cache", "the count of it is kept"),
+    Loss("`service_tier` and unknown fields of answers", "they tell of the server, not the answer"),
+    Loss("events of a type that is not known", "the API says that there may be such"),
 )
 """What reading out of this API drops, whatever the other one is."""
 
