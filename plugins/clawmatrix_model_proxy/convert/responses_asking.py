@@ -43,6 +43,8 @@ LOSSES: tuple[Loss, ...] = (
         "an upstream refuses a thought that it did not seal itself",
     ),
     Loss("that parts of an assistant's turn stood apart", "texts in a row are one message"),
+    Loss("logprobs of refusals", "there is no place for them"),
+    Loss("the end `pause_turn`", "the answer is incomplete, without a word for the reason"),
     Loss("the words that ended an answer", "it is completed, whatever ended it"),
     Loss("that an upstream said nothing of cached or reasoning tokens", "counts must be there"),
 )

@@ -41,6 +41,7 @@ UNREAD: tuple[Loss, ...] = (
     Loss("`id`, `status` and `phase` of items", "names and states that the upstream gave them"),
     Loss("annotations and logprobs of earlier answers", "the words they are about are kept"),
     Loss("`prompt_cache_breakpoint`", "a hint to the cache"),
+    Loss("`stream_options` but `include_obfuscation`", "how a stream is cut, not what it says"),
     Loss("`detail` of files", "how finely the upstream looks at pages"),
     Loss(
         "annotations of answers, `service_tier` and unknown fields", "nothing of the words is lost"

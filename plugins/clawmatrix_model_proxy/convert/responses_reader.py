@@ -166,7 +166,10 @@ class ResponsesReader:
         if kind == "response.incomplete" or response.get("status") == "incomplete" or details:
             why = details.get("reason") if isinstance(details, dict) else None
             return "content_filter" if why == "content_filter" else "length"
-        return "tool_calls" if any(slot.calls for slot in self._slots.all) else "stop"
+        if any(slot.calls for slot in self._slots.all):
+            return "tool_calls"
+        refused = any(kind == "refusal" for slot in self._slots.all for kind, _ in slot.blocks)
+        return "refusal" if refused else "stop"
 
     def _failed(self, payload: dict[str, Any]) -> Iterator[Event]:
         self._ended = True

@@ -44,11 +44,10 @@ def read_request(body: dict[str, Any]) -> Request:
 
 
 def _stream_options(value: Any) -> dict[str, Any]:
+    """Return the one option that is about what is sent; others are about how it is cut."""
     options = {} if value is None else object_at(value, "stream_options")
-    for name in options:
-        if name != "include_obfuscation":
-            raise Unsupported(f"stream_options.{name}", "is not known here")
-    return options
+    padding = options.get("include_obfuscation")
+    return {} if padding is None else {"include_obfuscation": padding}
 
 
 def _parallel(value: Any) -> bool | None:

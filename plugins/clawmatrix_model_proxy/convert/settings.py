@@ -84,6 +84,12 @@ SETTINGS: tuple[Setting, ...] = (
         why="labels for what is stored, and nothing is stored there",
     ),
     Setting(
+        "client_metadata",
+        responses="client_metadata",
+        loss="dropped",
+        why="what a client says of itself",
+    ),
+    Setting(
         "store",
         "store",
         "store",

@@ -52,6 +52,8 @@ USAGE = Usage(20, 10, 5, 3, 4, {("input", "image_tokens"): 2})
 def answer(name: str, reason: FinishReason = "stop") -> Answer:
     if any(block.kind in ("tool", "free_tool") for block in BLOCKS[name]):
         reason = "tool_calls"
+    elif any(block.kind == "refusal" for block in BLOCKS[name]):
+        reason = "refusal"
     return Answer("resp_7", "gpt-5", 1_700_000_001, BLOCKS[name], reason, USAGE)
 
 

@@ -18,6 +18,7 @@ from clawmatrix_model_proxy.convert.answer import (
     End,
     Event,
     Finish,
+    FinishReason,
     Open,
     Usage,
     events_of,
@@ -166,8 +167,10 @@ USAGES = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
 
 @given(blocks(), st.none() | USAGES)
 def test_every_answer_goes_there_and_back(found: tuple[Block, ...], usage: Usage | None) -> None:
-    calls = any(block.kind in ("tool", "free_tool") for block in found)
-    answer = Answer("resp_1", "m", 5, found, "tool_calls" if calls else "stop", usage)
+    kinds = {block.kind for block in found}
+    refused: FinishReason = "refusal" if "refusal" in kinds else "stop"
+    reason = "tool_calls" if kinds & {"tool", "free_tool"} else refused
+    answer = Answer("resp_1", "m", 5, found, reason, usage)
     body = CODEC.write_answer(answer, making())
     RESPONSE.validate_python(body, strict=True)
     read = CODEC.read_answer(body)

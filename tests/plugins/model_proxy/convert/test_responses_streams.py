@@ -150,7 +150,7 @@ AMOUNTS: dict[str, tuple[str, tuple[Block, ...]]] = {
             Block("text", "Hello!"),
         ),
     ),
-    "refusal": ("stop", (Block("refusal", "I'm sorry, I can't help with that."),)),
+    "refusal": ("refusal", (Block("refusal", "I'm sorry, I can't help with that."),)),
     "sealed_thought": (
         "tool_calls",
         (
