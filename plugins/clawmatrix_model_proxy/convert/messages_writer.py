@@ -80,19 +80,19 @@ class MessagesWriter:
 
     def _next(self) -> bytes:
         """Write what was kept, up to the first block that is not whole."""
-        written = b""
+        written: list[bytes] = []
         while self._kept and self._now < 0:
             self._now = min(self._kept)
             for event in self._kept.pop(self._now):
                 match event:
                     case Open():
-                        written += self._block.open(event)
+                        written.append(self._block.open(event))
                     case Delta():
-                        written += self._block.delta(event)
+                        written.append(self._block.delta(event))
                     case Close():
-                        written += self._block.close(event)
+                        written.append(self._block.close(event))
                         self._now = -1
-        return written
+        return b"".join(written)
 
     def _finished(self, finish: Finish) -> bytes:
         kinds = self._kinds

@@ -160,6 +160,7 @@ def delta(**fields: Any) -> dict[str, Any]:
         {**OPEN, "index": True},
         {**OPEN, "index": 1, "content_block": {"type": "server_tool_use"}},
         {**OPEN, "index": 1, "content_block": "text"},
+        {**OPEN, "index": 1, "content_block": {"type": "tool_use", "input": "{}"}},
         {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": ""}},
         {"type": "content_block_delta", "index": [], "delta": {}},
         {"type": "content_block_delta", "index": 0, "delta": "Hi"},

@@ -105,6 +105,12 @@ def test_documents() -> None:
     )
 
 
+def test_a_document_of_one_string() -> None:
+    paper = {"type": "document", "source": {"type": "content", "content": "Words"}}
+    [turn] = CODEC.read_request({"messages": [{"role": "user", "content": [paper]}]}).turns
+    assert turn.parts == (File(text="Words"),)
+
+
 def test_tools_and_the_choice_of_them() -> None:
     request = read("tools")
     now = Tool("now", None, {"type": "object", "properties": {}}, strict=True)
@@ -233,6 +239,11 @@ RESULT: dict[str, Any] = {"type": "tool_result", "tool_use_id": "a"}
             {"type": "document", "source": {"type": "content", "content": [PICTURE]}},
             "messages[0].content[0].source.content[0]",
         ),
+        (
+            "user",
+            {"type": "document", "source": {"type": "x"}},
+            "messages[0].content[0].source.type",
+        ),
         ("assistant", {**CALL, "input": "{}"}, "messages[0].content[0].input"),
         ("assistant", {**CALL, "caller": {"type": "x"}}, "messages[0].content[0].caller"),
         (
@@ -270,6 +281,7 @@ def test_content_that_no_other_api_has_is_refused_by_its_place(
         ({"max_tokens": True}, "max_tokens"),
         ({"stream": 1}, "stream"),
         ({"stop_sequences": "a"}, "stop_sequences"),
+        ({"stop_sequences": ["a", None]}, "stop_sequences[1]"),
         ({"system": [{"type": "image"}]}, "system[0]"),
         ({"messages": [{"role": "robot", "content": ""}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": "", "name": "a"}]}, "messages[0].name"),

@@ -139,6 +139,7 @@ def test_paragraphs_of_a_summary_are_one_thought() -> None:
         Open(0, "summary", group=0),
         Close(0),
         Open(1, "summary", group=0),
+        Delta(1, ""),
         Delta(1, "A"),
         Close(1),
         Open(2, "summary", group=0),
@@ -187,6 +188,7 @@ def test_a_seal_of_an_earlier_paragraph_seals_the_thought() -> None:
         0,
         (
             Block("summary", "A", group=0, sealed="cipher", sealed_by="responses"),
+            Block("summary", "", group=0),
             Block("summary", "B", group=0),
         ),
         "stop",
