@@ -9,37 +9,39 @@ import time
 
 import attrs
 
-from tests.benchmarks.upstream import TOKENS
+from tests.benchmarks.speech import SPEECHES, TOKENS, Speech
 
 __all__ = ["Client", "Stream", "Target", "calls_per_second", "check_stream", "wait_until_up"]
 
-PATH = "/v1/chat/completions"
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 @attrs.frozen
 class Target:
-    """Something that answers chat completions."""
+    """Something that answers in an API: of ``SPEECHES``, by its name."""
 
     name: str
     port: int
     token: str = attrs.field(repr=False)
     model: str = "bench"
+    api: str = "chat"
+
+    @property
+    def speech(self) -> Speech:
+        """The API."""
+        return SPEECHES[self.api]
 
     def request(self, *, chunks: int | None = None) -> bytes:
         """Return a request; with ``chunks``, of a stream of that many."""
-        body: dict[str, object] = {
-            "model": self.model,
-            "messages": [
-                {"role": "system", "content": "You are a benchmark."},
-                {"role": "user", "content": "Say something, word by word."},
-            ],
-        }
+        speech = self.speech
+        body: dict[str, object] = {"model": self.model, **speech.ask()}
         if chunks is not None:
-            body |= {"stream": True, "max_tokens": chunks}
+            body |= {"stream": True, speech.limit: chunks}
+        elif self.api == "messages":
+            body[speech.limit] = 8  # which that API wants
         data = json.dumps(body).encode()
         head = (
-            f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+            f"POST /v1{speech.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
             f"Authorization: Bearer {self.token}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(data)}\r\n\r\n"
         )
@@ -163,24 +165,22 @@ async def calls_per_second(target: Target, clients: int, seconds: float) -> floa
     return answered / took
 
 
-def check_stream(stream: Stream, chunks: int) -> int:
+def check_stream(stream: Stream, chunks: int, api: str = "chat") -> int:
     """Return the events of a stream. Raises: AssertionError, if it is not whole.
 
     Its texts, put together, have to be what the upstream wrote; a proxy may write the
     events anew, and add some.
     """
-    plain = _unchunk(stream.body)
-    events = [event for event in plain.split(b"\n\n") if event.startswith(b"data: ")]
-    assert events[-1] == b"data: [DONE]", events[-3:]
-    text = "".join(_text(event[6:]) for event in events[:-1])
+    speech = SPEECHES[api]
+    events = [event for event in _unchunk(stream.body).split(b"\n\n") if b"data: " in event]
+    if api != "chat" and events[-1].endswith(b"[DONE]"):
+        events.pop()  # some end streams of every API with it
+    assert speech.ends in events[-1], events[-3:]
+    data = [event.partition(b"data: ")[2] for event in events]
+    text = "".join(speech.text(json.loads(one)) for one in data if one != b"[DONE]")
     expected = "".join(TOKENS[number % len(TOKENS)] for number in range(chunks))
     assert text == expected, f"{len(text)} characters came, {len(expected)} were sent"
     return len(events)
-
-
-def _text(data: bytes) -> str:
-    choices = json.loads(data)["choices"]
-    return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
 def _unchunk(body: bytes) -> bytes:

@@ -16,7 +16,7 @@ from tests.benchmarks.mesh import CORE, TOKEN
 from tests.benchmarks.processes import child, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.benchmarks.processes import Child
@@ -25,13 +25,16 @@ __all__ = ["KEY", "install", "proxy", "version"]
 
 PLACE = ROOT / ".bench" / "litellm"
 KEY = "sk-benchmark"
-_CONFIG = """\
-model_list:
-  - model_name: bench
+_MODEL = """\
+  - model_name: {name}
     litellm_params:
-      model: openai/bench
+      model: {model}
       api_base: {upstream}
       api_key: {token}
+"""
+_CONFIG = """\
+model_list:
+{models}
 general_settings:
   master_key: {key}
 """
@@ -54,10 +57,19 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def proxy(folder: Path, upstream: str) -> Iterator[tuple[Child, int]]:
-    """Run the proxy, one worker, as it comes; give it and its port."""
+def proxy(
+    folder: Path, upstream: str, models: Mapping[str, str] | None = None
+) -> Iterator[tuple[Child, int]]:
+    """Run the proxy, one worker, as it comes; give it and its port.
+
+    ``models`` has LiteLLM's word for the API and model of each, by its name.
+    """
     config = folder / "litellm.yaml"
-    config.write_text(_CONFIG.format(upstream=upstream, token=TOKEN, key=KEY))
+    listed = "".join(
+        _MODEL.format(name=name, model=model, token=TOKEN, upstream=_base(upstream, model))
+        for name, model in (models or {"bench": "openai/bench"}).items()
+    )
+    config.write_text(_CONFIG.format(models=listed, key=KEY))
     port = free_port()
     command = [str(PLACE / "bin" / "litellm"), "--config", str(config)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
@@ -65,3 +77,8 @@ def proxy(folder: Path, upstream: str) -> Iterator[tuple[Child, int]]:
     env = {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     with child(command, core=CORE, log=folder / "litellm.log", env=env) as running:
         yield running, port
+
+
+def _base(upstream: str, model: str) -> str:
+    # For Anthropic's API it adds the whole path by itself.
+    return upstream.removesuffix("/v1") if model.startswith("anthropic/") else upstream

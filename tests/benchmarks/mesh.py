@@ -63,16 +63,21 @@ class Mesh:
 
 
 @contextlib.contextmanager
-def mesh(folder: Path, upstream: str) -> Iterator[Mesh]:
-    """Run the three nodes, office serving the model ``bench`` from the upstream."""
+def mesh(folder: Path, upstream: str, models: Mapping[str, str] | None = None) -> Iterator[Mesh]:
+    """Run the three nodes, office serving models from the upstream.
+
+    ``models`` has the API of each by its name; without it there is ``bench``, of chat completions.
+    """
+    served = "".join(
+        _model(upstream, name, api)
+        for name, api in (models or {"bench": "openai-completions"}).items()
+    )
     port = free_port()
     with contextlib.ExitStack() as stack:
         between, address = stack.enter_context(relay(folder))
         common = f'[mesh]\npeers = ["{address}"]\n[http]\ntoken = "env:BENCH_TOKEN"\n'
         office = stack.enter_context(
-            node(
-                "office", f'{common}listen = "127.0.0.1:{free_port()}"\n{_model(upstream)}', folder
-            )
+            node("office", f'{common}listen = "127.0.0.1:{free_port()}"\n{served}', folder)
         )
         home = stack.enter_context(node("home", f'{common}listen = "127.0.0.1:{port}"\n', folder))
         for running in (office, home):
@@ -80,8 +85,8 @@ def mesh(folder: Path, upstream: str) -> Iterator[Mesh]:
         yield Mesh(port, {"home": home, "relay": between, "office": office})
 
 
-def _model(upstream: str) -> str:
+def _model(upstream: str, name: str, api: str) -> str:
     return (
-        f'[[model-proxy.models]]\nid = "bench"\nbase_url = "{upstream}"\n'
-        'api_key = "env:BENCH_TOKEN"\n'
+        f'[[model-proxy.models]]\nid = "{name}"\napi = "{api}"\nbase_url = "{upstream}"\n'
+        'upstream_model = "bench"\napi_key = "env:BENCH_TOKEN"\n'
     )

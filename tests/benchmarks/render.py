@@ -28,6 +28,7 @@ TITLES = {
     "dispatch": "Cost of a frame inside a node",
     "relay": "One relay",
     "models": "Model calls over two hops",
+    "pairs": "Clients of each API before upstreams of each",
     "cancel": "A client that leaves",
     "sealing": "What the seal costs",
 }

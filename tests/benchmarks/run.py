@@ -18,7 +18,7 @@ from tests.benchmarks.harness import ROOT
 
 FOLDER = Path(__file__).parent
 NAMES = tuple(sorted(file.stem.removeprefix("bench_") for file in FOLDER.glob("bench_*.py")))
-WITH_PEER = frozenset({"models", "cancel"})
+WITH_PEER = frozenset({"models", "cancel", "pairs"})
 """Those whose peer is LiteLLM, which takes a minute to install."""
 
 

@@ -33,6 +33,11 @@ MEASURES = {
         "chunks a second, 2 streams of 20",
         "processor time a call, all processes",
     ),
+    "pairs": (
+        "chat to openai-completions, chunks a second",
+        "messages to openai-responses, chunks a second",
+        "responses to anthropic-messages, a call, p50",
+    ),
     "cancel": (
         "stream: chunks written after, most",
         "whole: from leaving to the upstream's notice, median",
@@ -42,7 +47,7 @@ MEASURES = {
 
 def run(name: str, out: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", f"tests.benchmarks.bench_{name}", "--tiny", "--out", str(out)]
-    if name in ("models", "cancel"):
+    if name in ("models", "cancel", "pairs"):
         command.append("--no-peer")  # LiteLLM takes a minute to install
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,29 +1,31 @@
 """A model server that does nothing but answer, as fast as Python can: prebuilt events.
 
-``max_tokens`` in a request says how many chunks a stream has. The texts repeat after 97
-chunks and no earlier, since LiteLLM takes a stream of equal chunks for a model gone astray.
+It speaks all three APIs; ``max_tokens`` in a request (or what that API calls it) says how many
+chunks a stream has.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import re
 import time
 from typing import TYPE_CHECKING
 
+import attrs
 import uvloop
+
+from tests.benchmarks.speech import SPEECHES, TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Upstream", "events_of"]
+    from tests.benchmarks.speech import Speech
 
-TOKENS = [f" tok{number:02}" for number in range(97)]
-_ID = {"id": "chatcmpl-bench", "created": 1_790_000_000, "model": "bench"}
+__all__ = ["Upstream"]
+
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_CHUNKS = re.compile(rb'"max_tokens": *(\d+)')
+_CHUNKS = re.compile(rb'"max_(?:completion_|output_)?tokens": *(\d+)')
 _STREAM = re.compile(rb'"stream": *true')
 _HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
@@ -31,39 +33,33 @@ _HEAD = (
 )
 
 
-def _event(delta: dict[str, str], finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-    body = {**_ID, "object": "chat.completion.chunk", "choices": [choice]}
-    return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
+@attrs.frozen
+class _Script:
+    """A speech as it stands on the wire: pieces of a chunked body, and a whole answer."""
+
+    speech: Speech
+    begin: bytes
+    words: list[bytes]
+    whole: bytes
+
+    @classmethod
+    def of(cls, speech: Speech) -> _Script:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+        length = b"content-length: %d\r\n\r\n" % len(speech.whole)
+        words = [_piece(word) for word in speech.words]
+        return cls(speech, _HEAD + _piece(speech.begin), words, head + length + speech.whole)
+
+    def end(self, words: int) -> bytes:
+        """Return what follows this many words."""
+        said = "".join(TOKENS[number % len(TOKENS)] for number in range(words))
+        return _piece(self.speech.end(said)) + b"0\r\n\r\n"
 
 
 def _piece(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-_ROLE = _piece(_event({"role": "assistant", "content": ""}))
-_WORDS = [_piece(_event({"content": token})) for token in TOKENS]
-_END = _piece(_event({}, "stop")) + _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
-_MESSAGE = {"role": "assistant", "content": "".join(TOKENS[:8])}
-_WHOLE = json.dumps(
-    {
-        **_ID,
-        "object": "chat.completion",
-        "choices": [{"index": 0, "message": _MESSAGE, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17},
-    }
-).encode()
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
-    + str(len(_WHOLE)).encode()
-    + b"\r\n\r\n"
-    + _WHOLE
-)
-
-
-def events_of(chunks: int) -> int:
-    """Return how many events a stream of this many chunks has, ``[DONE]`` among them."""
-    return chunks + 3
+_SCRIPTS = {f"{speech.path} ".encode(): _Script.of(speech) for speech in SPEECHES.values()}
 
 
 _WELL_BEGUN = 50
@@ -103,6 +99,7 @@ class Upstream(asyncio.Protocol):
         self._buffer = b""
         self._left = 0
         self._paused = False
+        self._script: _Script
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -131,9 +128,12 @@ class Upstream(asyncio.Protocol):
         self._later(self._pace, self._write)
 
     def _answer(self, request: bytes) -> None:
-        if b"/chat/completions " not in request[:200]:
+        line = request[: request.find(b"\r\n")]
+        found = [script for path, script in _SCRIPTS.items() if path in line]
+        if not found:
             self.transport.write(_NOTHING)
             return
+        self._script = found[0]
         self.busy = True
         chunks = _CHUNKS.search(request)
         self.written, self._left = 0, int(chunks[1]) if chunks else 8
@@ -141,7 +141,7 @@ class Upstream(asyncio.Protocol):
             self._later(self._think, self._write_whole)
             self._under_way(self)
             return
-        self.transport.write(_HEAD + _ROLE)
+        self.transport.write(self._script.begin)
         self._later(self._pace, self._write)
 
     def finish(self) -> None:
@@ -154,7 +154,7 @@ class Upstream(asyncio.Protocol):
     def _write_whole(self) -> None:
         if self.busy:
             self.busy = False
-            self.transport.write(_ANSWER)
+            self.transport.write(self._script.whole)
 
     def _later(self, wait: float, call: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -169,10 +169,11 @@ class Upstream(asyncio.Protocol):
             return
         if self._left == 0:
             self.busy = False
-            self.transport.write(_END)
+            self.transport.write(self._script.end(self.written))
             return
         self._left -= 1
-        self.transport.write(_WORDS[self.written % len(_WORDS)])
+        words = self._script.words
+        self.transport.write(words[self.written % len(words)])
         self.written += 1
         if self.written == _WELL_BEGUN:
             self._under_way(self)
