@@ -16,6 +16,7 @@ from clawmatrix_model_proxy.convert.answer import (
     Finish,
     FinishReason,
 )
+from clawmatrix_model_proxy.convert.codec import BadAnswer
 from clawmatrix_model_proxy.convert.responses_blocks import Blocks, part_kind
 from clawmatrix_model_proxy.convert.responses_logprobs import read_logprobs
 from clawmatrix_model_proxy.convert.responses_slots import (
@@ -65,11 +66,19 @@ class ResponsesReader:
         self._blocks = Blocks()
         self._begun = False
         self._ended = False
+        self._next = 0
+        self._missing = False
 
     def read(self, payload: dict[str, Any]) -> Iterable[Event]:
         """Return what an event amounts to; one that is not known is nothing. Raises: BadAnswer."""
         if self._ended:
             return ()
+        number = payload.get("sequence_number")
+        if type(number) is int:
+            # some servers begin with 1, or give all events one number, but none leaves out two
+            if number > self._next + (self._next == 0):
+                self._missing = True
+            self._next = number + 1
         kind = payload.get("type")
         if type(kind) is not str:
             kind = "error" if payload.get("error") else ""
@@ -148,6 +157,8 @@ class ResponsesReader:
         if response.get("error") or response.get("status") in _FAILED:
             yield from self._failed({"response": response})
             return
+        if self._missing and not response.get("output"):
+            raise BadAnswer("events of the answer are missing, and the last has not the whole")
         if not self._begun:
             yield _begin(response)
         taken: set[Slot] = set()

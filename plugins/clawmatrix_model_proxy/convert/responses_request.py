@@ -59,7 +59,7 @@ def _parallel(value: Any) -> bool | None:
 def _instructions(value: Any) -> tuple[Turn, ...]:
     """Return what is said before the conversation: a turn of the developer's, by itself."""
     words = optional_text_at(value, "instructions")
-    return () if words is None else (Turn("developer", (Text(words),)),)
+    return () if not words else (Turn("developer", (Text(words),)),)
 
 
 def _settings(rest: dict[str, Any]) -> dict[str, Any]:

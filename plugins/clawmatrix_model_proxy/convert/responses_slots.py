@@ -128,14 +128,21 @@ class Slots:
 
     def of(self, event: dict[str, Any], kind: str) -> Slot:
         """Return the item of a kind that an event is about; a new one where there is none."""
-        slot = self._named(event.get("item_id"), event.get("output_index"), kind)
-        return slot or self._last(kind) or self._new(kind, event.get("output_index"))
+        item_id, number = event.get("item_id"), event.get("output_index")
+        slot = self._named(item_id, number, kind)
+        if slot is None and not self._is_new(number):
+            slot = self._last(kind)
+        if slot is None:
+            slot = self._new(kind, number)
+            self._learn(slot, {"id": item_id} if isinstance(item_id, str) else {})
+        return slot
 
     def sure(self, event: dict[str, Any], kind: str) -> Slot | None:
         """Return the same, or None where the event may be about several that are open."""
         named = self._named(event.get("item_id"), event.get("output_index"), kind)
         of_kind = [slot for slot in self.all if slot.kind == kind and not slot.done]
-        return None if named is None and len(of_kind) > 1 else self.of(event, kind)
+        sure = named is not None or len(of_kind) < 2 or self._is_new(event.get("output_index"))
+        return self.of(event, kind) if sure else None
 
     def added(self, event: dict[str, Any]) -> Slot:
         """Return the item that an event announces. Raises: BadAnswer."""
@@ -151,7 +158,7 @@ class Slots:
         item, number = object_in(event, "item"), event.get("output_index")
         kind, item_id = _kind(item), item.get("id")
         slot = self._named(item_id, number, kind) or self._called(item.get("call_id"), kind)
-        if slot is None:
+        if slot is None and not self._is_new(number):
             last = self._last(kind)
             slot = last if last is not None and (not last.id or not item_id) else None
         if slot is None or (slot.done and slot.id != item_id):
@@ -167,15 +174,20 @@ class Slots:
             if named:
                 return self._learn(named[0], item)
         numbered = self._by_number.get(number)
-        if numbered is None or numbered not in rest:
-            numbered = rest[0] if rest else self._new(kind, None)
-        return self._learn(numbered, item)
+        fitting = [slot for slot in rest if text_in(item, "call_id") in ("", slot.call_id)]
+        if numbered is not None and numbered in fitting:
+            return self._learn(numbered, item)
+        fitting = [slot for slot in fitting if slot not in self._by_number.values()]
+        return self._learn(fitting[0] if fitting else self._new(kind, None), item)
 
     def _named(self, item_id: Any, number: Any, kind: str) -> Slot | None:
         slot = self._by_id.get(item_id) if type(item_id) is str else None
         if slot is None and type(number) is int:
             slot = self._by_number.get(number)
         return slot if slot is not None and slot.kind == kind else None
+
+    def _is_new(self, number: Any) -> bool:
+        return type(number) is int and number not in self._by_number
 
     def _called(self, call_id: Any, kind: str) -> Slot | None:
         of_kind = (slot for slot in self.all if slot.kind == kind)

@@ -39,6 +39,9 @@ from tests.plugins.model_proxy.convert.responses_sdk import (
 ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 7, 1.5, 1e300, "", "x", "message", [], ["x"], [{}], {}, {"type": "x"}, [[]]]
 )
+WHOLE = sorted(
+    {name for name in STREAMS if not name.startswith("odd_")} & set(ANSWERS) - {"failed"}
+)
 WORDS = st.text('ab \n"\\é🦄', max_size=12)
 KINDS = ("text", "refusal", "tool", "free_tool", "thought", "redacted")
 
@@ -112,6 +115,22 @@ def test_a_stream_is_read_or_is_none(stream: list[Any]) -> None:
         assert_in_order(events)
         written = stream_of(event for event in events if type(event).__name__ != "Failed")
         assert payloads(written) or not events
+
+
+@given(st.data())
+def test_a_stream_that_lost_events_is_whole_or_none(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(WHOLE))
+    *stream, last = STREAMS[name]
+    kept = data.draw(st.lists(st.booleans(), min_size=len(stream), max_size=len(stream)))
+    left = [payload for payload, keep in zip(stream, kept, strict=True) if keep]
+    with suppress(BadAnswer):
+        found, whole = gathered(read_stream([*left, last])), gathered(read_stream(STREAMS[name]))
+        assert sorted(map(_said, found.blocks)) == sorted(map(_said, whole.blocks))
+        assert found.reason == whole.reason
+
+
+def _said(block: Block) -> tuple[str, str, str]:
+    return (block.kind, block.text, block.name)
 
 
 def assert_in_order(events: list[Event]) -> None:

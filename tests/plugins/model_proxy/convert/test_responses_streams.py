@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +30,9 @@ from tests.plugins.model_proxy.convert.responses_sdk import (
     read_stream,
     stream_of,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RS = "rs_68af4032fb1881938b6e0d5bd2b5f1d90e6967589f080e78"
 ENCRYPTED = "gAAAAABor0A1Xv3dTq0mJr8pW1zvYyqgk7cVbTQm5x2w9hKJr4uPq0yq7o8fN1m2s3D4e5F6g7H8iQ=="
@@ -255,6 +258,26 @@ def test_pieces_are_read_one_by_one_and_a_thought_is_sealed_at_its_end() -> None
 )
 def test_an_error_is_given_as_the_upstream_gave_it(name: str, error: dict[str, Any]) -> None:
     assert read_stream(STREAMS[name])[-1] == Failed(error)
+
+
+@pytest.mark.parametrize("lost", [range(4, 5), range(4, 6), range(2, 8)])
+def test_a_gap_in_the_numbers_is_noticed_where_the_last_event_has_not_the_whole(
+    lost: range,
+) -> None:
+    stream = [at for n, at in enumerate(STREAMS["odd_empty_final_output"]) if n not in lost]
+    if lost == range(4, 6):  # and what was to confirm the pieces
+        stream = [payload for payload in stream if not payload["type"].endswith("done")]
+    with pytest.raises(BadAnswer):
+        read_stream(stream)
+
+
+@pytest.mark.parametrize("numbers", [lambda at: at + 1, lambda at: 0, lambda at: None])
+def test_other_ways_to_number_events_are_no_gap(numbers: Callable[[int], int | None]) -> None:
+    stream = [
+        {**payload, "sequence_number": numbers(at)}
+        for at, payload in enumerate(STREAMS["odd_empty_final_output"])
+    ]
+    assert read_stream(stream) == read_stream(STREAMS["odd_empty_final_output"])
 
 
 def test_nothing_is_read_after_the_end() -> None:
