@@ -49,6 +49,7 @@ from tests.plugins.model_proxy.convert.messages_strategies import (
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_a_damaged_request_is_converted_or_refused(data: st.DataObject) -> None:
     body = data.draw(damaged(load("requests", data.draw(st.sampled_from(REQUESTS)))))
     try:
@@ -59,6 +60,7 @@ def test_a_damaged_request_is_converted_or_refused(data: st.DataObject) -> None:
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_a_damaged_answer_is_converted_or_named_as_such(data: st.DataObject) -> None:
     body = data.draw(damaged(load("answers", data.draw(st.sampled_from(ANSWERS)))))
     try:
@@ -69,6 +71,7 @@ def test_a_damaged_answer_is_converted_or_named_as_such(data: st.DataObject) -> 
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_a_damaged_stream_is_converted_or_named_as_such(data: st.DataObject) -> None:
     damage = data.draw(damaged(load_stream(data.draw(st.sampled_from(STREAMS)))))
     try:
@@ -88,6 +91,7 @@ def test_a_stream_that_is_cut_anywhere_has_no_end(name: str) -> None:
 
 
 @given(requests)
+@settings(deadline=None)
 def test_any_request_is_written_as_the_api_has_it_and_read_as_it_was_written(
     request_: Request,
 ) -> None:
@@ -113,6 +117,7 @@ def said_in(request: Request) -> Counter[str]:
 
 
 @given(answers)
+@settings(deadline=None)
 def test_any_answer_is_written_as_the_api_has_it(answer: Answer) -> None:
     body = CODEC.write_answer(answer, making())
     check_answer(body)
