@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from noise.connection import Keypair, NoiseConnection
 
 from clawmatrix_core.errors import HandshakeError, LocalProtocolError
+from clawmatrix_core.frames import NodeId
 from clawmatrix_core.noise import KK, KKPSK0, PAYLOAD_MAX, XX, XXPSK3, Handshake, Pattern
+from clawmatrix_core.session import Session
 
 FILE = json.loads((Path(__file__).parent.parent / "data" / "noise_vectors.json").read_text())
 PATTERNS = {pattern.name: pattern for pattern in (XX, KK, XXPSK3, KKPSK0)}
@@ -113,7 +115,7 @@ def independent(pattern: Pattern, *, initiator: bool) -> Any:
 
 @each_pattern
 @pytest.mark.parametrize("initiator", [True, False], ids=["initiator", "responder"])
-def test_an_independent_implementation_completes_the_handshake(
+def test_an_independent_implementation_completes_the_handshake_and_talks(
     pattern: Pattern, initiator: bool
 ) -> None:
     ours_key, theirs_key = (ALICE, BOB) if initiator else (BOB, ALICE)
@@ -138,10 +140,18 @@ def test_an_independent_implementation_completes_the_handshake(
     assert theirs.handshake_finished
     assert ours.remote_static == public(theirs_key)
     assert ours.hash == theirs.get_handshake_hash()
-    send, receive = ours.split()
-    nonce = bytes(12)
-    assert theirs.decrypt(AESGCM(send).encrypt(nonce, b"there", None)) == b"there"
-    assert AESGCM(receive).decrypt(nonce, bytes(theirs.encrypt(b"back")), None) == b"back"
+    talk(Session(ours.hash[:8], NodeId("theirs"), *ours.split(), "run", 0.0), theirs)
+
+
+def talk(session: Session, theirs: Any) -> None:
+    """Exchange messages under the keys that the handshake made, both ways and not in turn."""
+    for number in range(20):
+        there = b"there %d" % number * number
+        assert theirs.decrypt(session.seal(b"", there)[16:]) == there
+        for place in (2 * number, 2 * number + 1):
+            back = b"back %d" % place
+            sealed = b"".join((session.id, place.to_bytes(8, "big"), bytes(theirs.encrypt(back))))
+            assert session.open(b"", sealed) == back
 
 
 @each_pattern
