@@ -54,6 +54,8 @@ class Accepted(Enum):
 
     NEWER = "newer"
     STALE = "stale"
+    """It is the one that is known, or of the same age."""
+    OLDER = "older"
     CONFLICT = "conflict"
     OWN = "own"
 
@@ -66,6 +68,10 @@ def is_newer(record: NodeRecord, known: NodeRecord | None) -> bool:
 def _is_overtaken(record: NodeRecord, known: NodeRecord) -> bool:
     """Say whether a record can be left unread, signature and all: it would change nothing."""
     return record.sign_key == known.sign_key and not is_newer(record, known)
+
+
+def _stale(record: NodeRecord, known: NodeRecord) -> Accepted:
+    return Accepted.OLDER if record.age < known.age else Accepted.STALE
 
 
 class Directory:
@@ -125,7 +131,7 @@ class Directory:
         record = signed.read()
         known = self._peers.get(record.node_id)
         if not proven and known is not None and _is_overtaken(record, known.record):
-            return Accepted.STALE, record
+            return _stale(record, known.record), record
         key = record.sign_key_bytes()
         if not signed.is_signed_by(key):
             raise RemoteProtocolError(
@@ -142,7 +148,7 @@ class Directory:
             return Accepted.CONFLICT, record
         same_key = known is not None and known.record.sign_key == record.sign_key
         if same_key and known is not None and not is_newer(record, known.record):
-            return Accepted.STALE, record
+            return _stale(record, known.record), record
         self._put(record, signed)
         return Accepted.NEWER, record
 
@@ -179,5 +185,5 @@ class Directory:
             return Accepted.CONFLICT, record
         known = self._peers.get(self._own)
         if known is not None and not is_newer(record, known.record):
-            return Accepted.STALE, record
+            return _stale(record, known.record), record
         return Accepted.OWN, record

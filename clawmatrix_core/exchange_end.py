@@ -71,7 +71,7 @@ class End:
         self._outbox = Outbox()
         self._inbox: Inbox[Frame] = Inbox(table.limits.window)
         self._ready: deque[tuple[Frame, int]] = deque()
-        self._copies = 0  # of the opening frame, that no relay has said it dropped
+        self._opened = False  # the opening frame has left this node; whatever relays say of it
         self._error: ExchangeError | None = None
         self._whole = False  # all that the other side had to say is here, and was no error
         self._given_up = False  # at either end
@@ -104,7 +104,7 @@ class End:
     @property
     def may_have_begun(self) -> bool:
         """Whether the far side can have seen the opening frame."""
-        return not self.initiated or self._copies > 0
+        return not self.initiated or self._opened
 
     @property
     def over(self) -> bool:
@@ -141,7 +141,7 @@ class End:
                 return
             # Counted before it is sent: the answer of this very node comes before it was.
             outbox.advance()
-            self._copies += opening
+            left, self._opened = self._opened, self._opened or opening
             outcome = self._table.transmit(
                 self.peer,
                 item.type,
@@ -157,7 +157,7 @@ class End:
                 lane=self._lane,
             )
             if outcome is not Outcome.SENT:
-                self._copies -= opening
+                self._opened = left
                 outbox.retreat(item.seq)
                 self._blocked(outcome)
                 return
@@ -168,7 +168,7 @@ class End:
         instance = self._table.instance_of(self.peer)
         if instance is None:
             return True  # it will not go anywhere before there is a session
-        if self._copies and instance != self.instance:
+        if self._opened and instance != self.instance:
             self.abort(PeerLost(f"{self.peer} restarted"))
             return False
         self.instance = instance
@@ -218,6 +218,7 @@ class End:
         match header.type:
             case "credit":
                 if header.fin:  # the answer to a probe: what it lacks was lost
+                    self._table.note_lost(self._outbox.cursor - self._outbox.acked)
                     self._outbox.rewind()
             case "probe":
                 self._send_credit(answer=True)
@@ -285,15 +286,19 @@ class End:
         else:
             self._stop(ExchangeCancelled(f"{self.peer} cancelled"))
 
-    def on_undeliverable(self, seq: int, reason: str) -> None:
-        """Note that a relay could not pass on one of this side's frames; it is due again."""
-        if seq < self._outbox.acked:
-            return
+    def on_undeliverable(self, seq: int, reason: str) -> bool:
+        """Take a relay's word that it did not pass on a frame of this side; it is due again.
+
+        It is no proof: the frame may have arrived all the same. Returns False where the frame
+        was never sent, or is known to have arrived.
+        """
+        if not self._outbox.acked <= seq <= self._outbox.next_seq:
+            return False
         self._outbox.retreat(seq)
-        self._copies -= seq == 0 and self._copies > 0
         if reason != "congested":
             self.unroutable(self._table.now())
         # Sent again by the tick, or when routes change: at once would only come back at once.
+        return True
 
     # --- time, and what changes around it
 

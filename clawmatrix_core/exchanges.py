@@ -7,7 +7,6 @@ looks after what has gone silent.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -17,6 +16,7 @@ import msgspec
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure, PeerLost, RemoteProtocolError
 from clawmatrix_core.exchange import Exchange, Outcome, error_body
 from clawmatrix_core.exchange_state import WINDOW
+from clawmatrix_core.finished import Done, Finished
 from clawmatrix_core.frames import Frame, Lane, NodeId
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ __all__ = ["EXCHANGE_TYPES", "ExchangeLimits", "Exchanges", "Outcome", "Transmit
 EXCHANGE_TYPES = frozenset({"data", "error", "cancel", "credit", "probe", "unknown"})
 
 _encode = msgspec.json.Encoder().encode
-
-_REMEMBERED = 65536
-"""Numbers of finished exchanges that are kept at most."""
 
 
 @attrs.frozen
@@ -61,23 +58,6 @@ class ExchangeLimits:
     linger: float = 120.0
     per_peer: int = 1024
     tick: float = 0.25
-
-
-@attrs.frozen(slots=True)
-class _Done:
-    """What is remembered of an exchange that is over here.
-
-    Attributes:
-        until: when it is forgotten.
-        ack: how many frames of the other end are not missed here.
-        clean: True where those are all.
-        refusal: the body of the error that was its only answer, to be repeated.
-    """
-
-    until: float
-    ack: int
-    clean: bool
-    refusal: bytes | None = None
 
 
 class Transmit(Protocol):
@@ -124,7 +104,7 @@ class Exchanges:
         self._count = count
         self._live: dict[tuple[NodeId, str, bool], Exchange] = {}
         self._per_peer: dict[NodeId, int] = {}
-        self._done: OrderedDict[tuple[NodeId, str, bool], _Done] = OrderedDict()
+        self._done = Finished()
         self._busy = anyio.Event()
 
     def __repr__(self) -> str:
@@ -262,10 +242,7 @@ class Exchanges:
     def _remember(
         self, key: tuple[NodeId, str, bool], ack: int, *, clean: bool, refusal: bytes | None = None
     ) -> None:
-        self._done.pop(key, None)  # the oldest come first
-        self._done[key] = _Done(self.now() + self.limits.linger, ack, clean, refusal)
-        if len(self._done) > _REMEMBERED:
-            self._done.popitem(last=False)
+        self._done.put(key, Done(self.now() + self.limits.linger, ack, clean, refusal))
         self._busy.set()
 
     # --- what comes in
@@ -299,7 +276,7 @@ class Exchanges:
             self._count(error.reason)
             exchange.spoil(ExchangeError(f"{frame.header.source}: {error}"))
 
-    def _answer_done(self, frame: Frame, done: _Done) -> None:
+    def _answer_done(self, frame: Frame, done: Done) -> None:
         header = frame.header
         if header.type in ("credit", "unknown"):
             return
@@ -326,6 +303,8 @@ class Exchanges:
             # The opening frame may be late here too, but not for one who has had an answer.
             self._count("unknown_exchange")
             self._reply(frame, "unknown", 0, fin=header.type == "probe" and header.fin)
+        else:
+            self._count("stray")
 
     def spoil(self, header: Header, error: RemoteProtocolError) -> None:
         """End the exchange of a frame whose body is none, or answer that it opens none."""
@@ -349,11 +328,15 @@ class Exchanges:
             lane=Lane(header.lane),
         )
 
-    def undeliverable(self, to: NodeId, id_: str, *, re: bool, seq: int, reason: str) -> None:
-        """Note that a relay could not pass on a frame of ours."""
+    def undeliverable(self, to: NodeId, id_: str, *, re: bool, seq: int, reason: str) -> bool:
+        """Note that a relay could not pass on a frame of ours; False where there is none such."""
         exchange = self._live.get((to, id_, not re))
-        if exchange is not None:
-            exchange.on_undeliverable(seq, reason)
+        return exchange is not None and exchange.on_undeliverable(seq, reason)
+
+    def note_lost(self, frames: int) -> None:
+        """Count frames that a node sent and the other end does not have."""
+        for _ in range(frames):
+            self._count("lost")
 
     # --- what changes around them
 
@@ -384,8 +367,7 @@ class Exchanges:
         now = self.now()
         for exchange in self.live:
             exchange.tick(now)
-        while self._done and next(iter(self._done.values())).until <= now:
-            self._done.popitem(last=False)
+        self._done.forget(now)
 
     def shut_down(self) -> None:
         """Tell every other end that the node stops, as far as links still take it."""

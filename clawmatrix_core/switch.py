@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -223,16 +224,24 @@ class Switch:
             if header.body == "sealed":
                 self._on_sealed(wire, header, link)
             elif header.type in OPENING_TYPES and header.body == "bytes":
-                self.sessions.on_frame(header, wire.body)
+                self._on_opening(header, wire.body, link)
             else:
                 self.refuse(link.peer, "unsealed", f"an unsealed {header.type} frame")
         except RemoteProtocolError as error:
             # What lies behind the header is the origin's; the neighbour may only carry it.
             self.refuse(header.source, error.reason, str(error), link=link)
 
+    def _on_opening(self, header: Header, body: bytes, link: Link) -> None:
+        if header.type == "session_unknown":
+            # An honest node says so too, after a restart; but anybody can write it.
+            self._counters[header.type] += 1
+            self.note(header.source, header.type, "a session is not known there", link)
+        self.sessions.on_frame(header, body)
+
     def _on_sealed(self, wire: Wire, header: Header, link: Link) -> None:
         plaintext = self.sessions.open(header, wire.line, wire.body)
         if plaintext is None:
+            self.note(header.source, "unknown_session", "a session that is not known here", link)
             return
         if not plaintext:
             raise DecryptError("a body without its kind", reason="bad_body")
@@ -261,6 +270,11 @@ class Switch:
         via = who if link is None else link.peer
         by = "" if via == who else f" (by way of {via})"
         self._log.warning((reason, via), "refused from %s%s: %s", who, by, message[:_SHOWN])
+
+    def note(self, who: str, reason: str, message: str, link: Link) -> None:
+        """Log what may be an attack, but comes up without one too."""
+        key = (reason, link.peer)
+        self._log.log(logging.INFO, key, "from %s, by way of %s: %s", who, link.peer, message)
 
 
 def _payload(kind: bytes, data: bytes) -> Any:

@@ -191,6 +191,10 @@ class Membership:
         match outcome:
             case Accepted.NEWER:
                 self.spread(record.node_id, signed, but=link)
+            case Accepted.OLDER:
+                # It comes up where records race on several ways, and when one is replayed.
+                self._node.counters["old_record"] += 1
+                self._node.switch.note(record.node_id, "old_record", "an old record", link)
             case Accepted.OWN:
                 self._outdo(record)
             case Accepted.CONFLICT:

@@ -65,6 +65,9 @@ def _lane(transit: Transit) -> int:
 def _undeliverable(node: Node, transit: Transit, reason: str) -> None:
     header = transit.header
     node.counters[f"undeliverable_{reason}"] += 1
+    if reason != "congested":  # who floods is named by the quotas
+        about_it = f"a frame for {header.to} got no further: {reason}"
+        node.switch.note(header.source, f"undeliverable_{reason}", about_it, transit.link)
     if header.type in OPENING_TYPES:
         return  # whoever opens a session tries again by itself
     about = {
@@ -83,22 +86,35 @@ def on_undeliverable(node: Node, frame: Frame) -> None:
     """Take a neighbour's word on a frame that got no further, or pass it back."""
     about, link = frame.payload, frame.link
     if link is None or not _is_report(about):
-        node.counters["bad_undeliverable"] += 1
+        node.switch.refuse(frame.header.source, "bad_undeliverable", "a report that is none")
         return
-    origin = NodeId(about["from"])
-    if origin == node.id:
-        node.exchanges.undeliverable(
-            NodeId(about["to"]),
-            about["id"],
-            re=about["re"],
-            seq=about["seq"],
-            reason=about["reason"],
-        )
-        return
-    back = node.switch.next_link(origin)
-    if back is not None and back is not link and about["ttl"] > 1:
-        about = {**about, "ttl": about["ttl"] - 1}
-        node.switch.send_to_neighbour(back, "undeliverable", "", about)
+    taken = _take(node, link, about) if about["from"] == node.id else _hand_back(node, link, about)
+    if not taken:
+        node.counters["stray_report"] += 1
+        node.switch.note(link.peer, "stray_report", "a report of what was not sent that way", link)
+
+
+def _take(node: Node, link: Link, about: Any) -> bool:
+    """Take the report of a frame of this node; False where it cannot be right."""
+    to = NodeId(about["to"])
+    if node.switch.next_link(to) is not link:
+        return False  # frames for that node go another way; they are sent again if need be
+    reason, seq, id_ = about["reason"], about["seq"], about["id"]
+    if not node.exchanges.undeliverable(to, id_, re=about["re"], seq=seq, reason=reason):
+        return False
+    node.counters["returned"] += 1
+    node.switch.note(to, "returned", f"a frame got no further: {reason}"[:80], link)
+    return True
+
+
+def _hand_back(node: Node, link: Link, about: Any) -> bool:
+    """Pass a report on to the origin of its frame; False where there is no way back."""
+    back = node.switch.next_link(NodeId(about["from"]))
+    if back is None or back is link or about["ttl"] <= 1:
+        return False
+    about = {**about, "ttl": about["ttl"] - 1}
+    node.switch.send_to_neighbour(back, "undeliverable", "", about)
+    return True
 
 
 _SHAPE: dict[str, type] = {

@@ -77,8 +77,8 @@ def test_a_record_that_is_newer_replaces_the_known_one() -> None:
     assert accept(office.signed(epoch=2, seq=5))[0] is Accepted.NEWER
     time = 2.0
     assert accept(office.signed(epoch=2, seq=5))[0] is Accepted.STALE
-    assert accept(office.signed(epoch=2, seq=4))[0] is Accepted.STALE
-    assert accept(office.signed(epoch=1, seq=9))[0] is Accepted.STALE
+    assert accept(office.signed(epoch=2, seq=4))[0] is Accepted.OLDER
+    assert accept(office.signed(epoch=1, seq=9))[0] is Accepted.OLDER
     peer = home.directory.get(OFFICE)
     assert peer is not None
     assert (peer.record.age, peer.received) == ((2, 5), 1.0)
@@ -155,8 +155,8 @@ def test_a_key_that_a_person_accepted_takes_the_name() -> None:
 def test_the_own_record_of_an_earlier_life_is_told() -> None:
     home = Member("home")
     home.meet()
-    assert outcome(home.directory, home.signed(epoch=1, seq=0)) is Accepted.STALE
-    assert outcome(home.directory, home.signed(epoch=1, seq=0), proven=True) is Accepted.STALE
+    assert outcome(home.directory, home.signed(epoch=1, seq=0)) is Accepted.OLDER
+    assert outcome(home.directory, home.signed(epoch=1, seq=0), proven=True) is Accepted.OLDER
     assert outcome(home.directory, home.signed(epoch=4)) is Accepted.OWN
     own = home.directory.get(HOME)
     assert own is not None
@@ -207,7 +207,7 @@ def test_what_is_older_than_the_known_record_is_not_even_verified() -> None:
     home, office = met()
     home.directory.accept(office.signed(seq=5))
     old = SignedRecord(office.signed(seq=4).text, "")
-    assert outcome(home.directory, old) is Accepted.STALE
+    assert outcome(home.directory, old) is Accepted.OLDER
     assert reason_of(home.directory, old, proven=True) == "forged_record"
 
 

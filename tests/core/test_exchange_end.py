@@ -276,13 +276,28 @@ async def test_an_opening_frame_that_may_have_arrived_is_not_sent_to_the_next_ru
         await leave(pair, ex)
 
 
-async def test_an_opening_frame_that_cannot_have_arrived_goes_to_the_next_run() -> None:
+async def test_an_opening_frame_that_a_relay_says_it_dropped_is_not_sent_to_the_next_run() -> None:
+    """A relay may lie, and the work may have begun."""
     async with Pair() as pair:
         pair.drop = lambda _: True
         ex = await serve_one(pair, Gate().listen, complete=True)
         pair.report(pair.log[0])
         pair.drop = lambda _: False
         pair.restart_office()
+        pair.meet_again()
+        with pytest.raises(PeerLost, match="office restarted") as caught:
+            await ex.receive()
+        assert caught.value.may_have_begun
+        assert pair.office.started == []
+        await leave(pair, ex)
+
+
+async def test_an_opening_frame_that_has_not_left_goes_to_the_next_run() -> None:
+    async with Pair() as pair:
+        pair.home.congested = True
+        ex = await serve_one(pair, Gate().listen, complete=True)
+        pair.restart_office()
+        pair.home.congested = False
         pair.meet_again()
         await pair.settle()
         assert [payload async for payload in ex] == []

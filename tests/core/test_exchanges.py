@@ -295,6 +295,7 @@ async def test_answers_are_not_answered(type_: str) -> None:
         pair.office.deliver(from_home("cancel", "2"), b"j", b"")
         pair.office.deliver(from_home(type_, "2"), b"j", b"")
         assert [sent.header.type for sent in pair.log] == ["credit"]
+        assert pair.office.counters["stray"] == 1
         await pair.settle()
 
 

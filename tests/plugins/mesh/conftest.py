@@ -22,6 +22,7 @@ from tests.plugins.mesh.wire import port_of
 if TYPE_CHECKING:
     from clawmatrix_core.clock import Clock
     from clawmatrix_core.exchange import Exchange
+    from clawmatrix_core.exchanges import ExchangeLimits
     from clawmatrix_core.identity import Identity
     from clawmatrix_core.state import State
 
@@ -78,6 +79,7 @@ def make_node(
     state: State | None = None,
     clock: Clock | None = None,
     identity: Identity | None = None,
+    exchanges: ExchangeLimits | None = None,
     **mesh: Any,
 ) -> Node:
     told: dict[str, Mapping[str, object]] = {"mesh": {}, **(tables or {})}
@@ -88,6 +90,7 @@ def make_node(
         state=state or MemoryState(),
         clock=clock,
         identity=identity,
+        limits=exchanges,
     )
 
 
