@@ -296,6 +296,7 @@ class Exchanges:
         header = frame.header
         if header.type == "cancel":
             # The opening frame may still be on its way; it must then find the exchange over.
+            self._count("unknown_exchange")
             key = (header.source, header.id, header.re)
             self._remember(key, header.seq + 1, clean=False)
             self._reply(frame, "credit", header.seq + 1)

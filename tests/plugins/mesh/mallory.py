@@ -22,7 +22,7 @@ from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.letters import LettersPlugin, write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     import pytest
     from anyio.abc import TaskGroup, TaskStatus
@@ -149,6 +149,8 @@ class Scene:
     letters: dict[str, LettersPlugin] = attrs.field(factory=dict)
     ends: dict[str, anyio.Event] = attrs.field(factory=dict)
     states: dict[str, MemoryState] = attrs.field(factory=dict)
+    more: tuple[str, ...] = ()
+    tables: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
     number: int = 0
 
     async def letter(self, source: str = "home", to: str = "office", **how: Any) -> bool:
@@ -177,6 +179,10 @@ class Scene:
         counters = self.nodes[name].counters
         await wait_until(lambda: counters[reason] >= times)
 
+    async def counted_by_all(self, reason: str, times: int) -> None:
+        """Wait until the honest nodes together have counted something so often."""
+        await wait_until(lambda: self.refused_by_all(reason) >= times)
+
     def refused(self, name: str, reasons: Iterable[str]) -> int:
         """Return how often a node has counted something under one of these names."""
         return sum(self.nodes[name].counters[reason] for reason in reasons)
@@ -197,7 +203,8 @@ class Scene:
         """Run one of the honest nodes, until it is stopped."""
         node = make_node(
             name,
-            plugins=("relay", self.letters.setdefault(name, LettersPlugin())),
+            plugins=("relay", self.letters.setdefault(name, LettersPlugin()), *self.more),
+            tables=self.tables if name == OFFICE else None,
             peers=[self.address],
             exchanges=LIMITS,
             state=self.states.setdefault(name, MemoryState()),
@@ -229,10 +236,17 @@ def _knows(node: Node, other: Node) -> bool:
 
 
 @asynccontextmanager
-async def scene(caplog: pytest.LogCaptureFixture, act: Act = pass_on) -> AsyncIterator[Scene]:
+async def scene(
+    caplog: pytest.LogCaptureFixture,
+    act: Act = pass_on,
+    *,
+    more: tuple[str, ...] = (),
+    tables: Mapping[str, Mapping[str, object]] | None = None,
+) -> AsyncIterator[Scene]:
     """Run the four nodes. In the end: no node faulted, nothing crashed.
 
     With ``act`` the relay is hostile from the start, else from when ``mallory.act`` is set.
+    ``more`` are plugins of the honest nodes, ``tables`` the configuration of office.
     """
     caplog.set_level(logging.INFO)
     mallory = Mallory()
@@ -241,7 +255,7 @@ async def scene(caplog: pytest.LogCaptureFixture, act: Act = pass_on) -> AsyncIt
         make_node("mallory", plugins=("relay", mallory)) as relay,
         anyio.create_task_group() as tasks,
     ):
-        found = Scene(mallory, address_of(relay), tasks, caplog)
+        found = Scene(mallory, address_of(relay), tasks, caplog, more=more, tables=tables or {})
         for name in (HOME, OFFICE, LAB):
             await tasks.start(found.run, name)
         await found.settled()
@@ -250,5 +264,8 @@ async def scene(caplog: pytest.LogCaptureFixture, act: Act = pass_on) -> AsyncIt
         for node in (*found.nodes.values(), relay):
             assert not [info.last_fault for info in node.plugins.list() if info.faults]
             node.stop()
+        for end in found.ends.values():
+            await end.wait()
+        tasks.cancel_scope.cancel()
     assert not [one for one in caplog.records if one.exc_info], "a traceback was logged"
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR]

@@ -75,9 +75,7 @@ async def test_openings_sent_again_make_no_session_and_harm_none(
         for kind, reason in zip(kinds, ("session_repeat", "session_stray"), strict=True):
             sent = sum(caught.header.type == kind for caught in done)
             assert sent >= 2
-            await wait_until(
-                lambda reason=reason, sent=sent: found.refused_by_all(reason) >= 2 * sent
-            )
+            await found.counted_by_all(reason, 2 * sent)
         assert found.logged("once more") >= 1
         await found.is_well()
 
