@@ -241,6 +241,7 @@ def _next_steps(choices: InitChoices, path: Path, settings: Settings) -> list[st
         *(f"  peer   {peer}" for peer in choices.peers),
         "",
         f"Start it:              clawmatrix run{suffix}",
+        f"Have it run always:    clawmatrix service{suffix}",
     ]
     if choices.listen is not None:
         steps.append(f"Let another one in:    clawmatrix invite{suffix}")

@@ -52,7 +52,11 @@ _REFUSED: dict[str, tuple[ExitCode, str]] = {
     ),
     "invite_expired": (ExitCode.INVITE_EXPIRED, _ASK),
     "busy": (ExitCode.UNREACHABLE, "try again in a minute"),
-    "pin_conflict": (ExitCode.FAILURE, "choose another name with --node-id"),
+    "pin_conflict": (
+        ExitCode.FAILURE,
+        "choose another name with --node-id, or, if this is that machine installed again, run"
+        " `clawmatrix trust accept {name} {key}` there and join once more",
+    ),
     "wrong_node": (ExitCode.UNREACHABLE, "it is not the one that invited, and was told nothing"),
 }
 """What the reasons of refusals mean for whoever joins."""
@@ -98,6 +102,7 @@ def join(
         f"joined the mesh of {invitation.node_id} as {choices.node_id}\n"
         f"wrote {path}\n\n"
         f"Start it:              clawmatrix run{suffix}\n"
+        f"Have it run always:    clawmatrix service{suffix}\n"
         f"Then look at the mesh: clawmatrix status{suffix}"
     )
 
@@ -146,6 +151,7 @@ def _join(
         ) from None
     except HandshakeError as error:
         code, hint = _REFUSED.get(error.reason, (ExitCode.FAILURE, ""))
+        hint = hint.format(name=name, key=identity.fingerprint[:9])
         raise JoinError(f"{error}: {hint}" if hint else str(error), exit_code=code) from None
 
 

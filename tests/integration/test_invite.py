@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -182,6 +183,22 @@ def test_each_thing_that_can_be_wrong_has_a_line_and_a_code(machines: dict[str, 
     ran = lab.cli("join", "--node-id", "lab", token)
     assert (ran.returncode, lab.config.read_text()) == (2, "mine")
     assert late.cli("join", "--node-id", "late", token).returncode == 0, "it was not used up"
+
+
+def test_a_machine_that_was_installed_again_can_have_its_name_back(
+    machines: dict[str, Machine],
+) -> None:
+    relay, lab, again = machines.values()
+    listen = f"127.0.0.1:{free_port()}"
+    assert relay.cli("init", "--node-id", "relay", "--listen", listen).returncode == 0
+    relay.run()
+    assert lab.cli("join", "--node-id", "lab", invited(relay)).returncode == 0
+    token = invited(relay)
+    refused = again.cli("join", "--node-id", "lab", token)
+    assert refused.returncode == 1
+    [command] = re.findall("`clawmatrix (trust accept .*)` there", refused.stderr)
+    assert relay.cli(*command.split()).returncode == 0
+    assert again.cli("join", "--node-id", "lab", token).returncode == 0
 
 
 def test_a_machine_joins_over_tls_with_a_private_authority(
