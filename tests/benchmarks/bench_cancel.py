@@ -21,6 +21,7 @@ import attrs
 import uvloop
 
 from tests.benchmarks import litellm_proxy
+from tests.benchmarks.bench_pairs import APIS, OWN
 from tests.benchmarks.harness import (
     Report,
     Row,
@@ -70,10 +71,13 @@ class Server:
         return await asyncio.wait_for(self._under_way, 30)
 
 
-async def leave(target: Target, server: Server, *, stream: bool) -> Left:
-    """Ask, and leave when the answer is under way."""
+async def leave(target: Target, server: Server, *, stream: bool, held: bool = False) -> Left:
+    """Ask, and leave when the answer is under way; ``held`` lets nothing of it go out before."""
     client = await Client.open(target)
-    client.send(target.request(chunks=100_000) if stream else target.request())
+    request = target.request(chunks=100_000) if stream else target.request()
+    if held:
+        request = request.replace(b"\r\n", b"\r\nx-clawmatrix-hold: whole\r\n", 1)
+    client.send(request)
     busy = await server.next()
     await asyncio.sleep(0.05)  # what is written by now is with the client, or on its way
     written, began = busy.written, time.perf_counter()
@@ -109,7 +113,7 @@ def _rows(report: Report, kind: str, found: dict[str, list[Left]]) -> None:
         theirs = max(peer) if peer else None
         words = f"{kind}: the same, longest"
         report.add(Row(words, "ms", "lower", slowest, theirs, PEER if peer else None))
-    if kind == "stream":
+    if kind.endswith("stream"):
         add(
             "chunks written after, most", "chunks", lambda all_: max(x.chunks for x in all_), "< 50"
         )
@@ -122,8 +126,8 @@ async def _run(report: Report, rounds: int, with_peer: bool) -> None:
         listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         upstream = f"http://127.0.0.1:{port}/v1"
-        running = stack.enter_context(mesh(folder, upstream))
-        targets = {OURS: Target(OURS, running.port, TOKEN)}
+        running = stack.enter_context(mesh(folder, upstream, {api: api for api in APIS}))
+        targets = {OURS: Target(OURS, running.port, TOKEN, OWN["chat"])}
         if with_peer:
             _, peer_port = stack.enter_context(litellm_proxy.proxy(folder, upstream))
             targets[PEER] = Target(PEER, peer_port, litellm_proxy.KEY)
@@ -136,7 +140,25 @@ async def _run(report: Report, rounds: int, with_peer: bool) -> None:
             }
             await interleave_async(cases, 1)
             _rows(report, kind, await interleave_async(cases, rounds))
+        await _others(report, running.port, server, rounds)
         listening.close()
+
+
+async def _others(report: Report, port: int, server: Server, rounds: int) -> None:
+    """Measure the other endpoints, a converted answer, and one that is held back."""
+    ways = {
+        "responses": Target(OURS, port, TOKEN, OWN["responses"], "responses"),
+        "messages": Target(OURS, port, TOKEN, OWN["messages"], "messages"),
+        "messages to openai-completions": Target(OURS, port, TOKEN, OWN["chat"], "messages"),
+    }
+    for words, target in ways.items():
+        for kind in ("stream", "whole"):
+            case = functools.partial(leave, target, server, stream=kind == "stream")
+            found = await interleave_async({OURS: case}, rounds)
+            _rows(report, f"{words}, {kind}", found)
+    chat = Target(OURS, port, TOKEN, OWN["chat"])
+    held = functools.partial(leave, chat, server, stream=True, held=True)
+    _rows(report, "held, stream", await interleave_async({OURS: held}, rounds))
 
 
 async def _ready(target: Target) -> None:

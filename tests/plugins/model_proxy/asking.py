@@ -104,9 +104,10 @@ class Client:
         return bool(self.messages) and not self.messages[-1].get("more_body", False)
 
 
-def serves(base_url: str, **more: Any) -> dict[str, Any]:
-    """Return the configuration of a node with one model."""
-    return {"model-proxy": {"models": [{"id": "m", "base_url": base_url}], **more}}
+def serves(base_url: str, *, model: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """Return the configuration of a node with one model; ``model`` has more of its keys."""
+    served = {"id": "m", "base_url": base_url, **(model or {})}
+    return {"model-proxy": {"models": [served], **more}}
 
 
 def request(*, stream: bool = False, model: str = "m") -> dict[str, Any]:
@@ -119,6 +120,8 @@ async def network(
     node_factory: NodeFactory,
     dials: dict[str, list[str]],
     served: dict[str, str],
+    *,
+    model: dict[str, Any] | None = None,
     **asking: Any,
 ) -> AsyncIterator[dict[str, Node]]:
     """Run nodes that all know each other's models; ``served`` has each one's upstream."""
@@ -127,7 +130,7 @@ async def network(
         for name, to in dials.items():
             table = {"model-proxy": dict(asking)}
             if name in served:
-                table = serves(served[name], **asking)
+                table = serves(served[name], model=model, **asking)
             node = node_factory(name, dials=to, built_in=TOGETHER, config=table)
             nodes[name] = await stack.enter_async_context(node)
         await wait_until(lambda: all(_knows(node, nodes, served) for node in nodes.values()))
