@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from clawmatrix_core.node import Node
     from clawmatrix_core.plugin_types import (
         JSON,
+        Check,
         ControlMethod,
+        Finding,
         HttpRoute,
         Offer,
         StatusSection,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JSON",
     "ByteSize",
+    "Check",
     "ClawMatrixError",
     "Clock",
     "Config",
@@ -82,6 +85,7 @@ __all__ = [
     "ExchangeError",
     "ExchangeFailure",
     "ExchangeLimits",
+    "Finding",
     "Frame",
     "Header",
     "HostPort",
@@ -162,7 +166,9 @@ _HOMES = {
     "node": ("Node",),
     "plugin_types": (
         "JSON",
+        "Check",
         "ControlMethod",
+        "Finding",
         "HttpRoute",
         "Offer",
         "StatusSection",

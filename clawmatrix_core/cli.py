@@ -34,6 +34,7 @@ OWN_COMMANDS = {
     "run": "clawmatrix_core.cli_run:run",
     "config": "clawmatrix_core.cli_config:config",
     "plugins": "clawmatrix_core.cli_plugins:plugins",
+    "doctor": "clawmatrix_core.cli_doctor:doctor",
     "secret": "clawmatrix_core.cli_secret:secret",
     "key": "clawmatrix_core.cli_key:key",
     "service": "clawmatrix_core.cli_service:service",

@@ -46,6 +46,7 @@ class ExitCode(IntEnum):
     INVITE_UNKNOWN = 9
     INVITE_USED = 10
     INVITE_EXPIRED = 11
+    PROBLEMS = 12
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 

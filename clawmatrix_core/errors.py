@@ -120,7 +120,15 @@ class ConnectionLost(ClawMatrixError):
 
 
 class DialError(ClawMatrixError):
-    """A transport could not connect to an address."""
+    """A transport could not connect to an address.
+
+    ``reason`` is a short word where it is known: ``not_listening``, ``name``, ``timeout``, ``tls``,
+    ``untrusted``, ``broken_off``, ``not_a_node``, ``proxy``, ``address``; else empty.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ExchangeError(ClawMatrixError):

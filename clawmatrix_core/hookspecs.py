@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core.config import ConfigSection
+    from clawmatrix_core.config import Config, ConfigSection
     from clawmatrix_core.directory import Peer
     from clawmatrix_core.frames import Frame, NodeId
     from clawmatrix_core.link import Link
     from clawmatrix_core.node import Node
     from clawmatrix_core.plugin_types import (
+        Check,
         ControlMethod,
         HttpRoute,
         ModelApi,
@@ -137,6 +138,16 @@ def register_model_upstreams(node: Node) -> list[ModelUpstream]:
     Called by the ``model-proxy`` plugin as it starts, and after a reload of its table. Of several
     for one id, the configured ones are asked first, then those of plugins in order of loading.
     Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_checks(config: Config, node: Node | None) -> list[Check]:
+    """Add what ``clawmatrix doctor`` looks at; ``node`` is None where the node does not run.
+
+    Called by the node whenever it is asked, and by the command itself where none runs.
+    Nothing is done here but in each check's ``run``. Dispatch: collect.
     """
     raise NotImplementedError
 

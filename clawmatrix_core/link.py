@@ -41,6 +41,7 @@ class Link:
         protocol: the protocol version both ends use.
         peer_protocol: the newest version the neighbour speaks.
         rtt: the smoothed round trip in milliseconds, None until measured.
+        ahead: seconds by which the neighbour's wall clock is ahead, None until told.
         rate: how much is read from it in a second, None for no limit.
         last_received: the clock's time of the last byte that came in.
         slowed: seconds for which it was not read, since more came than the rate allows.
@@ -71,6 +72,7 @@ class Link:
         self.drain_limit = drain_limit
         self.slowed = 0.0
         self.rtt: float | None = None
+        self.ahead: float | None = None
         self.opened = self.last_received = now()
         self.frames_in = self.frames_out = self.bytes_in = self.bytes_out = self.refused = 0
         self.closing: str | None = None

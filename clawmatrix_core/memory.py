@@ -272,7 +272,8 @@ class MemoryTransport(Transport):
         except ValueError as error:
             raise DialError(str(error)) from None
         if listener is None:
-            raise DialError(f"connection refused by {address} (is a node listening there?)")
+            refused = f"connection refused by {address} (is a node listening there?)"
+            raise DialError(refused, reason="not_listening")
         self._hub.dials += 1
         ours, theirs = _pair(f"{_SCHEME}://dialler-{self._hub.dials}", address)
         if not listener.admit(theirs):

@@ -20,6 +20,8 @@ from clawmatrix_core.frames import Frame, Lane, NodeId
 from clawmatrix_core.keyring import Keyring
 from clawmatrix_core.loading import PluginInfo, PluginRegistry
 from clawmatrix_core.log import RateLimitedLogger, component_logger
+from clawmatrix_core.own_checks import checks_of
+from clawmatrix_core.plugin_types import Check
 from clawmatrix_core.redaction import register_secret
 from clawmatrix_core.registered import Registered
 from clawmatrix_core.reloading import Reloader
@@ -496,6 +498,12 @@ class Node:
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the sections that plugins added to the status."""
         return self._registered.status_sections()
+
+    def checks(self) -> list[Check]:
+        """Return what ``clawmatrix doctor`` looks at; ``checks.run_checks`` runs them."""
+        spec = hookspecs.register_checks
+        added = self.plugins.collect(spec, Check, config=self.config, node=self)
+        return [*checks_of(self), *(check for _, check in added)]
 
     def logger(self, component: str) -> logging.Logger:
         """Return the logger of a component, below the host's where it gave one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "Check",
     "ControlMethod",
+    "Finding",
     "HttpRoute",
     "ModelApi",
     "ModelUpstream",
@@ -29,6 +31,34 @@ F = TypeVar("F", bound="Callable[..., bool | None]")
 
 JSON = Any
 """What ``json.dumps`` takes: the wire's type, checked where it comes in."""
+
+
+@attrs.frozen
+class Finding:
+    """What a check found, as ``clawmatrix doctor`` shows it.
+
+    Attributes:
+        name: what was looked at: ``mesh.peer``.
+        status: whether it is as it should be; ``skipped`` where that could not be looked at.
+        detail: what was found, in words.
+        advice: what to do about it, in words.
+    """
+
+    name: str
+    status: Literal["ok", "warning", "problem", "skipped"]
+    detail: str
+    advice: str | None = None
+
+
+@attrs.frozen
+class Check:
+    """Something that ``clawmatrix doctor`` looks at: ``run`` returns what it found.
+
+    It may take 20 seconds, and changes nothing. One that raises is shown as a problem.
+    """
+
+    name: str
+    run: Callable[[], Awaitable[Sequence[Finding]]]
 
 
 @attrs.frozen

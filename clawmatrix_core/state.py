@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-__all__ = ["MemoryState", "State", "StateFolder", "load_identity", "next_epoch", "raise_epoch"]
+__all__ = [
+    "MemoryState",
+    "State",
+    "StateFolder",
+    "StateView",
+    "load_identity",
+    "lock_holder",
+    "next_epoch",
+    "raise_epoch",
+]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -149,13 +158,9 @@ class StateFolder(State):
         """Return what is in a file, if it can be read. Raises: StateError."""
         self._require_lock()
         path = self._file(name)
-        try:
-            _refuse_modes(path, stat.S_IRWXG | stat.S_IRWXO, "600")
-            content = path.read_bytes()
-        except FileNotFoundError:
+        content = _read(path)
+        if content is None:
             return None
-        except OSError as error:
-            raise StateError(f"{path} cannot be read: {error}") from error
         stored = Stored.decode(path, content)
         self._declared(name).check(path, stored)
         return stored
@@ -179,6 +184,39 @@ class StateFolder(State):
     def _require_lock(self) -> None:
         if self._lock is None:
             raise LocalProtocolError(f"the state folder {self.path} is not open")
+
+
+class StateView(State):
+    """What the files of a folder say, with nothing locked, upgraded or written.
+
+    For looking at a state folder that another process may be using.
+    """
+
+    def __init__(self, path: Path, files: Iterable[StateFile] = ()) -> None:
+        self.path = path
+        self._files = {file.name: file for file in files}
+
+    def __repr__(self) -> str:
+        return f"<StateView of {self.path}>"
+
+    def locate(self, name: str) -> str:
+        """See State."""
+        return str(self.path / f"{_checked(name)}.json")
+
+    def read(self, name: str) -> Any:
+        """See State."""
+        path = self.path / f"{_checked(name)}.json"
+        file = self._files.get(name) or StateFile(name)
+        content = _read(path)
+        if content is None:
+            return None
+        stored = Stored.decode(path, content)
+        file.check(path, stored)
+        return file.upgrade(path, stored).data
+
+    def write(self, name: str, value: object) -> None:
+        """Raises: LocalProtocolError, always."""
+        raise LocalProtocolError(f"{self.locate(name)} is only looked at")
 
 
 def load_identity(state: State, random_bytes: Callable[[int], bytes] = os.urandom) -> Identity:
@@ -245,6 +283,32 @@ def _take_lock(folder: Path) -> int:
         os.close(lock)
         raise
     return lock
+
+
+def lock_holder(folder: Path) -> str | None:
+    """Return which process uses a state folder, None where none does. Raises: OSError."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(lock, 20, 0).decode(errors="replace") or "(just starting)"
+    finally:
+        os.close(lock)
+    return None
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what is in a file, None where there is none. Raises: StateError."""
+    try:
+        _refuse_modes(path, stat.S_IRWXG | stat.S_IRWXO, "600")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"{path} cannot be read: {error}") from error
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ from clawmatrix_control.commands import COMMANDS
 from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_control.status import NodeFacts, peer_json, status_json
+from clawmatrix_core.checks import finding_json, run_checks
 from clawmatrix_core.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.paths import control_socket_path, default_state_dir
@@ -80,6 +81,7 @@ class _Methods:
             ControlMethod("peers", call=self.peers),
             ControlMethod("plugins", call=self.plugins),
             ControlMethod("reload", call=self.reload),
+            ControlMethod("doctor", call=self.doctor),
             ControlMethod("ping", stream=self.ping),
         ]
 
@@ -136,6 +138,10 @@ class _Methods:
             "restart": sorted(changes.restart),
             "faults": list(changes.faults),
         }
+
+    async def doctor(self, _: dict[str, JSON]) -> JSON:
+        """Return what the checks of all plugins found."""
+        return [finding_json(finding) for finding in await run_checks(self._node.checks())]
 
     def ping(self, params: dict[str, JSON]) -> AsyncIterator[JSON]:
         """Yield what became of each ping."""

@@ -14,8 +14,9 @@ from clawmatrix_core.config import ConfigSection, HostPort
 from clawmatrix_core.errors import PluginError, StartError, StateError
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.log import register_secret
-from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, StatusSection
+from clawmatrix_core.plugin_types import Check, ControlMethod, HttpRoute, StatusSection
 from clawmatrix_core.state_files import StateFile
+from clawmatrix_http.checks import live_checks, resting_checks
 from clawmatrix_http.commands import env
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from clawmatrix_core.config import Config
     from clawmatrix_core.node import Node
     from clawmatrix_core.plugin_types import JSON
     from clawmatrix_core.scope import PluginScope
@@ -86,6 +88,13 @@ class HttpPlugin:
     def register_control_methods(self) -> list[ControlMethod]:
         """See hookspecs."""
         return [ControlMethod("http.env", call=self._env)]
+
+    @hookimpl
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """See hookspecs."""
+        if node is None:
+            return resting_checks(config.section(HttpConfig).listen)
+        return live_checks(lambda: self.address)
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
@@ -153,7 +162,7 @@ def _require_asyncio() -> None:
 
 
 async def _bind(listen: HostPort) -> socket.socket:
-    from clawmatrix_http.server import bind
+    from clawmatrix_http.binding import bind
 
     try:
         return await bind(listen)

@@ -7,7 +7,6 @@ logging of the whole program; none of that is for a library that a host embeds.
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import AbstractContextManager, nullcontext
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -21,34 +20,17 @@ from clawmatrix_http.cork import CorkedTransport
 
 if TYPE_CHECKING:
     import logging
+    import socket
     from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from starlette.types import ASGIApp
 
-__all__ = ["HttpServer", "bind"]
+__all__ = ["HttpServer"]
 
 KEEP_ALIVE = 75
 """Seconds an idle connection stays open; longer than clients keep theirs in a pool."""
-
-
-async def bind(listen: HostPort) -> socket.socket:
-    """Return a bound socket for the first address of the host. Raises: OSError."""
-    infos = await anyio.getaddrinfo(
-        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    family, kind, protocol, _, address = infos[0]
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen(1024)  # here, so that a taken port shows at once
-        bound.setblocking(False)
-    except OSError:
-        bound.close()
-        raise
-    return bound
 
 
 class HttpServer(uvicorn.Server):

@@ -10,7 +10,7 @@ from clawmatrix_core.config import ByteSize, Duration, HostPort, option
 from clawmatrix_core.frames import is_node_id
 from clawmatrix_mesh.addresses import check_address
 
-__all__ = ["MeshConfig"]
+__all__ = ["MeshConfig", "listen_addresses"]
 
 
 _SHORTEST_HEARTBEAT = 0.01
@@ -102,3 +102,12 @@ class MeshConfig:
         doc="How often each link is asked for a sign of life. Two missed close it.",
         validator=_is_long_enough,
     )
+
+
+def listen_addresses(config: MeshConfig) -> list[str]:
+    """Return the whole addresses to listen at."""
+    addresses = [config.listen_url] if config.listen_url else []
+    if config.listen is not None:
+        scheme = "wss" if config.tls_cert else "ws"
+        addresses.append(f"{scheme}://{config.listen}")
+    return addresses

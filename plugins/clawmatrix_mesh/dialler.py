@@ -33,6 +33,7 @@ class Attempt:
         node_id: who was there last, None before anybody proved it.
         failures: dials in a row that led to no steady link.
         error: why there is no link, None where there is one or was no reason to complain.
+        reason: the same as a short word; empty where there is none for it.
         session: that of the last link that was dialled here.
         scope: what the dialling runs in.
     """
@@ -41,6 +42,7 @@ class Attempt:
     node_id: NodeId | None = None
     failures: int = 0
     error: str | None = None
+    reason: str = ""
     session: Session | None = attrs.field(default=None, repr=False)
     scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, repr=False)
 
@@ -104,7 +106,7 @@ class Dialler:
         except HandshakeError as error:
             wait = self._refused(attempt, error)
         except (DialError, ConnectionLost) as error:
-            self._failed(attempt, type(error).__name__, str(error))
+            self._failed(attempt, getattr(error, "reason", ""), str(error))
         except Exception as error:  # noqa: BLE001 - the next dial may fare better
             attempt.error = str(error) or type(error).__name__
             self._report(error, "dial")
@@ -122,7 +124,7 @@ class Dialler:
         return waits.get(error.reason)
 
     def _failed(self, attempt: Attempt, reason: str, error: str) -> None:
-        attempt.error = error
+        attempt.error, attempt.reason = error, reason
         self._log.warning((attempt.address, reason), "%s: %s", attempt.address, error)
 
     def _backoff(self, failures: int) -> float:

@@ -58,7 +58,8 @@ class Proved:
     """The other end, proved.
 
     ``spare`` says that the other end has a living link to this node already, and only
-    wanted to know who is here: the connection is not to be used.
+    wanted to know who is here: the connection is not to be used. ``said_at`` is the other
+    end's wall clock as it said hello, in seconds since 1970.
     """
 
     record: NodeRecord
@@ -67,6 +68,7 @@ class Proved:
     protocol: int
     peer_protocol: int
     spare: bool = False
+    said_at: float = 0.0
 
 
 @contextmanager
@@ -152,7 +154,8 @@ async def receive_hello(channel: Channel) -> Proved:
     session = channel.session
     session.peer, session.remote_instance = record.node_id, record.instance
     spare = payload.get("spare") is True
-    return Proved(record, signed, session, channel.protocol, channel.offered[1], spare)
+    said_at = header.timestamp / 1000
+    return Proved(record, signed, session, channel.protocol, channel.offered[1], spare, said_at)
 
 
 async def receive_payload(channel: Channel, type_: str, sender: NodeId) -> dict[str, Any]:

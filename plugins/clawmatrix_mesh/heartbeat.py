@@ -84,8 +84,11 @@ class Heartbeat:
             self._membership.compare(link, payload.get("records"))
             self._compare(link, payload.get("revoked"))
 
-    def on_ack(self, link: Link, payload: Any) -> None:
-        """Measure the round trip."""
+    def on_ack(self, link: Link, payload: Any, said_at: float) -> None:
+        """Measure the round trip, and how far the neighbour's wall clock is ahead.
+
+        ``said_at`` is what that clock showed as it answered, in seconds since 1970.
+        """
         sent = _time(payload.get("t")) if isinstance(payload, dict) else None
         if sent is None:
             return
@@ -93,6 +96,7 @@ class Heartbeat:
         if 0 <= rtt < 1e6:  # a number that this node did not write is no measurement
             old = link.rtt
             link.rtt = rtt if old is None else old + _SMOOTHING * (rtt - old)
+            link.ahead = said_at + rtt / 2000 - self._node.clock.wall()
             self._measured(link)
 
 

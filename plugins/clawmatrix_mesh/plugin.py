@@ -11,12 +11,12 @@ import attrs
 from clawmatrix_core.config import ConfigSection
 from clawmatrix_core.errors import ExchangeFailure, RemoteProtocolError, StartError, StateError
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import ControlMethod, StatusSection, frame_types
+from clawmatrix_core.plugin_types import Check, ControlMethod, StatusSection, frame_types
 from clawmatrix_core.routes import Route
 from clawmatrix_core.state_files import StateFile
 from clawmatrix_mesh.addresses import bind
 from clawmatrix_mesh.channel import Credentials
-from clawmatrix_mesh.config import MeshConfig
+from clawmatrix_mesh.config import MeshConfig, listen_addresses
 from clawmatrix_mesh.connector import Connector
 from clawmatrix_mesh.dialler import Dialler
 from clawmatrix_mesh.direct import Direct
@@ -24,6 +24,7 @@ from clawmatrix_mesh.heartbeat import Heartbeat
 from clawmatrix_mesh.invitations import INVITATIONS, Invitations
 from clawmatrix_mesh.invite_methods import InviteMethods, dialable
 from clawmatrix_mesh.limits import LinkLimits
+from clawmatrix_mesh.live_checks import live_checks
 from clawmatrix_mesh.membership import Membership
 from clawmatrix_mesh.preamble import PROTOCOL
 from clawmatrix_mesh.revoke_methods import revocations_json, revoke_methods
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from clawmatrix_core.config import Config
     from clawmatrix_core.exchange import Exchange
     from clawmatrix_core.frames import Frame, NodeId
     from clawmatrix_core.link import Link
@@ -126,6 +128,20 @@ class MeshPlugin:
         """Show the links, and the addresses that are dialled."""
         return [StatusSection("mesh", lambda: self._status(node))]
 
+    @hookimpl
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """Look at ports, peers, clocks and keys."""
+        if node is None:
+            from clawmatrix_mesh.resting_checks import resting_checks
+
+            return resting_checks(config)
+        return live_checks(
+            node,
+            listening=self._bound,
+            attempts=lambda: self._dialler.attempts.values() if self._dialler else (),
+            refusals=lambda: self._connector.refusals.latest() if self._connector else (),
+        )
+
     # --- life
 
     @hookimpl
@@ -171,7 +187,7 @@ class MeshPlugin:
         self._scope = scope
         node.keyring.when_changed(connector.retire)
         membership.write()
-        for address in _listen_addresses(config):
+        for address in listen_addresses(config):
             listener = await bind(node, address, scope.enter)
             self._bound += listener.addresses
             self._listeners += (listener,)
@@ -233,7 +249,7 @@ class MeshPlugin:
             case "heartbeat":
                 heartbeat.on_heartbeat(link, frame.payload)
             case "heartbeat_ack":
-                heartbeat.on_ack(link, frame.payload)
+                heartbeat.on_ack(link, frame.payload, frame.header.timestamp / 1000)
             case "digest":
                 membership.on_digest(link, frame.payload)
             case "records":
@@ -325,11 +341,3 @@ def _load_invitations(node: Node) -> Invitations:
         return Invitations(node.state, wall=node.clock.wall)
     except StateError as error:
         raise StartError(str(error), exit_code=4) from None
-
-
-def _listen_addresses(config: MeshConfig) -> list[str]:
-    addresses = [config.listen_url] if config.listen_url else []
-    if config.listen is not None:
-        scheme = "wss" if config.tls_cert else "ws"
-        addresses.append(f"{scheme}://{config.listen}")
-    return addresses

@@ -89,7 +89,7 @@ class WebSocketTransport(Transport):
         try:
             parsed = Address.parse(address)
         except ValueError as error:
-            raise DialError(str(error)) from None
+            raise DialError(str(error), reason="address") from None
         settings = _SETTINGS | {
             "user_agent_header": None,
             "proxy": self._proxy,
@@ -104,7 +104,7 @@ class WebSocketTransport(Transport):
         except (OSError, ValueError, ImportError, WebSocketException) as error:
             where = f"{parsed.target} (through the proxy)" if self._proxy else parsed.target
             # Its cause may name the proxy with its password.
-            raise DialError(_explain(error, where, self._open_timeout)) from None
+            raise _explain(error, where, self._open_timeout) from None
 
     @asynccontextmanager
     async def listen(self, address: str) -> AsyncIterator[Listener]:
@@ -169,37 +169,47 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _explain_tls(error: ssl.SSLError, target: str) -> str:
+def _explain_tls(error: ssl.SSLError, target: str) -> tuple[str, str]:
     if not isinstance(error, ssl.SSLCertVerificationError):
-        return f"no TLS with {target}: {error.reason} (does it listen at wss:// or ws://?)"
+        return "tls", f"no TLS with {target}: {error.reason} (does it listen at wss:// or ws://?)"
     hint = "" if error.verify_code in _WRONG_NAME else ' (a private CA goes in ca = "...")'
-    return f"the TLS certificate of {target} is not trusted: {error.verify_message}{hint}"
+    text = f"the TLS certificate of {target} is not trusted: {error.verify_message}{hint}"
+    return "untrusted", text
 
 
-def _explain(error: Exception, target: str, open_timeout: float) -> str:
+def _explain(error: Exception, target: str, open_timeout: float) -> DialError:
     """Return what went wrong, as a sentence that says what to look at."""
-    for cause in _causes(error):
-        match cause:
-            case ssl.SSLError():
-                return _explain_tls(cause, target)
-            case ConnectionRefusedError():
-                return f"connection refused by {target} (is a node listening there?)"
-            case ConnectionResetError() | ConnectionAbortedError():
-                return f"{target} broke the connection off (does it listen at wss:// or ws://?)"
-            case socket.gaierror():
-                return f"the name of {target} does not resolve: {cause.strerror}"
-            case TimeoutError():
-                return f"no answer from {target} within {open_timeout:g} s"
-            case InvalidStatus():
-                status = cause.response.status_code
-                return f"{target} is not a ClawMatrix node: it answers HTTP {status}"
-            case InvalidProxy():
-                return "the proxy is not an address like http://host:port"
-            case ProxyError():
-                return f"the proxy does not connect to {target}: {cause}"
-            case InvalidHandshake():
-                return f"{target} is not a ClawMatrix node: {cause}"
-            case _ if f"[Errno {errno.ECONNREFUSED}]" in str(cause):
-                # asyncio joins the texts where a name has several addresses.
-                return f"connection refused by {target} (is a node listening there?)"
-    return f"no connection to {target}: {str(error) or type(error).__name__}"
+    reason, text = next(
+        (told for cause in _causes(error) if (told := _words(cause, target, open_timeout))),
+        ("", f"no connection to {target}: {str(error) or type(error).__name__}"),
+    )
+    return DialError(text, reason=reason)
+
+
+def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str, str] | None:
+    """Return a short word for a cause and a sentence about it, None where it tells nothing."""
+    match cause:
+        case ssl.SSLError():
+            return _explain_tls(cause, target)
+        case ConnectionRefusedError():
+            return "not_listening", f"connection refused by {target} (is a node listening there?)"
+        case ConnectionResetError() | ConnectionAbortedError():
+            hint = "(does it listen at wss:// or ws://?)"
+            return "broken_off", f"{target} broke the connection off {hint}"
+        case socket.gaierror():
+            return "name", f"the name of {target} does not resolve: {cause.strerror}"
+        case TimeoutError():
+            return "timeout", f"no answer from {target} within {open_timeout:g} s"
+        case InvalidStatus():
+            status = cause.response.status_code
+            return "not_a_node", f"{target} is not a ClawMatrix node: it answers HTTP {status}"
+        case InvalidProxy():
+            return "proxy", "the proxy is not an address like http://host:port"
+        case ProxyError():
+            return "proxy", f"the proxy does not connect to {target}: {cause}"
+        case InvalidHandshake():
+            return "not_a_node", f"{target} is not a ClawMatrix node: {cause}"
+        case _ if f"[Errno {errno.ECONNREFUSED}]" in str(cause):
+            # asyncio joins the texts where a name has several addresses.
+            return "not_listening", f"connection refused by {target} (is a node listening there?)"
+    return None

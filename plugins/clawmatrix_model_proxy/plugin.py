@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_core.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.plugin_types import (
+    Check,
     ControlMethod,
     HttpRoute,
     Offer,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from clawmatrix_core.config import Config
     from clawmatrix_core.frames import Frame
     from clawmatrix_core.node import Node
     from clawmatrix_core.plugin_types import JSON, ModelApi, ModelUpstream
@@ -105,6 +107,16 @@ class ModelProxyPlugin:
     def register_status(self, node: Node) -> list[StatusSection]:
         """See hookspecs."""
         return [StatusSection("model-proxy", partial(self._described, node))]
+
+    @hookimpl
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """See hookspecs."""
+        from clawmatrix_model_proxy.checks import upstream_checks
+
+        told = config.section(ModelProxyConfig)
+        if node is None:
+            return upstream_checks(told, lambda: [model.upstream for model in told.models])
+        return upstream_checks(told, lambda: self._served(node))
 
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import StatusSection, frame_types
+from clawmatrix_core.plugin_types import Check, StatusSection, frame_types
+from clawmatrix_relay.checks import path_checks
 from clawmatrix_relay.config import RelayConfig
 from clawmatrix_relay.paths import Paths
 from clawmatrix_relay.quotas import Quotas
@@ -62,6 +63,11 @@ class RelayPlugin:
     def register_status(self, node: Node) -> list[StatusSection]:
         """Show the routes, and what was relayed."""
         return [StatusSection("relay", lambda: self._status(node))]
+
+    @hookimpl
+    def register_checks(self, node: Node | None) -> list[Check]:
+        """Look whether relays relay; only a node that runs can."""
+        return [] if node is None else path_checks(node)
 
     @hookimpl
     def compute_routes(self, node: Node) -> Mapping[NodeId, Route] | None:

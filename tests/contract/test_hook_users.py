@@ -13,6 +13,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.checks import run_checks
 from clawmatrix_core.cli import execute
 from clawmatrix_core.config import Config, ConfigSection, option
 from clawmatrix_core.errors import ConfigError, ExchangeFailure
@@ -21,7 +22,15 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.loading import PluginRegistry
 from clawmatrix_core.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.node import Node
-from clawmatrix_core.plugin_types import ControlMethod, HttpRoute, Offer, StatusSection, frame_types
+from clawmatrix_core.plugin_types import (
+    Check,
+    ControlMethod,
+    Finding,
+    HttpRoute,
+    Offer,
+    StatusSection,
+    frame_types,
+)
 from clawmatrix_core.routes import PathStatus, Route, Transit
 from clawmatrix_core.state import StateFolder
 from clawmatrix_core.state_files import StateFile
@@ -99,6 +108,14 @@ class Pigeons:
     @hookimpl
     def register_offers(self) -> list[Offer]:
         return [Offer("pigeons", lambda: [{"id": self.kind}])]
+
+    @hookimpl
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        async def look() -> list[Finding]:
+            where = f"{config.node_id}: {'at rest' if node is None else 'in the air'}"
+            return [Finding("pigeons", "warning", where, f"feed {self.kind}")]
+
+        return [Check("pigeons", look)]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
@@ -247,6 +264,18 @@ async def test_hook_register_offers(mesh: MeshFactory) -> None:
         known = b.directory.get(a.id)
         assert known is not None
         assert known.record.offers["pigeons"] == [{"id": "coop"}]
+
+
+async def test_hook_register_checks(node_factory: NodeFactory) -> None:
+    async with node_factory("a", plugins=[Pigeons()]) as node:
+        found = {finding.name: finding for finding in await run_checks(node.checks())}
+        assert found["pigeons"] == Finding("pigeons", "warning", "a: in the air", "feed coop")
+        assert found.keys() >= {"mesh.listen", "relay.path", "plugins"}
+        registry = PluginRegistry()
+        registry.add(Pigeons())
+        spec = hookspecs.register_checks
+        [(_, check)] = registry.collect(spec, Check, config=node.config, node=None)
+        assert [finding.detail for finding in await check.run()] == ["a: at rest"]
 
 
 # --- life

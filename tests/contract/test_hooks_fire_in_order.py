@@ -40,6 +40,7 @@ LIFE = [
     "frame_received",
     "transit_received",
     "path_status",
+    "register_checks",
     "offers_changed",
     "config_changed",
     "link_closed",
@@ -91,6 +92,11 @@ class Recorder:
     @hookimpl
     def register_offers(self) -> list[Any]:
         self.calls["register_offers"] += 1
+        return []
+
+    @hookimpl
+    def register_checks(self) -> list[Any]:
+        self.calls["register_checks"] += 1
         return []
 
     @hookimpl
@@ -186,6 +192,7 @@ async def test_hooks_fire_in_order(node_factory: NodeFactory) -> None:
                 await wait_until(partial(left.reachable, right.id))
                 await ask(left, "right")
                 await node.path_status(left.id)
+                node.checks()
                 node.offers_changed()
                 await wait_until(lambda: recorder.calls["offers_changed"])
                 await reload_with_a_tag(node)

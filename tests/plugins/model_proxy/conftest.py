@@ -114,11 +114,12 @@ async def _read(stream: SocketStream) -> Asked | None:
         except anyio.EndOfStream:
             return None
     head, _, body = data.partition(b"\r\n\r\n")
-    [length] = [
+    lengths = [
         int(line.split(b":")[1])
         for line in head.lower().split(b"\r\n")
         if line.startswith(b"content-length:")
     ]
+    length = lengths[0] if lengths else 0
     while len(body) < length:
         body += await stream.receive()
     return Asked(stream, head, body)

@@ -1,0 +1,44 @@
+"""What to do about a link that does not come about, by the short word for why."""
+
+from __future__ import annotations
+
+__all__ = ["advice_for"]
+
+_SCHEMES = "write wss:// where the other node has tls_cert, else ws://"
+_OTHER_PROGRAM = (
+    "another program listens there: correct host and port in [mesh] peers, or write wss:// where"
+    " it is a node with tls_cert"
+)
+
+_ADVICE = {
+    "not_listening": "start the node there, or correct host and port in [mesh] peers",
+    "name": "correct the host in [mesh] peers, or look at this machine's name server",
+    "timeout": "is that machine up, and is the address right? A firewall may drop what is sent",
+    "tls": _SCHEMES,
+    "broken_off": _SCHEMES,
+    "untrusted": "set [mesh] ca to the certificate that signed it, dial the name that stands in it,"
+    " or renew it where it has expired",
+    "not_a_node": _OTHER_PROGRAM,
+    "bad_preamble": _OTHER_PROGRAM,
+    "bad_websocket": _OTHER_PROGRAM,
+    "text_message": _OTHER_PROGRAM,
+    "proxy": "correct [mesh] proxy, or have the proxy let this address through",
+    "address": "correct the address in [mesh] peers",
+    "wrong_secret": "give both nodes the same secret: `clawmatrix secret use` where it is wrong,"
+    " then `clawmatrix reload`",
+    "version": "update ClawMatrix on the older of the two machines",
+    "twin": "stop one of the two, and give each node a state folder of its own: a copy of one has"
+    " the same key",
+    "pin_conflict": "where that node was installed again: `clawmatrix trust accept NODE"
+    " FINGERPRINT` on the one that refuses; where not, somebody else uses its name",
+    "revoked": "`clawmatrix revoke --undo NODE` lets it in again, if that is wanted",
+    "self": "take this address out of [mesh] peers",
+    "silent": "what listens there takes connections and says nothing: is it a node, does it hang?",
+    "busy": "it has too many handshakes at once: wait, and look at its log",
+    "handshake_lost": "look at the log of the other node, and at what is between the two",
+}
+
+
+def advice_for(reason: str) -> str:
+    """Return what to do, in words."""
+    return _ADVICE.get(reason, "look at the log of both nodes")
