@@ -14,6 +14,7 @@ from clawmatrix_core.errors import (
     LocalProtocolError,
 )
 from clawmatrix_core.exchange_end import End, Outcome
+from clawmatrix_core.exchange_errors import error_body
 from clawmatrix_core.frames import CHUNK, Lane, NodeId
 
 if TYPE_CHECKING:
@@ -23,12 +24,9 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.exchanges import Exchanges
 
-__all__ = ["Exchange", "Outcome", "error_body"]
+__all__ = ["Exchange", "Outcome", "error_body", "joined"]
 
 _encode = msgspec.json.Encoder().encode
-
-_MESSAGE_LIMIT = 4096
-"""Characters an error's message may have where it has to be cut."""
 
 
 class Exchange(End):
@@ -42,7 +40,7 @@ class Exchange(End):
 
     Attributes:
         request: the opening payload, at the answering end.
-        complete: the opening payload is the whole request.
+        complete: the opening frame has the whole request.
     """
 
     def __init__(
@@ -55,6 +53,7 @@ class Exchange(End):
         *,
         initiated: bool,
         lane: Lane,
+        kind: bytes = b"j",
         request: Any = None,
         complete: bool = False,
     ) -> None:
@@ -63,13 +62,13 @@ class Exchange(End):
             raise LocalProtocolError(f"an opening payload of {len(opening)} bytes; stream it")
         self.request = request
         self.complete = complete
-        self._opening = opening
+        self._opening, self._kind = opening, kind
 
     # --- asking
 
     async def __aenter__(self) -> Self:
         self._table.add(self)
-        self._outbox.push(self.type, b"j", self._opening, fin=self.complete)
+        self._outbox.push(self.type, self._kind, self._opening, fin=self.complete)
         self._opening = b""
         self.flush()
         return self
@@ -125,26 +124,43 @@ class Exchange(End):
 
     # --- writing
 
-    async def send(self, payload: Any) -> None:
+    async def send(self, payload: Any, data: bytes | None = None) -> None:
         """Send bytes, or anything else as JSON; return when it is in the window.
 
-        Waits while the reader at the other end is behind. Raises: ExchangeError.
+        ``data`` are bytes that follow JSON, in the same frame where they fit; the reader gets
+        them as a payload of their own. Waits while the reader at the other end is behind.
+        Raises: ExchangeError.
         """
-        if isinstance(payload, bytes | bytearray | memoryview):
+        if data is not None:
+            await self._send_both(payload, data, fin=False)
+        elif isinstance(payload, bytes | bytearray | memoryview):
             for at in range(0, len(payload), CHUNK) or (0,):
                 await self._push(b"b", bytes(payload[at : at + CHUNK]), fin=False)
         else:
             await self._push(b"j", _encode(payload), fin=False)
 
-    async def finish(self, payload: Any = b"") -> None:
-        """Send the last payload of this side, if there is one, and end the direction."""
-        if isinstance(payload, bytes | bytearray | memoryview):
+    async def finish(self, payload: Any = b"", data: bytes | None = None) -> None:
+        """Send the last payload of this side, if there is one, and end the direction.
+
+        ``data`` are bytes that follow it, as with ``send``.
+        """
+        if data is not None:
+            await self._send_both(payload, data, fin=True)
+        elif isinstance(payload, bytes | bytearray | memoryview):
             last = max(0, len(payload) - 1) // CHUNK * CHUNK
             if last:
                 await self.send(payload[:last])
             await self._push(b"b", bytes(payload[last:]), fin=True)
         else:
             await self._push(b"j", _encode(payload), fin=True)
+
+    async def _send_both(self, payload: Any, data: bytes, *, fin: bool) -> None:
+        both = joined(_encode(payload), data)
+        if len(both) <= CHUNK:
+            await self._push(b"m", both, fin=fin)
+            return
+        await self.send(payload)
+        await (self.finish(data) if fin else self.send(data))
 
     async def _push(self, kind: bytes, payload: bytes, *, fin: bool) -> None:
         if len(payload) > CHUNK:
@@ -175,10 +191,10 @@ class Exchange(End):
                 raise self._error
             self._readable = self._readable or anyio.Event()
             await self._readable.wait()
-        frame, cost = self._ready.popleft()
+        payload, cost = self._ready.popleft()
         if self._inbox.take(cost) and not self._inbox.ended:
             self._send_credit()
-        return frame.payload
+        return payload
 
     async def receive(self) -> Any:
         """Return the next payload. Raises: ExchangeFailure ``ended``, if there is none."""
@@ -187,16 +203,6 @@ class Exchange(End):
         raise ExchangeFailure("ended", f"{self.peer} ended the exchange early")
 
 
-def error_body(failure: ExchangeFailure) -> bytes:
-    """Return what an error frame carries; it is cut to fit into one."""
-    body: dict[str, Any] = {"code": failure.code, "message": str(failure)}
-    if not failure.may_have_begun:
-        body["begun"] = False
-    if failure.detail is not None:
-        whole = _encode({**body, "detail": failure.detail})
-        if len(whole) <= CHUNK:
-            return whole
-    encoded = _encode(body)
-    if len(encoded) > CHUNK:
-        encoded = _encode({**body, "message": str(failure)[:_MESSAGE_LIMIT] + "…"})
-    return encoded
+def joined(line: bytes, data: bytes) -> bytes:
+    """Return the payload of a frame that carries JSON and bytes behind it."""
+    return b"".join((line, b"\n", data))

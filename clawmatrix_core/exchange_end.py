@@ -20,11 +20,11 @@ from clawmatrix_core.errors import (
     DeadlineExceeded,
     ExchangeCancelled,
     ExchangeError,
-    ExchangeFailure,
     LocalProtocolError,
     PeerLost,
     Undeliverable,
 )
+from clawmatrix_core.exchange_errors import failure_of
 from clawmatrix_core.exchange_state import Inbox, Outbox
 from clawmatrix_core.frames import NAME_LIMIT, Frame, Lane, NodeId
 
@@ -54,6 +54,8 @@ class End:
         type: the type of the opening frame.
         initiated: True at the end that opened it.
         instance: the instance of the peer that has, or may have, the opening frame.
+        lane: the lane of its frames.
+        owes: something came that no frame has acknowledged yet.
     """
 
     def __init__(
@@ -67,10 +69,10 @@ class End:
         self.initiated = initiated
         self.instance = None if initiated else table.instance_of(peer)
         self._table = table
-        self._lane = lane
+        self.lane = lane
         self._outbox = Outbox()
         self._inbox: Inbox[Frame] = Inbox(table.limits.window)
-        self._ready: deque[tuple[Frame, int]] = deque()
+        self._ready: deque[tuple[Any, int]] = deque()  # payloads, and what each counts
         self._opened = False  # the opening frame has left this node; whatever relays say of it
         self._error: ExchangeError | None = None
         self._whole = False  # all that the other side had to say is here, and was no error
@@ -85,6 +87,7 @@ class End:
         self._trouble_since: float | None = None  # no way to the peer since then, nothing heard
         self._in_trouble = False  # and what was tried last did not get away either
         self._doubted = False  # the peer may have forgotten the exchange
+        self.owes = False
 
     def __repr__(self) -> str:
         way = "to" if self.initiated else "from"
@@ -154,14 +157,14 @@ class End:
                 ack=self._inbox.expected,
                 limit=self._inbox.announce(),
                 deadline=self._milliseconds_left() if opening else 0,
-                lane=self._lane,
+                lane=self.lane,
             )
             if outcome is not Outcome.SENT:
                 self._opened = left
                 outbox.retreat(item.seq)
                 self._blocked(outcome)
                 return
-            self._in_trouble = False
+            self._in_trouble = self.owes = False
 
     def _same_instance(self) -> bool:
         # The opening frame goes to one instance only: one that has it may have begun.
@@ -177,7 +180,7 @@ class End:
     def _blocked(self, outcome: Outcome) -> None:
         if outcome is Outcome.CONGESTED:
             self._in_trouble = False
-            self._table.when_space(self.peer, self._lane, self.flush)
+            self._table.when_space(self.peer, self.lane, self.flush)
         else:
             self.unroutable(self._table.now())
 
@@ -190,9 +193,19 @@ class End:
     def _send_credit(self, *, answer: bool = False) -> None:
         self._control("credit", fin=answer)
 
+    def acknowledge(self) -> None:
+        """Send what is owed in a frame of its own."""
+        self._send_credit()
+
+    def acknowledgement(self) -> tuple[str, bool, int, int]:
+        """Return what is owed, to go in a frame with others: id, ``re``, ``ack``, ``limit``."""
+        self.owes = False
+        return (self.id, not self.initiated, self._inbox.expected, self._inbox.announce())
+
     def _control(self, type_: str, *, fin: bool = False) -> Outcome:
         # Numbered as the frame that comes next: a relay that cannot pass it on reports the
         # number, and it must not be taken for the opening frame's.
+        self.owes = False
         return self._table.transmit(
             self.peer,
             type_,
@@ -204,7 +217,7 @@ class End:
             fin=fin,
             ack=self._inbox.expected,
             limit=self._inbox.announce(),
-            lane=self._lane,
+            lane=self.lane,
         )
 
     # --- frames of the other end
@@ -212,9 +225,7 @@ class End:
     def on_frame(self, frame: Frame) -> None:
         """Take a frame of the other end. Raises: RemoteProtocolError."""
         header = frame.header
-        self._outbox.credit(header.ack, header.limit)
-        self._heard = self._asked = self._table.now()
-        self._trouble_since, self._in_trouble = None, False
+        self._hear(header.ack, header.limit)
         match header.type:
             case "credit":
                 if header.fin:  # the answer to a probe: what it lacks was lost
@@ -231,6 +242,21 @@ class End:
         if header.type != "unknown":
             self._doubted = False
             self.flush()
+        self._go_on()
+
+    def on_credit(self, ack: int, limit: int) -> None:
+        """Take an acknowledgement that came with others. Raises: RemoteProtocolError."""
+        self._hear(ack, limit)
+        self._doubted = False
+        self.flush()
+        self._go_on()
+
+    def _hear(self, ack: int, limit: int) -> None:
+        self._outbox.credit(ack, limit)
+        self._heard = self._asked = self._table.now()
+        self._trouble_since, self._in_trouble = None, False
+
+    def _go_on(self) -> None:
         if self._writable is not None and self._outbox.room() >= 0:
             self._wake_writer()
         self._settle()
@@ -238,13 +264,17 @@ class End:
     def _on_sequenced(self, frame: Frame) -> None:
         header = frame.header
         ready = self._inbox.receive(header.seq, frame, frame.size, fin=header.fin)
-        credit = self._inbox.ended or (not ready and header.seq < self._inbox.expected)
+        credit = not ready and header.seq < self._inbox.expected  # a repeat: it was missed
         for item, cost in ready:
             credit = self._arrived(item, cost) or credit
         if self._inbox.ended and self._error is None:
             self._whole = True
-        if credit:  # the last frame, and a repeat, are acknowledged at once
+        if credit:
             self._send_credit()
+        elif self._inbox.ended and ready:
+            # The last frame: its acknowledgement goes with the answer, or with others.
+            self.owes = True
+            self._table.acknowledgements.owe(self)
         if ready:
             self._wake_reader()
 
@@ -254,11 +284,15 @@ class End:
         opening = not self.initiated and frame.header.seq == 0
         if kind == "error" and not opening:
             self._inbox.ended = True
-            self._fail(_remote_failure(frame.payload))
-        elif self._released or opening or (frame.header.fin and frame.payload == b""):
+            self._fail(failure_of(frame.payload))
+        elif self._released or (opening and frame.data is None) or _is_end(frame):
             return self._inbox.take(cost)
+        elif opening:
+            self._ready.append((frame.data, cost))
+        elif frame.data is not None:
+            self._ready += ((frame.payload, 0), (frame.data, cost))
         else:
-            self._ready.append((frame, cost))
+            self._ready.append((frame.payload, cost))
         return False
 
     def _on_unknown(self, *, gone: bool) -> None:
@@ -422,12 +456,6 @@ class End:
             self._table.discard(self)
 
 
-def _remote_failure(payload: Any) -> ExchangeFailure:
-    if not isinstance(payload, dict):
-        return ExchangeFailure("bad_error", "the other side failed, without saying how")
-    return ExchangeFailure(
-        str(payload.get("code", "unknown")),
-        str(payload.get("message", "")),
-        detail=payload.get("detail"),
-        may_have_begun=payload.get("begun") is not False,
-    )
+def _is_end(frame: Frame) -> bool:
+    """Say whether a frame says nothing but that it is the last one."""
+    return frame.header.fin and frame.payload == b""

@@ -13,8 +13,9 @@ import anyio
 import attrs
 import msgspec
 
+from clawmatrix_core.acknowledgements import CREDITS, Acknowledgements, read_credits
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure, PeerLost, RemoteProtocolError
-from clawmatrix_core.exchange import Exchange, Outcome, error_body
+from clawmatrix_core.exchange import Exchange, Outcome, error_body, joined
 from clawmatrix_core.exchange_state import WINDOW
 from clawmatrix_core.finished import Done, Finished
 from clawmatrix_core.frames import Frame, Lane, NodeId
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXCHANGE_TYPES", "ExchangeLimits", "Exchanges", "Outcome", "Transmit"]
 
-EXCHANGE_TYPES = frozenset({"data", "error", "cancel", "credit", "probe", "unknown"})
+EXCHANGE_TYPES = frozenset({"data", "error", "cancel", "credit", CREDITS, "probe", "unknown"})
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,6 +47,8 @@ class ExchangeLimits:
         lost: silence after which the other side is lost, although it was asked.
         linger: how long a finished exchange's number is remembered, so that a repeat of its
             opening frame is not taken for a new one. Longer than ``lost``.
+        ack: for how long the acknowledgement of a last frame waits, so that it goes with an
+            answer, or in one frame with others.
         per_peer: exchanges that one node may have open here.
         tick: how often silent exchanges are looked at.
     """
@@ -56,6 +59,7 @@ class ExchangeLimits:
     probe_idle: float = 10.0
     lost: float = 25.0
     linger: float = 120.0
+    ack: float = 0.025
     per_peer: int = 1024
     tick: float = 0.25
 
@@ -106,6 +110,7 @@ class Exchanges:
         self._per_peer: dict[NodeId, int] = {}
         self._done = Finished()
         self._busy = anyio.Event()
+        self.acknowledgements = Acknowledgements(self._send_credits, self.limits.ack)
 
     def __repr__(self) -> str:
         return f"<Exchanges live={len(self._live)} remembered={len(self._done)}>"
@@ -128,20 +133,25 @@ class Exchanges:
         type_: str,
         payload: Any = None,
         *,
+        data: bytes | None = None,
         complete: bool = False,
         deadline: float | None = None,
         lane: Lane = Lane.INTERACTIVE,
     ) -> Exchange:
         """Return an exchange to enter with ``async with``; nothing is sent before that.
 
-        ``complete`` says that the payload is the whole request. ``deadline`` is in seconds.
+        ``data`` are bytes that follow the payload, in the same frame; together they have to
+        fit into one. ``complete`` says that this is the whole request. ``deadline`` is in
+        seconds.
         """
+        opening = _encode(payload)
         exchange = Exchange(
             self,
             self._new_id(),
             to,
             type_,
-            _encode(payload),
+            opening if data is None else joined(opening, data),
+            kind=b"j" if data is None else b"m",
             initiated=True,
             lane=lane,
             complete=complete,
@@ -193,6 +203,9 @@ class Exchanges:
             stopping = f"{header.type} is not answered here any more"
             exchange.drop(ExchangeFailure("stopping", stopping, may_have_begun=False))
         return True
+
+    def _send_credits(self, to: NodeId, lane: Lane, payload: bytes) -> None:
+        self.transmit(to, CREDITS, "", b"j", payload, lane=lane)
 
     def refuse(self, frame: Frame, code: str, message: str) -> None:
         """Answer an opening frame with an error, keeping nothing but that."""
@@ -251,7 +264,7 @@ class Exchanges:
         """Give a frame to its exchange; False if it belongs to none and may open one."""
         header = frame.header
         if not header.id:
-            return False
+            return header.type == CREDITS and self._on_credits(frame)
         key = (header.source, header.id, header.re)
         exchange = self._live.get(key)
         if exchange is not None:
@@ -273,8 +286,24 @@ class Exchanges:
         try:
             exchange.on_frame(frame)
         except RemoteProtocolError as error:
-            self._count(error.reason)
-            exchange.spoil(ExchangeError(f"{frame.header.source}: {error}"))
+            self._spoil(exchange, frame.header.source, error)
+
+    def _spoil(self, exchange: Exchange, source: NodeId, error: RemoteProtocolError) -> None:
+        self._count(error.reason)
+        exchange.spoil(ExchangeError(f"{source}: {error}"))
+
+    def _on_credits(self, frame: Frame) -> bool:
+        """Take acknowledgements that came together. Raises: RemoteProtocolError."""
+        source = frame.header.source
+        for id_, re, ack, limit in read_credits(frame.payload):
+            exchange = self._live.get((source, id_, re))
+            if exchange is None:
+                continue
+            try:
+                exchange.on_credit(ack, limit)
+            except RemoteProtocolError as error:
+                self._spoil(exchange, source, error)
+        return True
 
     def _answer_done(self, frame: Frame, done: Done) -> None:
         header = frame.header
@@ -365,6 +394,7 @@ class Exchanges:
 
     def tick(self) -> None:
         """Look after silent exchanges, and forget those that were over long ago."""
+        self.acknowledgements.flush()
         now = self.now()
         for exchange in self.live:
             exchange.tick(now)
@@ -372,6 +402,7 @@ class Exchanges:
 
     def shut_down(self) -> None:
         """Tell every other end that the node stops, as far as links still take it."""
+        self.acknowledgements.flush()
         for exchange in self.live:
             if exchange.initiated:
                 exchange.cancel(ExchangeFailure("stopping", "the node stops"))

@@ -36,6 +36,7 @@ __all__ = [
     "encode_header",
     "is_node_id",
     "join",
+    "payload_of",
     "split",
     "with_ttl",
 ]
@@ -129,10 +130,10 @@ class Wire(msgspec.Struct, frozen=True):
 class Frame(msgspec.Struct, frozen=True, eq=False):
     """A frame for this node, its body opened.
 
-    ``payload`` is the decoded JSON of a ``json`` body, else the bytes. ``link`` is the
-    link it came in by, None for a frame a node sent to itself. ``size`` is the payload's
-    bytes on the wire. ``sealed`` says that the body was authenticated under a session with
-    ``header.source``.
+    ``payload`` is the decoded JSON, or the bytes; ``data`` the bytes behind JSON that came
+    with some. ``link`` is the link it came in by, None for a frame a node sent to itself.
+    ``size`` is the payload's bytes on the wire. ``sealed`` says that the body was
+    authenticated under a session with ``header.source``.
     """
 
     header: Header
@@ -140,10 +141,12 @@ class Frame(msgspec.Struct, frozen=True, eq=False):
     link: Link | None
     size: int
     sealed: bool
+    data: bytes | None = None
 
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Header)
+_decode_any = msgspec.json.Decoder().decode
 
 
 def encode_header(header: Header) -> bytes:
@@ -182,6 +185,27 @@ def split(message: bytes) -> Wire:
     if ttl > TTL_START:
         raise RemoteProtocolError(f"a ttl of {ttl}, at most {TTL_START}", reason="bad_ttl")
     return Wire(ttl, message[1:end], message, end + 1)
+
+
+def payload_of(kind: bytes, body: bytes) -> tuple[Any, bytes | None]:
+    """Return what is behind a body's kind, and the bytes behind that, None where there are none.
+
+    Raises: RemoteProtocolError.
+    """
+    if kind == b"b":
+        return body, None
+    data = None
+    if kind == b"m":
+        line, mark, data = body.partition(b"\n")
+        body = line if mark else b"\n"  # which is no JSON
+    elif kind != b"j":
+        raise RemoteProtocolError(f"a body of unknown kind {kind!r}", reason="bad_body")
+    if not body:
+        return None, data
+    try:
+        return _decode_any(body), data
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"bad JSON: {error}", reason="bad_json") from None
 
 
 def with_ttl(message: bytes, ttl: int) -> bytes:

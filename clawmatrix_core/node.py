@@ -231,7 +231,8 @@ class Node:
         tasks = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(tasks.cancel_scope.cancel)
         self._stack.callback(self.exchanges.abandon)
-        for task in (self.exchanges.run, self._run_ticks):
+        exchanges = self.exchanges
+        for task in (exchanges.run, exchanges.acknowledgements.run, self._run_ticks):
             tasks.start_soon(task)
         self._stack.enter_context(self._stalls.watch(self.plugins))
         tasks.start_soon(self._stalls.run)
@@ -345,17 +346,19 @@ class Node:
         type_: str,
         payload: Any = None,
         *,
+        data: bytes | None = None,
         complete: bool = False,
         deadline: float | None = None,
         lane: Lane = Lane.INTERACTIVE,
     ) -> Exchange:
         """Open an exchange with a node: ``async with node.exchange(...) as ex``.
 
-        ``complete`` says that the payload is the whole request; else ``send`` and ``finish``
-        follow. ``deadline`` is in seconds and travels with the request.
+        ``data`` are bytes that go with the payload in one frame. ``complete`` says that this
+        is the whole request; else ``send`` and ``finish`` follow. ``deadline`` is in seconds
+        and travels with the request.
         """
         return self.exchanges.open(
-            NodeId(to), type_, payload, complete=complete, deadline=deadline, lane=lane
+            NodeId(to), type_, payload, data=data, complete=complete, deadline=deadline, lane=lane
         )
 
     def accept(

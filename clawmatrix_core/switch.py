@@ -19,6 +19,7 @@ from clawmatrix_core.frames import (
     decode_header,
     encode_header,
     join,
+    payload_of,
     split,
 )
 from clawmatrix_core.routes import Transit
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameHooks", "Switch"]
 
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 _SHOWN = 200
@@ -111,7 +111,7 @@ class Switch:
         deadline: int = 0,
         lane: Lane = Lane.INTERACTIVE,
     ) -> Outcome:
-        """Seal a frame and put it on its way. ``kind`` is ``b"j"`` or ``b"b"``."""
+        """Seal a frame and put it on its way. ``kind`` is ``b"j"``, ``b"b"`` or ``b"m"``."""
         header = Header(
             type=type_,
             id=id_,
@@ -128,7 +128,8 @@ class Switch:
             lane=lane.value,
         )
         if to == self.own:
-            self._loop_back(Frame(header, _payload(kind, payload), None, len(payload), True))
+            value, data = payload_of(kind, payload)
+            self._loop_back(Frame(header, value, None, len(payload), True, data))
             return Outcome.SENT
         link = self.next_link(to)
         if link is None:
@@ -250,11 +251,11 @@ class Switch:
             self.sessions.on_proof(header, wire.body)
             return
         try:
-            payload = _payload(plaintext[:1], plaintext[1:])
+            payload, data = payload_of(plaintext[:1], plaintext[1:])
         except RemoteProtocolError as error:
             self.exchanges.spoil(header, error)
             raise
-        self.deliver(Frame(header, payload, link, len(plaintext) - 1, True))
+        self.deliver(Frame(header, payload, link, len(plaintext) - 1, True, data))
 
     def deliver(self, frame: Frame) -> None:
         """Give a frame for this node to its exchange, else to the plugins."""
@@ -275,16 +276,3 @@ class Switch:
         """Log what may be an attack, but comes up without one too."""
         key = (reason, link.peer)
         self._log.log(logging.INFO, key, "from %s, by way of %s: %s", who, link.peer, message)
-
-
-def _payload(kind: bytes, data: bytes) -> Any:
-    if kind == b"b":
-        return data
-    if kind != b"j":
-        raise RemoteProtocolError(f"a body of unknown kind {kind!r}", reason="bad_body")
-    if not data:
-        return None
-    try:
-        return _decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise RemoteProtocolError(f"bad JSON: {error}", reason="bad_json") from None

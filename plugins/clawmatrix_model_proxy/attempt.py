@@ -14,7 +14,7 @@ from clawmatrix_model_proxy.formats import FORMATS, Format
 from clawmatrix_model_proxy.outlet import HeldTooMuch, Outlet, RawHeaders
 from clawmatrix_model_proxy.serve import collect
 from clawmatrix_model_proxy.sse import WholeEvents
-from clawmatrix_model_proxy.wire import REQUEST, TOLD, Head, Opening, read_head
+from clawmatrix_model_proxy.wire import REQUEST, SMALL, TOLD, Head, Opening, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ class Attempt:
         Raises: AttemptFailed.
         """
         try:
-            async with self._node.exchange(target.node, REQUEST, self._opening) as exchange:
+            async with self._open(target) as exchange:
                 head = await self._first(exchange, first_token)
                 if head.status >= 400:
                     await self._refused(exchange, head)
@@ -111,9 +111,20 @@ class Attempt:
         except HeldTooMuch:
             raise self._failed(_too_much(self._max_answer), target) from None
 
+    def _open(self, target: Target) -> Exchange:
+        small = len(self._body) <= SMALL
+        return self._node.exchange(
+            target.node,
+            REQUEST,
+            self._opening,
+            data=self._body if small else None,
+            complete=small,
+        )
+
     async def _first(self, exchange: Exchange, limit: float) -> Head:
         with anyio.move_on_after(limit):
-            await exchange.finish(self._body)
+            if not exchange.complete:
+                await exchange.finish(self._body)
             return read_head(await exchange.receive())
         raise ExchangeFailure("upstream_timeout", f"no answer began within {limit:g} s")
 

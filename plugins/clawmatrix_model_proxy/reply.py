@@ -63,8 +63,7 @@ class ReplyPasser:
             await self._whole(max_answer)
 
     async def _refuse(self, status: int, body: bytes) -> None:
-        await self._send_head(status, _JSON)
-        await self._exchange.finish(body)
+        await self._exchange.finish(self._head(status, _JSON), body)
 
     async def _whole(self, limit: int) -> None:
         reply = self._reply
@@ -75,13 +74,13 @@ class ReplyPasser:
             whole = self._passage.whole(body, reply.content_type)
         except BadAnswer as error:
             raise broken(error) from None
-        await self._send_head(reply.status, whole.type, whole.answer_id)
-        await self._exchange.finish(whole.body)
+        head = self._head(reply.status, whole.type, whole.answer_id)
+        await self._exchange.finish(head, whole.body)
 
-    async def _send_head(self, status: int, type_: str, answer_id: str = "") -> None:
+    def _head(self, status: int, type_: str, answer_id: str = "") -> Head:
         self._headed = True
         reply = self._reply
-        head = Head(
+        return Head(
             status=status,
             content_type=type_,
             upstream_model=self._model.name_there,
@@ -89,7 +88,6 @@ class ReplyPasser:
             headers=reply.headers,
             answer_id=answer_id,
         )
-        await self._exchange.send(head)
 
     # --- streams
 
@@ -125,11 +123,13 @@ class ReplyPasser:
         return b"".join(self._held) if stream.begun and stream.error is None else b""
 
     async def _pass_on(self, stream: AnswerStream, data: bytes) -> None:
-        if not self._headed:
-            self._held.clear()
-            reply = self._reply
-            await self._send_head(reply.status, reply.content_type, stream.answer_id)
-        await self._exchange.send(data)
+        if self._headed:
+            await self._exchange.send(data)
+            return
+        self._held.clear()
+        reply = self._reply
+        head = self._head(reply.status, reply.content_type, stream.answer_id)
+        await self._exchange.send(head, data)
 
     async def _end(self, stream: AnswerStream, error: ExchangeError | None) -> None:
         try:

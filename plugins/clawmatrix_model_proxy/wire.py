@@ -15,6 +15,7 @@ from clawmatrix_core.errors import ExchangeFailure
 __all__ = [
     "API_HEADERS",
     "REQUEST",
+    "SMALL",
     "TOLD",
     "Head",
     "Opening",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 REQUEST = "model_req"
+SMALL = 32 * 1024
+"""Bytes of a request that go with its Opening in one frame; more go behind it."""
 TOLD = "upstream_failed"
 """The code of a failure whose error event, ``detail``, has gone to the client already."""
 

@@ -6,7 +6,6 @@ that can happen before each tick of the clock.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure
 from clawmatrix_core.exchanges import ExchangeLimits, Exchanges, Outcome
-from clawmatrix_core.frames import Frame, Header, Lane, NodeId
+from clawmatrix_core.frames import Frame, Header, Lane, NodeId, payload_of
 from clawmatrix_core.scope import PluginScope
 
 if TYPE_CHECKING:
@@ -118,8 +117,8 @@ class Side:
 
     def deliver(self, header: Header, kind: bytes, payload: bytes) -> None:
         """Take a frame from the path, as a switch would."""
-        value = json.loads(payload) if kind == b"j" and payload else None
-        frame = Frame(header, payload if kind == b"b" else value, None, len(payload), True)
+        value, data = payload_of(kind, payload)
+        frame = Frame(header, value, None, len(payload), True, data)
         if self.table.deliver(frame):
             return
         handler = self.handlers.get(header.type)
@@ -234,6 +233,9 @@ class Pair:
                 quiet = 0
             else:
                 quiet = quiet + 1 if len(self.log) == before else 0
+            if quiet == QUIET - 1:
+                for side in self.sides.values():
+                    side.table.acknowledgements.flush()
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass, tick by tick."""

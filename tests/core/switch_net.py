@@ -195,6 +195,9 @@ class Net:
         while quiet < 8:
             await checkpoint()
             quiet = 0 if self.carry() else quiet + 1
+            if quiet == 8 - 1:
+                for station in self.stations.values():
+                    station.exchanges.acknowledgements.flush()
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass, tick by tick."""

@@ -69,6 +69,43 @@ async def test_payloads_come_out_as_they_went_in() -> None:
         await leave(pair, ex)
 
 
+async def test_bytes_go_with_json_in_one_frame() -> None:
+    async with Pair() as pair:
+
+        async def answer(ex: Exchange) -> None:
+            assert (ex.request, [part async for part in ex]) == ({"n": 1}, [b"asked\n"])
+            await ex.send({"n": 2}, b"")
+            await ex.finish({"n": 3}, b"told")
+
+        ex = await serve_one(pair, answer, payload={"n": 1}, data=b"asked\n", complete=True)
+        assert [part async for part in ex] == [{"n": 2}, b"", {"n": 3}, b"told"]
+        assert [sent.kind for sent in pair.log[:3]] == [b"m", b"m", b"m"]
+        assert pair.log[0].payload == b'{"n":1}\nasked\n'
+        assert not pair.office.faults
+        await leave(pair, ex)
+
+
+@pytest.mark.parametrize("size", [CHUNK - 2, CHUNK - 1, CHUNK + 1])
+async def test_bytes_that_do_not_fit_beside_their_json_go_behind_it(size: int) -> None:
+    async with Pair() as pair:
+        gate = Gate()
+        ex = await serve_one(pair, gate.listen)
+        await ex.send(1, bytes(size))
+        await ex.finish(2, bytes(size))
+        await pair.settle()
+        one, two = gate.read.index(1), gate.read.index(2)
+        assert b"".join(gate.read[one + 1 : two]) == b"".join(gate.read[two + 1 :]) == bytes(size)
+        assert all(len(sent.payload) <= CHUNK for sent in pair.log)
+        assert (pair.log[1].kind == b"m") == (size <= CHUNK - 2)
+        await leave(pair, ex)
+
+
+async def test_an_opening_that_does_not_fit_into_a_frame_is_refused() -> None:
+    async with Pair() as pair:
+        with pytest.raises(LocalProtocolError, match="stream it"):
+            pair.home.table.open(OFFICE, "it", 1, data=bytes(CHUNK - 1))
+
+
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1])
 async def test_bytes_are_cut_into_chunks(size: int) -> None:
     async with Pair() as pair:

@@ -22,6 +22,7 @@ from clawmatrix_core.frames import (
     decode_header,
     encode_header,
     join,
+    payload_of,
     split,
     with_ttl,
 )
@@ -199,3 +200,39 @@ def test_a_ttl_above_the_start_is_refused(ttl: int) -> None:
 def test_a_header_of_our_own_that_is_too_long_is_our_own_fault() -> None:
     with pytest.raises(LocalProtocolError, match="the limit is 8192"):
         encode_header(Header("t" * HEADER_LIMIT, "", HOME, OFFICE, 0))
+
+
+# --- bodies
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "read"),
+    [
+        (b"j", b"", (None, None)),
+        (b"j", b"[1]", ([1], None)),
+        (b"b", b"[1]", (b"[1]", None)),
+        (b"m", b"[1]\nx\ny", ([1], b"x\ny")),
+        (b"m", b"[1]\n", ([1], b"")),
+        (b"m", b"\nx", (None, b"x")),
+    ],
+)
+def test_a_body_is_json_or_bytes_or_both(kind: bytes, body: bytes, read: Any) -> None:
+    assert payload_of(kind, body) == read
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "reason"),
+    [
+        (b"x", b"", "bad_body"),
+        (b"", b"", "bad_body"),
+        (b"j", b"{", "bad_json"),
+        (b"j", b"[" * 10000, "bad_json"),
+        (b"m", b"[1]", "bad_json"),
+        (b"m", b"", "bad_json"),
+        (b"m", b"{\nx", "bad_json"),
+    ],
+)
+def test_a_body_that_is_none_is_refused(kind: bytes, body: bytes, reason: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        payload_of(kind, body)
+    assert caught.value.reason == reason
