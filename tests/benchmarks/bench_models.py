@@ -214,7 +214,7 @@ async def _cold(folder: Path, upstream: str, samples: int, with_peer: bool) -> R
     return await interleave_async(cases, samples)
 
 
-async def _ready(target: Target) -> None:
+async def ready(target: Target) -> None:
     """Return once a call is answered: records have spread, and routes are there."""
     deadline = time.monotonic() + 30
     while True:
@@ -249,7 +249,7 @@ async def _run(report: Report, sizes: Sizes, rounds: int, with_peer: bool) -> No
             targets[PEER] = Target(PEER, peer_port, litellm_proxy.KEY)
             await wait_until_up(targets[PEER], "/health/liveliness")
         for way in targets.values():
-            await _ready(way)
+            await ready(way)
         _add_memory(report, "at rest", running.nodes, peer)
         await _measure(report, targets, sizes, rounds)
         costs = {OURS: (targets[OURS], tuple(running.nodes.values()))}

@@ -20,30 +20,31 @@ __all__ = ["SECRET", "TOKEN", "Mesh", "mesh", "node", "relay"]
 
 SECRET = "benchmark-" * 4
 TOKEN = "cmx-benchmark-token"
+PROGRAM = "clawmatrix_core.cli"
 CORE = 1
 """Where nodes run, and their peers; what asks them runs on core 0."""
 
 
 @contextlib.contextmanager
-def node(name: str, body: str, folder: Path) -> Iterator[Child]:
-    """Run a node with this much of a configuration."""
+def node(name: str, body: str, folder: Path, program: str = PROGRAM) -> Iterator[Child]:
+    """Run a node with this much of a configuration; ``program`` is the module to run."""
     config = folder / f"{name}.toml"
     head = f'node_id = "{name}"\nsecret = "env:BENCH_SECRET"\nstate_dir = "{folder / name}"\n'
     config.write_text(head + body)
-    command = [sys.executable, "-m", "clawmatrix_core.cli", "run", "-c", str(config)]
+    command = [sys.executable, "-m", program, "run", "-c", str(config)]
     env = {"BENCH_SECRET": SECRET, "BENCH_TOKEN": TOKEN, "XDG_RUNTIME_DIR": str(folder)}
     with child(command, core=CORE, log=folder / f"{name}.log", env=env) as running:
         yield running
 
 
 @contextlib.contextmanager
-def relay(folder: Path) -> Iterator[tuple[Child, str]]:
+def relay(folder: Path, program: str = PROGRAM) -> Iterator[tuple[Child, str]]:
     """Run a relay with all built-in plugins; give it and its address."""
     body = (
         f'[mesh]\nlisten = "127.0.0.1:0"\n'
         f'[http]\nlisten = "127.0.0.1:{free_port()}"\ntoken = "env:BENCH_TOKEN"\n'
     )
-    with node("relay", body, folder) as running:
+    with node("relay", body, folder, program) as running:
         address = running.expect(r"is up: .*?(ws://[\d.]+:\d+)")[1]
         yield running, address
 
@@ -63,7 +64,13 @@ class Mesh:
 
 
 @contextlib.contextmanager
-def mesh(folder: Path, upstream: str, models: Mapping[str, str] | None = None) -> Iterator[Mesh]:
+def mesh(
+    folder: Path,
+    upstream: str,
+    models: Mapping[str, str] | None = None,
+    *,
+    program: str = PROGRAM,
+) -> Iterator[Mesh]:
     """Run the three nodes, office serving models from the upstream.
 
     ``models`` has the API of each by its name; without it there is ``bench``, of chat completions.
@@ -74,12 +81,14 @@ def mesh(folder: Path, upstream: str, models: Mapping[str, str] | None = None) -
     )
     port = free_port()
     with contextlib.ExitStack() as stack:
-        between, address = stack.enter_context(relay(folder))
+
+        def start(name: str, body: str) -> Child:
+            return stack.enter_context(node(name, body, folder, program))
+
+        between, address = stack.enter_context(relay(folder, program))
         common = f'[mesh]\npeers = ["{address}"]\n[http]\ntoken = "env:BENCH_TOKEN"\n'
-        office = stack.enter_context(
-            node("office", f'{common}listen = "127.0.0.1:{free_port()}"\n{served}', folder)
-        )
-        home = stack.enter_context(node("home", f'{common}listen = "127.0.0.1:{port}"\n', folder))
+        office = start("office", f'{common}listen = "127.0.0.1:{free_port()}"\n{served}')
+        home = start("home", f'{common}listen = "127.0.0.1:{port}"\n')
         for running in (office, home):
             running.expect("is up")
         yield Mesh(port, {"home": home, "relay": between, "office": office})

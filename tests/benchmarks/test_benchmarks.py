@@ -42,6 +42,13 @@ MEASURES = {
         "stream: chunks written after, most",
         "whole: from leaving to the upstream's notice, median",
     ),
+    "sealing": (
+        "calls a second, 2 clients",
+        "processor time a call, all processes",
+        "chunks a second, a stream of 20",
+        "bytes of an exchange, in frames of 64 KiB",
+        "handshakes of a session (KKpsk0), both ends",
+    ),
 }
 
 
