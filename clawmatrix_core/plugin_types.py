@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.config_types import Secret
 
 __all__ = [
+    "CLIENT_GONE",
     "JSON",
     "Check",
     "ControlMethod",
@@ -31,6 +32,10 @@ F = TypeVar("F", bound="Callable[..., bool | None]")
 
 JSON = Any
 """What ``json.dumps`` takes: the wire's type, checked where it comes in."""
+
+
+CLIENT_GONE = "clawmatrix.client_gone"
+"""The ASGI extension by which an endpoint learns that nobody waits any more."""
 
 
 @attrs.frozen
@@ -71,6 +76,9 @@ class HttpRoute:
         endpoint: called with the request once token, Host and Origin are checked.
         errors: the shape in which the server itself answers errors on this path.
         public: true where no token is wanted. Host and Origin are checked all the same.
+
+    ``scope["extensions"][CLIENT_GONE]["call"]`` of a request is a function: what it is given is
+    called once, if the client goes before it has its whole answer.
     """
 
     path: str

@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from clawmatrix_core.config import HostPort
+from clawmatrix_core.plugin_types import CLIENT_GONE
 from clawmatrix_http.cork import CorkedTransport
 
 if TYPE_CHECKING:
@@ -150,12 +151,29 @@ def _protocol(logger: logging.Logger, on_closed: Callable[[], None]) -> type[asy
             super().__init__(*args, **kwargs)
             self.logger = logger
             self.access_log = False
+            self._gone: Callable[[], None] | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(CorkedTransport(transport, self.loop))
 
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.scope["extensions"] = {CLIENT_GONE: {"call": self._when_gone}}
+
+        def _when_gone(self, call: Callable[[], None]) -> None:
+            if self.cycle.disconnected:
+                call()
+            else:
+                self._gone = call
+
+        def on_response_complete(self) -> None:
+            self._gone = None
+            super().on_response_complete()
+
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
+            if self._gone is not None:
+                self._gone()
             on_closed()
 
     return Protocol

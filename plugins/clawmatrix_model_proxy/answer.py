@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 import msgspec
+from anyio import CancelScope
 from starlette.responses import Response
 
+from clawmatrix_core.plugin_types import CLIENT_GONE
 from clawmatrix_model_proxy.attempt import Attempt, AttemptFailed
 from clawmatrix_model_proxy.course import Course, Step, Tried
 from clawmatrix_model_proxy.errors import ApiError
@@ -22,7 +24,6 @@ from clawmatrix_model_proxy.wire import Head, Opening, safe_header
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from anyio import CancelScope
     from starlette.types import Receive, Scope, Send
 
     from clawmatrix_core.node import Node
@@ -109,6 +110,12 @@ class ProxiedAnswer(Response):
         """Answer the request."""
         limits = self._limits
         outlet = Outlet(send, self._node.clock.now, hold=limits.hold, limit=limits.max_answer)
+        gone = scope.get("extensions", {}).get(CLIENT_GONE)
+        if gone is not None and not self._opening.stream:
+            with CancelScope() as work:  # much cheaper than tasks that watch
+                gone["call"](work.cancel)
+                await self._answer(outlet)
+            return
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, receive, tasks.cancel_scope)
             if self._opening.stream:
@@ -237,5 +244,7 @@ def _with_tried(body: bytes, tried: list[Tried]) -> bytes:
 
 def _latin(text: str) -> bytes:
     """Return a peer's text as the value of a header: on one line, whatever it holds."""
-    plain = "".join(c if c.isprintable() else "?" for c in text[:200])
+    plain = text[:200]
+    if not plain.isprintable():
+        plain = "".join(c if c.isprintable() else "?" for c in plain)
     return plain.encode("latin-1", errors="replace")

@@ -20,7 +20,7 @@ from clawmatrix_model_proxy.rewrite import Wanted, read_wanted
 from clawmatrix_model_proxy.wire import API_HEADERS, Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
     from starlette.types import Receive
@@ -69,13 +69,13 @@ class ModelApi:
     async def _answer(self, request: Request, format: Format) -> Response:
         began = self._node.clock.now()
         body = await _read_body(request.receive)
+        headers = _headers_of(request)
         try:
             wanted = read_wanted(body)
             choice = self._choose(wanted)
-            limits = self._limits_of(request)
+            limits = self._limits_of(headers)
         except ApiError as error:
             return ErrorAnswer(error, format)
-        headers = request.headers
         opening = Opening(
             format.name,
             choice.model,
@@ -110,8 +110,8 @@ class ModelApi:
             )
         return Choice(choice.model, (target,), pinned=True)
 
-    def _limits_of(self, request: Request) -> AskLimits:
-        wanted = request.headers.get(HOLD_HEADER)
+    def _limits_of(self, headers: Mapping[str, str]) -> AskLimits:
+        wanted = headers.get(HOLD_HEADER)
         if wanted is None:
             return self._limits()
         try:
@@ -164,6 +164,18 @@ class ModelApi:
             "display_name": listed.description or listed.id,
             "created_at": created.isoformat().replace("+00:00", "Z"),
         }
+
+
+_WANTED = {name.encode(): name for name in ("accept", HOLD_HEADER, *API_HEADERS)}
+
+
+def _headers_of(request: Request) -> dict[str, str]:
+    """Return the headers that are acted on, in one pass; of a repeated one the first."""
+    found: dict[str, str] = {}
+    for name, value in request.scope["headers"]:
+        if (wanted := _WANTED.get(name)) is not None:
+            found.setdefault(wanted, value.decode("latin-1"))
+    return found
 
 
 async def _read_body(receive: Receive) -> bytes:

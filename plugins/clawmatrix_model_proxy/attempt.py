@@ -101,8 +101,8 @@ class Attempt:
                 if head.status >= 400:
                     await self._refused(exchange, head)
                 self._begun(head)
-                self._outlet.open(head.status, self._describe(head))
                 if head.streams:
+                    self._outlet.open(head.status, self._describe(head))
                     await self._stream(exchange)
                 else:
                     await self._whole(exchange, head)

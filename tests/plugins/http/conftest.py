@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from clawmatrix_core.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.node import Node
-from clawmatrix_core.plugin_types import HttpRoute
+from clawmatrix_core.plugin_types import CLIENT_GONE, HttpRoute
 from clawmatrix_core.state import MemoryState, State
 from clawmatrix_http import HttpPlugin
 
@@ -30,6 +30,7 @@ class Routes:
     def __init__(self) -> None:
         self.go_on = anyio.Event()
         self.begun = anyio.Event()
+        self.gone = anyio.Event()
 
     @hookimpl
     def register_http_routes(self) -> list[HttpRoute]:
@@ -41,6 +42,8 @@ class Routes:
             HttpRoute("/v1/broken", ("GET",), self._broken, errors="openai"),
             HttpRoute("/v1/breaks", ("GET",), self._breaks, errors="openai"),
             HttpRoute("/slow", ("GET",), self._slow),
+            HttpRoute("/waits", ("GET",), self._waits),
+            HttpRoute("/waits/late", ("GET",), self._waits_late),
         ]
 
     async def _echo(self, request: Request) -> Response:
@@ -58,6 +61,21 @@ class Routes:
             raise ValueError("the secret reason")
 
         return StreamingResponse(half())
+
+    async def _waits(self, request: Request) -> Response:
+        self._when_gone(request)
+        self.begun.set()
+        await self.go_on.wait()
+        return PlainTextResponse("answered")
+
+    async def _waits_late(self, request: Request) -> Response:
+        self.begun.set()
+        await self.go_on.wait()
+        self._when_gone(request)
+        return PlainTextResponse("answered")
+
+    def _when_gone(self, request: Request) -> None:
+        request.scope["extensions"][CLIENT_GONE]["call"](self.gone.set)
 
     async def _slow(self, request: Request) -> Response:
         async def parts() -> AsyncIterator[bytes]:

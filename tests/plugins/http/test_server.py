@@ -183,6 +183,49 @@ async def test_an_upgrade_to_websocket_is_not_done(serving: Serving) -> None:
     assert b" 101 " not in answer.split(b"\r\n")[0]
 
 
+async def leave(served: Served, path: str) -> None:
+    """Ask, and close once the endpoint has the request."""
+    address = served.http.address
+    assert address is not None
+    async with await anyio.connect_tcp(address.host, address.port) as stream:
+        head = f"GET {path} HTTP/1.1\r\nhost: {address}\r\nx-api-key: {served.http.token}\r\n\r\n"
+        await stream.send(head.encode())
+        await served.routes.begun.wait()
+
+
+async def test_an_endpoint_is_told_that_its_client_has_gone(serving: Serving) -> None:
+    async with serving() as served:
+        await leave(served, "/waits")
+        with anyio.fail_after(5):
+            await served.routes.gone.wait()
+        served.routes.go_on.set()
+    assert served.faults == []
+
+
+async def test_an_endpoint_that_asks_late_is_told_at_once(serving: Serving) -> None:
+    async with serving() as served:
+        await leave(served, "/waits/late")
+        with anyio.fail_after(5):
+            while served.http.server is None or served.http.server.connections:
+                await anyio.lowlevel.checkpoint()
+        assert not served.routes.gone.is_set()
+        served.routes.go_on.set()
+        with anyio.fail_after(5):
+            await served.routes.gone.wait()
+
+
+async def test_a_client_that_goes_with_its_whole_answer_is_not_told_of(serving: Serving) -> None:
+    async with serving() as served, client(served) as asking:
+        served.routes.go_on.set()
+        assert (await asking.get("/waits")).text == "answered"
+        await asking.aclose()
+        assert served.http.server is not None
+        with anyio.fail_after(5):
+            while served.http.server.connections:
+                await anyio.lowlevel.checkpoint()
+        assert not served.routes.gone.is_set()
+
+
 async def test_a_client_that_leaves_within_its_body_is_no_fault(serving: Serving) -> None:
     async with serving() as served:
         address = served.http.address
