@@ -86,12 +86,7 @@ def systemd_unit(service: Service) -> str:
             "ExecReload=/bin/kill -HUP $MAINPID",
             *(f"Environment={_quoted(f'{k}={v}')}" for k, v in sorted(service.environ.items())),
             *_environ_file(service),
-            "Restart=on-failure",
-            f"RestartSec={_AGAIN_SYSTEMD}",
-            "# Wrong configuration, or state of a newer version: a person has to see to it.",
-            f"RestartPreventExitStatus={' '.join(str(int(code)) for code in GIVE_UP)}",
-            f"TimeoutStopSec={_STOP}",
-            f"LimitNOFILE={_FILES}",
+            *_RUNNING,
             "",
             *_HARDENING,
             *_system_hardening(service),
@@ -125,6 +120,15 @@ def launchd_plist(service: Service) -> str:
 
 
 _NETWORK = ("Wants=network-online.target", "After=network-online.target")
+
+_RUNNING = (
+    "Restart=on-failure",
+    f"RestartSec={_AGAIN_SYSTEMD}",
+    "# Wrong configuration, or state of a newer version: a person has to see to it.",
+    f"RestartPreventExitStatus={' '.join(str(int(code)) for code in GIVE_UP)}",
+    f"TimeoutStopSec={_STOP}",
+    f"LimitNOFILE={_FILES}",
+)
 
 _HARDENING = (
     "# None of these needs a namespace, so that a user's own manager can apply all of them.",

@@ -133,6 +133,8 @@ def _require_writable(path: Path) -> None:
 def _use(token: Token, choices: InitChoices, ca: Path | None) -> str:
     """Use the invitation; keep this node's keys, and whose key the inviting node's is."""
     name = NodeId(choices.node_id)
+    if sys.stderr.isatty():
+        click.echo(f"dialling {token.node_id} at {', '.join(token.addresses)} ...", err=True)
     transport = WebSocketTransport(client_tls=client_tls(MeshConfig(ca=ca)))
     with StateFolder(default_state_dir(name), CORE_FILES) as state:
         welcomed = _join(token, name, load_identity(state), transport)
