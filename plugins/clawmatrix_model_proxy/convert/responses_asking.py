@@ -100,7 +100,7 @@ def split_instructions(request: Request) -> tuple[str | None, tuple[Turn, ...]]:
     of the system's stays what it is.
     """
     match request.turns:
-        case (Turn("developer", (Text(words),), None), *rest):
+        case (Turn("developer", (Text(words),), None), *rest) if words:
             return words, tuple(rest)
     return None, request.turns
 

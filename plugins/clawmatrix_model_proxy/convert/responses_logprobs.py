@@ -26,7 +26,7 @@ def read_logprobs(fields: dict[str, Any]) -> list[Token] | None:
 
 def _check(token: Token) -> None:
     text_in(token, "token")
-    if not isinstance(token.get("logprob"), int | float):
+    if type(token.get("logprob")) not in (int, float):
         raise BadAnswer("a logprob is not a number")
     if token.get("bytes") is not None and not _is_bytes(token["bytes"]):
         raise BadAnswer("the bytes of a token are none")

@@ -69,19 +69,26 @@ def gathered(events: Iterable[Event]) -> Answer:
     return whole.answer()
 
 
-def accumulated(stream: bytes) -> Response:
-    """Return what the SDK's own accumulator makes of a stream."""
+def client_of(stream: bytes) -> openai.OpenAI:
+    """Return the SDK's client, whose every request is answered with a stream."""
     headers = {"content-type": "text/event-stream"}
     transport = httpx2.MockTransport(
         lambda request: httpx2.Response(200, headers=headers, content=stream)
     )
-    client = openai.OpenAI(
+    return openai.OpenAI(
         api_key="none",
         base_url="http://127.0.0.1:1/v1",
         http_client=httpx2.Client(transport=transport),
         max_retries=0,
     )
-    with client, client.responses.stream(model="model", input="Hello") as events:
+
+
+def accumulated(stream: bytes) -> Response:
+    """Return what the SDK's own accumulator makes of a stream."""
+    with (
+        client_of(stream) as client,
+        client.responses.stream(model="model", input="Hello") as events,
+    ):
         last = [event for event in events if event.type.startswith("response.")][-1]
     assert last.type in ("response.completed", "response.incomplete")
     return Response.model_validate(_without_parsed(last.response.model_dump(warnings=False)))

@@ -43,6 +43,12 @@ def test_a_systems_turn_stays_one() -> None:
     assert body["input"][0] == {"role": "system", "content": "Be brief."}
 
 
+def test_what_a_developer_does_not_say_is_no_instruction() -> None:
+    body = write(Turn("developer", (Text(""),)), HELLO)
+    assert "instructions" not in body
+    assert CODEC.read_request({"instructions": "", "input": "Hello"}).turns == (HELLO,)
+
+
 def test_what_was_read_is_written_back() -> None:
     body = {
         "instructions": "Be brief.",
