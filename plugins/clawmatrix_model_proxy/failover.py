@@ -68,7 +68,7 @@ def _kinds(*kinds: FaultKind) -> frozenset[FaultKind]:
 
 TABLE: tuple[Rule, ...] = (
     Rule(
-        "the prompt is too long for this model",
+        "the prompt is too long for this model, by a code or by the words of common servers",
         Action.NEXT,
         codes=frozenset(
             {"context_length_exceeded", "string_above_max_length", "request_too_large"}

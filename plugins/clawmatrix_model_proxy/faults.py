@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +54,13 @@ _STATUS_OF_TYPE = {
     "invalid_request_error": 400,
     "not_found_error": 404,
 }
+TOO_LONG = "context_length_exceeded"
+_TOO_LONG = re.compile(
+    r"prompt is too long|maximum context length|exceeds? (?:the )?(?:available )?context"
+    r"|exceed_context_size|context (?:length|window|size) (?:is )?exceeded",
+    re.IGNORECASE,
+)
+"""What servers say that have no code for it."""
 _SPELLINGS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
 
 
@@ -82,6 +90,8 @@ class Fault:
 def fault_of_status(status: int, body: bytes, headers: Mapping[str, str], wall: float) -> Fault:
     """Return the fault that an error answer of an upstream is; ``wall`` is now, for dates."""
     code, message = _read_error(body)
+    if status in (400, 413) and _TOO_LONG.search(f"{code} {message}"):
+        code = TOO_LONG
     return Fault("status", status, code, message, retry_after(headers, wall))
 
 

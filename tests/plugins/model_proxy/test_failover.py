@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -152,6 +153,25 @@ def test_an_error_in_a_stream_is_as_good_as_a_status(
 ) -> None:
     fault = fault_of_event(error)
     assert (fault.kind, fault.status) == (kind, number)
+
+
+@pytest.mark.parametrize(
+    ("message", "too_long"),
+    [
+        ("prompt is too long: 210000 tokens > 200000 maximum", True),
+        ("This model's maximum context length is 4096 tokens. However, you asked for more", True),
+        ("the request exceeds the available context size, try increasing it", True),
+        ("input length and `max_tokens` exceed context limit: 9 + 9 > 10", True),
+        ("messages: at least one message is required", False),
+        ("the context of this call is not known", False),
+    ],
+)
+def test_a_prompt_that_is_too_long_is_known_by_its_words_where_it_has_no_code(
+    message: str, too_long: bool
+) -> None:
+    body = json.dumps({"type": "error", "error": {"type": "x", "message": message}}).encode()
+    fault = fault_of_status(400, body, {}, 0.0)
+    assert (rule_for(fault).action is Action.NEXT) == too_long
 
 
 @pytest.mark.parametrize(
