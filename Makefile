@@ -3,7 +3,7 @@
 #   make test            the tests
 #   make check           what CI runs: lint, types, tests
 #   make bench           the benchmarks, and docs/benchmarks.md
-.PHONY: demo test lint types check cover format simulate soak-relays bench failover-bench docs-tables clean
+.PHONY: demo test lint types check cover format simulate soak soak-relays bench failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -66,6 +66,9 @@ simulate: .venv/.dev
 
 soak-relays: .venv/.dev
 	$(BIN)/python -m pytest -q -s -m slow tests/integration/test_relays_lost.py tests/integration/test_suspend.py
+
+soak: .venv/.dev
+	$(BIN)/python -m pytest -q -s -m slow tests/integration/test_soak.py
 
 failover-bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py

@@ -97,6 +97,7 @@ class _Methods:
                 tuple(node.links),
                 node.counters,
                 tuple(node.plugins.list()),
+                len(node.exchanges.live),
             ),
             own.record if own is not None else None,
             node.config.tags,

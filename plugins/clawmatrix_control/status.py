@@ -22,7 +22,8 @@ JSON = Any
 class NodeFacts:
     """What a node knows of itself, besides its record.
 
-    ``uptime`` is in seconds; ``refused`` counts what was refused, by reason.
+    ``uptime`` is in seconds; ``refused`` counts what was refused, by reason; ``exchanges`` are
+    those under way.
     """
 
     node_id: str
@@ -31,6 +32,7 @@ class NodeFacts:
     links: tuple[str, ...]
     refused: Mapping[str, int]
     plugins: tuple[PluginInfo, ...]
+    exchanges: int = 0
 
 
 def offered(record: NodeRecord | None, kind: str) -> list[str]:
@@ -86,6 +88,7 @@ def _node_json(facts: NodeFacts, own: NodeRecord | None) -> dict[str, JSON]:
         "uptime": round(facts.uptime, 1),
         "protocol": None if own is None else list(own.protocol),
         "links": sorted(facts.links),
+        "exchanges": facts.exchanges,
         "refused": dict(sorted(facts.refused.items())),
         "faults": {info.name: info.faults for info in facts.plugins if info.faults},
         "failed": {

@@ -76,6 +76,7 @@ def test_the_status_has_the_node_its_peers_and_the_sections() -> None:
             "uptime": 12.3,
             "protocol": [1, 1],
             "links": ["home", "lab"],
+            "exchanges": 0,
             "refused": {"a": 1, "b": 2},
             "faults": {},
             "failed": {},
