@@ -293,6 +293,8 @@ class MeshPlugin:
             self._membership.touch()
         if "mesh.peers" in changed:
             self._dial(dialler, config.peers)
+        if changed & {"secret", "previous_secrets"}:
+            dialler.hurry()
 
     @hookimpl(trylast=True)
     def compute_routes(self, node: Node) -> Mapping[NodeId, Route] | None:

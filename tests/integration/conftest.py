@@ -13,6 +13,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import openai
 import pytest
 
 from clawmatrix_core import control_client
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+SLOW = "embedded@50ms"
+"""A model of the embedded upstream that takes its time over each word."""
 SECRET = "integration-tests-secret-0123456789abcdef"
 
 
@@ -157,3 +160,44 @@ def upstream(tmp_path: Path) -> Iterator[UpstreamProcess]:
     finally:
         process.kill()
         process.wait()
+
+
+@attrs.frozen
+class Trio:
+    """Three nodes, home and office dialling only the relay, and office's upstream."""
+
+    home: NodeProcess
+    relay: NodeProcess
+    office: NodeProcess
+    upstream: UpstreamProcess
+
+    def client(self) -> openai.OpenAI:
+        env = self.home.ask("http.env")
+        return openai.OpenAI(base_url=env["baseUrl"], api_key=env["token"], max_retries=0)
+
+
+@pytest.fixture
+def trio(make_node: Callable[[str, str], NodeProcess], upstream: UpstreamProcess) -> Trio:
+    port = free_port()
+    dial = f'[mesh]\npeers = ["ws://127.0.0.1:{port}"]\n[http]\nlisten = "127.0.0.1:0"\n'
+    served = "".join(
+        f'[[model-proxy.models]]\nid = "{model}"\nbase_url = "{upstream.base_url}"\n'
+        for model in ("embedded", SLOW)
+    )
+    relay = make_node(
+        "relay",
+        f'plugins = ["mesh", "relay", "control"]\n[mesh]\nlisten = "127.0.0.1:{port}"\n',
+    )
+    home, office = make_node("home", dial), make_node("office", dial + served)
+    for node in (relay, home, office):
+        node.start()
+    home.wait_for_status("office", "relay")
+    return Trio(home, relay, office, upstream)
+
+
+def ask(
+    client: openai.OpenAI, model: str, prompt: str
+) -> openai.Stream[openai.types.chat.ChatCompletionChunk]:
+    return client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": prompt}], stream=True
+    )

@@ -6,61 +6,17 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-import attrs
 import httpx2
 import openai
 import pytest
 
-from tests.integration.conftest import NodeProcess, UpstreamProcess, free_port, wait_for
+from tests.integration.conftest import SLOW, NodeProcess, Trio, ask, free_port, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 RELAY_LOST = 10.0
 """Seconds in which a client is told that the way to its answer is gone (docs/protocol.md)."""
-
-SLOW = "embedded@50ms"
-
-
-@attrs.frozen
-class Trio:
-    """Three nodes, home and office dialling only the relay, and office's upstream."""
-
-    home: NodeProcess
-    relay: NodeProcess
-    office: NodeProcess
-    upstream: UpstreamProcess
-
-    def client(self) -> openai.OpenAI:
-        env = self.home.ask("http.env")
-        return openai.OpenAI(base_url=env["baseUrl"], api_key=env["token"], max_retries=0)
-
-
-@pytest.fixture
-def trio(make_node: Callable[[str, str], NodeProcess], upstream: UpstreamProcess) -> Trio:
-    port = free_port()
-    dial = f'[mesh]\npeers = ["ws://127.0.0.1:{port}"]\n[http]\nlisten = "127.0.0.1:0"\n'
-    served = "".join(
-        f'[[model-proxy.models]]\nid = "{model}"\nbase_url = "{upstream.base_url}"\n'
-        for model in ("embedded", SLOW)
-    )
-    relay = make_node(
-        "relay",
-        f'plugins = ["mesh", "relay", "control"]\n[mesh]\nlisten = "127.0.0.1:{port}"\n',
-    )
-    home, office = make_node("home", dial), make_node("office", dial + served)
-    for node in (relay, home, office):
-        node.start()
-    home.wait_for_status("office", "relay")
-    return Trio(home, relay, office, upstream)
-
-
-def ask(
-    client: openai.OpenAI, model: str, prompt: str
-) -> openai.Stream[openai.types.chat.ChatCompletionChunk]:
-    return client.chat.completions.create(
-        model=model, messages=[{"role": "user", "content": prompt}], stream=True
-    )
 
 
 def test_the_official_sdk_gets_answers_through_the_relay(trio: Trio) -> None:

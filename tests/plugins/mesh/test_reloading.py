@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import attrs
 import pytest
 
 from clawmatrix_core.config import Config, Secret
+from clawmatrix_core.node import Node
+from clawmatrix_core.state import MemoryState
 from clawmatrix_core.testing import SECRET, NodeFactory, wait_until
+from clawmatrix_mesh import MeshPlugin
+from tests.plugins.mesh.conftest import LIMITS, address_of, make_node
 from tests.plugins.mesh.streams import StreamPlugin, reading
-
-if TYPE_CHECKING:
-    from clawmatrix_core.node import Node
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +117,19 @@ async def test_another_secret_is_used_for_new_links_and_the_old_one_is_retired(
         await a.reload(told("a", secret=NEW))
         assert a.keyring.secret == Secret(NEW)
         await ping(b, "a")
+
+
+async def test_a_secret_that_is_put_right_is_tried_at_once() -> None:
+    patient = attrs.evolve(LIMITS, backoff=60.0, backoff_most=60.0)
+    async with make_node("hub") as hub:
+        mesh = {"peers": [address_of(hub)], "listen": "127.0.0.1:0", "heartbeat": 0.5}
+        raw = {"node_id": "home", "mesh": mesh}
+        wrong = Config.from_mapping({**raw, "secret": NEW})
+        plugins = [MeshPlugin(limits=patient), "relay"]
+        async with Node(wrong, plugins=plugins, state=MemoryState()) as home:
+            await wait_until(lambda: home.counters["wrong_secret"])
+            await home.reload(Config.from_mapping({**raw, "secret": SECRET}))
+            await wait_until(lambda: hub.id in home.links)
 
 
 async def test_a_node_stops_relaying_and_does_it_again(node_factory: NodeFactory) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.convert.answer import (
@@ -53,8 +53,6 @@ from tests.plugins.model_proxy.convert.chat_corpus import (
 
 # --- wrong ones
 
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine is no fault of the code."""
 LETTERS = 'ab"\\\n/ \u00e9\u2028\U0001f600'
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -92,7 +90,7 @@ def spoiled(value: Any, data: st.DataObject) -> Any:
     return value
 
 
-@settings(PATIENT, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(list(REQUESTS)), st.data())
 def test_a_wrong_request_is_read_or_refused(name: str, data: st.DataObject) -> None:
     body = spoiled(REQUESTS[name], data)
@@ -102,7 +100,7 @@ def test_a_wrong_request_is_read_or_refused(name: str, data: st.DataObject) -> N
     assert body == before
 
 
-@settings(PATIENT, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(list(ANSWERS)), st.data())
 def test_a_wrong_answer_is_read_or_refused(name: str, data: st.DataObject) -> None:
     body = spoiled(ANSWERS[name], data)
@@ -110,7 +108,7 @@ def test_a_wrong_answer_is_read_or_refused(name: str, data: st.DataObject) -> No
         CHAT.write_answer(CHAT.read_answer(body), making())
 
 
-@settings(PATIENT, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(list(STREAMS)), st.data())
 def test_a_wrong_stream_is_read_or_refused(name: str, data: st.DataObject) -> None:
     events = [event for event in spoiled(STREAMS[name], data) if isinstance(event, dict | str)]
@@ -121,7 +119,6 @@ def test_a_wrong_stream_is_read_or_refused(name: str, data: st.DataObject) -> No
     check_order(read)
 
 
-@settings(PATIENT)
 @given(st.sampled_from(list(STREAMS)), st.data())
 def test_a_stream_that_is_cut_is_never_whole_before_its_reason(
     name: str, data: st.DataObject
@@ -189,13 +186,11 @@ def answers(draw: st.DrawFn) -> Answer:
     return Answer(draw(ids), draw(ids), created, tuple(blocks), reason, usage)
 
 
-@settings(PATIENT)
 @given(answers())
 def test_a_whole_answer_keeps_everything(answer: Answer) -> None:
     assert CHAT.read_answer(CHAT.write_answer(answer, making())) == answer
 
 
-@settings(PATIENT)
 @given(answers())
 def test_a_stream_keeps_everything(answer: Answer) -> None:
     stream = written_stream(events_of(answer), making())
@@ -205,7 +200,6 @@ def test_a_stream_keeps_everything(answer: Answer) -> None:
     assert gathered(events) == answer
 
 
-@settings(PATIENT)
 @given(answers(), st.data())
 def test_blocks_that_are_written_side_by_side_are_kept(answer: Answer, data: st.DataObject) -> None:
     begin, *blocks, finish, end = events_of(answer)
@@ -312,7 +306,6 @@ own_settings = st.fixed_dictionaries(
 )
 
 
-@settings(PATIENT)
 @given(requests())
 def test_a_request_keeps_everything(request: Request) -> None:
     body = {"model": "x", **CHAT.write_request(request, max_tokens=1)}

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.convert import chat, messages, responses
@@ -51,8 +51,6 @@ ENDS = {
 }
 """What a whole stream of each API has and no other; a response that is cut short in length has
 another event, which is not among the streams here."""
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine is no fault of the code."""
 LETTERS = 'ab"\\\n/ \u00e9\u2028\U0001f600'
 
 words = st.text(LETTERS, min_size=1, max_size=8)
@@ -121,7 +119,6 @@ def between(client: str, upstream: str) -> ConvertedStream:
     return ConvertedStream(CODECS[upstream].reader(), writer, FORMATS[client])
 
 
-@settings(PATIENT)
 @given(pairs, answers())
 def test_a_whole_answer_comes_back_through_any_other_api(
     pair: tuple[str, str], answer: Answer
@@ -132,7 +129,6 @@ def test_a_whole_answer_comes_back_through_any_other_api(
     assert heard(told) == heard(answer)
 
 
-@settings(PATIENT)
 @given(pairs, answers())
 def test_a_stream_comes_back_through_any_other_api(pair: tuple[str, str], answer: Answer) -> None:
     client, upstream = pair
@@ -143,7 +139,6 @@ def test_a_stream_comes_back_through_any_other_api(pair: tuple[str, str], answer
     assert heard(gathered(events_in(CODECS[client], out + rest))) == heard(answer)
 
 
-@settings(PATIENT)
 @given(pairs, answers(), st.data())
 def test_however_the_bytes_come_the_client_gets_the_same(
     pair: tuple[str, str], answer: Answer, data: st.DataObject
@@ -156,7 +151,6 @@ def test_however_the_bytes_come_the_client_gets_the_same(
     assert b"".join(map(in_pieces.feed, pieces)) + in_pieces.finish()[0] == whole
 
 
-@settings(PATIENT)
 @given(pairs, answers(), st.data())
 def test_a_stream_that_is_cut_off_never_ends_as_a_whole_one(
     pair: tuple[str, str], answer: Answer, data: st.DataObject
@@ -252,7 +246,6 @@ def _plain(part: Any) -> Any:
     return part
 
 
-@settings(PATIENT)
 @given(pairs, requests())
 def test_a_request_comes_through_any_other_api(pair: tuple[str, str], request: Request) -> None:
     client, upstream = (CODECS[name] for name in pair)
