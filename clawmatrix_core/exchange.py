@@ -67,10 +67,10 @@ class Exchange(End):
     # --- asking
 
     async def __aenter__(self) -> Self:
-        self._table.add(self)
-        self._outbox.push(self.type, self._kind, self._opening, fin=self.complete)
-        self._opening = b""
-        self.flush()
+        if self._table.add(self):
+            self._outbox.push(self.type, self._kind, self._opening, fin=self.complete)
+            self._opening = b""
+            self.flush()
         return self
 
     async def __aexit__(

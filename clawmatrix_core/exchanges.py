@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
-import attrs
 import msgspec
 
 from clawmatrix_core.acknowledgements import CREDITS, Acknowledgements, read_credits
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure, PeerLost, RemoteProtocolError
 from clawmatrix_core.exchange import Exchange, Outcome, error_body, joined
-from clawmatrix_core.exchange_state import WINDOW
+from clawmatrix_core.exchange_limits import ExchangeLimits
 from clawmatrix_core.finished import Done, Finished
 from clawmatrix_core.frames import Frame, Lane, NodeId
 
@@ -32,36 +31,6 @@ __all__ = ["EXCHANGE_TYPES", "ExchangeLimits", "Exchanges", "Outcome", "Transmit
 EXCHANGE_TYPES = frozenset({"data", "error", "cancel", "credit", CREDITS, "probe", "unknown"})
 
 _encode = msgspec.json.Encoder().encode
-
-
-@attrs.frozen
-class ExchangeLimits:
-    """Times in seconds, sizes in bytes.
-
-    Attributes:
-        window: bytes that wait here unread in each exchange, at most; not below WINDOW, which
-            the other end may use before it has heard of another.
-        grace: how long a node may have no route before its exchanges fail.
-        probe_unacked: silence after which a side asks what arrived, while it waits for that.
-        probe_idle: silence after which a side asks whether the other is still there.
-        lost: silence after which the other side is lost, although it was asked.
-        linger: how long a finished exchange's number is remembered, so that a repeat of its
-            opening frame is not taken for a new one. Longer than ``lost``.
-        ack: for how long the acknowledgement of a last frame waits, so that it goes with an
-            answer, or in one frame with others.
-        per_peer: exchanges that one node may have open here.
-        tick: how often silent exchanges are looked at.
-    """
-
-    window: int = attrs.field(default=WINDOW, validator=attrs.validators.ge(WINDOW))
-    grace: float = 5.0
-    probe_unacked: float = 1.0
-    probe_idle: float = 10.0
-    lost: float = 25.0
-    linger: float = 120.0
-    ack: float = 0.025
-    per_peer: int = 1024
-    tick: float = 0.25
 
 
 class Transmit(Protocol):
@@ -111,6 +80,7 @@ class Exchanges:
         self._done = Finished()
         self._busy = anyio.Event()
         self.acknowledgements = Acknowledgements(self._send_credits, self.limits.ack)
+        self._abandoned = False
 
     def __repr__(self) -> str:
         return f"<Exchanges live={len(self._live)} remembered={len(self._done)}>"
@@ -235,10 +205,14 @@ class Exchanges:
 
     # --- what exchanges tell the table
 
-    def add(self, exchange: Exchange) -> None:
-        """Take an exchange into the table."""
-        self._live[exchange.key] = exchange
-        self._busy.set()
+    def add(self, exchange: Exchange) -> bool:
+        """Take an exchange into the table; over at once, and False, after ``abandon``."""
+        if self._abandoned:
+            exchange.abort(_stopping(exchange, "the node stopped"))
+        else:
+            self._live[exchange.key] = exchange
+            self._busy.set()
+        return not self._abandoned
 
     def discard(self, exchange: End) -> None:
         """Forget an exchange but its number. Idempotent."""
@@ -404,12 +378,18 @@ class Exchanges:
         """Tell every other end that the node stops, as far as links still take it."""
         self.acknowledgements.flush()
         for exchange in self.live:
+            stopping = _stopping(exchange, "the node stops")
             if exchange.initiated:
-                exchange.cancel(ExchangeFailure("stopping", "the node stops"))
+                exchange.cancel(stopping)
             else:
-                exchange.fail(ExchangeFailure("stopping", "the node stops"))
+                exchange.fail(stopping)
 
     def abandon(self) -> None:
-        """End everything here, the links being gone."""
+        """End everything here, the links being gone; nothing can be opened any more."""
+        self._abandoned = True
         for exchange in self.live:
-            exchange.abort(ExchangeFailure("stopping", "the node stopped"))
+            exchange.abort(_stopping(exchange, "the node stopped"))
+
+
+def _stopping(exchange: Exchange, message: str) -> ExchangeFailure:
+    return ExchangeFailure("stopping", message, may_have_begun=exchange.may_have_begun)

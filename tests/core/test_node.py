@@ -378,3 +378,15 @@ async def test_a_node_that_stops_takes_nothing_new(node_factory: NodeFactory) ->
     assert asks.refusal is not None
     assert asks.refusal.code == "stopping"
     assert not asks.refusal.may_have_begun
+
+
+@pytest.mark.parametrize("to", ["home", OTHER])
+async def test_a_node_that_has_stopped_asks_nobody(node_factory: NodeFactory, to: NodeId) -> None:
+    async with alone(node_factory, Echo()) as node:
+        pass
+    with anyio.fail_after(1), pytest.raises(ExchangeFailure, match="stopped") as raised:
+        async with node.exchange(to, "echo", 1) as ex:
+            await ex.receive()
+    assert raised.value.code == "stopping"
+    assert not raised.value.may_have_begun
+    assert not node.exchanges.live
