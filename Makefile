@@ -63,6 +63,7 @@ format: .venv/.dev
 # The long runs, which CI leaves out.
 simulate: .venv/.dev
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow tests/simulation --timeout 3600
+	$(BIN)/python -m tests.simulation.run --seeds 1000 --story --workers $(WORKERS)
 
 soak-relays: .venv/.dev
 	$(BIN)/python -m pytest -q -s -m slow tests/integration/test_relays_lost.py tests/integration/test_suspend.py

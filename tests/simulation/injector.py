@@ -69,7 +69,7 @@ class Injector:
         self.passed: Counter[str] = Counter()
         self.done: Counter[tuple[str, str]] = Counter()
         self._aims: list[_Aim] = []
-        self._opened: set[tuple[str, str]] = set()
+        self._met: set[frozenset[str]] = set()
 
     def aim(self, kind: str, number: int, fault: str) -> None:
         """Have a fault befall a message of a kind: the next where ``number`` is 1."""
@@ -85,7 +85,7 @@ class Injector:
 
     def __call__(self, source: str, target: str, message: bytes) -> tuple[float, ...]:
         """Say what becomes of a message."""
-        kind = self._kind(message)
+        kind = self._kind(frozenset((source, target)), message)
         self.passed[kind] += 1
         hit: _Aim | None = None
         for one in self._aims:
@@ -98,16 +98,16 @@ class Injector:
         self.done[kind, hit.fault] += 1
         return FAULTS[hit.fault]
 
-    def _kind(self, message: bytes) -> str:
+    def _kind(self, neighbours: frozenset[str], message: bytes) -> str:
         header = header_of(message)
         if header is None:
             return "handshake"
-        kind = kind_of(header)
-        if kind == "session_open":
-            pair = (header.source, header.to)
-            kind = "rekey" if pair in self._opened else kind
-            self._opened |= {pair, pair[::-1]}
-        return kind
+        kind, pair = kind_of(header), frozenset((header.source, header.to))
+        if kind == "session_accept":
+            self._met.add(pair)
+        # Neighbours have the session of their link before they open one.
+        known = pair in self._met or pair == neighbours
+        return "rekey" if kind == "session_open" and known else kind
 
 
 def header_of(message: bytes) -> Header | None:

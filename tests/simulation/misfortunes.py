@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.judge import Scene
     from tests.simulation.mesh import Links, Mesh
 
-__all__ = ["Misfortunes"]
+__all__ = ["Misfortunes", "revoke"]
 
 SKEWS = (-40_000.0, -30.0, 0.0, 30.0, 40_000.0)
 """Seconds by which wall clocks may be wrong: no two are a day apart, since then the word of one
@@ -199,10 +199,7 @@ class Misfortunes:
             return
         if any(entry.node_id == victim for entry in node.trust.entries()):
             self.outcast = (victim, revoker)
-            methods = {method.name: method.call for method in node.control_methods()}
-            revoke = methods["revoke.add"]
-            assert revoke is not None
-            await revoke({"node": victim})
+            await revoke(self._mesh, victim, by=revoker)
 
     def _is_dispensable(self, name: str) -> bool:
         rest = self._mesh.hosts.keys() - {name}
@@ -221,3 +218,11 @@ class Misfortunes:
     def heal(self) -> None:
         """Let everything pass again."""
         self._mesh.network.heal()
+
+
+async def revoke(mesh: Mesh, name: str, *, by: str) -> None:
+    """Have one node revoke another, as a person at it would."""
+    methods = {method.name: method.call for method in mesh.hosts[by].running.control_methods()}
+    call = methods["revoke.add"]
+    assert call is not None
+    await call({"node": name})

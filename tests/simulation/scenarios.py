@@ -1,4 +1,4 @@
-"""Short stories about single rules of the mesh. Each raises AssertionError where its is broken."""
+"""Stories about single rules of paths and links. Each raises AssertionError where its is broken."""
 
 from __future__ import annotations
 

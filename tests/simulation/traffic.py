@@ -102,11 +102,14 @@ class FlowPlugin:
         rng: random.Random,
         *,
         plan: str = "echo",
+        items: int | None = None,
+        size: int | None = None,
         deadline: float | None = None,
     ) -> Stream:
         """Do what the plan says, with items of random sizes at random times; note how it went."""
-        size = rng.choice((0, 100, 20_000))
-        stream = Stream(node.id, target, plan, rng.randint(1, 25), deadline)
+        size = rng.choice((0, 100, 20_000)) if size is None else size
+        items = rng.randint(1, 25) if items is None else items
+        stream = Stream(node.id, target, plan, items, deadline)
         ledger = self._ledger
         ledger.begin(stream, node.clock.now())
         try:
