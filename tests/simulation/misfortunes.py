@@ -12,7 +12,7 @@ from clawmatrix_core.simulation import Quality
 from tests.simulation.truth import components
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -34,6 +34,8 @@ class Misfortunes:
         links: who dials whom.
         done: how often each thing was done.
         outcast: who was revoked, and by whom.
+        GENTLE: those in which no stream may be lost; what is in it twice comes more often.
+        HARD: those in which streams may end with an error.
     """
 
     def __init__(
@@ -56,39 +58,20 @@ class Misfortunes:
         self._skews: dict[str, float] = {}
         self._rotations = 0
         self._rotating = False
-        self._gentle: list[Callable[[], Awaitable[None]]] = [
-            self.tamper,
-            self.tamper,
-            self.tamper,
-            self.slow_down,
-            self.shuffle,
-            self.jump,
-            self.rotate,
-            self.join,
-        ]
-        self._hard: list[Callable[[], Awaitable[None]]] = [
-            self.partition,
-            self.one_way,
-            self.crash,
-            self.crash,
-            self.sever,
-            self.renew,
-            self.revoke,
-        ]
 
     async def gentle(self) -> None:
         """Do something in which no stream may be lost."""
-        await self._one_of(self._gentle)
+        await self._one_of(self.GENTLE)
 
     async def hard(self) -> None:
         """Do something that may end streams."""
         self._ledger.storm()
-        await self._one_of(self._hard)
+        await self._one_of(self.HARD)
 
-    async def _one_of(self, things: list[Callable[[], Awaitable[None]]]) -> None:
+    async def _one_of(self, things: Sequence[Callable[[Misfortunes], Awaitable[None]]]) -> None:
         thing = self._rng.choice(things)
         self.done[thing.__name__] += 1
-        await thing()
+        await thing(self)
 
     # --- no stream may be lost in these
 
@@ -218,6 +201,9 @@ class Misfortunes:
     def heal(self) -> None:
         """Let everything pass again."""
         self._mesh.network.heal()
+
+    GENTLE = (tamper, tamper, tamper, slow_down, shuffle, jump, rotate, join)
+    HARD = (partition, one_way, crash, crash, sever, renew, revoke)
 
 
 async def revoke(mesh: Mesh, name: str, *, by: str) -> None:
