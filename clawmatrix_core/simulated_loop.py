@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import random
 import selectors
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -16,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import anyio
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 __all__ = ["Backend", "VirtualLoop", "clock_of_loop", "run_on_virtual_time"]
@@ -29,11 +30,11 @@ T = TypeVar("T")
 def run_on_virtual_time(fn: Callable[[], Awaitable[T]], *, seed: int, backend: Backend) -> T:
     """Run a coroutine function to its end on a fresh loop and return what it returned."""
     if backend == "asyncio":
-        with _sets_in_order():
+        with _keys_by(seed), _sets_in_order():
             return anyio.run(fn, backend_options={"loop_factory": VirtualLoop})
     from trio.testing import MockClock
 
-    with _shuffled_by(seed):
+    with _keys_by(seed), _shuffled_by(seed):
         clock = MockClock(autojump_threshold=0)
         return anyio.run(fn, backend="trio", backend_options={"clock": clock})
 
@@ -100,6 +101,18 @@ class _InOrder(dict[Any, None]):
 
     def discard(self, member: Any) -> None:
         self.pop(member, None)
+
+
+@contextmanager
+def _keys_by(seed: int) -> Iterator[None]:
+    # Of two sessions that are opened at once the one with the smaller id is used: what keys are
+    # made of has its part in the course of events too.
+    honest = os.urandom
+    os.urandom = random.Random(f"keys {seed}").randbytes
+    try:
+        yield
+    finally:
+        os.urandom = honest
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 ``run_simulation`` runs on trio, which only tests need, or on asyncio. Virtual time passes
 only while all tasks wait, and scheduling is deterministic, so that a seed gives one course
-of events for ever on each. What escapes this: threads, real sockets, ``os.urandom`` and the
-order of sets.
+of events for ever on each; ``os.urandom`` too gives what the seed says. What escapes this:
+threads, real sockets and the order of sets.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from typing import get_args
 
@@ -109,3 +110,14 @@ def test_the_libraries_are_left_as_they_were(backend: Backend) -> None:
     run_on_virtual_time(main, seed=1, backend=backend)
     after = _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate(), dict(vars(_asyncio))
     assert after == before
+
+
+@on_both
+def test_keys_are_made_of_the_seed_too_and_only_meanwhile(backend: Backend) -> None:
+    async def main() -> bytes:
+        return os.urandom(32)
+
+    one, again, other = (run_on_virtual_time(main, seed=s, backend=backend) for s in (1, 1, 2))
+    assert one == again != other
+    assert os.urandom(32) != os.urandom(32)
+    assert "built-in" in repr(os.urandom)

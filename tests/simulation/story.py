@@ -38,8 +38,17 @@ SOON = 2.0
 """Seconds after all that in which nothing may be left."""
 AT_ONCE = 0.5
 """The same where all went well, and nothing has to be asked for again."""
-USUAL = frozenset({"relayed", "session_worn_out", "undeliverable_loop"})
-"""What nodes count in a story in which all goes well."""
+USUAL = frozenset(
+    {
+        "old_record",
+        "relayed",
+        "returned",
+        "session_worn_out",
+        "stray_report",
+        "undeliverable_loop",
+    }
+)
+"""What nodes count in a story in which all goes well, since a way is lost in it."""
 REKEYING = Rekeying(seconds=0.8)
 
 
