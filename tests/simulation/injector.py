@@ -24,6 +24,7 @@ KINDS = (
     "data",
     "last",
     "credit",
+    "credits",
     "cancel",
     "error",
     "probe",
