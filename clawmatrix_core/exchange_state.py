@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
-import attrs
+import msgspec
 
 from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.frames import CHUNK
@@ -27,8 +27,7 @@ FRAME_COST = 64
 """Bytes each frame counts beside its payload, so that empty frames are bounded too."""
 
 
-@attrs.frozen(slots=True, eq=False)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, eq=False):
     """A frame of the sending half: kept until acknowledged."""
 
     seq: int

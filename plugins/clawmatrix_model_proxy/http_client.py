@@ -6,10 +6,10 @@ node does for it (see docs/benchmarks.md). HTTP/1.1, parsed by httptools, on any
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import current_time
 
 from clawmatrix_model_proxy.http_connection import Answer, HttpConnection
 
@@ -66,20 +66,20 @@ class HttpClient:
         idle = self._idle.get(address.origin)
         while idle:
             connection = idle.pop()
-            if current_time() - connection.idle_since < self._kept and not connection.stale:
+            if time.monotonic() - connection.idle_since < self._kept and not connection.stale:
                 return connection
             await connection.close()
         return None
 
     def _keep(self, origin: _Origin, connection: HttpConnection) -> None:
-        connection.idle_since = current_time()
+        connection.idle_since = time.monotonic()
         self._idle.setdefault(origin, []).append(connection)
 
     async def run(self) -> None:
         """Close idle connections in time, until cancelled."""
         while True:
             await anyio.sleep(self._kept / 2)
-            await self._close(current_time() - self._kept)
+            await self._close(time.monotonic() - self._kept)
 
     async def aclose(self) -> None:
         """Close all that are idle."""

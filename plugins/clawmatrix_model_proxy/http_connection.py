@@ -113,6 +113,12 @@ class Answer:
         self.status, self.headers, self.framed = reader.status, reader.headers, reader.framed
         self._inflate = _inflater(reader.headers.get("content-encoding", ""))
 
+    def whole(self) -> bytes | None:
+        """Return the body where all of it came with the head; None where more may come."""
+        if self._reader.complete and self._inflate is None:
+            return self._reader.take()
+        return None
+
     async def receive(self) -> bytes:
         """Return the next bytes of the body, none at its end. Raises: ExchangeFailure."""
         reader = self._reader

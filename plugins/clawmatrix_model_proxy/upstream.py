@@ -85,7 +85,7 @@ class Upstreams:
         began = current_time()
         deadline = began + self._budgets.first_byte
         with CancelScope(deadline=deadline) as scope:
-            answer = await self._send(model, api, path, body, opening)
+            answer = await self._send(model, api, path, body, opening, began)
         if scope.cancelled_caught:
             raise _silent(self._budgets.first_byte)
         try:
@@ -94,11 +94,17 @@ class Upstreams:
             await answer.close()
 
     async def _send(
-        self, model: ModelUpstream, api: ModelApi, path: str, body: bytes, opening: Opening
+        self,
+        model: ModelUpstream,
+        api: ModelApi,
+        path: str,
+        body: bytes,
+        opening: Opening,
+        now: float,
     ) -> Answer:
         """Send a request with one key after another, until one is taken or none is left."""
         ring = self._rings.setdefault(model, KeyRing(model.keys))
-        left = ring.order(current_time())
+        left = ring.order(now)
         while True:
             number = left.pop(0) if left else None
             key = None if number is None else ring.reveal(number)
@@ -203,7 +209,10 @@ class Reply:
 
     async def read(self, limit: int) -> bytes:
         """Return the whole body. Raises: ExchangeFailure, ``answer_too_large`` over the limit."""
-        read = bytearray()
+        whole = self._answer.whole()
+        if whole is not None and len(whole) <= limit:
+            return whole
+        read = bytearray(whole or b"")
 
         def take(piece: bytes) -> None:
             read.extend(piece)
@@ -211,6 +220,7 @@ class Reply:
                 raise _TooLarge
 
         try:
+            take(b"")
             await self._each(take, None)
         except _TooLarge:
             message = f"the upstream's answer has more than {limit:d} bytes (max_answer)"

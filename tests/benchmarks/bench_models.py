@@ -261,7 +261,7 @@ async def _run(report: Report, sizes: Sizes, rounds: int, with_peer: bool) -> No
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[Path | None, int, Sizes, bool]:
     """Return where results go, rounds, sizes, and whether LiteLLM takes part."""
-    parser = options("Model calls over two hops, against LiteLLM.", rounds=3)
+    parser = options("Model calls over two hops, against LiteLLM.", rounds=5)
     parser.add_argument("--no-peer", action="store_true", help="leave LiteLLM out")
     found = parser.parse_args(arguments)
     rounds, sizes = (1, TINY) if found.tiny else (found.rounds, Sizes())
