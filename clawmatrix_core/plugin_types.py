@@ -157,6 +157,8 @@ class ModelUpstream:
         upstream_model: its own name for the model, None where that is ``id``.
         description: a line about the model, for people.
         max_tokens: the limit of an answer where the API wants one and the request has none.
+        developer_role: the chat upstream knows the role ``developer``; others ignore it or refuse.
+        max_tokens_field: what the chat upstream calls the limit of an answer.
     """
 
     id: str
@@ -166,6 +168,8 @@ class ModelUpstream:
     upstream_model: str | None = None
     description: str | None = None
     max_tokens: int = 8192
+    developer_role: bool = False
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
 
     @property
     def name_there(self) -> str:

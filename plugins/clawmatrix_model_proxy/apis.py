@@ -101,13 +101,13 @@ class Apis:
         path = next(iter(api.paths.values()))
         if bridge.request.stream and api.stream_path is not None:
             path = api.stream_path
-        sent = bridge.written(model.name_there, max_tokens=model.max_tokens)
+        sent = bridge.written(model)
         return Converted(format, self._path(model, path), sent, bridge)
 
     def _counted(self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes) -> Counted:
         bridge = self._bridge(model, api, "messages", body)
         way = count.way_of(bridge.upstream)
-        sent = way.write(bridge.request, model.name_there)
+        sent = way.write(bridge, model)
         path = way.path or next(iter(api.paths.values()))
         return Counted(format, self._path(model, path), sent, way.read)
 

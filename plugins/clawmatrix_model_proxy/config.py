@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -110,6 +111,18 @@ class ModelConfig:
         validator=_is_positive,
     )
 
+    developer_role: bool = option(
+        default=False,
+        doc="Whether a chat upstream knows the role `developer`. Where a request is converted to"
+        " its API, what has that role is sent as `system` otherwise: many servers ignore"
+        " `developer`, or refuse it.",
+    )
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = option(
+        default="max_completion_tokens",
+        doc="What a chat upstream calls the limit of an answer, where a request is converted to its"
+        " API; servers that do not know the newer name ignore it.",
+    )
+
     @property
     def upstream(self) -> ModelUpstream:
         """The model as plugins give theirs."""
@@ -122,6 +135,8 @@ class ModelConfig:
             self.upstream_model,
             self.description,
             self.max_tokens,
+            self.developer_role,
+            self.max_tokens_field,
         )
 
 

@@ -9,10 +9,12 @@ import msgspec
 
 from clawmatrix_model_proxy.convert.answer import Gathered, events_of
 from clawmatrix_model_proxy.convert.codec import BadAnswer, Making, Unsupported
+from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from clawmatrix_core.plugin_types import ModelUpstream
     from clawmatrix_model_proxy.convert.answer import Event
     from clawmatrix_model_proxy.convert.codec import Codec
     from clawmatrix_model_proxy.convert.request import Request
@@ -61,13 +63,12 @@ class Bridge:
             Making(request, model, int(now), new_id, include_usage=wants_usage),
         )
 
-    def written(self, model: str, *, max_tokens: int) -> bytes:
-        """Return the request for the upstream, which knows the model by that name.
-
-        Raises: Unsupported.
-        """
-        body = self.upstream.write_request(self.request, max_tokens=max_tokens)
-        return _encode({"model": model, **body})
+    def written(self, model: ModelUpstream) -> bytes:
+        """Return the request for the upstream. Raises: Unsupported."""
+        api = self.upstream.name
+        request = for_upstream(self.request, api, model)
+        body = self.upstream.write_request(request, max_tokens=model.max_tokens)
+        return _encode({"model": model.name_there, **in_dialect(body, api, model)})
 
     def whole(self, body: bytes) -> bytes:
         """Return a whole answer as the client's API has it. Raises: BadAnswer."""

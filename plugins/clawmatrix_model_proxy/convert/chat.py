@@ -41,6 +41,10 @@ LOSSES: tuple[Loss, ...] = (
         "the finish reasons are `length` and `content_filter`",
     ),
     Loss("that the result of a tool is an error", "its text says what went wrong"),
+    Loss(
+        "which tool an image or a file is the result of",
+        "results are texts; what else they have follows them in a message of the user's",
+    ),
     Loss("the name of a document that is plain text", "it is a text among the others"),
 )
 """What writing chat completions leaves behind."""

@@ -43,14 +43,19 @@ _NAMES: dict[type, str] = {
 def written_messages(request: Request) -> list[dict[str, Any]]:
     """Write the turns of a request. Raises: Unsupported."""
     messages: list[dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
     for where, turn in _joined(request):
+        if shown and turn.role != "tool":
+            messages.append({"role": "user", "content": shown})
+            shown = []
         if turn.role == "assistant":
             messages.append(_assistant(turn, where))
         elif turn.role == "tool":
             messages.extend(_results(turn, where))
+            shown += _shown_by_tools(turn, where)
         else:
             messages.append(_message(turn, where))
-    return messages
+    return [*messages, {"role": "user", "content": shown}] if shown else messages
 
 
 def tool_call(id: str, name: str, arguments: str, *, free: bool) -> dict[str, Any]:
@@ -155,12 +160,19 @@ def _results(turn: Turn, where: str) -> Iterator[dict[str, Any]]:
     for result in turn.parts:
         if not isinstance(result, ToolResult):
             raise Unsupported(where, f"{_name(result)} cannot be in a message of a tool's")
-        for part in result.parts:
-            if not isinstance(part, Text):
-                raise Unsupported(where, f"{_name(part)} cannot be in the result of a tool here")
         parts = [_text(part) for part in result.parts if isinstance(part, Text)]
         call = {"tool_call_id": result.call_id, "content": _content(parts)}
         yield _of("tool", turn) | call
+
+
+def _shown_by_tools(turn: Turn, where: str) -> list[dict[str, Any]]:
+    """Return the images and files of results, which only a message of the user's may have."""
+    return [
+        _shown(part, where)
+        for result in _only(ToolResult, turn)
+        for part in result.parts
+        if not isinstance(part, Text)
+    ]
 
 
 def _message(turn: Turn, where: str) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from clawmatrix_model_proxy.convert.responses import read_count, write_count_req
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
+    from clawmatrix_core.plugin_types import ModelUpstream
+    from clawmatrix_model_proxy.convert.bridge import Bridge
     from clawmatrix_model_proxy.convert.codec import Codec
-    from clawmatrix_model_proxy.convert.request import Request
 
 __all__ = ["Way", "way_of"]
 
@@ -31,12 +31,12 @@ class Way:
 
     Attributes:
         path: where it is asked; None for where it is asked for answers.
-        write: makes the question of a request and a model's name. Raises: Unsupported.
+        write: makes the question of a request. Raises: Unsupported.
         read: reads the answer. Raises: BadAnswer.
     """
 
     path: str | None
-    write: Callable[[Request, str], bytes]
+    write: Callable[[Bridge, ModelUpstream], bytes]
     read: Callable[[bytes], int]
 
 
@@ -44,17 +44,20 @@ def way_of(codec: Codec) -> Way:
     """Return how upstreams of an API are asked."""
     if codec.name == "responses":
         return Way(
-            "responses/input_tokens",
-            lambda request, model: _named(model, write_count_request(request)),
-            lambda body: read_count(decode_object(body)),
+            "responses/input_tokens", _ask_for_count, lambda body: read_count(decode_object(body))
         )
-    return Way(None, lambda *asked: _ask_for_one(codec, *asked), lambda body: _input(codec, body))
+    return Way(None, _ask_for_one, lambda body: _input(codec, body))
 
 
-def _ask_for_one(codec: Codec, request: Request, model: str) -> bytes:
-    settings = {**request.settings, "max_tokens": 1}
-    one = attrs.evolve(request, settings=settings, stream=False)
-    return _named(model, codec.write_request(one, max_tokens=1))
+def _ask_for_count(bridge: Bridge, model: ModelUpstream) -> bytes:
+    question = {"model": model.name_there, **write_count_request(bridge.request)}
+    return msgspec.json.encode(question)
+
+
+def _ask_for_one(bridge: Bridge, model: ModelUpstream) -> bytes:
+    settings = {**bridge.request.settings, "max_tokens": 1}
+    one = attrs.evolve(bridge.request, settings=settings, stream=False)
+    return attrs.evolve(bridge, request=one).written(model)
 
 
 def _input(codec: Codec, body: bytes) -> int:
@@ -62,7 +65,3 @@ def _input(codec: Codec, body: bytes) -> int:
     if usage is None:
         raise BadAnswer("the upstream does not say how many tokens a request has")
     return usage.input
-
-
-def _named(model: str, body: dict[str, Any]) -> bytes:
-    return msgspec.json.encode({"model": model, **body})

@@ -317,6 +317,33 @@ async def test_what_one_upstream_does_not_carry_goes_to_one_that_does(
     assert json.loads(asked.body)["seed"] == 7
 
 
+@pytest.mark.parametrize(
+    ("more", "role", "limit"),
+    [
+        ({}, "system", "max_completion_tokens"),
+        ({"developer_role": True, "max_tokens_field": "max_tokens"}, "developer", "max_tokens"),
+    ],
+)
+async def test_a_chat_upstream_is_asked_in_its_own_dialect(
+    more: dict[str, Any],
+    role: str,
+    limit: str,
+    node_factory: NodeFactory,
+    upstreaming: Upstreaming,
+) -> None:
+    async with upstreaming(answers(WHOLE[CHAT])) as up:
+        config = serving(up.base_url, CHAT)
+        config["model-proxy"]["models"][0] |= more
+        async with node_factory("home", built_in=ALONE, config=config) as home:
+            asking = Client(home)
+            await ask(asking, "responses", instructions="Be kind.", max_output_tokens=77)
+    assert asking.status == 200
+    sent = json.loads(up.asked[0].body)
+    assert sent["messages"][0] == {"role": role, "content": "Be kind."}
+    assert {name for name in sent if "tokens" in name} == {limit}
+    assert sent[limit] == 77
+
+
 async def test_what_it_took_is_converted(
     node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:

@@ -296,6 +296,24 @@ def test_thoughts_that_only_their_maker_reads_are_left_out() -> None:
     assert message["reasoning_content"] == "One.\n\nTwo."
 
 
+def test_images_that_tools_gave_follow_all_results_in_a_message_of_the_users() -> None:
+    picture = "data:image/png;base64,iVBORw0KGgo="
+    turns = (
+        Turn("tool", (ToolResult("a", (Text("Here:"), Image(picture))),)),
+        Turn("tool", (ToolResult("b", (Image(picture),)), ToolResult("c", (Text("3"),)))),
+        Turn("user", (Text("What is on them?"),)),
+    )
+    image = {"type": "image_url", "image_url": {"url": picture}}
+    written = [
+        {"role": "tool", "tool_call_id": "a", "content": "Here:"},
+        {"role": "tool", "tool_call_id": "b", "content": ""},
+        {"role": "tool", "tool_call_id": "c", "content": "3"},
+        {"role": "user", "content": [image, image]},
+    ]
+    assert messages(*turns) == [*written, {"role": "user", "content": "What is on them?"}]
+    assert messages(*turns[:2]) == written
+
+
 def test_documents_are_written_as_files_or_as_text() -> None:
     pdf = "data:application/pdf;base64,JVBERi0="
     [message] = messages(
@@ -311,8 +329,8 @@ def test_documents_are_written_as_files_or_as_text() -> None:
 @pytest.mark.parametrize(
     ("turn", "words"),
     [
-        (Turn("tool", (ToolResult("a", (Image("https://x"),)),)), "an image"),
-        (Turn("tool", (ToolResult("a", (File("https://x"),)),)), "a file"),
+        (Turn("tool", (ToolResult("a", (Image(file_id="x"),)),)), "an image"),
+        (Turn("tool", (ToolResult("a", (File("https://x"),)),)), "at a URL"),
         (Turn("tool", (Text("a"),)), "a text"),
         (Turn("user", (Refusal("a"),)), "a refusal"),
         (Turn("developer", (Audio("a", "wav"),)), "audio"),
