@@ -45,6 +45,7 @@ class Output:
     def __init__(self, new_id: Callable[[str], str]) -> None:
         self.parts: dict[int, Part] = {}
         self._items: list[Item] = []
+        self._used: set[str] = set()
         self._new_id = new_id
         self._status = "completed"
 
@@ -109,8 +110,8 @@ class Output:
         kind = ITEM_KINDS[event.kind]
         prefix = _PREFIXES[kind]
         named = kind == "reasoning" and event.id.startswith(prefix)
-        used = {item.id for item in self._items}
-        item_id = event.id if named and event.id not in used else self._new_id(prefix)
+        item_id = event.id if named and event.id not in self._used else self._new_id(prefix)
+        self._used.add(item_id)
         item = Item(kind, item_id, len(self._items), event.group)
         if kind in ("function_call", "custom_tool_call"):
             item.call_id, item.name = event.id or self._new_id("call_"), event.name

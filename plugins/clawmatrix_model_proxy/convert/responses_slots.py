@@ -15,7 +15,10 @@ from clawmatrix_model_proxy.convert.codec import BadAnswer
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.convert.answer import BlockKind
 
-__all__ = ["Growing", "Slot", "Slots", "list_in", "object_in", "text_in"]
+__all__ = ["ITEMS", "Growing", "Slot", "Slots", "list_in", "object_in", "text_in"]
+
+ITEMS = 1000
+"""Items that an answer may have; finding each among the others takes longer with their number."""
 
 _KNOWN = frozenset({"message", "reasoning", "function_call", "custom_tool_call"})
 
@@ -198,6 +201,8 @@ class Slots:
         return next((slot for slot in of_kind if not slot.done), None)
 
     def _new(self, kind: str, number: Any) -> Slot:
+        if len(self.all) == ITEMS:
+            raise BadAnswer(f"the answer has more than {ITEMS} items")
         slot = Slot(kind, len(self.all))
         self.all.append(slot)
         if type(number) is int:

@@ -10,6 +10,7 @@ from clawmatrix_model_proxy.convert.answer import Answer, Block, FinishReason, U
 from clawmatrix_model_proxy.convert.codec import BadAnswer
 from clawmatrix_model_proxy.convert.request import Request, Text, Tool, Turn
 from clawmatrix_model_proxy.convert.responses import CODEC
+from clawmatrix_model_proxy.convert.responses_slots import ITEMS
 from tests.plugins.model_proxy.convert.responses_sdk import (
     RESPONSE,
     accumulated,
@@ -217,3 +218,17 @@ def test_values_of_an_answer_are_not_shared_with_its_request() -> None:
     whole["tools"][0]["parameters"]["type"] = "changed"
     assert schema == {"type": "object"}
     assert msgspec.json.encode(whole)
+
+
+@pytest.mark.parametrize(("items", "right"), [(ITEMS, True), (ITEMS + 1, False)])
+def test_an_answer_of_more_items_than_can_be_told_apart_in_time_is_none(
+    items: int, right: bool
+) -> None:
+    call = {"type": "function_call", "name": "f", "arguments": "{}"}
+    output = [{**call, "id": f"fc_{n}", "call_id": f"call_{n}"} for n in range(items)]
+    body = {"id": "r", "status": "completed", "output": output}
+    if right:
+        assert len(CODEC.read_answer(body).blocks) == items
+        return
+    with pytest.raises(BadAnswer, match="more than 1000 items"):
+        CODEC.read_answer(body)
