@@ -411,7 +411,7 @@ class End:
         self._inbox.ended = True
         self._outbox.abandon()
         self._stop(error)
-        self._table.discard(self)
+        self._table.discard(self, lost=True)
 
     def spoil(self, error: ExchangeError) -> None:
         """Give up, the other side having broken the protocol; the second time for good."""

@@ -21,7 +21,10 @@ class ExchangeLimits:
         probe_idle: silence after which a side asks whether the other is still there.
         lost: silence after which the other side is lost, although it was asked.
         linger: how long a finished exchange's number is remembered, so that a repeat of its
-            opening frame is not taken for a new one. Longer than ``lost``.
+            opening frame is not taken for a new one. Longer than ``lost``, and than a body
+            may be late.
+        linger_lost: the same for one whose other end was lost here, so that nothing later may
+            have come from it: as long as the keys of a session are good.
         ack: for how long the acknowledgement of a last frame waits, so that it goes with an
             answer, or in one frame with others.
         per_peer: exchanges that one node may have open here.
@@ -34,6 +37,7 @@ class ExchangeLimits:
     probe_idle: float = 10.0
     lost: float = 25.0
     linger: float = 120.0
+    linger_lost: float = 3600.0
     ack: float = 0.025
     per_peer: int = 1024
     tick: float = 0.25

@@ -77,13 +77,13 @@ class Exchanges:
         self._count = count
         self._live: dict[tuple[NodeId, str, bool], Exchange] = {}
         self._per_peer: dict[NodeId, int] = {}
-        self._done = Finished()
+        self._done, self._lost = Finished(), Finished()
         self._busy = anyio.Event()
         self.acknowledgements = Acknowledgements(self._send_credits, self.limits.ack)
         self._abandoned = False
 
     def __repr__(self) -> str:
-        return f"<Exchanges live={len(self._live)} remembered={len(self._done)}>"
+        return f"<Exchanges live={len(self._live)} remembered={len(self._done) + len(self._lost)}>"
 
     @property
     def live(self) -> tuple[Exchange, ...]:
@@ -214,11 +214,15 @@ class Exchanges:
             self._busy.set()
         return not self._abandoned
 
-    def discard(self, exchange: End) -> None:
+    def discard(self, exchange: End, *, lost: bool = False) -> None:
         """Forget an exchange but its number. Idempotent."""
         if self._live.pop(exchange.key, None) is None:
             return
-        self._remember(exchange.key, exchange.received, clean=exchange.clean)
+        if lost and not exchange.initiated:
+            done = Done(self.now() + self.limits.linger_lost, exchange.received, clean=False)
+            self._lost.put(exchange.key, done)
+        else:
+            self._remember(exchange.key, exchange.received, clean=exchange.clean)
         if not exchange.initiated:
             left = self._per_peer.get(exchange.peer, 1) - 1
             if left > 0:
@@ -244,7 +248,7 @@ class Exchanges:
         if exchange is not None:
             self._feed(exchange, frame)
             return True
-        done = self._done.get(key)
+        done = self._done.get(key) or self._lost.get(key)
         if done is not None:
             self._answer_done(frame, done)
             return True
@@ -360,7 +364,7 @@ class Exchanges:
     async def run(self) -> None:
         """Look after silent exchanges, until cancelled."""
         while True:
-            if not self._live and not self._done:
+            if not (self._live or self._done or self._lost):
                 self._busy = anyio.Event()
                 await self._busy.wait()
             await anyio.sleep(self.limits.tick)
@@ -372,7 +376,8 @@ class Exchanges:
         now = self.now()
         for exchange in self.live:
             exchange.tick(now)
-        self._done.forget(now)
+        for finished in (self._done, self._lost):
+            finished.forget(now)
 
     def shut_down(self) -> None:
         """Tell every other end that the node stops, as far as links still take it."""

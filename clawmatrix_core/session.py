@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COUNTER_LIMIT",
+    "LATE",
     "SEAL_OVERHEAD",
     "WINDOW",
     "ReplayWindow",
@@ -35,6 +36,8 @@ __all__ = [
 
 WINDOW = 4096
 """How far behind the highest counter a body may come and still be taken."""
+LATE = 30.0
+"""Seconds after which a body is too late, where later ones have come; at most twice that."""
 COUNTER_LIMIT = 2**60
 """Bodies one session seals at most; its keys must be replaced long before."""
 
@@ -93,6 +96,10 @@ class ReplayWindow:
             missing = (1 << WINDOW) - 2
         self._missing = missing & _MASK
 
+    def close(self, counter: int) -> None:
+        """Take no counter up to this one any more, although it may not have come."""
+        self._missing &= (1 << max(0, self.highest - counter)) - 1
+
 
 _MASK = (1 << WINDOW) - 1
 
@@ -113,6 +120,8 @@ class Session:
         "_counter",
         "_decrypt",
         "_encrypt",
+        "_mark",
+        "_marked_at",
         "created",
         "id",
         "peer",
@@ -141,6 +150,7 @@ class Session:
         self._decrypt: _Cipher = AESGCM(receive_key).decrypt
         self._counter = 0
         self.sealed_bytes = 0
+        self._mark, self._marked_at = -1, created
 
     def __repr__(self) -> str:
         return (
@@ -157,6 +167,15 @@ class Session:
     def usable(self) -> bool:
         """Whether the keys are still here."""
         return self._encrypt is not _dropped
+
+    def tick(self, now: float) -> None:
+        """Be done with bodies that are late: whoever held one back can no longer play it.
+
+        What an exchange forgets in the end must not come after that.
+        """
+        if now - self._marked_at >= LATE:
+            self.window.close(self._mark)
+            self._mark, self._marked_at = self.window.highest, now
 
     def drop_keys(self) -> None:
         """Forget the keys: nothing more is sealed or opened, whoever still holds the session."""
@@ -178,8 +197,8 @@ class Session:
     def open(self, line: bytes, body: bytes) -> bytes:
         """Return what is in a sealed body that came behind the header line.
 
-        Raises: DecryptError, its ``reason`` ``short``, ``replay`` (seen, or older than the
-            window) or ``forged`` (another key, or line or body changed).
+        Raises: DecryptError, its ``reason`` ``short``, ``replay`` (seen, older than the
+            window, or late) or ``forged`` (another key, or line or body changed).
         """
         if len(body) < SEAL_OVERHEAD:
             raise DecryptError(f"a sealed body of {len(body)} bytes", reason="short")

@@ -364,6 +364,7 @@ class Sessions:
     def _look_at(self, id_: bytes, kept: Kept, now: float) -> None:
         """Let a session go that has had its time."""
         session, used = kept.session, kept.session.window.highest
+        session.tick(now)
         if kept.confirmed and self._table.is_replaced(session):
             # The other end may seal under it for a while.
             kept.until = now + _LINGER if kept.until is None or used > kept.opened else kept.until

@@ -106,6 +106,7 @@ def test_the_times_are_the_codes(root: Path) -> None:
         "invite_burst": BURST,
         "invite_refill": REFILL,
         "HOP_COST": HOP_COST,
+        "LATE": session.LATE,
     }
     listed = {row[0]: float(row[1]) for row in table(root, "times")}
     assert listed == {name: known[name] for name in listed}

@@ -12,6 +12,7 @@ from clawmatrix_core.errors import (
     DecryptError,
     ExchangeError,
     ExchangeFailure,
+    PeerLost,
     RemoteProtocolError,
 )
 from clawmatrix_core.exchange_state import WINDOW
@@ -178,6 +179,25 @@ async def test_numbers_of_finished_exchanges_are_forgotten_in_time() -> None:
         await pair.pass_time(11)
         assert repr(pair.office.table) == "<Exchanges live=0 remembered=2>"
         await pair.pass_time(20)
+        assert repr(pair.office.table) == "<Exchanges live=0 remembered=0>"
+
+
+async def test_one_whose_asker_was_lost_is_remembered_while_its_keys_are_good() -> None:
+    async with Pair(linger=30.0, linger_lost=300.0) as pair:
+        pair.office.handlers["wait"] = hang
+        pair.drop = lambda sent: sent.header.source == OFFICE
+        async with pair.home.table.open(OFFICE, "wait", complete=True) as ex:
+            await pair.pass_time(1)
+            pair.drop = lambda _: True
+            await pair.pass_time(60)
+            with pytest.raises(PeerLost):
+                await ex.receive()
+        pair.drop = lambda _: False
+        await pair.pass_time(200)
+        pair.arrive(pair.log[0])
+        await pair.settle()
+        assert len(pair.office.started) == 1
+        await pair.pass_time(100)
         assert repr(pair.office.table) == "<Exchanges live=0 remembered=0>"
 
 

@@ -11,6 +11,7 @@ from clawmatrix_core.errors import DecryptError, LocalProtocolError
 from clawmatrix_core.frames import NodeId
 from clawmatrix_core.session import (
     COUNTER_LIMIT,
+    LATE,
     SEAL_OVERHEAD,
     WINDOW,
     ReplayWindow,
@@ -174,3 +175,40 @@ def test_the_window_stays_small_however_far_it_jumps() -> None:
     assert window._missing.bit_length() <= WINDOW
     assert not window.is_fresh(2**60 - WINDOW)
     assert window.is_fresh(2**60 - WINDOW + 1)
+
+
+@given(st.permutations(range(40)), st.integers(0, 39), st.integers(0, 39))
+def test_what_is_closed_comes_no_more_and_the_rest_does(
+    order: list[int], arrived: int, upto: int
+) -> None:
+    window = ReplayWindow()
+    for counter in order[:arrived]:
+        window.add(counter)
+    closed = min(upto, window.highest)
+    window.close(closed)
+    fresh = {counter for counter in range(41) if window.is_fresh(counter)}
+    assert fresh == {c for c in range(41) if c > closed and c not in order[:arrived]}
+
+
+def test_a_body_that_is_held_back_for_too_long_opens_no_more() -> None:
+    one, other = both()
+    held, late, *rest = [one.seal(LINE, b"body") for _ in range(5)]
+    other.open(LINE, rest[0])
+    other.tick(other.created + LATE)
+    assert other.open(LINE, late) == b"body"  # not so late
+    other.tick(other.created + 2 * LATE - 1)
+    other.open(LINE, rest[1])
+    other.tick(other.created + 2 * LATE)
+    with pytest.raises(DecryptError) as raised:
+        other.open(LINE, held)
+    assert raised.value.reason == "replay"
+    assert other.open(LINE, rest[2]) == b"body"
+
+
+def test_a_body_that_nothing_came_after_is_never_late() -> None:
+    one, other = both()
+    first, last = one.seal(LINE, b"first"), one.seal(LINE, b"last")
+    other.open(LINE, first)
+    for number in range(10):
+        other.tick(other.created + number * LATE)
+    assert other.open(LINE, last) == b"last"

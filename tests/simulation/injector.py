@@ -14,7 +14,7 @@ from clawmatrix_core.frames import Header, decode_header, split
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["ANY", "FAULTS", "KINDS", "Injector", "kind_of"]
+__all__ = ["ANY", "FAULTS", "HELD_BACK", "KINDS", "Injector", "kind_of"]
 
 ANY = "any"
 """A kind of which every message is."""
@@ -49,6 +49,8 @@ FAULTS: dict[str, tuple[float, ...]] = {
     "late": (1.5,),
 }
 """What can happen to a message: when each of its copies arrives, in seconds after its time."""
+HELD_BACK = 130.0
+"""Seconds after which nobody remembers an exchange that is over; ``held back`` is so late."""
 
 
 @attrs.define
@@ -97,7 +99,7 @@ class Injector:
             return (0.0,)
         self._aims.remove(hit)
         self.done[kind, hit.fault] += 1
-        return FAULTS[hit.fault]
+        return (HELD_BACK,) if hit.fault == "held back" else FAULTS[hit.fault]
 
     def _kind(self, neighbours: frozenset[str], message: bytes) -> str:
         header = header_of(message)

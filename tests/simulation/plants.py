@@ -23,6 +23,7 @@ from tests.simulation.scenarios import all_dial_all, ring_of_routes, survive
 from tests.simulation.trials import (
     all_goes_well,
     cut_off,
+    held_back,
     left_early,
     lost_in_quiet,
     one_suffers,
@@ -95,6 +96,10 @@ def deliver_at_once(self: Inbox[T], seq: int, item: T, size: int, *, fin: bool) 
 def take_anything(self: ReplayWindow, counter: int) -> bool:
     """Open a body however often it comes."""
     return True
+
+
+def never_too_late(self: Session, now: float) -> None:
+    """Open a body that somebody held back until its exchange was forgotten."""
 
 
 def repeat_a_counter(
@@ -205,6 +210,7 @@ PLANTS = {
     "repeats are delivered": Plant(Inbox, "receive", deliver_repeats, survive, (6, 0)),
     "no order": Plant(Inbox, "receive", deliver_at_once, one_suffers("data", 40, "late")),
     "no replay window": Plant(ReplayWindow, "is_fresh", take_anything, played_again),
+    "a body may be as late as it likes": Plant(Session, "tick", never_too_late, held_back),
     "a counter is used twice": Plant(Session, "seal", repeat_a_counter, all_goes_well),
     "a repeat is taken for a new request": Plant(
         Exchanges, "_remember", remember_nothing, one_suffers("opening", 5, "late")

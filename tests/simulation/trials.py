@@ -10,6 +10,7 @@ import anyio
 
 from clawmatrix_core.frames import NodeId
 from clawmatrix_core.simulation import Quality, run_simulation
+from tests.simulation.injector import HELD_BACK
 from tests.simulation.judge import Scene, settle, still_in
 from tests.simulation.mesh import comes_true, mesh_of
 from tests.simulation.misfortunes import revoke
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "all_goes_well",
     "cut_off",
+    "held_back",
     "left_early",
     "lost_in_quiet",
     "one_suffers",
@@ -33,9 +35,6 @@ __all__ = [
     "restarted",
     "revoked",
 ]
-
-LINGER = 120.0
-"""Seconds for which a finished exchange is remembered."""
 
 
 def all_goes_well(seed: int) -> None:
@@ -127,14 +126,31 @@ def played_again(seed: int) -> None:
         async with _two_with_relays(simulation, scene) as mesh:
             assert await comes_true(lambda: _reaches(mesh, "asker", "server"), within=10)
             await anyio.sleep(1.0)  # the links are made: no handshake is played again
-            simulation.network.tamper = lambda *_: (0.0, LINGER + 10.0)
+            simulation.network.tamper = lambda *_: (0.0, HELD_BACK)
             for plan in ("echo", "pour", "fail"):
                 await _stream(scene, mesh, plan)
             simulation.network.tamper = None
             before = scene.ledger.begun.copy()
-            await anyio.sleep(LINGER + 20.0)
+            await anyio.sleep(HELD_BACK + 10.0)
             assert scene.ledger.begun == before, "what was played again has begun again"
             assert mesh.hosts["server"].running.counters["replay"] > 0
+        _assert_closed(scene)
+
+    run_simulation(main, seed=seed, backend=backend_of(seed))
+
+
+def held_back(seed: int) -> None:
+    """A copy of an opening frame comes when the exchange, asked for anew, is long forgotten."""
+
+    async def main(simulation: Simulation) -> None:
+        scene = Scene(simulation)
+        async with _two_with_relays(simulation, scene) as mesh:
+            assert await comes_true(lambda: _reaches(mesh, "asker", "server"), within=10)
+            scene.injector.aim("opening", 1, "held back")
+            await _stream(scene, mesh, "echo")
+            await anyio.sleep(HELD_BACK + 1.0)
+            assert scene.injector.done
+        assert scene.ledger.endings == {"whole": 1}
         _assert_closed(scene)
 
     run_simulation(main, seed=seed, backend=backend_of(seed))
