@@ -60,6 +60,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the virtual time in seconds."""
         return self._virtual
 
+    @property
+    def timers(self) -> int:
+        """How many timers are to go off, and were not cancelled."""
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        return sum(not timer.cancelled() for timer in scheduled)
+
     def _skip(self, seconds: float) -> None:
         # To the moment itself: a sum might miss it by a bit, and then wait for nothing for ever.
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, get_args
 
 import attrs
@@ -120,8 +120,10 @@ def main() -> int:
         jobs = [pool.submit(schedule, seed) for seed in seeds]
         if options.story:
             jobs += [pool.submit(struck, *one) for one in strikes()]
-        for number, job in enumerate(jobs, 1):
-            total.add(job.result())
+        for number, job in enumerate(as_completed(jobs), 1):
+            total.add(one := job.result())
+            if one.wrong:
+                print(*one.wrong, sep="\n", file=sys.stderr, flush=True)
             if number % _STEP == 0:
                 print(f"{number} of {len(jobs)}", file=sys.stderr, flush=True)
     _print(total, time.monotonic() - began)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.mesh import Mesh
 
 __all__ = [
+    "a_stream",
     "all_goes_well",
     "cut_off",
     "held_back",
@@ -34,6 +35,7 @@ __all__ = [
     "played_again",
     "restarted",
     "revoked",
+    "two_with_relays",
 ]
 
 
@@ -65,10 +67,10 @@ def lost_in_quiet(kind: str) -> Callable[[int], None]:
 
     async def main(simulation: Simulation) -> None:
         scene = Scene(simulation)
-        async with _two_with_relays(simulation, scene) as mesh:
+        async with two_with_relays(simulation, scene) as mesh:
             scene.injector.aim(kind, 1, "lost")
             with anyio.move_on_after(10):
-                await _stream(scene, mesh, "echo")
+                await a_stream(scene, mesh, "echo")
             assert scene.injector.done
             assert not (left := await settle(mesh, within=3)), left
         assert scene.ledger.endings == {"whole": 1}
@@ -83,8 +85,8 @@ def left_early(seed: int) -> None:
 
     async def main(simulation: Simulation) -> None:
         scene = Scene(simulation)
-        async with _two_with_relays(simulation, scene) as mesh:
-            await _stream(scene, mesh, "leave")
+        async with two_with_relays(simulation, scene) as mesh:
+            await a_stream(scene, mesh, "leave")
             assert not (left := await settle(mesh, within=0.5)), left
         _assert_closed(scene)
 
@@ -96,11 +98,11 @@ def cut_off(seed: int) -> None:
 
     async def main(simulation: Simulation) -> None:
         scene = Scene(simulation)
-        async with _two_with_relays(simulation, scene) as mesh:
+        async with two_with_relays(simulation, scene) as mesh:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_stream, scene, mesh, "echo")
+                tasks.start_soon(a_stream, scene, mesh, "echo")
                 await anyio.sleep(0.25)
-                tasks.start_soon(_stream, scene, mesh, "echo", 3.0)
+                tasks.start_soon(a_stream, scene, mesh, "echo", 3.0)
                 await anyio.sleep(0.25)
                 for relay in ("left", "right"):
                     await mesh.crash(relay, silent=False)
@@ -123,12 +125,12 @@ def played_again(seed: int) -> None:
 
     async def main(simulation: Simulation) -> None:
         scene = Scene(simulation)
-        async with _two_with_relays(simulation, scene) as mesh:
+        async with two_with_relays(simulation, scene) as mesh:
             assert await comes_true(lambda: _reaches(mesh, "asker", "server"), within=10)
             await anyio.sleep(1.0)  # the links are made: no handshake is played again
             simulation.network.tamper = lambda *_: (0.0, HELD_BACK)
             for plan in ("echo", "pour", "fail"):
-                await _stream(scene, mesh, plan)
+                await a_stream(scene, mesh, plan)
             simulation.network.tamper = None
             before = scene.ledger.begun.copy()
             await anyio.sleep(HELD_BACK + 10.0)
@@ -144,10 +146,10 @@ def held_back(seed: int) -> None:
 
     async def main(simulation: Simulation) -> None:
         scene = Scene(simulation)
-        async with _two_with_relays(simulation, scene) as mesh:
+        async with two_with_relays(simulation, scene) as mesh:
             assert await comes_true(lambda: _reaches(mesh, "asker", "server"), within=10)
             scene.injector.aim("opening", 1, "held back")
-            await _stream(scene, mesh, "echo")
+            await a_stream(scene, mesh, "echo")
             await anyio.sleep(HELD_BACK + 1.0)
             assert scene.injector.done
         assert scene.ledger.endings == {"whole": 1}
@@ -161,15 +163,15 @@ def restarted(seed: int) -> None:
 
     async def main(simulation: Simulation) -> None:
         scene = Scene(simulation)
-        async with _two_with_relays(simulation, scene) as mesh:
+        async with two_with_relays(simulation, scene) as mesh:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_stream, scene, mesh, "echo")
-                tasks.start_soon(_stream, scene, mesh, "echo")
+                tasks.start_soon(a_stream, scene, mesh, "echo")
+                tasks.start_soon(a_stream, scene, mesh, "echo")
                 await anyio.sleep(0.5)
                 await mesh.crash("server", silent=False)
                 await mesh.start("server")
             assert await comes_true(lambda: _reaches(mesh, "asker", "server"), within=10)
-            await _stream(scene, mesh, "echo")
+            await a_stream(scene, mesh, "echo")
             endings = [stream.ending for stream in scene.ledger.streams]
             assert endings == ["PeerLost", "PeerLost", "whole"], endings
             assert not (left := await settle(mesh, within=5)), left
@@ -183,7 +185,7 @@ def revoked(seed: int) -> None:
 
     async def main(simulation: Simulation) -> None:
         scene = Scene(simulation)
-        async with _two_with_relays(simulation, scene) as mesh:
+        async with two_with_relays(simulation, scene) as mesh:
             assert await comes_true(lambda: _reaches(mesh, "server", "left"), within=10)
             await revoke(mesh, "left", by="server")
             await anyio.sleep(30)
@@ -192,18 +194,20 @@ def revoked(seed: int) -> None:
             await anyio.sleep(30)
             assert not (found := still_in(mesh, "left")), found
             scene.ledger.calm = True
-            await _stream(scene, mesh, "echo")
+            await a_stream(scene, mesh, "echo")
         _assert_closed(scene)
 
     run_simulation(main, seed=seed, backend=backend_of(seed))
 
 
-def _two_with_relays(simulation: Simulation, scene: Scene) -> AbstractAsyncContextManager[Mesh]:
+def two_with_relays(simulation: Simulation, scene: Scene) -> AbstractAsyncContextManager[Mesh]:
+    """Make the asker, the server, and two relays between them."""
     simulation.network.default = Quality(0.01)
     return mesh_of(simulation, NAMES, LINKS, plugins=scene.plugins)
 
 
-async def _stream(scene: Scene, mesh: Mesh, plan: str, deadline: float | None = None) -> None:
+async def a_stream(scene: Scene, mesh: Mesh, plan: str, deadline: float | None = None) -> None:
+    """Open a stream once there is a way, and see it to its end."""
     asker, rng = mesh.hosts["asker"].running, random.Random(plan)
     await comes_true(lambda: _reaches(mesh, "asker", "server"), within=10, step=0.1)
     flow = scene.flows["asker"]
