@@ -163,8 +163,8 @@ class ProxiedAnswer(Response):
         )
         health.begin(target)
         try:
-            with anyio.move_on_after(max(0.0, self._began + self._limits.total - began)):
-                await attempt.make(target, self._patience(step))
+            left = max(0.0, self._began + self._limits.total - began)
+            if await attempt.make(target, self._patience(step), left):
                 health.succeeded(target)
                 return None
             failed = _out_of_time(self._limits.total, self._format)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
 import attrs
+from anyio import CancelScope, current_time
 
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.errors import ApiError, from_exchange
@@ -90,14 +90,27 @@ class Attempt:
         self._max_answer = max_answer
         self._begun = begun
 
-    async def make(self, target: Target, first_token: float) -> None:
-        """Ask, and see the answer through; ``first_token`` is in seconds.
+    async def make(self, target: Target, first_token: float, left: float) -> bool:
+        """Ask, and see the answer through; False where it was not whole in the time left.
 
-        Raises: AttemptFailed.
+        Both times are in seconds. Raises: AttemptFailed.
         """
+        now = current_time()
+        end = now + left
+        # One scope for both limits: they cost more than they look.
+        with CancelScope(deadline=min(now + first_token, end)) as scope:
+            await self._ask(target, scope, end)
+            return True
+        if scope.deadline == end:
+            return False
+        message = f"no answer began within {first_token:g} s"
+        raise self._failed(ExchangeFailure("upstream_timeout", message), target)
+
+    async def _ask(self, target: Target, scope: CancelScope, end: float) -> None:
         try:
             async with self._open(target) as exchange:
-                head = await self._first(exchange, first_token)
+                head = await self._first(exchange)
+                scope.deadline = end
                 if head.status >= 400:
                     await self._refused(exchange, head)
                 self._begun(head)
@@ -121,12 +134,10 @@ class Attempt:
             complete=small,
         )
 
-    async def _first(self, exchange: Exchange, limit: float) -> Head:
-        with anyio.move_on_after(limit):
-            if not exchange.complete:
-                await exchange.finish(self._body)
-            return read_head(await exchange.receive())
-        raise ExchangeFailure("upstream_timeout", f"no answer began within {limit:g} s")
+    async def _first(self, exchange: Exchange) -> Head:
+        if not exchange.complete:
+            await exchange.finish(self._body)
+        return read_head(await exchange.receive())
 
     async def _refused(self, exchange: Exchange, head: Head) -> None:
         body = await collect(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
