@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from clawmatrix_core.frames import NodeId
 
     Key = tuple[NodeId, str, bool]
+    _Way = tuple[NodeId, bool]
 
 __all__ = ["REMEMBERED", "Done", "Finished"]
 
@@ -18,8 +19,7 @@ REMEMBERED = 65536
 """Exchanges that are remembered at most."""
 
 
-@attrs.frozen(slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True, gc=False):
     """What is remembered of an exchange that is over here.
 
     Attributes:
@@ -36,15 +36,16 @@ class Done:
 
 
 class Finished:
-    """The exchanges that were over lately, by peer.
+    """The exchanges that were over lately, by peer and by which end opened them.
 
-    When there are too many, the oldest of the peer that has most of them goes: whoever ends
-    one exchange after the other makes this node forget none of anybody else's.
+    When there are too many, the oldest of those that are most goes: whoever ends one exchange
+    after the other makes this node forget none of anybody else's. A busy node remembers as many
+    as it may, so each takes as little memory as it can.
     """
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._limit = limit
-        self._by_peer: dict[NodeId, OrderedDict[Key, Done]] = {}
+        self._kept: dict[_Way, OrderedDict[str, Done]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -52,27 +53,30 @@ class Finished:
 
     def get(self, key: Key) -> Done | None:
         """Return what is remembered of an exchange, None where it is nothing."""
-        own = self._by_peer.get(key[0])
-        return None if own is None else own.get(key)
+        peer, id_, opened = key
+        own = self._kept.get((peer, opened))
+        return None if own is None else own.get(id_)
 
     def put(self, key: Key, done: Done) -> None:
         """Remember an exchange, in place of what was known of it. ``until`` never falls."""
-        own = self._by_peer.setdefault(key[0], OrderedDict())
-        self._count += own.pop(key, None) is None
-        own[key] = done  # the oldest come first
+        peer, id_, opened = key
+        own = self._kept.get((peer, opened))
+        if own is None:
+            own = self._kept[peer, opened] = OrderedDict()
+        self._count += own.pop(id_, None) is None
+        own[id_] = done  # the oldest come first
         if self._count > self._limit:
-            most = max(self._by_peer, key=lambda peer: len(self._by_peer[peer]))
-            self._drop_oldest(most)
+            self._drop_oldest(max(self._kept, key=lambda way: len(self._kept[way])))
 
     def forget(self, now: float) -> None:
         """Drop what has had its time."""
-        for peer, own in list(self._by_peer.items()):
+        for way, own in list(self._kept.items()):
             while own and next(iter(own.values())).until <= now:
-                self._drop_oldest(peer)
+                self._drop_oldest(way)
 
-    def _drop_oldest(self, peer: NodeId) -> None:
-        own = self._by_peer[peer]
+    def _drop_oldest(self, way: _Way) -> None:
+        own = self._kept[way]
         own.popitem(last=False)
         self._count -= 1
         if not own:
-            del self._by_peer[peer]
+            del self._kept[way]
