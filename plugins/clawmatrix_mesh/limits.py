@@ -35,6 +35,7 @@ class LinkLimits:
         direct_gap_most: the longest of these waits.
         direct_tries: nodes that are tried at the same time.
         direct_most: direct links that this node makes of its own accord.
+        certificate: how often is looked whether the files of the certificate have changed.
     """
 
     handshake: float = 10.0
@@ -54,3 +55,4 @@ class LinkLimits:
     direct_gap_most: float = 1800.0
     direct_tries: int = 4
     direct_most: int = 32
+    certificate: float = 60.0

@@ -15,6 +15,7 @@ from clawmatrix_core.plugin_types import Check, ControlMethod, StatusSection, fr
 from clawmatrix_core.routes import Route
 from clawmatrix_core.state_files import StateFile
 from clawmatrix_mesh.addresses import bind
+from clawmatrix_mesh.certificate import Certificate, certificate_checks
 from clawmatrix_mesh.channel import Credentials
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
 from clawmatrix_mesh.connector import Connector
@@ -74,6 +75,7 @@ class MeshPlugin:
         self._revoking: Revoking | None = None
         self._invitations: Invitations | None = None
         self._direct: Direct | None = None
+        self._certificate: Certificate | None = None
         self._scope: PluginScope | None = None
         self._listeners: tuple[Listener, ...] = ()
         self._bound: tuple[str, ...] = ()
@@ -108,9 +110,12 @@ class MeshPlugin:
         from clawmatrix_mesh.websocket import WebSocketTransport
 
         config = node.config.section(MeshConfig)
+        serving = server_tls(config)
+        if serving is not None:
+            self._certificate = Certificate(config, serving)
         return [
             WebSocketTransport(
-                server_tls=server_tls(config), client_tls=client_tls(config), proxy=config.proxy
+                server_tls=serving, client_tls=client_tls(config), proxy=config.proxy
             )
         ]
 
@@ -130,17 +135,19 @@ class MeshPlugin:
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
-        """Look at ports, peers, clocks and keys."""
+        """Look at ports, peers, clocks, keys and certificates."""
+        dates = certificate_checks(config.section(MeshConfig))
         if node is None:
             from clawmatrix_mesh.resting_checks import resting_checks
 
-            return resting_checks(config)
-        return live_checks(
+            return [*resting_checks(config), *dates]
+        live = live_checks(
             node,
             listening=self._bound,
             attempts=lambda: self._dialler.attempts.values() if self._dialler else (),
             refusals=lambda: self._connector.refusals.latest() if self._connector else (),
         )
+        return [*live, *dates]
 
     # --- life
 
@@ -191,6 +198,8 @@ class MeshPlugin:
             listener = await bind(node, address, scope.enter)
             self._bound += listener.addresses
             self._listeners += (listener,)
+        if self._certificate is not None:
+            scope.start_soon(self._certificate.run, limits.certificate, node.logger("mesh"))
         scope.start_soon(membership.run)
         scope.start_soon(membership.run_spread)
         scope.start_soon(self._forget, membership, invitations)

@@ -39,6 +39,12 @@ async def paths(node: Node) -> list[tuple[str, str, str]]:
     return [(one.status, one.detail, str(one.advice)) for one in found]
 
 
+def tells_of(node: Node, one: NodeId, other: NodeId) -> bool:
+    """Say whether a node knows by one's record that it has a link to the other."""
+    peer = node.directory.get(one)
+    return peer is not None and other in peer.record.links
+
+
 async def test_paths_that_answer_are_fine(mesh: MeshFactory) -> None:
     async with mesh({"hub": [], "home": ["hub"], "office": ["hub"]}) as nodes:
         assert [found[:2] for found in await paths(nodes["home"])] == [
@@ -67,11 +73,7 @@ async def test_a_relay_that_says_it_does_not_relay_is_named(node_factory: NodeFa
     async with closed as hub, home, node_factory("office", dials=["hub"]):
         await wait_until(lambda: hub.links.keys() == {HOME, OFFICE})
 
-        def told() -> bool:
-            ends = [home.directory.get(name) for name in (HUB, OFFICE)]
-            return all(peer is not None and peer.record.links for peer in ends)
-
-        await wait_until(told)
+        await wait_until(lambda: tells_of(home, HUB, OFFICE) and tells_of(home, OFFICE, HUB))
         [(status, detail, advice)] = await paths(home)
     assert (status, detail) == (
         "problem",
