@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.frames import NodeId
 
-    _Cipher = Callable[[bytes, bytes, bytes | None], bytes]
+    _Cipher = Callable[[bytes, bytes | memoryview, bytes | None], bytes]
 
 __all__ = [
     "COUNTER_LIMIT",
@@ -207,7 +207,7 @@ class Session:
         if not self.window.is_fresh(counter):
             raise DecryptError(f"a replay of body {counter} from {self.peer}", reason="replay")
         try:
-            plaintext = self._decrypt(_ZEROS + place, body[_HEAD:], line)
+            plaintext = self._decrypt(_ZEROS + place, memoryview(body)[_HEAD:], line)
         except InvalidTag:
             raise DecryptError(
                 f"a body from {self.peer} that does not authenticate", reason="forged"
