@@ -32,9 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor", "render_findings"]
 
+SIGN_OF_LIFE = 5.0
+"""Seconds the node has to answer anything at all."""
 ANSWER_LIMIT = 60.0
-"""Seconds the node has to look at everything."""
+"""Seconds it has to look at everything."""
 
+_ADVICE = {
+    "denied": "run this as the user whose node it is",
+    "unknown_method": "start the node again: it is of an older version than this command",
+}
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "bright_black"}
 
 
@@ -72,6 +78,7 @@ def diagnose(settings: Settings) -> Diagnosis:
     """Look at the node of the configuration, whether it runs or not."""
     try:
         path = settings.config_file()
+        call(path, "plugins", timeout=SIGN_OF_LIFE)
         answer = call(path, "doctor", timeout=ANSWER_LIMIT)
     except ConfigError as error:
         return Diagnosis(False, tuple(config_problems(error.problems)))
@@ -79,7 +86,7 @@ def diagnose(settings: Settings) -> Diagnosis:
         advice = "start it: clawmatrix run"
         node = Finding("node", "skipped", redact(str(error)).partition(" (")[0], advice)
     except ControlError as error:
-        advice = "look at its log, or stop it and start it again"
+        advice = _ADVICE.get(error.code, "look at its log, or stop it and start it again")
         node = Finding("node", "problem", redact(str(error)), advice)
     else:
         own = Finding("node", "ok", f"runs, and answered for {path}")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from clawmatrix_core.plugin_types import Finding
 from clawmatrix_core.state import StateFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SECRET = "the-secret-that-nobody-may-see-0123456789"
@@ -115,28 +117,45 @@ def test_a_socket_that_does_not_answer_is_a_problem_and_the_rest_is_looked_at(
     assert ("state.folder", "ok") in found
 
 
-def test_a_node_that_runs_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_config(tmp_path, 'plugins = ["mesh", "relay", "control"]\n')
+@contextmanager
+def running(path: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "clawmatrix_core.cli", "run", "-c", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "node office is up\n"
-            code, running, found, _ = examined(path, capsys)
-            assert (code, running) == (0, True)
-            assert found[:2] == [("node", "ok"), ("config", "ok")]
-            assert {name for name, _ in found} >= {"mesh.peer", "mesh.keys", "relay.path"}
-            path.write_text(path.read_text() + '[mesh]\npeers = ["ws://127.0.0.1:9"]\n')
-            assert execute(["reload", "-c", str(path)]) == 0
-            capsys.readouterr()
-            while (code := examined(path, capsys)[0]) == 0:
-                pass  # the node has not dialled yet
-            assert code == 12
-            assert execute(["doctor", "-c", str(path)]) == 12
-            assert "connection refused by 127.0.0.1:9" in capsys.readouterr().out
+            yield process
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.kill()
+
+
+def test_a_node_that_runs_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path, 'plugins = ["mesh", "relay", "control"]\n')
+    with running(path):
+        code, node_looked, found, _ = examined(path, capsys)
+        assert (code, node_looked) == (0, True)
+        assert found[:2] == [("node", "ok"), ("config", "ok")]
+        assert {name for name, _ in found} >= {"mesh.peer", "mesh.keys", "relay.path"}
+        path.write_text(path.read_text() + '[mesh]\npeers = ["ws://127.0.0.1:9"]\n')
+        assert execute(["reload", "-c", str(path)]) == 0
+        capsys.readouterr()
+        while (code := examined(path, capsys)[0]) == 0:
+            pass  # the node has not dialled yet
+        assert code == 12
+        assert execute(["doctor", "-c", str(path)]) == 12
+        assert "connection refused by 127.0.0.1:9" in capsys.readouterr().out
+
+
+def test_a_node_that_hangs_is_told_with_its_process(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_config(tmp_path, 'plugins = ["mesh", "control"]\n')
+    with running(path) as process:
+        process.send_signal(signal.SIGSTOP)
+        code, _, found, text = examined(path, capsys)
+    assert (code, found[0]) == (12, ("node", "problem"))
+    assert "did not answer in time" in text
+    assert f"process {process.pid} uses" in text
 
 
 def test_findings_are_shown_with_their_advice_and_a_sum() -> None:

@@ -137,6 +137,8 @@ exec "$2" -c "$4" "$1"
 
 @pytest.mark.parametrize("full", [True, False])
 def test_a_disk_that_is_full_or_nearly_so_is_told(tmp_path: Path, full: bool) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare here")
     own = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", ON_A_SMALL_DISK, "sh"]
     done = subprocess.run(
         [*own, tmp_path, sys.executable, "full" if full else "", LOOK],
