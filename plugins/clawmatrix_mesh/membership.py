@@ -17,6 +17,8 @@ import msgspec
 from clawmatrix_core.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.state import raise_epoch
+from clawmatrix_mesh.intake import Intake
+from clawmatrix_mesh.pace import Pace
 from clawmatrix_mesh.preamble import PROTOCOL
 from clawmatrix_mesh.revoking import REVOCATIONS
 
@@ -41,6 +43,13 @@ _RTT_INTERVAL = 10.0
 _SPREAD_GAP = 0.05
 """Seconds between two rounds of passing records on, so that a storm of them is few frames."""
 _BATCH = 256 * 1024
+_OTHERS_BURST, _OTHERS_REFILL = 30, 1.0
+"""Records of another node that are passed on at once, and in a second after that: more than an
+honest one writes. Of those that come faster, the latest goes in its time."""
+_DIGESTS_BURST, _DIGESTS_REFILL = 8, 1.0
+"""Digests of a neighbour that are answered at once, and in a second after that."""
+_HELD_LOOK = 0.5
+"""Seconds between looks at what is held back."""
 
 
 def rtt_matters(told: float | None, now: float) -> bool:
@@ -65,6 +74,11 @@ class Membership:
         self._outdone_at: float | None = None
         self._news: dict[NodeId, tuple[SignedRecord, Link | None]] = {}
         self._news_waiting = anyio.Event()
+        now = node.clock.now
+        self._intake = Intake(now, self._receive, node.switch.refuse)
+        self._passing = Pace(_OTHERS_BURST, _OTHERS_REFILL, now)
+        self._digests = Pace(_DIGESTS_BURST, _DIGESTS_REFILL, now)
+        self._held: dict[NodeId, tuple[SignedRecord, Link | None]] = {}
 
     # --- the own record
 
@@ -146,11 +160,17 @@ class Membership:
         self._news[node_id] = (signed, but)
         self._news_waiting.set()
 
+    async def run_intake(self) -> None:
+        """Take in what neighbours brought too much of at once."""
+        await self._intake.run()
+
     async def run_spread(self) -> None:
         """Send what is new at once, and what comes in quick succession together."""
         while True:
-            await self._news_waiting.wait()
+            with anyio.move_on_after(_HELD_LOOK if self._held else None):
+                await self._news_waiting.wait()
             self._news_waiting = anyio.Event()
+            self._release()
             news, self._news = self._news, {}
             for link in tuple(self._node.links.values()):
                 for batch in _batches(signed for signed, but in news.values() if link is not but):
@@ -164,6 +184,8 @@ class Membership:
 
     def on_digest(self, link: Link, payload: Any) -> None:
         """Send a neighbour what its digest lacks. Raises: RemoteProtocolError."""
+        if not self._digests.admit(link.peer):
+            raise RemoteProtocolError("digests too often", reason="digest_rate")
         theirs = _read_digest(payload)
         news = [
             peer.signed
@@ -177,11 +199,13 @@ class Membership:
         """Take a neighbour's records, and pass on those that are new."""
         if not isinstance(payload, list):
             raise RemoteProtocolError("records that are no list", reason="bad_record")
-        for value in payload:
-            try:
-                self._take(SignedRecord.from_wire(value), link)
-            except RemoteProtocolError as error:
-                self._node.switch.refuse(link.peer, error.reason, str(error))
+        self._intake.put(link, payload)
+
+    def _receive(self, value: Any, link: Link) -> None:
+        try:
+            self._take(SignedRecord.from_wire(value), link)
+        except RemoteProtocolError as error:
+            self._node.switch.refuse(link.peer, error.reason, str(error))
 
     def _take(self, signed: SignedRecord, link: Link) -> None:
         outcome = self._node.accept_record(signed)
@@ -190,7 +214,7 @@ class Membership:
         record = signed.read()
         match outcome:
             case Accepted.NEWER:
-                self.spread(record.node_id, signed, but=link)
+                self._pass_on(record.node_id, signed, link)
             case Accepted.OLDER:
                 # It comes up where records race on several ways, and when one is replayed.
                 self._node.counters["old_record"] += 1
@@ -200,6 +224,25 @@ class Membership:
             case Accepted.CONFLICT:
                 name = record.node_id
                 self._node.switch.refuse(name, "pin_conflict", f"{name} under another key")
+
+    def _pass_on(self, name: NodeId, signed: SignedRecord, link: Link) -> None:
+        """Spread another node's record, now or in its time."""
+        self._summary = None
+        self._held.pop(name, None)
+        if self._passing.admit(name):
+            self.spread(name, signed, but=link)
+            return
+        self._held[name] = (signed, link)
+        self._news_waiting.set()
+        why = "its record changes too often to pass each on"
+        self._node.switch.refuse(name, "record_rate", why, link=link)
+
+    def _release(self) -> None:
+        self._passing.tick()
+        self._digests.tick()
+        for name in tuple(self._held):
+            if self._passing.admit(name):
+                self._news.setdefault(name, self._held.pop(name))
 
     def took(self, signed: SignedRecord) -> None:
         """Note a record that a handshake brought, and pass it on."""

@@ -202,6 +202,7 @@ class MeshPlugin:
             scope.start_soon(self._certificate.run, limits.certificate, node.logger("mesh"))
         scope.start_soon(membership.run)
         scope.start_soon(membership.run_spread)
+        scope.start_soon(membership.run_intake)
         scope.start_soon(self._forget, membership, invitations)
 
     @hookimpl
