@@ -109,6 +109,16 @@ class CoreConfig:
         shown="the platform's state folder",
         doc="Where the node keeps its keys and state; used by one process at a time.",
     )
+    peer_exchanges: int = option(
+        default=1024,
+        doc="Exchanges that one other node may have open here; more are refused as busy.",
+        validator=attrs.validators.ge(1),
+    )
+    peer_sessions: float = option(
+        default=2.0,
+        doc="Sessions in a second that one other node may open here, in the long run.",
+        validator=attrs.validators.gt(0),
+    )
     log: str | None = option(
         default=None,
         reload=True,
@@ -215,6 +225,16 @@ class Config:
     def tags(self) -> tuple[str, ...]:
         """Words other nodes see this node by."""
         return self._checked.tags
+
+    @property
+    def peer_exchanges(self) -> int:
+        """How many exchanges one other node may have open here."""
+        return self._checked.peer_exchanges
+
+    @property
+    def peer_sessions(self) -> float:
+        """How many sessions one other node may open here in a second, in the long run."""
+        return self._checked.peer_sessions
 
     @property
     def log(self) -> str | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BURST", "RATE", "Doorkeeper"]
 
 RATE = 2.0
-"""Sessions a second that one node may open, in the long run."""
+"""Sessions a second that one node may open, in the long run, unless configured otherwise."""
 BURST = 32
 """Sessions that it may open at once, after a time in which it opened none."""
 
@@ -43,8 +43,9 @@ class Doorkeeper:
     from that node. What it captured of another's true openings is known again.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], rate: float = RATE) -> None:
         self._now = now
+        self._rate = rate
         self._origins: dict[NodeId, _Origin] = {}
 
     def __len__(self) -> int:
@@ -74,4 +75,4 @@ class Doorkeeper:
                 del self._origins[origin]
 
     def _refilled(self, known: _Origin) -> float:
-        return min(BURST, known.tokens + (self._now() - known.at) * RATE)
+        return min(BURST, known.tokens + (self._now() - known.at) * self._rate)

@@ -67,6 +67,7 @@ class Exchanges:
         now: Callable[[], float],
         count: Callable[[str], None],
         limits: ExchangeLimits | None = None,
+        refused: Callable[[NodeId, str, str], None] | None = None,
     ) -> None:
         self.limits = limits or ExchangeLimits()
         self.transmit = transmit
@@ -75,6 +76,7 @@ class Exchanges:
         self.now = now
         self._new_id = new_id
         self._count = count
+        self._refused = refused or (lambda _peer, reason, _message: count(reason))
         self._live: dict[tuple[NodeId, str, bool], Exchange] = {}
         self._per_peer: dict[NodeId, int] = {}
         self._done, self._lost = Finished(), Finished()
@@ -143,7 +145,8 @@ class Exchanges:
             self._count("no_exchange")
             return True
         if self._per_peer.get(header.source, 0) >= self.limits.per_peer:
-            self._count("too_many_exchanges")
+            too_many = f"more than {self.limits.per_peer} exchanges open"
+            self._refused(header.source, "too_many_exchanges", too_many)
             self.refuse(frame, "busy", "too many exchanges are open")
             return True
         exchange = Exchange(

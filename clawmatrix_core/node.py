@@ -299,6 +299,7 @@ class Node:
             prove=self.switch.send_proof,
             count=self._count,
             rekeying=self._rekeying,
+            openings=self.config.peer_sessions,
         )
         self.keyring.when_changed(self.sessions.retire)
         self.exchanges = self.switch.exchanges = Exchanges(
@@ -308,7 +309,8 @@ class Node:
             when_space=self._when_space,
             now=now,
             count=self._count,
-            limits=self._limits,
+            limits=self._limits or ExchangeLimits(per_peer=self.config.peer_exchanges),
+            refused=self.switch.refuse,
         )
 
     def stop(self) -> None:

@@ -179,6 +179,8 @@ class SignedRecord:
             msgspec.MsgspecError,
             ValueError,
             TypeError,
+            LookupError,
+            AttributeError,
             RecursionError,
         ) as error:
             raise RemoteProtocolError(
@@ -246,7 +248,9 @@ def _number(value: Any, _: Any) -> float:
 
 
 def _make_converter() -> cattrs.Converter:
-    items = cattrs.Converter()
+    # The first mistake is the last that is looked for: who sends a record with thousands of
+    # them must not have each one raised and gathered.
+    items = cattrs.Converter(detailed_validation=False)
     for kind in (int, str):
         items.register_structure_hook(kind, _strict(kind))
     items.register_structure_hook(float, _number)

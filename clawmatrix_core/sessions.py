@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.doorkeeper import Doorkeeper
+from clawmatrix_core.doorkeeper import RATE, Doorkeeper
 from clawmatrix_core.errors import DecryptError, HandshakeError, RemoteProtocolError
 from clawmatrix_core.noise import KKPSK0, Handshake
 from clawmatrix_core.rekeying import Rekeying
@@ -83,6 +83,7 @@ class Sessions:
         prove: Callable[[Session, bool], object],
         count: Callable[[str], None],
         rekeying: Rekeying | None = None,
+        openings: float = RATE,
     ) -> None:
         self._own = own
         self._instance = instance
@@ -96,7 +97,7 @@ class Sessions:
         self._prove = prove
         self._count = count
         self._rekeying = rekeying or Rekeying()
-        self._door = Doorkeeper(now)
+        self._door = Doorkeeper(now, openings)
         self._table = SessionTable()
         self._links, self._current = self._table.links, self._table.current
         self._by_id = self._table.by_id

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["QUEUE_LIMIT", "Intake"]
 
 _BURST, _REFILL = 256, 256.0
-"""Records of one neighbour that are taken at once, and in a second after that."""
+"""Records of one neighbour that are taken at once, and in a second after that. A long one
+counts as one more for each ``_UNIT`` characters."""
+_UNIT = 2048
 _SLICE = 16
 """Records of one neighbour that are taken in a row, of those that had to wait."""
 _SLICE_TEXT = 64 * 1024
@@ -55,7 +57,7 @@ class Intake:
         """Take a neighbour's records, in their order: now, or soon."""
         queue = self._waiting.get(link)
         for place, value in enumerate(values):
-            if queue is None and self._pace.admit(link.peer):
+            if queue is None and self._pace.admit(link.peer, 1 + _size(value) / _UNIT):
                 self._take(value, link)
                 continue
             if queue is None:

@@ -48,6 +48,11 @@ _OTHERS_BURST, _OTHERS_REFILL = 30, 1.0
 honest one writes. Of those that come faster, the latest goes in its time."""
 _DIGESTS_BURST, _DIGESTS_REFILL = 8, 1.0
 """Digests of a neighbour that are answered at once, and in a second after that."""
+_EPOCH_MOST = 2**48
+"""An epoch that no honest node reaches, and that none is made to jump to: there would be no
+higher one in the end."""
+_RACE = 5.0
+"""Seconds for which records may race on several ways, so that an older one comes last."""
 _HELD_LOOK = 0.5
 """Seconds between looks at what is held back."""
 
@@ -216,14 +221,22 @@ class Membership:
             case Accepted.NEWER:
                 self._pass_on(record.node_id, signed, link)
             case Accepted.OLDER:
-                # It comes up where records race on several ways, and when one is replayed.
-                self._node.counters["old_record"] += 1
-                self._node.switch.note(record.node_id, "old_record", "an old record", link)
+                self._note_old(record, link)
             case Accepted.OWN:
                 self._outdo(record)
             case Accepted.CONFLICT:
                 name = record.node_id
                 self._node.switch.refuse(name, "pin_conflict", f"{name} under another key")
+
+    def _note_old(self, record: NodeRecord, link: Link) -> None:
+        """Count a record that was replayed, as far as it did not only lose a race."""
+        known = self._node.directory.get(record.node_id)
+        if known is None:
+            return
+        late = self._node.clock.now() - known.received > _RACE
+        if late or record.epoch < known.record.epoch:
+            self._node.counters["old_record"] += 1
+            self._node.switch.note(record.node_id, "old_record", "an old record", link)
 
     def _pass_on(self, name: NodeId, signed: SignedRecord, link: Link) -> None:
         """Spread another node's record, now or in its time."""
@@ -253,6 +266,13 @@ class Membership:
         # once. If it comes again, another running node has this node's key.
         if record.epoch < self._node.epoch:
             return  # outdone already; the record that says so is about to be written
+        if record.epoch >= _EPOCH_MOST:
+            self._node.switch.refuse(
+                self._node.id,
+                "twin",
+                "somebody has this node's key, and counts its starts to the end",
+            )
+            return
         now = self._node.clock.now()
         if self._outdone_at is not None and now - self._outdone_at < 60.0:
             self._node.switch.refuse(

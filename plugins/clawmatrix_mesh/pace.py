@@ -22,13 +22,16 @@ class Pace:
     def __len__(self) -> int:
         return len(self._left)
 
-    def admit(self, key: Hashable) -> bool:
-        """Say whether it may happen once more now, and count it if it may."""
+    def admit(self, key: Hashable, cost: float = 1.0) -> bool:
+        """Say whether it may happen once more now, and count it if it may.
+
+        What costs more than is left may happen all the same, and is made up for.
+        """
         now = self._now()
         left = self._refilled(key, now)
         if left < 1:
             return False
-        self._left[key] = (left - 1, now)
+        self._left[key] = (left - cost, now)
         return True
 
     def tick(self) -> None:

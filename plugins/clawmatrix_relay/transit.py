@@ -28,16 +28,16 @@ def pass_on(node: Node, transit: Transit, quotas: Quotas) -> None:
         _undeliverable(node, transit, "no_route")
     elif link is transit.link:
         _undeliverable(node, transit, "loop")
-    elif (why := _squeezed_out(transit, link, quotas)) is not None:
-        quotas.note(_flow(transit), why)
+    elif (why := _squeezed_out(node, transit, link, quotas)) is not None:
+        quotas.note(_flow(node, transit), why)
         _undeliverable(node, transit, "congested")
     else:
         node.counters["relayed"] += 1
 
 
-def _squeezed_out(transit: Transit, link: Link, quotas: Quotas) -> str | None:
+def _squeezed_out(node: Node, transit: Transit, link: Link, quotas: Quotas) -> str | None:
     """Queue a frame, within its origin's limits and share; return what was in its way."""
-    wire, flow = transit.wire, _flow(transit)
+    wire, flow = transit.wire, _flow(node, transit)
     if not quotas.admit(flow, len(wire.message)):
         return "more than this node relays for it"
     if not link.offer(with_ttl(wire.message, wire.ttl - 1), _lane(transit), flow):
@@ -45,8 +45,10 @@ def _squeezed_out(transit: Transit, link: Link, quotas: Quotas) -> str | None:
     return None
 
 
-def _flow(transit: Transit) -> Flow:
-    return (transit.link.peer, transit.header.source)
+def _flow(node: Node, transit: Transit) -> Flow:
+    # An origin that is no member is made up: it has no limit, and no share, of its own.
+    via, origin = transit.link.peer, transit.header.source
+    return (via, origin if node.directory.get(origin) is not None else via)
 
 
 def decline(node: Node, transit: Transit) -> None:

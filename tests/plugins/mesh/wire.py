@@ -57,10 +57,14 @@ class Wire:
     @classmethod
     async def open(cls, port: int) -> Wire:
         wire = cls(await anyio.connect_tcp("127.0.0.1", port))
-        await wire.stream.send(UPGRADE)
-        with anyio.fail_after(PATIENCE):
-            while b"\r\n\r\n" not in wire._read:
-                wire._read += await wire.stream.receive()
+        try:
+            await wire.stream.send(UPGRADE)
+            with anyio.fail_after(PATIENCE):
+                while b"\r\n\r\n" not in wire._read:
+                    wire._read += await wire.stream.receive()
+        except BaseException:
+            await anyio.aclose_forcefully(wire.stream)
+            raise
         assert wire._read.startswith(b"HTTP/1.1 101 ")
         wire._read = wire._read.partition(b"\r\n\r\n")[2]
         return wire
