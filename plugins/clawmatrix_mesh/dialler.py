@@ -74,9 +74,13 @@ class Dialler:
         """Dial now what is waiting to be dialled again: something has changed."""
         self._hurry.ring()
 
-    async def keep(self, address: str) -> None:
-        """Dial an address whenever there is no link to its node, until cancelled or dropped."""
+    def add(self, address: str) -> Attempt:
+        """Note that an address is wanted; the caller runs ``keep`` with what is returned."""
         attempt = self.attempts[address] = Attempt(redact(address))
+        return attempt
+
+    async def keep(self, address: str, attempt: Attempt) -> None:
+        """Dial an address whenever there is no link to its node, until cancelled or dropped."""
         with attempt.scope:
             while True:
                 wait = await self._try(address, attempt)

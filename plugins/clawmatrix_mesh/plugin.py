@@ -227,7 +227,7 @@ class MeshPlugin:
             dialler.drop(address)
         for address in dict.fromkeys(peers):
             if address not in dialler.attempts and self._scope is not None:
-                self._scope.start_soon(dialler.keep, address, name="dial")
+                self._scope.start_soon(dialler.keep, address, dialler.add(address), name="dial")
 
     async def _forget(self, membership: Membership, invitations: Invitations) -> None:
         while True:

@@ -53,6 +53,19 @@ async def test_an_address_that_is_added_is_dialled_and_one_taken_out_is_left(
         await wait_until(lambda: "b" in a.links)
 
 
+async def test_an_address_that_is_taken_out_before_it_was_dialled_is_not(
+    node_factory: NodeFactory,
+) -> None:
+    a = node_factory("a")
+    async with a, node_factory("b"), node_factory("c"):
+        for wanted in (["b"], [], ["c", "b"], ["c"]):
+            await a.reload(told("a", mesh=peers(*wanted)))
+        await wait_until(lambda: "c" in a.links)
+        [section] = [one for one in a.status_sections() if one.name == "mesh"]
+        assert [one["address"] for one in section.read()["dialling"]] == ["memory://c"]
+        assert a.links.keys() == {"c"}
+
+
 async def test_a_link_that_the_other_end_dialled_stays(node_factory: NodeFactory) -> None:
     a = node_factory("a")
     async with a, node_factory("b", dials=["a"]) as b:
