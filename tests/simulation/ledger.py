@@ -74,6 +74,7 @@ class Ledger:
         calm: whether nothing stands in the way of streams to others, from a moment on at which
             all was well. ``storm`` ends it.
         storms: how often something came that may end streams.
+        unexcused: how many streams had to end as planned.
     """
 
     streams: list[Stream] = attrs.field(factory=list)
@@ -85,6 +86,7 @@ class Ledger:
     unreached: frozenset[str] = frozenset()
     calm: bool = False
     storms: int = 0
+    unexcused: int = 0
 
     @property
     def endings(self) -> Counter[str]:
@@ -111,7 +113,8 @@ class Ledger:
         self._judge(stream, stream.endings[0])
 
     def _judge(self, stream: Stream, ending: str) -> None:
-        planned = AS_PLANNED[stream.plan]
+        planned, calm = AS_PLANNED[stream.plan], stream.calm and stream.storms == self.storms
+        self.unexcused += calm
         if ending == planned:
             if ending == "whole" and stream.read != stream.items:
                 self.wrong.append(f"{stream}: ended whole, but is not")
@@ -119,7 +122,7 @@ class Ledger:
             self.wrong.append(f"{stream}: ended in a way that nothing excuses")
         elif ending == "DeadlineExceeded":
             self._judge_late(stream)
-        elif stream.calm and stream.storms == self.storms:
+        elif calm:
             self.wrong.append(f"{stream}: lost, though the network lost nothing for good")
 
     def _judge_late(self, stream: Stream) -> None:

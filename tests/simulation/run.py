@@ -67,6 +67,7 @@ def schedule(seed: int) -> Sum:
             frames=outcome.frames,
             sessions=outcome.sessions,
             streams=len(outcome.ledger.streams),
+            **{"that had to end as planned": outcome.ledger.unexcused},
             faults=outcome.injected.total(),
         ),
         endings=outcome.ledger.endings,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from clawmatrix_core.simulation import Simulation
-    from tests.simulation.mesh import Mesh
+    from tests.simulation.mesh import Host, Mesh
 
 __all__ = ["STRIKE", "Ending", "Strike", "tell"]
 
@@ -49,6 +49,8 @@ USUAL = frozenset(
     }
 )
 """What nodes count in a story in which all goes well, since a way is lost in it."""
+STREAMS = (("echo", 25, 0), ("pour", 20, 20_000), ("leave", 6, 100), ("fail", 6, 100))
+"""Each end's streams: their plans, items, and bytes of each; one begins 0.3 s after the other."""
 REKEYING = Rekeying(seconds=0.8)
 
 
@@ -121,24 +123,15 @@ def _is_up(mesh: Mesh) -> bool:
 async def _talk(simulation: Simulation, scene: Scene, mesh: Mesh) -> None:
     async with anyio.create_task_group() as tasks:
         for source, target in (("asker", "server"), ("server", "asker")):
-            for number, (plan, items, size) in enumerate(
-                (("echo", 25, 0), ("pour", 20, 20_000), ("leave", 6, 100), ("fail", 6, 100))
-            ):
-                tasks.start_soon(_open, scene, mesh, source, target, plan, items, size, number)
+            for number in range(len(STREAMS)):
+                tasks.start_soon(_open, scene, mesh.hosts[source], target, number)
         await anyio.sleep(0.5)
         simulation.network.break_links("asker", "left")
 
 
-async def _open(
-    scene: Scene,
-    mesh: Mesh,
-    source: str,
-    target: str,
-    plan: str,
-    items: int,
-    size: int,
-    number: int,
-) -> None:
-    rng, node = random.Random(f"{source} {number}"), mesh.hosts[source].running
+async def _open(scene: Scene, source: Host, target: str, number: int) -> None:
+    plan, items, size = STREAMS[number]
+    rng = random.Random(f"{source.name} {number}")
     await anyio.sleep(0.3 * number)
-    await scene.flows[source].stream(node, target, rng, plan=plan, items=items, size=size)
+    flow = scene.flows[source.name]
+    await flow.stream(source.running, target, rng, plan=plan, items=items, size=size)
