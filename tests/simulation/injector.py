@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.errors import RemoteProtocolError
 from clawmatrix_core.exchanges import EXCHANGE_TYPES
-from clawmatrix_core.frames import Header, decode_header, split
 
 if TYPE_CHECKING:
     from random import Random
+
+    from clawmatrix_core.frames import Header
 
 __all__ = ["ANY", "FAULTS", "HELD_BACK", "KINDS", "Injector", "kind_of"]
 
@@ -61,7 +61,7 @@ class _Aim:
 
 
 class Injector:
-    """Lets single messages suffer: a ``Tamper`` of the network.
+    """Lets single messages suffer, as a ``Tamper`` of the network asks it.
 
     Attributes:
         passed: how many messages came by, by kind.
@@ -86,9 +86,9 @@ class Injector:
         """Let what has not befallen anything never do so."""
         self._aims.clear()
 
-    def __call__(self, source: str, target: str, message: bytes) -> tuple[float, ...]:
-        """Say what becomes of a message."""
-        kind = self._kind(frozenset((source, target)), message)
+    def fate(self, source: str, target: str, header: Header | None) -> tuple[float, ...]:
+        """Say what becomes of a message, given the header if it is a frame."""
+        kind = self._kind(frozenset((source, target)), header)
         self.passed[kind] += 1
         hit: _Aim | None = None
         for one in self._aims:
@@ -101,8 +101,7 @@ class Injector:
         self.done[kind, hit.fault] += 1
         return (HELD_BACK,) if hit.fault == "held back" else FAULTS[hit.fault]
 
-    def _kind(self, neighbours: frozenset[str], message: bytes) -> str:
-        header = header_of(message)
+    def _kind(self, neighbours: frozenset[str], header: Header | None) -> str:
         if header is None:
             return "handshake"
         kind, pair = kind_of(header), frozenset((header.source, header.to))
@@ -111,14 +110,6 @@ class Injector:
         # Neighbours have the session of their link before they open one.
         known = pair in self._met or pair == neighbours
         return "rekey" if kind == "session_open" and known else kind
-
-
-def header_of(message: bytes) -> Header | None:
-    """Return a message's header, None where it is no frame."""
-    try:
-        return decode_header(split(message).line)
-    except RemoteProtocolError:
-        return None
 
 
 def kind_of(header: Header) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.frames import NodeId
+from clawmatrix_core.errors import RemoteProtocolError
+from clawmatrix_core.frames import NodeId, decode_header, split
 from tests.simulation.injector import Injector
 from tests.simulation.ledger import Ledger
 from tests.simulation.mesh import comes_true
@@ -16,6 +17,7 @@ from tests.simulation.traffic import FlowPlugin
 from tests.simulation.wiretap import Wiretap
 
 if TYPE_CHECKING:
+    from clawmatrix_core.frames import Header, Wire
     from clawmatrix_core.node import Node
     from clawmatrix_core.routes import PathStatus
     from clawmatrix_core.simulation import Simulation
@@ -79,13 +81,22 @@ class Scene:
         simulation.network.tamper = self._tamper
 
     def _tamper(self, source: str, target: str, message: bytes) -> tuple[float, ...]:
-        self.wiretap.hear(message)
-        return self.injector(source, target, message)
+        frame = _frame_of(message)
+        self.wiretap.hear(message, frame)
+        return self.injector.fate(source, target, frame and frame[1])
 
     def plugins(self, host: Host) -> list[object]:
         """Return what each node has beside mesh and relay."""
         self.flows[host.name] = FlowPlugin(self.ledger)
         return [self.flows[host.name]]
+
+
+def _frame_of(message: bytes) -> tuple[Wire, Header] | None:
+    try:
+        wire = split(message)
+        return wire, decode_header(wire.line)
+    except RemoteProtocolError:
+        return None
 
 
 async def settle(mesh: Mesh, *, within: float = QUIET) -> list[str]:

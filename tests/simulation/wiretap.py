@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.errors import RemoteProtocolError
-from clawmatrix_core.frames import decode_header, split
 from clawmatrix_core.session import SEAL_OVERHEAD
 from clawmatrix_core.sessions import OPENING_TYPES
 
@@ -37,16 +35,14 @@ class Wiretap:
         """Under how many sessions bodies were heard."""
         return len({place[:8] for _, place in self._sealed})
 
-    def hear(self, message: bytes) -> None:
-        """Take a message in."""
+    def hear(self, message: bytes, frame: tuple[Wire, Header] | None) -> None:
+        """Take a message in, and what it is as a frame, if it is one."""
         self.frames += 1
         if MARK.encode() in message:
             self.wrong.append("a payload could be read on the network")
-        try:
-            wire = split(message)
-            header = decode_header(wire.line)
-        except RemoteProtocolError:
+        if frame is None:
             return  # of a handshake
+        wire, header = frame
         if header.body == "sealed":
             self._hear_sealed(header, wire)
         elif header.type not in OPENING_TYPES:
