@@ -1,7 +1,8 @@
 """The events of an upstream's stream: whole ones pass, malformed ones are cut out.
 
 Every event's data is checked to be JSON, but decoded only up to the first one that means
-something, which decides whether there is an answer at all.
+something, which decides whether there is an answer at all, and where a word in it may make it
+the last one: an error, or the API's own end. Nothing passes behind that.
 """
 
 from __future__ import annotations
@@ -11,19 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_model_proxy.stages import Stage, chat_stage, error_of
+from clawmatrix_model_proxy.stages import CHAT_LAST_WORDS, Stage, chat_stage, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["EVENT_LIMIT", "SETUP_LIMIT", "EventFilter", "EventTooLarge", "Splitter", "data_of"]
+__all__ = [
+    "EVENT_LIMIT",
+    "SETUP_LIMIT",
+    "EventFilter",
+    "EventTooLarge",
+    "Splitter",
+    "data_of",
+    "error_in",
+    "named_error",
+]
 
+BOM = b"\xef\xbb\xbf"
 EVENT_LIMIT = 1024 * 1024
 """Bytes one event may have; a longer one ends the answer."""
 SETUP_LIMIT = 256 * 1024
 """Bytes that may come before the first meaningful event; with more, they count as one."""
 
-_EVENT = re.compile(rb"(.*?)(?:\r\n\r\n|\n\n|\r\r)", re.DOTALL)
+ERROR_WORDS = 2000
+"""Characters of an error that is no JSON which are repeated."""
+
+_BREAK = rb"(?:\r\n|\n|\r(?!\n))"
+_EVENT = re.compile(rb"(.*?)" + _BREAK + _BREAK, re.DOTALL)
+_NAMED_ERROR = re.compile(rb"(?:^|[\r\n])event: ?error[ \t]*(?:[\r\n]|$)")
 _LINES = re.compile(rb"\r\n|\n|\r")
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _decode = msgspec.json.Decoder().decode
@@ -39,6 +55,7 @@ class Splitter:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._first = True
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the whole events that have come. Raises: EventTooLarge."""
@@ -47,7 +64,12 @@ class Splitter:
         self._rest = data[end:]
         if len(self._rest) > EVENT_LIMIT:
             raise EventTooLarge
-        return _split(data[:end]) if end else []
+        if not end:
+            return []
+        if self._first:
+            self._first = False
+            data, end = _without_bom(data, end)
+        return _split(data[:end])
 
     def finish(self) -> bytes:
         """Return the last event where only its blank line is missing, or its half."""
@@ -60,21 +82,29 @@ class EventFilter:
 
     Attributes:
         begun: True once there was an event that means something.
-        error: the upstream's own error, where that came before anything else.
+        over: True once an error, or the API's own end, has come. What follows is dropped.
+        error: the upstream's own error.
         malformed: how many events were cut out.
         last: the data of the last event that has any, but for ``[DONE]``.
         answer_id: the id that the first events name, where they do.
     """
 
-    def __init__(self, stage: Callable[[dict[str, Any]], Stage] = chat_stage) -> None:
+    def __init__(
+        self,
+        stage: Callable[[dict[str, Any]], Stage] = chat_stage,
+        last_words: tuple[bytes, ...] = CHAT_LAST_WORDS,
+    ) -> None:
+        """Make a filter; an event without any of ``last_words`` is none that ends a stream."""
         self._stage = stage
+        self._last_words = last_words
         self.last = b""
         self.answer_id = ""
-        self.begun = False
+        self.begun = self.over = False
         self.error: Any = None
         self.malformed = 0
         self._rest = b""
         self._seen = 0
+        self._watchful = False
 
     def feed(self, data: bytes) -> bytes:
         """Return the whole events that have come. Raises: EventTooLarge."""
@@ -83,14 +113,20 @@ class EventFilter:
         self._rest = data[end:]
         if len(self._rest) > EVENT_LIMIT:
             raise EventTooLarge
+        if not end or self.over:
+            return b""
+        if not self.last:
+            data, end = _without_bom(data, end)
         whole = data[:end]
-        return b"".join(self._good(whole)) if whole else b""
+        self._watchful = not self.begun or any(word in whole for word in self._last_words)
+        return b"".join(self._good(whole))
 
     def finish(self) -> bytes:
         """Return the last event where only its blank line is missing; drop what is cut off."""
         rest, self._rest = self._rest, b""
-        if not rest.strip():
+        if self.over or not rest.strip():
             return b""
+        self._watchful = True
         ended = rest.rstrip(b"\r\n") + b"\n\n"
         return ended if data_of(ended) and self._is_good(ended) else b""
 
@@ -108,30 +144,54 @@ class EventFilter:
                 yield match[0]
 
     def _is_good(self, event: bytes) -> bool:
+        if self.over:
+            return False
         data = data_of(event)
+        if self._watchful and named_error(event):
+            return self._fail(data)
         if not data or data == b"[DONE]":
-            self.begun = self.begun or bool(data)
+            self.over = bool(data)
             return True
         try:
-            if self.begun:
-                _check(data)
+            if not self.begun or (self._watchful and self._may_be_last(data)):
+                passes = self._look_at(_decode(data), len(data))
             else:
-                self._look_at(_decode(data), len(data))
+                _check(data)
+                passes = True
         except _NOT_JSON:
             self.malformed += 1
             return False
-        self.last = data
-        return True
+        self.last = data if passes else self.last
+        return passes
 
-    def _look_at(self, payload: object, size: int) -> None:
+    def _may_be_last(self, data: bytes) -> bool:
+        return any(word in data for word in self._last_words)
+
+    def _look_at(self, payload: object, size: int) -> bool:
+        """Note what an event amounts to, and say whether it may pass."""
         self._seen += size
         if not isinstance(payload, dict):
-            return
+            return True
         stage = self._stage(payload)
-        if stage is Stage.ERROR:
-            self.error = error_of(payload)
         self.answer_id = self.answer_id or _id_of(payload)
-        self.begun = stage is not Stage.SETUP or self._seen > SETUP_LIMIT
+        if stage in (Stage.ERROR, Stage.BROKEN):
+            self.error = error_of(payload)
+            self.over = True
+            return stage is Stage.ERROR
+        self.over = stage is Stage.END
+        self.begun = self.begun or stage is not Stage.SETUP or self._seen > SETUP_LIMIT
+        return True
+
+    def _fail(self, data: bytes) -> bool:
+        """Note an event that is an error by its name, and say whether it may pass."""
+        self.over = True
+        self.error = error_in(data)
+        try:
+            passes = self._stage(_decode(data)) is Stage.ERROR
+        except (*_NOT_JSON, AttributeError):
+            passes = False
+        self.last = data if passes else self.last
+        return passes
 
 
 def _split(whole: bytes) -> list[bytes]:
@@ -152,6 +212,27 @@ def data_of(event: bytes) -> bytes:
         return event[6:]
     lines = (line for line in _LINES.split(event) if line.startswith(b"data:"))
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines).strip()
+
+
+def named_error(event: bytes) -> bool:
+    """Say whether an event is an error by its name, whatever its data is."""
+    return b"error" in event and _NAMED_ERROR.search(event) is not None
+
+
+def error_in(data: bytes) -> Any:
+    """Return the error that the data of an event is, or what words it has."""
+    try:
+        payload = _decode(data)
+    except _NOT_JSON:
+        payload = None
+    if isinstance(payload, dict):
+        return error_of(payload)
+    words = data.decode(errors="replace")[:ERROR_WORDS]
+    return {"message": words or "the upstream ended with an error"}
+
+
+def _without_bom(data: bytes, end: int) -> tuple[bytes, int]:
+    return (data[len(BOM) :], end - len(BOM)) if data.startswith(BOM) else (data, end)
 
 
 def _last_boundary(data: bytes) -> int:

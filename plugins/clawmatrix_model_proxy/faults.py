@@ -100,9 +100,15 @@ def fault_of_event(error: object) -> Fault:
     fields = error if isinstance(error, dict) else {}
     words = [word for word in (fields.get("code"), fields.get("type")) if isinstance(word, str)]
     status = next((_STATUS_OF_TYPE[word] for word in words if word in _STATUS_OF_TYPE), None)
+    status = status or _status_in(fields.get("code"))
     message = fields.get("message")
     text = message if isinstance(message, str) else "the upstream ended with an error"
     return Fault("status" if status else "broke", status, next(iter(words), None), text)
+
+
+def _status_in(code: object) -> int | None:
+    """Return the HTTP status that some servers give as the code of an error."""
+    return code if type(code) is int and 400 <= code <= 599 else None
 
 
 def fault_of_error(error: ExchangeError) -> Fault:

@@ -11,7 +11,15 @@ import attrs
 import msgspec
 
 from clawmatrix_model_proxy.sse import Ending
-from clawmatrix_model_proxy.stages import Stage, chat_stage, messages_stage, responses_stage
+from clawmatrix_model_proxy.stages import (
+    CHAT_LAST_WORDS,
+    MESSAGES_END,
+    RESPONSES_ENDS,
+    Stage,
+    chat_stage,
+    messages_stage,
+    responses_stage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +53,7 @@ class Format:
         shape: makes an error's JSON of status, message, type, code and parameter.
         event: makes the event that ends a stream of an error's JSON and the last bytes sent.
         streams: whether answers can be streams.
+        last_words: an event of a stream that ends or fails it has one of them.
     """
 
     name: str
@@ -53,6 +62,7 @@ class Format:
     shape: Callable[[int, dict[str, Any]], dict[str, Any]]
     event: Callable[[bytes, bytes], bytes]
     streams: bool = True
+    last_words: tuple[bytes, ...] = (b"error",)
 
     def error(self, status: int, fields: dict[str, Any]) -> bytes:
         """Return the JSON of an error; ``fields`` has message, type, code and param."""
@@ -147,21 +157,29 @@ def _type_of(data: bytes) -> str:
 
 
 _responses_ending = _typed_ending(
-    frozenset({"response.completed", "response.incomplete", "response.cancelled"}),
+    RESPONSES_ENDS,
     frozenset({"response.failed", "error"}),
 )
-_messages_ending = _typed_ending(frozenset({"message_stop"}), frozenset({"error"}))
+_messages_ending = _typed_ending(frozenset({MESSAGES_END}), frozenset({"error"}))
 
 FORMATS = {
     format.name: format
     for format in (
-        Format("chat", chat_stage, _chat_ending, _openai_error, _chat_event),
+        Format(
+            "chat",
+            chat_stage,
+            _chat_ending,
+            _openai_error,
+            _chat_event,
+            last_words=CHAT_LAST_WORDS,
+        ),
         Format(
             "responses",
             responses_stage,
             _responses_ending,
             _openai_error,
             _responses_event,
+            last_words=(b"error", *(end.encode() for end in sorted(RESPONSES_ENDS))),
         ),
         Format(
             "messages",
@@ -169,6 +187,7 @@ FORMATS = {
             _messages_ending,
             _anthropic_error,
             _messages_event,
+            last_words=(b"error", MESSAGES_END.encode()),
         ),
         Format(
             "count_tokens",

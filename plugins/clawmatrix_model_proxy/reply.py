@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ReplyPasser"]
 
+LINGER = 0.25
+"""Seconds for which the end of a body is awaited behind the end of its stream, so that the
+connection may be used again. There are servers that close neither."""
 ERROR_LIMIT = 1024 * 1024
 """Bytes an upstream's error may have."""
 _JSON = "application/json"
@@ -100,6 +103,9 @@ class ReplyPasser:
                 async for data in pipe:
                     if ready := self._feed(stream, data):
                         await self._pass_on(stream, ready)
+                    if stream.over:
+                        await _await_end(pipe)
+                        break
             except ExchangeError as failed:
                 error = failed
             tasks.cancel_scope.cancel()
@@ -120,7 +126,7 @@ class ReplyPasser:
         if not whole or self._headed:
             return whole
         self._held.append(whole)
-        return b"".join(self._held) if stream.begun and stream.error is None else b""
+        return b"".join(self._held) if stream.begun else b""
 
     async def _pass_on(self, stream: AnswerStream, data: bytes) -> None:
         if self._headed:
@@ -144,12 +150,16 @@ class ReplyPasser:
                 await self._pass_on(stream, b"".join([*self._held, rest]))
             message = "the upstream ended with an error"
             raise ExchangeFailure(TOLD, message, detail=stream.told())
+        if not stream.begun and ending is Ending.DONE:
+            raise error or ExchangeFailure("upstream_broke", "the upstream's answer says nothing")
         if ending is Ending.DONE or (error is None and ending is not Ending.CUT):
             if rest or not self._headed:
                 await self._pass_on(stream, b"".join([*self._held, rest]))
             await self._exchange.finish()
             return
         cut = "the upstream's answer ended in the middle"
+        if stream.error is not None:
+            cut = fault_of_event(stream.error).message
         raise error or ExchangeFailure("upstream_broke", cut)
 
     async def _end_unbegun(self, error: Any) -> None:
@@ -163,3 +173,9 @@ class ReplyPasser:
             "code": fault.code,
         }
         await self._refuse(status, self._passage.format.error(status, fields))
+
+
+async def _await_end(pipe: Pipe) -> None:
+    with anyio.move_on_after(LINGER):
+        async for _ in pipe:
+            pass

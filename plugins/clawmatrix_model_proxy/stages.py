@@ -5,8 +5,21 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-__all__ = ["Stage", "chat_stage", "error_of", "messages_stage", "responses_stage"]
+__all__ = [
+    "BROKEN",
+    "CHAT_LAST_WORDS",
+    "MESSAGES_END",
+    "RESPONSES_ENDS",
+    "Stage",
+    "chat_stage",
+    "error_of",
+    "messages_stage",
+    "responses_stage",
+]
 
+BROKEN = frozenset({"error", "abort", "network_error", "insufficient_system_resource"})
+"""Finish reasons of chat servers that mean a failure, not an end."""
+CHAT_LAST_WORDS = (b"error", b'"abort"', b"insufficient_system_resource")
 _SAID = ("content", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning")
 _RESPONSES_SETUP = frozenset(
     {
@@ -19,6 +32,8 @@ _RESPONSES_SETUP = frozenset(
         "keepalive",
     }
 )
+RESPONSES_ENDS = frozenset({"response.completed", "response.incomplete", "response.cancelled"})
+MESSAGES_END = "message_stop"
 
 
 class Stage(Enum):
@@ -27,9 +42,13 @@ class Stage(Enum):
     SETUP = "set-up"
     """Nothing that a person would miss: a role, an id, a ping."""
     CONTENT = "content"
-    """A part of the answer, or its end."""
+    """A part of the answer."""
+    END = "end"
+    """The API's own last event of an answer that is whole."""
     ERROR = "error"
-    """The upstream's own error."""
+    """The upstream's own error, as the API's clients know it."""
+    BROKEN = "broken"
+    """An error, in a shape in which the API's clients would not see it."""
 
 
 def chat_stage(payload: dict[str, Any]) -> Stage:
@@ -37,8 +56,17 @@ def chat_stage(payload: dict[str, Any]) -> Stage:
     if payload.get("error"):
         return Stage.ERROR
     choices = payload.get("choices")
-    said = any(_says(choice) for choice in choices) if isinstance(choices, list) else False
+    if not isinstance(choices, list):
+        return Stage.BROKEN if payload.get("object") == "error" else Stage.SETUP
+    if any(_is_broken(choice) for choice in choices):
+        return Stage.BROKEN
+    said = any(_says(choice) for choice in choices)
     return Stage.CONTENT if said else Stage.SETUP
+
+
+def _is_broken(choice: Any) -> bool:
+    reason = choice.get("finish_reason") if isinstance(choice, dict) else None
+    return isinstance(reason, str) and reason in BROKEN
 
 
 def _says(choice: Any) -> bool:
@@ -54,7 +82,11 @@ def responses_stage(payload: dict[str, Any]) -> Stage:
     kind = payload.get("type")
     if kind in ("error", "response.failed") or (kind is None and payload.get("error")):
         return Stage.ERROR
-    return Stage.SETUP if kind is None or kind in _RESPONSES_SETUP else Stage.CONTENT
+    if not isinstance(kind, str):
+        return Stage.BROKEN if payload.get("object") == "error" else Stage.SETUP
+    if kind in RESPONSES_ENDS:
+        return Stage.END
+    return Stage.SETUP if kind in _RESPONSES_SETUP else Stage.CONTENT
 
 
 def messages_stage(payload: dict[str, Any]) -> Stage:
@@ -66,6 +98,10 @@ def messages_stage(payload: dict[str, Any]) -> Stage:
         block = payload.get("content_block")
         begun = isinstance(block, dict) and block.get("type") not in ("text", "thinking")
         return Stage.CONTENT if begun else Stage.SETUP
+    if kind == MESSAGES_END:
+        return Stage.END
+    if kind is None and payload.get("object") == "error":
+        return Stage.BROKEN
     return Stage.SETUP if kind in (None, "message_start", "ping") else Stage.CONTENT
 
 
@@ -74,4 +110,10 @@ def error_of(payload: dict[str, Any]) -> Any:
     response = payload.get("response")
     if isinstance(response, dict) and response.get("error"):
         return response["error"]
-    return payload.get("error") or payload
+    if payload.get("error"):
+        return payload["error"]
+    choices = payload.get("choices")
+    reasons = [one for one in choices if _is_broken(one)] if isinstance(choices, list) else ()
+    if reasons:
+        return {"message": f"the upstream broke off: {reasons[0]['finish_reason']}"}
+    return payload

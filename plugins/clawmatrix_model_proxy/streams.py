@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from clawmatrix_model_proxy.events import EventFilter
 from clawmatrix_model_proxy.sse import Ending, Tail
-from clawmatrix_model_proxy.stages import error_of
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.formats import Format
@@ -21,8 +18,7 @@ class AnswerStream(Protocol):
 
     Attributes:
         begun: True once there was an event that means something.
-        error: the upstream's own error, where that came before anything else or, of a
-            converted stream, at all.
+        error: the upstream's own error.
         malformed: how many events were cut out.
         answer_id: the id by which a later request may name the answer.
     """
@@ -34,6 +30,10 @@ class AnswerStream(Protocol):
     @property
     def malformed(self) -> int:
         """How many events were cut out."""
+
+    @property
+    def over(self) -> bool:
+        """True once the API's own end, or an error, has come: nothing more will."""
 
     def feed(self, data: bytes) -> bytes:
         """Return the whole events that have come. Raises: EventTooLarge, BadAnswer."""
@@ -49,7 +49,7 @@ class PassedStream(EventFilter):
     """A stream in the client's own API: its events pass as they are."""
 
     def __init__(self, format: Format) -> None:
-        super().__init__(format.stage)
+        super().__init__(format.stage, format.last_words)
         self._format = format
         self._tail = Tail()
 
@@ -67,5 +67,4 @@ class PassedStream(EventFilter):
 
     def told(self) -> Any:
         """Return the upstream's own error."""
-        payload = msgspec.json.decode(self.last)
-        return error_of(payload) if isinstance(payload, dict) else payload
+        return self.error

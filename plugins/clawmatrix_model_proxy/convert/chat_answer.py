@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.answer import Answer, Block
 from clawmatrix_model_proxy.convert.chat_counts import (
-    BROKEN,
     read_reason,
     read_usage,
     written_reason,
@@ -16,6 +15,7 @@ from clawmatrix_model_proxy.convert.chat_counts import (
 from clawmatrix_model_proxy.convert.chat_messages import read_arguments, reasoning_of
 from clawmatrix_model_proxy.convert.chat_turns import tool_call
 from clawmatrix_model_proxy.convert.fields import Fields, bad_answer
+from clawmatrix_model_proxy.stages import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

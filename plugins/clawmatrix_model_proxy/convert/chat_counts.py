@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_model_proxy.convert.answer import BlockKind, FinishReason
 
-__all__ = ["BROKEN", "read_reason", "read_usage", "written_reason", "written_usage"]
-
-BROKEN = frozenset({"error", "abort", "network_error", "insufficient_system_resource"})
-"""Finish reasons of servers that mean a failure, not an end."""
+__all__ = ["read_reason", "read_usage", "written_reason", "written_usage"]
 
 _READ: dict[str, FinishReason] = {
     "stop": "stop",

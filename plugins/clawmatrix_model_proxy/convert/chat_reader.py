@@ -20,8 +20,9 @@ from clawmatrix_model_proxy.convert.chat_answer import (
     read_logprobs,
 )
 from clawmatrix_model_proxy.convert.chat_calls import Calls
-from clawmatrix_model_proxy.convert.chat_counts import BROKEN, read_reason, read_usage
+from clawmatrix_model_proxy.convert.chat_counts import read_reason, read_usage
 from clawmatrix_model_proxy.convert.fields import bad_answer
+from clawmatrix_model_proxy.stages import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,10 +76,11 @@ class ChatReader:
     def done(self, *, marked: bool = False) -> Iterable[Event]:
         """Return what the end amounts to; ``marked`` where it was ``[DONE]``.
 
-        The answer is whole if it was marked so, or if the last that was heard of it is why it
-        ended.
+        The answer is whole if it said something and was marked so, or if the last that was heard
+        of it is why it ended.
         """
-        whole = self._began and (self._finished or marked) and self._calls.named
+        said = bool(self._blocks) and marked
+        whole = self._began and (self._finished or said) and self._calls.named
         if self._over or not whole:
             return _NOTHING
         self._over = True

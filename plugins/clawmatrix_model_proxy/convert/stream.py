@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_model_proxy.convert.answer import Close, Delta, End, Failed, Finish, Open
-from clawmatrix_model_proxy.events import Splitter, data_of
+from clawmatrix_model_proxy.events import Splitter, data_of, error_in, named_error
 from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.sse import Ending
+from clawmatrix_model_proxy.stages import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +54,8 @@ class UpstreamEvents:
 
     def _read(self, event: bytes) -> Iterable[Event]:
         data = data_of(event)
+        if b"error" in event and named_error(event):
+            return self._failed(data)
         if not data:
             return ()
         if data == b"[DONE]":
@@ -64,7 +67,13 @@ class UpstreamEvents:
         if not isinstance(payload, dict):
             self.malformed += 1
             return ()
+        if payload.get("object") == "error":
+            return (Failed(error_of(payload)),)
         return self._reader.read(payload)
+
+    def _failed(self, data: bytes) -> Iterable[Event]:
+        """Return what an event is that is an error by its name."""
+        return (Failed(error_in(data)),)
 
 
 class ConvertedStream:
@@ -84,6 +93,11 @@ class ConvertedStream:
     def malformed(self) -> int:
         """How many events were cut out."""
         return self._events.malformed
+
+    @property
+    def over(self) -> bool:
+        """True once the API's own end, or an error, has come."""
+        return self._ended or self.error is not None
 
     def feed(self, data: bytes) -> bytes:
         """Return what the client gets of it. Raises: EventTooLarge, BadAnswer."""

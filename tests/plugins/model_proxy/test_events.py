@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.config import Secret
-from clawmatrix_model_proxy.events import EVENT_LIMIT, SETUP_LIMIT, EventFilter, EventTooLarge
+from clawmatrix_model_proxy.events import (
+    EVENT_LIMIT,
+    SETUP_LIMIT,
+    EventFilter,
+    EventTooLarge,
+    Splitter,
+)
 from clawmatrix_model_proxy.keys import KeyRing
 
 SAID = b'data: {"choices": [{"delta": {"content": "x"}}]}'
@@ -63,7 +69,7 @@ def test_nothing_that_comes_makes_it_raise(noise: bytes) -> None:
         (b'{"choices": [{"delta": {"tool_calls": [{}]}}]}', True),
         (b'{"choices": [{"delta": {"refusal": "no"}}]}', True),
         (b'{"choices": [{"delta": {}, "finish_reason": "length"}]}', True),
-        (b"[DONE]", True),
+        (b"[DONE]", False),
     ],
 )
 def test_what_begins_an_answer(event: bytes, begun: bool) -> None:
@@ -73,7 +79,60 @@ def test_what_begins_an_answer(event: bytes, begun: bool) -> None:
 def test_an_error_before_anything_else_is_kept() -> None:
     _, events = feed(ROLE + b"\n\n", b'data: {"error": {"message": "m"}}\n\n')
     assert events.error == {"message": "m"}
+    assert not events.begun
     assert feed(SAID + b"\n\n", b'data: {"error": {}}\n\n')[1].error is None
+
+
+ERRORS = [
+    b'data: {"error": {"message": "boom"}}',
+    b'event: error\ndata: {"error": {"message": "boom"}}',
+    b'id: 7\nevent:error\ndata: {"message": "boom"}',
+    b"event: error\ndata: boom",
+    b'data: {"object": "error", "message": "boom", "code": 500}',
+    b'data: {"choices": [{"delta": {}, "finish_reason": "abort"}], "error": {"message": "boom"}}',
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_nothing_passes_behind_an_error_whatever_its_shape(error: bytes) -> None:
+    out, events = feed(SAID + b"\n\n", error + b"\n\n", SAID + b"\n\ndata: [DONE]\n\n")
+    assert events.error["message"] == "boom"
+    assert out in (SAID + b"\n\n", SAID + b"\n\n" + error + b"\n\n")
+    assert (events.over, events.begun, events.malformed) == (True, True, 0)
+
+
+def test_an_error_that_its_apis_clients_would_not_see_does_not_pass() -> None:
+    passed = [feed(error + b"\n\n")[0] != b"" for error in ERRORS]
+    assert passed == [True, True, False, False, False, True]
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "network_error"])
+def test_a_finish_reason_that_means_a_failure_is_an_error(reason: str) -> None:
+    last = b'data: {"choices": [{"delta": {}, "finish_reason": "%b"}]}\n\n' % reason.encode()
+    out, events = feed(SAID + b"\n\n", last, b"data: [DONE]\n\n")
+    assert out == SAID + b"\n\n"
+    assert events.error == {"message": f"the upstream broke off: {reason}"}
+
+
+def test_nothing_passes_behind_the_end() -> None:
+    out, events = feed(SAID + b"\n\ndata: [DONE]\n\n", SAID + b"\n\n: more\n\n", SAID)
+    assert out == SAID + b"\n\ndata: [DONE]\n\n"
+    assert events.over
+
+
+@pytest.mark.parametrize("mark", [b"\n\r\n", b"\r\n\n", b"\n\n", b"\r\r\n"])
+def test_ends_of_lines_may_be_of_two_kinds(mark: bytes) -> None:
+    whole = SAID + b"\n\n" + SAID + mark + SAID + b"\r\n\r\n"
+    out, events = feed(whole)
+    assert (out, events.malformed) == (whole, 0)
+    assert len([one for one in Splitter().feed(whole) if one.strip()]) == 3
+
+
+def test_a_mark_of_the_byte_order_hides_no_event() -> None:
+    out, events = feed(b"\xef\xbb\xbf" + SAID[:9], SAID[9:] + b"\n\n", b"data: [DONE]\n\n")
+    assert events.begun
+    assert out == SAID + b"\n\ndata: [DONE]\n\n"
+    assert Splitter().feed(b"\xef\xbb\xbf" + SAID + b"\n\n") == [SAID]
 
 
 def test_set_up_without_end_counts_as_an_answer_some_time() -> None:
