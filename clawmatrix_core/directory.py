@@ -86,6 +86,7 @@ class Directory:
         now: Callable[[], float],
         wall: Callable[[], float],
         is_revoked: Callable[[bytes], bool] = lambda _: False,
+        make_room: Callable[[NodeRecord], bool] = lambda _: False,
     ) -> None:
         self._own = own
         self._own_key = identity.sign_public
@@ -93,6 +94,7 @@ class Directory:
         self._now = now
         self._wall = wall
         self._is_revoked = is_revoked
+        self._make_room = make_room
         self._peers: dict[NodeId, Peer] = {}
         # Most records come over several links; one that is known is found without reading it.
         self._by_signature: dict[str, Peer] = {}
@@ -142,7 +144,7 @@ class Directory:
             return self._meet_own(record, key)
         if any(self._is_revoked(one) for one in (key, *record.past_keys())):
             raise RemoteProtocolError(f"{record.node_id} was revoked", reason="revoked")
-        if known is None and not proven and len(self) >= MEMBER_LIMIT:
+        if known is None and not proven and not self._has_room(record):
             raise RemoteProtocolError("more members than can be", reason="too_many_members")
         if self.judge(record, proven=proven) is Verdict.CONFLICT:
             return Accepted.CONFLICT, record
@@ -151,6 +153,9 @@ class Directory:
             return _stale(record, known.record), record
         self._put(record, signed)
         return Accepted.NEWER, record
+
+    def _has_room(self, record: NodeRecord) -> bool:
+        return len(self) < MEMBER_LIMIT or self._make_room(record)
 
     def put_own(self, record: NodeRecord, signed: SignedRecord) -> None:
         """Take this node's own new record."""

@@ -58,6 +58,8 @@ __all__ = ["Node"]
 
 P = ParamSpec("P")
 
+_VOUCHES = 1024
+"""Links of a member that are not too many to speak for who is at their other ends."""
 LINGER = 1.0
 """Seconds for which a node that stops lets queued frames go out."""
 
@@ -277,6 +279,7 @@ class Node:
             now=now,
             wall=wall,
             is_revoked=lambda key: self.revocations.get(key) is not None,
+            make_room=self._make_room,
         )
         self.switch = Switch(
             own=self.id,
@@ -531,6 +534,22 @@ class Node:
                 if link.stalled_for() > link.drain_limit:
                     self._count("stalled")
                     link.close("the other end takes nothing", CloseCode.DEAD)
+
+    def _make_room(self, newcomer: NodeRecord) -> bool:
+        """Forget a member for another one, where hearsay has filled the directory.
+
+        The newcomer has a link to somebody this node has heard, who says so too; who goes is
+        neither heard nor to be reached. Whoever made up the others can vouch for few of them.
+        """
+        known = (self.directory.get(name) for name in newcomer.links if name in self.heard)
+        told = (peer.record.links for peer in known if peer is not None)
+        if not any(newcomer.node_id in links and len(links) <= _VOUCHES for links in told):
+            return False
+        for peer in self.directory.others():
+            if peer.node_id not in self.heard and not self.reachable(peer.node_id):
+                self.directory.forget(peer.node_id)
+                return True
+        return False
 
     def _on_session(self, peer: NodeId, instance: str) -> None:
         self.exchanges.lose(peer, instance, "restarted")

@@ -230,3 +230,32 @@ def test_members_by_hearsay_are_bounded_and_those_who_prove_themselves_are_not()
     assert reason_of(home.directory, office.signed()) == "too_many_members"
     assert outcome(home.directory, office.signed(), proven=True) is Accepted.NEWER
     assert outcome(home.directory, office.signed(seq=2)) is Accepted.NEWER
+
+
+def test_a_newcomer_takes_a_place_that_the_node_makes_for_it() -> None:
+    home, office = Member("home"), Member("office")
+    asked: list[str] = []
+
+    def make_room(record: NodeRecord) -> bool:
+        asked.append(record.node_id)
+        directory.forget(NodeId("node-7"))
+        return record.node_id == "office"
+
+    directory = Directory(
+        HOME,
+        home.identity,
+        home.trust,
+        now=lambda: 0.0,
+        wall=lambda: 0.0,
+        make_room=make_room,
+    )
+    record = home.record()
+    for number in range(MEMBER_LIMIT):
+        name = NodeId(f"node-{number}")
+        peer = NodeRecord(name, record.sign_key, record.channel_key, 1, 1, "i")
+        directory.put_own(peer, SignedRecord("", name))
+    assert outcome(directory, office.signed()) is Accepted.NEWER
+    assert len(directory) == MEMBER_LIMIT
+    with pytest.raises(RemoteProtocolError, match="more members"):
+        directory.accept(Member("lab").signed())
+    assert asked == ["office", "lab"]

@@ -75,14 +75,14 @@ def make_node(
     *,
     plugins: tuple[object, ...] = ("relay",),
     limits: LinkLimits = LIMITS,
-    tables: Mapping[str, Mapping[str, object]] | None = None,
+    tables: Mapping[str, object] | None = None,
     state: State | None = None,
     clock: Clock | None = None,
     identity: Identity | None = None,
     exchanges: ExchangeLimits | None = None,
     **mesh: Any,
 ) -> Node:
-    told: dict[str, Mapping[str, object]] = {"mesh": {}, **(tables or {})}
+    told: dict[str, Any] = {"mesh": {}, **(tables or {})}
     told["mesh"] = {"listen": "127.0.0.1:0", "heartbeat": 0.5, **mesh, **told["mesh"]}
     return Node(
         Config.from_mapping({"node_id": name, "secret": SECRET, **told}),

@@ -150,7 +150,7 @@ class Scene:
     ends: dict[str, anyio.Event] = attrs.field(factory=dict)
     states: dict[str, MemoryState] = attrs.field(factory=dict)
     more: tuple[str, ...] = ()
-    tables: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
+    tables: Mapping[str, object] = attrs.field(factory=dict)
     number: int = 0
 
     async def letter(self, source: str = "home", to: str = "office", **how: Any) -> bool:
@@ -241,7 +241,7 @@ async def scene(
     act: Act = pass_on,
     *,
     more: tuple[str, ...] = (),
-    tables: Mapping[str, Mapping[str, object]] | None = None,
+    tables: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Scene]:
     """Run the four nodes. In the end: no node faulted, nothing crashed.
 

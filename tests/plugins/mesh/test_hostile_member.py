@@ -118,8 +118,18 @@ async def test_records_of_made_up_nodes_are_bounded_and_taken_by_turns(
             await wait_until(lambda: len(target.node.directory) >= MEMBER_LIMIT, limit=60)
             await target.counted("too_many_members")
             await calls_are_served(target, record_property)
-        assert len(target.node.directory) <= MEMBER_LIMIT
+            await a_newcomer_is_let_in(target)
+        assert len(target.node.directory) <= MEMBER_LIMIT + 1  # late has proved itself
         assert len(warnings("more members than can be")) == 1
+
+
+async def a_newcomer_is_let_in(target: Target) -> None:
+    """Have a node join that others can only hear of, though hearsay has filled them."""
+    late = NodeId("late")
+    async with make_node("late", peers=[address_of(target.node)]):
+        await wait_until(lambda: target.home.reachable(late), limit=60)
+        async with target.home.exchange(late, "ping", {"n": 1}, complete=True) as ex:
+            assert await ex.receive() == {"n": 1}
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
+from clawmatrix_core.paths import control_socket_path
 from clawmatrix_core.testing import wait_until
 from tests.plugins.mesh.mallory import LAB, OFFICE, Caught, Mallory, pass_on, scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from clawmatrix_core.frames import NodeId
+    from clawmatrix_core.node import Node
 
     Alter = Callable[[Caught], bytes]
 
@@ -231,4 +235,38 @@ async def test_another_ttl_changes_nothing_for_who_a_frame_is_for(
         found.mallory.act = act
         assert await found.letter()
         assert await found.letter("office", "home")
+        await found.is_well()
+
+
+async def status_of(node: Node) -> Any:
+    """Return what ``clawmatrix status --json`` gets from the node's socket."""
+    path = control_socket_path(node.config.state_dir)
+    async with await anyio.connect_unix(path) as stream:
+        await stream.send(b'{"method": "status", "params": {"probe": false}}\n')
+        answer = b""
+        with anyio.fail_after(10):
+            while not answer.endswith(b"\n"):
+                answer += await stream.receive()
+    return json.loads(answer)["result"]
+
+
+async def test_what_was_refused_is_in_the_status(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = {"state_dir": str(tmp_path / "state")}
+
+    def act(mallory: Mallory, caught: Caught) -> None:
+        if caught.sealed and caught.header.to == OFFICE:
+            mallory.deliver(OFFICE, caught.with_fields(seq=caught.header.seq + 1))
+            pass_on(mallory, caught)
+        pass_on(mallory, caught)
+
+    async with scene(caplog, more=("control",), tables=folder) as found:
+        found.mallory.act = act
+        assert await found.letter()
+        office = found.nodes["office"]
+        refused = (await status_of(office))["node"]["refused"]
+        assert refused["forged"] == office.counters["forged"] > 10
+        assert refused["replay"] == office.counters["replay"] > 10
         await found.is_well()
