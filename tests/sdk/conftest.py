@@ -26,6 +26,8 @@ APIS = {
     "messages": "anthropic-messages",
 }
 """A model for each API that an upstream can speak; it answers alike under each name."""
+CLAUDE = "claude-sonnet-4-5"
+"""A model of chat completions for clients that have a list of names of their own."""
 
 
 @attrs.frozen
@@ -80,6 +82,10 @@ def mesh(upstreams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
         f'base_url = "http://127.0.0.1:{upstream}/v1"\napi_key = "any"\n'
         for id_, api in APIS.items()
         for kind, upstream in upstreams.items()
+    )
+    served += (
+        f'[[model-proxy.models]]\nid = "{CLAUDE}"\nupstream_model = "completions"\n'
+        f'base_url = "http://127.0.0.1:{upstreams[""]}/v1"\napi_key = "any"\n'
     )
     configs = {
         "relay": f'plugins = ["mesh", "relay", "control"]\n[mesh]\nlisten = "127.0.0.1:{port}"\n',

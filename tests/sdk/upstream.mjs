@@ -43,6 +43,32 @@ on(about("weather"), {
   toolCalls: [{ id: "call_1", name: "get_weather", arguments: city("Oslo") }],
 });
 
+// --- the tools of command-line agents: first a call to read a file, then words made of its result
+
+// An agent may say more after the question, as a user.
+const everything = (request) =>
+  request.messages.filter((m) => m.role === "user").map((m) => text(m.content)).join("\n");
+const FILE = /what is in the file (\w+\.\w{3})/;
+const reading = (request) => FILE.test(everything(request));
+const told = (request) => request.messages.filter((m) => m.role === "tool");
+
+on((request) => reading(request) && told(request).length > 0, (request) => ({
+  content: `It says: ${told(request).map((m) => text(m.content)).join(" and ")}`,
+}));
+on(reading, (request) => {
+  const [, file] = FILE.exec(everything(request));
+  const names = (request.tools ?? []).map((tool) => tool.function?.name ?? tool.name);
+  const calls = {
+    Read: { file_path: file },
+    exec_command: { cmd: `cat ${file}` },
+    shell_command: { command: `cat ${file}` },
+    read: { path: file },
+  };
+  const name = Object.keys(calls).find((name) => names.includes(name));
+  if (name === undefined) return { content: `None of these reads files: ${names.join(", ")}` };
+  return { toolCalls: [{ id: "call_file", name, arguments: JSON.stringify(calls[name]) }] };
+});
+
 // --- the rest
 
 on(about("think"), { reasoning: "Six sevens, so forty-two.", content: "It is 42." });

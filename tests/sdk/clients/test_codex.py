@@ -1,0 +1,65 @@
+"""Codex through a mesh: whole sessions, with a command that it runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.sdk.clients.conftest import PACKAGES, QUESTION, SECRET_WORD, documented
+
+if TYPE_CHECKING:
+    from tests.sdk.clients.conftest import Place
+
+CODEX = PACKAGES / ".bin" / "codex"
+WITHOUT_SEARCH = 'web_search = "disabled"'
+WITHOUT_AGENTS = "multi_agent = false"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def codex(place: Place, model: str, prompt: str, *without: str) -> list[dict[str, Any]]:
+    """Run one session, as the documentation sets it up but for some lines; return its events."""
+    config = documented(place, "Codex", "toml", model)
+    for line in without:
+        assert line in config
+        config = config.replace(line, "")
+    folder = place.home / ".codex"
+    folder.mkdir()
+    (folder / "config.toml").write_text(config)
+    command = (CODEX, "exec", "--skip-git-repo-check", "-s", "read-only", "--json", prompt)
+    done = place.run(*command, OPENAI_API_KEY=place.mesh.token)
+    assert done.stdout, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def items(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    found = [e["item"] for e in events if e["type"] == "item.completed"]
+    return [item for item in found if item["type"] == kind]
+
+
+def test_it_runs_a_command_and_answers(place: Place, model: str) -> None:
+    events = codex(place, model, QUESTION)
+    [run] = items(events, "command_execution")
+    assert (run["aggregated_output"], run["exit_code"]) == (f"{SECRET_WORD}\n", 0)
+    [said] = items(events, "agent_message")
+    assert SECRET_WORD in said["text"]
+    assert events[-1]["type"] == "turn.completed"
+
+
+def test_it_says_what_was_wrong(place: Place, model: str) -> None:
+    events = codex(place, model, "something wrong")
+    assert events[-1]["type"] == "turn.failed"
+    assert "That is no request." in events[-1]["error"]["message"]
+
+
+def test_all_of_its_tools_reach_an_upstream_of_responses(place: Place) -> None:
+    events = codex(place, "responses", QUESTION, WITHOUT_SEARCH, WITHOUT_AGENTS)
+    assert events[-1]["type"] == "turn.completed"
+
+
+@pytest.mark.parametrize("converted", ["completions", "messages"])
+def test_tools_that_run_upstream_are_refused_by_name(place: Place, converted: str) -> None:
+    events = codex(place, converted, QUESTION, WITHOUT_SEARCH)
+    assert events[-1]["type"] == "turn.failed"
+    assert "web_search is a tool that runs at the upstream" in events[-1]["error"]["message"]
