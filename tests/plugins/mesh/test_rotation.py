@@ -85,16 +85,22 @@ class Traffic:
     unexplained: list[str] = attrs.field(factory=list)
 
     async def run(self, one: str, other: str) -> None:
-        """Ask again and again; an error counts unless an end of it was restarted meanwhile."""
+        """Ask again and again; an error counts unless an end was restarted since the last answer.
+
+        What is opened while a node has not heard of the other's restart may have begun in the
+        earlier run, whatever a relay says of it, and so ends with an error.
+        """
         here, there = self.machines[one], self.machines[other]
+        runs = (here.runs, there.runs)
         while True:
-            runs = (here.runs, there.runs)
+            now = (here.runs, there.runs)
             node = here.node
             if node is not None:
                 try:
                     async with node.exchange(other, "ping", {"n": 1}, complete=True) as ex:
                         await ex.receive()
                     self.answered[one, other] = self.answered.get((one, other), 0) + 1
+                    runs = now
                 except ExchangeError as error:
                     if runs == (here.runs, there.runs):
                         self.unexplained.append(f"{one} to {other}: {error!r}")
