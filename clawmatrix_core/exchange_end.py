@@ -73,7 +73,8 @@ class End:
         self._outbox = Outbox()
         self._inbox: Inbox[Frame] = Inbox(table.limits.window)
         self._ready: deque[tuple[Any, int]] = deque()  # payloads, and what each counts
-        self._opened = False  # the opening frame has left this node; whatever relays say of it
+        self._opened = False  # the opening frame has left this node, whatever relays say of it
+        self._copies = 0  # of the opening frame, that no relay has said it dropped
         self._error: ExchangeError | None = None
         self._whole = False  # all that the other side had to say is here, and was no error
         self._given_up = False  # at either end
@@ -108,6 +109,14 @@ class End:
     def may_have_begun(self) -> bool:
         """Whether the far side can have seen the opening frame."""
         return not self.initiated or self._opened
+
+    @property
+    def may_be_there(self) -> bool:
+        """Whether the run that the opening frame was sent to has it, if relays tell the truth.
+
+        Enough to ask that node's next run, but not to say that nothing can have begun.
+        """
+        return not self.initiated or self._copies > 0
 
     @property
     def over(self) -> bool:
@@ -145,6 +154,7 @@ class End:
             # Counted before it is sent: the answer of this very node comes before it was.
             outbox.advance()
             left, self._opened = self._opened, self._opened or opening
+            self._copies += opening
             outcome = self._table.transmit(
                 self.peer,
                 item.type,
@@ -161,6 +171,7 @@ class End:
             )
             if outcome is not Outcome.SENT:
                 self._opened = left
+                self._copies -= opening
                 outbox.retreat(item.seq)
                 self._blocked(outcome)
                 return
@@ -171,7 +182,7 @@ class End:
         instance = self._table.instance_of(self.peer)
         if instance is None:
             return True  # it will not go anywhere before there is a session
-        if self._opened and instance != self.instance:
+        if self._copies and instance != self.instance:
             self.abort(PeerLost(f"{self.peer} restarted"))
             return False
         self.instance = instance
@@ -329,6 +340,7 @@ class End:
         if not self._outbox.acked <= seq <= self._outbox.next_seq:
             return False
         self._outbox.retreat(seq)
+        self._copies -= seq == 0 and self._copies > 0
         if reason != "congested":
             self.unroutable(self._table.now())
         # Sent again by the tick, or when routes change: at once would only come back at once.

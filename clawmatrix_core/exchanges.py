@@ -361,7 +361,7 @@ class Exchanges:
         """End the exchanges that a node no longer knows, since it runs as another instance."""
         for exchange in self.live:
             elsewhere = exchange.peer == peer and exchange.instance not in (None, instance)
-            if elsewhere and exchange.may_have_begun and not exchange.over:
+            if elsewhere and exchange.may_be_there and not exchange.over:
                 exchange.abort(PeerLost(f"{peer} {why}"))
 
     async def run(self) -> None:

@@ -371,6 +371,8 @@ class Sessions:
             kept.until = now + _LINGER if kept.until is None or used > kept.opened else kept.until
         kept.sealed, kept.opened = session.sealed, used
         if kept.until is not None and kept.until <= now:
+            if not kept.confirmed:
+                self._count("session_unproved")  # its opening may have been a replay
             self._table.drop(id_)
         elif self._rekeying.is_over(session, now):
             if session.peer in self._openings:
