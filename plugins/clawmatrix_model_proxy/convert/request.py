@@ -161,6 +161,7 @@ class Tool:
         parameters: the JSON schema of its arguments, None where it has none.
         strict: whether arguments must fit the schema; None where nothing is said.
         free: it takes text in place of arguments; ``grammar`` says which, where one is given.
+        namespace: the first part of its name, for an API that has one apart; ``name`` is all of it.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Tool:
     strict: bool | None = None
     free: bool = False
     grammar: dict[str, Any] | None = None
+    namespace: str = ""
 
 
 @attrs.frozen

@@ -58,7 +58,7 @@ class Response:
     """A response as it grows by the events of an answer."""
 
     def __init__(self, making: Making) -> None:
-        self.output = Output(making.new_id)
+        self.output = Output(making.new_id, making.request.tools)
         self._making = making
         self._head: dict[str, Any] = {}
         self._begin = Begin()

@@ -24,6 +24,7 @@ from clawmatrix_model_proxy.convert.request import (
     ToolResult,
     Turn,
 )
+from clawmatrix_model_proxy.convert.responses_namespaces import joined
 from clawmatrix_model_proxy.convert.responses_sealed import read_encrypted
 from clawmatrix_model_proxy.convert.responses_shape import (
     list_at,
@@ -42,6 +43,10 @@ UNREAD: tuple[Loss, ...] = (
     Loss("annotations and logprobs of earlier answers", "the words they are about are kept"),
     Loss("`prompt_cache_breakpoint`", "a hint to the cache"),
     Loss("`stream_options` but `include_obfuscation`", "how a stream is cut, not what it says"),
+    Loss(
+        "namespaces of tools, and what is said of them",
+        "their names stand before the tools', as `space__tool`; calls come back with both",
+    ),
     Loss("`detail` of files", "how finely the upstream looks at pages"),
     Loss(
         "annotations of answers, `service_tier` and unknown fields", "nothing of the words is lost"
@@ -166,9 +171,10 @@ def _call(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]]:
     free = item["type"] == "custom_tool_call"
     _refuse_caller(item, param)
     arguments = "input" if free else "arguments"
+    namespace = optional_text_at(item.get("namespace"), f"{param}.namespace") or ""
     call = ToolCall(
         text_at(item.get("call_id"), f"{param}.call_id"),
-        text_at(item.get("name"), f"{param}.name"),
+        joined(namespace, text_at(item.get("name"), f"{param}.name")),
         text_at(item.get(arguments), f"{param}.{arguments}"),
         free=free,
     )
@@ -184,9 +190,7 @@ def _result(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]]:
 
 
 def _refuse_caller(item: dict[str, Any], param: str) -> None:
-    """Refuse a call that is not the model's own, or of a tool that has no plain name."""
-    if item.get("namespace") is not None:
-        raise Unsupported(f"{param}.namespace", "has no place in another API")
+    """Refuse a call that is not the model's own."""
     if item.get("caller") not in (None, {"type": "direct"}):
         raise Unsupported(f"{param}.caller", "has no place in another API")
 

@@ -136,6 +136,7 @@ class Item:
     Attributes:
         number: its place in the output.
         group: of a thought, see ``Open``.
+        namespace: of a call, the part of the tool's name that stands before ``name``.
         encrypted: of a thought, what only its maker reads.
     """
 
@@ -145,6 +146,7 @@ class Item:
     group: int = -1
     call_id: str = ""
     name: str = ""
+    namespace: str = ""
     parts: list[Part] = attrs.field(factory=list)
     encrypted: str = ""
     done: bool = False
@@ -171,6 +173,8 @@ class Item:
             "name": self.name,
             field: "".join(part.whole for part in self.parts),
         }
+        if self.namespace:
+            call["namespace"] = self.namespace
         return {**call, "status": status}
 
     def _thought(self) -> Fields:

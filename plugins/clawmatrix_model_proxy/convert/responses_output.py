@@ -18,12 +18,14 @@ from clawmatrix_model_proxy.convert.responses_items import (
     Part,
 )
 from clawmatrix_model_proxy.convert.responses_logprobs import write_logprobs
+from clawmatrix_model_proxy.convert.responses_namespaces import parted
 from clawmatrix_model_proxy.convert.responses_sealed import encrypted_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from clawmatrix_model_proxy.convert.answer import BlockKind, Close, Delta, Open
+    from clawmatrix_model_proxy.convert.request import Tool
 
 __all__ = ["Output"]
 
@@ -42,11 +44,12 @@ class Output:
         parts: by the numbers of their blocks.
     """
 
-    def __init__(self, new_id: Callable[[str], str]) -> None:
+    def __init__(self, new_id: Callable[[str], str], tools: Iterable[Tool] = ()) -> None:
         self.parts: dict[int, Part] = {}
         self._items: list[Item] = []
         self._used: set[str] = set()
         self._new_id = new_id
+        self._parted = parted(tools)
         self._status = "completed"
 
     def open(self, event: Open) -> Iterator[Fields]:
@@ -114,7 +117,8 @@ class Output:
         self._used.add(item_id)
         item = Item(kind, item_id, len(self._items), event.group)
         if kind in ("function_call", "custom_tool_call"):
-            item.call_id, item.name = event.id or self._new_id("call_"), event.name
+            item.call_id = event.id or self._new_id("call_")
+            item.namespace, item.name = self._parted.get(event.name, ("", event.name))
         self._items.append(item)
         return item
 

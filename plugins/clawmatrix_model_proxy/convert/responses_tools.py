@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from clawmatrix_model_proxy.convert.codec import Unsupported
 from clawmatrix_model_proxy.convert.request import Format, Tool, ToolChoice
+from clawmatrix_model_proxy.convert.responses_namespaces import joined
 from clawmatrix_model_proxy.convert.responses_shape import (
     list_at,
     object_at,
@@ -29,6 +33,7 @@ _TOOL_FIELDS = {
     "function": frozenset({"type", "name", "description", "parameters", "strict"}),
     "custom": frozenset({"type", "name", "description", "format"}),
 }
+_NAMESPACE_FIELDS = frozenset({"type", "name", "description", "tools"})
 _IDLE_FIELDS: dict[str, Any] = {
     "async": False,
     "defer_loading": False,
@@ -39,22 +44,49 @@ _FORMAT_FIELDS = frozenset({"type", "name", "description", "schema", "strict"})
 
 def read_tools(value: Any) -> tuple[Tool, ...]:
     """Read the tools. Raises: Unsupported, for one that runs at the upstream."""
-    if value is None:
-        return ()
-    return tuple(
-        _read_tool(object_at(tool, f"tools[{number}]"), f"tools[{number}]")
-        for number, tool in enumerate(list_at(value, "tools"))
-    )
+    found: list[Tool] = []
+    for number, item in enumerate(list_at(value, "tools") if value is not None else ()):
+        param = f"tools[{number}]"
+        tool = object_at(item, param)
+        grouped = tool.get("type") == "namespace"
+        found += _read_namespace(tool, param) if grouped else [_read_tool(tool, param)]
+    _refuse_same_names(found)
+    return tuple(found)
+
+
+def _refuse_same_names(tools: list[Tool]) -> None:
+    """Refuse a name that is another tool's once it stands behind its namespace."""
+    times = Counter(tool.name for tool in tools)
+    for tool in tools:
+        if tool.namespace and times[tool.name] > 1:
+            raise Unsupported("tools", f"two of them would have the name {tool.name}")
+
+
+def _read_namespace(tool: dict[str, Any], param: str) -> list[Tool]:
+    _refuse_more(tool, _NAMESPACE_FIELDS, param)
+    namespace = text_at(tool.get("name"), f"{param}.name")
+    inner = list_at(tool.get("tools"), f"{param}.tools")
+    found = [
+        _read_tool(object_at(item, f"{param}.tools[{number}]"), f"{param}.tools[{number}]")
+        for number, item in enumerate(inner)
+    ]
+    return [
+        attrs.evolve(each, name=joined(namespace, each.name), namespace=namespace) for each in found
+    ]
+
+
+def _refuse_more(tool: dict[str, Any], known: frozenset[str], param: str) -> None:
+    for name, value in tool.items():
+        idle = value is None or _IDLE_FIELDS.get(name) == value
+        if name not in known and not idle:
+            raise Unsupported(f"{param}.{name}", "has no place in another API")
 
 
 def _read_tool(tool: dict[str, Any], param: str) -> Tool:
     kind = text_at(tool.get("type"), f"{param}.type")
     if kind not in _TOOL_FIELDS:
         raise Unsupported(param, f"{kind} is a tool that runs at the upstream of another API")
-    for name, value in tool.items():
-        idle = value is None or _IDLE_FIELDS.get(name) == value
-        if name not in _TOOL_FIELDS[kind] and not idle:
-            raise Unsupported(f"{param}.{name}", "has no place in another API")
+    _refuse_more(tool, _TOOL_FIELDS[kind], param)
     name = text_at(tool.get("name"), f"{param}.name")
     description = optional_text_at(tool.get("description"), f"{param}.description")
     if kind == "custom":

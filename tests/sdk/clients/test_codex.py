@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from tests.sdk.clients.conftest import Place
 
 CODEX = PACKAGES / ".bin" / "codex"
-WITHOUT_SEARCH = 'web_search = "disabled"'
-WITHOUT_AGENTS = "multi_agent = false"
+SEARCHES_NOT = 'web_search = "disabled"'
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
@@ -54,12 +53,12 @@ def test_it_says_what_was_wrong(place: Place, model: str) -> None:
 
 
 def test_all_of_its_tools_reach_an_upstream_of_responses(place: Place) -> None:
-    events = codex(place, "responses", QUESTION, WITHOUT_SEARCH, WITHOUT_AGENTS)
+    events = codex(place, "responses", QUESTION, SEARCHES_NOT)
     assert events[-1]["type"] == "turn.completed"
 
 
 @pytest.mark.parametrize("converted", ["completions", "messages"])
 def test_tools_that_run_upstream_are_refused_by_name(place: Place, converted: str) -> None:
-    events = codex(place, converted, QUESTION, WITHOUT_SEARCH)
+    events = codex(place, converted, QUESTION, SEARCHES_NOT)
     assert events[-1]["type"] == "turn.failed"
     assert "web_search is a tool that runs at the upstream" in events[-1]["error"]["message"]

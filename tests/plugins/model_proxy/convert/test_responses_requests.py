@@ -167,6 +167,7 @@ def test_every_shape_of_answers_is_kept(given: dict[str, Any], form: Format) -> 
 
 
 FUNCTION = {"type": "function", "name": "f"}
+SPACE: dict[str, Any] = {"type": "namespace", "name": "n", "tools": [FUNCTION]}
 
 
 def heard(part: dict[str, Any]) -> dict[str, Any]:
@@ -203,12 +204,14 @@ def heard(part: dict[str, Any]) -> dict[str, Any]:
             "input[0].content[0]",
         ),
         ({"input": [{"type": "function_call", "name": "f"}]}, "input[0].call_id"),
-        ({"input": [{"type": "function_call", "namespace": "n"}]}, "input[0].namespace"),
+        ({"input": [{"type": "function_call", "namespace": 1}]}, "input[0].namespace"),
         ({"input": [{"type": "function_call", "caller": {"type": "program"}}]}, "input[0].caller"),
         ({"input": [{"type": "function_call_output", "call_id": "c"}]}, "input[0].output"),
         ({"input": [{"type": "reasoning", "summary": [{"type": "x"}]}]}, "input[0].summary[0]"),
         ({"tools": [FUNCTION, {"type": "web_search"}]}, "tools[1]"),
         ({"tools": [{**FUNCTION, "defer_loading": True}]}, "tools[0].defer_loading"),
+        ({"tools": [{**SPACE, "tools": [SPACE]}]}, "tools[0].tools[0]"),
+        ({"tools": [{**SPACE, "more": 1}]}, "tools[0].more"),
         ({"tools": [{**FUNCTION, "parameters": []}]}, "tools[0].parameters"),
         ({"tools": [{**FUNCTION, "strict": "yes"}]}, "tools[0].strict"),
         ({"tools": [{"type": "custom", "name": "g", "format": {"type": "x"}}]}, "tools[0].format"),
