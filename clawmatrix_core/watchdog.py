@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -25,7 +26,8 @@ class LoopWatchdog:
 
     A ``with`` block, entered in the thread of the loop; ``run`` goes in a task within it.
     Whoever calls foreign code sets ``current`` to its name before and to ``""`` after. Real
-    time is what counts, so it has no place under a simulated clock.
+    time is what counts, so it has no place under a simulated clock; but for the time in which
+    the machine had no processor for the loop, which is nobody's fault here.
     """
 
     current: str
@@ -37,6 +39,7 @@ class LoopWatchdog:
         *,
         limit: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
+        starved: Callable[[int], float] | None = None,
     ) -> None:
         """Make one.
 
@@ -45,6 +48,8 @@ class LoopWatchdog:
                 runs, the seconds so far and the stack of the loop.
             limit: seconds the loop may take to come round.
             clock: seconds, from any start.
+            starved: seconds for which a thread, by its native id, has waited for a processor;
+                by default as Linux says, and none elsewhere.
         """
         self.current = ""
         self._report = report
@@ -53,7 +58,10 @@ class LoopWatchdog:
         self._interval = limit / 4
         self._beaten = clock()
         self._reported: float | None = None
-        self._watched = 0
+        self._watched = self._native = 0
+        self._starved = starved or waited_for_processor
+        self._looked = 0.0  # what was waited at the last look
+        self._before: tuple[float, float] = (0.0, 0.0)  # a beat, and what was waited by then
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -66,7 +74,8 @@ class LoopWatchdog:
 
     def start(self) -> None:
         """Start watching the calling thread."""
-        self._watched = threading.get_ident()
+        self._watched, self._native = threading.get_ident(), threading.get_native_id()
+        self._looked = self._starved(self._native)
         self._stop.clear()
         self.beat()
         self._thread = threading.Thread(target=self._watch, name="loop watchdog", daemon=True)
@@ -92,7 +101,12 @@ class LoopWatchdog:
     def check(self) -> None:
         """Report a stall that has not been reported. The thread calls this."""
         beaten = self._beaten
-        waited = self._clock() - beaten
+        starved = self._starved(self._native)
+        if self._before[0] != beaten:
+            # As of the look before: what was waited since may have been waited in this stall.
+            self._before = (beaten, self._looked)
+        self._looked = starved
+        waited = self._clock() - beaten - (starved - self._before[1])
         if waited <= self._limit or self._reported == beaten:
             return
         self._reported = beaten
@@ -110,3 +124,12 @@ class LoopWatchdog:
         if frame is None:
             return ""
         return "".join(traceback.format_stack(frame)[-STACK_DEPTH:])
+
+
+def waited_for_processor(thread: int) -> float:
+    """Return the seconds that a thread was ready to run and did not; 0 where nobody counts."""
+    try:
+        counts = Path(f"/proc/self/task/{thread}/schedstat").read_text().split()
+        return int(counts[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+import time
 
 import anyio
 import pytest
 
-from clawmatrix_core.watchdog import LoopWatchdog
+from clawmatrix_core.watchdog import LoopWatchdog, waited_for_processor
 
 
 class Clock:
@@ -39,6 +43,44 @@ async def test_a_blocked_loop_is_reported_while_it_is_blocked() -> None:
     assert name == "slow.frame_received"
     assert seconds > 0.05
     assert "noticed.wait(30)" in stack
+
+
+def test_time_without_a_processor_is_not_held_against_anybody() -> None:
+    clock, starved = Clock(), Clock()
+    reports: list[float] = []
+    watchdog = LoopWatchdog(
+        lambda name, seconds, stack: reports.append(seconds),
+        clock=clock,
+        starved=lambda thread: starved.now,
+    )
+    clock.now = 0.25
+    watchdog.check()
+    clock.now, starved.now = 5.0, 4.0  # of which the loop could run for a second in all
+    watchdog.check()
+    assert reports == []
+    clock.now, starved.now = 5.5, 4.25
+    watchdog.check()
+    assert reports == [1.25]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system counts it for a thread")
+def test_a_thread_that_is_kept_from_running_has_waited_for_a_processor() -> None:
+    before = waited_for_processor(threading.get_native_id())
+    ends = time.monotonic() + 30
+    stop = threading.Event()
+    others = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        while waited_for_processor(threading.get_native_id()) - before < 0.05:
+            assert time.monotonic() < ends
+            stop.wait(0)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    assert waited_for_processor(0) == 0.0
 
 
 def test_a_stall_is_reported_once() -> None:
