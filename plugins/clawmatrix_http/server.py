@@ -161,7 +161,7 @@ def _protocol(logger: logging.Logger, on_closed: Callable[[], None]) -> type[asy
             self.scope["extensions"] = {CLIENT_GONE: {"call": self._when_gone}}
 
         def _when_gone(self, call: Callable[[], None]) -> None:
-            if self.cycle.disconnected:
+            if self.transport.is_closing() or self.cycle.disconnected:
                 call()
             else:
                 self._gone = call

@@ -118,6 +118,8 @@ class ProxiedAnswer(Response):
             return
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, receive, tasks.cancel_scope)
+            if gone is not None:  # of requests in a row on one connection, only the last is watched
+                gone["call"](tasks.cancel_scope.cancel)
             if self._opening.stream:
                 tasks.start_soon(self._tick, outlet)
             await self._answer(outlet)

@@ -8,7 +8,7 @@ import attrs
 from anyio import CancelScope, current_time
 
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.errors import ApiError, from_exchange
+from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
 from clawmatrix_model_proxy.faults import Fault, fault_of_error, fault_of_event, fault_of_status
 from clawmatrix_model_proxy.formats import FORMATS, Format
 from clawmatrix_model_proxy.outlet import HeldTooMuch, Outlet, RawHeaders
@@ -142,6 +142,7 @@ class Attempt:
     async def _refused(self, exchange: Exchange, head: Head) -> None:
         body = await collect(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
         fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
+        body = wrap_upstream_error(head.status, body, self._format)  # whatever the node sent
         raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
 
     async def _whole(self, exchange: Exchange, head: Head) -> None:

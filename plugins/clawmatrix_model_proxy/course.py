@@ -80,6 +80,8 @@ class Course:
             self._try_again(fault, now)
         else:
             self._move_on()
+        if now >= self._deadline:
+            self._ended = True  # nobody else is to blame for the time that is over
 
     def end(self) -> None:
         """Try nothing more."""

@@ -86,8 +86,9 @@ class HttpClient:
         await self._close(float("inf"))
 
     async def _close(self, before: float) -> None:
-        for origin, idle in list(self._idle.items()):
+        for idle in list(self._idle.values()):
             old = [one for one in idle if one.idle_since <= before]
-            self._idle[origin] = [one for one in idle if one.idle_since > before]
+            # In place: a call that waits within ``_take`` goes on with this very list.
+            idle[:] = [one for one in idle if one.idle_since > before]
             for connection in old:
                 await connection.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import select
-import zlib
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import SocketAttribute
 
 from clawmatrix_core.errors import ExchangeFailure
+from clawmatrix_model_proxy.http_inflater import Inflater
 from clawmatrix_model_proxy.http_reader import BrokenAnswer, ResponseReader
 
 if TYPE_CHECKING:
@@ -111,11 +111,11 @@ class Answer:
         self._reader = reader = connection.reader
         self._release = release
         self.status, self.headers, self.framed = reader.status, reader.headers, reader.framed
-        self._inflate = _inflater(reader.headers.get("content-encoding", ""))
+        self._inflater = _inflater(reader.headers.get("content-encoding", ""))
 
     def whole(self) -> bytes | None:
         """Return the body where all of it came with the head; None where more may come."""
-        if self._reader.complete and self._inflate is None:
+        if self._reader.complete and self._inflater is None:
             return self._reader.take()
         return None
 
@@ -124,11 +124,20 @@ class Answer:
         reader = self._reader
         while True:
             data = reader.take()
-            if data and self._inflate is not None:
-                data = self._inflate(data)
+            if self._inflater is not None:
+                data = self._inflated(self._inflater, data)
             if data or reader.complete or self._connection is None:
                 return data
             await self._connection.fill()
+
+    def _inflated(self, inflater: Inflater, data: bytes) -> bytes:
+        try:
+            opened = inflater.feed(data)
+            if not opened and self._reader.complete:
+                inflater.end()
+        except BrokenAnswer as error:
+            raise broke(str(error)) from None
+        return opened
 
     async def close(self) -> None:
         """Give the connection back, or close it where the answer was not read to its end."""
@@ -141,22 +150,17 @@ class Answer:
             await connection.close()
 
 
-def _inflater(encoding: str) -> Callable[[bytes], bytes] | None:
-    """Return what opens a compressed body, though it was asked not to be. Raises: BrokenAnswer."""
+def _inflater(encoding: str) -> Inflater | None:
+    """Return what opens a compressed body, though it was asked not to be. Raises: ExchangeFailure.
+
+    None where it is not compressed.
+    """
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return None
     if name not in ("gzip", "x-gzip", "deflate"):
         raise broke(f"its answer is in the encoding {name[:40]!r}")
-    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # finds out which of them it is
-
-    def opened(data: bytes) -> bytes:
-        try:
-            return inflate.decompress(data)
-        except zlib.error as error:
-            raise broke(f"its answer cannot be opened: {error}") from None
-
-    return opened
+    return Inflater()
 
 
 def _why(error: Exception) -> str:

@@ -46,7 +46,7 @@ class Outlet:
         self._since: float | None = None
         self._head: tuple[int, RawHeaders] = (200, _EVENTS)
         self._sent_at = now()
-        self._busy = False
+        self._busy = self._ended = False
         self.last = b""
 
     def open(self, status: int, headers: RawHeaders) -> None:
@@ -70,7 +70,7 @@ class Outlet:
     async def tick(self) -> None:
         """Let out what has been held for long enough."""
         hold, since = self._hold, self._since
-        if self.released or since is None or hold.whole or self._busy:
+        if self.released or since is None or hold.whole or self._busy or self._ended:
             return
         late = bool(hold.seconds) and self._now() - since >= hold.seconds
         if late or (hold.tokens and self._tokens >= hold.tokens):
@@ -91,7 +91,7 @@ class Outlet:
 
     async def keep_alive(self, after: float) -> None:
         """Send a comment where the client has heard nothing for this many seconds."""
-        if not self._busy and self._now() - self._sent_at >= after:
+        if not self._busy and not self._ended and self._now() - self._sent_at >= after:
             if not self.started:
                 self._head = (200, _EVENTS)
             await self._put(KEEP_ALIVE, more=True)
@@ -120,6 +120,7 @@ class Outlet:
 
     async def _put(self, data: bytes, *, more: bool) -> None:
         self._busy = True
+        self._ended = not more
         try:
             if not self.started:
                 self.started = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import msgspec
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.formats import Format
     from clawmatrix_model_proxy.streams import AnswerStream
 
-__all__ = ["Converted", "Counted", "Passage", "Passed", "Whole", "broken", "refused"]
+__all__ = [
+    "Converted",
+    "Counted",
+    "Passage",
+    "Passed",
+    "Whole",
+    "broken",
+    "error_of_answer",
+    "refused",
+]
 
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
@@ -74,11 +83,23 @@ class Passage(Protocol):
         """Return the client's form of an upstream's error."""
 
 
-class _Named(msgspec.Struct):
-    id: str = ""
+class _Read(msgspec.Struct):
+    id: Any = ""
+    error: Any = None
+    object: Any = None
 
 
-_read_name = msgspec.json.Decoder(_Named).decode
+_read = msgspec.json.Decoder(_Read).decode
+_NOT_AN_OBJECT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def error_of_answer(body: bytes) -> Any:
+    """Return the error that is in an answer whose status says that it is none; None without."""
+    try:
+        read = _read(body)
+    except _NOT_AN_OBJECT:
+        return None
+    return msgspec.json.decode(body) if read.object == "error" else read.error or None
 
 
 @attrs.frozen
@@ -104,9 +125,12 @@ class Passed:
     def whole(self, body: bytes, type_: str) -> Whole:
         """See Passage."""
         try:
-            return Whole(body, type_, _read_name(body).id)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return Whole(body, type_)
+            read = _read(body)
+        except _NOT_AN_OBJECT:
+            raise BadAnswer("the upstream's answer is not a JSON object") from None
+        if read.error or read.object == "error":
+            raise BadAnswer("the upstream's answer is an error")
+        return Whole(body, type_, read.id if isinstance(read.id, str) else "")
 
     def error(self, status: int, body: bytes) -> bytes:
         """See Passage."""

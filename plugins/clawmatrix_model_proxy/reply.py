@@ -10,7 +10,7 @@ from clawmatrix_core.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.convert.codec import BadAnswer
 from clawmatrix_model_proxy.events import EVENT_LIMIT, EventTooLarge
 from clawmatrix_model_proxy.faults import fault_of_event
-from clawmatrix_model_proxy.passage import broken
+from clawmatrix_model_proxy.passage import broken, error_of_answer
 from clawmatrix_model_proxy.pipe import Pipe
 from clawmatrix_model_proxy.rewrite import is_json
 from clawmatrix_model_proxy.sse import Ending
@@ -30,6 +30,8 @@ __all__ = ["ReplyPasser"]
 LINGER = 0.25
 """Seconds for which the end of a body is awaited behind the end of its stream, so that the
 connection may be used again. There are servers that close neither."""
+SECRET_LENGTH = 12
+"""Characters from which on a key is a secret; shorter ones are words like ``ollama``."""
 ERROR_LIMIT = 1024 * 1024
 """Bytes an upstream's error may have."""
 _JSON = "application/json"
@@ -66,6 +68,9 @@ class ReplyPasser:
             await self._whole(max_answer)
 
     async def _refuse(self, status: int, body: bytes) -> None:
+        for key in self._model.keys:  # there are servers that repeat the key they refuse
+            word = key.reveal().encode()
+            body = body.replace(word, b"[key]") if len(word) >= SECRET_LENGTH else body
         await self._exchange.finish(self._head(status, _JSON), body)
 
     async def _whole(self, limit: int) -> None:
@@ -75,8 +80,12 @@ class ReplyPasser:
             raise ExchangeFailure("upstream_broke", "the upstream's answer is cut off")
         try:
             whole = self._passage.whole(body, reply.content_type)
-        except BadAnswer as error:
-            raise broken(error) from None
+        except BadAnswer as bad:
+            error = error_of_answer(body)
+            if error is None:
+                raise broken(bad) from None
+            await self._end_unbegun(error)
+            return
         head = self._head(reply.status, whole.type, whole.answer_id)
         await self._exchange.finish(head, whole.body)
 

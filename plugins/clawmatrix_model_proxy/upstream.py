@@ -34,6 +34,9 @@ __all__ = ["Reply", "Upstreams"]
 _SLACK = 0.5
 """Seconds by which the limit of silence may be overrun, so that it is not set at each piece."""
 
+_NO_TYPES = ("text/plain", "application/octet-stream")
+"""What servers say of a stream that do not know what it is."""
+
 
 class Upstreams:
     """The connections to all upstreams, kept and used again while this is entered."""
@@ -89,7 +92,7 @@ class Upstreams:
         if scope.cancelled_caught:
             raise _silent(self._budgets.first_byte)
         try:
-            yield Reply(answer, self._budgets, began)
+            yield Reply(answer, self._budgets, began, streaming=opening.stream)
         finally:
             await answer.close()
 
@@ -180,13 +183,18 @@ class Reply:
         framed: true where the end of the body is marked, so that a cut shows.
     """
 
-    def __init__(self, answer: Answer, budgets: Budgets, began: float) -> None:
+    def __init__(
+        self, answer: Answer, budgets: Budgets, began: float, *, streaming: bool = False
+    ) -> None:
+        """Make a reply; ``streaming`` where a stream was asked for."""
         self._answer = answer
         self._budgets = budgets
         self._began = began
         headers = answer.headers
         self.status, self.framed = answer.status, answer.framed
         self.content_type = headers.get("content-type", "application/json")
+        if streaming and self.content_type.lower().startswith(_NO_TYPES):
+            self.content_type = "text/event-stream"
         self.headers = {k: v for k, v in headers.items() if safe_header(k, v)}
 
     @property

@@ -33,6 +33,8 @@ TOLD = "upstream_failed"
 API_HEADERS = frozenset({"anthropic-version", "anthropic-beta"})
 """Headers of clients that belong to the API, and travel with the request."""
 
+_BODILESS = frozenset({204, 205})
+"""Statuses of answers that say nothing, which is none here."""
 _PASSED = frozenset(
     ("retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-should-retry", "x-request-id")
 )
@@ -100,7 +102,7 @@ def read_head(payload: Any) -> Head:
         head = msgspec.convert(payload, Head)
     except msgspec.ValidationError as error:
         raise ExchangeFailure("bad_answer", f"not the beginning of an answer: {error}") from None
-    if not 200 <= head.status <= 599:
+    if head.status in _BODILESS or not (200 <= head.status < 300 or 400 <= head.status < 600):
         raise ExchangeFailure("bad_answer", f"an answer with status {head.status}")
     return head
 

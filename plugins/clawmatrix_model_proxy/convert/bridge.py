@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.answer import Gathered, events_of
+from clawmatrix_model_proxy.convert.answer import Failed, Gathered, events_of
 from clawmatrix_model_proxy.convert.codec import BadAnswer, Making, Unsupported
 from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
+from clawmatrix_model_proxy.faults import fault_of_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,6 +86,8 @@ class Bridge:
         """Return the events of a whole stream as the answer that the client wants in one piece."""
         gathered = Gathered()
         for event in events:
+            if isinstance(event, Failed):
+                raise BadAnswer(f"the stream ended with an error: {fault_of_event(event.error)}")
             gathered.take(event)
         if gathered.finish is None:
             raise BadAnswer("the stream has no end")

@@ -295,3 +295,30 @@ async def test_a_body_over_the_limit_is_413(node_factory: NodeFactory) -> None:
         with pytest.raises(openai.APIStatusError) as caught:
             await api.client.chat.completions.create(model="m", messages=says("x" * 2000))
     assert caught.value.status_code == 413
+
+
+async def test_a_client_with_requests_in_a_row_that_leaves_closes_the_upstream(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    gone = anyio.Event()
+
+    async def endless(asked: Asked) -> None:
+        await asked.begin_stream()
+        try:
+            while True:
+                await asked.chunk(EVENT * 100)
+                await anyio.sleep(0.01)  # between two pieces, as a model takes
+        finally:
+            gone.set()
+
+    async with upstreaming(endless) as up, served(node_factory, up.base_url) as api:
+        body = json.dumps({"model": "m", "messages": [], "stream": True})
+        head = f"Host: localhost\r\nAuthorization: Bearer {api.token}\r\n"
+        one = f"POST /v1/chat/completions HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+        port = int(api.base_url.rsplit(":", 1)[1].split("/")[0])
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            await stream.send((one + body).encode() * 2)
+            assert b"200 OK" in await stream.receive()
+        with anyio.fail_after(10):
+            await gone.wait()
+    assert len(up.asked) == 1

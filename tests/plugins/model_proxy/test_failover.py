@@ -280,3 +280,16 @@ def test_a_course_that_was_ended_has_no_next_step() -> None:
     run.end()
     assert run.step() is None
     assert course().step() is None
+
+
+def test_nobody_is_asked_and_blamed_when_the_time_is_over() -> None:
+    run = course(A, B, deadline=10.0)
+    run.failed(Fault("silent"), 10.0)
+    assert run.step() is None
+    assert [tried.target for tried in run.tried] == [A]
+
+
+@pytest.mark.parametrize("code", [400, 429, 502])
+def test_a_status_may_be_the_code_of_an_error_in_a_stream(code: int) -> None:
+    assert fault_of_event({"message": "m", "code": code}).status == code
+    assert fault_of_event({"message": "m", "code": code + 1000}).status is None

@@ -17,6 +17,7 @@ from anyio.streams.tls import TLSListener
 from clawmatrix_core.errors import ExchangeFailure
 from clawmatrix_model_proxy.http_client import KEPT, HttpClient
 from clawmatrix_model_proxy.http_dialler import Address, Dialler
+from clawmatrix_model_proxy.http_inflater import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -381,3 +382,64 @@ async def test_an_address_is_written_as_it_travels(
 ) -> None:
     address = Address.parse(url)
     assert (address.authority, address.host_port, address.path) == (authority, host_port, path)
+
+
+async def test_idle_connections_that_are_closed_meanwhile_go_to_one_caller_each(
+    upstreaming: Upstreaming,
+) -> None:
+    both, ended = anyio.Event(), anyio.Event()
+
+    async def at_once(asked: Asked) -> None:
+        if len(up.asked) == 2:
+            both.set()
+        with anyio.move_on_after(1):
+            await both.wait()
+        await answer(asked)
+        if asked is up.asked[1]:
+            await asked.stream.aclose()
+            ended.set()
+
+    async def call() -> None:
+        assert await read(await ask(client, up.base_url)) == BODY
+
+    async with upstreaming(at_once) as up, client_of() as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            tasks.start_soon(call)
+        await ended.wait()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)  # waits for the one that ended to be closed
+            tasks.start_soon(client._close, 0.0)
+            tasks.start_soon(call)
+    used = [id(asked.stream) for asked in up.asked[2:]]
+    assert len(used) == len(set(used)) == 2
+
+
+@pytest.mark.parametrize("cut", [1, 9, 30])
+async def test_a_compressed_body_that_is_cut_is_broken(cut: int, upstreaming: Upstreaming) -> None:
+    packed = gzip.compress(BODY * 100)
+
+    async def half(asked: Asked) -> None:
+        await asked.answer(packed[:-cut], content_encoding="gzip")
+
+    async with upstreaming(half) as up, client_of() as client:
+        with pytest.raises(ExchangeFailure, match="cut off"):
+            await read(await ask(client, up.base_url))
+
+
+async def test_a_small_body_that_opens_into_a_huge_one_comes_in_pieces(
+    upstreaming: Upstreaming,
+) -> None:
+    packed = gzip.compress(bytes(20 * PIECE)) + gzip.compress(b"end")
+
+    async def bomb(asked: Asked) -> None:
+        await asked.answer(packed, content_encoding="gzip")
+
+    sizes = []
+    async with upstreaming(bomb) as up, client_of() as client:
+        found = await ask(client, up.base_url)
+        while piece := await found.receive():
+            sizes.append(len(piece))
+        await found.close()
+    assert max(sizes) <= PIECE
+    assert sum(sizes) == 20 * PIECE + 3
