@@ -120,7 +120,7 @@ async def test_records_of_made_up_nodes_are_bounded_and_taken_by_turns(
             await calls_are_served(target, record_property)
             await a_newcomer_is_let_in(target)
         assert len(target.node.directory) <= MEMBER_LIMIT + 1  # late has proved itself
-        assert len(warnings("more members than can be")) == 1
+        assert 1 <= len(warnings("more members than can be")) <= 3  # once at each node
 
 
 async def a_newcomer_is_let_in(target: Target) -> None:
@@ -156,7 +156,7 @@ async def test_a_flood_of_records_that_are_none_is_counted_and_named(
     reason: str,
 ) -> None:
     async with attack() as target, await Member.join(target.port) as member:
-        batch = [make(number, member.identity) for number in range(14)]
+        batch = [make(number, member.identity) for number in range(4)]
 
         async def flood() -> None:
             await member.send("records", batch)
