@@ -52,6 +52,16 @@ const FILE = /what is in the file (\w+\.\w{3})/;
 const reading = (request) => FILE.test(everything(request));
 const told = (request) => request.messages.filter((m) => m.role === "tool");
 
+// A tool of an MCP server has a name of several parts, of which this is the last.
+on((request) => /ask the oracle/.test(everything(request)) && told(request).length === 0, (request) => {
+  const names = (request.tools ?? []).map((tool) => tool.function?.name ?? tool.name);
+  const name = names.find((name) => name?.endsWith("oracle"));
+  if (name === undefined) return { content: `None of these is one: ${names.join(", ")}` };
+  return { toolCalls: [{ id: "call_oracle", name, arguments: "{}" }] };
+});
+on((request) => /ask the oracle/.test(everything(request)), (request) => ({
+  content: `It says: ${told(request).map((m) => text(m.content)).join(" and ")}`,
+}));
 on((request) => reading(request) && told(request).length > 0, (request) => ({
   content: `It says: ${told(request).map((m) => text(m.content)).join(" and ")}`,
 }));

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sdk.clients.conftest import PACKAGES, QUESTION, SECRET_WORD, documented
+from tests.sdk.clients.conftest import HERE, PACKAGES, QUESTION, SECRET_WORD, documented
 
 if TYPE_CHECKING:
     from tests.sdk.clients.conftest import Place
@@ -17,9 +18,11 @@ SEARCHES_NOT = 'web_search = "disabled"'
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-def codex(place: Place, model: str, prompt: str, *without: str) -> list[dict[str, Any]]:
+def codex(
+    place: Place, model: str, prompt: str, *without: str, more: str = ""
+) -> list[dict[str, Any]]:
     """Run one session, as the documentation sets it up but for some lines; return its events."""
-    config = documented(place, "Codex", "toml", model)
+    config = documented(place, "Codex", "toml", model) + more
     for line in without:
         assert line in config
         config = config.replace(line, "")
@@ -62,3 +65,15 @@ def test_tools_that_run_upstream_are_refused_by_name(place: Place, converted: st
     events = codex(place, converted, QUESTION, SEARCHES_NOT)
     assert events[-1]["type"] == "turn.failed"
     assert "web_search is a tool that runs at the upstream" in events[-1]["error"]["message"]
+
+
+@pytest.mark.parametrize("converted", ["completions", "messages"])
+def test_it_calls_a_tool_of_an_mcp_server(place: Place, converted: str) -> None:
+    server = [sys.executable, str(HERE / "mcp_server.py")]
+    more = (
+        f"[mcp_servers.words]\ncommand = {json.dumps(server[0])}\nargs = {json.dumps(server[1:])}"
+    )
+    events = codex(place, converted, "ask the oracle", more=more)
+    [call] = items(events, "mcp_tool_call")
+    assert (call["server"], call["tool"], call["status"]) == ("words", "oracle", "completed")
+    assert "the secret word is ibis" in items(events, "agent_message")[-1]["text"]
