@@ -62,9 +62,11 @@ on((request) => /ask the oracle/.test(everything(request)) && told(request).leng
 on((request) => /ask the oracle/.test(everything(request)), (request) => ({
   content: `It says: ${told(request).map((m) => text(m.content)).join(" and ")}`,
 }));
-on((request) => reading(request) && told(request).length > 0, (request) => ({
-  content: `It says: ${told(request).map((m) => text(m.content)).join(" and ")}`,
-}));
+on((request) => reading(request) && told(request).length > 0, (request) => {
+  const pictures = JSON.stringify(request.messages).split("iVBORw0KGgo").length - 1;
+  const words = told(request).map((m) => text(m.content)).join(" and ");
+  return { content: pictures > 0 ? `It shows ${pictures} picture(s).` : `It says: ${words}` };
+});
 on(reading, (request) => {
   const [, file] = FILE.exec(everything(request));
   const names = (request.tools ?? []).map((tool) => tool.function?.name ?? tool.name);

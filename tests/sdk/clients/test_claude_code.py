@@ -56,9 +56,7 @@ def test_it_counts_its_context(place: Place, plain_model: str) -> None:
 def test_it_looks_at_a_picture(place: Place, model: str) -> None:
     (place.work / "picture.png").write_bytes(base64.b64decode(PNG))
     done = claude(place, model, "what is in the file picture.png")
-    if model == "completions":
-        assert "an image cannot be in the result of a tool here" in done["result"]
-        assert done["api_error_status"] == 400
-    else:
-        assert not done["is_error"], done
-        assert done["num_turns"] == 2
+    assert not done["is_error"], done
+    assert done["num_turns"] == 2
+    # in a request as Claude Code wrote it, this server looks at the texts of results only
+    assert done["result"] == ("It says: " if model == "messages" else "It shows 1 picture(s).")
