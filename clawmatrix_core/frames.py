@@ -204,7 +204,7 @@ def payload_of(kind: bytes, body: bytes) -> tuple[Any, bytes | None]:
         return None, data
     try:
         return _decode_any(body), data
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"bad JSON: {error}", reason="bad_json") from None
 
 

@@ -227,6 +227,7 @@ def test_a_body_is_json_or_bytes_or_both(kind: bytes, body: bytes, read: Any) ->
         (b"", b"", "bad_body"),
         (b"j", b"{", "bad_json"),
         (b"j", b"[" * 10000, "bad_json"),
+        (b"j", b'"\xff"', "bad_json"),
         (b"m", b"[1]", "bad_json"),
         (b"m", b"", "bad_json"),
         (b"m", b"{\nx", "bad_json"),
