@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from clawmatrix_model_proxy.sse import BOUNDARY, last_boundary
 from clawmatrix_model_proxy.stages import CHAT_LAST_WORDS, Stage, chat_stage, error_of
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ SETUP_LIMIT = 256 * 1024
 ERROR_WORDS = 2000
 """Characters of an error that is no JSON which are repeated."""
 
-_BREAK = rb"(?:\r\n|\n|\r(?!\n))"
-_EVENT = re.compile(rb"(.*?)" + _BREAK + _BREAK, re.DOTALL)
 _NAMED_ERROR = re.compile(rb"(?:^|[\r\n])event: ?error[ \t]*(?:[\r\n]|$)")
 _LINES = re.compile(rb"\r\n|\n|\r")
 _check = msgspec.json.Decoder(msgspec.Raw).decode
@@ -59,8 +58,9 @@ class Splitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the whole events that have come. Raises: EventTooLarge."""
-        data = self._rest + data if self._rest else data
-        end = _last_boundary(data)
+        before = self._rest
+        data = before + data if before else data
+        end = last_boundary(data, len(before))
         self._rest = data[end:]
         if len(self._rest) > EVENT_LIMIT:
             raise EventTooLarge
@@ -108,8 +108,9 @@ class EventFilter:
 
     def feed(self, data: bytes) -> bytes:
         """Return the whole events that have come. Raises: EventTooLarge."""
-        data = self._rest + data if self._rest else data
-        end = _last_boundary(data)
+        before = self._rest
+        data = before + data if before else data
+        end = last_boundary(data, len(before))
         self._rest = data[end:]
         if len(self._rest) > EVENT_LIMIT:
             raise EventTooLarge
@@ -139,9 +140,11 @@ class EventFilter:
                     yield event
                     yield b"\n\n"
             return
-        for match in _EVENT.finditer(whole):
-            if self._is_good(match[1]):
-                yield match[0]
+        start = 0
+        for match in BOUNDARY.finditer(whole):
+            if self._is_good(whole[start : match.start()]):
+                yield whole[start : match.end()]
+            start = match.end()
 
     def _is_good(self, event: bytes) -> bool:
         if self.over:
@@ -157,6 +160,7 @@ class EventFilter:
                 passes = self._look_at(_decode(data), len(data))
             else:
                 _check(data)
+                data.isascii() or data.decode()  # which is not looked at above
                 passes = True
         except _NOT_JSON:
             self.malformed += 1
@@ -197,7 +201,7 @@ class EventFilter:
 def _split(whole: bytes) -> list[bytes]:
     if b"\r" not in whole:
         return whole.split(b"\n\n")[:-1]
-    return [match[1] for match in _EVENT.finditer(whole)]
+    return BOUNDARY.split(whole)[:-1]
 
 
 def _id_of(payload: dict[str, Any]) -> str:
@@ -233,8 +237,3 @@ def error_in(data: bytes) -> Any:
 
 def _without_bom(data: bytes, end: int) -> tuple[bytes, int]:
     return (data[len(BOM) :], end - len(BOM)) if data.startswith(BOM) else (data, end)
-
-
-def _last_boundary(data: bytes) -> int:
-    ends = (data.rfind(mark) + len(mark) for mark in (b"\n\n", b"\n\r\n", b"\r\r") if mark in data)
-    return max(ends, default=0)

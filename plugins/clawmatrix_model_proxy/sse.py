@@ -16,7 +16,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["HELD_LIMIT", "TAIL", "Ending", "Tail", "WholeEvents"]
+__all__ = ["BOUNDARY", "HELD_LIMIT", "TAIL", "Ending", "Tail", "WholeEvents", "last_boundary"]
 
 TAIL = 16 * 1024
 """Bytes at the end of a stream that are looked at, at least."""
@@ -24,7 +24,10 @@ HELD_LIMIT = 1024 * 1024
 """Bytes of an event that has not ended which are kept back; more are let through."""
 
 _DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\][ \t]*(?:[\r\n]|$)")
-_BOUNDARY = re.compile(rb"\n\n|\r\n\r\n|\r\r")
+BOUNDARY = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+"""What an event ends with: two ends of lines, of whichever of the three kinds."""
+_BOUNDARY_SO_FAR = re.compile(rb"(?>\r\n|\n)(?>\r\n|\n|\r(?!\Z))|\r\r\n?")
+"""That, unless what is last may be half of an end of a line."""
 
 
 class Ending(Enum):
@@ -56,7 +59,7 @@ class Tail:
         tail = b"".join(self._pieces)
         if _DONE.search(tail) is not None:
             return Ending.DONE
-        *events, rest = _BOUNDARY.split(tail)
+        *events, rest = BOUNDARY.split(tail)
         if rest.strip():
             return Ending.CUT
         return _ending(list(_payloads(events)))
@@ -73,12 +76,11 @@ class WholeEvents:
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes that may go out."""
-        if self._held:
-            data = self._held + data
-            self._held = b""
+        before, self._held = self._held, b""
+        data = before + data if before else data
         if data.endswith(b"\n\n"):
             return data
-        end = _last_boundary(data)
+        end = last_boundary(data, len(before))
         if len(data) - end > HELD_LIMIT:
             return data
         self._held = data[end:]
@@ -90,8 +92,15 @@ class WholeEvents:
         return rest
 
 
-def _last_boundary(data: bytes) -> int:
-    ends = (data.rfind(mark) + len(mark) for mark in (b"\n\n", b"\n\r\n", b"\r\r") if mark in data)
+def last_boundary(data: bytes, seen: int = 0) -> int:
+    """Return where the last whole event ends; 0 where none does.
+
+    The first bytes, so many of them, are known to have no whole event in them.
+    """
+    if b"\r" not in data:
+        end = data.rfind(b"\n\n")
+        return end + 2 if end >= 0 else 0
+    ends = (match.end() for match in _BOUNDARY_SO_FAR.finditer(data, max(0, seen - 3)))
     return max(ends, default=0)
 
 

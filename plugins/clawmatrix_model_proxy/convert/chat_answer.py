@@ -131,9 +131,16 @@ def read_logprobs(choice: dict[str, Any], name: str) -> Logprobs | None:
     found = logprobs.get(name) if isinstance(logprobs, dict) else None
     if not isinstance(found, list) or not found:
         return None
-    if not all(isinstance(token, dict) for token in found):
+    if not all(isinstance(token, dict) and _has_tokens(token) for token in found):
         raise bad_answer(f"logprobs.{name}", "must be a list of objects")
     return found
+
+
+def _has_tokens(token: dict[str, Any]) -> bool:
+    others = token.get("top_logprobs")
+    return not others or (
+        isinstance(others, list) and all(isinstance(other, dict) for other in others)
+    )
 
 
 def _blocks(choice: Fields, answer_id: str) -> Iterator[Block]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +17,13 @@ from clawmatrix_model_proxy.events import (
     EventFilter,
     EventTooLarge,
     Splitter,
+    data_of,
 )
 from clawmatrix_model_proxy.keys import KeyRing
+from clawmatrix_model_proxy.stages import Stage, chat_stage, messages_stage, responses_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SAID = b'data: {"choices": [{"delta": {"content": "x"}}]}'
 ROLE = b'data: {"choices": [{"delta": {"role": "assistant"}}]}'
@@ -49,6 +56,42 @@ def test_however_the_bytes_are_split_the_same_events_come_out(data: st.DataObjec
     together, at_once = feed(whole)
     assert out == together
     assert (events.begun, events.malformed) == (at_once.begun, at_once.malformed)
+
+
+@pytest.mark.parametrize("mark", [b"\n\r\n", b"\r\n\n", b"\n\r", b"\r\n\r", b"\r\r\n"])
+def test_no_event_is_lost_between_ends_of_lines_of_two_kinds(mark: bytes) -> None:
+    stream = ROLE + mark + SAID + mark
+    for pieces in ([stream], [stream[at : at + 1] for at in range(len(stream))]):
+        out, _ = feed(*pieces)
+        splitter = Splitter()
+        found = [data_of(event) for piece in pieces for event in splitter.feed(piece)]
+        found.append(data_of(splitter.finish()))
+        assert (ROLE in out, SAID in out) == (True, True)
+        assert [data for data in found if data] == [ROLE[6:], SAID[6:]]
+
+
+def test_a_long_event_with_carriage_returns_is_looked_through_once() -> None:
+    splitter, pieces = Splitter(), [b"data: 1\r\n"] * 20_000
+    start = time.process_time()
+    assert not any(splitter.feed(piece) for piece in pieces)
+    assert len(splitter.feed(b"\r\n")) == 1
+    assert time.process_time() - start < 10.0
+
+
+def test_text_that_is_no_utf8_is_cut_out_of_a_stream_that_has_begun() -> None:
+    out, events = feed(SAID + b"\n\n", b'data: {"type": "error", "x": "\xff"}\n\n')
+    assert out == SAID + b"\n\n"
+    assert events.malformed == 1
+
+
+@pytest.mark.parametrize("kind", ["[]", "{}", "5", "true"])
+@pytest.mark.parametrize("stage", [chat_stage, responses_stage, messages_stage])
+def test_a_type_that_is_no_word_does_no_harm(
+    kind: str, stage: Callable[[dict[str, Any]], Stage]
+) -> None:
+    events = EventFilter(stage)
+    event = b'data: {"type": %s}\n\n' % kind.encode()
+    assert events.feed(event) == event
 
 
 @given(st.binary(max_size=200))

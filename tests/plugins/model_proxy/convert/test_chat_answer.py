@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -238,3 +239,11 @@ def test_every_end_is_written(reason: FinishReason, written_as: str) -> None:
 def test_a_refusal_with_words_is_an_answer_that_stopped() -> None:
     choice = written(Block("refusal", "No."), reason="refusal")["choices"][0]
     assert (choice["finish_reason"], choice["message"]["refusal"]) == ("stop", "No.")
+
+
+@pytest.mark.parametrize("others", [["x"], [[1]], "words", {"a": 1}, 5])
+def test_tokens_that_might_have_been_are_objects(others: Any) -> None:
+    answer = deepcopy(ANSWERS["logprobs"])
+    answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"] = others
+    with pytest.raises(BadAnswer, match="logprobs"):
+        CHAT.read_answer(answer)
