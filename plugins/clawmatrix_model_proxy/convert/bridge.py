@@ -9,6 +9,7 @@ import msgspec
 
 from clawmatrix_model_proxy.convert.answer import Failed, Gathered, events_of
 from clawmatrix_model_proxy.convert.codec import BadAnswer, Making, Unsupported
+from clawmatrix_model_proxy.convert.depth import answer_depth, request_depth
 from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
 from clawmatrix_model_proxy.faults import fault_of_event
 
@@ -43,6 +44,7 @@ class Bridge:
     making: Making
 
     @classmethod
+    @request_depth()
     def read(
         cls,
         client: Codec,
@@ -64,6 +66,7 @@ class Bridge:
             Making(request, model, int(now), new_id, include_usage=wants_usage),
         )
 
+    @request_depth()
     def written(self, model: ModelUpstream) -> bytes:
         """Return the request for the upstream. Raises: Unsupported."""
         api = self.upstream.name
@@ -71,17 +74,20 @@ class Bridge:
         body = self.upstream.write_request(request, max_tokens=model.max_tokens)
         return _encode({"model": model.name_there, **in_dialect(body, api, model)})
 
+    @answer_depth()
     def whole(self, body: bytes) -> bytes:
         """Return a whole answer as the client's API has it. Raises: BadAnswer."""
         answer = self.upstream.read_answer(decode_object(body))
         return _encode(self.client.write_answer(answer, self.making))
 
+    @answer_depth()
     def streamed(self, body: bytes) -> bytes:
         """Return a whole answer as the stream that the client wants. Raises: BadAnswer."""
         writer = self.client.writer(self.making)
         answer = self.upstream.read_answer(decode_object(body))
         return b"".join(writer.write(event) for event in events_of(answer))
 
+    @answer_depth()
     def gathered(self, events: Iterable[Event]) -> bytes:
         """Return the events of a whole stream as the answer that the client wants in one piece."""
         gathered = Gathered()

@@ -13,6 +13,7 @@ import msgspec
 
 from clawmatrix_model_proxy.convert.bridge import decode_object
 from clawmatrix_model_proxy.convert.codec import BadAnswer
+from clawmatrix_model_proxy.convert.depth import answer_depth, request_depth
 from clawmatrix_model_proxy.convert.responses import read_count, write_count_request
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def way_of(codec: Codec) -> Way:
     return Way(None, _ask_for_one, lambda body: _input(codec, body))
 
 
+@request_depth()
 def _ask_for_count(bridge: Bridge, model: ModelUpstream) -> bytes:
     question = {"model": model.name_there, **write_count_request(bridge.request)}
     return msgspec.json.encode(question)
@@ -60,6 +62,7 @@ def _ask_for_one(bridge: Bridge, model: ModelUpstream) -> bytes:
     return attrs.evolve(bridge, request=one).written(model)
 
 
+@answer_depth()
 def _input(codec: Codec, body: bytes) -> int:
     usage = codec.read_answer(decode_object(body)).usage
     if usage is None:

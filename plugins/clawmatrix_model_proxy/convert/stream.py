@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_model_proxy.convert.answer import Close, Delta, End, Failed, Finish, Open
+from clawmatrix_model_proxy.convert.depth import answer_depth
 from clawmatrix_model_proxy.events import Splitter, data_of, error_in, named_error
 from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.sse import Ending
@@ -37,6 +38,7 @@ class UpstreamEvents:
         self._reader = reader
         self._splitter = Splitter()
 
+    @answer_depth()
     def feed(self, data: bytes) -> list[Event]:
         """Return what has come. Raises: EventTooLarge, BadAnswer."""
         events: list[Event] = []
@@ -44,6 +46,7 @@ class UpstreamEvents:
             events += self._read(event)
         return events
 
+    @answer_depth()
     def finish(self) -> list[Event]:
         """Return what the end amounts to. Raises: BadAnswer."""
         rest = self._splitter.finish()
@@ -99,10 +102,12 @@ class ConvertedStream:
         """True once the API's own end, or an error, has come."""
         return self._ended or self.error is not None
 
+    @answer_depth()
     def feed(self, data: bytes) -> bytes:
         """Return what the client gets of it. Raises: EventTooLarge, BadAnswer."""
         return self._write(self._events.feed(data))
 
+    @answer_depth()
     def finish(self) -> tuple[bytes, Ending]:
         """Return the last of it, and how the stream ended. Raises: BadAnswer."""
         said = self._ended

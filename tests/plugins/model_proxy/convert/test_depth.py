@@ -1,0 +1,113 @@
+"""JSON that is too deep for Python is refused by name, wherever in a request or answer it is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clawmatrix_core.plugin_types import ModelUpstream
+from clawmatrix_model_proxy.convert import chat, count, messages, responses
+from clawmatrix_model_proxy.convert.bridge import Bridge
+from clawmatrix_model_proxy.convert.codec import BadAnswer, Codec, Making, Unsupported
+from clawmatrix_model_proxy.convert.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.stream import ConvertedStream
+from clawmatrix_model_proxy.formats import FORMATS
+from clawmatrix_model_proxy.streams import PassedStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CODECS: list[Codec] = [chat.CODEC, responses.CODEC, messages.CODEC]
+PAIRS = list(itertools.product(CODECS, CODECS))
+UPSTREAM = ModelUpstream("m", "http://127.0.0.1:1/v1")
+DEEP = r"deep|recursion"
+LEVELS = 980
+"""As many as are decoded, and too many for whatever goes down into it."""
+
+REQUESTS = {
+    "chat": {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": "DEEP"}}],
+    },
+    "responses": {
+        "input": "Hi",
+        "tools": [{"type": "function", "name": "f", "parameters": "DEEP", "strict": False}],
+    },
+    "messages": {
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "Hi"}],
+        "tools": [{"name": "f", "input_schema": "DEEP"}],
+    },
+}
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [{"type": "tool_use", "id": "t", "name": "f", "input": "DEEP"}],
+    "stop_reason": "tool_use",
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
+
+
+def deepened(value: object) -> bytes:
+    return json.dumps(value).replace('"DEEP"', '{"a":' * LEVELS + "1" + "}" * LEVELS).encode()
+
+
+def at_depth(levels: int, call: Callable[[], object]) -> None:
+    """Call where others have used up a part of the stack."""
+    if levels:
+        at_depth(levels - 1, call)
+    else:
+        call()
+
+
+def making() -> Making:
+    request = Request("chat", (Turn("user", (Text("Hi"),)),), stream=True)
+    return Making(request, "m", 1, lambda letters: f"{letters}1")
+
+
+@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+def test_a_request_is_refused(client: Codec, upstream: Codec) -> None:
+    body = deepened(REQUESTS[client.name])
+
+    def carry() -> None:
+        bridge = Bridge.read(
+            client, upstream, body, model="m", now=1.0, new_id=lambda letters: letters
+        )
+        bridge.written(UPSTREAM)
+        count.way_of(upstream).write(bridge, UPSTREAM)
+
+    with pytest.raises(Unsupported, match=DEEP):
+        at_depth(100, carry)
+
+
+@pytest.mark.parametrize("client", CODECS)
+def test_a_whole_answer_is_refused(client: Codec) -> None:
+    bridge = Bridge(client, messages.CODEC, making().request, making())
+    for write in (bridge.whole, bridge.streamed):
+        with pytest.raises(BadAnswer, match=DEEP):
+            at_depth(100, partial(write, deepened(MESSAGE)))
+
+
+@pytest.mark.parametrize("client", [chat.CODEC, responses.CODEC])
+def test_an_event_is_cut_out_or_refused(client: Codec) -> None:
+    block = {"type": "tool_use", "id": "t", "name": "f", "input": "DEEP"}
+    event = deepened({"type": "content_block_start", "index": 0, "content_block": block})
+    begun = json.dumps({"type": "message_start", "message": {**MESSAGE, "content": []}}).encode()
+    reader, writer = messages.CODEC.reader(), client.writer(making())
+    stream = ConvertedStream(reader, writer, FORMATS[client.name])
+    stream.feed(b"data: " + begun + b"\n\n")
+    at_depth(100, partial(stream.feed, b"data: " + event + b"\n\n"))
+    assert stream.malformed == 1
+
+
+def test_an_error_too_deep_to_be_read_has_nothing_to_tell() -> None:
+    stream = PassedStream(FORMATS["messages"])
+    stream.feed(b'data: {"type": "content_block_delta"}\n\n')
+    stream.last = b'{"type": "error", "error": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    assert stream.told() is None
