@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["HOLD_HEADER", "ModelApi"]
 
 HOLD_HEADER = "x-clawmatrix-hold"
+HEADER_LIMIT = 8 * 1024
+"""Characters of a header that travels with a request."""
 
 
 class ModelApi:
@@ -74,6 +76,7 @@ class ModelApi:
             wanted = read_wanted(body)
             choice = self._choose(wanted)
             limits = self._limits_of(headers)
+            _check_lengths(headers)
         except ApiError as error:
             return ErrorAnswer(error, format)
         opening = Opening(
@@ -176,6 +179,14 @@ def _headers_of(request: Request) -> dict[str, str]:
         if (wanted := _WANTED.get(name)) is not None:
             found.setdefault(wanted, value.decode("latin-1"))
     return found
+
+
+def _check_lengths(headers: Mapping[str, str]) -> None:
+    """Raises: ApiError, where a header is too long to travel with a request."""
+    for name, value in headers.items():
+        if len(value) > HEADER_LIMIT:
+            message = f"the header {name} has more than {HEADER_LIMIT} characters"
+            raise ApiError(400, message, param=name)
 
 
 async def _read_body(receive: Receive) -> bytes:

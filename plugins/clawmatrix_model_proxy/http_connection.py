@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,12 @@ class HttpConnection:
 
     Attributes:
         idle_since: the clock's time of its last answer's end.
+        half_sent: a request was not sent to its end, so that no other may follow.
     """
 
     def __init__(self, stream: ByteStream) -> None:
         self.idle_since = 0.0
+        self.half_sent = False
         self.reader = ResponseReader()
         self._stream = stream
         self._poll = select.poll()
@@ -54,18 +57,42 @@ class HttpConnection:
         return bool(self._poll.poll(0))
 
     async def send(self, request: bytes, limit: float) -> None:
-        """Send a request; ``limit`` is in seconds."""
+        """Send a request; ``limit`` is in seconds.
+
+        A server may answer before it has all of a large one, and take no more.
+        """
         self.reader.start()
+        lost: Exception | None = None
         try:
             if len(request) <= _SMALL:
                 await self._stream.send(request)
                 return
+            self.half_sent = True
             with anyio.fail_after(limit):
-                await self._stream.send(request)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._hear, tasks.cancel_scope)
+                    lost = await self._send_large(request)
+                    tasks.cancel_scope.cancel()
         except TimeoutError:
             raise ExchangeFailure("upstream_timeout", "the upstream takes nothing in") from None
         except _LOST as error:
             raise broke(_why(error)) from None
+        if self.half_sent and not self.reader.begun:
+            raise broke(_why(lost) if lost is not None else "the connection is lost")
+
+    async def _send_large(self, request: bytes) -> Exception | None:
+        try:
+            await self._stream.send(request)
+        except _LOST as error:
+            return error
+        self.half_sent = False
+        return None
+
+    async def _hear(self, sending: anyio.CancelScope) -> None:
+        """Give up sending when an answer begins."""
+        with contextlib.suppress(ExchangeFailure):  # then sending fails too, with better words
+            await self.read_head()
+            sending.cancel()
 
     async def read_head(self) -> None:
         """Return when the head of the answer is here."""
@@ -144,7 +171,7 @@ class Answer:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._reader.complete and self._reader.reusable:
+        if self._reader.complete and self._reader.reusable and not connection.half_sent:
             self._release(connection)
         else:
             await connection.close()

@@ -173,6 +173,8 @@ class ModelProxyPlugin:
     def frame_received(self, node: Node, frame: Frame) -> bool | None:
         """See hookspecs."""
         if self._server is None or self._scope is None:
+            if self._served(node):  # known to others already, from before a start
+                return node.refuse(frame, "busy", f"{node.id} is starting")
             return node.refuse(frame, "model_not_found", f"{node.id} serves no models")
         return node.accept(frame, self._server.handle, self._scope)
 

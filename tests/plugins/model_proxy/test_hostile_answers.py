@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clawmatrix_core.errors import ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.plugin_types import Offer, frame_types
 from clawmatrix_core.testing import wait_until
+from clawmatrix_model_proxy import ModelProxyPlugin
 from clawmatrix_model_proxy.outlet import Outlet
 from clawmatrix_model_proxy.wire import REQUEST, Head
-from tests.plugins.model_proxy.asking import ALONE, TOGETHER, Client, offers, request
+from tests.plugins.model_proxy.asking import (
+    ALONE,
+    NOWHERE,
+    TOGETHER,
+    Client,
+    offers,
+    request,
+)
+from tests.plugins.model_proxy.serving import ask
 from tests.plugins.model_proxy.test_converted import BODIES, CHAT, PATHS, SAID, chunk, sse
 
 if TYPE_CHECKING:
@@ -200,3 +210,37 @@ async def test_nothing_is_said_behind_the_end() -> None:
     await outlet.keep_alive(1.0)
     await outlet.tick()
     assert [message.get("more_body") for message in said] == [None, True, False]
+
+
+@pytest.mark.parametrize("name", ["accept", "anthropic-beta", "x-clawmatrix-hold"])
+async def test_a_header_that_is_too_long_is_refused_by_name(
+    name: str, node_factory: NodeFactory
+) -> None:
+    config = {"model-proxy": {"models": [{"id": "m", "base_url": NOWHERE}]}}
+    async with node_factory("home", built_in=ALONE, config=config) as node:
+        asking = Client(node)
+        await asking.ask(request(), **{name: "x" * 70_000})
+    assert (asking.status, asking.error["param"]) == (400, name)
+
+
+async def test_a_node_that_starts_is_busy_and_does_not_deny_its_models(
+    node_factory: NodeFactory,
+) -> None:
+    early: list[ExchangeFailure] = []
+
+    class Early:
+        """Asks its own node before everything has started."""
+
+        @hookimpl
+        async def start_plugin(self, node: Node) -> None:
+            """Ask."""
+            try:
+                await ask(node)
+            except ExchangeFailure as failure:
+                early.append(failure)
+
+    config = {"model-proxy": {"models": [{"id": "m", "base_url": NOWHERE}]}}
+    plugins = [Early(), ModelProxyPlugin()]
+    async with node_factory("home", built_in=(), plugins=plugins, config=config):
+        pass
+    assert [failure.code for failure in early] == ["busy"]

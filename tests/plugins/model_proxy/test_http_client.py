@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from anyio.abc import ByteStream
+    from anyio.abc import ByteStream, SocketStream
 
     from clawmatrix_model_proxy.http_connection import Answer, HttpConnection
     from tests.plugins.model_proxy.conftest import Asked, Upstreaming
@@ -443,3 +443,32 @@ async def test_a_small_body_that_opens_into_a_huge_one_comes_in_pieces(
         await found.close()
     assert max(sizes) <= PIECE
     assert sum(sizes) == 20 * PIECE + 3
+
+
+async def test_the_answer_of_a_server_that_does_not_want_the_whole_request_is_read() -> None:
+    said = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno"
+
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive(1000)
+            await stream.send(said)
+            await done.wait()
+
+    done = anyio.Event()
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, serve)
+        async with client_of() as client:
+            address = Address.parse(f"http://127.0.0.1:{port}/v1")
+            head = b"POST /v1 HTTP/1.1\r\ncontent-length: 50000000\r\n\r\n"
+            tasks.start_soon(_set_soon, done)
+            found = await client.ask(address, head + bytes(50_000_000))
+            assert (found.status, await read(found)) == (413, b"no")
+            assert repr(client) == "<HttpClient 0 idle>"
+        tasks.cancel_scope.cancel()
+
+
+async def _set_soon(event: anyio.Event) -> None:
+    await anyio.sleep(0.2)  # until the client is in the middle of its request
+    event.set()
