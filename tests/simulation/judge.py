@@ -156,7 +156,7 @@ def judge(
         wrong=[*schedule.wrong, *ledger.close(), *mesh.faults, *scene.wiretap.wrong],
         ledger=ledger,
         ttl_ended=mesh.counters["undeliverable_ttl"],
-        most_visits=max(ledger.passed.values(), default=0),
+        most_visits=ledger.most_visits,
         relayed=mesh.counters["relayed"],
         frames=scene.wiretap.frames,
         sessions=scene.wiretap.sessions,

@@ -69,7 +69,8 @@ class Ledger:
         ended: how often one ended.
         served: how handlers ended.
         wrong: what must not have happened.
-        passed: how often a relay saw one and the same message, by relay and message.
+        visits: with which ttl a relay saw one and the same message, by relay and message. A
+            copy that the network made has that of the first one.
         unreached: nodes that cannot be reached at the moment, which streams may say.
         calm: whether nothing stands in the way of streams to others, from a moment on at which
             all was well. ``storm`` ends it.
@@ -82,7 +83,7 @@ class Ledger:
     ended: Counter[str] = attrs.field(factory=Counter)
     served: Counter[str] = attrs.field(factory=Counter)
     wrong: list[str] = attrs.field(factory=list)
-    passed: Counter[tuple[str, bytes]] = attrs.field(factory=Counter)
+    visits: dict[tuple[str, bytes], set[int]] = attrs.field(factory=dict)
     unreached: frozenset[str] = frozenset()
     calm: bool = False
     storms: int = 0
@@ -92,6 +93,11 @@ class Ledger:
     def endings(self) -> Counter[str]:
         """How many streams ended which way."""
         return Counter(stream.ending for stream in self.streams)
+
+    @property
+    def most_visits(self) -> int:
+        """How often one message came by one relay, at most."""
+        return max(map(len, self.visits.values()), default=0)
 
     def storm(self) -> None:
         """Note that something comes that may end streams."""

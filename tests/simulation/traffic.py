@@ -54,7 +54,8 @@ class FlowPlugin:
         """Count a message; ``relay`` passes it on."""
         wire = transit.wire
         if transit.header.body == "sealed":
-            self._ledger.passed[node.id, wire.message[wire.body_at : wire.body_at + 16]] += 1
+            message = (node.id, wire.message[wire.body_at : wire.body_at + 16])
+            self._ledger.visits.setdefault(message, set()).add(wire.ttl)
 
     # --- answering
 
