@@ -21,11 +21,11 @@ QUIET = ("DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "DISABLE_AUTOUPDATER")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-def claude(place: Place, model: str, prompt: str) -> dict[str, Any]:
+def claude(place: Place, model: str, prompt: str, *more: str) -> dict[str, Any]:
     """Run one session, as the documentation sets it up, and return its result."""
     lines = documented(place, "Claude Code", "sh", model).splitlines()
     env = dict(line.removeprefix("export ").split("=", 1) for line in lines)
-    told = ("-p", prompt, "--allowedTools", "Read", "--output-format", "json")
+    told = ("-p", prompt, "--allowedTools", "Read", "--output-format", "json", *more)
     done = place.run(CLAUDE, *told, **env, **dict.fromkeys(QUIET, "1"))
     assert done.stdout, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -37,6 +37,13 @@ def test_it_reads_a_file_and_answers(place: Place, model: str) -> None:
     assert not done["is_error"], done
     assert done["num_turns"] == 2
     assert done["stop_reason"] == "end_turn"
+    assert SECRET_WORD in done["result"]
+
+
+def test_it_goes_on_with_a_session_in_which_the_model_thought(place: Place, model: str) -> None:
+    assert claude(place, model, "think hard")["result"] == "It is 42."
+    done = claude(place, model, QUESTION, "--continue")
+    assert not done["is_error"], done
     assert SECRET_WORD in done["result"]
 
 
