@@ -29,8 +29,12 @@ def codex(
     folder = place.home / ".codex"
     folder.mkdir()
     (folder / "config.toml").write_text(config)
-    command = (CODEX, "exec", "--skip-git-repo-check", "-s", "read-only", "--json", prompt)
-    done = place.run(*command, OPENAI_API_KEY=place.mesh.token)
+    return execute(place, prompt)
+
+
+def execute(place: Place, *prompt: str) -> list[dict[str, Any]]:
+    told = ("exec", "--skip-git-repo-check", "-s", "read-only", "--json", *prompt)
+    done = place.run(CODEX, *told, OPENAI_API_KEY=place.mesh.token)
     assert done.stdout, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -46,6 +50,14 @@ def test_it_runs_a_command_and_answers(place: Place, model: str) -> None:
     assert (run["aggregated_output"], run["exit_code"]) == (f"{SECRET_WORD}\n", 0)
     [said] = items(events, "agent_message")
     assert SECRET_WORD in said["text"]
+    assert events[-1]["type"] == "turn.completed"
+
+
+def test_it_goes_on_with_a_session_in_which_the_model_thought(place: Place, model: str) -> None:
+    [said] = items(codex(place, model, "think hard"), "agent_message")
+    assert said["text"] == "It is 42."
+    events = execute(place, "resume", "--last", QUESTION)
+    assert SECRET_WORD in items(events, "agent_message")[-1]["text"]
     assert events[-1]["type"] == "turn.completed"
 
 
