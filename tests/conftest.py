@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 pytest_plugins = ["clawmatrix_core.testing"]
@@ -16,3 +18,12 @@ pytest_plugins = ["clawmatrix_core.testing"]
 def anyio_backend(request: pytest.FixtureRequest) -> object:
     """Run each async test on both backends."""
     return request.param
+
+
+def pytest_configure() -> None:
+    """Hear interrupts, also where the tests run in the background of a shell, which ignores them.
+
+    Child processes would inherit that, and those that are to be interrupted never end.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
