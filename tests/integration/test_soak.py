@@ -120,8 +120,13 @@ class Asker:
             self._ledger.wrong.append(f"{question}: {len(text)} characters of {len(expected)}")
 
 
-async def cut_links(wires: list[Forwarder], ledger: Ledger, sizes: Sizes, until: float) -> None:
-    """Cut one link or the other, and mend it after a while."""
+async def cut_links(
+    home: NodeProcess, wires: list[Forwarder], ledger: Ledger, sizes: Sizes, until: float
+) -> None:
+    """Cut one link or the other, mend it after a while, and wait until the way is back.
+
+    Without that the next cut could make it one outage, of more than an exchange outlives.
+    """
     chance = random.Random(1)
     while anyio.current_time() + sizes.gap < until:
         await anyio.sleep(chance.uniform(0.5, 1.5) * sizes.gap)
@@ -131,6 +136,7 @@ async def cut_links(wires: list[Forwarder], ledger: Ledger, sizes: Sizes, until:
         ledger.cut_at = anyio.current_time()
         await anyio.sleep(chance.uniform(0.0, AWAY))
         wire.mend()
+        await anyio.to_thread.run_sync(home.wait_for_status, "office", "relay")
 
 
 async def watch(nodes: dict[str, NodeProcess], ledger: Ledger, until: float) -> None:
@@ -179,7 +185,7 @@ async def soak(
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(watch, nodes, ledger, until)
-            tasks.start_soon(cut_links, wires, ledger, sizes, until)
+            tasks.start_soon(cut_links, nodes["home"], wires, ledger, sizes, until)
             for number in range(sizes.streams):
                 tasks.start_soon(Asker(env, ledger, number).run, client, until)
         await anyio.to_thread.run_sync(_at_rest, nodes, upstream)
