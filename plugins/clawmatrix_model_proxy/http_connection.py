@@ -53,8 +53,11 @@ class HttpConnection:
 
     @property
     def stale(self) -> bool:
-        """True where an idle connection has something to read: its end, mostly."""
-        return bool(self._poll.poll(0))
+        """True where an idle connection has something to read: its end, mostly.
+
+        Or an answer to nothing that was asked, which the next caller must not get.
+        """
+        return bool(self._poll.poll(0)) or _holds_more(self._stream)
 
     async def send(self, request: bytes, limit: float) -> None:
         """Send a request; ``limit`` is in seconds.
@@ -188,6 +191,17 @@ def _inflater(encoding: str) -> Inflater | None:
     if name not in ("gzip", "x-gzip", "deflate"):
         raise broke(f"its answer is in the encoding {name[:40]!r}")
     return Inflater()
+
+
+def _holds_more(stream: object) -> bool:
+    """Say whether bytes wait between the socket and ``receive``, where no poll sees them.
+
+    There is no public way to ask. A stream without these members keeps nothing back.
+    """
+    tls = getattr(stream, "_read_bio", None)
+    if tls is not None:
+        return bool(tls.pending) or _holds_more(getattr(stream, "transport_stream", None))
+    return bool(getattr(getattr(stream, "_protocol", None), "read_queue", None))
 
 
 def _why(error: Exception) -> str:

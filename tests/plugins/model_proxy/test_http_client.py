@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import ssl
 import zlib
@@ -20,7 +21,7 @@ from clawmatrix_model_proxy.http_dialler import Address, Dialler
 from clawmatrix_model_proxy.http_inflater import PIECE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from anyio.abc import ByteStream, SocketStream
@@ -203,12 +204,14 @@ class Authority:
         made.issue_cert(name).configure_cert(self._context)
 
     @asynccontextmanager
-    async def serve(self) -> AsyncIterator[str]:
+    async def serve(
+        self, answer: Callable[[ByteStream], Awaitable[None]] | None = None
+    ) -> AsyncIterator[str]:
         inner = await anyio.create_tcp_listener(local_host="127.0.0.1")
         port = inner.extra(SocketAttribute.local_port)
         listener = TLSListener(inner, self._context, standard_compatible=False)
         async with listener, anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, _answer_over)
+            tasks.start_soon(listener.serve, answer or _answer_over)
             yield f"https://127.0.0.1:{port}/v1"
             tasks.cancel_scope.cancel()
 
@@ -472,3 +475,38 @@ async def test_the_answer_of_a_server_that_does_not_want_the_whole_request_is_re
 async def _set_soon(event: anyio.Event) -> None:
     await anyio.sleep(0.2)  # until the client is in the middle of its request
     event.set()
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 5])
+async def test_an_answer_that_nobody_asked_for_goes_to_nobody(
+    turns: int, upstreaming: Upstreaming
+) -> None:
+    async def twice(asked: Asked) -> None:
+        await answer(asked)
+        for _ in range(turns):
+            await anyio.lowlevel.checkpoint()
+        await asked.answer(b"what another asked for")
+
+    async with upstreaming(twice) as up, client_of() as client:
+        for _ in range(20):
+            assert await read(await ask(client, up.base_url)) == BODY
+            await anyio.wait_all_tasks_blocked()
+
+
+async def test_an_answer_that_tls_keeps_back_goes_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %05d\r\n\r\n"
+    body = bytes(16384 - len(head % 0))  # the answer fills one record, and one more comes with it
+
+    async def twice(stream: ByteStream) -> None:
+        async with stream:
+            with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                while await stream.receive():
+                    await stream.send(head % len(body) + body + head % 6 + b"stolen")
+
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    async with authority.serve(twice) as url, client_of() as client:
+        for _ in range(3):
+            assert await read(await ask(client, url)) == body
