@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import anyio
@@ -18,6 +17,7 @@ from clawmatrix_core.events import Events
 from clawmatrix_core.exchanges import ExchangeLimits, Exchanges
 from clawmatrix_core.frames import Frame, Lane, NodeId
 from clawmatrix_core.keyring import Keyring
+from clawmatrix_core.lifetime import Lifetime
 from clawmatrix_core.loading import PluginInfo, PluginRegistry
 from clawmatrix_core.log import RateLimitedLogger, component_logger
 from clawmatrix_core.own_checks import checks_of
@@ -39,7 +39,8 @@ from clawmatrix_core.trust import TrustStore
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager, AsyncExitStack
     from types import TracebackType
     from typing import Self
 
@@ -148,10 +149,8 @@ class Node:
         self._events = Events(self.hooks)
         self._route_keeper = RouteKeeper(self)
         self._reloader = Reloader(self)
-        self._stop = anyio.Event()
-        self._up = anyio.Event()
-        self._failure: Exception | None = None
-        self._entered = False
+        self._lifetime = Lifetime(self._start, self._take_leave, self._starter.cancel)
+        self._living: AbstractAsyncContextManager[None] | None = None
 
     def __repr__(self) -> str:
         if self.epoch == 0:
@@ -161,11 +160,10 @@ class Node:
     # --- life
 
     async def __aenter__(self) -> Self:
-        if self._entered:
+        if self._living is not None:
             raise LocalProtocolError("a node is entered once; make another one")
-        self._entered = True
-        self._lifetime = self._live()
-        await self._lifetime.__aenter__()
+        self._living = self._lifetime.live()
+        await self._living.__aenter__()
         return self
 
     async def __aexit__(
@@ -174,72 +172,31 @@ class Node:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        return await self._lifetime.__aexit__(kind, error, trace)
-
-    @asynccontextmanager
-    async def _live(self) -> AsyncIterator[None]:
-        # A task of its own starts and stops everything, so that the host may leave the node
-        # under whatever cancel scope it likes, and gets errors without a group around them.
-        failure: BaseException | None = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._run, group.cancel_scope)
-            try:
-                await self._up.wait()
-                if self._failure is None:
-                    yield
-            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - as above
-                failure = error
-            finally:
-                self._stop.set()
-                self._starter.cancel()
-        failure = failure or self._failure
-        if failure is not None:
-            raise failure
-
-    async def _run(self, host: anyio.CancelScope) -> None:
-        # Shielded from end to end: what was opened is closed in order, whoever cancels.
-        with anyio.CancelScope(shield=True):
-            try:
-                async with AsyncExitStack() as self._stack:
-                    if await self._started():
-                        self._up.set()
-                        await self._stop.wait()
-                        self._events.close()
-                        await self.hooks.notify(hookspecs.node_stopping, node=self)
-                        await self._take_leave()
-            except Exception as error:  # noqa: BLE001 - raised in the host's task
-                self._failure = error
-                host.cancel()
-            finally:
-                self._up.set()
+        assert self._living is not None
+        return await self._living.__aexit__(kind, error, trace)
 
     async def _take_leave(self) -> None:
+        self._events.close()
+        await self.hooks.notify(hookspecs.node_stopping, node=self)
         self.exchanges.shut_down()
         with anyio.move_on_after(LINGER):
             for link in tuple(self.links.values()):
                 await link.drained()
 
-    async def _started(self) -> bool:
-        try:
-            return await self._start()
-        except Exception as error:  # noqa: BLE001 - kept from the stack, which would group it
-            self._failure = error
-            return False
-
-    async def _start(self) -> bool:
+    async def _start(self, stack: AsyncExitStack) -> bool:
         self._load_plugins()
-        self._open_state()
+        self._open_state(stack)
         self._build()
-        tasks = await self._stack.enter_async_context(anyio.create_task_group())
-        self._stack.callback(tasks.cancel_scope.cancel)
-        self._stack.callback(self.exchanges.abandon)
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        stack.callback(self.exchanges.abandon)
         exchanges = self.exchanges
         for task in (exchanges.run, exchanges.acknowledgements.run, self._run_ticks):
             tasks.start_soon(task)
-        self._stack.enter_context(self._stalls.watch(self.plugins))
+        stack.enter_context(self._stalls.watch(self.plugins))
         tasks.start_soon(self._stalls.run)
         self._registered.collect(self)
-        complete = await self._starter.start_all(self, self._stack)
+        complete = await self._starter.start_all(self, stack)
         for task in (self._events.run, self._route_keeper.run):  # no plugin hears before it runs
             tasks.start_soon(task)
         return complete
@@ -253,17 +210,17 @@ class Node:
             register_secret(secret.reveal())
         self.plugins.when_failed(self._on_plugin_failed)
 
-    def _open_state(self) -> None:
+    def _open_state(self, stack: AsyncExitStack) -> None:
         files = (*self.plugins.state_files(), *CORE_FILES)
         if self._given_state is not None:
             self.state = self._given_state
         else:
-            self.state = self._stack.enter_context(StateFolder(self.config.state_dir, files))
+            self.state = stack.enter_context(StateFolder(self.config.state_dir, files))
         self.identity = self._given_identity or load_identity(self.state)
         self.epoch = next_epoch(self.state)
         self.started_at = self.clock.wall()
         self.trust = TrustStore(self.state)
-        self._stack.callback(self.trust.flush)
+        stack.callback(self.trust.flush)
         self.succession = load_succession(self.state, self.id, self.identity)
         self.revocations = Revocations(
             self.id, self.identity, self.state, self.trust, wall=self.clock.wall
@@ -318,11 +275,11 @@ class Node:
 
     def stop(self) -> None:
         """Stop the node; whoever waits in ``wait_stop`` is to leave it then."""
-        self._stop.set()
+        self._lifetime.stopping.set()
 
     async def wait_stop(self) -> None:
         """Return when ``stop`` was called."""
-        await self._stop.wait()
+        await self._lifetime.stopping.wait()
 
     # --- its configuration
 
@@ -335,7 +292,7 @@ class Node:
         Raises: ConfigError, with every mistake in it; nothing is changed then.
             LocalProtocolError, where the node does not run, or has no file.
         """
-        if self.epoch == 0 or self._stop.is_set():
+        if self.epoch == 0 or self._lifetime.stopping.is_set():
             raise LocalProtocolError("a node that does not run cannot reload")
         return await self._reloader.reload(config)
 
@@ -370,7 +327,7 @@ class Node:
         self, frame: Frame, handler: Callable[[Exchange], Awaitable[None]], scope: PluginScope
     ) -> bool:
         """Answer an opening frame with a handler; for ``frame_received`` hooks to return."""
-        if self._stop.is_set():
+        if self._lifetime.stopping.is_set():
             return self.refuse(frame, "stopping", f"{self.id} stops")
         return self.exchanges.accept(frame, handler, scope)
 
