@@ -2,8 +2,9 @@
 #   make demo            the main job, on real processes        (KEEP=1 leaves it running)
 #   make test            the tests
 #   make check           what CI runs: lint, types, tests
+#   make fuzz            five minutes of malformed input of every kind
 #   make bench           the benchmarks, and docs/benchmarks.md
-.PHONY: demo test lint types check cover format simulate soak soak-relays clients bench failover-bench docs-tables clean
+.PHONY: demo test lint types check cover format simulate fuzz soak soak-relays clients bench failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -14,7 +15,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 help:
-	@sed -n '2,5p' Makefile | sed 's/^# *//'
+	@sed -n '2,6p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -88,6 +89,14 @@ soak: .venv/.dev
 clients: .clients/.python .clients/.npm
 	unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest -q -m slow tests/sdk/clients $(if $(ONLY),-k '$(ONLY)')
 
+# Coverage-guided where there is a wheel of atheris for this Python and system, else without.
+.venv/.fuzz: .venv/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]' || echo "No atheris for this Python: fuzzing goes without coverage."
+	@touch $@
+
+fuzz: .venv/.fuzz
+	PYTHONPATH=. $(BIN)/python -m tests.fuzzing.run $(SECONDS) $(ONLY)
+
 failover-bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py
 
@@ -95,4 +104,4 @@ bench: .venv/.dev
 	$(BIN)/python -m tests.benchmarks.run $(ONLY)
 
 clean:
-	rm -rf .venv .demo .bench .clients build dist .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .demo .bench .fuzz .clients build dist .mypy_cache .ruff_cache .hypothesis .coverage*

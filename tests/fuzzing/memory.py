@@ -26,7 +26,7 @@ from tests.fuzzing.edits import edited, random_edits
 if TYPE_CHECKING:
     from tests.fuzzing.target import Target
 
-__all__ = ["FOLDER", "GROWTH", "Outcome", "feed", "quiet"]
+__all__ = ["FOLDER", "GROWTH", "Outcome", "feed", "quiet", "resident"]
 
 FOLDER = Path(".fuzz")
 """Where inputs are written that something came of."""
@@ -67,7 +67,7 @@ def feed(target: Target, seconds: float, seed: str) -> Outcome:
     warm: float | None = None
     while (passed := time.monotonic() - started) < seconds:
         if warm is None and passed > seconds * WARM_UP:
-            warm = _size()
+            warm = resident()
         data = edited(random.choice(seeds), random_edits(random), seeds)
         inputs += 1
         try:
@@ -76,7 +76,7 @@ def feed(target: Target, seconds: float, seed: str) -> Outcome:
             where = write_down(target, data)
             spent = time.process_time() - cpu
             return Outcome(inputs, taken, spent, 0.0, 0.0, traceback.format_exc(), where)
-    size = _size()
+    size = resident()
     grown = size - (size if warm is None else warm)
     return Outcome(inputs, taken, time.process_time() - cpu, size, grown)
 
@@ -94,7 +94,8 @@ def quiet() -> None:
     logging.getLogger("clawmatrix").addHandler(logging.NullHandler())
 
 
-def _size() -> float:
+def resident() -> float:
+    """Return MiB of memory that the process has, after a collection."""
     gc.collect()
     return psutil.Process().memory_info().rss / 2**20
 

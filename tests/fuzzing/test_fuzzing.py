@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fuzzing.catalogue import TARGETS
 from tests.fuzzing.edits import Edit, edited
+from tests.fuzzing.live import besiege
 
 if TYPE_CHECKING:
     from tests.fuzzing.target import Target
@@ -37,3 +38,11 @@ def test_altered_inputs_give_nothing_but_typed_errors(target: Target) -> None:
         target.try_(edited(seed, changes, seeds))
 
     feed()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # which the HTTP server needs
+async def test_a_live_node_takes_anything_and_keeps_nothing(anyio_backend: str) -> None:
+    report = await besiege(2.0, keys=False)
+    assert len(report.sent) == 4
+    assert report.answered > 3
