@@ -61,6 +61,8 @@ _Type = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]
 _Id = Annotated[str, msgspec.Meta(max_length=NAME_LIMIT)]
 _Node = Annotated[NodeId, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+# One less: who answers acknowledges the number behind it, and must not break the rule by that.
+_Place = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 2)]
 
 _TTL = [bytes((value,)) for value in range(TTL_START + 1)]
 
@@ -104,7 +106,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True, rename={"source": 
     to: _Node
     timestamp: int
     body: Literal["json", "bytes", "sealed"] = "json"
-    seq: _Count = 0
+    seq: _Place = 0
     re: bool = False
     fin: bool = False
     ack: _Count = 0

@@ -237,3 +237,10 @@ def test_a_body_that_is_none_is_refused(kind: bytes, body: bytes, reason: str) -
     with pytest.raises(RemoteProtocolError) as caught:
         payload_of(kind, body)
     assert caught.value.reason == reason
+
+
+def test_what_a_frame_is_acknowledged_with_fits_into_a_header_too() -> None:
+    line = b'{"type":"x","id":"i","from":"a","to":"b","timestamp":1,"%s":9007199254740991}'
+    assert decode_header(line % b"ack").ack == 2**53 - 1
+    with pytest.raises(RemoteProtocolError):
+        decode_header(line % b"seq")
