@@ -263,8 +263,13 @@ class End:
         self._go_on()
 
     def _hear(self, ack: int, limit: int) -> None:
-        self._outbox.credit(ack, limit)
-        self._heard = self._asked = self._table.now()
+        outbox = self._outbox
+        before = outbox.acked
+        outbox.credit(ack, limit)
+        self._heard = self._table.now()
+        if outbox.acked > before or outbox.cursor == outbox.acked:
+            # Else what was sent may be lost, however much is heard: that must not put off asking.
+            self._asked = self._heard
         self._trouble_since, self._in_trouble = None, False
 
     def _go_on(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import attrs
 import pytest
 
 from clawmatrix_core.errors import (
@@ -13,7 +14,7 @@ from clawmatrix_core.errors import (
     ExchangeError,
     PeerLost,
 )
-from tests.core.exchange_pair import OFFICE, Gate, Pair, leave, of_type, serve_one
+from tests.core.exchange_pair import OFFICE, Gate, Pair, Sent, leave, of_type, serve_one
 from tests.core.exchange_scripts import HANDLERS, SCRIPTS
 
 if TYPE_CHECKING:
@@ -231,6 +232,33 @@ async def test_a_silent_exchange_is_probed_and_lives() -> None:
         await pair.settle()
         assert [payload async for payload in ex] == []
         await leave(pair, ex)
+
+
+async def test_a_cancel_that_was_lost_is_sent_again_however_much_is_heard_meanwhile() -> None:
+    async def pour(ex: Exchange) -> None:
+        while True:
+            await ex.send(b"x" * 1000)
+
+    async with Pair() as pair:
+        lost: list[str] = []
+
+        def drop(sent: Sent) -> bool:
+            # The cancel once, and what the other end asks after again and again.
+            name = sent.name
+            gone = name == "home cancel 1" and name not in lost
+            gone = gone or (sent.header.type == "data" and sent.header.seq > 5)
+            if gone:
+                lost.append(name)
+            return gone
+
+        pair.drop = drop
+        # Slower to ask than the other end, which is therefore never silent for so long.
+        slow = attrs.evolve(pair.home.table.limits, probe_unacked=3.0)
+        pair.home.table.limits = slow
+        ex = await serve_one(pair, pour, complete=True)
+        await leave(pair, ex)
+        assert "home cancel 1" in lost
+        assert pair.now < 1000 + 10
 
 
 async def test_a_peer_that_does_not_answer_is_lost() -> None:
