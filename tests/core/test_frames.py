@@ -29,7 +29,7 @@ from clawmatrix_core.frames import (
 
 HOME, OFFICE = NodeId("home"), NodeId("office")
 NAMES = st.text(min_size=1, max_size=NAME_LIMIT)
-COUNTS = st.integers(min_value=0, max_value=2**53 - 1)
+COUNTS = st.integers(min_value=0, max_value=2**53 - 2)
 HEADERS = st.builds(
     Header,
     type=NAMES,

@@ -225,7 +225,7 @@ async def test_frames_of_exchanges_that_are_none_are_counted(
         async def send() -> None:
             nonlocal number
             number += 1
-            far = {"seq": 2**53 - 1, "ack": 2**53 - 1, "limit": 2**53 - 1}
+            far = {"seq": 2**53 - 2, "ack": 2**53 - 1, "limit": 2**53 - 1}
             await member.send(kind, None, id=f"none-{number}", **far)
 
         reason = "stray" if kind in ("credit", "unknown") else "unknown_exchange"

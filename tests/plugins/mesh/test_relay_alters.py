@@ -80,7 +80,7 @@ IN_THE_HEADER: dict[str, Alter] = {
     "from nobody": fields(from_="nobody"),
     "timestamp": bumped("timestamp"),
     "seq": bumped("seq"),
-    "seq far": fields(seq=2**53 - 1),
+    "seq far": fields(seq=2**53 - 2),
     "re": flipped("re"),
     "fin": flipped("fin"),
     "ack": bumped("ack"),
