@@ -312,7 +312,7 @@ def _same(one: str, other: str) -> bool:
 
 
 _REQUIREMENT = re.compile(
-    r"""^([A-Za-z0-9._-]+)\s*(?:\[([^]]*)\])?[^;]*;.*\bextra\s*==\s*['"]([^'"]+)"""
+    r"""^([A-Za-z0-9._-]+)\s*(?:\[([^]]*)\])?[^;]*;(.*\bextra\s*==\s*['"]([^'"]+).*)$"""
 )
 
 
@@ -322,19 +322,32 @@ def _missing_extra(entry: metadata.EntryPoint) -> str | None:
         return None
     wanted, (own, _) = [entry.name, *entry.extras], _about(entry.dist)
     for extra in wanted:  # grows: an extra may ask for others of the same distribution
-        for name, extras in _required_by(entry.dist, extra):
+        for name, extras, marker in _required_by(entry.dist, extra):
             if _same(name, own):
                 wanted += [other for other in extras if other not in wanted]
-            elif not _is_installed(name):
+            elif not _is_installed(name) and _applies(marker, extra):
                 return f"needs {name}: pip install '{own}[{extra}]'"
     return None
 
 
-def _required_by(dist: metadata.Distribution, extra: str) -> Iterable[tuple[str, Sequence[str]]]:
+def _required_by(
+    dist: metadata.Distribution, extra: str
+) -> Iterable[tuple[str, Sequence[str], str]]:
     for line in dist.requires or ():
         found = _REQUIREMENT.match(line)
-        if found is not None and _same(found[3], extra):
-            yield found[1], [name.strip() for name in (found[2] or "").split(",") if name.strip()]
+        if found is not None and _same(found[4], extra):
+            extras = [name.strip() for name in (found[2] or "").split(",") if name.strip()]
+            yield found[1], extras, found[3]
+
+
+def _applies(marker: str, extra: str) -> bool:
+    """Say whether a requirement is one on this system, and with this Python."""
+    from packaging.markers import InvalidMarker, Marker  # 10 ms, and seldom needed
+
+    try:
+        return Marker(marker).evaluate({"extra": extra})
+    except InvalidMarker:
+        return True  # who can say: name the package, and leave the other plugins alone
 
 
 def _is_installed(name: str) -> bool:

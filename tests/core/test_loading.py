@@ -196,6 +196,31 @@ def test_with_its_extra_a_plugin_is_active(install: Installer) -> None:
     assert the("echo").state == "active"
 
 
+def test_what_only_other_systems_or_versions_need_is_not_missed(install: Installer) -> None:
+    requires = (
+        "no-such-one; sys_platform == 'plan9' and extra == 'echo'",
+        "no-such-two; (python_version < '3') and extra == 'echo'",
+        "no-such-three; extra == 'echo' and (os_name == 'plan9' or platform_system == 'Plan 9')",
+    )
+    install("echo", requires=requires)
+    assert the("echo").state == "active"
+
+
+def test_what_this_system_needs_is_missed(install: Installer) -> None:
+    install("echo", requires=("no-such-one; (os_name == 'posix') and extra == 'echo'",))
+    assert the("echo").reason == "needs no-such-one: pip install 'clawmatrix-echo[echo]'"
+
+
+def test_a_condition_that_nobody_can_read_does_not_stop_the_others(install: Installer) -> None:
+    install("echo", requires=("no-such-one; os_name ~~ 'posix' and extra == 'echo'",))
+    install("good")
+    registry = load("echo", "good")
+    assert [info.state for info in registry.list() if info.name in ("echo", "good")] == [
+        "not installed",
+        "active",
+    ]
+
+
 def test_one_that_is_not_chosen_is_disabled_whatever_is_missing(install: Installer) -> None:
     install("echo", requires=("no-such-one; extra == 'echo'",))
     info = load("relay").get("echo")
