@@ -25,7 +25,6 @@ from clawmatrix_core.errors import (
 )
 from clawmatrix_core.frames import Header, Lane, NodeId, decode_header, encode_header, join, split
 from clawmatrix_core.identity import verify
-from clawmatrix_core.session import Session
 from clawmatrix_mesh.channel import ANYBODY, answer_channel, dial_channel
 from clawmatrix_mesh.refusing import lost_early
 

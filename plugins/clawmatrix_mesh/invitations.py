@@ -7,7 +7,6 @@ for a week as is needed to say so; the key is gone.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from typing import TYPE_CHECKING
 
@@ -165,7 +164,7 @@ def _load(state: State) -> list[Invitation]:
     try:
         found = msgspec.convert([] if stored is None else stored, list[Invitation])
         if any(len(base64.b64decode(one.key, validate=True)) not in (0, 32) for one in found):
-            raise binascii.Error
-    except (msgspec.ValidationError, binascii.Error):
+            raise ValueError
+    except (msgspec.ValidationError, ValueError):
         raise StateError(f"{state.locate(INVITATIONS)} is damaged: no invitations in it") from None
     return found

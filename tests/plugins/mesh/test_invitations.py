@@ -180,7 +180,11 @@ def test_what_are_no_invitations_is_named(stored: object) -> None:
     state.write(INVITATIONS, stored)
     with pytest.raises(StateError, match=INVITATIONS):
         make(state)
-    good = {"id": "x", "made": 0, "expires": 1, "key": "c2hvcnQ="}
-    state.write(INVITATIONS, [good])
+
+
+@pytest.mark.parametrize("key", ["c2hvcnQ=", "&", "é"])
+def test_a_key_that_is_none_is_named(key: str) -> None:
+    state = MemoryState()
+    state.write(INVITATIONS, [{"id": "x", "made": 0, "expires": 1, "key": key}])
     with pytest.raises(StateError, match=INVITATIONS):
         make(state)
