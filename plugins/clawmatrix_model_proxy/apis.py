@@ -11,7 +11,14 @@ from clawmatrix_model_proxy.convert import chat, count, messages, responses
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.codec import Codec, Unsupported
 from clawmatrix_model_proxy.formats import FORMATS
-from clawmatrix_model_proxy.passage import Converted, Counted, Passage, Passed, refused
+from clawmatrix_model_proxy.passage import (
+    Converted,
+    Counted,
+    Passage,
+    Passed,
+    cannot_convert,
+    refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -90,7 +97,7 @@ class Apis:
             if format is not None and format.name in CLIENTS and api.codec is not None:
                 return self._converted(model, api, format, body)
         except Unsupported as error:
-            raise refused("cannot_convert", str(error), error.param) from None
+            raise cannot_convert(error) from None
         message = f"the upstream of {model.id!r} speaks {model.api}, not {opening.format!r}"
         raise refused("cannot_convert", message)
 

@@ -168,11 +168,9 @@ async def _tunnel(stream: ByteStream, address: Address, proxy: _Proxy) -> None:
     where = address.host_port
     head = f"CONNECT {where} HTTP/1.1\r\nhost: {where}\r\n{_authorization(proxy)}\r\n"
     await stream.send(head.encode())
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += await stream.receive()
     reader = ResponseReader()
-    reader.feed(data)
+    while not reader.begun:
+        reader.feed(await stream.receive())
     if not 200 <= reader.status < 300:
         raise BrokenAnswer(f"the proxy answers {reader.status}")
 

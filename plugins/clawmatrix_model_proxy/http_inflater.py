@@ -26,16 +26,22 @@ class Inflater:
 
     def feed(self, data: bytes) -> bytes:
         """Return what comes out; nothing means that more is needed. Raises: BrokenAnswer."""
-        data = self._rest + data if self._rest else data
+        self._rest = self._rest + data if self._rest else data
         self._begun = self._begun or bool(data)
+        opened = self._next_piece()
+        while not opened and self._rest:  # a member may be empty, and many in a row
+            opened = self._next_piece()
+        return opened
+
+    def _next_piece(self) -> bytes:
         try:
-            opened = self._inflate.decompress(data, PIECE)
+            opened = self._inflate.decompress(self._rest, PIECE)
             self._rest = self._inflate.unconsumed_tail
             if self._inflate.eof:
                 self._rest = self._next_member(self._inflate.unused_data)
         except zlib.error as error:
             raise BrokenAnswer(f"its answer cannot be opened: {error}") from None
-        return opened if opened or not self._rest else self.feed(b"")
+        return opened
 
     def _next_member(self, behind: bytes) -> bytes:
         if not behind.startswith(_GZIP):

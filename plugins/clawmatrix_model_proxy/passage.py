@@ -30,6 +30,7 @@ __all__ = [
     "Passed",
     "Whole",
     "broken",
+    "cannot_convert",
     "error_of_answer",
     "refused",
 ]
@@ -97,9 +98,9 @@ def error_of_answer(body: bytes) -> Any:
     """Return the error that is in an answer whose status says that it is none; None without."""
     try:
         read = _read(body)
-    except _NOT_AN_OBJECT:
+        return msgspec.json.decode(body) if read.object == "error" else read.error or None
+    except _NOT_AN_OBJECT:  # fields that are not read need not be text until all is decoded
         return None
-    return msgspec.json.decode(body) if read.object == "error" else read.error or None
 
 
 @attrs.frozen

@@ -69,6 +69,7 @@ NONE = {
     "not modified": raw(b"HTTP/1.1 304 Not Modified\r\n\r\n"),
     "an error": whole(b'{"error": {"message": "full", "type": "overloaded_error"}}'),
     "an object that is an error": whole(b'{"object": "error", "message": "full", "code": 503}'),
+    "an error that is no text": whole(b'{"object": "error", "message": "\xff"}'),
     "cut, of an old server": raw(b"HTTP/1.0 200 OK\r\n\r\n" + GOOD[:-3]),
     "cut by its length": raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n" + GOOD),
 }

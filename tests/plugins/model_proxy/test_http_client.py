@@ -344,6 +344,26 @@ async def test_a_proxy_that_does_not_connect_is_told_of(
     assert (caught.value.code, caught.value.may_have_begun) == ("upstream_unreachable", False)
 
 
+async def test_a_proxy_whose_answer_has_no_end_is_left(no_proxies: pytest.MonkeyPatch) -> None:
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+
+        async def ramble(stream: ByteStream) -> None:
+            async with stream:
+                await stream.send(b"HTTP/1.1 200 OK\r\n")
+                with contextlib.suppress(anyio.BrokenResourceError):
+                    while True:
+                        await stream.send(b"more: and more\r\n" * 1000)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, ramble)
+            port = listener.extra(SocketAttribute.local_port)
+            no_proxies.setenv("all_proxy", f"http://127.0.0.1:{port}")
+            async with client_of(Dialler(5.0, proxy_from_env=True)) as client:
+                with pytest.raises(ExchangeFailure, match="its head has more than"):
+                    await ask(client, "https://models.test/v1")
+            tasks.cancel_scope.cancel()
+
+
 async def test_hosts_that_are_excepted_are_asked_without_a_proxy(
     upstreaming: Upstreaming, no_proxies: pytest.MonkeyPatch
 ) -> None:
@@ -428,6 +448,18 @@ async def test_a_compressed_body_that_is_cut_is_broken(cut: int, upstreaming: Up
     async with upstreaming(half) as up, client_of() as client:
         with pytest.raises(ExchangeFailure, match="cut off"):
             await read(await ask(client, up.base_url))
+
+
+async def test_members_that_are_empty_are_passed_over_however_many(
+    upstreaming: Upstreaming,
+) -> None:
+    packed = gzip.compress(b"") * 10_000 + gzip.compress(BODY)
+
+    async def answer(asked: Asked) -> None:
+        await asked.answer(packed, content_encoding="gzip")
+
+    async with upstreaming(answer) as up, client_of() as client:
+        assert await read(await ask(client, up.base_url)) == BODY
 
 
 async def test_a_small_body_that_opens_into_a_huge_one_comes_in_pieces(
