@@ -122,7 +122,11 @@ def _plugin_left_out(ctx: click.Context, name: str) -> str | None:
     config = _readable_config(ctx.ensure_object(Settings))
     if config is not None and name in _commands_of(None):
         return f"{name!r} is a command of a plugin that {config.path} leaves out"
-    return None
+    missing = [info for info in load_plugins(config).list() if info.state == "not installed"]
+    if not missing:
+        return None
+    what = "; ".join(f"{info.name} {info.reason}" for info in missing)
+    return f"no command {name!r}; not all plugins are installed: {what}"
 
 
 def _import(place: str) -> click.Command:

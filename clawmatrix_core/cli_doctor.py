@@ -78,6 +78,10 @@ def diagnose(settings: Settings) -> Diagnosis:
     """Look at the node of the configuration, whether it runs or not."""
     try:
         path = settings.config_file()
+    except ConfigError as error:
+        advice = "make one with `clawmatrix init` or `clawmatrix join`, or name it with -c FILE"
+        return Diagnosis(False, (Finding("config", "problem", str(error), advice),))
+    try:
         call(path, "plugins", timeout=SIGN_OF_LIFE)
         answer = call(path, "doctor", timeout=ANSWER_LIMIT)
     except ConfigError as error:

@@ -62,7 +62,7 @@ def _is_long_enough(_: object, __: object, value: Secret) -> None:
     if len(value) < SECRET_LENGTH:
         raise ValueError(
             f"must have at least {SECRET_LENGTH} characters, it has {len(value)}; "
-            "`clawmatrix init` makes a good one"
+            "`clawmatrix secret new` makes a good one"
         )
 
 

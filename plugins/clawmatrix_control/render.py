@@ -146,11 +146,12 @@ def _revoked(status: JSON, now: float) -> list[str]:
     """Return a line for each node that was put out, where a plugin says so."""
     mesh = status.get("mesh")
     entries = mesh.get("revoked", []) if isinstance(mesh, dict) else []
-    return [
-        printable(f"{one['nodeId']} was revoked by {one['by']} {ago(now - one['at'] / 1000)}")
-        for one in entries
-        if one["revoked"]
-    ]
+    return [printable(_put_out(one, now)) for one in entries if one["revoked"]]
+
+
+def _put_out(one: JSON, now: float) -> str:
+    why = f": {one['reason']}" if one.get("reason") else ""
+    return f"{one['nodeId']} was revoked by {one['by']} {ago(now - one['at'] / 1000)}{why}"
 
 
 def _broken(node: JSON) -> str:

@@ -73,7 +73,7 @@ def invite(
     click.echo(made["token"])
     click.echo(
         f"Whoever has it first joins, once, until {until}: send it on a way you trust.\n"
-        f"The new node will dial {', '.join(made['addresses'])} (--address says otherwise).\n"
+        f"The new node will dial {', '.join(made['addresses'])} (another: --address URL).\n"
         f"{_ONLY_HERE if all(map(_is_here, made['addresses'])) else ''}"
         f"To take it back: clawmatrix invite revoke {made['id']}",
         err=True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -223,7 +224,7 @@ def _status(home: _Node) -> None:
 def _say_how_to_use(folder: Path, nodes: tuple[_Node, ...], upstream: Upstream) -> None:
     home = nodes[0]
     env = home.ask("http.env")
-    command = f"{Path(sys.argv[0]).name} -c {home.config}"
+    command = f"{_command()} -c {home.config}"
     pids = " ".join(str(node.process.pid) for node in nodes if node.process is not None)
     if upstream.pid is not None:
         pids += f" {upstream.pid}"
@@ -237,4 +238,14 @@ def _say_how_to_use(folder: Path, nodes: tuple[_Node, ...], upstream: Upstream) 
         f'\'{{"model": "{upstream.model}",'
         ' "messages": [{"role": "user", "content": "hello"}]}\''
     )
-    click.echo(f"\nTo end it: kill {pids} && rm -r {folder}")
+    click.echo(f"\nTo end it:\n\n  kill {pids} && sleep 3 && rm -r {folder}")
+
+
+def _command() -> str:
+    """Return what starts this program in the shell that it was started from."""
+    script = Path(sys.argv[0])
+    if not script.is_file():
+        return shlex.join([sys.executable, "-m", "clawmatrix_core.cli"])
+    found = shutil.which(script.name)
+    known = found is not None and Path(found).resolve() == script.resolve()
+    return script.name if known else shlex.quote(str(script.absolute()))

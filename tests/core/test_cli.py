@@ -191,6 +191,20 @@ def test_a_command_of_a_plugin_that_is_left_out_says_so(tmp_path: Path) -> None:
     assert f"'status' is a command of a plugin that {path} leaves out" in done.stderr
 
 
+def test_a_command_that_nobody_has_may_be_of_a_plugin_that_is_not_installed(
+    site: Path, tmp_path: Path
+) -> None:
+    add_plugin(site, "greeter", GREETER)
+    with (site / "clawmatrix_greeter-1.5.dist-info" / "METADATA").open("a") as metadata:
+        metadata.write("Requires-Dist: no-such-one; extra == 'greeter'\n")
+    write_config(tmp_path, 'plugins = ["control", "greeter"]\n')
+    done = clawmatrix("greet", cwd=tmp_path, path=site)
+    assert done.returncode == 2
+    told = "greeter needs no-such-one: pip install 'clawmatrix-greeter[greeter]'"
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "clawmatrix_core.cli", "config", "schema"],

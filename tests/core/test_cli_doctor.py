@@ -85,7 +85,9 @@ def test_a_file_that_is_none_is_a_problem(
     path = write_config(tmp_path)
     path.write_text("node_id = ")
     assert examined(path, capsys)[0] == 12
-    assert examined(tmp_path / "nowhere.toml", capsys)[2] == [("config", "problem")]
+    _, _, found, text = examined(tmp_path / "nowhere.toml", capsys)
+    assert found == [("config", "problem")]
+    assert "make one with `clawmatrix init`" in text
 
 
 def test_a_state_folder_that_another_process_holds_is_a_problem(

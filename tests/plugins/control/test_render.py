@@ -155,6 +155,10 @@ def test_colour_is_for_terminals_that_want_it(
 def test_nodes_that_were_put_out_are_named() -> None:
     gone = {"nodeId": "old", "by": "home", "at": (NOW - 310) * 1000, "revoked": True}
     back = {**gone, "nodeId": "lab", "revoked": False}
-    text = render_status(status_of(mesh={"revoked": [gone, back]}), style=PLAIN, now=NOW)
-    assert text.splitlines()[1:] == ["  old was revoked by home 5 min ago"]
+    lost = {**gone, "nodeId": "laptop", "reason": "left in a train"}
+    text = render_status(status_of(mesh={"revoked": [gone, back, lost]}), style=PLAIN, now=NOW)
+    assert text.splitlines()[1:] == [
+        "  old was revoked by home 5 min ago",
+        "  laptop was revoked by home 5 min ago: left in a train",
+    ]
     assert "revoked" not in render_status(status_of(mesh={"error": "x"}), style=PLAIN, now=NOW)
