@@ -44,13 +44,18 @@ class Reloader:
             if config is None:
                 config = await anyio.to_thread.run_sync(self._read)
             taken, changes = self._node.config.taking(config)
-            self._put(taken, changes)
-            if changes.reloaded:
-                changes = attrs.evolve(changes, faults=await self._tell(changes.reloaded))
-                for listener in self._listeners:
-                    listener(changes)
-            self._say(changes)
+            with anyio.CancelScope(shield=True):  # whoever is told of it, all are
+                changes = await self._take_over(taken, changes)
             return changes
+
+    async def _take_over(self, taken: Config, changes: Changes) -> Changes:
+        self._put(taken, changes)
+        if changes.reloaded:
+            changes = attrs.evolve(changes, faults=await self._tell(changes.reloaded))
+            for listener in self._listeners:
+                listener(changes)
+        self._say(changes)
+        return changes
 
     def _read(self) -> Config:
         if (path := self._node.config.path) is None:

@@ -16,6 +16,7 @@ from clawmatrix_core.redaction import redact
 from clawmatrix_core.testing import SECRET, NodeFactory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from clawmatrix_core.config_changes import Changes
@@ -40,6 +41,7 @@ class Loft:
     def __init__(self) -> None:
         self.told: list[tuple[frozenset[str], LoftConfig]] = []
         self.entered = 0
+        self.when_entered: Callable[[], object] = int
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -49,6 +51,7 @@ class Loft:
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         self.entered += 1
         assert self.entered == 1, "two reloads at the same time"
+        self.when_entered()
         await anyio.lowlevel.checkpoint()
         self.told.append((changed, node.config.section(LoftConfig)))
         self.entered -= 1
@@ -106,6 +109,17 @@ async def test_another_secret_is_in_force_at_once_and_stays_out_of_logs(
         assert changes.reloaded == {"secret", "previous_secrets"}
         assert told == [2]
         assert NEW not in redact(f"it is {NEW}")
+
+
+async def test_who_stops_waiting_for_a_reload_leaves_no_plugin_untold(
+    node_factory: NodeFactory,
+) -> None:
+    loft = Loft()
+    async with node_factory("a", built_in=(), plugins=[loft]) as node:
+        with anyio.CancelScope() as asking:
+            loft.when_entered = asking.cancel
+            await node.reload(config(loft={"names": ["ann"]}))
+        assert [told for _, told in loft.told] == [LoftConfig(names=("ann",))]
 
 
 async def test_reloads_come_one_after_another(node_factory: NodeFactory) -> None:
