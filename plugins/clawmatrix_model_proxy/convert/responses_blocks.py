@@ -88,7 +88,9 @@ class Blocks:
             return
         if block.index < 0:
             yield from self._open(slot, block)
-        rest = _rest("".join(block.pieces), whole, slot)
+        come = "".join(block.pieces)
+        block.pieces[:] = [come]  # whole texts may be repeated, each time to be held against it
+        rest = _rest(come, whole, slot)
         logprobs = None if block.logged else read_logprobs(fields)
         if rest or (logprobs and not block.closed):
             yield self.piece(block, rest, logprobs)
@@ -152,10 +154,12 @@ class Blocks:
 
 def _rest(come: str, whole: str, slot: Slot) -> str:
     """Return what of a whole text had not come yet. Raises: BadAnswer, where it is another."""
+    if not whole:
+        return ""
     if whole.startswith(come):
         return whole[len(come) :]
     same = _json(come) == _json(whole) if slot.kind == "function_call" else False
-    if whole and not same and come.strip() != whole.strip():
+    if not same and come.strip() != whole.strip():
         raise BadAnswer("what came of the answer is not what it is said to be at its end")
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -320,3 +321,19 @@ def test_more_of_a_block_that_was_whole_is_no_answer() -> None:
     late = next(payload for payload in stream if payload["type"] == "response.output_text.delta")
     with pytest.raises(BadAnswer):
         read_stream([*stream, late])
+
+
+@pytest.mark.parametrize("kind", ["output_text", "function_call_arguments"])
+def test_an_end_that_is_told_again_and_again_is_no_work(kind: str) -> None:
+    reader = CODEC.reader()
+    item = {"type": "message", "id": "i"}
+    if kind != "output_text":
+        item = {"type": "function_call", "id": "i", "call_id": "c", "name": "f"}
+    list(reader.read({"type": "response.output_item.added", "output_index": 0, "item": item}))
+    about = {"output_index": 0, "content_index": 0}
+    for _ in range(100_000):
+        list(reader.read({"type": f"response.{kind}.delta", "delta": " ", **about}))
+    start = time.process_time()
+    for _ in range(20_000):
+        assert list(reader.read({"type": f"response.{kind}.done", **about})) == []
+    assert time.process_time() - start < 2.0
