@@ -117,21 +117,23 @@ class _Resting:
         if not self.told.peers:
             return [Finding(_PEER, "skipped", "there are no addresses in [mesh] peers")]
         try:
-            looker = self._looker()
+            looker, trust = self._looker(), TrustStore(StateView(self.config.state_dir))
         except StateError as error:
             return [Finding(_PEER, "skipped", f"no peer is asked: {error}")]
         found: dict[str, Finding] = {}
         clocks: dict[str, float] = {}
 
         async def ask(address: str) -> None:
-            found[address] = await self._ask(looker, address, clocks)
+            found[address] = await self._ask(looker, trust, address, clocks)
 
         async with anyio.create_task_group() as tasks:
             for address in dict.fromkeys(self.told.peers):
                 tasks.start_soon(ask, address)
         return [*(found[one] for one in dict.fromkeys(self.told.peers)), *look_at_clocks(clocks)]
 
-    async def _ask(self, looker: Looker, address: str, clocks: dict[str, float]) -> Finding:
+    async def _ask(
+        self, looker: Looker, trust: TrustStore, address: str, clocks: dict[str, float]
+    ) -> Finding:
         shown = redact(address)
         try:
             transport = self._transport(address)
@@ -144,14 +146,14 @@ class _Resting:
             return Finding("mesh.tls", "problem", str(error), "correct it in [mesh]")
         if seen.record is not None:
             clocks[seen.record.node_id] = seen.ahead
-        return self._judge(shown, seen)
+        return self._judge(shown, seen, trust)
 
-    def _judge(self, shown: str, seen: Seen) -> Finding:
+    def _judge(self, shown: str, seen: Seen, trust: TrustStore) -> Finding:
         if seen.record is None:
             detail = f"{shown}: a ClawMatrix node, and it did not refuse the secret"
             return Finding(_PEER, "ok", f"{detail} (who it is shows once this node has a key)")
         name = seen.record.node_id
-        pin = TrustStore(StateView(self.config.state_dir)).get(name)
+        pin = trust.get(name)
         key = seen.record.sign_key_bytes()
         if pin is not None and pin.sign_public not in (key, *seen.record.past_keys()):
             detail = f"{shown}: {name} shows another key than the one known here"

@@ -197,6 +197,17 @@ async def test_a_peer_that_knows_this_name_by_another_key_is_told(tmp_path: Path
     assert (status, "knows another key under this node's name" in detail) == ("problem", True)
 
 
+async def test_known_keys_that_cannot_be_read_are_told_in_place_of_the_peers(
+    tmp_path: Path,
+) -> None:
+    async with running() as hub:
+        config = at_rest(tmp_path, peers=[address_of(hub)])
+        with StateFolder(tmp_path) as state:
+            state.write("trust", ["nothing"])
+        status, detail, _ = await peer(config)
+    assert (status, "trust.json is damaged" in detail) == ("skipped", True)
+
+
 async def test_an_address_of_another_plugins_transport_is_left_to_the_node(tmp_path: Path) -> None:
     status, detail, _ = await peer(at_rest(tmp_path, peers=["pigeon://coop"]))
     assert (status, "start the node" in detail) == ("skipped", True)
