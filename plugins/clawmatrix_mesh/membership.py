@@ -15,7 +15,7 @@ import anyio
 import msgspec
 
 from clawmatrix_core.directory import Accepted, NodeRecord, SignedRecord
-from clawmatrix_core.errors import RemoteProtocolError
+from clawmatrix_core.errors import RemoteProtocolError, StateError
 from clawmatrix_core.state import raise_epoch
 from clawmatrix_mesh.intake import Intake
 from clawmatrix_mesh.pace import Pace
@@ -211,6 +211,9 @@ class Membership:
             self._take(SignedRecord.from_wire(value), link)
         except RemoteProtocolError as error:
             self._node.switch.refuse(link.peer, error.reason, str(error))
+        except StateError as error:
+            # Nobody's fault who is in the mesh. It is taken when it comes again.
+            self._node.logger("mesh").warning("a record from %s waits: %s", link.peer, error)
 
     def _take(self, signed: SignedRecord, link: Link) -> None:
         outcome = self._node.accept_record(signed)
@@ -279,8 +282,8 @@ class Membership:
                 self._node.id, "twin", "another running node uses this node's key"
             )
             return
-        self._outdone_at = now
         self._node.epoch = raise_epoch(self._node.state, record.epoch)
+        self._outdone_at = now
         self.touch()
 
     def summary(self) -> str:

@@ -1,0 +1,62 @@
+"""Records that come while the disk takes nothing: the node goes on taking in."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+import pytest
+
+from clawmatrix_core.errors import StateError
+from clawmatrix_core.frames import NodeId
+from clawmatrix_core.identity import Identity
+from clawmatrix_core.state import MemoryState
+from clawmatrix_core.testing import NodeFactory, wait_until
+from clawmatrix_mesh.membership import Membership
+from tests.plugins.mesh.test_intake import Brings
+from tests.plugins.mesh.wire import record_of, signed
+
+if TYPE_CHECKING:
+    from clawmatrix_core.link import Link
+
+pytestmark = pytest.mark.anyio
+
+
+class Disk(MemoryState):
+    full = False
+
+    def write(self, name: str, value: object) -> None:
+        if self.full:
+            raise StateError("no space left")
+        super().write(name, value)
+
+
+def records(first: int, count: int) -> list[Any]:
+    identity = Identity.generate()
+    names = (f"member-{number}" for number in range(first, first + count))
+    return [signed(record_of(name, identity), identity) for name in names]
+
+
+def waiting(caplog: pytest.LogCaptureFixture) -> int:
+    return caplog.text.count("a record from home waits: no space left")
+
+
+async def test_records_that_had_to_wait_are_taken_in_again_once_there_is_room(
+    node_factory: NodeFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    disk, link = Disk(), cast("Link", Brings(NodeId("home")))
+    async with node_factory("hub", built_in=(), state=disk) as node:
+        membership = Membership(node, version="1", addresses=tuple)
+        told = records(0, 300)  # more than are taken at once
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(membership.run_intake)
+            disk.full = True
+            membership.on_records(link, told)
+            await wait_until(lambda: waiting(caplog) == len(told))
+            assert len(node.directory) == 0
+            disk.full = False
+            membership.on_records(link, told)
+            await wait_until(lambda: len(node.directory) == len(told))
+            tasks.cancel_scope.cancel()
