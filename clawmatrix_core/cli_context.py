@@ -112,7 +112,8 @@ def with_settings(command: C) -> C:
     own = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
     extended = copy.copy(command)
     extended.params = list(command.params)
-    for param in _shared_options(shown=not isinstance(command, click.Group)):
+    does_nothing = isinstance(command, click.Group) and not command.invoke_without_command
+    for param in _shared_options(shown=not does_nothing):
         if own.isdisjoint(param.opts):
             extended.params.append(param)
     if isinstance(extended, click.Group):

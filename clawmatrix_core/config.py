@@ -177,12 +177,13 @@ class Config:
         self._read_core({key: value for key, value in raw.items() if key in CORE_KEYS})
 
     @classmethod
-    def load(cls, path: Path) -> Config:
+    def load(cls, path: str | os.PathLike[str]) -> Config:
         """Read a TOML file.
 
         Raises: ConfigError, where it cannot be read or is not TOML. Mistakes in what it
             says are raised by ``bind``.
         """
+        path = Path(path)
         try:
             with path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode & 0o7777

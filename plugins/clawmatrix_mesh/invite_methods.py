@@ -113,7 +113,7 @@ def _addresses(given: Any) -> list[str]:
             check_address(address)
             Address.parse(address)
         except ValueError as error:
-            raise ExchangeFailure("bad_params", f"{address}: {error}") from None
+            raise ExchangeFailure("bad_params", f"addresses: {error}") from None
         if len(address.encode()) > _ADDRESS_LIMIT:
             raise ExchangeFailure("bad_params", f"an address of over {_ADDRESS_LIMIT} bytes")
     return given

@@ -88,7 +88,11 @@ class _Node:
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the nodes running, and say how to use them.")
-@click.option("--prompt", default="What is 6 * 7, and why is a mesh useful?")
+@click.option(
+    "--prompt",
+    default="What is 6 * 7, and why is a mesh useful?",
+    help="What the model is asked first.",
+)
 def demo(keep: bool, prompt: str) -> None:
     """Run the main job on this machine: a model asked through a relay."""
     try:

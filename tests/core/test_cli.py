@@ -113,6 +113,15 @@ def test_the_help_lists_commands_of_the_core_and_of_plugins(
         assert f"\n  {name} " in text
 
 
+def test_the_help_of_a_command_that_has_others_below_it_shows_the_configuration(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert execute(["invite", "--help"]) == 0
+    assert "-c, --config FILE" in capsys.readouterr().out
+    assert execute(["trust", "--help"]) == 0
+    assert "--config" not in capsys.readouterr().out
+
+
 def test_no_arguments_are_a_usage_error_that_shows_the_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -112,6 +112,11 @@ def test_a_file_becomes_a_configuration(tmp_path: Path) -> None:
     assert config.section(Proxy).models == (Model(id="qwen3"),)
 
 
+def test_a_file_may_be_named_by_text(tmp_path: Path) -> None:
+    path = write(tmp_path, f'node_id = "office"\nsecret = "{SECRET}"')
+    assert Config.load(str(path)).path == path
+
+
 def test_what_is_left_out_has_its_default() -> None:
     config = Config.from_mapping(CORE)
     config.bind([MESH])
