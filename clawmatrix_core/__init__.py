@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Secret,
         option,
     )
+    from clawmatrix_core.config_changes import Changes
     from clawmatrix_core.directory import NodeRecord, Peer
     from clawmatrix_core.errors import (
         ClawMatrixError,
@@ -48,11 +49,14 @@ if TYPE_CHECKING:
     from clawmatrix_core.memory import MemoryHub, MemoryTransport
     from clawmatrix_core.node import Node
     from clawmatrix_core.plugin_types import (
+        CLIENT_GONE,
         JSON,
         Check,
         ControlMethod,
         Finding,
         HttpRoute,
+        ModelApi,
+        ModelUpstream,
         Offer,
         StatusSection,
         frame_types,
@@ -66,8 +70,10 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "CLIENT_GONE",
     "JSON",
     "ByteSize",
+    "Changes",
     "Check",
     "ClawMatrixError",
     "Clock",
@@ -97,6 +103,8 @@ __all__ = [
     "MemoryHub",
     "MemoryState",
     "MemoryTransport",
+    "ModelApi",
+    "ModelUpstream",
     "NewerStateError",
     "Node",
     "NodeId",
@@ -137,6 +145,7 @@ _HOMES = {
         "Secret",
         "option",
     ),
+    "config_changes": ("Changes",),
     "directory": ("NodeRecord", "Peer"),
     "errors": (
         "ClawMatrixError",
@@ -165,11 +174,14 @@ _HOMES = {
     "memory": ("MemoryHub", "MemoryTransport"),
     "node": ("Node",),
     "plugin_types": (
+        "CLIENT_GONE",
         "JSON",
         "Check",
         "ControlMethod",
         "Finding",
         "HttpRoute",
+        "ModelApi",
+        "ModelUpstream",
         "Offer",
         "StatusSection",
         "frame_types",
