@@ -203,7 +203,7 @@ class MeshPlugin:
         scope.start_soon(membership.run)
         scope.start_soon(membership.run_spread)
         scope.start_soon(membership.run_intake)
-        scope.start_soon(self._forget, membership, invitations)
+        scope.start_soon(self._forget, node, membership, invitations)
 
     @hookimpl
     async def node_started(self, node: Node) -> None:
@@ -229,9 +229,12 @@ class MeshPlugin:
             if address not in dialler.attempts and self._scope is not None:
                 self._scope.start_soon(dialler.keep, address, dialler.add(address), name="dial")
 
-    async def _forget(self, membership: Membership, invitations: Invitations) -> None:
+    async def _forget(self, node: Node, membership: Membership, invitations: Invitations) -> None:
         while True:
-            invitations.tidy()
+            try:
+                invitations.tidy()
+            except StateError as error:  # it is tried again
+                node.logger("mesh").warning("old invitations are kept: %s", error)
             await anyio.sleep(_HOURLY)
             membership.forget_old()
 

@@ -1,4 +1,4 @@
-"""Records that come while the disk takes nothing: the node goes on taking in."""
+"""A disk that takes nothing for a while: what the node does beside goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from clawmatrix_core.frames import NodeId
 from clawmatrix_core.identity import Identity
 from clawmatrix_core.state import MemoryState
 from clawmatrix_core.testing import NodeFactory, wait_until
+from clawmatrix_mesh.invitations import INVITATIONS, Invitations
 from clawmatrix_mesh.membership import Membership
+from tests.plugins.mesh.conftest import make_node
 from tests.plugins.mesh.test_intake import Brings
 from tests.plugins.mesh.wire import record_of, signed
 
@@ -25,9 +27,10 @@ pytestmark = pytest.mark.anyio
 
 class Disk(MemoryState):
     full = False
+    full_for = ""
 
     def write(self, name: str, value: object) -> None:
-        if self.full:
+        if self.full or name == self.full_for:
             raise StateError("no space left")
         super().write(name, value)
 
@@ -60,3 +63,14 @@ async def test_records_that_had_to_wait_are_taken_in_again_once_there_is_room(
             membership.on_records(link, told)
             await wait_until(lambda: len(node.directory) == len(told))
             tasks.cancel_scope.cancel()
+
+
+async def test_invitations_that_cannot_be_tidied_away_are_no_end_of_forgetting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk = Disk()
+    Invitations(disk, wall=lambda: 0.0).make(1.0)
+    disk.full_for = INVITATIONS
+    async with make_node("hub", state=disk) as node:
+        await wait_until(lambda: "old invitations are kept: no space left" in caplog.text)
+        assert [info.last_fault for info in node.plugins.list() if info.faults] == []
