@@ -184,7 +184,10 @@ def _secret(given: str | None, file: Path | None, *, joins: bool) -> str:
     if file is not None:
         return f"file:{file.expanduser().absolute()}"
     if given is None and joins:
-        raise click.UsageError("to join a mesh its secret is needed: --secret or --secret-file")
+        raise click.UsageError(
+            "to join a mesh its secret is needed: --secret or --secret-file"
+            " (or an invitation, which needs none: `clawmatrix join TOKEN`)"
+        )
     if given == "-":
         return _read_secret()
     return given or make_secret()

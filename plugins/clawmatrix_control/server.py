@@ -198,7 +198,9 @@ async def open_socket(path: Path, state_dir: Path) -> AsyncIterator[SocketListen
 
 def _note(path: Path, state_dir: Path) -> None:
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (state_dir / POINTER).write_text(f"{path}\n")
+    pointer = state_dir / POINTER
+    pointer.touch(mode=0o600)
+    pointer.write_text(f"{path}\n")
 
 
 def _inode(path: Path) -> int:

@@ -106,7 +106,9 @@ def test_a_configuration_that_is_in_use_is_not_shadowed(home: Path) -> None:
 
 def test_joining_needs_the_secret(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["init", "--peer", "ws://127.0.0.1:1"]) == 2
-    assert "its secret is needed" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "its secret is needed" in told
+    assert "clawmatrix join TOKEN" in told
 
 
 def test_joining_with_a_secret_in_a_file(home: Path) -> None:

@@ -252,7 +252,9 @@ async def test_only_the_user_can_connect_and_the_state_folder_says_where(tmp_pat
         mode = served.path.stat().st_mode
         assert stat.S_ISSOCK(mode)
         assert stat.S_IMODE(mode) == 0o600
-        assert (tmp_path / "state" / POINTER).read_text() == f"{served.path}\n"
+        pointer = tmp_path / "state" / POINTER
+        assert pointer.read_text() == f"{served.path}\n"
+        assert stat.S_IMODE(pointer.stat().st_mode) == 0o600
     assert not served.path.exists()
     assert list((tmp_path / "state").iterdir()) == []
 
