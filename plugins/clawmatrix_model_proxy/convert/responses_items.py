@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -138,6 +139,8 @@ class Item:
         group: of a thought, see ``Open``.
         namespace: of a call, the part of the tool's name that stands before ``name``.
         encrypted: of a thought, what only its maker reads.
+        places: how many parts there are, by what their places are called.
+        going: how many blocks of it are not closed.
     """
 
     kind: ItemKind
@@ -150,11 +153,23 @@ class Item:
     parts: list[Part] = attrs.field(factory=list)
     encrypted: str = ""
     done: bool = False
+    places: Counter[str] = attrs.field(factory=Counter)
+    going: int = 0
 
     @property
     def is_open(self) -> bool:
         """Whether a block of it may go on."""
-        return any(not part.closed for part in self.parts)
+        return self.going > 0
+
+    def add(self, kind: BlockKind) -> Part:
+        """Return a part for a block that opens."""
+        spelling = SPELLINGS.get(kind)
+        place = spelling.place if spelling is not None else ""
+        part = Part(kind, self, self.places[place], spelling)
+        self.places[place] += 1
+        self.going += 1
+        self.parts.append(part)
+        return part
 
     def value(self, status: str = "completed") -> Fields:
         """Return it as far as it has come."""

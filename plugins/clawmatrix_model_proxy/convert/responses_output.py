@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_model_proxy.convert.responses_items import (
     ITEM_KINDS,
-    SPELLINGS,
     Fields,
     Item,
     ItemKind,
@@ -24,7 +23,7 @@ from clawmatrix_model_proxy.convert.responses_sealed import encrypted_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.answer import BlockKind, Close, Delta, Open
+    from clawmatrix_model_proxy.convert.answer import Close, Delta, Open
     from clawmatrix_model_proxy.convert.request import Tool
 
 __all__ = ["Output"]
@@ -63,8 +62,7 @@ class Output:
             item = self._item(event)
             added = item.value("in_progress")
             yield {"type": "response.output_item.added", "output_index": item.number, "item": added}
-        part = self.parts[event.index] = _part(event.kind, item)
-        item.parts.append(part)
+        part = self.parts[event.index] = item.add(event.kind)
         if part.spelling is not None and part.spelling.added:
             yield {"type": part.spelling.added, **part.place(), "part": part.value()}
 
@@ -84,7 +82,9 @@ class Output:
     def close(self, event: Close) -> Iterator[Fields]:
         """Close a block."""
         part = self.parts[event.index]
-        part.closed, item = True, part.item
+        item = part.item
+        item.going -= not part.closed
+        part.closed = True
         if event.sealed:
             redacted = part.kind == "redacted"
             _, item.encrypted = encrypted_of(event.sealed, event.sealed_by, redacted=redacted)
@@ -136,13 +136,6 @@ def _joins(event: Open, item: Item) -> bool:
     if item.done or item.kind != kind:
         return False
     return kind == "message" or (kind == "reasoning" and item.group == event.group != -1)
-
-
-def _part(kind: BlockKind, item: Item) -> Part:
-    spelling = SPELLINGS.get(kind)
-    place = spelling.place if spelling is not None else ""
-    beside = [part for part in item.parts if part.spelling and part.spelling.place == place]
-    return Part(kind, item, len(beside), spelling)
 
 
 def _closed(part: Part) -> Iterator[Fields]:

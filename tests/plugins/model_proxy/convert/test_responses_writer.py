@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pydantic import BaseModel
 
 from clawmatrix_model_proxy.convert.answer import (
@@ -142,3 +144,19 @@ def test_the_sdks_helper_shows_text_and_arguments_as_they_grow() -> None:
         '{"zone": "UTC"}',
     ]
     assert final.output_parsed == Person(name="Ada", age=36)
+
+
+def test_many_short_blocks_take_no_longer_each_than_few() -> None:
+    def seconds(blocks: int) -> float:
+        writer = CODEC.writer(making())
+        writer.write(Begin())
+        start = time.process_time()
+        for index in range(blocks):
+            writer.write(Open(index, "refusal" if index % 2 else "text"))
+            writer.write(Delta(index, "x"))
+            writer.write(Close(index))
+        return time.process_time() - start
+
+    assert seconds(20_000) < 35 * seconds(
+        2_000
+    )  # 10, but for noise; over 70 where each looks at all
