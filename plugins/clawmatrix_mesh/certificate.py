@@ -62,7 +62,10 @@ class Certificate:
             return False
         self._stamp = stamp
         server_tls(self._config)  # the whole of it, on the side
-        self._context.load_cert_chain(self._files[0], self._files[-1])
+        try:
+            self._context.load_cert_chain(self._files[0], self._files[-1])
+        except OSError as error:  # written once more since then
+            raise StartError(f"mesh: {self._files[0]} changes as it is read: {error}") from None
         return True
 
     def _look(self) -> tuple[object, ...]:

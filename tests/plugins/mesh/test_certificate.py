@@ -7,7 +7,7 @@ import shutil
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
@@ -15,8 +15,10 @@ import pytest
 import trustme
 
 from clawmatrix_core.checks import run_checks
+from clawmatrix_core.errors import StartError
 from clawmatrix_core.testing import wait_until
-from clawmatrix_mesh.certificate import look_at_dates
+from clawmatrix_mesh.certificate import Certificate, look_at_dates
+from clawmatrix_mesh.config import MeshConfig
 from tests.plugins.mesh.conftest import LIMITS, address_of, make_node
 from tests.plugins.mesh.test_tls import Files
 from tests.plugins.mesh.wire import port_of
@@ -134,3 +136,29 @@ async def test_a_node_that_serves_wss_has_its_dates_looked_at(
         assert tls.status == "ok"
     async with make_node("plain") as plain:
         assert "mesh.tls" not in [check.name for check in plain.checks()]
+
+
+def test_files_that_change_once_more_as_they_are_read_are_read_again(
+    pair: tuple[Files, Files],
+) -> None:
+    old, new = pair
+
+    class Late(ssl.SSLContext):
+        """Loads what is there by then: a key that is not the certificate's."""
+
+        late = True
+
+        def load_cert_chain(self, *files: Any, **more: Any) -> None:
+            if self.late:
+                shutil.copy(old_key, old.key)
+            super().load_cert_chain(*files, **more)
+
+    old_key = shutil.copy(old.key, old.key.with_suffix(".before"))
+    context = Late(ssl.PROTOCOL_TLS_SERVER)
+    served = Certificate(MeshConfig(tls_cert=old.cert, tls_key=old.key), context)
+    replace(old, new)
+    with pytest.raises(StartError, match="changes as it is read"):
+        served.renew()
+    context.late = False
+    replace(old, new)
+    assert served.renew()
