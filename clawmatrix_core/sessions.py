@@ -66,7 +66,10 @@ class _Opening:
 
 
 class Sessions:
-    """Finds, makes and forgets sessions. Sends nothing but openings, by ``send``."""
+    """Finds, makes and forgets sessions. Sends nothing but openings, by ``send``.
+
+    That is told whether to rather send over the link to the peer, where there is one.
+    """
 
     def __init__(
         self,
@@ -78,7 +81,7 @@ class Sessions:
         directory: Directory,
         now: Callable[[], float],
         new_id: Callable[[], str],
-        send: Callable[[NodeId, str, str, bytes], bool],
+        send: Callable[[NodeId, str, str, bytes, bool], bool],
         ready: Callable[[NodeId, str], None],
         prove: Callable[[Session, bool], object],
         count: Callable[[str], None],
@@ -190,7 +193,9 @@ class Sessions:
         except HandshakeError as error:
             self._count(error.reason)  # the peer's record has a key that none can have
             return
-        self._send(peer, "session_open", opening.id, message)
+        # Keys of a link depend on no other way, nor those of a way on a link that may be dead.
+        # Two tries each, since every other one may be with another secret.
+        self._send(peer, "session_open", opening.id, message, (tries - 1) % 4 < 2)
 
     def _handshake(self, peer: NodeId, psk: bytes, *, initiator: bool) -> Handshake | None:
         known = self._directory.get(peer)
@@ -206,17 +211,20 @@ class Sessions:
             prologue=b"clawmatrix session v1\0" + first.encode() + b"\0" + second.encode(),
         )
 
-    def on_frame(self, header: Header, body: bytes) -> None:
-        """Take an unsealed frame of an opening. Raises: RemoteProtocolError."""
+    def on_frame(self, header: Header, body: bytes, direct: bool = False) -> None:
+        """Take an unsealed frame of an opening. Raises: RemoteProtocolError.
+
+        ``direct`` says that it came over the link to who wrote it; the answer goes back there.
+        """
         match header.type:
             case "session_open":
-                self._on_open(header, body)
+                self._on_open(header, body, direct)
             case "session_accept":
                 self._on_accept(header, body)
             case "session_unknown":
                 self._on_unknown(header.source)
 
-    def _on_open(self, header: Header, body: bytes) -> None:
+    def _on_open(self, header: Header, body: bytes, direct: bool) -> None:
         peer = header.source
         self._door.check(peer, body)
         handshake, psk, instance = self._read_opening(peer, body)
@@ -225,7 +233,7 @@ class Sessions:
         session = self._session(handshake, peer, instance)
         self._table.make_room(peer)
         self._by_id[session.id] = Kept(session, False, self._now() + _UNCONFIRMED_LIFE, psk=psk)
-        self._send(peer, "session_accept", header.id, answer)
+        self._send(peer, "session_accept", header.id, answer, direct)
 
     def _read_opening(self, peer: NodeId, body: bytes) -> tuple[Handshake, bytes, str]:
         """Find out which secret an opening was made with. Raises: RemoteProtocolError."""
@@ -290,7 +298,7 @@ class Sessions:
 
     def _hint(self, peer: NodeId) -> None:
         if self._directory.get(peer) is not None and self._may_hint("given", peer):
-            self._send(peer, "session_unknown", self._new_id(), b"")
+            self._send(peer, "session_unknown", self._new_id(), b"", False)
 
     def _may_hint(self, way: str, peer: NodeId) -> bool:
         now = self._now()

@@ -162,9 +162,14 @@ class Switch:
         line = encode_header(header)
         return link.offer(join(line, session.seal(line, b"j" + _encode(payload))), lane)
 
-    def send_opening(self, to: NodeId, type_: str, id_: str, body: bytes) -> bool:
-        """Send an unsealed frame of a session's opening; False if it has no way to go."""
-        link = self.next_link(to)
+    def send_opening(
+        self, to: NodeId, type_: str, id_: str, body: bytes, direct: bool = False
+    ) -> bool:
+        """Send an unsealed frame of a session's opening; False if it has no way to go.
+
+        With ``direct`` it goes over the link to the node itself, where there is one.
+        """
+        link = (self.links.get(to) if direct else None) or self.next_link(to)
         if link is None:
             return False
         header = Header(
@@ -237,7 +242,7 @@ class Switch:
             # An honest node says so too, after a restart; but anybody can write it.
             self._counters[header.type] += 1
             self.note(header.source, header.type, "a session is not known there", link)
-        self.sessions.on_frame(header, body)
+        self.sessions.on_frame(header, body, direct=link.peer == header.source)
 
     def _on_sealed(self, wire: Wire, header: Header, link: Link) -> None:
         plaintext = self.sessions.open(header, wire.line, wire.body)

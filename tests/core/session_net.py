@@ -52,6 +52,7 @@ class End:
         self.ready: list[tuple[NodeId, str]] = []
         self.heard: list[tuple[NodeId, bytes]] = []
         self.refused: list[str] = []
+        self.direct: list[bool] = []
         self.sessions = Sessions(
             own=self.name,
             instance=self.instance,
@@ -71,8 +72,9 @@ class End:
         """Count something refused."""
         self.counters[reason] += 1
 
-    def send(self, to: NodeId, type_: str, id_: str, body: bytes) -> bool:
-        """Put a frame of an opening on the path."""
+    def send(self, to: NodeId, type_: str, id_: str, body: bytes, direct: bool) -> bool:
+        """Put a frame of an opening on the path; note whether the link is asked for."""
+        self.direct.append(direct)
         header = Header(type_, id_, self.name, to, 0, "bytes")
         self.net.put(Message(header, b"", body))
         return True

@@ -92,6 +92,7 @@ def test_a_lost_opening_is_tried_again_at_growing_intervals() -> None:
         times += [net.now - 100] * (len(net.log) - before)
         net.now += 0.0625
     assert times == [0, 0.25, 0.75, 1.75, 3.75, 7.75, 15.75, 23.75]
+    assert home.direct == [True, True, False, False] * 2, "neither way alone"
     net.drop = lambda _: False
     net.now += 8
     home.say(OFFICE, b"")

@@ -241,3 +241,23 @@ def test_what_cannot_go_says_why() -> None:
         Outcome.CONGESTED
     )
     assert home.switch.transmit(RELAY, "news", "1", b"b", b"") is Outcome.SENT
+
+
+def test_an_opening_and_its_answer_go_over_the_link_although_another_way_is_shorter() -> None:
+    net = Net("home", "relay", "office")
+    net.join("home", "office")
+    net.join("home", "relay")
+    net.join("office", "relay")
+    home, office = net["home"], net["office"]
+    home.switch.routes = {OFFICE: Route(RELAY, 1.0, 2)}
+    office.switch.routes = {HOME: Route(RELAY, 1.0, 2)}
+    links_own = home.sessions.sending(OFFICE)
+    net.now += 1.0
+    home.sessions.ensure(OFFICE)
+    net.carry()
+    assert not net["relay"].transits
+    assert home.sessions.sending(OFFICE) is not links_own
+    for direct, gone_by in ((True, "office"), (False, "relay")):
+        before = home.link(gone_by).waiting
+        assert home.switch.send_opening(OFFICE, "session_open", "1", b"", direct)
+        assert home.link(gone_by).waiting == before + 1
