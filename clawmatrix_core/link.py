@@ -116,6 +116,11 @@ class Link:
         """How many messages wait to be sent, the one that is being sent among them."""
         return len(self._lanes) + (self._sending_since is not None)
 
+    @property
+    def end_code(self) -> int:
+        """The close code that the link ended with, whichever end gave it."""
+        return self._close_code if self.lost_code is None else self.lost_code
+
     def when_space(self, lane: int, call: Callable[[], None]) -> None:
         """Call once, when the lane has space again; asking twice changes nothing.
 

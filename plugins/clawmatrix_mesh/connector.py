@@ -151,12 +151,11 @@ class Connector:
 
     async def dial(
         self, address: str, *, reached: Callable[[Proved], None], expect: bytes | None = None
-    ) -> float:
+    ) -> Link:
         """Connect to an address, and carry the link until it closes.
 
-        Returns for how many seconds there was a link. ``reached`` is called with who is
-        there, as soon as that is proved. With ``expect``, only the node with that X25519 key
-        will do.
+        Returns the link, which has closed. ``reached`` is called with who is there, as soon
+        as that is proved. With ``expect``, only the node with that X25519 key will do.
         Raises: DialError; HandshakeError, with the reason ``duplicate`` where there is a
             link to that node already.
         """
@@ -176,13 +175,12 @@ class Connector:
         psk: bytes,
         reached: Callable[[Proved], None],
         expect: bytes | None,
-    ) -> float:
+    ) -> Link:
         connection = await find_transport(self._node, address).dial(address)
         async with self._closing(connection):
             neighbour = await self._prove_dialling(connection, psk, reached, expect)
-            opened = self._node.clock.now()
             await self._carry(neighbour)
-        return self._node.clock.now() - opened
+        return neighbour.link
 
     async def _prove_dialling(
         self,

@@ -106,7 +106,8 @@ class Dialler:
         wait: float | None = None
         steady = False
         try:
-            steady = await self._connector.dial(address, reached=reached) > self._limits.steady
+            link = await self._connector.dial(address, reached=reached)
+            steady = self._node.clock.now() - link.opened > self._limits.steady
         except HandshakeError as error:
             wait = self._refused(attempt, error)
         except (DialError, ConnectionLost) as error:

@@ -3,7 +3,8 @@
 A node that talks to another one over a relay, and knows an address of it from its record,
 dials that now and then. The link that comes of it is like any other: routes move over to it
 where it is the shorter way, what was not acknowledged is sent again, and when it is lost the
-routes lead over the relay again.
+routes lead over the relay again. A link that goes because the secret it was made with has left
+force is made again at once, with the new one: the relay may have gone since.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
+from clawmatrix_core.close_codes import CloseCode
 from clawmatrix_core.errors import ConnectionLost, DialError, HandshakeError
 from clawmatrix_core.log import redact
 from clawmatrix_mesh.addresses import check_address
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.directory import Peer
     from clawmatrix_core.frames import NodeId
+    from clawmatrix_core.link import Link
     from clawmatrix_core.node import Node
     from clawmatrix_mesh.connector import Connector
     from clawmatrix_mesh.handshake import Proved
@@ -171,7 +174,10 @@ class Direct:
 
         key = peer.record.channel_key_bytes()
         try:
-            await self._connector.dial(address, reached=reached, expect=key)
+            again = True
+            while again:
+                link = await self._connector.dial(address, reached=reached, expect=key)
+                again = self._went_with_its_secret(link)
         except HandshakeError as error:
             if error.reason == "duplicate":
                 return True
@@ -182,6 +188,11 @@ class Direct:
             upgrade.error = str(error) or type(error).__name__
             self._report(error, "direct dial")
         return name in self._held
+
+    def _went_with_its_secret(self, link: Link) -> bool:
+        """Say whether only that closed a link; one that held for a while, lest they take turns."""
+        held = self._node.clock.now() - link.opened
+        return link.end_code == CloseCode.WRONG_SECRET and held > self._limits.steady
 
     def _postpone(self, upgrade: Upgrade) -> None:
         limits = self._limits

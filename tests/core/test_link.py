@@ -208,6 +208,7 @@ async def test_closing_ends_a_running_link_with_its_reason_and_code() -> None:
         with pytest.raises(ConnectionLost) as caught:
             await theirs.receive()
         assert caught.value.code == CloseCode.TWIN
+        assert link.end_code == CloseCode.TWIN
 
 
 async def test_closing_wakes_those_who_wait_for_a_sign_of_life() -> None:
@@ -241,7 +242,7 @@ async def test_the_other_end_closing_ends_the_link() -> None:
             while not ended:
                 await checkpoint()
         assert "another" in ended[0]
-        assert link.lost_code == CloseCode.DUPLICATE
+        assert link.lost_code == link.end_code == CloseCode.DUPLICATE
 
 
 async def test_a_message_that_cannot_be_sent_ends_the_link() -> None:

@@ -10,6 +10,7 @@ import anyio
 import attrs
 import pytest
 
+from clawmatrix_core.config_types import Secret
 from clawmatrix_core.frames import NodeId
 from clawmatrix_core.simulation import Quality, Simulation, run_simulation
 from clawmatrix_core.testing import wait_until
@@ -17,7 +18,7 @@ from tests.plugins.mesh.conftest import LIMITS, address_of, make_node
 from tests.plugins.mesh.forwarder import Forwarder, forwarder
 from tests.plugins.mesh.streams import StreamPlugin, reading
 from tests.plugins.mesh.wire import port_of
-from tests.simulation.mesh import Host, comes_true, mesh_of
+from tests.simulation.mesh import SECRET, Host, comes_true, mesh_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -196,3 +197,27 @@ def test_a_direct_link_is_made_within_seconds_and_made_again_a_minute_later(seed
                 tasks.cancel_scope.cancel()
 
     run_simulation(main, seed=seed)
+
+
+@pytest.mark.parametrize("first", ["home", "office"])
+def test_a_direct_link_is_made_again_with_a_new_secret_although_the_relay_is_gone(
+    first: str,
+) -> None:
+    async def main(simulation: Simulation) -> None:
+        names, fresh = ["home", "office", "relay"], Secret("a new secret, which is long enough")
+        advertise = _advertise("memory://office")
+        async with mesh_of(simulation, names, LINKS, advertise=advertise) as mesh:
+            home, office = (mesh.hosts[name].running for name in ("home", "office"))
+            await comes_true(lambda: home.reachable(OFFICE), within=10)
+            await _talk(home, 15.0)
+            await mesh.crash("relay", silent=False)
+            before = home.links[OFFICE]
+            ends = [home, office] if first == "home" else [office, home]
+            for others in ([Secret(SECRET)], []):
+                for node in ends:
+                    node.keyring.put(fresh, others)
+                    await anyio.sleep(0.5)
+            assert before.closing is not None
+            assert await comes_true(lambda: OFFICE in home.links and HOME in office.links, within=1)
+
+    run_simulation(main, seed=1)
