@@ -12,7 +12,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13 python3.14 p
 	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	>/dev/null 2>&1; then echo $$p; break; fi; done)
 BIN := .venv/bin
-WORKERS ?= 2
+# More than there are cores: tests wait most of the time.
+WORKERS ?= 4
 
 help:
 	@sed -n '2,6p' Makefile | sed 's/^# *//'
