@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13 python3.14 p
 	>/dev/null 2>&1; then echo $$p; break; fi; done)
 BIN := .venv/bin
 # More than there are cores: tests wait most of the time.
-WORKERS ?= 4
+WORKERS ?= 3
 
 help:
 	@sed -n '2,6p' Makefile | sed 's/^# *//'

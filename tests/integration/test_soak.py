@@ -32,6 +32,8 @@ GROWTH = 12 * 1024 * 1024
 """What the memory of a node may change by, from the first third of the time to the last."""
 AWAY = 1.0
 """Seconds for which a link is cut at most: less than what ends an exchange."""
+STEADY = 15.0
+"""Seconds between cuts on the long run: a link that goes sooner is dialled less and less often."""
 BACK = 3.0
 """Seconds in which a link is back, and its end known again, once it can be."""
 
@@ -240,5 +242,5 @@ async def test_two_hundred_streams_survive_ten_minutes_of_cuts(
 ) -> None:
     seconds = float(os.environ.get("SOAK_SECONDS", "600"))
     began = time.monotonic()
-    judge(await soak(make_node, upstream, Sizes(seconds=seconds, streams=200, gap=3.0)))
+    judge(await soak(make_node, upstream, Sizes(seconds=seconds, streams=200, gap=STEADY)))
     print(f"in {time.monotonic() - began:.0f} s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from clawmatrix_model_proxy.convert.request import (
     Turn,
 )
 from tests.plugins.model_proxy.convert.chat_corpus import CHAT, REQUESTS, asked
+from tests.plugins.model_proxy.convert.work import calls_in
 
 HI = {"role": "user", "content": "Hi"}
 
@@ -381,24 +381,11 @@ def test_whether_calls_may_be_parallel_is_only_said_with_tools() -> None:
 
 
 def test_ten_times_the_messages_are_about_ten_times_the_work() -> None:
-    def work(count: int) -> int:
+    def convert(count: int) -> None:
         calls = [{"id": f"c{at}", "function": {"name": "f"}} for at in range(count)]
         results = [{"role": "tool", "tool_call_id": f"d{at}", "content": ""} for at in range(count)]
-        body = {"messages": [{"role": "assistant", "tool_calls": calls}, *results]}
-        turns = [Turn("assistant", (ToolCall(f"c{at}", "f", "{}"),)) for at in range(count)]
-        done = 0
+        CHAT.read_request({"messages": [{"role": "assistant", "tool_calls": calls}, *results]})
+        messages(*(Turn("assistant", (ToolCall(f"c{at}", "f", "{}"),)) for at in range(count)))
 
-        def count_one(frame: object, event: str, argument: object) -> None:
-            nonlocal done
-            done += event in ("call", "c_call")
-
-        before = sys.getprofile()
-        sys.setprofile(count_one)
-        try:
-            CHAT.read_request(body)
-            messages(*turns)
-        finally:
-            sys.setprofile(before)
-        return done
-
-    assert work(2_000) < 12 * work(200)
+    few, many = calls_in(lambda: convert(200)), calls_in(lambda: convert(2_000))
+    assert many < 12 * few
