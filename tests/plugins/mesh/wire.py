@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,6 +22,8 @@ from clawmatrix_core.session import Session
 from clawmatrix_core.testing import SECRET
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from anyio.abc import ByteStream
 
 __all__ = ["Closed", "Member", "Wire", "header", "port_of", "record_of", "signed"]
@@ -68,6 +71,16 @@ class Wire:
         assert wire._read.startswith(b"HTTP/1.1 101 ")
         wire._read = wire._read.partition(b"\r\n\r\n")[2]
         return wire
+
+    @asynccontextmanager
+    async def closed_if_it_fails(self, *, own: bool) -> AsyncIterator[None]:
+        """Close the connection where what is inside fails, unless it is somebody else's."""
+        try:
+            yield
+        except BaseException:
+            if own:
+                await anyio.aclose_forcefully(self.stream)
+            raise
 
     async def __aenter__(self) -> Wire:
         return self
@@ -180,7 +193,7 @@ class Member:
     ) -> Member:
         """Go as far as the last Noise message, with a link in mind or an invitation."""
         identity = identity or Identity.generate()
-        wire = wire or await Wire.open(port)
+        own, wire = wire is None, wire or await Wire.open(port)
         preamble, label = PREAMBLE, b"clawmatrix link v1\0"
         if invite is not None:
             preamble = b'{"clawmatrix":[1,1],"invite":"' + invite.encode() + b'"}'
@@ -192,9 +205,10 @@ class Member:
             psk=psk or psk_from_secret(secret),
             prologue=label + preamble,
         )
-        await wire.send(preamble + b"\n" + noise.write())
-        noise.read((await wire.receive()).partition(b"\n")[2])
-        await wire.send(noise.write())
+        async with wire.closed_if_it_fails(own=own):
+            await wire.send(preamble + b"\n" + noise.write())
+            noise.read((await wire.receive()).partition(b"\n")[2])
+            await wire.send(noise.write())
         session = Session(noise.hash[:8], NodeId(""), *noise.split(), "", 0.0)
         return cls(wire, name, identity, session, noise.hash)
 
@@ -210,8 +224,9 @@ class Member:
     ) -> Member:
         """Go all the way: there is a link after this."""
         member = await cls.shake(port, name, identity=identity, wire=wire)
-        await member.send_hello(**changes)
-        await member.receive_hello()
+        async with member.wire.closed_if_it_fails(own=wire is None):
+            await member.send_hello(**changes)
+            await member.receive_hello()
         return member
 
     async def __aenter__(self) -> Member:
