@@ -56,7 +56,7 @@ types: .venv/.dev
 check: lint types test
 
 cover: .venv/.dev
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --cov=clawmatrix_core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=95 tests/core tests/contract
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --cov=clawmatrix_core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=95 tests/core tests/contract tests/acceptance
 
 format: .venv/.dev
 	$(BIN)/ruff format .
