@@ -93,7 +93,14 @@ async def test_a_record_that_changes_all_the_time_is_passed_on_in_its_time(
             assert len(warnings("its record changes too often")) == 1
             known = target.home.directory.get(MALLORY)
             assert known is not None
-            await wait_until(lambda: _seq(target, "home") == seq)
+            async with doing(lambda: _alive(member)):
+                await wait_until(lambda: _seq(target, "home") == seq)
+
+
+async def _alive(member: Member) -> None:
+    """Show that the member is there, now and then."""
+    await member.send("heartbeat", {"t": 1})
+    await anyio.sleep(0.1)
 
 
 def _seq(target: Target, name: str) -> int:
