@@ -2,7 +2,8 @@
 
 Every event's data is checked to be JSON, but decoded only up to the first one that means
 something, which decides whether there is an answer at all, and where a word in it may make it
-the last one: an error, or the API's own end. Nothing passes behind that.
+the last one: an error, or the API's own end. Nothing passes behind that. Where what was cut out
+may have been a part of the answer, no end passes either: the stream ends with an error.
 """
 
 from __future__ import annotations
@@ -10,10 +11,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import msgspec
 
+from clawmatrix_model_proxy.doubt import CutOut
 from clawmatrix_model_proxy.sse import BOUNDARY, last_boundary
-from clawmatrix_model_proxy.stages import CHAT_LAST_WORDS, Stage, chat_stage, error_of
+from clawmatrix_model_proxy.stages import (
+    CHAT_LAST_WORDS,
+    Stage,
+    chat_stage,
+    error_of,
+    says_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +48,10 @@ ERROR_WORDS = 2000
 """Characters of an error that is no JSON which are repeated."""
 
 _NAMED_ERROR = re.compile(rb"(?:^|[\r\n])event: ?error[ \t]*(?:[\r\n]|$)")
+_NAMED = re.compile(rb"(?:^|[\r\n])event: ?([^\r\n]+)")
 _LINES = re.compile(rb"\r\n|\n|\r")
+_FIELD = re.compile(rb'(?:data|id|retry):|event: ?[\w./:-]*[ \t]*\Z|:(?!.*":)|\Z', re.DOTALL)
+"""What a line of an event is. A comment with a member of a JSON object was data once."""
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _decode = msgspec.json.Decoder().decode
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -84,7 +96,7 @@ class EventFilter:
         begun: True once there was an event that means something.
         over: True once an error, or the API's own end, has come. What follows is dropped.
         error: the upstream's own error.
-        malformed: how many events were cut out.
+        cut_out: the events that were malformed.
         last: the data of the last event that has any, but for ``[DONE]``.
         answer_id: the id that the first events name, where they do.
     """
@@ -93,15 +105,22 @@ class EventFilter:
         self,
         stage: Callable[[dict[str, Any]], Stage] = chat_stage,
         last_words: tuple[bytes, ...] = CHAT_LAST_WORDS,
+        *,
+        named: bool = False,
     ) -> None:
-        """Make a filter; an event without any of ``last_words`` is none that ends a stream."""
+        """Make a filter; an event without any of ``last_words`` is none that ends a stream.
+
+        Where events are ``named``, one with another name than its data has is malformed.
+        """
         self._stage = stage
         self._last_words = last_words
+        self._named = named
+        self._has_names = self._nameless = False
         self.last = b""
         self.answer_id = ""
         self.begun = self.over = False
         self.error: Any = None
-        self.malformed = 0
+        self.cut_out = CutOut()
         self._rest = b""
         self._seen = 0
         self._watchful = False
@@ -122,14 +141,23 @@ class EventFilter:
         self._watchful = not self.begun or any(word in whole for word in self._last_words)
         return b"".join(self._good(whole))
 
+    @property
+    def malformed(self) -> int:
+        """How many events were cut out."""
+        return self.cut_out.count
+
     def finish(self) -> bytes:
         """Return the last event where only its blank line is missing; drop what is cut off."""
         rest, self._rest = self._rest, b""
         if self.over or not rest.strip():
             return b""
         self._watchful = True
-        ended = rest.rstrip(b"\r\n") + b"\n\n"
-        return ended if data_of(ended) and self._is_good(ended) else b""
+        ended = rest.rstrip(b"\r\n")
+        before = attrs.evolve(self.cut_out)
+        if data_of(ended) and self._is_good(ended):
+            return ended + b"\n\n"
+        self.cut_out = before  # the half of an event is cut off, not malformed
+        return b""
 
     def _good(self, whole: bytes) -> Iterator[bytes]:
         events = whole.split(b"\n\n") if b"\r" not in whole else None
@@ -151,29 +179,53 @@ class EventFilter:
             return False
         data = data_of(event)
         if self._watchful and named_error(event):
-            return self._fail(data)
-        if not data or data == b"[DONE]":
-            self.over = bool(data)
-            return True
+            return self._fail(data or b"")
+        if data == b"[DONE]":
+            self.over = True
+            return not self._ends_in_doubt()
+        if data == b"" and not (self._named and _NAMED.search(event)):
+            return True  # a comment
         try:
-            if not self.begun or (self._watchful and self._may_be_last(data)):
-                passes = self._look_at(_decode(data), len(data))
-            else:
-                _check(data)
-                data.isascii() or data.decode()  # which is not looked at above
-                passes = True
+            passes = self._passes(event, data or b"")  # of which neither None nor b"" is JSON
         except _NOT_JSON:
-            self.malformed += 1
+            self.cut_out.add(self.last)
             return False
-        self.last = data if passes else self.last
+        if passes:
+            self.last = data or b""
         return passes
 
-    def _may_be_last(self, data: bytes) -> bool:
-        return any(word in data for word in self._last_words)
+    def _passes(self, event: bytes, data: bytes) -> bool:
+        """Look at the data of an event. Raises: what is in _NOT_JSON."""
+        if self._named and self._is_misnamed(event, data):
+            raise msgspec.DecodeError("its name is not that of its data")
+        looked_at = not self.begun or self.cut_out.count
+        if looked_at or (self._watchful and any(word in data for word in self._last_words)):
+            return self._look_at(_decode(data), data)
+        _check(data)
+        data.isascii() or data.decode()  # which is not looked at above
+        return True
 
-    def _look_at(self, payload: object, size: int) -> bool:
+    def _is_misnamed(self, event: bytes, data: bytes) -> bool:
+        """Say whether an event has not the name of its data: clients that go by it lose it.
+
+        There are servers that name no event at all.
+        """
+        match = _NAMED.search(event)
+        if match is not None and b'"%b"' % match[1] in data:
+            if self._nameless:
+                self.cut_out.add(self.last)
+            self._has_names, self._nameless = True, False
+            return False
+        payload = _decode(data)
+        kind = payload.get("type") if isinstance(payload, dict) else None
+        if match is not None:
+            return isinstance(kind, str) and kind.encode() != match[1]
+        self._nameless = self._nameless or (not self._has_names and kind != "ping")
+        return self._has_names and kind != "ping"
+
+    def _look_at(self, payload: object, data: bytes) -> bool:
         """Note what an event amounts to, and say whether it may pass."""
-        self._seen += size
+        self._seen += len(data)
         if not isinstance(payload, dict):
             return True
         stage = self._stage(payload)
@@ -182,9 +234,18 @@ class EventFilter:
             self.error = error_of(payload)
             self.over = True
             return stage is Stage.ERROR
+        self.cut_out.settle(data)
+        if says_end(payload) and self._ends_in_doubt():
+            return False
         self.over = stage is Stage.END
         self.begun = self.begun or stage is not Stage.SETUP or self._seen > SETUP_LIMIT
         return True
+
+    def _ends_in_doubt(self) -> bool:
+        """Say whether an end is none, since something may be missing; then it is an error."""
+        if self.cut_out.doubtful:
+            self.over, self.error = True, self.cut_out.error
+        return self.cut_out.doubtful
 
     def _fail(self, data: bytes) -> bool:
         """Note an event that is an error by its name, and say whether it may pass."""
@@ -210,12 +271,15 @@ def _id_of(payload: dict[str, Any]) -> str:
     return found if isinstance(found, str) else ""
 
 
-def data_of(event: bytes) -> bytes:
-    """Return the data of an event, empty where it has none."""
+def data_of(event: bytes) -> bytes | None:
+    """Return the data of an event, empty where it has none; None for what is no event."""
     if event.startswith(b"data: ") and b"\n" not in event and b"\r" not in event:
         return event[6:]
-    lines = (line for line in _LINES.split(event) if line.startswith(b"data:"))
-    return b"\n".join(line[5:].removeprefix(b" ") for line in lines).strip()
+    lines = _LINES.split(event)
+    if not all(map(_FIELD.match, lines)):
+        return None
+    found = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+    return b"\n".join(found).strip()
 
 
 def named_error(event: bytes) -> bool:

@@ -54,6 +54,7 @@ class Format:
         event: makes the event that ends a stream of an error's JSON and the last bytes sent.
         streams: whether answers can be streams.
         last_words: an event of a stream that ends or fails it has one of them.
+        named: whether clients go by the names of events, not by their data alone.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Format:
     event: Callable[[bytes, bytes], bytes]
     streams: bool = True
     last_words: tuple[bytes, ...] = (b"error",)
+    named: bool = False
 
     def error(self, status: int, fields: dict[str, Any]) -> bytes:
         """Return the JSON of an error; ``fields`` has message, type, code and param."""
@@ -188,6 +190,7 @@ FORMATS = {
             _anthropic_error,
             _messages_event,
             last_words=(b"error", MESSAGES_END.encode()),
+            named=True,
         ),
         Format(
             "count_tokens",

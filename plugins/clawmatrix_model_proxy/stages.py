@@ -15,6 +15,7 @@ __all__ = [
     "error_of",
     "messages_stage",
     "responses_stage",
+    "says_end",
 ]
 
 BROKEN = frozenset({"error", "abort", "network_error", "insufficient_system_resource"})
@@ -103,6 +104,18 @@ def messages_stage(payload: dict[str, Any]) -> Stage:
     if kind is None and payload.get("object") == "error":
         return Stage.BROKEN
     return Stage.SETUP if kind in (None, "message_start", "ping") else Stage.CONTENT
+
+
+def says_end(payload: object) -> bool:
+    """Say whether clients take what has come for a whole answer by this event."""
+    if not isinstance(payload, dict):
+        return False
+    kind, choices = payload.get("type"), payload.get("choices")
+    if isinstance(kind, str) and (kind in RESPONSES_ENDS or kind == MESSAGES_END):
+        return True
+    return isinstance(choices, list) and any(
+        isinstance(choice, dict) and choice.get("finish_reason") for choice in choices
+    )
 
 
 def error_of(payload: dict[str, Any]) -> Any:

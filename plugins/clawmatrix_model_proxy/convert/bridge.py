@@ -93,7 +93,8 @@ class Bridge:
         gathered = Gathered()
         for event in events:
             if isinstance(event, Failed):
-                raise BadAnswer(f"the stream ended with an error: {fault_of_event(event.error)}")
+                why = fault_of_event(event.error).message
+                raise BadAnswer(f"the stream ended with an error: {why}")
             gathered.take(event)
         if gathered.finish is None:
             raise BadAnswer("the stream has no end")

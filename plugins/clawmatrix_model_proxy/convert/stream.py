@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import msgspec
 
 from clawmatrix_model_proxy.convert.answer import Close, Delta, End, Failed, Finish, Open
 from clawmatrix_model_proxy.convert.depth import answer_depth
+from clawmatrix_model_proxy.doubt import CutOut
 from clawmatrix_model_proxy.events import Splitter, data_of, error_in, named_error
 from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.sse import Ending
@@ -30,13 +32,15 @@ class UpstreamEvents:
     """The events of an upstream's stream, out of its bytes as they come.
 
     Attributes:
-        malformed: how many events were cut out, since they are not JSON objects.
+        cut_out: the events that could not be read. Where one of them may have been a part of
+            the answer, the stream fails instead of having an end.
     """
 
     def __init__(self, reader: StreamReader) -> None:
-        self.malformed = 0
+        self.cut_out = CutOut()
         self._reader = reader
         self._splitter = Splitter()
+        self._last = b""
 
     @answer_depth()
     def feed(self, data: bytes) -> list[Event]:
@@ -50,29 +54,43 @@ class UpstreamEvents:
     def finish(self) -> list[Event]:
         """Return what the end amounts to. Raises: BadAnswer."""
         rest = self._splitter.finish()
-        before = self.malformed
+        before = attrs.evolve(self.cut_out)
         events = list(self._read(rest)) if rest else []
-        self.malformed = before  # the half of an event is cut off, not malformed
-        return [*events, *self._reader.done()]
+        if self.cut_out.count > before.count:
+            self.cut_out = before  # the half of an event is cut off, not malformed
+        return [*events, *self._without_doubt(self._reader.done())]
 
     def _read(self, event: bytes) -> Iterable[Event]:
         data = data_of(event)
         if b"error" in event and named_error(event):
-            return self._failed(data)
-        if not data:
-            return ()
+            return self._failed(data or b"")
         if data == b"[DONE]":
-            return self._reader.done(marked=not self.malformed)
+            return self._without_doubt(self._reader.done(marked=not self.cut_out.count))
+        if data == b"":
+            return ()  # a comment
         try:
-            payload = _decode(data)
+            payload = _decode(data) if data else None
         except _NOT_JSON:
             payload = None
-        if not isinstance(payload, dict):
-            self.malformed += 1
+        if not data or not isinstance(payload, dict):
+            self.cut_out.add(self._last)
             return ()
+        self._last = data
         if payload.get("object") == "error":
             return (Failed(error_of(payload)),)
-        return self._reader.read(payload)
+        events = self._reader.read(payload)
+        if not self.cut_out.count:
+            return events
+        self.cut_out.settle(data)
+        return self._without_doubt(events)
+
+    def _without_doubt(self, events: Iterable[Event]) -> Iterable[Event]:
+        """Return events, with a failure for an end that may not be one."""
+        if not self.cut_out.doubtful:
+            return events
+        found = list(events)
+        ends = [at for at, event in enumerate(found) if isinstance(event, Finish | End)]
+        return [*found[: ends[0]], Failed(self.cut_out.error)] if ends else found
 
     def _failed(self, data: bytes) -> Iterable[Event]:
         """Return what an event is that is an error by its name."""
@@ -95,7 +113,7 @@ class ConvertedStream:
     @property
     def malformed(self) -> int:
         """How many events were cut out."""
-        return self._events.malformed
+        return self._events.cut_out.count
 
     @property
     def over(self) -> bool:

@@ -92,6 +92,16 @@ WHOLE: dict[str, dict[str, Any]] = {
         "usage": {"input_tokens": 1, "output_tokens": 2},
     },
 }
+END = {
+    CHAT: sse(chunk(None, "stop"), "[DONE]"),
+    RESPONSES: sse({"type": "response.completed", "response": WHOLE[RESPONSES]}),
+    MESSAGES: sse(
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}},
+        {"type": "message_stop"},
+    ),
+}
+"""What makes a whole stream of ``SAID``."""
 PAIRS = [
     (client, api)
     for client, own in (("chat", CHAT), ("responses", RESPONSES), ("messages", MESSAGES))
@@ -237,27 +247,52 @@ async def test_an_error_before_the_answer_has_the_status_it_amounts_to(
 
 
 @every_pair
-async def test_a_malformed_event_is_cut_out(
+async def test_a_malformed_event_is_cut_out_and_what_may_miss_it_has_no_end(
     client: str, api: str, node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
     first, *rest = SAID[api]
-    end = {
-        CHAT: sse(chunk(None, "stop"), "[DONE]"),
-        RESPONSES: sse({"type": "response.completed", "response": WHOLE[RESPONSES]}),
-        MESSAGES: sse(
-            {"type": "content_block_stop", "index": 0},
-            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}},
-            {"type": "message_stop"},
-        ),
-    }[api]
     bad = b'data: {"choices": [{"del\n\n'
-    async with upstreaming(streams(first, bad, *rest, *end)) as up:
+    async with upstreaming(streams(first, bad, *rest, *END[api])) as up:
         node = node_factory("home", built_in=ALONE, config=serving(up.base_url, api))
         async with node as home:
             asking = Client(home)
             await ask(asking, client, stream=True)
-    assert looks_whole(client, told(asking))
     assert "day." in told(asking)
+    assert "could not be read" in told(asking)
+    assert not looks_whole(client, told(asking))
+
+
+@pytest.mark.parametrize("client", PATHS)
+@pytest.mark.parametrize("lost", [False, True])
+async def test_where_events_are_numbered_a_hole_is_told_from_what_was_none_of_them(
+    client: str, lost: bool, node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    events = [*SAID[RESPONSES], *END[RESPONSES]]
+    numbered = [
+        event.replace(b"data: {", b'data: {"sequence_number": %d, ' % (at + (lost and at > 1)))
+        for at, event in enumerate(events)
+    ]
+    numbered.insert(2, b"data: oops\n\n")
+    async with upstreaming(streams(*numbered)) as up:
+        node = node_factory("home", built_in=ALONE, config=serving(up.base_url, RESPONSES))
+        async with node as home:
+            asking = Client(home)
+            await ask(asking, client, stream=True)
+    assert "day." in told(asking)
+    assert looks_whole(client, told(asking)) is not lost
+
+
+async def test_a_stream_with_a_hole_is_not_gathered(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    pieces = [*SAID[CHAT], b"data: {\n\n", *END[CHAT]]
+    async with upstreaming(streams(*pieces)) as up:
+        node = node_factory("home", built_in=ALONE, config=serving(up.base_url, CHAT))
+        async with node as home:
+            asking = Client(home)
+            await ask(asking, "messages")
+    assert asking.status == 502
+    assert "could not be read" in told(asking)
 
 
 @every_pair

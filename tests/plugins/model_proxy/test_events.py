@@ -19,8 +19,11 @@ from clawmatrix_model_proxy.events import (
     Splitter,
     data_of,
 )
+from clawmatrix_model_proxy.formats import FORMATS
 from clawmatrix_model_proxy.keys import KeyRing
+from clawmatrix_model_proxy.sse import Ending
 from clawmatrix_model_proxy.stages import Stage, chat_stage, messages_stage, responses_stage
+from clawmatrix_model_proxy.streams import PassedStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +31,19 @@ if TYPE_CHECKING:
 SAID = b'data: {"choices": [{"delta": {"content": "x"}}]}'
 ROLE = b'data: {"choices": [{"delta": {"role": "assistant"}}]}'
 BAD = b'data: {"choices": ['
+BROKEN = [
+    BAD,
+    b"data: nothing",
+    b"dbta" + SAID[4:],
+    b":ata" + SAID[4:],
+    b":" + SAID,
+    b"event: x" + SAID,
+    SAID + b"x" + SAID,
+    b'{"error": 1}',
+    b"<html>",
+]
+"""What cannot be read; of some, a byte is all that was changed."""
+LAST = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}'
 
 
 def feed(*pieces: bytes) -> tuple[bytes, EventFilter]:
@@ -40,9 +56,62 @@ def feed(*pieces: bytes) -> tuple[bytes, EventFilter]:
 def test_good_events_pass_byte_for_byte_and_bad_ones_are_cut_out_whole(mark: bytes) -> None:
     good = [ROLE, SAID, b": a comment", b"event: x\ndata: {}", b"id: 7\ndata: [1,\ndata: 2]"]
     good = [event.replace(b"\n", mark[: len(mark) // 2]) for event in good]
-    out, events = feed(mark.join([*good, BAD, b"data: nothing", b"data: [DONE]", b""]))
-    assert out == mark.join([*good, b"data: [DONE]", b""])
-    assert events.malformed == 2
+    out, events = feed(mark.join([*good, *BROKEN, *good, b""]))
+    assert out == mark.join([*good, *good, b""])
+    assert (events.malformed, events.cut_out.doubtful) == (len(BROKEN), True)
+    assert feed(mark.join([*good, b"data: [DONE]", b""]))[1].cut_out.doubtful is False
+
+
+@pytest.mark.parametrize("ends", [[LAST, b"data: [DONE]"], [b"data: [DONE]"], [LAST], []])
+@pytest.mark.parametrize("broken", BROKEN)
+def test_behind_what_cannot_be_read_there_is_no_end(broken: bytes, ends: list[bytes]) -> None:
+    stream = PassedStream(FORMATS["chat"])
+    out = stream.feed(b"\n\n".join([SAID, broken, SAID, *ends, b""]))
+    assert stream.finish() == (b"", Ending.CUT)
+    assert out == (SAID + b"\n\n") * 2
+    assert stream.error["message"].startswith("an event of the upstream's answer could not be")
+
+
+@pytest.mark.parametrize("broken", [BAD, b"event: content_block_delta"])
+def test_what_is_cut_off_behind_the_reason_of_an_end_costs_nothing(broken: bytes) -> None:
+    stream = PassedStream(FORMATS["chat"])
+    whole = SAID + b"\n\n" + LAST + b"\n\n"
+    assert stream.feed(whole + broken) == whole
+    assert stream.finish() == (b"", Ending.FINISHED)
+    assert stream.malformed == 0
+
+
+def test_an_error_of_the_upstreams_own_is_told_behind_what_cannot_be_read() -> None:
+    stream = PassedStream(FORMATS["chat"])
+    stream.feed(SAID + b"\n\n" + BAD + b'\n\ndata: {"error": {"message": "full"}}\n\n')
+    assert stream.finish() == (b"", Ending.ERROR)
+    assert stream.told() == {"message": "full"}
+
+
+PING = b'data: {"type": "ping"}'
+DELTA = b'data: {"type": "content_block_delta", "index": 0}'
+
+
+@pytest.mark.parametrize(
+    ("event", "passes"),
+    [
+        (b"event: content_block_delta\n" + DELTA, True),
+        (b"event:content_block_delta\n" + DELTA, True),
+        (b"event: content_block_dxlta\n" + DELTA, False),
+        (b"event: content_block_delta", False),
+        (b"event: ping\ndata: {}", True),
+        (b"event: ping\ndata: 1", True),
+        (b"event: content_block_delta \n" + DELTA, False),
+        (b"event: ping\n" + PING + b"\n\n" + DELTA, False),
+        (PING + b"\n\n" + DELTA, True),
+    ],
+)
+def test_clients_that_go_by_names_get_none_that_is_wrong(event: bytes, passes: bool) -> None:
+    stream = PassedStream(FORMATS["messages"])
+    stream.begun = True
+    out = stream.feed(event + b"\n\n")
+    assert (DELTA in out) is (passes and DELTA in event)
+    assert stream.malformed == (not passes)
 
 
 @given(st.data())

@@ -12,6 +12,7 @@ from clawmatrix_model_proxy import course, sse
 from clawmatrix_model_proxy.breaker import Breaker
 from clawmatrix_model_proxy.convert import chat_reader, messages_writer, stream
 from clawmatrix_model_proxy.convert.answer import Delta
+from clawmatrix_model_proxy.doubt import CutOut
 from clawmatrix_model_proxy.failover import TABLE, Action, Rule
 from clawmatrix_model_proxy.outlet import Outlet
 from tests.plugins.model_proxy import (
@@ -21,6 +22,7 @@ from tests.plugins.model_proxy import (
     test_health,
     test_stream_faults,
 )
+from tests.plugins.model_proxy.convert import test_corruption
 from tests.plugins.model_proxy.test_converted import CHAT
 
 if TYPE_CHECKING:
@@ -70,6 +72,11 @@ def no_usage(value: Any) -> None:
 def write_no_usage(usage: Any) -> dict[str, Any]:
     """Write that an answer took nothing."""
     return {"input_tokens": 0, "output_tokens": 0}
+
+
+def forget_what_was_cut_out(self: CutOut, last: bytes) -> None:
+    """Count an event that could not be read, and think no more of it."""
+    self.count += 1
 
 
 def take_any_end(payloads: object) -> sse.Ending:
@@ -125,6 +132,17 @@ PLANTS = {
         "write_usage",
         write_no_usage,
         (test_converted.test_what_it_took_is_converted,),
+    ),
+    "an answer with a hole is taken for a whole one": Plant(
+        CutOut,
+        "add",
+        forget_what_was_cut_out,
+        (
+            test_stream_faults.test_a_malformed_event_is_cut_out_and_what_may_miss_it_has_no_end,
+            test_converted.test_a_malformed_event_is_cut_out_and_what_may_miss_it_has_no_end,
+            test_corruption.test_no_single_byte_hides_an_event,
+        ),
+        {"client": "messages", "api": CHAT, "upstream": "chat"},
     ),
     "half an answer is taken for a whole one": Plant(
         sse, "_ending", take_any_end, (test_stream_faults.test_an_end_without_an_end_is_an_error,)

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 ROLE = b'data: {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}\n\n'
 LAST = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
 WHOLE = ROLE + EVENT + LAST + DONE
+HOLE = b'data: {"choices": [{"ind\n\n'
 
 Answer = "Callable[[Asked], Awaitable[None]]"
 
@@ -114,19 +115,18 @@ async def test_a_first_token_that_does_not_come_moves_on_but_never_from_the_last
     assert (len(a.asked), len(b.asked)) == (1, 1)
 
 
-async def test_a_malformed_event_is_cut_out_and_the_rest_is_whole(
-    node_factory: NodeFactory, upstreaming: Upstreaming
+@pytest.mark.parametrize(
+    ("hold", "said"), [("whole", EVENT), ("off", b"")], ids=["held", "before anything was said"]
+)
+async def test_an_answer_with_a_hole_that_nobody_has_seen_is_none(
+    hold: str, said: bytes, node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
-    broken = b'data: {"choices": [{"ind\n\n'
-    async with two(node_factory, upstreaming, says(ROLE, broken, EVENT, broken, LAST, DONE)) as (
-        node,
-        _,
-        b,
-    ):
+    holed = says(ROLE, said, HOLE, LAST, DONE)
+    async with two(node_factory, upstreaming, holed, hold=hold) as (node, _, b):
         client = Client(node)
         await client.ask(request(stream=True))
     assert client.body == WHOLE
-    assert b.asked == []
+    assert len(b.asked) == 1
 
 
 # --- live: after a part has gone out
@@ -140,6 +140,20 @@ async def test_after_a_part_has_gone_out_there_is_never_another_answer(
         await client.ask(request(stream=True))
     assert client.body.startswith(ROLE + EVENT + b'data: {"error":{')
     assert b"[DONE]" not in client.body
+    assert b.asked == []
+
+
+async def test_a_malformed_event_is_cut_out_and_what_may_miss_it_has_no_end(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    pieces = (ROLE, EVENT, HOLE, EVENT, HOLE, LAST, DONE)
+    async with two(node_factory, upstreaming, says(*pieces)) as (node, _, b):
+        client = Client(node)
+        await client.ask(request(stream=True))
+    assert client.body.startswith(ROLE + EVENT + EVENT + b'data: {"error":{')
+    assert b"2 events of the upstream's answer could not be read" in client.body
+    assert b"[DONE]" not in client.body
+    assert b"finish_reason" not in client.body.partition(b'"error"')[2]
     assert b.asked == []
 
 
