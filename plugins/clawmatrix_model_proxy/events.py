@@ -49,6 +49,8 @@ ERROR_WORDS = 2000
 
 _NAMED_ERROR = re.compile(rb"(?:^|[\r\n])event: ?error[ \t]*(?:[\r\n]|$)")
 _NAMED = re.compile(rb"(?:^|[\r\n])event: ?([^\r\n]+)")
+_PLAIN = re.compile(rb"event: [\w./:-]+\ndata: ([^\r\n]*+)\Z")
+"""What most events of an API that names them are; the rest of this is for the others."""
 _LINES = re.compile(rb"\r\n|\n|\r")
 _FIELD = re.compile(rb'(?:data|id|retry):|event: ?[\w./:-]*[ \t]*\Z|:(?!.*":)|\Z', re.DOTALL)
 """What a line of an event is. A comment with a member of a JSON object was data once."""
@@ -214,7 +216,8 @@ class EventFilter:
         if match is not None and b'"%b"' % match[1] in data:
             if self._nameless:
                 self.cut_out.add(self.last)
-            self._has_names, self._nameless = True, False
+                self._nameless = False
+            self._has_names = True
             return False
         payload = _decode(data)
         kind = payload.get("type") if isinstance(payload, dict) else None
@@ -275,6 +278,9 @@ def data_of(event: bytes) -> bytes | None:
     """Return the data of an event, empty where it has none; None for what is no event."""
     if event.startswith(b"data: ") and b"\n" not in event and b"\r" not in event:
         return event[6:]
+    plain = _PLAIN.match(event)
+    if plain is not None:
+        return plain[1]
     lines = _LINES.split(event)
     if not all(map(_FIELD.match, lines)):
         return None
