@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "ERROR_WORDS",
     "EVENT_LIMIT",
     "SETUP_LIMIT",
     "EventFilter",
@@ -45,7 +46,7 @@ SETUP_LIMIT = 256 * 1024
 """Bytes that may come before the first meaningful event; with more, they count as one."""
 
 ERROR_WORDS = 2000
-"""Characters of an error that is no JSON which are repeated."""
+"""Characters of an error which are repeated in messages."""
 
 _NAMED_ERROR = re.compile(rb"(?:^|[\r\n])event: ?error[ \t]*(?:[\r\n]|$)")
 _NAMED = re.compile(rb"(?:^|[\r\n])event: ?([^\r\n]+)")

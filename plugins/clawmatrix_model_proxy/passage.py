@@ -29,7 +29,6 @@ __all__ = [
     "Passage",
     "Passed",
     "Whole",
-    "broken",
     "cannot_convert",
     "error_of_answer",
     "refused",
@@ -199,11 +198,6 @@ def refused(code: str, message: str, param: str | None = None) -> ExchangeFailur
     """Return the failure of a request that never reaches an upstream."""
     detail = None if param is None else {"param": param}
     return ExchangeFailure(code, message, may_have_begun=False, detail=detail)
-
-
-def broken(error: BadAnswer) -> ExchangeFailure:
-    """Return the failure of an answer that is none."""
-    return ExchangeFailure("upstream_broke", str(error))
 
 
 def cannot_convert(error: Unsupported) -> ExchangeFailure:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 
 from clawmatrix_core.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.convert.codec import BadAnswer
-from clawmatrix_model_proxy.events import EVENT_LIMIT, EventTooLarge
+from clawmatrix_model_proxy.events import ERROR_WORDS, EVENT_LIMIT, EventTooLarge
 from clawmatrix_model_proxy.faults import fault_of_event
-from clawmatrix_model_proxy.passage import broken, error_of_answer
+from clawmatrix_model_proxy.passage import error_of_answer
 from clawmatrix_model_proxy.pipe import Pipe
 from clawmatrix_model_proxy.rewrite import is_json
 from clawmatrix_model_proxy.sse import Ending
@@ -35,6 +36,8 @@ SECRET_LENGTH = 12
 ERROR_LIMIT = 1024 * 1024
 """Bytes an upstream's error may have."""
 _JSON = "application/json"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 
 class ReplyPasser:
@@ -68,10 +71,20 @@ class ReplyPasser:
             await self._whole(max_answer)
 
     async def _refuse(self, status: int, body: bytes) -> None:
-        for key in self._model.keys:  # there are servers that repeat the key they refuse
+        await self._exchange.finish(self._head(status, _JSON), self._without_keys(body))
+
+    def _without_keys(self, error: bytes) -> bytes:
+        """Return an error without what it has of keys: there are servers that repeat them."""
+        for key in self._model.keys:
             word = key.reveal().encode()
-            body = body.replace(word, b"[key]") if len(word) >= SECRET_LENGTH else body
-        await self._exchange.finish(self._head(status, _JSON), body)
+            error = error.replace(word, b"[key]") if len(word) >= SECRET_LENGTH else error
+        return error
+
+    def _words(self, error: str) -> str:
+        return self._without_keys(error.encode(errors="replace")).decode()[:ERROR_WORDS]
+
+    def _broken(self, bad: BadAnswer) -> ExchangeFailure:
+        return ExchangeFailure("upstream_broke", self._words(str(bad)))
 
     async def _whole(self, limit: int) -> None:
         reply = self._reply
@@ -83,7 +96,7 @@ class ReplyPasser:
         except BadAnswer as bad:
             error = error_of_answer(body)
             if error is None:
-                raise broken(bad) from None
+                raise self._broken(bad) from None
             await self._end_unbegun(error)
             return
         head = self._head(reply.status, whole.type, whole.answer_id)
@@ -111,6 +124,7 @@ class ReplyPasser:
             try:
                 async for data in pipe:
                     if ready := self._feed(stream, data):
+                        ready = self._without_keys(ready) if stream.error is not None else ready
                         await self._pass_on(stream, ready)
                     if stream.over:
                         await _await_end(pipe)
@@ -131,7 +145,7 @@ class ReplyPasser:
             message = f"an event of the upstream has more than {EVENT_LIMIT} bytes"
             raise ExchangeFailure("answer_too_large", message) from None
         except BadAnswer as error:
-            raise broken(error) from None
+            raise self._broken(error) from None
         if not whole or self._headed:
             return whole
         self._held.append(whole)
@@ -150,15 +164,16 @@ class ReplyPasser:
         try:
             rest, ending = stream.finish()
         except BadAnswer as bad:
-            raise broken(bad) from None
+            raise self._broken(bad) from None
         if stream.error is not None and not self._headed:
             await self._end_unbegun(stream.error)
             return
         if ending is Ending.ERROR:
             if rest:
-                await self._pass_on(stream, b"".join([*self._held, rest]))
+                await self._pass_on(stream, self._without_keys(b"".join([*self._held, rest])))
             message = "the upstream ended with an error"
-            raise ExchangeFailure(TOLD, message, detail=stream.told())
+            told = self._without_keys(_encode(stream.told()))
+            raise ExchangeFailure(TOLD, message, detail=_decode(told))
         if not stream.begun and ending is Ending.DONE:
             raise error or ExchangeFailure("upstream_broke", "the upstream's answer says nothing")
         if ending is Ending.DONE or (error is None and ending is not Ending.CUT):
@@ -168,7 +183,7 @@ class ReplyPasser:
             return
         cut = "the upstream's answer ended in the middle"
         if stream.error is not None:
-            cut = fault_of_event(stream.error).message
+            cut = self._words(fault_of_event(stream.error).message)
         raise error or ExchangeFailure("upstream_broke", cut)
 
     async def _end_unbegun(self, error: Any) -> None:

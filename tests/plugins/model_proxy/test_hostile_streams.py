@@ -171,3 +171,37 @@ async def test_an_end_without_an_answer_is_none(
     asking = await asked_of(node_factory, upstreaming, [nothing, good], client, api)
     assert looks_whole(client, asking.body)
     assert b"day." in asking.body
+
+
+@all_nine
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_key_that_an_upstream_repeats_in_a_stream_is_seen_by_nobody(
+    client: str,
+    api: str,
+    stream: bool,
+    node_factory: NodeFactory,
+    upstreaming: Upstreaming,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key = "sk-abcdefghijklmnopqrstuvwxyz"
+    error = {"type": "authentication_error", "message": f"no more of {key}"}
+    failed = sse({"type": "error", "error": error} if api != CHAT else {"error": error})
+
+    async def answer(asked: Asked) -> None:
+        await asked.begin_stream()
+        for event in [*SAID[api], *failed]:
+            await asked.chunk(event)
+        await asked.end_stream()
+
+    caplog.set_level("DEBUG")
+    async with upstreaming(answer) as up:
+        model = {"id": "m", "base_url": up.base_url, "api": api, "api_key": key}
+        config = {"model-proxy": {"models": [model]}}
+        async with node_factory("home", built_in=ALONE, config=config) as node:
+            asking = Client(node)
+            body = {**BODIES[client], "stream": stream}
+            await asking.call(PATHS[client], PATHS[client], json.dumps(body).encode())
+    assert key.encode() in up.asked[0].head
+    assert key.encode() not in asking.body
+    assert key not in caplog.text
+    assert not stream or b"no more of [key]" in asking.body
