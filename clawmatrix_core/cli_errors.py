@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawmatrix_core.cli_context import ExitCode
-from clawmatrix_core.control_client import NotRunning
+from clawmatrix_core.control_client import ControlError, NotRunning
 from clawmatrix_core.errors import (
     ClawMatrixError,
     ConfigError,
@@ -44,7 +44,8 @@ def describe(error: BaseException) -> tuple[int, list[str]]:
         case NotRunning():
             return ExitCode.NOT_RUNNING, [str(error)]
         case ClawMatrixError():
-            return ExitCode.FAILURE, [str(error)]
+            wrong_usage = isinstance(error, ControlError) and error.code == "bad_params"
+            return ExitCode.CONFIG if wrong_usage else ExitCode.FAILURE, [str(error)]
         case OSError() if error.errno == errno.EADDRINUSE:
             return ExitCode.ADDRESS_IN_USE, [str(error)]
         case OSError():

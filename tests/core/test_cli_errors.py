@@ -24,6 +24,7 @@ from clawmatrix_core.errors import ConfigError, PeerLost, StartError, StateError
         (OSError(errno.EADDRINUSE, "taken"), 5, [f"[Errno {errno.EADDRINUSE}] taken"]),
         (FileNotFoundError(errno.ENOENT, "gone", "x"), 1, ["[Errno 2] gone: 'x'"]),
         (ControlError("timeout", "late"), 1, ["late"]),
+        (ControlError("bad_params", "expires: too long"), 2, ["expires: too long"]),
         (PeerLost("office is gone"), 1, ["office is gone"]),
         (KeyError("x"), 1, ["internal error: KeyError: 'x' (-vv shows where)"]),
         (ValueError(), 1, ["internal error: ValueError (-vv shows where)"]),

@@ -176,7 +176,8 @@ def test_each_thing_that_can_be_wrong_has_a_line_and_a_code(machines: dict[str, 
     assert relay.cli("invite", "revoke", id_).returncode == 0
     fails(9, "does not know", token)
     assert relay.cli("invite", "revoke", id_).returncode == 1
-    assert relay.cli("invite", "--expires", "soon").returncode == 2
+    for wrong in (("--expires", "soon"), ("--expires", "8d"), ("--address", "nonsense")):
+        assert relay.cli("invite", *wrong).returncode == 2
 
     token = invited(relay)
     lab.config.write_text("mine")
