@@ -45,7 +45,7 @@ demo: .venv/.demo
 
 # Real processes on a busy machine: what fails is run once more, and the summary counts that.
 test: .venv/.npm
-	$(BIN)/python -m pytest -q -n $(WORKERS) --reruns 1 -m "not slow"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --reruns 1 -rsR -m "not slow"
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
