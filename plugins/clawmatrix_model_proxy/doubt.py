@@ -46,11 +46,14 @@ class CutOut:
         message = f"{what} of the upstream's answer could not be read: a part may be missing"
         return {"message": message, "code": "upstream_broke"}
 
-    def add(self, last: bytes) -> None:
-        """Note an event that was cut out behind one with the data ``last``, empty without one."""
+    def add(self, last: bytes, *, harmless: bool = False) -> None:
+        """Note an event that was cut out behind one with the data ``last``, empty without one.
+
+        One that was none of the upstream's API is ``harmless``.
+        """
         self.count += 1
-        if not self._open:
-            self._open, self._before = True, _number(last) if last else -1
+        if not self._open and not harmless:
+            self._open, self._before = True, _number(last) if last else None
 
     def settle(self, data: bytes) -> None:
         """Look at the next event that could be read; it tells whether one before it is lost."""

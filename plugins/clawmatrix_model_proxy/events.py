@@ -36,6 +36,8 @@ __all__ = [
     "Splitter",
     "data_of",
     "error_in",
+    "error_without_data",
+    "is_no_event",
     "named_error",
 ]
 
@@ -53,8 +55,15 @@ _NAMED = re.compile(rb"(?:^|[\r\n])event: ?([^\r\n]+)")
 _PLAIN = re.compile(rb"event: [\w./:-]+\ndata: ([^\r\n]*+)\Z")
 """What most events of an API that names them are; the rest of this is for the others."""
 _LINES = re.compile(rb"\r\n|\n|\r")
-_FIELD = re.compile(rb'(?:data|id|retry):|event: ?[\w./:-]*[ \t]*\Z|:(?!.*":)|\Z', re.DOTALL)
-"""What a line of an event is. A comment with a member of a JSON object was data once."""
+_FIELD = re.compile(rb'data:|event:(?!.*[{}])|[^:{}"][^{}"]*\Z|\Z', re.DOTALL)
+"""What a line of an event is, but for a comment. One that no event has was data once if it has a
+mark of JSON; else it is nothing."""
+_MEMBER = re.compile(rb'"(?:choices|delta|index|message|response|sequence_number)"[ \t]*:')
+"""What a comment has that was data once, before a byte of it was damaged."""
+_NAMELESS = (b'"message_', b'"content_block_')
+"""What is in the data of events of which clients need the name."""
+_MARKS = re.compile(rb'[{}"]')
+"""What every event of an API has, and no word that a server sends to keep a connection."""
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _decode = msgspec.json.Decoder().decode
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -108,16 +117,15 @@ class EventFilter:
         self,
         stage: Callable[[dict[str, Any]], Stage] = chat_stage,
         last_words: tuple[bytes, ...] = CHAT_LAST_WORDS,
-        *,
-        named: bool = False,
+        names: frozenset[bytes] = frozenset(),
     ) -> None:
         """Make a filter; an event without any of ``last_words`` is none that ends a stream.
 
-        Where events are ``named``, one with another name than its data has is malformed.
+        Of the events whose data has one of the ``names``, none may have another itself.
         """
         self._stage = stage
         self._last_words = last_words
-        self._named = named
+        self._names = names
         self._has_names = self._nameless = False
         self.last = b""
         self.answer_id = ""
@@ -185,13 +193,16 @@ class EventFilter:
             return self._fail(data or b"")
         if data == b"[DONE]":
             self.over = True
-            return not self._ends_in_doubt()
-        if data == b"" and not (self._named and _NAMED.search(event)):
+            return not self.cut_out.doubtful
+        if data == b"":
             return True  # a comment
+        if data is None and (error := error_without_data(event)) is not None:
+            self.over, self.error = True, error
+            return False
         try:
             passes = self._passes(event, data or b"")  # of which neither None nor b"" is JSON
         except _NOT_JSON:
-            self.cut_out.add(self.last)
+            self.cut_out.add(self.last, harmless=data is not None and is_no_event(data))
             return False
         if passes:
             self.last = data or b""
@@ -199,7 +210,7 @@ class EventFilter:
 
     def _passes(self, event: bytes, data: bytes) -> bool:
         """Look at the data of an event. Raises: what is in _NOT_JSON."""
-        if self._named and self._is_misnamed(event, data):
+        if self._names and self._is_misnamed(event, data):
             raise msgspec.DecodeError("its name is not that of its data")
         looked_at = not self.begun or self.cut_out.count
         if looked_at or (self._watchful and any(word in data for word in self._last_words)):
@@ -211,21 +222,23 @@ class EventFilter:
     def _is_misnamed(self, event: bytes, data: bytes) -> bool:
         """Say whether an event has not the name of its data: clients that go by it lose it.
 
-        There are servers that name no event at all.
+        There are servers that name none at all, or all alike.
         """
         match = _NAMED.search(event)
-        if match is not None and b'"%b"' % match[1] in data:
+        name = b"" if match is None else match[1]
+        if name in self._names and b'"%b"' % name in data:
             if self._nameless:
                 self.cut_out.add(self.last)
-                self._nameless = False
-            self._has_names = True
+            self._has_names, self._nameless = True, False
+            return False
+        if name not in self._names and not self._has_names:
+            self._nameless = self._nameless or any(word in data for word in _NAMELESS)
             return False
         payload = _decode(data)
         kind = payload.get("type") if isinstance(payload, dict) else None
-        if match is not None:
-            return isinstance(kind, str) and kind.encode() != match[1]
-        self._nameless = self._nameless or (not self._has_names and kind != "ping")
-        return self._has_names and kind != "ping"
+        if not isinstance(kind, str) or kind.encode() == name:
+            return False
+        return name in self._names or kind.encode() in self._names
 
     def _look_at(self, payload: object, data: bytes) -> bool:
         """Note what an event amounts to, and say whether it may pass."""
@@ -239,17 +252,12 @@ class EventFilter:
             self.over = True
             return stage is Stage.ERROR
         self.cut_out.settle(data)
-        if says_end(payload) and self._ends_in_doubt():
+        if self.cut_out.doubtful and says_end(payload):
+            self.over, self.error = True, self.cut_out.error
             return False
         self.over = stage is Stage.END
         self.begun = self.begun or stage is not Stage.SETUP or self._seen > SETUP_LIMIT
         return True
-
-    def _ends_in_doubt(self) -> bool:
-        """Say whether an end is none, since something may be missing; then it is an error."""
-        if self.cut_out.doubtful:
-            self.over, self.error = True, self.cut_out.error
-        return self.cut_out.doubtful
 
     def _fail(self, data: bytes) -> bool:
         """Note an event that is an error by its name, and say whether it may pass."""
@@ -276,22 +284,49 @@ def _id_of(payload: dict[str, Any]) -> str:
 
 
 def data_of(event: bytes) -> bytes | None:
-    """Return the data of an event, empty where it has none; None for what is no event."""
+    """Return the data of an event, empty where it has none; None where some of it is lost."""
     if event.startswith(b"data: ") and b"\n" not in event and b"\r" not in event:
-        return event[6:]
+        return event[6:].strip()
     plain = _PLAIN.match(event)
     if plain is not None:
-        return plain[1]
+        return plain[1].strip()
     lines = _LINES.split(event)
-    if not all(map(_FIELD.match, lines)):
+    if not all(map(_is_line, lines)):
         return None
     found = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
     return b"\n".join(found).strip()
 
 
+def is_no_event(data: bytes) -> bool:
+    """Say whether data that is no JSON was none before: a word that keeps a connection alive."""
+    return _MARKS.search(data) is None
+
+
+def _is_line(line: bytes) -> bool:
+    """Say whether a line is one that an event may have, or nothing."""
+    if line[:1] != b":":
+        return _FIELD.match(line) is not None
+    return line.count(b"{") == line.count(b"}") and _MEMBER.search(line) is None
+
+
 def named_error(event: bytes) -> bool:
     """Say whether an event is an error by its name, whatever its data is."""
     return b"error" in event and _NAMED_ERROR.search(event) is not None
+
+
+def error_without_data(event: bytes) -> Any:
+    """Return the error that is in lines which are none of an event's, as some servers send it."""
+    for line in _LINES.split(event):
+        if line.startswith(b"error:"):
+            return error_in(line[6:].strip())
+        if line.startswith(b"{"):
+            try:
+                payload = _decode(line)
+            except _NOT_JSON:
+                continue
+            if payload.get("error") or payload.get("object") == "error":
+                return error_of(payload)
+    return None
 
 
 def error_in(data: bytes) -> Any:

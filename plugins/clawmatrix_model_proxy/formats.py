@@ -39,6 +39,16 @@ _ANTHROPIC_TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+_MESSAGES_NAMES = frozenset(
+    (
+        b"message_start",
+        b"content_block_start",
+        b"content_block_delta",
+        b"content_block_stop",
+        b"message_delta",
+        b"message_stop",
+    )
+)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -54,7 +64,7 @@ class Format:
         event: makes the event that ends a stream of an error's JSON and the last bytes sent.
         streams: whether answers can be streams.
         last_words: an event of a stream that ends or fails it has one of them.
-        named: whether clients go by the names of events, not by their data alone.
+        names: of events which clients drop that have another name.
     """
 
     name: str
@@ -64,7 +74,7 @@ class Format:
     event: Callable[[bytes, bytes], bytes]
     streams: bool = True
     last_words: tuple[bytes, ...] = (b"error",)
-    named: bool = False
+    names: frozenset[bytes] = frozenset()
 
     def error(self, status: int, fields: dict[str, Any]) -> bytes:
         """Return the JSON of an error; ``fields`` has message, type, code and param."""
@@ -190,7 +200,7 @@ FORMATS = {
             _anthropic_error,
             _messages_event,
             last_words=(b"error", MESSAGES_END.encode()),
-            named=True,
+            names=_MESSAGES_NAMES,
         ),
         Format(
             "count_tokens",

@@ -77,7 +77,8 @@ class ReplyPasser:
         """Return an error without what it has of keys: there are servers that repeat them."""
         for key in self._model.keys:
             word = key.reveal().encode()
-            error = error.replace(word, b"[key]") if len(word) >= SECRET_LENGTH else error
+            if len(word) >= SECRET_LENGTH:
+                error = error.replace(word, b"[key]").replace(word.replace(b"/", b"\\/"), b"[key]")
         return error
 
     def _words(self, error: str) -> str:
@@ -161,10 +162,13 @@ class ReplyPasser:
         await self._exchange.send(head, data)
 
     async def _end(self, stream: AnswerStream, error: ExchangeError | None) -> None:
+        own = stream.error
         try:
             rest, ending = stream.finish()
         except BadAnswer as bad:
             raise self._broken(bad) from None
+        if error is not None and own is None and ending is Ending.CUT:
+            raise error
         if stream.error is not None and not self._headed:
             await self._end_unbegun(stream.error)
             return

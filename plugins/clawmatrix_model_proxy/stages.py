@@ -35,6 +35,8 @@ _RESPONSES_SETUP = frozenset(
 )
 RESPONSES_ENDS = frozenset({"response.completed", "response.incomplete", "response.cancelled"})
 MESSAGES_END = "message_stop"
+_WHOLE = RESPONSES_ENDS | {"content_block_stop", "message_delta", MESSAGES_END}
+"""Of Responses just the ends: its other events repeat the whole of what they are about."""
 
 
 class Stage(Enum):
@@ -107,11 +109,11 @@ def messages_stage(payload: dict[str, Any]) -> Stage:
 
 
 def says_end(payload: object) -> bool:
-    """Say whether clients take what has come for a whole answer by this event."""
+    """Say whether clients take an answer, or a part of it, for whole by this event."""
     if not isinstance(payload, dict):
         return False
     kind, choices = payload.get("type"), payload.get("choices")
-    if isinstance(kind, str) and (kind in RESPONSES_ENDS or kind == MESSAGES_END):
+    if isinstance(kind, str) and kind in _WHOLE:
         return True
     return isinstance(choices, list) and any(
         isinstance(choice, dict) and choice.get("finish_reason") for choice in choices

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerStream", "PassedStream"]
 
+DONE = b"data: [DONE]\n\n"
+
 
 class AnswerStream(Protocol):
     """Takes the upstream's bytes as they come and gives what the client gets.
@@ -49,7 +51,7 @@ class PassedStream(EventFilter):
     """A stream in the client's own API: its events pass as they are."""
 
     def __init__(self, format: Format) -> None:
-        super().__init__(format.stage, format.last_words, named=format.named)
+        super().__init__(format.stage, format.last_words, format.names)
         self._format = format
         self._tail = Tail()
 
@@ -63,10 +65,18 @@ class PassedStream(EventFilter):
         """Return the last event where only its blank line is missing, and how it all ended."""
         if rest := super().finish():
             self._tail.feed(rest)
-        if self.cut_out.doubtful and (self.error is None or self.error == self.cut_out.error):
-            self.error = self.cut_out.error
+        ending = self._format.ending(self._tail, self.last)
+        if ending is Ending.ERROR:
+            return rest, ending
+        if self.error is not None:
             return rest, Ending.CUT
-        return rest, self._format.ending(self._tail, self.last)
+        if not self.cut_out.doubtful:
+            return rest, ending
+        if ending is Ending.FINISHED:
+            # What could not be read came behind the reason of the end, and is no word of it.
+            return (rest + DONE if self.over else rest), ending
+        self.error = self.cut_out.error
+        return rest, Ending.CUT
 
     def told(self) -> Any:
         """Return the upstream's own error."""

@@ -55,6 +55,11 @@ class ChatReader:
         self._stopped_by: Any = None
         self._finished = False
 
+    @property
+    def finished(self) -> bool:
+        """Whether the last that was heard of the answer is why it ended."""
+        return self._finished
+
     def read(self, payload: dict[str, Any]) -> Iterable[Event]:
         """Return what an event amounts to. Raises: BadAnswer."""
         if self._over:

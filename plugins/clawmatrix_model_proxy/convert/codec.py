@@ -53,7 +53,11 @@ class Making:
 
 
 class StreamReader(Protocol):
-    """Reads one stream of an API."""
+    """Reads one stream of an API.
+
+    It may have a property ``finished``: whether nothing but the mark of the end, and what the
+    answer took, is still to come. What cannot be read then is no part of the answer.
+    """
 
     def read(self, payload: dict[str, Any]) -> Iterable[Event]:
         """Return what the decoded data of an event amounts to. Raises: BadAnswer."""

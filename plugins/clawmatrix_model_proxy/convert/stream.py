@@ -10,7 +10,14 @@ import msgspec
 from clawmatrix_model_proxy.convert.answer import Close, Delta, End, Failed, Finish, Open
 from clawmatrix_model_proxy.convert.depth import answer_depth
 from clawmatrix_model_proxy.doubt import CutOut
-from clawmatrix_model_proxy.events import Splitter, data_of, error_in, named_error
+from clawmatrix_model_proxy.events import (
+    Splitter,
+    data_of,
+    error_in,
+    error_without_data,
+    is_no_event,
+    named_error,
+)
 from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.sse import Ending
 from clawmatrix_model_proxy.stages import error_of
@@ -58,38 +65,51 @@ class UpstreamEvents:
         events = list(self._read(rest)) if rest else []
         if self.cut_out.count > before.count:
             self.cut_out = before  # the half of an event is cut off, not malformed
-        return [*events, *self._without_doubt(self._reader.done())]
+        return [*events, *self._end(marked=False)]
 
     def _read(self, event: bytes) -> Iterable[Event]:
         data = data_of(event)
         if b"error" in event and named_error(event):
             return self._failed(data or b"")
         if data == b"[DONE]":
-            return self._without_doubt(self._reader.done(marked=not self.cut_out.count))
+            return self._end(marked=not self.cut_out.doubtful)
         if data == b"":
             return ()  # a comment
+        if data is None and (error := error_without_data(event)) is not None:
+            return (Failed(error),)
         try:
-            payload = _decode(data) if data else None
+            payload = _decode(data or b"")
         except _NOT_JSON:
-            payload = None
-        if not data or not isinstance(payload, dict):
-            self.cut_out.add(self._last)
+            self._cut_out_one(data)
             return ()
-        self._last = data
+        if not isinstance(payload, dict):
+            self.cut_out.add(self._last, harmless=True)
+            return ()
+        self._last = data or b""
         if payload.get("object") == "error":
             return (Failed(error_of(payload)),)
         events = self._reader.read(payload)
         if not self.cut_out.count:
             return events
-        self.cut_out.settle(data)
+        self.cut_out.settle(self._last)
         return self._without_doubt(events)
 
+    def _cut_out_one(self, data: bytes | None) -> None:
+        # Behind the reason of an end there is no word of the answer.
+        finished = getattr(self._reader, "finished", False)
+        harmless = finished or (data is not None and is_no_event(data))
+        self.cut_out.add(self._last, harmless=harmless)
+
+    def _end(self, *, marked: bool) -> Iterable[Event]:
+        events = list(self._without_doubt(self._reader.done(marked=marked)))
+        return events or ((Failed(self.cut_out.error),) if self.cut_out.doubtful else ())
+
     def _without_doubt(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Return events, with a failure for an end that may not be one."""
+        """Return events, with a failure for the end of what may have a hole: of a call too."""
         if not self.cut_out.doubtful:
             return events
         found = list(events)
-        ends = [at for at, event in enumerate(found) if isinstance(event, Finish | End)]
+        ends = [at for at, one in enumerate(found) if isinstance(one, Close | Finish | End)]
         return [*found[: ends[0]], Failed(self.cut_out.error)] if ends else found
 
     def _failed(self, data: bytes) -> Iterable[Event]:

@@ -272,7 +272,7 @@ async def test_where_events_are_numbered_a_hole_is_told_from_what_was_none_of_th
         event.replace(b"data: {", b'data: {"sequence_number": %d, ' % (at + (lost and at > 1)))
         for at, event in enumerate(events)
     ]
-    numbered.insert(2, b"data: oops\n\n")
+    numbered.insert(2, b'data: {"oops\n\n')
     async with upstreaming(streams(*numbered)) as up:
         node = node_factory("home", built_in=ALONE, config=serving(up.base_url, RESPONSES))
         async with node as home:

@@ -10,6 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.config import Secret
+from clawmatrix_model_proxy.convert import chat, messages
+from clawmatrix_model_proxy.convert.codec import Making
+from clawmatrix_model_proxy.convert.request import Request
+from clawmatrix_model_proxy.convert.stream import ConvertedStream
 from clawmatrix_model_proxy.events import (
     EVENT_LIMIT,
     SETUP_LIMIT,
@@ -27,21 +31,55 @@ from clawmatrix_model_proxy.streams import PassedStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAKING = Making(Request("messages", ()), "m", 1, lambda letters: f"{letters}1")
 SAID = b'data: {"choices": [{"delta": {"content": "x"}}]}'
 ROLE = b'data: {"choices": [{"delta": {"role": "assistant"}}]}'
 BAD = b'data: {"choices": ['
 BROKEN = [
     BAD,
-    b"data: nothing",
+    b'data: "no',
     b"dbta" + SAID[4:],
     b":ata" + SAID[4:],
     b":" + SAID,
     b"event: x" + SAID,
     SAID + b"x" + SAID,
-    b'{"error": 1}',
-    b"<html>",
+    b'{"choices": []}',
+    b'x: {"a": 1}',
+    b"data\n: " + SAID[6:],
 ]
 """What cannot be read; of some, a byte is all that was changed."""
+KEPT_ALIVE = [
+    b": OPENROUTER PROCESSING",
+    b": ping - 2026-11-25 12:00:00.000000+00:00",
+    b': {"type": "ping"}',
+    b":",
+    b"data:",
+    b"data: ",
+    b"data:   ",
+    b"event: ping",
+    b"event: ping\ndata:",
+    b"event: two words\ndata:",
+    b"retry: 3000",
+    b"id: 7",
+    b"id",
+    b"data",
+    b"   ",
+    b"x-request-id: 5",
+    b"data: null",
+    b'data: "ping"',
+    b"data: []",
+    b"data: {}",
+    b"<html>",
+]
+"""What servers say between events, and clients pass over."""
+WORDS = [
+    b"data: ping",
+    b"data: : keepalive 50/200",
+    b"data: : OPENROUTER PROCESSING",
+    b"event: keepalive\ndata: keepalive",
+    b"data: undefined",
+]
+"""What they say, and official clients break at: it does not pass."""
 LAST = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}'
 
 
@@ -59,6 +97,42 @@ def test_good_events_pass_byte_for_byte_and_bad_ones_are_cut_out_whole(mark: byt
     assert out == mark.join([*good, *good, b""])
     assert (events.malformed, events.cut_out.doubtful) == (len(BROKEN), True)
     assert feed(mark.join([*good, b"data: [DONE]", b""]))[1].cut_out.doubtful is False
+
+
+@pytest.mark.parametrize("mark", [b"\n\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("word", [*KEPT_ALIVE, *WORDS])
+def test_what_keeps_a_connection_alive_costs_no_answer(word: bytes, mark: bytes) -> None:
+    events = [word, ROLE, word, SAID, word, LAST, word, b"data: [DONE]", b""]
+    stream = PassedStream(FORMATS["chat"])
+    out = stream.feed(mark.join(events))
+    assert stream.finish() == (b"", Ending.DONE)
+    passed = [one for one in events if one not in WORDS]
+    assert out == mark.join(passed)
+    client = messages.CODEC.writer(MAKING)
+    converted = ConvertedStream(chat.CODEC.reader(), client, FORMATS["messages"])
+    out = converted.feed(mark.join(events))
+    assert converted.finish() == (b"", Ending.DONE)
+    assert b"message_stop" in out
+
+
+@pytest.mark.parametrize("done", [b"[DONE] ", b" [DONE]", b"[done]", b"DONE", b'"[DONE]"', b"{"])
+def test_behind_the_reason_of_the_end_nothing_can_be_lost(done: bytes) -> None:
+    stream = PassedStream(FORMATS["chat"])
+    good = b"\n\n".join([ROLE, SAID, LAST, b""])
+    out = stream.feed(good + b"data: " + done + b"\n\n")
+    rest, ending = stream.finish()
+    assert ending in (Ending.FINISHED, Ending.DONE)
+    assert (out + rest).startswith(good)
+    stream = PassedStream(FORMATS["chat"])
+    out = stream.feed(good + BAD + b"\n\ndata: [DONE]\n\n")
+    assert stream.finish() == (b"data: [DONE]\n\n", Ending.FINISHED)
+    assert out == good
+    client = messages.CODEC.writer(MAKING)
+    converted = ConvertedStream(chat.CODEC.reader(), client, FORMATS["messages"])
+    out = converted.feed(good + b"data: " + done + b"\n\n")
+    rest, ending = converted.finish()
+    assert b"message_stop" in out + rest
+    assert ending in (Ending.FINISHED, Ending.DONE)
 
 
 @pytest.mark.parametrize("ends", [[LAST, b"data: [DONE]"], [b"data: [DONE]"], [LAST], []])
@@ -88,29 +162,56 @@ def test_an_error_of_the_upstreams_own_is_told_behind_what_cannot_be_read() -> N
 
 
 PING = b'data: {"type": "ping"}'
+NAME = b"event: content_block_delta"
 DELTA = b'data: {"type": "content_block_delta", "index": 0}'
+NAMED = NAME + b"\n" + DELTA + b"\n\n"
 
 
 @pytest.mark.parametrize(
     ("event", "passes"),
     [
-        (b"event: content_block_delta\n" + DELTA, True),
+        (NAME + b"\n" + DELTA, True),
         (b"event:content_block_delta\n" + DELTA, True),
-        (b"event: content_block_dxlta\n" + DELTA, False),
-        (b"event: content_block_delta", False),
-        (b"event: ping\ndata: {}", True),
-        (b"event: ping\ndata: 1", True),
-        (b"event: content_block_delta \n" + DELTA, False),
-        (b"event: ping\n" + PING + b"\n\n" + DELTA, False),
-        (PING + b"\n\n" + DELTA, True),
+        (b"id: 1\n" + DELTA + b"\n" + NAME, True),
+        (NAMED + b"event: content_block_dxlta\n" + DELTA, False),
+        (NAMED + NAME + b" \n" + DELTA, False),
+        (NAMED + b"event: \n" + DELTA, False),
+        (NAMED + DELTA, False),
+        (NAMED + b"event: ping\ndata: {}", True),
+        (NAMED + b"event: ping\ndata: 1", True),
+        (NAMED + b"event: ping", True),
+        (NAMED + b"event: Ping\n" + PING, True),
+        (NAMED + PING, True),
+        (NAMED + b'data: {"type": "keepalive"}', True),
+        (NAMED + b"data: {}", True),
+        (b"event: ping\n" + PING + b"\n\n" + DELTA, True),
+        (b"event: message\n" + DELTA + b"\n\nevent: message\n" + DELTA, True),
+        (DELTA, True),
     ],
 )
 def test_clients_that_go_by_names_get_none_that_is_wrong(event: bytes, passes: bool) -> None:
     stream = PassedStream(FORMATS["messages"])
-    stream.begun = True
     out = stream.feed(event + b"\n\n")
-    assert (DELTA in out) is (passes and DELTA in event)
-    assert stream.malformed == (not passes)
+    assert (stream.malformed, stream.cut_out.doubtful) == (not passes, not passes)
+    assert out == (event + b"\n\n" if passes else NAMED)
+
+
+def test_a_stream_that_names_its_events_late_may_have_lost_a_name() -> None:
+    stream = PassedStream(FORMATS["messages"])
+    stream.feed(PING + b"\n\n" + NAMED)
+    assert not stream.cut_out.doubtful
+    stream = PassedStream(FORMATS["messages"])
+    stream.feed(DELTA + b"\n\n" + NAMED)
+    assert stream.cut_out.doubtful
+
+
+def test_an_error_without_its_name_is_told() -> None:
+    stream = PassedStream(FORMATS["messages"])
+    error = {"type": "overloaded_error", "message": "Overloaded"}
+    event = json.dumps({"type": "error", "error": error}).encode()
+    stream.feed(NAMED + b"data: " + event + b"\n\n")
+    assert stream.finish() == (b"", Ending.ERROR)
+    assert stream.told() == error
 
 
 @given(st.data())
@@ -201,6 +302,8 @@ ERRORS = [
     b'id: 7\nevent:error\ndata: {"message": "boom"}',
     b"event: error\ndata: boom",
     b'data: {"object": "error", "message": "boom", "code": 500}',
+    b'error: {"code": 500, "message": "boom"}',
+    b'{"error": {"message": "boom"}}',
     b'data: {"choices": [{"delta": {}, "finish_reason": "abort"}], "error": {"message": "boom"}}',
 ]
 
@@ -215,7 +318,7 @@ def test_nothing_passes_behind_an_error_whatever_its_shape(error: bytes) -> None
 
 def test_an_error_that_its_apis_clients_would_not_see_does_not_pass() -> None:
     passed = [feed(error + b"\n\n")[0] != b"" for error in ERRORS]
-    assert passed == [True, True, False, False, False, True]
+    assert passed == [True, True, False, False, False, False, False, True]
 
 
 @pytest.mark.parametrize("reason", ["error", "abort", "network_error"])

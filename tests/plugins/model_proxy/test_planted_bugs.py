@@ -74,7 +74,7 @@ def write_no_usage(usage: Any) -> dict[str, Any]:
     return {"input_tokens": 0, "output_tokens": 0}
 
 
-def forget_what_was_cut_out(self: CutOut, last: bytes) -> None:
+def forget_what_was_cut_out(self: CutOut, last: bytes, *, harmless: bool = False) -> None:
     """Count an event that could not be read, and think no more of it."""
     self.count += 1
 
