@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.config import Secret
-from clawmatrix_model_proxy.convert import chat, messages
+from clawmatrix_model_proxy.convert import chat, messages, responses
 from clawmatrix_model_proxy.convert.codec import Making
 from clawmatrix_model_proxy.convert.request import Request
 from clawmatrix_model_proxy.convert.stream import ConvertedStream
@@ -113,6 +113,59 @@ def test_what_keeps_a_connection_alive_costs_no_answer(word: bytes, mark: bytes)
     out = converted.feed(mark.join(events))
     assert converted.finish() == (b"", Ending.DONE)
     assert b"message_stop" in out
+
+
+def test_a_call_with_a_hole_is_never_handed_over_as_whole() -> None:
+    def piece(number: int, **call: Any) -> bytes:
+        calls = [{"index": number, **call}]
+        return json.dumps({"choices": [{"index": 0, "delta": {"tool_calls": calls}}]}).encode()
+
+    begun = piece(0, id="a", function={"name": "sh", "arguments": '{"cmd": "rm -r /tmp'})
+    events = [
+        begun,
+        b'{"cho',
+        piece(0, function={"arguments": '"}'}),
+        piece(1, id="b", function={"name": "ls", "arguments": "{}"}),
+        LAST.replace(b"stop", b"tool_calls")[6:],
+        b"[DONE]",
+    ]
+    stream = b"".join(b"data: " + event + b"\n\n" for event in events)
+    for client, ended in (
+        (messages.CODEC, b"content_block_stop"),
+        (responses.CODEC, b"function_call_arguments.done"),
+    ):
+        converted = ConvertedStream(
+            chat.CODEC.reader(), client.writer(MAKING), FORMATS[client.name]
+        )
+        out = converted.feed(stream)
+        assert b"rm -r /tmp" in out
+        assert ended not in out
+        assert b"could not be read" in out
+        assert converted.finish() == (b"", Ending.ERROR)
+
+
+def test_a_hole_before_the_mark_of_the_end_ends_a_stream_at_once() -> None:
+    client = messages.CODEC.writer(MAKING)
+    converted = ConvertedStream(chat.CODEC.reader(), client, FORMATS["messages"])
+    converted.feed(SAID + b"\n\n" + BAD + b"\n\ndata: [DONE]\n\n")
+    assert converted.over
+    assert "could not be read" in converted.error["message"]
+
+
+@pytest.mark.parametrize("hole", [b"", BAD + b"\n\n"])
+@pytest.mark.parametrize("error", [b"event: error\ndata: boom", b'data: {"object": "error"}'])
+def test_an_error_behind_the_reason_of_the_end_is_one(hole: bytes, error: bytes) -> None:
+    stream = PassedStream(FORMATS["chat"])
+    stream.feed(b"\n\n".join([SAID, LAST, b""]) + hole + error + b"\n\n")
+    assert stream.finish() == (b"", Ending.CUT)
+    assert stream.error is not None
+
+
+def test_a_hole_before_the_first_number_may_be_one() -> None:
+    stream = PassedStream(FORMATS["responses"])
+    event = b'data: {"type": "response.output_text.delta", "delta": "x", "sequence_number": 0}\n\n'
+    stream.feed(BAD + b"\n\n" + event + event)
+    assert stream.cut_out.doubtful
 
 
 @pytest.mark.parametrize("done", [b"[DONE] ", b" [DONE]", b"[done]", b"DONE", b'"[DONE]"', b"{"])

@@ -129,6 +129,22 @@ async def test_an_answer_with_a_hole_that_nobody_has_seen_is_none(
     assert len(b.asked) == 1
 
 
+async def test_silence_behind_a_hole_is_silence(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    async def silent(asked: Asked) -> None:
+        await asked.begin_stream()
+        await asked.chunk(ROLE + HOLE)
+        with anyio.move_on_after(5):
+            await asked.wait_gone()
+
+    async with two(node_factory, upstreaming, silent, idle_timeout="50ms") as (node, a, b):
+        client = Client(node)
+        await client.ask(request(stream=True))
+    assert client.body == WHOLE
+    assert (len(a.asked), len(b.asked)) == (1, 1), "a silent one is not asked twice"
+
+
 # --- live: after a part has gone out
 
 
