@@ -236,7 +236,7 @@ class EventFilter:
             return False
         payload = _decode(data)
         kind = payload.get("type") if isinstance(payload, dict) else None
-        if not isinstance(kind, str) or kind.encode() == name:
+        if not isinstance(kind, str) or kind == "error" or kind.encode() == name:
             return False
         return name in self._names or kind.encode() in self._names
 

@@ -258,11 +258,12 @@ def test_a_stream_that_names_its_events_late_may_have_lost_a_name() -> None:
     assert stream.cut_out.doubtful
 
 
-def test_an_error_without_its_name_is_told() -> None:
+@pytest.mark.parametrize("name", [b"", b"event: message_delta\n", b"event: message\n"])
+def test_an_error_without_its_name_is_told(name: bytes) -> None:
     stream = PassedStream(FORMATS["messages"])
     error = {"type": "overloaded_error", "message": "Overloaded"}
     event = json.dumps({"type": "error", "error": error}).encode()
-    stream.feed(NAMED + b"data: " + event + b"\n\n")
+    stream.feed(NAMED + name + b"data: " + event + b"\n\n")
     assert stream.finish() == (b"", Ending.ERROR)
     assert stream.told() == error
 
