@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import sys
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,14 +22,16 @@ from clawmatrix_model_proxy.formats import FORMATS
 from clawmatrix_model_proxy.streams import PassedStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 CODECS: list[Codec] = [chat.CODEC, responses.CODEC, messages.CODEC]
 PAIRS = list(itertools.product(CODECS, CODECS))
 UPSTREAM = ModelUpstream("m", "http://127.0.0.1:1/v1")
-DEEP = r"deep|recursion"
-LEVELS = 980
-"""As many as are decoded, and too many for whatever goes down into it."""
+DEEP = r"deep|recursion|objects within objects"
+LEVELS = [980, 5_000, 100_000]
+"""Up to Python 3.11 too many for whatever goes down into it, and the last for any Python; from
+3.12 on code in C goes deeper than code in Python, so that the others may be carried."""
+MAY_PASS = sys.version_info >= (3, 12)
 
 REQUESTS = {
     "chat": {
@@ -54,8 +59,8 @@ MESSAGE = {
 }
 
 
-def deepened(value: object) -> bytes:
-    return json.dumps(value).replace('"DEEP"', '{"a":' * LEVELS + "1" + "}" * LEVELS).encode()
+def deepened(value: object, levels: int) -> bytes:
+    return json.dumps(value).replace('"DEEP"', '{"a":' * levels + "1" + "}" * levels).encode()
 
 
 def at_depth(levels: int, call: Callable[[], object]) -> None:
@@ -66,14 +71,30 @@ def at_depth(levels: int, call: Callable[[], object]) -> None:
         call()
 
 
+@contextmanager
+def refused(error: type[Exception], levels: int) -> Iterator[None]:
+    """Expect this error, or none where this Python goes that deep."""
+    caught: Exception | None = None
+    try:
+        yield
+    except error as one:
+        caught = one
+    if caught is None:
+        assert MAY_PASS
+        assert levels < LEVELS[-1]
+    else:
+        assert re.search(DEEP, str(caught))
+
+
 def making() -> Making:
     request = Request("chat", (Turn("user", (Text("Hi"),)),), stream=True)
     return Making(request, "m", 1, lambda letters: f"{letters}1")
 
 
+@pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
-def test_a_request_is_refused(client: Codec, upstream: Codec) -> None:
-    body = deepened(REQUESTS[client.name])
+def test_a_request_is_refused(client: Codec, upstream: Codec, levels: int) -> None:
+    body = deepened(REQUESTS[client.name], levels)
 
     def carry() -> None:
         bridge = Bridge.read(
@@ -82,28 +103,32 @@ def test_a_request_is_refused(client: Codec, upstream: Codec) -> None:
         bridge.written(UPSTREAM)
         count.way_of(upstream).write(bridge, UPSTREAM)
 
-    with pytest.raises(Unsupported, match=DEEP):
+    with refused(Unsupported, levels):
         at_depth(100, carry)
 
 
+@pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("client", CODECS)
-def test_a_whole_answer_is_refused(client: Codec) -> None:
+def test_a_whole_answer_is_refused(client: Codec, levels: int) -> None:
     bridge = Bridge(client, messages.CODEC, making().request, making())
     for write in (bridge.whole, bridge.streamed):
-        with pytest.raises(BadAnswer, match=DEEP):
-            at_depth(100, partial(write, deepened(MESSAGE)))
+        with refused(BadAnswer, levels):
+            at_depth(100, partial(write, deepened(MESSAGE, levels)))
 
 
+@pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("client", [chat.CODEC, responses.CODEC])
-def test_an_event_is_cut_out_or_refused(client: Codec) -> None:
+def test_an_event_is_cut_out_or_refused(client: Codec, levels: int) -> None:
     block = {"type": "tool_use", "id": "t", "name": "f", "input": "DEEP"}
-    event = deepened({"type": "content_block_start", "index": 0, "content_block": block})
+    start = {"type": "content_block_start", "index": 0, "content_block": block}
     begun = json.dumps({"type": "message_start", "message": {**MESSAGE, "content": []}}).encode()
     reader, writer = messages.CODEC.reader(), client.writer(making())
     stream = ConvertedStream(reader, writer, FORMATS[client.name])
     stream.feed(b"data: " + begun + b"\n\n")
-    at_depth(100, partial(stream.feed, b"data: " + event + b"\n\n"))
-    assert stream.malformed == 1
+    event = b"data: " + deepened(start, levels) + b"\n\n"
+    with suppress(BadAnswer):
+        at_depth(100, partial(stream.feed, event))
+        assert stream.malformed or (MAY_PASS and levels < LEVELS[-1])
 
 
 def test_an_error_too_deep_to_be_read_has_nothing_to_tell() -> None:
