@@ -166,16 +166,7 @@ async def test_an_answer_in_one_piece_is_streamed_to_who_wants_a_stream(
 async def test_a_stream_is_gathered_for_who_wants_one_piece(
     client: str, api: str, node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
-    ends = {
-        CHAT: sse(chunk(None, "stop"), "[DONE]"),
-        RESPONSES: sse({"type": "response.completed", "response": WHOLE[RESPONSES]}),
-        MESSAGES: sse(
-            {"type": "content_block_stop", "index": 0},
-            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}},
-            {"type": "message_stop"},
-        ),
-    }
-    async with upstreaming(streams(*SAID[api], *ends[api])) as up:
+    async with upstreaming(streams(*SAID[api], *END[api])) as up:
         node = node_factory("home", built_in=ALONE, config=serving(up.base_url, api))
         async with node as home:
             asking = Client(home)
