@@ -6,10 +6,12 @@ import itertools
 import json
 import re
 import sys
+from bisect import bisect_left
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from clawmatrix_core.plugin_types import ModelUpstream
@@ -59,8 +61,49 @@ MESSAGE = {
 }
 
 
+def nested(levels: int) -> str:
+    return '{"a":' * levels + "1" + "}" * levels
+
+
 def deepened(value: object, levels: int) -> bytes:
-    return json.dumps(value).replace('"DEEP"', '{"a":' * levels + "1" + "}" * levels).encode()
+    return json.dumps(value).replace('"DEEP"', nested(levels)).encode()
+
+
+def with_arguments(levels: int) -> bytes:
+    """Return an answer of Chat Completions, where what is deep is in a string."""
+    function = {"name": "f", "arguments": nested(levels)}
+    message = {"tool_calls": [{"id": "t", "type": "function", "function": function}]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    return json.dumps({"choices": [choice]}).encode()
+
+
+def edge() -> range:
+    """Return numbers of levels: the last that this Python decodes, and a few that it does not."""
+
+    def too_many(levels: int) -> bool:
+        try:
+            msgspec.json.decode(nested(levels))
+        except RecursionError:
+            return True
+        return False
+
+    first = bisect_left(range(LEVELS[-1]), True, key=too_many)
+    return range(first - 12, first + 3)
+
+
+def said(error: type[Exception], call: Callable[[], object]) -> str:
+    """Return the words of this error, none where all goes well."""
+    try:
+        call()
+    except error as one:
+        return str(one)
+    return ""
+
+
+def carry(client: Codec, upstream: Codec, body: bytes) -> None:
+    bridge = Bridge.read(client, upstream, body, model="m", now=1.0, new_id=lambda letters: letters)
+    bridge.written(UPSTREAM)
+    count.way_of(upstream).write(bridge, UPSTREAM)
 
 
 def at_depth(levels: int, call: Callable[[], object]) -> None:
@@ -95,16 +138,18 @@ def making() -> Making:
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 def test_a_request_is_refused(client: Codec, upstream: Codec, levels: int) -> None:
     body = deepened(REQUESTS[client.name], levels)
-
-    def carry() -> None:
-        bridge = Bridge.read(
-            client, upstream, body, model="m", now=1.0, new_id=lambda letters: letters
-        )
-        bridge.written(UPSTREAM)
-        count.way_of(upstream).write(bridge, UPSTREAM)
-
     with refused(Unsupported, levels):
-        at_depth(100, carry)
+        at_depth(100, partial(carry, client, upstream, body))
+
+
+@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+def test_a_request_as_deep_as_is_decoded_is_carried_or_refused(
+    client: Codec, upstream: Codec
+) -> None:
+    bodies = [deepened(REQUESTS[client.name], levels) for levels in edge()]
+    words = [said(Unsupported, partial(carry, client, upstream, body)) for body in bodies]
+    assert all(re.search(DEEP, word) for word in words if word)
+    assert words[-1]
 
 
 @pytest.mark.parametrize("levels", LEVELS)
@@ -114,6 +159,24 @@ def test_a_whole_answer_is_refused(client: Codec, levels: int) -> None:
     for write in (bridge.whole, bridge.streamed):
         with refused(BadAnswer, levels):
             at_depth(100, partial(write, deepened(MESSAGE, levels)))
+
+
+@pytest.mark.parametrize("client", CODECS)
+@pytest.mark.parametrize(
+    ("upstream", "answer"),
+    [(messages.CODEC, partial(deepened, MESSAGE)), (chat.CODEC, with_arguments)],
+)
+def test_a_whole_answer_as_deep_as_is_decoded_is_carried_or_refused(
+    client: Codec, upstream: Codec, answer: Callable[[int], bytes]
+) -> None:
+    bridge = Bridge(client, upstream, making().request, making())
+    for write in (bridge.whole, bridge.streamed):
+        words = [said(BadAnswer, partial(write, answer(levels))) for levels in edge()]
+        # What is too deep in a string is not seen to be an object.
+        assert all(re.search(rf"{DEEP}|not a JSON object", word) for word in words if word)
+        in_a_string = upstream is chat.CODEC
+        decoded = not in_a_string or (client is messages.CODEC and write == bridge.whole)
+        assert bool(words[-1]) is decoded
 
 
 @pytest.mark.parametrize("levels", LEVELS)
