@@ -43,9 +43,9 @@ help:
 demo: .venv/.demo
 	@$(BIN)/clawmatrix demo $(if $(KEEP),--keep)
 
-# Real processes on a busy machine: what fails is run once more, and the summary counts that.
+# Real processes on a busy machine: what fails is run once more, and the summary names it.
 test: .venv/.npm
-	$(BIN)/python -m pytest -q -n $(WORKERS) --reruns 1 -rsR -m "not slow"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --reruns 1 -raR -m "not slow"
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -6,6 +6,9 @@ path; they open or feed an exchange and return at once. *Event* and *question* h
 ``async def``; each call has its own fault boundary and time limit.
 
 Parameters are passed by name; an implementation takes those it wants, without defaults.
+
+The functions here are specifications: pluggy reads their names and parameters, and nothing ever
+calls them.
 """
 
 from __future__ import annotations

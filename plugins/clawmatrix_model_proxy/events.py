@@ -196,16 +196,18 @@ class EventFilter:
             return not self.cut_out.doubtful
         if data == b"":
             return True  # a comment
-        if data is None and (error := error_without_data(event)) is not None:
-            self.over, self.error = True, error
+        if data is None:
+            self.error = error_without_data(event)
+            self.over = self.error is not None
+            if not self.over:
+                self.cut_out.add(self.last)
             return False
         try:
-            passes = self._passes(event, data or b"")  # of which neither None nor b"" is JSON
+            passes = self._passes(event, data)
         except _NOT_JSON:
-            self.cut_out.add(self.last, harmless=data is not None and is_no_event(data))
+            self.cut_out.add(self.last, harmless=is_no_event(data))
             return False
-        if passes:
-            self.last = data or b""
+        self.last = data if passes else self.last
         return passes
 
     def _passes(self, event: bytes, data: bytes) -> bool:

@@ -168,7 +168,7 @@ class ReplyPasser:
         except BadAnswer as bad:
             raise self._broken(bad) from None
         if error is not None and own is None and ending is Ending.CUT:
-            raise error
+            raise error  # what cut it off says more than what may be missing of it
         if stream.error is not None and not self._headed:
             await self._end_unbegun(stream.error)
             return

@@ -8,7 +8,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,9 +23,6 @@ from clawmatrix_core.control_client import (
 )
 from clawmatrix_core.errors import ConfigError
 from clawmatrix_core.paths import control_socket_path, default_state_dir
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -204,15 +202,32 @@ def test_the_place_the_node_noted_is_tried_first(config: Path) -> None:
         assert call(config, "status") == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_the_node_of_another_user_is_denied(config: Path) -> None:
-    state = config.parent / "state"
-    state.mkdir(mode=0)
+@contextmanager
+def without_rights_of_root() -> Iterator[None]:
+    """Be a user who may not read everything; only root has to change for that."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        with pytest.raises(ControlError, match="belongs to another user"):
-            call(config, "status")
+        yield
     finally:
-        state.chmod(0o700)
+        os.seteuid(0)
+
+
+def test_the_node_of_another_user_is_denied() -> None:
+    with TemporaryDirectory() as folder:  # others may not look into pytest's own
+        place = Path(folder)
+        place.chmod(0o755)
+        config = place / "a.toml"
+        config.write_text('node_id = "office"\nsecret = "env:NOT_SET"\nstate_dir = "state"\n')
+        state = place / "state"
+        state.mkdir(mode=0)
+        try:
+            with without_rights_of_root(), pytest.raises(ControlError, match="belongs to another"):
+                call(config, "status")
+        finally:
+            state.chmod(0o700)
 
 
 def test_a_node_is_located_without_its_secret(config: Path) -> None:

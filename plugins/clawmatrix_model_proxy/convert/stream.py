@@ -70,35 +70,34 @@ class UpstreamEvents:
     def _read(self, event: bytes) -> Iterable[Event]:
         data = data_of(event)
         if b"error" in event and named_error(event):
-            return self._failed(data or b"")
+            return (Failed(error_in(data or b"")),)
+        if data is None:
+            error = error_without_data(event)
+            return self._cut() if error is None else (Failed(error),)
         if data == b"[DONE]":
             return self._end(marked=not self.cut_out.doubtful)
-        if data == b"":
+        if not data:
             return ()  # a comment
-        if data is None and (error := error_without_data(event)) is not None:
-            return (Failed(error),)
         try:
-            payload = _decode(data or b"")
+            payload = _decode(data)
         except _NOT_JSON:
-            self._cut_out_one(data)
-            return ()
+            return self._cut(harmless=is_no_event(data))
         if not isinstance(payload, dict):
-            self.cut_out.add(self._last, harmless=True)
-            return ()
-        self._last = data or b""
+            return self._cut(harmless=True)
+        self._last = data
         if payload.get("object") == "error":
             return (Failed(error_of(payload)),)
         events = self._reader.read(payload)
         if not self.cut_out.count:
             return events
-        self.cut_out.settle(self._last)
+        self.cut_out.settle(data)
         return self._without_doubt(events)
 
-    def _cut_out_one(self, data: bytes | None) -> None:
+    def _cut(self, *, harmless: bool = False) -> Iterable[Event]:
         # Behind the reason of an end there is no word of the answer.
         finished = getattr(self._reader, "finished", False)
-        harmless = finished or (data is not None and is_no_event(data))
-        self.cut_out.add(self._last, harmless=harmless)
+        self.cut_out.add(self._last, harmless=harmless or finished)
+        return ()
 
     def _end(self, *, marked: bool) -> Iterable[Event]:
         events = list(self._without_doubt(self._reader.done(marked=marked)))
@@ -111,10 +110,6 @@ class UpstreamEvents:
         found = list(events)
         ends = [at for at, one in enumerate(found) if isinstance(one, Close | Finish | End)]
         return [*found[: ends[0]], Failed(self.cut_out.error)] if ends else found
-
-    def _failed(self, data: bytes) -> Iterable[Event]:
-        """Return what an event is that is an error by its name."""
-        return (Failed(error_in(data)),)
 
 
 class ConvertedStream:
