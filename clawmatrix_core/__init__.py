@@ -10,19 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clawmatrix_core.clock import Clock
-    from clawmatrix_core.config import (
-        ByteSize,
-        Config,
-        ConfigSection,
-        Duration,
-        HostPort,
-        Secret,
-        option,
-    )
-    from clawmatrix_core.config_changes import Changes
-    from clawmatrix_core.directory import NodeRecord, Peer
-    from clawmatrix_core.errors import (
+    from clawmatrix_core.base.clock import Clock
+    from clawmatrix_core.base.errors import (
         ClawMatrixError,
         ConfigError,
         ConnectionLost,
@@ -40,15 +29,20 @@ if TYPE_CHECKING:
         StateError,
         Undeliverable,
     )
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.exchanges import ExchangeLimits
-    from clawmatrix_core.frames import Frame, Header, Lane, NodeId
+    from clawmatrix_core.config.changes import Changes
+    from clawmatrix_core.config.config import (
+        ByteSize,
+        Config,
+        ConfigSection,
+        Duration,
+        HostPort,
+        Secret,
+        option,
+    )
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.exchange.exchanges import ExchangeLimits
     from clawmatrix_core.hookspecs import hookimpl
-    from clawmatrix_core.link import Link
-    from clawmatrix_core.loading import PluginInfo
-    from clawmatrix_core.memory import MemoryHub, MemoryTransport
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.plugin_types import (
+    from clawmatrix_core.kernel.contributions import (
         CLIENT_GONE,
         JSON,
         Check,
@@ -61,11 +55,17 @@ if TYPE_CHECKING:
         StatusSection,
         frame_types,
     )
-    from clawmatrix_core.routes import PathStatus, Route, Transit
-    from clawmatrix_core.scope import PluginScope
-    from clawmatrix_core.state import MemoryState, State, StateFolder
-    from clawmatrix_core.state_files import StateFile
-    from clawmatrix_core.transport import Connection, Listener, Transport
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.registry import PluginInfo
+    from clawmatrix_core.kernel.routes import PathStatus, Route, Transit
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.members.directory import NodeRecord, Peer
+    from clawmatrix_core.state.files import StateFile
+    from clawmatrix_core.state.folder import MemoryState, State, StateFolder
+    from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
+    from clawmatrix_core.wire.codec import Frame, Header, Lane, NodeId
+    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.transport import Connection, Listener, Transport
 
     __version__: str
 
@@ -135,8 +135,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "clock": ("Clock",),
-    "config": (
+    "base.clock": ("Clock",),
+    "config.config": (
         "ByteSize",
         "Config",
         "ConfigSection",
@@ -145,9 +145,9 @@ _HOMES = {
         "Secret",
         "option",
     ),
-    "config_changes": ("Changes",),
-    "directory": ("NodeRecord", "Peer"),
-    "errors": (
+    "config.changes": ("Changes",),
+    "members.directory": ("NodeRecord", "Peer"),
+    "base.errors": (
         "ClawMatrixError",
         "ConfigError",
         "ConnectionLost",
@@ -165,15 +165,15 @@ _HOMES = {
         "StateError",
         "Undeliverable",
     ),
-    "exchange": ("Exchange",),
-    "exchanges": ("ExchangeLimits",),
-    "frames": ("Frame", "Header", "Lane", "NodeId"),
+    "exchange.exchange": ("Exchange",),
+    "exchange.exchanges": ("ExchangeLimits",),
+    "wire.codec": ("Frame", "Header", "Lane", "NodeId"),
     "hookspecs": ("hookimpl",),
-    "link": ("Link",),
-    "loading": ("PluginInfo",),
-    "memory": ("MemoryHub", "MemoryTransport"),
-    "node": ("Node",),
-    "plugin_types": (
+    "wire.link": ("Link",),
+    "kernel.registry": ("PluginInfo",),
+    "testing.memory": ("MemoryHub", "MemoryTransport"),
+    "kernel.node": ("Node",),
+    "kernel.contributions": (
         "CLIENT_GONE",
         "JSON",
         "Check",
@@ -186,11 +186,11 @@ _HOMES = {
         "StatusSection",
         "frame_types",
     ),
-    "routes": ("PathStatus", "Route", "Transit"),
-    "scope": ("PluginScope",),
-    "state": ("MemoryState", "State", "StateFolder"),
-    "state_files": ("StateFile",),
-    "transport": ("Connection", "Listener", "Transport"),
+    "kernel.routes": ("PathStatus", "Route", "Transit"),
+    "kernel.scope": ("PluginScope",),
+    "state.folder": ("MemoryState", "State", "StateFolder"),
+    "state.files": ("StateFile",),
+    "wire.transport": ("Connection", "Listener", "Transport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core.config import Config, ConfigSection
-    from clawmatrix_core.directory import Peer
-    from clawmatrix_core.frames import Frame, NodeId
-    from clawmatrix_core.link import Link
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.plugin_types import (
+    from clawmatrix_core.config.config import Config, ConfigSection
+    from clawmatrix_core.members.directory import Peer
+    from clawmatrix_core.wire.codec import Frame, NodeId
+    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.contributions import (
         Check,
         ControlMethod,
         HttpRoute,
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
         Offer,
         StatusSection,
     )
-    from clawmatrix_core.routes import PathStatus, Route, Transit
-    from clawmatrix_core.scope import PluginScope
-    from clawmatrix_core.state_files import StateFile
-    from clawmatrix_core.transport import Transport
+    from clawmatrix_core.kernel.routes import PathStatus, Route, Transit
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.state.files import StateFile
+    from clawmatrix_core.wire.transport import Transport
 
 hookspec = pluggy.HookspecMarker("clawmatrix")
 hookimpl = pluggy.HookimplMarker("clawmatrix")

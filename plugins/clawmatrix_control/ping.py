@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
-from clawmatrix_core.errors import DeadlineExceeded, ExchangeError, ExchangeFailure
-from clawmatrix_core.frames import Lane, NodeId
+from clawmatrix_core.base.errors import DeadlineExceeded, ExchangeError, ExchangeFailure
+from clawmatrix_core.wire.codec import Lane, NodeId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from clawmatrix_core.node import Node
+    from clawmatrix_core.kernel.node import Node
 
 __all__ = ["PingRequest", "ping", "read_request", "unknown_node"]
 

@@ -11,12 +11,12 @@ from clawmatrix_control.commands import COMMANDS
 from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_control.status import NodeFacts, peer_json, status_json
-from clawmatrix_core.checks import finding_json, run_checks
-from clawmatrix_core.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.base.paths import control_socket_path, default_state_dir
+from clawmatrix_core.doctor.running import finding_json, run_checks
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.paths import control_socket_path, default_state_dir
-from clawmatrix_core.plugin_types import ControlMethod
-from clawmatrix_core.state import MemoryState
+from clawmatrix_core.kernel.contributions import ControlMethod
+from clawmatrix_core.state.folder import MemoryState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core.directory import Peer
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.members.directory import Peer
 
 __all__ = ["ControlPlugin"]
 

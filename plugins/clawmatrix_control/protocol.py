@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from clawmatrix_core.errors import ClawMatrixError, ExchangeFailure
+from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure
 
 __all__ = ["BadRequest", "Request", "error_line", "failure_line", "line", "parse_request"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_core.cli_context import printable
+from clawmatrix_core.cli.context import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,8 +19,8 @@ from clawmatrix_control.protocol import (
     line,
     parse_request,
 )
-from clawmatrix_core.control_client import POINTER, REQUEST_LIMIT
-from clawmatrix_core.errors import ClawMatrixError, StateError
+from clawmatrix_core.base.errors import ClawMatrixError, StateError
+from clawmatrix_core.cli.control_client import POINTER, REQUEST_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import SocketListener, SocketStream
 
-    from clawmatrix_core.plugin_types import ControlMethod
+    from clawmatrix_core.kernel.contributions import ControlMethod
 
 __all__ = ["ControlServer", "open_socket"]
 

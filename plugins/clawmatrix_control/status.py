@@ -9,9 +9,9 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clawmatrix_core.directory import NodeRecord, Peer
-    from clawmatrix_core.loading import PluginInfo
-    from clawmatrix_core.routes import PathStatus
+    from clawmatrix_core.kernel.registry import PluginInfo
+    from clawmatrix_core.kernel.routes import PathStatus
+    from clawmatrix_core.members.directory import NodeRecord, Peer
 
 __all__ = ["NodeFacts", "offered", "peer_json", "status_json"]
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from clawmatrix_core.config import ConfigSection, HostPort
-from clawmatrix_core.errors import PluginError, StartError, StateError
+from clawmatrix_core.base.errors import PluginError, StartError, StateError
+from clawmatrix_core.base.log import register_secret
+from clawmatrix_core.config.config import ConfigSection, HostPort
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.log import register_secret
-from clawmatrix_core.plugin_types import Check, ControlMethod, HttpRoute, StatusSection
-from clawmatrix_core.state_files import StateFile
+from clawmatrix_core.kernel.contributions import Check, ControlMethod, HttpRoute, StatusSection
+from clawmatrix_core.state.files import StateFile
 from clawmatrix_http.checks import live_checks, resting_checks
 from clawmatrix_http.commands import env
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from clawmatrix_core.config import Config
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.plugin_types import JSON
-    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.config.config import Config
+    from clawmatrix_core.kernel.contributions import JSON
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_http.app import Application
     from clawmatrix_http.guard import Guard
     from clawmatrix_http.server import HttpServer

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.convertors import Convertor
 
-    from clawmatrix_core.plugin_types import HttpRoute
+    from clawmatrix_core.kernel.contributions import HttpRoute
 
 __all__ = ["Found", "RouteTable"]
 

@@ -6,13 +6,13 @@ import errno
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from clawmatrix_core.errors import DialError, StartError
+from clawmatrix_core.base.errors import DialError, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.transport import Listener, Transport
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.wire.transport import Listener, Transport
 
 __all__ = ["bind", "check_address", "find_transport"]
 

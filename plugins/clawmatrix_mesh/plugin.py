@@ -8,46 +8,46 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
-from clawmatrix_core.config import ConfigSection
-from clawmatrix_core.errors import ExchangeFailure, RemoteProtocolError, StartError, StateError
+from clawmatrix_core.base.errors import ExchangeFailure, RemoteProtocolError, StartError, StateError
+from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import Check, ControlMethod, StatusSection, frame_types
-from clawmatrix_core.routes import Route
-from clawmatrix_core.state_files import StateFile
+from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection, frame_types
+from clawmatrix_core.kernel.routes import Route
+from clawmatrix_core.state.files import StateFile
 from clawmatrix_mesh.addresses import bind
-from clawmatrix_mesh.certificate import Certificate, certificate_checks
-from clawmatrix_mesh.channel import Credentials
+from clawmatrix_mesh.checks.certificate import Certificate, certificate_checks
+from clawmatrix_mesh.checks.live import live_checks
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
-from clawmatrix_mesh.connector import Connector
-from clawmatrix_mesh.dialler import Dialler
-from clawmatrix_mesh.direct import Direct
-from clawmatrix_mesh.heartbeat import Heartbeat
-from clawmatrix_mesh.invitations import INVITATIONS, Invitations
-from clawmatrix_mesh.invite_methods import InviteMethods, dialable
-from clawmatrix_mesh.limits import LinkLimits
-from clawmatrix_mesh.live_checks import live_checks
-from clawmatrix_mesh.membership import Membership
-from clawmatrix_mesh.preamble import PROTOCOL
-from clawmatrix_mesh.revoke_methods import revocations_json, revoke_methods
-from clawmatrix_mesh.revoking import REVOCATIONS, Revoking
+from clawmatrix_mesh.invite.invitations import INVITATIONS, Invitations
+from clawmatrix_mesh.invite.methods import InviteMethods, dialable
+from clawmatrix_mesh.links.channel import Credentials
+from clawmatrix_mesh.links.connector import Connector
+from clawmatrix_mesh.links.dialler import Dialler
+from clawmatrix_mesh.links.direct import Direct
+from clawmatrix_mesh.links.heartbeat import Heartbeat
+from clawmatrix_mesh.links.limits import LinkLimits
+from clawmatrix_mesh.links.preamble import PROTOCOL
+from clawmatrix_mesh.links.waking import Waking
+from clawmatrix_mesh.members.membership import Membership
+from clawmatrix_mesh.members.revoke_methods import revocations_json, revoke_methods
+from clawmatrix_mesh.members.revoking import REVOCATIONS, Revoking
+from clawmatrix_mesh.members.trust_methods import trust_methods
 from clawmatrix_mesh.status import mesh_status
-from clawmatrix_mesh.tls import client_tls, server_tls
-from clawmatrix_mesh.trust_methods import trust_methods
-from clawmatrix_mesh.waking import Waking
+from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     import click
 
-    from clawmatrix_core.config import Config
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.frames import Frame, NodeId
-    from clawmatrix_core.link import Link
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.revocation import SignedRevocation
-    from clawmatrix_core.scope import PluginScope
-    from clawmatrix_core.transport import Listener, Transport
+    from clawmatrix_core.config.config import Config
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.members.revocation import SignedRevocation
+    from clawmatrix_core.wire.codec import Frame, NodeId
+    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.transport import Listener, Transport
 
 __all__ = ["MeshPlugin"]
 
@@ -96,18 +96,18 @@ class MeshPlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """Add ``clawmatrix trust``, ``fingerprint``, ``revoke``, ``invite`` and ``join``."""
-        from clawmatrix_mesh.commands import trust
-        from clawmatrix_mesh.fingerprint_command import fingerprint
-        from clawmatrix_mesh.invite_commands import invite
-        from clawmatrix_mesh.join_command import join
-        from clawmatrix_mesh.revoke_commands import revoke
+        from clawmatrix_mesh.commands.commands import trust
+        from clawmatrix_mesh.commands.fingerprint import fingerprint
+        from clawmatrix_mesh.commands.invite import invite
+        from clawmatrix_mesh.commands.join import join
+        from clawmatrix_mesh.commands.revoke import revoke
 
         return [trust, fingerprint, revoke, invite, join]
 
     @hookimpl
     def register_transports(self, node: Node) -> list[Transport]:
         """Add ``ws`` and ``wss``."""
-        from clawmatrix_mesh.websocket import WebSocketTransport
+        from clawmatrix_mesh.websocket.transport import WebSocketTransport
 
         config = node.config.section(MeshConfig)
         serving = server_tls(config)
@@ -138,7 +138,7 @@ class MeshPlugin:
         """Look at ports, peers, clocks, keys and certificates."""
         dates = certificate_checks(config.section(MeshConfig))
         if node is None:
-            from clawmatrix_mesh.resting_checks import resting_checks
+            from clawmatrix_mesh.checks.resting import resting_checks
 
             return [*resting_checks(config), *dates]
         live = live_checks(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.log import redact
+from clawmatrix_core.base.log import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clawmatrix_core.frames import NodeId
-    from clawmatrix_core.link import Link
-    from clawmatrix_mesh.admission import Refusal
-    from clawmatrix_mesh.dialler import Attempt
-    from clawmatrix_mesh.direct import Upgrade
+    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_core.wire.link import Link
+    from clawmatrix_mesh.links.admission import Refusal
+    from clawmatrix_mesh.links.dialler import Attempt
+    from clawmatrix_mesh.links.direct import Upgrade
 
 __all__ = ["mesh_status"]
 

@@ -9,16 +9,16 @@ import anyio.to_thread
 import attrs
 import msgspec
 
-from clawmatrix_core.errors import ExchangeFailure
-from clawmatrix_core.plugin_types import Check, Finding
-from clawmatrix_model_proxy.apis import BUILT_IN
-from clawmatrix_model_proxy.http_client import HttpClient
-from clawmatrix_model_proxy.http_dialler import Address, Dialler
+from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_model_proxy.http.client import HttpClient
+from clawmatrix_model_proxy.http.dialler import Address, Dialler
+from clawmatrix_model_proxy.serving.apis import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from clawmatrix_core.plugin_types import ModelUpstream
+    from clawmatrix_core.kernel.contributions import ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
 
 __all__ = ["Answered", "judge", "upstream_checks"]

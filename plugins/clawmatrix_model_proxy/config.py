@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from clawmatrix_core.config import ByteSize, Duration, Secret, option
-from clawmatrix_core.frames import NodeId  # noqa: TC001 - the converter reads it
-from clawmatrix_core.plugin_types import ModelUpstream
-from clawmatrix_model_proxy.catalog import UPSTREAMS
-from clawmatrix_model_proxy.health import Balance  # noqa: TC001 - the converter reads it
-from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_core.config.config import ByteSize, Duration, Secret, option
+from clawmatrix_core.kernel.contributions import ModelUpstream
+from clawmatrix_core.wire.codec import NodeId  # noqa: TC001 - the converter reads it
+from clawmatrix_model_proxy.asking.catalog import UPSTREAMS
+from clawmatrix_model_proxy.asking.health import Balance  # noqa: TC001 - the converter reads it
+from clawmatrix_model_proxy.asking.hold import parse_hold
 
 __all__ = ["Budgets", "ModelConfig", "ModelProxyConfig", "check_model"]
 

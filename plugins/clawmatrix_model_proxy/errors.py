@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_core.errors import (
+from clawmatrix_core.base.errors import (
     ClawMatrixError,
     DeadlineExceeded,
     ExchangeError,
@@ -14,10 +14,10 @@ from clawmatrix_core.errors import (
     PeerLost,
     Undeliverable,
 )
-from clawmatrix_model_proxy.formats import FORMATS
+from clawmatrix_model_proxy.streams.formats import FORMATS
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.formats import Format
+    from clawmatrix_model_proxy.streams.formats import Format
 
 __all__ = ["ApiError", "convert_upstream_error", "from_exchange", "wrap_upstream_error"]
 

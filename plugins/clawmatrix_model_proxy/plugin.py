@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.config import ConfigSection
+from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import (
+from clawmatrix_core.kernel.contributions import (
     Check,
     ControlMethod,
     HttpRoute,
@@ -15,13 +15,13 @@ from clawmatrix_core.plugin_types import (
     StatusSection,
     frame_types,
 )
-from clawmatrix_model_proxy.breaker import BreakerLimits
-from clawmatrix_model_proxy.catalog import Catalog, Served, read_offers
+from clawmatrix_model_proxy.asking.breaker import BreakerLimits
+from clawmatrix_model_proxy.asking.catalog import Catalog, Served, read_offers
+from clawmatrix_model_proxy.asking.health import Health
+from clawmatrix_model_proxy.asking.hold import parse_hold
 from clawmatrix_model_proxy.commands import models
 from clawmatrix_model_proxy.config import ModelProxyConfig
-from clawmatrix_model_proxy.health import Health
-from clawmatrix_model_proxy.hold import parse_hold
-from clawmatrix_model_proxy.served import collect_apis, collect_models, offers
+from clawmatrix_model_proxy.serving.served import collect_apis, collect_models, offers
 from clawmatrix_model_proxy.wire import REQUEST
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core.config import Config
-    from clawmatrix_core.frames import Frame
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.plugin_types import JSON, ModelApi, ModelUpstream
-    from clawmatrix_core.scope import PluginScope
-    from clawmatrix_model_proxy.answer import AskLimits
-    from clawmatrix_model_proxy.apis import Apis
-    from clawmatrix_model_proxy.serve import ModelServer
-    from clawmatrix_model_proxy.upstream import Upstreams
+    from clawmatrix_core.config.config import Config
+    from clawmatrix_core.kernel.contributions import JSON, ModelApi, ModelUpstream
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_model_proxy.asking.answer import AskLimits
+    from clawmatrix_model_proxy.serving.apis import Apis
+    from clawmatrix_model_proxy.serving.serve import ModelServer
+    from clawmatrix_model_proxy.serving.upstream import Upstreams
 
 __all__ = ["ModelProxyPlugin"]
 
@@ -67,15 +67,15 @@ class ModelProxyPlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """See hookspecs."""
-        from clawmatrix_model_proxy.demo import demo
+        from clawmatrix_model_proxy.demo.demo import demo
 
         return [models, demo]
 
     @hookimpl
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
-        from clawmatrix_model_proxy.app import ModelApi
-        from clawmatrix_model_proxy.metrics import Metrics
+        from clawmatrix_model_proxy.asking.app import ModelApi
+        from clawmatrix_model_proxy.asking.metrics import Metrics
 
         catalog, limits = partial(self._current, node), partial(self._limits_of, node)
         api = ModelApi(node, catalog, limits, self._health_of(node))
@@ -127,7 +127,7 @@ class ModelProxyPlugin:
     def register_model_apis(self) -> list[ModelApi]:
         """See hookspecs."""
         # Imported here, as in what follows: a node that only asks does without.
-        from clawmatrix_model_proxy.apis import BUILT_IN
+        from clawmatrix_model_proxy.serving.apis import BUILT_IN
 
         return list(BUILT_IN)
 
@@ -148,9 +148,9 @@ class ModelProxyPlugin:
         """Return what answers requests for these models. Raises: StartError, for an API unknown."""
         if not served:
             return None
-        from clawmatrix_model_proxy.apis import Apis
-        from clawmatrix_model_proxy.serve import ModelServer
-        from clawmatrix_model_proxy.upstream import Upstreams
+        from clawmatrix_model_proxy.serving.apis import Apis
+        from clawmatrix_model_proxy.serving.serve import ModelServer
+        from clawmatrix_model_proxy.serving.upstream import Upstreams
 
         if self._apis is None:
             self._apis = Apis(
@@ -236,7 +236,7 @@ def _breaker_limits(config: ModelProxyConfig) -> BreakerLimits:
 
 
 def _limits(config: ModelProxyConfig) -> AskLimits:
-    from clawmatrix_model_proxy.answer import AskLimits
+    from clawmatrix_model_proxy.asking.answer import AskLimits
 
     return AskLimits(
         first_token=config.first_token_timeout,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from clawmatrix_core.errors import ExchangeFailure
+from clawmatrix_core.base.errors import ExchangeFailure
 
 __all__ = [
     "API_HEADERS",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.config import ConfigSection
+from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import Check, StatusSection, frame_types
+from clawmatrix_core.kernel.contributions import Check, StatusSection, frame_types
 from clawmatrix_relay.checks import path_checks
 from clawmatrix_relay.config import RelayConfig
 from clawmatrix_relay.paths import Paths
@@ -17,10 +17,10 @@ from clawmatrix_relay.transit import decline, is_from_neighbour, on_undeliverabl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clawmatrix_core.frames import Frame, NodeId
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.routes import PathStatus, Route, Transit
-    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.routes import PathStatus, Route, Transit
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.wire.codec import Frame, NodeId
 
 __all__ = ["RelayPlugin"]
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.plugin_types import Check, Finding
+from clawmatrix_core.kernel.contributions import Check, Finding
 from clawmatrix_relay.routing import edges
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from clawmatrix_core.frames import NodeId
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.record import NodeRecord
-    from clawmatrix_core.routes import PathStatus
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.routes import PathStatus
+    from clawmatrix_core.members.record import NodeRecord
+    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["in_the_way", "path_checks"]
 

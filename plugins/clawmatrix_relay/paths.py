@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.errors import ExchangeError
-from clawmatrix_core.routes import PathStatus
+from clawmatrix_core.base.errors import ExchangeError
+from clawmatrix_core.kernel.routes import PathStatus
 
 if TYPE_CHECKING:
-    from clawmatrix_core.frames import NodeId
-    from clawmatrix_core.node import Node
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["FRESH", "PROBE_LIMIT", "Paths"]
 

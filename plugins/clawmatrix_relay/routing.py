@@ -8,13 +8,13 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.routes import Route
+from clawmatrix_core.kernel.routes import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clawmatrix_core.directory import NodeRecord
-    from clawmatrix_core.frames import NodeId
+    from clawmatrix_core.members.directory import NodeRecord
+    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["HOP_COST", "edges", "shortest_routes"]
 

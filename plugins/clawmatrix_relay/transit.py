@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.frames import TTL_START, Frame, Lane, NodeId, with_ttl
-from clawmatrix_core.sessions import OPENING_TYPES
+from clawmatrix_core.sessions.sessions import OPENING_TYPES
+from clawmatrix_core.wire.codec import TTL_START, Frame, Lane, NodeId, with_ttl
 
 if TYPE_CHECKING:
-    from clawmatrix_core.fair import Flow
-    from clawmatrix_core.link import Link
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.routes import Transit
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.routes import Transit
+    from clawmatrix_core.wire.fair import Flow
+    from clawmatrix_core.wire.link import Link
     from clawmatrix_relay.quotas import Quotas
 
 __all__ = ["decline", "on_undeliverable", "pass_on"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clawmatrix_core.acceptance import LINK_CHECKS, TransportCase, TransportCheck
-from clawmatrix_core.memory import MemoryHub, MemoryTransport
+from clawmatrix_core.testing.acceptance import LINK_CHECKS, TransportCase, TransportCheck
+from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 
 
 @pytest.mark.anyio

@@ -11,17 +11,17 @@ import anyio
 import pytest
 import trustme
 
-from clawmatrix_core.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
-from clawmatrix_core.errors import ConnectionLost, DialError
-from clawmatrix_core.frames import MESSAGE_LIMIT
-from clawmatrix_mesh.websocket import WebSocketTransport
+from clawmatrix_core.base.errors import ConnectionLost, DialError
+from clawmatrix_core.testing.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
+from clawmatrix_core.wire.codec import MESSAGE_LIMIT
+from clawmatrix_mesh.websocket.transport import WebSocketTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from anyio.abc import SocketStream
 
-    from clawmatrix_core.transport import Listener
+    from clawmatrix_core.wire.transport import Listener
 
 pytestmark = pytest.mark.anyio
 

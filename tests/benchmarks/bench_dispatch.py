@@ -14,22 +14,22 @@ import anyio.lowlevel
 import pluggy
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.config import Config
-from clawmatrix_core.frames import Frame, Header, NodeId, decode_header, encode_header, join
+from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.link import Link
-from clawmatrix_core.memory import MemoryHub, MemoryTransport
-from clawmatrix_core.node import Node
-from clawmatrix_core.plugin_types import frame_types
-from clawmatrix_core.session import Session
-from clawmatrix_core.state import MemoryState
+from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.sessions.session import Session
+from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
+from clawmatrix_core.wire.codec import Frame, Header, NodeId, decode_header, encode_header, join
+from clawmatrix_core.wire.link import Link
 from tests.benchmarks.harness import Report, compare, interleave, options, pinned, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.scope import PluginScope
 
 HOME, OFFICE = NodeId("home"), NodeId("office")
 LIMIT = "<= 10 us"

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 import uvloop
 
-from clawmatrix_core.identity import Identity
-from clawmatrix_core.noise import KKPSK0, XXPSK3, Handshake, Pattern
+from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.sessions.noise import KKPSK0, XXPSK3, Handshake, Pattern
 from tests.benchmarks.bench_models import (
     chunks_per_second,
     processor_time,

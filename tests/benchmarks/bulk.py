@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.config import Config
-from clawmatrix_core.frames import CHUNK, Frame, NodeId
+from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.node import Node
-from clawmatrix_core.plugin_types import frame_types
-from clawmatrix_core.testing import wait_until
+from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_core.wire.codec import CHUNK, Frame, NodeId
 from tests.benchmarks.unsealed import take_the_seal_out
 
 if TYPE_CHECKING:
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.scope import PluginScope
 
 OFFICE = NodeId("office")
 _FRAME = bytes(range(256)) * (CHUNK // 256)

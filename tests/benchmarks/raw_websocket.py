@@ -14,8 +14,8 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from clawmatrix_core.errors import ConnectionLost
-from clawmatrix_core.transport import Connection
+from clawmatrix_core.base.errors import ConnectionLost
+from clawmatrix_core.wire.transport import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

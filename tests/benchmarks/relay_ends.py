@@ -9,12 +9,12 @@ import time
 import attrs
 import msgspec
 
-from clawmatrix_core.directory import NodeRecord, SignedRecord
-from clawmatrix_core.frames import Header, NodeId, decode_header, encode_header, join, split
-from clawmatrix_core.identity import Identity, psk_from_secret
-from clawmatrix_core.session import Session
-from clawmatrix_mesh.channel import Credentials
-from clawmatrix_mesh.handshake import prove
+from clawmatrix_core.members.directory import NodeRecord, SignedRecord
+from clawmatrix_core.members.identity import Identity, psk_from_secret
+from clawmatrix_core.sessions.session import Session
+from clawmatrix_core.wire.codec import Header, NodeId, decode_header, encode_header, join, split
+from clawmatrix_mesh.links.channel import Credentials
+from clawmatrix_mesh.links.handshake import prove
 from tests.benchmarks.mesh import SECRET
 from tests.benchmarks.raw_websocket import RawConnection, client_frame, dial
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.session import SEAL_OVERHEAD, Session
+from clawmatrix_core.sessions.session import SEAL_OVERHEAD, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def take_the_seal_out() -> None:
 
 
 if __name__ == "__main__":
-    from clawmatrix_core.cli import main
+    from clawmatrix_core.cli.shell import main
 
     take_the_seal_out()
     main()

@@ -8,11 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clawmatrix_model_proxy.convert import chat, messages, responses
-from clawmatrix_model_proxy.convert.settings import SETTINGS, Setting
+from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.messages import codec as messages
+from clawmatrix_model_proxy.convert.neutral.settings import SETTINGS, Setting
+from clawmatrix_model_proxy.convert.responses import codec as responses
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.losses import Loss
+    from clawmatrix_model_proxy.convert.neutral.losses import Loss
 
 FILE = Path(__file__).parents[2] / "docs" / "conversion.md"
 SETTINGS_MARK, LOSSES_MARK = "settings", "losses"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clawmatrix_model_proxy.failover import TABLE, Rule
+from clawmatrix_model_proxy.asking.failover import TABLE, Rule
 
 FILE = Path(__file__).parents[2] / "docs" / "models.md"
 BEGIN, END = "<!-- failover: begin -->\n", "<!-- failover: end -->\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.config import Config
-from clawmatrix_core.loading import PluginRegistry
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.kernel.registry import PluginRegistry
 from tests.contract.configuration_doc import FILE, whole
 
 if TYPE_CHECKING:

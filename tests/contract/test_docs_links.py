@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.cli_context import ExitCode
+from clawmatrix_core.cli.context import ExitCode
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clawmatrix_core.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
-from clawmatrix_core.errors import DialError, ExchangeFailure
-from clawmatrix_core.testing import MeshFactory, NodeFactory, free_port, wait_until
+from clawmatrix_core.base.errors import DialError, ExchangeFailure
+from clawmatrix_core.testing.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
+from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, free_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

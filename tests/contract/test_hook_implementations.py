@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.hooks import SPECS
-from clawmatrix_core.loading import PluginRegistry
+from clawmatrix_core.kernel.dispatcher import SPECS
+from clawmatrix_core.kernel.registry import PluginRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,16 +13,12 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.checks import run_checks
-from clawmatrix_core.cli import execute
-from clawmatrix_core.config import Config, ConfigSection, option
-from clawmatrix_core.errors import ConfigError, ExchangeFailure
-from clawmatrix_core.frames import NodeId
+from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.cli.shell import execute
+from clawmatrix_core.config.config import Config, ConfigSection, option
+from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.loading import PluginRegistry
-from clawmatrix_core.memory import MemoryHub, MemoryTransport
-from clawmatrix_core.node import Node
-from clawmatrix_core.plugin_types import (
+from clawmatrix_core.kernel.contributions import (
     Check,
     ControlMethod,
     Finding,
@@ -31,10 +27,14 @@ from clawmatrix_core.plugin_types import (
     StatusSection,
     frame_types,
 )
-from clawmatrix_core.routes import PathStatus, Route, Transit
-from clawmatrix_core.state import StateFolder
-from clawmatrix_core.state_files import StateFile
-from clawmatrix_core.testing import SECRET, MeshFactory, NodeFactory, wait_until
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_core.kernel.routes import PathStatus, Route, Transit
+from clawmatrix_core.state.files import StateFile
+from clawmatrix_core.state.folder import StateFolder
+from clawmatrix_core.testing.fixtures import SECRET, MeshFactory, NodeFactory, wait_until
+from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
+from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from clawmatrix_core.directory import Peer
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.frames import Frame
-    from clawmatrix_core.link import Link
-    from clawmatrix_core.scope import PluginScope
-    from clawmatrix_core.transport import Connection, Transport
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.members.directory import Peer
+    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.transport import Connection, Transport
 
 PAIR: dict[str, list[str]] = {"a": [], "b": ["a"]}
 LINE: dict[str, list[str]] = {"a": [], "b": ["a"], "c": ["a"]}

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clawmatrix_core.config import Config
-from clawmatrix_core.hooks import SPECS
+from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import frame_types
-from clawmatrix_core.testing import SECRET, NodeFactory, wait_until
+from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.kernel.dispatcher import SPECS
+from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.frames import Frame
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.wire.codec import Frame
 
 LIFE = [
     "register_config",

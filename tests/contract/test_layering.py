@@ -20,9 +20,9 @@ FOREIGN = ("websockets", "starlette", "uvicorn", "httpx", "httpx2", "openai", "t
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys
 import clawmatrix_core
-for module in pkgutil.iter_modules(clawmatrix_core.__path__):
-    if module.name != "testing":
-        importlib.import_module(f"clawmatrix_core.{module.name}")
+for module in pkgutil.walk_packages(clawmatrix_core.__path__, "clawmatrix_core."):
+    if module.name not in ("clawmatrix_core.testing.fixtures", "clawmatrix_core.cli.__main__"):
+        importlib.import_module(module.name)
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
@@ -77,7 +77,7 @@ def test_only_the_module_for_tests_imports_pytest(root: Path) -> None:
         for file in package.rglob("*.py")
         if "pytest" in imports(file)
     }
-    assert found == {"testing.py"}
+    assert found == {"fixtures.py"}
 
 
 @pytest.mark.parametrize("name", ["clawmatrix_core", "clawmatrix_mesh", "clawmatrix_relay"])

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_core import exchange_state, frames, session
-from clawmatrix_core.close_codes import CloseCode
-from clawmatrix_core.directory import MEMBER_LIMIT
-from clawmatrix_core.exchanges import EXCHANGE_TYPES, ExchangeLimits
-from clawmatrix_core.frames import Header
-from clawmatrix_core.loading import PluginRegistry
-from clawmatrix_core.record import RECORD_LIMIT, NodeRecord, SignedRecord
-from clawmatrix_core.sessions import OPENING_TYPES, PROOF_TYPE
+from clawmatrix_core.exchange import state as exchange_state
+from clawmatrix_core.exchange.exchanges import EXCHANGE_TYPES, ExchangeLimits
+from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_core.members.directory import MEMBER_LIMIT
+from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord
+from clawmatrix_core.sessions import session
+from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE
+from clawmatrix_core.wire import codec as frames
+from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_core.wire.codec import Header
 from clawmatrix_mesh.config import MeshConfig
-from clawmatrix_mesh.inviting import BURST, REFILL, WELCOME
-from clawmatrix_mesh.limits import HELLO_LIMIT, LinkLimits
-from clawmatrix_mesh.preamble import PREAMBLE_LIMIT, PROTOCOL
+from clawmatrix_mesh.invite.inviting import BURST, REFILL, WELCOME
+from clawmatrix_mesh.links.limits import HELLO_LIMIT, LinkLimits
+from clawmatrix_mesh.links.preamble import PREAMBLE_LIMIT, PROTOCOL
 from clawmatrix_model_proxy.wire import Head, Opening
 from clawmatrix_relay.routing import HOP_COST
-from tests.core.members import Member
+from tests.core.members.members import Member
 
 if TYPE_CHECKING:
     from pathlib import Path

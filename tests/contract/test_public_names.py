@@ -48,7 +48,7 @@ def test_every_public_name_is_there_and_public_at_home(name: str) -> None:
 
 
 def test_every_error_is_public() -> None:
-    errors = importlib.import_module("clawmatrix_core.errors")
+    errors = importlib.import_module("clawmatrix_core.base.errors")
     # Those between two nodes that shake hands are the mesh plugin's and the core's affair.
     assert {*errors.__all__} - {*clawmatrix_core.__all__} == {"DecryptError", "HandshakeError"}
 

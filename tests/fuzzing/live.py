@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
-from clawmatrix_core.exchanges import ExchangeLimits
-from clawmatrix_core.identity import Identity
-from clawmatrix_core.testing import wait_until
+from clawmatrix_core.exchange.exchanges import ExchangeLimits
+from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.testing.fixtures import wait_until
 from tests.fuzzing.edits import edited, random_edits
 from tests.fuzzing.memory import GROWTH, resident
 from tests.plugins.mesh.conftest import address_of, make_node
@@ -29,7 +29,7 @@ from tests.plugins.mesh.wire import UPGRADE, Closed, Member, Wire, port_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from clawmatrix_core.node import Node
+    from clawmatrix_core.kernel.node import Node
 
 __all__ = ["Report", "besiege"]
 

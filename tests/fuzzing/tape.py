@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.errors import ConnectionLost
-from clawmatrix_core.transport import Connection
+from clawmatrix_core.base.errors import ConnectionLost
+from clawmatrix_core.wire.transport import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator

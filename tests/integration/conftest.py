@@ -16,8 +16,8 @@ import attrs
 import openai
 import pytest
 
-from clawmatrix_core import control_client
-from clawmatrix_core.errors import ClawMatrixError
+from clawmatrix_core.base.errors import ClawMatrixError
+from clawmatrix_core.cli import control_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,7 +148,7 @@ def upstream(tmp_path: Path) -> Iterator[UpstreamProcess]:
     port = free_port()
     with (tmp_path / "upstream.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "clawmatrix_model_proxy.embedded", "--port", str(port)],
+            [sys.executable, "-m", "clawmatrix_model_proxy.demo.embedded", "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from clawmatrix_core.config import Config
-from clawmatrix_core.errors import StartError
-from clawmatrix_core.node import Node
-from clawmatrix_core.testing import wait_until
+from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.testing.fixtures import wait_until
 from tests.integration.conftest import SECRET
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from clawmatrix_core import control_client
+from clawmatrix_core.cli import control_client
 from tests.integration.conftest import free_port, wait_for
-from tests.plugins.mesh.test_tls import Files
+from tests.plugins.mesh.websocket.test_tls import Files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import attrs
 import httpx2
 import pytest
 
-from clawmatrix_model_proxy.embedded_answer import compute
+from clawmatrix_model_proxy.demo.embedded_answer import compute
 from tests.integration.conftest import NodeProcess, UpstreamProcess, free_port, wait_for
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import httpx2
 import psutil
 import pytest
 
-from clawmatrix_model_proxy.embedded_answer import compute
+from clawmatrix_model_proxy.demo.embedded_answer import compute
 from tests.integration.conftest import NodeProcess, UpstreamProcess, free_port, wait_for
 from tests.plugins.mesh.forwarder import Forwarder, forwarder
 

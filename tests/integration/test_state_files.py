@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.errors import NewerStateError
-from clawmatrix_core.state import StateFolder
-from clawmatrix_core.state_files import StateFile
+from clawmatrix_core.base.errors import NewerStateError
+from clawmatrix_core.state.files import StateFile
+from clawmatrix_core.state.folder import StateFolder
 from tests.integration.conftest import NodeProcess, free_port, wait_for
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
-from clawmatrix_model_proxy.embedded_answer import compute
+from clawmatrix_model_proxy.demo.embedded_answer import compute
 from tests.integration.conftest import NodeProcess, UpstreamProcess, free_port, wait_for
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ import anyio
 import attrs
 import pytest
 
-from clawmatrix_core.config import Config
-from clawmatrix_core.errors import ExchangeFailure
-from clawmatrix_core.node import Node
-from clawmatrix_core.state import MemoryState
-from clawmatrix_core.testing import wait_until
+from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core.testing.fixtures import wait_until
 from tests.integration.conftest import SECRET, NodeProcess, free_port, wait_for
 
 if TYPE_CHECKING:

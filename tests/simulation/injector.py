@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.exchanges import EXCHANGE_TYPES
+from clawmatrix_core.exchange.exchanges import EXCHANGE_TYPES
 
 if TYPE_CHECKING:
     from random import Random
 
-    from clawmatrix_core.frames import Header
+    from clawmatrix_core.wire.codec import Header
 
 __all__ = ["ANY", "FAULTS", "HELD_BACK", "KINDS", "Injector", "kind_of"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.errors import RemoteProtocolError
-from clawmatrix_core.frames import NodeId, decode_header, split
+from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.wire.codec import NodeId, decode_header, split
 from tests.simulation.injector import Injector
 from tests.simulation.ledger import Ledger
 from tests.simulation.mesh import comes_true
@@ -17,10 +17,10 @@ from tests.simulation.traffic import FlowPlugin
 from tests.simulation.wiretap import Wiretap
 
 if TYPE_CHECKING:
-    from clawmatrix_core.frames import Header, Wire
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.routes import PathStatus
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.routes import PathStatus
+    from clawmatrix_core.testing.simulation import Simulation
+    from clawmatrix_core.wire.codec import Header, Wire
     from tests.simulation.mesh import Host, Mesh
     from tests.simulation.misfortunes import Misfortunes
     from tests.simulation.schedule import Schedule

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.clock import Clock
-from clawmatrix_core.config import Config
+from clawmatrix_core.base.clock import Clock
+from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.identity import Identity
-from clawmatrix_core.node import Node
-from clawmatrix_core.state import MemoryState, State
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.state.folder import MemoryState, State
 from clawmatrix_mesh import MeshPlugin
 from clawmatrix_relay import RelayPlugin
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from clawmatrix_core.rekeying import Rekeying
-    from clawmatrix_core.simulation import Simulation
-    from clawmatrix_core.transport import Transport
+    from clawmatrix_core.sessions.rekeying import Rekeying
+    from clawmatrix_core.testing.simulation import Simulation
+    from clawmatrix_core.wire.transport import Transport
 
 __all__ = ["SECRET", "Host", "Mesh", "comes_true", "mesh_of", "random_graph"]
 

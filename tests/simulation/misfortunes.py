@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.config_types import Secret
-from clawmatrix_core.simulation import Quality
+from clawmatrix_core.config.types import Secret
+from clawmatrix_core.testing.simulation import Quality
 from tests.simulation.truth import components
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.testing.simulation import Simulation
     from tests.simulation.judge import Scene
     from tests.simulation.mesh import Links, Mesh
 

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-import clawmatrix_core.directory
-import clawmatrix_mesh.neighbours
+import clawmatrix_core.members.directory
+import clawmatrix_mesh.links.neighbours
 import clawmatrix_relay.routing
 import clawmatrix_relay.transit
-from clawmatrix_core.exchange import Exchange
-from clawmatrix_core.exchange_end import End
-from clawmatrix_core.exchange_state import FRAME_COST, Inbox, Outbox
-from clawmatrix_core.exchanges import Exchanges
-from clawmatrix_core.revocations import Revocations
-from clawmatrix_core.session import ReplayWindow, Session
-from clawmatrix_core.session_table import SessionTable
-from clawmatrix_core.sessions import Sessions
-from clawmatrix_mesh.duplicates import Facts, Verdict
+from clawmatrix_core.exchange.end import End
+from clawmatrix_core.exchange.exchange import Exchange
+from clawmatrix_core.exchange.exchanges import Exchanges
+from clawmatrix_core.exchange.state import FRAME_COST, Inbox, Outbox
+from clawmatrix_core.members.revocations import Revocations
+from clawmatrix_core.sessions.session import ReplayWindow, Session
+from clawmatrix_core.sessions.sessions import Sessions
+from clawmatrix_core.sessions.table import SessionTable
+from clawmatrix_mesh.links.duplicates import Facts, Verdict
 from tests.simulation.scenarios import all_dial_all, ring_of_routes, survive
 from tests.simulation.trials import (
     all_goes_well,
@@ -35,10 +35,10 @@ from tests.simulation.trials import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.directory import NodeRecord
-    from clawmatrix_core.errors import ExchangeError
-    from clawmatrix_core.frames import NodeId
-    from clawmatrix_core.session_table import Kept
+    from clawmatrix_core.base.errors import ExchangeError
+    from clawmatrix_core.members.directory import NodeRecord
+    from clawmatrix_core.sessions.table import Kept
+    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["PLANTS", "Plant"]
 
@@ -203,9 +203,11 @@ PLANTS = {
         clawmatrix_relay.routing, "edges", edges_of_one_end, survive, (6, 0, 14)
     ),
     "no ttl": Plant(clawmatrix_relay.transit, "with_ttl", keep_the_ttl, ring_of_routes),
-    "a stale record wins": Plant(clawmatrix_core.directory, "is_newer", is_older, survive, (6, 0)),
+    "a stale record wins": Plant(
+        clawmatrix_core.members.directory, "is_newer", is_older, survive, (6, 0)
+    ),
     "both ends close a double link": Plant(
-        clawmatrix_mesh.neighbours, "choose", prefer_ones_own, all_dial_all
+        clawmatrix_mesh.links.neighbours, "choose", prefer_ones_own, all_dial_all
     ),
     "repeats are delivered": Plant(Inbox, "receive", deliver_repeats, survive, (6, 0)),
     "no order": Plant(Inbox, "receive", deliver_at_once, one_suffers("data", 40, "late")),

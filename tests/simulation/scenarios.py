@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from clawmatrix_core.errors import ExchangeError
-from clawmatrix_core.frames import TTL_START, NodeId
+from clawmatrix_core.base.errors import ExchangeError
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.routes import Route
-from clawmatrix_core.simulation import Quality, run_simulation
+from clawmatrix_core.kernel.routes import Route
+from clawmatrix_core.testing.simulation import Quality, run_simulation
+from clawmatrix_core.wire.codec import TTL_START, NodeId
 from tests.simulation.judge import check
 from tests.simulation.mesh import mesh_of
 from tests.simulation.schedule import backend_of, play
 
 if TYPE_CHECKING:
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.routes import Transit
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.routes import Transit
+    from clawmatrix_core.testing.simulation import Simulation
     from tests.simulation.mesh import Mesh
 
 __all__ = ["all_dial_all", "ring_of_routes", "survive"]

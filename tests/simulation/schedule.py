@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.frames import NodeId
-from clawmatrix_core.rekeying import Rekeying
-from clawmatrix_core.simulation import Quality
+from clawmatrix_core.sessions.rekeying import Rekeying
+from clawmatrix_core.testing.simulation import Quality
+from clawmatrix_core.wire.codec import NodeId
 from tests.simulation.judge import Outcome, Scene, judge, settle, still_in, tasks_alive
 from tests.simulation.mesh import comes_true, mesh_of, random_graph
 from tests.simulation.misfortunes import Misfortunes
@@ -17,9 +17,9 @@ from tests.simulation.traffic import PLANS
 from tests.simulation.truth import components, open_pairs, route_errors, status_errors
 
 if TYPE_CHECKING:
-    from clawmatrix_core.routes import PathStatus
-    from clawmatrix_core.simulated_loop import Backend
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.kernel.routes import PathStatus
+    from clawmatrix_core.testing.simulated_loop import Backend
+    from clawmatrix_core.testing.simulation import Simulation
     from tests.simulation.mesh import Host, Mesh
     from tests.simulation.traffic import FlowPlugin
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from clawmatrix_core.simulation import Quality, run_simulation
+from clawmatrix_core.testing.simulation import Quality, run_simulation
 from tests.simulation.mesh import Mesh, comes_true, mesh_of, random_graph
 from tests.simulation.truth import path_cost, shortest_costs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.testing.simulation import Simulation
 
 NODES = 100
 LATEST = 10.0

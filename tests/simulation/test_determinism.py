@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from clawmatrix_core.simulated_loop import Backend
-from clawmatrix_core.simulation import run_simulation
+from clawmatrix_core.testing.simulated_loop import Backend
+from clawmatrix_core.testing.simulation import run_simulation
 from tests.simulation.schedule import play
 
 if TYPE_CHECKING:
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.testing.simulation import Simulation
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = "from tests.simulation import test_determinism; print(test_determinism.digest(8, {!r}))"

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from anyio.lowlevel import checkpoint
 
-from clawmatrix_core.exchange import Exchange
-from clawmatrix_core.exchange_state import Inbox, Outbox, Outgoing
-from clawmatrix_core.frames import Frame
-from clawmatrix_core.session import Session
-from clawmatrix_core.simulated_loop import Backend, VirtualLoop
-from clawmatrix_core.simulation import run_simulation
+from clawmatrix_core.exchange.exchange import Exchange
+from clawmatrix_core.exchange.state import Inbox, Outbox, Outgoing
+from clawmatrix_core.sessions.session import Session
+from clawmatrix_core.testing.simulated_loop import Backend, VirtualLoop
+from clawmatrix_core.testing.simulation import run_simulation
+from clawmatrix_core.wire.codec import Frame
 from tests.simulation.judge import Scene, settle, tasks_alive
 from tests.simulation.traffic import PLANS
 from tests.simulation.trials import a_stream, two_with_relays
 
 if TYPE_CHECKING:
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.testing.simulation import Simulation
     from tests.simulation.mesh import Mesh
 
 PASSING = (Exchange, Inbox, Outbox, Outgoing, Frame)

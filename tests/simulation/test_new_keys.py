@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from clawmatrix_core.frames import NodeId
-from clawmatrix_core.rekeying import Rekeying
-from clawmatrix_core.simulation import Quality, run_simulation
+from clawmatrix_core.sessions.rekeying import Rekeying
+from clawmatrix_core.testing.simulation import Quality, run_simulation
+from clawmatrix_core.wire.codec import NodeId
 from tests.simulation.mesh import comes_true, mesh_of
 
 if TYPE_CHECKING:
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.testing.simulation import Simulation
 
 NAMES = ("home", "office", "relay")
 LINKS = frozenset({("home", "office"), ("home", "relay"), ("office", "relay")})

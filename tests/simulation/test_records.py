@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from clawmatrix_core.frames import NodeId
-from clawmatrix_core.simulation import run_simulation
-from clawmatrix_mesh import membership
+from clawmatrix_core.testing.simulation import run_simulation
+from clawmatrix_core.wire.codec import NodeId
+from clawmatrix_mesh.members import membership
 from tests.simulation.mesh import comes_true, mesh_of
 from tests.simulation.truth import route_errors
 
 if TYPE_CHECKING:
-    from clawmatrix_core.directory import NodeRecord
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.members.directory import NodeRecord
+    from clawmatrix_core.testing.simulation import Simulation
     from tests.simulation.mesh import Mesh
 
 HUB = "hub"

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import frame_types
-from clawmatrix_core.simulation import Quality, run_simulation
+from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.testing.simulation import Quality, run_simulation
 from tests.simulation.mesh import mesh_of, random_graph
 from tests.simulation.truth import status_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from clawmatrix_core.frames import Frame
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.testing.simulation import Simulation
+    from clawmatrix_core.wire.codec import Frame
     from tests.simulation.mesh import Mesh
 
 NODES = 12

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.simulation import run_simulation
+from clawmatrix_core.testing.simulation import run_simulation
 from tests.simulation.judge import check
 from tests.simulation.schedule import backend_of, play
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.simulation import run_simulation
+from clawmatrix_core.testing.simulation import run_simulation
 from tests.simulation.injector import FAULTS
 from tests.simulation.schedule import backend_of
 from tests.simulation.story import STRIKE, Ending, Strike, tell
 
 if TYPE_CHECKING:
-    from clawmatrix_core.simulated_loop import Backend
+    from clawmatrix_core.testing.simulated_loop import Backend
 
 KINDS = (
     "cancel",

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from clawmatrix_core.errors import ExchangeError, ExchangeFailure
+from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import frame_types
+from clawmatrix_core.kernel.contributions import frame_types
 from tests.simulation.ledger import Ledger, Stream
 from tests.simulation.wiretap import MARK
 
 if TYPE_CHECKING:
     import random
 
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.frames import Frame
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.routes import Transit
-    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.routes import Transit
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.wire.codec import Frame
 
 __all__ = ["PLANS", "FlowPlugin"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.frames import NodeId
-from clawmatrix_core.simulation import Quality, run_simulation
+from clawmatrix_core.testing.simulation import Quality, run_simulation
+from clawmatrix_core.wire.codec import NodeId
 from tests.simulation.injector import HELD_BACK
 from tests.simulation.judge import Scene, settle, still_in
 from tests.simulation.mesh import comes_true, mesh_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
-    from clawmatrix_core.simulation import Simulation
+    from clawmatrix_core.testing.simulation import Simulation
     from tests.simulation.mesh import Mesh
 
 __all__ = [

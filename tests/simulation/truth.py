@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.frames import NodeId
+from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.routes import PathStatus
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.routes import PathStatus
     from tests.simulation.mesh import Host, Mesh
 
 __all__ = [

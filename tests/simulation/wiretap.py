@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.session import SEAL_OVERHEAD
-from clawmatrix_core.sessions import OPENING_TYPES
+from clawmatrix_core.sessions.session import SEAL_OVERHEAD
+from clawmatrix_core.sessions.sessions import OPENING_TYPES
 
 if TYPE_CHECKING:
-    from clawmatrix_core.frames import Header, Wire
+    from clawmatrix_core.wire.codec import Header, Wire
 
 __all__ = ["MARK", "Wiretap"]
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.answer import Failed, Gathered, events_of
-from clawmatrix_model_proxy.convert.codec import BadAnswer, Making, Unsupported
-from clawmatrix_model_proxy.convert.depth import answer_depth, request_depth
-from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
+from clawmatrix_model_proxy.convert.neutral.answer import Failed, Gathered, events_of
+from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Making, Unsupported
+from clawmatrix_model_proxy.convert.neutral.depth import answer_depth, request_depth
+from clawmatrix_model_proxy.convert.neutral.dialect import for_upstream, in_dialect
 from clawmatrix_model_proxy.faults import fault_of_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.plugin_types import ModelUpstream
-    from clawmatrix_model_proxy.convert.answer import Event
-    from clawmatrix_model_proxy.convert.codec import Codec
-    from clawmatrix_model_proxy.convert.request import Request
+    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.convert.neutral.answer import Event
+    from clawmatrix_model_proxy.convert.neutral.codec import Codec
+    from clawmatrix_model_proxy.convert.neutral.request import Request
 
 __all__ = ["Bridge", "decode_object"]
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.answer import Close, Delta, End, Failed, Finish, Open
-from clawmatrix_model_proxy.convert.depth import answer_depth
-from clawmatrix_model_proxy.doubt import CutOut
-from clawmatrix_model_proxy.events import (
+from clawmatrix_model_proxy.convert.neutral.answer import Close, Delta, End, Failed, Finish, Open
+from clawmatrix_model_proxy.convert.neutral.depth import answer_depth
+from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.streams.doubt import CutOut
+from clawmatrix_model_proxy.streams.events import (
     Splitter,
     data_of,
     error_in,
@@ -18,16 +19,15 @@ from clawmatrix_model_proxy.events import (
     is_no_event,
     named_error,
 )
-from clawmatrix_model_proxy.faults import fault_of_event
-from clawmatrix_model_proxy.sse import Ending
-from clawmatrix_model_proxy.stages import error_of
+from clawmatrix_model_proxy.streams.sse import Ending
+from clawmatrix_model_proxy.streams.stages import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_model_proxy.convert.answer import Event
-    from clawmatrix_model_proxy.convert.codec import StreamReader, StreamWriter
-    from clawmatrix_model_proxy.formats import Format
+    from clawmatrix_model_proxy.convert.neutral.answer import Event
+    from clawmatrix_model_proxy.convert.neutral.codec import StreamReader, StreamWriter
+    from clawmatrix_model_proxy.streams.formats import Format
 
 __all__ = ["ConvertedStream", "UpstreamEvents"]
 

@@ -11,18 +11,18 @@ import anyio
 import attrs
 import msgspec
 
-from clawmatrix_core.errors import ExchangeError, RemoteProtocolError
-from clawmatrix_core.frames import Frame, Header, NodeId, encode_header, join
-from tests.core.exchange_pair import Pair, Sent
-from tests.core.session_net import Message, Net
-from tests.core.switch_net import Net as Switches
+from clawmatrix_core.base.errors import ExchangeError, RemoteProtocolError
+from clawmatrix_core.wire.codec import Frame, Header, NodeId, encode_header, join
+from tests.core.exchange.exchange_pair import Pair, Sent
+from tests.core.kernel.switch_net import Net as Switches
+from tests.core.sessions.session_net import Message, Net
 from tests.fuzzing.script import Script
 from tests.fuzzing.target import Target
 
 if TYPE_CHECKING:
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.exchanges import Exchanges
-    from tests.core.switch_net import Station
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.exchange.exchanges import Exchanges
+    from tests.core.kernel.switch_net import Station
 
 __all__ = ["TARGETS"]
 

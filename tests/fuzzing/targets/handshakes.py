@@ -9,16 +9,16 @@ from random import Random
 
 import attrs
 
-from clawmatrix_core.directory import SignedRecord
-from clawmatrix_core.errors import ConnectionLost, HandshakeError, RemoteProtocolError
-from clawmatrix_core.frames import Header, NodeId, encode_header, join
-from clawmatrix_core.session import Session
-from clawmatrix_mesh.channel import Channel, Credentials, answer_channel, dial_channel
-from clawmatrix_mesh.handshake import Proved, make_hello, receive_hello
-from clawmatrix_mesh.invite_token import BadToken, Token
-from clawmatrix_mesh.inviting import receive_welcome
-from clawmatrix_mesh.preamble import Preamble, agree, cut
-from tests.core.members import LABEL, Member, base64_of
+from clawmatrix_core.base.errors import ConnectionLost, HandshakeError, RemoteProtocolError
+from clawmatrix_core.members.directory import SignedRecord
+from clawmatrix_core.sessions.session import Session
+from clawmatrix_core.wire.codec import Header, NodeId, encode_header, join
+from clawmatrix_mesh.invite.inviting import receive_welcome
+from clawmatrix_mesh.invite.token import BadToken, Token
+from clawmatrix_mesh.links.channel import Channel, Credentials, answer_channel, dial_channel
+from clawmatrix_mesh.links.handshake import Proved, make_hello, receive_hello
+from clawmatrix_mesh.links.preamble import Preamble, agree, cut
+from tests.core.members.members import LABEL, Member, base64_of
 from tests.fuzzing.script import Script
 from tests.fuzzing.tape import Stepped, Tape
 from tests.fuzzing.target import Target

@@ -15,13 +15,13 @@ import anyio
 from anyio.abc import SocketStream
 
 from clawmatrix_control.protocol import BadRequest, failure_line, line, parse_request
-from clawmatrix_core.config import Config, ConfigSection
-from clawmatrix_core.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.config.config import Config, ConfigSection
 from clawmatrix_http.config import HttpConfig
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_model_proxy.config import ModelProxyConfig
-from clawmatrix_model_proxy.http_connection import Answer, HttpConnection
-from clawmatrix_model_proxy.http_reader import BrokenAnswer, ResponseReader
+from clawmatrix_model_proxy.http.connection import Answer, HttpConnection
+from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 from clawmatrix_relay.config import RelayConfig
 from tests.fuzzing.target import Target
 

@@ -9,9 +9,16 @@ from typing import Any
 
 import msgspec
 
-from clawmatrix_core.directory import Accepted, Directory
-from clawmatrix_core.errors import RemoteProtocolError
-from clawmatrix_core.frames import (
+from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.members.directory import Accepted, Directory
+from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.members.record import SignedRecord
+from clawmatrix_core.members.revocation import Revocation, SignedRevocation
+from clawmatrix_core.members.revocations import Revocations
+from clawmatrix_core.members.succession import hand_over, predecessors
+from clawmatrix_core.members.trust import TrustStore
+from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core.wire.codec import (
     TTL_START,
     Header,
     NodeId,
@@ -22,17 +29,10 @@ from clawmatrix_core.frames import (
     split,
     with_ttl,
 )
-from clawmatrix_core.identity import Identity
-from clawmatrix_core.record import SignedRecord
-from clawmatrix_core.revocation import Revocation, SignedRevocation
-from clawmatrix_core.revocations import Revocations
-from clawmatrix_core.state import MemoryState
-from clawmatrix_core.succession import hand_over, predecessors
-from clawmatrix_core.trust import TrustStore
-from clawmatrix_mesh.revoking import when
-from clawmatrix_model_proxy.catalog import read_offers
+from clawmatrix_mesh.members.revoking import when
+from clawmatrix_model_proxy.asking.catalog import read_offers
 from clawmatrix_relay.routing import shortest_routes
-from tests.core.members import LABEL, Member, base64_of
+from tests.core.members.members import LABEL, Member, base64_of
 from tests.fuzzing.target import Target
 
 __all__ = ["TARGETS", "record_text"]

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_core.errors import ExchangeError, ExchangeFailure
-from clawmatrix_core.plugin_types import ModelUpstream
-from clawmatrix_model_proxy.convert import chat, count, messages, responses
+from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_core.kernel.contributions import ModelUpstream
+from clawmatrix_model_proxy.convert import count
 from clawmatrix_model_proxy.convert.bridge import Bridge
-from clawmatrix_model_proxy.convert.codec import BadAnswer, Making, Unsupported
-from clawmatrix_model_proxy.convert.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.messages import codec as messages
+from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Making, Unsupported
+from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.responses import codec as responses
 from clawmatrix_model_proxy.convert.stream import ConvertedStream
 from clawmatrix_model_proxy.errors import (
     ApiError,
@@ -24,20 +27,20 @@ from clawmatrix_model_proxy.errors import (
     from_exchange,
     wrap_upstream_error,
 )
-from clawmatrix_model_proxy.events import EventTooLarge, Splitter, data_of
 from clawmatrix_model_proxy.faults import fault_of_event, fault_of_status
-from clawmatrix_model_proxy.formats import FORMATS
 from clawmatrix_model_proxy.rewrite import read_wanted, with_model
-from clawmatrix_model_proxy.sse import Ending, WholeEvents
-from clawmatrix_model_proxy.streams import PassedStream
+from clawmatrix_model_proxy.streams.events import EventTooLarge, Splitter, data_of
+from clawmatrix_model_proxy.streams.formats import FORMATS
+from clawmatrix_model_proxy.streams.passed import PassedStream
+from clawmatrix_model_proxy.streams.sse import Ending, WholeEvents
 from clawmatrix_model_proxy.wire import read_head, read_opening
 from tests.fuzzing.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_model_proxy.convert.codec import Codec
-    from clawmatrix_model_proxy.streams import AnswerStream
+    from clawmatrix_model_proxy.convert.neutral.codec import Codec
+    from clawmatrix_model_proxy.streams.passed import AnswerStream
 
 __all__ = ["TARGETS"]
 

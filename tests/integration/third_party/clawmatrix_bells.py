@@ -92,6 +92,6 @@ class BellsPlugin:
 @click.pass_context
 def ring(ctx: click.Context) -> None:
     """Ring the running node's bell."""
-    from clawmatrix_core.control_client import call
+    from clawmatrix_core.cli.control_client import call
 
     click.echo(call(ctx.obj.config_file(), "bells.ring"))

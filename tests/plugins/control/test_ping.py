@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clawmatrix_control.ping import read_request, unknown_node
-from clawmatrix_core.errors import ExchangeFailure
+from clawmatrix_core.base.errors import ExchangeFailure
 
 
 def test_parameters_have_defaults() -> None:

@@ -11,17 +11,17 @@ import anyio
 import pytest
 
 from clawmatrix_control import ControlPlugin
-from clawmatrix_core.config import Config
-from clawmatrix_core.control_client import POINTER
-from clawmatrix_core.directory import Accepted, NodeRecord, SignedRecord
-from clawmatrix_core.frames import NodeId
+from clawmatrix_core.base.paths import control_socket_path
+from clawmatrix_core.cli.control_client import POINTER
+from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.identity import Identity
-from clawmatrix_core.node import Node
-from clawmatrix_core.paths import control_socket_path
-from clawmatrix_core.plugin_types import ControlMethod, Offer, StatusSection
-from clawmatrix_core.routes import PathStatus
-from clawmatrix_core.state import MemoryState
+from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.kernel.routes import PathStatus
+from clawmatrix_core.members.directory import Accepted, NodeRecord, SignedRecord
+from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh import MeshPlugin
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from clawmatrix_control.protocol import (
     line,
     parse_request,
 )
-from clawmatrix_core.errors import ClawMatrixError, ExchangeFailure, PeerLost
+from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure, PeerLost
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import anyio
 import pytest
 
 from clawmatrix_control.server import ControlServer, open_socket
-from clawmatrix_core.control_client import POINTER, REQUEST_LIMIT
-from clawmatrix_core.errors import ExchangeFailure, StateError
-from clawmatrix_core.plugin_types import ControlMethod
+from clawmatrix_core.base.errors import ExchangeFailure, StateError
+from clawmatrix_core.cli.control_client import POINTER, REQUEST_LIMIT
+from clawmatrix_core.kernel.contributions import ControlMethod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -11,11 +11,11 @@ import attrs
 import pytest
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from clawmatrix_core.config import Config
+from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.node import Node
-from clawmatrix_core.plugin_types import CLIENT_GONE, HttpRoute
-from clawmatrix_core.state import MemoryState, State
+from clawmatrix_core.kernel.contributions import CLIENT_GONE, HttpRoute
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.state.folder import MemoryState, State
 from clawmatrix_http import HttpPlugin
 
 if TYPE_CHECKING:

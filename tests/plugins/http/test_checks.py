@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from clawmatrix_core.checks import run_checks
-from clawmatrix_core.config import HostPort
-from clawmatrix_core.testing import free_port
+from clawmatrix_core.config.config import HostPort
+from clawmatrix_core.doctor.running import run_checks
+from clawmatrix_core.testing.fixtures import free_port
 from clawmatrix_http.checks import live_checks, resting_checks
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream
 
-    from clawmatrix_core.plugin_types import Check
+    from clawmatrix_core.kernel.contributions import Check
     from tests.plugins.http.conftest import Serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]

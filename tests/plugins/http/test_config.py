@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from clawmatrix_core.config import Config, ConfigSection, HostPort
-from clawmatrix_core.errors import ConfigError
+from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.config.config import Config, ConfigSection, HostPort
 from clawmatrix_http.config import HttpConfig
 
 

@@ -15,10 +15,10 @@ import anyio.to_thread
 import httpx2
 import pytest
 
-from clawmatrix_core.config import Config, HostPort
-from clawmatrix_core.errors import StartError
-from clawmatrix_core.node import Node
-from clawmatrix_core.state import MemoryState
+from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.config.config import Config, HostPort
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_http import HttpPlugin
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from clawmatrix_core.plugin_types import HttpRoute
+from clawmatrix_core.kernel.contributions import HttpRoute
 from clawmatrix_http.table import RouteTable
 
 if TYPE_CHECKING:

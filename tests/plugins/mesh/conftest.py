@@ -11,20 +11,20 @@ import anyio
 import attrs
 import pytest
 
-from clawmatrix_core.config import Config
-from clawmatrix_core.node import Node
-from clawmatrix_core.state import MemoryState
-from clawmatrix_core.testing import SECRET, wait_until
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core.testing.fixtures import SECRET, wait_until
 from clawmatrix_mesh import MeshPlugin
-from clawmatrix_mesh.limits import LinkLimits
+from clawmatrix_mesh.links.limits import LinkLimits
 from tests.plugins.mesh.wire import port_of
 
 if TYPE_CHECKING:
-    from clawmatrix_core.clock import Clock
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.exchanges import ExchangeLimits
-    from clawmatrix_core.identity import Identity
-    from clawmatrix_core.state import State
+    from clawmatrix_core.base.clock import Clock
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.exchange.exchanges import ExchangeLimits
+    from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.state.folder import State
 
 LIMITS = LinkLimits(
     handshake=1.0,

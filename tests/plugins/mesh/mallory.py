@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
-from clawmatrix_core.exchanges import ExchangeLimits
-from clawmatrix_core.frames import Header, Lane, NodeId, with_ttl
+from clawmatrix_core.exchange.exchanges import ExchangeLimits
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.testing import MemoryState, wait_until
+from clawmatrix_core.testing.fixtures import MemoryState, wait_until
+from clawmatrix_core.wire.codec import Header, Lane, NodeId, with_ttl
 from tests.plugins.mesh.conftest import address_of, make_node
-from tests.plugins.mesh.letters import LettersPlugin, write
+from tests.plugins.mesh.relays.letters import LettersPlugin, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import pytest
     from anyio.abc import TaskGroup, TaskStatus
 
-    from clawmatrix_core.link import Link
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.routes import Transit
-    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.routes import Transit
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.wire.link import Link
 
     Act = Callable[["Mallory", "Caught"], None]
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.errors import ExchangeError
+from clawmatrix_core.base.errors import ExchangeError
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.plugin_types import frame_types
+from clawmatrix_core.kernel.contributions import frame_types
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from clawmatrix_core.exchange import Exchange
-    from clawmatrix_core.frames import Frame
-    from clawmatrix_core.node import Node
-    from clawmatrix_core.scope import PluginScope
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.wire.codec import Frame
 
 __all__ = ["Reading", "StreamPlugin", "chunk", "reading"]
 

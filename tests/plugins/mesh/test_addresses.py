@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from clawmatrix_core.errors import DialError, StartError
+from clawmatrix_core.base.errors import DialError, StartError
 from clawmatrix_mesh.addresses import check_address, find_transport
 from tests.plugins.mesh.conftest import make_node
 

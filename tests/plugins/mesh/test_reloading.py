@@ -7,10 +7,10 @@ from typing import Any
 import attrs
 import pytest
 
-from clawmatrix_core.config import Config, Secret
-from clawmatrix_core.node import Node
-from clawmatrix_core.state import MemoryState
-from clawmatrix_core.testing import SECRET, NodeFactory, wait_until
+from clawmatrix_core.config.config import Config, Secret
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
 from clawmatrix_mesh import MeshPlugin
 from tests.plugins.mesh.conftest import LIMITS, address_of, make_node
 from tests.plugins.mesh.streams import StreamPlugin, reading

@@ -9,17 +9,17 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from clawmatrix_core.frames import NodeId
-from clawmatrix_core.testing import SECRET, wait_until
+from clawmatrix_core.testing.fixtures import SECRET, wait_until
+from clawmatrix_core.wire.codec import NodeId
 from tests.plugins.mesh.conftest import address_of, make_node
-from tests.plugins.mesh.inviting import invite
+from tests.plugins.mesh.invite.inviting import invite
 from tests.plugins.mesh.second import Second
 from tests.plugins.mesh.wire import port_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from clawmatrix_core.node import Node
+    from clawmatrix_core.kernel.node import Node
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ import anyio
 import attrs
 import pytest
 
-from clawmatrix_core.config import Config
-from clawmatrix_core.node import Node
-from clawmatrix_core.state import MemoryState
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_model_proxy import ModelProxyPlugin
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def serving() -> Serving:
 @pytest.fixture(scope="session")
 def embedded_url() -> Iterator[str]:
     """Return the base URL of the embedded upstream, in a process of its own."""
-    command = [sys.executable, "-m", "clawmatrix_model_proxy.embedded"]
+    command = [sys.executable, "-m", "clawmatrix_model_proxy.demo.embedded"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip().removeprefix("listening on ")

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clawmatrix_core.checks import run_checks
-from clawmatrix_core.config import Config, ConfigSection
-from clawmatrix_core.plugin_types import ModelUpstream
-from clawmatrix_core.testing import free_port
+from clawmatrix_core.config.config import Config, ConfigSection
+from clawmatrix_core.doctor.running import run_checks
+from clawmatrix_core.kernel.contributions import ModelUpstream
+from clawmatrix_core.testing.fixtures import free_port
 from clawmatrix_model_proxy.checks import Answered, judge, upstream_checks
 from clawmatrix_model_proxy.config import ModelProxyConfig
-from tests.plugins.model_proxy.serving import model
+from tests.plugins.model_proxy.serving.serving import model
 
 if TYPE_CHECKING:
-    from clawmatrix_core.plugin_types import Finding
+    from clawmatrix_core.kernel.contributions import Finding
     from tests.plugins.model_proxy.conftest import Asked, Serving, Upstreaming
 
 pytestmark = pytest.mark.anyio

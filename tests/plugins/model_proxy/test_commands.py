@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from clawmatrix_core.config import Config
-from clawmatrix_core.node import Node
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.kernel.node import Node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from clawmatrix_core.config import Config, ConfigSection
-from clawmatrix_core.errors import ConfigError
+from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.config.config import Config, ConfigSection
 from clawmatrix_model_proxy.config import Budgets, ModelProxyConfig
 
 MODEL = {"id": "m", "base_url": "http://127.0.0.1:1/v1"}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.plugins.model_proxy.asking import ALONE, Client
+from tests.plugins.model_proxy.asking.asking import ALONE, Client
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from clawmatrix_core.testing import NodeFactory
+    from clawmatrix_core.testing.fixtures import NodeFactory
     from tests.plugins.model_proxy.conftest import Asked, Upstreaming
 
     Answer = Callable[[Asked], Awaitable[None]]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from clawmatrix_core.errors import (
+from clawmatrix_core.base.errors import (
     DeadlineExceeded,
     ExchangeCancelled,
     ExchangeError,
@@ -15,7 +15,7 @@ from clawmatrix_core.errors import (
     Undeliverable,
 )
 from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
-from clawmatrix_model_proxy.formats import FORMATS
+from clawmatrix_model_proxy.streams.formats import FORMATS
 
 
 def test_the_body_has_all_four_fields() -> None:

@@ -8,28 +8,27 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from clawmatrix_model_proxy import course, sse
-from clawmatrix_model_proxy.breaker import Breaker
-from clawmatrix_model_proxy.convert import chat_reader, messages_writer, stream
-from clawmatrix_model_proxy.convert.answer import Delta
-from clawmatrix_model_proxy.doubt import CutOut
-from clawmatrix_model_proxy.failover import TABLE, Action, Rule
-from clawmatrix_model_proxy.outlet import Outlet
-from tests.plugins.model_proxy import (
-    test_candidates,
-    test_converted,
-    test_failover,
-    test_health,
-    test_stream_faults,
-)
+from clawmatrix_model_proxy.asking import course
+from clawmatrix_model_proxy.asking.breaker import Breaker
+from clawmatrix_model_proxy.asking.failover import TABLE, Action, Rule
+from clawmatrix_model_proxy.asking.outlet import Outlet
+from clawmatrix_model_proxy.convert import stream
+from clawmatrix_model_proxy.convert.chat import reader as chat_reader
+from clawmatrix_model_proxy.convert.messages import writer as messages_writer
+from clawmatrix_model_proxy.convert.neutral.answer import Delta
+from clawmatrix_model_proxy.streams import sse
+from clawmatrix_model_proxy.streams.doubt import CutOut
+from tests.plugins.model_proxy import test_converted
+from tests.plugins.model_proxy.asking import test_candidates, test_failover, test_health
 from tests.plugins.model_proxy.convert import test_corruption
+from tests.plugins.model_proxy.streams import test_stream_faults
 from tests.plugins.model_proxy.test_converted import CHAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.testing import NodeFactory
-    from clawmatrix_model_proxy.convert.answer import Event
+    from clawmatrix_core.testing.fixtures import NodeFactory
+    from clawmatrix_model_proxy.convert.neutral.answer import Event
     from clawmatrix_model_proxy.faults import Fault
     from tests.plugins.model_proxy.conftest import Upstreaming
 

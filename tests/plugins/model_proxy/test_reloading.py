@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from clawmatrix_core.config import Config
-from clawmatrix_core.testing import SECRET, NodeFactory, wait_until
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
 from clawmatrix_model_proxy import ModelProxyPlugin
 from clawmatrix_model_proxy.wire import REQUEST, Opening, read_head
-from tests.plugins.model_proxy.serving import BODY, DONE, EVENT, ask, ask_code, model
+from tests.plugins.model_proxy.serving.serving import BODY, DONE, EVENT, ask, ask_code, model
 
 if TYPE_CHECKING:
-    from clawmatrix_core.node import Node
+    from clawmatrix_core.kernel.node import Node
     from tests.plugins.model_proxy.conftest import Asked, Serving, Upstreaming
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from clawmatrix_core.errors import ExchangeFailure
+from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_model_proxy.wire import Head, Opening, read_head, read_opening, safe_header
 
 

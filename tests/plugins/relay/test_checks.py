@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.checks import run_checks
-from clawmatrix_core.frames import NodeId
+from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.testing import MeshFactory, NodeFactory, wait_until
+from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, wait_until
+from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_relay.checks import in_the_way
-from tests.core.members import Member
+from tests.core.members.members import Member
 
 if TYPE_CHECKING:
-    from clawmatrix_core.node import Node
+    from clawmatrix_core.kernel.node import Node
 
 pytestmark = pytest.mark.anyio
 

@@ -10,15 +10,15 @@ import anyio
 import attrs
 import pytest
 
-from clawmatrix_core.exchanges import Outcome
-from clawmatrix_core.frames import NodeId
-from clawmatrix_core.testing import wait_until
+from clawmatrix_core.exchange.exchanges import Outcome
+from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_core.wire.codec import NodeId
 from tests.plugins.mesh.conftest import address_of, make_node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from clawmatrix_core.node import Node
+    from clawmatrix_core.kernel.node import Node
 
 pytestmark = pytest.mark.anyio
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clawmatrix_core.errors import Undeliverable
-from clawmatrix_core.exchanges import ExchangeLimits
-from clawmatrix_core.frames import Lane, NodeId
-from clawmatrix_core.routes import Route
-from clawmatrix_core.testing import MeshFactory, wait_until
+from clawmatrix_core.base.errors import Undeliverable
+from clawmatrix_core.exchange.exchanges import ExchangeLimits
+from clawmatrix_core.kernel.routes import Route
+from clawmatrix_core.testing.fixtures import MeshFactory, wait_until
+from clawmatrix_core.wire.codec import Lane, NodeId
 
 if TYPE_CHECKING:
-    from clawmatrix_core.node import Node
+    from clawmatrix_core.kernel.node import Node
 
 pytestmark = pytest.mark.anyio
 

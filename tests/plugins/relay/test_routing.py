@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_core.frames import NodeId
+from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_relay.routing import HOP_COST, edges, shortest_routes
-from tests.core.members import Member
+from tests.core.members.members import Member
 
 if TYPE_CHECKING:
-    from clawmatrix_core.directory import NodeRecord
+    from clawmatrix_core.members.directory import NodeRecord
 
 Links = dict[str, dict[str, float]]
 

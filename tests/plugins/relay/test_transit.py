@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.errors import Undeliverable
-from clawmatrix_core.exchanges import ExchangeLimits
-from clawmatrix_core.frames import NodeId
-from clawmatrix_core.record import SignedRecord
-from clawmatrix_core.routes import Route
-from clawmatrix_core.testing import NodeFactory, wait_until
+from clawmatrix_core.base.errors import Undeliverable
+from clawmatrix_core.exchange.exchanges import ExchangeLimits
+from clawmatrix_core.kernel.routes import Route
+from clawmatrix_core.members.record import SignedRecord
+from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
+from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_relay.routing import shortest_routes
-from tests.core.members import Member
+from tests.core.members.members import Member
 
 if TYPE_CHECKING:
-    from clawmatrix_core.node import Node
+    from clawmatrix_core.kernel.node import Node
 
 HOME, OFFICE, LEAF, RELAY = (NodeId(name) for name in ("home", "office", "leaf", "relay"))
 NO_TRANSIT = {"relay": {"transit": False}}

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_model_proxy.convert.answer import Answer, Block, Usage
-from clawmatrix_model_proxy.convert.codec import BadAnswer
-from clawmatrix_model_proxy.formats import FORMATS
-from clawmatrix_model_proxy.sse import Ending
-from clawmatrix_model_proxy.streams import PassedStream
+from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block, Usage
+from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.streams.formats import FORMATS
+from clawmatrix_model_proxy.streams.passed import PassedStream
+from clawmatrix_model_proxy.streams.sse import Ending
 from tests.plugins.model_proxy.convert.test_pairs import (
     CODECS,
     PAIRS,
@@ -29,7 +29,7 @@ from tests.plugins.model_proxy.convert.test_pairs import (
 )
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.streams import AnswerStream
+    from clawmatrix_model_proxy.streams.passed import AnswerStream
 
 ANSWER = Answer("id", "m", 1, (Block("text", "Hi"),), "stop", Usage(10, 10, cached=0))
 

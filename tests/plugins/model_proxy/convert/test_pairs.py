@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_model_proxy.convert import chat, messages, responses
-from clawmatrix_model_proxy.convert.answer import (
+from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.messages import codec as messages
+from clawmatrix_model_proxy.convert.neutral.answer import (
     Answer,
     Block,
     End,
@@ -21,8 +22,8 @@ from clawmatrix_model_proxy.convert.answer import (
     Usage,
     events_of,
 )
-from clawmatrix_model_proxy.convert.codec import Making
-from clawmatrix_model_proxy.convert.request import (
+from clawmatrix_model_proxy.convert.neutral.codec import Making
+from clawmatrix_model_proxy.convert.neutral.request import (
     Image,
     Request,
     Text,
@@ -32,13 +33,14 @@ from clawmatrix_model_proxy.convert.request import (
     ToolResult,
     Turn,
 )
+from clawmatrix_model_proxy.convert.responses import codec as responses
 from clawmatrix_model_proxy.convert.stream import ConvertedStream, UpstreamEvents
-from clawmatrix_model_proxy.formats import FORMATS
-from clawmatrix_model_proxy.sse import Ending
+from clawmatrix_model_proxy.streams.formats import FORMATS
+from clawmatrix_model_proxy.streams.sse import Ending
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.answer import Event
-    from clawmatrix_model_proxy.convert.codec import Codec
+    from clawmatrix_model_proxy.convert.neutral.answer import Event
+    from clawmatrix_model_proxy.convert.neutral.codec import Codec
 
 CODECS: dict[str, Codec] = {
     codec.name: codec for codec in (chat.CODEC, responses.CODEC, messages.CODEC)

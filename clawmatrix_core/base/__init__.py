@@ -1,0 +1,1 @@
+"""What every other room uses: errors, names, clocks, the log, and the supervision of tasks."""

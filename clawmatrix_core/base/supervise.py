@@ -1,0 +1,256 @@
+"""Background work of one plugin, so that its faults stay its own."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import anyio
+import attrs
+from anyio import TASK_STATUS_IGNORED, CancelScope, Event
+
+from clawmatrix_core.base.errors import LocalProtocolError
+from clawmatrix_core.base.log import component_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+
+    from anyio.abc import TaskStatus
+
+__all__ = ["Supervisor"]
+
+T = TypeVar("T")
+
+GRACE = 5.0
+"""Seconds a context manager may take to close before it is cancelled."""
+
+
+@attrs.define(eq=False)
+class _Held:
+    """A context manager that is open, in a task of its own."""
+
+    name: str
+    scope: CancelScope = attrs.field(factory=CancelScope)
+    ready: Event = attrs.field(factory=Event)
+    leave: Event = attrs.field(factory=Event)
+    left: Event = attrs.field(factory=Event)
+    value: Any = None
+    entered: bool = False
+    error: Exception | None = None
+
+
+class _Status:
+    """A task status that remembers whether ``started`` was called."""
+
+    def __init__(self, inner: TaskStatus[Any]) -> None:
+        self._inner = inner
+        self.done = False
+
+    def started(self, value: object = None) -> None:
+        self.done = True
+        self._inner.started(value)
+
+
+class Supervisor:
+    """Runs tasks and holds context managers, each behind its own fault boundary.
+
+    An ``async with`` block: leaving it, or ``cancel``, first ends the tasks and then closes
+    the context managers in reverse. An exception of one task is reported and touches
+    nothing else. The block itself is not ended by ``cancel``.
+    """
+
+    def __init__(
+        self, name: str, on_fault: Callable[[Exception, str], None], *, grace: float = GRACE
+    ) -> None:
+        """Make one.
+
+        Args:
+            name: the plugin's.
+            on_fault: called with an exception and the name of what raised it.
+            grace: seconds a context manager may take to close before it is cancelled.
+        """
+        self.name = name
+        self._on_fault = on_fault
+        self._grace = grace
+        self._open: list[_Held] = []
+        self._running = False
+
+    async def __aenter__(self) -> Self:
+        self._stop, self._stopped = Event(), Event()
+        self._lifetime = self._live()
+        await self._lifetime.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return await self._lifetime.__aexit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        state = "running" if self._running else "stopped"
+        return f"<Supervisor {self.name} {state}, {len(self._open)} open>"
+
+    def start_soon(
+        self, fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
+    ) -> bool:
+        """Start a task; False, and nothing done, once the supervisor is stopping."""
+        if self._running:
+            task = name or _name_of(fn)
+            self._tasks.start_soon(self._guard, fn, args, task, name=f"{self.name}: {task}")
+        return self._running
+
+    async def start(
+        self, fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
+    ) -> Any:
+        """Start a task and return what it passes to ``task_status.started``.
+
+        Raises: what the task raises before that; LocalProtocolError once the supervisor is
+            stopping.
+        """
+        self._check_running()
+        task = name or _name_of(fn)
+        return await self._tasks.start(
+            self._guard_started, fn, args, task, name=f"{self.name}: {task}"
+        )
+
+    async def enter(
+        self, manager: AbstractAsyncContextManager[T, Any], *, name: str | None = None
+    ) -> T:
+        """Enter a context manager and return its value; it is left when the supervisor ends.
+
+        A task of its own enters and leaves it, so the caller may be any task, under any
+        time limit.
+
+        Raises: what entering raises; LocalProtocolError once the supervisor is stopping.
+        """
+        self._check_running()
+        held = _Held(name or type(manager).__name__)
+        self._holders.start_soon(self._hold, manager, held, name=f"{self.name}: {held.name}")
+        try:
+            await held.ready.wait()
+        except BaseException:
+            # It may have been entered in this very moment: nobody would leave it.
+            held.scope.cancel()
+            with CancelScope(shield=True):
+                await held.left.wait()
+            raise
+        if held.error is not None:
+            raise held.error
+        if not held.entered:
+            raise LocalProtocolError(f"{self.name} is stopping; nothing new can be started")
+        value: T = held.value
+        return value
+
+    def cancel(self) -> None:
+        """End all tasks and close all context managers, soon. ``wait_stopped`` waits for it."""
+        self._running = False
+        self._stop.set()
+
+    async def wait_stopped(self) -> None:
+        """Return when all tasks have ended and all context managers are closed."""
+        await self._stopped.wait()
+
+    def _check_running(self) -> None:
+        if not self._running:
+            raise LocalProtocolError(f"{self.name} is stopping; nothing new can be started")
+
+    @asynccontextmanager
+    async def _live(self) -> AsyncIterator[None]:
+        failure: Exception | None = None
+        async with anyio.create_task_group() as group:
+            await group.start(self._run)
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised again below, not inside a group
+                failure = error
+            finally:
+                self.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        try:
+            async with anyio.create_task_group() as self._holders:
+                try:
+                    async with anyio.create_task_group() as self._tasks:
+                        self._running = True
+                        task_status.started()
+                        await self._stop.wait()
+                        self._tasks.cancel_scope.cancel()
+                finally:
+                    self._running = False
+                    with CancelScope(shield=True):
+                        while self._open:
+                            await self._close(self._open[-1])
+        finally:
+            self._stopped.set()
+
+    async def _close(self, held: _Held) -> None:
+        held.leave.set()
+        with anyio.move_on_after(self._grace):
+            await held.left.wait()
+            return
+        held.scope.cancel()
+        self._report(TimeoutError(f"not closed within {self._grace:g} s"), held.name)
+        await held.left.wait()
+
+    async def _hold(self, manager: AbstractAsyncContextManager[Any, Any], held: _Held) -> None:
+        try:
+            with held.scope:
+                async with manager as held.value:
+                    # From here on it outlives cancellation from outside, so that it is
+                    # closed in its turn.
+                    held.scope.shield = True
+                    self._open.append(held)
+                    held.entered = True
+                    held.ready.set()
+                    await held.leave.wait()
+        except Exception as error:  # noqa: BLE001 - raised by ``enter``, or reported
+            if held.entered:
+                self._report(error, held.name)
+            else:
+                held.error = error
+        finally:
+            held.left.set()
+            held.ready.set()
+            if held in self._open:
+                self._open.remove(held)
+
+    async def _guard(
+        self, fn: Callable[..., Awaitable[object]], args: tuple[object, ...], name: str
+    ) -> None:
+        try:
+            await fn(*args)
+        except Exception as error:  # noqa: BLE001 - one task's fault is not its siblings'
+            self._report(error, name)
+
+    async def _guard_started(
+        self,
+        fn: Callable[..., Awaitable[object]],
+        args: tuple[object, ...],
+        name: str,
+        *,
+        task_status: TaskStatus[Any] = TASK_STATUS_IGNORED,
+    ) -> None:
+        status = _Status(task_status)
+        try:
+            await fn(*args, task_status=status)
+        except Exception as error:
+            if not status.done:
+                raise
+            self._report(error, name)
+
+    def _report(self, error: Exception, name: str) -> None:
+        try:
+            self._on_fault(error, name)
+        except Exception:  # noqa: BLE001 - nor may a fault of reporting be
+            component_logger(None, self.name).exception("reporting a fault of %s failed", name)
+
+
+def _name_of(fn: Callable[..., Awaitable[object]]) -> str:
+    return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)

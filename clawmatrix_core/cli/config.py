@@ -1,0 +1,86 @@
+"""``clawmatrix config``: check the configuration, list what it can say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+
+from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.cli.context import ExitCode, Settings, echo_json, load_plugins, pass_settings
+
+if TYPE_CHECKING:
+    from clawmatrix_core.config.config import Config, FieldDoc
+
+__all__ = ["config", "options_of", "problems_of"]
+
+
+def problems_of(configuration: Config) -> list[str]:
+    """Return every mistake in the configuration, as the node would name them."""
+    registry = load_plugins(configuration)
+    named = configuration.plugins or ()
+    problems = [
+        f'plugins: "{info.name}": {info.reason}'
+        for info in registry.list()
+        if info.state in ("failed", "not installed") and info.name in named
+    ]
+    known = [info.name for info in registry.list()]
+    try:
+        configuration.bind(registry.config_sections(), known=known)
+    except ConfigError as error:
+        problems += error.problems
+    return problems
+
+
+def options_of(configuration: Config | None) -> list[FieldDoc]:
+    """Return every option there is, the core's first, then table by table."""
+    from clawmatrix_core.config.config import CoreConfig, describe
+
+    options = describe(CoreConfig)
+    for section in load_plugins(configuration).config_sections():
+        options += describe(section.type, f"{section.table}.")
+    return options
+
+
+@click.group()
+def config() -> None:
+    """Check the configuration, and see what it can say."""
+
+
+@config.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_settings
+def check(settings: Settings, as_json: bool) -> int:
+    """Say whether the configuration is right; name every mistake by its path."""
+    path = settings.config_file()
+    try:
+        problems = problems_of(settings.load_config())
+    except ConfigError as error:
+        problems = list(error.problems)
+    if as_json:
+        echo_json({"path": str(path), "valid": not problems, "problems": problems})
+        return ExitCode.CONFIG if problems else ExitCode.OK
+    if problems:
+        raise ConfigError(problems)
+    click.echo(f"{path} is valid")
+    return ExitCode.OK
+
+
+@config.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_settings
+def schema(settings: Settings, as_json: bool) -> None:
+    """List every option of the core and of the plugins in use."""
+    try:
+        chosen = settings.load_config()
+    except ConfigError:
+        chosen = None
+    options = options_of(chosen)
+    if as_json:
+        entries = [{**attrs.asdict(option), "required": option.required} for option in options]
+        echo_json({"options": entries})
+        return
+    for option in options:
+        default = "required" if option.default is None else f"default: {option.default}"
+        click.echo(f"{option.path}\n    {option.doc}\n    {option.type}; {default}")

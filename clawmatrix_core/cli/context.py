@@ -1,0 +1,205 @@
+"""What the commands of ``clawmatrix`` share: exit codes, the options of every command."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.config.config import Config
+    from clawmatrix_core.kernel.registry import PluginRegistry
+
+__all__ = [
+    "ExitCode",
+    "Settings",
+    "echo_json",
+    "load_plugins",
+    "pass_settings",
+    "printable",
+    "root_options",
+    "with_settings",
+]
+
+C = TypeVar("C", bound=click.Command)
+
+
+class ExitCode(IntEnum):
+    """What the exit status of ``clawmatrix`` says. Scripts lean on these numbers."""
+
+    OK = 0
+    FAILURE = 1
+    CONFIG = 2
+    NOT_RUNNING = 3
+    IN_USE = 4
+    ADDRESS_IN_USE = 5
+    UNREACHABLE = 6
+    NEWER_STATE = 7
+    BAD_TOKEN = 8
+    INVITE_UNKNOWN = 9
+    INVITE_USED = 10
+    INVITE_EXPIRED = 11
+    PROBLEMS = 12
+    INTERRUPTED = 130
+    PIPE_CLOSED = 141
+
+
+@attrs.define
+class Settings:
+    """The options that every command takes, before or after its name.
+
+    Attributes:
+        file: what ``-c`` named.
+        verbosity: how often ``-v`` was given.
+        log: what ``--log`` gave.
+        log_json: whether the log is written as JSON.
+    """
+
+    file: Path | None = None
+    verbosity: int = 0
+    log: str | None = None
+    log_json: bool = False
+
+    def config_file(self) -> Path:
+        """Return the configuration file to use. Raises: ConfigError."""
+        from clawmatrix_core.base.paths import find_config
+
+        return find_config(self.file)
+
+    @property
+    def config_path(self) -> Path:
+        """The configuration file to use. Raises: ConfigError."""
+        return self.config_file()
+
+    def load_config(self) -> Config:
+        """Return the configuration, the tables of plugins not yet read. Raises: ConfigError."""
+        from clawmatrix_core.config.config import Config
+
+        return Config.load(self.config_file())
+
+    def start_logging(self, config: Config) -> None:
+        """Send the log to standard error. Raises: ConfigError."""
+        from clawmatrix_core.base.errors import ConfigError
+        from clawmatrix_core.base.log import configure_logging
+
+        try:
+            configured = config.log
+        except ConfigError:
+            configured = None  # named with all other problems when the node starts
+        configure_logging(
+            self.log or configured,
+            json=self.log_json,
+            stream=sys.stderr,
+            verbosity=self.verbosity,
+        )
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+
+
+def with_settings(command: C) -> C:
+    """Return the command with the options of ``Settings``; a group, with all that is in it.
+
+    An option whose name the command uses for something else is left to the command.
+    """
+    own = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+    extended = copy.copy(command)
+    extended.params = list(command.params)
+    does_nothing = isinstance(command, click.Group) and not command.invoke_without_command
+    for param in _shared_options(shown=not does_nothing):
+        if own.isdisjoint(param.opts):
+            extended.params.append(param)
+    if isinstance(extended, click.Group):
+        extended.commands = {name: with_settings(c) for name, c in extended.commands.items()}
+    return extended
+
+
+def root_options() -> list[click.Parameter]:
+    """Return the options of ``Settings`` for the command ``clawmatrix`` itself."""
+    return _shared_options(shown=True, all_shown=True)
+
+
+def _shared_options(*, shown: bool, all_shown: bool = False) -> list[click.Parameter]:
+    return [
+        _option(
+            ["-c", "--config"],
+            "file",
+            "The configuration file; else ./clawmatrix.toml, else the user's.",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            hidden=not shown,
+        ),
+        _option(
+            ["-v", "--verbose"],
+            "verbosity",
+            "Log more; twice for everything.",
+            count=True,
+            hidden=not all_shown,
+        ),
+        _option(
+            ["--log"],
+            "log",
+            'Levels by component, such as "info" or "warning,mesh:debug".',
+            metavar="SPEC",
+            hidden=not all_shown,
+        ),
+        _option(
+            ["--log-json"],
+            "log_json",
+            "Log JSON, one object a line.",
+            is_flag=True,
+            hidden=not all_shown,
+        ),
+    ]
+
+
+def _option(names: list[str], field: str, help_: str, **kwargs: Any) -> click.Option:
+    return click.Option(names, help=help_, callback=_keep(field), expose_value=False, **kwargs)
+
+
+def _keep(field: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
+        settings = context.ensure_object(Settings)
+        if field == "verbosity":
+            settings.verbosity += value
+        elif value not in (None, False):
+            setattr(settings, field, value)
+
+    return keep
+
+
+def load_plugins(config: Config | None) -> PluginRegistry:
+    """Return the plugins that the configuration chooses; without one, the built-in ones."""
+    from clawmatrix_core.kernel.registry import PluginRegistry
+
+    registry = PluginRegistry()
+    if config is None:
+        registry.load()
+    else:
+        registry.load(config.plugins, config.disable)
+    return registry
+
+
+def echo_json(value: object, *, compact: bool = False) -> None:
+    """Print JSON: indented for people and diffs, or on one line for streams of it."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, indent=None if compact else 2)
+    click.echo(text)
+
+
+def printable(text: str) -> str:
+    """Return the text with what is no character for people replaced.
+
+    What a peer or an upstream wrote must not move the cursor of a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "�" for char in text)

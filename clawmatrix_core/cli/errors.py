@@ -1,0 +1,70 @@
+"""Any error, as lines for standard error and an exit code."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+import click
+
+from clawmatrix_core.base.errors import (
+    ClawMatrixError,
+    ConfigError,
+    NewerStateError,
+    StartError,
+    StateError,
+)
+from clawmatrix_core.cli.context import ExitCode
+from clawmatrix_core.cli.control_client import ControlError, NotRunning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["describe"]
+
+
+def describe(error: BaseException) -> tuple[int, list[str]]:
+    """Return the exit code of an error and what to tell the user, line by line."""
+    if isinstance(error, BaseExceptionGroup):
+        found = [describe(leaf) for leaf in _leaves(error)]
+        return found[0][0], list(dict.fromkeys(line for _, lines in found for line in lines))
+    match error:
+        case click.UsageError():
+            return ExitCode.CONFIG, [_usage(error)]
+        case click.ClickException():
+            return error.exit_code, [error.format_message()]
+        case ConfigError():
+            return ExitCode.CONFIG, list(error.problems)
+        case NewerStateError():
+            return ExitCode.NEWER_STATE, [str(error)]
+        case StateError():
+            return ExitCode.IN_USE, [str(error)]
+        case StartError():
+            return error.exit_code, [str(error)]
+        case NotRunning():
+            return ExitCode.NOT_RUNNING, [str(error)]
+        case ClawMatrixError():
+            wrong_usage = isinstance(error, ControlError) and error.code == "bad_params"
+            return ExitCode.CONFIG if wrong_usage else ExitCode.FAILURE, [str(error)]
+        case OSError() if error.errno == errno.EADDRINUSE:
+            return ExitCode.ADDRESS_IN_USE, [str(error)]
+        case OSError():
+            return ExitCode.FAILURE, [str(error)]
+        case _:
+            what = f"{type(error).__name__}: {error}".removesuffix(": ")
+            return ExitCode.FAILURE, [f"internal error: {what} (-vv shows where)"]
+
+
+def _usage(error: click.UsageError) -> str:
+    message = error.format_message().rstrip(".")
+    if error.ctx is None:
+        return message
+    return f"{message} (see `{error.ctx.command_path} --help`)"
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -1,0 +1,84 @@
+"""``clawmatrix run``: a node in the foreground."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.cli.config import problems_of
+from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings
+from clawmatrix_core.cli.signals import Signals
+from clawmatrix_core.kernel.node import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clawmatrix_core.config.changes import Changes
+    from clawmatrix_core.config.config import Config
+    from clawmatrix_core.kernel.contributions import StatusSection
+
+__all__ = ["addresses", "run", "serve"]
+
+
+@click.command()
+@pass_settings
+def run(settings: Settings) -> int:
+    """Run the node of the configuration, until it is stopped.
+
+    SIGINT (Ctrl-C) and SIGTERM stop it in order; a second one hurries. SIGHUP has it read
+    its configuration again.
+    """
+    config = settings.load_config()
+    settings.start_logging(config)
+    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
+    return anyio.run(serve, config, settings, backend="asyncio", backend_options=options)
+
+
+async def serve(config: Config, settings: Settings) -> int:
+    """Run a node until a signal comes; return the exit code.
+
+    Raises: what the node raises when it cannot start.
+    """
+    signals = Signals()
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(signals.watch)
+        with signals.starting:
+            async with _node(config) as node:
+                node.when_reloaded(lambda changes: _reloaded(node, settings, changes))
+                click.echo(_is_up(node))
+                signals.node = node
+                tasks.start_soon(signals.reload)
+                await node.wait_stop()
+        tasks.cancel_scope.cancel()
+    return ExitCode.OK
+
+
+def _reloaded(node: Node, settings: Settings, changes: Changes) -> None:
+    if "log" in changes.reloaded:
+        settings.start_logging(node.config)
+
+
+def _node(config: Config) -> Node:
+    try:
+        return Node(config)
+    except ConfigError:
+        raise ConfigError(problems_of(config)) from None  # those of the plugins' tables too
+
+
+def _is_up(node: Node) -> str:
+    where = addresses(node.status_sections())
+    return f"node {node.id} is up" + (f": {', '.join(where)}" if where else "")
+
+
+def addresses(sections: Iterable[StatusSection]) -> list[str]:
+    """Return what the sections of the status say under ``listen``."""
+    found: list[str] = []
+    for section in sections:
+        value: Any = section.read()
+        listen = value.get("listen") if isinstance(value, dict) else None
+        found += [listen] if isinstance(listen, str) else listen or []
+    return [str(address) for address in found]

@@ -1,0 +1,138 @@
+"""``clawmatrix secret``: exchange the secret of the mesh, node by node."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.cli.context import Settings, pass_settings
+from clawmatrix_core.cli.init import make_secret
+from clawmatrix_core.config.config import SECRETS_MOST, Config
+from clawmatrix_core.config.types import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+__all__ = ["secret", "with_secret", "without_previous"]
+
+_TABLE = re.compile(r"(?m)^\s*\[")
+_SECRET = re.compile(r"(?m)^secret[ \t]*=.*$")
+_PREVIOUS = re.compile(r"(?m)^previous_secrets[ \t]*=.*\n?")
+
+
+def with_secret(text: str, new: str) -> str:
+    """Return a configuration with a new secret; the one before is still taken.
+
+    Raises: ConfigError, where the text cannot be changed without a person.
+    """
+    raw = tomllib.loads(text)
+    old = raw.get("secret")
+    if not isinstance(old, str):
+        raise ConfigError(["secret: is missing"])
+    if new == old:
+        raise ConfigError(["secret: is this one already"])
+    previous = list(dict.fromkeys([old, *raw.get("previous_secrets", [])]))[:SECRETS_MOST]
+    lines = f"secret = {_toml(new)}\nprevious_secrets = [{', '.join(map(_toml, previous))}]"
+    changed = {**raw, "secret": new, "previous_secrets": previous}
+    return _edited(text, changed, lambda top: _SECRET.sub(lambda _: lines, _PREVIOUS.sub("", top)))
+
+
+def without_previous(text: str) -> str:
+    """Return a configuration whose secret alone is taken. Raises: ConfigError."""
+    raw = tomllib.loads(text)
+    if "previous_secrets" not in raw:
+        raise ConfigError(["previous_secrets: there is none to retire"])
+    del raw["previous_secrets"]
+    return _edited(text, raw, lambda top: _PREVIOUS.sub("", top))
+
+
+def _edited(text: str, expected: Mapping[str, Any], edit: Callable[[str], str]) -> str:
+    """Edit what is before the first table, and make sure that only that has changed."""
+    table = _TABLE.search(text)
+    top = text[: table.start()] if table else text
+    edited = edit(top) + text[len(top) :]
+    try:
+        as_meant = tomllib.loads(edited) == expected
+    except tomllib.TOMLDecodeError:
+        as_meant = False
+    if not as_meant:
+        told = "secret and previous_secrets do not stand on a line each: edit the file by hand"
+        raise ConfigError([told])
+    return edited
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+@click.group()
+def secret() -> None:
+    """Make a new secret for the mesh, and exchange it without a pause."""
+
+
+@secret.command("new")
+def new_() -> None:
+    """Print a fresh secret of 256 random bits."""
+    click.echo(make_secret())
+
+
+@secret.command()
+@click.argument("reference", metavar="REF|-", default="-")
+@pass_settings
+def use(settings: Settings, reference: str) -> None:
+    """Put a new secret into the configuration, and go on taking the one before.
+
+    The secret is read from standard input, or asked for; "env:NAME" and "file:PATH" say
+    where it is kept.
+    """
+    if reference != "-" and not reference.startswith(("env:", "file:")):
+        raise click.UsageError("a secret is not written on the command line: give it to `-`")
+    new = _read() if reference == "-" else reference
+    path = _change(settings, lambda text: with_secret(text, new))
+    click.echo(
+        f"{path} has the new secret, and takes the one before too: clawmatrix reload\n"
+        "When every node has the new one: clawmatrix secret retire"
+    )
+
+
+@secret.command()
+@pass_settings
+def retire(settings: Settings) -> None:
+    """Take only the present secret from now on; every node must have it by then."""
+    path = _change(settings, without_previous)
+    click.echo(f"{path} takes one secret only: clawmatrix reload")
+
+
+def _read() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("New secret of the mesh", hide_input=True, err=True)).strip()
+    return sys.stdin.readline(64 * 1024).strip()
+
+
+def _change(settings: Settings, edit: Callable[[str], str]) -> Path:
+    """Rewrite the configuration as a whole, if the outcome is one. Raises: ConfigError."""
+    path = settings.config_file().resolve()
+    Config.load(path)  # raises for what is not TOML
+    text = edit(path.read_text())
+    mode = path.stat().st_mode & 0o777
+    source = Source(base=path.parent, mode=mode)
+    _ = Config(tomllib.loads(text), source, path).secret  # raises for a short one
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError([f"{path} cannot be written: {error.strerror}"]) from None
+    return path

@@ -1,0 +1,209 @@
+"""The command ``clawmatrix``: a shell around the node and the commands of its plugins."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from clawmatrix_core.cli.context import (
+    ExitCode,
+    Settings,
+    load_plugins,
+    printable,
+    root_options,
+    with_settings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clawmatrix_core.config.config import Config
+
+__all__ = ["cli", "execute", "main"]
+
+OWN_COMMANDS = {
+    "init": "clawmatrix_core.cli.init:init",
+    "run": "clawmatrix_core.cli.run:run",
+    "config": "clawmatrix_core.cli.config:config",
+    "plugins": "clawmatrix_core.cli.plugins:plugins",
+    "doctor": "clawmatrix_core.cli.doctor:doctor",
+    "secret": "clawmatrix_core.cli.secret:secret",
+    "key": "clawmatrix_core.cli.key:key",
+    "service": "clawmatrix_core.cli.service:service",
+}
+"""Commands of the core, by where they are: each is imported when it is wanted."""
+
+
+class _PipeClosed(Exception):
+    """Whoever reads standard output has closed it."""
+
+
+class Shell(click.Group):
+    """The group of all commands: the core's, then those that plugins add."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._added: dict[str, click.Command] | None = None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, those that a newcomer needs first."""
+        return [*OWN_COMMANDS, *sorted(self._plugin_commands(ctx))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; plugins are loaded only where it is none of the core's."""
+        if cmd_name in OWN_COMMANDS:
+            return with_settings(_import(OWN_COMMANDS[cmd_name]))
+        return self._plugin_commands(ctx).get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command to run, or say why there is none."""
+        peek_config(ctx.ensure_object(Settings), args)
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand:
+            if hint := _plugin_left_out(ctx, args[0]):
+                raise click.UsageError(hint, ctx) from None
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, with a closed pipe told apart from other errors."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise _PipeClosed from error
+        return result
+
+    def _plugin_commands(self, ctx: click.Context) -> dict[str, click.Command]:
+        if self._added is None:
+            self._added = _commands_of(_readable_config(ctx.ensure_object(Settings)))
+        return self._added
+
+
+def peek_config(settings: Settings, args: Sequence[str]) -> None:
+    """Note a ``-c FILE`` behind the command's name: it says which plugins there are."""
+    for here, following in zip_longest(args, args[1:]):
+        if here == "--":
+            return
+        if here in ("-c", "--config") and following is not None:
+            settings.file = Path(following)
+        elif here.startswith("--config="):
+            settings.file = Path(here.removeprefix("--config="))
+
+
+def _commands_of(config: Config | None) -> dict[str, click.Command]:
+    found: dict[str, click.Command] = {}
+    for _, command in load_plugins(config).commands():
+        if command.name is not None and command.name not in OWN_COMMANDS:
+            found.setdefault(command.name, with_settings(command))
+    return found
+
+
+def _readable_config(settings: Settings) -> Config | None:
+    from clawmatrix_core.base.errors import ConfigError
+
+    try:
+        return settings.load_config()
+    except ConfigError:
+        return None  # the command itself says so, if it needs one
+
+
+def _plugin_left_out(ctx: click.Context, name: str) -> str | None:
+    config = _readable_config(ctx.ensure_object(Settings))
+    if config is not None and name in _commands_of(None):
+        return f"{name!r} is a command of a plugin that {config.path} leaves out"
+    missing = [info for info in load_plugins(config).list() if info.state == "not installed"]
+    if not missing:
+        return None
+    what = "; ".join(f"{info.name} {info.reason}" for info in missing)
+    return f"no command {name!r}; not all plugins are installed: {what}"
+
+
+def _import(place: str) -> click.Command:
+    module, _, name = place.partition(":")
+    command: click.Command = getattr(importlib.import_module(module), name)
+    return command
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"clawmatrix {version('clawmatrix')}")
+        ctx.exit()
+
+
+cli = Shell(
+    name="clawmatrix",
+    help="One mesh for AI-agent gateways: any model on any machine.",
+    params=[
+        *root_options(),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_print_version,
+            help="Show the version and exit.",
+        ),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code; errors go to standard error."""
+    settings = Settings()
+    logging.getLogger("clawmatrix").addHandler(logging.NullHandler())  # `run` sets up a log
+    try:
+        result = cli.main(
+            list(arguments), prog_name="clawmatrix", standalone_mode=False, obj=settings
+        )
+    except (click.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except _PipeClosed:
+        _silence(sys.stdout.fileno())
+        return ExitCode.PIPE_CLOSED
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.CONFIG
+    except Exception as error:  # noqa: BLE001 - what a user sees of any error is one line
+        return _tell(error, settings)
+    return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def _tell(error: Exception, settings: Settings) -> int:
+    from clawmatrix_core.cli.errors import describe
+
+    if settings.verbosity >= 2:
+        import traceback
+
+        traceback.print_exception(error)
+    code, lines = describe(error)
+    for line in lines:
+        click.echo(f"clawmatrix: {printable(line)}", err=True)
+    return code
+
+
+def _silence(descriptor: int) -> None:
+    """Let the interpreter's last flush go nowhere."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+
+def main() -> NoReturn:
+    """Run ``clawmatrix`` and exit."""
+    sys.exit(execute(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The configuration: its tables, their types, and what a file says of them."""

@@ -1,0 +1,372 @@
+"""The configuration: read once, checked as a whole, handed out table by table.
+
+The core's own keys are read at once. The tables of plugins stay raw until ``bind``, which
+the node calls when it knows its plugins; all mistakes of all parts are raised there, in
+one ConfigError.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+
+from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.base.log import parse_levels
+from clawmatrix_core.base.paths import default_state_dir
+from clawmatrix_core.config.changes import Changes, merge
+from clawmatrix_core.config.docs import FieldDoc, describe
+from clawmatrix_core.config.problems import Problem, Problems, shared_problems, without
+from clawmatrix_core.config.schema import check_class, make_converter, option, read_table
+from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
+from clawmatrix_core.wire.codec import NodeId, is_node_id
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+__all__ = [
+    "ByteSize",
+    "Config",
+    "ConfigSection",
+    "ConfigValue",
+    "CoreConfig",
+    "Duration",
+    "FieldDoc",
+    "HostPort",
+    "Secret",
+    "describe",
+    "option",
+]
+
+T = TypeVar("T")
+
+SECRET_LENGTH = 32
+"""Characters a cluster secret has at least."""
+SECRETS_MOST = 4
+"""Secrets that are taken beside the own one: each costs whoever answers a try."""
+
+_AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
+
+
+def _is_node_id(_: object, __: object, value: str) -> None:
+    if not is_node_id(value):
+        raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores")
+
+
+def _is_long_enough(_: object, __: object, value: Secret) -> None:
+    if len(value) < SECRET_LENGTH:
+        raise ValueError(
+            f"must have at least {SECRET_LENGTH} characters, it has {len(value)}; "
+            "`clawmatrix secret new` makes a good one"
+        )
+
+
+def _are_long_enough(instance: object, attribute: object, value: tuple[Secret, ...]) -> None:
+    if len(value) > SECRETS_MOST:
+        raise ValueError(f"must be at most {SECRETS_MOST}")
+    for secret in value:
+        _is_long_enough(instance, attribute, secret)
+
+
+def _is_level_spec(_: object, __: object, value: str | None) -> None:
+    parse_levels(value or "")
+
+
+@attrs.frozen
+class CoreConfig:
+    """The keys at the top of the file."""
+
+    node_id: NodeId = option(
+        doc="The name of this node, the same for all members of the mesh.", validator=_is_node_id
+    )
+    secret: Secret = option(
+        reload=True,
+        doc="What all nodes of the mesh know and nobody else; at least 32 characters.",
+        validator=_is_long_enough,
+    )
+    previous_secrets: tuple[Secret, ...] = option(
+        default=(),
+        reload=True,
+        doc="Secrets that are taken beside `secret`, while it is exchanged node by node.",
+        validator=_are_long_enough,
+    )
+    plugins: tuple[str, ...] | None = option(
+        default=None,
+        shown="every built-in that is installed",
+        doc="The plugins to load; those of third parties are loaded only when named.",
+    )
+    disable: tuple[str, ...] = option(default=(), doc="Plugins to leave out.")
+    tags: tuple[str, ...] = option(
+        default=(), doc="Words other nodes see this node by.", reload=True
+    )
+    state_dir: Path | None = option(
+        default=None,
+        shown="the platform's state folder",
+        doc="Where the node keeps its keys and state; used by one process at a time.",
+    )
+    peer_exchanges: int = option(
+        default=1024,
+        doc="Exchanges that one other node may have open here; more are refused as busy.",
+        validator=attrs.validators.ge(1),
+    )
+    peer_sessions: float = option(
+        default=2.0,
+        doc="Sessions in a second that one other node may open here, in the long run.",
+        validator=attrs.validators.gt(0),
+    )
+    log: str | None = option(
+        default=None,
+        reload=True,
+        doc='How much is logged: "info", or by component: "warning,mesh:debug".',
+        validator=_is_level_spec,
+    )
+
+
+@attrs.frozen
+class _Selection:
+    """What of the core is needed to find the plugins, and with them their mistakes."""
+
+    plugins: tuple[str, ...] | None = None
+    disable: tuple[str, ...] = ()
+
+
+CORE_KEYS = frozenset(field.name for field in attrs.fields(CoreConfig))
+
+
+@attrs.frozen
+class ConfigSection:
+    """A table of the configuration and the attrs class it is read into.
+
+    Several plugins may read one table (``grants``), each with the keys it knows; a key is
+    unknown where none of them knows it.
+
+    Raises: TypeError, where the class cannot be read from a table.
+    """
+
+    table: str
+    type: type
+
+    def __attrs_post_init__(self) -> None:
+        if self.table in CORE_KEYS:
+            raise TypeError(f"{self.table!r} is a key of the core")
+        check_class(self.type)
+
+
+class Config:
+    """What a node is told: its name, its secret, its plugins and their tables.
+
+    Where the core's own keys have mistakes, reading one of them raises them; ``plugins``
+    and ``disable`` can always be read, so that ``bind`` gets to name the plugins' too.
+    """
+
+    def __init__(self, raw: Mapping[str, object], source: Source, path: Path | None) -> None:
+        self.path = path
+        self._source = source
+        self._converter = make_converter(source)
+        self._tables = {key: value for key, value in raw.items() if key not in CORE_KEYS}
+        self._sections: dict[type, object] = {}
+        self._bound: tuple[ConfigSection, ...] = ()
+        self._known: Collection[str] = ()
+        self._problems: tuple[Problem, ...] = ()
+        self._core: CoreConfig | None = None
+        self._read_core({key: value for key, value in raw.items() if key in CORE_KEYS})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Config:
+        """Read a TOML file.
+
+        Raises: ConfigError, where it cannot be read or is not TOML. Mistakes in what it
+            says are raised by ``bind``.
+        """
+        path = Path(path)
+        try:
+            with path.open("rb") as file:
+                mode = os.fstat(file.fileno()).st_mode & 0o7777
+                text = file.read().decode()
+            raw = tomllib.loads(text)
+        except OSError as error:
+            raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+        except UnicodeDecodeError:
+            raise ConfigError([f"{path}: is not UTF-8 text"]) from None
+        except RecursionError:
+            raise ConfigError([f"{path}: is nested too deep"]) from None
+        except ValueError as error:
+            raise ConfigError([_place(path, error)]) from None
+        return cls(raw, Source(base=path.absolute().parent, mode=mode), path.absolute())
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, object], *, base: Path | None = None) -> Config:
+        """Take the configuration from code. Relative paths start from ``base``."""
+        return cls(mapping, Source(base=base or Path.cwd()), None)
+
+    def __repr__(self) -> str:
+        return f"<Config {self.path or 'from code'}>"
+
+    @property
+    def node_id(self) -> NodeId:
+        """The name of the node."""
+        return self._checked.node_id
+
+    @property
+    def secret(self) -> Secret:
+        """The secret of the mesh."""
+        return self._checked.secret
+
+    @property
+    def previous_secrets(self) -> tuple[Secret, ...]:
+        """Secrets that are taken beside it."""
+        return self._checked.previous_secrets
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Words other nodes see this node by."""
+        return self._checked.tags
+
+    @property
+    def peer_exchanges(self) -> int:
+        """How many exchanges one other node may have open here."""
+        return self._checked.peer_exchanges
+
+    @property
+    def peer_sessions(self) -> float:
+        """How many sessions one other node may open here in a second, in the long run."""
+        return self._checked.peer_sessions
+
+    @property
+    def log(self) -> str | None:
+        """The level specification, for ``configure_logging``."""
+        return self._checked.log
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of the node's state; it need not exist yet."""
+        return self._checked.state_dir or default_state_dir(self._checked.node_id)
+
+    @property
+    def plugins(self) -> tuple[str, ...] | None:
+        """The plugins named, None for the default ones."""
+        return self._selection.plugins
+
+    @property
+    def disable(self) -> tuple[str, ...]:
+        """The plugins to leave out."""
+        return self._selection.disable
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret read so far, for the log to leave out."""
+        return tuple(dict.fromkeys(self._source.secrets))
+
+    def bind(self, sections: Iterable[ConfigSection], *, known: Collection[str] = ()) -> None:
+        """Read the tables of plugins.
+
+        Args:
+            sections: the tables of the plugins that are loaded.
+            known: names of plugins that are not; their tables are left alone.
+
+        Raises: ConfigError, with every mistake in the whole configuration.
+        """
+        by_table: dict[str, list[ConfigSection]] = {}
+        for section in sections:
+            by_table.setdefault(section.table, []).append(section)
+        problems = list(self._problems)
+        read: dict[type, object] = {}
+        for table, sharing in by_table.items():
+            problems += self._read_table(table, sharing, read)
+        names = tuple({*CORE_KEYS, *by_table, *known})
+        for key in self._tables:
+            if key not in by_table and key not in known:
+                problems.append(Problem((key,), "unknown key", names))
+        if problems:
+            raise self._error(problems)
+        self._sections = read
+        self._bound = tuple(one for sharing in by_table.values() for one in sharing)
+        self._known = known
+
+    def section(self, type_: type[T]) -> T:
+        """Return the table that is read into the class; its defaults where there is none.
+
+        Raises: LookupError, where ``bind`` was not told of the class.
+        """
+        section = self._sections.get(type_)
+        if not isinstance(section, type_):
+            raise LookupError(f"{type_.__qualname__} is not a section of this configuration")
+        return section
+
+    def taking(self, new: Config) -> tuple[Config, Changes]:
+        """Return this configuration with what a new one changes, where that can be changed.
+
+        The new one is bound to the same tables first. What waits for a restart reads as before.
+        Raises: ConfigError, with every mistake in the new one; or where what is new in it does
+            not go with what has to stay.
+        """
+        new.bind(self._bound, known=self._known)
+        core, changes = merge(self._checked, new._checked, "")
+        taken = copy.copy(new)
+        taken._core, taken._selection, taken._sections = core, self._selection, {}
+        problems = []
+        for section in self._bound:
+            old = self._sections[section.type]
+            try:
+                merged, more = merge(old, new._sections[section.type], section.table)
+            except (ValueError, TypeError) as error:
+                problems.append(Problem((section.table,), f"{error}, until the node is restarted"))
+            else:
+                taken._sections[section.type] = merged
+                changes |= more
+        if problems:
+            raise self._error(problems)
+        return taken, changes
+
+    @property
+    def _checked(self) -> CoreConfig:
+        if self._core is None:
+            raise self._error(self._problems)
+        return self._core
+
+    def _read_core(self, raw: Mapping[str, object]) -> None:
+        try:
+            self._core = read_table(self._converter, CoreConfig, raw)
+        except Problems as found:
+            self._problems = found.found
+        wrong = {problem.path[0] for problem in self._problems}
+        keys = {"plugins", "disable"} & raw.keys() - wrong
+        self._selection = read_table(self._converter, _Selection, {key: raw[key] for key in keys})
+
+    def _read_table(
+        self, table: str, sharing: list[ConfigSection], read: dict[type, object]
+    ) -> list[Problem]:
+        raw = self._tables.get(table, {})
+        found: list[tuple[Problem, ...]] = []
+        for section in sharing:
+            try:
+                read[section.type] = read_table(self._converter, section.type, raw)
+                found.append(())
+            except Problems as problems:
+                found.append(problems.found)
+        if problems_of_all := shared_problems(found):
+            return [attrs.evolve(p, path=(table, *p.path)) for p in problems_of_all]
+        for section, own in zip(sharing, found, strict=True):
+            if own:  # only keys that another plugin knows
+                mine = without(raw, {problem.path for problem in own})
+                read[section.type] = read_table(self._converter, section.type, mine)
+        return []
+
+    def _error(self, problems: Iterable[Problem]) -> ConfigError:
+        lines = [str(problem) for problem in problems]
+        for secret in self._source.secrets:
+            if len(secret) >= 4:
+                lines = [line.replace(secret.reveal(), "***") for line in lines]
+        return ConfigError(lines)
+
+
+def _place(path: Path, error: ValueError) -> str:
+    if (match := _AT.fullmatch(str(error))) is None:
+        return f"{path}: {error}"
+    message, line, column = match.groups()
+    return f"{path}: line {line}, column {column}: {message}"

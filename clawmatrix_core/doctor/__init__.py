@@ -1,0 +1,1 @@
+"""The checks of the core, and how all checks are run."""

@@ -1,0 +1,107 @@
+"""The checks of the core: its configuration, its plugins, its state folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.doctor.state_checks import look_at_files, look_at_folder, look_at_lock
+from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core.state.files import CORE_FILES
+from clawmatrix_core.state.folder import StateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
+    from clawmatrix_core.state.files import StateFile
+
+__all__ = ["checks_at_rest", "checks_of", "config_problems", "look_at_plugins"]
+
+
+def checks_of(node: Node) -> list[Check]:
+    """Return the core's checks of a node that runs."""
+
+    async def state() -> Sequence[Finding]:
+        folder = node.state
+        if not isinstance(folder, StateFolder):
+            return [Finding("state.folder", "skipped", "the state is in memory")]
+        return await anyio.to_thread.run_sync(lambda: list(look_at_folder(folder.path)))
+
+    async def plugins() -> Sequence[Finding]:
+        return list(look_at_plugins(node.plugins.list(), node.config.plugins or ()))
+
+    async def config() -> Sequence[Finding]:
+        return await _compare(node)
+
+    return [Check("config", config), Check("plugins", plugins), Check("state.folder", state)]
+
+
+def checks_at_rest(config: Config, registry: PluginRegistry) -> list[Check]:
+    """Return the core's checks of a node that does not run, or does not answer."""
+
+    async def plugins() -> Sequence[Finding]:
+        return list(look_at_plugins(registry.list(), config.plugins or ()))
+
+    async def state() -> Sequence[Finding]:
+        files = [*CORE_FILES, *registry.state_files()]
+        return await anyio.to_thread.run_sync(_look_at_state, config.state_dir, files)
+
+    return [Check("plugins", plugins), Check("state.folder", state)]
+
+
+def _look_at_state(path: Path, files: list[StateFile]) -> list[Finding]:
+    return [*look_at_folder(path), *look_at_lock(path), *look_at_files(path, files)]
+
+
+def config_problems(problems: Iterable[str]) -> Iterator[Finding]:
+    """Yield a finding for each mistake in a configuration."""
+    advice = "mend the file; `clawmatrix config schema` lists what can stand there"
+    for problem in problems:
+        yield Finding("config", "problem", problem, advice)
+
+
+async def _compare(node: Node) -> Sequence[Finding]:
+    """Hold the file against what is in force."""
+    path = node.config.path
+    if path is None:
+        return [Finding("config", "skipped", "the configuration is from code")]
+    try:
+        new = await anyio.to_thread.run_sync(Config.load, path)
+        _, changes = node.config.taking(new)
+    except ConfigError as error:
+        return list(config_problems(error.problems))
+    waiting = [(changes.reloaded, "clawmatrix reload"), (changes.restart, "restart the node")]
+    differing = [
+        Finding("config", "warning", f"in {path}, but not in force: {', '.join(sorted(keys))}", how)
+        for keys, how in waiting
+        if keys
+    ]
+    return differing or [Finding("config", "ok", f"{path} is valid, and in force")]
+
+
+def look_at_plugins(infos: Iterable[PluginInfo], named: Collection[object]) -> Iterator[Finding]:
+    """Yield what is wrong with plugins; ``named`` are those that somebody chose by name."""
+    active = 0
+    for info in infos:
+        name, detail = f"plugin.{info.name}", info.reason or ""
+        active += info.state == "active"
+        if info.state == "failed":
+            advice = (
+                "see its message in the log; `disable = [...]` in the configuration leaves it out"
+            )
+            yield Finding(name, "problem", detail, advice)
+        elif info.state == "not installed":
+            command = detail.partition(": ")[2] or detail
+            advice = f"run: {command}, or leave it out with `disable`"
+            wanted = info.name in named
+            yield Finding(name, "problem" if wanted else "warning", detail, advice)
+        elif info.faults:
+            detail = f"{info.faults} faults, the last one: {info.last_fault}"
+            yield Finding(name, "warning", detail, "see the log; it goes on working")
+    yield Finding("plugins", "ok", f"{active} are active")

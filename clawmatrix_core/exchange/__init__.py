@@ -1,0 +1,1 @@
+"""Reliable requests and streams over a mesh that is not reliable."""

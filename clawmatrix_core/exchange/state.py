@@ -1,0 +1,192 @@
+"""The two halves of an exchange's direction, as pure state: what is kept, what is due.
+
+Rules, all in this file: frames are numbered from 0 in each direction; the receiving half
+puts them in order and drops repeats; the sending half keeps each frame until it is
+acknowledged, and sends no byte past the limit the receiver gave. Nothing here awaits,
+reads a clock or touches a socket.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+import msgspec
+
+from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.wire.codec import CHUNK
+
+__all__ = ["FRAME_COST", "WINDOW", "Inbox", "Outbox", "Outgoing"]
+
+T = TypeVar("T")
+
+WINDOW = 256 * 1024
+"""Bytes a direction may carry before the receiver has given more credit; both ends know it."""
+
+FRAME_COST = 64
+"""Bytes each frame counts beside its payload, so that empty frames are bounded too."""
+
+
+class Outgoing(msgspec.Struct, frozen=True, eq=False):
+    """A frame of the sending half: kept until acknowledged."""
+
+    seq: int
+    type: str
+    kind: bytes
+    payload: bytes
+    fin: bool
+
+
+class Outbox:
+    """The sending half of a direction.
+
+    Attributes:
+        next_seq: the number of the next frame pushed.
+        acked: frames below this number have arrived.
+        cursor: the number of the next frame to put on the wire.
+        limit: bytes the receiver takes, counted from the start.
+        used: bytes pushed so far.
+        closed: True once the last frame is pushed.
+    """
+
+    __slots__ = ("_kept", "acked", "closed", "cursor", "limit", "next_seq", "used")
+
+    def __init__(self, limit: int = WINDOW) -> None:
+        self.next_seq = self.acked = self.cursor = self.used = 0
+        self.limit = limit
+        self.closed = False
+        self._kept: deque[Outgoing] = deque()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return (
+            f"<Outbox {state} acked={self.acked} cursor={self.cursor} next={self.next_seq}"
+            f" used={self.used}/{self.limit}>"
+        )
+
+    @property
+    def settled(self) -> bool:
+        """True once everything, the last frame too, has arrived."""
+        return self.closed and self.acked == self.next_seq
+
+    @property
+    def unacked(self) -> int:
+        """How many frames are kept."""
+        return len(self._kept)
+
+    def room(self) -> int:
+        """Bytes of payload that one more frame may have; below 0 not even an empty one fits."""
+        return self.limit - self.used - FRAME_COST
+
+    def push(self, type_: str, kind: bytes, payload: bytes, *, fin: bool = False) -> None:
+        """Add a frame. The caller has looked at ``room``, or ends the direction."""
+        self._kept.append(Outgoing(self.next_seq, type_, kind, payload, fin))
+        self.next_seq += 1
+        self.used += len(payload) + FRAME_COST
+        self.closed = self.closed or fin
+
+    def due(self) -> Outgoing | None:
+        """Return the frame to put on the wire next; then call ``advance``."""
+        index = self.cursor - self.acked
+        return self._kept[index] if index < len(self._kept) else None
+
+    def advance(self) -> None:
+        """Note that the frame that was due goes out."""
+        self.cursor += 1
+
+    def retreat(self, seq: int) -> None:
+        """Make a frame due again, and those behind it; acknowledged ones stay as they are."""
+        self.cursor = max(self.acked, min(self.cursor, seq))
+
+    def rewind(self) -> None:
+        """Make every frame due that has not been acknowledged."""
+        self.cursor = self.acked
+
+    def credit(self, ack: int, limit: int) -> None:
+        """Take an acknowledgement and a limit; older ones change nothing.
+
+        Raises: RemoteProtocolError, where it acknowledges what was never sent.
+        """
+        if ack > self.next_seq:
+            raise RemoteProtocolError(f"frame {ack - 1} acknowledged, but not sent", reason="ack")
+        for _ in range(ack - self.acked):
+            self._kept.popleft()
+        self.acked = max(ack, self.acked)
+        self.cursor = max(self.cursor, self.acked)
+        self.limit = max(limit, self.limit)
+
+    def abandon(self) -> None:
+        """Drop what is kept, as if it had arrived, and close; a last frame may be pushed after."""
+        self._kept.clear()
+        self.acked = self.cursor = self.next_seq
+        self.closed = True
+
+
+class Inbox(Generic[T]):
+    """The receiving half of a direction.
+
+    Attributes:
+        expected: the number of the next frame in order; all below have arrived.
+        taken: bytes the reader has taken.
+        used: bytes that arrived.
+        ended: True once the last frame has arrived in order.
+    """
+
+    __slots__ = ("_announced", "_held", "_last", "_window", "ended", "expected", "taken", "used")
+
+    def __init__(self, window: int = WINDOW) -> None:
+        self.expected = self.taken = self.used = 0
+        self.ended = False
+        self._window = window
+        self._announced = window
+        self._held: dict[int, tuple[T, int]] = {}
+        self._last: int | None = None
+
+    def __repr__(self) -> str:
+        state = "ended" if self.ended else "open"
+        return f"<Inbox {state} expected={self.expected} held={len(self._held)} taken={self.taken}>"
+
+    def receive(self, seq: int, item: T, size: int, *, fin: bool) -> list[tuple[T, int]]:
+        """Take a frame; return what is now in order, each with the bytes it counts.
+
+        A repeat gives nothing. Raises: RemoteProtocolError past the limit that was given, or
+        behind the frame that ended the direction.
+        """
+        if seq < self.expected or seq in self._held or self.ended:
+            return []
+        cost = size + FRAME_COST
+        self._check(seq, cost, fin=fin)
+        self.used += cost
+        self._held[seq] = (item, cost)
+        ready = []
+        while self.expected in self._held:
+            ready.append(self._held.pop(self.expected))
+            self.expected += 1
+        self.ended = self._last is not None and self.expected > self._last
+        return ready
+
+    def _check(self, seq: int, cost: int, *, fin: bool) -> None:
+        if cost > CHUNK + FRAME_COST:
+            raise RemoteProtocolError(f"a frame of {cost} bytes", reason="too_large")
+        if fin and (self._last is not None or any(held > seq for held in self._held)):
+            raise RemoteProtocolError(f"frame {seq} is not the last one", reason="fin")
+        if self._last is not None and seq > self._last:
+            raise RemoteProtocolError(f"frame {seq}, but {self._last} was the last", reason="fin")
+        if fin:
+            self._last = seq
+        # The frame that ends a direction may pass the limit: an error has to get through.
+        elif self.used + cost > self._announced:
+            raise RemoteProtocolError(
+                f"{self.used + cost} bytes in an exchange, the limit is {self._announced}",
+                reason="window",
+            )
+
+    def take(self, cost: int) -> bool:
+        """Note that the reader took this many bytes; True when it is time to say so."""
+        self.taken += cost
+        return self.taken + self._window - self._announced >= self._window // 4
+
+    def announce(self) -> int:
+        """Return the limit to tell the sender, and hold it to that."""
+        self._announced = self.taken + self._window
+        return self._announced

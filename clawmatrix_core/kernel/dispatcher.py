@@ -1,0 +1,317 @@
+"""The plugin manager of one node, and the dispatcher that calls hooks through it.
+
+Every call of an implementation has its own fault boundary: one that raises, or overruns its
+time, is named and counted, and the others are called all the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import anyio
+import attrs
+import pluggy
+
+from clawmatrix_core import hookspecs
+from clawmatrix_core.base.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.routes import Transit
+    from clawmatrix_core.wire.codec import Frame
+
+__all__ = ["PROJECT", "Dispatcher", "Fault", "Overrun", "PluginManager"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PROJECT = "clawmatrix"
+EVENT_BUDGET = 10.0
+"""Seconds an event hook may take."""
+
+SPECS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "clawmatrix_spec")}
+"""Every hook there is, by name."""
+
+
+class Overrun(TimeoutError):
+    """A hook implementation took longer than it may."""
+
+
+@attrs.frozen
+class Fault:
+    """A hook implementation, or a plugin's background task, that failed."""
+
+    plugin: str
+    hook: str
+    error: Exception
+
+    def __str__(self) -> str:
+        what = str(self.error) or type(self.error).__name__
+        return f"{self.hook}: {type(self.error).__name__}: {what}"
+
+
+class PluginManager(pluggy.PluginManager):
+    """A pluggy manager that also checks that sync and async fit the specification."""
+
+    def __init__(self) -> None:
+        super().__init__(PROJECT)
+        self.add_hookspecs(hookspecs)
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        """Refuse an implementation whose colour is not its specification's."""
+        options = super().parse_hookimpl_opts(plugin, name)
+        if options is None:
+            return None
+        hook = options.get("specname") or name
+        spec = SPECS.get(hook)
+        if spec is None:
+            return options
+        if options.get("wrapper") or options.get("hookwrapper"):
+            raise pluggy.PluginValidationError(plugin, f"hook {hook!r} takes no wrappers")
+        function = inspect.unwrap(getattr(plugin, name))
+        wants_async = inspect.iscoroutinefunction(spec)
+        if inspect.iscoroutinefunction(function) != wants_async:
+            colour = "an async def" if wants_async else "a plain def"
+            raise pluggy.PluginValidationError(plugin, f"hook {hook!r} must be {colour}")
+        return options
+
+    def unknown_hooks(self, plugin: object) -> Sequence[str]:
+        """Return the names of implementations that fit no hook and are not optional."""
+        found = []
+        for name in dir(plugin):
+            options = super().parse_hookimpl_opts(plugin, name)
+            if options is None or options.get("optionalhook"):
+                continue
+            hook = options.get("specname") or name
+            if hook not in SPECS:
+                found.append(hook)
+        return found
+
+
+class Dispatcher:
+    """Calls hooks, one implementation at a time, each inside its own fault boundary.
+
+    ``on_fault`` must not raise and must not call hooks. ``on_enter`` is told whose code the
+    event loop is about to run, and None after each stretch of it.
+    """
+
+    def __init__(
+        self,
+        manager: PluginManager,
+        on_fault: Callable[[Fault], None],
+        *,
+        on_enter: Callable[[str | None], None] = lambda _: None,
+        budget: float = EVENT_BUDGET,
+    ) -> None:
+        self._manager = manager
+        self._on_fault = on_fault
+        self._on_enter = on_enter
+        self._budget = budget
+        self._frame_impls: dict[str, tuple[pluggy.HookImpl, ...]] | None = None
+        self._any_frame_impls: tuple[pluggy.HookImpl, ...] = ()
+        self._transit_impls: tuple[pluggy.HookImpl, ...] | None = None
+
+    def plugins_changed(self) -> None:
+        """Forget the frame tables; they are built again when the next frame comes."""
+        self._frame_impls = self._transit_impls = None
+
+    # --- sync hooks
+
+    def collect(
+        self, spec: Callable[P, Sequence[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> list[tuple[str, R]]:
+        """Return what registration hooks return, each value with its plugin's name.
+
+        A plugin that raises contributes nothing, and is a fault.
+        """
+        arguments = _bind(spec, args, kwargs)
+        found: list[tuple[str, R]] = []
+        for impl in self._impls(spec.__name__):
+            values = self._guarded_sync(spec.__name__, impl, arguments, list)
+            found += [(impl.plugin_name, value) for value in values or ()]
+        return found
+
+    def ask(
+        self,
+        spec: Callable[P, R | None],
+        check: Callable[[R], R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | None:
+        """Return the first result that is not None of a sync question hook.
+
+        An answer that ``check`` raises at is a fault, and the next plugin is asked.
+        """
+        arguments = _bind(spec, args, kwargs)
+        for impl in self._impls(spec.__name__):
+            result: R | None = self._guarded_sync(spec.__name__, impl, arguments, check)
+            if result is not None:
+                return result
+        return None
+
+    def frame(self, node: Node, frame: Frame) -> bool:
+        """Offer a frame to the plugins that want its type; True if one took it."""
+        table = self._frame_impls
+        if table is None:
+            table = self._build_frame_table()
+        impls = table.get(frame.header.type, self._any_frame_impls)
+        return self._offer("frame_received", impls, {"node": node, "frame": frame})
+
+    def transit(self, node: Node, transit: Transit) -> bool:
+        """Offer a frame for another node; True if a plugin dealt with it."""
+        impls = self._transit_impls
+        if impls is None:
+            impls = self._transit_impls = tuple(self._impls("transit_received"))
+        return self._offer("transit_received", impls, {"node": node, "transit": transit})
+
+    def _offer(
+        self, hook: str, impls: Iterable[pluggy.HookImpl], arguments: dict[str, object]
+    ) -> bool:
+        for impl in impls:
+            self._on_enter(impl.plugin_name)
+            try:
+                if impl.function(*[arguments[name] for name in impl.argnames]):
+                    return True
+            except Exception as error:  # noqa: BLE001 - the fault boundary of frame hooks
+                self._on_fault(Fault(impl.plugin_name, hook, error))
+            finally:
+                self._on_enter(None)
+        return False
+
+    def _build_frame_table(self) -> dict[str, tuple[pluggy.HookImpl, ...]]:
+        # Types that no plugin names have no entry: a peer cannot make the table grow.
+        wanted = [
+            (impl, getattr(impl.function, "clawmatrix_frame_types", None))
+            for impl in self._impls("frame_received")
+        ]
+        named = frozenset[str]().union(*(types for _, types in wanted if types is not None))
+        self._any_frame_impls = tuple(impl for impl, types in wanted if types is None)
+        self._frame_impls = {
+            kind: tuple(impl for impl, types in wanted if types is None or kind in types)
+            for kind in named
+        }
+        return self._frame_impls
+
+    # --- async hooks
+
+    async def notify(
+        self, spec: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Await every implementation of an event hook."""
+        arguments = _bind(spec, args, kwargs)
+        for impl in self._impls(spec.__name__):
+            await self._guarded(spec.__name__, impl, arguments)
+
+    async def first(
+        self, spec: Callable[P, Awaitable[R | None]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R | None:
+        """Return the first result that is not None; later implementations are not called."""
+        arguments = _bind(spec, args, kwargs)
+        for impl in self._impls(spec.__name__):
+            result: R | None = await self._guarded(spec.__name__, impl, arguments)
+            if result is not None:
+                return result
+        return None
+
+    async def one(
+        self, plugin: str, spec: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R | None:
+        """Await the implementation of one plugin, outside any fault boundary.
+
+        Raises: what it raises. There is no time limit.
+        """
+        arguments = _bind(spec, args, kwargs)
+        for impl in self._impls(spec.__name__):
+            if impl.plugin_name == plugin:
+                result: R = await self._await(impl, arguments)
+                return result
+        return None
+
+    async def _guarded(self, hook: str, impl: pluggy.HookImpl, arguments: dict[str, Any]) -> Any:
+        error: Exception = Overrun(f"took over {self._budget:g} s")
+        try:
+            with anyio.move_on_after(self._budget):
+                return await self._await(impl, arguments)
+        except Exception as raised:  # noqa: BLE001 - the fault boundary of event hooks
+            error = raised
+        self._on_fault(Fault(impl.plugin_name, hook, error))
+        return None
+
+    async def _await(self, impl: pluggy.HookImpl, arguments: dict[str, Any]) -> Any:
+        async def run() -> Any:
+            call: Callable[..., Awaitable[Any]] = impl.function  # type: ignore[assignment]
+            return await call(*[arguments[name] for name in impl.argnames])
+
+        return await _Steps(run(), self._on_enter, impl.plugin_name)
+
+    # --- both
+
+    def _guarded_sync(
+        self,
+        hook: str,
+        impl: pluggy.HookImpl,
+        arguments: dict[str, Any],
+        make: Callable[[Any], Any] = lambda result: result,
+    ) -> Any:
+        self._on_enter(impl.plugin_name)
+        try:
+            result = impl.function(*[arguments[name] for name in impl.argnames])
+            return None if result is None else make(result)
+        except StartError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the fault boundary of sync hooks
+            self._on_fault(Fault(impl.plugin_name, hook, error))
+            return None
+        finally:
+            self._on_enter(None)
+
+    def _impls(self, hook: str) -> list[pluggy.HookImpl]:
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        return caller.get_hookimpls()[::-1]  # pluggy's order of calling
+
+
+def _bind(
+    spec: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+) -> dict[str, Any]:
+    return _signature(spec).bind(*args, **kwargs).arguments
+
+
+@cache
+def _signature(spec: Callable[..., object]) -> inspect.Signature:
+    return inspect.signature(spec)
+
+
+class _Steps:
+    """Awaits a coroutine and says, around each of its steps, whose code runs.
+
+    While the coroutine waits, other code runs, and must not be put down to its plugin.
+    """
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], enter: Callable[[str | None], None], name: str
+    ) -> None:
+        self._coroutine = coroutine
+        self._enter = enter
+        self._name = name
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step: Callable[[Any], Any] = self._coroutine.send
+        value: Any = None
+        while True:
+            self._enter(self._name)
+            try:
+                wanted = step(value)
+            except StopIteration as end:
+                return end.value
+            finally:
+                self._enter(None)
+            try:
+                value = yield wanted
+                step = self._coroutine.send
+            except BaseException as error:  # noqa: BLE001 - the coroutine is to see it, not we
+                step, value = self._coroutine.throw, error

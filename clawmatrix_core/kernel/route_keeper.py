@@ -1,0 +1,79 @@
+"""Keeps a node's routes as its links and the members' records change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import anyio
+
+from clawmatrix_core import hookspecs
+from clawmatrix_core.kernel.routes import Route
+
+if TYPE_CHECKING:
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.wire.codec import NodeId
+
+__all__ = ["RouteKeeper"]
+
+DELAY = 0.02
+"""Seconds in which changes of links and records are gathered before routes are computed."""
+
+
+class RouteKeeper:
+    """Asks plugins for the routes, and tells exchanges and plugins what became of them."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._dirty = anyio.Event()
+        self._running = False
+
+    def changed(self) -> None:
+        """Have the routes computed in a moment, since links or records changed."""
+        self._dirty.set()
+
+    def lost(self) -> None:
+        """Compute the routes at once: a link is gone, and who is asked meanwhile would say so."""
+        if self._running:
+            self.compute()
+
+    async def run(self) -> None:
+        """Compute routes whenever something changed, until cancelled."""
+        self._running = True
+        try:
+            while True:
+                await self._dirty.wait()
+                await anyio.sleep(DELAY)
+                self._dirty = anyio.Event()
+                self.compute()
+        finally:
+            self._running = False
+
+    def compute(self) -> None:
+        """Compute the routes now, and tell whoever waits for one."""
+        node = self._node
+        before = node.routes
+        routes = node.hooks.ask(hookspecs.compute_routes, _checked, node=node) or {}
+        node.switch.routes = routes
+        changed = frozenset(
+            name for name in {*before, *routes} if _hop(before, name) != _hop(routes, name)
+        )
+        now = node.clock.now()
+        for exchange in node.exchanges.live:
+            if not node.reachable(exchange.peer):
+                exchange.unroutable(now)
+            elif exchange.peer in changed:
+                exchange.resume(again=True)
+        if changed:
+            node.emit(hookspecs.routes_changed, node=node, changed=changed)
+
+
+def _checked(answer: Mapping[NodeId, Route]) -> Mapping[NodeId, Route]:
+    known: object = answer  # the annotation is the plugin's word only
+    if not isinstance(known, Mapping) or not all(isinstance(x, Route) for x in known.values()):
+        raise TypeError("gave something other than routes by node")
+    return answer
+
+
+def _hop(routes: Mapping[NodeId, Route], name: NodeId) -> NodeId | None:
+    return routes[name].next_hop if name in routes else None

@@ -1,0 +1,32 @@
+"""What a plugin runs in: its tasks, and what it opened, closed when it stops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.base.supervise import Supervisor
+from clawmatrix_core.kernel.dispatcher import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PluginScope"]
+
+
+class PluginScope(Supervisor):
+    """The scope handed to ``start_plugin``.
+
+    A task that raises is reported as the plugin's fault and takes nothing else with it.
+
+    Attributes:
+        plugin: the plugin's name.
+    """
+
+    def __init__(self, plugin: str, on_fault: Callable[[Fault], None]) -> None:
+        super().__init__(plugin, self.report)
+        self.plugin = plugin
+        self._report_fault = on_fault
+
+    def report(self, error: Exception, what: str) -> None:
+        """Count a fault against the plugin."""
+        self._report_fault(Fault(self.plugin, what, error))

@@ -1,0 +1,1 @@
+"""Who belongs to the mesh: keys, signed records, trust and revocation."""

@@ -1,0 +1,194 @@
+"""The directory: what every member has said of itself, under its signature."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord
+from clawmatrix_core.members.trust import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.members.trust import TrustStore
+    from clawmatrix_core.wire.codec import NodeId
+
+__all__ = [
+    "MEMBER_LIMIT",
+    "RECORD_LIMIT",
+    "Accepted",
+    "Directory",
+    "NodeRecord",
+    "Peer",
+    "SignedRecord",
+]
+
+MEMBER_LIMIT = 4096
+"""Members that are taken in on hearsay; more have to come and prove themselves."""
+
+
+@attrs.frozen
+class Peer:
+    """A member, as its newest record has it.
+
+    ``received`` is the clock's time at which that record came.
+    """
+
+    record: NodeRecord
+    signed: SignedRecord = attrs.field(repr=False)
+    received: float
+
+    @property
+    def node_id(self) -> NodeId:
+        """The member's name."""
+        return self.record.node_id
+
+
+class Accepted(Enum):
+    """What became of a record."""
+
+    NEWER = "newer"
+    STALE = "stale"
+    """It is the one that is known, or of the same age."""
+    OLDER = "older"
+    CONFLICT = "conflict"
+    OWN = "own"
+
+
+def is_newer(record: NodeRecord, known: NodeRecord | None) -> bool:
+    """Say whether a record replaces the one that is known."""
+    return known is None or record.age > known.age
+
+
+def _is_overtaken(record: NodeRecord, known: NodeRecord) -> bool:
+    """Say whether a record can be left unread, signature and all: it would change nothing."""
+    return record.sign_key == known.sign_key and not is_newer(record, known)
+
+
+def _stale(record: NodeRecord, known: NodeRecord) -> Accepted:
+    return Accepted.OLDER if record.age < known.age else Accepted.STALE
+
+
+class Directory:
+    """The newest record of each member, this node's own among them."""
+
+    def __init__(
+        self,
+        own: NodeId,
+        identity: Identity,
+        trust: TrustStore,
+        *,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        is_revoked: Callable[[bytes], bool] = lambda _: False,
+        make_room: Callable[[NodeRecord], bool] = lambda _: False,
+    ) -> None:
+        self._own = own
+        self._own_key = identity.sign_public
+        self._trust = trust
+        self._now = now
+        self._wall = wall
+        self._is_revoked = is_revoked
+        self._make_room = make_room
+        self._peers: dict[NodeId, Peer] = {}
+        # Most records come over several links; one that is known is found without reading it.
+        self._by_signature: dict[str, Peer] = {}
+
+    def __repr__(self) -> str:
+        return f"<Directory of {self._own}: {len(self._peers)} members>"
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def get(self, node_id: NodeId) -> Peer | None:
+        """Return a member, None where none of that name is known."""
+        return self._peers.get(node_id)
+
+    def all(self) -> Iterable[Peer]:
+        """Return every member, this node too, by name."""
+        return [self._peers[name] for name in sorted(self._peers)]
+
+    def others(self) -> Iterable[Peer]:
+        """Return every member but this node, by name."""
+        return [peer for peer in self.all() if peer.node_id != self._own]
+
+    def accept(self, signed: SignedRecord, *, proven: bool = False) -> tuple[Accepted, NodeRecord]:
+        """Take a record, if it is newer and its node's own.
+
+        ``proven`` says that the other end of a handshake showed it as its own. An OWN record
+        is this node's from an earlier life: the caller must outdo its epoch.
+        Raises: RemoteProtocolError for a record that is malformed, forged or of a node that
+            was revoked, or one too many.
+        """
+        again = self._by_signature.get(signed.signature)
+        if again is not None and again.signed == signed:
+            if proven:
+                self.judge(again.record, proven=True)
+            return Accepted.STALE, again.record
+        record = signed.read()
+        known = self._peers.get(record.node_id)
+        if not proven and known is not None and _is_overtaken(record, known.record):
+            return _stale(record, known.record), record
+        key = record.sign_key_bytes()
+        if not signed.is_signed_by(key):
+            raise RemoteProtocolError(
+                f"a forged record of {record.node_id}", reason="forged_record"
+            )
+        record.channel_key_bytes()
+        if record.node_id == self._own:
+            return self._meet_own(record, key)
+        if any(self._is_revoked(one) for one in (key, *record.past_keys())):
+            raise RemoteProtocolError(f"{record.node_id} was revoked", reason="revoked")
+        if known is None and not proven and not self._has_room(record):
+            raise RemoteProtocolError("more members than can be", reason="too_many_members")
+        if self.judge(record, proven=proven) is Verdict.CONFLICT:
+            return Accepted.CONFLICT, record
+        same_key = known is not None and known.record.sign_key == record.sign_key
+        if same_key and known is not None and not is_newer(record, known.record):
+            return _stale(record, known.record), record
+        self._put(record, signed)
+        return Accepted.NEWER, record
+
+    def _has_room(self, record: NodeRecord) -> bool:
+        return len(self) < MEMBER_LIMIT or self._make_room(record)
+
+    def put_own(self, record: NodeRecord, signed: SignedRecord) -> None:
+        """Take this node's own new record."""
+        self._put(record, signed)
+
+    def judge(self, record: NodeRecord, *, proven: bool) -> Verdict:
+        """Hold a record's key against the pin of its name, which goes along with its word.
+
+        The caller has seen that the record is signed. Raises: StateError, from the trust store.
+        """
+        name, key, now = record.node_id, record.sign_key_bytes(), self._wall()
+        pin = self._trust.get(name)
+        if pin is not None and pin.sign_public in record.past_keys():
+            self._trust.succeed(name, key, now=now)
+            self._trust.check(name, key, proven=proven, now=now)
+            return Verdict.NEW
+        return self._trust.check(name, key, proven=proven, now=now)
+
+    def forget(self, node_id: NodeId) -> None:
+        """Drop a member. Its pin stays."""
+        peer = self._peers.pop(node_id, None)
+        if peer is not None:
+            self._by_signature.pop(peer.signed.signature, None)
+
+    def _put(self, record: NodeRecord, signed: SignedRecord) -> None:
+        self.forget(record.node_id)
+        self._peers[record.node_id] = Peer(record, signed, self._now())
+        self._by_signature[signed.signature] = self._peers[record.node_id]
+
+    def _meet_own(self, record: NodeRecord, key: bytes) -> tuple[Accepted, NodeRecord]:
+        if key != self._own_key:
+            return Accepted.CONFLICT, record
+        known = self._peers.get(self._own)
+        if known is not None and not is_newer(record, known.record):
+            return _stale(record, known.record), record
+        return Accepted.OWN, record

@@ -1,0 +1,242 @@
+"""The revocations that a node knows: taken in, kept, and asked whether a key is out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+import msgspec
+
+from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.members.revocation import Revocation, SignedRevocation
+from clawmatrix_core.members.trust import Verdict
+from clawmatrix_core.wire.codec import NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.members.trust import TrustStore
+    from clawmatrix_core.state.folder import State
+
+__all__ = ["Known", "Revocations"]
+
+MOST = 1024
+"""Keys about which a node keeps a revocation."""
+MOST_BY_ONE = 256
+"""Of those, how many may be by one author."""
+AHEAD = 24 * 3600
+"""Seconds by which the clock of an author may be ahead of this node's."""
+BURST, REFILL = 64, 1.0
+"""Revocations taken from others in a row, and seconds until there may be one more."""
+
+_FILE = "revocations"
+
+
+@attrs.frozen
+class Known:
+    """A revocation that is kept. ``ignored`` says that a person undid it at this node."""
+
+    said: Revocation
+    ignored: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the key is out, as far as this node is concerned."""
+        return self.said.revoked and not self.ignored
+
+
+@attrs.define
+class _Stored:
+    """What is in the state: revocations, and up to when each key's are ignored here."""
+
+    said: list[SignedRevocation] = attrs.field(factory=list)
+    ignored: dict[str, int] = attrs.field(factory=dict)
+
+
+class Revocations:
+    """The newest revocation of each key.
+
+    What is taken in is on disk after ``flush``; what a person does here, at once.
+
+    Attributes:
+        revokers: the names of those whose revocations are taken; None for every member's.
+
+    Raises: StateError, where what is stored cannot be used.
+    """
+
+    def __init__(
+        self,
+        own: NodeId,
+        identity: Identity,
+        state: State,
+        trust: TrustStore,
+        *,
+        wall: Callable[[], float],
+    ) -> None:
+        self.revokers: Collection[str] | None = None
+        self._own = own
+        self._identity = identity
+        self._state = state
+        self._trust = trust
+        self._wall = wall
+        self._by_key: dict[bytes, SignedRevocation] = {}
+        self._ignored: dict[bytes, int] = {}
+        self._summary: str | None = None
+        self._changed = False
+        self._tokens = float(BURST)
+        self._refilled = wall()
+        self._load()
+
+    def __repr__(self) -> str:
+        return f"<Revocations of {self._own}: {len(self._by_key)}>"
+
+    def get(self, key: bytes) -> Revocation | None:
+        """Return by which revocation a key is out, None where it is not."""
+        signed = self._by_key.get(key)
+        if signed is None:
+            return None
+        known = self._known(signed)
+        return known.said if known.holds else None
+
+    def all(self) -> list[Known]:
+        """Return what is kept, by name and then the newest first."""
+        known = [self._known(signed) for signed in self._by_key.values()]
+        return sorted(known, key=lambda one: (one.said.node_id, -one.said.at))
+
+    # --- from others
+
+    def accept(self, signed: SignedRevocation) -> bool:
+        """Take one in; False where it is not news. Call ``flush`` afterwards.
+
+        Raises: RemoteProtocolError, for one that is malformed, forged, by somebody who may
+            not, or one too many; StateError, from the trust store.
+        """
+        said = signed.read()
+        known = self._by_key.get(said.key)
+        if known is not None and signed.order <= known.order:
+            return False
+        if not signed.is_signed():
+            raise _refusal(said, "is forged", "forged_revocation")
+        self._check_author(said)
+        if said.at > (self._wall() + AHEAD) * 1000:
+            raise _refusal(said, "is from the future", "bad_revocation")
+        self._check_room(said, is_new=known is None)
+        self._by_key[said.key] = signed
+        self._changed, self._summary = True, None
+        return True
+
+    def _check_author(self, said: Revocation) -> None:
+        if self.revokers is not None and said.by not in self.revokers:
+            raise _refusal(said, "is by none of [mesh] revokers", "unauthorized_revocation")
+        if self.get(said.by_key) is not None:
+            raise _refusal(said, "is by a node that is revoked itself", "unauthorized_revocation")
+        if not self._is_authors_key(NodeId(said.by), said.by_key):
+            raise _refusal(said, "is by another key than its author's", "unauthorized_revocation")
+
+    def _is_authors_key(self, name: NodeId, key: bytes) -> bool:
+        if name == self._own:
+            return key == self._identity.sign_public
+        verdict = self._trust.check(name, key, proven=False, now=self._wall())
+        return verdict is not Verdict.CONFLICT
+
+    def _check_room(self, said: Revocation, *, is_new: bool) -> None:
+        authors = Counter(signed.read().by_key for signed in self._by_key.values())
+        if is_new and (len(self._by_key) >= MOST or authors[said.by_key] >= MOST_BY_ONE):
+            raise _refusal(said, "is one too many", "too_many_revocations")
+        now = self._wall()
+        self._tokens = min(BURST, self._tokens + max(0.0, now - self._refilled) / REFILL)
+        self._refilled = now
+        if self._tokens < 1:
+            raise _refusal(said, "comes too soon after others", "too_many_revocations")
+        self._tokens -= 1
+
+    # --- by a person at this node
+
+    def make(
+        self, node_id: str, key: bytes, *, revoked: bool = True, reason: str = ""
+    ) -> SignedRevocation:
+        """Write this node's own word on a key, and keep it. Raises: StateError."""
+        known = self._by_key.get(key)
+        at = int(self._wall() * 1000)
+        if known is not None:
+            at = max(at, known.read().at + 1)
+        said = Revocation(node_id, key, self._own, self._identity.sign_public, at, revoked, reason)
+        signed = self._by_key[key] = SignedRevocation.make(said, self._identity)
+        self._summary = None
+        self._ignored.pop(key, None)
+        self._write()
+        return signed
+
+    def ignore(self, key: bytes) -> None:
+        """Let a key be a member's at this node, whatever was said so far. Raises: StateError."""
+        self._ignored[key] = self._by_key[key].read().at
+        self._write()
+
+    # --- comparing with neighbours
+
+    def ids(self) -> list[str]:
+        """Return a word for each that is kept."""
+        return [_id(signed) for signed in self._by_key.values()]
+
+    def missing(self, theirs: Iterable[object]) -> list[SignedRevocation]:
+        """Return those that somebody with these does not have."""
+        known = {word for word in theirs if isinstance(word, str)}
+        return [signed for signed in self._by_key.values() if _id(signed) not in known]
+
+    def summary(self) -> str | None:
+        """Return a short word for all, equal where two nodes keep the same; None for none."""
+        if self._summary is None and self._by_key:
+            words = "".join(sorted(self.ids()))
+            self._summary = hashlib.sha256(words.encode()).hexdigest()[:16]
+        return self._summary
+
+    # --- keeping
+
+    def flush(self) -> None:
+        """Write what is not written yet. Raises: StateError."""
+        if self._changed:
+            self._write()
+
+    def _known(self, signed: SignedRevocation) -> Known:
+        said = signed.read()
+        return Known(said, self._ignored.get(said.key, -1) >= said.at)
+
+    def _write(self) -> None:
+        ignored = {base64.b64encode(key).decode(): at for key, at in self._ignored.items()}
+        self._state.write(_FILE, _Stored(list(self._by_key.values()), ignored))
+        self._changed = False
+
+    def _load(self) -> None:
+        raw = self._state.read(_FILE)
+        try:
+            stored = _Stored() if raw is None else msgspec.convert(raw, _Stored)
+            for signed in stored.said:
+                self._by_key[signed.read().key] = self._renewed(signed)
+            self._ignored = {
+                base64.b64decode(key, validate=True): at for key, at in stored.ignored.items()
+            }
+        except (msgspec.ValidationError, RemoteProtocolError, ValueError) as error:
+            raise StateError(f"{self._state.locate(_FILE)} is damaged: {error}") from None
+
+    def _renewed(self, signed: SignedRevocation) -> SignedRevocation:
+        """Sign the own word again, where it was signed with a key this node no longer has."""
+        said, own_key = signed.read(), self._identity.sign_public
+        if said.by != self._own or said.by_key == own_key:
+            return signed
+        self._changed = True
+        renewed = Revocation(
+            said.node_id, said.key, said.by, own_key, said.at + 1, said.revoked, said.reason
+        )
+        return SignedRevocation.make(renewed, self._identity)
+
+
+def _id(signed: SignedRevocation) -> str:
+    return hashlib.sha256(signed.signature.encode()).hexdigest()[:16]
+
+
+def _refusal(said: Revocation, why: str, reason: str) -> RemoteProtocolError:
+    return RemoteProtocolError(f"{said.by}'s revocation of {said.node_id} {why}", reason=reason)

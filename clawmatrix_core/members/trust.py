@@ -1,0 +1,284 @@
+"""Trust on first proof: which key belongs to which name, and who else claimed it."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+import attrs
+import msgspec
+
+from clawmatrix_core.base.errors import LocalProtocolError, StateError
+from clawmatrix_core.members.identity import fingerprint
+from clawmatrix_core.wire.codec import NodeId
+
+if TYPE_CHECKING:
+    from clawmatrix_core.state.folder import State
+
+__all__ = ["Conflict", "PinState", "TrustEntry", "TrustStore", "Verdict"]
+
+PROVISIONAL_MAX = 10_000
+"""Names that gossip alone may fill the store with."""
+CONFLICTS_MAX = 8
+"""Other keys that are remembered for one name."""
+PREFIX_MIN = 4
+"""Letters of a fingerprint that ``accept`` wants at least."""
+WRITE_INTERVAL = 10.0
+"""Seconds between writes of what others can make this node write."""
+
+_FILE = "trust"
+
+
+class Verdict(Enum):
+    """What ``TrustStore.check`` says of a name and a key."""
+
+    NEW = "new"
+    """Nothing spoke against the key, and it is the name's from now on."""
+    KNOWN = "known"
+    """It is the name's key."""
+    CONFLICT = "conflict"
+    """The name has another key: refuse whoever showed this one."""
+
+
+class PinState(StrEnum):
+    """How a key came to its name."""
+
+    PINNED = "pinned"
+    """Proved by a handshake, or accepted by a person."""
+    PROVISIONAL = "provisional"
+    """Heard from others; the first proof decides."""
+
+
+@attrs.frozen
+class Conflict:
+    """Another key that was shown under a name that has one already.
+
+    Times are seconds since 1970. ``proven`` says that a handshake showed it at least once:
+    whoever did has the key and the cluster secret.
+    """
+
+    node_id: NodeId
+    fingerprint: str
+    sign_public: bytes
+    first_seen: float
+    last_seen: float
+    count: int
+    proven: bool
+
+
+@attrs.frozen
+class TrustEntry:
+    """A name, its key, and the fingerprints of other keys shown under it."""
+
+    node_id: NodeId
+    fingerprint: str
+    sign_public: bytes
+    state: PinState
+    first_seen: float
+    conflicts: tuple[str, ...]
+
+
+@attrs.frozen
+class _Rival:
+    """A conflict as it is stored."""
+
+    key: bytes
+    first_seen: float
+    last_seen: float
+    count: int = 1
+    proven: bool = False
+
+
+@attrs.frozen
+class _Pin:
+    """A name's key as it is stored."""
+
+    key: bytes
+    state: PinState
+    first_seen: float
+    rivals: tuple[_Rival, ...] = ()
+
+
+class TrustStore:
+    """The pins of one node, kept in its state.
+
+    Pins that were proved, and what people decide, are on disk when the call returns. What
+    others can cause without end (names heard by gossip, conflicts) is written at once after
+    a quiet time and else at most every 10 s: call ``flush`` when stopping.
+
+    Raises: StateError, where what is stored cannot be used.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._pins = _load(state)
+        self._changed = False
+        self._written = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"<TrustStore {len(self._pins)} names, {len(self.conflicts())} conflicts>"
+
+    def check(self, node_id: NodeId, sign_public: bytes, *, proven: bool, now: float) -> Verdict:
+        """Judge a key shown under a name, and remember it.
+
+        ``proven`` says that a handshake showed it, else it is hearsay. A name not seen
+        before is not kept where it is hearsay and the store is full. ``now`` is the wall
+        clock in seconds since 1970.
+
+        Raises: StateError, where it cannot be written; it is remembered all the same, and
+            written with the next change.
+        """
+        pin = self._pins.get(node_id)
+        if pin is not None and pin.key == sign_public:
+            if proven and pin.state is PinState.PROVISIONAL:
+                self._put(node_id, attrs.evolve(pin, state=PinState.PINNED))
+                self._write(now)
+            return Verdict.KNOWN
+        if pin is None or (proven and pin.state is PinState.PROVISIONAL):
+            self._adopt(node_id, sign_public, pin, proven=proven, now=now)
+            return Verdict.NEW
+        self._put(node_id, _with_rival(pin, sign_public, proven=proven, now=now))
+        self._write_soon(now)
+        return Verdict.CONFLICT
+
+    def succeed(self, node_id: NodeId, sign_public: bytes, *, now: float) -> None:
+        """Let a name have another key, which the caller has seen the present one sign for.
+
+        Raises: StateError, where it cannot be written.
+        """
+        pin = self._pins[node_id]
+        rivals = tuple(rival for rival in pin.rivals if rival.key != sign_public)
+        self._put(node_id, attrs.evolve(pin, key=sign_public, rivals=rivals))
+        self._write(now)
+
+    def get(self, node_id: NodeId) -> TrustEntry | None:
+        """Return what is known of a name."""
+        pin = self._pins.get(node_id)
+        return None if pin is None else _entry(node_id, pin)
+
+    def entries(self) -> list[TrustEntry]:
+        """Return all names, sorted."""
+        return [_entry(NodeId(node_id), pin) for node_id, pin in sorted(self._pins.items())]
+
+    def conflicts(self) -> list[Conflict]:
+        """Return all conflicts, sorted by name and then the latest first."""
+        return [
+            _conflict(NodeId(node_id), rival)
+            for node_id, pin in sorted(self._pins.items())
+            for rival in sorted(pin.rivals, key=lambda rival: -rival.last_seen)
+        ]
+
+    def accept(self, node_id: NodeId, prefix: str) -> TrustEntry:
+        """Give the name to the one conflicting key whose fingerprint begins with the prefix.
+
+        For a node that was installed again. Case, hyphens and spaces do not matter.
+        Raises: LocalProtocolError, where not exactly one conflict matches.
+        """
+        wanted = _plain(prefix)
+        if len(wanted) < PREFIX_MIN:
+            raise LocalProtocolError(f"{PREFIX_MIN} letters of the fingerprint are needed")
+        pin = self._pins.get(node_id)
+        rivals = () if pin is None else pin.rivals
+        matching = [rival for rival in rivals if _plain(fingerprint(rival.key)).startswith(wanted)]
+        if len(matching) != 1:
+            found = "no conflict" if not matching else f"{len(matching)} conflicts"
+            raise LocalProtocolError(f"{found} of {node_id} with a fingerprint {prefix}")
+        [chosen] = matching
+        rest = tuple(rival for rival in rivals if rival is not chosen)
+        accepted = _Pin(chosen.key, PinState.PINNED, chosen.first_seen, rest)
+        self._put(node_id, accepted)
+        self._write()
+        return _entry(node_id, accepted)
+
+    def forget(self, node_id: NodeId) -> bool:
+        """Remove all that is known of a name; return False where nothing was."""
+        if self._pins.pop(node_id, None) is None:
+            return False
+        self._write()
+        return True
+
+    def flush(self) -> None:
+        """Write what is not written yet. Raises: StateError."""
+        if self._changed:
+            self._write()
+
+    def _adopt(
+        self, node_id: NodeId, key: bytes, old: _Pin | None, *, proven: bool, now: float
+    ) -> None:
+        rivals = () if old is None else tuple(rival for rival in old.rivals if rival.key != key)
+        if proven:
+            self._put(node_id, _Pin(key, PinState.PINNED, now, rivals))
+            self._write(now)
+        elif self._has_room():
+            self._put(node_id, _Pin(key, PinState.PROVISIONAL, now))
+            self._write_soon(now)
+
+    def _has_room(self) -> bool:
+        if len(self._pins) < PROVISIONAL_MAX:
+            return True
+        provisional = sum(pin.state is PinState.PROVISIONAL for pin in self._pins.values())
+        return provisional < PROVISIONAL_MAX
+
+    def _put(self, node_id: NodeId, pin: _Pin) -> None:
+        self._pins[node_id] = pin
+        self._changed = True
+
+    def _write_soon(self, now: float) -> None:
+        # Outside the interval on either side: a wall clock can be set back.
+        if not 0 <= now - self._written < WRITE_INTERVAL:
+            self._write(now)
+
+    def _write(self, now: float | None = None) -> None:
+        self._state.write(_FILE, self._pins)
+        self._changed = False
+        if now is not None:
+            self._written = now
+
+
+def _load(state: State) -> dict[NodeId, _Pin]:
+    stored = state.read(_FILE)
+    try:
+        return msgspec.convert({} if stored is None else stored, dict[NodeId, _Pin])
+    except msgspec.ValidationError as error:
+        raise StateError(f"{state.locate(_FILE)} is damaged: {error}") from None
+
+
+def _with_rival(pin: _Pin, key: bytes, *, proven: bool, now: float) -> _Pin:
+    """Return the pin with one more showing of the key; the least telling rival makes room."""
+    known = next((rival for rival in pin.rivals if rival.key == key), None)
+    if known is None:
+        rival = _Rival(key, now, now, proven=proven)
+    else:
+        rival = attrs.evolve(
+            known, last_seen=now, count=known.count + 1, proven=known.proven or proven
+        )
+    others = [other for other in pin.rivals if other is not known]
+    others.sort(key=lambda other: (other.proven, other.last_seen), reverse=True)
+    return attrs.evolve(pin, rivals=(rival, *others[: CONFLICTS_MAX - 1]))
+
+
+def _conflict(node_id: NodeId, rival: _Rival) -> Conflict:
+    return Conflict(
+        node_id,
+        fingerprint(rival.key),
+        rival.key,
+        rival.first_seen,
+        rival.last_seen,
+        rival.count,
+        rival.proven,
+    )
+
+
+def _entry(node_id: NodeId, pin: _Pin) -> TrustEntry:
+    return TrustEntry(
+        node_id,
+        fingerprint(pin.key),
+        pin.key,
+        pin.state,
+        pin.first_seen,
+        tuple(fingerprint(rival.key) for rival in pin.rivals),
+    )
+
+
+def _plain(text: str) -> str:
+    return text.upper().replace("-", "").replace(" ", "")

@@ -1,0 +1,1 @@
+"""What a node keeps between two runs, in files with versions."""

@@ -1,0 +1,87 @@
+"""The versions of state files: which one a program writes, and how it reads older ones. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import msgspec
+
+from clawmatrix_core.base.errors import NewerStateError, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["CORE_FILES", "StateFile", "Stored"]
+
+
+@attrs.frozen
+class Stored:
+    """What is in a file: its version, and the value as that version has it."""
+
+    version: int
+    data: Any
+
+    @classmethod
+    def decode(cls, path: Path, content: bytes) -> Stored:
+        """Read a file's content. Raises: StateError, naming the file."""
+        try:
+            envelope = msgspec.json.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise StateError(f"{path} is damaged: {error}") from None
+        match envelope:
+            case {"version": int(version), **rest} if version >= 1 and version is not True:
+                return cls(version, rest.get("data", msgspec.UNSET))
+        raise StateError(f'{path} is damaged: no "version" and "data" in it')
+
+    def encode(self) -> bytes:
+        """Return the content of a file. Raises: TypeError, for what is not JSON."""
+        content = msgspec.json.encode({"version": self.version, "data": self.data})
+        return msgspec.json.format(content, indent=1) + b"\n"
+
+
+@attrs.frozen
+class StateFile:
+    """A file of the state folder, and how it came to its present shape.
+
+    Attributes:
+        name: what ``State.read`` and ``State.write`` call it.
+        upgrades: what makes a value of version 1 into one of version 2, then what makes that
+            into one of version 3, and so on: whoever changes the shape appends a function.
+    """
+
+    name: str
+    upgrades: tuple[Callable[[Any], Any], ...] = ()
+
+    @property
+    def version(self) -> int:
+        """The version that is written, and the highest that is read."""
+        return 1 + len(self.upgrades)
+
+    def check(self, path: Path, stored: Stored) -> None:
+        """Refuse what cannot be read. Raises: NewerStateError, StateError."""
+        if stored.version > self.version:
+            raise NewerStateError(
+                f"{path} has version {stored.version}, this program reads up to version"
+                f" {self.version}: a newer ClawMatrix wrote it (nothing was changed)"
+            )
+        if stored.data is msgspec.UNSET:
+            raise StateError(f'{path} is damaged: no "version" and "data" in it')
+
+    def upgrade(self, path: Path, stored: Stored) -> Stored:
+        """Return a value in its present shape. Raises: StateError, where it has no sense."""
+        data = stored.data
+        try:
+            for upgrade in self.upgrades[stored.version - 1 :]:
+                data = upgrade(data)
+        except Exception as error:  # noqa: BLE001 - what is on disk may be anything
+            raise StateError(  # its text may be a part of what is kept: a key, a token
+                f"{path} cannot be brought from version {stored.version} to {self.version}:"
+                f" {type(error).__name__}"
+            ) from None
+        return Stored(self.version, data)
+
+
+CORE_FILES = tuple(StateFile(name) for name in ("identity", "epoch", "trust", "revocations"))
+"""The core's own. Plugins declare theirs with ``register_state_files``."""

@@ -1,0 +1,337 @@
+"""The state folder: what a node keeps between runs, and who may use it meanwhile.
+
+Each name is one JSON file, ``{"version": 1, "data": ...}``, readable by its owner only and
+replaced as a whole. The folder is locked against a second process for as long as it is open.
+Files of a version that this program does not know are refused before anything is changed;
+older ones are brought up to date as the folder is opened.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shlex
+import stat
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from clawmatrix_core.base.errors import LocalProtocolError, StateError
+from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.state.files import StateFile, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import Self
+
+__all__ = [
+    "MemoryState",
+    "State",
+    "StateFolder",
+    "StateView",
+    "load_identity",
+    "lock_holder",
+    "next_epoch",
+    "raise_epoch",
+]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+class State(ABC):
+    """Named JSON values that outlive the process."""
+
+    @abstractmethod
+    def read(self, name: str) -> Any:
+        """Return the value, None where there is none. The caller checks its shape.
+
+        Raises: StateError, naming the file, where there is one that cannot be used.
+        """
+
+    @abstractmethod
+    def write(self, name: str, value: object) -> None:
+        """Replace the value, which is safe on disk on return.
+
+        Blocks for as long as the disk takes. Raises: StateError.
+        """
+
+    @abstractmethod
+    def locate(self, name: str) -> str:
+        """Return where the value is kept, for messages to people."""
+
+
+class MemoryState(State):
+    """State that ends with the process: for tests, and nodes that need none."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    def read(self, name: str) -> Any:
+        """See State."""
+        content = self._files.get(_checked(name))
+        return None if content is None else msgspec.json.decode(content)
+
+    def write(self, name: str, value: object) -> None:
+        """See State."""
+        self._files[_checked(name)] = msgspec.json.encode(value)
+
+    def locate(self, name: str) -> str:
+        """See State."""
+        return f"{_checked(name)} (in memory)"
+
+
+class StateFolder(State):
+    """A folder of state files. Enter it to lock it; leave it to unlock it.
+
+    ``files`` says which files have come to another shape since their first version, and which
+    are looked at before anything is changed; others are of version 1.
+
+    Raises: StateError on entering, where the folder is in use by another process, cannot be
+        made, can be changed by other users, or one of the files cannot be used;
+        NewerStateError, where a newer program wrote one.
+    """
+
+    def __init__(self, path: Path, files: Iterable[StateFile] = ()) -> None:
+        self.path = path
+        self._files = {file.name: file for file in files}
+        self._lock: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<StateFolder {self.path}, {'closed' if self._lock is None else 'open'}>"
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_modes(self.path, stat.S_IWGRP | stat.S_IWOTH, "700")
+            self._lock = _take_lock(self.path)
+        except OSError as error:
+            raise StateError(f"the state folder {self.path} cannot be used: {error}") from error
+        try:
+            self._bring_up_to_date()
+        except StateError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def locate(self, name: str) -> str:
+        """See State."""
+        return str(self._file(name))
+
+    def read(self, name: str) -> Any:
+        """See State."""
+        stored = self._load(name)
+        return None if stored is None else stored.data
+
+    def write(self, name: str, value: object) -> None:
+        """See State."""
+        self._save(name, Stored(self._declared(name).version, value).encode())
+
+    def _bring_up_to_date(self) -> None:
+        """Look at all files, then upgrade those that are old. Raises: StateError."""
+        found = {file: self._load(file.name) for file in self._files.values()}
+        for file, stored in found.items():
+            if stored is not None and stored.version < file.version:
+                self._upgrade(file, stored)
+            # Left where the program ended between the upgrade and the line that removes it.
+            for backup in self.path.glob(f"{file.name}.v*.bak"):
+                backup.unlink(missing_ok=True)
+
+    def _upgrade(self, file: StateFile, old: Stored) -> None:
+        """Put a value in its present shape; the old one lies beside it until that is safe."""
+        upgraded = file.upgrade(self._file(file.name), old)
+        backup = self.path / f"{file.name}.v{old.version}.bak"
+        self._put(backup, old.encode())
+        self._save(file.name, upgraded.encode())
+        if self._load(file.name) != upgraded:
+            raise StateError(f"{self._file(file.name)} is not as it was written; see {backup}")
+
+    def _load(self, name: str) -> Stored | None:
+        """Return what is in a file, if it can be read. Raises: StateError."""
+        self._require_lock()
+        path = self._file(name)
+        content = _read(path)
+        if content is None:
+            return None
+        stored = Stored.decode(path, content)
+        self._declared(name).check(path, stored)
+        return stored
+
+    def _save(self, name: str, content: bytes) -> None:
+        self._require_lock()
+        self._put(self._file(name), content)
+
+    def _put(self, path: Path, content: bytes) -> None:
+        try:
+            _replace(path, content)
+        except OSError as error:
+            raise StateError(f"{path} cannot be written: {error}") from error
+
+    def _declared(self, name: str) -> StateFile:
+        return self._files.get(name) or StateFile(name)
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{_checked(name)}.json"
+
+    def _require_lock(self) -> None:
+        if self._lock is None:
+            raise LocalProtocolError(f"the state folder {self.path} is not open")
+
+
+class StateView(State):
+    """What the files of a folder say, with nothing locked, upgraded or written.
+
+    For looking at a state folder that another process may be using.
+    """
+
+    def __init__(self, path: Path, files: Iterable[StateFile] = ()) -> None:
+        self.path = path
+        self._files = {file.name: file for file in files}
+
+    def __repr__(self) -> str:
+        return f"<StateView of {self.path}>"
+
+    def locate(self, name: str) -> str:
+        """See State."""
+        return str(self.path / f"{_checked(name)}.json")
+
+    def read(self, name: str) -> Any:
+        """See State."""
+        path = self.path / f"{_checked(name)}.json"
+        file = self._files.get(name) or StateFile(name)
+        content = _read(path)
+        if content is None:
+            return None
+        stored = Stored.decode(path, content)
+        file.check(path, stored)
+        return file.upgrade(path, stored).data
+
+    def write(self, name: str, value: object) -> None:
+        """Raises: LocalProtocolError, always."""
+        raise LocalProtocolError(f"{self.locate(name)} is only looked at")
+
+
+def load_identity(state: State, random_bytes: Callable[[int], bytes] = os.urandom) -> Identity:
+    """Return the node's identity; make and keep it on first use. Raises: StateError."""
+    data = state.read("identity")
+    if data is None:
+        identity = Identity.generate(random_bytes)
+        state.write("identity", identity.to_json())
+        return identity
+    try:
+        return Identity.from_json(data)
+    except StateError as error:
+        raise StateError(f"{state.locate('identity')}: {error}") from None
+
+
+def next_epoch(state: State) -> int:
+    """Return a number higher than in any run before. Call it once a start."""
+    return raise_epoch(state, _read_epoch(state))
+
+
+def raise_epoch(state: State, beyond: int) -> int:
+    """Return an epoch above ``beyond`` and not below the one kept; keep it."""
+    epoch = _read_epoch(state)
+    if epoch <= beyond:
+        epoch = beyond + 1
+        state.write("epoch", epoch)
+    return epoch
+
+
+def _read_epoch(state: State) -> int:
+    epoch = state.read("epoch")
+    if epoch is None:
+        return 0
+    if type(epoch) is not int or epoch < 0:
+        raise StateError(f"{state.locate('epoch')}: a number from 0 is expected")
+    return epoch
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise LocalProtocolError(f"{name!r} cannot name a state file")
+    return name
+
+
+def _refuse_modes(path: Path, forbidden: int, mended: str) -> None:
+    if path.stat().st_mode & forbidden:
+        command = f"chmod {mended} {shlex.quote(str(path))}"
+        raise StateError(f"{path} is open to other users; mend that with: {command}")
+
+
+def _take_lock(folder: Path) -> int:
+    """Return the locked file's descriptor; the kernel unlocks it when the process ends."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+    except BlockingIOError:
+        # Empty for the moment between the other's lock and its write.
+        holder = os.pread(lock, 20, 0).decode(errors="replace") or "(just starting)"
+        os.close(lock)
+        raise StateError(f"state folder {folder} is in use by process {holder}") from None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def lock_holder(folder: Path) -> str | None:
+    """Return which process uses a state folder, None where none does. Raises: OSError."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(lock, 20, 0).decode(errors="replace") or "(just starting)"
+    finally:
+        os.close(lock)
+    return None
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what is in a file, None where there is none. Raises: StateError."""
+    try:
+        _refuse_modes(path, stat.S_IRWXG | stat.S_IRWXO, "600")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"{path} cannot be read: {error}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put the content in the path's place: after a crash there is the old or the new one."""
+    draft = path.with_suffix(".tmp")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)  # a draft left by a crash may have another mode
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

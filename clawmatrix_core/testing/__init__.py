@@ -1,0 +1,79 @@
+"""What tests of plugins lean on: ``pytest_plugins = ["clawmatrix_core.testing"]``.
+
+That line, in the ``conftest.py`` at the root of the tests, brings the fixtures
+``node_factory`` and ``mesh``. Nodes made by them fail the test in which a hook or task of a
+plugin faulted, unless it is marked ``faults_expected``. See docs/testing-plugins.md; what a
+transport is held to is in ``clawmatrix_core.acceptance``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clawmatrix_core.state.folder import MemoryState
+    from clawmatrix_core.testing.fixtures import (
+        SECRET,
+        MeshFactory,
+        NodeFactory,
+        free_port,
+        mesh,
+        node_factory,
+        pytest_configure,
+        wait_until,
+    )
+    from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
+    from clawmatrix_core.testing.simulation import Quality, SimNetwork, Simulation, run_simulation
+
+__all__ = [
+    "SECRET",
+    "MemoryHub",
+    "MemoryState",
+    "MemoryTransport",
+    "MeshFactory",
+    "NodeFactory",
+    "Quality",
+    "SimNetwork",
+    "Simulation",
+    "free_port",
+    "mesh",
+    "node_factory",
+    "pytest_configure",
+    "run_simulation",
+    "wait_until",
+]
+
+# Each name is imported on first use: the memory transport is for programs that have no pytest.
+_HOMES = {
+    "clawmatrix_core.state.folder": ("MemoryState",),
+    "clawmatrix_core.testing.fixtures": (
+        "SECRET",
+        "MeshFactory",
+        "NodeFactory",
+        "free_port",
+        "mesh",
+        "node_factory",
+        "pytest_configure",
+        "wait_until",
+    ),
+    "clawmatrix_core.testing.memory": ("MemoryHub", "MemoryTransport"),
+    "clawmatrix_core.testing.simulation": (
+        "Quality",
+        "SimNetwork",
+        "Simulation",
+        "run_simulation",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

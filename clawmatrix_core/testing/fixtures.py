@@ -1,0 +1,180 @@
+"""The fixtures for tests of plugins, and what they use."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
+from clawmatrix_core.testing.simulation import Quality, SimNetwork, Simulation, run_simulation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+
+    from clawmatrix_core.state.folder import State
+    from clawmatrix_core.wire.transport import Transport
+
+__all__ = [
+    "SECRET",
+    "MemoryHub",
+    "MemoryState",
+    "MemoryTransport",
+    "MeshFactory",
+    "NodeFactory",
+    "Quality",
+    "SimNetwork",
+    "Simulation",
+    "free_port",
+    "mesh",
+    "node_factory",
+    "run_simulation",
+    "wait_until",
+]
+
+SECRET = "the secret of a mesh that exists in tests only"
+"""The cluster secret of the nodes made here."""
+WAIT_LIMIT = 10.0
+
+_FAULTS_EXPECTED = "faults_expected: the test makes a plugin fault on purpose"
+
+
+class _Memory:
+    """A plugin that brings the memory transport."""
+
+    plugin_name = "memory"
+
+    def __init__(self, hub: MemoryHub) -> None:
+        self._hub = hub
+
+    @hookimpl
+    def register_transports(self) -> list[Transport]:
+        """Reach the nodes of one hub."""
+        return [MemoryTransport(self._hub)]
+
+
+class NodeFactory:
+    """Makes nodes that reach each other in memory, and remembers their plugins' faults.
+
+    Attributes:
+        hub: what their addresses, ``memory://NAME``, are looked up in.
+        made: the nodes, started or not.
+    """
+
+    def __init__(self) -> None:
+        self.hub = MemoryHub()
+        self.made: list[Node] = []
+
+    def __call__(
+        self,
+        name: str,
+        *,
+        dials: Iterable[str] = (),
+        plugins: Sequence[str | object] = (),
+        built_in: Sequence[str] = ("mesh", "relay"),
+        config: Mapping[str, object] | None = None,
+        state: State | None = None,
+        **options: Any,
+    ) -> Node:
+        """Return a node to enter with ``async with``.
+
+        Args:
+            name: its name; others dial it by that.
+            dials: the names of nodes it keeps a link to.
+            plugins: plugin objects, classes to make them from, or names.
+            built_in: the plugins of ClawMatrix that it has beside them.
+            config: more keys and tables of its configuration.
+            state: where it keeps its keys; in memory unless given.
+            options: what else ``Node`` takes.
+        """
+        told: dict[str, object] = {"node_id": name, "secret": SECRET, **(config or {})}
+        chosen: list[str | object] = [*built_in, *plugins]
+        if "mesh" in built_in:
+            own = {"listen_url": f"memory://{name}", "peers": [f"memory://{n}" for n in dials]}
+            told["mesh"] = own | _table(told.get("mesh"))
+            chosen.insert(0, _Memory(self.hub))
+        node = Node(
+            Config.from_mapping(told), plugins=chosen, state=state or MemoryState(), **options
+        )
+        self.made.append(node)
+        return node
+
+    def faults(self) -> list[str]:
+        """Return what went wrong in plugins, as node, plugin, how often, and the last fault."""
+        return [
+            f"{node.id}: {info.name}: {info.faults or info.state}: {info.last_fault or info.reason}"
+            for node in self.made
+            for info in node.plugins.list()
+            if info.faults or info.state == "failed"
+        ]
+
+
+MeshFactory = Callable[..., AbstractAsyncContextManager[dict[str, Node]]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", _FAULTS_EXPECTED)
+
+
+@pytest.fixture
+def node_factory(request: pytest.FixtureRequest) -> Iterator[NodeFactory]:
+    """Make nodes; see NodeFactory."""
+    factory = NodeFactory()
+    yield factory
+    if request.node.get_closest_marker("faults_expected") is None:
+        assert not factory.faults(), "plugins faulted: " + "; ".join(factory.faults())
+
+
+@pytest.fixture
+def mesh(node_factory: NodeFactory) -> MeshFactory:
+    """Run a mesh: ``async with mesh({"relay": [], "home": ["relay"]}) as nodes: ...``.
+
+    The mapping says which nodes each node dials; other arguments go to ``node_factory`` for
+    each of them. Inside the block every node can be reached from every other.
+    """
+
+    @asynccontextmanager
+    async def run(
+        dials: Mapping[str, Iterable[str]], **options: Any
+    ) -> AsyncIterator[dict[str, Node]]:
+        nodes = {name: node_factory(name, dials=to, **options) for name, to in dials.items()}
+        async with AsyncExitStack() as stack:
+            for node in nodes.values():
+                await stack.enter_async_context(node)
+            pairs = [(node, other.id) for node in nodes.values() for other in nodes.values()]
+            await wait_until(lambda: all(node.reachable(other) for node, other in pairs))
+            yield nodes
+
+    return run
+
+
+async def wait_until(condition: Callable[[], object], *, limit: float = WAIT_LIMIT) -> None:
+    """Return once a condition holds. Raises: TimeoutError, after ``limit`` seconds."""
+    with anyio.fail_after(limit):
+        while not condition():  # noqa: ASYNC110 - whatever the condition is, it has no event
+            await anyio.sleep(0.005)
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that was free just now.
+
+    For processes that must be told a port; where the code under test can bind to port 0,
+    that is better.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _table(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, dict) else {}

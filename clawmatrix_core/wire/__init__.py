@@ -1,0 +1,1 @@
+"""Frames, the queues they wait in, and the links that carry them."""

@@ -1,0 +1,215 @@
+"""The frame: what travels between nodes, and its codec.
+
+One message of a transport is one frame::
+
+    ttl (1 byte)   header (JSON on one line)   "\\n"   body (bytes to the end)
+
+The header stays byte for byte what the origin wrote, so that a sealed body can
+authenticate it; a relay lowers the first byte and reads nothing behind the newline.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
+
+import msgspec
+
+from clawmatrix_core.base.errors import LocalProtocolError, RemoteProtocolError
+
+if TYPE_CHECKING:
+    from clawmatrix_core.wire.link import Link
+
+__all__ = [
+    "CHUNK",
+    "HEADER_LIMIT",
+    "MESSAGE_LIMIT",
+    "NAME_LIMIT",
+    "TTL_START",
+    "Frame",
+    "Header",
+    "Lane",
+    "NodeId",
+    "Wire",
+    "decode_header",
+    "encode_header",
+    "is_node_id",
+    "join",
+    "payload_of",
+    "split",
+    "with_ttl",
+]
+
+NodeId = NewType("NodeId", str)
+
+_NODE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+TTL_START = 32
+HEADER_LIMIT = 8 * 1024
+"""Bytes a header line may have."""
+CHUNK = 64 * 1024
+"""Bytes of payload one frame of an exchange carries at most."""
+MESSAGE_LIMIT = 1024 * 1024
+"""Bytes one message may have, all told."""
+NAME_LIMIT = 64
+"""Characters the type, the id and the nodes' names of a frame may have."""
+
+# Limits on what peers write: a reply repeats names and ids, and has to fit into a header too;
+# numbers that no honest node reaches must not get as far as arithmetic.
+_Type = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]
+_Id = Annotated[str, msgspec.Meta(max_length=NAME_LIMIT)]
+_Node = Annotated[NodeId, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+# One less: who answers acknowledges the number behind it, and must not break the rule by that.
+_Place = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 2)]
+
+_TTL = [bytes((value,)) for value in range(TTL_START + 1)]
+
+
+def is_node_id(text: str) -> bool:
+    """Say whether a node may have this name: it is shown, logged and put into addresses."""
+    return _NODE_ID.fullmatch(text) is not None and set(text) != {"."}
+
+
+class Lane(IntEnum):
+    """Which queue of a link a frame waits in; lower goes first."""
+
+    CONTROL = 0
+    INTERACTIVE = 1
+    BULK = 2
+
+
+class Header(msgspec.Struct, frozen=True, omit_defaults=True, rename={"source": "from"}):
+    """What relays read. Fields a version does not know are ignored.
+
+    Attributes:
+        type: what the frame is; features name their own (``model_req``), exchanges use
+            ``data``, ``error``, ``cancel``, ``credit``, ``probe`` and ``unknown``.
+        id: the exchange's id; empty on frames that belong to none.
+        source: the node that wrote the frame (``from`` on the wire).
+        to: the node it is for.
+        timestamp: the origin's wall clock, in milliseconds since 1970. Never trusted.
+        body: ``json``, ``bytes``, or ``sealed`` (see docs/protocol.md).
+        seq: place of the frame in its direction of the exchange.
+        re: true where the answering side wrote it.
+        fin: true on the last frame of a direction.
+        ack: the next ``seq`` the writer expects from the other side.
+        limit: bytes the writer will take in this exchange, counted from its start.
+        deadline: milliseconds the opening side allows, on the opening frame.
+        lane: the queue it waits in at each hop.
+    """
+
+    type: _Type
+    id: _Id
+    source: _Node
+    to: _Node
+    timestamp: int
+    body: Literal["json", "bytes", "sealed"] = "json"
+    seq: _Place = 0
+    re: bool = False
+    fin: bool = False
+    ack: _Count = 0
+    limit: _Count = 0
+    deadline: _Count = 0
+    lane: Literal[0, 1, 2] = 1
+
+
+class Wire(msgspec.Struct, frozen=True):
+    """A message taken apart, its header not yet decoded and its body untouched."""
+
+    ttl: int
+    line: bytes
+    message: bytes
+    body_at: int
+
+    @property
+    def body(self) -> bytes:
+        """The bytes behind the header line, copied."""
+        return self.message[self.body_at :]
+
+
+class Frame(msgspec.Struct, frozen=True, eq=False):
+    """A frame for this node, its body opened.
+
+    ``payload`` is the decoded JSON, or the bytes; ``data`` the bytes behind JSON that came
+    with some. ``link`` is the link it came in by, None for a frame a node sent to itself.
+    ``size`` is the payload's bytes on the wire. ``sealed`` says that the body was
+    authenticated under a session with ``header.source``.
+    """
+
+    header: Header
+    payload: Any
+    link: Link | None
+    size: int
+    sealed: bool
+    data: bytes | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Header)
+_decode_any = msgspec.json.Decoder().decode
+
+
+def encode_header(header: Header) -> bytes:
+    """Return the header line, without its newline."""
+    line = _encoder.encode(header)
+    if len(line) > HEADER_LIMIT:
+        raise LocalProtocolError(f"the header has {len(line)} bytes, the limit is {HEADER_LIMIT}")
+    return line
+
+
+def decode_header(line: bytes) -> Header:
+    """Return the header on the line. Raises: RemoteProtocolError."""
+    try:
+        return _decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"bad header: {error}", reason="bad_header") from None
+
+
+def join(line: bytes, body: bytes, ttl: int = TTL_START) -> bytes:
+    """Return the message of a header line and a body."""
+    return b"".join((_TTL[ttl], line, b"\n", body))
+
+
+def split(message: bytes) -> Wire:
+    """Take a message apart. Raises: RemoteProtocolError."""
+    if len(message) > MESSAGE_LIMIT:
+        raise RemoteProtocolError(
+            f"a message of {len(message)} bytes, the limit is {MESSAGE_LIMIT}", reason="too_large"
+        )
+    end = message.find(b"\n", 1, HEADER_LIMIT + 2)
+    if end < 0:
+        raise RemoteProtocolError(
+            f"no header within {HEADER_LIMIT} bytes", reason="header_too_large"
+        )
+    ttl = message[0]
+    if ttl > TTL_START:
+        raise RemoteProtocolError(f"a ttl of {ttl}, at most {TTL_START}", reason="bad_ttl")
+    return Wire(ttl, message[1:end], message, end + 1)
+
+
+def payload_of(kind: bytes, body: bytes) -> tuple[Any, bytes | None]:
+    """Return what is behind a body's kind, and the bytes behind that, None where there are none.
+
+    Raises: RemoteProtocolError.
+    """
+    if kind == b"b":
+        return body, None
+    data = None
+    if kind == b"m":
+        line, mark, data = body.partition(b"\n")
+        body = line if mark else b"\n"  # which is no JSON
+    elif kind != b"j":
+        raise RemoteProtocolError(f"a body of unknown kind {kind!r}", reason="bad_body")
+    if not body:
+        return None, data
+    try:
+        return _decode_any(body), data
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"bad JSON: {error}", reason="bad_json") from None
+
+
+def with_ttl(message: bytes, ttl: int) -> bytes:
+    """Return the message with its first byte replaced: all that a relay changes."""
+    return _TTL[ttl] + message[1:]

@@ -1,0 +1,1 @@
+"""What `clawmatrix doctor` looks at in the mesh."""

@@ -1,0 +1,46 @@
+"""Keys that do not go together: two under one name, one in two places, one that is out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.kernel.contributions import Finding
+from clawmatrix_mesh.checks.advice import advice_for
+from clawmatrix_mesh.members.revoking import when
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.members.trust import Conflict
+
+__all__ = ["look_at_keys", "look_at_own_key"]
+
+_NAME = "mesh.keys"
+
+
+def look_at_keys(conflicts: Iterable[Conflict]) -> Iterator[Finding]:
+    """Yield the names under which more than one key was shown."""
+    none = True
+    for one in conflicts:
+        none = False
+        how = "proved it in a handshake" if one.proven else "was only heard of from others"
+        last = when(int(one.last_seen * 1000))
+        detail = f"another key was shown as {one.node_id}; it {how}, {one.count} times, last {last}"
+        accept = f"clawmatrix trust accept {one.node_id} {one.fingerprint[:9]}"
+        advice = f"where {one.node_id} was installed again: {accept}; where not, find out who it is"
+        yield Finding(_NAME, "problem" if one.proven else "warning", detail, advice)
+    if none:
+        yield Finding(_NAME, "ok", "every name has one key")
+
+
+def look_at_own_key(node: Node) -> Iterator[Finding]:
+    """Yield what is wrong with the key of a node that runs."""
+    said = node.revocations.get(node.identity.sign_public)
+    if said is not None:
+        why = f": {said.reason}" if said.reason else ""
+        detail = f"this node was revoked by {said.by} {when(said.at)}{why}"
+        yield Finding(_NAME, "problem", detail, advice_for("revoked"))
+    if node.counters["twin"]:
+        detail = "another running node uses this node's key, or one of its neighbours runs twice"
+        yield Finding(_NAME, "problem", detail, advice_for("twin"))

@@ -1,0 +1,79 @@
+"""``clawmatrix trust``: whose key is whose, in a person's hands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from clawmatrix_core.cli import control_client
+from clawmatrix_mesh.commands.revoke import revoked_line
+
+__all__ = ["trust"]
+
+
+def _call(method: str, **params: Any) -> Any:
+    return control_client.call(click.get_current_context().obj.config_path, method, params)
+
+
+@click.group()
+def trust() -> None:
+    """Show and change which key each node is known by."""
+
+
+@trust.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List every node's key, and keys that were refused."""
+    answer = _call("trust.list")
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return
+    click.echo(f"this node  {answer['fingerprint']}")
+    for entry in answer["nodes"]:
+        click.echo(f"{entry['nodeId']}  {entry['fingerprint']}  {entry['state']}")
+        for conflict in entry["conflicts"]:
+            proven = "proved by a handshake" if conflict["proven"] else "heard from others"
+            click.echo(
+                f"  refused: {conflict['fingerprint']}  {proven}, {conflict['count']} times\n"
+                f"  to let it in: clawmatrix trust accept {entry['nodeId']}"
+                f" {conflict['fingerprint'][:9]}"
+            )
+    for entry in answer["revoked"]:
+        click.echo(revoked_line(entry))
+
+
+@trust.command()
+@click.argument("node")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(node: str, as_json: bool) -> None:
+    """Show one node's key."""
+    found = [entry for entry in _call("trust.list")["nodes"] if entry["nodeId"] == node]
+    if not found:
+        raise click.ClickException(f"no key is known of {node}")
+    if as_json:
+        click.echo(json.dumps(found[0], indent=2))
+        return
+    for name, value in found[0].items():
+        if name != "conflicts":
+            click.echo(f"{name}: {value}")
+    for conflict in found[0]["conflicts"]:
+        click.echo(f"refused: {conflict['fingerprint']}")
+
+
+@trust.command()
+@click.argument("node")
+@click.argument("fingerprint")
+def accept(node: str, fingerprint: str) -> None:
+    """Let a node in under the new key that was refused: it was installed again."""
+    answer = _call("trust.accept", node=node, fingerprint=fingerprint)
+    click.echo(f"{answer['nodeId']} is now known by {answer['fingerprint']}")
+
+
+@trust.command()
+@click.argument("node")
+def forget(node: str) -> None:
+    """Forget a node's key; the next one that it proves is taken."""
+    answer = _call("trust.forget", node=node)
+    click.echo(f"the key of {answer['nodeId']} is forgotten")

@@ -1,0 +1,121 @@
+"""``clawmatrix invite``: let a new node into the mesh, by a token that is good once."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from clawmatrix_core.cli.context import Settings, echo_json, pass_settings, printable
+from clawmatrix_core.cli.control_client import call
+from clawmatrix_core.config.config import Duration
+
+__all__ = ["invite"]
+
+
+_ONLY_HERE = "That is this machine's own address, which no other machine can dial.\n"
+
+
+class _DurationType(click.ParamType[Duration]):
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Duration:
+        if isinstance(value, Duration):
+            return value
+        try:
+            return Duration.parse(str(value))
+        except TypeError:
+            self.fail(f"expected {Duration.config_words}", param, ctx)
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--expires",
+    type=_DurationType(),
+    default="1h",
+    show_default=True,
+    metavar="DURATION",
+    help='How long it is good, such as "10m"; 7 days at most.',
+)
+@click.option(
+    "--address",
+    "addresses",
+    metavar="URL",
+    multiple=True,
+    help="Where the new node dials this one; else what this node advertises or listens on.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def invite(
+    context: click.Context, expires: Duration, addresses: tuple[str, ...], as_json: bool
+) -> None:
+    """Print a token with which one new node can join the mesh, once.
+
+    The token goes to standard output, all else to standard error: `clawmatrix invite | ssh lab
+    clawmatrix join -`.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    settings = context.ensure_object(Settings)
+    params = {"expires": float(expires), "addresses": list(addresses) or None}
+    made = call(settings.config_file(), "invite.add", params)
+    if as_json:
+        echo_json(made)
+        return
+    until = time.strftime("%Y-%m-%d %H:%M", time.localtime(made["expires"] / 1000))
+    click.echo(
+        "On the new machine: clawmatrix join TOKEN    (or `join -`, which reads it)", err=True
+    )
+    click.echo(made["token"])
+    click.echo(
+        f"Whoever has it first joins, once, until {until}: send it on a way you trust.\n"
+        f"The new node will dial {', '.join(made['addresses'])} (another: --address URL).\n"
+        f"{_ONLY_HERE if all(map(_is_here, made['addresses'])) else ''}"
+        f"To take it back: clawmatrix invite revoke {made['id']}",
+        err=True,
+    )
+
+
+@invite.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_settings
+def list_(settings: Settings, as_json: bool) -> None:
+    """List the invitations that this node made in the last days, and what became of each."""
+    found = call(settings.config_file(), "invite.list")
+    if as_json:
+        echo_json(found)
+        return
+    for one in found:
+        click.echo(_line(one))
+    if not found:
+        click.echo("this node has made no invitation lately")
+
+
+@invite.command()
+@click.argument("id_", metavar="ID")
+@pass_settings
+def revoke(settings: Settings, id_: str) -> None:
+    """Take an invitation back that nobody has used yet."""
+    call(settings.config_file(), "invite.revoke", {"id": id_})
+    click.echo(f"invitation {id_} is no longer good")
+
+
+def _is_here(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
+def _line(one: dict[str, Any]) -> str:
+    if one["status"] == "used":
+        return printable(f"{one['id']}  used by {one['usedBy']} {_at(one['usedAt'])}")
+    if one["status"] == "expired":
+        return f"{one['id']}  expired {_at(one['expires'])}"
+    return f"{one['id']}  open until {_at(one['expires'])}"
+
+
+def _at(milliseconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(milliseconds / 1000))

@@ -1,0 +1,164 @@
+"""``clawmatrix join``: make this machine a node of the mesh that invited it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+import click
+
+from clawmatrix_core.base.errors import ConfigError, DialError, HandshakeError, StartError
+from clawmatrix_core.base.paths import default_state_dir
+from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings
+from clawmatrix_core.cli.init import (
+    InitChoices,
+    check_config,
+    config_target,
+    listen_choice,
+    make_secret,
+    node_id_from,
+    render_config,
+    write_config,
+)
+from clawmatrix_core.members.identity import fingerprint
+from clawmatrix_core.members.trust import TrustStore, Verdict
+from clawmatrix_core.state.files import CORE_FILES
+from clawmatrix_core.state.folder import State, StateFolder, load_identity
+from clawmatrix_core.wire.codec import NodeId
+from clawmatrix_mesh.config import MeshConfig
+from clawmatrix_mesh.invite.joining import Welcomed
+from clawmatrix_mesh.invite.joining import join as join_mesh
+from clawmatrix_mesh.invite.token import BadToken, Token
+from clawmatrix_mesh.websocket.tls import client_tls
+from clawmatrix_mesh.websocket.transport import WebSocketTransport
+
+if TYPE_CHECKING:
+    from clawmatrix_core.members.identity import Identity
+
+__all__ = ["join"]
+
+_ASK = "ask for another invitation"
+_REFUSED: dict[str, tuple[ExitCode, str]] = {
+    "invite_unknown": (ExitCode.INVITE_UNKNOWN, f"it was revoked, or never made there; {_ASK}"),
+    "invite_used": (
+        ExitCode.INVITE_USED,
+        f"{_ASK}, and tell whoever sent this one if it was not you who used it",
+    ),
+    "invite_expired": (ExitCode.INVITE_EXPIRED, _ASK),
+    "busy": (ExitCode.UNREACHABLE, "try again in a minute"),
+    "pin_conflict": (
+        ExitCode.FAILURE,
+        "choose another name with --node-id, or, if this is that machine installed again, run"
+        " `clawmatrix trust accept {name} {key}` there and join once more",
+    ),
+    "wrong_node": (ExitCode.UNREACHABLE, "it is not the one that invited, and was told nothing"),
+}
+"""What the reasons of refusals mean for whoever joins."""
+
+
+class JoinError(StartError):
+    """This machine could not join, and what a person can do about it."""
+
+
+@click.command()
+@click.argument("token")
+@click.option("--node-id", metavar="ID", help="This node's name; else this host's.")
+@click.option("--listen", metavar="HOST:PORT", help="Where other nodes can connect to this one.")
+@click.option(
+    "--ca",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Certificates to trust for wss beside the system's, in PEM.",
+)
+@pass_settings
+def join(
+    settings: Settings, token: str, node_id: str | None, listen: str | None, ca: Path | None
+) -> None:
+    """Join the mesh that made TOKEN, and write the configuration of this node.
+
+    With `-` the token is read from standard input, and stays out of the shell's history.
+    """
+    invitation = _decode(_read() if token == "-" else token)
+    path = config_target(settings)
+    choices = InitChoices(
+        node_id or node_id_from(socket.gethostname()),
+        make_secret(),  # stands there until the mesh's is known
+        listen_choice(listen, joins=True),
+        invitation.addresses,
+        None if ca is None else str(ca.expanduser().absolute()),
+    )
+    check_config(render_config(choices), path, choices)
+    _require_writable(path)
+    secret = _use(invitation, choices, ca)
+    write_config(path, render_config(attrs.evolve(choices, secret=secret)))
+    suffix = f" -c {path}" if settings.file is not None else ""
+    click.echo(
+        f"joined the mesh of {invitation.node_id} as {choices.node_id}\n"
+        f"wrote {path}\n\n"
+        f"Start it:              clawmatrix run{suffix}\n"
+        f"Have it run always:    clawmatrix service{suffix}\n"
+        f"Then look at the mesh: clawmatrix status{suffix}"
+    )
+
+
+def _read() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Invitation", hide_input=True, err=True))
+    return sys.stdin.read(64 * 1024)
+
+
+def _decode(text: str) -> Token:
+    try:
+        return Token.decode(text)
+    except BadToken as error:
+        raise JoinError(str(error), exit_code=ExitCode.BAD_TOKEN) from None
+
+
+def _require_writable(path: Path) -> None:
+    """Find out before the invitation is used up. Raises: ConfigError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError([f"{path} cannot be written: {error.strerror}"]) from None
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError([f"{path} cannot be written: {path.parent} is not yours to write to"])
+
+
+def _use(token: Token, choices: InitChoices, ca: Path | None) -> str:
+    """Use the invitation; keep this node's keys, and whose key the inviting node's is."""
+    name = NodeId(choices.node_id)
+    if sys.stderr.isatty():
+        click.echo(f"dialling {token.node_id} at {', '.join(token.addresses)} ...", err=True)
+    transport = WebSocketTransport(client_tls=client_tls(MeshConfig(ca=ca)))
+    with StateFolder(default_state_dir(name), CORE_FILES) as state:
+        welcomed = _join(token, name, load_identity(state), transport)
+        _pin(state, NodeId(token.node_id), welcomed.sign_public)
+    return welcomed.secret
+
+
+def _join(
+    token: Token, name: NodeId, identity: Identity, transport: WebSocketTransport
+) -> Welcomed:
+    try:
+        return anyio.run(join_mesh, token, name, identity, transport)
+    except DialError as error:
+        raise JoinError(
+            f"{token.node_id} is not reached: {error}", exit_code=ExitCode.UNREACHABLE
+        ) from None
+    except HandshakeError as error:
+        code, hint = _REFUSED.get(error.reason, (ExitCode.FAILURE, ""))
+        hint = hint.format(name=name, key=identity.fingerprint[:9])
+        raise JoinError(f"{error}: {hint}" if hint else str(error), exit_code=code) from None
+
+
+def _pin(state: State, name: NodeId, key: bytes) -> None:
+    """Know the inviting node by the key that the token led to, whatever was known before."""
+    trust = TrustStore(state)
+    if trust.check(name, key, proven=True, now=time.time()) is Verdict.CONFLICT:
+        trust.accept(name, fingerprint(key))

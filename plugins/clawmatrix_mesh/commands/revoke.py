@@ -1,0 +1,54 @@
+"""``clawmatrix revoke``: put a node out of the mesh, or let it in again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from clawmatrix_core.cli.context import Settings, echo_json, pass_settings, printable
+from clawmatrix_core.cli.control_client import call
+from clawmatrix_mesh.members.revoking import when
+
+__all__ = ["revoke", "revoked_line"]
+
+_STILL = """\
+It still knows the secret of the mesh: under a new name and key it can come back. What keeps it out
+for good is a new secret on all other nodes (clawmatrix secret new)."""
+
+
+@click.command()
+@click.argument("node")
+@click.option("--reason", default="", metavar="TEXT", help="Why, for people on other nodes.")
+@click.option("--undo", is_flag=True, help="Let it in again, with its old key, everywhere.")
+@click.option("--local", is_flag=True, help="With --undo: at this node only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_settings
+def revoke(
+    settings: Settings, node: str, reason: str, undo: bool, local: bool, as_json: bool
+) -> None:
+    """Put a node's key out of the mesh, everywhere."""
+    if local and not undo:
+        raise click.UsageError("--local goes with --undo")
+    if undo:
+        answer = call(settings.config_file(), "revoke.undo", {"node": node, "local": local})
+    else:
+        answer = call(settings.config_file(), "revoke.add", {"node": node, "reason": reason})
+    if as_json:
+        echo_json(answer)
+    elif undo:
+        where = "at this node" if local else "again: the mesh is being told"
+        click.echo(f"{node} may come in {where}")
+    else:
+        click.echo(
+            f"{node} ({answer['fingerprint']}) is revoked: the mesh is being told.\n{_STILL}"
+        )
+
+
+def revoked_line(entry: dict[str, Any]) -> str:
+    """Return what ``trust list`` says of a revocation."""
+    done = "revoked" if entry["revoked"] else "no longer revoked"
+    who = "undone at this node, else " if entry["undoneHere"] else ""
+    why = f": {entry['reason']}" if entry["reason"] else ""
+    text = f"{entry['nodeId']}  {entry['fingerprint']}  {who}{done} by {entry['by']}"
+    return printable(f"{text} {when(entry['at'])}{why}")

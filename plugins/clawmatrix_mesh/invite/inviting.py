@@ -1,0 +1,112 @@
+"""The inviting end of an invitation: who may try, and what whoever proved it is told.
+
+After the Noise messages and the joining node's hello come this node's hello and a frame
+``welcome`` with the secret of the mesh. ``docs/protocol.md`` has every byte.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from clawmatrix_core.base.errors import HandshakeError
+from clawmatrix_mesh.links.admission import source_of
+from clawmatrix_mesh.links.handshake import make_hello, receive_hello, receive_payload, seal_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_mesh.invite.invitations import Invitations
+    from clawmatrix_mesh.links.channel import Channel, Credentials
+    from clawmatrix_mesh.links.neighbours import Neighbours
+
+__all__ = ["BURST", "REFILL", "WELCOME", "Inviter", "Turnstile", "receive_welcome"]
+
+WELCOME = "welcome"
+BURST, REFILL = 8, 5.0
+"""Tries that come from one place in a row, and seconds until there may be one more."""
+
+_SOURCES = 1024
+
+
+@attrs.define
+class _Source:
+    tokens: float
+    at: float
+
+
+class Turnstile:
+    """Lets each place try invitations so often. Memory is bounded."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._sources: OrderedDict[str, _Source] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def pass_(self, remote: str) -> None:
+        """Count a try. Raises: HandshakeError, where it is one too many."""
+        now, place = self._now(), source_of(remote)
+        source = self._sources.setdefault(place, _Source(BURST, now))
+        self._sources.move_to_end(place)
+        if len(self._sources) > _SOURCES:
+            self._sources.popitem(last=False)
+        source.tokens = min(BURST, source.tokens + (now - source.at) / REFILL)
+        source.at = now
+        if source.tokens < 1:
+            raise HandshakeError(f"too many invitations from {place}", reason="invite_rate")
+        source.tokens -= 1
+
+    def forgive(self, remote: str) -> None:
+        """Count a try back: it was a good one."""
+        source = self._sources.get(source_of(remote))
+        if source is not None:
+            source.tokens += 1
+
+
+class Inviter:
+    """Answers those that come with an invitation."""
+
+    def __init__(self, node: Node, invitations: Invitations, neighbours: Neighbours) -> None:
+        self._node = node
+        self._invitations = invitations
+        self._neighbours = neighbours
+        self._turnstile = Turnstile(node.clock.now)
+
+    def key(self, invite: str, remote: str) -> bytes:
+        """Return the key of an invitation that somebody names. Raises: HandshakeError."""
+        self._turnstile.pass_(remote)
+        return self._invitations.key(invite)
+
+    async def welcome(self, channel: Channel, own: Credentials) -> None:
+        """Let in whoever has proved an invitation, which is then used.
+
+        Raises: HandshakeError, where it was used meanwhile, or the name cannot be; StateError.
+        """
+        invite = channel.invite
+        assert invite is not None
+        proved = await receive_hello(channel)
+        name = proved.record.node_id
+        # Nothing waits from here to the spending, so that of two at a time one is let in.
+        self._invitations.key(invite)
+        self._neighbours.check(proved, channel.remote_key)
+        self._invitations.spend(invite, name)
+        self._turnstile.forgive(channel.connection.remote)
+        self._node.logger("mesh").info("%s joins by invitation %s", name, invite)
+        await channel.connection.send(make_hello(own, channel))
+        told: dict[str, object] = {"secret": self._node.keyring.secret.reveal()}
+        await channel.connection.send(seal_frame(own, channel, WELCOME, name, told))
+
+
+async def receive_welcome(channel: Channel, sender: NodeId) -> str:
+    """Return the secret of the mesh. Raises: HandshakeError, ConnectionLost."""
+    payload: dict[str, Any] = await receive_payload(channel, WELCOME, sender)
+    secret = payload.get("secret")
+    if not isinstance(secret, str):
+        raise HandshakeError("a welcome without a secret", reason="bad_hello")
+    return secret

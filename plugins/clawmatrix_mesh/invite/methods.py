@@ -1,0 +1,138 @@
+"""What ``clawmatrix invite`` calls over the control socket."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_core.base.errors import ExchangeFailure, LocalProtocolError
+from clawmatrix_core.kernel.contributions import ControlMethod
+from clawmatrix_mesh.addresses import check_address
+from clawmatrix_mesh.invite.token import ADDRESSES_MOST, Token
+from clawmatrix_mesh.websocket.base import Address, host_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_mesh.invite.invitations import Invitation, Invitations
+
+__all__ = ["LONGEST", "SHORTEST", "InviteMethods", "dialable"]
+
+SHORTEST, LONGEST = 1.0, 7 * 24 * 3600.0
+"""Seconds for which an invitation is good."""
+
+_ANY_HOST = ("0.0.0.0", "::")
+_ADDRESS_LIMIT = 255
+
+
+class InviteMethods:
+    """The methods, over a node's invitations.
+
+    ``addresses`` gives where the node can be dialled, as far as it knows.
+    """
+
+    def __init__(
+        self, node: Node, invitations: Callable[[], Invitations], addresses: Callable[[], list[str]]
+    ) -> None:
+        self._node = node
+        self._invitations = invitations
+        self._addresses = addresses
+        self._log = node.logger("mesh")
+
+    def all(self) -> list[ControlMethod]:
+        """Return them by their names."""
+        return [
+            ControlMethod("invite.add", self.add),
+            ControlMethod("invite.list", self.list_),
+            ControlMethod("invite.revoke", self.revoke),
+        ]
+
+    async def add(self, params: dict[str, Any]) -> Any:
+        """Make an invitation, and the token that stands for it."""
+        lifetime = params.get("expires")
+        if not isinstance(lifetime, (int, float)) or not SHORTEST <= lifetime <= LONGEST:
+            raise ExchangeFailure("bad_params", "an invitation is good for a second to 7 days")
+        where = _addresses(params.get("addresses")) or self._addresses()
+        if not where:
+            raise ExchangeFailure(
+                "refused",
+                f"{self._node.id} listens nowhere, so nobody can dial it: invite at a node that"
+                " listens, or say --address",
+            )
+        try:
+            made, secret = self._invitations().make(lifetime)
+        except LocalProtocolError as error:
+            raise ExchangeFailure("refused", str(error)) from None
+        self._log.info("invitation %s was made, for %g s", made.id, lifetime)
+        expires = int(made.expires * 1000)
+        token = self._token(made.id, secret, where)
+        return {"id": made.id, "token": token, "expires": expires, "addresses": where}
+
+    def _token(self, id_: str, secret: bytes, where: list[str]) -> str:
+        node = self._node
+        key = node.identity.channel_public
+        return Token(bytes.fromhex(id_), secret, key, node.id, tuple(where)).encode()
+
+    async def list_(self, _: dict[str, Any]) -> Any:
+        """Return what became of each that was made lately."""
+        return [_entry(one, status) for one, status in self._invitations().all()]
+
+    async def revoke(self, params: dict[str, Any]) -> Any:
+        """Take an open one back."""
+        id_ = str(params.get("id") or "")
+        if not self._invitations().revoke(id_):
+            raise ExchangeFailure("not_found", f"no invitation {id_} is open here")
+        self._log.info("invitation %s was revoked", id_)
+        return {"id": id_}
+
+
+def dialable(advertised: Iterable[str], bound: Iterable[str]) -> list[str]:
+    """Return where others can dial this node, as far as it knows: not more than a guess.
+
+    What it advertises; else where it listens, under the host's name where that is everywhere.
+    """
+    found = [address for address in advertised if _is_websocket(address)]
+    for address in () if found else filter(_is_websocket, bound):
+        parsed = Address.parse(address)
+        host = socket.gethostname() if parsed.host in _ANY_HOST else parsed.host
+        scheme = "wss" if parsed.secure else "ws"
+        found.append(f"{scheme}://{host_port((host, parsed.port))}")
+    return list(dict.fromkeys(found))[:ADDRESSES_MOST]
+
+
+def _addresses(given: Any) -> list[str]:
+    if given is None:
+        return []
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise ExchangeFailure("bad_params", "addresses: a list of texts is expected")
+    if len(given) > ADDRESSES_MOST:
+        raise ExchangeFailure("bad_params", f"a token has room for {ADDRESSES_MOST} addresses")
+    for address in given:
+        try:
+            check_address(address)
+            Address.parse(address)
+        except ValueError as error:
+            raise ExchangeFailure("bad_params", f"addresses: {error}") from None
+        if len(address.encode()) > _ADDRESS_LIMIT:
+            raise ExchangeFailure("bad_params", f"an address of over {_ADDRESS_LIMIT} bytes")
+    return given
+
+
+def _is_websocket(address: str) -> bool:
+    try:
+        Address.parse(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _entry(one: Invitation, status: str) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "status": status,
+        "made": int(one.made * 1000),
+        "expires": int(one.expires * 1000),
+        "usedBy": one.used_by,
+        "usedAt": None if one.used_at is None else int(one.used_at * 1000),
+    }

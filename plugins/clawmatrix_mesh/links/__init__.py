@@ -1,0 +1,1 @@
+"""Connections that become links: handshakes, heartbeats, dialling and direct paths."""

@@ -1,0 +1,202 @@
+"""Links of their own for nodes that talk through a relay.
+
+A node that talks to another one over a relay, and knows an address of it from its record,
+dials that now and then. The link that comes of it is like any other: routes move over to it
+where it is the shorter way, what was not acknowledged is sent again, and when it is lost the
+routes lead over the relay again. A link that goes because the secret it was made with has left
+force is made again at once, with the new one: the relay may have gone since.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from clawmatrix_core.base.errors import ConnectionLost, DialError, HandshakeError
+from clawmatrix_core.base.log import redact
+from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_mesh.addresses import check_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.members.directory import Peer
+    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_core.wire.link import Link
+    from clawmatrix_mesh.links.connector import Connector
+    from clawmatrix_mesh.links.handshake import Proved
+    from clawmatrix_mesh.links.limits import LinkLimits
+
+__all__ = ["Direct", "Upgrade"]
+
+_TALKING = 10.0
+"""Seconds for which having heard a node counts as talking to it."""
+_ADDRESSES = 4
+"""Addresses of one record that are tried."""
+_ADDRESS_LENGTH = 256
+_REMEMBERED = 4096
+"""Nodes whose tries are remembered at most."""
+
+
+@attrs.define
+class Upgrade:
+    """What became of the tries to have a link to one node.
+
+    Attributes:
+        addresses: those tried, from its record.
+        not_before: the clock's time of the next try at the earliest.
+        failures: tries in a row that led to no link.
+        error: why the last one failed, None where it did not.
+    """
+
+    addresses: tuple[str, ...] = ()
+    not_before: float = float("-inf")
+    failures: int = 0
+    error: str | None = None
+
+
+class Direct:
+    """Tries direct links, each node's at most once in a time, and a few at the same time.
+
+    Attributes:
+        upgrades: by node.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        connector: Connector,
+        *,
+        limits: LinkLimits,
+        own: Callable[[], Iterable[str]],
+        report: Callable[[Exception, str], None],
+    ) -> None:
+        self.upgrades: dict[NodeId, Upgrade] = {}
+        self._node = node
+        self._connector = connector
+        self._limits = limits
+        self._own = own
+        self._report = report
+        self._log = node.logger("mesh")
+        self._trying: set[NodeId] = set()
+        self._held: set[NodeId] = set()
+
+    async def run(self) -> None:
+        """Look now and then who could be reached directly, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                await anyio.sleep(self._limits.direct_look)
+                for peer in self._due():
+                    tasks.start_soon(self._try, peer)
+
+    # --- whom
+
+    def _due(self) -> list[Peer]:
+        """Return whom to try now, each marked as being tried."""
+        due = []
+        for name in sorted(self._talked_to()):
+            busy = len(self._trying) >= self._limits.direct_tries
+            if busy or len(self._trying) + len(self._held) >= self._limits.direct_most:
+                break
+            peer = self._node.directory.get(name)
+            if peer is not None and self._is_due(peer):
+                self._trying.add(name)
+                due.append(peer)
+        return due
+
+    def _talked_to(self) -> set[NodeId]:
+        """Return the nodes behind relays that have proved their keys and are talked to."""
+        node = self._node
+        since = node.clock.now() - _TALKING
+        recent = {name for name, at in node.heard.items() if at >= since}
+        asked = {exchange.peer for exchange in node.exchanges.live} & node.heard.keys()
+        near = {node.id, *node.links, *self._trying, *self._held}
+        return {name for name in (recent | asked) - near if name in node.routes}
+
+    def _is_due(self, peer: Peer) -> bool:
+        addresses = self._usable(peer)
+        upgrade = self.upgrades.get(peer.node_id)
+        if upgrade is None or upgrade.addresses != addresses:
+            # New addresses start anew, but no sooner: a record may change all the time.
+            last = upgrade.not_before if upgrade is not None else float("-inf")
+            soonest = min(last, self._node.clock.now() + self._limits.direct_gap)
+            upgrade = self._remember(peer.node_id, Upgrade(addresses, soonest))
+        return bool(addresses) and self._node.clock.now() >= upgrade.not_before
+
+    def _remember(self, name: NodeId, upgrade: Upgrade) -> Upgrade:
+        self.upgrades.pop(name, None)
+        while len(self.upgrades) >= _REMEMBERED:
+            del self.upgrades[next(iter(self.upgrades))]
+        self.upgrades[name] = upgrade
+        return upgrade
+
+    def _usable(self, peer: Peer) -> tuple[str, ...]:
+        own = set(self._own())
+        usable = (one for one in peer.record.addresses if one not in own and self._can_dial(one))
+        return tuple(dict.fromkeys(usable))[:_ADDRESSES]
+
+    def _can_dial(self, address: str) -> bool:
+        if len(address) > _ADDRESS_LENGTH:
+            return False
+        try:
+            check_address(address)
+        except ValueError:
+            return False
+        return address.partition("://")[0] in self._node.transports
+
+    # --- how
+
+    async def _try(self, peer: Peer) -> None:
+        """Dial the addresses of a node until one leads to it; see the link through."""
+        name = peer.node_id
+        upgrade = self.upgrades.setdefault(name, Upgrade(self._usable(peer)))
+        self._postpone(upgrade)
+        try:
+            for address in upgrade.addresses:
+                if name in self._connector.neighbours or await self._dial(address, peer, upgrade):
+                    break
+        finally:
+            self._trying.discard(name)
+            self._held.discard(name)
+
+    async def _dial(self, address: str, peer: Peer, upgrade: Upgrade) -> bool:
+        """Return whether there is, or was, a link."""
+        name = peer.node_id
+
+        def reached(_: Proved) -> None:
+            upgrade.failures, upgrade.error = 0, None
+            self._trying.discard(name)
+            self._held.add(name)
+            self._log.info("%s is reached directly, at %s", name, redact(address))
+
+        key = peer.record.channel_key_bytes()
+        try:
+            again = True
+            while again:
+                link = await self._connector.dial(address, reached=reached, expect=key)
+                again = self._went_with_its_secret(link)
+        except HandshakeError as error:
+            if error.reason == "duplicate":
+                return True
+            upgrade.error = str(error)
+        except (DialError, ConnectionLost) as error:
+            upgrade.error = str(error)
+        except Exception as error:  # noqa: BLE001 - the relay is still there
+            upgrade.error = str(error) or type(error).__name__
+            self._report(error, "direct dial")
+        return name in self._held
+
+    def _went_with_its_secret(self, link: Link) -> bool:
+        """Say whether only that closed a link; one that held for a while, lest they take turns."""
+        held = self._node.clock.now() - link.opened
+        return link.end_code == CloseCode.WRONG_SECRET and held > self._limits.steady
+
+    def _postpone(self, upgrade: Upgrade) -> None:
+        limits = self._limits
+        wait = min(limits.direct_gap_most, limits.direct_gap * 2**upgrade.failures)
+        spread = self._node.random.uniform(1.0, 1.2)
+        upgrade.not_before = self._node.clock.now() + wait * spread
+        upgrade.failures = min(upgrade.failures + 1, 16)

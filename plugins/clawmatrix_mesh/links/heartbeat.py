@@ -1,0 +1,107 @@
+"""The heartbeat of a link: is the other end alive, and how far away is it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from clawmatrix_core.wire.close_codes import CloseCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.wire.link import Link
+    from clawmatrix_mesh.members.membership import Membership
+
+__all__ = ["JITTER", "MISSED", "Heartbeat"]
+
+JITTER = 0.2
+"""By how much of itself the interval varies, so that a mesh does not beat in step."""
+MISSED = 2
+"""Heartbeats that may pass without a byte before a link is dead."""
+
+_SMOOTHING = 0.25
+
+
+class Heartbeat:
+    """Asks each neighbour for a sign of life, and answers theirs. Any byte counts as one."""
+
+    def __init__(
+        self,
+        node: Node,
+        membership: Membership,
+        interval: float,
+        measured: Callable[[Link], None],
+        compare: Callable[[Link, object], None],
+    ) -> None:
+        self._node = node
+        self._membership = membership
+        self._interval = interval
+        self._measured = measured
+        self._compare = compare
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a byte after which a link is dead."""
+        return MISSED * self._interval * (1 + JITTER)
+
+    async def run(self, link: Link) -> None:
+        """Beat until the link is dead, then close it."""
+        while link.closing is None:
+            self._beat(link)
+            slowed = link.slowed
+            spread = self._node.random.uniform(-JITTER, JITTER)
+            await anyio.sleep(self._interval * (1 + spread))
+            if link.slowed > slowed:
+                much = f"more than is read from one link: slowed by {link.slowed - slowed:.1f} s"
+                self._node.switch.refuse(link.peer, "flooding", much)
+            silent = self._node.clock.now() - link.last_received
+            if silent > self.patience:
+                self._node.counters["missed_heartbeats"] += 1
+                link.close(f"no sign of life for {silent:.0f} s", CloseCode.DEAD)
+
+    def ping(self, link: Link) -> None:
+        """Ask for a sign of life now."""
+        self._beat(link)
+
+    def _beat(self, link: Link) -> None:
+        payload: dict[str, Any] = {
+            "t": self._node.clock.now(),
+            "records": self._membership.summary(),
+        }
+        revoked = self._node.revocations.summary()
+        if revoked is not None:
+            payload["revoked"] = revoked
+        self._node.switch.send_to_neighbour(link, "heartbeat", "", payload)
+
+    def on_heartbeat(self, link: Link, payload: Any) -> None:
+        """Answer a neighbour's heartbeat."""
+        if isinstance(payload, dict):
+            answer = {"t": _time(payload.get("t"))}
+            self._node.switch.send_to_neighbour(link, "heartbeat_ack", "", answer)
+            self._membership.compare(link, payload.get("records"))
+            self._compare(link, payload.get("revoked"))
+
+    def on_ack(self, link: Link, payload: Any, said_at: float) -> None:
+        """Measure the round trip, and how far the neighbour's wall clock is ahead.
+
+        ``said_at`` is what that clock showed as it answered, in seconds since 1970.
+        """
+        sent = _time(payload.get("t")) if isinstance(payload, dict) else None
+        if sent is None:
+            return
+        rtt = (self._node.clock.now() - sent) * 1000
+        if 0 <= rtt < 1e6:  # a number that this node did not write is no measurement
+            old = link.rtt
+            link.rtt = rtt if old is None else old + _SMOOTHING * (rtt - old)
+            link.ahead = said_at + rtt / 2000 - self._node.clock.wall()
+            self._measured(link)
+
+
+def _time(value: object) -> float | None:
+    """Return a time of some node's clock, None for what cannot be one."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53:
+        return value
+    return None

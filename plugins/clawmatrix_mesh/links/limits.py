@@ -1,0 +1,58 @@
+"""Times and sizes of connecting, in one place so that tests can shorten them."""
+
+from __future__ import annotations
+
+import attrs
+
+from clawmatrix_core.wire.link import DRAIN_LIMIT
+
+__all__ = ["HELLO_LIMIT", "LinkLimits"]
+
+HELLO_LIMIT = 128 * 1024
+"""Bytes a message may have up to the hello, and the one behind it."""
+
+
+@attrs.frozen
+class LinkLimits:
+    """Times in seconds.
+
+    Attributes:
+        handshake: how long the other end has to prove itself.
+        unproved: connections that may be in a handshake at the same time.
+        ping: how long an older link has to answer, where a new connection could replace it.
+        backoff: wait before the first new dial after a failure; it doubles with each one.
+        backoff_most: the longest wait between dials.
+        steady: how long a link must have held for the back-off to start anew.
+        twin_wait: wait before the next dial, where another running copy has the link.
+        self_wait: the same, where the address is the node's own.
+        recheck: how long an address is taken to lead to a node that has a link by other ways.
+        drain: how long a link may take nothing before it is closed.
+        frames: frames in a second that are read from one link.
+        bytes: bytes in a second that are read from one link.
+        direct_look: how often is looked for nodes to reach directly instead of over a relay.
+        direct_gap: wait before the next try to reach one directly; it doubles with each
+            failure.
+        direct_gap_most: the longest of these waits.
+        direct_tries: nodes that are tried at the same time.
+        direct_most: direct links that this node makes of its own accord.
+        certificate: how often is looked whether the files of the certificate have changed.
+    """
+
+    handshake: float = 10.0
+    unproved: int = 64
+    ping: float = 2.0
+    backoff: float = 0.5
+    backoff_most: float = 60.0
+    steady: float = 10.0
+    twin_wait: float = 60.0
+    self_wait: float = 600.0
+    recheck: float = 300.0
+    drain: float = DRAIN_LIMIT
+    frames: int = 400_000
+    bytes: int = 8 * 1024**3
+    direct_look: float = 2.0
+    direct_gap: float = 60.0
+    direct_gap_most: float = 1800.0
+    direct_tries: int = 4
+    direct_most: int = 32
+    certificate: float = 60.0

@@ -1,0 +1,1 @@
+"""Records that spread, and keys that are trusted or put out."""

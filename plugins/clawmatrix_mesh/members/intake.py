@@ -1,0 +1,98 @@
+"""Taking in what neighbours bring, a little at a time, so that no flood of it stops a node."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from clawmatrix_mesh.members.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_core.wire.link import Link
+
+__all__ = ["QUEUE_LIMIT", "Intake"]
+
+_BURST, _REFILL = 256, 256.0
+"""Records of one neighbour that are taken at once, and in a second after that. A long one
+counts as one more for each ``_UNIT`` characters."""
+_UNIT = 2048
+_SLICE = 16
+"""Records of one neighbour that are taken in a row, of those that had to wait."""
+_SLICE_TEXT = 64 * 1024
+"""Characters of such records, likewise; one more record is begun."""
+_PAUSE = 0.01
+"""Seconds between two such slices, in which others have their turn."""
+QUEUE_LIMIT = 8192
+"""Records of one neighbour that wait; those beyond are left out, and come with a digest."""
+
+
+class Intake:
+    """Takes records at once where they are few, else by turns of the neighbours.
+
+    ``take`` is given one record as it came, and must not raise; ``refuse`` is told who brought
+    more than can wait.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        take: Callable[[Any, Link], None],
+        refuse: Callable[[NodeId, str, str], None],
+    ) -> None:
+        self._pace = Pace(_BURST, _REFILL, now)
+        self._take = take
+        self._refuse = refuse
+        self._waiting: dict[Link, deque[Any]] = {}
+        self._some = anyio.Event()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def put(self, link: Link, values: list[Any]) -> None:
+        """Take a neighbour's records, in their order: now, or soon."""
+        queue = self._waiting.get(link)
+        for place, value in enumerate(values):
+            if queue is None and self._pace.admit(link.peer, 1 + _size(value) / _UNIT):
+                self._take(value, link)
+                continue
+            if queue is None:
+                queue = self._waiting[link] = deque()
+                self._some.set()
+            if len(queue) >= QUEUE_LIMIT:
+                left = f"{len(values) - place} records more than can wait"
+                self._refuse(link.peer, "too_many_records", left)
+                return
+            queue.append(value)
+
+    async def run(self) -> None:
+        """Take what waits, until cancelled."""
+        while True:
+            self._some = anyio.Event()
+            if not self._waiting:
+                await self._some.wait()
+            for link in tuple(self._waiting):
+                self._take_some(link)
+            await anyio.sleep(_PAUSE)
+            self._pace.tick()
+
+    def _take_some(self, link: Link) -> None:
+        queue = self._waiting[link]
+        left = _SLICE_TEXT
+        for _ in range(min(_SLICE, len(queue))):
+            if left <= 0 or link.closing is not None:
+                break
+            value = queue.popleft()
+            left -= _size(value)
+            self._take(value, link)
+        if not queue or link.closing is not None:
+            del self._waiting[link]
+
+
+def _size(value: Any) -> int:
+    text = value.get("record") if isinstance(value, dict) else None
+    return len(text) if isinstance(text, str) else 0

@@ -1,0 +1,93 @@
+"""What ``clawmatrix revoke`` calls over the control socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core.kernel.contributions import ControlMethod
+from clawmatrix_core.members.identity import fingerprint
+from clawmatrix_core.members.revocation import REASON_LIMIT
+from clawmatrix_core.wire.codec import NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.members.revocation import SignedRevocation
+    from clawmatrix_core.members.revocations import Known
+
+__all__ = ["revocations_json", "revoke_methods"]
+
+
+def revoke_methods(
+    node: Node, say: Callable[[SignedRevocation], None], changed: Callable[[], None]
+) -> list[ControlMethod]:
+    """Return ``revoke.add`` and ``revoke.undo``.
+
+    ``say`` acts on a revocation and spreads it; ``changed`` is called when a node may be let
+    in that was refused before.
+    """
+
+    async def add(params: dict[str, Any]) -> Any:
+        name, reason = _text(params, "node"), str(params.get("reason") or "")
+        if len(reason) > REASON_LIMIT:
+            raise ExchangeFailure("bad_params", f"a reason has at most {REASON_LIMIT} characters")
+        if name == node.id:
+            raise ExchangeFailure("refused", f"{name} is this node: revoke it from another one")
+        _require_revoker(node)
+        entry = node.trust.get(NodeId(name))
+        if entry is None:
+            raise ExchangeFailure("not_found", f"no key is known of {name}")
+        say(node.revocations.make(name, entry.sign_public, reason=reason))
+        return {"nodeId": name, "fingerprint": entry.fingerprint}
+
+    async def undo(params: dict[str, Any]) -> Any:
+        name, local = _text(params, "node"), params.get("local") is True
+        found = [k.said for k in node.revocations.all() if k.holds and k.said.node_id == name]
+        if not found:
+            raise ExchangeFailure("not_found", f"{name} is not revoked here")
+        if not local:
+            _require_revoker(node)
+        for said in found:
+            if local:
+                node.revocations.ignore(said.key)
+            else:
+                say(node.revocations.make(name, said.key, revoked=False))
+        changed()
+        return {"nodeId": name, "fingerprints": [fingerprint(said.key) for said in found]}
+
+    return [ControlMethod("revoke.add", add), ControlMethod("revoke.undo", undo)]
+
+
+def revocations_json(node: Node) -> list[dict[str, Any]]:
+    """Return every revocation that is known, for status and ``trust list``."""
+    return [_entry(known) for known in node.revocations.all()]
+
+
+def _entry(known: Known) -> dict[str, Any]:
+    said = known.said
+    return {
+        "nodeId": said.node_id,
+        "fingerprint": fingerprint(said.key),
+        "revoked": known.holds,
+        "by": said.by,
+        "at": said.at,
+        "reason": said.reason,
+        "undoneHere": known.ignored,
+    }
+
+
+def _require_revoker(node: Node) -> None:
+    revokers = node.revocations.revokers
+    if revokers is not None and node.id not in revokers:
+        raise ExchangeFailure(
+            "refused", f"{node.id} is none of its own [mesh] revokers: others would not take it"
+        )
+
+
+def _text(params: dict[str, Any], name: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str) or not value:
+        raise ExchangeFailure("bad_request", f"{name} is missing")
+    return value

@@ -1,0 +1,134 @@
+"""Revocations over the mesh: made here, passed on, and what they do to links.
+
+A frame ``revocations`` between neighbours has revocations that are ``new``, or words for
+those that this node has (``have``), which is answered with what is lacking there. It is
+sent only to nodes whose record lists the feature.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_core.base.errors import HandshakeError, RemoteProtocolError
+from clawmatrix_core.members.revocation import SignedRevocation
+from clawmatrix_core.wire.close_codes import CloseCode
+
+if TYPE_CHECKING:
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.members.record import NodeRecord
+    from clawmatrix_core.members.revocation import Revocation
+    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_core.wire.link import Link
+    from clawmatrix_mesh.links.neighbours import Neighbours
+
+__all__ = ["REVOCATIONS", "Revoking", "refuse_revoked", "when"]
+
+REVOCATIONS = "revocations"
+"""The feature, and the frame."""
+
+_BATCH = 64
+"""Revocations in one frame."""
+
+
+class Revoking:
+    """Spreads revocations, and puts out whom they are about."""
+
+    def __init__(self, node: Node, neighbours: Neighbours) -> None:
+        self._node = node
+        self._neighbours = neighbours
+        self._mismatches: dict[NodeId, int] = {}
+
+    def say(self, signed: SignedRevocation) -> None:
+        """Act on this node's own revocation, and tell the neighbours."""
+        self._act([signed])
+        self._spread([signed])
+
+    def greet(self, link: Link) -> None:
+        """Tell a new neighbour what is known here; it answers with what is not."""
+        if self._node.revocations.summary() is not None:
+            self._send_have(link)
+
+    def on_frame(self, link: Link, payload: Any) -> None:
+        """Take a neighbour's. Raises: RemoteProtocolError."""
+        match payload:
+            case {"have": list(have)}:
+                self._send(link, self._node.revocations.missing(have))
+            case {"new": list(new)}:
+                self._take(link, new)
+            case _:
+                raise RemoteProtocolError("revocations that are none", reason="bad_revocation")
+
+    def _take(self, link: Link, new: list[Any]) -> None:
+        node, news = self._node, []
+        for value in new[:_BATCH]:
+            try:
+                signed = SignedRevocation.from_wire(value)
+                if node.revocations.accept(signed):
+                    news.append(signed)
+            except RemoteProtocolError as error:
+                node.switch.refuse(link.peer, error.reason, str(error))
+        if news:
+            node.revocations.flush()
+            self._spread(news, but=link)
+            self._act(news)
+
+    def compare(self, link: Link, summary: object) -> None:
+        """Compare a neighbour's summary; differing twice in a row calls for a list."""
+        if summary == self._node.revocations.summary():
+            self._mismatches.pop(link.peer, None)
+            return
+        count = self._mismatches.get(link.peer, 0) + 1
+        self._mismatches[link.peer] = count % 2
+        if count >= 2:
+            self._send_have(link)
+
+    def _act(self, news: list[SignedRevocation]) -> None:
+        node = self._node
+        for signed in news:
+            said = signed.read()
+            self._log(said)
+            if node.revocations.get(said.key) is not None and said.key != node.identity.sign_public:
+                for name in node.expel(said.key):
+                    self._neighbours.close(name, f"{name} was revoked", CloseCode.REVOKED)
+
+    def _log(self, said: Revocation) -> None:
+        log = self._node.logger("mesh")
+        done = "revoked" if said.revoked else "let in again"
+        if said.key == self._node.identity.sign_public:
+            log.warning("this node was %s by %s: %s", done, said.by, said.reason or "no reason")
+        else:
+            log.warning("%s was %s by %s", said.node_id, done, said.by)
+
+    def _spread(self, news: list[SignedRevocation], *, but: Link | None = None) -> None:
+        for link in tuple(self._node.links.values()):
+            if link is not but:
+                self._send(link, news)
+
+    def _send(self, link: Link, news: list[SignedRevocation]) -> None:
+        for start in range(0, len(news), _BATCH):
+            batch = [signed.to_wire() for signed in news[start : start + _BATCH]]
+            self._to(link, {"new": batch})
+
+    def _send_have(self, link: Link) -> None:
+        self._to(link, {"have": self._node.revocations.ids()})
+
+    def _to(self, link: Link, payload: dict[str, Any]) -> None:
+        peer = self._node.directory.get(link.peer)
+        if peer is not None and REVOCATIONS in peer.record.features:
+            self._node.switch.send_to_neighbour(link, REVOCATIONS, "", payload)
+
+
+def refuse_revoked(node: Node, record: NodeRecord) -> None:
+    """Raises: HandshakeError, where the key of a record is revoked."""
+    for key in (record.sign_key_bytes(), *record.past_keys()):
+        said = node.revocations.get(key)
+        if said is not None:
+            raise HandshakeError(
+                f"{record.node_id} was revoked by {said.by} {when(said.at)}", reason="revoked"
+            )
+
+
+def when(at: int) -> str:
+    """Return a time in milliseconds since 1970 in words, in UTC."""
+    return time.strftime("on %Y-%m-%d at %H:%M UTC", time.gmtime(min(at // 1000, 2**35)))

@@ -1,0 +1,216 @@
+"""What a WebSocket connection and its listener are, whichever event loop runs them."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+import anyio
+import attrs
+from anyio.lowlevel import checkpoint
+from websockets.exceptions import ConnectionClosed
+
+from clawmatrix_core.base.errors import ConnectionLost
+from clawmatrix_core.testing.memory import Bell, closed
+from clawmatrix_core.wire.transport import Connection, Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from websockets import protocol
+
+__all__ = [
+    "CLOSE_TIMEOUT",
+    "HELD_LIMIT",
+    "WRITE_LIMIT",
+    "Address",
+    "WebSocket",
+    "WebSocketListener",
+    "host_port",
+    "tune",
+]
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds the other end has for the closing handshake."""
+WRITE_LIMIT = 64 * 1024
+"""Bytes held unsent in the process before ``send`` waits."""
+HELD_LIMIT = 4 * 1024 * 1024
+"""Bytes held unsent, of answers to pings and else, at which the connection is cut off."""
+BACKLOG = 128
+"""Connections that wait to be accepted; more are sent away."""
+
+_GOING_AWAY = 1001
+_UNSUPPORTED = 1003
+_TRY_AGAIN = 1013
+
+_NOT_SENT = 128 * 1024
+"""Bytes the kernel may hold unsent: more would undo the lanes of a link."""
+_REASON_LIMIT = 123
+
+
+class _Socket(Protocol):
+    """What the library's connections have in common under asyncio and trio."""
+
+    @property
+    def protocol(self) -> protocol.Protocol: ...
+
+    async def recv(self) -> str | bytes: ...
+
+    async def send(self, message: bytes) -> None: ...
+
+
+class WebSocket(Connection):
+    """A connection of the library, its errors translated."""
+
+    def __init__(
+        self,
+        ws: _Socket,
+        remote: str,
+        *,
+        close: Callable[[int, str], Awaitable[None]],
+        abort: Callable[[], None],
+    ) -> None:
+        self.remote = remote
+        self._protocol = ws.protocol
+        self._recv = ws.recv
+        self._send = ws.send
+        self._close = close
+        self._abort = abort
+        self._closing: ConnectionLost | None = None
+
+    def __repr__(self) -> str:
+        return f"<WebSocket to {self.remote} {'closing' if self._closing else 'open'}>"
+
+    async def send(self, message: bytes) -> None:
+        try:
+            await self._send(message)
+        except ConnectionClosed as error:
+            raise self._lost(error) from None
+
+    async def receive(self) -> bytes:
+        if self._closing is not None:
+            await checkpoint()
+            raise _again(self._closing)
+        try:
+            message = await self._recv()
+        except ConnectionClosed as error:
+            raise self._lost(error) from None
+        if isinstance(message, bytes):
+            return message
+        reason = "text messages are not taken"
+        await self.close(_UNSUPPORTED, reason)
+        raise ConnectionLost(reason, code=_UNSUPPORTED)
+
+    def limit(self, size: int) -> None:
+        self._protocol.max_message_size = size
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        if self._closing is None:
+            self._closing = closed(code, reason)
+        try:
+            # The library's own limit starts when the close frame has been written.
+            with anyio.move_on_after(CLOSE_TIMEOUT * 1.5):
+                await self._close(code, _fit(reason))
+        finally:
+            self._abort()
+
+    def _lost(self, error: ConnectionClosed) -> ConnectionLost:
+        if self._closing is not None:
+            return _again(self._closing)
+        close = error.rcvd or error.sent
+        if close is not None:
+            # The reason is the other end's text, and goes to logs and terminals.
+            return closed(close.code, "".join(filter(str.isprintable, close.reason)))
+        return ConnectionLost(f"connection lost: {error.__cause__ or 'no close was received'}")
+
+
+class WebSocketListener(Listener):
+    """The connections that came in and opened; the backends below run the server."""
+
+    def __init__(self) -> None:
+        self.addresses = ()
+        self._waiting: deque[WebSocket] = deque()
+        self._open: set[WebSocket] = set()
+        self._arrival = Bell()
+        self._closing = False
+
+    async def accept(self) -> Connection:
+        await checkpoint()
+        while not self._waiting:
+            await self._arrival.wait()
+        return self._waiting.popleft()
+
+    async def hold(self, connection: WebSocket, closed: Callable[[], Awaitable[None]]) -> None:
+        """Offer a connection to ``accept``, and return once it is closed."""
+        if self._closing or len(self._waiting) >= BACKLOG:
+            await connection.close(_TRY_AGAIN, "too many connections")
+            return
+        self._open.add(connection)
+        self._waiting.append(connection)
+        self._arrival.ring()
+        try:
+            await closed()
+        finally:
+            self._open.discard(connection)
+
+    async def close(self) -> None:
+        """Close what is open and take in nothing more."""
+        self._closing = True
+        async with anyio.create_task_group() as tasks:
+            for connection in self._open:
+                tasks.start_soon(connection.close, _GOING_AWAY, "the listener closed")
+
+
+@attrs.frozen
+class Address:
+    """An address taken apart. ``target`` is what may be shown: it has no credentials."""
+
+    secure: bool
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, address: str) -> Address:
+        """Raises: ValueError."""
+        parts = urlsplit(address)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise ValueError("not an address like ws://host:port or wss://host:port")
+        secure = parts.scheme == "wss"
+        port = (443 if secure else 80) if parts.port is None else parts.port
+        return cls(secure, parts.hostname, port, parts.path or "/")
+
+    @property
+    def target(self) -> str:
+        return host_port((self.host, self.port))
+
+    def at(self, name: tuple[Any, ...]) -> str:
+        """Return the address of a socket that was bound for this one."""
+        return f"{'wss' if self.secure else 'ws'}://{host_port(name)}"
+
+
+def tune(sock: Any) -> None:
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        limit = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        if limit is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, limit, _NOT_SENT)
+
+
+def host_port(name: tuple[Any, ...] | None) -> str:
+    if not name:
+        return "an end that is gone"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _fit(reason: str) -> str:
+    """Cut a reason to what a close frame takes."""
+    return reason.encode()[:_REASON_LIMIT].decode(errors="ignore")
+
+
+def _again(lost: ConnectionLost) -> ConnectionLost:
+    return ConnectionLost(str(lost), code=lost.code)

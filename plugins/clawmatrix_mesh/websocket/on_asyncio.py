@@ -1,0 +1,140 @@
+"""WebSocket connections under asyncio."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import anyio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import Opcode
+from websockets.protocol import State
+
+from clawmatrix_mesh.websocket.base import (
+    CLOSE_TIMEOUT,
+    HELD_LIMIT,
+    WRITE_LIMIT,
+    Address,
+    WebSocket,
+    WebSocketListener,
+    host_port,
+    tune,
+)
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterator, Mapping
+
+    from websockets.asyncio.connection import Connection
+
+__all__ = ["dial", "listen"]
+
+
+class _Client(ClientConnection):
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        _look_after(self)
+
+
+class _Server(ServerConnection):
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        _look_after(self)
+
+
+def _look_after(ws: Connection) -> None:
+    """Cut off a peer that the library would let fill memory, or keep a closed connection."""
+    if ws.transport.get_write_buffer_size() > HELD_LIMIT:
+        # Answers to pings wait for nobody, so a peer that pings and does not read could.
+        ws.transport.abort()
+    elif ws.state is State.CLOSING:
+        ws.loop.call_later(CLOSE_TIMEOUT, ws.transport.abort)
+
+
+class _Direct(connect):
+    """Dials what it was told to, and nothing that an answer redirects to."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class _WebSocket(WebSocket):
+    """A connection with short ways around the library's tasks, for what need not wait."""
+
+    def __init__(self, ws: Connection, remote: str) -> None:
+        super().__init__(ws, remote, close=ws.close, abort=ws.transport.abort)
+        self._ws = ws
+
+    def send_now(self, message: bytes) -> bool:
+        ws = self._ws
+        if ws.paused or ws.state is not State.OPEN or ws.transport.is_closing():
+            return False
+        ws.protocol.send_binary(message)
+        ws.send_data()
+        return True
+
+    async def send(self, message: bytes) -> None:
+        if not self.send_now(message):
+            await super().send(message)
+        elif self._ws.paused:
+            with suppress(OSError):  # the next call says that the connection is lost
+                await self._ws.drain()
+
+    async def receive(self) -> bytes:
+        if self._closing is None:
+            messages = self._ws.recv_messages
+            frames = messages.frames.queue
+            if frames and frames[0].fin and frames[0].opcode is Opcode.BINARY:
+                data = frames.popleft().data
+                messages.maybe_resume()
+                return bytes(data)
+        return await super().receive()
+
+
+def _connection(ws: Connection, remote: str) -> WebSocket:
+    tune(ws.transport.get_extra_info("socket"))
+    return _WebSocket(ws, remote)
+
+
+async def dial(address: str, target: str, settings: Mapping[str, Any]) -> WebSocket:
+    if "ssl" in settings:
+        settings = {**settings, "ssl_shutdown_timeout": CLOSE_TIMEOUT}
+    ws = await _Direct(address, create_connection=_Client, write_limit=WRITE_LIMIT, **settings)
+    return _connection(ws, target)
+
+
+@asynccontextmanager
+async def listen(address: Address, settings: Mapping[str, Any]) -> AsyncIterator[WebSocketListener]:
+    listener = WebSocketListener()
+    known: WeakSet[ServerConnection] = WeakSet()
+
+    class Known(_Server):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            known.add(self)
+
+    async def handle(ws: ServerConnection) -> None:
+        connection = _connection(ws, host_port(ws.remote_address))
+        await listener.hold(connection, ws.wait_closed)
+
+    server = await serve(
+        handle,
+        address.host,
+        address.port,
+        create_connection=Known,
+        write_limit=WRITE_LIMIT,
+        **settings,
+    )
+    listener.addresses = tuple(address.at(one.getsockname()) for one in server.sockets)
+    try:
+        yield listener
+    finally:
+        with anyio.CancelScope(shield=True):
+            server.close(close_connections=False)
+            await listener.close()
+            for ws in tuple(known):
+                ws.transport.abort()
+            with anyio.move_on_after(CLOSE_TIMEOUT):
+                await server.wait_closed()

@@ -1,0 +1,215 @@
+"""The ``ws`` and ``wss`` transport, on the websockets library, under asyncio and trio.
+
+The library keeps the state of a connection and its queues. Here are its settings, all of
+them chosen, and what its errors mean to ClawMatrix. Heartbeats are the links' own.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import ssl
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    ProxyError,
+    WebSocketException,
+)
+
+from clawmatrix_core.base.errors import DialError
+from clawmatrix_core.wire.codec import MESSAGE_LIMIT
+from clawmatrix_core.wire.transport import Connection, Listener, Transport
+from clawmatrix_mesh.websocket.base import CLOSE_TIMEOUT, Address
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from websockets.http11 import Request, Response
+
+__all__ = ["WebSocketTransport"]
+
+OPEN_TIMEOUT = 10.0
+"""Seconds a whole opening handshake may take, on either side."""
+PATHS = ("/", "/clawmatrix")
+
+_WRONG_NAME = (62, 64)
+"""OpenSSL's codes for a certificate that is for another host or address."""
+
+
+class _Quiet(logging.LoggerAdapter[logging.Logger]):
+    """What the library logs, as debug lines without tracebacks, and never message by message."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        return level > logging.DEBUG and self.logger.isEnabledFor(logging.DEBUG)
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if self.isEnabledFor(level):
+            error = sys.exc_info()[1] if kwargs.get("exc_info") else None
+            self.logger.debug(f"{msg} {error!r}" if error else msg, *args)
+
+
+_SETTINGS: dict[str, Any] = {
+    "compression": None,
+    "ping_interval": None,
+    "ping_timeout": None,
+    "close_timeout": CLOSE_TIMEOUT,
+    "max_size": MESSAGE_LIMIT,
+    "max_queue": (16, 4),
+    "logger": _Quiet(logging.getLogger(__name__), {}),
+}
+
+
+class WebSocketTransport(Transport):
+    """Connects by ``ws://host:port`` and ``wss://host:port``."""
+
+    schemes = ("ws", "wss")
+
+    def __init__(
+        self,
+        *,
+        server_tls: ssl.SSLContext | None = None,
+        client_tls: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        open_timeout: float = OPEN_TIMEOUT,
+    ) -> None:
+        """Make a transport; ``client_tls`` is the system's trust where it is None."""
+        self._server_tls = server_tls
+        self._client_tls = client_tls
+        self._proxy = proxy
+        self._open_timeout = open_timeout
+
+    async def dial(self, address: str) -> Connection:
+        try:
+            parsed = Address.parse(address)
+        except ValueError as error:
+            raise DialError(str(error), reason="address") from None
+        settings = _SETTINGS | {
+            "user_agent_header": None,
+            "proxy": self._proxy,
+            "open_timeout": self._open_timeout,
+        }
+        if parsed.secure:
+            if self._client_tls is None:
+                self._client_tls = ssl.create_default_context()
+            settings["ssl"] = self._client_tls
+        try:
+            return await _backend().dial(address, parsed.target, settings)
+        except (OSError, ValueError, ImportError, WebSocketException) as error:
+            where = f"{parsed.target} (through the proxy)" if self._proxy else parsed.target
+            # Its cause may name the proxy with its password.
+            raise _explain(error, where, self._open_timeout) from None
+
+    @asynccontextmanager
+    async def listen(self, address: str) -> AsyncIterator[Listener]:
+        try:
+            parsed = Address.parse(address)
+        except ValueError as error:
+            raise OSError(errno.EINVAL, f"{address}: {error}") from None
+        if parsed.path not in PATHS:
+            raise OSError(errno.EINVAL, f"{address}: the path can only be {' or '.join(PATHS)}")
+        if parsed.secure and self._server_tls is None:
+            raise OSError(errno.EINVAL, f"{address}: wss needs tls_cert and tls_key")
+        settings = _SETTINGS | {
+            "process_request": _check_request,
+            "server_header": None,
+            "open_timeout": self._open_timeout,
+            "ssl": self._server_tls if parsed.secure else None,
+        }
+        async with _backend().listen(parsed, settings) as listener:
+            yield listener
+
+
+class _Backend(Protocol):
+    """What the module of each event loop has."""
+
+    async def dial(self, address: str, target: str, settings: Mapping[str, Any]) -> Connection: ...
+
+    def listen(
+        self, address: Address, settings: Mapping[str, Any]
+    ) -> AbstractAsyncContextManager[Listener]: ...
+
+
+def _backend() -> _Backend:
+    # A node that runs on asyncio needs no trio, so only what runs already is imported.
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        from clawmatrix_mesh.websocket import on_trio as websocket_trio
+
+        return websocket_trio
+    from clawmatrix_mesh.websocket import on_asyncio as websocket_asyncio
+
+    return websocket_asyncio
+
+
+class _Responds(Protocol):
+    def respond(self, status: int, text: str) -> Response: ...
+
+
+def _check_request(ws: _Responds, request: Request) -> Response | None:
+    if "Origin" in request.headers:  # only browsers send one, on behalf of a page
+        return ws.respond(403, "Web pages have no business here.\n")
+    if request.path.partition("?")[0] in PATHS:
+        return None
+    return ws.respond(404, "There is nothing here.\n")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for one in error.exceptions:
+                yield from _causes(one)
+        error = error.__cause__
+
+
+def _explain_tls(error: ssl.SSLError, target: str) -> tuple[str, str]:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return "tls", f"no TLS with {target}: {error.reason} (does it listen at wss:// or ws://?)"
+    hint = "" if error.verify_code in _WRONG_NAME else ' (a private CA goes in ca = "...")'
+    text = f"the TLS certificate of {target} is not trusted: {error.verify_message}{hint}"
+    return "untrusted", text
+
+
+def _explain(error: Exception, target: str, open_timeout: float) -> DialError:
+    """Return what went wrong, as a sentence that says what to look at."""
+    reason, text = next(
+        (told for cause in _causes(error) if (told := _words(cause, target, open_timeout))),
+        ("", f"no connection to {target}: {str(error) or type(error).__name__}"),
+    )
+    return DialError(text, reason=reason)
+
+
+def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str, str] | None:
+    """Return a short word for a cause and a sentence about it, None where it tells nothing."""
+    match cause:
+        case ssl.SSLError():
+            return _explain_tls(cause, target)
+        case ConnectionRefusedError():
+            return "not_listening", f"connection refused by {target} (is a node listening there?)"
+        case ConnectionResetError() | ConnectionAbortedError():
+            hint = "(does it listen at wss:// or ws://?)"
+            return "broken_off", f"{target} broke the connection off {hint}"
+        case socket.gaierror():
+            return "name", f"the name of {target} does not resolve: {cause.strerror}"
+        case TimeoutError():
+            return "timeout", f"no answer from {target} within {open_timeout:g} s"
+        case InvalidStatus():
+            status = cause.response.status_code
+            return "not_a_node", f"{target} is not a ClawMatrix node: it answers HTTP {status}"
+        case InvalidProxy():
+            return "proxy", "the proxy is not an address like http://host:port"
+        case ProxyError():
+            return "proxy", f"the proxy does not connect to {target}: {cause}"
+        case InvalidHandshake():
+            return "not_a_node", f"{target} is not a ClawMatrix node: {cause}"
+        case _ if f"[Errno {errno.ECONNREFUSED}]" in str(cause):
+            # asyncio joins the texts where a name has several addresses.
+            return "not_listening", f"connection refused by {target} (is a node listening there?)"
+    return None

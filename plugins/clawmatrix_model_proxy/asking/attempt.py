@@ -1,0 +1,175 @@
+"""One attempt at an answer: an exchange with a serving node, and what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+from anyio import CancelScope, current_time
+
+from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_model_proxy.asking.outlet import HeldTooMuch, Outlet, RawHeaders
+from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
+from clawmatrix_model_proxy.faults import Fault, fault_of_error, fault_of_event, fault_of_status
+from clawmatrix_model_proxy.serving.serve import collect
+from clawmatrix_model_proxy.streams.formats import FORMATS, Format
+from clawmatrix_model_proxy.streams.sse import WholeEvents
+from clawmatrix_model_proxy.wire import REQUEST, SMALL, TOLD, Head, Opening, read_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_model_proxy.asking.health import Target
+
+__all__ = ["Attempt", "AttemptFailed"]
+
+_ERROR_LIMIT = 1024 * 1024
+
+
+@attrs.frozen
+class _Said:
+    """An error as the client is told it."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = attrs.field(factory=dict)
+
+
+class AttemptFailed(Exception):
+    """An attempt came to nothing.
+
+    Attributes:
+        fault: what the failover table decides by.
+        status, body, headers: the error for the client, should it be the last word.
+        told: the client has the upstream's own error event already.
+    """
+
+    def __init__(
+        self, fault: Fault, said: _Said | ApiError, format: Format, *, told: bool = False
+    ) -> None:
+        super().__init__(str(fault))
+        if isinstance(said, ApiError):
+            said = _Said(said.status, said.body(format))
+        self.fault = fault
+        self.status, self.body, self.headers = said.status, said.body, said.headers
+        self.told = told
+
+
+class Attempt:
+    """Asks one target and passes on its answer.
+
+    Args:
+        node: asks.
+        opening: what to ask for.
+        body: the client's request.
+        outlet: where the answer goes.
+        describe: makes the headers of an answer out of its head.
+        max_answer: bytes an answer may have that is kept until it is whole.
+        begun: called once, when the first part of an answer is there.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        opening: Opening,
+        body: bytes,
+        outlet: Outlet,
+        *,
+        describe: Callable[[Head], RawHeaders],
+        max_answer: int,
+        begun: Callable[[Head], None],
+    ) -> None:
+        self._node = node
+        self._opening = opening
+        self._format = FORMATS[opening.format]
+        self._body = body
+        self._outlet = outlet
+        self._describe = describe
+        self._max_answer = max_answer
+        self._begun = begun
+
+    async def make(self, target: Target, first_token: float, left: float) -> bool:
+        """Ask, and see the answer through; False where it was not whole in the time left.
+
+        Both times are in seconds. Raises: AttemptFailed.
+        """
+        now = current_time()
+        end = now + left
+        # One scope for both limits: they cost more than they look.
+        with CancelScope(deadline=min(now + first_token, end)) as scope:
+            await self._ask(target, scope, end)
+            return True
+        if scope.deadline == end:
+            return False
+        message = f"no answer began within {first_token:g} s"
+        raise self._failed(ExchangeFailure("upstream_timeout", message), target)
+
+    async def _ask(self, target: Target, scope: CancelScope, end: float) -> None:
+        try:
+            async with self._open(target) as exchange:
+                head = await self._first(exchange)
+                scope.deadline = end
+                if head.status >= 400:
+                    await self._refused(exchange, head)
+                self._begun(head)
+                if head.streams:
+                    self._outlet.open(head.status, self._describe(head))
+                    await self._stream(exchange)
+                else:
+                    await self._whole(exchange, head)
+        except ExchangeError as error:
+            raise self._failed(error, target) from None
+        except HeldTooMuch:
+            raise self._failed(_too_much(self._max_answer), target) from None
+
+    def _open(self, target: Target) -> Exchange:
+        small = len(self._body) <= SMALL
+        return self._node.exchange(
+            target.node,
+            REQUEST,
+            self._opening,
+            data=self._body if small else None,
+            complete=small,
+        )
+
+    async def _first(self, exchange: Exchange) -> Head:
+        if not exchange.complete:
+            await exchange.finish(self._body)
+        return read_head(await exchange.receive())
+
+    async def _refused(self, exchange: Exchange, head: Head) -> None:
+        body = await collect(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
+        fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
+        body = wrap_upstream_error(head.status, body, self._format)  # whatever the node sent
+        raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
+
+    async def _whole(self, exchange: Exchange, head: Head) -> None:
+        body = await collect(exchange, self._max_answer, "answer_too_large", "max_answer")
+        length = (b"content-length", b"%d" % len(body))
+        self._outlet.open(head.status, [*self._describe(head), length])
+        await self._outlet.finish(body)
+
+    async def _stream(self, exchange: Exchange) -> None:
+        events = WholeEvents()
+        async for data in exchange:
+            if not isinstance(data, bytes):
+                raise ExchangeFailure("bad_answer", "JSON in place of bytes")
+            if whole := events.feed(data):
+                await self._outlet.write(whole)
+        await self._outlet.finish(events.rest())
+
+    def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:
+        said = from_exchange(error, target.node)
+        if isinstance(error, ExchangeFailure) and error.code == TOLD:
+            fault = attrs.evolve(fault_of_event(error.detail), kind="cut")
+            return AttemptFailed(fault, said, self._format, told=True)
+        fault = fault_of_error(error)
+        if self._outlet.begun and fault.kind not in ("node", "refused"):
+            fault = attrs.evolve(fault, kind="cut")
+        return AttemptFailed(fault, said, self._format)
+
+
+def _too_much(limit: int) -> ExchangeFailure:
+    return ExchangeFailure("answer_too_large", f"more than {limit:d} bytes (max_answer) are held")

@@ -1,0 +1,117 @@
+"""Why an answer ended, and what it took, in the words of chat completions: both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_model_proxy.convert.neutral.answer import Usage
+from clawmatrix_model_proxy.convert.neutral.fields import Fields, bad_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, FinishReason
+
+__all__ = ["read_reason", "read_usage", "written_reason", "written_usage"]
+
+_READ: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "tool_calls",
+    # What servers say in place of these.
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "model_length": "length",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "sensitive": "content_filter",
+}
+_WRITTEN: dict[FinishReason, str] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "pause": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+}
+
+
+def read_reason(
+    reason: str, kinds: Collection[BlockKind], stopped_by: Any
+) -> tuple[FinishReason, str | None]:
+    """Return why an answer of such blocks ended, and the words that ended it, where known.
+
+    Servers say ``stop`` after calls and refusals too. Raises: BadAnswer.
+    """
+    read = _READ.get(reason)
+    if read is None:
+        raise bad_answer("finish_reason", f"no reason {reason!r} is known")
+    if read != "stop":
+        return read, None
+    if "tool" in kinds or "free_tool" in kinds:
+        return "tool_calls", None
+    if "refusal" in kinds:
+        return "refusal", None
+    if isinstance(stopped_by, str) and stopped_by:
+        return "stop_sequence", stopped_by
+    return "stop", None
+
+
+def written_reason(reason: FinishReason, kinds: Collection[BlockKind]) -> str:
+    """Return the finish reason to give. A refusal that has words is an answer."""
+    if reason == "refusal" and "refusal" in kinds:
+        return "stop"
+    return _WRITTEN[reason]
+
+
+def read_usage(value: Any) -> Usage:
+    """Read what an answer took. Raises: BadAnswer."""
+    fields = Fields(value, "usage", bad_answer)
+    inputs, outputs = _details(fields, "prompt"), _details(fields, "completion")
+    cached = inputs.pop("cached_tokens", None)
+    if cached is None:
+        cached = fields.take("prompt_cache_hit_tokens", int)
+    written, reasoning = (
+        inputs.pop("cache_write_tokens", None),
+        outputs.pop("reasoning_tokens", None),
+    )
+    more = {("input", name): count for name, count in inputs.items()}
+    more |= {("output", name): count for name, count in outputs.items()}
+    return Usage(
+        fields.take("prompt_tokens", int) or 0,
+        fields.take("completion_tokens", int) or 0,
+        cached,
+        written,
+        reasoning,
+        more,
+    )
+
+
+def _details(fields: Fields, side: str) -> dict[str, int]:
+    details = fields.take(f"{side}_tokens_details", dict) or {}
+    return {
+        name: count
+        for name, count in details.items()
+        if isinstance(count, int) and not isinstance(count, bool)
+    }
+
+
+def written_usage(usage: Usage) -> dict[str, Any]:
+    """Write what an answer took."""
+    written: dict[str, Any] = {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+    }
+    inputs = {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_written}
+    outputs = {"reasoning_tokens": usage.reasoning}
+    for side, group, known in (("prompt", "input", inputs), ("completion", "output", outputs)):
+        more = {name: count for (of, name), count in usage.more.items() if of == group}
+        details = {name: count for name, count in (known | more).items() if count is not None}
+        if details:
+            written[f"{side}_tokens_details"] = details
+    return written

@@ -1,0 +1,144 @@
+"""The settings that the Messages API has in a form of its own: thinking, formats, tiers, stops."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
+from clawmatrix_model_proxy.convert.neutral.effort import effort_of
+from clawmatrix_model_proxy.convert.neutral.fields import Fields
+from clawmatrix_model_proxy.convert.neutral.request import Format
+from clawmatrix_model_proxy.convert.neutral.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from clawmatrix_model_proxy.convert.neutral.request import Request
+
+__all__ = ["read_own", "write_own"]
+
+_THINKING = frozenset({"enabled", "disabled", "adaptive", "between_tools"})
+_TIERS = {"auto": "auto", "standard_only": "default"}
+_EFFORTS = {"minimal": "low"} | {name: name for name in ("low", "medium", "high", "xhigh", "max")}
+_FORMATS = {
+    "chat": "response_format",
+    "responses": "text.format",
+    "messages": "output_config.format",
+}
+
+
+# --- read
+
+
+def read_own(body: Fields) -> tuple[dict[str, Any], Format | None]:
+    """Take the settings, and the format, out of a request's body. Raises: Unsupported."""
+    settings: dict[str, Any] = {}
+    if (limit := body.take("max_tokens", int)) is not None:
+        settings["max_tokens"] = limit
+    if stops := body.take("stop_sequences", list):
+        settings["stop"] = [_stop(stop, at) for at, stop in enumerate(stops)]
+    if (tier := body.take("service_tier", str)) is not None:
+        settings["service_tier"] = _read_tier(tier)
+    if (thinking := body.take("thinking", dict)) is not None:
+        settings["thinking"] = _read_thinking(thinking)
+    config = Fields(body.take("output_config", dict) or {}, "output_config")
+    effort, format = config.take("effort", str), _read_format(config)
+    config.end()
+    if effort is not None and settings.get("thinking", {}).get("type") != "disabled":
+        settings["effort"] = effort
+    if (effort := effort_of(settings)) is not None:
+        settings["effort"] = effort
+    return settings, format
+
+
+def _stop(stop: Any, at: int) -> str:
+    if not isinstance(stop, str):
+        raise Unsupported(f"stop_sequences[{at}]", "must be a string")
+    return stop
+
+
+def _read_tier(tier: str) -> str:
+    if tier not in _TIERS:
+        raise Unsupported("service_tier", f"{tier!r} cannot be put into another API")
+    return _TIERS[tier]
+
+
+def _read_thinking(thinking: dict[str, Any]) -> dict[str, Any]:
+    fields = Fields(thinking, "thinking")
+    kind = fields.need("type", str)
+    if kind not in _THINKING:
+        raise Unsupported("thinking.type", f"{kind!r} is not known here")
+    if kind == "enabled":
+        fields.need("budget_tokens", int)
+    fields.ignore("display")
+    fields.end()
+    return dict(thinking)
+
+
+def _read_format(config: Fields) -> Format | None:
+    if config.left.get("format") is None:
+        return None
+    format = config.within("format")
+    kind, schema = format.need("type", str), format.take("schema", dict)
+    format.end()
+    if kind != "json_schema" or schema is None:
+        raise Unsupported(format.at("type"), f"{kind!r} is not known here, or has no schema")
+    return Format("schema", deepcopy(schema))
+
+
+# --- write
+
+
+def write_own(request: Request, body: dict[str, Any], *, max_tokens: int) -> None:
+    """Put the settings into the body of a request. Raises: Unsupported."""
+    settings = request.settings
+    body["max_tokens"] = settings.get("max_tokens", max_tokens)
+    if stops := settings.get("stop"):
+        body["stop_sequences"] = [stops] if isinstance(stops, str) else list(stops)
+    if (tier := settings.get("service_tier")) is not None:
+        body["service_tier"] = _written_tier(tier, request)
+    config = {**_written_format(request)}
+    effort = settings.get("effort")
+    if effort not in (None, "none"):
+        config["effort"] = _written_effort(effort, request)
+    if config:
+        body["output_config"] = config
+    if (thinking := _written_thinking(settings.get("thinking"), effort)) is not None:
+        body["thinking"] = thinking
+
+
+def _written_tier(tier: Any, request: Request) -> str:
+    for ours, neutral in _TIERS.items():
+        if tier == neutral:
+            return ours
+    raise Unsupported(_place(request, "service_tier"), f"Messages has no tier {tier!r}")
+
+
+def _written_effort(effort: Any, request: Request) -> str:
+    written = _EFFORTS.get(effort) if isinstance(effort, str) else None
+    if written is None:
+        raise Unsupported(_place(request, "effort"), f"Messages has no effort {effort!r}")
+    return written
+
+
+def _written_thinking(thinking: Any, effort: Any) -> dict[str, Any] | None:
+    if thinking is not None:
+        return dict(thinking)
+    if effort is None:
+        return None
+    return {"type": "disabled" if effort == "none" else "adaptive"}
+
+
+def _written_format(request: Request) -> dict[str, Any]:
+    format = request.format
+    if format is None or format.kind == "text":
+        return {}
+    if format.schema is None:
+        where = _FORMATS.get(request.api, "format")
+        raise Unsupported(where, "in Messages, JSON needs a schema that says what is in it")
+    return {"format": {"type": "json_schema", "schema": deepcopy(format.schema)}}
+
+
+def _place(request: Request, name: str) -> str:
+    """Return where a setting stood in the request, as its source has it."""
+    [setting] = [setting for setting in SETTINGS if setting.name == name]
+    return setting.place(request.api) or name

@@ -1,0 +1,85 @@
+"""Tokens, and why an answer ended, as the Messages API says them, both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_model_proxy.convert.neutral.answer import Usage
+from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+
+if TYPE_CHECKING:
+    from clawmatrix_model_proxy.convert.neutral.answer import FinishReason
+
+__all__ = ["read_reason", "read_usage", "write_reason", "write_usage"]
+
+_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "max_tokens": "length",
+    "stop_sequence": "stop_sequence",
+    "tool_use": "tool_calls",
+    "pause_turn": "pause",
+    "refusal": "refusal",
+    "model_context_window_exceeded": "length",
+}
+_WRITTEN: dict[FinishReason, str] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+    "refusal": "refusal",
+    "stop_sequence": "stop_sequence",
+    "pause": "pause_turn",
+}
+
+
+def read_usage(usage: dict[str, Any]) -> Usage:
+    """Read ``usage``, whose input does not count what was cached. Raises: BadAnswer."""
+    cached = _count(usage, "cache_read_input_tokens")
+    written = _count(usage, "cache_creation_input_tokens")
+    details = usage.get("output_tokens_details")
+    return Usage(
+        (_count(usage, "input_tokens") or 0) + (cached or 0) + (written or 0),
+        _count(usage, "output_tokens") or 0,
+        cached,
+        written,
+        _count(details, "thinking_tokens") if isinstance(details, dict) else None,
+    )
+
+
+def _count(usage: dict[str, Any], name: str) -> int | None:
+    count = usage.get(name)
+    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
+        raise BadAnswer(f"usage.{name} is not a number of tokens")
+    return count
+
+
+def write_usage(usage: Usage | None) -> dict[str, Any]:
+    """Write ``usage``, which the API wants always: zeros where nothing is known."""
+    usage = usage or Usage()
+    fresh = usage.input - (usage.cached or 0) - (usage.cache_written or 0)
+    body: dict[str, Any] = {"input_tokens": max(fresh, 0)}
+    if usage.cache_written is not None:
+        body["cache_creation_input_tokens"] = usage.cache_written
+    if usage.cached is not None:
+        body["cache_read_input_tokens"] = usage.cached
+    body["output_tokens"] = usage.output
+    if usage.reasoning is not None:
+        body["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
+    return body
+
+
+def read_reason(reason: Any, *, calls: bool) -> FinishReason:
+    """Read ``stop_reason``; ``calls`` says that tools were asked for. Raises: BadAnswer."""
+    if reason is None:
+        return "tool_calls" if calls else "stop"
+    found = _REASONS.get(reason) if isinstance(reason, str) else None
+    if found is None:
+        raise BadAnswer(f"the stop reason {reason!r} is not known here")
+    return "tool_calls" if found == "stop" and calls else found
+
+
+def write_reason(reason: FinishReason, *, calls: bool, refused: bool) -> str:
+    """Write ``stop_reason``; ``refused`` says that the model said no in words of its own."""
+    if reason in ("stop", "tool_calls"):
+        return "tool_use" if calls else "refusal" if refused else "end_turn"
+    return _WRITTEN[reason]

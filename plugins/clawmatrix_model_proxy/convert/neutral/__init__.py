@@ -1,0 +1,1 @@
+"""The neutral form that each API is read into and written from."""

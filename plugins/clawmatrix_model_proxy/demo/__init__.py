@@ -1,0 +1,1 @@
+"""`clawmatrix demo`, and a small upstream for demonstrations and tests."""

@@ -1,0 +1,210 @@
+"""Connections to HTTP servers: addresses, TLS, and the proxies of the environment."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
+
+import anyio
+import attrs
+from anyio.streams.tls import TLSStream
+
+from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_model_proxy.http.connection import HttpConnection
+from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
+
+if TYPE_CHECKING:
+    from anyio.abc import ByteStream
+
+__all__ = ["Address", "Dialler"]
+
+_SAFE = "/%:@!$&'()*+,;=~"
+_PORTS = {"http": 80, "https": 443}
+
+
+@attrs.frozen
+class Address:
+    """Where an HTTP server is.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: its name or number, without brackets.
+        port: its port.
+        path: the path of the URL, as it travels.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Raises: ValueError, where it is no URL of an HTTP server."""
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise ValueError("not an address like http://host:port")
+        host = parts.hostname
+        host = host if host.isascii() else host.encode("idna").decode()
+        port = parts.port or _PORTS[parts.scheme]
+        return cls(parts.scheme, host, port, quote(parts.path, safe=_SAFE) or "/")
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """What connections are kept by."""
+        return (self.scheme, self.host, self.port)
+
+    @property
+    def host_port(self) -> str:
+        """Host and port, as CONNECT names them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def authority(self) -> str:
+        """The Host header."""
+        named = self.host_port
+        return named.rpartition(":")[0] if self.port == _PORTS[self.scheme] else named
+
+
+@attrs.frozen
+class _Proxy:
+    address: Address
+    credentials: str | None = attrs.field(repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> _Proxy:
+        whole = url if "://" in url else f"http://{url}"
+        parts = urlsplit(whole)
+        credentials = None
+        if parts.username is not None:
+            plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            credentials = "Basic " + base64.b64encode(plain.encode()).decode()
+        return cls(Address.parse(whole), credentials)
+
+
+class Dialler:
+    """Opens connections; each within a limit of seconds, TLS and proxy included.
+
+    Attributes:
+        limit: the limit, from the next connection on.
+    """
+
+    def __init__(self, limit: float, *, proxy_from_env: bool = False) -> None:
+        """Reads the certificates of the system, which takes long enough to be felt."""
+        self.limit = limit
+        self._proxies = getproxies_environment() if proxy_from_env else {}
+        self._tls = _client_tls()
+
+    def __repr__(self) -> str:
+        return f"<Dialler {len(self._proxies)} proxies>"
+
+    def target(self, address: Address) -> tuple[str, str]:
+        """Return what the first line of a request asks for, and its further header lines."""
+        proxy = self._proxy_for(address) if address.scheme == "http" else None
+        if proxy is None:
+            return address.path, ""
+        return f"http://{address.authority}{address.path}", _authorization(proxy)
+
+    async def dial(self, address: Address) -> HttpConnection:
+        """Connect. Raises: ExchangeFailure, nothing having begun."""
+        try:
+            with anyio.fail_after(self.limit):
+                return HttpConnection(await self._connect(address))
+        except TimeoutError:
+            message = "the upstream did not accept a connection in time"
+            raise _failure("upstream_timeout", message) from None
+        except ssl.SSLError as error:
+            raise _unreachable(_tls_words(error)) from None
+        except (OSError, ValueError, BrokenAnswer, anyio.EndOfStream, *_LOST) as error:
+            raise _unreachable(_words(error)) from None
+
+    async def _connect(self, address: Address) -> ByteStream:
+        proxy = self._proxy_for(address)
+        if proxy is None:
+            return await self._open(address)
+        stream = await self._open(proxy.address)
+        if address.scheme == "http":
+            return stream
+        try:
+            await _tunnel(stream, address, proxy)
+            return await TLSStream.wrap(
+                stream,
+                hostname=address.host,
+                ssl_context=self._tls,
+                standard_compatible=False,
+            )
+        except BaseException:
+            await anyio.aclose_forcefully(stream)
+            raise
+
+    async def _open(self, address: Address) -> ByteStream:
+        if address.scheme == "http":
+            return await anyio.connect_tcp(address.host, address.port)
+        return await anyio.connect_tcp(
+            address.host,
+            address.port,
+            ssl_context=self._tls,
+            tls_hostname=address.host,
+            tls_standard_compatible=False,
+        )
+
+    def _proxy_for(self, address: Address) -> _Proxy | None:
+        if not self._proxies or proxy_bypass(address.host_port):
+            return None
+        url = self._proxies.get(address.scheme) or self._proxies.get("all")
+        return _Proxy.parse(url) if url else None
+
+
+_LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError)
+
+
+async def _tunnel(stream: ByteStream, address: Address, proxy: _Proxy) -> None:
+    """Have a proxy connect. Raises: BrokenAnswer, where it does not."""
+    where = address.host_port
+    head = f"CONNECT {where} HTTP/1.1\r\nhost: {where}\r\n{_authorization(proxy)}\r\n"
+    await stream.send(head.encode())
+    reader = ResponseReader()
+    while not reader.begun:
+        reader.feed(await stream.receive())
+    if not 200 <= reader.status < 300:
+        raise BrokenAnswer(f"the proxy answers {reader.status}")
+
+
+def _authorization(proxy: _Proxy) -> str:
+    return f"proxy-authorization: {proxy.credentials}\r\n" if proxy.credentials else ""
+
+
+def _client_tls() -> ssl.SSLContext:
+    if sys.platform == "darwin":
+        # Python as python.org builds it for macOS knows no certificates of the system.
+        import truststore
+
+        context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:
+        context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _failure(code: str, message: str) -> ExchangeFailure:
+    return ExchangeFailure(code, message, may_have_begun=False)
+
+
+def _unreachable(why: str) -> ExchangeFailure:
+    return _failure("upstream_unreachable", f"the upstream cannot be reached: {why}")
+
+
+def _tls_words(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    return f"no TLS: {error.reason or error}"
+
+
+def _words(error: Exception) -> str:
+    cause = error.__cause__
+    return str(error) or (str(cause) if cause else "") or "the connection is lost"

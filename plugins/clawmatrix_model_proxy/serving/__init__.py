@@ -1,0 +1,1 @@
+"""The node that serves: upstreams, and an answer on its way back."""

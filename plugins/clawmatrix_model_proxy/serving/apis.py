@@ -1,0 +1,137 @@
+"""The APIs of upstreams: which there are, and the way of a request to each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.kernel.contributions import ModelApi
+from clawmatrix_model_proxy.convert import count
+from clawmatrix_model_proxy.convert.bridge import Bridge
+from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.messages import codec as messages
+from clawmatrix_model_proxy.convert.neutral.codec import Codec, Unsupported
+from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.serving.passage import (
+    Converted,
+    Counted,
+    Passage,
+    Passed,
+    cannot_convert,
+    refused,
+)
+from clawmatrix_model_proxy.streams.formats import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.streams.formats import Format
+    from clawmatrix_model_proxy.wire import Opening
+
+__all__ = ["BUILT_IN", "Apis"]
+
+BUILT_IN = (
+    ModelApi(
+        "openai-completions",
+        {"chat": "chat/completions", "embeddings": "embeddings"},
+        chat.CODEC,
+    ),
+    ModelApi(
+        "openai-responses", {"responses": "responses", "embeddings": "embeddings"}, responses.CODEC
+    ),
+    ModelApi(
+        "anthropic-messages",
+        {"messages": "messages", "count_tokens": "messages/count_tokens"},
+        messages.CODEC,
+        key_header=("x-api-key", ""),
+        headers={"anthropic-version": "2023-06-01"},
+    ),
+)
+CLIENTS: dict[str, Codec] = {
+    codec.name: codec for codec in (chat.CODEC, responses.CODEC, messages.CODEC)
+}
+
+
+class Apis:
+    """The APIs that this node's upstreams may speak.
+
+    Args:
+        apis: all there are; of two with one name the first counts.
+        now: returns seconds since 1970.
+        new_id: makes an id that begins with the letters it is given.
+    """
+
+    def __init__(
+        self, apis: Iterable[ModelApi], *, now: Callable[[], float], new_id: Callable[[str], str]
+    ) -> None:
+        self._apis: dict[str, ModelApi] = {}
+        for api in apis:
+            self._apis.setdefault(api.name, api)
+        self._now = now
+        self._new_id = new_id
+
+    def check(self, models: Iterable[ModelUpstream]) -> None:
+        """Raises: StartError, where a model's upstream speaks an API that is not among them."""
+        for model in models:
+            if model.api not in self._apis:
+                known = ", ".join(self._apis)
+                raise StartError(
+                    f'model-proxy: the model "{model.id}": no loaded plugin has the API'
+                    f' "{model.api}"; there are {known}'
+                )
+
+    def of(self, model: ModelUpstream) -> ModelApi:
+        """Return the API that a model's upstream speaks."""
+        return self._apis[model.api]
+
+    def passage(self, model: ModelUpstream, opening: Opening, body: bytes) -> Passage:
+        """Return the way of a request to a model's upstream.
+
+        Raises: ExchangeFailure ``cannot_convert`` or ``bad_request``; nothing has begun then.
+        """
+        api, format = self._apis[model.api], FORMATS.get(opening.format)
+        if format is not None and format.name in api.paths:
+            return Passed.of(format, self._path(model, api.paths[format.name]), body, model)
+        try:
+            if format is not None and format.name == "count_tokens":
+                return self._counted(model, api, format, body)
+            if format is not None and format.name in CLIENTS and api.codec is not None:
+                return self._converted(model, api, format, body)
+        except Unsupported as error:
+            raise cannot_convert(error) from None
+        message = f"the upstream of {model.id!r} speaks {model.api}, not {opening.format!r}"
+        raise refused("cannot_convert", message)
+
+    def _converted(
+        self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes
+    ) -> Converted:
+        bridge = self._bridge(model, api, format.name, body)
+        path = next(iter(api.paths.values()))
+        if bridge.request.stream and api.stream_path is not None:
+            path = api.stream_path
+        sent = bridge.written(model)
+        return Converted(format, self._path(model, path), sent, bridge)
+
+    def _counted(self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes) -> Counted:
+        bridge = self._bridge(model, api, "messages", body)
+        way = count.way_of(bridge.upstream)
+        sent = way.write(bridge, model)
+        path = way.path or next(iter(api.paths.values()))
+        return Counted(format, self._path(model, path), sent, way.read)
+
+    def _bridge(self, model: ModelUpstream, api: ModelApi, client: str, body: bytes) -> Bridge:
+        codec = api.codec
+        assert isinstance(codec, Codec)
+        return Bridge.read(
+            CLIENTS[client],
+            codec,
+            body,
+            model=model.name_there,
+            now=self._now(),
+            new_id=self._new_id,
+        )
+
+    def _path(self, model: ModelUpstream, path: str) -> str:
+        return path.replace("{model}", quote(model.name_there)) if "{" in path else path

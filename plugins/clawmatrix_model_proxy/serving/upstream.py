@@ -1,0 +1,265 @@
+"""Upstreams: the HTTP servers that answer, and what can go wrong with them."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import attrs
+from anyio import CancelScope, current_time
+
+from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_model_proxy.faults import retry_after
+from clawmatrix_model_proxy.http.client import HttpClient
+from clawmatrix_model_proxy.http.dialler import Address, Dialler
+from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
+from clawmatrix_model_proxy.wire import API_HEADERS, safe_header
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from types import TracebackType
+    from typing import Self
+
+    from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
+    from clawmatrix_model_proxy.config import Budgets
+    from clawmatrix_model_proxy.http.connection import Answer
+    from clawmatrix_model_proxy.serving.pipe import Pipe
+    from clawmatrix_model_proxy.wire import Opening
+
+__all__ = ["Reply", "Upstreams"]
+
+_SLACK = 0.5
+"""Seconds by which the limit of silence may be overrun, so that it is not set at each piece."""
+
+_NO_TYPES = ("text/plain", "application/octet-stream")
+"""What servers say of a stream that do not know what it is."""
+
+
+class Upstreams:
+    """The connections to all upstreams, kept and used again while this is entered."""
+
+    def __init__(self, budgets: Budgets, *, proxy_from_env: bool = False) -> None:
+        self._proxy_from_env = proxy_from_env
+        self._places: dict[str, _Place] = {}
+        self._rings: dict[ModelUpstream, KeyRing] = {}
+        self._budgets = budgets
+
+    async def __aenter__(self) -> Self:
+        # Reading the certificates takes long enough to be felt by everything else.
+        self._dialler = await anyio.to_thread.run_sync(self._make_dialler)
+        self._client = HttpClient(self._dialler, write=self._budgets.idle)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._client.aclose()
+
+    def _make_dialler(self) -> Dialler:
+        return Dialler(self._budgets.connect, proxy_from_env=self._proxy_from_env)
+
+    def use(self, budgets: Budgets) -> None:
+        """Set the time limits of requests from now on, and forget what is known of keys."""
+        self._budgets = budgets
+        self._dialler.limit, self._client.write = budgets.connect, budgets.idle
+        self._rings.clear()
+
+    async def run(self) -> None:
+        """Close connections that nobody used for a while, until cancelled."""
+        await self._client.run()
+
+    @asynccontextmanager
+    async def ask(
+        self, model: ModelUpstream, api: ModelApi, path: str, body: bytes, opening: Opening
+    ) -> AsyncIterator[Reply]:
+        """Send a request to a path of the model's upstream; leaving closes the answer.
+
+        ``api`` is the one that the upstream speaks.
+
+        Raises: ExchangeFailure ``upstream_unreachable``, ``upstream_timeout`` or
+            ``upstream_broke``, also out of what reads the reply.
+        """
+        began = current_time()
+        deadline = began + self._budgets.first_byte
+        with CancelScope(deadline=deadline) as scope:
+            answer = await self._send(model, api, path, body, opening, began)
+        if scope.cancelled_caught:
+            raise _silent(self._budgets.first_byte)
+        try:
+            yield Reply(answer, self._budgets, began, streaming=opening.stream)
+        finally:
+            await answer.close()
+
+    async def _send(
+        self,
+        model: ModelUpstream,
+        api: ModelApi,
+        path: str,
+        body: bytes,
+        opening: Opening,
+        now: float,
+    ) -> Answer:
+        """Send a request with one key after another, until one is taken or none is left."""
+        ring = self._rings.setdefault(model, KeyRing(model.keys))
+        left = ring.order(now)
+        while True:
+            number = left.pop(0) if left else None
+            key = None if number is None else ring.reveal(number)
+            place, request = self._request(model, api, path, body, opening, key)
+            answer = await self._client.ask(place.address, request)
+            if number is None:
+                return answer
+            if answer.status not in ROTATED:
+                ring.worked(number)
+                return answer
+            wait = retry_after(answer.headers, time.time())
+            ring.refused(number, current_time(), answer.status, wait)
+            if not left:
+                return answer
+            await answer.close()
+
+    def _request(
+        self,
+        model: ModelUpstream,
+        api: ModelApi,
+        path: str,
+        body: bytes,
+        opening: Opening,
+        key: str | None,
+    ) -> tuple[_Place, bytes]:
+        url = f"{model.base_url.rstrip('/')}/{path}"
+        place = self._places.get(url)
+        if place is None:
+            place = self._places[url] = self._place(url)
+        headers = {"accept": _on_one_line(opening.accept or "*/*"), **api.headers}
+        if "anthropic-version" in api.headers:
+            headers |= {k: _on_one_line(v) for k, v in opening.headers.items() if k in API_HEADERS}
+        if key is not None:
+            name, value = api.key_header
+            headers[name] = value + key
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        head = f"{place.head}{''.join(lines)}content-length: {len(body)}\r\n\r\n"
+        return place, head.encode() + body
+
+    def _place(self, url: str) -> _Place:
+        address = Address.parse(url)
+        target, more = self._dialler.target(address)
+        head = (
+            f"POST {target} HTTP/1.1\r\nhost: {address.authority}\r\n{more}"
+            "accept-encoding: identity\r\ncontent-type: application/json\r\n"
+            "user-agent: clawmatrix\r\n"
+        )
+        return _Place(address, head)
+
+
+@attrs.frozen
+class _Place:
+    """Where a request goes, and the part of its head that is always the same."""
+
+    address: Address
+    head: str
+
+
+def _on_one_line(value: str) -> str:
+    """Return a header's value that another node wrote. Raises: ExchangeFailure."""
+    if not (value.isascii() and value.isprintable()):
+        raise ExchangeFailure("bad_request", "a header that is none", may_have_begun=False)
+    return value
+
+
+class Reply:
+    """An upstream's answer, its body not yet read.
+
+    Attributes:
+        status: its HTTP status.
+        content_type: its media type.
+        headers: those that clients act on.
+        framed: true where the end of the body is marked, so that a cut shows.
+    """
+
+    def __init__(
+        self, answer: Answer, budgets: Budgets, began: float, *, streaming: bool = False
+    ) -> None:
+        """Make a reply; ``streaming`` where a stream was asked for."""
+        self._answer = answer
+        self._budgets = budgets
+        self._began = began
+        headers = answer.headers
+        self.status, self.framed = answer.status, answer.framed
+        self.content_type = headers.get("content-type", "application/json")
+        if streaming and self.content_type.lower().startswith(_NO_TYPES):
+            self.content_type = "text/event-stream"
+        self.headers = {k: v for k, v in headers.items() if safe_header(k, v)}
+
+    @property
+    def streams(self) -> bool:
+        """True where the body is a stream of events."""
+        return self.content_type.lower().startswith("text/event-stream")
+
+    def elapsed_ms(self) -> float:
+        """Return the milliseconds since the request was sent."""
+        return round((current_time() - self._began) * 1000, 2)
+
+    async def pump(self, pipe: Pipe) -> None:
+        """Put the body into a pipe as it comes, and close the pipe, with the error if any."""
+        try:
+            await self._each(pipe.put, pipe)
+        except ExchangeFailure as failure:
+            pipe.close(failure)
+        else:
+            pipe.close()
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole body. Raises: ExchangeFailure, ``answer_too_large`` over the limit."""
+        whole = self._answer.whole()
+        if whole is not None and len(whole) <= limit:
+            return whole
+        read = bytearray(whole or b"")
+
+        def take(piece: bytes) -> None:
+            read.extend(piece)
+            if len(read) > limit:
+                raise _TooLarge
+
+        try:
+            take(b"")
+            await self._each(take, None)
+        except _TooLarge:
+            message = f"the upstream's answer has more than {limit:d} bytes (max_answer)"
+            raise ExchangeFailure("answer_too_large", message) from None
+        return bytes(read)
+
+    async def _each(self, take: Callable[[bytes], None], pipe: Pipe | None) -> None:
+        idle = self._budgets.idle
+        limit = self._budgets.first_byte
+        slack = min(_SLACK, idle / 4)
+        due = -math.inf
+        receive = self._answer.receive
+        with CancelScope(deadline=self._began + limit) as scope:
+            while piece := await receive():
+                take(piece)
+                if pipe is not None and pipe.full:
+                    scope.deadline = math.inf  # now the client is slow, not the upstream
+                    await pipe.wait_room()
+                    due = -math.inf
+                now = current_time()
+                if now >= due:
+                    limit = idle
+                    scope.deadline = now + idle + slack
+                    due = now + slack
+        if scope.cancelled_caught:
+            raise _silent(limit)
+
+
+class _TooLarge(Exception):
+    """A body went over its limit."""
+
+
+def _silent(seconds: float) -> ExchangeFailure:
+    return ExchangeFailure("upstream_timeout", f"the upstream was silent for {seconds:g} s")

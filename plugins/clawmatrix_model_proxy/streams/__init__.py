@@ -1,0 +1,1 @@
+"""Server-sent events of model APIs: split, judged and passed on."""

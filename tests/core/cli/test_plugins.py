@@ -1,0 +1,81 @@
+"""``clawmatrix plugins list`` without a node; with one, see the tests of the control plugin."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clawmatrix_core.cli.plugins import render_plugins
+from clawmatrix_core.cli.shell import execute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_plugins_are_listed_without_a_configuration(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["plugins", "list", "--json"]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["plugins"]}
+    control = entries["control"]
+    assert set(control) == {"name", "distribution", "version", "state", "reason", "hooks"}
+    assert (control["distribution"], control["state"]) == ("clawmatrix", "active")
+    assert "register_commands" in control["hooks"]
+
+
+def test_the_configuration_decides_what_is_active(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = nowhere / "a.toml"
+    path.write_text(
+        'node_id = "a"\nsecret = "env:UNSET"\nstate_dir = "s"\nplugins = ["control", "foo"]\n'
+    )
+    assert execute(["plugins", "list", "--json", "-c", str(path)]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["plugins"]}
+    assert entries["control"]["state"] == "active"
+    assert entries["mesh"]["state"] == "disabled"
+    assert entries["foo"]["reason"] == "no plugin of that name is installed"
+
+
+def test_a_configuration_that_is_asked_for_must_be_there(nowhere: Path) -> None:
+    assert execute(["plugins", "list", "-c", "none.toml"]) == 2
+
+
+def test_plugins_for_people() -> None:
+    entries: list[dict[str, Any]] = [
+        {
+            "name": "mesh",
+            "distribution": "clawmatrix",
+            "version": "0.1.0",
+            "state": "active",
+            "reason": None,
+            "hooks": ["link_opened", "start_plugin"],
+            "faults": 2,
+            "lastFault": "link_opened: ValueError: \x1b",
+        },
+        {
+            "name": "own",
+            "distribution": None,
+            "version": None,
+            "state": "failed",
+            "reason": "did not start",
+            "hooks": [],
+        },
+    ]
+    assert render_plugins(entries).splitlines() == [
+        "mesh  active",
+        "      clawmatrix 0.1.0",
+        "      hooks: link_opened, start_plugin",
+        "      faults: 2, last link_opened: ValueError: �",
+        "own   failed: did not start",
+        "      passed in by the host",
+    ]

@@ -1,0 +1,261 @@
+"""The directory: signatures, ages, names and keys, and records that mean harm."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+
+from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.members.directory import (
+    MEMBER_LIMIT,
+    Accepted,
+    Directory,
+    NodeRecord,
+    SignedRecord,
+)
+from clawmatrix_core.wire.codec import NodeId
+from tests.core.members.members import Member, base64_of
+
+HOME, OFFICE = NodeId("home"), NodeId("office")
+TEXTS = st.text(max_size=8)
+
+
+def met() -> tuple[Member, Member]:
+    """Return home, and an office it has not heard of."""
+    home, office = Member("home"), Member("office")
+    home.meet()
+    return home, office
+
+
+def reason_of(directory: Directory, signed: SignedRecord, *, proven: bool = False) -> str:
+    """Return why a record is refused."""
+    before = len(directory)
+    with pytest.raises(RemoteProtocolError) as caught:
+        directory.accept(signed, proven=proven)
+    assert len(directory) == before
+    return caught.value.reason
+
+
+def outcome(directory: Directory, signed: SignedRecord, *, proven: bool = False) -> Accepted:
+    """Return what becomes of a record."""
+    return directory.accept(signed, proven=proven)[0]
+
+
+def test_fields_that_a_version_does_not_know_are_kept_in_the_text() -> None:
+    home, office = met()
+    signed = office.claim(colour="green", links={"home": 2})
+    assert outcome(home.directory, signed) is Accepted.NEWER
+    peer = home.directory.get(OFFICE)
+    assert peer is not None
+    assert peer.record.links == {"home": 2.0}
+    assert peer.signed.to_wire() == signed.to_wire()
+    assert '"colour": "green"' in peer.signed.text
+
+
+def test_repr_shows_no_record() -> None:
+    home, office = met()
+    home.meet(office)
+    assert repr(home.directory) == "<Directory of home: 2 members>"
+    assert "sig" not in repr(home.directory.get(OFFICE)).replace("sign_key", "")
+
+
+# --- what is taken
+
+
+def test_members_are_listed_by_name() -> None:
+    home = Member("home")
+    home.meet(Member("office"), Member("lab"), Member("attic"))
+    assert [peer.node_id for peer in home.directory.all()] == ["attic", "home", "lab", "office"]
+    assert [peer.node_id for peer in home.directory.others()] == ["attic", "lab", "office"]
+    assert len(home.directory) == 4
+
+
+def test_a_record_that_is_newer_replaces_the_known_one() -> None:
+    time = 1.0
+    home, office = Member("home", now=lambda: time), Member("office")
+    accept = home.directory.accept
+    assert accept(office.signed(epoch=2, seq=5))[0] is Accepted.NEWER
+    time = 2.0
+    assert accept(office.signed(epoch=2, seq=5))[0] is Accepted.STALE
+    assert accept(office.signed(epoch=2, seq=4))[0] is Accepted.OLDER
+    assert accept(office.signed(epoch=1, seq=9))[0] is Accepted.OLDER
+    peer = home.directory.get(OFFICE)
+    assert peer is not None
+    assert (peer.record.age, peer.received) == ((2, 5), 1.0)
+    assert accept(office.signed(epoch=2, seq=6))[0] is Accepted.NEWER
+    assert accept(office.signed(epoch=3, seq=0))[0] is Accepted.NEWER
+    peer = home.directory.get(OFFICE)
+    assert peer is not None
+    assert (peer.record.age, peer.received) == ((3, 0), 2.0)
+
+
+def test_two_records_of_one_age_do_not_take_turns() -> None:
+    home, office = met()
+    assert outcome(home.directory, office.signed(tags=("a",))) is Accepted.NEWER
+    assert outcome(home.directory, office.signed(tags=("b",))) is Accepted.STALE
+    assert outcome(home.directory, office.signed(tags=("b",)), proven=True) is Accepted.STALE
+    assert outcome(home.directory, office.signed(tags=("a",))) is Accepted.STALE
+
+
+def test_a_member_that_was_forgotten_may_come_back() -> None:
+    home, office = met()
+    home.directory.accept(office.signed())
+    home.directory.forget(OFFICE)
+    home.directory.forget(OFFICE)
+    assert home.directory.get(OFFICE) is None
+    assert outcome(home.directory, office.signed()) is Accepted.NEWER
+
+
+def test_a_handshake_pins_what_hearsay_brought() -> None:
+    home, office = met()
+    home.directory.accept(office.signed())
+    entry = home.trust.get(OFFICE)
+    assert entry is not None
+    assert entry.state.value == "provisional"
+    assert outcome(home.directory, office.signed(), proven=True) is Accepted.STALE
+    entry = home.trust.get(OFFICE)
+    assert entry is not None
+    assert entry.state.value == "pinned"
+
+
+# --- names and keys
+
+
+def test_a_pinned_name_keeps_its_key() -> None:
+    home, office = met()
+    home.directory.accept(office.signed(), proven=True)
+    thief = Member("office", life=2)
+    for proven in (False, True):
+        claim = thief.signed(epoch=9)
+        assert outcome(home.directory, claim, proven=proven) is Accepted.CONFLICT
+    peer = home.directory.get(OFFICE)
+    assert peer is not None
+    assert peer.record == office.record()
+    assert len(home.trust.conflicts()) == 1
+
+
+def test_a_proved_key_takes_a_name_from_hearsay_whatever_its_age() -> None:
+    home, office = met()
+    home.directory.accept(Member("office", life=2).signed(epoch=9))
+    assert outcome(home.directory, office.signed(epoch=1), proven=True) is Accepted.NEWER
+    peer = home.directory.get(OFFICE)
+    assert peer is not None
+    assert peer.record == office.record()
+
+
+def test_a_key_that_a_person_accepted_takes_the_name() -> None:
+    home, office = met()
+    home.directory.accept(office.signed(epoch=7), proven=True)
+    reinstalled = Member("office", life=2)
+    home.directory.accept(reinstalled.signed(), proven=True)
+    home.trust.accept(OFFICE, reinstalled.identity.fingerprint)
+    assert outcome(home.directory, reinstalled.signed(), proven=True) is Accepted.NEWER
+
+
+def test_the_own_record_of_an_earlier_life_is_told() -> None:
+    home = Member("home")
+    home.meet()
+    assert outcome(home.directory, home.signed(epoch=1, seq=0)) is Accepted.OLDER
+    assert outcome(home.directory, home.signed(epoch=1, seq=0), proven=True) is Accepted.OLDER
+    assert outcome(home.directory, home.signed(epoch=4)) is Accepted.OWN
+    own = home.directory.get(HOME)
+    assert own is not None
+    assert own.record.epoch == 1
+
+
+def test_an_own_record_before_the_first_is_of_an_earlier_life() -> None:
+    home = Member("home")
+    assert outcome(home.directory, home.signed()) is Accepted.OWN
+
+
+def test_another_key_under_the_own_name_is_a_conflict() -> None:
+    home = Member("home")
+    home.meet()
+    thief = Member("home", life=2)
+    assert outcome(home.directory, thief.signed(epoch=9)) is Accepted.CONFLICT
+    assert outcome(home.directory, thief.signed(epoch=9), proven=True) is Accepted.CONFLICT
+
+
+# --- records that mean harm
+
+
+def test_a_record_signed_by_another_key_is_forged() -> None:
+    home, office = met()
+    thief = Member("thief")
+    forged = SignedRecord.make(office.record(), thief.identity)
+    assert reason_of(home.directory, forged) == "forged_record"
+
+
+def test_a_changed_record_is_forged() -> None:
+    home, office = met()
+    signed = office.signed()
+    changed = SignedRecord(signed.text.replace('"seq":1', '"seq":2'), signed.signature)
+    assert reason_of(home.directory, changed) == "forged_record"
+    home.directory.accept(signed)
+    assert reason_of(home.directory, changed) == "forged_record"
+
+
+@pytest.mark.parametrize("signature", ["", "?", "ü", "AAAA", base64_of(bytes(64))])
+def test_a_signature_that_is_none_is_forged(signature: str) -> None:
+    home, office = met()
+    assert reason_of(home.directory, SignedRecord(office.signed().text, signature)) == (
+        "forged_record"
+    )
+
+
+def test_what_is_older_than_the_known_record_is_not_even_verified() -> None:
+    home, office = met()
+    home.directory.accept(office.signed(seq=5))
+    old = SignedRecord(office.signed(seq=4).text, "")
+    assert outcome(home.directory, old) is Accepted.OLDER
+    assert reason_of(home.directory, old, proven=True) == "forged_record"
+
+
+def test_the_signature_of_a_known_record_does_not_vouch_for_another_text() -> None:
+    home, office = met()
+    signed = office.signed()
+    home.directory.accept(signed)
+    other = SignedRecord(office.signed(seq=2).text, signed.signature)
+    assert reason_of(home.directory, other) == "forged_record"
+
+
+def test_members_by_hearsay_are_bounded_and_those_who_prove_themselves_are_not() -> None:
+    home = Member("home")
+    record = home.record()
+    for number in range(MEMBER_LIMIT):
+        name = NodeId(f"node-{number}")
+        peer = NodeRecord(name, record.sign_key, record.channel_key, 1, 1, "i")
+        home.directory.put_own(peer, SignedRecord("", name))
+    office = Member("office")
+    assert reason_of(home.directory, office.signed()) == "too_many_members"
+    assert outcome(home.directory, office.signed(), proven=True) is Accepted.NEWER
+    assert outcome(home.directory, office.signed(seq=2)) is Accepted.NEWER
+
+
+def test_a_newcomer_takes_a_place_that_the_node_makes_for_it() -> None:
+    home, office = Member("home"), Member("office")
+    asked: list[str] = []
+
+    def make_room(record: NodeRecord) -> bool:
+        asked.append(record.node_id)
+        directory.forget(NodeId("node-7"))
+        return record.node_id == "office"
+
+    directory = Directory(
+        HOME,
+        home.identity,
+        home.trust,
+        now=lambda: 0.0,
+        wall=lambda: 0.0,
+        make_room=make_room,
+    )
+    record = home.record()
+    for number in range(MEMBER_LIMIT):
+        name = NodeId(f"node-{number}")
+        peer = NodeRecord(name, record.sign_key, record.channel_key, 1, 1, "i")
+        directory.put_own(peer, SignedRecord("", name))
+    assert outcome(directory, office.signed()) is Accepted.NEWER
+    assert len(directory) == MEMBER_LIMIT
+    with pytest.raises(RemoteProtocolError, match="more members"):
+        directory.accept(Member("lab").signed())
+    assert asked == ["office", "lab"]

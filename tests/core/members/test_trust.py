@@ -1,0 +1,274 @@
+"""Pins, conflicts, and what a person decides about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clawmatrix_core.base.errors import LocalProtocolError, StateError
+from clawmatrix_core.members.identity import fingerprint
+from clawmatrix_core.members.trust import (
+    CONFLICTS_MAX,
+    PROVISIONAL_MAX,
+    Conflict,
+    PinState,
+    TrustEntry,
+    TrustStore,
+    Verdict,
+)
+from clawmatrix_core.state.folder import MemoryState, StateFolder
+from clawmatrix_core.wire.codec import NodeId
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OFFICE, HOME = NodeId("office"), NodeId("home")
+NEW, KNOWN, CONFLICT = Verdict.NEW, Verdict.KNOWN, Verdict.CONFLICT
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+class CountingState(MemoryState):
+    """Memory that counts how often it is written, and can be made to refuse."""
+
+    writes = 0
+    full = False
+
+    def write(self, name: str, value: object) -> None:
+        if self.full:
+            raise StateError("the disk is full")
+        self.writes += 1
+        super().write(name, value)
+
+
+def pinned(store: TrustStore, node_id: NodeId = OFFICE) -> tuple[bytes, PinState]:
+    entry = store.get(node_id)
+    assert entry is not None
+    return entry.sign_public, entry.state
+
+
+def test_the_first_proof_pins() -> None:
+    store = TrustStore(MemoryState())
+    assert store.check(OFFICE, key(1), proven=True, now=5.0) is NEW
+    assert store.check(OFFICE, key(1), proven=True, now=6.0) is KNOWN
+    assert store.check(OFFICE, key(1), proven=False, now=7.0) is KNOWN
+    assert store.entries() == [
+        TrustEntry(OFFICE, fingerprint(key(1)), key(1), PinState.PINNED, 5.0, ())
+    ]
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_another_key_under_a_pinned_name_is_a_conflict(proven: bool) -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    assert store.check(OFFICE, key(2), proven=proven, now=2.0) is CONFLICT
+    assert pinned(store) == (key(1), PinState.PINNED)
+    assert store.conflicts() == [Conflict(OFFICE, fingerprint(key(2)), key(2), 2.0, 2.0, 1, proven)]
+    assert store.entries()[0].conflicts == (fingerprint(key(2)),)
+
+
+def test_a_conflict_counts_and_remembers_whether_it_was_ever_proven() -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    for now, proven in ((2.0, False), (3.0, True), (4.0, False)):
+        store.check(OFFICE, key(2), proven=proven, now=now)
+    [conflict] = store.conflicts()
+    assert (conflict.first_seen, conflict.last_seen, conflict.count) == (2.0, 4.0, 3)
+    assert conflict.proven
+
+
+def test_hearsay_is_provisional_until_it_is_proved() -> None:
+    store = TrustStore(MemoryState())
+    assert store.check(OFFICE, key(1), proven=False, now=1.0) is NEW
+    assert store.check(OFFICE, key(1), proven=False, now=2.0) is KNOWN
+    assert pinned(store) == (key(1), PinState.PROVISIONAL)
+    assert store.check(OFFICE, key(1), proven=True, now=3.0) is KNOWN
+    assert pinned(store) == (key(1), PinState.PINNED)
+
+
+def test_hearsay_against_hearsay_is_a_conflict() -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=False, now=1.0)
+    assert store.check(OFFICE, key(2), proven=False, now=2.0) is CONFLICT
+    assert pinned(store) == (key(1), PinState.PROVISIONAL)
+
+
+def test_proof_wins_over_hearsay_and_settles_its_own_conflict() -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=False, now=1.0)
+    store.check(OFFICE, key(2), proven=False, now=2.0)
+    store.check(OFFICE, key(3), proven=False, now=3.0)
+    assert store.check(OFFICE, key(2), proven=True, now=4.0) is NEW
+    assert pinned(store) == (key(2), PinState.PINNED)
+    assert [conflict.sign_public for conflict in store.conflicts()] == [key(3)]
+    assert store.check(OFFICE, key(1), proven=True, now=5.0) is CONFLICT
+
+
+@pytest.mark.parametrize("shorten", [str, lambda text: text[:9].lower().replace("-", " ")])
+def test_accept_lets_a_reinstalled_node_in(shorten: Any) -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    store.check(OFFICE, key(2), proven=True, now=2.0)
+    store.check(OFFICE, key(3), proven=True, now=3.0)
+    entry = store.accept(OFFICE, shorten(fingerprint(key(2))))
+    assert (entry.sign_public, entry.state) == (key(2), PinState.PINNED)
+    assert entry.conflicts == (fingerprint(key(3)),)
+    assert store.check(OFFICE, key(2), proven=True, now=4.0) is KNOWN
+    assert store.check(OFFICE, key(1), proven=True, now=4.0) is CONFLICT
+
+
+def test_accept_wants_exactly_one_conflict() -> None:
+    store = TrustStore(MemoryState())
+    with pytest.raises(LocalProtocolError, match="no conflict of office"):
+        store.accept(OFFICE, "ABCD")
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    with pytest.raises(LocalProtocolError, match="no conflict of office"):
+        store.accept(OFFICE, fingerprint(key(1)))
+    store.check(OFFICE, key(2), proven=True, now=2.0)
+    with pytest.raises(LocalProtocolError, match="4 letters"):
+        store.accept(OFFICE, fingerprint(key(2))[:3] + "-")
+    assert pinned(store) == (key(1), PinState.PINNED)
+
+
+def test_accept_refuses_a_prefix_of_two() -> None:
+    first, second = colliding_keys()
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    store.check(OFFICE, first, proven=True, now=2.0)
+    store.check(OFFICE, second, proven=True, now=3.0)
+    with pytest.raises(LocalProtocolError, match="2 conflicts of office"):
+        store.accept(OFFICE, fingerprint(first)[:4])
+    assert store.accept(OFFICE, fingerprint(second)).sign_public == second
+
+
+def colliding_keys() -> tuple[bytes, bytes]:
+    """Return two keys whose fingerprints begin with the same four letters."""
+    seen: dict[str, bytes] = {}
+    number = 2
+    while (start := fingerprint(key(number))[:4]) not in seen:
+        seen[start] = key(number)
+        number += 1
+    return seen[start], key(number)
+
+
+def test_forget_removes_everything_of_a_name() -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    store.check(OFFICE, key(2), proven=True, now=2.0)
+    assert store.forget(OFFICE)
+    assert not store.forget(OFFICE)
+    assert store.get(OFFICE) is None
+    assert (store.entries(), store.conflicts()) == ([], [])
+    assert store.check(OFFICE, key(2), proven=True, now=3.0) is NEW
+
+
+def test_entries_and_conflicts_are_sorted() -> None:
+    store = TrustStore(MemoryState())
+    for node_id in (OFFICE, HOME):
+        for number in range(1, 4):
+            store.check(node_id, key(number), proven=True, now=float(number))
+    assert [entry.node_id for entry in store.entries()] == [HOME, OFFICE]
+    assert [(conflict.node_id, conflict.last_seen) for conflict in store.conflicts()] == [
+        (HOME, 3.0),
+        (HOME, 2.0),
+        (OFFICE, 3.0),
+        (OFFICE, 2.0),
+    ]
+    assert repr(store) == "<TrustStore 2 names, 4 conflicts>"
+
+
+def test_conflicts_of_a_name_are_bounded_and_proven_ones_stay() -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=True, now=0.0)
+    store.check(OFFICE, key(2), proven=True, now=1.0)
+    for number in range(3, 100):
+        store.check(OFFICE, key(number), proven=False, now=float(number))
+    kept = [conflict.sign_public for conflict in store.conflicts()]
+    assert kept == [key(number) for number in range(99, 99 - CONFLICTS_MAX + 1, -1)] + [key(2)]
+
+
+def test_hearsay_cannot_fill_the_store_without_end() -> None:
+    store = TrustStore(MemoryState())
+    store.check(HOME, key(1), proven=True, now=0.0)
+    for number in range(PROVISIONAL_MAX + 5):
+        assert store.check(NodeId(f"n{number}"), key(2), proven=False, now=1.0) is NEW
+    assert len(store.entries()) == PROVISIONAL_MAX + 1
+    assert store.get(NodeId(f"n{PROVISIONAL_MAX - 1}")) is not None
+    assert store.get(NodeId(f"n{PROVISIONAL_MAX}")) is None
+    assert store.check(OFFICE, key(3), proven=True, now=2.0) is NEW
+    assert pinned(store) == (key(3), PinState.PINNED)
+
+
+def test_everything_outlives_the_process(tmp_path: Path) -> None:
+    with StateFolder(tmp_path) as folder:
+        store = TrustStore(folder)
+        store.check(OFFICE, key(1), proven=True, now=1.5)
+        store.check(OFFICE, key(2), proven=True, now=2.5)
+        store.check(HOME, key(3), proven=False, now=3.5)
+        store.flush()
+        entries, conflicts = store.entries(), store.conflicts()
+    with StateFolder(tmp_path) as folder:
+        again = TrustStore(folder)
+        assert (again.entries(), again.conflicts()) == (entries, conflicts)
+
+
+def test_proofs_and_decisions_are_written_at_once() -> None:
+    state = CountingState()
+    store = TrustStore(state)
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    store.check(HOME, key(1), proven=True, now=1.0)
+    assert set(state.read("trust")) == {OFFICE, HOME}
+    store.check(OFFICE, key(2), proven=True, now=1.0)
+    store.accept(OFFICE, fingerprint(key(2)))
+    store.forget(HOME)
+    assert TrustStore(state).entries() == store.entries()
+    assert state.writes == 4
+    store.flush()
+    assert state.writes == 4
+
+
+def test_what_others_can_repeat_is_written_seldom() -> None:
+    state = CountingState()
+    store = TrustStore(state)
+    for now in range(100):
+        store.check(NodeId(f"n{now}"), key(1), proven=False, now=float(now))
+        store.check(NodeId("n0"), key(2), proven=False, now=float(now))
+    assert state.writes == 10
+    store.flush()
+    assert state.writes == 11
+    assert TrustStore(state).conflicts() == store.conflicts()
+
+
+def test_a_wall_clock_set_back_does_not_stop_writing() -> None:
+    state = CountingState()
+    store = TrustStore(state)
+    store.check(OFFICE, key(1), proven=False, now=1e9)
+    store.check(HOME, key(1), proven=False, now=5.0)
+    assert state.writes == 2
+
+
+def test_what_cannot_be_written_is_remembered_and_written_later() -> None:
+    state = CountingState()
+    store = TrustStore(state)
+    state.full = True
+    with pytest.raises(StateError):
+        store.check(OFFICE, key(1), proven=True, now=1.0)
+    assert pinned(store) == (key(1), PinState.PINNED)
+    state.full = False
+    store.flush()
+    assert TrustStore(state).entries() == store.entries()
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [0, [1], {"office": 1}, {"office": {"key": "!", "state": "pinned", "first_seen": 1.0}}],
+)
+def test_a_damaged_store_is_named_and_never_replaced(stored: object) -> None:
+    state = MemoryState()
+    state.write("trust", stored)
+    with pytest.raises(StateError, match=r"trust .* is damaged"):
+        TrustStore(state)
+    assert state.read("trust") == stored

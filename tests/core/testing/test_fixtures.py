@@ -1,0 +1,106 @@
+"""Tests of what plugins are tested with, partly in a pytest of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, free_port, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clawmatrix_core.kernel.node import Node
+
+CONFTEST = 'pytest_plugins = ["clawmatrix_core.testing"]\n'
+
+FAULTS = """
+import pytest
+from clawmatrix_core import hookimpl
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+
+class Breaks:
+    @hookimpl
+    async def node_started(self):
+        raise LookupError("no upstream")
+
+async def test_unexpected(node_factory):
+    async with node_factory("a", built_in=(), plugins=[Breaks]):
+        pass
+
+@pytest.mark.faults_expected
+async def test_expected(node_factory):
+    async with node_factory("a", built_in=(), plugins=[Breaks]):
+        pass
+
+async def test_missing_plugin(node_factory):
+    async with node_factory("a", built_in=(), plugins=["no-such-plugin"]):
+        pass
+"""
+
+
+def run_pytest(folder: Path, *options: str) -> str:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(folder)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60)
+    return ran.stdout
+
+
+def test_a_fault_fails_the_test_unless_it_is_expected(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(FAULTS)
+    output = run_pytest(tmp_path, "--strict-markers", "-W", "error", "-rA")
+    assert "PASSED test_it.py::test_expected[asyncio]" in output
+    assert "ERROR test_it.py::test_unexpected[asyncio]" in output
+    assert "a: Breaks: 1: node_started: LookupError: no upstream" in output
+    assert "ERROR test_it.py::test_missing_plugin[asyncio]" in output
+    assert "no plugin of that name is installed" in output
+
+
+@pytest.mark.anyio
+async def test_the_mesh_is_whole_when_it_is_handed_over(mesh: MeshFactory) -> None:
+    async with mesh({"relay": [], "home": ["relay"], "office": ["relay"]}) as nodes:
+        assert list(nodes) == ["relay", "home", "office"]
+        home, office = nodes["home"], nodes["office"]
+        assert home.reachable(office.id)
+        assert home.routes[office.id].next_hop == "relay"
+
+
+@pytest.mark.anyio
+async def test_configuration_and_options_reach_the_node(node_factory: NodeFactory) -> None:
+    config = {"tags": ["gpu"], "mesh": {"advertise": ["memory://elsewhere"]}}
+    async with node_factory("a", config=config, watchdog=False) as node:
+        assert node.config.tags == ("gpu",)
+        own = node.directory.get(node.id)
+        assert own is not None
+        assert own.record.addresses == ("memory://elsewhere",)
+    assert node_factory.made == [node]
+    assert node_factory.faults() == []
+
+
+@pytest.mark.anyio
+async def test_plugins_given_as_classes_are_made_for_each_node(mesh: MeshFactory) -> None:
+    class Own:
+        @hookimpl
+        async def node_started(self, node: Node) -> None: ...
+
+    async with mesh({"a": [], "b": ["a"]}, plugins=[Own]) as nodes:
+        infos = [node.plugins.get("Own") for node in nodes.values()]
+        one, other = (info.plugin for info in infos if info is not None)
+        assert isinstance(one, Own)
+        assert one is not other
+
+
+@pytest.mark.anyio
+async def test_waiting_ends_with_the_condition_or_the_limit() -> None:
+    await wait_until(lambda: True, limit=0.0)
+    with pytest.raises(TimeoutError):
+        await wait_until(lambda: False, limit=0.01)
+
+
+def test_a_free_port_can_be_bound() -> None:
+    assert 1024 < free_port() < 65536

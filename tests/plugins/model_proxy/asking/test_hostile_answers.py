@@ -1,0 +1,247 @@
+"""Whole answers that are none, and serving nodes that do not keep to the protocol."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.kernel.contributions import Offer, frame_types
+from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_model_proxy import ModelProxyPlugin
+from clawmatrix_model_proxy.asking.outlet import Outlet
+from clawmatrix_model_proxy.wire import REQUEST, Head
+from tests.plugins.model_proxy.asking.asking import (
+    ALONE,
+    NOWHERE,
+    TOGETHER,
+    Client,
+    offers,
+    request,
+)
+from tests.plugins.model_proxy.serving.serving import ask
+from tests.plugins.model_proxy.test_converted import BODIES, CHAT, PATHS, SAID, chunk, sse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import Message
+
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.testing.fixtures import NodeFactory
+    from clawmatrix_core.wire.codec import Frame
+    from tests.plugins.model_proxy.conftest import Asked, Upstreaming
+
+    Answer = Callable[[Asked], Awaitable[None]]
+
+pytestmark = pytest.mark.anyio
+
+KEY = "sk-a-key-that-nobody-may-see"
+
+
+def raw(data: bytes) -> Answer:
+    """Return an upstream that answers with these bytes, and closes."""
+
+    async def answer(asked: Asked) -> None:
+        await asked.send(data)
+        await asked.stream.aclose()
+
+    return answer
+
+
+def whole(body: bytes, type_: str = "application/json", more: str = "") -> Answer:
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {type_}\r\ncontent-length: {len(body)}\r\n{more}\r\n"
+    return raw(head.encode() + body)
+
+
+GOOD = b'{"choices": [{"index": 0, "message": {"content": "good"}, "finish_reason": "stop"}]}'
+NONE = {
+    "a page": whole(b"<html>sign in</html>", "text/html"),
+    "half of it": whole(GOOD[:-20]),
+    "nothing": whole(b""),
+    "a list": whole(b"[]"),
+    "no content": raw(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "not modified": raw(b"HTTP/1.1 304 Not Modified\r\n\r\n"),
+    "an error": whole(b'{"error": {"message": "full", "type": "overloaded_error"}}'),
+    "an object that is an error": whole(b'{"object": "error", "message": "full", "code": 503}'),
+    "an error that is no text": whole(b'{"object": "error", "message": "\xff"}'),
+    "cut, of an old server": raw(b"HTTP/1.0 200 OK\r\n\r\n" + GOOD[:-3]),
+    "cut by its length": raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n" + GOOD),
+}
+
+
+@pytest.mark.parametrize("client", PATHS)
+@pytest.mark.parametrize("name", NONE)
+async def test_what_is_no_answer_goes_to_the_next(
+    client: str, name: str, node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    path = PATHS[client]
+    async with upstreaming(NONE[name]) as bad, upstreaming(whole(GOOD)) as good:
+        models = [{"id": "m", "base_url": up.base_url} for up in (bad, good)]
+        config = {"model-proxy": {"models": models}}
+        async with node_factory("home", built_in=ALONE, config=config) as node:
+            asking = Client(node)
+            await asking.call(path, path, json.dumps(BODIES[client]).encode())
+    assert (asking.status, len(good.asked)) == (200, 1)
+    assert b"good" in asking.body
+
+
+async def test_an_error_in_an_answer_has_the_status_it_amounts_to(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    wrong = whole(b'{"error": {"message": "bad tool", "type": "invalid_request_error"}}')
+    async with upstreaming(wrong) as up:
+        config = {"model-proxy": {"models": [{"id": "m", "base_url": up.base_url}]}}
+        async with node_factory("home", built_in=ALONE, config=config) as node:
+            asking = Client(node)
+            await asking.ask(request())
+    assert (asking.status, asking.error["message"]) == (400, "bad tool")
+
+
+async def test_a_stream_by_another_name_is_one(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    body = b"".join([*SAID[CHAT], *sse(chunk(None, "stop"), "[DONE]")])
+    async with upstreaming(whole(body, "text/plain; charset=utf-8")) as up:
+        config = {"model-proxy": {"models": [{"id": "m", "base_url": up.base_url}]}}
+        async with node_factory("home", built_in=ALONE, config=config) as node:
+            asking = Client(node)
+            await asking.ask(request(stream=True))
+    assert asking.headers["content-type"] == "text/event-stream"
+    assert asking.body == body
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_key_that_an_upstream_repeats_is_seen_by_nobody(
+    stream: bool,
+    node_factory: NodeFactory,
+    upstreaming: Upstreaming,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def refuses(asked: Asked) -> None:
+        said = json.dumps({"error": {"message": f"no such key: {KEY}"}}).encode()
+        await asked.answer(said, status=401)
+
+    caplog.set_level("DEBUG")
+    async with upstreaming(refuses) as up:
+        model = {"id": "m", "base_url": up.base_url, "api_key": KEY}
+        config = {"model-proxy": {"models": [model]}}
+        async with node_factory("home", built_in=ALONE, config=config) as node:
+            asking = Client(node)
+            await asking.ask(request(stream=stream))
+    assert asking.status == 401
+    assert asking.error["message"] == "no such key: [key]"
+    assert KEY.encode() in up.asked[0].head
+    assert KEY not in caplog.text
+
+
+# --- serving nodes
+
+
+class Liar:
+    """Offers the model ``m``, and answers with a head and a body of the test's choice."""
+
+    def __init__(self, head: Any, body: bytes) -> None:
+        self._head = head
+        self._body = body
+
+    @hookimpl
+    def register_offers(self) -> list[Offer]:
+        """Offer a model."""
+        return [Offer("models", lambda: [{"id": "m", "upstreams": 2}])]
+
+    @hookimpl
+    async def start_plugin(self, scope: PluginScope) -> None:
+        """Keep the scope."""
+        self._scope = scope
+
+    @hookimpl
+    @frame_types(REQUEST)
+    def frame_received(self, node: Node, frame: Frame) -> bool:
+        """Answer."""
+        return node.accept(frame, self._answer, self._scope)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        async for _ in exchange:
+            pass
+        await exchange.finish(self._head, self._body)
+
+
+LIES: dict[str, tuple[Any, bytes]] = {
+    "an error that is no JSON": (Head(503), b"<html>\r\n\r\ndata: x"),
+    "an error that is a list": (Head(503), b"[1]"),
+    "a redirection": (Head(302), b"{}"),
+    "no content": (Head(204), b"HTTP/1.1 200 OK\r\n\r\n"),
+    "no head": ({"status": "200"}, b"{}"),
+    "a status of its own": (Head(999), b"{}"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_node_that_lies_is_an_error_in_the_apis_shape(
+    name: str, stream: bool, node_factory: NodeFactory
+) -> None:
+    head, body = LIES[name]
+    liar = node_factory("liar", built_in=("mesh",), plugins=[Liar(head, body)])
+    home = node_factory("home", dials=["liar"], built_in=TOGETHER)
+    async with liar, home:
+        await wait_until(lambda: offers(home, "liar"))
+        asking = Client(home)
+        await asking.ask(request(stream=stream))
+    assert asking.status in (502, 503)
+    assert isinstance(asking.error["message"], str)
+    assert len(json.loads(asking.body)["tried"]) >= 2
+
+
+async def test_nothing_is_said_behind_the_end() -> None:
+    said: list[Message] = []
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    outlet = Outlet(send, lambda: 1000.0 * len(said))
+    await outlet.write(b"data: 1\n\n")
+    await outlet.finish()
+    await outlet.keep_alive(1.0)
+    await outlet.tick()
+    assert [message.get("more_body") for message in said] == [None, True, False]
+
+
+@pytest.mark.parametrize("name", ["accept", "anthropic-beta", "x-clawmatrix-hold"])
+async def test_a_header_that_is_too_long_is_refused_by_name(
+    name: str, node_factory: NodeFactory
+) -> None:
+    config = {"model-proxy": {"models": [{"id": "m", "base_url": NOWHERE}]}}
+    async with node_factory("home", built_in=ALONE, config=config) as node:
+        asking = Client(node)
+        await asking.ask(request(), **{name: "x" * 70_000})
+    assert (asking.status, asking.error["param"]) == (400, name)
+
+
+async def test_a_node_that_starts_is_busy_and_does_not_deny_its_models(
+    node_factory: NodeFactory,
+) -> None:
+    early: list[ExchangeFailure] = []
+
+    class Early:
+        """Asks its own node before everything has started."""
+
+        @hookimpl
+        async def start_plugin(self, node: Node) -> None:
+            """Ask."""
+            try:
+                await ask(node)
+            except ExchangeFailure as failure:
+                early.append(failure)
+
+    config = {"model-proxy": {"models": [{"id": "m", "base_url": NOWHERE}]}}
+    plugins = [Early(), ModelProxyPlugin()]
+    async with node_factory("home", built_in=(), plugins=plugins, config=config):
+        pass
+    assert [failure.code for failure in early] == ["busy"]

@@ -1,0 +1,69 @@
+"""What Prometheus reads, by its own parser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.plugins.model_proxy.asking.asking import ALONE, Client, request, serves
+
+if TYPE_CHECKING:
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.testing.fixtures import NodeFactory
+    from tests.plugins.model_proxy.conftest import Asked, Upstreaming
+
+pytestmark = pytest.mark.anyio
+
+
+async def samples(node: Node) -> dict[str, float]:
+    """Return every sample by its name, and by its labels where it has any."""
+    client = Client(node)
+    await client.call("/metrics", "/metrics", b"")
+    assert client.headers["content-type"].startswith("text/plain; version=")
+    families = text_string_to_metric_families(client.body.decode())
+    return {
+        " ".join(
+            [sample.name, *(value for _, value in sorted(sample.labels.items()))]
+        ): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+async def test_calls_and_errors_are_counted_for_each_upstream(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    statuses = [200, 404, 404, 404]
+
+    async def answer(asked: Asked) -> None:
+        await asked.answer(b"{}", status=statuses.pop(0))
+
+    async with (
+        upstreaming(answer) as up,
+        node_factory("home", built_in=ALONE, config=serves(up.base_url)) as node,
+    ):
+        before = await samples(node)
+        for _ in range(4):
+            await Client(node).ask(request())
+        node.counters["odd_frames"] += 3
+        after = await samples(node)
+    assert not [name for name in before if name.startswith("clawmatrix_model_calls")]
+    assert after["clawmatrix_model_calls_total m home 0"] == 4
+    assert after["clawmatrix_model_errors_total m home 0"] == 3
+    assert after["clawmatrix_model_outstanding m home 0"] == 0
+    assert after["clawmatrix_model_breaker_open m home 0"] == 1
+    assert after["clawmatrix_model_first_token_seconds m home 0"] > 0
+    assert after["clawmatrix_events_total odd_frames"] == 3
+    assert after["clawmatrix_links"] == after["clawmatrix_nodes_reachable"] == 0
+
+
+async def test_two_nodes_in_one_process_do_not_meet(node_factory: NodeFactory) -> None:
+    async with (
+        node_factory("a", built_in=ALONE) as a,
+        node_factory("b", built_in=ALONE) as b,
+    ):
+        a.counters["only_here"] += 1
+        assert "clawmatrix_events_total only_here" in await samples(a)
+        assert "clawmatrix_events_total only_here" not in await samples(b)
