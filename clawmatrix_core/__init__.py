@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StateError,
         Undeliverable,
     )
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
         ByteSize,
@@ -57,13 +58,14 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.registry import PluginInfo
-    from clawmatrix_core.kernel.routes import PathStatus, Route, Transit
+    from clawmatrix_core.kernel.routes import PathStatus, Route
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
     from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
-    from clawmatrix_core.wire.codec import Frame, Header, Lane, NodeId
+    from clawmatrix_core.wire.codec import Header, Lane
+    from clawmatrix_core.wire.frames import Frame, Transit
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.transport import Connection, Listener, Transport
 
@@ -167,7 +169,9 @@ _HOMES = {
     ),
     "exchange.exchange": ("Exchange",),
     "exchange.exchanges": ("ExchangeLimits",),
-    "wire.codec": ("Frame", "Header", "Lane", "NodeId"),
+    "base.node_id": ("NodeId",),
+    "wire.codec": ("Header", "Lane"),
+    "wire.frames": ("Frame", "Transit"),
     "hookspecs": ("hookimpl",),
     "wire.link": ("Link",),
     "kernel.registry": ("PluginInfo",),
@@ -186,7 +190,7 @@ _HOMES = {
         "StatusSection",
         "frame_types",
     ),
-    "kernel.routes": ("PathStatus", "Route", "Transit"),
+    "kernel.routes": ("PathStatus", "Route"),
     "kernel.scope": ("PluginScope",),
     "state.folder": ("MemoryState", "State", "StateFolder"),
     "state.files": ("StateFile",),

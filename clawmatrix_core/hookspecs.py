@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.config.config import Config, ConfigSection
     from clawmatrix_core.members.directory import Peer
-    from clawmatrix_core.wire.codec import Frame, NodeId
+    from clawmatrix_core.wire.frames import Frame
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.contributions import (
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
         Offer,
         StatusSection,
     )
-    from clawmatrix_core.kernel.routes import PathStatus, Route, Transit
+    from clawmatrix_core.kernel.routes import PathStatus, Route
+    from clawmatrix_core.wire.frames import Transit
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.wire.transport import Transport

@@ -118,6 +118,11 @@ class ConnectionLost(ClawMatrixError):
         super().__init__(message)
         self.code = code
 
+    @classmethod
+    def closed(cls, code: int, reason: str) -> ConnectionLost:
+        """Return what both ends raise once one of them has closed the connection."""
+        return cls(f"connection closed ({code}){reason and ': '}{reason}", code=code)
+
 
 class DialError(ClawMatrixError):
     """A transport could not connect to an address.

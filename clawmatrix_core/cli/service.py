@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.base.node_id import is_node_id
 from clawmatrix_core.cli.context import Settings, pass_settings
 from clawmatrix_core.cli.control_client import locate
 from clawmatrix_core.cli.service_files import Service, launchd_plist, systemd_unit
-from clawmatrix_core.wire.codec import is_node_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

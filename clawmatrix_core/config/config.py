@@ -18,13 +18,13 @@ import attrs
 
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.log import parse_levels
+from clawmatrix_core.base.node_id import NodeId, is_node_id
 from clawmatrix_core.base.paths import default_state_dir
 from clawmatrix_core.config.changes import Changes, merge
 from clawmatrix_core.config.docs import FieldDoc, describe
 from clawmatrix_core.config.problems import Problem, Problems, shared_problems, without
 from clawmatrix_core.config.schema import check_class, make_converter, option, read_table
 from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
-from clawmatrix_core.wire.codec import NodeId, is_node_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -17,8 +17,9 @@ from clawmatrix_core.base.errors import RemoteProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.exchange.end import End
-    from clawmatrix_core.wire.codec import Lane, NodeId
+    from clawmatrix_core.wire.codec import Lane
 
 __all__ = ["CREDITS", "Acknowledgements", "Credit", "read_credits"]
 

@@ -24,14 +24,16 @@ from clawmatrix_core.base.errors import (
     PeerLost,
     Undeliverable,
 )
+from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId
 from clawmatrix_core.exchange.failures import failure_of
 from clawmatrix_core.exchange.state import Inbox, Outbox
-from clawmatrix_core.wire.codec import NAME_LIMIT, Frame, Lane, NodeId
 
 if TYPE_CHECKING:
     import anyio
 
     from clawmatrix_core.exchange.exchanges import Exchanges
+    from clawmatrix_core.wire.codec import Lane
+    from clawmatrix_core.wire.frames import Frame
 
 __all__ = ["End", "Outcome"]
 

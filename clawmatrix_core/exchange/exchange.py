@@ -15,13 +15,14 @@ from clawmatrix_core.base.errors import (
 )
 from clawmatrix_core.exchange.end import End, Outcome
 from clawmatrix_core.exchange.failures import error_body
-from clawmatrix_core.wire.codec import CHUNK, Lane, NodeId
+from clawmatrix_core.wire.codec import CHUNK, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.exchange.exchanges import Exchanges
 
 __all__ = ["Exchange", "Outcome", "error_body", "joined"]

@@ -22,14 +22,16 @@ from clawmatrix_core.exchange.acknowledgements import CREDITS, Acknowledgements,
 from clawmatrix_core.exchange.exchange import Exchange, Outcome, error_body, joined
 from clawmatrix_core.exchange.finished import Done, Finished
 from clawmatrix_core.exchange.limits import ExchangeLimits
-from clawmatrix_core.wire.codec import Frame, Lane, NodeId
+from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.exchange.end import End
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.wire.codec import Header
+    from clawmatrix_core.wire.frames import Frame
 
 __all__ = ["EXCHANGE_TYPES", "ExchangeLimits", "Exchanges", "Outcome", "Transmit"]
 

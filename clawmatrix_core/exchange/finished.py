@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_core.base.node_id import NodeId
 
     Key = tuple[NodeId, str, bool]
     _Way = tuple[NodeId, bool]

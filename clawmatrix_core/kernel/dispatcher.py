@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.routes import Transit
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame, Transit
 
 __all__ = ["PROJECT", "Dispatcher", "Fault", "Overrun", "PluginManager"]
 

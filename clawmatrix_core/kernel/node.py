@@ -12,6 +12,7 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.base.log import RateLimitedLogger, component_logger
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.doctor.own_checks import checks_of
 from clawmatrix_core.exchange.exchanges import ExchangeLimits, Exchanges
@@ -35,7 +36,7 @@ from clawmatrix_core.sessions.sessions import Sessions
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder, load_identity, next_epoch
 from clawmatrix_core.wire.close_codes import CloseCode
-from clawmatrix_core.wire.codec import Frame, Lane, NodeId
+from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:
     import logging
@@ -48,10 +49,11 @@ if TYPE_CHECKING:
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, StatusSection
-    from clawmatrix_core.kernel.routes import Route, Transit
+    from clawmatrix_core.kernel.routes import Route
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.sessions.rekeying import Rekeying
+    from clawmatrix_core.wire.frames import Frame, Transit
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.transport import Transport
 

@@ -11,8 +11,8 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.kernel.routes import Route
 
 if TYPE_CHECKING:
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["RouteKeeper"]
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import attrs
-import msgspec
 
 if TYPE_CHECKING:
-    from clawmatrix_core.wire.codec import Header, NodeId, Wire
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.base.node_id import NodeId
 
-__all__ = ["PathStatus", "Route", "Transit"]
+__all__ = ["PathStatus", "Route"]
 
 
 @attrs.frozen
@@ -49,11 +47,3 @@ class PathStatus:
     last_seen: float | None = None
     evidence_age: float | None = None
     reason: str | None = None
-
-
-class Transit(msgspec.Struct, frozen=True, eq=False):
-    """A frame for another node, its body untouched."""
-
-    wire: Wire
-    header: Header
-    link: Link

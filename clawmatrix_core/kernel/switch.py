@@ -10,13 +10,10 @@ import msgspec
 
 from clawmatrix_core.base.errors import DecryptError, RemoteProtocolError
 from clawmatrix_core.exchange.exchange import Outcome
-from clawmatrix_core.kernel.routes import Transit
 from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE
 from clawmatrix_core.wire.codec import (
-    Frame,
     Header,
     Lane,
-    NodeId,
     Wire,
     decode_header,
     encode_header,
@@ -24,12 +21,14 @@ from clawmatrix_core.wire.codec import (
     payload_of,
     split,
 )
+from clawmatrix_core.wire.frames import Frame, Transit
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Mapping
 
     from clawmatrix_core.base.log import RateLimitedLogger
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.exchange.exchanges import Exchanges
     from clawmatrix_core.kernel.routes import Route
     from clawmatrix_core.sessions.session import Session
@@ -129,7 +128,7 @@ class Switch:
         )
         if to == self.own:
             value, data = payload_of(kind, payload)
-            self._loop_back(Frame(header, value, None, len(payload), True, data))
+            self._loop_back(Frame(header, value, None, len(payload), data))
             return Outcome.SENT
         link = self.next_link(to)
         if link is None:
@@ -260,7 +259,7 @@ class Switch:
         except RemoteProtocolError as error:
             self.exchanges.spoil(header, error)
             raise
-        self.deliver(Frame(header, payload, link, len(plaintext) - 1, True, data))
+        self.deliver(Frame(header, payload, link, len(plaintext) - 1, data))
 
     def deliver(self, frame: Frame) -> None:
         """Give a frame for this node to its exchange, else to the plugins."""

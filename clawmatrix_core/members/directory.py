@@ -14,9 +14,9 @@ from clawmatrix_core.members.trust import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.members.trust import TrustStore
-    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = [
     "MEMBER_LIMIT",

@@ -13,9 +13,9 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId, is_node_id
 from clawmatrix_core.members.identity import verify
 from clawmatrix_core.members.succession import predecessors
-from clawmatrix_core.wire.codec import NAME_LIMIT, NodeId, is_node_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

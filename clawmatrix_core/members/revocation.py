@@ -11,8 +11,8 @@ import attrs
 import msgspec
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.node_id import is_node_id
 from clawmatrix_core.members.identity import verify
-from clawmatrix_core.wire.codec import is_node_id
 
 if TYPE_CHECKING:
     from clawmatrix_core.members.identity import Identity

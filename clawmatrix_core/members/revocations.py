@@ -11,9 +11,9 @@ import attrs
 import msgspec
 
 from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.revocation import Revocation, SignedRevocation
 from clawmatrix_core.members.trust import Verdict
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable

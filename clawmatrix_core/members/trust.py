@@ -9,8 +9,8 @@ import attrs
 import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import fingerprint
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from clawmatrix_core.state.folder import State

@@ -12,7 +12,7 @@ from clawmatrix_core.base.errors import HandshakeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_core.base.node_id import NodeId
 
 __all__ = ["BURST", "RATE", "Doorkeeper"]
 

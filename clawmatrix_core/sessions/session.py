@@ -20,7 +20,7 @@ from clawmatrix_core.base.errors import DecryptError, LocalProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_core.base.node_id import NodeId
 
     _Cipher = Callable[[bytes, bytes | memoryview, bytes | None], bytes]
 

@@ -27,9 +27,10 @@ from clawmatrix_core.sessions.table import Kept, SessionTable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.members.directory import Directory
     from clawmatrix_core.members.identity import Identity
-    from clawmatrix_core.wire.codec import Header, NodeId
+    from clawmatrix_core.wire.codec import Header
 
 __all__ = ["OPENING_TYPES", "PROOF_TYPE", "Sessions"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.sessions.session import Session
-    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["Kept", "SessionTable"]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.state.folder import State
     from clawmatrix_core.testing.acceptance_case import TransportCase
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame
 
 __all__ = ["End", "Network", "notes_of", "until"]
 

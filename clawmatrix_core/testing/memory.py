@@ -10,9 +10,9 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import anyio
 from anyio.lowlevel import checkpoint
 
+from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import ConnectionLost, DialError
 from clawmatrix_core.wire.codec import MESSAGE_LIMIT
 from clawmatrix_core.wire.transport import Connection, Listener, Transport
@@ -21,13 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 __all__ = [
-    "Bell",
     "MemoryConnection",
     "MemoryHub",
     "MemoryListener",
     "MemoryTransport",
     "Pipe",
-    "closed",
     "name_of",
 ]
 
@@ -37,25 +35,6 @@ BACKLOG = 128
 GOING_AWAY = 1001
 
 _SCHEME = "memory"
-
-
-class Bell:
-    """Wakes those who wait for a change; they look again for themselves."""
-
-    def __init__(self) -> None:
-        self._event: anyio.Event | None = None
-
-    def ring(self) -> None:
-        """Wake all who wait now."""
-        if self._event is not None:
-            self._event.set()
-            self._event = None
-
-    async def wait(self) -> None:
-        """Return after the next ring."""
-        if self._event is None:
-            self._event = anyio.Event()
-        await self._event.wait()
 
 
 class Pipe:
@@ -163,11 +142,6 @@ def _again(lost: ConnectionLost) -> ConnectionLost:
     return ConnectionLost(str(lost), code=lost.code)
 
 
-def closed(code: int, reason: str) -> ConnectionLost:
-    """Return what both ends raise after a close."""
-    return ConnectionLost(f"connection closed ({code}){reason and ': '}{reason}", code=code)
-
-
 def name_of(address: str) -> str:
     """Return the name in a ``memory://name``. Raises: ValueError."""
     scheme, separator, name = address.partition("://")
@@ -206,7 +180,7 @@ class MemoryConnection(Connection):
 
     def close_now(self, code: int, reason: str) -> None:
         """Close without a checkpoint."""
-        lost = closed(code, reason)
+        lost = ConnectionLost.closed(code, reason)
         self._incoming.end_reader(lost, discard=True)
         self._incoming.end_writer(lost)
         self._outgoing.end_reader(lost)

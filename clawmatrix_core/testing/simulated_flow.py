@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.testing.memory import MemoryConnection, Pipe, closed
+from clawmatrix_core.base.errors import ConnectionLost
+from clawmatrix_core.testing.memory import MemoryConnection, Pipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from clawmatrix_core.base.errors import ConnectionLost
 
     Ship = Callable[["Flow", "bytes | End"], None]
 
@@ -81,7 +80,7 @@ class SimConnection(MemoryConnection):
         return await self._incoming.get() if message is None else message
 
     def close_now(self, code: int, reason: str) -> None:
-        lost = closed(code, reason)
+        lost = ConnectionLost.closed(code, reason)
         if not self.is_closed:
             self._ship(self.flow, End(lost))
         self.flow.end_source(lost)

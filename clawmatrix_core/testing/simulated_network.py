@@ -16,8 +16,9 @@ import anyio
 import attrs
 from anyio.lowlevel import checkpoint
 
+from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import ConnectionLost, DialError
-from clawmatrix_core.testing.memory import Bell, MemoryListener, name_of
+from clawmatrix_core.testing.memory import MemoryListener, name_of
 from clawmatrix_core.testing.simulated_flow import End, Flow, SimConnection
 from clawmatrix_core.wire.transport import Connection, Listener, Transport
 

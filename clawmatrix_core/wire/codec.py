@@ -1,4 +1,4 @@
-"""The frame: what travels between nodes, and its codec.
+"""The bytes of a frame: a header line, and the body behind it.
 
 One message of a transport is one frame::
 
@@ -10,40 +10,29 @@ authenticate it; a relay lowers the first byte and reads nothing behind the newl
 
 from __future__ import annotations
 
-import re
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, RemoteProtocolError
-
-if TYPE_CHECKING:
-    from clawmatrix_core.wire.link import Link
+from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId
 
 __all__ = [
     "CHUNK",
     "HEADER_LIMIT",
     "MESSAGE_LIMIT",
-    "NAME_LIMIT",
     "TTL_START",
-    "Frame",
     "Header",
     "Lane",
-    "NodeId",
     "Wire",
     "decode_header",
     "encode_header",
-    "is_node_id",
     "join",
     "payload_of",
     "split",
     "with_ttl",
 ]
-
-NodeId = NewType("NodeId", str)
-
-_NODE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 TTL_START = 32
 HEADER_LIMIT = 8 * 1024
@@ -52,8 +41,6 @@ CHUNK = 64 * 1024
 """Bytes of payload one frame of an exchange carries at most."""
 MESSAGE_LIMIT = 1024 * 1024
 """Bytes one message may have, all told."""
-NAME_LIMIT = 64
-"""Characters the type, the id and the nodes' names of a frame may have."""
 
 # Limits on what peers write: a reply repeats names and ids, and has to fit into a header too;
 # numbers that no honest node reaches must not get as far as arithmetic.
@@ -65,11 +52,6 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 _Place = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 2)]
 
 _TTL = [bytes((value,)) for value in range(TTL_START + 1)]
-
-
-def is_node_id(text: str) -> bool:
-    """Say whether a node may have this name: it is shown, logged and put into addresses."""
-    return _NODE_ID.fullmatch(text) is not None and set(text) != {"."}
 
 
 class Lane(IntEnum):
@@ -127,23 +109,6 @@ class Wire(msgspec.Struct, frozen=True):
     def body(self) -> bytes:
         """The bytes behind the header line, copied."""
         return self.message[self.body_at :]
-
-
-class Frame(msgspec.Struct, frozen=True, eq=False):
-    """A frame for this node, its body opened.
-
-    ``payload`` is the decoded JSON, or the bytes; ``data`` the bytes behind JSON that came
-    with some. ``link`` is the link it came in by, None for a frame a node sent to itself.
-    ``size`` is the payload's bytes on the wire. ``sealed`` says that the body was
-    authenticated under a session with ``header.source``.
-    """
-
-    header: Header
-    payload: Any
-    link: Link | None
-    size: int
-    sealed: bool
-    data: bytes | None = None
 
 
 _encoder = msgspec.json.Encoder()

@@ -15,8 +15,8 @@ from clawmatrix_core.wire.lanes import LaneQueue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.sessions.session import Session
-    from clawmatrix_core.wire.codec import NodeId
     from clawmatrix_core.wire.fair import Flow
     from clawmatrix_core.wire.rate import Rate
     from clawmatrix_core.wire.transport import Connection

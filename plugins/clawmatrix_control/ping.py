@@ -10,7 +10,8 @@ import anyio
 import attrs
 
 from clawmatrix_core.base.errors import DeadlineExceeded, ExchangeError, ExchangeFailure
-from clawmatrix_core.wire.codec import Lane, NodeId
+from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

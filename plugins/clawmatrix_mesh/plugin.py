@@ -40,12 +40,13 @@ if TYPE_CHECKING:
 
     import click
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.members.revocation import SignedRevocation
-    from clawmatrix_core.wire.codec import Frame, NodeId
+    from clawmatrix_core.wire.frames import Frame
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.transport import Listener, Transport
 

@@ -9,7 +9,7 @@ from clawmatrix_core.base.log import redact
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.link import Link
     from clawmatrix_mesh.links.admission import Refusal
     from clawmatrix_mesh.links.dialler import Attempt

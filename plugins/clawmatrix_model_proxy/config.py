@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from clawmatrix_core.base.node_id import NodeId  # noqa: TC001 - cattrs reads the annotations
 from clawmatrix_core.config.config import ByteSize, Duration, Secret, option
 from clawmatrix_core.kernel.contributions import ModelUpstream
-from clawmatrix_core.wire.codec import NodeId  # noqa: TC001 - the converter reads it
 from clawmatrix_model_proxy.asking.catalog import UPSTREAMS
 from clawmatrix_model_proxy.asking.health import Balance  # noqa: TC001 - the converter reads it
 from clawmatrix_model_proxy.asking.hold import parse_hold

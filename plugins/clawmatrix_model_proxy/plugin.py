@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import JSON, ModelApi, ModelUpstream
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame
     from clawmatrix_model_proxy.asking.answer import AskLimits
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.serve import ModelServer

@@ -17,10 +17,11 @@ from clawmatrix_relay.transit import decline, is_from_neighbour, on_undeliverabl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.routes import PathStatus, Route, Transit
+    from clawmatrix_core.kernel.routes import PathStatus, Route
     from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.codec import Frame, NodeId
+    from clawmatrix_core.wire.frames import Frame, Transit
 
 __all__ = ["RelayPlugin"]
 

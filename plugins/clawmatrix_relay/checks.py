@@ -13,10 +13,10 @@ from clawmatrix_relay.routing import edges
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.routes import PathStatus
     from clawmatrix_core.members.record import NodeRecord
-    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["in_the_way", "path_checks"]
 

@@ -11,8 +11,8 @@ from clawmatrix_core.base.errors import ExchangeError
 from clawmatrix_core.kernel.routes import PathStatus
 
 if TYPE_CHECKING:
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["FRESH", "PROBE_LIMIT", "Paths"]
 

@@ -13,8 +13,8 @@ from clawmatrix_core.kernel.routes import Route
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.members.directory import NodeRecord
-    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["HOP_COST", "edges", "shortest_routes"]
 

@@ -14,6 +14,7 @@ import anyio.lowlevel
 import pluggy
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import frame_types
@@ -21,7 +22,8 @@ from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
-from clawmatrix_core.wire.codec import Frame, Header, NodeId, decode_header, encode_header, join
+from clawmatrix_core.wire.codec import Header, decode_header, encode_header, join
+from clawmatrix_core.wire.frames import Frame
 from clawmatrix_core.wire.link import Link
 from tests.benchmarks.harness import Report, compare, interleave, options, pinned, versions
 
@@ -71,7 +73,7 @@ def _header(type_: str, id_: str = "e" * 24, seq: int = 0) -> Header:
 
 
 def _frame(type_: str, id_: str = "e" * 24, seq: int = 0, payload: Any = None) -> Frame:
-    return Frame(_header(type_, id_, seq), payload, None, 0, True)
+    return Frame(_header(type_, id_, seq), payload, None, 0)
 
 
 def _each(call: Callable[..., object], *arguments: object, calls: int) -> Callable[[], float]:

@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_core.wire.codec import CHUNK, Frame, NodeId
+from clawmatrix_core.wire.codec import CHUNK
 from tests.benchmarks.unsealed import take_the_seal_out
 
 if TYPE_CHECKING:
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.wire.frames import Frame
 
 OFFICE = NodeId("office")
 _FRAME = bytes(range(256)) * (CHUNK // 256)

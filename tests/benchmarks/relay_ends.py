@@ -9,10 +9,11 @@ import time
 import attrs
 import msgspec
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.directory import NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import Identity, psk_from_secret
 from clawmatrix_core.sessions.session import Session
-from clawmatrix_core.wire.codec import Header, NodeId, decode_header, encode_header, join, split
+from clawmatrix_core.wire.codec import Header, decode_header, encode_header, join, split
 from clawmatrix_mesh.links.channel import Credentials
 from clawmatrix_mesh.links.handshake import prove
 from tests.benchmarks.mesh import SECRET

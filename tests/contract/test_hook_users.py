@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.config.config import Config, ConfigSection, option
 from clawmatrix_core.doctor.running import run_checks
@@ -29,12 +30,11 @@ from clawmatrix_core.kernel.contributions import (
 )
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kernel.registry import PluginRegistry
-from clawmatrix_core.kernel.routes import PathStatus, Route, Transit
+from clawmatrix_core.kernel.routes import PathStatus, Route
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_core.state.folder import StateFolder
 from clawmatrix_core.testing.fixtures import SECRET, MeshFactory, NodeFactory, wait_until
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.members.directory import Peer
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame, Transit
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.transport import Connection, Transport
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_core.exchange import state as exchange_state
+from clawmatrix_core.base.node_id import NAME_LIMIT
+from clawmatrix_core.exchange import state
 from clawmatrix_core.exchange.exchanges import EXCHANGE_TYPES, ExchangeLimits
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.members.directory import MEMBER_LIMIT
 from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord
 from clawmatrix_core.sessions import session
 from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE
-from clawmatrix_core.wire import codec as frames
+from clawmatrix_core.wire import codec
 from clawmatrix_core.wire.close_codes import CloseCode
 from clawmatrix_core.wire.codec import Header
 from clawmatrix_mesh.config import MeshConfig
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
 SIZES = {
     "PREAMBLE_LIMIT": PREAMBLE_LIMIT,
     "HELLO_LIMIT": HELLO_LIMIT,
-    "MESSAGE_LIMIT": frames.MESSAGE_LIMIT,
-    "HEADER_LIMIT": frames.HEADER_LIMIT,
-    "NAME_LIMIT": frames.NAME_LIMIT,
-    "TTL_START": frames.TTL_START,
-    "CHUNK": frames.CHUNK,
-    "EXCHANGE_WINDOW": exchange_state.WINDOW,
-    "FRAME_COST": exchange_state.FRAME_COST,
+    "MESSAGE_LIMIT": codec.MESSAGE_LIMIT,
+    "HEADER_LIMIT": codec.HEADER_LIMIT,
+    "NAME_LIMIT": NAME_LIMIT,
+    "TTL_START": codec.TTL_START,
+    "CHUNK": codec.CHUNK,
+    "EXCHANGE_WINDOW": state.WINDOW,
+    "FRAME_COST": state.FRAME_COST,
     "RECORD_LIMIT": RECORD_LIMIT,
     "MEMBER_LIMIT": MEMBER_LIMIT,
     "WINDOW": session.WINDOW,

@@ -9,11 +9,11 @@ import anyio
 import attrs
 import openai
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_http import HttpPlugin
 from clawmatrix_mesh import MeshPlugin
 from clawmatrix_model_proxy import ModelProxyPlugin

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core.base.errors import RemoteProtocolError
-from clawmatrix_core.wire.codec import NodeId, decode_header, split
+from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.wire.codec import decode_header, split
 from tests.simulation.injector import Injector
 from tests.simulation.ledger import Ledger
 from tests.simulation.mesh import comes_true

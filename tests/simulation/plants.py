@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clawmatrix_core.base.errors import ExchangeError
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.members.directory import NodeRecord
     from clawmatrix_core.sessions.table import Kept
-    from clawmatrix_core.wire.codec import NodeId
 
 __all__ = ["PLANTS", "Plant"]
 

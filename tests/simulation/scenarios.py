@@ -9,18 +9,19 @@ import anyio
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.testing.simulation import Quality, run_simulation
-from clawmatrix_core.wire.codec import TTL_START, NodeId
+from clawmatrix_core.wire.codec import TTL_START
 from tests.simulation.judge import check
 from tests.simulation.mesh import mesh_of
 from tests.simulation.schedule import backend_of, play
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.routes import Transit
     from clawmatrix_core.testing.simulation import Simulation
+    from clawmatrix_core.wire.frames import Transit
     from tests.simulation.mesh import Mesh
 
 __all__ = ["all_dial_all", "ring_of_routes", "survive"]

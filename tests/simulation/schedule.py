@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.sessions.rekeying import Rekeying
 from clawmatrix_core.testing.simulation import Quality
-from clawmatrix_core.wire.codec import NodeId
 from tests.simulation.judge import Outcome, Scene, judge, settle, still_in, tasks_alive
 from tests.simulation.mesh import comes_true, mesh_of, random_graph
 from tests.simulation.misfortunes import Misfortunes

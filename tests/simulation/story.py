@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.sessions.rekeying import Rekeying
 from clawmatrix_core.testing.simulation import Quality
-from clawmatrix_core.wire.codec import NodeId
 from tests.simulation.injector import FAULTS
 from tests.simulation.judge import Scene, settle, tasks_alive
 from tests.simulation.mesh import comes_true, mesh_of

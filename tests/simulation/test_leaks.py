@@ -15,7 +15,7 @@ from clawmatrix_core.exchange.state import Inbox, Outbox, Outgoing
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.testing.simulated_loop import Backend, VirtualLoop
 from clawmatrix_core.testing.simulation import run_simulation
-from clawmatrix_core.wire.codec import Frame
+from clawmatrix_core.wire.frames import Frame
 from tests.simulation.judge import Scene, settle, tasks_alive
 from tests.simulation.traffic import PLANS
 from tests.simulation.trials import a_stream, two_with_relays

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.sessions.rekeying import Rekeying
 from clawmatrix_core.testing.simulation import Quality, run_simulation
-from clawmatrix_core.wire.codec import NodeId
 from tests.simulation.mesh import comes_true, mesh_of
 
 if TYPE_CHECKING:

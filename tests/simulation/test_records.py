@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.simulation import run_simulation
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh.members import membership
 from tests.simulation.mesh import comes_true, mesh_of
 from tests.simulation.truth import route_errors

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from clawmatrix_core.testing.simulation import Simulation
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame
     from tests.simulation.mesh import Mesh
 
 NODES = 12

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.routes import Transit
     from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame, Transit
 
 __all__ = ["PLANS", "FlowPlugin"]
 

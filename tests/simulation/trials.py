@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.simulation import Quality, run_simulation
-from clawmatrix_core.wire.codec import NodeId
 from tests.simulation.injector import HELD_BACK
 from tests.simulation.judge import Scene, settle, still_in
 from tests.simulation.mesh import comes_true, mesh_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.wire.codec import NodeId
+from clawmatrix_core.base.node_id import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,6 +14,7 @@ import attrs
 import click
 
 from clawmatrix_core.base.errors import ConfigError, DialError, HandshakeError, StartError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.paths import default_state_dir
 from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings
 from clawmatrix_core.cli.init import (
@@ -30,7 +31,6 @@ from clawmatrix_core.members.identity import fingerprint
 from clawmatrix_core.members.trust import TrustStore, Verdict
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder, load_identity
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.joining import Welcomed
 from clawmatrix_mesh.invite.joining import join as join_mesh

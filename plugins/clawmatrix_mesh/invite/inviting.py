@@ -18,8 +18,8 @@ from clawmatrix_mesh.links.handshake import make_hello, receive_hello, receive_p
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.codec import NodeId
     from clawmatrix_mesh.invite.invitations import Invitations
     from clawmatrix_mesh.links.channel import Channel, Credentials
     from clawmatrix_mesh.links.neighbours import Neighbours

@@ -20,8 +20,8 @@ from clawmatrix_mesh.links.handshake import HANDSHAKE_LIMIT, make_hello, proving
 from clawmatrix_mesh.links.refusing import close_code
 
 if TYPE_CHECKING:
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.members.identity import Identity
-    from clawmatrix_core.wire.codec import NodeId
     from clawmatrix_core.wire.transport import Connection, Transport
     from clawmatrix_mesh.invite.token import Token
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core.base.errors import HandshakeError, LocalProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.sessions.noise import XXPSK3, Handshake
 from clawmatrix_core.sessions.session import Session
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh.links.limits import HELLO_LIMIT
 from clawmatrix_mesh.links.preamble import PROTOCOL, Preamble, agree, cut
 

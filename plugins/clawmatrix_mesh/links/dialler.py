@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
+from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import ConnectionLost, DialError, HandshakeError
 from clawmatrix_core.base.log import RateLimitedLogger, redact
-from clawmatrix_core.testing.memory import Bell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.sessions.session import Session
-    from clawmatrix_core.wire.codec import NodeId
     from clawmatrix_mesh.links.connector import Connector
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.limits import LinkLimits

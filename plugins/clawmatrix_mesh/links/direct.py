@@ -22,9 +22,9 @@ from clawmatrix_mesh.addresses import check_address
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.members.directory import Peer
-    from clawmatrix_core.wire.codec import NodeId
     from clawmatrix_core.wire.link import Link
     from clawmatrix_mesh.links.connector import Connector
     from clawmatrix_mesh.links.handshake import Proved

@@ -24,21 +24,14 @@ from clawmatrix_core.base.errors import (
 )
 from clawmatrix_core.members.directory import NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import verify
-from clawmatrix_core.wire.codec import (
-    Header,
-    Lane,
-    NodeId,
-    decode_header,
-    encode_header,
-    join,
-    split,
-)
+from clawmatrix_core.wire.codec import Header, Lane, decode_header, encode_header, join, split
 from clawmatrix_mesh.links.channel import ANYBODY, answer_channel, dial_channel
 from clawmatrix_mesh.links.refusing import lost_early
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.sessions.session import Session
     from clawmatrix_core.wire.transport import Connection
     from clawmatrix_mesh.links.channel import Channel, Credentials

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
+from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import HandshakeError
 from clawmatrix_core.members.trust import Verdict as TrustVerdict
-from clawmatrix_core.testing.memory import Bell
 from clawmatrix_core.wire.close_codes import CloseCode
 from clawmatrix_mesh.links.duplicates import Facts, Verdict, choose
 from clawmatrix_mesh.members.revoking import refuse_revoked
@@ -18,8 +18,8 @@ from clawmatrix_mesh.members.revoking import refuse_revoked
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.codec import NodeId
     from clawmatrix_core.wire.link import Link
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.heartbeat import Heartbeat

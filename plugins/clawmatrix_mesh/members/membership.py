@@ -25,8 +25,8 @@ from clawmatrix_mesh.members.revoking import REVOCATIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.codec import NodeId
     from clawmatrix_core.wire.link import Link
 
 __all__ = ["FORGET_AFTER", "Membership", "rtt_matters"]

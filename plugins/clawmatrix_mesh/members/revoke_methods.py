@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.members.identity import fingerprint
 from clawmatrix_core.members.revocation import REASON_LIMIT
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,10 @@ from clawmatrix_core.members.revocation import SignedRevocation
 from clawmatrix_core.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.members.record import NodeRecord
     from clawmatrix_core.members.revocation import Revocation
-    from clawmatrix_core.wire.codec import NodeId
     from clawmatrix_core.wire.link import Link
     from clawmatrix_mesh.links.neighbours import Neighbours
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core.base.errors import ExchangeFailure, LocalProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.members.identity import digits
 from clawmatrix_core.wire.close_codes import CloseCode
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
 if TYPE_CHECKING:

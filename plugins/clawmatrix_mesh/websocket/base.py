@@ -13,8 +13,8 @@ import attrs
 from anyio.lowlevel import checkpoint
 from websockets.exceptions import ConnectionClosed
 
+from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import ConnectionLost
-from clawmatrix_core.testing.memory import Bell, closed
 from clawmatrix_core.wire.transport import Connection, Listener
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class WebSocket(Connection):
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         if self._closing is None:
-            self._closing = closed(code, reason)
+            self._closing = ConnectionLost.closed(code, reason)
         try:
             # The library's own limit starts when the close frame has been written.
             with anyio.move_on_after(CLOSE_TIMEOUT * 1.5):
@@ -123,7 +123,7 @@ class WebSocket(Connection):
         close = error.rcvd or error.sent
         if close is not None:
             # The reason is the other end's text, and goes to logs and terminals.
-            return closed(close.code, "".join(filter(str.isprintable, close.reason)))
+            return ConnectionLost.closed(close.code, "".join(filter(str.isprintable, close.reason)))
         return ConnectionLost(f"connection lost: {error.__cause__ or 'no close was received'}")
 
 

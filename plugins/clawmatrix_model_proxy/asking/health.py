@@ -11,7 +11,7 @@ from clawmatrix_model_proxy.asking.breaker import Breaker, BreakerLimits, Breake
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.wire.codec import NodeId
+    from clawmatrix_core.base.node_id import NodeId
 
 __all__ = ["Balance", "Health", "Record", "Target"]
 

@@ -15,9 +15,11 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.exchanges import ExchangeLimits, Exchanges, Outcome
 from clawmatrix_core.kernel.scope import PluginScope
-from clawmatrix_core.wire.codec import Frame, Header, Lane, NodeId, payload_of
+from clawmatrix_core.wire.codec import Header, Lane, payload_of
+from clawmatrix_core.wire.frames import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -118,7 +120,7 @@ class Side:
     def deliver(self, header: Header, kind: bytes, payload: bytes) -> None:
         """Take a frame from the path, as a switch would."""
         value, data = payload_of(kind, payload)
-        frame = Frame(header, value, None, len(payload), True, data)
+        frame = Frame(header, value, None, len(payload), data)
         if self.table.deliver(frame):
             return
         handler = self.handlers.get(header.type)

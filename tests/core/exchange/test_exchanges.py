@@ -211,9 +211,9 @@ async def test_numbers_of_finished_exchanges_are_bounded() -> None:
 
 
 def _frame(header: Header) -> Any:
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame
 
-    return Frame(header, None, None, 0, True)
+    return Frame(header, None, None, 0)
 
 
 @pytest.mark.parametrize(

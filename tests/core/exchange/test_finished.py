@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.finished import Done, Finished
-from clawmatrix_core.wire.codec import NodeId
 
 HOME, MALLORY = NodeId("home"), NodeId("mallory")
 

@@ -9,7 +9,8 @@ from clawmatrix_core.base.errors import (
     PeerLost,
     Undeliverable,
 )
-from clawmatrix_core.wire.codec import CHUNK, NodeId
+from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.wire.codec import CHUNK
 from tests.core.exchange.exchange_pair import OFFICE, Gate, Pair, leave, of_type, serve_one
 
 pytestmark = pytest.mark.anyio

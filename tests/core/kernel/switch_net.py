@@ -11,13 +11,14 @@ from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.base.log import RateLimitedLogger
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.exchanges import Exchanges
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.kernel.scope import PluginScope
 from clawmatrix_core.kernel.switch import Switch
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.sessions.sessions import Sessions
-from clawmatrix_core.wire.codec import NodeId, with_ttl
+from clawmatrix_core.wire.codec import with_ttl
 from clawmatrix_core.wire.link import Link
 from clawmatrix_core.wire.transport import Connection
 from tests.core.members.members import Member
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.dispatcher import Fault
-    from clawmatrix_core.kernel.routes import Transit
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame, Transit
 
 PSK = bytes(range(32))
 HOME, OFFICE, RELAY, LAB = (NodeId(name) for name in ("home", "office", "relay", "lab"))

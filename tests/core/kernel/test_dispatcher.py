@@ -11,11 +11,13 @@ import pytest
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.dispatcher import Dispatcher, Fault, Overrun, PluginManager
-from clawmatrix_core.kernel.routes import PathStatus, Route, Transit
-from clawmatrix_core.wire.codec import Frame, Header, NodeId
+from clawmatrix_core.kernel.routes import PathStatus, Route
+from clawmatrix_core.wire.codec import Header
+from clawmatrix_core.wire.frames import Frame, Transit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +59,7 @@ class Bench:
 
 def frame(kind: str) -> Frame:
     header = Header(type=kind, id="1", source=HOME, to=OFFICE, timestamp=0)
-    return Frame(header, None, None, 0, True)
+    return Frame(header, None, None, 0)
 
 
 # --- registration of plugins

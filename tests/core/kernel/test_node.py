@@ -18,6 +18,7 @@ from clawmatrix_core.base.errors import (
     StartError,
     StateError,
 )
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel import starting
@@ -25,7 +26,6 @@ from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame
 
 pytestmark = pytest.mark.anyio
 

@@ -10,13 +10,13 @@ import pytest
 from trio.testing import MockClock
 
 from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, wait_until
 from clawmatrix_core.testing.memory import MemoryTransport
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_core.wire.transport import Connection
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.transport import Transport
 

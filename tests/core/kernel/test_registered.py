@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, Offer, StatusSection
 from clawmatrix_core.kernel.routes import PathStatus
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame
 
 pytestmark = pytest.mark.anyio
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.exchanges import Outcome
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.wire.codec import (
@@ -15,7 +16,6 @@ from clawmatrix_core.wire.codec import (
     MESSAGE_LIMIT,
     Header,
     Lane,
-    NodeId,
     decode_header,
     encode_header,
     join,
@@ -68,7 +68,6 @@ def test_a_sealed_frame_comes_to_the_plugins_opened() -> None:
     assert (frame.header.source, frame.header.type, frame.header.id) == (HOME, "news", "1")
     assert frame.header.timestamp == 1_760_000_000_000
     assert frame.link is office.link("home")
-    assert frame.sealed
     assert office.switch.heard == {HOME: 123.0}
     assert not office.counters
 

@@ -7,11 +7,11 @@ import json
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.directory import Directory, NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.members.trust import TrustStore
 from clawmatrix_core.state.folder import MemoryState
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.directory import (
     MEMBER_LIMIT,
     Accepted,
@@ -13,7 +14,6 @@ from clawmatrix_core.members.directory import (
     NodeRecord,
     SignedRecord,
 )
-from clawmatrix_core.wire.codec import NodeId
 from tests.core.members.members import Member, base64_of
 
 HOME, OFFICE = NodeId("home"), NodeId("office")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.record import OFFER_LIMIT, RECORD_LIMIT, SignedRecord, check_offer
-from clawmatrix_core.wire.codec import NodeId
 from tests.core.members.members import Member, base64_of
 
 TEXTS = st.text(max_size=8)

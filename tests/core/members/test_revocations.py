@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.members.revocation import REASON_LIMIT, Revocation, SignedRevocation
 from clawmatrix_core.members.revocations import AHEAD, BURST, MOST, MOST_BY_ONE, Revocations
 from clawmatrix_core.members.trust import TrustStore
 from clawmatrix_core.state.folder import MemoryState
-from clawmatrix_core.wire.codec import NodeId
 
 START = 1_760_000_000.0
 

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.members.directory import Accepted, SignedRecord
 from clawmatrix_core.members.identity import Identity, digits
@@ -22,7 +23,6 @@ from clawmatrix_core.members.succession import (
 )
 from clawmatrix_core.members.trust import PinState
 from clawmatrix_core.state.folder import MemoryState, StateFolder, load_identity
-from clawmatrix_core.wire.codec import NodeId
 from tests.core.members.members import Member, base64_of
 
 HOME = NodeId("home")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import fingerprint
 from clawmatrix_core.members.trust import (
     CONFLICTS_MAX,
@@ -18,7 +19,6 @@ from clawmatrix_core.members.trust import (
     Verdict,
 )
 from clawmatrix_core.state.folder import MemoryState, StateFolder
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE, Sessions
-from clawmatrix_core.wire.codec import Header, NodeId
+from clawmatrix_core.wire.codec import Header
 from tests.core.members.members import Member
 
 if TYPE_CHECKING:

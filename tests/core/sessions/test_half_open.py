@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clawmatrix_core.sessions.doorkeeper import BURST, RATE
-from clawmatrix_core.wire.codec import Header, NodeId
+from clawmatrix_core.wire.codec import Header
 from tests.core.sessions.session_net import HOME, LAB, OFFICE, PSK, End, Message, Net, current
+
+if TYPE_CHECKING:
+    from clawmatrix_core.base.node_id import NodeId
 
 FEW = 4
 """Half-open sessions that one node can have with another."""

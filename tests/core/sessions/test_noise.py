@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from noise.connection import Keypair, NoiseConnection
 
 from clawmatrix_core.base.errors import HandshakeError, LocalProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.sessions.noise import KK, KKPSK0, PAYLOAD_MAX, XX, XXPSK3, Handshake, Pattern
 from clawmatrix_core.sessions.session import Session
-from clawmatrix_core.wire.codec import NodeId
 
 FILE = json.loads((Path(__file__).parents[2] / "data" / "noise_vectors.json").read_text())
 PATTERNS = {pattern.name: pattern for pattern in (XX, KK, XXPSK3, KKPSK0)}

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.errors import DecryptError, LocalProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.sessions.session import (
     COUNTER_LIMIT,
     LATE,
@@ -17,7 +18,6 @@ from clawmatrix_core.sessions.session import (
     Session,
     sealed_session_id,
 )
-from clawmatrix_core.wire.codec import NodeId
 
 ID = b"session1"
 ONE, OTHER = bytes([1]) * 32, bytes([2]) * 32

@@ -5,8 +5,9 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import ConnectionLost, DialError
-from clawmatrix_core.testing.memory import Bell, MemoryHub, MemoryTransport, Pipe, closed, name_of
+from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport, Pipe, name_of
 
 pytestmark = pytest.mark.anyio
 
@@ -47,8 +48,8 @@ async def test_a_pipe_gives_what_arrived_before_its_end() -> None:
     pipe = Pipe()
     await pipe.reserve(1)
     pipe.arrive(b"1")
-    pipe.end_reader(closed(4000, "first"))
-    pipe.end_reader(closed(4001, "second"))
+    pipe.end_reader(ConnectionLost.closed(4000, "first"))
+    pipe.end_reader(ConnectionLost.closed(4001, "second"))
     pipe.arrive(b"late")
     assert await pipe.get() == b"1"
     for _ in range(2):
@@ -68,7 +69,7 @@ async def test_a_pipe_that_ends_wakes_its_writer() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(write)
         await anyio.wait_all_tasks_blocked()
-        pipe.end_writer(closed(1000, ""))
+        pipe.end_writer(ConnectionLost.closed(1000, ""))
 
 
 async def test_hubs_are_apart() -> None:

@@ -11,14 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.errors import LocalProtocolError, RemoteProtocolError
+from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId
 from clawmatrix_core.wire.codec import (
     HEADER_LIMIT,
     MESSAGE_LIMIT,
-    NAME_LIMIT,
     TTL_START,
     Header,
     Lane,
-    NodeId,
     decode_header,
     encode_header,
     join,

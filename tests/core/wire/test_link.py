@@ -10,10 +10,11 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.base.errors import ConnectionLost, RemoteProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.wire.close_codes import CloseCode
-from clawmatrix_core.wire.codec import Lane, NodeId
+from clawmatrix_core.wire.codec import Lane
 from clawmatrix_core.wire.lanes import LANE_BYTES
 from clawmatrix_core.wire.link import DRAIN_LIMIT, Link
 from tests.core.wire.connections import Flood, OneWay, Willing

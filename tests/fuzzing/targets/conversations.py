@@ -12,7 +12,9 @@ import attrs
 import msgspec
 
 from clawmatrix_core.base.errors import ExchangeError, RemoteProtocolError
-from clawmatrix_core.wire.codec import Frame, Header, NodeId, encode_header, join
+from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.wire.codec import Header, encode_header, join
+from clawmatrix_core.wire.frames import Frame
 from tests.core.exchange.exchange_pair import Pair, Sent
 from tests.core.kernel.switch_net import Net as Switches
 from tests.core.sessions.session_net import Message, Net
@@ -356,7 +358,7 @@ def _forge(pair: Pair, script: Script) -> None:
         value = plain[1:] if plain[:1] == b"b" else json.loads(plain[1:] or b"null")
     except (ValueError, RecursionError):
         value = None
-    frame = Frame(header, value, None, len(plain), True)
+    frame = Frame(header, value, None, len(plain))
     with suppress(RemoteProtocolError):  # which the switch counts
         if not side.table.deliver(frame):
             side.table.accept(frame, side.handlers.get(header.type, _sum), side.scope)

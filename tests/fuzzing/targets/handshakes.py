@@ -10,9 +10,10 @@ from random import Random
 import attrs
 
 from clawmatrix_core.base.errors import ConnectionLost, HandshakeError, RemoteProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.directory import SignedRecord
 from clawmatrix_core.sessions.session import Session
-from clawmatrix_core.wire.codec import Header, NodeId, encode_header, join
+from clawmatrix_core.wire.codec import Header, encode_header, join
 from clawmatrix_mesh.invite.inviting import receive_welcome
 from clawmatrix_mesh.invite.token import BadToken, Token
 from clawmatrix_mesh.links.channel import Channel, Credentials, answer_channel, dial_channel

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.directory import Accepted, Directory
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.members.record import SignedRecord
@@ -21,7 +22,6 @@ from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.wire.codec import (
     TTL_START,
     Header,
-    NodeId,
     decode_header,
     encode_header,
     join,

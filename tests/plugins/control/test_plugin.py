@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from clawmatrix_control import ControlPlugin
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.paths import control_socket_path
 from clawmatrix_core.cli.control_client import POINTER
 from clawmatrix_core.config.config import Config
@@ -21,7 +22,6 @@ from clawmatrix_core.kernel.routes import PathStatus
 from clawmatrix_core.members.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.state.folder import MemoryState
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh import MeshPlugin
 
 if TYPE_CHECKING:

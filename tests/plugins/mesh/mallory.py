@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.exchanges import ExchangeLimits
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.testing.fixtures import MemoryState, wait_until
-from clawmatrix_core.wire.codec import Header, Lane, NodeId, with_ttl
+from clawmatrix_core.wire.codec import Header, Lane, with_ttl
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.relays.letters import LettersPlugin, write
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.routes import Transit
     from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.wire.frames import Transit
     from clawmatrix_core.wire.link import Link
 
     Act = Callable[["Mallory", "Caught"], None]

@@ -9,8 +9,8 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
-from clawmatrix_core.wire.codec import NodeId
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.invite.inviting import invite
 from tests.plugins.mesh.second import Second

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity, psk_from_secret
 from clawmatrix_core.sessions.noise import XXPSK3, Handshake
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.testing.fixtures import SECRET
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, wait_until
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_relay.checks import in_the_way
 from tests.core.members.members import Member
 

@@ -10,9 +10,9 @@ import anyio
 import attrs
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.exchanges import Outcome
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_core.wire.codec import NodeId
 from tests.plugins.mesh.conftest import address_of, make_node
 
 if TYPE_CHECKING:

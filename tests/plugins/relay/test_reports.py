@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clawmatrix_core.base.errors import Undeliverable
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.exchanges import ExchangeLimits
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.testing.fixtures import MeshFactory, wait_until
-from clawmatrix_core.wire.codec import Lane, NodeId
+from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_core.wire.codec import NodeId
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_relay.routing import HOP_COST, edges, shortest_routes
 from tests.core.members.members import Member
 

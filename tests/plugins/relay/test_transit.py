@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.base.errors import Undeliverable
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.exchanges import ExchangeLimits
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.members.record import SignedRecord
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_relay.routing import shortest_routes
 from tests.core.members.members import Member
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import SocketStream
 
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.contributions import Finding
-    from clawmatrix_core.wire.codec import NodeId
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_core.wire.transport import Connection, Transport
 from clawmatrix_mesh.invite.joining import Welcomed, join
 from clawmatrix_mesh.invite.token import Token

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.base.errors import HandshakeError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import psk_from_secret
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh.invite.inviting import BURST, REFILL, Turnstile
 from tests.plugins.mesh.invite.inviting import Guest, Tap, ask, invite
 from tests.plugins.mesh.links.test_hostile_handshake import refuse_each

@@ -12,11 +12,11 @@ import pytest
 
 from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.base.errors import DialError, ExchangeFailure, HandshakeError, StartError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config, Secret
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, free_port, wait_until
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh import MeshPlugin
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS

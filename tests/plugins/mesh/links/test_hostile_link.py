@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_core.wire.codec import Lane, NodeId
+from clawmatrix_core.wire.codec import Lane
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.wire import (
     CLOSE,

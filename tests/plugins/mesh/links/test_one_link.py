@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.simulation import Quality, Simulation, run_simulation
-from clawmatrix_core.wire.codec import NodeId
 from tests.simulation.mesh import Mesh, mesh_of
 
 if TYPE_CHECKING:

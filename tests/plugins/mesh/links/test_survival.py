@@ -9,9 +9,9 @@ import anyio
 import attrs
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_core.testing.simulation import Simulation, run_simulation
-from clawmatrix_core.wire.codec import NodeId
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.forwarder import Forwarder, forwarder
 from tests.plugins.mesh.streams import StreamPlugin, reading

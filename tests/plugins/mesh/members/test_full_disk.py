@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from clawmatrix_core.base.errors import StateError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh.invite.invitations import INVITATIONS, Invitations
 from clawmatrix_mesh.members.membership import Membership
 from tests.plugins.mesh.conftest import make_node

@@ -11,11 +11,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.directory import MEMBER_LIMIT
 from clawmatrix_core.members.identity import Identity, psk_from_secret
 from clawmatrix_core.sessions.noise import KKPSK0, Handshake
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
-from clawmatrix_core.wire.codec import NodeId
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.wire import Closed, Member, Wire, header, port_of, record_of, signed
 

@@ -8,8 +8,8 @@ import anyio
 import attrs
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh.members.intake import QUEUE_LIMIT, Intake
 from clawmatrix_mesh.members.pace import Pace
 

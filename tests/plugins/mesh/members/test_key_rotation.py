@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import digits
 from clawmatrix_core.members.succession import rotate
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_core.wire.codec import NodeId
 from tests.plugins.mesh.conftest import address_of
 from tests.plugins.mesh.members.test_revoking import ask, make
 from tests.plugins.mesh.wire import Member, port_of

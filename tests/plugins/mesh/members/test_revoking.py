@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.members.revocation import Revocation, SignedRevocation
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh import MeshPlugin
 from tests.plugins.mesh.conftest import LIMITS, Attack, address_of
 from tests.plugins.mesh.wire import Member, port_of

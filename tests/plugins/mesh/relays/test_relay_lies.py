@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clawmatrix_core.base.errors import HandshakeError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import psk_from_secret
 from clawmatrix_core.sessions.noise import KKPSK0, Handshake
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
-from clawmatrix_core.wire.codec import NodeId
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.mallory import HOME, LAB, LIMITS, OFFICE, Caught, Mallory, pass_on, scene
 from tests.plugins.mesh.relays.letters import LettersPlugin, write

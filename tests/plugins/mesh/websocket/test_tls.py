@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_core.wire.codec import NodeId
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 from tests.plugins.mesh.conftest import address_of, make_node

@@ -10,8 +10,8 @@ import anyio
 import attrs
 from starlette.requests import Request
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_core.wire.codec import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_core.wire.codec import NodeId
 from tests.plugins.model_proxy.asking.asking import (
     EVENT,
     LINE,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_core.wire.codec import NodeId
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_model_proxy.asking.catalog import UPSTREAMS, Catalog, Choice, Served, read_offers
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.errors import ApiError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clawmatrix_core.wire.codec import NodeId
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_model_proxy.asking.breaker import Breaker, BreakerLimits, BreakerState
 from clawmatrix_model_proxy.asking.health import Health, Target
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.testing.fixtures import NodeFactory
-    from clawmatrix_core.wire.codec import Frame
+    from clawmatrix_core.wire.frames import Frame
     from tests.plugins.model_proxy.conftest import Asked, Upstreaming
 
     Answer = Callable[[Asked], Awaitable[None]]

@@ -1,0 +1,39 @@
+"""Frames as the node handles them: for itself, and for another node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from clawmatrix_core.wire.codec import Header, Wire
+    from clawmatrix_core.wire.link import Link
+
+__all__ = ["Frame", "Transit"]
+
+
+class Frame(msgspec.Struct, frozen=True, eq=False):
+    """A frame for this node, its body opened under a session with ``header.source``.
+
+    Attributes:
+        header: the header line, decoded.
+        payload: the decoded JSON, or the bytes.
+        link: the link that brought it, None for a frame that the node sent to itself.
+        size: bytes of the payload on the wire.
+        data: the bytes behind JSON that came with some, None where there were none.
+    """
+
+    header: Header
+    payload: Any
+    link: Link | None
+    size: int
+    data: bytes | None = None
+
+
+class Transit(msgspec.Struct, frozen=True, eq=False):
+    """A frame for another node, its body untouched."""
+
+    wire: Wire
+    header: Header
+    link: Link
