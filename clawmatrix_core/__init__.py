@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         option,
     )
     from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.exchange.exchanges import ExchangeLimits
+    from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.hookspecs import hookimpl
     from clawmatrix_core.kernel.contributions import (
         CLIENT_GONE,
@@ -168,7 +168,7 @@ _HOMES = {
         "Undeliverable",
     ),
     "exchange.exchange": ("Exchange",),
-    "exchange.exchanges": ("ExchangeLimits",),
+    "exchange.limits": ("ExchangeLimits",),
     "base.node_id": ("NodeId",),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),

@@ -1,13 +1,13 @@
 """Acknowledgements of last frames: they go with an answer, or in one frame with others.
 
-All that an exchange sends acknowledges what it got. Where it has nothing more to send, as
-after a whole answer, that would cost a frame for each exchange; so they wait for a moment,
-and those to one node go together.
+Each frame of an exchange acknowledges what has arrived. An exchange that has nothing more to
+send, as after a whole answer, would need a frame for its acknowledgement alone; so it waits for
+a moment, and the acknowledgements for one node go together.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import anyio
 import msgspec
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.exchange.end import End
     from clawmatrix_core.wire.codec import Lane
 
-__all__ = ["CREDITS", "Acknowledgements", "Credit", "read_credits"]
+__all__ = ["CREDITS", "Acknowledgements", "Credit", "Owing", "read_credits"]
 
 CREDITS = "credits"
 """The type of a frame that carries several acknowledgements."""
@@ -43,20 +42,45 @@ def read_credits(payload: Any) -> list[Credit]:
         raise RemoteProtocolError(f"bad credits: {error}", reason="bad_credits") from None
 
 
+class Owing(Protocol):
+    """An end of an exchange that may owe an acknowledgement."""
+
+    @property
+    def owes(self) -> bool:
+        """True while something has arrived that no frame has acknowledged."""
+
+    @property
+    def peer(self) -> NodeId:
+        """The node at the other end."""
+
+    @property
+    def lane(self) -> Lane:
+        """The lane of its frames."""
+
+    def send_credit(self) -> None:
+        """Send what is owed in a frame of its own."""
+
+    def collect_credit(self) -> Credit:
+        """Return what is owed, to go in a frame with others, and owe it no more."""
+
+
 class Acknowledgements:
-    """Those that are owed. ``send`` puts several to one node on their way, as a payload."""
+    """The acknowledgements that are owed.
+
+    ``send`` puts several for one node on their way, as one payload; ``wait`` is in seconds.
+    """
 
     def __init__(self, send: Callable[[NodeId, Lane, bytes], object], wait: float) -> None:
         self._send = send
         self._wait = wait
-        self._owed: list[End] = []
+        self._owed: list[Owing] = []
         self._any = anyio.Event()
 
     def __repr__(self) -> str:
         return f"<Acknowledgements {len(self._owed)} owed>"
 
-    def owe(self, end: End) -> None:
-        """Acknowledge what came before long, unless a frame of the exchange does it."""
+    def owe(self, end: Owing) -> None:
+        """Acknowledge soon what has arrived, unless a frame of the exchange does it before."""
         self._owed.append(end)
         self._any.set()
 
@@ -73,17 +97,17 @@ class Acknowledgements:
             return
         owed, self._owed = self._owed, []
         self._any = anyio.Event()
-        ways: dict[tuple[NodeId, Lane], list[End]] = {}
+        ways: dict[tuple[NodeId, Lane], list[Owing]] = {}
         for end in owed:
             if end.owes:
                 ways.setdefault((end.peer, end.lane), []).append(end)
         for (peer, lane), ends in ways.items():
             self._flush(peer, lane, ends)
 
-    def _flush(self, peer: NodeId, lane: Lane, ends: list[End]) -> None:
+    def _flush(self, peer: NodeId, lane: Lane, ends: list[Owing]) -> None:
         if len(ends) == 1:
-            ends[0].acknowledge()
+            ends[0].send_credit()
             return
         for at in range(0, len(ends), _TOGETHER):
-            some = [end.acknowledgement() for end in ends[at : at + _TOGETHER]]
+            some = [end.collect_credit() for end in ends[at : at + _TOGETHER]]
             self._send(peer, lane, _encode(some))

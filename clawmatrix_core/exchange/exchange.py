@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import msgspec
 
-from clawmatrix_core.base.errors import (
-    ExchangeCancelled,
-    ExchangeError,
-    ExchangeFailure,
-    LocalProtocolError,
-)
-from clawmatrix_core.exchange.end import End, Outcome
-from clawmatrix_core.exchange.failures import error_body
-from clawmatrix_core.wire.codec import CHUNK, Lane
+from clawmatrix_core.base.errors import ExchangeFailure, LocalProtocolError
+from clawmatrix_core.wire.codec import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.exchange.exchanges import Exchanges
+    from clawmatrix_core.exchange.endpoint import Endpoint
+    from clawmatrix_core.wire.codec import Lane
 
-__all__ = ["Exchange", "Outcome", "error_body", "joined"]
+__all__ = ["Exchange"]
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Exchange(End):
+class Exchange:
     """A request and its answer. Iterate to read; ``send`` and ``finish`` to write.
 
     JSON payloads come out as what they decode to, byte payloads as ``bytes``. Reading ends
@@ -40,38 +32,62 @@ class Exchange(End):
     Leaving ``async with`` before the other side has finished cancels the work there.
 
     Attributes:
+        id: the same at both ends.
+        peer: the node at the other end.
+        type: the type of the opening frame.
+        initiated: True at the end that opened it.
+        lane: the lane of its frames.
         request: the opening payload, at the answering end.
         complete: the opening frame has the whole request.
     """
 
     def __init__(
         self,
-        table: Exchanges,
-        id_: str,
-        peer: NodeId,
-        type_: str,
-        opening: bytes,
+        end: Endpoint,
         *,
-        initiated: bool,
-        lane: Lane,
-        kind: bytes = b"j",
+        payload: Any = None,
+        data: bytes | None = None,
         request: Any = None,
         complete: bool = False,
     ) -> None:
-        super().__init__(table, id_, peer, type_, initiated=initiated, lane=lane)
-        if len(opening) > CHUNK:
-            raise LocalProtocolError(f"an opening payload of {len(opening)} bytes; stream it")
+        """Make one of an endpoint; ``payload`` and ``data`` are what its opening frame carries.
+
+        Raises: LocalProtocolError, where those do not fit into one frame.
+        """
+        address = end.address
+        self.id: str = address.id
+        self.peer: NodeId = address.peer
+        self.type: str = address.type
+        self.initiated: bool = address.initiated
+        self.lane: Lane = address.lane
         self.request = request
         self.complete = complete
-        self._opening, self._kind = opening, kind
+        self._end = end
+        self._kind, self._opening = _packed(payload, data) if self.initiated else (b"", b"")
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self._end}>"
+
+    @property
+    def instance(self) -> str | None:
+        """The run of the peer that has, or may have, the opening frame; None while none has."""
+        return self._end.sending.instance
+
+    @property
+    def may_have_begun(self) -> bool:
+        """Whether the far side can have seen the opening frame."""
+        return self._end.may_have_begun
+
+    @property
+    def finished(self) -> bool:
+        """True once this side has sent its last frame."""
+        return self._end.sending.outbox.closed
 
     # --- asking
 
     async def __aenter__(self) -> Self:
-        if self._table.add(self):
-            self._outbox.push(self.type, self._kind, self._opening, fin=self.complete)
-            self._opening = b""
-            self.flush()
+        self._end.open(self._kind, self._opening, complete=self.complete)
+        self._opening = b""
         return self
 
     async def __aexit__(
@@ -80,48 +96,13 @@ class Exchange(End):
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if not self._inbox.ended:
-            self.cancel(ExchangeCancelled("cancelled here"))
-        elif not self._outbox.closed:
-            self._outbox.push("data", b"b", b"", fin=True)
-            self.flush()
-        self._release()
+        self._end.leave()
 
     # --- answering
 
-    async def serve(
-        self,
-        handler: Callable[[Exchange], Awaitable[None]],
-        report: Callable[[Exception, str], None],
-    ) -> None:
-        """Run the handler of an accepted exchange, and end the exchange as it ends."""
-        with anyio.CancelScope() as self._handler:
-            try:
-                if not self._given_up:  # else it was cancelled before it had its turn
-                    await handler(self)
-                if not self._outbox.closed:
-                    await self.finish()
-            except ExchangeFailure as failure:
-                self.fail(failure)
-            except ExchangeError as error:
-                self.fail(ExchangeFailure("failed", str(error)))
-            except Exception as error:  # noqa: BLE001 - a handler's fault boundary
-                report(error, f"{self.type} handler")
-                self.fail(ExchangeFailure("internal", "the handler failed"))
-            finally:
-                self.drop(ExchangeFailure("cancelled", "the handler was cancelled"))
-
-    def drop(self, failure: ExchangeFailure) -> None:
-        """Leave an accepted exchange, with an error where it was not finished."""
-        self._handler = None
-        self.fail(failure)
-        self._release()
-
     def fail(self, failure: ExchangeFailure) -> None:
         """Finish this side with an error. It gets through although credit is used up."""
-        if not self._outbox.closed:
-            self._outbox.push("error", b"j", error_body(failure), fin=True)
-            self.flush()
+        self._end.fail(failure)
 
     # --- writing
 
@@ -136,9 +117,9 @@ class Exchange(End):
             await self._send_both(payload, data, fin=False)
         elif isinstance(payload, bytes | bytearray | memoryview):
             for at in range(0, len(payload), CHUNK) or (0,):
-                await self._push(b"b", bytes(payload[at : at + CHUNK]), fin=False)
+                await self._end.write(b"b", bytes(payload[at : at + CHUNK]), fin=False)
         else:
-            await self._push(b"j", _encode(payload), fin=False)
+            await self._end.write(b"j", _line(payload), fin=False)
 
     async def finish(self, payload: Any = b"", data: bytes | None = None) -> None:
         """Send the last payload of this side, if there is one, and end the direction.
@@ -151,33 +132,17 @@ class Exchange(End):
             last = max(0, len(payload) - 1) // CHUNK * CHUNK
             if last:
                 await self.send(payload[:last])
-            await self._push(b"b", bytes(payload[last:]), fin=True)
+            await self._end.write(b"b", bytes(payload[last:]), fin=True)
         else:
-            await self._push(b"j", _encode(payload), fin=True)
+            await self._end.write(b"j", _line(payload), fin=True)
 
     async def _send_both(self, payload: Any, data: bytes, *, fin: bool) -> None:
-        both = joined(_encode(payload), data)
+        both = _joined(_encode(payload), data)
         if len(both) <= CHUNK:
-            await self._push(b"m", both, fin=fin)
+            await self._end.write(b"m", both, fin=fin)
             return
         await self.send(payload)
         await (self.finish(data) if fin else self.send(data))
-
-    async def _push(self, kind: bytes, payload: bytes, *, fin: bool) -> None:
-        if len(payload) > CHUNK:
-            raise LocalProtocolError(f"a payload of {len(payload)} bytes as JSON; send bytes")
-        while not self._writes_end() and self._outbox.room() < len(payload):
-            self._writable = self._writable or anyio.Event()
-            await self._writable.wait()
-        if self._error is not None:
-            raise self._error
-        if self._outbox.closed:
-            raise LocalProtocolError("this side of the exchange is finished")
-        self._outbox.push("data", kind, payload, fin=fin)
-        self.flush()
-
-    def _writes_end(self) -> bool:
-        return self._error is not None or self._outbox.closed
 
     # --- reading
 
@@ -185,17 +150,7 @@ class Exchange(End):
         return self
 
     async def __anext__(self) -> Any:
-        while not self._ready:
-            if self._whole:
-                raise StopAsyncIteration
-            if self._error is not None:
-                raise self._error
-            self._readable = self._readable or anyio.Event()
-            await self._readable.wait()
-        payload, cost = self._ready.popleft()
-        if self._inbox.take(cost) and not self._inbox.ended:
-            self._send_credit()
-        return payload
+        return await self._end.read()
 
     async def receive(self) -> Any:
         """Return the next payload. Raises: ExchangeFailure ``ended``, if there is none."""
@@ -204,6 +159,22 @@ class Exchange(End):
         raise ExchangeFailure("ended", f"{self.peer} ended the exchange early")
 
 
-def joined(line: bytes, data: bytes) -> bytes:
-    """Return the payload of a frame that carries JSON and bytes behind it."""
+def _line(payload: Any) -> bytes:
+    line = _encode(payload)
+    if len(line) > CHUNK:
+        raise LocalProtocolError(f"a payload of {len(line)} bytes as JSON; send bytes")
+    return line
+
+
+def _packed(payload: Any, data: bytes | None) -> tuple[bytes, bytes]:
+    """Return the kind and the body of an opening frame."""
+    line = _encode(payload)
+    kind, opening = (b"j", line) if data is None else (b"m", _joined(line, data))
+    if len(opening) > CHUNK:
+        raise LocalProtocolError(f"an opening payload of {len(opening)} bytes; stream it")
+    return kind, opening
+
+
+def _joined(line: bytes, data: bytes) -> bytes:
+    """Return the body of a frame that carries JSON and bytes behind it."""
     return b"".join((line, b"\n", data))

@@ -132,13 +132,13 @@ class Inbox(Generic[T]):
         ended: True once the last frame has arrived in order.
     """
 
-    __slots__ = ("_announced", "_held", "_last", "_window", "ended", "expected", "taken", "used")
+    __slots__ = ("_granted", "_held", "_last", "_window", "ended", "expected", "taken", "used")
 
     def __init__(self, window: int = WINDOW) -> None:
         self.expected = self.taken = self.used = 0
         self.ended = False
         self._window = window
-        self._announced = window
+        self._granted = window
         self._held: dict[int, tuple[T, int]] = {}
         self._last: int | None = None
 
@@ -175,18 +175,18 @@ class Inbox(Generic[T]):
         if fin:
             self._last = seq
         # The frame that ends a direction may pass the limit: an error has to get through.
-        elif self.used + cost > self._announced:
+        elif self.used + cost > self._granted:
             raise RemoteProtocolError(
-                f"{self.used + cost} bytes in an exchange, the limit is {self._announced}",
+                f"{self.used + cost} bytes in an exchange, the limit is {self._granted}",
                 reason="window",
             )
 
     def take(self, cost: int) -> bool:
         """Note that the reader took this many bytes; True when it is time to say so."""
         self.taken += cost
-        return self.taken + self._window - self._announced >= self._window // 4
+        return self.taken + self._window - self._granted >= self._window // 4
 
-    def announce(self) -> int:
-        """Return the limit to tell the sender, and hold it to that."""
-        self._announced = self.taken + self._window
-        return self._announced
+    def grant(self) -> int:
+        """Give the sender a new limit, which it is held to from now on; return it."""
+        self._granted = self.taken + self._window
+        return self._granted

@@ -1,4 +1,4 @@
-"""The plugin manager of one node, and the dispatcher that calls hooks through it.
+"""The dispatcher: calls hooks of plugins, each implementation behind a fault boundary.
 
 Every call of an implementation has its own fault boundary: one that raises, or overruns its
 time, is named and counted, and the others are called all the same.
@@ -11,84 +11,25 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
-import attrs
-import pluggy
 
-from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.kernel.faults import Fault, Overrun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 
-    from clawmatrix_core.kernel.node import Node
+    import pluggy
+
+    from clawmatrix_core.kernel.manager import PluginManager
     from clawmatrix_core.wire.frames import Frame, Transit
 
-__all__ = ["PROJECT", "Dispatcher", "Fault", "Overrun", "PluginManager"]
+__all__ = ["EVENT_BUDGET", "Dispatcher"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PROJECT = "clawmatrix"
 EVENT_BUDGET = 10.0
 """Seconds an event hook may take."""
-
-SPECS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "clawmatrix_spec")}
-"""Every hook there is, by name."""
-
-
-class Overrun(TimeoutError):
-    """A hook implementation took longer than it may."""
-
-
-@attrs.frozen
-class Fault:
-    """A hook implementation, or a plugin's background task, that failed."""
-
-    plugin: str
-    hook: str
-    error: Exception
-
-    def __str__(self) -> str:
-        what = str(self.error) or type(self.error).__name__
-        return f"{self.hook}: {type(self.error).__name__}: {what}"
-
-
-class PluginManager(pluggy.PluginManager):
-    """A pluggy manager that also checks that sync and async fit the specification."""
-
-    def __init__(self) -> None:
-        super().__init__(PROJECT)
-        self.add_hookspecs(hookspecs)
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
-        """Refuse an implementation whose colour is not its specification's."""
-        options = super().parse_hookimpl_opts(plugin, name)
-        if options is None:
-            return None
-        hook = options.get("specname") or name
-        spec = SPECS.get(hook)
-        if spec is None:
-            return options
-        if options.get("wrapper") or options.get("hookwrapper"):
-            raise pluggy.PluginValidationError(plugin, f"hook {hook!r} takes no wrappers")
-        function = inspect.unwrap(getattr(plugin, name))
-        wants_async = inspect.iscoroutinefunction(spec)
-        if inspect.iscoroutinefunction(function) != wants_async:
-            colour = "an async def" if wants_async else "a plain def"
-            raise pluggy.PluginValidationError(plugin, f"hook {hook!r} must be {colour}")
-        return options
-
-    def unknown_hooks(self, plugin: object) -> Sequence[str]:
-        """Return the names of implementations that fit no hook and are not optional."""
-        found = []
-        for name in dir(plugin):
-            options = super().parse_hookimpl_opts(plugin, name)
-            if options is None or options.get("optionalhook"):
-                continue
-            hook = options.get("specname") or name
-            if hook not in SPECS:
-                found.append(hook)
-        return found
 
 
 class Dispatcher:
@@ -153,22 +94,22 @@ class Dispatcher:
                 return result
         return None
 
-    def frame(self, node: Node, frame: Frame) -> bool:
-        """Offer a frame to the plugins that want its type; True if one took it."""
+    def frame(self, node: object, frame: Frame) -> bool:
+        """Give a frame to the plugins that want its type, until one takes it; True if one did."""
         table = self._frame_impls
         if table is None:
             table = self._build_frame_table()
         impls = table.get(frame.header.type, self._any_frame_impls)
-        return self._offer("frame_received", impls, {"node": node, "frame": frame})
+        return self._until_taken("frame_received", impls, {"node": node, "frame": frame})
 
-    def transit(self, node: Node, transit: Transit) -> bool:
-        """Offer a frame for another node; True if a plugin dealt with it."""
+    def transit(self, node: object, transit: Transit) -> bool:
+        """Give a frame for another node to the plugins, until one deals with it."""
         impls = self._transit_impls
         if impls is None:
             impls = self._transit_impls = tuple(self._impls("transit_received"))
-        return self._offer("transit_received", impls, {"node": node, "transit": transit})
+        return self._until_taken("transit_received", impls, {"node": node, "transit": transit})
 
-    def _offer(
+    def _until_taken(
         self, hook: str, impls: Iterable[pluggy.HookImpl], arguments: dict[str, object]
     ) -> bool:
         for impl in impls:

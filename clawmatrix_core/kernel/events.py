@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from clawmatrix_core.kernel.dispatcher import Dispatcher
+    from clawmatrix_core.kernel.node_hooks import NodeHooks
 
 __all__ = ["Events"]
 
@@ -23,7 +23,7 @@ class Events:
     A plugin that hangs delays the events behind it by its time limit.
     """
 
-    def __init__(self, hooks: Dispatcher) -> None:
+    def __init__(self, hooks: NodeHooks) -> None:
         self._hooks = hooks
         self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
         self._arrived = anyio.Event()
@@ -34,7 +34,11 @@ class Events:
         return f"<Events {len(self._waiting)} waiting>"
 
     def emit(
-        self, spec: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs
+        self,
+        spec: Callable[Concatenate[Any, P], Awaitable[None]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> None:
         """Have an event hook called soon. Does nothing after ``close``."""
         if not self._closed:

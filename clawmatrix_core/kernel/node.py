@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.base.errors import LocalProtocolError
+from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.log import RateLimitedLogger, component_logger
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.doctor.own_checks import checks_of
-from clawmatrix_core.exchange.exchanges import ExchangeLimits, Exchanges
+from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.contributions import Check
 from clawmatrix_core.kernel.events import Events
-from clawmatrix_core.kernel.lifetime import Lifetime
+from clawmatrix_core.kernel.life import Lifetime, Starter
+from clawmatrix_core.kernel.node_hooks import NodeHooks
 from clawmatrix_core.kernel.registered import Registered
 from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
 from clawmatrix_core.kernel.reloading import Reloader
-from clawmatrix_core.kernel.route_keeper import RouteKeeper
+from clawmatrix_core.kernel.roster import Roster
 from clawmatrix_core.kernel.routes import PathStatus
+from clawmatrix_core.kernel.routing import Routing
+from clawmatrix_core.kernel.stack import Stack
 from clawmatrix_core.kernel.stalls import Stalls
-from clawmatrix_core.kernel.starting import Starter
-from clawmatrix_core.kernel.switch import Switch
 from clawmatrix_core.members.directory import Accepted, Directory, NodeRecord, SignedRecord
 from clawmatrix_core.members.revocations import Revocations
 from clawmatrix_core.members.succession import load_succession
 from clawmatrix_core.members.trust import TrustStore
 from clawmatrix_core.sessions.keyring import Keyring
-from clawmatrix_core.sessions.sessions import Sessions
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder, load_identity, next_epoch
 from clawmatrix_core.wire.close_codes import CloseCode
@@ -48,21 +49,20 @@ if TYPE_CHECKING:
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.exchange.exchanges import Exchanges
     from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, StatusSection
     from clawmatrix_core.kernel.routes import Route
     from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.kernel.switch import Switch
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.sessions.rekeying import Rekeying
-    from clawmatrix_core.wire.frames import Frame, Transit
+    from clawmatrix_core.sessions.sessions import Sessions
+    from clawmatrix_core.wire.frames import Frame
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.transport import Transport
 
 __all__ = ["Node"]
 
-P = ParamSpec("P")
-
-_VOUCHES = 1024
-"""Links of a member that are not too many to speak for who is at their other ends."""
 LINGER = 1.0
 """Seconds for which a node that stops lets queued frames go out."""
 
@@ -87,16 +87,17 @@ class Node:
         relays: whether it passes on frames for others. A plugin that does sets it as it
             starts; the record says so.
         keyring: the secrets of the mesh that are in force; ``put`` others while it runs.
-        identity, trust, revocations, directory, sessions, exchanges: its parts, once entered.
+        identity, trust, revocations, directory, stack, state: its parts, once entered.
     """
 
     identity: Identity
     trust: TrustStore
     revocations: Revocations
     directory: Directory
-    sessions: Sessions
-    exchanges: Exchanges
+    stack: Stack
     state: State
+    _routing: Routing
+    _roster: Roster
 
     def __init__(
         self,
@@ -132,6 +133,9 @@ class Node:
         self.random = random_source or random.SystemRandom()
         self.counters: Counter[str] = Counter()
         self.instance = f"{self.random.getrandbits(64):016x}"
+        self._local = Local(
+            self.id, self.instance, self.clock.now, self.clock.wall, self.new_id, self.counters
+        )
         self.epoch = 0
         self.started_at = 0.0
         self.succession: tuple[str, ...] = ()
@@ -148,9 +152,9 @@ class Node:
         self.hooks = self.plugins.hooks
         self._registered = Registered(self.plugins)
         self._starter = Starter(self.plugins)
-        self._events = Events(self.hooks)
-        self._route_keeper = RouteKeeper(self)
-        self._reloader = Reloader(self)
+        self._hooks = NodeHooks(self.plugins, self)
+        self._events = Events(self._hooks)
+        self._reloader = Reloader(self, self.keyring, self._hooks, self._log)
         self._lifetime = Lifetime(self._start, self._take_leave, self._starter.cancel)
         self._living: AbstractAsyncContextManager[None] | None = None
 
@@ -179,7 +183,7 @@ class Node:
 
     async def _take_leave(self) -> None:
         self._events.close()
-        await self.hooks.notify(hookspecs.node_stopping, node=self)
+        await self._hooks.notify(hookspecs.node_stopping)
         self.exchanges.shut_down()
         with anyio.move_on_after(LINGER):
             for link in tuple(self.links.values()):
@@ -197,9 +201,9 @@ class Node:
             tasks.start_soon(task)
         stack.enter_context(self._stalls.watch(self.plugins))
         tasks.start_soon(self._stalls.run)
-        self._registered.collect(self)
-        complete = await self._starter.start_all(self, stack)
-        for task in (self._events.run, self._route_keeper.run):  # no plugin hears before it runs
+        self._registered.collect(self._hooks)
+        complete = await self._starter.start_all(self._hooks, stack)
+        for task in (self._events.run, self._routing.run):  # no plugin hears before it runs
             tasks.start_soon(task)
         return complete
 
@@ -230,50 +234,29 @@ class Node:
         self.revocations.flush()
 
     def _build(self) -> None:
-        now, wall = self.clock.now, self.clock.wall
         self.directory = Directory(
             self.id,
             self.identity,
             self.trust,
-            now=now,
-            wall=wall,
+            now=self.clock.now,
+            wall=self.clock.wall,
             is_revoked=lambda key: self.revocations.get(key) is not None,
-            make_room=self._make_room,
+            make_room=lambda newcomer: self._roster.make_room(newcomer),
         )
-        self.switch = Switch(
-            own=self.id,
-            hooks=_FrameHooks(self),
-            counters=self.counters,
-            now=now,
-            wall=wall,
-            log=RateLimitedLogger(self.logger("switch"), clock=now),
-        )
-        self.sessions = self.switch.sessions = Sessions(
-            own=self.id,
-            instance=self.instance,
+        self.stack = Stack(
+            self._local,
             identity=self.identity,
             psks=lambda: self.keyring.psks,
             directory=self.directory,
-            now=now,
-            new_id=self.new_id,
-            send=self.switch.send_opening,
-            ready=self._on_session,
-            prove=self.switch.send_proof,
-            count=self._count,
+            hooks=self._hooks,
+            log=RateLimitedLogger(self.logger("switch"), clock=self.clock.now),
             rekeying=self._rekeying,
             openings=self.config.peer_sessions,
+            limits=self._limits or ExchangeLimits(per_peer=self.config.peer_exchanges),
         )
         self.keyring.when_changed(self.sessions.retire)
-        self.exchanges = self.switch.exchanges = Exchanges(
-            transmit=self.switch.transmit,
-            new_id=self.new_id,
-            instance_of=self._instance_of,
-            when_space=self._when_space,
-            now=now,
-            count=self._count,
-            limits=self._limits or ExchangeLimits(per_peer=self.config.peer_exchanges),
-            refused=self.switch.refuse,
-        )
+        self._routing = Routing(self.stack, self._hooks, self._events)
+        self._roster = Roster(self.directory, self.stack, self._routing, self._events)
 
     def stop(self) -> None:
         """Stop the node; whoever waits in ``wait_stop`` is to leave it then."""
@@ -345,85 +328,69 @@ class Node:
     # --- links, records, routes
 
     @property
+    def sessions(self) -> Sessions:
+        """The keys that bodies are sealed under."""
+        return self.stack.sessions
+
+    @property
+    def switch(self) -> Switch:
+        """What takes frames in and puts frames on their way."""
+        return self.stack.switch
+
+    @property
+    def exchanges(self) -> Exchanges:
+        """The requests and streams that are open."""
+        return self.stack.exchanges
+
+    @property
     def links(self) -> Mapping[NodeId, Link]:
         """The open link to each neighbour."""
-        return self.switch.links
+        return self.stack.ways.links
 
     @property
     def routes(self) -> Mapping[NodeId, Route]:
         """The next hop to each node that can be reached, neighbours among them."""
-        return self.switch.routes
+        return self.stack.ways.routes
 
     @property
     def heard(self) -> Mapping[NodeId, float]:
         """The clock's time at which each node was last heard."""
-        return self.switch.heard
+        return self.stack.switch.heard
 
     def reachable(self, node_id: NodeId) -> bool:
         """Say whether there is a way to a node; to itself there always is."""
-        return node_id == self.id or self.switch.next_link(node_id) is not None
+        return node_id == self.id or self.stack.ways.next_link(node_id) is not None
 
     async def run_link(self, link: Link) -> str:
         """Carry frames over a proved link until it closes; return why it did.
 
         The caller has seen to it that there is no other link to that neighbour.
         """
-        self.switch.links[link.peer] = link
-        self.sessions.forget(link.peer, link.instance)
-        self.sessions.add_link(link.session)
-        self._route_keeper.changed()
-        self.emit(hookspecs.link_opened, node=self, link=link)
+        self.stack.add_link(link)
+        self._routing.changed()
+        self._events.emit(hookspecs.link_opened, link=link)
         self.exchanges.flush(link.peer, again=True)
         try:
             return await link.run(self.switch.on_message)
         finally:
-            if self.switch.links.get(link.peer) is link:
-                del self.switch.links[link.peer]
-            self.sessions.remove_link(link.session)
-            self._route_keeper.lost()
-            reason = link.closing or "closed"
-            self.emit(hookspecs.link_closed, node=self, link=link, reason=reason)
+            self.stack.remove_link(link)
+            self._routing.lost()
+            self._events.emit(hookspecs.link_closed, link=link, reason=link.closing or "closed")
 
     def accept_record(self, signed: SignedRecord, *, proven: bool = False) -> Accepted:
         """Take a member's record; see ``Directory.accept``. Raises: RemoteProtocolError."""
-        outcome, record = self.directory.accept(signed, proven=proven)
-        if outcome is Accepted.NEWER:
-            self._record_changed(record)
-        return outcome
+        return self._roster.accept(signed, proven=proven)
+
+    def put_own_record(self, record: NodeRecord, signed: SignedRecord) -> None:
+        """Take this node's own new record."""
+        self._roster.put_own(record, signed)
 
     def expel(self, key: bytes) -> list[NodeId]:
         """Drop the members with a key that was revoked: record, link, sessions, exchanges.
 
         Returns their names.
         """
-        members = (peer.record for peer in self.directory.others())
-        found = [r.node_id for r in members if key in (r.sign_key_bytes(), *r.past_keys())]
-        for name in found:
-            link = self.links.get(name)
-            if link is not None:
-                link.close(f"{name} was revoked", CloseCode.REVOKED)
-            self.directory.forget(name)
-            self.sessions.drop(name)
-            self.exchanges.lose(name, "", "was revoked")
-        self._route_keeper.changed()
-        return found
-
-    def put_own_record(self, record: NodeRecord, signed: SignedRecord) -> None:
-        """Take this node's own new record."""
-        self.directory.put_own(record, signed)
-        self._record_changed(record)
-
-    def _record_changed(self, record: NodeRecord) -> None:
-        link = self.links.get(record.node_id)
-        if link is not None and link.closing is None and link.instance != record.instance:
-            pass  # hearsay of another run does not end what is said on an open link
-        elif record.node_id != self.id:
-            self.sessions.forget(record.node_id, record.instance)
-            self.exchanges.lose(record.node_id, record.instance, "restarted")
-        self._route_keeper.changed()
-        peer = self.directory.get(record.node_id)
-        if peer is not None:
-            self.emit(hookspecs.peer_changed, node=self, peer=peer)
+        return self._roster.expel(key)
 
     def offers(self) -> dict[str, list[dict[str, Any]]]:
         """Return what this node offers to every member, by kind."""
@@ -431,15 +398,15 @@ class Node:
 
     def offers_changed(self) -> None:
         """Say that an offer reads differently now; the record is written again soon."""
-        self.emit(hookspecs.offers_changed, node=self)
+        self._events.emit(hookspecs.offers_changed)
 
     def compute_routes(self) -> None:
-        """Compute the routes now, and tell whoever waits for one."""
-        self._route_keeper.compute()
+        """Compute the routes now, and tell exchanges that wait for one."""
+        self._routing.compute()
 
     async def path_status(self, peer: NodeId, *, probe: bool = False) -> PathStatus:
         """Return how a node is reached; with ``probe``, after making sure."""
-        found = await self.hooks.first(hookspecs.path_status, node=self, peer=peer, probe=probe)
+        found = await self._hooks.first(hookspecs.path_status, peer=peer, probe=probe)
         if isinstance(found, PathStatus):
             return found
         link = self.links.get(peer)
@@ -476,12 +443,6 @@ class Node:
         """Return the logger of a component, below the host's where it gave one."""
         return component_logger(self._logger, component)
 
-    def emit(
-        self, spec: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> None:
-        """Have an event hook called soon, in order with the others."""
-        self._events.emit(spec, *args, **kwargs)
-
     # --- inside
 
     async def _run_ticks(self) -> None:
@@ -491,56 +452,10 @@ class Node:
             self.sessions.tick()
             for link in tuple(self.links.values()):
                 if link.stalled_for() > link.drain_limit:
-                    self._count("stalled")
+                    self._local.count("stalled")
                     link.close("the other end takes nothing", CloseCode.DEAD)
-
-    def _make_room(self, newcomer: NodeRecord) -> bool:
-        """Forget a member for another one, where hearsay has filled the directory.
-
-        The newcomer has a link to somebody this node has heard, who says so too; who goes is
-        neither heard nor to be reached. Whoever made up the others can vouch for few of them.
-        """
-        known = (self.directory.get(name) for name in newcomer.links if name in self.heard)
-        told = (peer.record.links for peer in known if peer is not None)
-        if not any(newcomer.node_id in links and len(links) <= _VOUCHES for links in told):
-            return False
-        for peer in self.directory.others():
-            if peer.node_id not in self.heard and not self.reachable(peer.node_id):
-                self.directory.forget(peer.node_id)
-                return True
-        return False
-
-    def _on_session(self, peer: NodeId, instance: str) -> None:
-        self.exchanges.lose(peer, instance, "restarted")
-        # What went out under an earlier session was not understood, if that one was lost.
-        self.exchanges.flush(peer, again=True)
-
-    def _instance_of(self, peer: NodeId) -> str | None:
-        return self.instance if peer == self.id else self.sessions.instance_of(peer)
-
-    def _when_space(self, peer: NodeId, lane: Lane, call: Callable[[], None]) -> None:
-        link = self.switch.next_link(peer)
-        if link is not None:
-            link.when_space(lane, call)
-
-    def _count(self, reason: str) -> None:
-        self.counters[reason] += 1
 
     def _on_plugin_failed(self, info: PluginInfo) -> None:
         self._starter.plugin_failed(info)
         if "register_offers" in info.hooks:
             self.offers_changed()
-
-
-class _FrameHooks:
-    """The node's frame hooks, with the node filled in."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._dispatcher = node.hooks
-
-    def frame(self, frame: Frame) -> bool:
-        return self._dispatcher.frame(self._node, frame)
-
-    def transit(self, transit: Transit) -> bool:
-        return self._dispatcher.transit(self._node, transit)

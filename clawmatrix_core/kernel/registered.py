@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, Offer, StatusSection
-from clawmatrix_core.kernel.dispatcher import Fault
+from clawmatrix_core.kernel.faults import Fault
 from clawmatrix_core.members.record import check_offer
 from clawmatrix_core.wire.transport import Transport
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clawmatrix_core.kernel.contributions import JSON
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.node_hooks import NodeHooks
     from clawmatrix_core.kernel.registry import PluginRegistry
 
 __all__ = ["Registered"]
@@ -40,18 +40,16 @@ class Registered:
         self._status_sections: Sequence[tuple[str, StatusSection]] = ()
         self._offers: Sequence[tuple[str, Offer]] = ()
 
-    def collect(self, node: Node) -> None:
+    def collect(self, hooks: NodeHooks) -> None:
         """Ask all plugins. Raises: StartError, where one of them does."""
-        collect = self._plugins.collect
+        collect = hooks.collect
         abstract: type[Transport] = Transport  # type: ignore[type-abstract] # only compared with
-        for plugin, transport in collect(hookspecs.register_transports, abstract, node=node):
+        for plugin, transport in collect(hookspecs.register_transports, abstract):
             self._add_transport(plugin, transport)
-        self._http_routes = collect(hookspecs.register_http_routes, HttpRoute, node=node)
-        self._control_methods = collect(
-            hookspecs.register_control_methods, ControlMethod, node=node
-        )
-        self._status_sections = collect(hookspecs.register_status, StatusSection, node=node)
-        self._offers = collect(hookspecs.register_offers, Offer, node=node)
+        self._http_routes = collect(hookspecs.register_http_routes, HttpRoute)
+        self._control_methods = collect(hookspecs.register_control_methods, ControlMethod)
+        self._status_sections = collect(hookspecs.register_status, StatusSection)
+        self._offers = collect(hookspecs.register_offers, Offer)
 
     def _add_transport(self, plugin: str, transport: Transport) -> None:
         for scheme in transport.schemes:

@@ -1,36 +1,39 @@
-"""Finding plugins by entry point, choosing them, and keeping book of each."""
+"""The plugins of one node: chosen, loaded, and counted against where they fail."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-import re
 import time
-from functools import lru_cache
-from importlib import metadata
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 import attrs
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.config.config import ConfigSection
-from clawmatrix_core.kernel.dispatcher import SPECS, Dispatcher, Fault, Overrun, PluginManager
+from clawmatrix_core.kernel.discovery import (
+    about,
+    entry_points_in_order,
+    is_built_in,
+    missing_extra,
+)
+from clawmatrix_core.kernel.dispatcher import Dispatcher
+from clawmatrix_core.kernel.faults import Fault, Overrun
+from clawmatrix_core.kernel.manager import SPECS, PluginManager
 from clawmatrix_core.state.files import StateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from importlib import metadata
 
     import click
 
-__all__ = ["GROUP", "PluginInfo", "PluginRegistry", "State"]
+__all__ = ["PluginInfo", "PluginRegistry", "PluginState"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-GROUP = "clawmatrix.plugins"
-DISTRIBUTION = "clawmatrix"
-
-State = Literal["active", "disabled", "not installed", "failed"]
+PluginState = Literal["active", "disabled", "not installed", "failed"]
 
 _OVERRUNS = 3
 _OVERRUN_WINDOW = 600.0
@@ -55,7 +58,7 @@ class PluginInfo:
     name: str
     distribution: str | None = None
     version: str | None = None
-    state: State = "disabled"
+    state: PluginState = "disabled"
     reason: str | None = None
     hooks: tuple[str, ...] = ()
     faults: int = 0
@@ -121,7 +124,7 @@ class PluginRegistry:
         """
         off = frozenset(disabled)
         names = None if chosen is None else {item for item in chosen if isinstance(item, str)}
-        for entry in _entry_points():
+        for entry in entry_points_in_order():
             self._consider(entry, names, off)
         for name in sorted((names or set()) - self._infos.keys()):
             info = self._infos[name] = PluginInfo(name)
@@ -136,9 +139,9 @@ class PluginRegistry:
         dist = entry.dist
         info = PluginInfo(
             entry.name,
-            _about(dist)[0] if dist else None,
-            _about(dist)[1] if dist else None,
-            built_in=_is_built_in(entry),
+            about(dist)[0] if dist else None,
+            about(dist)[1] if dist else None,
+            built_in=is_built_in(entry),
         )
         if (first := self._infos.get(entry.name)) is not None:
             _log.warning(
@@ -149,7 +152,7 @@ class PluginRegistry:
             )
             return
         self._infos[entry.name] = info
-        missing = _missing_extra(entry)
+        missing = missing_extra(entry)
         if entry.name in off:
             info.reason = "disabled in the configuration"
         elif missing and (names is None or entry.name in names):
@@ -285,77 +288,6 @@ class PluginRegistry:
         import click  # only the command line needs it
 
         return self.collect(hookspecs.register_commands, click.Command)
-
-
-def _entry_points() -> Sequence[metadata.EntryPoint]:
-    def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
-        return (not _is_built_in(entry), entry.name, _about(entry.dist)[0] if entry.dist else "")
-
-    # An editable install can be seen twice: by its metadata and by its source folder.
-    unique = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
-    return sorted(unique.values(), key=order)
-
-
-@lru_cache(maxsize=16)
-def _about(dist: metadata.Distribution) -> tuple[str, str]:
-    """Return a distribution's name and version; each look at its metadata would parse it anew."""
-    about = dist.metadata
-    return str(about["Name"]), str(about["Version"])
-
-
-def _is_built_in(entry: metadata.EntryPoint) -> bool:
-    return entry.dist is not None and _same(_about(entry.dist)[0], DISTRIBUTION)
-
-
-def _same(one: str, other: str) -> bool:
-    return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
-
-
-_REQUIREMENT = re.compile(
-    r"""^([A-Za-z0-9._-]+)\s*(?:\[([^]]*)\])?[^;]*;(.*\bextra\s*==\s*['"]([^'"]+).*)$"""
-)
-
-
-def _missing_extra(entry: metadata.EntryPoint) -> str | None:
-    """Say which extra to install, where the plugin's own one is not there whole."""
-    if entry.dist is None:
-        return None
-    wanted, (own, _) = [entry.name, *entry.extras], _about(entry.dist)
-    for extra in wanted:  # grows: an extra may ask for others of the same distribution
-        for name, extras, marker in _required_by(entry.dist, extra):
-            if _same(name, own):
-                wanted += [other for other in extras if other not in wanted]
-            elif not _is_installed(name) and _applies(marker, extra):
-                return f"needs {name}: pip install '{own}[{extra}]'"
-    return None
-
-
-def _required_by(
-    dist: metadata.Distribution, extra: str
-) -> Iterable[tuple[str, Sequence[str], str]]:
-    for line in dist.requires or ():
-        found = _REQUIREMENT.match(line)
-        if found is not None and _same(found[4], extra):
-            extras = [name.strip() for name in (found[2] or "").split(",") if name.strip()]
-            yield found[1], extras, found[3]
-
-
-def _applies(marker: str, extra: str) -> bool:
-    """Say whether a requirement is one on this system, and with this Python."""
-    from packaging.markers import InvalidMarker, Marker  # 10 ms, and seldom needed
-
-    try:
-        return Marker(marker).evaluate({"extra": extra})
-    except InvalidMarker:
-        return True  # who can say: name the package, and leave the other plugins alone
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _on_one_line(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
@@ -14,22 +14,34 @@ from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.config.config import Config
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
 
     from clawmatrix_core.config.changes import Changes
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.node_hooks import NodeHooks
+    from clawmatrix_core.sessions.keyring import Keyring
 
 __all__ = ["Reloader"]
+
+
+class Configured(Protocol):
+    """What the configuration is put into: the node."""
+
+    config: Config
 
 
 class Reloader:
     """Checks a new configuration as a whole, and only then changes anything."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(
+        self, node: Configured, keyring: Keyring, hooks: NodeHooks, log: logging.Logger
+    ) -> None:
         self._node = node
+        self._keyring = keyring
+        self._hooks = hooks
         self._one_by_one = anyio.Lock()
         self._listeners: list[Callable[[Changes], None]] = []
-        self._log = node.logger("node")
+        self._log = log
 
     def when_reloaded(self, call: Callable[[Changes], None]) -> None:
         """Have something called after each reload that changed anything."""
@@ -44,7 +56,7 @@ class Reloader:
             if config is None:
                 config = await anyio.to_thread.run_sync(self._read)
             taken, changes = self._node.config.taking(config)
-            with anyio.CancelScope(shield=True):  # whoever is told of it, all are
+            with anyio.CancelScope(shield=True):  # every plugin is told, or none
                 changes = await self._take_over(taken, changes)
             return changes
 
@@ -67,16 +79,15 @@ class Reloader:
             register_secret(secret.reveal())
         self._node.config = taken
         if changes.reloaded & {"secret", "previous_secrets"}:
-            self._node.keyring.put(taken.secret, taken.previous_secrets)
+            self._keyring.put(taken.secret, taken.previous_secrets)
 
     async def _tell(self, changed: frozenset[str]) -> tuple[str, ...]:
         """Tell the plugins; return what went wrong in them."""
-        node = self._node
-        before = {info.name: info.faults for info in node.plugins.list()}
-        await node.hooks.notify(hookspecs.config_changed, node=node, changed=changed)
+        before = {info.name: info.faults for info in self._hooks.plugins()}
+        await self._hooks.notify(hookspecs.config_changed, changed=changed)
         return tuple(
             f"{info.name}: {info.last_fault}"
-            for info in node.plugins.list()
+            for info in self._hooks.plugins()
             if "config_changed" in info.hooks and info.faults > before.get(info.name, 0)
         )
 

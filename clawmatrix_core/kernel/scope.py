@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.supervise import Supervisor
-from clawmatrix_core.kernel.dispatcher import Fault
+from clawmatrix_core.kernel.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core.base.watchdog import LoopWatchdog
-from clawmatrix_core.kernel.dispatcher import Fault, Overrun
+from clawmatrix_core.kernel.faults import Fault, Overrun
 
 if TYPE_CHECKING:
     import logging

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core.base.errors import LocalProtocolError
+from clawmatrix_core.sessions.session import Session
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.sessions.session import Session
+    from clawmatrix_core.wire.link import LinkSession
 
 __all__ = ["Kept", "SessionTable"]
 
@@ -23,11 +28,15 @@ _CROSSING = 5.0
 
 @attrs.define
 class Kept:
-    """A session that opens bodies. ``until`` is when an unconfirmed or old one goes.
+    """A session that opens bodies.
 
-    ``psk`` is what it was made with, None for that of a link, which the link answers for.
-    ``ours`` says that this node opened it. ``sealed`` and ``opened`` are its counters as the
-    last tick found them.
+    Attributes:
+        session: the session.
+        confirmed: both ends have the keys.
+        until: when an unconfirmed or a replaced session goes, None for not yet.
+        ours: this node opened it.
+        psk: the secret of the mesh it was made with; None for a link's, which the link answers for.
+        sealed, opened: the session's counters as the last tick found them.
     """
 
     session: Session
@@ -38,20 +47,42 @@ class Kept:
     sealed: int = 0
     opened: int = -1
 
+    def confirm(self) -> None:
+        """Note that the other end has proved that it has the keys."""
+        self.confirmed = True
+        self.until = None
+
+    def note_use(self) -> None:
+        """Note how far the session was used by this tick."""
+        self.sealed, self.opened = self.session.sealed, self.session.window.highest
+
 
 class SessionTable:
-    """The sessions by what they are looked up by, and which of a peer's to seal under.
-
-    Attributes:
-        links: that of each link's handshake.
-        current: the one to use of those made by opening.
-        by_id: all that still open bodies.
-    """
+    """The sessions by what they are looked up by, and which of a peer's to seal under."""
 
     def __init__(self) -> None:
-        self.links: dict[NodeId, Session] = {}
-        self.current: dict[NodeId, Session] = {}
-        self.by_id: dict[bytes, Kept] = {}
+        self._links: dict[NodeId, Session] = {}  # that of each link's handshake
+        self._current: dict[NodeId, Session] = {}  # the one to use of those made by opening
+        self._by_id: dict[bytes, Kept] = {}  # all that still open bodies
+
+    def __repr__(self) -> str:
+        return f"{len(self._links)} links, {len(self._current)} others"
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Kept]:
+        return iter(self._by_id.values())
+
+    def get(self, id_: bytes) -> Kept | None:
+        """Return the session with an id, None where there is none."""
+        return self._by_id.get(id_)
+
+    def peers(self) -> tuple[NodeId, ...]:
+        """Return the peers that there is a session to seal with."""
+        return tuple({**self._links, **self._current})
+
+    # --- which one to seal under
 
     def sending(self, peer: NodeId) -> Session | None:
         """Return the session to seal for a peer with, None where there is none yet.
@@ -59,12 +90,12 @@ class SessionTable:
         The later one of its link's and the one made beside that: it has the younger keys, or
         proves that the peer runs anew.
         """
-        linked, current = self.links.get(peer), self.current.get(peer)
+        linked, current = self._links.get(peer), self._current.get(peer)
         if linked is None or current is None:
             return linked or current
         return current if current.created > linked.created else linked
 
-    def sending_on(self, linked: Session) -> Session | None:
+    def sending_on(self, linked: LinkSession) -> LinkSession | None:
         """Return the session to seal with on a link, given that of its handshake."""
         newest = self.sending(linked.peer)
         same_run = newest is not None and newest.remote_instance == linked.remote_instance
@@ -72,46 +103,88 @@ class SessionTable:
             return newest
         return linked if linked.usable else None
 
-    def make_room(self, peer: NodeId) -> None:
-        """Let the oldest sessions go: of one peer's, and of all that wait to be proved.
+    def seals_with_its_own(self, peer: NodeId) -> bool:
+        """Say whether bodies for a peer are sealed under a session that no link brought."""
+        current = self._current.get(peer)
+        return current is not None and current is self.sending(peer)
 
-        Those of who has most of them go first, so that nobody drives out another's.
-        """
-        in_use = (self.links.get(peer), self.current.get(peer))
-        others = [
-            id_
-            for id_, kept in self.by_id.items()
-            if kept.session.peer == peer and kept.session not in in_use
-        ]
-        others.sort(key=lambda id_: self.by_id[id_].confirmed)
-        for id_ in others[: max(0, len(others) - _KEPT_PER_PEER + 1)]:
-            self.drop(id_)
-        waiting = [id_ for id_, kept in self.by_id.items() if not kept.confirmed]
-        if len(waiting) >= _UNCONFIRMED:
-            share = Counter(self.by_id[id_].session.peer for id_ in waiting)
-            self.drop(max(waiting, key=lambda id_: share[self.by_id[id_].session.peer]))
-
-    def drop(self, id_: bytes) -> None:
-        """Forget a session and its keys."""
-        session = self.by_id.pop(id_).session
-        for where in (self.links, self.current):
-            if where.get(session.peer) is session:
-                del where[session.peer]
-        session.drop_keys()
+    def is_used(self, session: Session) -> bool:
+        """Say whether something was sealed under a session since the last tick."""
+        return session.sealed > self._by_id[session.id].sealed
 
     def is_replaced(self, session: Session) -> bool:
-        """Return whether both ends have a session that is to be used in its place."""
+        """Say whether both ends have a session that is to be used in place of this one."""
         newest = self.sending(session.peer)
         if newest is None or newest is session:
             return False
-        return newest.window.highest >= 0 or newest is self.links.get(session.peer)
+        return newest.window.highest >= 0 or newest is self._links.get(session.peer)
 
     def prefer(self, new: Kept) -> None:
         """Make a session that both ends have the current one, if it is the better one."""
         peer = new.session.peer
-        current = self.current.get(peer)
-        if current is None or _is_better(new, self.by_id[current.id]):
-            self.current[peer] = new.session
+        current = self._current.get(peer)
+        if current is None or _is_better(new, self._by_id[current.id]):
+            self._current[peer] = new.session
+
+    def fall_back(self, peer: NodeId) -> None:
+        """Make the latest session that is left of a peer's the current one."""
+        linked = self._links.get(peer)
+        for kept in self:
+            session = kept.session
+            if session.peer == peer and session is not linked and kept.confirmed:
+                self._current[peer] = session
+
+    # --- adding
+
+    def add(self, kept: Kept) -> None:
+        """Add a session that a handshake made; the oldest ones go where there are too many.
+
+        Those of the peer with most of them go first, so that no peer drives out another's.
+        """
+        self._make_room(kept.session.peer)
+        self._by_id[kept.session.id] = kept
+
+    def _make_room(self, peer: NodeId) -> None:
+        in_use = (self._links.get(peer), self._current.get(peer))
+        others = [kept for kept in self if kept.session.peer == peer and kept.session not in in_use]
+        others.sort(key=lambda kept: kept.confirmed)
+        for kept in others[: max(0, len(others) - _KEPT_PER_PEER + 1)]:
+            self.drop(kept.session)
+        waiting = [kept.session for kept in self if not kept.confirmed]
+        if len(waiting) >= _UNCONFIRMED:
+            share = Counter(session.peer for session in waiting)
+            self.drop(max(waiting, key=lambda session: share[session.peer]))
+
+    def add_link(self, linked: LinkSession) -> None:
+        """Add the session of a link. Raises: LocalProtocolError, for any other object."""
+        if not isinstance(linked, Session):
+            raise LocalProtocolError(f"a link's session is a Session, not {type(linked).__name__}")
+        self._links[linked.peer] = linked
+        self._by_id[linked.id] = Kept(linked, confirmed=True)
+
+    # --- dropping
+
+    def remove_link(self, linked: LinkSession, *, until: float) -> None:
+        """Seal no more under the session of a link, and drop it at a time."""
+        if self._links.get(linked.peer) is linked:
+            del self._links[linked.peer]
+        kept = self._by_id.get(linked.id)
+        if kept is not None:
+            kept.until = until
+
+    def drop(self, session: Session) -> None:
+        """Forget a session and its keys."""
+        del self._by_id[session.id]
+        for where in (self._links, self._current):
+            if where.get(session.peer) is session:
+                del where[session.peer]
+        session.drop_keys()
+
+    def drop_where(self, condition: Callable[[Kept], bool]) -> None:
+        """Forget the sessions that a condition holds for."""
+        for kept in tuple(self):
+            if condition(kept):
+                self.drop(kept.session)
 
 
 def _is_better(new: Kept, old: Kept) -> bool:

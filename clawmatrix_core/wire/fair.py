@@ -89,7 +89,7 @@ class FairQueue:
     def __bool__(self) -> bool:
         return self.bytes > 0
 
-    def offer(self, message: bytes, flow: Flow = OWN) -> bool:
+    def enqueue(self, message: bytes, flow: Flow = OWN) -> bool:
         """Queue a message; False where its flow has its part already."""
         via, origin = flow
         cost = len(message) + OVERHEAD

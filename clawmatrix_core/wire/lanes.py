@@ -40,12 +40,12 @@ class LaneQueue:
         """Bytes that wait in all lanes, each message's own cost included."""
         return sum(queue.bytes for queue in self._queues)
 
-    def offer(self, message: bytes, lane: int, flow: Flow = OWN) -> bool:
+    def enqueue(self, message: bytes, lane: int, flow: Flow = OWN) -> bool:
         """Queue a message; False where its flow has its share of the lane already.
 
         A flow that has nothing in the lane gets a message of any size in.
         """
-        return self._queues[lane].offer(message, flow)
+        return self._queues[lane].enqueue(message, flow)
 
     def pop(self) -> bytes | None:
         """Take the message whose turn it is; None where nothing waits."""

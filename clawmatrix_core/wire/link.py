@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.sessions.session import Session
     from clawmatrix_core.wire.fair import Flow
     from clawmatrix_core.wire.rate import Rate
     from clawmatrix_core.wire.transport import Connection
 
-__all__ = ["DRAIN_LIMIT", "Link"]
+__all__ = ["DRAIN_LIMIT", "Link", "LinkSession"]
 
 DRAIN_LIMIT = 10.0
 """Seconds a link may refuse to take a message before it is closed."""
@@ -30,8 +29,35 @@ _FAIRNESS = 32
 """Messages taken in a row before other tasks get a turn."""
 
 
+class LinkSession(Protocol):
+    """The keys that the handshake of a link has made."""
+
+    @property
+    def id(self) -> bytes:
+        """The 8 bytes that name the session at both ends."""
+
+    @property
+    def peer(self) -> NodeId:
+        """The node at the other end."""
+
+    @property
+    def remote_instance(self) -> str:
+        """Which run of that node the session was made with."""
+
+    @property
+    def created(self) -> float:
+        """When, by the clock of this node."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the keys are still here."""
+
+    def seal(self, line: bytes, plaintext: bytes) -> bytes:
+        """Return the sealed body to send behind a header line."""
+
+
 class Link:
-    """A neighbour's link. Queues are bounded; ``offer`` never waits.
+    """A neighbour's link. Queues are bounded; ``enqueue`` never waits.
 
     Attributes:
         peer: the neighbour, proved by the handshake.
@@ -53,7 +79,7 @@ class Link:
         connection: Connection,
         *,
         peer: NodeId,
-        session: Session,
+        session: LinkSession,
         dialled: bool,
         instance: str,
         protocol: int = 1,
@@ -93,7 +119,7 @@ class Link:
         way = "to" if self.dialled else "from"
         return f"<Link {way} {self.peer} {state} {self._lanes!r}>"
 
-    def offer(self, message: bytes, lane: int, flow: Flow = OWN) -> bool:
+    def enqueue(self, message: bytes, lane: int, flow: Flow = OWN) -> bool:
         """Queue a message; False where its lane is full or the link is closing.
 
         ``flow`` says whose it is, where this node only passes it on.
@@ -104,7 +130,7 @@ class Link:
         if self._wake is not None and self.connection.send_now(message):
             self._count_sent(message)
             return True
-        if not self._lanes.offer(message, lane, flow):
+        if not self._lanes.enqueue(message, lane, flow):
             return False
         if self._wake is not None:
             self._wake.set()

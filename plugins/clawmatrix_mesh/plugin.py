@@ -255,7 +255,7 @@ class MeshPlugin:
         try:
             self._take(frame, link, membership, heartbeat)
         except RemoteProtocolError as error:
-            node.switch.refuse(link.peer, error.reason, str(error))
+            node.switch.report(link.peer, error.reason, str(error))
         return True
 
     def _take(self, frame: Frame, link: Link, membership: Membership, heartbeat: Heartbeat) -> None:

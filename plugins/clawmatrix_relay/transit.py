@@ -41,7 +41,7 @@ def _squeezed_out(node: Node, transit: Transit, link: Link, quotas: Quotas) -> s
     wire, flow = transit.wire, _flow(node, transit)
     if not quotas.admit(flow, len(wire.message)):
         return "more than this node relays for it"
-    if not link.offer(with_ttl(wire.message, wire.ttl - 1), _lane(transit), flow):
+    if not link.enqueue(with_ttl(wire.message, wire.ttl - 1), _lane(transit), flow):
         return f"more than the link to {link.peer} takes"
     return None
 
@@ -89,7 +89,7 @@ def on_undeliverable(node: Node, frame: Frame) -> None:
     """Take a neighbour's word on a frame that got no further, or pass it back."""
     about, link = frame.payload, frame.link
     if link is None or not _is_report(about):
-        node.switch.refuse(frame.header.source, "bad_undeliverable", "a report that is none")
+        node.switch.report(frame.header.source, "bad_undeliverable", "a report that is none")
         return
     taken = _take(node, link, about) if about["from"] == node.id else _hand_back(node, link, about)
     if not taken:

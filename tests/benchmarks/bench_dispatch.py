@@ -130,8 +130,8 @@ class _Delivery:
 
     def _end(self, id_: str, began: float) -> float:
         took = time.perf_counter() - began
-        [exchange] = [ex for ex in self._node.exchanges.live if ex.id == id_]
-        assert exchange.received == self._frames + 1, exchange
+        [end] = [end for end in self._node.exchanges.live if end.address.id == id_]
+        assert end.receiving.inbox.expected == self._frames + 1, end
         self._node.switch.deliver(_frame("cancel", id_, self._frames + 1))
         return took / self._frames * 1e6
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.kernel.dispatcher import SPECS
+from clawmatrix_core.kernel.manager import SPECS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.kernel.dispatcher import SPECS
+from clawmatrix_core.kernel.manager import SPECS
 from clawmatrix_core.kernel.registry import PluginRegistry
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import frame_types
-from clawmatrix_core.kernel.dispatcher import SPECS
+from clawmatrix_core.kernel.manager import SPECS
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import msgspec
 
 from clawmatrix_core.base.node_id import NAME_LIMIT
 from clawmatrix_core.exchange import state
-from clawmatrix_core.exchange.exchanges import EXCHANGE_TYPES, ExchangeLimits
+from clawmatrix_core.exchange.exchanges import EXCHANGE_TYPES
+from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.members.directory import MEMBER_LIMIT
 from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
-from clawmatrix_core.exchange.exchanges import ExchangeLimits
+from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.testing.fixtures import wait_until
 from tests.fuzzing.edits import edited, random_edits

@@ -10,9 +10,9 @@ import clawmatrix_core.members.directory
 import clawmatrix_mesh.links.neighbours
 import clawmatrix_relay.routing
 import clawmatrix_relay.transit
-from clawmatrix_core.exchange.end import End
-from clawmatrix_core.exchange.exchange import Exchange
-from clawmatrix_core.exchange.exchanges import Exchanges
+from clawmatrix_core.exchange.endpoint import Endpoint
+from clawmatrix_core.exchange.late_frames import LateFrames
+from clawmatrix_core.exchange.sending import Sending
 from clawmatrix_core.exchange.state import FRAME_COST, Inbox, Outbox
 from clawmatrix_core.members.revocations import Revocations
 from clawmatrix_core.sessions.session import ReplayWindow, Session
@@ -118,7 +118,7 @@ def repeat_a_counter(
     return honest(self, line, plaintext)
 
 
-def remember_nothing(self: Exchanges, *_: object, **__: object) -> None:
+def remember_nothing(self: LateFrames, *_: object, **__: object) -> None:
     """Forget an exchange as soon as it is over: its opening frame, sent again by another route
     and then coming by the first one too, is a new request."""
 
@@ -130,30 +130,29 @@ def keep_the_last_frame(self: Outbox, honest: Callable[[Outbox], None] = Outbox.
 
 
 def answer_no_probe(
-    self: End, *, answer: bool = False, honest: Callable[[End], None] = End._send_credit
+    self: Sending, *, answer: bool = False, honest: Callable[[Sending], None] = Sending.send_credit
 ) -> None:
     """Give credit when it falls due, not to one who asks since something was lost."""
     if not answer:
         honest(self)
 
 
-def ask_nothing(self: End, now: float) -> None:
+def ask_nothing(self: Sending, *, known: bool) -> None:
     """Wait for a silent other end, and do not ask it."""
 
 
 def take_a_cancel_silently(
-    self: End, seq: int, honest: Callable[[End, int], None] = End._on_cancel
+    self: Endpoint, seq: int, honest: Callable[[Endpoint, int], None] = Endpoint._on_cancel
 ) -> None:
     """Stop the work, and do not acknowledge that."""
-    self._send_credit = lambda **_: None  # type: ignore[method-assign]
+    self.sending.send_credit = lambda **_: None  # type: ignore[method-assign]
     honest(self, seq)
 
 
-def let_the_handler_be(self: End, error: ExchangeError) -> None:
+def let_the_handler_be(self: Endpoint, error: ExchangeError) -> None:
     """Take a cancel, and let the work go on."""
     self._fail(error)
-    self._ready.clear()
-    self._wake_reader()
+    self.receiving.stop()
 
 
 def drop_the_old_keys(
@@ -163,9 +162,8 @@ def drop_the_old_keys(
 ) -> None:
     """Drop the session before as soon as there is a new one, and what is on its way with it."""
     honest(self, new)
-    for id_, kept in list(self.by_id.items()):
-        if kept.session.peer == new.session.peer and kept is not new:
-            self.drop(id_)
+    peer = new.session.peer
+    self.drop_where(lambda kept: kept.session.peer == peer and kept is not new)
 
 
 def keep_old_sessions(self: Sessions, peer: NodeId, instance: str) -> None:
@@ -176,7 +174,7 @@ def know_of_none(self: Revocations, key: bytes) -> None:
     """Take every key for a member's, whatever was said of it."""
 
 
-def claim_innocence(self: End) -> bool:
+def claim_innocence(self: Endpoint) -> bool:
     """Say that the far side cannot have begun, whatever went out."""
     return False
 
@@ -215,15 +213,19 @@ PLANTS = {
     "a body may be as late as it likes": Plant(Session, "tick", never_too_late, held_back),
     "a counter is used twice": Plant(Session, "seal", repeat_a_counter, all_goes_well),
     "a repeat is taken for a new request": Plant(
-        Exchanges, "_remember", remember_nothing, one_suffers("opening", 5, "late")
+        LateFrames, "remember", remember_nothing, one_suffers("opening", 5, "late")
     ),
     "the last frame is not sent again": Plant(
         Outbox, "rewind", keep_the_last_frame, lost_in_quiet("last")
     ),
-    "a probe is not answered": Plant(End, "_send_credit", answer_no_probe, lost_in_quiet("data")),
-    "nobody asks what has arrived": Plant(End, "_probe", ask_nothing, lost_in_quiet("last")),
-    "a cancel is not acknowledged": Plant(End, "_on_cancel", take_a_cancel_silently, left_early),
-    "a handler outlives its cancel": Plant(Exchange, "_stop", let_the_handler_be, all_goes_well),
+    "a probe is not answered": Plant(
+        Sending, "send_credit", answer_no_probe, lost_in_quiet("data")
+    ),
+    "nobody asks what has arrived": Plant(Sending, "probe", ask_nothing, lost_in_quiet("last")),
+    "a cancel is not acknowledged": Plant(
+        Endpoint, "_on_cancel", take_a_cancel_silently, left_early
+    ),
+    "a handler outlives its cancel": Plant(Endpoint, "_stop", let_the_handler_be, all_goes_well),
     "new keys drop what is on its way": Plant(
         SessionTable, "prefer", drop_the_old_keys, all_goes_well
     ),
@@ -232,7 +234,7 @@ PLANTS = {
     ),
     "a revoked node is let in": Plant(Revocations, "get", know_of_none, revoked),
     "an error denies that anything has begun": Plant(
-        End, "may_have_begun", claim_innocence, cut_off, is_property=True
+        Endpoint, "may_have_begun", claim_innocence, cut_off, is_property=True
     ),
 }
 """By what goes wrong."""

@@ -91,8 +91,8 @@ def ring_of_routes(seed: int) -> None:
             await _ping(asker)
             for here, there in zip(ring, [*ring[1:], ring[0]], strict=True):
                 wrong = Route(NodeId(there), 1.0, 1)
-                switch = mesh.hosts[here].running.switch
-                switch.routes = {**switch.routes, NodeId("target"): wrong}
+                ways = mesh.hosts[here].running.stack.ways
+                ways.routes = {**ways.routes, NodeId("target"): wrong}
             before = passages.count
             with pytest.raises(ExchangeError):
                 await _ping(asker)

@@ -225,7 +225,7 @@ class Connector:
             now=self._node.clock.now,
         )
         if not channel.dialled:
-            link.offer(make_hello(self._credentials, channel), Lane.CONTROL)
+            link.enqueue(make_hello(self._credentials, channel), Lane.CONTROL)
         # A transport may hold the frame behind the hello to the limit of before: a small one.
         self._heartbeat.ping(link)
         connection.limit(MESSAGE_LIMIT)
@@ -245,7 +245,7 @@ class Connector:
             self._membership.touch()
         misbehaved = lost_reason(link.lost_code)
         if misbehaved is not None:
-            self._node.switch.refuse(link.peer, misbehaved, reason)
+            self._node.switch.report(link.peer, misbehaved, reason)
 
     @asynccontextmanager
     async def _closing(self, connection: Connection) -> AsyncIterator[None]:

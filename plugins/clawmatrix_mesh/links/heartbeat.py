@@ -56,7 +56,7 @@ class Heartbeat:
             await anyio.sleep(self._interval * (1 + spread))
             if link.slowed > slowed:
                 much = f"more than is read from one link: slowed by {link.slowed - slowed:.1f} s"
-                self._node.switch.refuse(link.peer, "flooding", much)
+                self._node.switch.report(link.peer, "flooding", much)
             silent = self._node.clock.now() - link.last_received
             if silent > self.patience:
                 self._node.counters["missed_heartbeats"] += 1

@@ -80,7 +80,7 @@ class Membership:
         self._news: dict[NodeId, tuple[SignedRecord, Link | None]] = {}
         self._news_waiting = anyio.Event()
         now = node.clock.now
-        self._intake = Intake(now, self._receive, node.switch.refuse)
+        self._intake = Intake(now, self._receive, node.switch.report)
         self._passing = Pace(_OTHERS_BURST, _OTHERS_REFILL, now)
         self._digests = Pace(_DIGESTS_BURST, _DIGESTS_REFILL, now)
         self._held: dict[NodeId, tuple[SignedRecord, Link | None]] = {}
@@ -210,7 +210,7 @@ class Membership:
         try:
             self._take(SignedRecord.from_wire(value), link)
         except RemoteProtocolError as error:
-            self._node.switch.refuse(link.peer, error.reason, str(error))
+            self._node.switch.report(link.peer, error.reason, str(error))
         except StateError as error:
             # Nobody's fault who is in the mesh. It is taken when it comes again.
             self._node.logger("mesh").warning("a record from %s waits: %s", link.peer, error)
@@ -229,7 +229,7 @@ class Membership:
                 self._outdo(record)
             case Accepted.CONFLICT:
                 name = record.node_id
-                self._node.switch.refuse(name, "pin_conflict", f"{name} under another key")
+                self._node.switch.report(name, "pin_conflict", f"{name} under another key")
 
     def _note_old(self, record: NodeRecord, link: Link) -> None:
         """Count a record that was replayed, as far as it did not only lose a race."""
@@ -251,7 +251,7 @@ class Membership:
         self._held[name] = (signed, link)
         self._news_waiting.set()
         why = "its record changes too often to pass each on"
-        self._node.switch.refuse(name, "record_rate", why, link=link)
+        self._node.switch.report(name, "record_rate", why, link=link)
 
     def _release(self) -> None:
         self._passing.tick()
@@ -270,7 +270,7 @@ class Membership:
         if record.epoch < self._node.epoch:
             return  # outdone already; the record that says so is about to be written
         if record.epoch >= _EPOCH_MOST:
-            self._node.switch.refuse(
+            self._node.switch.report(
                 self._node.id,
                 "twin",
                 "somebody has this node's key, and counts its starts to the end",
@@ -278,7 +278,7 @@ class Membership:
             return
         now = self._node.clock.now()
         if self._outdone_at is not None and now - self._outdone_at < 60.0:
-            self._node.switch.refuse(
+            self._node.switch.report(
                 self._node.id, "twin", "another running node uses this node's key"
             )
             return

@@ -67,7 +67,7 @@ class Revoking:
                 if node.revocations.accept(signed):
                     news.append(signed)
             except RemoteProtocolError as error:
-                node.switch.refuse(link.peer, error.reason, str(error))
+                node.switch.report(link.peer, error.reason, str(error))
         if news:
             node.revocations.flush()
             self._spread(news, but=link)

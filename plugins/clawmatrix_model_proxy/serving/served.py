@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
-from clawmatrix_core.kernel.dispatcher import Fault
+from clawmatrix_core.kernel.faults import Fault
 from clawmatrix_model_proxy.asking.catalog import UPSTREAMS
 from clawmatrix_model_proxy.config import check_model
 

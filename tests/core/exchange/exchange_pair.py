@@ -15,8 +15,11 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.exchange.exchanges import ExchangeLimits, Exchanges, Outcome
+from clawmatrix_core.exchange.carrier import Outcome
+from clawmatrix_core.exchange.exchanges import Exchanges
+from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.scope import PluginScope
 from clawmatrix_core.wire.codec import Header, Lane, payload_of
 from clawmatrix_core.wire.frames import Frame
@@ -27,8 +30,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from clawmatrix_core.exchange.endpoint import Endpoint
     from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.dispatcher import Fault
+    from clawmatrix_core.kernel.faults import Fault
 
 HOME, OFFICE = NodeId("home"), NodeId("office")
 QUIET = 8
@@ -74,17 +78,25 @@ class Side:
 
     def make_table(self) -> Exchanges:
         """Return a new table, as after a start."""
-        return Exchanges(
-            transmit=self.transmit,
-            new_id=lambda: f"{self.name}-{next(self.pair.ids)}",
-            instance_of=lambda _: self.peer_instance,
-            when_space=lambda _, __, call: self.waiters.append(call),
+        local = Local(
+            self.name,
+            self.instance,
             now=lambda: self.pair.now,
-            count=self.count,
-            limits=self.limits,
+            wall=lambda: 0.0,
+            new_id=lambda: f"{self.name}-{next(self.pair.ids)}",
+            counters=self.counters,
         )
+        return Exchanges(local, self, self.limits)
 
-    def count(self, reason: str) -> None:
+    def instance_of(self, peer: NodeId) -> str | None:
+        """Say which run of the other side frames reach."""
+        return self.peer_instance
+
+    def when_space(self, peer: NodeId, lane: Lane, call: Callable[[], None]) -> None:
+        """Keep a call until there is space."""
+        self.waiters.append(call)
+
+    def report(self, who: NodeId, reason: str, message: str) -> None:
         """Count something refused."""
         self.counters[reason] += 1
 
@@ -144,6 +156,10 @@ class Side:
         waiters, self.waiters = self.waiters, []
         for call in waiters:
             call()
+
+    def end_of(self, ex: Exchange) -> Endpoint:
+        """Return this side's end of an exchange."""
+        return next(end for end in self.table.live if end.address.id == ex.id)
 
     def is_idle(self) -> bool:
         """Say whether nothing is left of any exchange but remembered numbers."""

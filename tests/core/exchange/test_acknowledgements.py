@@ -9,7 +9,7 @@ import pytest
 
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.exchange.acknowledgements import CREDITS, read_credits
-from clawmatrix_core.exchange.exchanges import ExchangeLimits
+from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.wire.codec import Header, Lane
 from tests.core.exchange.exchange_pair import HOME, OFFICE, Gate, Pair, leave, of_type, serve_one
 
@@ -51,8 +51,9 @@ async def finished_at_once(pair: Pair, count: int, lane: Lane = Lane.INTERACTIVE
         await pair.home.table.open(OFFICE, "it", complete=True, lane=lane).__aenter__()
         for _ in range(count)
     ]
-    for ex in opened:
-        while not ex.clean:
+    ends = [pair.home.end_of(ex) for ex in opened]
+    for ex, end in zip(opened, ends, strict=True):
+        while not end.clean:
             await anyio.lowlevel.checkpoint()
             if pair.flying:
                 pair.deliver_one()

@@ -14,7 +14,7 @@ from clawmatrix_core.base.errors import (
     LocalProtocolError,
     PeerLost,
 )
-from clawmatrix_core.exchange.exchange import error_body
+from clawmatrix_core.exchange.failures import error_body
 from clawmatrix_core.exchange.state import FRAME_COST, WINDOW
 from clawmatrix_core.wire.codec import CHUNK, Lane
 from tests.core.exchange.exchange_pair import HOME, OFFICE, Gate, Pair, leave, serve_one
@@ -170,12 +170,13 @@ async def test_a_slow_reader_slows_the_sender_and_memory_is_the_window() -> None
             await pair.pass_time(5)
             full = WINDOW // (CHUNK // 2 + FRAME_COST)
             assert sent == full
-            assert ex._outbox.unacked == 0
+            assert pair.home.end_of(ex).sending.outbox.unacked == 0
             for read in range(1, 20):
                 await gate.exchange.receive()
                 await pair.settle()
                 assert sent <= full + read
-                assert gate.exchange._inbox.used - gate.exchange._inbox.taken <= WINDOW
+                inbox = pair.office.end_of(ex).receiving.inbox
+                assert inbox.used - inbox.taken <= WINDOW
             assert sent >= full + 16
             tasks.cancel_scope.cancel()
         await leave(pair, ex)
@@ -212,8 +213,9 @@ async def test_an_error_gets_through_although_credit_is_used_up() -> None:
     async with Pair() as pair:
 
         async def fill(ex: Exchange) -> None:
-            while ex._outbox.room() >= 0:
-                await ex.send(bytes(min(CHUNK, ex._outbox.room())))
+            outbox = pair.office.end_of(ex).sending.outbox
+            while outbox.room() >= 0:
+                await ex.send(bytes(min(CHUNK, outbox.room())))
             raise ExchangeFailure("late", "no more of it", detail="x" * 1000)
 
         ex = await serve_one(pair, fill)
@@ -419,8 +421,8 @@ async def test_an_error_answer_in_no_known_form_is_an_error_too(payload: Any) ->
     async with Pair() as pair:
         gate = Gate()
         ex = await serve_one(pair, gate.wait)
-        gate.exchange._outbox.push("error", b"j", json.dumps(payload).encode())
-        gate.exchange.flush()
+        end = pair.office.end_of(ex)
+        end.push("error", b"j", json.dumps(payload).encode(), fin=False)
         await pair.settle()
         with pytest.raises(ExchangeFailure):
             await ex.receive()

@@ -15,7 +15,7 @@ from clawmatrix_core.base.errors import (
     PeerLost,
     RemoteProtocolError,
 )
-from clawmatrix_core.exchange.exchanges import ExchangeLimits
+from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.exchange.state import WINDOW
 from clawmatrix_core.wire.codec import CHUNK, Header
 from tests.core.exchange.exchange_pair import HOME, OFFICE, Pair, Sent, summary
@@ -24,7 +24,7 @@ from tests.core.exchange.exchange_scripts import HANDLERS, SCRIPTS, answer, hang
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.exchange.endpoint import Endpoint
 
 pytestmark = pytest.mark.anyio
 
@@ -92,7 +92,14 @@ def from_home(type_: str = "it", id_: str = "home-x", **fields: Any) -> Header:
     return Header(type_, id_, HOME, OFFICE, 0, "sealed", **fields)
 
 
-async def accepted(pair: Pair) -> Exchange:
+async def forgotten(pair: Pair) -> None:
+    """Return when home remembers no exchange any more."""
+    with anyio.fail_after(5):
+        while pair.home.table.remembered:
+            await anyio.lowlevel.checkpoint()
+
+
+async def accepted(pair: Pair) -> Endpoint:
     """Have office answer an exchange, and return its end."""
     pair.office.handlers["it"] = hang
     pair.office.deliver(from_home(), b"j", b"{}")
@@ -234,7 +241,7 @@ async def test_a_breach_of_the_protocol_ends_the_exchange(
         assert pair.office.counters[reason] == 1
         await pair.settle()
         assert pair.log[-1].header.type == "cancel"
-        assert there.finished
+        assert there.sending.outbox.closed
         pair.office.deliver(header, b"b", bytes(size))
         await pair.pass_time(30)
         assert pair.office.is_idle()
@@ -341,10 +348,10 @@ async def test_a_body_that_is_none_in_an_opening_frame_is_refused() -> None:
 async def test_a_credit_that_goes_back_changes_nothing() -> None:
     async with Pair() as pair:
         there = await accepted(pair)
-        before = there._outbox.limit
+        before = there.sending.outbox.limit
         pair.office.deliver(from_home("credit", limit=10 * WINDOW), b"j", b"")
         pair.office.deliver(from_home("credit", limit=1), b"j", b"")
-        assert there._outbox.limit == 10 * WINDOW > before
+        assert there.sending.outbox.limit == 10 * WINDOW > before
         pair.office.deliver(from_home("cancel", seq=1), b"j", b"")
         await pair.wind_down()
 
@@ -354,7 +361,7 @@ async def test_the_window_is_not_below_what_both_ends_begin_with() -> None:
         ExchangeLimits(window=WINDOW - 1)
     async with Pair(window=2 * WINDOW) as pair:
         there = await accepted(pair)
-        assert there._outbox.limit == WINDOW
+        assert there.sending.outbox.limit == WINDOW
         pair.office.deliver(from_home("cancel", seq=1), b"j", b"")
         await pair.wind_down()
 
@@ -403,14 +410,10 @@ async def test_the_table_looks_after_its_exchanges_by_itself() -> None:
                 await ex.receive()
             await ex.__aexit__(None, None, None)
             pair.now += 2
-            with anyio.fail_after(5):
-                while pair.home.table._done:
-                    await anyio.lowlevel.checkpoint()
+            await forgotten(pair)
             # It waits now; what has to be forgotten wakes it, too.
             pair.home.table.refuse(_frame(from_home()), "no", "")
             pair.now += 2
-            with anyio.fail_after(5):
-                while pair.home.table._done:
-                    await anyio.lowlevel.checkpoint()
+            await forgotten(pair)
             tasks.cancel_scope.cancel()
         pair.flying.clear()

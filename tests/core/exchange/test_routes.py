@@ -38,7 +38,7 @@ async def test_no_route_for_too_long_ends_both_ends_and_it_may_have_begun() -> N
         for side in (pair.home, pair.office):
             side.routed = False
             for one in side.table.live:
-                one.unroutable(pair.now)
+                one.note_unroutable()
         await pair.pass_time(5.5)
         assert gate.cancelled()
         with pytest.raises(Undeliverable) as caught:
@@ -52,9 +52,9 @@ async def test_a_route_that_comes_back_in_time_is_enough() -> None:
     async with Pair() as pair:
         gate = Gate()
         ex = await serve_one(pair, gate.wait, complete=True)
-        ex.unroutable(pair.now)
+        pair.home.end_of(ex).note_unroutable()
         await pair.pass_time(0.5)
-        ex.resume(again=True)
+        pair.home.end_of(ex).resume(again=True)
         await pair.pass_time(20)
         assert not gate.cancelled()
         gate.leave.set()
@@ -68,7 +68,7 @@ async def test_a_route_that_comes_back_unnoticed_is_found_by_asking() -> None:
         gate = Gate()
         ex = await serve_one(pair, gate.wait, complete=True)
         pair.home.routed = False
-        ex.unroutable(pair.now)
+        pair.home.end_of(ex).note_unroutable()
         await pair.pass_time(2)
         pair.home.routed = True
         await pair.pass_time(20)
@@ -128,11 +128,12 @@ async def test_a_report_of_what_has_arrived_after_all_changes_nothing() -> None:
         ex = await serve_one(pair, gate.listen)
         await ex.send(b"x" * CHUNK)
         await pair.settle()
-        assert ex._outbox.acked == 2
+        outbox = pair.home.end_of(ex).sending.outbox
+        assert outbox.acked == 2
         pair.report(pair.log[0])
         pair.report(pair.frames("data")[0])
         assert ex.may_have_begun
-        assert ex._outbox.due() is None
+        assert outbox.due() is None
         known, unknown = pair.log[0].header.id, "no such id"
         for id_, seq in ((known, 0), (known, 99), (unknown, 0)):
             assert not pair.home.table.undeliverable(OFFICE, id_, re=False, seq=seq, reason="ttl")
@@ -194,7 +195,7 @@ async def test_congestion_is_waited_for_and_is_no_loss_of_route() -> None:
         await ex.finish(b"x")
         await pair.pass_time(10)
         assert pair.log == []
-        assert set(pair.home.waiters) == {ex.flush}
+        assert set(pair.home.waiters) == {pair.home.end_of(ex).flush}
         pair.home.space()
         await pair.settle()
         assert gate.read == [b"x"]

@@ -210,7 +210,7 @@ def test_credit_is_due_when_a_quarter_of_the_window_was_taken() -> None:
     inbox: Inbox[bytes] = Inbox(1000)
     assert not inbox.take(249)
     assert inbox.take(1)
-    assert inbox.announce() == 1250
+    assert inbox.grant() == 1250
     assert not inbox.take(249)
 
 
@@ -277,7 +277,7 @@ class _Path:
                 self.unread += self.inbox.receive(
                     frame.seq, frame.payload, len(frame.payload), fin=frame.fin
                 )
-                self.credits.append((self.inbox.expected, self.inbox.announce()))
+                self.credits.append((self.inbox.expected, self.inbox.grant()))
             if self.credits:
                 self.outbox.credit(*self.random.choice(self.credits))
 
@@ -286,7 +286,7 @@ class _Path:
             payload, cost = self.unread.pop(0)
             self.read.append(payload)
             if self.inbox.take(cost):
-                self.credits.append((self.inbox.expected, self.inbox.announce()))
+                self.credits.append((self.inbox.expected, self.inbox.grant()))
 
     def _check(self) -> None:
         kept = sum(len(item.payload) + FRAME_COST for item in self.outbox._kept)

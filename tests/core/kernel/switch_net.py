@@ -10,14 +10,13 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.log import RateLimitedLogger
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.exchange.exchanges import Exchanges
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.kernel.scope import PluginScope
-from clawmatrix_core.kernel.switch import Switch
+from clawmatrix_core.kernel.stack import Stack
 from clawmatrix_core.sessions.session import Session
-from clawmatrix_core.sessions.sessions import Sessions
 from clawmatrix_core.wire.codec import with_ttl
 from clawmatrix_core.wire.link import Link
 from clawmatrix_core.wire.transport import Connection
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.dispatcher import Fault
+    from clawmatrix_core.kernel.faults import Fault
     from clawmatrix_core.wire.frames import Frame, Transit
 
 PSK = bytes(range(32))
@@ -66,47 +65,24 @@ class Station:
         self.handlers: dict[str, Callable[[Exchange], Awaitable[None]]] = {}
         self.faults: list[Fault] = []
         self.scope = PluginScope("tests", self.faults.append)
-        self.switch = Switch(
-            own=self.name,
-            hooks=self,
-            counters=self.counters,
+        local = Local(
+            self.name,
+            self.instance,
             now=lambda: net.now,
             wall=lambda: 1_760_000_000.0,
-            log=RateLimitedLogger(logging.getLogger("clawmatrix.switch"), clock=lambda: net.now),
+            new_id=net.new_id,
+            counters=self.counters,
         )
-        self.sessions = self.switch.sessions = Sessions(
-            own=self.name,
-            instance=self.instance,
+        self.stack = Stack(
+            local,
             identity=self.member.identity,
             psks=lambda: (PSK,),
             directory=self.member.directory,
-            now=lambda: net.now,
-            new_id=net.new_id,
-            send=self.switch.send_opening,
-            ready=lambda peer, _: self.exchanges.flush(peer),
-            prove=self.switch.send_proof,
-            count=self.count,
+            hooks=self,
+            log=RateLimitedLogger(logging.getLogger("clawmatrix.switch"), clock=lambda: net.now),
         )
-        self.exchanges = self.switch.exchanges = Exchanges(
-            transmit=self.switch.transmit,
-            new_id=net.new_id,
-            instance_of=self._instance_of,
-            when_space=self._when_space,
-            now=lambda: net.now,
-            count=self.count,
-        )
-
-    def _instance_of(self, peer: NodeId) -> str | None:
-        return self.instance if peer == self.name else self.sessions.instance_of(peer)
-
-    def _when_space(self, peer: NodeId, lane: int, call: Callable[[], None]) -> None:
-        link = self.switch.next_link(peer)
-        assert link is not None
-        link.when_space(lane, call)
-
-    def count(self, reason: str) -> None:
-        """Count something refused."""
-        self.counters[reason] += 1
+        self.ways, self.sessions = self.stack.ways, self.stack.sessions
+        self.switch, self.exchanges = self.stack.switch, self.stack.exchanges
 
     def frame(self, frame: Frame) -> bool:
         """Take a frame, as plugins do."""
@@ -123,11 +99,11 @@ class Station:
         if not self.relays or link is None:
             return False
         wire = transit.wire
-        return link.offer(with_ttl(wire.message, wire.ttl - 1), transit.header.lane)
+        return link.enqueue(with_ttl(wire.message, wire.ttl - 1), transit.header.lane)
 
     def link(self, peer: str) -> Link:
         """Return the link to a neighbour."""
-        return next(link for name, link in self.switch.links.items() if name == peer)
+        return next(link for name, link in self.ways.links.items() if name == peer)
 
     def take(self, message: bytes, by: str) -> None:
         """Have a message arrive by the link of a neighbour."""
@@ -158,7 +134,7 @@ class Net:
         keys = id_ * 4, id_[::-1] * 4
         for station, peer, (send, receive) in ((one, other, keys), (other, one, keys[::-1])):
             session = Session(id_, peer.name, send, receive, peer.instance, self.now)
-            station.switch.links[peer.name] = Link(
+            station.ways.links[peer.name] = Link(
                 Nowhere(),
                 peer=peer.name,
                 session=session,
@@ -183,7 +159,7 @@ class Net:
         while again:
             again = False
             for source, station in self.stations.items():
-                for target in tuple(station.switch.links):
+                for target in tuple(station.ways.links):
                     for message in self.waiting(source, target):
                         self[target].take(message, source)
                         again = moved = True
@@ -232,6 +208,6 @@ def over_a_relay() -> Net:
     net.join("home", "relay")
     net.join("relay", "office")
     net["relay"].relays = True
-    net["home"].switch.routes = {OFFICE: Route(RELAY, 1.0, 2)}
-    net["office"].switch.routes = {HOME: Route(RELAY, 1.0, 2)}
+    net["home"].ways.routes = {OFFICE: Route(RELAY, 1.0, 2)}
+    net["office"].ways.routes = {HOME: Route(RELAY, 1.0, 2)}
     return net

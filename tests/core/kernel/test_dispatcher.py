@@ -14,7 +14,9 @@ from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import frame_types
-from clawmatrix_core.kernel.dispatcher import Dispatcher, Fault, Overrun, PluginManager
+from clawmatrix_core.kernel.dispatcher import Dispatcher
+from clawmatrix_core.kernel.faults import Fault, Overrun
+from clawmatrix_core.kernel.manager import PluginManager
 from clawmatrix_core.kernel.routes import PathStatus, Route
 from clawmatrix_core.wire.codec import Header
 from clawmatrix_core.wire.frames import Frame, Transit

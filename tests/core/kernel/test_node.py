@@ -21,7 +21,7 @@ from clawmatrix_core.base.errors import (
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel import starting
+from clawmatrix_core.kernel import life
 from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
@@ -167,7 +167,7 @@ async def test_a_start_error_ends_the_start_and_everything_is_closed(
 async def test_a_start_that_hangs_is_bounded(
     node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starting, "START_LIMIT", 0.05)
+    monkeypatch.setattr(life, "START_LIMIT", 0.05)
     log: list[str] = []
     async with alone(node_factory, HangsInStart(log), Logged([], "good")) as node:
         info = node.plugins.get("plugin")
@@ -255,7 +255,7 @@ async def test_a_fault_of_the_core_itself_ends_the_node_and_reaches_the_host(
     with pytest.RaisesGroup(OSError), anyio.fail_after(10):
         async with alone(node_factory, Logged(log), clock=Clock(now=now)) as node:
             broken = True
-            node._route_keeper.changed()
+            node._routing.changed()
             await node.wait_stop()
     assert log[-2:] == ENDED
 

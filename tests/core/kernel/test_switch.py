@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.exchange.exchanges import Outcome
+from clawmatrix_core.exchange.carrier import Outcome
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.wire.codec import (
     HEADER_LIMIT,
@@ -229,10 +229,10 @@ def test_a_route_is_preferred_to_a_link() -> None:
     net.join("home", "relay")
     home = net["home"]
     assert home.switch.next_link(OFFICE) is home.link("office")
-    home.switch.routes = {OFFICE: Route(RELAY, 1.0, 2), LAB: Route(NodeId("gone"), 1.0, 2)}
+    home.ways.routes = {OFFICE: Route(RELAY, 1.0, 2), LAB: Route(NodeId("gone"), 1.0, 2)}
     assert home.switch.next_link(OFFICE) is home.link("relay")
     assert home.switch.next_link(LAB) is None
-    del home.switch.links[RELAY]
+    del home.ways.links[RELAY]
     assert home.switch.next_link(OFFICE) is home.link("office")
 
 
@@ -240,10 +240,10 @@ def test_what_cannot_go_says_why() -> None:
     net = over_a_relay()
     home = net["home"]
     assert home.switch.transmit(LAB, "news", "1", b"j", b"") is Outcome.NO_ROUTE
-    assert not home.switch.send_opening(LAB, "session_open", "1", b"")
+    assert not home.stack.openings.send_opening(LAB, "session_open", "1", b"")
     assert home.switch.transmit(OFFICE, "news", "1", b"j", b"") is Outcome.NO_SESSION
     link = home.link("relay")
-    while link.offer(bytes(1000), Lane.BULK):
+    while link.enqueue(bytes(1000), Lane.BULK):
         pass
     assert home.switch.transmit(RELAY, "news", "1", b"b", bytes(1000), lane=Lane.BULK) is (
         Outcome.CONGESTED
@@ -257,8 +257,8 @@ def test_an_opening_and_its_answer_go_over_the_link_although_another_way_is_shor
     net.join("home", "relay")
     net.join("office", "relay")
     home, office = net["home"], net["office"]
-    home.switch.routes = {OFFICE: Route(RELAY, 1.0, 2)}
-    office.switch.routes = {HOME: Route(RELAY, 1.0, 2)}
+    home.ways.routes = {OFFICE: Route(RELAY, 1.0, 2)}
+    office.ways.routes = {HOME: Route(RELAY, 1.0, 2)}
     links_own = home.sessions.sending(OFFICE)
     net.now += 1.0
     home.sessions.ensure(OFFICE)
@@ -267,5 +267,5 @@ def test_an_opening_and_its_answer_go_over_the_link_although_another_way_is_shor
     assert home.sessions.sending(OFFICE) is not links_own
     for direct, gone_by in ((True, "office"), (False, "relay")):
         before = home.link(gone_by).waiting
-        assert home.switch.send_opening(OFFICE, "session_open", "1", b"", direct)
+        assert home.stack.openings.send_opening(OFFICE, "session_open", "1", b"", direct)
         assert home.link(gone_by).waiting == before + 1

@@ -61,16 +61,16 @@ async def test_an_exchange_moves_from_a_link_to_a_relay() -> None:
     net.join("home", "office")
     home, office = net["home"], net["office"]
     for station, peer in ((home, OFFICE), (office, HOME)):
-        station.switch.routes = {peer: Route(peer, 1.0, 1)}
+        station.ways.routes = {peer: Route(peer, 1.0, 1)}
     async with office.scope:
         office.handlers["echo"] = echo
         ex = await home.exchanges.open(OFFICE, "echo").__aenter__()
         await ex.send(1)
         net.waiting("home", "office")  # lost with the link
         for station, peer in ((home, OFFICE), (office, HOME)):
-            link = station.switch.links.pop(peer)
+            link = station.ways.links.pop(peer)
             station.sessions.remove_link(link.session)
-            station.switch.routes = {peer: Route(RELAY, 1.0, 2)}
+            station.ways.routes = {peer: Route(RELAY, 1.0, 2)}
         home.exchanges.flush(OFFICE, again=True)
         await net.settle()
         assert await ex.receive() == 1
@@ -85,11 +85,12 @@ async def test_a_full_lane_makes_a_stream_wait_and_no_more() -> None:
     async with office.scope:
         office.handlers["echo"] = echo
         link = home.link("office")
-        while link.offer(b"\x20", Lane.INTERACTIVE):
+        while link.enqueue(b"\x20", Lane.INTERACTIVE):
             pass
         ex = await home.exchanges.open(OFFICE, "echo", complete=True).__aenter__()
         assert not ex.may_have_begun
-        assert list(link._space_waiters) == [ex.flush]
+        [end] = home.exchanges.live
+        assert list(link._space_waiters) == [end.flush]
         while link._lanes.pop() is not None:
             pass
         link._tell_waiters()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE, Sessions
@@ -55,32 +56,32 @@ class End:
         self.refused: list[str] = []
         self.direct: list[bool] = []
         self.sessions = Sessions(
-            own=self.name,
-            instance=self.instance,
+            Local(
+                self.name,
+                self.instance,
+                now=lambda: net.now,
+                wall=lambda: 0.0,
+                new_id=lambda: f"{self.instance}-{next(net.ids)}",
+                counters=self.counters,
+            ),
             identity=self.member.identity,
             psks=lambda: self.psks,
             directory=self.member.directory,
-            now=lambda: net.now,
-            new_id=lambda: f"{self.instance}-{next(net.ids)}",
-            send=self.send,
+            carrier=self,
             ready=lambda peer, instance: self.ready.append((peer, instance)),
-            prove=self.prove,
-            count=self.count,
             rekeying=rekeying,
         )
 
-    def count(self, reason: str) -> None:
-        """Count something refused."""
-        self.counters[reason] += 1
-
-    def send(self, to: NodeId, type_: str, id_: str, body: bytes, direct: bool) -> bool:
+    def send_opening(
+        self, to: NodeId, type_: str, id_: str, body: bytes, direct: bool = False
+    ) -> bool:
         """Put a frame of an opening on the path; note whether the link is asked for."""
         self.direct.append(direct)
         header = Header(type_, id_, self.name, to, 0, "bytes")
         self.net.put(Message(header, b"", body))
         return True
 
-    def prove(self, session: Session, answer: bool) -> bool:
+    def send_proof(self, session: Session, answer: bool) -> bool:
         """Put a proof on the path, as a switch does."""
         line = b"proof from " + self.name.encode()
         header = Header(PROOF_TYPE, "", self.name, session.peer, 0, "sealed", re=answer)

@@ -23,7 +23,8 @@ def three() -> tuple[Net, End, End, End]:
 
 def open_one(end: End, to: NodeId = HOME) -> Message:
     """Return a good opening, not sent."""
-    end.sessions._open_session(to, 1)
+    end.sessions.negotiation.give_up(to)
+    end.sessions.ensure(to)
     return end.net.flying.pop()
 
 
@@ -36,7 +37,7 @@ def flood(home: End, end: End, times: int) -> None:
 
 def half_open(end: End, peer: NodeId) -> int:
     """Return how many sessions of a peer wait to be proved."""
-    all_ = end.sessions._by_id.values()
+    all_ = end.sessions.table
     return sum(kept.session.peer == peer and not kept.confirmed for kept in all_)
 
 
@@ -72,10 +73,10 @@ def test_sessions_a_second_are_limited_for_each_origin_and_counted() -> None:
 def test_what_is_refused_for_its_rate_costs_no_handshake() -> None:
     _, home, _, lab = three()
     flood(home, lab, BURST)
-    before = dict(home.sessions._by_id)
+    before = list(home.sessions.table)
     flood(home, lab, 1)
     assert home.refused == ["session_rate"]
-    assert home.sessions._by_id == before
+    assert list(home.sessions.table) == before
 
 
 def test_rubbish_in_anothers_name_takes_nothing_from_that_node() -> None:
@@ -143,8 +144,8 @@ def test_where_all_are_half_open_those_of_whoever_has_most_go_first() -> None:
 def test_who_opened_nothing_for_a_while_is_forgotten() -> None:
     net, home, _, lab = three()
     flood(home, lab, BURST)
-    assert len(home.sessions._door) == 1
+    assert len(home.sessions.negotiation.door) == 1
     net.pass_time(BURST / RATE - 1)
-    assert len(home.sessions._door) == 1
+    assert len(home.sessions.negotiation.door) == 1
     net.pass_time(1)
-    assert len(home.sessions._door) == 0
+    assert len(home.sessions.negotiation.door) == 0

@@ -163,7 +163,7 @@ def test_the_old_keys_are_dropped_at_both_ends_although_somebody_holds_the_sessi
         with pytest.raises(LocalProtocolError):
             session.seal(b"", b"")
     for end in (home, office):
-        assert len(end.sessions._by_id) == 1
+        assert len(end.sessions.table) == 1
     assert home.sessions.sending_on(ours) is current(home, OFFICE)
 
 
@@ -294,7 +294,7 @@ def test_a_session_that_nobody_uses_gets_no_new_keys_and_goes_in_the_end() -> No
     net.pass_time(1)
     for end, peer in ((home, OFFICE), (office, HOME)):
         assert end.sessions.sending(peer) is None
-        assert not end.sessions._by_id
+        assert not list(end.sessions.table)
         assert not end.counters
     assert len(net.log) == before
 

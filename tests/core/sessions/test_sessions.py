@@ -181,7 +181,7 @@ def test_a_forged_opening_makes_nothing() -> None:
     office.take(Message(message.header, b"", bytes(body)))
     office.take(Message(message.header, b"", b""))
     assert office.refused == ["forged", "short"]
-    assert len(office.sessions._by_id) == 0
+    assert len(office.sessions.table) == 0
 
 
 def test_an_opening_of_one_does_not_open_for_another() -> None:

@@ -163,7 +163,8 @@ def test_an_earlier_run_does_not_take_the_place_of_a_link() -> None:
 
 def open_again(net: Net, home: End, office: End) -> None:
     """Make one more session, which home uses."""
-    home.sessions._open_session(OFFICE, 1)
+    home.sessions.negotiation.give_up(OFFICE)
+    home.sessions.ensure(OFFICE)
     net.run()
     home.say(OFFICE, b"")
     net.run()
@@ -174,7 +175,7 @@ def test_only_a_few_sessions_of_one_peer_are_kept() -> None:
     for _ in range(20):
         open_again(net, home, office)
     for end in (home, office):
-        assert len(end.sessions._by_id) == 5
+        assert len(end.sessions.table) == 5
     home.say(OFFICE, b"and it works")
     net.run()
     assert office.heard[-1] == (HOME, b"and it works")
@@ -188,7 +189,7 @@ def test_replays_of_openings_drive_out_no_session_in_use() -> None:
     line = b"sealed under the session before"
     for _ in range(300):
         office.take(opening)
-    assert len(office.sessions._by_id) <= 5
+    assert len(office.sessions.table) <= 5
     header = Header("data", "", HOME, OFFICE, 0)
     assert office.sessions.open(header, line, old.seal(line, b"x")) == b"x"
     net.flying.clear()
@@ -208,18 +209,18 @@ def test_sessions_that_nobody_uses_are_bounded_and_go_in_time() -> None:
         stranger.sessions.ensure(HOME)
     net.drop = lambda _: True
     net.run()
-    assert len(home.sessions._by_id) == 256
+    assert len(home.sessions.table) == 256
     net.pass_time(29)
-    assert len(home.sessions._by_id) == 256
+    assert len(home.sessions.table) == 256
     net.pass_time(2)
-    assert len(home.sessions._by_id) == 0
+    assert len(home.sessions.table) == 0
 
 
 def test_one_peers_sessions_do_not_go_for_many_others() -> None:
     """The bound over all peers counts only sessions that wait to be proved."""
     net, home, office = opened()
     open_again(net, home, office)
-    kept = len(office.sessions._by_id)
+    kept = len(office.sessions.table)
     strangers = [End(net, f"node{number}") for number in range(260)]
     for stranger in strangers:
         stranger.member.meet(office.member)
@@ -228,14 +229,14 @@ def test_one_peers_sessions_do_not_go_for_many_others() -> None:
         stranger.sessions.ensure(OFFICE)
     net.drop = lambda _: True
     net.run()
-    assert len(office.sessions._by_id) == kept + 256
+    assert len(office.sessions.table) == kept + 256
 
 
 def test_openings_and_hints_are_forgotten() -> None:
     net, home, _office = opened()
     home.take(Message(Header("session_unknown", "", OFFICE, HOME, 0), b"", b""))
     net.flying.clear()
-    assert home.sessions._openings
+    assert home.sessions.negotiation
     net.pass_time(61)
-    assert not home.sessions._openings
-    assert not home.sessions._hinted
+    assert not home.sessions.negotiation
+    assert not home.sessions.hints

@@ -24,7 +24,7 @@ def drain(queue: FairQueue) -> list[bytes]:
 def flood(queue: FairQueue, flow: Flow, size: int = 936) -> int:
     """Offer messages until one is refused; return how many were taken."""
     count = 0
-    while queue.offer(flow[0].encode().ljust(size, b"."), flow):
+    while queue.enqueue(flow[0].encode().ljust(size, b"."), flow):
         count += 1
     return count
 
@@ -40,7 +40,7 @@ def test_who_comes_late_to_a_full_lane_gets_a_part_and_has_turns_at_once() -> No
     flood(queue, ("a", "x"))
     assert flood(queue, ("b", "y")) == 32
     assert flood(queue, ("c", "z")) == 21
-    assert not queue.offer(b"", ("a", "x")), "one that has more than its part gets no more"
+    assert not queue.enqueue(b"", ("a", "x")), "one that has more than its part gets no more"
     turns = [message[:1] for message in drain(queue)]
     assert turns.index(b"b") <= 66, "one quantum of another's"
     assert turns.index(b"c") <= 66 + 32
@@ -49,9 +49,9 @@ def test_who_comes_late_to_a_full_lane_gets_a_part_and_has_turns_at_once() -> No
 def test_turns_are_by_bytes() -> None:
     queue = FairQueue(10**9)
     for _ in range(500):
-        queue.offer(b"a" * 60_000, ("a", "x"))
+        queue.enqueue(b"a" * 60_000, ("a", "x"))
         for _ in range(10):
-            queue.offer(b"b" * 6_000, ("b", "y"))
+            queue.enqueue(b"b" * 6_000, ("b", "y"))
     sent: Counter[bytes] = Counter()
     for _ in range(1000):
         message = queue.take()
@@ -62,11 +62,11 @@ def test_turns_are_by_bytes() -> None:
 def test_made_up_origins_take_from_the_neighbour_that_brings_them() -> None:
     queue = FairQueue(LIMIT)
     for number in range(10_000):
-        queue.offer(bytes(936), ("liar", f"origin{number}"))
+        queue.enqueue(bytes(936), ("liar", f"origin{number}"))
     assert queue.bytes <= 2 * LIMIT
     assert flood(queue, ("honest", "x")) == 32
     for number in range(10_000):
-        queue.offer(bytes(936), ("liar", f"another{number}"))
+        queue.enqueue(bytes(936), ("liar", f"another{number}"))
     turns = [message[:1] for message in drain(queue)]
     at = [index for index, first in enumerate(turns) if first == b"h"]
     assert at[-1] < 32 * 2 + 2 * 66, "the honest one has every other turn, by bytes"
@@ -91,7 +91,7 @@ def test_each_flow_keeps_its_order_and_nothing_is_lost(
     for number, (flow, size) in enumerate(offers):
         key = "".join(flow).encode()
         message = key + b"%06d" % number + bytes(size)
-        if queue.offer(message, flow):
+        if queue.enqueue(message, flow):
             taken.setdefault(key, []).append(message)
     assert len(queue) == sum(map(len, taken.values()))
     out = drain(queue)

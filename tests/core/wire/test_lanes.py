@@ -32,7 +32,7 @@ def test_an_empty_queue_has_nothing() -> None:
 def test_control_goes_before_interactive_and_interactive_before_bulk() -> None:
     queue = LaneQueue()
     for lane in (Lane.BULK, Lane.INTERACTIVE, Lane.CONTROL):
-        assert queue.offer(lane.name.encode(), lane)
+        assert queue.enqueue(lane.name.encode(), lane)
     assert repr(queue) == "<LaneQueue control=1, interactive=1, bulk=1>"
     assert drain(queue) == [b"CONTROL", b"INTERACTIVE", b"BULK"]
 
@@ -40,9 +40,9 @@ def test_control_goes_before_interactive_and_interactive_before_bulk() -> None:
 def test_bulk_has_one_turn_in_nine_while_there_is_interactive_traffic() -> None:
     queue = LaneQueue()
     for number in range(18):
-        queue.offer(b"i%d" % number, Lane.INTERACTIVE)
+        queue.enqueue(b"i%d" % number, Lane.INTERACTIVE)
     for number in range(4):
-        queue.offer(b"b%d" % number, Lane.BULK)
+        queue.enqueue(b"b%d" % number, Lane.BULK)
     assert [message[:1] for message in drain(queue)] == [
         *[b"i"] * 8,
         b"b",
@@ -55,23 +55,23 @@ def test_bulk_has_one_turn_in_nine_while_there_is_interactive_traffic() -> None:
 
 def test_a_lane_that_is_full_refuses_and_the_others_go_on() -> None:
     queue = LaneQueue(SMALL)
-    assert queue.offer(bytes(400), Lane.BULK)
-    assert queue.offer(bytes(1000 - 464 - OVERHEAD), Lane.BULK)
-    assert not queue.offer(b"", Lane.BULK)
-    assert queue.offer(b"", Lane.INTERACTIVE)
+    assert queue.enqueue(bytes(400), Lane.BULK)
+    assert queue.enqueue(bytes(1000 - 464 - OVERHEAD), Lane.BULK)
+    assert not queue.enqueue(b"", Lane.BULK)
+    assert queue.enqueue(b"", Lane.INTERACTIVE)
     assert queue.waiting_bytes == 1000 + OVERHEAD
 
 
 def test_an_empty_lane_takes_a_message_of_any_size() -> None:
     queue = LaneQueue(SMALL)
-    assert queue.offer(bytes(5000), Lane.BULK)
-    assert not queue.offer(b"", Lane.BULK)
+    assert queue.enqueue(bytes(5000), Lane.BULK)
+    assert not queue.enqueue(b"", Lane.BULK)
 
 
 def test_a_lane_has_space_again_when_it_is_half_empty() -> None:
     queue = LaneQueue(SMALL)
     for _ in range(3):
-        assert queue.offer(bytes(333 - OVERHEAD), Lane.BULK)
+        assert queue.enqueue(bytes(333 - OVERHEAD), Lane.BULK)
     assert [queue.has_space(lane) for lane in Lane] == [True, True, False]
     queue.pop()
     assert not queue.has_space(Lane.BULK)
@@ -85,7 +85,7 @@ def test_order_within_a_lane_is_kept_and_nothing_is_lost(offers: list[tuple[Lane
     taken: dict[Lane, list[bytes]] = {lane: [] for lane in Lane}
     for lane, data in offers:
         message = bytes((lane,)) + data
-        if queue.offer(message, lane):
+        if queue.enqueue(message, lane):
             taken[lane].append(message)
         assert queue.waiting_bytes <= 3 * 1000
     assert len(queue) == sum(map(len, taken.values()))
@@ -99,12 +99,12 @@ def test_order_within_a_lane_is_kept_and_nothing_is_lost(offers: list[tuple[Lane
 def test_no_lane_waits_for_ever(turns: list[bool]) -> None:
     """Between two bulk messages go at most eight interactive ones."""
     queue = LaneQueue()
-    queue.offer(b"b", Lane.BULK)
+    queue.enqueue(b"b", Lane.BULK)
     runs: Counter[bytes] = Counter()
     for more in turns:
-        queue.offer(b"i", Lane.INTERACTIVE)
+        queue.enqueue(b"i", Lane.INTERACTIVE)
         if more:
-            queue.offer(b"b", Lane.BULK)
+            queue.enqueue(b"b", Lane.BULK)
         message = queue.pop()
         assert message is not None
         runs[message] += 1
@@ -114,6 +114,6 @@ def test_no_lane_waits_for_ever(turns: list[bool]) -> None:
 def test_the_lanes_of_a_link_are_bounded() -> None:
     queue = LaneQueue()
     for lane in Lane:
-        while queue.offer(bytes(1000), lane):
+        while queue.enqueue(bytes(1000), lane):
             pass
     assert queue.waiting_bytes <= sum(LANE_BYTES.values())

@@ -96,7 +96,7 @@ async def test_messages_are_carried_both_ways() -> None:
         got: list[bytes] = []
         async with running(link, lambda _, message: got.append(message)):
             for number in range(3):
-                assert link.offer(b"%d" % number, Lane.INTERACTIVE)
+                assert link.enqueue(b"%d" % number, Lane.INTERACTIVE)
             assert [await theirs.receive() for _ in range(3)] == [b"0", b"1", b"2"]
             clock.time = 105.0
             await theirs.send(b"back")
@@ -110,9 +110,9 @@ async def test_messages_are_carried_both_ways() -> None:
 async def test_control_overtakes_what_waits() -> None:
     async with connected() as (ours, theirs):
         link = make_link(ours)
-        link.offer(b"bulk", Lane.BULK)
-        link.offer(b"interactive", Lane.INTERACTIVE)
-        link.offer(b"control", Lane.CONTROL)
+        link.enqueue(b"bulk", Lane.BULK)
+        link.enqueue(b"interactive", Lane.INTERACTIVE)
+        link.enqueue(b"control", Lane.CONTROL)
         assert link.waiting == 3
         assert repr(link) == "<Link to office open <LaneQueue control=1, interactive=1, bulk=1>>"
         async with running(link, nowhere):
@@ -126,16 +126,16 @@ async def test_a_full_lane_drops_and_says_so() -> None:
     async with connected() as (ours, _):
         link = make_link(ours)
         offered = 0
-        while link.offer(LARGE, Lane.BULK):
+        while link.enqueue(LARGE, Lane.BULK):
             offered += 1
         assert offered == LANE_BYTES[Lane.BULK] // (len(LARGE) + 64)
-        assert link.offer(LARGE, Lane.INTERACTIVE)
+        assert link.enqueue(LARGE, Lane.INTERACTIVE)
 
 
 async def test_who_waits_for_space_is_told_once() -> None:
     async with connected() as (ours, theirs):
         link = make_link(ours)
-        while link.offer(LARGE, Lane.INTERACTIVE):
+        while link.enqueue(LARGE, Lane.INTERACTIVE):
             pass
         told: list[str] = []
         waiting: list[int] = []
@@ -166,7 +166,7 @@ async def test_who_is_told_of_space_may_wait_again() -> None:
         def fill() -> None:
             nonlocal sent
             while sent < 100:
-                if not link.offer(LARGE, Lane.INTERACTIVE):
+                if not link.enqueue(LARGE, Lane.INTERACTIVE):
                     link.when_space(Lane.INTERACTIVE, fill)
                     return
                 sent += 1
@@ -183,11 +183,11 @@ async def test_a_closed_link_takes_nothing_and_tells_nobody() -> None:
         link = make_link(ours)
         told: list[bool] = []
         link.when_space(Lane.BULK, lambda: told.append(True))
-        link.offer(LARGE, Lane.BULK)
+        link.enqueue(LARGE, Lane.BULK)
         link.close("enough", CloseCode.DEAD)
         link.close("never mind", CloseCode.TWIN)
         link.when_space(Lane.BULK, lambda: told.append(True))
-        assert not link.offer(b"", Lane.CONTROL)
+        assert not link.enqueue(b"", Lane.CONTROL)
         assert await link.run(nowhere) == "enough"
         with pytest.raises(ConnectionLost, match="enough") as caught:
             await theirs.receive()
@@ -225,7 +225,7 @@ async def test_closing_wakes_those_who_wait_for_a_sign_of_life() -> None:
             await link.drained()
             woken.append("drained")
 
-        link.offer(b"", Lane.BULK)
+        link.enqueue(b"", Lane.BULK)
         async with anyio.create_task_group() as tasks:
             for wait in (wait_heard, wait_heard, wait_drained, wait_drained):
                 tasks.start_soon(wait)
@@ -251,7 +251,7 @@ async def test_a_message_that_cannot_be_sent_ends_the_link() -> None:
         link = make_link(ours)
         async with running(link, nowhere) as ended:
             await theirs.close(CloseCode.NORMAL)
-            link.offer(b"late", Lane.CONTROL)
+            link.enqueue(b"late", Lane.CONTROL)
             while not ended:
                 await checkpoint()
         assert link.lost_code == CloseCode.NORMAL
@@ -260,7 +260,7 @@ async def test_a_message_that_cannot_be_sent_ends_the_link() -> None:
 async def test_a_connection_that_only_fails_to_send_is_lost_too() -> None:
     link = make_link(OneWay())
     async with running(link, nowhere) as ended:
-        link.offer(b"x", Lane.CONTROL)
+        link.enqueue(b"x", Lane.CONTROL)
         while not ended:
             await checkpoint()
     assert ended == ["broken pipe"]
@@ -301,7 +301,7 @@ async def test_a_link_that_takes_nothing_says_for_how_long() -> None:
         link = make_link(ours, now=clock)
         assert link.stalled_for() == 0.0
         for _ in range(BUFFERED + 5):
-            link.offer(b"x", Lane.INTERACTIVE)
+            link.enqueue(b"x", Lane.INTERACTIVE)
         async with running(link, nowhere):
             await turns(300)
             assert link.frames_out == BUFFERED
@@ -319,7 +319,7 @@ async def test_a_stalled_link_can_be_closed() -> None:
     async with connected() as (ours, _):
         link = make_link(ours)
         for _ in range(BUFFERED + 5):
-            link.offer(b"x", Lane.INTERACTIVE)
+            link.enqueue(b"x", Lane.INTERACTIVE)
         async with running(link, nowhere) as ended:
             await turns(300)
             link.close("the other end takes nothing", CloseCode.DEAD)
@@ -343,11 +343,11 @@ async def test_what_the_connection_takes_at_once_does_not_wait_for_a_task() -> N
     link = make_link(connection)
     async with running(link, nowhere):
         await turns()
-        assert link.offer(b"at once", Lane.BULK)
+        assert link.enqueue(b"at once", Lane.BULK)
         assert (link.waiting, link.frames_out) == (0, 1)
-        assert link.offer(b"waits", Lane.BULK)
+        assert link.enqueue(b"waits", Lane.BULK)
         connection.room = 1
-        assert link.offer(b"is not to overtake", Lane.CONTROL)
+        assert link.enqueue(b"is not to overtake", Lane.CONTROL)
         assert link.waiting == 2
         assert connection.at_once == [b"at once"]
 
@@ -358,5 +358,5 @@ async def test_an_idle_link_wakes_for_a_message() -> None:
         async with running(link, nowhere):
             await turns()
             for _ in range(2):
-                assert link.offer(b"x", Lane.BULK)
+                assert link.enqueue(b"x", Lane.BULK)
             assert await theirs.receive() == b"x"

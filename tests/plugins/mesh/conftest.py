@@ -22,7 +22,7 @@ from tests.plugins.mesh.wire import port_of
 if TYPE_CHECKING:
     from clawmatrix_core.base.clock import Clock
     from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.exchange.exchanges import ExchangeLimits
+    from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.state.folder import State
 

@@ -15,7 +15,7 @@ import anyio
 import attrs
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.exchange.exchanges import ExchangeLimits
+from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.testing.fixtures import MemoryState, wait_until
 from clawmatrix_core.wire.codec import Header, Lane, with_ttl
@@ -125,7 +125,7 @@ class Mallory:
         """Send any bytes over a link, as one message."""
         link = self.node.links.get(NodeId(to))
         if link is not None:
-            link.offer(with_ttl(message, 31) if message[:1] == b"\x20" else message, Lane.CONTROL)
+            link.enqueue(with_ttl(message, 31) if message[:1] == b"\x20" else message, Lane.CONTROL)
 
     def write(self, to: str, type_: str, payload: Any, **fields: Any) -> None:
         """Send a frame sealed in its own name, whatever its header says."""

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.exchange.exchanges import Outcome
+from clawmatrix_core.exchange.carrier import Outcome
 from clawmatrix_core.testing.fixtures import wait_until
 from tests.plugins.mesh.conftest import address_of, make_node
 

@@ -8,7 +8,7 @@ import pytest
 
 from clawmatrix_core.base.errors import Undeliverable
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.exchange.exchanges import ExchangeLimits
+from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.testing.fixtures import MeshFactory, wait_until
 from clawmatrix_core.wire.codec import Lane
@@ -34,7 +34,7 @@ async def ping(node: Node, to: str) -> Any:
 
 def misroute(node: Node, to: str, hop: str) -> None:
     """Have a node believe in a way that is none, until routes are computed again."""
-    node.switch.routes = {**node.switch.routes, NodeId(to): Route(NodeId(hop), 1.0, 2)}
+    node.stack.ways.routes = {**node.stack.ways.routes, NodeId(to): Route(NodeId(hop), 1.0, 2)}
 
 
 async def test_frames_pass_over_several_hops_and_are_counted(mesh: MeshFactory) -> None:

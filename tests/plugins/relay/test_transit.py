@@ -9,7 +9,7 @@ import pytest
 
 from clawmatrix_core.base.errors import Undeliverable
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.exchange.exchanges import ExchangeLimits
+from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.members.record import SignedRecord
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
@@ -70,7 +70,7 @@ async def test_a_frame_for_others_is_answered_undeliverable(node_factory: NodeFa
     async with leaf, home, office:
         await wait_until(lambda: home.directory.get(OFFICE) is not None)
         assert not home.reachable(OFFICE)
-        home.switch.routes = {**home.routes, OFFICE: Route(LEAF, 1.0, 2)}
+        home.stack.ways.routes = {**home.routes, OFFICE: Route(LEAF, 1.0, 2)}
         with pytest.raises(Undeliverable):
             await _ping(home, OFFICE)
         assert leaf.counters["undeliverable_no_transit"] > 0

@@ -267,7 +267,7 @@ async def test_sessions_it_opens_and_does_not_use_are_few(
         async with reading(member), doing(open_one):
             await target.counted("session_rate", 200)
             await calls_are_served(target, record_property)
-            kept = target.node.sessions._by_id.values()
+            kept = target.node.sessions.table
             assert sum(one.session.peer == MALLORY for one in kept) <= 6
         assert len(warnings("opens too many sessions")) == 1
 

@@ -229,7 +229,7 @@ async def test_another_ttl_changes_nothing_for_who_a_frame_is_for(
 ) -> None:
     def act(mallory: Mallory, caught: Caught) -> None:
         link = mallory.node.links[caught.header.to]
-        link.offer(bytes([ttl]) + caught.message[1:], 0)
+        link.enqueue(bytes([ttl]) + caught.message[1:], 0)
 
     async with scene(caplog) as found:
         found.mallory.act = act

@@ -359,7 +359,7 @@ async def test_a_frame_whose_ttl_it_ends_is_named_where_it_ends() -> None:
             link = relay.switch.next_link(caught.header.to)
             assert link is not None
             ttl = spent if caught.way == (HOME, OFFICE) else 30
-            link.offer(bytes([ttl]) + caught.message[1:], 0)
+            link.enqueue(bytes([ttl]) + caught.message[1:], 0)
 
         spent, mallory.act = 30, act
         letters.agrees(whole := await write(home, "office", 1))

@@ -38,7 +38,7 @@ def spellings(word: str) -> dict[str, bytes]:
 
 def openers(relay: Node) -> list[Callable[[bytes, bytes, bytes | None], bytes]]:
     """Return all that the relay can try to open a body with."""
-    sessions = [kept.session for kept in relay.sessions._by_id.values()]
+    sessions = [kept.session for kept in relay.sessions.table]
     own = [session._decrypt for session in sessions]
     sent = [getattr(session._encrypt, "__self__").decrypt for session in sessions]  # noqa: B009
     secret = psk_from_secret(SECRET)

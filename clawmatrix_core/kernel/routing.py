@@ -12,19 +12,23 @@ from clawmatrix_core.kernel.routes import Route
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.events import Events
+    from clawmatrix_core.kernel.node_hooks import NodeHooks
+    from clawmatrix_core.kernel.stack import Stack
 
-__all__ = ["RouteKeeper"]
+__all__ = ["Routing"]
 
 DELAY = 0.02
 """Seconds in which changes of links and records are gathered before routes are computed."""
 
 
-class RouteKeeper:
+class Routing:
     """Asks plugins for the routes, and tells exchanges and plugins what became of them."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, stack: Stack, hooks: NodeHooks, events: Events) -> None:
+        self._stack = stack
+        self._hooks = hooks
+        self._events = events
         self._dirty = anyio.Event()
         self._running = False
 
@@ -33,7 +37,7 @@ class RouteKeeper:
         self._dirty.set()
 
     def lost(self) -> None:
-        """Compute the routes at once: a link is gone, and who is asked meanwhile would say so."""
+        """Compute the routes at once: a link is gone, and no question may find it in them."""
         if self._running:
             self.compute()
 
@@ -50,22 +54,21 @@ class RouteKeeper:
             self._running = False
 
     def compute(self) -> None:
-        """Compute the routes now, and tell whoever waits for one."""
-        node = self._node
-        before = node.routes
-        routes = node.hooks.ask(hookspecs.compute_routes, _checked, node=node) or {}
-        node.switch.routes = routes
+        """Compute the routes now, and tell exchanges that wait for one."""
+        ways, exchanges = self._stack.ways, self._stack.exchanges
+        before = ways.routes
+        routes = self._hooks.ask(hookspecs.compute_routes, _checked) or {}
+        ways.routes = routes
         changed = frozenset(
             name for name in {*before, *routes} if _hop(before, name) != _hop(routes, name)
         )
-        now = node.clock.now()
-        for exchange in node.exchanges.live:
-            if not node.reachable(exchange.peer):
-                exchange.unroutable(now)
-            elif exchange.peer in changed:
-                exchange.resume(again=True)
+        for end in exchanges.live:
+            if end.peer != self._stack.local.node_id and ways.next_link(end.peer) is None:
+                end.note_unroutable()
+            elif end.peer in changed:
+                end.resume(again=True)
         if changed:
-            node.emit(hookspecs.routes_changed, node=node, changed=changed)
+            self._events.emit(hookspecs.routes_changed, changed=changed)
 
 
 def _checked(answer: Mapping[NodeId, Route]) -> Mapping[NodeId, Route]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from clawmatrix_core.kernel.lifetime import Lifetime
+from clawmatrix_core.kernel.life import Lifetime
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack

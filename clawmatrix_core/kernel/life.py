@@ -1,4 +1,4 @@
-"""From the start of a node to its end, whatever its host does meanwhile."""
+"""From the start of a node and its plugins to its end, whatever its host does meanwhile."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from clawmatrix_core import hookspecs
+from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.kernel.faults import Fault, Overrun
+from clawmatrix_core.kernel.scope import PluginScope
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-__all__ = ["Lifetime"]
+    from clawmatrix_core.kernel.node_hooks import NodeHooks
+    from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
+
+__all__ = ["START_LIMIT", "Lifetime", "Starter"]
+
+START_LIMIT = 30.0
+"""Seconds a plugin may take to start."""
 
 
 class Lifetime:
@@ -87,3 +98,57 @@ class Lifetime:
         except Exception as error:  # noqa: BLE001 - kept from the stack, which would group it
             self._failure = error
             return False
+
+
+class Starter:
+    """Starts plugins, takes out those that cannot, and ends the scopes of those that fail."""
+
+    def __init__(self, plugins: PluginRegistry) -> None:
+        self._plugins = plugins
+        self._scopes: dict[str, PluginScope] = {}
+        self._cancelled = False
+        self._waiting: anyio.CancelScope | None = None
+
+    async def start_all(self, hooks: NodeHooks, stack: AsyncExitStack) -> bool:
+        """Start the plugins in order of loading; their scopes are closed with the stack.
+
+        Returns False where ``cancel`` cut it short. Raises: StartError, where a plugin says
+            that the node cannot do without it.
+        """
+        for info in self._plugins.active():
+            if self._cancelled:
+                return False
+            if info.state == "active" and "start_plugin" in info.hooks:
+                scope = PluginScope(info.name, self._plugins.on_fault)
+                await stack.enter_async_context(scope)
+                self._scopes[info.name] = scope
+                await self._start(hooks, info, scope)
+        if not self._cancelled:
+            with anyio.CancelScope() as self._waiting:
+                await hooks.notify(hookspecs.node_started)
+        return not self._cancelled
+
+    async def _start(self, hooks: NodeHooks, info: PluginInfo, scope: PluginScope) -> None:
+        start = hookspecs.start_plugin
+        try:
+            with anyio.move_on_after(START_LIMIT) as self._waiting:
+                await hooks.one(info.name, start, scope=scope)
+            if self._waiting.cancelled_caught and not self._cancelled:
+                raise Overrun(f"took over {START_LIMIT:g} s")
+        except StartError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a plugin that cannot start is out
+            self._plugins.on_fault(Fault(info.name, start.__name__, error))
+            self._plugins.fail(info, f"did not start: {type(error).__name__}: {error}")
+
+    def cancel(self) -> None:
+        """Start nothing more, and end the start that goes on."""
+        self._cancelled = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def plugin_failed(self, info: PluginInfo) -> None:
+        """End what a plugin runs."""
+        scope = self._scopes.get(info.name)
+        if scope is not None:
+            scope.cancel()

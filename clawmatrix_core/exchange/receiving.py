@@ -1,0 +1,126 @@
+"""The receiving side of one end: frames put in order, and read."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from clawmatrix_core.exchange.failures import failure_of
+from clawmatrix_core.exchange.state import Inbox
+
+if TYPE_CHECKING:
+    from clawmatrix_core.base.errors import ExchangeFailure
+    from clawmatrix_core.wire.frames import Frame
+
+__all__ = ["Receiving"]
+
+
+class Receiving:
+    """Takes the frames of the other end, and gives their payloads to the reader.
+
+    Attributes:
+        inbox: what has arrived, and how much more may.
+        owes: something arrived that no frame has acknowledged yet.
+        failure: the error that ended the direction, None where there was none.
+        whole: everything the other end had to say is here, and it was no error.
+        released: nobody reads any more; what still comes is dropped unseen.
+    """
+
+    def __init__(self, window: int, *, opened_here: bool) -> None:
+        self.inbox: Inbox[Frame] = Inbox(window)
+        self.owes = False
+        self.failure: ExchangeFailure | None = None
+        self.whole = False
+        self.released = False
+        self._opened_here = opened_here
+        self._ready: deque[tuple[Any, int]] = deque()  # payloads, and what each counts
+        self._readable: anyio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<Receiving {self.inbox!r} ready={len(self._ready)}>"
+
+    def credit(self) -> tuple[int, int]:
+        """Return ``ack`` and ``limit`` for a frame that goes out; nothing is owed then."""
+        self.owes = False
+        return self.inbox.expected, self.inbox.grant()
+
+    # --- frames
+
+    def take(self, frame: Frame) -> bool:
+        """Take a numbered frame; True where the other end needs credit at once.
+
+        Raises: RemoteProtocolError.
+        """
+        header, inbox = frame.header, self.inbox
+        ready = inbox.receive(header.seq, frame, frame.size, fin=header.fin)
+        if not ready:
+            return header.seq < inbox.expected  # a repeat: the acknowledgement was missed
+        needed = False
+        for item, cost in ready:
+            needed = self._put(item, cost) or needed
+        if inbox.ended and self.failure is None:
+            self.whole = True
+        self.wake()
+        return needed
+
+    def _put(self, frame: Frame, cost: int) -> bool:
+        """Make a frame in order ready to be read; True where credit is due for it."""
+        header = frame.header
+        opening = header.seq == 0 and not self._opened_here
+        if header.type == "error" and not opening:
+            self.inbox.ended = True
+            self.failure = failure_of(frame.payload)
+        elif self.released or (opening and frame.data is None) or _is_end(frame):
+            return self.inbox.take(cost)
+        elif opening:
+            self._ready.append((frame.data, cost))
+        elif frame.data is not None:
+            self._ready += ((frame.payload, 0), (frame.data, cost))
+        else:
+            self._ready.append((frame.payload, cost))
+        return False
+
+    # --- reading
+
+    @property
+    def readable(self) -> bool:
+        """True while ``read`` has a payload to return."""
+        return bool(self._ready)
+
+    def read(self) -> tuple[Any, bool]:
+        """Return the next payload, and whether the other end is to get credit for it."""
+        payload, cost = self._ready.popleft()
+        return payload, self.inbox.take(cost) and not self.inbox.ended
+
+    async def wait(self) -> None:
+        """Return when there may be something to read, or the direction has ended."""
+        self._readable = self._readable or anyio.Event()
+        await self._readable.wait()
+
+    def wake(self) -> None:
+        """Wake the reader."""
+        if self._readable is not None:
+            self._readable.set()
+            self._readable = None
+
+    # --- ending
+
+    def stop(self) -> None:
+        """Take nothing more. What is ready can still be read where it is the whole."""
+        self.inbox.ended = True
+        if not self.whole:
+            self._ready.clear()
+        self.wake()
+
+    def release(self) -> None:
+        """Drop what is ready, and whatever comes, as if it were read."""
+        self.released = True
+        while self._ready:
+            self.inbox.take(self._ready.popleft()[1])
+
+
+def _is_end(frame: Frame) -> bool:
+    """Say whether a frame says nothing but that it is the last one."""
+    return frame.header.fin and frame.payload == b""

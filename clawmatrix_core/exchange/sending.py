@@ -1,0 +1,194 @@
+"""The sending side of one end: frames put on their way, and kept until they are acknowledged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from clawmatrix_core.exchange.carrier import Outcome
+from clawmatrix_core.exchange.state import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.base.local import Local
+    from clawmatrix_core.exchange.address import Address
+    from clawmatrix_core.exchange.carrier import Carrier
+    from clawmatrix_core.exchange.liveness import Liveness
+    from clawmatrix_core.exchange.receiving import Receiving
+    from clawmatrix_core.exchange.state import Outgoing
+
+__all__ = ["Sending"]
+
+
+class Sending:
+    """Sends frames as far as route, session, lane and credit allow.
+
+    Each frame carries the credit of the receiving side, and tells the liveness whether it got
+    away.
+
+    Attributes:
+        outbox: what is to be sent, and what of it has arrived.
+        instance: the run of the peer that has, or may have, the opening frame.
+        opened: the opening frame has left this node, whatever relays say of it.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        carrier: Carrier,
+        local: Local,
+        receiving: Receiving,
+        liveness: Liveness,
+    ) -> None:
+        self.outbox = Outbox()
+        self.instance = None if address.initiated else carrier.instance_of(address.peer)
+        self.opened = False
+        self._address = address
+        self._carrier = carrier
+        self._local = local
+        self._receiving = receiving
+        self._liveness = liveness
+        self._copies = 0  # of the opening frame, that no relay has said it dropped
+        self._writable: anyio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<Sending {self.outbox!r}>"
+
+    @property
+    def presumed_there(self) -> bool:
+        """True where the peer's run has the opening frame, if relays tell the truth."""
+        return not self._address.initiated or self._copies > 0
+
+    # --- numbered frames
+
+    def flush(self, again: Callable[[], None]) -> bool:
+        """Send what is due; ``again`` is called when there is space, if that was missing.
+
+        Returns False where the opening frame would reach another run of the peer than before.
+        """
+        outbox = self.outbox
+        while (item := outbox.due()) is not None:
+            opening = self._address.initiated and item.seq == 0
+            if opening and not self._reaches_the_same_run():
+                return False
+            outcome = self._transmit(item, opening=opening)
+            if outcome is Outcome.CONGESTED:
+                self._liveness.note_sent()
+                self._carrier.when_space(self._address.peer, self._address.lane, again)
+            elif outcome is not Outcome.SENT:
+                self._liveness.note_unroutable(self._local.now())
+            if outcome is not Outcome.SENT:
+                break
+        return True
+
+    def _transmit(self, item: Outgoing, *, opening: bool) -> Outcome:
+        # Counted before it is sent: the answer of this very node comes before ``transmit`` returns.
+        self.outbox.advance()
+        before, self.opened = self.opened, self.opened or opening
+        self._copies += opening
+        address, liveness = self._address, self._liveness
+        ack, limit = self._receiving.inbox.expected, self._receiving.inbox.grant()
+        outcome = self._carrier.transmit(
+            address.peer,
+            item.type,
+            address.id,
+            item.kind,
+            item.payload,
+            seq=item.seq,
+            re=not address.initiated,
+            fin=item.fin,
+            ack=ack,
+            limit=limit,
+            deadline=liveness.milliseconds_left(self._local.now()) if opening else 0,
+            lane=address.lane,
+        )
+        if outcome is Outcome.SENT:
+            liveness.in_trouble = self._receiving.owes = False
+        else:
+            self.opened = before
+            self._copies -= opening
+            self.outbox.retreat(item.seq)
+        return outcome
+
+    def _reaches_the_same_run(self) -> bool:
+        # The opening frame goes to one instance only: one that has it may have begun.
+        instance = self._carrier.instance_of(self._address.peer)
+        if instance is None:
+            return True  # it will not go anywhere before there is a session
+        if self._copies and instance != self.instance:
+            return False
+        self.instance = instance
+        return True
+
+    def send_lost_again(self) -> None:
+        """Count what was sent and has not arrived, and make it due again."""
+        for _ in range(self.outbox.cursor - self.outbox.acked):
+            self._local.count("lost")
+        self.outbox.rewind()
+
+    def take_back(self, seq: int) -> bool:
+        """Make a frame due again that a relay did not pass on.
+
+        The relay's word is no proof: the frame may have arrived all the same. Returns False
+        where the frame was never sent, or is known to have arrived.
+        """
+        if not self.outbox.acked <= seq <= self.outbox.next_seq:
+            return False
+        self.outbox.retreat(seq)
+        self._copies -= seq == 0 and self._copies > 0
+        return True
+
+    # --- frames beside them
+
+    def send_credit(self, *, answer: bool = False) -> None:
+        """Send credit in a frame of its own; ``answer`` says that it answers a probe."""
+        self._control("credit", fin=answer)
+
+    def probe(self, *, known: bool) -> None:
+        """Ask the other end what has arrived; ``known`` where it has known the exchange."""
+        now = self._local.now()
+        self._liveness.note_asked(now)
+        outcome = self._control("probe", fin=known)
+        if outcome is Outcome.SENT:
+            self._liveness.note_sent()
+        elif outcome is not Outcome.CONGESTED:
+            self._liveness.note_unroutable(now)
+
+    def _control(self, type_: str, *, fin: bool) -> Outcome:
+        # Numbered as the frame that comes next: a relay that cannot pass it on reports the
+        # number, and it must not be taken for the opening frame's.
+        address = self._address
+        ack, limit = self._receiving.credit()
+        return self._carrier.transmit(
+            address.peer,
+            type_,
+            address.id,
+            b"j",
+            b"",
+            seq=self.outbox.next_seq,
+            re=not address.initiated,
+            fin=fin,
+            ack=ack,
+            limit=limit,
+            lane=address.lane,
+        )
+
+    # --- writing
+
+    async def wait(self) -> None:
+        """Return when there may be room in the window, or the direction has ended."""
+        self._writable = self._writable or anyio.Event()
+        await self._writable.wait()
+
+    @property
+    def waiting(self) -> bool:
+        """True while a writer waits for room, or frames for their acknowledgement."""
+        return self._writable is not None or self.outbox.cursor > self.outbox.acked
+
+    def wake(self) -> None:
+        """Wake the writer."""
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None

@@ -1,0 +1,90 @@
+"""The hooks of one node: each is called with the node as its first argument."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
+    from clawmatrix_core.wire.frames import Frame, Transit
+
+__all__ = ["NodeHooks"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class NodeHooks:
+    """Calls hooks of plugins with the node filled in; see ``Dispatcher`` for each verb."""
+
+    def __init__(self, plugins: PluginRegistry, node: object) -> None:
+        self._plugins = plugins
+        self._hooks = plugins.hooks
+        self._node = node
+
+    def plugins(self) -> Sequence[PluginInfo]:
+        """Return what is known of each plugin."""
+        return self._plugins.list()
+
+    def frame(self, frame: Frame) -> bool:
+        """Give a frame to the plugins that want its type, until one takes it."""
+        return self._hooks.frame(self._node, frame)
+
+    def transit(self, transit: Transit) -> bool:
+        """Give a frame for another node to the plugins, until one deals with it."""
+        return self._hooks.transit(self._node, transit)
+
+    def collect(
+        self,
+        spec: Callable[Concatenate[Any, P], Sequence[R]],
+        kind: type[R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Sequence[tuple[str, R]]:
+        """Return what a registration hook gives, by plugin."""
+        return self._plugins.collect(spec, kind, self._node, *args, **kwargs)
+
+    def ask(
+        self,
+        spec: Callable[Concatenate[Any, P], R | None],
+        check: Callable[[R], R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | None:
+        """Return the first answer to a sync question that ``check`` lets pass."""
+        return self._hooks.ask(spec, check, self._node, *args, **kwargs)
+
+    async def notify(
+        self,
+        spec: Callable[Concatenate[Any, P], Awaitable[None]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
+        """Await every implementation of an event hook."""
+        await self._hooks.notify(spec, self._node, *args, **kwargs)
+
+    async def first(
+        self,
+        spec: Callable[Concatenate[Any, P], Awaitable[R | None]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | None:
+        """Return the first answer to a question that is not None."""
+        return await self._hooks.first(spec, self._node, *args, **kwargs)
+
+    async def one(
+        self,
+        plugin: str,
+        spec: Callable[Concatenate[Any, P], Awaitable[R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | None:
+        """Await the implementation of one plugin. Raises: what it raises."""
+        return await self._hooks.one(plugin, spec, self._node, *args, **kwargs)

@@ -1,0 +1,63 @@
+"""Sending the frames that open and prove sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.sessions.sessions import PROOF_TYPE
+from clawmatrix_core.wire.codec import Header, Lane, encode_header, join
+
+if TYPE_CHECKING:
+    from clawmatrix_core.base.local import Local
+    from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_core.kernel.ways import Ways
+    from clawmatrix_core.sessions.session import Session
+
+__all__ = ["OpeningSender"]
+
+
+class OpeningSender:
+    """Carries the frames of sessions, which need no session to be sent: a ``SessionCarrier``."""
+
+    def __init__(self, local: Local, ways: Ways) -> None:
+        self._local = local
+        self._ways = ways
+
+    def send_opening(
+        self, to: NodeId, type_: str, id_: str, body: bytes, direct: bool = False
+    ) -> bool:
+        """Send an unsealed frame of a session's opening; False if it has no way to go.
+
+        With ``direct`` it goes over the link to the node itself, where there is one.
+        """
+        link = (self._ways.links.get(to) if direct else None) or self._ways.next_link(to)
+        if link is None:
+            return False
+        header = Header(
+            type=type_,
+            id=id_,
+            source=self._local.node_id,
+            to=to,
+            timestamp=int(self._local.wall() * 1000),
+            body="bytes",
+            lane=Lane.CONTROL.value,
+        )
+        return link.enqueue(join(encode_header(header), body), Lane.CONTROL)
+
+    def send_proof(self, session: Session, answer: bool) -> bool:
+        """Send a frame that is empty but sealed; False if it has no way to go."""
+        link = self._ways.next_link(session.peer)
+        if link is None:
+            return False
+        header = Header(
+            type=PROOF_TYPE,
+            id="",
+            source=self._local.node_id,
+            to=session.peer,
+            timestamp=int(self._local.wall() * 1000),
+            body="sealed",
+            re=answer,
+            lane=Lane.CONTROL.value,
+        )
+        line = encode_header(header)
+        return link.enqueue(join(line, session.seal(line, b"j")), Lane.CONTROL)
