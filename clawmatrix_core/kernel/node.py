@@ -19,24 +19,18 @@ from clawmatrix_core.doctor.own_checks import checks_of
 from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.contributions import Check
 from clawmatrix_core.kernel.events import Events
+from clawmatrix_core.kernel.interior import Interior
 from clawmatrix_core.kernel.life import Lifetime, Starter
 from clawmatrix_core.kernel.node_hooks import NodeHooks
 from clawmatrix_core.kernel.registered import Registered
 from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
 from clawmatrix_core.kernel.reloading import Reloader
-from clawmatrix_core.kernel.roster import Roster
 from clawmatrix_core.kernel.routes import PathStatus
-from clawmatrix_core.kernel.routing import Routing
-from clawmatrix_core.kernel.stack import Stack
 from clawmatrix_core.kernel.stalls import Stalls
-from clawmatrix_core.members.directory import Accepted, Directory, NodeRecord, SignedRecord
-from clawmatrix_core.members.revocations import Revocations
-from clawmatrix_core.members.succession import load_succession
-from clawmatrix_core.members.trust import TrustStore
+from clawmatrix_core.members.standing import open_standing
 from clawmatrix_core.sessions.keyring import Keyring
 from clawmatrix_core.state.files import CORE_FILES
-from clawmatrix_core.state.folder import State, StateFolder, load_identity, next_epoch
-from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_core.state.folder import State, StateFolder
 from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:
@@ -53,8 +47,13 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, StatusSection
     from clawmatrix_core.kernel.routes import Route
     from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.kernel.stack import Stack
     from clawmatrix_core.kernel.switch import Switch
+    from clawmatrix_core.members.directory import Accepted, Directory
     from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.members.record import NodeRecord, SignedRecord
+    from clawmatrix_core.members.revocations import Revocations
+    from clawmatrix_core.members.trust import TrustStore
     from clawmatrix_core.sessions.rekeying import Rekeying
     from clawmatrix_core.sessions.sessions import Sessions
     from clawmatrix_core.wire.frames import Frame
@@ -62,9 +61,6 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.transport import Transport
 
 __all__ = ["Node"]
-
-LINGER = 1.0
-"""Seconds for which a node that stops lets queued frames go out."""
 
 
 class Node:
@@ -80,24 +76,28 @@ class Node:
         random: its randomness, but for keys.
         plugins: its plugins and their states.
         counters: what was refused, by reason.
-        instance: a word for this run of it; another one after each start.
-        epoch: counts its starts.
-        started_at: wall-clock seconds of this start.
+        epoch: counts its starts; 0 before it has started.
         succession: how it came to its key from earlier ones, for its record.
+        instance: a word for this run of it; another one after each start.
+        started_at: wall-clock seconds of this start.
         relays: whether it passes on frames for others. A plugin that does sets it as it
             starts; the record says so.
         keyring: the secrets of the mesh that are in force; ``put`` others while it runs.
-        identity, trust, revocations, directory, stack, state: its parts, once entered.
+        state, identity, trust, revocations: what it keeps between runs, once entered.
+        directory: the newest record of each member, once entered.
+        stack, sessions, switch, exchanges: what carries its frames, once entered.
     """
 
+    state: State
     identity: Identity
     trust: TrustStore
     revocations: Revocations
     directory: Directory
     stack: Stack
-    state: State
-    _routing: Routing
-    _roster: Roster
+    sessions: Sessions
+    switch: Switch
+    exchanges: Exchanges
+    _interior: Interior
 
     def __init__(
         self,
@@ -146,15 +146,15 @@ class Node:
         self._logger = logger
         self._limits = limits
         self._rekeying = rekeying
-        self._log = self.logger("node")
-        self._stalls = Stalls(self._log, watch=watchdog)
+        log = self.logger("node")
+        self._stalls = Stalls(log, watch=watchdog)
         self.plugins = PluginRegistry(on_enter=self._stalls.enter, now=self.clock.now)
         self.hooks = self.plugins.hooks
         self._registered = Registered(self.plugins)
         self._starter = Starter(self.plugins)
         self._hooks = NodeHooks(self.plugins, self)
         self._events = Events(self._hooks)
-        self._reloader = Reloader(self, self.keyring, self._hooks, self._log)
+        self._reloader = Reloader(self, self.keyring, self._hooks, log)
         self._lifetime = Lifetime(self._start, self._take_leave, self._starter.cancel)
         self._living: AbstractAsyncContextManager[None] | None = None
 
@@ -184,26 +184,23 @@ class Node:
     async def _take_leave(self) -> None:
         self._events.close()
         await self._hooks.notify(hookspecs.node_stopping)
-        self.exchanges.shut_down()
-        with anyio.move_on_after(LINGER):
-            for link in tuple(self.links.values()):
-                await link.drained()
+        await self._interior.take_leave()
 
     async def _start(self, stack: AsyncExitStack) -> bool:
         self._load_plugins()
         self._open_state(stack)
-        self._build()
+        self._build(stack)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         stack.callback(self.exchanges.abandon)
-        exchanges = self.exchanges
-        for task in (exchanges.run, exchanges.acknowledgements.run, self._run_ticks):
+        exchanges, interior = self.exchanges, self._interior
+        for task in (exchanges.run, exchanges.acknowledgements.run, interior.run_ticks):
             tasks.start_soon(task)
         stack.enter_context(self._stalls.watch(self.plugins))
         tasks.start_soon(self._stalls.run)
         self._registered.collect(self._hooks)
         complete = await self._starter.start_all(self._hooks, stack)
-        for task in (self._events.run, self._routing.run):  # no plugin hears before it runs
+        for task in (self._events.run, interior.routing.run):  # no plugin hears before it runs
             tasks.start_soon(task)
         return complete
 
@@ -222,41 +219,30 @@ class Node:
             self.state = self._given_state
         else:
             self.state = stack.enter_context(StateFolder(self.config.state_dir, files))
-        self.identity = self._given_identity or load_identity(self.state)
-        self.epoch = next_epoch(self.state)
         self.started_at = self.clock.wall()
-        self.trust = TrustStore(self.state)
-        stack.callback(self.trust.flush)
-        self.succession = load_succession(self.state, self.id, self.identity)
-        self.revocations = Revocations(
-            self.id, self.identity, self.state, self.trust, wall=self.clock.wall
-        )
-        self.revocations.flush()
 
-    def _build(self) -> None:
-        self.directory = Directory(
-            self.id,
-            self.identity,
-            self.trust,
-            now=self.clock.now,
-            wall=self.clock.wall,
-            is_revoked=lambda key: self.revocations.get(key) is not None,
-            make_room=lambda newcomer: self._roster.make_room(newcomer),
+    def _build(self, stack: AsyncExitStack) -> None:
+        standing = open_standing(
+            self.id, self.state, wall=self.clock.wall, identity=self._given_identity
         )
-        self.stack = Stack(
+        stack.callback(standing.trust.flush)
+        self.identity, self.epoch = standing.identity, standing.epoch
+        self.succession = standing.succession
+        self.trust, self.revocations = standing.trust, standing.revocations
+        self._interior = Interior(
             self._local,
-            identity=self.identity,
-            psks=lambda: self.keyring.psks,
-            directory=self.directory,
+            standing,
+            self.keyring,
             hooks=self._hooks,
+            events=self._events,
             log=RateLimitedLogger(self.logger("switch"), clock=self.clock.now),
             rekeying=self._rekeying,
             openings=self.config.peer_sessions,
             limits=self._limits or ExchangeLimits(per_peer=self.config.peer_exchanges),
         )
-        self.keyring.when_changed(self.sessions.retire)
-        self._routing = Routing(self.stack, self._hooks, self._events)
-        self._roster = Roster(self.directory, self.stack, self._routing, self._events)
+        self.directory, self.stack = self._interior.directory, self._interior.stack
+        self.sessions, self.switch = self.stack.sessions, self.stack.switch
+        self.exchanges = self.stack.exchanges
 
     def stop(self) -> None:
         """Stop the node; whoever waits in ``wait_stop`` is to leave it then."""
@@ -300,9 +286,8 @@ class Node:
     ) -> Exchange:
         """Open an exchange with a node: ``async with node.exchange(...) as ex``.
 
-        ``data`` are bytes that go with the payload in one frame. ``complete`` says that this
-        is the whole request; else ``send`` and ``finish`` follow. ``deadline`` is in seconds
-        and travels with the request.
+        ``data`` are bytes that go with the payload in one frame. ``complete`` says that this is
+        the whole request; else ``send`` and ``finish`` follow. ``deadline`` is in seconds.
         """
         return self.exchanges.open(
             NodeId(to), type_, payload, data=data, complete=complete, deadline=deadline, lane=lane
@@ -328,21 +313,6 @@ class Node:
     # --- links, records, routes
 
     @property
-    def sessions(self) -> Sessions:
-        """The keys that bodies are sealed under."""
-        return self.stack.sessions
-
-    @property
-    def switch(self) -> Switch:
-        """What takes frames in and puts frames on their way."""
-        return self.stack.switch
-
-    @property
-    def exchanges(self) -> Exchanges:
-        """The requests and streams that are open."""
-        return self.stack.exchanges
-
-    @property
     def links(self) -> Mapping[NodeId, Link]:
         """The open link to each neighbour."""
         return self.stack.ways.links
@@ -362,35 +332,20 @@ class Node:
         return node_id == self.id or self.stack.ways.next_link(node_id) is not None
 
     async def run_link(self, link: Link) -> str:
-        """Carry frames over a proved link until it closes; return why it did.
-
-        The caller has seen to it that there is no other link to that neighbour.
-        """
-        self.stack.add_link(link)
-        self._routing.changed()
-        self._events.emit(hookspecs.link_opened, link=link)
-        self.exchanges.flush(link.peer, again=True)
-        try:
-            return await link.run(self.switch.on_message)
-        finally:
-            self.stack.remove_link(link)
-            self._routing.lost()
-            self._events.emit(hookspecs.link_closed, link=link, reason=link.closing or "closed")
+        """Carry frames over a proved link, the only one to its peer; return why it closed."""
+        return await self._interior.run_link(link)
 
     def accept_record(self, signed: SignedRecord, *, proven: bool = False) -> Accepted:
         """Take a member's record; see ``Directory.accept``. Raises: RemoteProtocolError."""
-        return self._roster.accept(signed, proven=proven)
+        return self._interior.roster.accept(signed, proven=proven)
 
     def put_own_record(self, record: NodeRecord, signed: SignedRecord) -> None:
         """Take this node's own new record."""
-        self._roster.put_own(record, signed)
+        self._interior.roster.put_own(record, signed)
 
     def expel(self, key: bytes) -> list[NodeId]:
-        """Drop the members with a key that was revoked: record, link, sessions, exchanges.
-
-        Returns their names.
-        """
-        return self._roster.expel(key)
+        """Drop the members with a revoked key, and all they have here; return their names."""
+        return self._interior.roster.expel(key)
 
     def offers(self) -> dict[str, list[dict[str, Any]]]:
         """Return what this node offers to every member, by kind."""
@@ -402,7 +357,7 @@ class Node:
 
     def compute_routes(self) -> None:
         """Compute the routes now, and tell exchanges that wait for one."""
-        self._routing.compute()
+        self._interior.routing.compute()
 
     async def path_status(self, peer: NodeId, *, probe: bool = False) -> PathStatus:
         """Return how a node is reached; with ``probe``, after making sure."""
@@ -444,16 +399,6 @@ class Node:
         return component_logger(self._logger, component)
 
     # --- inside
-
-    async def _run_ticks(self) -> None:
-        while True:
-            await anyio.sleep(1.0)
-            self._stalls.count(self.plugins)
-            self.sessions.tick()
-            for link in tuple(self.links.values()):
-                if link.stalled_for() > link.drain_limit:
-                    self._local.count("stalled")
-                    link.close("the other end takes nothing", CloseCode.DEAD)
 
     def _on_plugin_failed(self, info: PluginInfo) -> None:
         self._starter.plugin_failed(info)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Stalls", "plugin_in"]
 
+_COUNTED = 1.0
+"""Seconds between two counts of stalls."""
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line \d+, in (?P<function>\S+)')
 _LOOPS = (
     (os.path.join("asyncio", "events.py"), "_run"),
@@ -56,16 +58,20 @@ class Stalls:
                 yield
 
     async def run(self) -> None:
-        """Show that the loop comes round, until cancelled."""
+        """Show that the loop comes round, and count what blocked it, until cancelled."""
         if self._watchdog is None:
             await anyio.sleep_forever()
         else:
-            await self._watchdog.run()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watchdog.run)
+                while True:
+                    await anyio.sleep(_COUNTED)
+                    self.count()
 
-    def count(self, plugins: PluginRegistry) -> None:
+    def count(self) -> None:
         """Count the stalls so far as faults. To be called in the loop's thread."""
-        while self._faults:
-            plugins.on_fault(self._faults.popleft())
+        while self._faults and self._plugins is not None:
+            self._plugins.on_fault(self._faults.popleft())
 
     def _on_stall(self, name: str, seconds: float, stack: str) -> None:
         # In the watchdog's thread, where no plugin may be taken out.

@@ -255,7 +255,7 @@ async def test_a_fault_of_the_core_itself_ends_the_node_and_reaches_the_host(
     with pytest.RaisesGroup(OSError), anyio.fail_after(10):
         async with alone(node_factory, Logged(log), clock=Clock(now=now)) as node:
             broken = True
-            node._routing.changed()
+            node._interior.routing.changed()
             await node.wait_stop()
     assert log[-2:] == ENDED
 

@@ -121,5 +121,5 @@ async def test_a_host_that_blocks_the_loop_is_no_plugins_fault(
         node.offers_changed()
         await waiting.wait()
         assert noticed.wait(30)
-        node._stalls.count(node.plugins)
+        node._stalls.count()
         assert node_factory.faults() == []
