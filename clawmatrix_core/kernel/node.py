@@ -28,13 +28,15 @@ from clawmatrix_core.kernel.stalls import Stalls
 from clawmatrix_core.kernel.starting import Starter
 from clawmatrix_core.kernel.switch import Switch
 from clawmatrix_core.members.directory import Accepted, Directory, NodeRecord, SignedRecord
+from clawmatrix_core.members.identity import load_identity
 from clawmatrix_core.members.revocations import Revocations
 from clawmatrix_core.members.succession import load_succession
 from clawmatrix_core.members.trust import TrustStore
 from clawmatrix_core.sessions.keyring import Keyring
 from clawmatrix_core.sessions.sessions import Sessions
+from clawmatrix_core.state.epoch import next_epoch
 from clawmatrix_core.state.files import CORE_FILES
-from clawmatrix_core.state.folder import State, StateFolder, load_identity, next_epoch
+from clawmatrix_core.state.folder import State, StateFolder
 from clawmatrix_core.wire.close_codes import CloseCode
 from clawmatrix_core.wire.codec import Lane
 

@@ -27,10 +27,10 @@ from clawmatrix_core.cli.init import (
     render_config,
     write_config,
 )
-from clawmatrix_core.members.identity import fingerprint
+from clawmatrix_core.members.identity import fingerprint, load_identity
 from clawmatrix_core.members.trust import TrustStore, Verdict
 from clawmatrix_core.state.files import CORE_FILES
-from clawmatrix_core.state.folder import State, StateFolder, load_identity
+from clawmatrix_core.state.folder import State, StateFolder
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.joining import Welcomed
 from clawmatrix_mesh.invite.joining import join as join_mesh
