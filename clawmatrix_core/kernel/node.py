@@ -14,7 +14,6 @@ from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.base.log import RateLimitedLogger, component_logger
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.redaction import register_secret
-from clawmatrix_core.doctor.own_checks import checks_of
 from clawmatrix_core.exchange.exchanges import ExchangeLimits, Exchanges
 from clawmatrix_core.kernel.contributions import Check
 from clawmatrix_core.kernel.events import Events
@@ -469,10 +468,13 @@ class Node:
         return self._registered.status_sections()
 
     def checks(self) -> list[Check]:
-        """Return what ``clawmatrix doctor`` looks at; ``checks.run_checks`` runs them."""
+        """Return the checks that plugins add to ``clawmatrix doctor``.
+
+        ``clawmatrix_core.doctor.own_checks.all_checks`` returns the core's own as well.
+        """
         spec = hookspecs.register_checks
         added = self.plugins.collect(spec, Check, config=self.config, node=self)
-        return [*checks_of(self), *(check for _, check in added)]
+        return [check for _, check in added]
 
     def logger(self, component: str) -> logging.Logger:
         """Return the logger of a component, below the host's where it gave one."""

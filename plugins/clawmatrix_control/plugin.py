@@ -13,7 +13,6 @@ from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_control.status import NodeFacts, peer_json, status_json
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.base.paths import control_socket_path, default_state_dir
-from clawmatrix_core.doctor.running import finding_json, run_checks
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.state.folder import MemoryState
@@ -141,8 +140,14 @@ class _Methods:
         }
 
     async def doctor(self, _: dict[str, JSON]) -> JSON:
-        """Return what the checks of all plugins found."""
-        return [finding_json(finding) for finding in await run_checks(self._node.checks())]
+        """Return what the checks of the core and of all plugins found."""
+        # Imported here: a node that is never asked does without.
+        from clawmatrix_core.doctor.own_checks import all_checks
+        from clawmatrix_core.doctor.running import finding_json, run_checks
+
+        node = self._node
+        checks = all_checks(node.config, node.plugins, node)
+        return [finding_json(finding) for finding in await run_checks(checks)]
 
     def ping(self, params: dict[str, JSON]) -> AsyncIterator[JSON]:
         """Yield what became of each ping."""
