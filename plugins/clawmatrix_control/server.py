@@ -11,7 +11,9 @@ import anyio
 from anyio.abc import SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from clawmatrix_control.protocol import (
+from clawmatrix_core.base.errors import ClawMatrixError, StateError
+from clawmatrix_core.cli.control_client import POINTER, REQUEST_LIMIT
+from clawmatrix_core.control.protocol import (
     BadRequest,
     Request,
     error_line,
@@ -19,8 +21,6 @@ from clawmatrix_control.protocol import (
     line,
     parse_request,
 )
-from clawmatrix_core.base.errors import ClawMatrixError, StateError
-from clawmatrix_core.cli.control_client import POINTER, REQUEST_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping

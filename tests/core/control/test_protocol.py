@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from clawmatrix_control.protocol import (
+from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure, PeerLost
+from clawmatrix_core.control.protocol import (
     BadRequest,
     Request,
     error_line,
@@ -14,7 +15,6 @@ from clawmatrix_control.protocol import (
     line,
     parse_request,
 )
-from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure, PeerLost
 
 
 @pytest.mark.parametrize(

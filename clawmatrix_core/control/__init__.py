@@ -1,0 +1,1 @@
+"""The protocol of the control socket, and where the socket is."""
