@@ -1,1 +1,5 @@
-"""The protocol of the control socket, and where the socket is."""
+"""The control socket, as far as commands and the plugin that serves it have to agree.
+
+Start with ``protocol``: the lines that go over the socket. ``address`` says where the socket
+is.
+"""

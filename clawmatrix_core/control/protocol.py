@@ -1,15 +1,40 @@
-"""The lines of the control socket: a request read, an answer written. No I/O here."""
+"""The lines of the control socket: requests and answers, written and read. No I/O here.
+
+One connection carries one request, ``{"method": …, "params": {…}}`` on a line, and its
+answer, a JSON object a line: ``{"result": …}``, or ``{"item": …}`` any number of times and
+``{"end": true}``, or ``{"error": {"code": …, "message": …}}``.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
 
 from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure
 
-__all__ = ["BadRequest", "Request", "error_line", "failure_line", "line", "parse_request"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ANSWER_LIMIT",
+    "REQUEST_LIMIT",
+    "BadRequest",
+    "ControlError",
+    "Request",
+    "error_line",
+    "failure_line",
+    "line",
+    "parse_answer",
+    "parse_request",
+    "request_line",
+]
+
+REQUEST_LIMIT = 1024 * 1024
+"""Bytes the line of a request may have."""
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""Bytes a line of an answer may have."""
 
 JSON = Any
 
@@ -24,12 +49,36 @@ class BadRequest(ClawMatrixError):
         self.code = code
 
 
+class ControlError(ClawMatrixError):
+    """The node answered with an error, or not at all.
+
+    ``code`` is a stable word: one of a method's own, or ``timeout``, ``closed``, ``denied``.
+    ``detail`` is JSON for programs.
+    """
+
+    def __init__(self, code: str, message: str, *, detail: JSON = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.detail = detail
+
+
 @attrs.frozen
 class Request:
     """What a client asks for."""
 
     method: str
     params: dict[str, JSON]
+
+
+# --- requests
+
+
+def request_line(method: str, params: Mapping[str, JSON] | None = None) -> bytes:
+    """Return the line of a request. Raises: ControlError, where it is too long."""
+    text = line({"method": method, "params": params or {}})
+    if len(text) > REQUEST_LIMIT:
+        raise ControlError("bad_request", f"a request of {len(text)} bytes is too long")
+    return text
 
 
 def parse_request(text: bytes) -> Request:
@@ -47,8 +96,11 @@ def parse_request(text: bytes) -> Request:
             raise BadRequest("bad_request", 'expected {"method": "…", "params": {…}}')
 
 
+# --- answers
+
+
 def line(value: dict[str, JSON]) -> bytes:
-    """Return one line of an answer. Raises: TypeError, for what is not JSON."""
+    """Return a JSON object as a line. Raises: TypeError, for what is not JSON."""
     return _encode(value) + b"\n"
 
 
@@ -67,3 +119,23 @@ def failure_line(error: ClawMatrixError) -> bytes:
             return error_line(error.code, str(error))
         case _:
             return error_line("failed", str(error))
+
+
+def parse_answer(text: bytes) -> dict[str, JSON]:
+    """Return what a line of an answer says.
+
+    Raises: ControlError, where the line is an error, or is no answer.
+    """
+    try:
+        answer = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise ControlError("protocol", "the node answered with something else than JSON objects")
+    match answer.get("error"):
+        case None:
+            return answer
+        case {"code": str(code), "message": str(message), **rest}:
+            raise ControlError(code, message, detail=rest.get("detail"))
+        case _:
+            raise ControlError("protocol", "the node answered with a malformed error")

@@ -12,7 +12,8 @@ from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_control.status import NodeFacts, peer_json, status_json
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
-from clawmatrix_core.base.paths import control_socket_path, default_state_dir
+from clawmatrix_core.base.paths import default_state_dir
+from clawmatrix_core.control.address import control_socket_path
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.state.folder import MemoryState

@@ -12,8 +12,9 @@ from anyio.abc import SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from clawmatrix_core.base.errors import ClawMatrixError, StateError
-from clawmatrix_core.cli.control_client import POINTER, REQUEST_LIMIT
+from clawmatrix_core.control.address import note_socket, remove_note
 from clawmatrix_core.control.protocol import (
+    REQUEST_LIMIT,
     BadRequest,
     Request,
     error_line,
@@ -184,7 +185,7 @@ async def open_socket(path: Path, state_dir: Path) -> AsyncIterator[SocketListen
     if await anyio.to_thread.run_sync(_answers, path):
         raise StateError(f"another process serves the control socket {path}")
     try:
-        _note(path, state_dir)
+        note_socket(path, state_dir)
         listener = await anyio.create_unix_listener(path, mode=0o600, backlog=128)
     except OSError as error:
         raise StateError(f"the control socket {path} cannot be made: {error}") from None
@@ -196,13 +197,6 @@ async def open_socket(path: Path, state_dir: Path) -> AsyncIterator[SocketListen
             _remove(path, state_dir, own)
 
 
-def _note(path: Path, state_dir: Path) -> None:
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pointer = state_dir / POINTER
-    pointer.touch(mode=0o600)
-    pointer.write_text(f"{path}\n")
-
-
 def _inode(path: Path) -> int:
     return path.stat().st_ino
 
@@ -212,7 +206,7 @@ def _remove(path: Path, state_dir: Path, own: int) -> None:
     with suppress(OSError):
         if _inode(path) == own:
             path.unlink()
-            (state_dir / POINTER).unlink()
+            remove_note(state_dir)
 
 
 def _answers(path: Path) -> bool:

@@ -8,12 +8,16 @@ import pytest
 
 from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure, PeerLost
 from clawmatrix_core.control.protocol import (
+    REQUEST_LIMIT,
     BadRequest,
+    ControlError,
     Request,
     error_line,
     failure_line,
     line,
+    parse_answer,
     parse_request,
+    request_line,
 )
 
 
@@ -69,3 +73,24 @@ def test_what_is_not_json_cannot_be_answered() -> None:
 )
 def test_errors_keep_their_code(error: ClawMatrixError, expected: object) -> None:
     assert json.loads(failure_line(error)) == {"error": expected}
+
+
+def test_what_the_client_writes_the_server_reads() -> None:
+    assert parse_request(request_line("ping", {"node": "a"})) == Request("ping", {"node": "a"})
+    assert parse_request(request_line("status")) == Request("status", {})
+    with pytest.raises(ControlError, match="too long"):
+        request_line("x", {"x": "x" * REQUEST_LIMIT})
+
+
+def test_what_the_server_answers_the_client_reads() -> None:
+    assert parse_answer(line({"item": [1, None]})) == {"item": [1, None]}
+    with pytest.raises(ControlError, match=r"^no$") as caught:
+        parse_answer(error_line("unknown_node", "no", {"x": 1}))
+    assert (caught.value.code, caught.value.detail) == ("unknown_node", {"x": 1})
+
+
+@pytest.mark.parametrize("text", [b"", b"nonsense", b"\xff", b"[1]", b'{"error": "no"}'])
+def test_what_is_no_answer_is_an_error(text: bytes) -> None:
+    with pytest.raises(ControlError) as caught:
+        parse_answer(text)
+    assert caught.value.code == "protocol"
