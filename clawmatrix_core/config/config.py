@@ -22,7 +22,7 @@ from clawmatrix_core.base.node_id import NodeId, is_node_id
 from clawmatrix_core.base.paths import default_state_dir
 from clawmatrix_core.config.changes import Changes, merge
 from clawmatrix_core.config.docs import FieldDoc, describe
-from clawmatrix_core.config.problems import Problem, Problems, shared_problems, without
+from clawmatrix_core.config.messages import Problem, Problems, shared_problems, without
 from clawmatrix_core.config.schema import check_class, make_converter, option, read_table
 from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 import attrs
 import cattrs
 
-from clawmatrix_core.config.problems import Problem, Problems
-from clawmatrix_core.config.types import Secret, Source, read_path
-from clawmatrix_core.config.words import (
+from clawmatrix_core.config.messages import (
+    Problem,
+    Problems,
     choices_of,
     in_words,
     is_choice,
@@ -25,6 +25,7 @@ from clawmatrix_core.config.words import (
     plain_type,
     show,
 )
+from clawmatrix_core.config.types import Secret, Source, read_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

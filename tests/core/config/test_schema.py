@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NewType
 import attrs
 import pytest
 
-from clawmatrix_core.config.problems import Problem, Problems, shared_problems, without
+from clawmatrix_core.config.messages import Problem, Problems, shared_problems, without
 from clawmatrix_core.config.schema import (
     check_class,
     fields_of,

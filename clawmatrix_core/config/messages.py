@@ -1,9 +1,10 @@
-"""Types and values of a configuration in plain words, for messages and the reference."""
+"""What is said of a configuration: its mistakes, its types and its values, in plain words."""
 
 from __future__ import annotations
 
 import collections.abc
 import datetime
+import difflib
 import json
 import re
 import types
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 
 __all__ = [
+    "Problem",
+    "Problems",
     "choices_of",
     "format_path",
     "in_words",
@@ -27,7 +30,9 @@ __all__ = [
     "is_union",
     "listed",
     "plain_type",
+    "shared_problems",
     "show",
+    "without",
 ]
 
 SHOWN = 60
@@ -45,6 +50,9 @@ _MAPPINGS = (dict, collections.abc.Mapping)
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 
 
+# --- types and values
+
+
 def plain_type(kind: Any) -> Any:
     """Return the type with ``Annotated``, ``Final`` and ``NewType`` taken off."""
     while True:
@@ -57,7 +65,7 @@ def plain_type(kind: Any) -> Any:
 
 
 def is_own(kind: Any) -> bool:
-    """Say whether the type reads itself: see ``config_types.ConfigValue``."""
+    """Say whether the type reads itself: see ``types.ConfigValue``."""
     return isinstance(kind, type) and hasattr(kind, "from_config")
 
 
@@ -136,3 +144,74 @@ def format_path(path: Sequence[str | int]) -> str:
             key = step if _BARE_KEY.fullmatch(step) else json.dumps(step, ensure_ascii=False)
             text += f".{key}" if text else key
     return text
+
+
+# --- mistakes
+
+
+@attrs.frozen
+class Problem:
+    """One mistake. ``candidates`` are the keys that exist, where an unknown one was met."""
+
+    path: tuple[str | int, ...]
+    message: str
+    candidates: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        return f"{format_path(self.path)}: {self.message}{self._suggestion()}"
+
+    def _suggestion(self) -> str:
+        if self.candidates is None:
+            return ""
+        near = difflib.get_close_matches(str(self.path[-1]), self.candidates, n=1)
+        return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+class Problems(Exception):
+    """The mistakes found in one value."""
+
+    def __init__(self, found: Iterable[Problem]) -> None:
+        super().__init__()
+        self.found = tuple(found)
+
+    @classmethod
+    def here(cls, message: str) -> Problems:
+        """Return one mistake, of the value itself."""
+        return cls((Problem((), message),))
+
+    def under(self, step: str | int) -> Iterator[Problem]:
+        """Yield the same mistakes as seen from one level further up."""
+        return (attrs.evolve(problem, path=(step, *problem.path)) for problem in self.found)
+
+
+def shared_problems(found: Collection[Collection[Problem]]) -> list[Problem]:
+    """Return the mistakes in a table that several classes were read from.
+
+    A key is unknown where it is unknown to all of them; every other mistake counts.
+    """
+    candidates: dict[tuple[str | int, ...], list[tuple[str, ...]]] = {}
+    others: dict[tuple[str | int, ...], Problem] = {}
+    for problem in (problem for problems in found for problem in problems):
+        if problem.candidates is None:
+            others.setdefault(problem.path, problem)
+        else:
+            candidates.setdefault(problem.path, []).append(problem.candidates)
+    unknown = [
+        Problem(path, "unknown key", tuple(name for names in lists for name in names))
+        for path, lists in candidates.items()
+        if len(lists) == len(found)
+    ]
+    return [*others.values(), *unknown]
+
+
+def without(value: object, paths: Set[tuple[str | int, ...]], at: tuple[Any, ...] = ()) -> object:
+    """Return the value without what stands at the paths."""
+    if isinstance(value, collections.abc.Mapping):
+        return {
+            key: without(item, paths, (*at, key))
+            for key, item in value.items()
+            if (*at, key) not in paths
+        }
+    if isinstance(value, (list, tuple)):
+        return [without(item, paths, (*at, index)) for index, item in enumerate(value)]
+    return value
