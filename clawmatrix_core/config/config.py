@@ -145,11 +145,18 @@ class ConfigSection:
     Several plugins may read one table (``grants``), each with the keys it knows; a key is
     unknown where none of them knows it.
 
+    Attributes:
+        table: the name of the table.
+        type: the attrs class, made of ``option``.
+        template: commented TOML that ``clawmatrix init`` writes into a new configuration. A line
+            ``# key = …`` shows an option; it is filled in where ``init`` was told its value.
+
     Raises: TypeError, where the class cannot be read from a table.
     """
 
     table: str
     type: type
+    template: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.table in CORE_KEYS:

@@ -20,7 +20,7 @@ from clawmatrix_model_proxy.asking.catalog import Catalog, Served, read_offers
 from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.hold import parse_hold
 from clawmatrix_model_proxy.commands import models
-from clawmatrix_model_proxy.config import ModelProxyConfig
+from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.serving.served import collect_apis, collect_models, offers
 from clawmatrix_model_proxy.wire import REQUEST
 
@@ -62,7 +62,7 @@ class ModelProxyPlugin:
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """See hookspecs."""
-        return [ConfigSection("model-proxy", ModelProxyConfig)]
+        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:

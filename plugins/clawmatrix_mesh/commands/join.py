@@ -89,9 +89,13 @@ def join(
     choices = InitChoices(
         node_id or node_id_from(socket.gethostname()),
         make_secret(),  # stands there until the mesh's is known
-        listen_choice(listen, joins=True),
-        invitation.addresses,
-        None if ca is None else str(ca.expanduser().absolute()),
+        {
+            "mesh": {
+                "listen": listen_choice(listen, joins=True),
+                "peers": invitation.addresses,
+                "ca": None if ca is None else str(ca.expanduser().absolute()),
+            }
+        },
     )
     check_config(render_config(choices), path, choices)
     _require_writable(path)
