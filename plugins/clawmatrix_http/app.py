@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
+    from clawmatrix_core.kernel.contributions import HttpRoute
     from clawmatrix_http.table import Found, RouteTable
 
 __all__ = ["Application"]
@@ -108,8 +109,7 @@ class Application:
             return
         scope["path_params"] = found.params
         try:
-            response = await found.route.endpoint(Request(scope, receive))
-            await response(scope, receive, answer.send)
+            await _serve(found.route, scope, receive, answer.send)
         except ClientDisconnect:
             pass  # nobody is there to be told
         except _BodyTooLarge:
@@ -129,6 +129,14 @@ class Application:
     def _too_large(self) -> Refusal:
         message = f"the body has more than {self._max_body:d} bytes (see [http] max_body)"
         return Refusal(413, "request_too_large", message, (_CLOSE,))
+
+
+async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -> None:
+    if route.app is not None:
+        await route.app(scope, receive, send)
+    elif route.endpoint is not None:
+        response = await route.endpoint(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 def _limited(receive: Receive, limit: int) -> Receive:

@@ -85,12 +85,12 @@ class ModelProxyPlugin:
             HttpRoute("/metrics", ("GET",), metrics.endpoint),
             HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
             HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
-            HttpRoute("/v1/chat/completions", post, api.endpoint("chat"), errors="openai"),
-            HttpRoute("/v1/responses", post, api.endpoint("responses"), errors="openai"),
-            HttpRoute("/v1/embeddings", post, api.endpoint("embeddings"), errors="openai"),
-            HttpRoute("/v1/messages", post, api.endpoint("messages"), errors="anthropic"),
+            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors="openai"),
+            HttpRoute("/v1/responses", post, app=api.app("responses"), errors="openai"),
+            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors="openai"),
+            HttpRoute("/v1/messages", post, app=api.app("messages"), errors="anthropic"),
             HttpRoute(
-                "/v1/messages/count_tokens", post, api.endpoint("count_tokens"), errors="anthropic"
+                "/v1/messages/count_tokens", post, app=api.app("count_tokens"), errors="anthropic"
             ),
         ]
 
