@@ -19,7 +19,6 @@ from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.catalog import Catalog, Served, read_offers
 from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.hold import parse_hold
-from clawmatrix_model_proxy.commands import models
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.serving.served import collect_apis, collect_models, offers
 from clawmatrix_model_proxy.wire import REQUEST
@@ -67,6 +66,7 @@ class ModelProxyPlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """See hookspecs."""
+        from clawmatrix_model_proxy.commands import models
         from clawmatrix_model_proxy.demo.demo import demo
 
         return [models, demo]
