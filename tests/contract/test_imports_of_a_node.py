@@ -62,6 +62,10 @@ anyio.run(main)
 """
 
 
+HEAVY = ("cattrs", "cryptography", "httptools", "starlette", "uvicorn", "websockets")
+"""What a command that only asks the running node does without."""
+
+
 def serve(tmp_path: Path) -> dict[str, Any]:
     """Run a node in a process of its own, ask it, and return what it imported."""
     config = {
@@ -88,3 +92,13 @@ def test_a_node_that_serves_imports_no_command_no_test_and_no_doctor(tmp_path: P
     assert {finding["name"] for finding in told["findings"]} >= {"plugins", "mesh.listen"}
     assert told["examined"] == []
     assert "clawmatrix_core.doctor.own_checks" in told["doctor"]
+
+
+def test_commands_that_ask_the_running_node_import_light_things() -> None:
+    code = "import json, sys, clawmatrix_control.commands; print(json.dumps(list(sys.modules)))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = json.loads(ran.stdout)
+    assert "clawmatrix_core.cli.control_client" in loaded
+    assert [name for name in HEAVY if name in loaded] == []
