@@ -6,7 +6,7 @@ import socket
 import tomllib
 from contextlib import closing
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from clawmatrix_core.base.json_value import JSON
+
 __all__ = [
     "ControlError",
     "NodePlace",
@@ -33,8 +35,6 @@ __all__ = [
     "locate",
     "stream",
 ]
-
-JSON = Any
 
 
 class NotRunning(ClawMatrixError):

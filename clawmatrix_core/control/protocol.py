@@ -7,7 +7,7 @@ answer, a JSON object a line: ``{"result": …}``, or ``{"item": …}`` any numb
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
@@ -17,12 +17,14 @@ from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from clawmatrix_core.base.json_value import JSON
+
 __all__ = [
     "ANSWER_LIMIT",
     "REQUEST_LIMIT",
     "BadRequest",
     "ControlError",
-    "Request",
+    "ControlRequest",
     "error_line",
     "failure_line",
     "line",
@@ -36,7 +38,6 @@ REQUEST_LIMIT = 1024 * 1024
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes a line of an answer may have."""
 
-JSON = Any
 
 _encode = msgspec.json.Encoder().encode
 
@@ -63,7 +64,7 @@ class ControlError(ClawMatrixError):
 
 
 @attrs.frozen
-class Request:
+class ControlRequest:
     """What a client asks for."""
 
     method: str
@@ -81,7 +82,7 @@ def request_line(method: str, params: Mapping[str, JSON] | None = None) -> bytes
     return text
 
 
-def parse_request(text: bytes) -> Request:
+def parse_request(text: bytes) -> ControlRequest:
     """Return the request on a line. Raises: BadRequest."""
     try:
         value = msgspec.json.decode(text)
@@ -89,9 +90,9 @@ def parse_request(text: bytes) -> Request:
         raise BadRequest("bad_request", "the line is not JSON") from None
     match value:
         case {"method": str(method), "params": dict(params)}:
-            return Request(method, params)
+            return ControlRequest(method, params)
         case {"method": str(method)} if value.get("params") is None:
-            return Request(method, {})
+            return ControlRequest(method, {})
         case _:
             raise BadRequest("bad_request", 'expected {"method": "…", "params": {…}}')
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import attrs
+
+from clawmatrix_core.base.json_value import JSON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -30,9 +32,6 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound="Callable[..., bool | None]")
-
-JSON = Any
-"""What ``json.dumps`` takes: the wire's type, checked where it comes in."""
 
 
 CLIENT_GONE = "clawmatrix.client_gone"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import click
 
-__all__ = ["GROUP", "PluginInfo", "PluginRegistry", "State"]
+__all__ = ["GROUP", "PluginInfo", "PluginRegistry", "PluginState"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +30,7 @@ R = TypeVar("R")
 GROUP = "clawmatrix.plugins"
 DISTRIBUTION = "clawmatrix"
 
-State = Literal["active", "disabled", "not installed", "failed"]
+PluginState = Literal["active", "disabled", "not installed", "failed"]
 
 _OVERRUNS = 3
 _OVERRUN_WINDOW = 600.0
@@ -55,7 +55,7 @@ class PluginInfo:
     name: str
     distribution: str | None = None
     version: str | None = None
-    state: State = "disabled"
+    state: PluginState = "disabled"
     reason: str | None = None
     hooks: tuple[str, ...] = ()
     faults: int = 0

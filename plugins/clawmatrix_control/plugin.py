@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.members.directory import Peer
@@ -32,8 +33,6 @@ __all__ = ["ControlPlugin"]
 PROBE_LIMIT = 4.0
 """Seconds that confirming paths may take; what is not confirmed by then is shown as it is."""
 PROBES = 32
-
-JSON = Any
 
 
 class ControlPlugin:

@@ -16,7 +16,7 @@ from clawmatrix_core.control.address import note_socket, remove_note
 from clawmatrix_core.control.protocol import (
     REQUEST_LIMIT,
     BadRequest,
-    Request,
+    ControlRequest,
     error_line,
     failure_line,
     line,
@@ -93,7 +93,7 @@ class ControlServer:
         except ClawMatrixError as error:
             await self._send(stream, failure_line(error))
 
-    async def _read(self, stream: SocketStream) -> Request:
+    async def _read(self, stream: SocketStream) -> ControlRequest:
         lines = BufferedByteReceiveStream(stream)
         try:
             with anyio.fail_after(self._patience):
@@ -106,7 +106,7 @@ class ControlServer:
             raise anyio.EndOfStream from None
         return parse_request(text)
 
-    async def _run(self, request: Request, stream: SocketStream) -> None:
+    async def _run(self, request: ControlRequest, stream: SocketStream) -> None:
         method = self._methods.get(request.method)
         if method is None or (method.call is None and method.stream is None):
             names = ", ".join(sorted(self._methods))
@@ -126,7 +126,7 @@ class ControlServer:
     async def _stream(
         self,
         method: ControlMethod,
-        request: Request,
+        request: ControlRequest,
         stream: SocketStream,
     ) -> bytes:
         """Send items until there are no more; return the last line."""

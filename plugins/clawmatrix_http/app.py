@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 
 from clawmatrix_http.guard import Asker, Guard, read_headers
-from clawmatrix_http.shapes import Refusal, Shape
+from clawmatrix_http.shapes import HttpRefusal, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Application"]
 
-_FAILED = Refusal(500, "internal_error", "the request failed here; the node's log says why")
+_FAILED = HttpRefusal(500, "internal_error", "the request failed here; the node's log says why")
 _CLOSE = (b"connection", b"close")
 
 
@@ -44,7 +44,7 @@ class _Answer:
                 message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
         await self._send(message)
 
-    async def refuse(self, refusal: Refusal, shape: Shape) -> None:
+    async def refuse(self, refusal: HttpRefusal, shape: Shape) -> None:
         body = refusal.body(shape)
         headers = [
             (b"content-type", b"application/json"),
@@ -121,14 +121,14 @@ class Application:
             if not answer.begun:
                 await answer.refuse(_FAILED, found.shape)
 
-    def _refuse_length(self, asker: Asker) -> Refusal | None:
+    def _refuse_length(self, asker: Asker) -> HttpRefusal | None:
         if asker.length is not None and asker.length > self._max_body:
             return self._too_large()
         return None
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> HttpRefusal:
         message = f"the body has more than {self._max_body:d} bytes (see [http] max_body)"
-        return Refusal(413, "request_too_large", message, (_CLOSE,))
+        return HttpRefusal(413, "request_too_large", message, (_CLOSE,))
 
 
 async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,7 +28,7 @@ from clawmatrix_core.cli.init import (
     write_config,
 )
 from clawmatrix_core.members.identity import fingerprint, load_identity
-from clawmatrix_core.members.trust import TrustStore, Verdict
+from clawmatrix_core.members.trust import PinOutcome, TrustStore
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder
 from clawmatrix_mesh.config import MeshConfig
@@ -164,5 +164,5 @@ def _join(
 def _pin(state: State, name: NodeId, key: bytes) -> None:
     """Know the inviting node by the key that the token led to, whatever was known before."""
     trust = TrustStore(state)
-    if trust.check(name, key, proven=True, now=time.time()) is Verdict.CONFLICT:
+    if trust.check(name, key, proven=True, now=time.time()) is PinOutcome.CONFLICT:
         trust.accept(name, fingerprint(key))

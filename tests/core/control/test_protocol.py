@@ -11,7 +11,7 @@ from clawmatrix_core.control.protocol import (
     REQUEST_LIMIT,
     BadRequest,
     ControlError,
-    Request,
+    ControlRequest,
     error_line,
     failure_line,
     line,
@@ -24,12 +24,15 @@ from clawmatrix_core.control.protocol import (
 @pytest.mark.parametrize(
     ("text", "request_"),
     [
-        (b'{"method": "status"}', Request("status", {})),
-        (b'{"method": "status", "params": null}', Request("status", {})),
-        (b'{"method": "ping", "params": {"node": "a"}, "more": 1}', Request("ping", {"node": "a"})),
+        (b'{"method": "status"}', ControlRequest("status", {})),
+        (b'{"method": "status", "params": null}', ControlRequest("status", {})),
+        (
+            b'{"method": "ping", "params": {"node": "a"}, "more": 1}',
+            ControlRequest("ping", {"node": "a"}),
+        ),
     ],
 )
-def test_a_request_is_read(text: bytes, request_: Request) -> None:
+def test_a_request_is_read(text: bytes, request_: ControlRequest) -> None:
     assert parse_request(text) == request_
 
 
@@ -76,8 +79,10 @@ def test_errors_keep_their_code(error: ClawMatrixError, expected: object) -> Non
 
 
 def test_what_the_client_writes_the_server_reads() -> None:
-    assert parse_request(request_line("ping", {"node": "a"})) == Request("ping", {"node": "a"})
-    assert parse_request(request_line("status")) == Request("status", {})
+    assert parse_request(request_line("ping", {"node": "a"})) == ControlRequest(
+        "ping", {"node": "a"}
+    )
+    assert parse_request(request_line("status")) == ControlRequest("status", {})
     with pytest.raises(ControlError, match="too long"):
         request_line("x", {"x": "x" * REQUEST_LIMIT})
 
