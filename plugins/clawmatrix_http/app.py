@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 
 from clawmatrix_http.guard import Asker, Guard, read_headers
-from clawmatrix_http.shapes import HttpRefusal, Shape
+from clawmatrix_http.refusal import HttpRefusal, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable

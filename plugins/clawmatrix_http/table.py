@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from starlette.routing import compile_path
 
-from clawmatrix_http.shapes import HttpRefusal, Shape, shape_of_path
+from clawmatrix_http.refusal import HttpRefusal, Shape, shape_of_path
 
 if TYPE_CHECKING:
     import re

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from clawmatrix_http.shapes import HttpRefusal, shape_of_path
+from clawmatrix_http.refusal import HttpRefusal, shape_of_path
 
 
 def test_openai_shape() -> None:
