@@ -13,7 +13,8 @@ import click
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.cli.context import Settings, pass_settings
 from clawmatrix_core.cli.init import make_secret
-from clawmatrix_core.config.config import SECRETS_MOST, Config
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.config.core import SECRETS_MOST
 from clawmatrix_core.config.template import toml_value
 from clawmatrix_core.config.types import Source
 

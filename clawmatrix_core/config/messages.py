@@ -7,13 +7,21 @@ import datetime
 import difflib
 import json
 import re
-import types
 import typing
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
 import attrs
+
+from clawmatrix_core.config.kinds import (
+    choices_of,
+    is_choice,
+    is_mapping,
+    is_own,
+    is_union,
+    plain_type,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence, Set
@@ -21,15 +29,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Problem",
     "Problems",
-    "choices_of",
     "format_path",
     "in_words",
-    "is_choice",
-    "is_mapping",
-    "is_own",
-    "is_union",
     "listed",
-    "plain_type",
     "shared_problems",
     "show",
     "without",
@@ -46,47 +48,10 @@ _PLAIN = {
     Path: "a path",
     type(None): "nothing",
 }
-_MAPPINGS = (dict, collections.abc.Mapping)
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 
 
 # --- types and values
-
-
-def plain_type(kind: Any) -> Any:
-    """Return the type with ``Annotated``, ``Final`` and ``NewType`` taken off."""
-    while True:
-        if typing.get_origin(kind) in (Annotated, Final):
-            kind = typing.get_args(kind)[0]
-        elif isinstance(kind, typing.NewType):
-            kind = kind.__supertype__
-        else:
-            return kind
-
-
-def is_own(kind: Any) -> bool:
-    """Say whether the type reads itself: see ``types.ConfigValue``."""
-    return isinstance(kind, type) and hasattr(kind, "from_config")
-
-
-def is_union(kind: Any) -> bool:
-    """Say whether the type is ``A | B`` or ``Optional[A]``."""
-    return typing.get_origin(kind) in (typing.Union, types.UnionType)
-
-
-def is_mapping(kind: Any) -> bool:
-    """Say whether the type is a table whose keys the user chooses."""
-    return typing.get_origin(kind) in _MAPPINGS
-
-
-def is_choice(kind: Any) -> bool:
-    """Say whether the type is a ``Literal`` or an ``Enum``."""
-    return typing.get_origin(kind) is Literal or (isinstance(kind, type) and issubclass(kind, Enum))
-
-
-def choices_of(kind: Any) -> tuple[Any, ...]:
-    """Return what a ``Literal`` or ``Enum`` allows."""
-    return typing.get_args(kind) or tuple(kind)
 
 
 def listed(kind: Any) -> str:
