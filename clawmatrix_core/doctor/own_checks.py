@@ -1,4 +1,4 @@
-"""The checks of the core: its configuration, its plugins, its state folder."""
+"""The checks of the core, of its configuration, plugins and state folder; and all checks."""
 
 from __future__ import annotations
 
