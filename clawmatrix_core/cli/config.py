@@ -35,7 +35,8 @@ def problems_of(configuration: Config) -> list[str]:
 
 def options_of(configuration: Config | None) -> list[FieldDoc]:
     """Return every option there is, the core's first, then table by table."""
-    from clawmatrix_core.config.config import CoreConfig, describe
+    from clawmatrix_core.config.config import describe
+    from clawmatrix_core.config.core import CoreConfig
 
     options = describe(CoreConfig)
     for section in load_plugins(configuration).config_sections():

@@ -1,9 +1,4 @@
-"""The client of a running node's control socket, for commands.
-
-One connection carries one request, ``{"method": …, "params": {…}}`` on a line, and its
-answer, a JSON object a line: ``{"result": …}``, or ``{"item": …}`` any number of times and
-``{"end": true}``, or ``{"error": {"code": …, "message": …}}``.
-"""
+"""The client of a running node's control socket, for commands."""
 
 from __future__ import annotations
 
@@ -11,22 +6,28 @@ import socket
 import tomllib
 from contextlib import closing
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
-import msgspec
 
 from clawmatrix_core.base.errors import ClawMatrixError, ConfigError
-from clawmatrix_core.base.paths import control_socket_path, default_state_dir
+from clawmatrix_core.base.paths import default_state_dir
 from clawmatrix_core.config.types import Source, read_path
+from clawmatrix_core.control.address import SERVER, control_socket_paths
+from clawmatrix_core.control.protocol import (
+    ANSWER_LIMIT,
+    ControlError,
+    parse_answer,
+    request_line,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from clawmatrix_core.base.json_value import JSON
+
 __all__ = [
-    "POINTER",
-    "REQUEST_LIMIT",
     "ControlError",
     "NodePlace",
     "NotRunning",
@@ -35,49 +36,21 @@ __all__ = [
     "stream",
 ]
 
-POINTER = "control.socket"
-"""The file in the state folder that says where the node's control socket is."""
-REQUEST_LIMIT = 1024 * 1024
-"""Bytes the line of a request may have."""
-ANSWER_LIMIT = 64 * 1024 * 1024
-
-JSON = Any
-
 
 class NotRunning(ClawMatrixError):
     """The node of the configuration does not run here, or without its control socket."""
 
 
-class ControlError(ClawMatrixError):
-    """The node answered with an error, or not at all.
-
-    ``code`` is a stable word: one of a method's own, or ``timeout``, ``closed``, ``denied``.
-    ``detail`` is JSON for programs.
-    """
-
-    def __init__(self, code: str, message: str, *, detail: JSON = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.detail = detail
-
-
 @attrs.frozen
 class NodePlace:
-    """Which node a configuration is for, and where its control socket can be."""
+    """Which node a configuration is for, and where its state is.
+
+    ``has_control`` says whether the configuration lets it have a control socket.
+    """
 
     node_id: str
     state_dir: Path
     has_control: bool = True
-
-    def sockets(self) -> Iterator[Path]:
-        """Yield where to look: the place the running node noted, then the usual one."""
-        try:
-            noted = (self.state_dir / POINTER).read_text().strip()
-        except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
-            noted = ""
-        if noted:
-            yield self.state_dir / noted
-        yield control_socket_path(self.state_dir)
 
 
 def locate(config_path: Path) -> NodePlace:
@@ -103,7 +76,7 @@ def locate(config_path: Path) -> NodePlace:
         )
     except (TypeError, ValueError):
         raise ConfigError(["state_dir: expected a path"]) from None
-    return NodePlace(node_id, state_dir, _has_control(raw))
+    return NodePlace(node_id, state_dir, _chooses(raw, SERVER))
 
 
 def call(
@@ -152,15 +125,15 @@ def stream(
     raise ControlError("closed", f"node {place.node_id} stopped before it was done")
 
 
-def _has_control(raw: Mapping[str, object]) -> bool:
+def _chooses(raw: Mapping[str, object], plugin: str) -> bool:
     named, disabled = raw.get("plugins"), raw.get("disable")
-    left_out = isinstance(named, list) and "control" not in named
-    return not left_out and not (isinstance(disabled, list) and "control" in disabled)
+    left_out = isinstance(named, list) and plugin not in named
+    return not left_out and not (isinstance(disabled, list) and plugin in disabled)
 
 
 def _connect(place: NodePlace, timeout: float) -> socket.socket:
     try:
-        for path in place.sockets():
+        for path in control_socket_paths(place.state_dir):
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(timeout)
             try:
@@ -179,23 +152,23 @@ def _connect(place: NodePlace, timeout: float) -> socket.socket:
         raise ControlError("closed", f"node {place.node_id} does not answer: {error}") from None
     why = "start it with `clawmatrix run`"
     if not place.has_control:
-        why = "or runs without the control plugin, which its configuration leaves out"
+        why = f"or runs without the {SERVER} plugin, which its configuration leaves out"
     raise NotRunning(f"node {place.node_id} is not running ({why})")
 
 
 def _send(
     connection: socket.socket, place: NodePlace, method: str, params: Mapping[str, JSON] | None
 ) -> None:
-    line = msgspec.json.encode({"method": method, "params": params or {}}) + b"\n"
-    if len(line) > REQUEST_LIMIT:
-        raise ControlError("bad_request", f"a request of {len(line)} bytes is too long")
+    line = request_line(method, params)
     try:
         connection.sendall(line)
     except OSError:
         raise ControlError("closed", f"node {place.node_id} closed the connection") from None
 
 
-def _answers(connection: socket.socket, place: NodePlace, left: Any) -> Iterator[dict[str, JSON]]:
+def _answers(
+    connection: socket.socket, place: NodePlace, left: Callable[[], float]
+) -> Iterator[dict[str, JSON]]:
     """Yield each line of the answer. Raises: ControlError, for one that is an error too."""
     buffer = bytearray()
     while True:
@@ -210,7 +183,7 @@ def _answers(connection: socket.socket, place: NodePlace, left: Any) -> Iterator
                 raise ControlError("protocol", "the answer is too long")
         line = bytes(buffer[:end])
         del buffer[: end + 1]
-        yield _decode(line)
+        yield parse_answer(line)
 
 
 def _receive(connection: socket.socket, place: NodePlace, timeout: float) -> bytes:
@@ -224,19 +197,3 @@ def _receive(connection: socket.socket, place: NodePlace, timeout: float) -> byt
         raise late from None
     except OSError:
         return b""
-
-
-def _decode(line: bytes) -> dict[str, JSON]:
-    try:
-        answer = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise ControlError("protocol", "the node answered with something else than JSON objects")
-    match answer.get("error"):
-        case None:
-            return answer
-        case {"code": str(code), "message": str(message), **rest}:
-            raise ControlError(code, message, detail=rest.get("detail"))
-        case _:
-            raise ControlError("protocol", "the node answered with a malformed error")

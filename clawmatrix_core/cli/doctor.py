@@ -8,7 +8,6 @@ import anyio
 import attrs
 import click
 
-from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.redaction import redact, register_secret
 from clawmatrix_core.cli.config import problems_of
@@ -21,14 +20,12 @@ from clawmatrix_core.cli.context import (
     printable,
 )
 from clawmatrix_core.cli.control_client import ControlError, NotRunning, call
-from clawmatrix_core.doctor.own_checks import checks_at_rest, config_problems
+from clawmatrix_core.doctor.own_checks import all_checks, config_problems
 from clawmatrix_core.doctor.running import finding_from_json, finding_json, run_checks
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core.kernel.contributions import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from clawmatrix_core.config.config import Config
 
 __all__ = ["doctor", "render_findings"]
 
@@ -110,17 +107,11 @@ def look(settings: Settings) -> list[Finding]:
     for secret in config.secrets:
         register_secret(secret.reveal())
     valid = Finding("config", "ok", f"{config.path} is valid")
-    return [valid, *anyio.run(run_checks, _checks(config))]
+    return [valid, *anyio.run(run_checks, all_checks(config, load_plugins(config)))]
 
 
 def _not_looked() -> Finding:
     return Finding("others", "skipped", "the rest is looked at once the configuration is right")
-
-
-def _checks(config: Config) -> Sequence[Check]:
-    registry = load_plugins(config)
-    added = registry.collect(hookspecs.register_checks, Check, config=config, node=None)
-    return [*checks_at_rest(config, registry), *(check for _, check in added)]
 
 
 def render_findings(findings: Sequence[Finding]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import secrets
@@ -20,12 +19,13 @@ import platformdirs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.paths import APP, CONFIG_NAME, find_config
 from clawmatrix_core.cli.config import problems_of
-from clawmatrix_core.cli.context import Settings, pass_settings
+from clawmatrix_core.cli.context import Settings, load_plugins, pass_settings
 from clawmatrix_core.config.config import Config, HostPort
+from clawmatrix_core.config.template import fill_template
 from clawmatrix_core.config.types import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "InitChoices",
@@ -48,39 +48,31 @@ TEMPLATE = """\
 # `clawmatrix config schema` lists everything that can stand here.
 
 # The name of this node. Each node of the mesh has one of its own.
-node_id = {node_id}
+# node_id = "home"
 
 # What all nodes of the mesh know and nobody else: the same on each of them.
 # "env:NAME" takes it from the environment, "file:PATH" from a file.
-secret = {secret}
+# secret = "env:CLAWMATRIX_SECRET"
 
 # Words that other nodes see this node by.
 # tags = ["gpu"]
-
-[mesh]
-# Where other nodes can connect to; leave it out on a node that only connects to others.
-{listen}
-# Nodes to connect to. One is enough: the others are learned from it.
-{peers}
-{ca}
-# Models that this node serves to the mesh.
-# [[model-proxy.models]]
-# id = "qwen3"
-# base_url = "http://127.0.0.1:11434/v1"
-# api = "openai-completions"
-# api_key = "env:UPSTREAM_KEY"
 """
+"""The core's keys; the tables below them are templates of plugins."""
 
 
 @attrs.frozen
 class InitChoices:
-    """What goes into a new configuration; ``secret`` as the file says it."""
+    """What goes into a new configuration.
+
+    Attributes:
+        node_id: the name of the node.
+        secret: as the file says it.
+        tables: values of options, by key, for the tables of plugins.
+    """
 
     node_id: str
     secret: str = attrs.field(repr=False)
-    listen: str | None = None
-    peers: tuple[str, ...] = ()
-    ca: str | None = None
+    tables: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
 
 
 def make_secret(random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
@@ -95,24 +87,17 @@ def node_id_from(hostname: str) -> str:
 
 
 def render_config(choices: InitChoices) -> str:
-    """Return the text of the configuration, commented, in TOML."""
-    listen = (
-        f"listen = {_toml(choices.listen)}"
-        if choices.listen
-        else (f'# listen = "{DEFAULT_LISTEN}"')
-    )
-    peers = ", ".join(_toml(peer) for peer in choices.peers)
-    return TEMPLATE.format(
-        node_id=_toml(choices.node_id),
-        secret=_toml(choices.secret),
-        listen=listen,
-        peers=f"peers = [{peers}]" if peers else '# peers = ["wss://relay.example:19000"]',
-        ca=f"ca = {_toml(choices.ca)}\n" if choices.ca else "",
-    )
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Return the text of the configuration, commented, in TOML; its tables are in order of name."""
+    own = {"node_id": choices.node_id, "secret": choices.secret}
+    parts = [fill_template(TEMPLATE, own)]
+    left = dict(choices.tables)
+    sections = load_plugins(None).config_sections()
+    for section in sorted(sections, key=lambda section: section.table):
+        if section.template is not None:
+            values = left.pop(section.table, {})
+            parts.append(fill_template(section.template, values, section.table))
+    parts += [fill_template("", values, table) for table, values in left.items()]
+    return "\n".join(part for part in parts if part)
 
 
 @click.command()
@@ -151,16 +136,16 @@ def init(
     --peer, and give its secret.
     """
     path = config_target(settings, force=force)
-    choices = InitChoices(
-        node_id or node_id_from(socket.gethostname()),
-        _secret(secret, secret_file, joins=bool(peers)),
-        listen_choice(listen, joins=bool(peers)),
-        peers,
-    )
+    reference = _secret(secret, secret_file, joins=bool(peers))
+    listen = listen_choice(listen, joins=bool(peers))
+    name = node_id or node_id_from(socket.gethostname())
+    choices = InitChoices(name, reference, {"mesh": {"listen": listen, "peers": peers}})
     text = render_config(choices)
     notes = check_config(text, path, choices)
     write_config(path, text, force=force)
-    click.echo("\n".join([f"wrote {path}", *notes, *_next_steps(choices, path, settings)]))
+    config_option = f" -c {path}" if settings.file is not None else ""
+    steps = _next_steps(name, listen, peers, config_option)
+    click.echo("\n".join([f"wrote {path}", *notes, *steps]))
 
 
 def config_target(settings: Settings, *, force: bool = False) -> Path:
@@ -236,18 +221,19 @@ def write_config(path: Path, text: str, *, force: bool = False) -> None:
         raise ConfigError([f"{path} cannot be written: {error.strerror}"]) from None
 
 
-def _next_steps(choices: InitChoices, path: Path, settings: Settings) -> list[str]:
-    suffix = f" -c {path}" if settings.file is not None else ""
+def _next_steps(
+    node_id: str, listen: str | None, peers: tuple[str, ...], config_option: str
+) -> list[str]:
     steps = [
-        f"  node   {choices.node_id}",
-        f"  listen {choices.listen or '(connects to others only)'}",
-        *(f"  peer   {peer}" for peer in choices.peers),
+        f"  node   {node_id}",
+        f"  listen {listen or '(connects to others only)'}",
+        *(f"  peer   {peer}" for peer in peers),
         "",
-        f"Start it:              clawmatrix run{suffix}",
-        f"Have it run always:    clawmatrix service{suffix}",
+        f"Start it:              clawmatrix run{config_option}",
+        f"Have it run always:    clawmatrix service{config_option}",
     ]
-    if choices.listen is not None:
-        steps.append(f"Let another one in:    clawmatrix invite{suffix}")
+    if listen is not None:
+        steps.append(f"Let another one in:    clawmatrix invite{config_option}")
         steps.append("                       (while it runs; there: clawmatrix join TOKEN)")
-    steps.append(f"Then look at the mesh: clawmatrix status{suffix}")
+    steps.append(f"Then look at the mesh: clawmatrix status{config_option}")
     return steps

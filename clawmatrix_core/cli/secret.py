@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -14,7 +13,9 @@ import click
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.cli.context import Settings, pass_settings
 from clawmatrix_core.cli.init import make_secret
-from clawmatrix_core.config.config import SECRETS_MOST, Config
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.config.core import SECRETS_MOST
+from clawmatrix_core.config.template import toml_value
 from clawmatrix_core.config.types import Source
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def with_secret(text: str, new: str) -> str:
     if new == old:
         raise ConfigError(["secret: is this one already"])
     previous = list(dict.fromkeys([old, *raw.get("previous_secrets", [])]))[:SECRETS_MOST]
-    lines = f"secret = {_toml(new)}\nprevious_secrets = [{', '.join(map(_toml, previous))}]"
+    lines = f"secret = {toml_value(new)}\nprevious_secrets = {toml_value(previous)}"
     changed = {**raw, "secret": new, "previous_secrets": previous}
     return _edited(text, changed, lambda top: _SECRET.sub(lambda _: lines, _PREVIOUS.sub("", top)))
 
@@ -67,10 +68,6 @@ def _edited(text: str, expected: Mapping[str, Any], edit: Callable[[str], str]) 
         told = "secret and previous_secrets do not stand on a line each: edit the file by hand"
         raise ConfigError([told])
     return edited
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @click.group()

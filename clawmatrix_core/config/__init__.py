@@ -1,1 +1,6 @@
-"""The configuration: its tables, their types, and what a file says of them."""
+"""The configuration: the file, its tables, and what is said of mistakes in them.
+
+Start with ``config``: it reads the file and hands out tables. ``core`` has the core's own keys,
+``schema`` what plugins declare theirs with, ``types`` the values that are written as text, and
+``reader`` makes a class from a table.
+"""

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from clawmatrix_core.config.messages import format_path
 from clawmatrix_core.config.schema import fields_of
-from clawmatrix_core.config.words import format_path
 
 __all__ = ["Changes", "merge"]
 

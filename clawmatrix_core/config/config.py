@@ -17,24 +17,25 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.base.log import parse_levels
-from clawmatrix_core.base.node_id import NodeId, is_node_id
 from clawmatrix_core.base.paths import default_state_dir
 from clawmatrix_core.config.changes import Changes, merge
+from clawmatrix_core.config.core import CORE_KEYS, CoreConfig, Selection
 from clawmatrix_core.config.docs import FieldDoc, describe
-from clawmatrix_core.config.problems import Problem, Problems, shared_problems, without
-from clawmatrix_core.config.schema import check_class, make_converter, option, read_table
+from clawmatrix_core.config.messages import Problem, Problems, shared_problems, without
+from clawmatrix_core.config.reader import make_converter, read_table
+from clawmatrix_core.config.schema import check_class, option
 from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+
+    from clawmatrix_core.base.node_id import NodeId
 
 __all__ = [
     "ByteSize",
     "Config",
     "ConfigSection",
     "ConfigValue",
-    "CoreConfig",
     "Duration",
     "FieldDoc",
     "HostPort",
@@ -45,97 +46,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-SECRET_LENGTH = 32
-"""Characters a cluster secret has at least."""
-SECRETS_MOST = 4
-"""Secrets that are taken beside the own one: each costs whoever answers a try."""
-
 _AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
-
-
-def _is_node_id(_: object, __: object, value: str) -> None:
-    if not is_node_id(value):
-        raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores")
-
-
-def _is_long_enough(_: object, __: object, value: Secret) -> None:
-    if len(value) < SECRET_LENGTH:
-        raise ValueError(
-            f"must have at least {SECRET_LENGTH} characters, it has {len(value)}; "
-            "`clawmatrix secret new` makes a good one"
-        )
-
-
-def _are_long_enough(instance: object, attribute: object, value: tuple[Secret, ...]) -> None:
-    if len(value) > SECRETS_MOST:
-        raise ValueError(f"must be at most {SECRETS_MOST}")
-    for secret in value:
-        _is_long_enough(instance, attribute, secret)
-
-
-def _is_level_spec(_: object, __: object, value: str | None) -> None:
-    parse_levels(value or "")
-
-
-@attrs.frozen
-class CoreConfig:
-    """The keys at the top of the file."""
-
-    node_id: NodeId = option(
-        doc="The name of this node, the same for all members of the mesh.", validator=_is_node_id
-    )
-    secret: Secret = option(
-        reload=True,
-        doc="What all nodes of the mesh know and nobody else; at least 32 characters.",
-        validator=_is_long_enough,
-    )
-    previous_secrets: tuple[Secret, ...] = option(
-        default=(),
-        reload=True,
-        doc="Secrets that are taken beside `secret`, while it is exchanged node by node.",
-        validator=_are_long_enough,
-    )
-    plugins: tuple[str, ...] | None = option(
-        default=None,
-        shown="every built-in that is installed",
-        doc="The plugins to load; those of third parties are loaded only when named.",
-    )
-    disable: tuple[str, ...] = option(default=(), doc="Plugins to leave out.")
-    tags: tuple[str, ...] = option(
-        default=(), doc="Words other nodes see this node by.", reload=True
-    )
-    state_dir: Path | None = option(
-        default=None,
-        shown="the platform's state folder",
-        doc="Where the node keeps its keys and state; used by one process at a time.",
-    )
-    peer_exchanges: int = option(
-        default=1024,
-        doc="Exchanges that one other node may have open here; more are refused as busy.",
-        validator=attrs.validators.ge(1),
-    )
-    peer_sessions: float = option(
-        default=2.0,
-        doc="Sessions in a second that one other node may open here, in the long run.",
-        validator=attrs.validators.gt(0),
-    )
-    log: str | None = option(
-        default=None,
-        reload=True,
-        doc='How much is logged: "info", or by component: "warning,mesh:debug".',
-        validator=_is_level_spec,
-    )
-
-
-@attrs.frozen
-class _Selection:
-    """What of the core is needed to find the plugins, and with them their mistakes."""
-
-    plugins: tuple[str, ...] | None = None
-    disable: tuple[str, ...] = ()
-
-
-CORE_KEYS = frozenset(field.name for field in attrs.fields(CoreConfig))
 
 
 @attrs.frozen
@@ -145,11 +56,18 @@ class ConfigSection:
     Several plugins may read one table (``grants``), each with the keys it knows; a key is
     unknown where none of them knows it.
 
+    Attributes:
+        table: the name of the table.
+        type: the attrs class, made of ``option``.
+        template: commented TOML that ``clawmatrix init`` writes into a new configuration. A line
+            ``# key = …`` shows an option; it is filled in where ``init`` was told its value.
+
     Raises: TypeError, where the class cannot be read from a table.
     """
 
     table: str
     type: type
+    template: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.table in CORE_KEYS:
@@ -336,7 +254,7 @@ class Config:
             self._problems = found.found
         wrong = {problem.path[0] for problem in self._problems}
         keys = {"plugins", "disable"} & raw.keys() - wrong
-        self._selection = read_table(self._converter, _Selection, {key: raw[key] for key in keys})
+        self._selection = read_table(self._converter, Selection, {key: raw[key] for key in keys})
 
     def _read_table(
         self, table: str, sharing: list[ConfigSection], read: dict[type, object]

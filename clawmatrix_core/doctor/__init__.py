@@ -1,1 +1,5 @@
-"""The checks of the core, and how all checks are run."""
+"""The checks behind ``clawmatrix doctor``.
+
+Start with ``own_checks``: ``all_checks`` returns those of the core and of all plugins.
+``running`` runs them. A node imports this room only when somebody asks for a diagnosis.
+"""

@@ -1,4 +1,4 @@
-"""The checks of the core: its configuration, its plugins, its state folder."""
+"""The checks of the core, of its configuration, plugins and state folder; and all checks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
+from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.doctor.state_checks import look_at_files, look_at_folder, look_at_lock
@@ -21,38 +22,60 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
     from clawmatrix_core.state.files import StateFile
 
-__all__ = ["checks_at_rest", "checks_of", "config_problems", "look_at_plugins"]
+__all__ = ["OwnChecks", "all_checks", "config_problems", "look_at_plugins"]
 
 
-def checks_of(node: Node) -> list[Check]:
-    """Return the core's checks of a node that runs."""
+def all_checks(config: Config, plugins: PluginRegistry, node: Node | None = None) -> list[Check]:
+    """Return every check there is, the core's own first.
 
+    ``node`` is the node that runs, None where none runs or it does not answer.
+    """
+    own = OwnChecks(plugins).register_checks(config, node)
+    added = plugins.collect(hookspecs.register_checks, Check, config=config, node=node)
+    return [*own, *(check for _, check in added)]
+
+
+class OwnChecks:
+    """The core's own checks, registered as a plugin registers its own."""
+
+    def __init__(self, plugins: PluginRegistry) -> None:
+        self._plugins = plugins
+
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """See hookspecs."""
+        if node is None:
+            return [self._plugins_check(config), self._resting_state_check(config)]
+        return [_config_check(node), self._plugins_check(config), _state_check(node)]
+
+    def _plugins_check(self, config: Config) -> Check:
+        async def plugins() -> Sequence[Finding]:
+            return list(look_at_plugins(self._plugins.list(), config.plugins or ()))
+
+        return Check("plugins", plugins)
+
+    def _resting_state_check(self, config: Config) -> Check:
+        async def state() -> Sequence[Finding]:
+            files = [*CORE_FILES, *self._plugins.state_files()]
+            return await anyio.to_thread.run_sync(_look_at_state, config.state_dir, files)
+
+        return Check("state.folder", state)
+
+
+def _config_check(node: Node) -> Check:
+    async def config() -> Sequence[Finding]:
+        return await _compare(node)
+
+    return Check("config", config)
+
+
+def _state_check(node: Node) -> Check:
     async def state() -> Sequence[Finding]:
         folder = node.state
         if not isinstance(folder, StateFolder):
             return [Finding("state.folder", "skipped", "the state is in memory")]
         return await anyio.to_thread.run_sync(lambda: list(look_at_folder(folder.path)))
 
-    async def plugins() -> Sequence[Finding]:
-        return list(look_at_plugins(node.plugins.list(), node.config.plugins or ()))
-
-    async def config() -> Sequence[Finding]:
-        return await _compare(node)
-
-    return [Check("config", config), Check("plugins", plugins), Check("state.folder", state)]
-
-
-def checks_at_rest(config: Config, registry: PluginRegistry) -> list[Check]:
-    """Return the core's checks of a node that does not run, or does not answer."""
-
-    async def plugins() -> Sequence[Finding]:
-        return list(look_at_plugins(registry.list(), config.plugins or ()))
-
-    async def state() -> Sequence[Finding]:
-        files = [*CORE_FILES, *registry.state_files()]
-        return await anyio.to_thread.run_sync(_look_at_state, config.state_dir, files)
-
-    return [Check("plugins", plugins), Check("state.folder", state)]
+    return Check("state.folder", state)
 
 
 def _look_at_state(path: Path, files: list[StateFile]) -> list[Finding]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import attrs
+
+from clawmatrix_core.base.json_value import JSON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp
 
     from clawmatrix_core.config.types import Secret
 
@@ -29,9 +32,6 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound="Callable[..., bool | None]")
-
-JSON = Any
-"""What ``json.dumps`` takes: the wire's type, checked where it comes in."""
 
 
 CLIENT_GONE = "clawmatrix.client_gone"
@@ -73,9 +73,12 @@ class HttpRoute:
     Attributes:
         path: as Starlette writes paths: ``/v1/models/{id:path}``.
         methods: the HTTP methods it answers.
-        endpoint: called with the request once token, Host and Origin are checked.
+        endpoint: called with the request once token, Host and Origin are checked; returns the
+            response.
         errors: the shape in which the server itself answers errors on this path.
         public: true where no token is wanted. Host and Origin are checked all the same.
+        app: an ASGI application in the place of ``endpoint``: it reads the request and sends the
+            answer itself.
 
     ``scope["extensions"][CLIENT_GONE]["call"]`` of a request is a function: what it is given is
     called once, if the client goes before it has its whole answer.
@@ -83,9 +86,14 @@ class HttpRoute:
 
     path: str
     methods: tuple[str, ...]
-    endpoint: Callable[[Request], Awaitable[Response]]
+    endpoint: Callable[[Request], Awaitable[Response]] | None = None
     errors: Literal["openai", "anthropic", "plain"] = "plain"
     public: bool = False
+    app: ASGIApp | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.endpoint is None) == (self.app is None):
+            raise TypeError(f"the route {self.path} needs an endpoint or an app, and not both")
 
 
 @attrs.frozen

@@ -15,7 +15,6 @@ from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.log import RateLimitedLogger, component_logger
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.redaction import register_secret
-from clawmatrix_core.doctor.own_checks import checks_of
 from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.contributions import Check
 from clawmatrix_core.kernel.events import Events
@@ -80,8 +79,7 @@ class Node:
         succession: how it came to its key from earlier ones, for its record.
         instance: a word for this run of it; another one after each start.
         started_at: wall-clock seconds of this start.
-        relays: whether it passes on frames for others. A plugin that does sets it as it
-            starts; the record says so.
+        relays: whether it passes on frames for others, for its record; set by a plugin.
         keyring: the secrets of the mesh that are in force; ``put`` others while it runs.
         state, identity, trust, revocations: what it keeps between runs, once entered.
         directory: the newest record of each member, once entered.
@@ -206,28 +204,24 @@ class Node:
 
     def _load_plugins(self) -> None:
         self.plugins.load(self._chosen, self.config.disable)
-        self.config.bind(
-            self.plugins.config_sections(), known=[info.name for info in self.plugins.list()]
-        )
+        known = [info.name for info in self.plugins.list()]
+        self.config.bind(self.plugins.config_sections(), known=known)
         for secret in self.config.secrets:
             register_secret(secret.reveal())
         self.plugins.when_failed(self._on_plugin_failed)
 
     def _open_state(self, stack: AsyncExitStack) -> None:
         files = (*self.plugins.state_files(), *CORE_FILES)
-        if self._given_state is not None:
-            self.state = self._given_state
-        else:
-            self.state = stack.enter_context(StateFolder(self.config.state_dir, files))
+        given, folder = self._given_state, self.config.state_dir
+        self.state = stack.enter_context(StateFolder(folder, files)) if given is None else given
         self.started_at = self.clock.wall()
 
     def _build(self, stack: AsyncExitStack) -> None:
-        standing = open_standing(
-            self.id, self.state, wall=self.clock.wall, identity=self._given_identity
-        )
+        identity, wall = self._given_identity, self.clock.wall
+        standing = open_standing(self.id, self.state, wall=wall, identity=identity)
         stack.callback(standing.trust.flush)
-        self.identity, self.epoch = standing.identity, standing.epoch
-        self.succession = standing.succession
+        self.identity, self.succession = standing.identity, standing.succession
+        self.epoch = standing.epoch
         self.trust, self.revocations = standing.trust, standing.revocations
         self._interior = Interior(
             self._local,
@@ -257,8 +251,7 @@ class Node:
     async def reload(self, config: Config | None = None) -> Changes:
         """Put another configuration in force as far as that needs no restart; say what changed.
 
-        Without one, the file of the present one is read again. Links and exchanges that it
-        does not concern go on.
+        Without one, the node's file is read again. Links and exchanges it leaves alone go on.
 
         Raises: ConfigError, with every mistake in it; nothing is changed then.
             LocalProtocolError, where the node does not run, or has no file.
@@ -389,10 +382,10 @@ class Node:
         return self._registered.status_sections()
 
     def checks(self) -> list[Check]:
-        """Return what ``clawmatrix doctor`` looks at; ``checks.run_checks`` runs them."""
+        """Return the checks of plugins; ``doctor.own_checks.all_checks`` adds the core's own."""
         spec = hookspecs.register_checks
         added = self.plugins.collect(spec, Check, config=self.config, node=self)
-        return [*checks_of(self), *(check for _, check in added)]
+        return [check for _, check in added]
 
     def logger(self, component: str) -> logging.Logger:
         """Return the logger of a component, below the host's where it gave one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.supervise import Supervisor
+from clawmatrix_core.base.supervisor import Supervisor
 from clawmatrix_core.kernel.faults import Fault
 
 if TYPE_CHECKING:

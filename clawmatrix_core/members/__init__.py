@@ -1,1 +1,6 @@
-"""Who belongs to the mesh: keys, signed records, trust and revocation."""
+"""Who belongs to the mesh: keys, signed records, trust in keys, and revoked keys.
+
+Start with ``identity``, a node's own keys, and ``record``, the statement that a node signs.
+``directory`` holds the records of all members, ``trust`` the key of each name, and
+``revocations`` the keys that were put out; ``succession`` leads from an old key to a new one.
+"""

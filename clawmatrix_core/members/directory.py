@@ -9,7 +9,7 @@ import attrs
 
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord
-from clawmatrix_core.members.trust import Verdict
+from clawmatrix_core.members.trust import PinOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -146,7 +146,7 @@ class Directory:
             raise RemoteProtocolError(f"{record.node_id} was revoked", reason="revoked")
         if known is None and not proven and not self._has_room(record):
             raise RemoteProtocolError("more members than can be", reason="too_many_members")
-        if self.judge(record, proven=proven) is Verdict.CONFLICT:
+        if self.judge(record, proven=proven) is PinOutcome.CONFLICT:
             return Accepted.CONFLICT, record
         same_key = known is not None and known.record.sign_key == record.sign_key
         if same_key and known is not None and not is_newer(record, known.record):
@@ -161,7 +161,7 @@ class Directory:
         """Take this node's own new record."""
         self._put(record, signed)
 
-    def judge(self, record: NodeRecord, *, proven: bool) -> Verdict:
+    def judge(self, record: NodeRecord, *, proven: bool) -> PinOutcome:
         """Hold a record's key against the pin of its name, which goes along with its word.
 
         The caller has seen that the record is signed. Raises: StateError, from the trust store.
@@ -171,7 +171,7 @@ class Directory:
         if pin is not None and pin.sign_public in record.past_keys():
             self._trust.succeed(name, key, now=now)
             self._trust.check(name, key, proven=proven, now=now)
-            return Verdict.NEW
+            return PinOutcome.NEW
         return self._trust.check(name, key, proven=proven, now=now)
 
     def forget(self, node_id: NodeId) -> None:

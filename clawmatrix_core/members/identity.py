@@ -19,7 +19,9 @@ from clawmatrix_core.base.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Identity", "digits", "fingerprint", "psk_from_secret", "verify"]
+    from clawmatrix_core.state.folder import State
+
+__all__ = ["Identity", "digits", "fingerprint", "load_identity", "psk_from_secret", "verify"]
 
 KEY = 32
 FINGERPRINT_BYTES = 20
@@ -128,3 +130,16 @@ class Identity:
     def sign(self, data: bytes) -> bytes:
         """Return the 64 bytes of the signature."""
         return self._signer.sign(data)
+
+
+def load_identity(state: State, random_bytes: Callable[[int], bytes] = os.urandom) -> Identity:
+    """Return the node's identity; make and keep it on first use. Raises: StateError."""
+    data = state.read("identity")
+    if data is None:
+        identity = Identity.generate(random_bytes)
+        state.write("identity", identity.to_json())
+        return identity
+    try:
+        return Identity.from_json(data)
+    except StateError as error:
+        raise StateError(f"{state.locate('identity')}: {error}") from None

@@ -13,7 +13,7 @@ import msgspec
 from clawmatrix_core.base.errors import RemoteProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.revocation import Revocation, SignedRevocation
-from clawmatrix_core.members.trust import Verdict
+from clawmatrix_core.members.trust import PinOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.trust import TrustStore
     from clawmatrix_core.state.folder import State
 
-__all__ = ["Known", "Revocations"]
+__all__ = ["KnownRevocation", "Revocations"]
 
 MOST = 1024
 """Keys about which a node keeps a revocation."""
@@ -37,7 +37,7 @@ _FILE = "revocations"
 
 
 @attrs.frozen
-class Known:
+class KnownRevocation:
     """A revocation that is kept. ``ignored`` says that a person undid it at this node."""
 
     said: Revocation
@@ -102,7 +102,7 @@ class Revocations:
         known = self._known(signed)
         return known.said if known.holds else None
 
-    def all(self) -> list[Known]:
+    def all(self) -> list[KnownRevocation]:
         """Return what is kept, by name and then the newest first."""
         known = [self._known(signed) for signed in self._by_key.values()]
         return sorted(known, key=lambda one: (one.said.node_id, -one.said.at))
@@ -141,7 +141,7 @@ class Revocations:
         if name == self._own:
             return key == self._identity.sign_public
         verdict = self._trust.check(name, key, proven=False, now=self._wall())
-        return verdict is not Verdict.CONFLICT
+        return verdict is not PinOutcome.CONFLICT
 
     def _check_room(self, said: Revocation, *, is_new: bool) -> None:
         authors = Counter(signed.read().by_key for signed in self._by_key.values())
@@ -201,9 +201,9 @@ class Revocations:
         if self._changed:
             self._write()
 
-    def _known(self, signed: SignedRevocation) -> Known:
+    def _known(self, signed: SignedRevocation) -> KnownRevocation:
         said = signed.read()
-        return Known(said, self._ignored.get(said.key, -1) >= said.at)
+        return KnownRevocation(said, self._ignored.get(said.key, -1) >= said.at)
 
     def _write(self) -> None:
         ignored = {base64.b64encode(key).decode(): at for key, at in self._ignored.items()}

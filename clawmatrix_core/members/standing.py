@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core.members.identity import load_identity
 from clawmatrix_core.members.revocations import Revocations
 from clawmatrix_core.members.succession import load_succession
 from clawmatrix_core.members.trust import TrustStore
-from clawmatrix_core.state.folder import load_identity, next_epoch
+from clawmatrix_core.state.epoch import next_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

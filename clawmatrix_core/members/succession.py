@@ -15,8 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import StateError
-from clawmatrix_core.members.identity import KEY, Identity, verify
-from clawmatrix_core.state.folder import load_identity
+from clawmatrix_core.members.identity import KEY, Identity, load_identity, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

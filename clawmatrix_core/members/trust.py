@@ -15,7 +15,7 @@ from clawmatrix_core.members.identity import fingerprint
 if TYPE_CHECKING:
     from clawmatrix_core.state.folder import State
 
-__all__ = ["Conflict", "PinState", "TrustEntry", "TrustStore", "Verdict"]
+__all__ = ["Conflict", "PinOutcome", "PinState", "TrustEntry", "TrustStore"]
 
 PROVISIONAL_MAX = 10_000
 """Names that gossip alone may fill the store with."""
@@ -29,7 +29,7 @@ WRITE_INTERVAL = 10.0
 _FILE = "trust"
 
 
-class Verdict(Enum):
+class PinOutcome(Enum):
     """What ``TrustStore.check`` says of a name and a key."""
 
     NEW = "new"
@@ -118,7 +118,7 @@ class TrustStore:
     def __repr__(self) -> str:
         return f"<TrustStore {len(self._pins)} names, {len(self.conflicts())} conflicts>"
 
-    def check(self, node_id: NodeId, sign_public: bytes, *, proven: bool, now: float) -> Verdict:
+    def check(self, node_id: NodeId, sign_public: bytes, *, proven: bool, now: float) -> PinOutcome:
         """Judge a key shown under a name, and remember it.
 
         ``proven`` says that a handshake showed it, else it is hearsay. A name not seen
@@ -133,13 +133,13 @@ class TrustStore:
             if proven and pin.state is PinState.PROVISIONAL:
                 self._put(node_id, attrs.evolve(pin, state=PinState.PINNED))
                 self._write(now)
-            return Verdict.KNOWN
+            return PinOutcome.KNOWN
         if pin is None or (proven and pin.state is PinState.PROVISIONAL):
             self._adopt(node_id, sign_public, pin, proven=proven, now=now)
-            return Verdict.NEW
+            return PinOutcome.NEW
         self._put(node_id, _with_rival(pin, sign_public, proven=proven, now=now))
         self._write_soon(now)
-        return Verdict.CONFLICT
+        return PinOutcome.CONFLICT
 
     def succeed(self, node_id: NodeId, sign_public: bytes, *, now: float) -> None:
         """Let a name have another key, which the caller has seen the present one sign for.

@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
-from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.state.files import StateFile, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
     from typing import Self
 
@@ -33,10 +32,7 @@ __all__ = [
     "State",
     "StateFolder",
     "StateView",
-    "load_identity",
     "lock_holder",
-    "next_epoch",
-    "raise_epoch",
 ]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -217,42 +213,6 @@ class StateView(State):
     def write(self, name: str, value: object) -> None:
         """Raises: LocalProtocolError, always."""
         raise LocalProtocolError(f"{self.locate(name)} is only looked at")
-
-
-def load_identity(state: State, random_bytes: Callable[[int], bytes] = os.urandom) -> Identity:
-    """Return the node's identity; make and keep it on first use. Raises: StateError."""
-    data = state.read("identity")
-    if data is None:
-        identity = Identity.generate(random_bytes)
-        state.write("identity", identity.to_json())
-        return identity
-    try:
-        return Identity.from_json(data)
-    except StateError as error:
-        raise StateError(f"{state.locate('identity')}: {error}") from None
-
-
-def next_epoch(state: State) -> int:
-    """Return a number higher than in any run before. Call it once a start."""
-    return raise_epoch(state, _read_epoch(state))
-
-
-def raise_epoch(state: State, beyond: int) -> int:
-    """Return an epoch above ``beyond`` and not below the one kept; keep it."""
-    epoch = _read_epoch(state)
-    if epoch <= beyond:
-        epoch = beyond + 1
-        state.write("epoch", epoch)
-    return epoch
-
-
-def _read_epoch(state: State) -> int:
-    epoch = state.read("epoch")
-    if epoch is None:
-        return 0
-    if type(epoch) is not int or epoch < 0:
-        raise StateError(f"{state.locate('epoch')}: a number from 0 is expected")
-    return epoch
 
 
 def _checked(name: str) -> str:

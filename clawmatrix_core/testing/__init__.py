@@ -1,9 +1,11 @@
-"""What tests of plugins lean on: ``pytest_plugins = ["clawmatrix_core.testing"]``.
+"""What the tests of a plugin use: ``pytest_plugins = ["clawmatrix_core.testing"]``.
 
 That line, in the ``conftest.py`` at the root of the tests, brings the fixtures
-``node_factory`` and ``mesh``. Nodes made by them fail the test in which a hook or task of a
-plugin faulted, unless it is marked ``faults_expected``. See docs/testing-plugins.md; what a
-transport is held to is in ``clawmatrix_core.acceptance``.
+``node_factory`` and ``mesh``. A test fails where a hook or task of a plugin faulted in one of
+their nodes, unless the test is marked ``faults_expected``. See docs/testing-plugins.md.
+
+Start reading with ``fixtures``. ``memory`` is a transport within one process, ``acceptance``
+has the checks that every transport passes, ``simulation`` runs a mesh on virtual time.
 """
 
 from __future__ import annotations

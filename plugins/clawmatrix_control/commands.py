@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -23,7 +23,6 @@ from clawmatrix_core.cli.control_client import ControlError, NotRunning, call, s
 
 __all__ = ["COMMANDS"]
 
-JSON = Any
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import attrs
@@ -16,14 +16,13 @@ from clawmatrix_core.wire.codec import Lane
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.kernel.node import Node
 
 __all__ = ["PingRequest", "ping", "read_request", "unknown_node"]
 
 FRAME_TYPE = "ping"
 MOST = 1_000_000
-
-JSON = Any
 
 
 @attrs.frozen

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_control.commands import COMMANDS
 from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_control.status import NodeFacts, peer_json, status_json
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
-from clawmatrix_core.base.paths import control_socket_path, default_state_dir
-from clawmatrix_core.doctor.running import finding_json, run_checks
+from clawmatrix_core.base.paths import default_state_dir
+from clawmatrix_core.control.address import control_socket_path
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.state.folder import MemoryState
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.members.directory import Peer
@@ -34,8 +34,6 @@ PROBE_LIMIT = 4.0
 """Seconds that confirming paths may take; what is not confirmed by then is shown as it is."""
 PROBES = 32
 
-JSON = Any
-
 
 class ControlPlugin:
     """Serves the control socket, and adds status, peers and ping."""
@@ -43,6 +41,8 @@ class ControlPlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """Add ``status``, ``peers``, ``ping`` and ``reload``."""
+        from clawmatrix_control.commands import COMMANDS  # a node that runs does without
+
         return list(COMMANDS)
 
     @hookimpl
@@ -141,8 +141,14 @@ class _Methods:
         }
 
     async def doctor(self, _: dict[str, JSON]) -> JSON:
-        """Return what the checks of all plugins found."""
-        return [finding_json(finding) for finding in await run_checks(self._node.checks())]
+        """Return what the checks of the core and of all plugins found."""
+        # Imported here: a node that is never asked does without.
+        from clawmatrix_core.doctor.own_checks import all_checks
+        from clawmatrix_core.doctor.running import finding_json, run_checks
+
+        node = self._node
+        checks = all_checks(node.config, node.plugins, node)
+        return [finding_json(finding) for finding in await run_checks(checks)]
 
     def ping(self, params: dict[str, JSON]) -> AsyncIterator[JSON]:
         """Yield what became of each ping."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -10,6 +10,8 @@ from clawmatrix_core.cli.context import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from clawmatrix_core.base.json_value import JSON
 
 __all__ = [
     "Style",
@@ -21,7 +23,6 @@ __all__ = [
     "use_colour",
 ]
 
-JSON = Any
 
 _CODES = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
 _DOTS = {"direct": "green", "relay": "yellow", "unreachable": "red"}

@@ -11,16 +11,17 @@ import anyio
 from anyio.abc import SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from clawmatrix_control.protocol import (
+from clawmatrix_core.base.errors import ClawMatrixError, StateError
+from clawmatrix_core.control.address import note_socket, remove_note
+from clawmatrix_core.control.protocol import (
+    REQUEST_LIMIT,
     BadRequest,
-    Request,
+    ControlRequest,
     error_line,
     failure_line,
     line,
     parse_request,
 )
-from clawmatrix_core.base.errors import ClawMatrixError, StateError
-from clawmatrix_core.cli.control_client import POINTER, REQUEST_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -92,7 +93,7 @@ class ControlServer:
         except ClawMatrixError as error:
             await self._send(stream, failure_line(error))
 
-    async def _read(self, stream: SocketStream) -> Request:
+    async def _read(self, stream: SocketStream) -> ControlRequest:
         lines = BufferedByteReceiveStream(stream)
         try:
             with anyio.fail_after(self._patience):
@@ -105,7 +106,7 @@ class ControlServer:
             raise anyio.EndOfStream from None
         return parse_request(text)
 
-    async def _run(self, request: Request, stream: SocketStream) -> None:
+    async def _run(self, request: ControlRequest, stream: SocketStream) -> None:
         method = self._methods.get(request.method)
         if method is None or (method.call is None and method.stream is None):
             names = ", ".join(sorted(self._methods))
@@ -125,7 +126,7 @@ class ControlServer:
     async def _stream(
         self,
         method: ControlMethod,
-        request: Request,
+        request: ControlRequest,
         stream: SocketStream,
     ) -> bytes:
         """Send items until there are no more; return the last line."""
@@ -184,7 +185,7 @@ async def open_socket(path: Path, state_dir: Path) -> AsyncIterator[SocketListen
     if await anyio.to_thread.run_sync(_answers, path):
         raise StateError(f"another process serves the control socket {path}")
     try:
-        _note(path, state_dir)
+        note_socket(path, state_dir)
         listener = await anyio.create_unix_listener(path, mode=0o600, backlog=128)
     except OSError as error:
         raise StateError(f"the control socket {path} cannot be made: {error}") from None
@@ -196,13 +197,6 @@ async def open_socket(path: Path, state_dir: Path) -> AsyncIterator[SocketListen
             _remove(path, state_dir, own)
 
 
-def _note(path: Path, state_dir: Path) -> None:
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pointer = state_dir / POINTER
-    pointer.touch(mode=0o600)
-    pointer.write_text(f"{path}\n")
-
-
 def _inode(path: Path) -> int:
     return path.stat().st_ino
 
@@ -212,7 +206,7 @@ def _remove(path: Path, state_dir: Path, own: int) -> None:
     with suppress(OSError):
         if _inode(path) == own:
             path.unlink()
-            (state_dir / POINTER).unlink()
+            remove_note(state_dir)
 
 
 def _answers(path: Path) -> bool:

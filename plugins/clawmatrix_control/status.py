@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.kernel.registry import PluginInfo
     from clawmatrix_core.kernel.routes import PathStatus
     from clawmatrix_core.members.directory import NodeRecord, Peer
 
 __all__ = ["NodeFacts", "offered", "peer_json", "status_json"]
-
-JSON = Any
 
 
 @attrs.frozen

@@ -1,4 +1,8 @@
-"""The local HTTP server: other plugins add routes to it, it lets in only who may use them."""
+"""The local HTTP server, to which other plugins add routes.
+
+Start with ``app``, which every request enters: ``guard`` decides who may ask, ``table`` finds
+the route. ``server`` runs the application on a socket.
+"""
 
 from __future__ import annotations
 

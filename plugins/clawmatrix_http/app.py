@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 
 from clawmatrix_http.guard import Asker, Guard, read_headers
-from clawmatrix_http.shapes import Refusal, Shape
+from clawmatrix_http.refusal import HttpRefusal, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Message, Receive, Scope, Send
 
+    from clawmatrix_core.kernel.contributions import HttpRoute
     from clawmatrix_http.table import Found, RouteTable
 
 __all__ = ["Application"]
 
-_FAILED = Refusal(500, "internal_error", "the request failed here; the node's log says why")
+_FAILED = HttpRefusal(500, "internal_error", "the request failed here; the node's log says why")
 _CLOSE = (b"connection", b"close")
 
 
@@ -43,7 +44,7 @@ class _Answer:
                 message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
         await self._send(message)
 
-    async def refuse(self, refusal: Refusal, shape: Shape) -> None:
+    async def refuse(self, refusal: HttpRefusal, shape: Shape) -> None:
         body = refusal.body(shape)
         headers = [
             (b"content-type", b"application/json"),
@@ -108,8 +109,7 @@ class Application:
             return
         scope["path_params"] = found.params
         try:
-            response = await found.route.endpoint(Request(scope, receive))
-            await response(scope, receive, answer.send)
+            await _serve(found.route, scope, receive, answer.send)
         except ClientDisconnect:
             pass  # nobody is there to be told
         except _BodyTooLarge:
@@ -121,14 +121,22 @@ class Application:
             if not answer.begun:
                 await answer.refuse(_FAILED, found.shape)
 
-    def _refuse_length(self, asker: Asker) -> Refusal | None:
+    def _refuse_length(self, asker: Asker) -> HttpRefusal | None:
         if asker.length is not None and asker.length > self._max_body:
             return self._too_large()
         return None
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> HttpRefusal:
         message = f"the body has more than {self._max_body:d} bytes (see [http] max_body)"
-        return Refusal(413, "request_too_large", message, (_CLOSE,))
+        return HttpRefusal(413, "request_too_large", message, (_CLOSE,))
+
+
+async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -> None:
+    if route.app is not None:
+        await route.app(scope, receive, send)
+    elif route.endpoint is not None:
+        response = await route.endpoint(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 def _limited(receive: Receive, limit: int) -> Receive:

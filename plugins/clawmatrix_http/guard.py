@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_http.shapes import Refusal
+from clawmatrix_http.refusal import HttpRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,33 +98,33 @@ class Guard:
         self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
         self._origins = frozenset(origin.encode() for origin in origins)
 
-    def check(self, asker: Asker, *, server: str | None, public: bool) -> Refusal | None:
+    def check(self, asker: Asker, *, server: str | None, public: bool) -> HttpRefusal | None:
         """Return why the request is refused, None where it is not.
 
         ``server`` is the local address its connection came in by.
         """
         if asker.host is None:
-            return Refusal(403, "host_not_allowed", "one Host header is needed")
+            return HttpRefusal(403, "host_not_allowed", "one Host header is needed")
         if not self._knows(asker.host, server):
-            return Refusal(
+            return HttpRefusal(
                 403,
                 "host_not_allowed",
                 "this host name is not allowed (see [http] allowed_hosts)",
             )
         if asker.origin is not None and not self.allows_origin(asker):
-            return Refusal(
+            return HttpRefusal(
                 403,
                 "origin_not_allowed",
                 "web pages of this origin are not allowed (see [http] allowed_origins)",
             )
         return None if public else self.check_token(asker)
 
-    def check_token(self, asker: Asker) -> Refusal | None:
+    def check_token(self, asker: Asker) -> HttpRefusal | None:
         """Return the refusal of a request without the right token."""
         if any(hmac.compare_digest(token, self._token) for token in asker.tokens):
             return None
         said = "the token is wrong" if asker.tokens else "a token is needed"
-        return Refusal(
+        return HttpRefusal(
             401,
             "invalid_api_key",
             f"{said}: send it as a Bearer token or x-api-key (`clawmatrix env` prints it)",

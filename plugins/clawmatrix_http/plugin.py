@@ -17,7 +17,6 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import Check, ControlMethod, HttpRoute, StatusSection
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_http.checks import live_checks, resting_checks
-from clawmatrix_http.commands import env
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ class HttpPlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """See hookspecs."""
+        from clawmatrix_http.commands import env  # a node that runs does without
+
         return [env]
 
     @hookimpl

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from starlette.routing import compile_path
 
-from clawmatrix_http.shapes import Refusal, Shape, shape_of_path
+from clawmatrix_http.refusal import HttpRefusal, Shape, shape_of_path
 
 if TYPE_CHECKING:
     import re
@@ -34,7 +34,7 @@ class Found:
 
     route: HttpRoute | None
     params: dict[str, Any]
-    refusal: Refusal | None
+    refusal: HttpRefusal | None
     shape: Shape
     public: bool
 
@@ -66,13 +66,13 @@ class RouteTable:
         """Return the route for a request."""
         methods, params = self._match(path)
         if not methods:
-            refusal = Refusal(404, "not_found", f"there is no {path[:200]}")
+            refusal = HttpRefusal(404, "not_found", f"there is no {path[:200]}")
             return Found(None, {}, refusal, shape_of_path(path), False)
         route = methods.get(method)
         if route is not None:
             return Found(route, params, None, route.errors, route.public)
         allowed = ", ".join(sorted(methods))
-        refusal = Refusal(
+        refusal = HttpRefusal(
             405,
             "method_not_allowed",
             f"{path[:200]} takes {allowed}",

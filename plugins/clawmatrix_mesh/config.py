@@ -10,8 +10,16 @@ from clawmatrix_core.base.node_id import is_node_id
 from clawmatrix_core.config.config import ByteSize, Duration, HostPort, option
 from clawmatrix_mesh.addresses import check_address
 
-__all__ = ["MeshConfig", "listen_addresses"]
+__all__ = ["TEMPLATE", "MeshConfig", "listen_addresses"]
 
+TEMPLATE = """\
+[mesh]
+# Where other nodes can connect to; leave it out on a node that only connects to others.
+# listen = "0.0.0.0:19000"
+# Nodes to connect to. One is enough: the others are learned from it.
+# peers = ["wss://relay.example:19000"]
+"""
+"""What ``clawmatrix init`` writes of the table."""
 
 _SHORTEST_HEARTBEAT = 0.01
 

@@ -17,7 +17,7 @@ from clawmatrix_core.state.files import StateFile
 from clawmatrix_mesh.addresses import bind
 from clawmatrix_mesh.checks.certificate import Certificate, certificate_checks
 from clawmatrix_mesh.checks.live import live_checks
-from clawmatrix_mesh.config import MeshConfig, listen_addresses
+from clawmatrix_mesh.config import TEMPLATE, MeshConfig, listen_addresses
 from clawmatrix_mesh.invite.invitations import INVITATIONS, Invitations
 from clawmatrix_mesh.invite.methods import InviteMethods, dialable
 from clawmatrix_mesh.links.channel import Credentials
@@ -87,7 +87,7 @@ class MeshPlugin:
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read ``[mesh]``."""
-        return [ConfigSection("mesh", MeshConfig)]
+        return [ConfigSection("mesh", MeshConfig, TEMPLATE)]
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:

@@ -14,7 +14,17 @@ from clawmatrix_model_proxy.asking.catalog import UPSTREAMS
 from clawmatrix_model_proxy.asking.health import Balance  # noqa: TC001 - the converter reads it
 from clawmatrix_model_proxy.asking.hold import parse_hold
 
-__all__ = ["Budgets", "ModelConfig", "ModelProxyConfig", "check_model"]
+__all__ = ["TEMPLATE", "Budgets", "ModelConfig", "ModelProxyConfig", "check_model"]
+
+TEMPLATE = """\
+# Models that this node serves to the mesh.
+# [[model-proxy.models]]
+# id = "qwen3"
+# base_url = "http://127.0.0.1:11434/v1"
+# api = "openai-completions"
+# api_key = "env:UPSTREAM_KEY"
+"""
+"""What ``clawmatrix init`` writes of the table."""
 
 _MIB = 1024 * 1024
 

@@ -19,8 +19,7 @@ from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.catalog import Catalog, Served, read_offers
 from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.hold import parse_hold
-from clawmatrix_model_proxy.commands import models
-from clawmatrix_model_proxy.config import ModelProxyConfig
+from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.serving.served import collect_apis, collect_models, offers
 from clawmatrix_model_proxy.wire import REQUEST
 
@@ -62,11 +61,12 @@ class ModelProxyPlugin:
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """See hookspecs."""
-        return [ConfigSection("model-proxy", ModelProxyConfig)]
+        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """See hookspecs."""
+        from clawmatrix_model_proxy.commands import models
         from clawmatrix_model_proxy.demo.demo import demo
 
         return [models, demo]
@@ -85,12 +85,12 @@ class ModelProxyPlugin:
             HttpRoute("/metrics", ("GET",), metrics.endpoint),
             HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
             HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
-            HttpRoute("/v1/chat/completions", post, api.endpoint("chat"), errors="openai"),
-            HttpRoute("/v1/responses", post, api.endpoint("responses"), errors="openai"),
-            HttpRoute("/v1/embeddings", post, api.endpoint("embeddings"), errors="openai"),
-            HttpRoute("/v1/messages", post, api.endpoint("messages"), errors="anthropic"),
+            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors="openai"),
+            HttpRoute("/v1/responses", post, app=api.app("responses"), errors="openai"),
+            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors="openai"),
+            HttpRoute("/v1/messages", post, app=api.app("messages"), errors="anthropic"),
             HttpRoute(
-                "/v1/messages/count_tokens", post, api.endpoint("count_tokens"), errors="anthropic"
+                "/v1/messages/count_tokens", post, app=api.app("count_tokens"), errors="anthropic"
             ),
         ]
 

@@ -17,6 +17,7 @@ from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.config.config import Config, ConfigSection, option
+from clawmatrix_core.doctor.own_checks import all_checks
 from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import (
@@ -268,7 +269,8 @@ async def test_hook_register_offers(mesh: MeshFactory) -> None:
 
 async def test_hook_register_checks(node_factory: NodeFactory) -> None:
     async with node_factory("a", plugins=[Pigeons()]) as node:
-        found = {finding.name: finding for finding in await run_checks(node.checks())}
+        checks = all_checks(node.config, node.plugins, node)
+        found = {finding.name: finding for finding in await run_checks(checks)}
         assert found["pigeons"] == Finding("pigeons", "warning", "a: in the air", "feed coop")
         assert found.keys() >= {"mesh.listen", "relay.path", "plugins"}
         registry = PluginRegistry()

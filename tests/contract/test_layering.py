@@ -17,18 +17,38 @@ if TYPE_CHECKING:
 FOREIGN = ("websockets", "starlette", "uvicorn", "httpx", "httpx2", "openai", "trio", "pytest")
 """What the core does without, so that a host installs only what it loads."""
 
+LEAST = {
+    "clawmatrix_core": 80,
+    "clawmatrix_control": 5,
+    "clawmatrix_http": 8,
+    "clawmatrix_mesh": 35,
+    "clawmatrix_model_proxy": 70,
+    "clawmatrix_relay": 5,
+}
+"""Files that each package has at least: a test that finds fewer has not looked into it."""
+ROOMS = ("base", "cli", "config", "doctor", "exchange", "kernel", "members", "sessions", "wire")
+
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys
 import clawmatrix_core
 for module in pkgutil.walk_packages(clawmatrix_core.__path__, "clawmatrix_core."):
     if module.name not in ("clawmatrix_core.testing.fixtures", "clawmatrix_core.cli.__main__"):
         importlib.import_module(module.name)
-print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+own = [name for name in sys.modules if name.startswith("clawmatrix_core.")]
+print(json.dumps({"tops": sorted({name.partition(".")[0] for name in sys.modules}), "own": own}))
 """
 
 
 def packages(root: Path) -> list[Path]:
     return [root / "clawmatrix_core", *sorted((root / "plugins").glob("clawmatrix_*"))]
+
+
+def files_of(package: Path) -> list[Path]:
+    """Return the files of a package, those in its folders too."""
+    files = sorted(package.rglob("*.py"))
+    least = LEAST.get(package.name, 1)
+    assert len(files) >= least, f"{package.name}: {len(files)} files, at least {least} expected"
+    return files
 
 
 def imports(file: Path) -> Iterator[str]:
@@ -46,8 +66,9 @@ def test_importing_all_of_the_core_imports_no_plugin_and_no_library_of_one() -> 
         [sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=True, timeout=60
     )
     loaded = json.loads(ran.stdout)
-    assert "clawmatrix_core" in loaded
-    wrong = [name for name in loaded if name.startswith("clawmatrix_") or name in FOREIGN]
+    assert len(loaded["own"]) >= LEAST["clawmatrix_core"]
+    assert {f"clawmatrix_core.{room}" for room in ROOMS} <= set(loaded["own"])
+    wrong = [name for name in loaded["tops"] if name.startswith("clawmatrix_") or name in FOREIGN]
     assert wrong == ["clawmatrix_core"]
 
 
@@ -63,7 +84,7 @@ def test_no_package_imports_a_plugin_but_itself(root: Path) -> None:
     wrong = [
         f"{file.relative_to(root)} imports {name}"
         for package in packages(root)
-        for file in package.rglob("*.py")
+        for file in files_of(package)
         for name in imports(file)
         if name.startswith("clawmatrix_") and name not in ("clawmatrix_core", package.name)
     ]
@@ -74,12 +95,20 @@ def test_only_the_module_for_tests_imports_pytest(root: Path) -> None:
     found = {
         file.name
         for package in packages(root)
-        for file in package.rglob("*.py")
+        for file in files_of(package)
         if "pytest" in imports(file)
     }
     assert found == {"fixtures.py"}
 
 
-@pytest.mark.parametrize("name", ["clawmatrix_core", "clawmatrix_mesh", "clawmatrix_relay"])
-def test_the_packages_looked_at_are_the_ones_installed(name: str, root: Path) -> None:
-    assert name in [package.name for package in packages(root)]
+def test_every_package_is_looked_at(root: Path) -> None:
+    assert [package.name for package in packages(root)] == list(LEAST)
+
+
+def test_a_package_in_which_nothing_is_found_fails(tmp_path: Path) -> None:
+    (tmp_path / "clawmatrix_core").mkdir()
+    (tmp_path / "clawmatrix_core" / "__init__.py").touch()
+    with pytest.raises(AssertionError, match="clawmatrix_core: 1 files"):
+        files_of(tmp_path / "clawmatrix_core")
+    with pytest.raises(AssertionError, match="0 files"):
+        files_of(tmp_path / "clawmatrix_none")

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, get_args
 
 import attrs
 
-from clawmatrix_core.testing.simulated_loop import Backend
 from clawmatrix_core.testing.simulation import run_simulation
+from clawmatrix_core.testing.simulation.loop import Backend
 from tests.simulation.injector import ANY, FAULTS
 from tests.simulation.judge import check
 from tests.simulation.schedule import backend_of, play

@@ -18,8 +18,8 @@ from tests.simulation.truth import components, open_pairs, route_errors, status_
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.routes import PathStatus
-    from clawmatrix_core.testing.simulated_loop import Backend
     from clawmatrix_core.testing.simulation import Simulation
+    from clawmatrix_core.testing.simulation.loop import Backend
     from tests.simulation.mesh import Host, Mesh
     from tests.simulation.traffic import FlowPlugin
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from clawmatrix_core.testing.simulated_loop import Backend
 from clawmatrix_core.testing.simulation import run_simulation
+from clawmatrix_core.testing.simulation.loop import Backend
 from tests.simulation.schedule import play
 
 if TYPE_CHECKING:

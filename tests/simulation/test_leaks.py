@@ -13,8 +13,8 @@ from anyio.lowlevel import checkpoint
 from clawmatrix_core.exchange.exchange import Exchange
 from clawmatrix_core.exchange.state import Inbox, Outbox, Outgoing
 from clawmatrix_core.sessions.session import Session
-from clawmatrix_core.testing.simulated_loop import Backend, VirtualLoop
 from clawmatrix_core.testing.simulation import run_simulation
+from clawmatrix_core.testing.simulation.loop import Backend, VirtualLoop
 from clawmatrix_core.wire.frames import Frame
 from tests.simulation.judge import Scene, settle, tasks_alive
 from tests.simulation.traffic import PLANS

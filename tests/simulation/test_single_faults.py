@@ -13,7 +13,7 @@ from tests.simulation.schedule import backend_of
 from tests.simulation.story import STRIKE, Ending, Strike, tell
 
 if TYPE_CHECKING:
-    from clawmatrix_core.testing.simulated_loop import Backend
+    from clawmatrix_core.testing.simulation.loop import Backend
 
 KINDS = (
     "cancel",

@@ -9,9 +9,9 @@ import click
 from clawmatrix_core.base.errors import StateError
 from clawmatrix_core.cli.context import Settings, echo_json, pass_settings
 from clawmatrix_core.cli.control_client import NotRunning, call, locate
-from clawmatrix_core.members.identity import digits
+from clawmatrix_core.members.identity import digits, load_identity
 from clawmatrix_core.state.files import CORE_FILES
-from clawmatrix_core.state.folder import StateFolder, load_identity
+from clawmatrix_core.state.folder import StateFolder
 
 __all__ = ["fingerprint"]
 

@@ -27,10 +27,10 @@ from clawmatrix_core.cli.init import (
     render_config,
     write_config,
 )
-from clawmatrix_core.members.identity import fingerprint
-from clawmatrix_core.members.trust import TrustStore, Verdict
+from clawmatrix_core.members.identity import fingerprint, load_identity
+from clawmatrix_core.members.trust import PinOutcome, TrustStore
 from clawmatrix_core.state.files import CORE_FILES
-from clawmatrix_core.state.folder import State, StateFolder, load_identity
+from clawmatrix_core.state.folder import State, StateFolder
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.joining import Welcomed
 from clawmatrix_mesh.invite.joining import join as join_mesh
@@ -89,9 +89,13 @@ def join(
     choices = InitChoices(
         node_id or node_id_from(socket.gethostname()),
         make_secret(),  # stands there until the mesh's is known
-        listen_choice(listen, joins=True),
-        invitation.addresses,
-        None if ca is None else str(ca.expanduser().absolute()),
+        {
+            "mesh": {
+                "listen": listen_choice(listen, joins=True),
+                "peers": invitation.addresses,
+                "ca": None if ca is None else str(ca.expanduser().absolute()),
+            }
+        },
     )
     check_config(render_config(choices), path, choices)
     _require_writable(path)
@@ -160,5 +164,5 @@ def _join(
 def _pin(state: State, name: NodeId, key: bytes) -> None:
     """Know the inviting node by the key that the token led to, whatever was known before."""
     trust = TrustStore(state)
-    if trust.check(name, key, proven=True, now=time.time()) is Verdict.CONFLICT:
+    if trust.check(name, key, proven=True, now=time.time()) is PinOutcome.CONFLICT:
         trust.accept(name, fingerprint(key))

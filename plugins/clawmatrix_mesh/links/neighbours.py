@@ -10,7 +10,7 @@ import attrs
 
 from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import HandshakeError
-from clawmatrix_core.members.trust import Verdict as TrustVerdict
+from clawmatrix_core.members.trust import PinOutcome
 from clawmatrix_core.wire.close_codes import CloseCode
 from clawmatrix_mesh.links.duplicates import Facts, Verdict, choose
 from clawmatrix_mesh.members.revoking import refuse_revoked
@@ -73,7 +73,7 @@ class Neighbours:
                 f"another node is named {node.id}, as this one", reason="pin_conflict"
             )
         refuse_revoked(node, record)
-        if node.directory.judge(record, proven=True) is TrustVerdict.CONFLICT:
+        if node.directory.judge(record, proven=True) is PinOutcome.CONFLICT:
             raise HandshakeError(
                 f"{record.node_id} shows another key than the one known here:"
                 " see `clawmatrix trust list`",

@@ -16,7 +16,7 @@ import msgspec
 
 from clawmatrix_core.base.errors import RemoteProtocolError, StateError
 from clawmatrix_core.members.directory import Accepted, NodeRecord, SignedRecord
-from clawmatrix_core.state.folder import raise_epoch
+from clawmatrix_core.state.epoch import raise_epoch
 from clawmatrix_mesh.links.preamble import PROTOCOL
 from clawmatrix_mesh.members.intake import Intake
 from clawmatrix_mesh.members.pace import Pace

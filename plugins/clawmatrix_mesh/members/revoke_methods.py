@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.members.revocation import SignedRevocation
-    from clawmatrix_core.members.revocations import Known
+    from clawmatrix_core.members.revocations import KnownRevocation
 
 __all__ = ["revocations_json", "revoke_methods"]
 
@@ -65,7 +65,7 @@ def revocations_json(node: Node) -> list[dict[str, Any]]:
     return [_entry(known) for known in node.revocations.all()]
 
 
-def _entry(known: Known) -> dict[str, Any]:
+def _entry(known: KnownRevocation) -> dict[str, Any]:
     said = known.said
     return {
         "nodeId": said.node_id,

@@ -67,7 +67,7 @@ class ErrorAnswer(Response):
         super().__init__(error.body(format), error.status, media_type="application/json")
 
 
-class ProxiedAnswer(Response):
+class ProxiedAnswer:
     """Asks the candidates of a choice in turn, as the failover table says.
 
     Nothing of an answer goes to the client before its first meaningful part is here, so that
@@ -92,7 +92,6 @@ class ProxiedAnswer(Response):
 
         ``remember`` is told which target gave the answer of which id.
         """
-        self.background = None
         self._node = node
         self._opening = opening
         self._format = FORMATS[opening.format]

@@ -20,10 +20,10 @@ from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.wire import API_HEADERS, Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
-    from starlette.types import Receive
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_model_proxy.asking.catalog import Catalog, Listed
@@ -59,26 +59,29 @@ class ModelApi:
         self._health = health
         self._answers = AnswerMemory()
 
-    def endpoint(self, name: str) -> Callable[[Request], Awaitable[Response]]:
-        """Return what answers requests in a format."""
+    def app(self, name: str) -> ASGIApp:
+        """Return the application that answers requests in a format."""
         format = FORMATS[name]
 
-        async def answer(request: Request) -> Response:
-            return await self._answer(request, format)
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            began = self._node.clock.now()
+            body = await _read_body(receive)
+            try:
+                answer = self._answer(body, _headers_of(scope), format, began)
+            except ApiError as error:
+                answer = ErrorAnswer(error, format)
+            await answer(scope, receive, send)
 
         return answer
 
-    async def _answer(self, request: Request, format: Format) -> Response:
-        began = self._node.clock.now()
-        body = await _read_body(request.receive)
-        headers = _headers_of(request)
-        try:
-            wanted = read_wanted(body)
-            choice = self._choose(wanted)
-            limits = self._limits_of(headers)
-            _check_lengths(headers)
-        except ApiError as error:
-            return ErrorAnswer(error, format)
+    def _answer(
+        self, body: bytes, headers: Mapping[str, str], format: Format, began: float
+    ) -> ASGIApp:
+        """Return the answer to a request, not yet asked for. Raises: ApiError."""
+        wanted = read_wanted(body)
+        choice = self._choose(wanted)
+        limits = self._limits_of(headers)
+        _check_lengths(headers)
         opening = Opening(
             format.name,
             choice.model,
@@ -172,10 +175,10 @@ class ModelApi:
 _WANTED = {name.encode(): name for name in ("accept", HOLD_HEADER, *API_HEADERS)}
 
 
-def _headers_of(request: Request) -> dict[str, str]:
+def _headers_of(scope: Scope) -> dict[str, str]:
     """Return the headers that are acted on, in one pass; of a repeated one the first."""
     found: dict[str, str] = {}
-    for name, value in request.scope["headers"]:
+    for name, value in scope["headers"]:
         if (wanted := _WANTED.get(name)) is not None:
             found.setdefault(wanted, value.decode("latin-1"))
     return found

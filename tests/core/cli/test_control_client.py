@@ -14,15 +14,15 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.base.paths import control_socket_path, default_state_dir
+from clawmatrix_core.base.paths import default_state_dir
 from clawmatrix_core.cli.control_client import (
-    POINTER,
     ControlError,
     NotRunning,
     call,
     locate,
     stream,
 )
+from clawmatrix_core.control.address import NOTE, control_socket_path
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_a_configuration_without_the_control_plugin_is_told_apart(config: Path, 
 def test_the_place_the_node_noted_is_tried_first(config: Path) -> None:
     noted = config.parent / "elsewhere.sock"
     (config.parent / "state").mkdir()
-    (config.parent / "state" / POINTER).write_text(f"{noted}\n")
+    (config.parent / "state" / NOTE).write_text(f"{noted}\n")
     with serving(noted, says({"result": 1})):
         assert call(config, "status") == 1
     with serving(socket_of(config), says({"result": 2})):

@@ -9,7 +9,8 @@ from typing import Literal
 
 import attrs
 
-from clawmatrix_core.config.config import ByteSize, CoreConfig, Duration, HostPort, Secret
+from clawmatrix_core.config.config import ByteSize, Duration, HostPort, Secret
+from clawmatrix_core.config.core import CoreConfig
 from clawmatrix_core.config.docs import FieldDoc, describe
 from clawmatrix_core.config.schema import option
 

@@ -8,8 +8,9 @@ import anyio
 import pytest
 
 from clawmatrix_core.config.config import Config
-from clawmatrix_core.doctor.own_checks import checks_at_rest, checks_of, look_at_plugins
+from clawmatrix_core.doctor.own_checks import OwnChecks, all_checks, look_at_plugins
 from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.kernel.contributions import Check
 from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
 from clawmatrix_core.state.folder import StateFolder
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory
@@ -17,10 +18,14 @@ from clawmatrix_core.testing.fixtures import SECRET, NodeFactory
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clawmatrix_core.kernel.contributions import Check, Finding
+    from clawmatrix_core.kernel.contributions import Finding
     from clawmatrix_core.kernel.node import Node
 
 pytestmark = pytest.mark.anyio
+
+
+def own_checks_of(node: Node) -> list[Check]:
+    return OwnChecks(node.plugins).register_checks(node.config, node)
 
 
 async def found_by(checks: list[Check], name: str) -> list[Finding]:
@@ -62,7 +67,7 @@ async def test_a_plugin_that_failed_in_a_running_node_is_found(node_factory: Nod
             raise ValueError("no luck")
 
     async with node_factory("a", built_in=(), plugins=[Broken()]) as node:
-        found = {one.name: one for one in await found_by(checks_of(node), "plugins")}
+        found = {one.name: one for one in await found_by(own_checks_of(node), "plugins")}
         assert found["plugin.broken"].status == "problem"
         assert "no luck" in found["plugin.broken"].detail
 
@@ -75,20 +80,20 @@ async def test_what_is_in_the_file_and_not_in_force_is_a_warning(
     path.write_text(good)
     path.chmod(0o600)
     async with node_factory("a", built_in=()) as node:
-        [found] = await found_by(checks_of(node), "config")
+        [found] = await found_by(own_checks_of(node), "config")
         assert (found.status, found.detail) == ("skipped", "the configuration is from code")
         await node.reload(Config.load(path))
-        [found] = await found_by(checks_of(node), "config")
+        [found] = await found_by(own_checks_of(node), "config")
         assert (found.status, found.detail) == ("ok", f"{path} is valid, and in force")
         path.write_text(f'tags = ["x"]\ndisable = ["http"]\n{good}')
-        waiting = await found_by(checks_of(node), "config")
+        waiting = await found_by(own_checks_of(node), "config")
         assert [(one.status, one.advice) for one in waiting] == [
             ("warning", "clawmatrix reload"),
             ("warning", "restart the node"),
         ]
         assert node.config.tags == ()
         path.write_text(f"tag = 1\nlog = 2\n{good}")
-        wrong = await found_by(checks_of(node), "config")
+        wrong = await found_by(own_checks_of(node), "config")
         assert [one.status for one in wrong] == ["problem", "problem"]
         assert "tag: unknown key" in wrong[1].detail
 
@@ -97,7 +102,7 @@ async def test_the_state_of_a_node_that_runs_is_written_in(
     node_factory: NodeFactory, tmp_path: Path
 ) -> None:
     async def state_of(node: Node) -> tuple[str, str]:
-        [found] = await found_by(checks_of(node), "state.folder")
+        [found] = await found_by(own_checks_of(node), "state.folder")
         return found.status, found.detail
 
     async with node_factory("a", built_in=()) as node:
@@ -116,9 +121,26 @@ async def test_at_rest_folder_lock_and_files_are_looked_at(tmp_path: Path) -> No
         state.write("epoch", 1)
         (tmp_path / "trust.json").write_text("{}")
         (tmp_path / "trust.json").chmod(0o600)
-        found = await found_by(checks_at_rest(config, registry), "state.folder")
+        found = await found_by(OwnChecks(registry).register_checks(config, None), "state.folder")
     assert [(one.name, one.status) for one in found] == [
         ("state.folder", "ok"),
         ("state.lock", "problem"),
         ("state.files", "problem"),
     ]
+
+
+async def test_the_checks_of_plugins_come_after_the_cores_own(node_factory: NodeFactory) -> None:
+    async def look() -> list[Finding]:
+        return []
+
+    class Looking:
+        @hookimpl
+        def register_checks(self, node: Node | None) -> list[Check]:
+            return [Check("running" if node is not None else "resting", look)]
+
+    async with node_factory("a", built_in=(), plugins=[Looking()]) as node:
+        running = all_checks(node.config, node.plugins, node)
+        assert [one.name for one in running] == ["config", "plugins", "state.folder", "running"]
+        assert [one.name for one in node.checks()] == ["running"]
+        resting = all_checks(node.config, node.plugins)
+        assert [one.name for one in resting] == ["plugins", "state.folder", "resting"]

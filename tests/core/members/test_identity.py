@@ -5,11 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from clawmatrix_core.base.errors import StateError
-from clawmatrix_core.members.identity import Identity, fingerprint, psk_from_secret, verify
+from clawmatrix_core.members.identity import (
+    Identity,
+    fingerprint,
+    load_identity,
+    psk_from_secret,
+    verify,
+)
+
+if TYPE_CHECKING:
+    from clawmatrix_core.state.folder import State
 
 # RFC 8032, section 7.1, test 2, and RFC 7748, section 6.1, Alice.
 SIGN_PRIVATE = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
@@ -99,3 +109,24 @@ def test_the_cluster_key_is_hkdf_sha256_of_the_secret() -> None:
     assert psk_from_secret("geheim ü") == expected
     assert psk_from_secret("geheim u") != expected
     assert len(expected) == hashlib.sha256().digest_size
+
+
+def test_the_identity_is_made_once(state: State) -> None:
+    identity = load_identity(state)
+    again = load_identity(state)
+    assert again == identity
+    assert again.channel_private == identity.channel_private
+
+
+def test_the_identity_is_made_of_the_bytes_given(state: State) -> None:
+    identity = load_identity(state, lambda size: bytes([7]) * size)
+    assert identity == Identity(bytes([7]) * 32, bytes([7]) * 32)
+
+
+def test_a_damaged_identity_is_named_and_never_replaced(state: State) -> None:
+    state.write("identity", {"sign_private": "c2VjcmV0", "channel_private": ""})
+    with pytest.raises(StateError, match=r"identity.*base64") as caught:
+        load_identity(state)
+    assert state.locate("identity") in str(caught.value)
+    assert "c2VjcmV0" not in str(caught.value)
+    assert state.read("identity") == {"sign_private": "c2VjcmV0", "channel_private": ""}

@@ -12,7 +12,7 @@ from clawmatrix_core.base.errors import RemoteProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.members.directory import Accepted, SignedRecord
-from clawmatrix_core.members.identity import Identity, digits
+from clawmatrix_core.members.identity import Identity, digits, load_identity
 from clawmatrix_core.members.record import NodeRecord
 from clawmatrix_core.members.succession import (
     CHAIN,
@@ -22,7 +22,7 @@ from clawmatrix_core.members.succession import (
     rotate,
 )
 from clawmatrix_core.members.trust import PinState
-from clawmatrix_core.state.folder import MemoryState, StateFolder, load_identity
+from clawmatrix_core.state.folder import MemoryState, StateFolder
 from tests.core.members.members import Member, base64_of
 
 HOME = NodeId("home")

@@ -13,10 +13,10 @@ from clawmatrix_core.members.trust import (
     CONFLICTS_MAX,
     PROVISIONAL_MAX,
     Conflict,
+    PinOutcome,
     PinState,
     TrustEntry,
     TrustStore,
-    Verdict,
 )
 from clawmatrix_core.state.folder import MemoryState, StateFolder
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OFFICE, HOME = NodeId("office"), NodeId("home")
-NEW, KNOWN, CONFLICT = Verdict.NEW, Verdict.KNOWN, Verdict.CONFLICT
+NEW, KNOWN, CONFLICT = PinOutcome.NEW, PinOutcome.KNOWN, PinOutcome.CONFLICT
 
 
 def key(number: int) -> bytes:

@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
-from clawmatrix_core.members.identity import Identity
-from clawmatrix_core.state.folder import (
-    MemoryState,
-    State,
-    StateFolder,
-    load_identity,
-    next_epoch,
-    raise_epoch,
-)
+from clawmatrix_core.state.folder import State, StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,15 +40,6 @@ with StateFolder(Path(sys.argv[1])) as folder:
     except StateError as error:
         print(error)
 """
-
-
-@pytest.fixture(params=["memory", "folder"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
-    if request.param == "memory":
-        yield MemoryState()
-        return
-    with StateFolder(tmp_path / "state") as folder:
-        yield folder
 
 
 @contextmanager
@@ -275,38 +258,3 @@ def test_a_draft_left_by_a_crash_does_not_matter(tmp_path: Path) -> None:
         draft.chmod(0o644)
         folder.write("thing", VALUE)
         assert folder.read("thing") == VALUE
-
-
-def test_the_identity_is_made_once(state: State) -> None:
-    identity = load_identity(state)
-    again = load_identity(state)
-    assert again == identity
-    assert again.channel_private == identity.channel_private
-
-
-def test_the_identity_is_made_of_the_bytes_given(state: State) -> None:
-    identity = load_identity(state, lambda size: bytes([7]) * size)
-    assert identity == Identity(bytes([7]) * 32, bytes([7]) * 32)
-
-
-def test_a_damaged_identity_is_named_and_never_replaced(state: State) -> None:
-    state.write("identity", {"sign_private": "c2VjcmV0", "channel_private": ""})
-    with pytest.raises(StateError, match=r"identity.*base64") as caught:
-        load_identity(state)
-    assert state.locate("identity") in str(caught.value)
-    assert "c2VjcmV0" not in str(caught.value)
-    assert state.read("identity") == {"sign_private": "c2VjcmV0", "channel_private": ""}
-
-
-def test_epochs_only_rise(state: State) -> None:
-    assert [next_epoch(state) for _ in range(3)] == [1, 2, 3]
-    assert raise_epoch(state, 10) == 11
-    assert raise_epoch(state, 4) == 11
-    assert next_epoch(state) == 12
-
-
-@pytest.mark.parametrize("epoch", [-1, "1", 1.5, True])
-def test_a_damaged_epoch_is_named(state: State, epoch: object) -> None:
-    state.write("epoch", epoch)
-    with pytest.raises(StateError, match="epoch"):
-        next_epoch(state)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import SocketStream
 
-from clawmatrix_control.protocol import BadRequest, failure_line, line, parse_request
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.config.config import Config, ConfigSection
+from clawmatrix_core.control.protocol import BadRequest, failure_line, line, parse_request
 from clawmatrix_http.config import HttpConfig
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_model_proxy.config import ModelProxyConfig

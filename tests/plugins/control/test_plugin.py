@@ -12,9 +12,8 @@ import pytest
 
 from clawmatrix_control import ControlPlugin
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.base.paths import control_socket_path
-from clawmatrix_core.cli.control_client import POINTER
 from clawmatrix_core.config.config import Config
+from clawmatrix_core.control.address import NOTE, control_socket_path
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.kernel.node import Node
@@ -152,9 +151,9 @@ async def test_the_socket_goes_with_the_node(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     path = control_socket_path(config.state_dir)
     async with node_of(config):
-        assert (config.state_dir / POINTER).read_text() == f"{path}\n"
+        assert (config.state_dir / NOTE).read_text() == f"{path}\n"
     assert not path.exists()
-    assert not (config.state_dir / POINTER).exists()
+    assert not (config.state_dir / NOTE).exists()
 
 
 async def test_a_node_in_memory_has_a_socket_only_if_it_has_a_folder(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_core.base.errors import ExchangeFailure, StateError
-from clawmatrix_core.cli.control_client import POINTER, REQUEST_LIMIT
+from clawmatrix_core.control.address import NOTE
+from clawmatrix_core.control.protocol import REQUEST_LIMIT
 from clawmatrix_core.kernel.contributions import ControlMethod
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ async def test_only_the_user_can_connect_and_the_state_folder_says_where(tmp_pat
         mode = served.path.stat().st_mode
         assert stat.S_ISSOCK(mode)
         assert stat.S_IMODE(mode) == 0o600
-        pointer = tmp_path / "state" / POINTER
+        pointer = tmp_path / "state" / NOTE
         assert pointer.read_text() == f"{served.path}\n"
         assert stat.S_IMODE(pointer.stat().st_mode) == 0o600
     assert not served.path.exists()
@@ -281,7 +282,7 @@ async def test_a_socket_that_another_node_made_since_is_left_to_it(tmp_path: Pat
         other = socket.socket(socket.AF_UNIX)
         other.bind(str(path))
     assert path.exists()
-    assert (tmp_path / "state" / POINTER).exists()
+    assert (tmp_path / "state" / NOTE).exists()
     other.close()
 
 

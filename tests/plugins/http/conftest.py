@@ -20,6 +20,7 @@ from clawmatrix_http import HttpPlugin
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
 TOKEN = "a-token-for-tests-only"
 
@@ -42,12 +43,18 @@ class Routes:
             HttpRoute("/v1/broken", ("GET",), self._broken, errors="openai"),
             HttpRoute("/v1/breaks", ("GET",), self._breaks, errors="openai"),
             HttpRoute("/slow", ("GET",), self._slow),
+            HttpRoute("/v1/app", ("GET",), app=self._app, errors="openai"),
             HttpRoute("/waits", ("GET",), self._waits),
             HttpRoute("/waits/late", ("GET",), self._waits_late),
         ]
 
     async def _echo(self, request: Request) -> Response:
         return Response(await request.body(), media_type="application/octet-stream")
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["query_string"] == b"raise":
+            raise ValueError("the secret reason")
+        await PlainTextResponse("an application's own")(scope, receive, send)
 
     async def _thing(self, request: Request) -> Response:
         return PlainTextResponse(f"{request.method} {request.path_params['name']}")

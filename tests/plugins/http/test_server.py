@@ -75,6 +75,18 @@ async def test_a_request_with_the_token_reaches_its_route(serving: Serving) -> N
     assert served.faults == []
 
 
+@pytest.mark.faults_expected
+async def test_an_application_answers_behind_the_same_guard(serving: Serving) -> None:
+    async with serving() as served, client(served) as asking:
+        assert (await asking.get("/v1/app")).text == "an application's own"
+        assert (await asking.head("/v1/app")).status_code == 200
+        assert (await asking.post("/v1/app")).status_code == 405
+        assert (await asking.get("/v1/app", headers={"x-api-key": "x"})).status_code == 401
+        raised = await asking.get("/v1/app?raise")
+    assert (raised.status_code, raised.json()["error"]["type"]) == (500, "server_error")
+    assert [fault for fault in served.faults if fault and "GET /v1/app" in fault]
+
+
 async def test_without_the_token_every_path_is_401_in_its_shape(serving: Serving) -> None:
     async with serving() as served, client(served, **{"x-api-key": "wrong"}) as asking:
         openai = await asking.post("/v1/echo")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from starlette.responses import Response
 
 from clawmatrix_core.kernel.contributions import HttpRoute
@@ -76,3 +77,10 @@ def test_a_route_that_is_taken_stays_with_the_first_and_the_clash_is_told() -> N
     assert table.find("GET", "/v1/models").route is ROUTES[0]
     assert table.find("POST", "/v1/models").route is second
     assert clashes == ["GET /v1/models is registered twice; the first one stays"]
+
+
+def test_a_route_has_an_endpoint_or_an_application() -> None:
+    with pytest.raises(TypeError, match="/x needs an endpoint or an app"):
+        HttpRoute("/x", ("GET",))
+    with pytest.raises(TypeError, match="not both"):
+        HttpRoute("/x", ("GET",), answer, app=Response())

@@ -14,9 +14,9 @@ from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.config.config import Config, ConfigSection
 from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.kernel.node import Node
-from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.members.identity import Identity, load_identity
 from clawmatrix_core.members.trust import TrustStore
-from clawmatrix_core.state.folder import MemoryState, StateFolder, load_identity
+from clawmatrix_core.state.folder import MemoryState, StateFolder
 from clawmatrix_core.testing.fixtures import SECRET, free_port, wait_until
 from clawmatrix_mesh import MeshPlugin
 from clawmatrix_mesh.checks.resting import resting_checks

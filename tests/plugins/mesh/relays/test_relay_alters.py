@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from clawmatrix_core.base.paths import control_socket_path
+from clawmatrix_core.control.address import control_socket_path
 from clawmatrix_core.testing.fixtures import wait_until
 from tests.plugins.mesh.mallory import LAB, OFFICE, Caught, Mallory, pass_on, scene
 

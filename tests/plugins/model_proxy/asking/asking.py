@@ -73,8 +73,11 @@ class Client:
             if message["type"] == "http.response.body":
                 self.on_body(message["body"])
 
-        response = await found.endpoint(Request(scope, receive))
-        await response(scope, receive, send)
+        if found.app is not None:
+            await found.app(scope, receive, send)
+        elif found.endpoint is not None:
+            response = await found.endpoint(Request(scope, receive))
+            await response(scope, receive, send)
 
     @property
     def status(self) -> int:

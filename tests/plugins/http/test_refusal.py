@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from clawmatrix_http.shapes import Refusal, shape_of_path
+from clawmatrix_http.refusal import HttpRefusal, shape_of_path
 
 
 def test_openai_shape() -> None:
-    body = json.loads(Refusal(401, "invalid_api_key", "no").body("openai"))
+    body = json.loads(HttpRefusal(401, "invalid_api_key", "no").body("openai"))
     assert body == {
         "error": {
             "message": "no",
@@ -19,7 +19,7 @@ def test_openai_shape() -> None:
             "code": "invalid_api_key",
         }
     }
-    assert json.loads(Refusal(500, "x", "no").body("openai"))["error"]["type"] == "server_error"
+    assert json.loads(HttpRefusal(500, "x", "no").body("openai"))["error"]["type"] == "server_error"
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_openai_shape() -> None:
     ],
 )
 def test_anthropic_shape(status: int, kind: str) -> None:
-    body = json.loads(Refusal(status, "x", "no").body("anthropic"))
+    body = json.loads(HttpRefusal(status, "x", "no").body("anthropic"))
     assert body == {"type": "error", "error": {"type": kind, "message": "no"}}
 
 
 def test_plain_shape() -> None:
-    assert json.loads(Refusal(404, "x", "no").body("plain")) == {"error": "no"}
+    assert json.loads(HttpRefusal(404, "x", "no").body("plain")) == {"error": "no"}
 
 
 def test_unknown_paths_below_v1_are_answered_as_openai_would() -> None:

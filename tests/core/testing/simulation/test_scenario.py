@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from clawmatrix_core.base.errors import ConnectionLost, DialError
-from clawmatrix_core.testing.simulated_loop import Backend
 from clawmatrix_core.testing.simulation import EPOCH, Quality, Simulation, run_simulation
+from clawmatrix_core.testing.simulation.loop import Backend
 
 if TYPE_CHECKING:
     from clawmatrix_core.wire.transport import Connection, Transport

@@ -11,7 +11,7 @@ import pytest
 from anyio import TASK_STATUS_IGNORED
 
 from clawmatrix_core.base.errors import LocalProtocolError
-from clawmatrix_core.base.supervise import Supervisor
+from clawmatrix_core.base.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,8 +15,8 @@ import anyio
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.state.folder import MemoryState
-from clawmatrix_core.testing.acceptance_case import TransportCase, TransportCheck, timed
-from clawmatrix_core.testing.acceptance_network import Network, notes_of, until
+from clawmatrix_core.testing.acceptance.case import TransportCase, TransportCheck, timed
+from clawmatrix_core.testing.acceptance.network import Network, notes_of, until
 from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:

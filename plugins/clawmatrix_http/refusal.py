@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import attrs
 import msgspec
 
-__all__ = ["Refusal", "Shape", "shape_of_path"]
+__all__ = ["HttpRefusal", "Shape", "shape_of_path"]
 
 Shape: TypeAlias = Literal["openai", "anthropic", "plain"]
 
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 @attrs.frozen
-class Refusal:
+class HttpRefusal:
     """An error that the server itself answers with.
 
     ``code`` is a stable word for programs, ``headers`` go out beside the usual ones.

@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import ConnectionLost, DialError
 from clawmatrix_core.testing.memory import MemoryListener, name_of
-from clawmatrix_core.testing.simulated_flow import End, Flow, SimConnection
+from clawmatrix_core.testing.simulation.flow import EndOfFlow, Flow, SimConnection
 from clawmatrix_core.wire.transport import Connection, Listener, Transport
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class SimNetwork:
         self._listeners: dict[str, MemoryListener] = {}
         self._flows: dict[int, Flow] = {}
         self._numbers = count(1)
-        self._agenda: list[tuple[float, int, Flow, bytes | End | None]] = []
+        self._agenda: list[tuple[float, int, Flow, bytes | EndOfFlow | None]] = []
         self._order = count()
         self._nap: anyio.CancelScope | None = None
         self._changed = Bell()
@@ -185,7 +185,7 @@ class SimNetwork:
                 way.end_source(_reset())
                 way.back.orphaned = True
                 if not silent:
-                    self.ship(way, End(_reset(), discard=True))
+                    self.ship(way, EndOfFlow(_reset(), discard=True))
         self._changed.ring()
 
     def is_blocked(self, source: str, target: str) -> bool:
@@ -237,9 +237,9 @@ class SimNetwork:
         self._note("open", source, target, ours.flow.number)
         return ours
 
-    def ship(self, flow: Flow, item: bytes | End) -> None:
+    def ship(self, flow: Flow, item: bytes | EndOfFlow) -> None:
         """Send a message, or the end, on its way."""
-        if isinstance(item, End):
+        if isinstance(item, EndOfFlow):
             delay = self._delay(flow.source, flow.target)
             due = max(self._now() + delay, flow.ordered, flow.latest)
             self._set_out(flow, item, due)
@@ -268,7 +268,7 @@ class SimNetwork:
             flow.ordered = due
         self._set_out(flow, message, due)
 
-    def _set_out(self, flow: Flow, item: bytes | End, due: float) -> None:
+    def _set_out(self, flow: Flow, item: bytes | EndOfFlow, due: float) -> None:
         flow.latest = max(flow.latest, due)
         self._plan(due, flow, item)
 
@@ -295,7 +295,7 @@ class SimNetwork:
         dialler = f"memory://{source}#{number}"
         return SimConnection(self.ship, address, there), SimConnection(self.ship, dialler, back)
 
-    def _plan(self, due: float, flow: Flow, item: bytes | End | None) -> None:
+    def _plan(self, due: float, flow: Flow, item: bytes | EndOfFlow | None) -> None:
         heapq.heappush(self._agenda, (due, next(self._order), flow, item))
         if self._nap is not None and due < self._nap.deadline:
             self._nap.deadline = due
@@ -312,13 +312,13 @@ class SimNetwork:
             if flow.stalled and item is not None:
                 self._note("stalled", flow.source, flow.target, flow.number)
 
-    def _arrive(self, flow: Flow, item: bytes | End) -> None:
+    def _arrive(self, flow: Flow, item: bytes | EndOfFlow) -> None:
         if flow.cut:
             return
         if flow.orphaned:
             self._note("lost", flow.source, flow.target, flow.number)
             self._refuse(flow)
-        elif isinstance(item, End):
+        elif isinstance(item, EndOfFlow):
             self._note("ended", flow.source, flow.target, flow.number, str(item.lost))
             self._flows.pop(flow.number, None)
             flow.back.end_source(item.lost, discard=item.discard)
@@ -330,7 +330,7 @@ class SimNetwork:
         """Answer for a process that is gone, if its host is up, with a reset."""
         if flow.target not in self._dark and not flow.cut:
             flow.cut = True
-            self.ship(flow.back, End(_reset(), discard=True))
+            self.ship(flow.back, EndOfFlow(_reset(), discard=True))
 
     def _restart(self, node: str) -> None:
         if node in self._dark:

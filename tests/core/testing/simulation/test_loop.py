@@ -14,7 +14,7 @@ from anyio._backends import _asyncio
 from anyio.lowlevel import checkpoint
 from trio._core import _run
 
-from clawmatrix_core.testing.simulated_loop import Backend, run_on_virtual_time
+from clawmatrix_core.testing.simulation.loop import Backend, run_on_virtual_time
 
 on_both = pytest.mark.parametrize("backend", get_args(Backend))
 

@@ -13,13 +13,13 @@ from clawmatrix_core.testing.memory import MemoryConnection, Pipe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Ship = Callable[["Flow", "bytes | End"], None]
+    Ship = Callable[["Flow", "bytes | EndOfFlow"], None]
 
-__all__ = ["End", "Flow", "SimConnection"]
+__all__ = ["EndOfFlow", "Flow", "SimConnection"]
 
 
 @attrs.frozen(slots=True)
-class End:
+class EndOfFlow:
     """What travels behind the last message of a connection."""
 
     lost: ConnectionLost
@@ -44,7 +44,7 @@ class Flow:
     pipe: Pipe = attrs.field(factory=Pipe)
     ordered: float = 0.0
     latest: float = 0.0
-    stalled: deque[bytes | End] = attrs.field(factory=deque)
+    stalled: deque[bytes | EndOfFlow] = attrs.field(factory=deque)
     orphaned: bool = False
     cut: bool = False
     back: Flow = attrs.field(init=False, repr=False)
@@ -82,5 +82,5 @@ class SimConnection(MemoryConnection):
     def close_now(self, code: int, reason: str) -> None:
         lost = ConnectionLost.closed(code, reason)
         if not self.is_closed:
-            self._ship(self.flow, End(lost))
+            self._ship(self.flow, EndOfFlow(lost))
         self.flow.end_source(lost)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.state.folder import State
-    from clawmatrix_core.testing.acceptance_case import TransportCase
+    from clawmatrix_core.testing.acceptance.case import TransportCase
     from clawmatrix_core.wire.frames import Frame
 
-__all__ = ["End", "Network", "notes_of", "until"]
+__all__ = ["FaultyConnection", "Network", "notes_of", "until"]
 
 SECRET = "the secret of nodes that check a transport"
 WAIT_LIMIT = 10.0
@@ -52,7 +52,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
     raise AssertionError(f"not within {WAIT_LIMIT:g} s: {what}")
 
 
-class End(Connection):
+class FaultyConnection(Connection):
     """One end of a connection, which can be made to fail in the ways that networks do."""
 
     def __init__(self, inner: Connection, *, dialled: bool) -> None:
@@ -108,13 +108,13 @@ class End(Connection):
 
 
 class _Listener(Listener):
-    def __init__(self, inner: Listener, address: str, ends: list[End]) -> None:
+    def __init__(self, inner: Listener, address: str, ends: list[FaultyConnection]) -> None:
         self.addresses = (address,)
         self._inner = inner
         self._ends = ends
 
     async def accept(self) -> Connection:
-        self._ends.append(End(await self._inner.accept(), dialled=False))
+        self._ends.append(FaultyConnection(await self._inner.accept(), dialled=False))
         return self._ends[-1]
 
 
@@ -133,7 +133,7 @@ class _Transport(Transport):
         real = network.addresses.get(address)
         if real is None:
             raise DialError(f"nobody listens at {address}")
-        network.ends.append(End(await self._inner.dial(real), dialled=True))
+        network.ends.append(FaultyConnection(await self._inner.dial(real), dialled=True))
         return network.ends[-1]
 
     @asynccontextmanager
@@ -189,7 +189,7 @@ class Network:
         self.case = case
         self.addresses: dict[str, str] = {}
         self.free = [case.address, case.other]
-        self.ends: list[End] = []
+        self.ends: list[FaultyConnection] = []
         self.dials: list[tuple[str, float]] = []
 
     def node(
@@ -217,7 +217,7 @@ class Network:
             watchdog=False,
         )
 
-    def open_ends(self, *, dialled: bool) -> list[End]:
+    def open_ends(self, *, dialled: bool) -> list[FaultyConnection]:
         """Return the ends that are open on one side."""
         return [end for end in self.ends if end.open and end.dialled == dialled]
 

@@ -1,18 +1,4 @@
-"""What every transport has to do, as checks that anybody's test suite can run.
-
-A check takes a TransportCase and raises AssertionError, with a sentence, where the
-transport falls short. In a third party's tests::
-
-    CASE = TransportCase(CarrierPigeons, "pigeon://loft", "pigeon://barn", "pigeon://sea")
-
-    @pytest.mark.anyio
-    @pytest.mark.parametrize("check", TRANSPORT_CHECKS, ids=lambda check: check.__name__)
-    async def test_transport(check):
-        await check(CASE)
-
-Run them on asyncio and on trio. LINK_CHECKS are taken in the same way: they run nodes over
-the transport.
-"""
+"""The checks of a transport: what its connections and its listeners have to do."""
 
 from __future__ import annotations
 
@@ -23,15 +9,14 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.base.errors import ConnectionLost, DialError
-from clawmatrix_core.testing.acceptance_case import TransportCase, TransportCheck, timed
-from clawmatrix_core.testing.acceptance_links import LINK_CHECKS
+from clawmatrix_core.testing.acceptance.case import TransportCase, TransportCheck, timed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
     from clawmatrix_core.wire.transport import Connection, Listener, Transport
 
-__all__ = ["LINK_CHECKS", "TRANSPORT_CHECKS", "TransportCase", "TransportCheck"]
+__all__ = ["TRANSPORT_CHECKS"]
 
 UNREAD_LIMIT = 32 * 1024 * 1024
 """Bytes by which a transport must have stopped taking messages that nobody reads."""

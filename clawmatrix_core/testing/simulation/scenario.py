@@ -1,4 +1,4 @@
-"""A simulated network on a virtual clock: whole meshes in one process, from one seed.
+"""A scenario on a simulated network, run from one seed.
 
 ``run_simulation`` runs on trio, which only tests need, or on asyncio. Virtual time passes
 only while all tasks wait, and scheduling is deterministic, so that a seed gives one course
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from clawmatrix_core.testing.simulated_loop import clock_of_loop, run_on_virtual_time
-from clawmatrix_core.testing.simulated_network import Quality, SimNetwork
+from clawmatrix_core.testing.simulation.loop import clock_of_loop, run_on_virtual_time
+from clawmatrix_core.testing.simulation.network import SimNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from clawmatrix_core.testing.simulated_loop import Backend
+    from clawmatrix_core.testing.simulation.loop import Backend
 
-__all__ = ["Quality", "SimNetwork", "Simulation", "run_simulation"]
+__all__ = ["EPOCH", "Simulation", "run_simulation"]
 
 EPOCH = 1_760_000_000.0
 """The wall clocks' time, in seconds since 1970, when a simulation starts."""

@@ -1,0 +1,46 @@
+"""The text of a new configuration: templates of its tables, with values put in."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["fill_template", "toml_value"]
+
+
+def fill_template(template: str, values: Mapping[str, object], table: str = "") -> str:
+    """Return the template with values in the place of its commented lines.
+
+    The first line ``# key = …`` becomes ``key = value``. Without such a line the value goes to
+    the end, below the header of the table. None and empty values leave the template as it is.
+    """
+    text = template
+    for key, value in values.items():
+        if value is None or value == () or value == []:
+            continue
+        line = f"{key} = {toml_value(value)}"
+        commented = re.search(rf"(?m)^# {re.escape(key)} = .*$", text)
+        if commented is not None:
+            text = text[: commented.start()] + line + text[commented.end() :]
+        else:
+            text = f"{_with_header(text, table)}{line}\n"
+    return text
+
+
+def _with_header(text: str, table: str) -> str:
+    header = f"[{table}]"
+    return text if not table or header in text.splitlines() else f"{text}{header}\n"
+
+
+def toml_value(value: object) -> str:
+    """Return text, or a list of texts, as TOML. Raises: TypeError, for another kind of value."""
+    match value:
+        case str():
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case list() | tuple():
+            return f"[{', '.join(map(toml_value, value))}]"
+    raise TypeError(f"a template takes text and lists of text, not {value!r}")

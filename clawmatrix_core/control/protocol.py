@@ -1,0 +1,142 @@
+"""The lines of the control socket: requests and answers, written and read. No I/O here.
+
+One connection carries one request, ``{"method": …, "params": {…}}`` on a line, and its
+answer, a JSON object a line: ``{"result": …}``, or ``{"item": …}`` any number of times and
+``{"end": true}``, or ``{"error": {"code": …, "message": …}}``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import msgspec
+
+from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clawmatrix_core.base.json_value import JSON
+
+__all__ = [
+    "ANSWER_LIMIT",
+    "REQUEST_LIMIT",
+    "BadRequest",
+    "ControlError",
+    "ControlRequest",
+    "error_line",
+    "failure_line",
+    "line",
+    "parse_answer",
+    "parse_request",
+    "request_line",
+]
+
+REQUEST_LIMIT = 1024 * 1024
+"""Bytes the line of a request may have."""
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""Bytes a line of an answer may have."""
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class BadRequest(ClawMatrixError):
+    """A line that is no request. ``code`` is a stable word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ControlError(ClawMatrixError):
+    """The node answered with an error, or not at all.
+
+    ``code`` is a stable word: one of a method's own, or ``timeout``, ``closed``, ``denied``.
+    ``detail`` is JSON for programs.
+    """
+
+    def __init__(self, code: str, message: str, *, detail: JSON = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.detail = detail
+
+
+@attrs.frozen
+class ControlRequest:
+    """What a client asks for."""
+
+    method: str
+    params: dict[str, JSON]
+
+
+# --- requests
+
+
+def request_line(method: str, params: Mapping[str, JSON] | None = None) -> bytes:
+    """Return the line of a request. Raises: ControlError, where it is too long."""
+    text = line({"method": method, "params": params or {}})
+    if len(text) > REQUEST_LIMIT:
+        raise ControlError("bad_request", f"a request of {len(text)} bytes is too long")
+    return text
+
+
+def parse_request(text: bytes) -> ControlRequest:
+    """Return the request on a line. Raises: BadRequest."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadRequest("bad_request", "the line is not JSON") from None
+    match value:
+        case {"method": str(method), "params": dict(params)}:
+            return ControlRequest(method, params)
+        case {"method": str(method)} if value.get("params") is None:
+            return ControlRequest(method, {})
+        case _:
+            raise BadRequest("bad_request", 'expected {"method": "…", "params": {…}}')
+
+
+# --- answers
+
+
+def line(value: dict[str, JSON]) -> bytes:
+    """Return a JSON object as a line. Raises: TypeError, for what is not JSON."""
+    return _encode(value) + b"\n"
+
+
+def error_line(code: str, message: str, detail: JSON = None) -> bytes:
+    """Return the line that ends an answer with an error."""
+    error = {"code": code, "message": message}
+    return line({"error": error if detail is None else {**error, "detail": detail}})
+
+
+def failure_line(error: ClawMatrixError) -> bytes:
+    """Return the line for an error of ours: what its message says is for the user to read."""
+    match error:
+        case ExchangeFailure():
+            return error_line(error.code, str(error), error.detail)
+        case BadRequest():
+            return error_line(error.code, str(error))
+        case _:
+            return error_line("failed", str(error))
+
+
+def parse_answer(text: bytes) -> dict[str, JSON]:
+    """Return what a line of an answer says.
+
+    Raises: ControlError, where the line is an error, or is no answer.
+    """
+    try:
+        answer = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise ControlError("protocol", "the node answered with something else than JSON objects")
+    match answer.get("error"):
+        case None:
+            return answer
+        case {"code": str(code), "message": str(message), **rest}:
+            raise ControlError(code, message, detail=rest.get("detail"))
+        case _:
+            raise ControlError("protocol", "the node answered with a malformed error")

@@ -1,0 +1,104 @@
+"""A node that starts and serves imports nothing that only commands and tests need."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVE = """
+import json, sys, urllib.request
+import anyio, anyio.to_thread
+from clawmatrix_core import Config, Node
+from clawmatrix_core.control.address import control_socket_path
+from clawmatrix_core.control.protocol import request_line
+
+PLUGINS = ["mesh", "relay", "http", "control", "model-proxy"]
+
+
+def imported(*rooms):
+    wanted = [["clawmatrix_core", room] for room in rooms]
+    return [name for name in sorted(sys.modules) if name.split(".")[:2] in wanted]
+
+
+def models(address):
+    request = urllib.request.Request(f"http://{address}/v1/models")
+    request.add_header("authorization", "Bearer " + "t" * 20)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return json.loads(opener.open(request, timeout=20).read())
+
+
+async def call(socket, method):
+    async with await anyio.connect_unix(socket) as stream:
+        await stream.send(request_line(method))
+        answer = b""
+        while not answer.endswith(b"\\n"):
+            answer += await stream.receive()
+    return json.loads(answer)["result"]
+
+
+async def main():
+    config = Config.from_mapping(json.loads(sys.argv[1]))
+    async with Node(config, plugins=PLUGINS) as node:
+        [http] = [one.read() for one in node.status_sections() if one.name == "http"]
+        listed = await anyio.to_thread.run_sync(models, http["listen"])
+        await call(control_socket_path(config.state_dir), "status")
+        told = {
+            "states": {info.name: info.state for info in node.plugins.active()},
+            "models": [model["id"] for model in listed["data"]],
+            "serving": imported("cli", "testing", "doctor"),
+        }
+        told["findings"] = await call(control_socket_path(config.state_dir), "doctor")
+        told["examined"] = imported("cli", "testing")
+        told["doctor"] = imported("doctor")
+    print(json.dumps(told))
+
+
+anyio.run(main)
+"""
+
+
+HEAVY = ("cattrs", "cryptography", "httptools", "starlette", "uvicorn", "websockets")
+"""What a command that only asks the running node does without."""
+
+
+def serve(tmp_path: Path) -> dict[str, Any]:
+    """Run a node in a process of its own, ask it, and return what it imported."""
+    config = {
+        "node_id": "a",
+        "secret": "s" * 40,
+        "state_dir": str(tmp_path / "state"),
+        "http": {"listen": "127.0.0.1:0", "token": "t" * 20},
+        "mesh": {"listen": "127.0.0.1:0"},
+        "model-proxy": {"models": [{"id": "m", "base_url": "http://127.0.0.1:1/v1"}]},
+    }
+    command = [sys.executable, "-c", SERVE, json.dumps(config)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told: dict[str, Any] = json.loads(ran.stdout)
+    return told
+
+
+def test_a_node_that_serves_imports_no_command_no_test_and_no_doctor(tmp_path: Path) -> None:
+    told = serve(tmp_path)
+    plugins = ("mesh", "relay", "http", "control", "model-proxy")
+    assert told["states"] == dict.fromkeys(plugins, "active")
+    assert told["models"] == ["m", "a/m"]
+    assert told["serving"] == []
+    assert {finding["name"] for finding in told["findings"]} >= {"plugins", "mesh.listen"}
+    assert told["examined"] == []
+    assert "clawmatrix_core.doctor.own_checks" in told["doctor"]
+
+
+def test_commands_that_ask_the_running_node_import_light_things() -> None:
+    code = "import json, sys, clawmatrix_control.commands; print(json.dumps(list(sys.modules)))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = json.loads(ran.stdout)
+    assert "clawmatrix_core.cli.control_client" in loaded
+    assert [name for name in HEAVY if name in loaded] == []
