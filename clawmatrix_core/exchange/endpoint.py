@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.local import Local
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.exchange.acknowledgements import Credit
-    from clawmatrix_core.exchange.address import Address, Key
     from clawmatrix_core.exchange.carrier import Carrier
+    from clawmatrix_core.exchange.envelope import Envelope, Key
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.wire.codec import Lane
     from clawmatrix_core.wire.frames import Frame
@@ -53,7 +53,7 @@ class Endpoint:
     """One end of an exchange.
 
     Attributes:
-        address: which exchange it is.
+        envelope: which exchange it is.
         receiving: what comes in.
         sending: what goes out.
         liveness: whether the other end is there.
@@ -63,17 +63,17 @@ class Endpoint:
 
     def __init__(
         self,
-        address: Address,
+        envelope: Envelope,
         *,
         keeper: Keeper,
         carrier: Carrier,
         local: Local,
         limits: ExchangeLimits,
     ) -> None:
-        self.address = address
+        self.envelope = envelope
         self.liveness = Liveness(limits, local.now())
-        self.receiving = Receiving(limits.window, opened_here=address.initiated)
-        self.sending = Sending(address, carrier, local, self.receiving, self.liveness)
+        self.receiving = Receiving(limits.window, opened_here=envelope.initiated)
+        self.sending = Sending(envelope, carrier, local, self.receiving, self.liveness)
         self.error: ExchangeError | None = None
         self.given_up = False
         self._keeper = keeper
@@ -84,32 +84,32 @@ class Endpoint:
         return f"<Endpoint {self}>"
 
     def __str__(self) -> str:
-        address, way = self.address, "to" if self.address.initiated else "from"
+        envelope, way = self.envelope, "to" if self.envelope.initiated else "from"
         state = f"failed: {self.error}" if self.error else "open"
         if self.receiving.released and not self.error:
             state = "released"
         halves = f"{self.sending.outbox!r} {self.receiving.inbox!r}"
-        return f"{address.type} {way} {address.peer} {address.id} {state} {halves}"
+        return f"{envelope.type} {way} {envelope.peer} {envelope.id} {state} {halves}"
 
     @property
     def key(self) -> Key:
         """What frames of the other end are found by."""
-        return self.address.key
+        return self.envelope.key
 
     @property
     def peer(self) -> NodeId:
         """The node at the other end."""
-        return self.address.peer
+        return self.envelope.peer
 
     @property
     def lane(self) -> Lane:
         """The lane of its frames."""
-        return self.address.lane
+        return self.envelope.lane
 
     @property
     def may_have_begun(self) -> bool:
         """Whether the far side can have seen the opening frame."""
-        return not self.address.initiated or self.sending.opened
+        return not self.envelope.initiated or self.sending.opened
 
     @property
     def over(self) -> bool:
@@ -130,7 +130,7 @@ class Endpoint:
     def open(self, kind: bytes, payload: bytes, *, complete: bool) -> None:
         """Send the opening frame, which is the whole request where it is ``complete``."""
         if self._keeper.add(self):
-            self.push(self.address.type, kind, payload, fin=complete)
+            self.push(self.envelope.type, kind, payload, fin=complete)
 
     # --- writing
 
@@ -185,7 +185,7 @@ class Endpoint:
     def collect_credit(self) -> Credit:
         """Return what is owed, to go in a frame with others, and owe it no more."""
         ack, limit = self.receiving.credit()
-        return (self.address.id, not self.address.initiated, ack, limit)
+        return (self.envelope.id, not self.envelope.initiated, ack, limit)
 
     # --- frames of the other end
 
@@ -255,7 +255,7 @@ class Endpoint:
 
     def _was_known(self) -> bool:
         arrived = self.sending.outbox.acked > 0 or self.receiving.inbox.expected > 0
-        return not self.address.initiated or arrived
+        return not self.envelope.initiated or arrived
 
     def _on_cancel(self, seq: int) -> None:
         inbox = self.receiving.inbox

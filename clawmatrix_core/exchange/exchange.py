@@ -54,12 +54,12 @@ class Exchange:
 
         Raises: LocalProtocolError, where those do not fit into one frame.
         """
-        address = end.address
-        self.id: str = address.id
-        self.peer: NodeId = address.peer
-        self.type: str = address.type
-        self.initiated: bool = address.initiated
-        self.lane: Lane = address.lane
+        envelope = end.envelope
+        self.id: str = envelope.id
+        self.peer: NodeId = envelope.peer
+        self.type: str = envelope.type
+        self.initiated: bool = envelope.initiated
+        self.lane: Lane = envelope.lane
         self.request = request
         self.complete = complete
         self._end = end

@@ -18,9 +18,9 @@ from clawmatrix_core.base.errors import (
     RemoteProtocolError,
 )
 from clawmatrix_core.exchange.acknowledgements import CREDITS, Acknowledgements, read_credits
-from clawmatrix_core.exchange.address import Address
 from clawmatrix_core.exchange.answering import answer
 from clawmatrix_core.exchange.endpoint import Endpoint
+from clawmatrix_core.exchange.envelope import Envelope
 from clawmatrix_core.exchange.exchange import Exchange
 from clawmatrix_core.exchange.late_frames import LateFrames
 from clawmatrix_core.exchange.limits import ExchangeLimits
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.local import Local
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.exchange.address import Key
     from clawmatrix_core.exchange.answering import Handler, HandlerScope
     from clawmatrix_core.exchange.carrier import Carrier
+    from clawmatrix_core.exchange.envelope import Key
     from clawmatrix_core.wire.codec import Header
     from clawmatrix_core.wire.frames import Frame
 
@@ -109,7 +109,7 @@ class Exchanges:
         self, id_: str, peer: NodeId, type_: str, *, initiated: bool, lane: Lane
     ) -> Endpoint:
         return Endpoint(
-            Address(id_, peer, type_, initiated, lane),
+            Envelope(id_, peer, type_, initiated, lane),
             keeper=self,
             carrier=self._carrier,
             local=self._local,
@@ -182,12 +182,12 @@ class Exchanges:
         if self._live.pop(end.key, None) is None:
             return
         received = end.receiving.inbox.expected
-        if lost and not end.address.initiated:
+        if lost and not end.envelope.initiated:
             self._late.remember_lost(end.key, received)
         else:
             self._late.remember(end.key, received, clean=end.clean)
             self._busy.set()
-        if not end.address.initiated:
+        if not end.envelope.initiated:
             left = self._per_peer.get(end.peer, 1) - 1
             if left > 0:
                 self._per_peer[end.peer] = left
@@ -293,7 +293,7 @@ class Exchanges:
         self.acknowledgements.flush()
         for end in self.live:
             stopping = _stopping(end, "the node stops")
-            if end.address.initiated:
+            if end.envelope.initiated:
                 end.cancel(stopping)
             else:
                 end.fail(stopping)

@@ -11,8 +11,8 @@ from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.local import Local
-    from clawmatrix_core.exchange.address import Key
     from clawmatrix_core.exchange.carrier import Carrier
+    from clawmatrix_core.exchange.envelope import Key
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.wire.codec import Header
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core.base.local import Local
-    from clawmatrix_core.exchange.address import Address
     from clawmatrix_core.exchange.carrier import Carrier
+    from clawmatrix_core.exchange.envelope import Envelope
     from clawmatrix_core.exchange.liveness import Liveness
     from clawmatrix_core.exchange.receiving import Receiving
     from clawmatrix_core.exchange.state import Outgoing
@@ -36,16 +36,16 @@ class Sending:
 
     def __init__(
         self,
-        address: Address,
+        envelope: Envelope,
         carrier: Carrier,
         local: Local,
         receiving: Receiving,
         liveness: Liveness,
     ) -> None:
         self.outbox = Outbox()
-        self.instance = None if address.initiated else carrier.instance_of(address.peer)
+        self.instance = None if envelope.initiated else carrier.instance_of(envelope.peer)
         self.opened = False
-        self._address = address
+        self._address = envelope
         self._carrier = carrier
         self._local = local
         self._receiving = receiving
@@ -88,21 +88,21 @@ class Sending:
         self.outbox.advance()
         before, self.opened = self.opened, self.opened or opening
         self._copies += opening
-        address, liveness = self._address, self._liveness
+        envelope, liveness = self._address, self._liveness
         ack, limit = self._receiving.inbox.expected, self._receiving.inbox.grant()
         outcome = self._carrier.transmit(
-            address.peer,
+            envelope.peer,
             item.type,
-            address.id,
+            envelope.id,
             item.kind,
             item.payload,
             seq=item.seq,
-            re=not address.initiated,
+            re=not envelope.initiated,
             fin=item.fin,
             ack=ack,
             limit=limit,
             deadline=liveness.milliseconds_left(self._local.now()) if opening else 0,
-            lane=address.lane,
+            lane=envelope.lane,
         )
         if outcome is Outcome.SENT:
             liveness.in_trouble = self._receiving.owes = False
@@ -159,20 +159,20 @@ class Sending:
     def _control(self, type_: str, *, fin: bool) -> Outcome:
         # Numbered as the frame that comes next: a relay that cannot pass it on reports the
         # number, and it must not be taken for the opening frame's.
-        address = self._address
+        envelope = self._address
         ack, limit = self._receiving.credit()
         return self._carrier.transmit(
-            address.peer,
+            envelope.peer,
             type_,
-            address.id,
+            envelope.id,
             b"j",
             b"",
             seq=self.outbox.next_seq,
-            re=not address.initiated,
+            re=not envelope.initiated,
             fin=fin,
             ack=ack,
             limit=limit,
-            lane=address.lane,
+            lane=envelope.lane,
         )
 
     # --- writing

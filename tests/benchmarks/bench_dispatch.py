@@ -130,7 +130,7 @@ class _Delivery:
 
     def _end(self, id_: str, began: float) -> float:
         took = time.perf_counter() - began
-        [end] = [end for end in self._node.exchanges.live if end.address.id == id_]
+        [end] = [end for end in self._node.exchanges.live if end.envelope.id == id_]
         assert end.receiving.inbox.expected == self._frames + 1, end
         self._node.switch.deliver(_frame("cancel", id_, self._frames + 1))
         return took / self._frames * 1e6

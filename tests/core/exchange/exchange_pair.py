@@ -159,7 +159,7 @@ class Side:
 
     def end_of(self, ex: Exchange) -> Endpoint:
         """Return this side's end of an exchange."""
-        return next(end for end in self.table.live if end.address.id == ex.id)
+        return next(end for end in self.table.live if end.envelope.id == ex.id)
 
     def is_idle(self) -> bool:
         """Say whether nothing is left of any exchange but remembered numbers."""

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.codec import Lane
 
-__all__ = ["Address", "Key"]
+__all__ = ["Envelope", "Key"]
 
 Key = tuple["NodeId", str, bool]
 """The peer, the id, and whether this node opened the exchange."""
 
 
 @attrs.frozen
-class Address:
+class Envelope:
     """What is the same in every frame of one exchange.
 
     Attributes:
