@@ -1,8 +1,10 @@
 """Every hook of ClawMatrix: the contract between the core and its plugins.
 
-Three kinds. *Registration* hooks (``register_*``) are plain functions, called once while a
-node starts, and return lists of frozen values. *Frame* hooks are plain functions on the hot
-path; they open or feed an exchange and return at once. *Event* and *question* hooks are
+Three kinds. *Registration* hooks (``register_*``) are plain functions that return lists of frozen
+values. A node calls them once while it starts, with three exceptions: the command line calls
+``register_commands``, ``clawmatrix doctor`` calls ``register_checks``, and the model proxy
+calls ``register_model_upstreams`` again after a reload. *Frame* hooks are plain functions on the
+hot path; they open or feed an exchange and return at once. *Event* and *question* hooks are
 ``async def``; each call has its own fault boundary and time limit.
 
 Parameters are passed by name; an implementation takes those it wants, without defaults.
