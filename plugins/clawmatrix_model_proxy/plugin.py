@@ -18,9 +18,9 @@ from clawmatrix_core.kernel.contributions import (
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.catalog import Catalog, Served, read_offers
 from clawmatrix_model_proxy.asking.health import Health
-from clawmatrix_model_proxy.asking.hold import parse_hold
 from clawmatrix_model_proxy.commands import models
 from clawmatrix_model_proxy.config import ModelProxyConfig
+from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.serving.served import collect_apis, collect_models, offers
 from clawmatrix_model_proxy.wire import REQUEST
 

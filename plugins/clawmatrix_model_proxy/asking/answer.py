@@ -14,10 +14,10 @@ from clawmatrix_core.kernel.contributions import CLIENT_GONE
 from clawmatrix_model_proxy.asking.attempt import Attempt, AttemptFailed
 from clawmatrix_model_proxy.asking.course import Course, Step, Tried
 from clawmatrix_model_proxy.asking.failover import rule_for
-from clawmatrix_model_proxy.asking.hold import LIVE, Hold
 from clawmatrix_model_proxy.asking.outlet import Outlet, RawHeaders
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.faults import Fault
+from clawmatrix_model_proxy.hold import LIVE, Hold
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.wire import Head, Opening, safe_header
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_model_proxy.asking.catalog import Choice
-    from clawmatrix_model_proxy.asking.health import Balance, Health, Target
+    from clawmatrix_model_proxy.asking.health import Health, Target
+    from clawmatrix_model_proxy.config import Balance
     from clawmatrix_model_proxy.streams.formats import Format
 
 __all__ = ["AskLimits", "ErrorAnswer", "ProxiedAnswer"]

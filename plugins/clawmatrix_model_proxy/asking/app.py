@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from clawmatrix_model_proxy.asking.answer import AskLimits, ErrorAnswer, ProxiedAnswer
 from clawmatrix_model_proxy.asking.catalog import Choice
-from clawmatrix_model_proxy.asking.hold import parse_hold
 from clawmatrix_model_proxy.asking.memory import AnswerMemory
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.rewrite import Wanted, read_wanted
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.wire import API_HEADERS, Opening

@@ -11,10 +11,9 @@ from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.asking.outlet import HeldTooMuch, Outlet, RawHeaders
 from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
 from clawmatrix_model_proxy.faults import Fault, fault_of_error, fault_of_event, fault_of_status
-from clawmatrix_model_proxy.serving.serve import collect
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.streams.sse import WholeEvents
-from clawmatrix_model_proxy.wire import REQUEST, SMALL, TOLD, Head, Opening, read_head
+from clawmatrix_model_proxy.wire import REQUEST, SMALL, TOLD, Head, Opening, read_body, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,13 +139,13 @@ class Attempt:
         return read_head(await exchange.receive())
 
     async def _refused(self, exchange: Exchange, head: Head) -> None:
-        body = await collect(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
+        body = await read_body(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
         fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
         body = wrap_upstream_error(head.status, body, self._format)  # whatever the node sent
         raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
 
     async def _whole(self, exchange: Exchange, head: Head) -> None:
-        body = await collect(exchange, self._max_answer, "answer_too_large", "max_answer")
+        body = await read_body(exchange, self._max_answer, "answer_too_large", "max_answer")
         length = (b"content-length", b"%d" % len(body))
         self._outlet.open(head.status, [*self._describe(head), length])
         await self._outlet.finish(body)

@@ -9,14 +9,13 @@ import attrs
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-__all__ = ["UPSTREAMS", "Catalog", "Choice", "Listed", "Served", "read_offers"]
+__all__ = ["Catalog", "Choice", "Listed", "Served", "read_offers"]
 
-UPSTREAMS = 16
-"""Upstreams that one node may have for one model."""
 _ID_LIMIT = 200
 _TEXT_LIMIT = 2000
 
@@ -85,7 +84,7 @@ def _text(entry: dict[str, Any], name: str) -> str | None:
 def _count(entry: dict[str, Any]) -> int:
     value = entry.get("upstreams", 1)
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return min(max(value, 1), UPSTREAMS) if whole else 1
+    return min(max(value, 1), UPSTREAM_LIMIT) if whole else 1
 
 
 class Catalog:

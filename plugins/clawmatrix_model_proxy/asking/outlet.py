@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_model_proxy.asking.hold import LIVE, Hold
+from clawmatrix_model_proxy.hold import LIVE, Hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_model_proxy.serving.reply import ReplyPasser
-from clawmatrix_model_proxy.wire import read_opening
+from clawmatrix_model_proxy.wire import read_body, read_opening
 
 if TYPE_CHECKING:
     import logging
@@ -19,24 +19,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.serving.upstream import Upstreams
     from clawmatrix_model_proxy.wire import Opening
 
-__all__ = ["ModelServer", "collect"]
-
-
-async def collect(exchange: Exchange, limit: int, code: str, limit_name: str) -> bytes:
-    """Return the bytes of an exchange up to its end.
-
-    Raises: ExchangeFailure with the code, over the limit; other ExchangeErrors.
-    """
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in exchange:
-        if not isinstance(piece, bytes):
-            raise ExchangeFailure("bad_request", f"{exchange.peer} sent JSON in place of bytes")
-        size += len(piece)
-        if size > limit:
-            raise ExchangeFailure(code, f"more than {limit:d} bytes ({limit_name})")
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+__all__ = ["ModelServer"]
 
 
 class ModelServer:
@@ -67,7 +50,7 @@ class ModelServer:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
         opening = read_opening(exchange.request)
         model = self._find(opening)
-        body = await collect(exchange, self._config.max_request, "too_large", "max_request")
+        body = await read_body(exchange, self._config.max_request, "too_large", "max_request")
         passage = self._apis.passage(model, opening, body)
         api = self._apis.of(model)
         try:

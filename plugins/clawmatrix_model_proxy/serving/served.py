@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from clawmatrix_core import hookspecs
 from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
 from clawmatrix_core.kernel.dispatcher import Fault
-from clawmatrix_model_proxy.asking.catalog import UPSTREAMS
 from clawmatrix_model_proxy.config import check_model
+from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,8 +28,8 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
     for plugin, model in node.plugins.collect(spec, ModelUpstream, node=node):
         try:
             check_model(model)
-            if counts[model.id] == UPSTREAMS:
-                raise ValueError(f"the id {model.id!r} has more than {UPSTREAMS} upstreams")
+            if counts[model.id] == UPSTREAM_LIMIT:
+                raise ValueError(f"the id {model.id!r} has more than {UPSTREAM_LIMIT} upstreams")
         except ValueError as error:
             node.plugins.on_fault(Fault(plugin, spec.__name__, error))
             continue

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_model_proxy.asking.catalog import UPSTREAMS, Catalog, Choice, Served, read_offers
+from clawmatrix_model_proxy.asking.catalog import Catalog, Choice, Served, read_offers
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -85,7 +86,8 @@ def test_each_upstream_of_a_node_is_asked_before_the_next_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "taken"), [(1, 1), (3, 3), (0, 1), (-1, 1), (10**9, UPSTREAMS), (True, 1), ("2", 1)]
+    ("told", "taken"),
+    [(1, 1), (3, 3), (0, 1), (-1, 1), (10**9, UPSTREAM_LIMIT), (True, 1), ("2", 1)],
 )
 def test_the_number_of_upstreams_is_taken_as_far_as_it_makes_sense(
     told: object, taken: int
