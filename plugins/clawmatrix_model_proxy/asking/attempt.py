@@ -8,7 +8,7 @@ import attrs
 from anyio import CancelScope, current_time
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.asking.outlet import HeldTooMuch, Outlet, RawHeaders
+from clawmatrix_model_proxy.asking.client_sender import HeldTooMuch, Outlet, RawHeaders
 from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
 from clawmatrix_model_proxy.faults import Fault, fault_of_error, fault_of_event, fault_of_status
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format

@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.kernel.contributions import ModelApi
-from clawmatrix_model_proxy.convert import count
+from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import Codec, Unsupported
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.serving.passage import (
+from clawmatrix_model_proxy.serving.upstream_call import (
     Converted,
     Counted,
     Passage,
@@ -116,7 +116,7 @@ class Apis:
 
     def _counted(self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes) -> Counted:
         bridge = self._bridge(model, api, "messages", body)
-        way = count.way_of(bridge.upstream)
+        way = token_count.way_of(bridge.upstream)
         sent = way.write(bridge, model)
         path = way.path or next(iter(api.paths.values()))
         return Counted(format, self._path(model, path), sent, way.read)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
     from clawmatrix_model_proxy.config import Budgets
     from clawmatrix_model_proxy.http.connection import Answer
-    from clawmatrix_model_proxy.serving.pipe import Pipe
+    from clawmatrix_model_proxy.serving.byte_queue import Pipe
     from clawmatrix_model_proxy.wire import Opening
 
 __all__ = ["Reply", "Upstreams"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.streams.doubt import CutOut
+from clawmatrix_model_proxy.streams.cut_out import CutOut
 from clawmatrix_model_proxy.streams.sse import BOUNDARY, last_boundary
 from clawmatrix_model_proxy.streams.stages import (
     CHAT_LAST_WORDS,

@@ -13,14 +13,14 @@ import msgspec
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_core.kernel.contributions import ModelUpstream
-from clawmatrix_model_proxy.convert import count
+from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Making, Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.convert.stream import ConvertedStream
 from clawmatrix_model_proxy.errors import (
     ApiError,
     convert_upstream_error,
@@ -28,10 +28,10 @@ from clawmatrix_model_proxy.errors import (
     wrap_upstream_error,
 )
 from clawmatrix_model_proxy.faults import fault_of_event, fault_of_status
-from clawmatrix_model_proxy.rewrite import read_wanted, with_model
+from clawmatrix_model_proxy.request_body import read_wanted, with_model
 from clawmatrix_model_proxy.streams.events import EventTooLarge, Splitter, data_of
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passed import PassedStream
+from clawmatrix_model_proxy.streams.passthrough import PassedStream
 from clawmatrix_model_proxy.streams.sse import Ending, WholeEvents
 from clawmatrix_model_proxy.wire import read_head, read_opening
 from tests.fuzzing.target import Target
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_model_proxy.convert.neutral.codec import Codec
-    from clawmatrix_model_proxy.streams.passed import AnswerStream
+    from clawmatrix_model_proxy.streams.passthrough import AnswerStream
 
 __all__ = ["TARGETS"]
 
@@ -99,7 +99,7 @@ def _request_to(client: Codec) -> Callable[[bytes], None]:
             try:
                 bridge = Bridge.read(client, upstream, data, model="m", now=1.0, new_id=new_id)
                 msgspec.json.decode(bridge.written(UPSTREAM))
-                count.way_of(upstream).write(bridge, UPSTREAM)
+                token_count.way_of(upstream).write(bridge, UPSTREAM)
             except Unsupported as error:
                 str(error).encode()
 
@@ -121,7 +121,7 @@ def _answer_of(upstream: Codec) -> Callable[[bytes], None]:
         """Read an upstream's answer, and write it for each client, in one piece and as a stream."""
         for client in CODECS:
             bridge = Bridge(client, upstream, ASKED, _making())
-            for write in (bridge.whole, bridge.streamed, count.way_of(upstream).read):
+            for write in (bridge.whole, bridge.streamed, token_count.way_of(upstream).read):
                 try:
                     write(data)
                 except BadAnswer as error:

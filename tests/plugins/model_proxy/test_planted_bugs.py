@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from clawmatrix_model_proxy.asking import course
+from clawmatrix_model_proxy.asking import candidates
 from clawmatrix_model_proxy.asking.breaker import Breaker
+from clawmatrix_model_proxy.asking.client_sender import Outlet
 from clawmatrix_model_proxy.asking.failover import TABLE, Action, Rule
-from clawmatrix_model_proxy.asking.outlet import Outlet
-from clawmatrix_model_proxy.convert import stream
-from clawmatrix_model_proxy.convert.chat import reader as chat_reader
-from clawmatrix_model_proxy.convert.messages import writer as messages_writer
+from clawmatrix_model_proxy.convert import converted_stream
+from clawmatrix_model_proxy.convert.chat import stream_reader as chat_reader
+from clawmatrix_model_proxy.convert.messages import stream_writer as messages_writer
 from clawmatrix_model_proxy.convert.neutral.answer import Delta
 from clawmatrix_model_proxy.streams import sse
-from clawmatrix_model_proxy.streams.doubt import CutOut
+from clawmatrix_model_proxy.streams.cut_out import CutOut
 from tests.plugins.model_proxy import test_converted
 from tests.plugins.model_proxy.asking import test_candidates, test_failover, test_health
 from tests.plugins.model_proxy.convert import test_corruption
@@ -36,9 +36,9 @@ pytestmark = pytest.mark.anyio
 
 
 def lose_an_event(
-    self: stream.UpstreamEvents,
+    self: converted_stream.UpstreamEvents,
     event: bytes,
-    honest: Callable[..., Iterable[Event]] = stream.UpstreamEvents._read,
+    honest: Callable[..., Iterable[Event]] = converted_stream.UpstreamEvents._read,
 ) -> list[Event]:
     """Lose a word of the upstream's."""
     events = list(honest(self, event))
@@ -96,7 +96,7 @@ class Plant:
 
 PLANTS = {
     "an event is lost in conversion": Plant(
-        stream.UpstreamEvents,
+        converted_stream.UpstreamEvents,
         "_read",
         lose_an_event,
         (test_converted.test_a_stream_is_gathered_for_who_wants_one_piece,),
@@ -115,7 +115,7 @@ PLANTS = {
         (test_health.test_one_probe_is_let_through_and_closes_it,),
     ),
     "a 400 is tried everywhere": Plant(
-        course,
+        candidates,
         "rule_for",
         try_it_everywhere,
         (

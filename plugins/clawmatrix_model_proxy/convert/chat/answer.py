@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.chat.counts import (
+from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments, reasoning_of
+from clawmatrix_model_proxy.convert.chat.message_writer import tool_call
+from clawmatrix_model_proxy.convert.chat.usage import (
     read_reason,
     read_usage,
     written_reason,
     written_usage,
 )
-from clawmatrix_model_proxy.convert.chat.messages import read_arguments, reasoning_of
-from clawmatrix_model_proxy.convert.chat.turns import tool_call
 from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block
 from clawmatrix_model_proxy.convert.neutral.fields import Fields, bad_answer
 from clawmatrix_model_proxy.streams.stages import BROKEN

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.chat.answer import read_answer, write_answer
-from clawmatrix_model_proxy.convert.chat.reader import ChatReader
-from clawmatrix_model_proxy.convert.chat.request import read_request
+from clawmatrix_model_proxy.convert.chat.request_reader import read_request
 from clawmatrix_model_proxy.convert.chat.request_writer import write_request
-from clawmatrix_model_proxy.convert.chat.writer import ChatWriter
+from clawmatrix_model_proxy.convert.chat.stream_reader import ChatReader
+from clawmatrix_model_proxy.convert.chat.stream_writer import ChatWriter
 from clawmatrix_model_proxy.convert.neutral.losses import Loss
 
 if TYPE_CHECKING:

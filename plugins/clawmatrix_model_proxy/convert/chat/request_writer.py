@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.chat.turns import written_messages
+from clawmatrix_model_proxy.convert.chat.message_writer import written_messages
 from clawmatrix_model_proxy.convert.neutral.effort import effort_of
 from clawmatrix_model_proxy.convert.neutral.settings import write_settings
 

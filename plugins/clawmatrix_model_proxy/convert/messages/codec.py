@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.messages.answer import read_answer, write_answer
-from clawmatrix_model_proxy.convert.messages.reader import MessagesReader
-from clawmatrix_model_proxy.convert.messages.request import read_request
+from clawmatrix_model_proxy.convert.messages.request_reader import read_request
 from clawmatrix_model_proxy.convert.messages.request_writer import write_request
-from clawmatrix_model_proxy.convert.messages.writer import MessagesWriter
+from clawmatrix_model_proxy.convert.messages.stream_reader import MessagesReader
+from clawmatrix_model_proxy.convert.messages.stream_writer import MessagesWriter
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.neutral.losses import Loss
 

@@ -14,8 +14,8 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Open,
     events_of,
 )
-from clawmatrix_model_proxy.convert.responses.asking import split_instructions
 from clawmatrix_model_proxy.convert.responses.output import Output
+from clawmatrix_model_proxy.convert.responses.request_writer import split_instructions
 from clawmatrix_model_proxy.convert.responses.tools import write_choice, write_format, write_tools
 from clawmatrix_model_proxy.convert.responses.usage import write_usage
 

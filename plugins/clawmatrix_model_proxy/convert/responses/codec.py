@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.neutral.answer import Answer, Failed, Gathered
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.responses.answer import write_answer
-from clawmatrix_model_proxy.convert.responses.asking import (
+from clawmatrix_model_proxy.convert.responses.input import UNREAD
+from clawmatrix_model_proxy.convert.responses.request_reader import read_request
+from clawmatrix_model_proxy.convert.responses.request_writer import (
     LOSSES,
     write_count_request,
     write_request,
 )
-from clawmatrix_model_proxy.convert.responses.input import UNREAD
-from clawmatrix_model_proxy.convert.responses.reader import ResponsesReader
-from clawmatrix_model_proxy.convert.responses.request import read_request
+from clawmatrix_model_proxy.convert.responses.stream_reader import ResponsesReader
+from clawmatrix_model_proxy.convert.responses.stream_writer import ResponsesWriter
 from clawmatrix_model_proxy.convert.responses.usage import read_count
-from clawmatrix_model_proxy.convert.responses.writer import ResponsesWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 
 from clawmatrix_core.base.errors import DeadlineExceeded, ExchangeFailure, PeerLost, Undeliverable
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_model_proxy.asking.course import PATIENCE, Course
+from clawmatrix_model_proxy.asking.candidates import PATIENCE, Course
 from clawmatrix_model_proxy.asking.failover import TABLE, Action, rule_for
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.faults import (

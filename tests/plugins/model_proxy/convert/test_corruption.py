@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block, Usage
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passed import PassedStream
+from clawmatrix_model_proxy.streams.passthrough import PassedStream
 from clawmatrix_model_proxy.streams.sse import Ending
 from tests.plugins.model_proxy.convert.test_pairs import (
     CODECS,
@@ -29,7 +29,7 @@ from tests.plugins.model_proxy.convert.test_pairs import (
 )
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.streams.passed import AnswerStream
+    from clawmatrix_model_proxy.streams.passthrough import AnswerStream
 
 ANSWER = Answer("id", "m", 1, (Block("text", "Hi"),), "stop", Usage(10, 10, cached=0))
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.answer import (
     Answer,
@@ -34,7 +35,6 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     Turn,
 )
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.convert.stream import ConvertedStream, UpstreamEvents
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.streams.sse import Ending
 

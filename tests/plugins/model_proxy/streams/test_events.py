@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from clawmatrix_core.config.config import Secret
 from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import Making
 from clawmatrix_model_proxy.convert.neutral.request import Request
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.convert.stream import ConvertedStream
 from clawmatrix_model_proxy.serving.keys import KeyRing
 from clawmatrix_model_proxy.streams.events import (
     EVENT_LIMIT,
@@ -26,7 +26,7 @@ from clawmatrix_model_proxy.streams.events import (
     data_of,
 )
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passed import PassedStream
+from clawmatrix_model_proxy.streams.passthrough import PassedStream
 from clawmatrix_model_proxy.streams.sse import Ending, last_boundary
 from clawmatrix_model_proxy.streams.stages import Stage, chat_stage, messages_stage, responses_stage
 

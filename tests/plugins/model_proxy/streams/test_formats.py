@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clawmatrix_model_proxy.asking.memory import AnswerMemory
+from clawmatrix_model_proxy.asking.previous_responses import AnswerMemory
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from tests.plugins.model_proxy.asking.asking import ALONE, Client, request
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clawmatrix_model_proxy.convert.converted_stream import UpstreamEvents
 from clawmatrix_model_proxy.convert.neutral.answer import (
     Begin,
     Block,
@@ -19,7 +20,6 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Usage,
 )
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.stream import UpstreamEvents
 from tests.plugins.model_proxy.convert.chat.chat_corpus import (
     CHAT,
     STREAMS,

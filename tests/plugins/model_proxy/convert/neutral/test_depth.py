@@ -15,16 +15,16 @@ import msgspec
 import pytest
 
 from clawmatrix_core.kernel.contributions import ModelUpstream
-from clawmatrix_model_proxy.convert import count
+from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Codec, Making, Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.convert.stream import ConvertedStream
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passed import PassedStream
+from clawmatrix_model_proxy.streams.passthrough import PassedStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +106,7 @@ def said(error: type[Exception], call: Callable[[], object]) -> str:
 def carry(client: Codec, upstream: Codec, body: bytes) -> None:
     bridge = Bridge.read(client, upstream, body, model="m", now=1.0, new_id=lambda letters: letters)
     bridge.written(UPSTREAM)
-    count.way_of(upstream).write(bridge, UPSTREAM)
+    token_count.way_of(upstream).write(bridge, UPSTREAM)
 
 
 def at_depth(levels: int, call: Callable[[], object]) -> None:

@@ -7,7 +7,7 @@ import anyio.lowlevel
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_model_proxy.serving.pipe import Pipe
+from clawmatrix_model_proxy.serving.byte_queue import Pipe
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.errors import ApiError
-from clawmatrix_model_proxy.rewrite import is_json, read_wanted, with_model
+from clawmatrix_model_proxy.request_body import is_json, read_wanted, with_model
 
 JSON = st.recursive(
     st.none()

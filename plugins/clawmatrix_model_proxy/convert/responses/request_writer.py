@@ -23,7 +23,7 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     Turn,
 )
 from clawmatrix_model_proxy.convert.neutral.settings import write_settings
-from clawmatrix_model_proxy.convert.responses.request import INCLUDED
+from clawmatrix_model_proxy.convert.responses.request_reader import INCLUDED
 from clawmatrix_model_proxy.convert.responses.sealed import unseal
 from clawmatrix_model_proxy.convert.responses.tools import write_choice, write_format, write_tools
 

@@ -10,8 +10,8 @@ from clawmatrix_model_proxy.convert.chat.answer import (
     read_created,
     read_logprobs,
 )
-from clawmatrix_model_proxy.convert.chat.calls import Calls
-from clawmatrix_model_proxy.convert.chat.counts import read_reason, read_usage
+from clawmatrix_model_proxy.convert.chat.tool_calls import Calls
+from clawmatrix_model_proxy.convert.chat.usage import read_reason, read_usage
 from clawmatrix_model_proxy.convert.neutral.answer import (
     Begin,
     Close,

@@ -10,7 +10,7 @@ import msgspec
 from clawmatrix_model_proxy.convert.neutral.answer import Close, Delta, End, Failed, Finish, Open
 from clawmatrix_model_proxy.convert.neutral.depth import answer_depth
 from clawmatrix_model_proxy.faults import fault_of_event
-from clawmatrix_model_proxy.streams.doubt import CutOut
+from clawmatrix_model_proxy.streams.cut_out import CutOut
 from clawmatrix_model_proxy.streams.events import (
     Splitter,
     data_of,

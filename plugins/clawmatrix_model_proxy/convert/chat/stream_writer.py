@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_model_proxy.convert.chat.answer import THOUGHTS
-from clawmatrix_model_proxy.convert.chat.counts import written_reason, written_usage
+from clawmatrix_model_proxy.convert.chat.usage import written_reason, written_usage
 from clawmatrix_model_proxy.convert.neutral.answer import Begin, Close, Delta, End, Finish, Open
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from clawmatrix_model_proxy.convert.chat.answer import spare_id
-from clawmatrix_model_proxy.convert.chat.messages import read_arguments
+from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments
 from clawmatrix_model_proxy.convert.neutral.answer import Close, Delta, Open
 from clawmatrix_model_proxy.convert.neutral.fields import Fields, bad_answer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawmatrix_model_proxy.convert.chat.messages import read_messages
+from clawmatrix_model_proxy.convert.chat.message_reader import read_messages
 from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.fields import Fields
 from clawmatrix_model_proxy.convert.neutral.request import Format, Request, Tool, ToolChoice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_model_proxy.serving.reply import ReplyPasser
+from clawmatrix_model_proxy.serving.answer_sender import ReplyPasser
 from clawmatrix_model_proxy.wire import read_body, read_opening
 
 if TYPE_CHECKING:

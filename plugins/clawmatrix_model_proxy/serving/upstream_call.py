@@ -8,12 +8,12 @@ import attrs
 import msgspec
 
 from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
-from clawmatrix_model_proxy.convert.stream import ConvertedStream, UpstreamEvents
 from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
-from clawmatrix_model_proxy.rewrite import with_model
+from clawmatrix_model_proxy.request_body import with_model
 from clawmatrix_model_proxy.streams.events import EventTooLarge
-from clawmatrix_model_proxy.streams.passed import PassedStream
+from clawmatrix_model_proxy.streams.passthrough import PassedStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import ModelUpstream
     from clawmatrix_model_proxy.convert.bridge import Bridge
     from clawmatrix_model_proxy.streams.formats import Format
-    from clawmatrix_model_proxy.streams.passed import AnswerStream
+    from clawmatrix_model_proxy.streams.passthrough import AnswerStream
 
 __all__ = [
     "Converted",

@@ -10,12 +10,12 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from clawmatrix_model_proxy.asking.answer import AskLimits, ErrorAnswer, ProxiedAnswer
 from clawmatrix_model_proxy.asking.catalog import Choice
-from clawmatrix_model_proxy.asking.memory import AnswerMemory
+from clawmatrix_model_proxy.asking.previous_responses import AnswerMemory
+from clawmatrix_model_proxy.asking.response import AskLimits, ErrorAnswer, ProxiedAnswer
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.hold import parse_hold
-from clawmatrix_model_proxy.rewrite import Wanted, read_wanted
+from clawmatrix_model_proxy.request_body import Wanted, read_wanted
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.wire import API_HEADERS, Opening
 

@@ -10,9 +10,9 @@ import msgspec
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.faults import fault_of_event
-from clawmatrix_model_proxy.rewrite import is_json
-from clawmatrix_model_proxy.serving.passage import error_of_answer
-from clawmatrix_model_proxy.serving.pipe import Pipe
+from clawmatrix_model_proxy.request_body import is_json
+from clawmatrix_model_proxy.serving.byte_queue import Pipe
+from clawmatrix_model_proxy.serving.upstream_call import error_of_answer
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS, EVENT_LIMIT, EventTooLarge
 from clawmatrix_model_proxy.streams.sse import Ending
 from clawmatrix_model_proxy.wire import TOLD, Head
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.contributions import ModelUpstream
-    from clawmatrix_model_proxy.serving.passage import Passage
     from clawmatrix_model_proxy.serving.upstream import Reply
-    from clawmatrix_model_proxy.streams.passed import AnswerStream
+    from clawmatrix_model_proxy.serving.upstream_call import Passage
+    from clawmatrix_model_proxy.streams.passthrough import AnswerStream
 
 __all__ = ["ReplyPasser"]
 

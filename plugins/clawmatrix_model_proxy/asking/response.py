@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from clawmatrix_core.kernel.contributions import CLIENT_GONE
 from clawmatrix_model_proxy.asking.attempt import Attempt, AttemptFailed
-from clawmatrix_model_proxy.asking.course import Course, Step, Tried
+from clawmatrix_model_proxy.asking.candidates import Course, Step, Tried
+from clawmatrix_model_proxy.asking.client_sender import Outlet, RawHeaders
 from clawmatrix_model_proxy.asking.failover import rule_for
-from clawmatrix_model_proxy.asking.outlet import Outlet, RawHeaders
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.faults import Fault
 from clawmatrix_model_proxy.hold import LIVE, Hold
