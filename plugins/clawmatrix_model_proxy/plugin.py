@@ -16,7 +16,7 @@ from clawmatrix_core.kernel.contributions import (
     frame_types,
 )
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
-from clawmatrix_model_proxy.asking.catalog import Catalog, Served, read_offers
+from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel, read_offers
 from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.commands import models
 from clawmatrix_model_proxy.config import ModelProxyConfig
@@ -74,11 +74,11 @@ class ModelProxyPlugin:
     @hookimpl
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
-        from clawmatrix_model_proxy.asking.endpoints import ModelApi
+        from clawmatrix_model_proxy.asking.endpoints import ModelEndpoints
         from clawmatrix_model_proxy.asking.metrics import Metrics
 
         catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-        api = ModelApi(node, catalog, limits, self._health_of(node))
+        api = ModelEndpoints(node, catalog, limits, self._health_of(node))
         post = ("POST",)
         metrics = Metrics(node, self._health_of(node))
         return [
@@ -256,7 +256,7 @@ def _describe(node: Node, catalog: Catalog, health: Health) -> Iterator[dict[str
         yield {"id": id_, "description": words, "nodes": nodes}
 
 
-def _describe_node(node: Node, model: Served, health: Health) -> dict[str, JSON]:
+def _describe_node(node: Node, model: ServedModel, health: Health) -> dict[str, JSON]:
     return {
         "nodeId": model.node,
         "reachable": node.reachable(model.node),

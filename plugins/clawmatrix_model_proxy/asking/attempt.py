@@ -8,9 +8,14 @@ import attrs
 from anyio import CancelScope, current_time
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.asking.client_sender import HeldTooMuch, Outlet, RawHeaders
+from clawmatrix_model_proxy.asking.client_sender import ClientSender, HeldTooMuch, RawHeaders
 from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
-from clawmatrix_model_proxy.faults import Fault, fault_of_error, fault_of_event, fault_of_status
+from clawmatrix_model_proxy.faults import (
+    AttemptFault,
+    fault_of_error,
+    fault_of_event,
+    fault_of_status,
+)
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.streams.sse import WholeEvents
 from clawmatrix_model_proxy.wire import REQUEST, SMALL, TOLD, Head, Opening, read_body, read_head
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_model_proxy.asking.health import Target
 
-__all__ = ["Attempt", "AttemptFailed"]
+__all__ = ["AttemptFailed", "CallAttempt"]
 
 _ERROR_LIMIT = 1024 * 1024
 
@@ -46,7 +51,7 @@ class AttemptFailed(Exception):
     """
 
     def __init__(
-        self, fault: Fault, said: _Said | ApiError, format: Format, *, told: bool = False
+        self, fault: AttemptFault, said: _Said | ApiError, format: Format, *, told: bool = False
     ) -> None:
         super().__init__(str(fault))
         if isinstance(said, ApiError):
@@ -56,14 +61,14 @@ class AttemptFailed(Exception):
         self.told = told
 
 
-class Attempt:
+class CallAttempt:
     """Asks one target and passes on its answer.
 
     Args:
         node: asks.
         opening: what to ask for.
         body: the client's request.
-        outlet: where the answer goes.
+        client: where the answer goes.
         describe: makes the headers of an answer out of its head.
         max_answer: bytes an answer may have that is kept until it is whole.
         begun: called once, when the first part of an answer is there.
@@ -74,7 +79,7 @@ class Attempt:
         node: Node,
         opening: Opening,
         body: bytes,
-        outlet: Outlet,
+        client: ClientSender,
         *,
         describe: Callable[[Head], RawHeaders],
         max_answer: int,
@@ -84,7 +89,7 @@ class Attempt:
         self._opening = opening
         self._format = FORMATS[opening.format]
         self._body = body
-        self._outlet = outlet
+        self._client = client
         self._describe = describe
         self._max_answer = max_answer
         self._begun = begun
@@ -114,7 +119,7 @@ class Attempt:
                     await self._refused(exchange, head)
                 self._begun(head)
                 if head.streams:
-                    self._outlet.open(head.status, self._describe(head))
+                    self._client.open(head.status, self._describe(head))
                     await self._stream(exchange)
                 else:
                     await self._whole(exchange, head)
@@ -147,8 +152,8 @@ class Attempt:
     async def _whole(self, exchange: Exchange, head: Head) -> None:
         body = await read_body(exchange, self._max_answer, "answer_too_large", "max_answer")
         length = (b"content-length", b"%d" % len(body))
-        self._outlet.open(head.status, [*self._describe(head), length])
-        await self._outlet.finish(body)
+        self._client.open(head.status, [*self._describe(head), length])
+        await self._client.finish(body)
 
     async def _stream(self, exchange: Exchange) -> None:
         events = WholeEvents()
@@ -156,8 +161,8 @@ class Attempt:
             if not isinstance(data, bytes):
                 raise ExchangeFailure("bad_answer", "JSON in place of bytes")
             if whole := events.feed(data):
-                await self._outlet.write(whole)
-        await self._outlet.finish(events.rest())
+                await self._client.write(whole)
+        await self._client.finish(events.rest())
 
     def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:
         said = from_exchange(error, target.node)
@@ -165,7 +170,7 @@ class Attempt:
             fault = attrs.evolve(fault_of_event(error.detail), kind="cut")
             return AttemptFailed(fault, said, self._format, told=True)
         fault = fault_of_error(error)
-        if self._outlet.begun and fault.kind not in ("node", "refused"):
+        if self._client.begun and fault.kind not in ("node", "refused"):
             fault = attrs.evolve(fault, kind="cut")
         return AttemptFailed(fault, said, self._format)
 

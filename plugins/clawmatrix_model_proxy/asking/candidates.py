@@ -1,4 +1,4 @@
-"""The course of one request over its candidates. Pure: faults in, the next step out."""
+"""The candidates of one request, and which is asked next. Pure: faults in, the next step out."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clawmatrix_model_proxy.asking.health import Target
-    from clawmatrix_model_proxy.faults import Fault
+    from clawmatrix_model_proxy.faults import AttemptFault
 
-__all__ = ["PATIENCE", "Course", "Step", "Tried"]
+__all__ = ["PATIENCE", "Candidates", "Step", "Tried"]
 
 PATIENCE = 5.0
 """Seconds that a candidate is waited for, because it asked to be, while there is another one."""
@@ -37,11 +37,11 @@ class Tried:
     """An attempt that failed."""
 
     target: Target
-    fault: Fault
+    fault: AttemptFault
 
 
-class Course:
-    """Says whom to ask next, until one has answered or none is left.
+class Candidates:
+    """Says which candidate to ask next, until one has answered or none is left.
 
     Attributes:
         tried: what failed so far, in order.
@@ -50,7 +50,7 @@ class Course:
     def __init__(
         self, targets: Sequence[Target], *, deadline: float, random_source: random.Random
     ) -> None:
-        """Make a course; ``deadline`` is the clock's time at which to give up."""
+        """Put targets in order; ``deadline`` is the clock's time at which to give up."""
         self.tried: list[Tried] = []
         self._targets = tuple(targets)
         self._deadline = deadline
@@ -62,7 +62,7 @@ class Course:
 
     def __repr__(self) -> str:
         state = "ended" if self._ended else f"at {self._at} of {len(self._targets)}"
-        return f"<Course {state}, {len(self.tried)} tried>"
+        return f"<Candidates {state}, {len(self.tried)} tried>"
 
     def step(self) -> Step | None:
         """Return what to do next; None where nothing is left to try."""
@@ -70,7 +70,7 @@ class Course:
             return None
         return Step(self._targets[self._at], self._wait, self._at + 1 == len(self._targets))
 
-    def failed(self, fault: Fault, now: float) -> None:
+    def failed(self, fault: AttemptFault, now: float) -> None:
         """Note that the step failed, and decide about the next one."""
         self.tried.append(Tried(self._targets[self._at], fault))
         rule = rule_for(fault)
@@ -87,7 +87,7 @@ class Course:
         """Try nothing more."""
         self._ended = True
 
-    def _try_again(self, fault: Fault, now: float) -> None:
+    def _try_again(self, fault: AttemptFault, now: float) -> None:
         wait = self._pause() if fault.wait is None else fault.wait
         others = self._at + 1 < len(self._targets)
         if now + wait >= self._deadline or (others and wait > PATIENCE):
@@ -106,8 +106,8 @@ class Course:
         self._wait = 0.0
         self._ended = self._at >= len(self._targets)
 
-    def verdict(self) -> Tried:
-        """Return the failure to tell of: the first that an upstream put into words, else the first.
+    def final_failure(self) -> Tried:
+        """Return the failure to report: the first that an upstream put into words, else the first.
 
         Called only where something was tried.
         """

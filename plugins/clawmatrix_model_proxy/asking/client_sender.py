@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Send
 
-__all__ = ["KEEP_ALIVE", "HeldTooMuch", "Outlet", "RawHeaders"]
+__all__ = ["KEEP_ALIVE", "ClientSender", "HeldTooMuch", "RawHeaders"]
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -23,7 +23,7 @@ class HeldTooMuch(Exception):
     """More would have to be kept back than is allowed."""
 
 
-class Outlet:
+class ClientSender:
     """Sends one answer. What it holds back of an attempt that failed can be dropped.
 
     Attributes:

@@ -11,8 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from clawmatrix_model_proxy.asking.catalog import Choice
-from clawmatrix_model_proxy.asking.previous_responses import AnswerMemory
-from clawmatrix_model_proxy.asking.response import AskLimits, ErrorAnswer, ProxiedAnswer
+from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
+from clawmatrix_model_proxy.asking.response import AskLimits, ErrorResponse, ProxiedResponse
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.request_body import Wanted, read_wanted
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_model_proxy.asking.catalog import Catalog, Listed
+    from clawmatrix_model_proxy.asking.catalog import Catalog, ListedModel
     from clawmatrix_model_proxy.asking.health import Health
 
-__all__ = ["HOLD_HEADER", "ModelApi"]
+__all__ = ["HOLD_HEADER", "ModelEndpoints"]
 
 HOLD_HEADER = "x-clawmatrix-hold"
 HEADER_LIMIT = 8 * 1024
 """Characters of a header that travels with a request."""
 
 
-class ModelApi:
+class ModelEndpoints:
     """The endpoints.
 
     Args:
@@ -57,7 +57,7 @@ class ModelApi:
         self._catalog = catalog
         self._limits = limits
         self._health = health
-        self._answers = AnswerMemory()
+        self._answers = PreviousResponses()
 
     def endpoint(self, name: str) -> Callable[[Request], Awaitable[Response]]:
         """Return what answers requests in a format."""
@@ -78,7 +78,7 @@ class ModelApi:
             limits = self._limits_of(headers)
             _check_lengths(headers)
         except ApiError as error:
-            return ErrorAnswer(error, format)
+            return ErrorResponse(error, format)
         opening = Opening(
             format.name,
             choice.model,
@@ -87,7 +87,7 @@ class ModelApi:
             headers={name: headers[name] for name in API_HEADERS if name in headers},
         )
         remember = self._answers.remember if format.name == "responses" else None
-        return ProxiedAnswer(
+        return ProxiedResponse(
             self._node,
             choice,
             opening,
@@ -144,11 +144,11 @@ class ModelApi:
         try:
             catalog.resolve(name, self._node.reachable)
         except ApiError as error:
-            return ErrorAnswer(error, FORMATS["messages" if anthropic else "chat"])
+            return ErrorResponse(error, FORMATS["messages" if anthropic else "chat"])
         found = next(entry for entry in catalog.list(self._node.reachable) if entry.id == name)
         return _json(self._anthropic_entry(found) if anthropic else self._entry(found))
 
-    def _entry(self, listed: Listed) -> dict[str, object]:
+    def _entry(self, listed: ListedModel) -> dict[str, object]:
         entry: dict[str, object] = {
             "id": listed.id,
             "object": "model",
@@ -159,7 +159,7 @@ class ModelApi:
             entry["description"] = listed.description
         return entry
 
-    def _anthropic_entry(self, listed: Listed) -> dict[str, object]:
+    def _anthropic_entry(self, listed: ListedModel) -> dict[str, object]:
         created = datetime.fromtimestamp(int(self._node.started_at), UTC)
         return {
             "type": "model",

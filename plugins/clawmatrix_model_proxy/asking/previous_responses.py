@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.asking.health import Target
 
-__all__ = ["REMEMBERED", "AnswerMemory"]
+__all__ = ["REMEMBERED", "PreviousResponses"]
 
 REMEMBERED = 4096
 """Answers that are remembered; the oldest is forgotten for a new one."""
 _ID_LIMIT = 256
 
 
-class AnswerMemory:
+class PreviousResponses:
     """A bounded table of answers' ids."""
 
     def __init__(self, limit: int = REMEMBERED) -> None:

@@ -1,4 +1,4 @@
-"""The asking side of one request: its course over the candidates, and what the client gets."""
+"""One HTTP response of the API: candidates are asked in turn, and the client gets the answer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from anyio import CancelScope
 from starlette.responses import Response
 
 from clawmatrix_core.kernel.contributions import CLIENT_GONE
-from clawmatrix_model_proxy.asking.attempt import Attempt, AttemptFailed
-from clawmatrix_model_proxy.asking.candidates import Course, Step, Tried
-from clawmatrix_model_proxy.asking.client_sender import Outlet, RawHeaders
+from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
+from clawmatrix_model_proxy.asking.candidates import Candidates, Step, Tried
+from clawmatrix_model_proxy.asking.client_sender import ClientSender, RawHeaders
 from clawmatrix_model_proxy.asking.failover import rule_for
 from clawmatrix_model_proxy.errors import ApiError
-from clawmatrix_model_proxy.faults import Fault
+from clawmatrix_model_proxy.faults import AttemptFault
 from clawmatrix_model_proxy.hold import LIVE, Hold
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.wire import Head, Opening, safe_header
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.config import Balance
     from clawmatrix_model_proxy.streams.formats import Format
 
-__all__ = ["AskLimits", "ErrorAnswer", "ProxiedAnswer"]
+__all__ = ["AskLimits", "ErrorResponse", "ProxiedResponse"]
 
 _TICK = 0.25
 _encode = msgspec.json.Encoder().encode
@@ -61,14 +61,14 @@ class AskLimits:
     hold: Hold = LIVE
 
 
-class ErrorAnswer(Response):
+class ErrorResponse(Response):
     """An error in the API's shape."""
 
     def __init__(self, error: ApiError, format: Format) -> None:
         super().__init__(error.body(format), error.status, media_type="application/json")
 
 
-class ProxiedAnswer(Response):
+class ProxiedResponse(Response):
     """Asks the candidates of a choice in turn, as the failover table says.
 
     Nothing of an answer goes to the client before its first meaningful part is here, so that
@@ -103,63 +103,65 @@ class ProxiedAnswer(Response):
         self._limits = limits
         self._health = health
         targets = health.order(choice.targets, limits.balance)
-        self._course = Course(targets, deadline=began + limits.total, random_source=node.random)
+        self._candidates = Candidates(
+            targets, deadline=began + limits.total, random_source=node.random
+        )
         self._asked = targets[0]
         self._attempts = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
         limits = self._limits
-        outlet = Outlet(send, self._node.clock.now, hold=limits.hold, limit=limits.max_answer)
+        client = ClientSender(send, self._node.clock.now, hold=limits.hold, limit=limits.max_answer)
         gone = scope.get("extensions", {}).get(CLIENT_GONE)
         if gone is not None and not self._opening.stream:
             with CancelScope() as work:  # much cheaper than tasks that watch
                 gone["call"](work.cancel)
-                await self._answer(outlet)
+                await self._answer(client)
             return
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, receive, tasks.cancel_scope)
             if gone is not None:  # of requests in a row on one connection, only the last is watched
                 gone["call"](tasks.cancel_scope.cancel)
             if self._opening.stream:
-                tasks.start_soon(self._tick, outlet)
-            await self._answer(outlet)
+                tasks.start_soon(self._tick, client)
+            await self._answer(client)
             tasks.cancel_scope.cancel()
 
-    async def _tick(self, outlet: Outlet) -> None:
+    async def _tick(self, client: ClientSender) -> None:
         while True:
             await anyio.sleep(min(_TICK, self._limits.keep_alive))
-            await outlet.tick()
-            await outlet.keep_alive(self._limits.keep_alive)
+            await client.tick()
+            await client.keep_alive(self._limits.keep_alive)
 
-    async def _answer(self, outlet: Outlet) -> None:
+    async def _answer(self, client: ClientSender) -> None:
         last: dict[int, AttemptFailed] = {}
-        while (step := self._course.step()) is not None:
+        while (step := self._candidates.step()) is not None:
             await anyio.sleep(step.wait) if step.wait else None
-            failed = await self._try(step, outlet)
+            failed = await self._try(step, client)
             if failed is None:
                 return
-            self._course.failed(failed.fault, self._node.clock.now())
-            last[id(self._course.tried[-1])] = failed
-            if outlet.released:
-                event = b"" if failed.told else self._format.event(failed.body, outlet.last)
-                await outlet.fail(0, [], b"", event)
+            self._candidates.failed(failed.fault, self._node.clock.now())
+            last[id(self._candidates.tried[-1])] = failed
+            if client.released:
+                event = b"" if failed.told else self._format.event(failed.body, client.last)
+                await client.fail(0, [], b"", event)
                 return
-            outlet.discard()
-        verdict = self._course.verdict()
-        await self._fail(last[id(verdict)], verdict, outlet)
+            client.discard()
+        final = self._candidates.final_failure()
+        await self._fail(last[id(final)], final, client)
 
-    async def _try(self, step: Step, outlet: Outlet) -> AttemptFailed | None:
+    async def _try(self, step: Step, client: ClientSender) -> AttemptFailed | None:
         """Make one attempt; return what went wrong with it, None where it is the answer."""
         health, target, now = self._health, step.target, self._node.clock.now
         self._asked = target
         self._attempts += 1
         began = now()
-        attempt = Attempt(
+        attempt = CallAttempt(
             self._node,
             msgspec.structs.replace(self._opening, upstream=target.upstream),
             self._request,
-            outlet,
+            client,
             describe=self._head_headers,
             max_answer=self._limits.max_answer,
             begun=lambda head: self._begun(target, head, (now() - began) * 1000),
@@ -185,12 +187,12 @@ class ProxiedAnswer(Response):
             return self._limits.alone
         return self._limits.first_token
 
-    async def _fail(self, failed: AttemptFailed, verdict: Tried, outlet: Outlet) -> None:
-        self._asked = verdict.target
-        body = _with_tried(failed.body, self._course.tried)
+    async def _fail(self, failed: AttemptFailed, final: Tried, client: ClientSender) -> None:
+        self._asked = final.target
+        body = _with_tried(failed.body, self._candidates.tried)
         passed = [(k.encode(), v.encode()) for k, v in failed.headers.items() if safe_header(k, v)]
         event = self._format.event(body, b"")
-        await outlet.fail(failed.status, [*self._who(), *passed], body, event)
+        await client.fail(failed.status, [*self._who(), *passed], body, event)
 
     def _begun(self, target: Target, head: Head, milliseconds: float) -> None:
         self._health.first_token(target, milliseconds)
@@ -228,7 +230,7 @@ async def _watch(receive: Receive, scope: CancelScope) -> None:
 def _out_of_time(seconds: float, format: Format) -> AttemptFailed:
     message = f"no whole answer within {seconds:g} s"
     error = ApiError(504, message, type="upstream_error", code="deadline_exceeded")
-    return AttemptFailed(Fault("silent", None, "deadline_exceeded", message), error, format)
+    return AttemptFailed(AttemptFault("silent", None, "deadline_exceeded", message), error, format)
 
 
 def _with_tried(body: bytes, tried: list[Tried]) -> bytes:

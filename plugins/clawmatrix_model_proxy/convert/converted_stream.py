@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.answer import Close, Delta, End, Failed, Finish, Open
+from clawmatrix_model_proxy.convert.neutral.answer import (
+    Close,
+    Completed,
+    Delta,
+    Failed,
+    Finish,
+    Open,
+)
 from clawmatrix_model_proxy.convert.neutral.depth import answer_depth
 from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.streams.cut_out import CutOut
@@ -108,7 +115,7 @@ class UpstreamEvents:
         if not self.cut_out.doubtful:
             return events
         found = list(events)
-        ends = [at for at, one in enumerate(found) if isinstance(one, Close | Finish | End)]
+        ends = [at for at, one in enumerate(found) if isinstance(one, Close | Finish | Completed)]
         return [*found[: ends[0]], Failed(self.cut_out.error)] if ends else found
 
 
@@ -166,7 +173,7 @@ class ConvertedStream:
                     written.append(self._failure(b"".join(written) or self._last))
                 break
             self.begun = self.begun or _means(event)
-            self._ended = isinstance(event, End)
+            self._ended = isinstance(event, Completed)
             written.append(self._writer.write(event))
         out = b"".join(written)
         self._last = out or self._last
@@ -193,4 +200,4 @@ def _means(event: Event) -> bool:
         case Close():
             return bool(event.sealed)
         case _:
-            return isinstance(event, Finish | End)
+            return isinstance(event, Finish | Completed)

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.convert.bridge import Bridge
     from clawmatrix_model_proxy.convert.neutral.codec import Codec
 
-__all__ = ["Way", "way_of"]
+__all__ = ["CountMethod", "count_method"]
 
 
 @attrs.frozen
-class Way:
+class CountMethod:
     """How an API counts.
 
     Attributes:
@@ -41,13 +41,13 @@ class Way:
     read: Callable[[bytes], int]
 
 
-def way_of(codec: Codec) -> Way:
+def count_method(codec: Codec) -> CountMethod:
     """Return how upstreams of an API are asked."""
     if codec.name == "responses":
-        return Way(
+        return CountMethod(
             "responses/input_tokens", _ask_for_count, lambda body: read_count(decode_object(body))
         )
-    return Way(None, _ask_for_one, lambda body: _input(codec, body))
+    return CountMethod(None, _ask_for_one, lambda body: _input(codec, body))
 
 
 @request_depth()

@@ -11,7 +11,7 @@ from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.request_body import is_json
-from clawmatrix_model_proxy.serving.byte_queue import Pipe
+from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
 from clawmatrix_model_proxy.serving.upstream_call import error_of_answer
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS, EVENT_LIMIT, EventTooLarge
 from clawmatrix_model_proxy.streams.sse import Ending
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.contributions import ModelUpstream
-    from clawmatrix_model_proxy.serving.upstream import Reply
-    from clawmatrix_model_proxy.serving.upstream_call import Passage
+    from clawmatrix_model_proxy.serving.upstream import UpstreamResponse
+    from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
     from clawmatrix_model_proxy.streams.passthrough import AnswerStream
 
-__all__ = ["ReplyPasser"]
+__all__ = ["AnswerSender"]
 
 LINGER = 0.25
 """Seconds for which the end of a body is awaited behind the end of its stream, so that the
@@ -40,32 +40,32 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-class ReplyPasser:
+class AnswerSender:
     """Passes one answer on, in the client's format."""
 
     def __init__(
         self,
         exchange: Exchange,
         model: ModelUpstream,
-        passage: Passage,
-        reply: Reply,
+        call: UpstreamCall,
+        response: UpstreamResponse,
         logger: logging.Logger,
     ) -> None:
         self._exchange = exchange
         self._model = model
-        self._passage = passage
-        self._reply = reply
+        self._call = call
+        self._response = response
         self._logger = logger
         self._headed = False
         self._held: list[bytes] = []
 
     async def run(self, max_answer: int) -> None:
         """Pass it on to its end. Raises: ExchangeFailure, where it is cut off."""
-        reply = self._reply
-        if not 200 <= reply.status < 300:
-            body = self._passage.error(reply.status, await reply.read(ERROR_LIMIT))
-            await self._refuse(reply.status if 400 <= reply.status <= 599 else 502, body)
-        elif reply.streams and (stream := self._passage.stream()) is not None:
+        response = self._response
+        if not 200 <= response.status < 300:
+            body = self._call.error(response.status, await response.read(ERROR_LIMIT))
+            await self._refuse(response.status if 400 <= response.status <= 599 else 502, body)
+        elif response.streams and (stream := self._call.stream()) is not None:
             await self._stream(stream)
         else:
             await self._whole(max_answer)
@@ -88,30 +88,30 @@ class ReplyPasser:
         return ExchangeFailure("upstream_broke", self._words(str(bad)))
 
     async def _whole(self, limit: int) -> None:
-        reply = self._reply
-        body = await reply.read(limit)
-        if not reply.framed and not reply.streams and not is_json(body):
+        response = self._response
+        body = await response.read(limit)
+        if not response.framed and not response.streams and not is_json(body):
             raise ExchangeFailure("upstream_broke", "the upstream's answer is cut off")
         try:
-            whole = self._passage.whole(body, reply.content_type)
+            whole = self._call.whole(body, response.content_type)
         except BadAnswer as bad:
             error = error_of_answer(body)
             if error is None:
                 raise self._broken(bad) from None
             await self._end_unbegun(error)
             return
-        head = self._head(reply.status, whole.type, whole.answer_id)
+        head = self._head(response.status, whole.type, whole.answer_id)
         await self._exchange.finish(head, whole.body)
 
     def _head(self, status: int, type_: str, answer_id: str = "") -> Head:
         self._headed = True
-        reply = self._reply
+        response = self._response
         return Head(
             status=status,
             content_type=type_,
             upstream_model=self._model.name_there,
-            upstream_ms=reply.elapsed_ms(),
-            headers=reply.headers,
+            upstream_ms=response.elapsed_ms(),
+            headers=response.headers,
             answer_id=answer_id,
         )
 
@@ -119,9 +119,9 @@ class ReplyPasser:
 
     async def _stream(self, stream: AnswerStream) -> None:
         error: ExchangeError | None = None
-        pipe = Pipe()
+        pipe = ByteQueue()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._reply.pump, pipe)
+            tasks.start_soon(self._response.pump, pipe)
             try:
                 async for data in pipe:
                     if ready := self._feed(stream, data):
@@ -157,8 +157,8 @@ class ReplyPasser:
             await self._exchange.send(data)
             return
         self._held.clear()
-        reply = self._reply
-        head = self._head(reply.status, reply.content_type, stream.answer_id)
+        response = self._response
+        head = self._head(response.status, response.content_type, stream.answer_id)
         await self._exchange.send(head, data)
 
     async def _end(self, stream: AnswerStream, error: ExchangeError | None) -> None:
@@ -200,10 +200,10 @@ class ReplyPasser:
             "param": None,
             "code": fault.code,
         }
-        await self._refuse(status, self._passage.format.error(status, fields))
+        await self._refuse(status, self._call.format.error(status, fields))
 
 
-async def _await_end(pipe: Pipe) -> None:
+async def _await_end(pipe: ByteQueue) -> None:
     with anyio.move_on_after(LINGER):
         async for _ in pipe:
             pass

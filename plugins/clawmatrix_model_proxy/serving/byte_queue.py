@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import anyio
 
-__all__ = ["ROOM", "Pipe"]
+__all__ = ["ROOM", "ByteQueue"]
 
 ROOM = 256 * 1024
 """Bytes that may wait; then the reading task does."""
 
 
-class Pipe:
+class ByteQueue:
     """What has gathered while the writer was busy goes on in one piece.
 
     One task calls ``put``, ``wait_room`` and ``close``; one iterates, and is raised what
@@ -53,7 +53,7 @@ class Pipe:
             self._wake.set()
             self._wake = None
 
-    def __aiter__(self) -> Pipe:
+    def __aiter__(self) -> ByteQueue:
         return self
 
     async def __anext__(self) -> bytes:

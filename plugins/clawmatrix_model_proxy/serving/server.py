@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_model_proxy.serving.answer_sender import ReplyPasser
+from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
 from clawmatrix_model_proxy.wire import read_body, read_opening
 
 if TYPE_CHECKING:
@@ -51,14 +51,12 @@ class ModelServer:
         opening = read_opening(exchange.request)
         model = self._find(opening)
         body = await read_body(exchange, self._config.max_request, "too_large", "max_request")
-        passage = self._apis.passage(model, opening, body)
+        call = self._apis.call_for(model, opening, body)
         api = self._apis.of(model)
         try:
-            async with self._upstreams.ask(
-                model, api, passage.path, passage.body, opening
-            ) as reply:
-                passer = ReplyPasser(exchange, model, passage, reply, self._logger)
-                await passer.run(self._config.max_answer)
+            async with self._upstreams.ask(model, api, call.path, call.body, opening) as response:
+                sender = AnswerSender(exchange, model, call, response, self._logger)
+                await sender.run(self._config.max_answer)
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)
             raise

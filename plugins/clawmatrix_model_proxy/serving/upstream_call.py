@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.streams.passthrough import AnswerStream
 
 __all__ = [
-    "Converted",
-    "Counted",
-    "Passage",
-    "Passed",
-    "Whole",
+    "ConvertedCall",
+    "CountingCall",
+    "PassthroughCall",
+    "UpstreamCall",
+    "WholeAnswer",
     "cannot_convert",
     "error_of_answer",
     "refused",
@@ -39,7 +39,7 @@ JSON = "application/json"
 
 
 @attrs.frozen
-class Whole:
+class WholeAnswer:
     """A whole body for the client.
 
     Attributes:
@@ -52,7 +52,7 @@ class Whole:
     answer_id: str = ""
 
 
-class Passage(Protocol):
+class UpstreamCall(Protocol):
     """What a request is for the upstream, and its answer for the client.
 
     Attributes:
@@ -76,7 +76,7 @@ class Passage(Protocol):
     def stream(self) -> AnswerStream | None:
         """Return what turns an upstream's stream into the client's, None where it wants none."""
 
-    def whole(self, body: bytes, type_: str) -> Whole:
+    def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """Return the client's form of a whole answer. Raises: BadAnswer."""
 
     def error(self, status: int, body: bytes) -> bytes:
@@ -103,7 +103,7 @@ def error_of_answer(body: bytes) -> Any:
 
 
 @attrs.frozen
-class Passed:
+class PassthroughCall:
     """A request in the upstream's own API: nothing but its model's name is changed."""
 
     format: Format
@@ -111,34 +111,34 @@ class Passed:
     body: bytes
 
     @classmethod
-    def of(cls, format: Format, path: str, body: bytes, model: ModelUpstream) -> Passed:
-        """Return the way of a request. Raises: ExchangeFailure, where it is not JSON."""
+    def of(cls, format: Format, path: str, body: bytes, model: ModelUpstream) -> PassthroughCall:
+        """Return the call for a request. Raises: ExchangeFailure, where it is not JSON."""
         try:
             return cls(format, path, with_model(body, model.name_there))
         except ApiError as error:
             raise refused("bad_request", str(error), error.param) from None
 
     def stream(self) -> AnswerStream:
-        """See Passage."""
+        """See UpstreamCall."""
         return PassedStream(self.format)
 
-    def whole(self, body: bytes, type_: str) -> Whole:
-        """See Passage."""
+    def whole(self, body: bytes, type_: str) -> WholeAnswer:
+        """See UpstreamCall."""
         try:
             read = _read(body)
         except _NOT_AN_OBJECT:
             raise BadAnswer("the upstream's answer is not a JSON object") from None
         if read.error or read.object == "error":
             raise BadAnswer("the upstream's answer is an error")
-        return Whole(body, type_, read.id if isinstance(read.id, str) else "")
+        return WholeAnswer(body, type_, read.id if isinstance(read.id, str) else "")
 
     def error(self, status: int, body: bytes) -> bytes:
-        """See Passage."""
+        """See UpstreamCall."""
         return wrap_upstream_error(status, body, self.format)
 
 
 @attrs.frozen
-class Converted:
+class ConvertedCall:
     """A request in another API than the upstream's."""
 
     format: Format
@@ -147,33 +147,33 @@ class Converted:
     bridge: Bridge
 
     def stream(self) -> AnswerStream | None:
-        """See Passage."""
+        """See UpstreamCall."""
         bridge = self.bridge
         if not bridge.request.stream:
             return None
         reader, writer = bridge.upstream.reader(), bridge.client.writer(bridge.making)
         return ConvertedStream(reader, writer, self.format)
 
-    def whole(self, body: bytes, type_: str) -> Whole:
-        """See Passage."""
+    def whole(self, body: bytes, type_: str) -> WholeAnswer:
+        """See UpstreamCall."""
         bridge = self.bridge
         if type_.lower().startswith(EVENT_STREAM):
             events = UpstreamEvents(bridge.upstream.reader())
             try:
-                return Whole(bridge.gathered([*events.feed(body), *events.finish()]), JSON)
+                return WholeAnswer(bridge.gathered([*events.feed(body), *events.finish()]), JSON)
             except EventTooLarge:
                 raise BadAnswer("an event has no end") from None
         if bridge.request.stream:
-            return Whole(bridge.streamed(body), EVENT_STREAM)
-        return Whole(bridge.whole(body), JSON)
+            return WholeAnswer(bridge.streamed(body), EVENT_STREAM)
+        return WholeAnswer(bridge.whole(body), JSON)
 
     def error(self, status: int, body: bytes) -> bytes:
-        """See Passage."""
+        """See UpstreamCall."""
         return convert_upstream_error(status, body, self.format)
 
 
 @attrs.frozen
-class Counted:
+class CountingCall:
     """A question for the number of tokens, to an upstream that answers it in another way."""
 
     format: Format
@@ -182,15 +182,15 @@ class Counted:
     read: Callable[[bytes], int]
 
     def stream(self) -> None:
-        """See Passage."""
+        """See UpstreamCall."""
         return
 
-    def whole(self, body: bytes, type_: str) -> Whole:
-        """See Passage."""
-        return Whole(msgspec.json.encode({"input_tokens": self.read(body)}), JSON)
+    def whole(self, body: bytes, type_: str) -> WholeAnswer:
+        """See UpstreamCall."""
+        return WholeAnswer(msgspec.json.encode({"input_tokens": self.read(body)}), JSON)
 
     def error(self, status: int, body: bytes) -> bytes:
-        """See Passage."""
+        """See UpstreamCall."""
         return convert_upstream_error(status, body, self.format)
 
 

@@ -19,7 +19,7 @@ from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Making, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.responses import codec as responses
 from clawmatrix_model_proxy.errors import (
     ApiError,
@@ -47,10 +47,10 @@ __all__ = ["TARGETS"]
 CODECS: tuple[Codec, ...] = (chat.CODEC, responses.CODEC, messages.CODEC)
 DATA = Path(__file__).parents[2] / "data" / "models"
 UPSTREAM = ModelUpstream("m", "http://127.0.0.1:1/v1", upstream_model="there", max_tokens=100)
-ASKED = Request("chat", (Turn("user", (Text("Hi"),)),), stream=True)
+ASKED = NeutralRequest("chat", (Turn("user", (Text("Hi"),)),), stream=True)
 
 
-def _making(request: Request = ASKED) -> Making:
+def _making(request: NeutralRequest = ASKED) -> Making:
     ids = itertools.count()
     return Making(request, "m", 1_700_000_000, lambda letters: f"{letters}{next(ids)}", True)
 
@@ -99,7 +99,7 @@ def _request_to(client: Codec) -> Callable[[bytes], None]:
             try:
                 bridge = Bridge.read(client, upstream, data, model="m", now=1.0, new_id=new_id)
                 msgspec.json.decode(bridge.written(UPSTREAM))
-                token_count.way_of(upstream).write(bridge, UPSTREAM)
+                token_count.count_method(upstream).write(bridge, UPSTREAM)
             except Unsupported as error:
                 str(error).encode()
 
@@ -121,7 +121,7 @@ def _answer_of(upstream: Codec) -> Callable[[bytes], None]:
         """Read an upstream's answer, and write it for each client, in one piece and as a stream."""
         for client in CODECS:
             bridge = Bridge(client, upstream, ASKED, _making())
-            for write in (bridge.whole, bridge.streamed, token_count.way_of(upstream).read):
+            for write in (bridge.whole, bridge.streamed, token_count.count_method(upstream).read):
                 try:
                     write(data)
                 except BadAnswer as error:

@@ -10,7 +10,7 @@ import pytest
 
 from clawmatrix_model_proxy.asking import candidates
 from clawmatrix_model_proxy.asking.breaker import Breaker
-from clawmatrix_model_proxy.asking.client_sender import Outlet
+from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.asking.failover import TABLE, Action, Rule
 from clawmatrix_model_proxy.convert import converted_stream
 from clawmatrix_model_proxy.convert.chat import stream_reader as chat_reader
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.testing.fixtures import NodeFactory
     from clawmatrix_model_proxy.convert.neutral.answer import Event
-    from clawmatrix_model_proxy.faults import Fault
+    from clawmatrix_model_proxy.faults import AttemptFault
     from tests.plugins.model_proxy.conftest import Upstreaming
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +46,7 @@ def lose_an_event(
 
 
 async def hide_what_went_out(
-    self: Outlet, data: bytes = b"", honest: Callable[..., Any] = Outlet._release
+    self: ClientSender, data: bytes = b"", honest: Callable[..., Any] = ClientSender._release
 ) -> None:
     """Forget that the client has had a part of an answer: the next candidate begins anew."""
     await honest(self, data)
@@ -58,7 +58,7 @@ def never_close(self: Breaker) -> None:
     self._probing = False
 
 
-def try_it_everywhere(fault: Fault) -> Rule:
+def try_it_everywhere(fault: AttemptFault) -> Rule:
     """Ask the next candidate whatever the request's own fault."""
     rule = next(rule for rule in TABLE if rule.fits(fault))
     return attrs.evolve(rule, action=Action.NEXT) if rule.action is Action.END else rule
@@ -103,7 +103,7 @@ PLANTS = {
         {"client": "messages", "api": CHAT},
     ),
     "failover after content": Plant(
-        Outlet,
+        ClientSender,
         "_release",
         hide_what_went_out,
         (test_stream_faults.test_after_a_part_has_gone_out_there_is_never_another_answer,),

@@ -23,7 +23,7 @@ from clawmatrix_model_proxy.convert.neutral.request import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["thoughts_of", "tool_call", "written_messages"]
 
@@ -40,7 +40,7 @@ _NAMES: dict[type, str] = {
 }
 
 
-def written_messages(request: Request) -> list[dict[str, Any]]:
+def written_messages(request: NeutralRequest) -> list[dict[str, Any]]:
     """Write the turns of a request. Raises: Unsupported."""
     messages: list[dict[str, Any]] = []
     shown: list[dict[str, Any]] = []
@@ -107,7 +107,7 @@ class _Message:
         return Turn(self.turn.role, tuple(self.parts), self.turn.name)
 
 
-def _joined(request: Request) -> Iterator[tuple[str, Turn]]:
+def _joined(request: NeutralRequest) -> Iterator[tuple[str, Turn]]:
     """Give the turns that are a message each, with their places in the request."""
     message: _Message | None = None
     for at, turn in enumerate(request.turns):

@@ -7,7 +7,12 @@ from typing import Any
 from clawmatrix_model_proxy.convert.chat.message_reader import read_messages
 from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.fields import Fields
-from clawmatrix_model_proxy.convert.neutral.request import Format, Request, Tool, ToolChoice
+from clawmatrix_model_proxy.convert.neutral.request import (
+    NeutralRequest,
+    ResponseFormat,
+    Tool,
+    ToolChoice,
+)
 from clawmatrix_model_proxy.convert.neutral.settings import read_settings, refuse_rest
 
 __all__ = ["read_request"]
@@ -16,14 +21,14 @@ _OLD = {"functions": "tools", "function_call": "tool_choice"}
 """Fields of an older API, and what stands in their place."""
 
 
-def read_request(body: dict[str, Any]) -> Request:
+def read_request(body: dict[str, Any]) -> NeutralRequest:
     """Read a client's request. Raises: Unsupported."""
     fields = Fields(body, "")
     fields.ignore("model")
     for old, new in _OLD.items():
         if fields.left.get(old):
             raise Unsupported(old, f"is of an older API; use {new}")
-    request = Request(
+    request = NeutralRequest(
         "chat",
         read_messages(fields.need("messages", list)),
         _tools(fields),
@@ -74,16 +79,16 @@ def _stop(fields: Fields) -> list[str] | None:
     return list(words)
 
 
-def _format(fields: Fields) -> Format | None:
+def _format(fields: Fields) -> ResponseFormat | None:
     if fields.left.get("response_format") is None:
         return None
     format = fields.within("response_format")
     kind = format.need("type", str)
     if kind in ("text", "json_object"):
-        read = Format("text" if kind == "text" else "json")
+        read = ResponseFormat("text" if kind == "text" else "json")
     elif kind == "json_schema":
         inner = format.within("json_schema")
-        read = Format(
+        read = ResponseFormat(
             "schema",
             inner.take("schema", dict),
             inner.need("name", str),

@@ -15,8 +15,8 @@ from clawmatrix_model_proxy.convert.chat.usage import read_reason, read_usage
 from clawmatrix_model_proxy.convert.neutral.answer import (
     Begin,
     Close,
+    Completed,
     Delta,
-    End,
     Failed,
     Finish,
     Open,
@@ -92,7 +92,7 @@ class ChatReader:
         events: list[Event] = []
         self._close(events)
         reason, words = read_reason(self._said or "stop", self._kinds, self._stopped_by)
-        return [*events, Finish(reason, self._usage, words), End()]
+        return [*events, Finish(reason, self._usage, words), Completed()]
 
     # --- pieces
 

@@ -8,7 +8,14 @@ import msgspec
 
 from clawmatrix_model_proxy.convert.chat.answer import THOUGHTS
 from clawmatrix_model_proxy.convert.chat.usage import written_reason, written_usage
-from clawmatrix_model_proxy.convert.neutral.answer import Begin, Close, Delta, End, Finish, Open
+from clawmatrix_model_proxy.convert.neutral.answer import (
+    Begin,
+    Close,
+    Completed,
+    Delta,
+    Finish,
+    Open,
+)
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, Event, Usage
@@ -54,7 +61,7 @@ class ChatWriter:
                 return self._close(event)
             case Finish():
                 return self._finish(event)
-            case End():
+            case Completed():
                 return b"data: [DONE]\n\n"
         return b""
 

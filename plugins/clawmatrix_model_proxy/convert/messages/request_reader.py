@@ -12,8 +12,8 @@ from clawmatrix_model_proxy.convert.messages.tools import read_choice, read_tool
 from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.fields import Fields
 from clawmatrix_model_proxy.convert.neutral.request import (
+    NeutralRequest,
     Reasoning,
-    Request,
     Text,
     ToolCall,
     ToolResult,
@@ -32,14 +32,14 @@ __all__ = ["read_request"]
 _encode = msgspec.json.Encoder().encode
 
 
-def read_request(body: dict[str, Any]) -> Request:
+def read_request(body: dict[str, Any]) -> NeutralRequest:
     """Read a client's request. Raises: Unsupported."""
     fields = Fields(body, "")
     fields.ignore("model")
     own, format = read_own(fields)
     system, messages = fields.left.pop("system", None), fields.take("messages", list)
     choice, parallel = read_choice(fields.take("tool_choice", dict))
-    request = Request(
+    request = NeutralRequest(
         "messages",
         (*_system(system), *_turns(messages or [])),
         read_tools(fields.take("tools", list) or []),

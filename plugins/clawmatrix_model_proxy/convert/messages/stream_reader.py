@@ -12,8 +12,8 @@ from clawmatrix_model_proxy.convert.messages.usage import read_reason, read_usag
 from clawmatrix_model_proxy.convert.neutral.answer import (
     Begin,
     Close,
+    Completed,
     Delta,
-    End,
     Failed,
     Finish,
     Open,
@@ -190,7 +190,7 @@ class MessagesReader:
             events += [Open(number, "refusal"), Delta(number, self._refusal), Close(number)]
         reason = read_reason(self._reason, calls=self._calls)
         usage = read_usage(self._usage) if self._usage else None
-        return [*events, Finish(reason, usage, self._stop_sequence), End()]
+        return [*events, Finish(reason, usage, self._stop_sequence), Completed()]
 
     def _error(self, payload: dict[str, Any]) -> Iterable[Event]:
         self._ended = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.neutral.settings import read_settings, refuse_rest
 from clawmatrix_model_proxy.convert.responses.input import read_input
 from clawmatrix_model_proxy.convert.responses.shape import list_at, object_at, optional_text_at
@@ -27,7 +27,7 @@ _BY_NAME: tuple[tuple[str, str, type, str], ...] = (
 _IDLE = {("reasoning", "context"): "auto", ("reasoning", "mode"): "standard"}
 
 
-def read_request(body: dict[str, Any]) -> Request:
+def read_request(body: dict[str, Any]) -> NeutralRequest:
     """Read a request. Raises: Unsupported."""
     rest = {name: dict(value) if isinstance(value, dict) else value for name, value in body.items()}
     rest.pop("model", None)
@@ -40,7 +40,9 @@ def read_request(body: dict[str, Any]) -> Request:
     if stream is True and options:
         settings["stream_options"] = options
     _refuse(rest)
-    return Request("responses", turns, tools, choice, parallel, form, stream is True, settings)
+    return NeutralRequest(
+        "responses", turns, tools, choice, parallel, form, stream is True, settings
+    )
 
 
 def _stream_options(value: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from clawmatrix_model_proxy.convert.responses.tools import write_choice, write_f
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["LOSSES", "split_instructions", "write_count_request", "write_request"]
 
@@ -64,7 +64,7 @@ _COUNTED = frozenset(
 )
 
 
-def write_request(request: Request) -> dict[str, Any]:
+def write_request(request: NeutralRequest) -> dict[str, Any]:
     """Write a request, without its model. Raises: Unsupported."""
     own = request.api == "responses"
     instructions, turns = split_instructions(request)
@@ -88,12 +88,12 @@ def write_request(request: Request) -> dict[str, Any]:
     return body
 
 
-def write_count_request(request: Request) -> dict[str, Any]:
+def write_count_request(request: NeutralRequest) -> dict[str, Any]:
     """Write the request, without its model, that asks how many tokens another would take in."""
     return {name: value for name, value in write_request(request).items() if name in _COUNTED}
 
 
-def split_instructions(request: Request) -> tuple[str | None, tuple[Turn, ...]]:
+def split_instructions(request: NeutralRequest) -> tuple[str | None, tuple[Turn, ...]]:
     """Return the ``instructions`` of a request, and the turns that are its input.
 
     A first turn of the developer's with nothing but words is what instructions are read as. One
@@ -105,7 +105,7 @@ def split_instructions(request: Request) -> tuple[str | None, tuple[Turn, ...]]:
     return None, request.turns
 
 
-def _write_own_settings(request: Request, body: dict[str, Any]) -> None:
+def _write_own_settings(request: NeutralRequest, body: dict[str, Any]) -> None:
     settings = request.settings
     for name, place in (("max_tokens", "max_output_tokens"), ("store", "store")):
         if settings.get(name) is not None:
@@ -126,7 +126,7 @@ def _write_own_settings(request: Request, body: dict[str, Any]) -> None:
         body["stream_options"] = {"include_obfuscation": options["include_obfuscation"]}
 
 
-def _is_included(name: str, request: Request, effort: str | None) -> bool:
+def _is_included(name: str, request: NeutralRequest, effort: str | None) -> bool:
     if request.settings.get(name):
         return True
     # Models that do not think refuse to be asked for sealed thoughts, so only where a client
@@ -140,7 +140,7 @@ def _is_thinking(thinking: Any) -> bool:
     return isinstance(thinking, dict) and thinking.get("type") != "disabled"
 
 
-def _has_sealed(request: Request) -> bool:
+def _has_sealed(request: NeutralRequest) -> bool:
     return any(
         isinstance(part, Reasoning) and part.sealed_by == "responses"
         for turn in request.turns

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.neutral.answer import (
     Begin,
-    End,
+    Completed,
     Event,
     Failed,
     Finish,
@@ -170,7 +170,7 @@ class ResponsesReader:
             yield from self._blocks.left_out(slot)
         self._ended = True
         yield Finish(self._reason(kind, response), read_usage(response.get("usage")))
-        yield End()
+        yield Completed()
 
     def _reason(self, kind: str, response: dict[str, Any]) -> FinishReason:
         details = response.get("incomplete_details")

@@ -12,7 +12,7 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import Offer, frame_types
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_model_proxy import ModelProxyPlugin
-from clawmatrix_model_proxy.asking.client_sender import Outlet
+from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.wire import REQUEST, Head
 from tests.plugins.model_proxy.asking.asking import (
     ALONE,
@@ -205,11 +205,11 @@ async def test_nothing_is_said_behind_the_end() -> None:
     async def send(message: Message) -> None:
         said.append(message)
 
-    outlet = Outlet(send, lambda: 1000.0 * len(said))
-    await outlet.write(b"data: 1\n\n")
-    await outlet.finish()
-    await outlet.keep_alive(1.0)
-    await outlet.tick()
+    client = ClientSender(send, lambda: 1000.0 * len(said))
+    await client.write(b"data: 1\n\n")
+    await client.finish()
+    await client.keep_alive(1.0)
+    await client.tick()
     assert [message.get("more_body") for message in said] == [None, True, False]
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block, Usage
+from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer, Usage
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.streams.passthrough import PassedStream
@@ -31,7 +31,7 @@ from tests.plugins.model_proxy.convert.test_pairs import (
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.streams.passthrough import AnswerStream
 
-ANSWER = Answer("id", "m", 1, (Block("text", "Hi"),), "stop", Usage(10, 10, cached=0))
+ANSWER = NeutralAnswer("id", "m", 1, (Block("text", "Hi"),), "stop", Usage(10, 10, cached=0))
 
 
 # --- what a client makes of a stream, written from the specification of server-sent events
@@ -132,7 +132,7 @@ def damages(draw: st.DrawFn, stream: bytes) -> bytes:
 
 @given(st.sampled_from(PAIRS), answers(), st.lists(st.integers(0, 5000), max_size=3), st.data())
 def test_no_event_is_missing_from_what_looks_whole(
-    pair: tuple[str, str], answer: Answer, cuts: list[int], data: st.DataObject
+    pair: tuple[str, str], answer: NeutralAnswer, cuts: list[int], data: st.DataObject
 ) -> None:
     client, upstream = pair
     whole = streamed(CODECS[upstream], answer)

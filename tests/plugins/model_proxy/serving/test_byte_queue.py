@@ -7,13 +7,13 @@ import anyio.lowlevel
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_model_proxy.serving.byte_queue import Pipe
+from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_what_has_gathered_comes_out_in_one_piece() -> None:
-    pipe = Pipe()
+    pipe = ByteQueue()
     pipe.put(b"a")
     pipe.put(b"b")
     assert await anext(pipe) == b"ab"
@@ -23,7 +23,7 @@ async def test_what_has_gathered_comes_out_in_one_piece() -> None:
 
 
 async def test_a_reader_that_waits_is_woken_by_bytes_and_by_the_end() -> None:
-    pipe = Pipe()
+    pipe = ByteQueue()
     got: list[bytes] = []
 
     async def read() -> None:
@@ -39,7 +39,7 @@ async def test_a_reader_that_waits_is_woken_by_bytes_and_by_the_end() -> None:
 
 
 async def test_an_error_comes_after_all_bytes() -> None:
-    pipe = Pipe()
+    pipe = ByteQueue()
     pipe.put(b"a")
     pipe.close(ExchangeFailure("upstream_broke", "x"))
     assert await anext(pipe) == b"a"
@@ -48,7 +48,7 @@ async def test_an_error_comes_after_all_bytes() -> None:
 
 
 async def test_a_full_pipe_makes_its_writer_wait() -> None:
-    pipe = Pipe(room=4)
+    pipe = ByteQueue(room=4)
     waited: list[str] = []
 
     async def write() -> None:
@@ -67,7 +67,7 @@ async def test_a_full_pipe_makes_its_writer_wait() -> None:
 
 
 async def test_there_is_no_waiting_while_there_is_room() -> None:
-    pipe = Pipe(room=4)
+    pipe = ByteQueue(room=4)
     pipe.put(b"123")
     with anyio.fail_after(1):
         await pipe.wait_room()

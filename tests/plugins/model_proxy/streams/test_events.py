@@ -14,7 +14,7 @@ from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import Making
-from clawmatrix_model_proxy.convert.neutral.request import Request
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 from clawmatrix_model_proxy.convert.responses import codec as responses
 from clawmatrix_model_proxy.serving.keys import KeyRing
 from clawmatrix_model_proxy.streams.events import (
@@ -33,7 +33,7 @@ from clawmatrix_model_proxy.streams.stages import Stage, chat_stage, messages_st
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAKING = Making(Request("messages", ()), "m", 1, lambda letters: f"{letters}1")
+MAKING = Making(NeutralRequest("messages", ()), "m", 1, lambda letters: f"{letters}1")
 SAID = b'data: {"choices": [{"delta": {"content": "x"}}]}'
 ROLE = b'data: {"choices": [{"delta": {"role": "assistant"}}]}'
 BAD = b'data: {"choices": ['

@@ -10,10 +10,10 @@ from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import (
     Audio,
     File,
-    Format,
     Image,
     Reasoning,
     Refusal,
+    ResponseFormat,
     Text,
     Tool,
     ToolCall,
@@ -118,8 +118,8 @@ def test_every_choice_of_tools_is_read(name: str, choice: ToolChoice) -> None:
 
 
 def test_every_format_is_read() -> None:
-    assert CHAT.read_request(REQUESTS["json_object"]).format == Format("json")
-    assert CHAT.read_request(REQUESTS["format_text"]).format == Format("text")
+    assert CHAT.read_request(REQUESTS["json_object"]).format == ResponseFormat("json")
+    assert CHAT.read_request(REQUESTS["format_text"]).format == ResponseFormat("text")
     format = CHAT.read_request(REQUESTS["structured"]).format
     assert format is not None
     assert (format.kind, format.name, format.description) == ("schema", "person", "Who it is.")

@@ -10,10 +10,10 @@ from clawmatrix_model_proxy.convert.messages.codec import CODEC
 from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import (
     File,
-    Format,
     Image,
+    NeutralRequest,
     Reasoning,
-    Request,
+    ResponseFormat,
     Text,
     Tool,
     ToolCall,
@@ -39,13 +39,13 @@ WEATHER = Tool(
 LIMIT = {"max_tokens": 1024}
 
 
-def read(name: str) -> Request:
+def read(name: str) -> NeutralRequest:
     """Read a request of the corpus."""
     return CODEC.read_request(load("requests", name))
 
 
 def test_turns_and_settings() -> None:
-    assert read("turns") == Request(
+    assert read("turns") == NeutralRequest(
         "messages",
         (
             Turn("system", (Text("Answer in one word."),)),
@@ -67,7 +67,7 @@ def test_turns_and_settings() -> None:
 
 
 def test_system_turns_stand_where_they_stood() -> None:
-    assert read("system_blocks") == Request(
+    assert read("system_blocks") == NeutralRequest(
         "messages",
         (
             Turn("system", (Text("You are a clerk."), Text("The rules: be brief."))),
@@ -179,7 +179,7 @@ def test_a_format() -> None:
     assert format is not None
     assert format.schema is not None
     assert (format.kind, format.schema["required"]) == ("schema", ["name", "age"])
-    assert format == Format("schema", format.schema)
+    assert format == ResponseFormat("schema", format.schema)
 
 
 def test_what_an_agent_asks_for_beside_the_answer_keeps_it_from_no_other_api() -> None:
@@ -204,7 +204,7 @@ def test_nulls_are_nothing() -> None:
     body |= dict.fromkeys(["stop_sequences", "max_tokens", "service_tier", "unheard_of"])
     said = {"type": "text", "text": "Hi", "citations": None, "cache_control": None}
     body["messages"] = [{"role": "user", "content": [said, {"type": "text", "text": ""}]}]
-    assert CODEC.read_request(body) == Request("messages", (Turn("user", (Text("Hi"),)),))
+    assert CODEC.read_request(body) == NeutralRequest("messages", (Turn("user", (Text("Hi"),)),))
 
 
 PICTURE: dict[str, Any] = {"type": "image", "source": {"type": "url", "url": "https://a"}}

@@ -9,8 +9,8 @@ import pytest
 from clawmatrix_model_proxy.convert.neutral.answer import (
     Begin,
     Close,
+    Completed,
     Delta,
-    End,
     Event,
     Failed,
     Finish,
@@ -25,7 +25,7 @@ from tests.plugins.model_proxy.convert.messages.messages_sdk import (
 
 ID, MODEL = "msg_01JQbiTM4fY5BYJmUZCQfSXY", "claude-sonnet-4-5-20250929"
 BEGIN = Begin(ID, MODEL, 0, Usage(25, 1))
-END = End()
+END = Completed()
 
 
 def read(name: str) -> list[Event]:

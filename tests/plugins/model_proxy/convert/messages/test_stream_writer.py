@@ -8,14 +8,14 @@ import pytest
 
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
 from clawmatrix_model_proxy.convert.neutral.answer import (
-    Answer,
     Begin,
     Block,
     Close,
+    Completed,
     Delta,
-    End,
     Event,
     Finish,
+    NeutralAnswer,
     Open,
     Usage,
     events_of,
@@ -88,7 +88,7 @@ def test_a_stream_of_another_api_is_written_event_by_event() -> None:
             "usage": {"input_tokens": 6, "cache_read_input_tokens": 4, "output_tokens": 2},
         }
     ]
-    assert writer.write(End()) == b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    assert writer.write(Completed()) == b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
 def test_blocks_that_are_open_at_once_follow_one_another() -> None:
@@ -106,7 +106,7 @@ def test_blocks_that_are_open_at_once_follow_one_another() -> None:
         Delta(1, " "),
         Close(1),
         Finish("stop"),
-        End(),
+        Completed(),
     ]
     assert shape(stream) == [
         "message_start",
@@ -158,7 +158,7 @@ def test_paragraphs_of_a_summary_are_one_thought() -> None:
         Open(7, "text"),
         Close(7),
         Finish("stop"),
-        End(),
+        Completed(),
     ]
     assert shape(stream) == [
         "message_start",
@@ -182,7 +182,7 @@ def test_paragraphs_of_a_summary_are_one_thought() -> None:
 
 
 def test_a_seal_of_an_earlier_paragraph_seals_the_thought() -> None:
-    answer = Answer(
+    answer = NeutralAnswer(
         "a",
         "m",
         0,
@@ -205,7 +205,7 @@ def test_a_seal_of_an_earlier_paragraph_seals_the_thought() -> None:
 
 
 def test_counts_known_at_the_beginning_are_those_of_the_end_where_it_has_none() -> None:
-    stream: list[Event] = [Begin(usage=Usage(9, 1, cached=4)), Finish("stop"), End()]
+    stream: list[Event] = [Begin(usage=Usage(9, 1, cached=4)), Finish("stop"), Completed()]
     *_, delta, _ = payloads(written(stream))
     counts = {"input_tokens": 5, "cache_read_input_tokens": 4, "output_tokens": 1}
     assert delta["usage"] == counts
@@ -218,7 +218,7 @@ def test_a_refusal_is_a_text_and_the_reason_for_the_end() -> None:
         Delta(0, "No."),
         Close(0),
         Finish("stop", Usage(1, 2)),
-        End(),
+        Completed(),
     ]
     message = accumulate(written(stream))
     assert message.stop_reason == "refusal"

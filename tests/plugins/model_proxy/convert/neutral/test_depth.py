@@ -21,7 +21,7 @@ from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Codec, Making, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.responses import codec as responses
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.streams.passthrough import PassedStream
@@ -106,7 +106,7 @@ def said(error: type[Exception], call: Callable[[], object]) -> str:
 def carry(client: Codec, upstream: Codec, body: bytes) -> None:
     bridge = Bridge.read(client, upstream, body, model="m", now=1.0, new_id=lambda letters: letters)
     bridge.written(UPSTREAM)
-    token_count.way_of(upstream).write(bridge, UPSTREAM)
+    token_count.count_method(upstream).write(bridge, UPSTREAM)
 
 
 def at_depth(levels: int, call: Callable[[], object]) -> None:
@@ -133,7 +133,7 @@ def refused(error: type[Exception], levels: int) -> Iterator[None]:
 
 
 def making() -> Making:
-    request = Request("chat", (Turn("user", (Text("Hi"),)),), stream=True)
+    request = NeutralRequest("chat", (Turn("user", (Text("Hi"),)),), stream=True)
     return Making(request, "m", 1, lambda letters: f"{letters}1")
 
 

@@ -11,10 +11,10 @@ from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import (
     Audio,
     File,
-    Format,
     Image,
+    NeutralRequest,
     Reasoning,
-    Request,
+    ResponseFormat,
     Text,
     ToolCall,
     ToolChoice,
@@ -28,7 +28,7 @@ PDF = "data:application/pdf;base64,JVBERi0="
 HELLO = Turn("user", (Text("Hello"),))
 
 
-def read(**fields: Any) -> Request:
+def read(**fields: Any) -> NeutralRequest:
     return CODEC.read_request({"model": "m", "input": "Hello", **fields})
 
 
@@ -37,7 +37,7 @@ def turns(*items: dict[str, Any]) -> tuple[Turn, ...]:
 
 
 def test_a_string_is_what_the_user_says() -> None:
-    assert read() == Request("responses", (HELLO,))
+    assert read() == NeutralRequest("responses", (HELLO,))
 
 
 def test_instructions_are_the_developers_first_turn() -> None:
@@ -152,15 +152,15 @@ def test_every_choice_of_tools_is_kept(given: Any, choice: ToolChoice) -> None:
 @pytest.mark.parametrize(
     ("given", "form"),
     [
-        ({"type": "text"}, Format("text")),
-        ({"type": "json_object"}, Format("json")),
+        ({"type": "text"}, ResponseFormat("text")),
+        ({"type": "json_object"}, ResponseFormat("json")),
         (
             {"type": "json_schema", "name": "n", "schema": {}},
-            Format("schema", {}, "n"),
+            ResponseFormat("schema", {}, "n"),
         ),
     ],
 )
-def test_every_shape_of_answers_is_kept(given: dict[str, Any], form: Format) -> None:
+def test_every_shape_of_answers_is_kept(given: dict[str, Any], form: ResponseFormat) -> None:
     request = read(text={"format": given})
     assert request.format == form
     assert CODEC.write_request(request, max_tokens=1)["text"] == {"format": given}
@@ -254,7 +254,7 @@ def test_what_no_other_api_carries_is_refused_by_name(fields: dict[str, Any], pa
     ],
 )
 def test_what_asks_for_nothing_is_no_error(fields: dict[str, Any]) -> None:
-    assert attrs.evolve(read(**fields), tools=()) == Request("responses", (HELLO,))
+    assert attrs.evolve(read(**fields), tools=()) == NeutralRequest("responses", (HELLO,))
 
 
 def test_of_a_streams_options_the_one_about_padding_is_kept() -> None:

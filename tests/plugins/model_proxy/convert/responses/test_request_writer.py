@@ -13,9 +13,9 @@ from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import (
     File,
     Image,
+    NeutralRequest,
     Reasoning,
     Refusal,
-    Request,
     Text,
     Tool,
     ToolCall,
@@ -32,7 +32,7 @@ HELLO = Turn("user", (Text("Hello"),))
 
 
 def write(*said: Turn, api: str = "chat", **fields: Any) -> dict[str, Any]:
-    body = CODEC.write_request(Request(api, said or (HELLO,), **fields), max_tokens=4096)
+    body = CODEC.write_request(NeutralRequest(api, said or (HELLO,), **fields), max_tokens=4096)
     CREATE.validate_python(body)
     return body
 
@@ -231,7 +231,7 @@ def test_stop_words_have_no_place() -> None:
 
 
 def test_a_question_for_the_number_of_tokens_has_what_counts() -> None:
-    request = Request(
+    request = NeutralRequest(
         "messages",
         (HELLO,),
         tools=(Tool("now"),),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from clawmatrix_model_proxy.convert.neutral.answer import (
-    Answer,
     Begin,
     Block,
     Close,
+    Completed,
     Delta,
-    End,
     Event,
     Finish,
+    NeutralAnswer,
     Open,
     Usage,
     events_of,
@@ -46,7 +46,7 @@ EVERYTHING = (
 
 
 def test_events_come_in_openais_order() -> None:
-    answer = Answer("resp_1", "m", 1, EVERYTHING, "tool_calls")
+    answer = NeutralAnswer("resp_1", "m", 1, EVERYTHING, "tool_calls")
     types = [payload["type"] for payload in payloads(stream_of(events_of(answer)))]
     assert [kind.removeprefix("response.") for kind in types] == [
         "created",
@@ -107,11 +107,11 @@ def test_the_end_is_written_with_the_end_only() -> None:
     events: list[Event] = [Begin(), Open(0, "text"), Delta(0, "x"), Close(0), Finish("stop")]
     before = b"".join(writer.write(event) for event in events)
     assert "response.completed" not in {payload["type"] for payload in payloads(before)}
-    assert b"response.completed" in writer.write(End())
+    assert b"response.completed" in writer.write(Completed())
 
 
 def test_what_an_upstream_says_it_took_at_the_beginning_is_kept() -> None:
-    events: list[Event] = [Begin(usage=Usage(5)), Finish("stop"), End()]
+    events: list[Event] = [Begin(usage=Usage(5)), Finish("stop"), Completed()]
     last = payloads(stream_of(events))[-1]
     assert last["response"]["usage"]["input_tokens"] == 5
 
@@ -128,7 +128,7 @@ def test_the_sdks_helper_shows_text_and_arguments_as_they_grow() -> None:
         Delta(1, ' "UTC"}'),
         Close(1),
         Finish("tool_calls"),
-        End(),
+        Completed(),
     ]
     with (
         client_of(stream_of(events)) as client,
