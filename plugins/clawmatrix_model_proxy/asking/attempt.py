@@ -9,7 +9,7 @@ from anyio import CancelScope, current_time
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, HeldTooMuch, RawHeaders
-from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
+from clawmatrix_model_proxy.errors import ApiError, from_exchange, is_object
 from clawmatrix_model_proxy.faults import (
     AttemptFault,
     fault_of_error,
@@ -145,8 +145,10 @@ class CallAttempt:
 
     async def _refused(self, exchange: Exchange, head: Head) -> None:
         body = await read_body(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
+        if not is_object(body):  # the serving node has to give it the API's shape
+            message = f"an error of status {head.status} that is no JSON object"
+            raise ExchangeFailure("bad_answer", message)
         fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
-        body = wrap_upstream_error(head.status, body, self._format)  # whatever the node sent
         raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
 
     async def _whole(self, exchange: Exchange, head: Head) -> None:
@@ -156,7 +158,9 @@ class CallAttempt:
         await self._client.finish(body)
 
     async def _stream(self, exchange: Exchange) -> None:
-        events = WholeEvents()
+        # The serving node sends whole events, but an exchange cuts what is large in chunks. Only
+        # whole ones go out, so that an error event never begins within another event.
+        events = WholeEvents(limited=False)
         async for data in exchange:
             if not isinstance(data, bytes):
                 raise ExchangeFailure("bad_answer", "JSON in place of bytes")

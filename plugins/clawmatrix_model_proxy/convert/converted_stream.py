@@ -16,17 +16,17 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Open,
 )
 from clawmatrix_model_proxy.convert.neutral.depth import answer_depth
-from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.errors import from_event
 from clawmatrix_model_proxy.streams.cut_out import CutOut
+from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import (
-    Splitter,
     data_of,
     error_in,
     error_without_data,
     is_no_event,
     named_error,
 )
-from clawmatrix_model_proxy.streams.sse import Ending
+from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, WholeEvents, events_in
 from clawmatrix_model_proxy.streams.stages import error_of
 
 if TYPE_CHECKING:
@@ -53,21 +53,24 @@ class UpstreamEvents:
     def __init__(self, reader: StreamReader) -> None:
         self.cut_out = CutOut()
         self._reader = reader
-        self._splitter = Splitter()
+        self._whole = WholeEvents()
         self._last = b""
 
     @answer_depth()
     def feed(self, data: bytes) -> list[Event]:
         """Return what has come. Raises: EventTooLarge, BadAnswer."""
         events: list[Event] = []
-        for event in self._splitter.feed(data):
+        whole = self._whole.feed(data)
+        if not self._last:
+            whole = whole.removeprefix(BYTE_ORDER_MARK)
+        for event, _ in events_in(whole):
             events += self._read(event)
         return events
 
     @answer_depth()
     def finish(self) -> list[Event]:
         """Return what the end amounts to. Raises: BadAnswer."""
-        rest = self._splitter.finish()
+        rest = self._whole.rest().rstrip(b"\r\n")
         before = attrs.evolve(self.cut_out)
         events = list(self._read(rest)) if rest else []
         if self.cut_out.count > before.count:
@@ -120,7 +123,7 @@ class UpstreamEvents:
 
 
 class ConvertedStream:
-    """What the client gets of an upstream's stream; see ``streams.AnswerStream``."""
+    """What the client gets of an upstream's stream; see ``AnswerStream``."""
 
     def __init__(self, reader: StreamReader, writer: StreamWriter, format: Format) -> None:
         self.begun = False
@@ -158,10 +161,6 @@ class ConvertedStream:
             return rest, Ending.DONE
         return rest, Ending.FINISHED if self._ended else Ending.CUT
 
-    def told(self) -> Any:
-        """Return the upstream's own error."""
-        return self.error
-
     def _write(self, events: list[Event]) -> bytes:
         written: list[bytes] = []
         for event in events:
@@ -180,14 +179,7 @@ class ConvertedStream:
         return out
 
     def _failure(self, last: bytes) -> bytes:
-        fault = fault_of_event(self.error)
-        fields = {
-            "message": fault.message,
-            "type": "upstream_error",
-            "param": None,
-            "code": fault.code,
-        }
-        return self._format.event(self._format.error(fault.status or 502, fields), last)
+        return self._format.event(from_event(self.error).body(self._format), last)
 
 
 def _means(event: Event) -> bool:

@@ -9,12 +9,13 @@ import msgspec
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.errors import from_event
 from clawmatrix_model_proxy.request_body import is_json
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
 from clawmatrix_model_proxy.serving.upstream_call import error_of_answer
-from clawmatrix_model_proxy.streams.events import ERROR_WORDS, EVENT_LIMIT, EventTooLarge
-from clawmatrix_model_proxy.streams.sse import Ending
+from clawmatrix_model_proxy.streams.endings import Ending
+from clawmatrix_model_proxy.streams.events import ERROR_WORDS
+from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT, EventTooLarge
 from clawmatrix_model_proxy.wire import TOLD, Head
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import ModelUpstream
     from clawmatrix_model_proxy.serving.upstream import UpstreamResponse
     from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
-    from clawmatrix_model_proxy.streams.passthrough import AnswerStream
+    from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
 
 __all__ = ["AnswerSender"]
 
@@ -176,7 +177,7 @@ class AnswerSender:
             if rest:
                 await self._pass_on(stream, self._without_keys(b"".join([*self._held, rest])))
             message = "the upstream ended with an error"
-            told = self._without_keys(_encode(stream.told()))
+            told = self._without_keys(_encode(stream.error))
             raise ExchangeFailure(TOLD, message, detail=_decode(told))
         if not stream.begun and ending is Ending.DONE:
             raise error or ExchangeFailure("upstream_broke", "the upstream's answer says nothing")
@@ -187,20 +188,13 @@ class AnswerSender:
             return
         cut = "the upstream's answer ended in the middle"
         if stream.error is not None:
-            cut = self._words(fault_of_event(stream.error).message)
+            cut = self._words(str(from_event(stream.error)))
         raise error or ExchangeFailure("upstream_broke", cut)
 
     async def _end_unbegun(self, error: Any) -> None:
         # It never began: as good as an answer with that status.
-        fault = fault_of_event(error)
-        status = fault.status or 502
-        fields = {
-            "message": fault.message,
-            "type": "upstream_error",
-            "param": None,
-            "code": fault.code,
-        }
-        await self._refuse(status, self._call.format.error(status, fields))
+        told = from_event(error)
+        await self._refuse(told.status, told.body(self._call.format))
 
 
 async def _await_end(pipe: ByteQueue) -> None:

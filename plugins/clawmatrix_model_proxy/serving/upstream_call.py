@@ -12,16 +12,16 @@ from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, Ups
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
 from clawmatrix_model_proxy.request_body import with_model
-from clawmatrix_model_proxy.streams.events import EventTooLarge
-from clawmatrix_model_proxy.streams.passthrough import PassedStream
+from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
+from clawmatrix_model_proxy.streams.sse import EventTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core.kernel.contributions import ModelUpstream
     from clawmatrix_model_proxy.convert.bridge import Bridge
+    from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
     from clawmatrix_model_proxy.streams.formats import Format
-    from clawmatrix_model_proxy.streams.passthrough import AnswerStream
 
 __all__ = [
     "ConvertedCall",
@@ -120,7 +120,7 @@ class PassthroughCall:
 
     def stream(self) -> AnswerStream:
         """See UpstreamCall."""
-        return PassedStream(self.format)
+        return PassthroughStream(self.format)
 
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """See UpstreamCall."""

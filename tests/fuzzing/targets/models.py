@@ -29,10 +29,11 @@ from clawmatrix_model_proxy.errors import (
 )
 from clawmatrix_model_proxy.faults import fault_of_event, fault_of_status
 from clawmatrix_model_proxy.request_body import read_wanted, with_model
-from clawmatrix_model_proxy.streams.events import EventTooLarge, Splitter, data_of
+from clawmatrix_model_proxy.streams.endings import Ending
+from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passthrough import PassedStream
-from clawmatrix_model_proxy.streams.sse import Ending, WholeEvents
+from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
+from clawmatrix_model_proxy.streams.sse import EventTooLarge, WholeEvents, events_in
 from clawmatrix_model_proxy.wire import read_head, read_opening
 from tests.fuzzing.target import Target
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_model_proxy.convert.neutral.codec import Codec
-    from clawmatrix_model_proxy.streams.passthrough import AnswerStream
+    from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
 
 __all__ = ["TARGETS"]
 
@@ -140,8 +141,7 @@ def _feed(stream: AnswerStream, pieces: list[bytes]) -> tuple[bytes, Any]:
         for piece in pieces:
             out += stream.feed(piece)
         rest, ending = stream.finish()
-        if ending is Ending.ERROR:
-            stream.told()
+        assert ending is not Ending.ERROR or stream.error is not None
     except (BadAnswer, EventTooLarge) as error:
         return _evened(out), type(error)
     return _evened(out + rest), ending
@@ -174,8 +174,8 @@ def _stream_of(upstream: Codec) -> Callable[[bytes], None]:
 def passed_stream(data: bytes) -> None:
     """Pass a stream on, and see how it ended: however it comes, the same goes on."""
     for name in ("chat", "responses", "messages"):
-        told = _feed(PassedStream(FORMATS[name]), [data])
-        assert _feed(PassedStream(FORMATS[name]), _pieces(data)) == told
+        told = _feed(PassthroughStream(FORMATS[name]), [data])
+        assert _feed(PassthroughStream(FORMATS[name]), _pieces(data)) == told
         fields = {"message": "words", "type": "t", "param": None, "code": None}
         format = FORMATS[name]
         format.event(format.error(502, fields), data)
@@ -184,13 +184,12 @@ def passed_stream(data: bytes) -> None:
 def events(data: bytes) -> None:
     """Split a stream into its events."""
     pieces = _pieces(data)
-    splitter, whole = Splitter(), WholeEvents()
-    found = [event for piece in pieces for event in splitter.feed(piece)]
-    once = Splitter()
-    assert _data(once.feed(data)) == _data(found)
-    assert data_of(once.finish()) == data_of(splitter.finish())
-    out = b"".join(whole.feed(piece) for piece in pieces)
-    assert out + whole.rest() == data
+    whole, once, unlimited = WholeEvents(), WholeEvents(), WholeEvents(limited=False)
+    found = [event for piece in pieces for event, _ in events_in(whole.feed(piece))]
+    assert _data([event for event, _ in events_in(once.feed(data))]) == _data(found)
+    assert data_of(once.rest().rstrip(b"\r\n")) == data_of(whole.rest().rstrip(b"\r\n"))
+    out = b"".join(unlimited.feed(piece) for piece in pieces)
+    assert out + unlimited.rest() == data
 
 
 def _data(events: list[bytes]) -> list[bytes]:

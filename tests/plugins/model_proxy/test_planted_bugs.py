@@ -16,7 +16,7 @@ from clawmatrix_model_proxy.convert import converted_stream
 from clawmatrix_model_proxy.convert.chat import stream_reader as chat_reader
 from clawmatrix_model_proxy.convert.messages import stream_writer as messages_writer
 from clawmatrix_model_proxy.convert.neutral.answer import Delta
-from clawmatrix_model_proxy.streams import sse
+from clawmatrix_model_proxy.streams import endings
 from clawmatrix_model_proxy.streams.cut_out import CutOut
 from tests.plugins.model_proxy import test_converted
 from tests.plugins.model_proxy.asking import test_candidates, test_failover, test_health
@@ -78,9 +78,9 @@ def forget_what_was_cut_out(self: CutOut, last: bytes, *, harmless: bool = False
     self.count += 1
 
 
-def take_any_end(payloads: object) -> sse.Ending:
+def take_any_end(payloads: object) -> endings.Ending:
     """Take every end of a stream for its right one."""
-    return sse.Ending.FINISHED
+    return endings.Ending.FINISHED
 
 
 @attrs.frozen
@@ -144,7 +144,10 @@ PLANTS = {
         {"client": "messages", "api": CHAT, "upstream": "chat"},
     ),
     "half an answer is taken for a whole one": Plant(
-        sse, "_ending", take_any_end, (test_stream_faults.test_an_end_without_an_end_is_an_error,)
+        endings,
+        "_ending",
+        take_any_end,
+        (test_stream_faults.test_an_end_without_an_end_is_an_error,),
     ),
 }
 

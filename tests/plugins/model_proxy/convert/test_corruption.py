@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer, Usage
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passthrough import PassedStream
-from clawmatrix_model_proxy.streams.sse import Ending
+from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from tests.plugins.model_proxy.convert.test_pairs import (
     CODECS,
     PAIRS,
@@ -29,7 +29,7 @@ from tests.plugins.model_proxy.convert.test_pairs import (
 )
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.streams.passthrough import AnswerStream
+    from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
 
 ANSWER = NeutralAnswer("id", "m", 1, (Block("text", "Hi"),), "stop", Usage(10, 10, cached=0))
 
@@ -142,7 +142,7 @@ def test_no_event_is_missing_from_what_looks_whole(
 
 def check(client: str, upstream: str, whole: bytes, damaged: bytes, cuts: list[int]) -> None:
     """Send a stream through, as it is where client and upstream speak the same, and look."""
-    stream = PassedStream(FORMATS[client]) if client == upstream else between(client, upstream)
+    stream = PassthroughStream(FORMATS[client]) if client == upstream else between(client, upstream)
     out, ending = through(stream, damaged, cuts)
     said = ending in (Ending.DONE, Ending.FINISHED)
     named = client == upstream == "messages"  # whose clients drop what has not its right name
@@ -176,7 +176,9 @@ def test_what_is_put_between_events_is_told_from_them_where_that_can_be(
     events = [event + b"\n\n" for event in whole.split(b"\n\n")[:-1]]
     for at in range(len(events)):
         before = b"".join(events[:at])
-        stream = PassedStream(FORMATS[client]) if client == upstream else between(client, upstream)
+        stream = (
+            PassthroughStream(FORMATS[client]) if client == upstream else between(client, upstream)
+        )
         out, ending = through(stream, before + junk + b"".join(events[at:]), [])
         numbered = upstream == "responses" and at > 0
         finished = upstream == "chat" and b'"finish_reason":"stop"' in before

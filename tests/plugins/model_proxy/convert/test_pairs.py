@@ -35,8 +35,8 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     Turn,
 )
 from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.sse import Ending
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.convert.neutral.answer import Event

@@ -5,29 +5,28 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_core.config.config import Secret
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import Making
 from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.serving.keys import KeyRing
-from clawmatrix_model_proxy.streams.events import (
-    EVENT_LIMIT,
-    SETUP_LIMIT,
-    EventFilter,
-    EventTooLarge,
-    Splitter,
-    data_of,
-)
+from clawmatrix_model_proxy.streams.endings import Ending
+from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passthrough import PassedStream
-from clawmatrix_model_proxy.streams.sse import Ending, last_boundary
+from clawmatrix_model_proxy.streams.passthrough import SETUP_LIMIT, PassthroughStream
+from clawmatrix_model_proxy.streams.sse import (
+    EVENT_LIMIT,
+    EventTooLarge,
+    WholeEvents,
+    events_in,
+    last_boundary,
+)
 from clawmatrix_model_proxy.streams.stages import Stage, chat_stage, messages_stage, responses_stage
 
 if TYPE_CHECKING:
@@ -85,10 +84,15 @@ WORDS = [
 LAST = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}'
 
 
-def feed(*pieces: bytes) -> tuple[bytes, EventFilter]:
-    events = EventFilter()
+def feed(*pieces: bytes) -> tuple[bytes, PassthroughStream]:
+    events = PassthroughStream(FORMATS["chat"])
     out = b"".join(events.feed(piece) for piece in pieces)
-    return out + events.finish(), events
+    return out + events.finish()[0], events
+
+
+def events_of(events: WholeEvents, data: bytes) -> list[bytes]:
+    """Return the whole events that have come with these bytes."""
+    return [event for event, _ in events_in(events.feed(data))]
 
 
 @pytest.mark.parametrize("mark", [b"\n\n", b"\r\n\r\n", b"\r\r"])
@@ -105,7 +109,7 @@ def test_good_events_pass_byte_for_byte_and_bad_ones_are_cut_out_whole(mark: byt
 @pytest.mark.parametrize("word", [*KEPT_ALIVE, *WORDS])
 def test_what_keeps_a_connection_alive_costs_no_answer(word: bytes, mark: bytes) -> None:
     events = [word, ROLE, word, SAID, word, LAST, word, b"data: [DONE]", b""]
-    stream = PassedStream(FORMATS["chat"])
+    stream = PassthroughStream(FORMATS["chat"])
     out = stream.feed(mark.join(events))
     assert stream.finish() == (b"", Ending.DONE)
     passed = [one for one in events if one not in WORDS]
@@ -157,14 +161,14 @@ def test_a_hole_before_the_mark_of_the_end_ends_a_stream_at_once() -> None:
 @pytest.mark.parametrize("hole", [b"", BAD + b"\n\n"])
 @pytest.mark.parametrize("error", [b"event: error\ndata: boom", b'data: {"object": "error"}'])
 def test_an_error_behind_the_reason_of_the_end_is_one(hole: bytes, error: bytes) -> None:
-    stream = PassedStream(FORMATS["chat"])
+    stream = PassthroughStream(FORMATS["chat"])
     stream.feed(b"\n\n".join([SAID, LAST, b""]) + hole + error + b"\n\n")
     assert stream.finish() == (b"", Ending.CUT)
     assert stream.error is not None
 
 
 def test_a_hole_before_the_first_number_may_be_one() -> None:
-    stream = PassedStream(FORMATS["responses"])
+    stream = PassthroughStream(FORMATS["responses"])
     event = b'data: {"type": "response.output_text.delta", "delta": "x", "sequence_number": 0}\n\n'
     stream.feed(BAD + b"\n\n" + event + event)
     assert stream.cut_out.doubtful
@@ -172,13 +176,13 @@ def test_a_hole_before_the_first_number_may_be_one() -> None:
 
 @pytest.mark.parametrize("done", [b"[DONE] ", b" [DONE]", b"[done]", b"DONE", b'"[DONE]"', b"{"])
 def test_behind_the_reason_of_the_end_nothing_can_be_lost(done: bytes) -> None:
-    stream = PassedStream(FORMATS["chat"])
+    stream = PassthroughStream(FORMATS["chat"])
     good = b"\n\n".join([ROLE, SAID, LAST, b""])
     out = stream.feed(good + b"data: " + done + b"\n\n")
     rest, ending = stream.finish()
     assert ending in (Ending.FINISHED, Ending.DONE)
     assert (out + rest).startswith(good)
-    stream = PassedStream(FORMATS["chat"])
+    stream = PassthroughStream(FORMATS["chat"])
     out = stream.feed(good + BAD + b"\n\ndata: [DONE]\n\n")
     assert stream.finish() == (b"data: [DONE]\n\n", Ending.FINISHED)
     assert out == good
@@ -193,7 +197,7 @@ def test_behind_the_reason_of_the_end_nothing_can_be_lost(done: bytes) -> None:
 @pytest.mark.parametrize("ends", [[LAST, b"data: [DONE]"], [b"data: [DONE]"], [LAST], []])
 @pytest.mark.parametrize("broken", BROKEN)
 def test_behind_what_cannot_be_read_there_is_no_end(broken: bytes, ends: list[bytes]) -> None:
-    stream = PassedStream(FORMATS["chat"])
+    stream = PassthroughStream(FORMATS["chat"])
     out = stream.feed(b"\n\n".join([SAID, broken, SAID, *ends, b""]))
     assert stream.finish() == (b"", Ending.CUT)
     assert out == (SAID + b"\n\n") * 2
@@ -202,7 +206,7 @@ def test_behind_what_cannot_be_read_there_is_no_end(broken: bytes, ends: list[by
 
 @pytest.mark.parametrize("broken", [BAD, b"event: content_block_delta"])
 def test_what_is_cut_off_behind_the_reason_of_an_end_costs_nothing(broken: bytes) -> None:
-    stream = PassedStream(FORMATS["chat"])
+    stream = PassthroughStream(FORMATS["chat"])
     whole = SAID + b"\n\n" + LAST + b"\n\n"
     assert stream.feed(whole + broken) == whole
     assert stream.finish() == (b"", Ending.FINISHED)
@@ -210,10 +214,10 @@ def test_what_is_cut_off_behind_the_reason_of_an_end_costs_nothing(broken: bytes
 
 
 def test_an_error_of_the_upstreams_own_is_told_behind_what_cannot_be_read() -> None:
-    stream = PassedStream(FORMATS["chat"])
+    stream = PassthroughStream(FORMATS["chat"])
     stream.feed(SAID + b"\n\n" + BAD + b'\n\ndata: {"error": {"message": "full"}}\n\n')
     assert stream.finish() == (b"", Ending.ERROR)
-    assert stream.told() == {"message": "full"}
+    assert stream.error == {"message": "full"}
 
 
 PING = b'data: {"type": "ping"}'
@@ -245,29 +249,29 @@ NAMED = NAME + b"\n" + DELTA + b"\n\n"
     ],
 )
 def test_clients_that_go_by_names_get_none_that_is_wrong(event: bytes, passes: bool) -> None:
-    stream = PassedStream(FORMATS["messages"])
+    stream = PassthroughStream(FORMATS["messages"])
     out = stream.feed(event + b"\n\n")
     assert (stream.malformed, stream.cut_out.doubtful) == (not passes, not passes)
     assert out == (event + b"\n\n" if passes else NAMED)
 
 
 def test_a_stream_that_names_its_events_late_may_have_lost_a_name() -> None:
-    stream = PassedStream(FORMATS["messages"])
+    stream = PassthroughStream(FORMATS["messages"])
     stream.feed(PING + b"\n\n" + NAMED)
     assert not stream.cut_out.doubtful
-    stream = PassedStream(FORMATS["messages"])
+    stream = PassthroughStream(FORMATS["messages"])
     stream.feed(DELTA + b"\n\n" + NAMED)
     assert stream.cut_out.doubtful
 
 
 @pytest.mark.parametrize("name", [b"", b"event: message_delta\n", b"event: message\n"])
 def test_an_error_without_its_name_is_told(name: bytes) -> None:
-    stream = PassedStream(FORMATS["messages"])
+    stream = PassthroughStream(FORMATS["messages"])
     error = {"type": "overloaded_error", "message": "Overloaded"}
     event = json.dumps({"type": "error", "error": error}).encode()
     stream.feed(NAMED + name + b"data: " + event + b"\n\n")
     assert stream.finish() == (b"", Ending.ERROR)
-    assert stream.told() == error
+    assert stream.error == error
 
 
 @given(st.data())
@@ -288,17 +292,17 @@ def test_no_event_is_lost_between_ends_of_lines_of_two_kinds(mark: bytes) -> Non
     stream = ROLE + mark + SAID + mark
     for pieces in ([stream], [stream[at : at + 1] for at in range(len(stream))]):
         out, _ = feed(*pieces)
-        splitter = Splitter()
-        found = [data_of(event) for piece in pieces for event in splitter.feed(piece)]
-        found.append(data_of(splitter.finish()))
+        whole = WholeEvents()
+        found = [data_of(event) for piece in pieces for event in events_of(whole, piece)]
+        found.append(data_of(whole.rest().rstrip(b"\r\n")))
         assert (ROLE in out, SAID in out) == (True, True)
         assert [data for data in found if data] == [ROLE[6:], SAID[6:]]
 
 
 def test_a_long_event_with_carriage_returns_is_looked_through_once() -> None:
-    splitter, line = Splitter(), b"data: 1\r\n"
-    assert not any(splitter.feed(line) for _ in range(20_000))
-    assert splitter.feed(b"\r\n") == [(line * 20_000)[:-2]]
+    whole, line = WholeEvents(), b"data: 1\r\n"
+    assert not any(whole.feed(line) for _ in range(20_000))
+    assert events_of(whole, b"\r\n") == [(line * 20_000)[:-2]]
     known = line + b"\r\n" + line  # of which it is said that no event ends in it
     assert last_boundary(known + line, len(known)) == 0
     assert last_boundary(known + b"\r\n", len(known)) == len(known) + 2
@@ -315,7 +319,7 @@ def test_text_that_is_no_utf8_is_cut_out_of_a_stream_that_has_begun() -> None:
 def test_a_type_that_is_no_word_does_no_harm(
     kind: str, stage: Callable[[dict[str, Any]], Stage]
 ) -> None:
-    events = EventFilter(stage)
+    events = PassthroughStream(attrs.evolve(FORMATS["chat"], stage=stage))
     event = b'data: {"type": %s}\n\n' % kind.encode()
     assert events.feed(event) == event
 
@@ -396,14 +400,16 @@ def test_ends_of_lines_may_be_of_two_kinds(mark: bytes) -> None:
     whole = SAID + b"\n\n" + SAID + mark + SAID + b"\r\n\r\n"
     out, events = feed(whole)
     assert (out, events.malformed) == (whole, 0)
-    assert len([one for one in Splitter().feed(whole) if one.strip()]) == 3
+    assert len([one for one in events_of(WholeEvents(), whole) if one.strip()]) == 3
 
 
 def test_a_mark_of_the_byte_order_hides_no_event() -> None:
     out, events = feed(b"\xef\xbb\xbf" + SAID[:9], SAID[9:] + b"\n\n", b"data: [DONE]\n\n")
     assert events.begun
     assert out == SAID + b"\n\ndata: [DONE]\n\n"
-    assert Splitter().feed(b"\xef\xbb\xbf" + SAID + b"\n\n") == [SAID]
+    client = messages.CODEC.writer(MAKING)
+    converted = ConvertedStream(chat.CODEC.reader(), client, FORMATS["messages"])
+    assert b'"text":"x"' in converted.feed(b"\xef\xbb\xbf" + SAID + b"\n\n")
 
 
 def test_set_up_without_end_counts_as_an_answer_some_time() -> None:
@@ -417,24 +423,6 @@ def test_the_last_event_may_lack_its_blank_line() -> None:
 
 
 def test_an_event_without_end_is_an_error() -> None:
-    events = EventFilter()
+    events = PassthroughStream(FORMATS["chat"])
     with pytest.raises(EventTooLarge):
         events.feed(b"data: " + b"x" * EVENT_LIMIT)
-
-
-# --- keys
-
-
-def test_a_key_that_was_refused_comes_last_until_its_time_is_over() -> None:
-    ring = KeyRing([Secret("a"), Secret("b"), Secret("c")])
-    assert ring.order(0.0) == [0, 1, 2]
-    ring.refused(0, 0.0, 401, None)
-    ring.refused(1, 0.0, 429, 5.0)
-    assert ring.order(1.0) == [2, 1, 0]
-    assert ring.order(6.0) == [1, 2, 0]
-    assert ring.order(301.0) == [0, 1, 2]
-    ring.refused(2, 400.0, 403, None)
-    ring.worked(2)
-    assert ring.order(401.0) == [0, 1, 2]
-    assert ring.reveal(1) == "b"
-    assert KeyRing([]).order(0.0) == []
