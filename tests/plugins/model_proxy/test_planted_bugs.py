@@ -16,10 +16,15 @@ from clawmatrix_model_proxy.convert import converted_stream
 from clawmatrix_model_proxy.convert.chat import stream_reader as chat_reader
 from clawmatrix_model_proxy.convert.messages import stream_writer as messages_writer
 from clawmatrix_model_proxy.convert.neutral.answer import Delta
-from clawmatrix_model_proxy.streams import endings
+from clawmatrix_model_proxy.streams import endings, sse
 from clawmatrix_model_proxy.streams.cut_out import CutOut
 from tests.plugins.model_proxy import test_converted
-from tests.plugins.model_proxy.asking import test_candidates, test_failover, test_health
+from tests.plugins.model_proxy.asking import (
+    test_candidates,
+    test_failover,
+    test_health,
+    test_hostile_answers,
+)
 from tests.plugins.model_proxy.convert import test_corruption
 from tests.plugins.model_proxy.streams import test_stream_faults
 from tests.plugins.model_proxy.test_converted import CHAT
@@ -76,6 +81,11 @@ def write_no_usage(usage: Any) -> dict[str, Any]:
 def forget_what_was_cut_out(self: CutOut, last: bytes, *, harmless: bool = False) -> None:
     """Count an event that could not be read, and think no more of it."""
     self.count += 1
+
+
+def let_halves_out(self: sse.WholeEvents, data: bytes) -> bytes:
+    """Let everything out as it comes, wherever the exchange cut it."""
+    return data
 
 
 def take_any_end(payloads: object) -> endings.Ending:
@@ -142,6 +152,12 @@ PLANTS = {
             test_corruption.test_no_single_byte_hides_an_event,
         ),
         {"client": "messages", "api": CHAT, "upstream": "chat"},
+    ),
+    "half an event goes out": Plant(
+        sse.WholeEvents,
+        "feed",
+        let_halves_out,
+        (test_hostile_answers.test_half_an_event_of_a_node_that_fails_never_goes_out,),
     ),
     "half an answer is taken for a whole one": Plant(
         endings,
