@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.neutral.answer import Failed, Gathered, NeutralAnswer
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.responses.answer import write_answer
-from clawmatrix_model_proxy.convert.responses.input import UNREAD
+from clawmatrix_model_proxy.convert.responses.input_items import UNREAD
 from clawmatrix_model_proxy.convert.responses.request_reader import read_request
 from clawmatrix_model_proxy.convert.responses.request_writer import (
     LOSSES,

@@ -7,9 +7,13 @@ from typing import Any
 from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.neutral.settings import read_settings, refuse_rest
-from clawmatrix_model_proxy.convert.responses.input import read_input
-from clawmatrix_model_proxy.convert.responses.shape import list_at, object_at, optional_text_at
+from clawmatrix_model_proxy.convert.responses.input_items import read_input
 from clawmatrix_model_proxy.convert.responses.tools import read_choice, read_format, read_tools
+from clawmatrix_model_proxy.convert.responses.typed_values import (
+    list_at,
+    object_at,
+    optional_text_at,
+)
 
 __all__ = ["INCLUDED", "read_request"]
 

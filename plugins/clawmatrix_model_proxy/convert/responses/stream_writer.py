@@ -11,7 +11,7 @@ from clawmatrix_model_proxy.convert.responses.answer import Response
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.convert.neutral.codec import Making
-    from clawmatrix_model_proxy.convert.responses.items import Part
+    from clawmatrix_model_proxy.convert.responses.output_items import Part
 
 __all__ = ["ResponsesWriter"]
 

@@ -10,7 +10,7 @@ import attrs
 from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import ResponseFormat, Tool, ToolChoice
 from clawmatrix_model_proxy.convert.responses.namespaces import joined
-from clawmatrix_model_proxy.convert.responses.shape import (
+from clawmatrix_model_proxy.convert.responses.typed_values import (
     list_at,
     object_at,
     optional_text_at,

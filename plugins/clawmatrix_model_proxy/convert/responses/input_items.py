@@ -26,7 +26,7 @@ from clawmatrix_model_proxy.convert.neutral.request import (
 )
 from clawmatrix_model_proxy.convert.responses.namespaces import joined
 from clawmatrix_model_proxy.convert.responses.sealed import read_encrypted
-from clawmatrix_model_proxy.convert.responses.shape import (
+from clawmatrix_model_proxy.convert.responses.typed_values import (
     list_at,
     object_at,
     optional_text_at,
