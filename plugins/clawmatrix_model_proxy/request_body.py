@@ -1,4 +1,4 @@
-"""What is read of a request, and the one thing that is changed in it."""
+"""What this node reads of a request's body, and the one value that it replaces: the model."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ __all__ = [
     "API_HEADERS",
     "REQUEST",
     "SMALL",
-    "TOLD",
+    "UPSTREAM_FAILED",
     "UPSTREAM_LIMIT",
     "Head",
     "Opening",
@@ -32,7 +32,7 @@ __all__ = [
 REQUEST = "model_req"
 SMALL = 32 * 1024
 """Bytes of a request that go with its Opening in one frame; more go behind it."""
-TOLD = "upstream_failed"
+UPSTREAM_FAILED = "upstream_failed"
 """The code of a failure whose error event, ``detail``, has gone to the client already."""
 UPSTREAM_LIMIT = 16
 """Upstreams that one node may offer for one model."""

@@ -18,7 +18,15 @@ from clawmatrix_model_proxy.faults import (
 )
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.streams.sse import WholeEvents
-from clawmatrix_model_proxy.wire import REQUEST, SMALL, TOLD, Head, Opening, read_body, read_head
+from clawmatrix_model_proxy.wire import (
+    REQUEST,
+    SMALL,
+    UPSTREAM_FAILED,
+    Head,
+    Opening,
+    read_body,
+    read_head,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,18 +55,23 @@ class AttemptFailed(Exception):
     Attributes:
         fault: what the failover table decides by.
         status, body, headers: the error for the client, should it be the last word.
-        told: the client has the upstream's own error event already.
+        error_sent: the client has the upstream's own error event already.
     """
 
     def __init__(
-        self, fault: AttemptFault, said: _Said | ApiError, format: Format, *, told: bool = False
+        self,
+        fault: AttemptFault,
+        said: _Said | ApiError,
+        format: Format,
+        *,
+        error_sent: bool = False,
     ) -> None:
         super().__init__(str(fault))
         if isinstance(said, ApiError):
             said = _Said(said.status, said.body(format))
         self.fault = fault
         self.status, self.body, self.headers = said.status, said.body, said.headers
-        self.told = told
+        self.error_sent = error_sent
 
 
 class CallAttempt:
@@ -116,7 +129,7 @@ class CallAttempt:
                 head = await self._first(exchange)
                 scope.deadline = end
                 if head.status >= 400:
-                    await self._refused(exchange, head)
+                    await self._fail_with_error(exchange, head)
                 self._begun(head)
                 if head.streams:
                     self._client.open(head.status, self._describe(head))
@@ -143,7 +156,7 @@ class CallAttempt:
             await exchange.finish(self._body)
         return read_head(await exchange.receive())
 
-    async def _refused(self, exchange: Exchange, head: Head) -> None:
+    async def _fail_with_error(self, exchange: Exchange, head: Head) -> None:
         body = await read_body(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
         if not is_object(body):  # the serving node has to give it the API's shape
             message = f"an error of status {head.status} that is no JSON object"
@@ -170,9 +183,9 @@ class CallAttempt:
 
     def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:
         said = from_exchange(error, target.node)
-        if isinstance(error, ExchangeFailure) and error.code == TOLD:
+        if isinstance(error, ExchangeFailure) and error.code == UPSTREAM_FAILED:
             fault = attrs.evolve(fault_of_event(error.detail), kind="cut")
-            return AttemptFailed(fault, said, self._format, told=True)
+            return AttemptFailed(fault, said, self._format, error_sent=True)
         fault = fault_of_error(error)
         if self._client.begun and fault.kind not in ("node", "refused"):
             fault = attrs.evolve(fault, kind="cut")

@@ -1,4 +1,4 @@
-"""The way out of one answer: to the client at once, or held back for a while."""
+"""Sends one answer to the client: at once, or held back for a while."""
 
 from __future__ import annotations
 

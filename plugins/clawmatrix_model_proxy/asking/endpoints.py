@@ -1,4 +1,4 @@
-"""The routes of the API."""
+"""The HTTP endpoints: a request is read, its candidates are chosen, and a response is made."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HEADER_LIMIT = 8 * 1024
 
 
 class ModelEndpoints:
-    """The endpoints.
+    """The endpoints of models.
 
     Args:
         node: asks other nodes.

@@ -1,4 +1,4 @@
-"""Which target gave which answer, so that a later request that names it goes there."""
+"""Which target gave which response, for requests that name one as ``previous_response_id``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 __all__ = ["REMEMBERED", "PreviousResponses"]
 
 REMEMBERED = 4096
-"""Answers that are remembered; the oldest is forgotten for a new one."""
+"""Responses that are remembered; the oldest is forgotten for a new one."""
 _ID_LIMIT = 256
 
 
 class PreviousResponses:
-    """A bounded table of answers' ids."""
+    """A bounded table: the id of a response, and the target that gave it."""
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._limit = limit
@@ -26,7 +26,7 @@ class PreviousResponses:
         return len(self._targets)
 
     def remember(self, answer_id: str, target: Target) -> None:
-        """Note who gave an answer."""
+        """Note which target gave a response."""
         if len(answer_id) > _ID_LIMIT:
             return
         self._targets[answer_id] = target
@@ -35,5 +35,5 @@ class PreviousResponses:
             self._targets.popitem(last=False)
 
     def find(self, answer_id: str) -> Target | None:
-        """Return who gave an answer, None where that is not known."""
+        """Return the target that gave a response, None where it is not known."""
         return self._targets.get(answer_id)

@@ -144,7 +144,7 @@ class ProxiedResponse(Response):
             self._candidates.failed(failed.fault, self._node.clock.now())
             last[id(self._candidates.tried[-1])] = failed
             if client.released:
-                event = b"" if failed.told else self._format.event(failed.body, client.last)
+                event = b"" if failed.error_sent else self._format.event(failed.body, client.last)
                 await client.fail(0, [], b"", event)
                 return
             client.discard()

@@ -1,4 +1,4 @@
-"""A stream of one API's events as a stream of another's."""
+"""A stream of an upstream's API, converted into one of the client's API."""
 
 from __future__ import annotations
 

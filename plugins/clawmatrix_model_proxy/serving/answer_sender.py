@@ -1,4 +1,4 @@
-"""An upstream's answer on its way to the node that asked for it."""
+"""Sends an upstream's answer to the node that asked for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clawmatrix_model_proxy.serving.upstream_call import error_of_answer
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS
 from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT, EventTooLarge
-from clawmatrix_model_proxy.wire import TOLD, Head
+from clawmatrix_model_proxy.wire import UPSTREAM_FAILED, Head
 
 if TYPE_CHECKING:
     import logging
@@ -42,7 +42,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class AnswerSender:
-    """Passes one answer on, in the client's format."""
+    """Sends one answer, in the client's format."""
 
     def __init__(
         self,
@@ -61,17 +61,17 @@ class AnswerSender:
         self._held: list[bytes] = []
 
     async def run(self, max_answer: int) -> None:
-        """Pass it on to its end. Raises: ExchangeFailure, where it is cut off."""
+        """Send it to its end. Raises: ExchangeFailure, where it is cut off."""
         response = self._response
         if not 200 <= response.status < 300:
             body = self._call.error(response.status, await response.read(ERROR_LIMIT))
-            await self._refuse(response.status if 400 <= response.status <= 599 else 502, body)
+            await self._send_error(response.status if 400 <= response.status <= 599 else 502, body)
         elif response.streams and (stream := self._call.stream()) is not None:
             await self._stream(stream)
         else:
             await self._whole(max_answer)
 
-    async def _refuse(self, status: int, body: bytes) -> None:
+    async def _send_error(self, status: int, body: bytes) -> None:
         await self._exchange.finish(self._head(status, _JSON), self._without_keys(body))
 
     def _without_keys(self, error: bytes) -> bytes:
@@ -85,7 +85,7 @@ class AnswerSender:
     def _words(self, error: str) -> str:
         return self._without_keys(error.encode(errors="replace")).decode()[:ERROR_WORDS]
 
-    def _broken(self, bad: BadAnswer) -> ExchangeFailure:
+    def _bad_answer(self, bad: BadAnswer) -> ExchangeFailure:
         return ExchangeFailure("upstream_broke", self._words(str(bad)))
 
     async def _whole(self, limit: int) -> None:
@@ -98,8 +98,8 @@ class AnswerSender:
         except BadAnswer as bad:
             error = error_of_answer(body)
             if error is None:
-                raise self._broken(bad) from None
-            await self._end_unbegun(error)
+                raise self._bad_answer(bad) from None
+            await self._send_stream_error(error)
             return
         head = self._head(response.status, whole.type, whole.answer_id)
         await self._exchange.finish(head, whole.body)
@@ -120,16 +120,16 @@ class AnswerSender:
 
     async def _stream(self, stream: AnswerStream) -> None:
         error: ExchangeError | None = None
-        pipe = ByteQueue()
+        queue = ByteQueue()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._response.pump, pipe)
+            tasks.start_soon(self._response.pump, queue)
             try:
-                async for data in pipe:
+                async for data in queue:
                     if ready := self._feed(stream, data):
                         ready = self._without_keys(ready) if stream.error is not None else ready
-                        await self._pass_on(stream, ready)
+                        await self._send(stream, ready)
                     if stream.over:
-                        await _await_end(pipe)
+                        await _await_end(queue)
                         break
             except ExchangeError as failed:
                 error = failed
@@ -147,13 +147,13 @@ class AnswerSender:
             message = f"an event of the upstream has more than {EVENT_LIMIT} bytes"
             raise ExchangeFailure("answer_too_large", message) from None
         except BadAnswer as error:
-            raise self._broken(error) from None
+            raise self._bad_answer(error) from None
         if not whole or self._headed:
             return whole
         self._held.append(whole)
         return b"".join(self._held) if stream.begun else b""
 
-    async def _pass_on(self, stream: AnswerStream, data: bytes) -> None:
+    async def _send(self, stream: AnswerStream, data: bytes) -> None:
         if self._headed:
             await self._exchange.send(data)
             return
@@ -167,37 +167,40 @@ class AnswerSender:
         try:
             rest, ending = stream.finish()
         except BadAnswer as bad:
-            raise self._broken(bad) from None
+            raise self._bad_answer(bad) from None
         if error is not None and own is None and ending is Ending.CUT:
             raise error  # what cut it off says more than what may be missing of it
         if stream.error is not None and not self._headed:
-            await self._end_unbegun(stream.error)
+            await self._send_stream_error(stream.error)
             return
         if ending is Ending.ERROR:
             if rest:
-                await self._pass_on(stream, self._without_keys(b"".join([*self._held, rest])))
+                await self._send(stream, self._without_keys(b"".join([*self._held, rest])))
             message = "the upstream ended with an error"
             told = self._without_keys(_encode(stream.error))
-            raise ExchangeFailure(TOLD, message, detail=_decode(told))
+            raise ExchangeFailure(UPSTREAM_FAILED, message, detail=_decode(told))
         if not stream.begun and ending is Ending.DONE:
             raise error or ExchangeFailure("upstream_broke", "the upstream's answer says nothing")
         if ending is Ending.DONE or (error is None and ending is not Ending.CUT):
             if rest or not self._headed:
-                await self._pass_on(stream, b"".join([*self._held, rest]))
+                await self._send(stream, b"".join([*self._held, rest]))
             await self._exchange.finish()
             return
-        cut = "the upstream's answer ended in the middle"
+        raise error or self._cut(stream)
+
+    def _cut(self, stream: AnswerStream) -> ExchangeFailure:
+        why = "the upstream's answer ended in the middle"
         if stream.error is not None:
-            cut = self._words(str(from_event(stream.error)))
-        raise error or ExchangeFailure("upstream_broke", cut)
+            why = self._words(str(from_event(stream.error)))
+        return ExchangeFailure("upstream_broke", why)
 
-    async def _end_unbegun(self, error: Any) -> None:
-        # It never began: as good as an answer with that status.
+    async def _send_stream_error(self, error: Any) -> None:
+        """Send an error of a stream that has not begun: as an answer with its status."""
         told = from_event(error)
-        await self._refuse(told.status, told.body(self._call.format))
+        await self._send_error(told.status, told.body(self._call.format))
 
 
-async def _await_end(pipe: ByteQueue) -> None:
+async def _await_end(queue: ByteQueue) -> None:
     with anyio.move_on_after(LINGER):
-        async for _ in pipe:
+        async for _ in queue:
             pass

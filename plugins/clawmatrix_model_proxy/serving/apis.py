@@ -1,4 +1,4 @@
-"""The APIs of upstreams: which there are, and the way of a request to each."""
+"""The APIs that upstreams speak, and how a request is put to each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clawmatrix_model_proxy.serving.upstream_call import (
     PassthroughCall,
     UpstreamCall,
     cannot_convert,
-    refused,
+    unsent,
 )
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
@@ -104,7 +104,7 @@ class Apis:
         except Unsupported as error:
             raise cannot_convert(error) from None
         message = f"the upstream of {model.id!r} speaks {model.api}, not {opening.format!r}"
-        raise refused("cannot_convert", message)
+        raise unsent("cannot_convert", message)
 
     def _converted(
         self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes

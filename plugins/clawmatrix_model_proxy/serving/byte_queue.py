@@ -1,4 +1,4 @@
-"""Bytes on their way from a task that reads to one that writes."""
+"""A queue of bytes between a task that reads and one that writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOM = 256 * 1024
 
 
 class ByteQueue:
-    """What has gathered while the writer was busy goes on in one piece.
+    """Gives the bytes that have gathered while the writer was busy in one piece.
 
     One task calls ``put``, ``wait_room`` and ``close``; one iterates, and is raised what
     ``close`` was given once it has taken all there is.

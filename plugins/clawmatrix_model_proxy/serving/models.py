@@ -1,4 +1,4 @@
-"""What this node serves: the models of its configuration and of plugins."""
+"""The models and the APIs that this node serves: those of its configuration and of plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The serving side: requests of other nodes, answered by this node's upstreams."""
+"""The serving node: answers a request of another node from one of its own upstreams."""
 
 from __future__ import annotations
 

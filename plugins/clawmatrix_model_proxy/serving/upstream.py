@@ -206,14 +206,14 @@ class UpstreamResponse:
         """Return the milliseconds since the request was sent."""
         return round((current_time() - self._began) * 1000, 2)
 
-    async def pump(self, pipe: ByteQueue) -> None:
-        """Put the body into a pipe as it comes, and close the pipe, with the error if any."""
+    async def pump(self, queue: ByteQueue) -> None:
+        """Put the body into a queue as it comes, and close the queue, with the error if any."""
         try:
-            await self._each(pipe.put, pipe)
+            await self._each(queue.put, queue)
         except ExchangeFailure as failure:
-            pipe.close(failure)
+            queue.close(failure)
         else:
-            pipe.close()
+            queue.close()
 
     async def read(self, limit: int) -> bytes:
         """Return the whole body. Raises: ExchangeFailure, ``answer_too_large`` over the limit."""
@@ -235,7 +235,7 @@ class UpstreamResponse:
             raise ExchangeFailure("answer_too_large", message) from None
         return bytes(read)
 
-    async def _each(self, take: Callable[[bytes], None], pipe: ByteQueue | None) -> None:
+    async def _each(self, take: Callable[[bytes], None], queue: ByteQueue | None) -> None:
         idle = self._budgets.idle
         limit = self._budgets.first_byte
         slack = min(_SLACK, idle / 4)
@@ -244,9 +244,9 @@ class UpstreamResponse:
         with CancelScope(deadline=self._began + limit) as scope:
             while piece := await receive():
                 take(piece)
-                if pipe is not None and pipe.full:
+                if queue is not None and queue.full:
                     scope.deadline = math.inf  # now the client is slow, not the upstream
-                    await pipe.wait_room()
+                    await queue.wait_room()
                     due = -math.inf
                 now = current_time()
                 if now >= due:

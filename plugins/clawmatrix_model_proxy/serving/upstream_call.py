@@ -1,4 +1,7 @@
-"""The way of one request to an upstream and of its answer back: as they are, or converted."""
+"""What one request is for an upstream, and what its answer is for the client.
+
+Either both pass as they are, or both are converted, or the tokens of the request are counted.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ __all__ = [
     "WholeAnswer",
     "cannot_convert",
     "error_of_answer",
-    "refused",
+    "unsent",
 ]
 
 EVENT_STREAM = "text/event-stream"
@@ -116,7 +119,7 @@ class PassthroughCall:
         try:
             return cls(format, path, with_model(body, model.name_there))
         except ApiError as error:
-            raise refused("bad_request", str(error), error.param) from None
+            raise unsent("bad_request", str(error), error.param) from None
 
     def stream(self) -> AnswerStream:
         """See UpstreamCall."""
@@ -194,7 +197,7 @@ class CountingCall:
         return convert_upstream_error(status, body, self.format)
 
 
-def refused(code: str, message: str, param: str | None = None) -> ExchangeFailure:
+def unsent(code: str, message: str, param: str | None = None) -> ExchangeFailure:
     """Return the failure of a request that never reaches an upstream."""
     detail = None if param is None else {"param": param}
     return ExchangeFailure(code, message, may_have_begun=False, detail=detail)
@@ -202,4 +205,4 @@ def refused(code: str, message: str, param: str | None = None) -> ExchangeFailur
 
 def cannot_convert(error: Unsupported) -> ExchangeFailure:
     """Return the failure of a request that the upstream's API does not carry."""
-    return refused("cannot_convert", str(error), error.param)
+    return unsent("cannot_convert", str(error), error.param)

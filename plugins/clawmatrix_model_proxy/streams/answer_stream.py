@@ -1,4 +1,4 @@
-"""What turns an upstream's stream into the client's: passed through, or converted."""
+"""The stream that the client gets of an upstream's: passed through, or converted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was cut out of a stream, and whether it can have been a part of the answer."""
+"""The events that were cut out of a stream, and whether the answer may miss a part by it."""
 
 from __future__ import annotations
 
