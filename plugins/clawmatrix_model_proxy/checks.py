@@ -12,7 +12,7 @@ import msgspec
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.kernel.contributions import Check, Finding
 from clawmatrix_model_proxy.http.client import HttpClient
-from clawmatrix_model_proxy.http.dialler import Address, Dialler
+from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.serving.apis import BUILT_IN
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def upstream_checks(
     return [Check(_NAME, upstreams)]
 
 
-def _make_dialler(config: ModelProxyConfig) -> Dialler:
-    return Dialler(config.connect_timeout, proxy_from_env=config.proxy_from_env)
+def _make_dialler(config: ModelProxyConfig) -> HttpDialler:
+    return HttpDialler(config.connect_timeout, proxy_from_env=config.proxy_from_env)
 
 
 def _not_asked(model: ModelUpstream) -> Finding:
@@ -80,7 +80,7 @@ def _not_asked(model: ModelUpstream) -> Finding:
 @attrs.frozen
 class _Asker:
     client: HttpClient
-    dialler: Dialler
+    dialler: HttpDialler
 
     async def look(self, model: ModelUpstream) -> Finding:
         """Ask an upstream for its models, and judge what it says."""
@@ -95,7 +95,7 @@ class _Asker:
 
     async def _ask(self, model: ModelUpstream) -> Answered:
         """Raises: ExchangeFailure."""
-        address = Address.parse(f"{model.base_url.rstrip('/')}/models")
+        address = HttpAddress.parse(f"{model.base_url.rstrip('/')}/models")
         answer = await self.client.ask(address, self._request(address, model))
         body = b""
         try:
@@ -105,7 +105,7 @@ class _Asker:
             await answer.close()
         return Answered(answer.status, _listed(body) if answer.status == 200 else None)
 
-    def _request(self, address: Address, model: ModelUpstream) -> bytes:
+    def _request(self, address: HttpAddress, model: ModelUpstream) -> bytes:
         api = _APIS[model.api]
         target, more = self.dialler.target(address)
         headers = dict(api.headers)

@@ -10,11 +10,10 @@ import attrs
 from clawmatrix_core.base.node_id import NodeId  # noqa: TC001 - cattrs reads the annotations
 from clawmatrix_core.config.config import ByteSize, Duration, Secret, option
 from clawmatrix_core.kernel.contributions import ModelUpstream
-from clawmatrix_model_proxy.asking.catalog import UPSTREAMS
-from clawmatrix_model_proxy.asking.health import Balance  # noqa: TC001 - the converter reads it
-from clawmatrix_model_proxy.asking.hold import parse_hold
+from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
-__all__ = ["TEMPLATE", "Budgets", "ModelConfig", "ModelProxyConfig", "check_model"]
+__all__ = ["TEMPLATE", "Balance", "Budgets", "ModelConfig", "ModelProxyConfig", "check_model"]
 
 TEMPLATE = """\
 # Models that this node serves to the mesh.
@@ -27,6 +26,9 @@ TEMPLATE = """\
 """What ``clawmatrix init`` writes of the table."""
 
 _MIB = 1024 * 1024
+
+Balance = Literal["order", "least-outstanding", "first-token"]
+"""How candidates of equal health are put in order."""
 
 
 @attrs.frozen
@@ -161,8 +163,8 @@ def check_model(model: ModelUpstream) -> None:
 def _are_few(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:
     ids = [model.id for model in value]
     for id_ in ids:
-        if ids.count(id_) > UPSTREAMS:
-            raise ValueError(f'the id "{id_}" is there more than {UPSTREAMS} times')
+        if ids.count(id_) > UPSTREAM_LIMIT:
+            raise ValueError(f'the id "{id_}" is there more than {UPSTREAM_LIMIT} times')
 
 
 def _is_hold(_: object, __: object, value: str) -> None:

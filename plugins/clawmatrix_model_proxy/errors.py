@@ -14,12 +14,20 @@ from clawmatrix_core.base.errors import (
     PeerLost,
     Undeliverable,
 )
+from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.streams.formats import Format
 
-__all__ = ["ApiError", "convert_upstream_error", "from_exchange", "wrap_upstream_error"]
+__all__ = [
+    "ApiError",
+    "convert_upstream_error",
+    "from_event",
+    "from_exchange",
+    "is_object",
+    "wrap_upstream_error",
+]
 
 SHOWN = 2000
 """Characters of an upstream's own words that are repeated to the client."""
@@ -82,6 +90,18 @@ def from_exchange(error: ExchangeError, node: str) -> ApiError:
         status, code = 504, "deadline_exceeded"
     kind = "invalid_request_error" if status < 500 else "upstream_error"
     return ApiError(status, f"{node}: {error}", type=kind, code=code, param=param)
+
+
+def from_event(error: object) -> ApiError:
+    """Return what the client is told of an error inside a stream, or inside an answer."""
+    fault = fault_of_event(error)
+    status = fault.status or 502
+    return ApiError(status, fault.message, type="upstream_error", code=fault.code)
+
+
+def is_object(body: bytes) -> bool:
+    """Say whether the body of an error is a JSON object, as in every API."""
+    return _object(body) is not None
 
 
 def _param_of(detail: object) -> str | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "Fault",
+    "AttemptFault",
     "FaultKind",
     "fault_of_error",
     "fault_of_event",
@@ -65,7 +65,7 @@ _SPELLINGS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry
 
 
 @attrs.frozen
-class Fault:
+class AttemptFault:
     """What went wrong with an attempt.
 
     Attributes:
@@ -87,15 +87,17 @@ class Fault:
         return f"{what} {self.code}" if self.code else what
 
 
-def fault_of_status(status: int, body: bytes, headers: Mapping[str, str], wall: float) -> Fault:
+def fault_of_status(
+    status: int, body: bytes, headers: Mapping[str, str], wall: float
+) -> AttemptFault:
     """Return the fault that an error answer of an upstream is; ``wall`` is now, for dates."""
     code, message = _read_error(body)
     if status in (400, 413) and _TOO_LONG.search(f"{code} {message}"):
         code = TOO_LONG
-    return Fault("status", status, code, message, retry_after(headers, wall))
+    return AttemptFault("status", status, code, message, retry_after(headers, wall))
 
 
-def fault_of_event(error: object) -> Fault:
+def fault_of_event(error: object) -> AttemptFault:
     """Return the fault that an error inside a stream is."""
     fields = error if isinstance(error, dict) else {}
     words = [word for word in (fields.get("code"), fields.get("type")) if isinstance(word, str)]
@@ -103,7 +105,7 @@ def fault_of_event(error: object) -> Fault:
     status = status or _status_in(fields.get("code"))
     message = fields.get("message")
     text = message if isinstance(message, str) else "the upstream ended with an error"
-    return Fault("status" if status else "broke", status, next(iter(words), None), text)
+    return AttemptFault("status" if status else "broke", status, next(iter(words), None), text)
 
 
 def _status_in(code: object) -> int | None:
@@ -111,13 +113,13 @@ def _status_in(code: object) -> int | None:
     return code if type(code) is int and 400 <= code <= 599 else None
 
 
-def fault_of_error(error: ExchangeError) -> Fault:
+def fault_of_error(error: ExchangeError) -> AttemptFault:
     """Return the fault that a failed exchange with a serving node is."""
     if isinstance(error, ExchangeFailure):
-        return Fault(_KINDS.get(error.code, "node"), None, error.code, str(error))
+        return AttemptFault(_KINDS.get(error.code, "node"), None, error.code, str(error))
     if isinstance(error, DeadlineExceeded):
-        return Fault("silent", None, "deadline_exceeded", str(error))
-    return Fault("node", None, None, str(error))
+        return AttemptFault("silent", None, "deadline_exceeded", str(error))
+    return AttemptFault("node", None, None, str(error))
 
 
 def retry_after(headers: Mapping[str, str], wall: float) -> float | None:

@@ -16,11 +16,11 @@ from clawmatrix_core.kernel.contributions import (
     frame_types,
 )
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
-from clawmatrix_model_proxy.asking.catalog import Catalog, Served, read_offers
+from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel, read_offers
 from clawmatrix_model_proxy.asking.health import Health
-from clawmatrix_model_proxy.asking.hold import parse_hold
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
-from clawmatrix_model_proxy.serving.served import collect_apis, collect_models, offers
+from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_model_proxy.serving.models import collect_apis, collect_models, offers
 from clawmatrix_model_proxy.wire import REQUEST
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.wire.frames import Frame
-    from clawmatrix_model_proxy.asking.answer import AskLimits
+    from clawmatrix_model_proxy.asking.response import AskLimits
     from clawmatrix_model_proxy.serving.apis import Apis
-    from clawmatrix_model_proxy.serving.serve import ModelServer
+    from clawmatrix_model_proxy.serving.server import ModelServer
     from clawmatrix_model_proxy.serving.upstream import Upstreams
 
 __all__ = ["ModelProxyPlugin"]
@@ -67,18 +67,18 @@ class ModelProxyPlugin:
     def register_commands(self) -> list[click.Command]:
         """See hookspecs."""
         from clawmatrix_model_proxy.commands import models
-        from clawmatrix_model_proxy.demo.demo import demo
+        from clawmatrix_model_proxy.demo.command import demo
 
         return [models, demo]
 
     @hookimpl
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
-        from clawmatrix_model_proxy.asking.app import ModelApi
+        from clawmatrix_model_proxy.asking.endpoints import ModelEndpoints
         from clawmatrix_model_proxy.asking.metrics import Metrics
 
         catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-        api = ModelApi(node, catalog, limits, self._health_of(node))
+        api = ModelEndpoints(node, catalog, limits, self._health_of(node))
         post = ("POST",)
         metrics = Metrics(node, self._health_of(node))
         return [
@@ -149,7 +149,7 @@ class ModelProxyPlugin:
         if not served:
             return None
         from clawmatrix_model_proxy.serving.apis import Apis
-        from clawmatrix_model_proxy.serving.serve import ModelServer
+        from clawmatrix_model_proxy.serving.server import ModelServer
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
         if self._apis is None:
@@ -236,7 +236,7 @@ def _breaker_limits(config: ModelProxyConfig) -> BreakerLimits:
 
 
 def _limits(config: ModelProxyConfig) -> AskLimits:
-    from clawmatrix_model_proxy.asking.answer import AskLimits
+    from clawmatrix_model_proxy.asking.response import AskLimits
 
     return AskLimits(
         first_token=config.first_token_timeout,
@@ -256,7 +256,7 @@ def _describe(node: Node, catalog: Catalog, health: Health) -> Iterator[dict[str
         yield {"id": id_, "description": words, "nodes": nodes}
 
 
-def _describe_node(node: Node, model: Served, health: Health) -> dict[str, JSON]:
+def _describe_node(node: Node, model: ServedModel, health: Health) -> dict[str, JSON]:
     return {
         "nodeId": model.node,
         "reachable": node.reachable(model.node),

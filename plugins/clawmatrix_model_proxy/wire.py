@@ -6,19 +6,24 @@ Head, then the upstream's bytes. Fields that a version does not know are ignored
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from clawmatrix_core.base.errors import ExchangeFailure
 
+if TYPE_CHECKING:
+    from clawmatrix_core.exchange.exchange import Exchange
+
 __all__ = [
     "API_HEADERS",
     "REQUEST",
     "SMALL",
-    "TOLD",
+    "UPSTREAM_FAILED",
+    "UPSTREAM_LIMIT",
     "Head",
     "Opening",
+    "read_body",
     "read_head",
     "read_opening",
     "safe_header",
@@ -27,8 +32,10 @@ __all__ = [
 REQUEST = "model_req"
 SMALL = 32 * 1024
 """Bytes of a request that go with its Opening in one frame; more go behind it."""
-TOLD = "upstream_failed"
+UPSTREAM_FAILED = "upstream_failed"
 """The code of a failure whose error event, ``detail``, has gone to the client already."""
+UPSTREAM_LIMIT = 16
+"""Upstreams that one node may offer for one model."""
 
 API_HEADERS = frozenset({"anthropic-version", "anthropic-beta"})
 """Headers of clients that belong to the API, and travel with the request."""
@@ -111,3 +118,20 @@ def safe_header(name: str, value: str) -> bool:
     """Say whether a header of the upstream may be passed on to the client."""
     known = name in _PASSED or name.startswith(_PASSED_PREFIX)
     return known and name.isascii() and value.isascii() and value.isprintable()
+
+
+async def read_body(exchange: Exchange, limit: int, code: str, limit_name: str) -> bytes:
+    """Return the bytes of an exchange up to its end.
+
+    Raises: ExchangeFailure with the code, over the limit; other ExchangeErrors.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in exchange:
+        if not isinstance(piece, bytes):
+            raise ExchangeFailure("bad_request", f"{exchange.peer} sent JSON in place of bytes")
+        size += len(piece)
+        if size > limit:
+            raise ExchangeFailure(code, f"more than {limit:d} bytes ({limit_name})")
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

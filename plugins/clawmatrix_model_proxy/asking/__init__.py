@@ -1,1 +1,5 @@
-"""The node that asks: candidates, attempts, failover, and the answer as its client gets it."""
+"""The node that a program asks: which nodes are tried, in which order, and what the client gets.
+
+Start with ``endpoints.py`` (the routes) and ``response.py`` (one request over all its attempts).
+``failover.py`` is the table of what is done about each fault, ``catalog.py`` says who serves what.
+"""

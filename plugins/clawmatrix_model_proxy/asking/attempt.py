@@ -8,13 +8,25 @@ import attrs
 from anyio import CancelScope, current_time
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.asking.outlet import HeldTooMuch, Outlet, RawHeaders
-from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
-from clawmatrix_model_proxy.faults import Fault, fault_of_error, fault_of_event, fault_of_status
-from clawmatrix_model_proxy.serving.serve import collect
+from clawmatrix_model_proxy.asking.client_sender import ClientSender, HeldTooMuch, RawHeaders
+from clawmatrix_model_proxy.errors import ApiError, from_exchange, is_object
+from clawmatrix_model_proxy.faults import (
+    AttemptFault,
+    fault_of_error,
+    fault_of_event,
+    fault_of_status,
+)
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.streams.sse import WholeEvents
-from clawmatrix_model_proxy.wire import REQUEST, SMALL, TOLD, Head, Opening, read_head
+from clawmatrix_model_proxy.wire import (
+    REQUEST,
+    SMALL,
+    UPSTREAM_FAILED,
+    Head,
+    Opening,
+    read_body,
+    read_head,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +35,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_model_proxy.asking.health import Target
 
-__all__ = ["Attempt", "AttemptFailed"]
+__all__ = ["AttemptFailed", "CallAttempt"]
 
 _ERROR_LIMIT = 1024 * 1024
 
@@ -43,28 +55,33 @@ class AttemptFailed(Exception):
     Attributes:
         fault: what the failover table decides by.
         status, body, headers: the error for the client, should it be the last word.
-        told: the client has the upstream's own error event already.
+        error_sent: the client has the upstream's own error event already.
     """
 
     def __init__(
-        self, fault: Fault, said: _Said | ApiError, format: Format, *, told: bool = False
+        self,
+        fault: AttemptFault,
+        said: _Said | ApiError,
+        format: Format,
+        *,
+        error_sent: bool = False,
     ) -> None:
         super().__init__(str(fault))
         if isinstance(said, ApiError):
             said = _Said(said.status, said.body(format))
         self.fault = fault
         self.status, self.body, self.headers = said.status, said.body, said.headers
-        self.told = told
+        self.error_sent = error_sent
 
 
-class Attempt:
+class CallAttempt:
     """Asks one target and passes on its answer.
 
     Args:
         node: asks.
         opening: what to ask for.
         body: the client's request.
-        outlet: where the answer goes.
+        client: where the answer goes.
         describe: makes the headers of an answer out of its head.
         max_answer: bytes an answer may have that is kept until it is whole.
         begun: called once, when the first part of an answer is there.
@@ -75,7 +92,7 @@ class Attempt:
         node: Node,
         opening: Opening,
         body: bytes,
-        outlet: Outlet,
+        client: ClientSender,
         *,
         describe: Callable[[Head], RawHeaders],
         max_answer: int,
@@ -85,7 +102,7 @@ class Attempt:
         self._opening = opening
         self._format = FORMATS[opening.format]
         self._body = body
-        self._outlet = outlet
+        self._client = client
         self._describe = describe
         self._max_answer = max_answer
         self._begun = begun
@@ -112,10 +129,10 @@ class Attempt:
                 head = await self._first(exchange)
                 scope.deadline = end
                 if head.status >= 400:
-                    await self._refused(exchange, head)
+                    await self._fail_with_error(exchange, head)
                 self._begun(head)
                 if head.streams:
-                    self._outlet.open(head.status, self._describe(head))
+                    self._client.open(head.status, self._describe(head))
                     await self._stream(exchange)
                 else:
                     await self._whole(exchange, head)
@@ -139,34 +156,38 @@ class Attempt:
             await exchange.finish(self._body)
         return read_head(await exchange.receive())
 
-    async def _refused(self, exchange: Exchange, head: Head) -> None:
-        body = await collect(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
+    async def _fail_with_error(self, exchange: Exchange, head: Head) -> None:
+        body = await read_body(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
+        if not is_object(body):  # the serving node has to give it the API's shape
+            message = f"an error of status {head.status} that is no JSON object"
+            raise ExchangeFailure("bad_answer", message)
         fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
-        body = wrap_upstream_error(head.status, body, self._format)  # whatever the node sent
         raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
 
     async def _whole(self, exchange: Exchange, head: Head) -> None:
-        body = await collect(exchange, self._max_answer, "answer_too_large", "max_answer")
+        body = await read_body(exchange, self._max_answer, "answer_too_large", "max_answer")
         length = (b"content-length", b"%d" % len(body))
-        self._outlet.open(head.status, [*self._describe(head), length])
-        await self._outlet.finish(body)
+        self._client.open(head.status, [*self._describe(head), length])
+        await self._client.finish(body)
 
     async def _stream(self, exchange: Exchange) -> None:
-        events = WholeEvents()
+        # The serving node sends whole events, but an exchange cuts what is large in chunks. Only
+        # whole ones go out, so that an error event never begins within another event.
+        events = WholeEvents(limited=False)
         async for data in exchange:
             if not isinstance(data, bytes):
                 raise ExchangeFailure("bad_answer", "JSON in place of bytes")
             if whole := events.feed(data):
-                await self._outlet.write(whole)
-        await self._outlet.finish(events.rest())
+                await self._client.write(whole)
+        await self._client.finish(events.rest())
 
     def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:
         said = from_exchange(error, target.node)
-        if isinstance(error, ExchangeFailure) and error.code == TOLD:
+        if isinstance(error, ExchangeFailure) and error.code == UPSTREAM_FAILED:
             fault = attrs.evolve(fault_of_event(error.detail), kind="cut")
-            return AttemptFailed(fault, said, self._format, told=True)
+            return AttemptFailed(fault, said, self._format, error_sent=True)
         fault = fault_of_error(error)
-        if self._outlet.begun and fault.kind not in ("node", "refused"):
+        if self._client.begun and fault.kind not in ("node", "refused"):
             fault = attrs.evolve(fault, kind="cut")
         return AttemptFailed(fault, said, self._format)
 

@@ -9,20 +9,19 @@ import attrs
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-__all__ = ["UPSTREAMS", "Catalog", "Choice", "Listed", "Served", "read_offers"]
+__all__ = ["Catalog", "Choice", "ListedModel", "ServedModel", "read_offers"]
 
-UPSTREAMS = 16
-"""Upstreams that one node may have for one model."""
 _ID_LIMIT = 200
 _TEXT_LIMIT = 2000
 
 
 @attrs.frozen
-class Served:
+class ServedModel:
     """A model at the node that serves it."""
 
     node: NodeId
@@ -58,7 +57,7 @@ class Choice:
 
 
 @attrs.frozen
-class Listed:
+class ListedModel:
     """An entry of the list of models: a bare id, or ``node/id``."""
 
     id: str
@@ -66,7 +65,7 @@ class Listed:
     description: str | None
 
 
-def read_offers(node: NodeId, offers: object) -> Iterator[Served]:
+def read_offers(node: NodeId, offers: object) -> Iterator[ServedModel]:
     """Yield the models in a node's record. What is malformed there is left out."""
     for entry in offers if isinstance(offers, list) else ():
         if not isinstance(entry, dict):
@@ -74,7 +73,7 @@ def read_offers(node: NodeId, offers: object) -> Iterator[Served]:
         id_ = entry.get("id")
         if isinstance(id_, str) and 0 < len(id_) <= _ID_LIMIT and id_.isprintable():
             words, api = _text(entry, "description"), _text(entry, "api") or ""
-            yield Served(node, id_, words, api, _count(entry))
+            yield ServedModel(node, id_, words, api, _count(entry))
 
 
 def _text(entry: dict[str, Any], name: str) -> str | None:
@@ -85,7 +84,7 @@ def _text(entry: dict[str, Any], name: str) -> str | None:
 def _count(entry: dict[str, Any]) -> int:
     value = entry.get("upstreams", 1)
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return min(max(value, 1), UPSTREAMS) if whole else 1
+    return min(max(value, 1), UPSTREAM_LIMIT) if whole else 1
 
 
 class Catalog:
@@ -100,14 +99,14 @@ class Catalog:
 
     def __init__(
         self,
-        served: Iterable[Served],
+        served: Iterable[ServedModel],
         known: Collection[NodeId],
         order: Sequence[NodeId] | None = None,
     ) -> None:
         rank = None if order is None else {name: at for at, name in enumerate(order)}
         self._known = frozenset(known)
         self._order = rank
-        self._by_id: dict[str, dict[NodeId, Served]] = {}
+        self._by_id: dict[str, dict[NodeId, ServedModel]] = {}
         self._elsewhere: set[str] = set()
         for model in sorted(served, key=lambda m: (rank.get(m.node, -1) if rank else 0, m.node)):
             if rank is not None and model.node not in rank:
@@ -138,18 +137,18 @@ class Catalog:
             raise _unreachable(f"no node that serves {name!r} is reachable: {', '.join(served)}")
         return Choice(name, there, pinned=False)
 
-    def list(self, reachable: Callable[[NodeId], bool]) -> Iterator[Listed]:
+    def list(self, reachable: Callable[[NodeId], bool]) -> Iterator[ListedModel]:
         """Yield what can be used now: each id once, then each as ``node/id``."""
-        pinned: list[Listed] = []
+        pinned: list[ListedModel] = []
         for id_ in sorted(self._by_id):
             there = [model for node, model in self._by_id[id_].items() if reachable(node)]
             if there:
                 words = next((m.description for m in there if m.description), None)
-                yield Listed(id_, tuple(m.node for m in there), words)
-            pinned += [Listed(f"{m.node}/{m.id}", (m.node,), m.description) for m in there]
+                yield ListedModel(id_, tuple(m.node for m in there), words)
+            pinned += [ListedModel(f"{m.node}/{m.id}", (m.node,), m.description) for m in there]
         yield from sorted(pinned, key=lambda entry: entry.id)
 
-    def models(self) -> Iterator[tuple[str, Sequence[Served]]]:
+    def models(self) -> Iterator[tuple[str, Sequence[ServedModel]]]:
         """Yield every id with who serves it, reachable or not, in the order of asking."""
         for id_ in sorted(self._by_id):
             yield id_, tuple(self._by_id[id_].values())

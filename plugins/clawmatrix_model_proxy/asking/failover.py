@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.faults import Fault, FaultKind
+    from clawmatrix_model_proxy.faults import AttemptFault, FaultKind
 
 __all__ = ["TABLE", "Action", "Rule", "rule_for"]
 
@@ -53,7 +53,7 @@ class Rule:
     counts: bool = True
     why: str = ""
 
-    def fits(self, fault: Fault) -> bool:
+    def fits(self, fault: AttemptFault) -> bool:
         """Say whether the row is for a fault."""
         return (
             fault.kind in self.kinds
@@ -154,6 +154,6 @@ TABLE: tuple[Rule, ...] = (
 )
 
 
-def rule_for(fault: Fault) -> Rule:
+def rule_for(fault: AttemptFault) -> Rule:
     """Return the row that decides about a fault."""
     return next(rule for rule in TABLE if rule.fits(fault))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -12,11 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_model_proxy.config import Balance
 
-__all__ = ["Balance", "Health", "Record", "Target"]
-
-Balance = Literal["order", "least-outstanding", "first-token"]
-"""How candidates of equal health are put in order."""
+__all__ = ["Health", "Record", "Target"]
 
 _SMOOTHING = 0.3
 _FORGET = 3600.0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import ModelUpstream
     from clawmatrix_model_proxy.convert.neutral.answer import Event
     from clawmatrix_model_proxy.convert.neutral.codec import Codec
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["Bridge", "decode_object"]
 
@@ -40,7 +40,7 @@ class Bridge:
 
     client: Codec
     upstream: Codec
-    request: Request
+    request: NeutralRequest
     making: Making
 
     @classmethod

@@ -1,1 +1,4 @@
-"""`clawmatrix demo`, and a small upstream for demonstrations and tests."""
+"""`clawmatrix demo` (``command.py``), and a small model server for demonstrations and tests.
+
+``embedded.py`` is that server; ``embedded_answer.py`` computes what it answers.
+"""

@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from clawmatrix_model_proxy.demo.embedded_answer import Answer, compute, delay_of
+from clawmatrix_model_proxy.demo.embedded_answer import Completion, compute, delay_of
 from clawmatrix_model_proxy.errors import ApiError
 
 if TYPE_CHECKING:
@@ -69,10 +69,12 @@ class Running:
     stats: Stats
 
 
-class _Completion(Response):
+class _CompletionResponse(Response):
     """An answer on its way, given up when the client goes."""
 
-    def __init__(self, request: dict[str, Any], answer: Answer, stats: Stats, delay: float) -> None:
+    def __init__(
+        self, request: dict[str, Any], answer: Completion, stats: Stats, delay: float
+    ) -> None:
         self.background = None
         self._request = request
         self._answer = answer
@@ -174,7 +176,7 @@ def make_app(stats: Stats, *, delay: float = 0.0, api_key: str | None = None) ->
             if api_key is not None and request.headers.get("authorization") != f"Bearer {api_key}":
                 raise ApiError(401, "the API key is wrong", code="invalid_api_key")
             asked = _read(await request.body())
-            return _Completion(asked, compute(asked), stats, delay)
+            return _CompletionResponse(asked, compute(asked), stats, delay)
         except ApiError as error:
             return Response(error.body(), error.status, media_type="application/json")
 
@@ -208,7 +210,7 @@ def _json(value: object) -> Response:
     return Response(_encode(value), media_type="application/json")
 
 
-class _Server(uvicorn.Server):
+class _EmbeddedServer(uvicorn.Server):
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         return nullcontext()
 
@@ -228,7 +230,7 @@ async def serve(
             app, ws="none", lifespan="off", log_config=None, server_header=False
         )
         config.load()
-        server = _Server(config)
+        server = _EmbeddedServer(config)
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[bound])
         try:

@@ -13,7 +13,7 @@ from clawmatrix_model_proxy.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Answer", "compute", "delay_of"]
+__all__ = ["Completion", "compute", "delay_of"]
 
 COUNT_LIMIT = 1_000_000
 _INTRODUCTION = "This is the embedded model of ClawMatrix: it computes, it does not think."
@@ -29,7 +29,7 @@ _OPERATORS: dict[str, Callable[[int, int], float]] = {
 
 
 @attrs.frozen
-class Answer:
+class Completion:
     """An answer, word by word.
 
     Attributes:
@@ -57,7 +57,7 @@ class Answer:
         }
 
 
-def compute(request: dict[str, Any]) -> Answer:
+def compute(request: dict[str, Any]) -> Completion:
     """Return the answer to a chat completion request. Raises: ApiError."""
     messages = request.get("messages")
     if not isinstance(messages, list) or not messages:
@@ -68,7 +68,7 @@ def compute(request: dict[str, Any]) -> Answer:
     limit = request.get("max_completion_tokens") or request.get("max_tokens")
     cut = isinstance(limit, int) and 0 < limit < len(words)
     prompt_tokens = sum(len(text.split()) for text in texts)
-    return Answer(
+    return Completion(
         tuple(words[:limit] if cut else words), "length" if cut else "stop", prompt_tokens
     )
 

@@ -1,1 +1,4 @@
-"""The HTTP client that asks upstreams."""
+"""The HTTP/1.1 client for upstreams: connections that are kept open and used again.
+
+Start with ``client.py``; ``reader.py`` parses responses and does no I/O.
+"""

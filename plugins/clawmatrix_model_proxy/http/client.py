@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_model_proxy.http.connection import Answer, HttpConnection
+from clawmatrix_model_proxy.http.connection import HttpConnection, HttpResponse
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.http.dialler import Address, Dialler
+    from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 
 __all__ = ["KEPT", "HttpClient"]
 
@@ -31,7 +31,7 @@ class HttpClient:
         write: seconds for which a server may take no more of a request.
     """
 
-    def __init__(self, dialler: Dialler, *, write: float, kept: float = KEPT) -> None:
+    def __init__(self, dialler: HttpDialler, *, write: float, kept: float = KEPT) -> None:
         """Make a client.
 
         Args:
@@ -47,7 +47,7 @@ class HttpClient:
     def __repr__(self) -> str:
         return f"<HttpClient {sum(map(len, self._idle.values()))} idle>"
 
-    async def ask(self, address: Address, request: bytes) -> Answer:
+    async def ask(self, address: HttpAddress, request: bytes) -> HttpResponse:
         """Send a whole request, and return its answer when the head is here.
 
         The caller closes the answer. Raises: ExchangeFailure.
@@ -56,12 +56,12 @@ class HttpClient:
         try:
             await connection.send(request, self.write)
             await connection.read_head()
-            return Answer(connection, lambda used: self._keep(address.origin, used))
+            return HttpResponse(connection, lambda used: self._keep(address.origin, used))
         except BaseException:
             await connection.close()
             raise
 
-    async def _take(self, address: Address) -> HttpConnection | None:
+    async def _take(self, address: HttpAddress) -> HttpConnection | None:
         """Return the connection that was used last, of those that still can be."""
         idle = self._idle.get(address.origin)
         while idle:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteStream
 
-__all__ = ["Answer", "HttpConnection", "broke"]
+__all__ = ["HttpConnection", "HttpResponse", "broke"]
 
 _SMALL = 64 * 1024
 """Bytes that a connection takes at once, so that sending them needs no limit of its own."""
@@ -125,7 +125,7 @@ class HttpConnection:
         await anyio.aclose_forcefully(self._stream)
 
 
-class Answer:
+class HttpResponse:
     """An answer whose head is here.
 
     Attributes:

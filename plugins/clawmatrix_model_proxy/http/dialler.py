@@ -20,14 +20,14 @@ from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 if TYPE_CHECKING:
     from anyio.abc import ByteStream
 
-__all__ = ["Address", "Dialler"]
+__all__ = ["HttpAddress", "HttpDialler"]
 
 _SAFE = "/%:@!$&'()*+,;=~"
 _PORTS = {"http": 80, "https": 443}
 
 
 @attrs.frozen
-class Address:
+class HttpAddress:
     """Where an HTTP server is.
 
     Attributes:
@@ -43,7 +43,7 @@ class Address:
     path: str
 
     @classmethod
-    def parse(cls, url: str) -> Address:
+    def parse(cls, url: str) -> HttpAddress:
         """Raises: ValueError, where it is no URL of an HTTP server."""
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname:
@@ -73,7 +73,7 @@ class Address:
 
 @attrs.frozen
 class _Proxy:
-    address: Address
+    address: HttpAddress
     credentials: str | None = attrs.field(repr=False)
 
     @classmethod
@@ -84,10 +84,10 @@ class _Proxy:
         if parts.username is not None:
             plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             credentials = "Basic " + base64.b64encode(plain.encode()).decode()
-        return cls(Address.parse(whole), credentials)
+        return cls(HttpAddress.parse(whole), credentials)
 
 
-class Dialler:
+class HttpDialler:
     """Opens connections; each within a limit of seconds, TLS and proxy included.
 
     Attributes:
@@ -103,14 +103,14 @@ class Dialler:
     def __repr__(self) -> str:
         return f"<Dialler {len(self._proxies)} proxies>"
 
-    def target(self, address: Address) -> tuple[str, str]:
+    def target(self, address: HttpAddress) -> tuple[str, str]:
         """Return what the first line of a request asks for, and its further header lines."""
         proxy = self._proxy_for(address) if address.scheme == "http" else None
         if proxy is None:
             return address.path, ""
         return f"http://{address.authority}{address.path}", _authorization(proxy)
 
-    async def dial(self, address: Address) -> HttpConnection:
+    async def dial(self, address: HttpAddress) -> HttpConnection:
         """Connect. Raises: ExchangeFailure, nothing having begun."""
         try:
             with anyio.fail_after(self.limit):
@@ -123,7 +123,7 @@ class Dialler:
         except (OSError, ValueError, BrokenAnswer, anyio.EndOfStream, *_LOST) as error:
             raise _unreachable(_words(error)) from None
 
-    async def _connect(self, address: Address) -> ByteStream:
+    async def _connect(self, address: HttpAddress) -> ByteStream:
         proxy = self._proxy_for(address)
         if proxy is None:
             return await self._open(address)
@@ -142,7 +142,7 @@ class Dialler:
             await anyio.aclose_forcefully(stream)
             raise
 
-    async def _open(self, address: Address) -> ByteStream:
+    async def _open(self, address: HttpAddress) -> ByteStream:
         if address.scheme == "http":
             return await anyio.connect_tcp(address.host, address.port)
         return await anyio.connect_tcp(
@@ -153,7 +153,7 @@ class Dialler:
             tls_standard_compatible=False,
         )
 
-    def _proxy_for(self, address: Address) -> _Proxy | None:
+    def _proxy_for(self, address: HttpAddress) -> _Proxy | None:
         if not self._proxies or proxy_bypass(address.host_port):
             return None
         url = self._proxies.get(address.scheme) or self._proxies.get("all")
@@ -163,7 +163,7 @@ class Dialler:
 _LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
-async def _tunnel(stream: ByteStream, address: Address, proxy: _Proxy) -> None:
+async def _tunnel(stream: ByteStream, address: HttpAddress, proxy: _Proxy) -> None:
     """Have a proxy connect. Raises: BrokenAnswer, where it does not."""
     where = address.host_port
     head = f"CONNECT {where} HTTP/1.1\r\nhost: {where}\r\n{_authorization(proxy)}\r\n"

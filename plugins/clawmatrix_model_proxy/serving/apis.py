@@ -1,4 +1,4 @@
-"""The APIs of upstreams: which there are, and the way of a request to each."""
+"""The APIs that upstreams speak, and how a request is put to each."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from urllib.parse import quote
 
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.kernel.contributions import ModelApi
-from clawmatrix_model_proxy.convert import count
+from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import Codec, Unsupported
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.serving.passage import (
-    Converted,
-    Counted,
-    Passage,
-    Passed,
+from clawmatrix_model_proxy.serving.upstream_call import (
+    ConvertedCall,
+    CountingCall,
+    PassthroughCall,
+    UpstreamCall,
     cannot_convert,
-    refused,
+    unsent,
 )
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
@@ -86,14 +86,16 @@ class Apis:
         """Return the API that a model's upstream speaks."""
         return self._apis[model.api]
 
-    def passage(self, model: ModelUpstream, opening: Opening, body: bytes) -> Passage:
-        """Return the way of a request to a model's upstream.
+    def call_for(self, model: ModelUpstream, opening: Opening, body: bytes) -> UpstreamCall:
+        """Return how a model's upstream is asked, and how its answer is read.
 
         Raises: ExchangeFailure ``cannot_convert`` or ``bad_request``; nothing has begun then.
         """
         api, format = self._apis[model.api], FORMATS.get(opening.format)
         if format is not None and format.name in api.paths:
-            return Passed.of(format, self._path(model, api.paths[format.name]), body, model)
+            return PassthroughCall.of(
+                format, self._path(model, api.paths[format.name]), body, model
+            )
         try:
             if format is not None and format.name == "count_tokens":
                 return self._counted(model, api, format, body)
@@ -102,24 +104,26 @@ class Apis:
         except Unsupported as error:
             raise cannot_convert(error) from None
         message = f"the upstream of {model.id!r} speaks {model.api}, not {opening.format!r}"
-        raise refused("cannot_convert", message)
+        raise unsent("cannot_convert", message)
 
     def _converted(
         self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes
-    ) -> Converted:
+    ) -> ConvertedCall:
         bridge = self._bridge(model, api, format.name, body)
         path = next(iter(api.paths.values()))
         if bridge.request.stream and api.stream_path is not None:
             path = api.stream_path
         sent = bridge.written(model)
-        return Converted(format, self._path(model, path), sent, bridge)
+        return ConvertedCall(format, self._path(model, path), sent, bridge)
 
-    def _counted(self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes) -> Counted:
+    def _counted(
+        self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes
+    ) -> CountingCall:
         bridge = self._bridge(model, api, "messages", body)
-        way = count.way_of(bridge.upstream)
-        sent = way.write(bridge, model)
-        path = way.path or next(iter(api.paths.values()))
-        return Counted(format, self._path(model, path), sent, way.read)
+        method = token_count.count_method(bridge.upstream)
+        sent = method.write(bridge, model)
+        path = method.path or next(iter(api.paths.values()))
+        return CountingCall(format, self._path(model, path), sent, method.read)
 
     def _bridge(self, model: ModelUpstream, api: ModelApi, client: str, body: bytes) -> Bridge:
         codec = api.codec

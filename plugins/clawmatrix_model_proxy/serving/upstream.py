@@ -14,7 +14,7 @@ from anyio import CancelScope, current_time
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_model_proxy.faults import retry_after
 from clawmatrix_model_proxy.http.client import HttpClient
-from clawmatrix_model_proxy.http.dialler import Address, Dialler
+from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
 from clawmatrix_model_proxy.wire import API_HEADERS, safe_header
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
     from clawmatrix_model_proxy.config import Budgets
-    from clawmatrix_model_proxy.http.connection import Answer
-    from clawmatrix_model_proxy.serving.pipe import Pipe
+    from clawmatrix_model_proxy.http.connection import HttpResponse
+    from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
     from clawmatrix_model_proxy.wire import Opening
 
-__all__ = ["Reply", "Upstreams"]
+__all__ = ["UpstreamResponse", "Upstreams"]
 
 _SLACK = 0.5
 """Seconds by which the limit of silence may be overrun, so that it is not set at each piece."""
@@ -61,8 +61,8 @@ class Upstreams:
     ) -> None:
         await self._client.aclose()
 
-    def _make_dialler(self) -> Dialler:
-        return Dialler(self._budgets.connect, proxy_from_env=self._proxy_from_env)
+    def _make_dialler(self) -> HttpDialler:
+        return HttpDialler(self._budgets.connect, proxy_from_env=self._proxy_from_env)
 
     def use(self, budgets: Budgets) -> None:
         """Set the time limits of requests from now on, and forget what is known of keys."""
@@ -77,13 +77,13 @@ class Upstreams:
     @asynccontextmanager
     async def ask(
         self, model: ModelUpstream, api: ModelApi, path: str, body: bytes, opening: Opening
-    ) -> AsyncIterator[Reply]:
+    ) -> AsyncIterator[UpstreamResponse]:
         """Send a request to a path of the model's upstream; leaving closes the answer.
 
         ``api`` is the one that the upstream speaks.
 
         Raises: ExchangeFailure ``upstream_unreachable``, ``upstream_timeout`` or
-            ``upstream_broke``, also out of what reads the reply.
+            ``upstream_broke``, also while its body is read.
         """
         began = current_time()
         deadline = began + self._budgets.first_byte
@@ -92,7 +92,7 @@ class Upstreams:
         if scope.cancelled_caught:
             raise _silent(self._budgets.first_byte)
         try:
-            yield Reply(answer, self._budgets, began, streaming=opening.stream)
+            yield UpstreamResponse(answer, self._budgets, began, streaming=opening.stream)
         finally:
             await answer.close()
 
@@ -104,7 +104,7 @@ class Upstreams:
         body: bytes,
         opening: Opening,
         now: float,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send a request with one key after another, until one is taken or none is left."""
         ring = self._rings.setdefault(model, KeyRing(model.keys))
         left = ring.order(now)
@@ -148,7 +148,7 @@ class Upstreams:
         return place, head.encode() + body
 
     def _place(self, url: str) -> _Place:
-        address = Address.parse(url)
+        address = HttpAddress.parse(url)
         target, more = self._dialler.target(address)
         head = (
             f"POST {target} HTTP/1.1\r\nhost: {address.authority}\r\n{more}"
@@ -162,7 +162,7 @@ class Upstreams:
 class _Place:
     """Where a request goes, and the part of its head that is always the same."""
 
-    address: Address
+    address: HttpAddress
     head: str
 
 
@@ -173,7 +173,7 @@ def _on_one_line(value: str) -> str:
     return value
 
 
-class Reply:
+class UpstreamResponse:
     """An upstream's answer, its body not yet read.
 
     Attributes:
@@ -184,9 +184,9 @@ class Reply:
     """
 
     def __init__(
-        self, answer: Answer, budgets: Budgets, began: float, *, streaming: bool = False
+        self, answer: HttpResponse, budgets: Budgets, began: float, *, streaming: bool = False
     ) -> None:
-        """Make a reply; ``streaming`` where a stream was asked for."""
+        """Make a response; ``streaming`` where a stream was asked for."""
         self._answer = answer
         self._budgets = budgets
         self._began = began
@@ -206,14 +206,14 @@ class Reply:
         """Return the milliseconds since the request was sent."""
         return round((current_time() - self._began) * 1000, 2)
 
-    async def pump(self, pipe: Pipe) -> None:
-        """Put the body into a pipe as it comes, and close the pipe, with the error if any."""
+    async def pump(self, queue: ByteQueue) -> None:
+        """Put the body into a queue as it comes, and close the queue, with the error if any."""
         try:
-            await self._each(pipe.put, pipe)
+            await self._each(queue.put, queue)
         except ExchangeFailure as failure:
-            pipe.close(failure)
+            queue.close(failure)
         else:
-            pipe.close()
+            queue.close()
 
     async def read(self, limit: int) -> bytes:
         """Return the whole body. Raises: ExchangeFailure, ``answer_too_large`` over the limit."""
@@ -235,7 +235,7 @@ class Reply:
             raise ExchangeFailure("answer_too_large", message) from None
         return bytes(read)
 
-    async def _each(self, take: Callable[[bytes], None], pipe: Pipe | None) -> None:
+    async def _each(self, take: Callable[[bytes], None], queue: ByteQueue | None) -> None:
         idle = self._budgets.idle
         limit = self._budgets.first_byte
         slack = min(_SLACK, idle / 4)
@@ -244,9 +244,9 @@ class Reply:
         with CancelScope(deadline=self._began + limit) as scope:
             while piece := await receive():
                 take(piece)
-                if pipe is not None and pipe.full:
+                if queue is not None and queue.full:
                     scope.deadline = math.inf  # now the client is slow, not the upstream
-                    await pipe.wait_room()
+                    await queue.wait_room()
                     due = -math.inf
                 now = current_time()
                 if now >= due:

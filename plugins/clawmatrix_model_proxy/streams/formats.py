@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.streams.sse import Ending
+from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.stages import (
     CHAT_LAST_WORDS,
     MESSAGES_END,
@@ -24,7 +24,7 @@ from clawmatrix_model_proxy.streams.stages import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_model_proxy.streams.sse import Tail
+    from clawmatrix_model_proxy.streams.endings import Tail
 
 __all__ = ["FORMATS", "Format"]
 

@@ -20,7 +20,7 @@ from clawmatrix_core.control.protocol import BadRequest, failure_line, line, par
 from clawmatrix_http.config import HttpConfig
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_model_proxy.config import ModelProxyConfig
-from clawmatrix_model_proxy.http.connection import Answer, HttpConnection
+from clawmatrix_model_proxy.http.connection import HttpConnection, HttpResponse
 from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 from clawmatrix_relay.config import RelayConfig
 from tests.fuzzing.target import Target
@@ -81,7 +81,7 @@ async def _http_body(data: bytes) -> None:
             theirs.send(data)
             theirs.shutdown(socket.SHUT_WR)
             await connection.read_head()
-            answer = Answer(connection, lambda _: None)
+            answer = HttpResponse(connection, lambda _: None)
             while piece := await answer.receive():
                 assert len(piece) <= PIECE
             await answer.close()

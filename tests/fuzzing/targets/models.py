@@ -13,14 +13,14 @@ import msgspec
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_core.kernel.contributions import ModelUpstream
-from clawmatrix_model_proxy.convert import count
+from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Making, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.convert.stream import ConvertedStream
 from clawmatrix_model_proxy.errors import (
     ApiError,
     convert_upstream_error,
@@ -28,11 +28,12 @@ from clawmatrix_model_proxy.errors import (
     wrap_upstream_error,
 )
 from clawmatrix_model_proxy.faults import fault_of_event, fault_of_status
-from clawmatrix_model_proxy.rewrite import read_wanted, with_model
-from clawmatrix_model_proxy.streams.events import EventTooLarge, Splitter, data_of
+from clawmatrix_model_proxy.request_body import read_wanted, with_model
+from clawmatrix_model_proxy.streams.endings import Ending
+from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passed import PassedStream
-from clawmatrix_model_proxy.streams.sse import Ending, WholeEvents
+from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
+from clawmatrix_model_proxy.streams.sse import EventTooLarge, WholeEvents, events_in
 from clawmatrix_model_proxy.wire import read_head, read_opening
 from tests.fuzzing.target import Target
 
@@ -40,17 +41,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_model_proxy.convert.neutral.codec import Codec
-    from clawmatrix_model_proxy.streams.passed import AnswerStream
+    from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
 
 __all__ = ["TARGETS"]
 
 CODECS: tuple[Codec, ...] = (chat.CODEC, responses.CODEC, messages.CODEC)
 DATA = Path(__file__).parents[2] / "data" / "models"
 UPSTREAM = ModelUpstream("m", "http://127.0.0.1:1/v1", upstream_model="there", max_tokens=100)
-ASKED = Request("chat", (Turn("user", (Text("Hi"),)),), stream=True)
+ASKED = NeutralRequest("chat", (Turn("user", (Text("Hi"),)),), stream=True)
 
 
-def _making(request: Request = ASKED) -> Making:
+def _making(request: NeutralRequest = ASKED) -> Making:
     ids = itertools.count()
     return Making(request, "m", 1_700_000_000, lambda letters: f"{letters}{next(ids)}", True)
 
@@ -99,7 +100,7 @@ def _request_to(client: Codec) -> Callable[[bytes], None]:
             try:
                 bridge = Bridge.read(client, upstream, data, model="m", now=1.0, new_id=new_id)
                 msgspec.json.decode(bridge.written(UPSTREAM))
-                count.way_of(upstream).write(bridge, UPSTREAM)
+                token_count.count_method(upstream).write(bridge, UPSTREAM)
             except Unsupported as error:
                 str(error).encode()
 
@@ -121,7 +122,7 @@ def _answer_of(upstream: Codec) -> Callable[[bytes], None]:
         """Read an upstream's answer, and write it for each client, in one piece and as a stream."""
         for client in CODECS:
             bridge = Bridge(client, upstream, ASKED, _making())
-            for write in (bridge.whole, bridge.streamed, count.way_of(upstream).read):
+            for write in (bridge.whole, bridge.streamed, token_count.count_method(upstream).read):
                 try:
                     write(data)
                 except BadAnswer as error:
@@ -140,8 +141,7 @@ def _feed(stream: AnswerStream, pieces: list[bytes]) -> tuple[bytes, Any]:
         for piece in pieces:
             out += stream.feed(piece)
         rest, ending = stream.finish()
-        if ending is Ending.ERROR:
-            stream.told()
+        assert ending is not Ending.ERROR or stream.error is not None
     except (BadAnswer, EventTooLarge) as error:
         return _evened(out), type(error)
     return _evened(out + rest), ending
@@ -174,8 +174,8 @@ def _stream_of(upstream: Codec) -> Callable[[bytes], None]:
 def passed_stream(data: bytes) -> None:
     """Pass a stream on, and see how it ended: however it comes, the same goes on."""
     for name in ("chat", "responses", "messages"):
-        told = _feed(PassedStream(FORMATS[name]), [data])
-        assert _feed(PassedStream(FORMATS[name]), _pieces(data)) == told
+        told = _feed(PassthroughStream(FORMATS[name]), [data])
+        assert _feed(PassthroughStream(FORMATS[name]), _pieces(data)) == told
         fields = {"message": "words", "type": "t", "param": None, "code": None}
         format = FORMATS[name]
         format.event(format.error(502, fields), data)
@@ -184,13 +184,12 @@ def passed_stream(data: bytes) -> None:
 def events(data: bytes) -> None:
     """Split a stream into its events."""
     pieces = _pieces(data)
-    splitter, whole = Splitter(), WholeEvents()
-    found = [event for piece in pieces for event in splitter.feed(piece)]
-    once = Splitter()
-    assert _data(once.feed(data)) == _data(found)
-    assert data_of(once.finish()) == data_of(splitter.finish())
-    out = b"".join(whole.feed(piece) for piece in pieces)
-    assert out + whole.rest() == data
+    whole, once, unlimited = WholeEvents(), WholeEvents(), WholeEvents(limited=False)
+    found = [event for piece in pieces for event, _ in events_in(whole.feed(piece))]
+    assert _data([event for event, _ in events_in(once.feed(data))]) == _data(found)
+    assert data_of(once.rest().rstrip(b"\r\n")) == data_of(whole.rest().rstrip(b"\r\n"))
+    out = b"".join(unlimited.feed(piece) for piece in pieces)
+    assert out + unlimited.rest() == data
 
 
 def _data(events: list[bytes]) -> list[bytes]:

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from clawmatrix_model_proxy.asking import course
+from clawmatrix_model_proxy.asking import candidates
 from clawmatrix_model_proxy.asking.breaker import Breaker
+from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.asking.failover import TABLE, Action, Rule
-from clawmatrix_model_proxy.asking.outlet import Outlet
-from clawmatrix_model_proxy.convert import stream
-from clawmatrix_model_proxy.convert.chat import reader as chat_reader
-from clawmatrix_model_proxy.convert.messages import writer as messages_writer
+from clawmatrix_model_proxy.convert import converted_stream
+from clawmatrix_model_proxy.convert.chat import stream_reader as chat_reader
+from clawmatrix_model_proxy.convert.messages import stream_writer as messages_writer
 from clawmatrix_model_proxy.convert.neutral.answer import Delta
-from clawmatrix_model_proxy.streams import sse
-from clawmatrix_model_proxy.streams.doubt import CutOut
+from clawmatrix_model_proxy.streams import endings, sse
+from clawmatrix_model_proxy.streams.cut_out import CutOut
 from tests.plugins.model_proxy import test_converted
-from tests.plugins.model_proxy.asking import test_candidates, test_failover, test_health
+from tests.plugins.model_proxy.asking import (
+    test_candidates,
+    test_failover,
+    test_health,
+    test_hostile_answers,
+)
 from tests.plugins.model_proxy.convert import test_corruption
 from tests.plugins.model_proxy.streams import test_stream_faults
 from tests.plugins.model_proxy.test_converted import CHAT
@@ -29,16 +34,16 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.testing.fixtures import NodeFactory
     from clawmatrix_model_proxy.convert.neutral.answer import Event
-    from clawmatrix_model_proxy.faults import Fault
+    from clawmatrix_model_proxy.faults import AttemptFault
     from tests.plugins.model_proxy.conftest import Upstreaming
 
 pytestmark = pytest.mark.anyio
 
 
 def lose_an_event(
-    self: stream.UpstreamEvents,
+    self: converted_stream.UpstreamEvents,
     event: bytes,
-    honest: Callable[..., Iterable[Event]] = stream.UpstreamEvents._read,
+    honest: Callable[..., Iterable[Event]] = converted_stream.UpstreamEvents._read,
 ) -> list[Event]:
     """Lose a word of the upstream's."""
     events = list(honest(self, event))
@@ -46,7 +51,7 @@ def lose_an_event(
 
 
 async def hide_what_went_out(
-    self: Outlet, data: bytes = b"", honest: Callable[..., Any] = Outlet._release
+    self: ClientSender, data: bytes = b"", honest: Callable[..., Any] = ClientSender._release
 ) -> None:
     """Forget that the client has had a part of an answer: the next candidate begins anew."""
     await honest(self, data)
@@ -58,7 +63,7 @@ def never_close(self: Breaker) -> None:
     self._probing = False
 
 
-def try_it_everywhere(fault: Fault) -> Rule:
+def try_it_everywhere(fault: AttemptFault) -> Rule:
     """Ask the next candidate whatever the request's own fault."""
     rule = next(rule for rule in TABLE if rule.fits(fault))
     return attrs.evolve(rule, action=Action.NEXT) if rule.action is Action.END else rule
@@ -78,9 +83,14 @@ def forget_what_was_cut_out(self: CutOut, last: bytes, *, harmless: bool = False
     self.count += 1
 
 
-def take_any_end(payloads: object) -> sse.Ending:
+def let_halves_out(self: sse.WholeEvents, data: bytes) -> bytes:
+    """Let everything out as it comes, wherever the exchange cut it."""
+    return data
+
+
+def take_any_end(payloads: object) -> endings.Ending:
     """Take every end of a stream for its right one."""
-    return sse.Ending.FINISHED
+    return endings.Ending.FINISHED
 
 
 @attrs.frozen
@@ -96,14 +106,14 @@ class Plant:
 
 PLANTS = {
     "an event is lost in conversion": Plant(
-        stream.UpstreamEvents,
+        converted_stream.UpstreamEvents,
         "_read",
         lose_an_event,
         (test_converted.test_a_stream_is_gathered_for_who_wants_one_piece,),
         {"client": "messages", "api": CHAT},
     ),
     "failover after content": Plant(
-        Outlet,
+        ClientSender,
         "_release",
         hide_what_went_out,
         (test_stream_faults.test_after_a_part_has_gone_out_there_is_never_another_answer,),
@@ -115,7 +125,7 @@ PLANTS = {
         (test_health.test_one_probe_is_let_through_and_closes_it,),
     ),
     "a 400 is tried everywhere": Plant(
-        course,
+        candidates,
         "rule_for",
         try_it_everywhere,
         (
@@ -143,8 +153,17 @@ PLANTS = {
         ),
         {"client": "messages", "api": CHAT, "upstream": "chat"},
     ),
+    "half an event goes out": Plant(
+        sse.WholeEvents,
+        "feed",
+        let_halves_out,
+        (test_hostile_answers.test_half_an_event_of_a_node_that_fails_never_goes_out,),
+    ),
     "half an answer is taken for a whole one": Plant(
-        sse, "_ending", take_any_end, (test_stream_faults.test_an_end_without_an_end_is_an_error,)
+        endings,
+        "_ending",
+        take_any_end,
+        (test_stream_faults.test_an_end_without_an_end_is_an_error,),
     ),
 }
 

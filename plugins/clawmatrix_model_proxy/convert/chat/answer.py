@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.chat.counts import (
+from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments, reasoning_of
+from clawmatrix_model_proxy.convert.chat.message_writer import tool_call
+from clawmatrix_model_proxy.convert.chat.usage import (
     read_reason,
     read_usage,
     written_reason,
     written_usage,
 )
-from clawmatrix_model_proxy.convert.chat.messages import read_arguments, reasoning_of
-from clawmatrix_model_proxy.convert.chat.turns import tool_call
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block
+from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer
 from clawmatrix_model_proxy.convert.neutral.fields import Fields, bad_answer
 from clawmatrix_model_proxy.streams.stages import BROKEN
 
@@ -40,7 +40,7 @@ THOUGHTS = ("reasoning", "summary")
 Logprobs = list[dict[str, Any]]
 
 
-def read_answer(body: dict[str, Any]) -> Answer:
+def read_answer(body: dict[str, Any]) -> NeutralAnswer:
     """Read an upstream's whole answer. Raises: BadAnswer."""
     fields = Fields(body, "", bad_answer)
     if fields.left.get("error"):
@@ -58,7 +58,7 @@ def read_answer(body: dict[str, Any]) -> Answer:
     stopped_by = choice.left.get("stop_reason") or choice.left.get("matched_stop")
     reason, words = read_reason(said, kinds, stopped_by)
     usage = fields.left.get("usage")
-    return Answer(
+    return NeutralAnswer(
         id,
         fields.take("model", str) or "",
         read_created(fields.left.get("created")),
@@ -184,7 +184,7 @@ def _call(fields: Fields, spare: str) -> Block:
 # --- write
 
 
-def write_answer(answer: Answer, making: Making) -> dict[str, Any]:
+def write_answer(answer: NeutralAnswer, making: Making) -> dict[str, Any]:
     """Write a whole answer for a client."""
     blocks = answer.blocks
     kinds = {block.kind for block in blocks}

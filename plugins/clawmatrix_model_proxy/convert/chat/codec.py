@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.chat.answer import read_answer, write_answer
-from clawmatrix_model_proxy.convert.chat.reader import ChatReader
-from clawmatrix_model_proxy.convert.chat.request import read_request
+from clawmatrix_model_proxy.convert.chat.request_reader import read_request
 from clawmatrix_model_proxy.convert.chat.request_writer import write_request
-from clawmatrix_model_proxy.convert.chat.writer import ChatWriter
+from clawmatrix_model_proxy.convert.chat.stream_reader import ChatReader
+from clawmatrix_model_proxy.convert.chat.stream_writer import ChatWriter
 from clawmatrix_model_proxy.convert.neutral.losses import Loss
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import Answer
+    from clawmatrix_model_proxy.convert.neutral.answer import NeutralAnswer
     from clawmatrix_model_proxy.convert.neutral.codec import Codec, Making
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "Chat"]
 
@@ -71,19 +71,19 @@ class Chat:
 
     name = "chat"
 
-    def read_request(self, body: dict[str, Any]) -> Request:
+    def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""
         return read_request(body)
 
-    def write_request(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
+    def write_request(self, request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
         """Write a request for an upstream; no limit has to be given. Raises: Unsupported."""
         return write_request(request)
 
-    def read_answer(self, body: dict[str, Any]) -> Answer:
+    def read_answer(self, body: dict[str, Any]) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
         return read_answer(body)
 
-    def write_answer(self, answer: Answer, making: Making) -> dict[str, Any]:
+    def write_answer(self, answer: NeutralAnswer, making: Making) -> dict[str, Any]:
         """Write a whole answer for a client."""
         return write_answer(answer, making)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.chat.turns import written_messages
+from clawmatrix_model_proxy.convert.chat.message_writer import written_messages
 from clawmatrix_model_proxy.convert.neutral.effort import effort_of
 from clawmatrix_model_proxy.convert.neutral.settings import write_settings
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.request import Format, Request, Tool
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, ResponseFormat, Tool
 
 __all__ = ["write_request"]
 
@@ -17,7 +17,7 @@ _IDLE = ("auto", "none")
 """Choices that clients of other APIs make without tools too, and that are an error here then."""
 
 
-def write_request(request: Request) -> dict[str, Any]:
+def write_request(request: NeutralRequest) -> dict[str, Any]:
     """Write a request for an upstream, without its model. Raises: Unsupported."""
     body: dict[str, Any] = {"messages": written_messages(request)}
     if request.tools:
@@ -38,7 +38,7 @@ def write_request(request: Request) -> dict[str, Any]:
 # --- settings
 
 
-def _write_own(request: Request, body: dict[str, Any]) -> None:
+def _write_own(request: NeutralRequest, body: dict[str, Any]) -> None:
     settings = request.settings
     own = {
         "max_completion_tokens": settings.get("max_tokens"),
@@ -57,14 +57,14 @@ def _logprobs(settings: dict[str, Any]) -> Any:
     return True if settings.get("top_logprobs") is not None else settings.get("logprobs")
 
 
-def _stream_options(request: Request) -> Any:
+def _stream_options(request: NeutralRequest) -> Any:
     if request.api == "chat":
         return request.settings.get("stream_options")
     # The other APIs end every stream with what it took.
     return {"include_usage": True} if request.stream else None
 
 
-def _format(format: Format) -> dict[str, Any]:
+def _format(format: ResponseFormat) -> dict[str, Any]:
     if format.kind != "schema":
         return {"type": "text" if format.kind == "text" else "json_object"}
     inner = {
@@ -91,7 +91,7 @@ def _grammar(tool: Tool) -> dict[str, Any] | None:
     return None if tool.grammar is None else {"type": "grammar", "grammar": dict(tool.grammar)}
 
 
-def _tool_choice(request: Request) -> Any:
+def _tool_choice(request: NeutralRequest) -> Any:
     choice = request.tool_choice
     assert choice is not None
     free = {tool.name for tool in request.tools if tool.free}

@@ -13,7 +13,7 @@ from clawmatrix_model_proxy.convert.messages.usage import (
     write_reason,
     write_usage,
 )
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block
+from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.convert.neutral.sealed import mark, unmark
 
@@ -57,7 +57,7 @@ def block_kind(block: Any) -> Any:
 # --- read
 
 
-def read_answer(body: dict[str, Any]) -> Answer:
+def read_answer(body: dict[str, Any]) -> NeutralAnswer:
     """Read an upstream's whole answer. Raises: BadAnswer."""
     content = body.get("content")
     if not isinstance(content, list):
@@ -68,7 +68,7 @@ def read_answer(body: dict[str, Any]) -> Answer:
     if refusal := explanation(body):
         blocks.append(Block("refusal", refusal))
     usage = body.get("usage")
-    return Answer(
+    return NeutralAnswer(
         words(body, "id"),
         words(body, "model"),
         0,
@@ -106,7 +106,7 @@ def _block(kind: Any, block: dict[str, Any]) -> Block:
 # --- write
 
 
-def write_answer(answer: Answer, making: Making) -> dict[str, Any]:
+def write_answer(answer: NeutralAnswer, making: Making) -> dict[str, Any]:
     """Write a whole answer for a client.
 
     Raises: BadAnswer, for calls of tools whose arguments are not an object.

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.messages.answer import read_answer, write_answer
-from clawmatrix_model_proxy.convert.messages.reader import MessagesReader
-from clawmatrix_model_proxy.convert.messages.request import read_request
+from clawmatrix_model_proxy.convert.messages.request_reader import read_request
 from clawmatrix_model_proxy.convert.messages.request_writer import write_request
-from clawmatrix_model_proxy.convert.messages.writer import MessagesWriter
+from clawmatrix_model_proxy.convert.messages.stream_reader import MessagesReader
+from clawmatrix_model_proxy.convert.messages.stream_writer import MessagesWriter
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.neutral.losses import Loss
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clawmatrix_core.base.errors import ClawMatrixError
-    from clawmatrix_model_proxy.convert.neutral.answer import Answer
+    from clawmatrix_model_proxy.convert.neutral.answer import NeutralAnswer
     from clawmatrix_model_proxy.convert.neutral.codec import Codec, Making
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "MessagesCodec"]
 
@@ -73,22 +73,22 @@ class MessagesCodec:
 
     name = "messages"
 
-    def read_request(self, body: dict[str, Any]) -> Request:
+    def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""
         with _no_deeper(Unsupported("body", _TOO_DEEP)):
             return read_request(body)
 
-    def write_request(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
+    def write_request(self, request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
         """Write a request for an upstream, without its model. Raises: Unsupported."""
         with _no_deeper(Unsupported("body", _TOO_DEEP)):
             return write_request(request, max_tokens=max_tokens)
 
-    def read_answer(self, body: dict[str, Any]) -> Answer:
+    def read_answer(self, body: dict[str, Any]) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
         with _no_deeper(BadAnswer(_TOO_DEEP)):
             return read_answer(body)
 
-    def write_answer(self, answer: Answer, making: Making) -> dict[str, Any]:
+    def write_answer(self, answer: NeutralAnswer, making: Making) -> dict[str, Any]:
         """Write a whole answer for a client.
 
         Raises: BadAnswer, for calls of tools whose arguments are not an object.

@@ -27,7 +27,7 @@ from clawmatrix_model_proxy.convert.neutral.settings import write_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import Part, Request, Turn
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Part, Turn
 
 __all__ = ["write_request"]
 
@@ -37,7 +37,7 @@ _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _decode = msgspec.json.Decoder().decode
 
 
-def write_request(request: Request, *, max_tokens: int) -> dict[str, Any]:
+def write_request(request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
     """Write a request for an upstream, without its model. Raises: Unsupported."""
     system, messages = _conversation(request)
     body: dict[str, Any] = {"messages": messages}
@@ -54,7 +54,7 @@ def write_request(request: Request, *, max_tokens: int) -> dict[str, Any]:
     return body
 
 
-def _conversation(request: Request) -> tuple[list[Block], list[dict[str, Any]]]:
+def _conversation(request: NeutralRequest) -> tuple[list[Block], list[dict[str, Any]]]:
     write = _PartWriter(request)
     system: list[Block] = []
     messages: list[dict[str, Any]] = []
@@ -87,7 +87,7 @@ def _short(blocks: list[Block]) -> str | list[Block]:
 class _PartWriter:
     """Writes the parts of one request's turns."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: NeutralRequest) -> None:
         self.where = "input" if request.api == "responses" else "messages"
         self._kept_here = request.api == "messages"
 

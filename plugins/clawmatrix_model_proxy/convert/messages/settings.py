@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.effort import effort_of
 from clawmatrix_model_proxy.convert.neutral.fields import Fields
-from clawmatrix_model_proxy.convert.neutral.request import Format
+from clawmatrix_model_proxy.convert.neutral.request import ResponseFormat
 from clawmatrix_model_proxy.convert.neutral.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["read_own", "write_own"]
 
@@ -29,7 +29,7 @@ _FORMATS = {
 # --- read
 
 
-def read_own(body: Fields) -> tuple[dict[str, Any], Format | None]:
+def read_own(body: Fields) -> tuple[dict[str, Any], ResponseFormat | None]:
     """Take the settings, and the format, out of a request's body. Raises: Unsupported."""
     settings: dict[str, Any] = {}
     if (limit := body.take("max_tokens", int)) is not None:
@@ -74,7 +74,7 @@ def _read_thinking(thinking: dict[str, Any]) -> dict[str, Any]:
     return dict(thinking)
 
 
-def _read_format(config: Fields) -> Format | None:
+def _read_format(config: Fields) -> ResponseFormat | None:
     if config.left.get("format") is None:
         return None
     format = config.within("format")
@@ -82,13 +82,13 @@ def _read_format(config: Fields) -> Format | None:
     format.end()
     if kind != "json_schema" or schema is None:
         raise Unsupported(format.at("type"), f"{kind!r} is not known here, or has no schema")
-    return Format("schema", deepcopy(schema))
+    return ResponseFormat("schema", deepcopy(schema))
 
 
 # --- write
 
 
-def write_own(request: Request, body: dict[str, Any], *, max_tokens: int) -> None:
+def write_own(request: NeutralRequest, body: dict[str, Any], *, max_tokens: int) -> None:
     """Put the settings into the body of a request. Raises: Unsupported."""
     settings = request.settings
     body["max_tokens"] = settings.get("max_tokens", max_tokens)
@@ -106,14 +106,14 @@ def write_own(request: Request, body: dict[str, Any], *, max_tokens: int) -> Non
         body["thinking"] = thinking
 
 
-def _written_tier(tier: Any, request: Request) -> str:
+def _written_tier(tier: Any, request: NeutralRequest) -> str:
     for ours, neutral in _TIERS.items():
         if tier == neutral:
             return ours
     raise Unsupported(_place(request, "service_tier"), f"Messages has no tier {tier!r}")
 
 
-def _written_effort(effort: Any, request: Request) -> str:
+def _written_effort(effort: Any, request: NeutralRequest) -> str:
     written = _EFFORTS.get(effort) if isinstance(effort, str) else None
     if written is None:
         raise Unsupported(_place(request, "effort"), f"Messages has no effort {effort!r}")
@@ -128,7 +128,7 @@ def _written_thinking(thinking: Any, effort: Any) -> dict[str, Any] | None:
     return {"type": "disabled" if effort == "none" else "adaptive"}
 
 
-def _written_format(request: Request) -> dict[str, Any]:
+def _written_format(request: NeutralRequest) -> dict[str, Any]:
     format = request.format
     if format is None or format.kind == "text":
         return {}
@@ -138,7 +138,7 @@ def _written_format(request: Request) -> dict[str, Any]:
     return {"format": {"type": "json_schema", "schema": deepcopy(format.schema)}}
 
 
-def _place(request: Request, name: str) -> str:
+def _place(request: NeutralRequest, name: str) -> str:
     """Return where a setting stood in the request, as its source has it."""
     [setting] = [setting for setting in SETTINGS if setting.name == name]
     return setting.place(request.api) or name

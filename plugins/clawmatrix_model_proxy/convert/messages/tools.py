@@ -10,7 +10,7 @@ from clawmatrix_model_proxy.convert.neutral.fields import Fields
 from clawmatrix_model_proxy.convert.neutral.request import Tool, ToolChoice
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["read_choice", "read_tools", "write_choice", "write_tools"]
 
@@ -80,7 +80,7 @@ def _schema(parameters: dict[str, Any] | None) -> dict[str, Any]:
     return {"type": "object", **deepcopy(parameters)}
 
 
-def write_choice(request: Request) -> dict[str, Any] | None:
+def write_choice(request: NeutralRequest) -> dict[str, Any] | None:
     """Write ``tool_choice``; None for the API's own default. Raises: Unsupported."""
     choice, parallel = request.tool_choice, request.parallel
     if not request.tools:

@@ -1,8 +1,8 @@
 """An answer in no API's own shape: whole, and as the events of a stream.
 
 A stream is ``Begin``, then for each block ``Open``, ``Delta``s and ``Close``, then one ``Finish``
-and at last ``End``. Blocks have the numbers 0, 1, 2 in the order in which they open; several may
-be open at a time. Anything may be followed by ``Failed``, after which nothing comes.
+and at last ``Completed``. Blocks have the numbers 0, 1, 2 in the order in which they open; several
+may be open at a time. Anything may be followed by ``Failed``, after which nothing comes.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from clawmatrix_model_proxy.convert.neutral.request import Reasoning, Refusal, T
 from clawmatrix_model_proxy.convert.neutral.sealed import Sealer  # noqa: TC001 - msgspec reads it
 
 __all__ = [
-    "Answer",
     "Begin",
     "Block",
     "BlockKind",
     "Close",
+    "Completed",
     "Delta",
-    "End",
     "Event",
     "Failed",
     "Finish",
     "FinishReason",
     "Gathered",
+    "NeutralAnswer",
     "Open",
     "Usage",
     "events_of",
@@ -137,7 +137,7 @@ class Finish(msgspec.Struct, frozen=True):
     stop_sequence: str | None = None
 
 
-class End(msgspec.Struct, frozen=True):
+class Completed(msgspec.Struct, frozen=True):
     """The upstream said by its API's own end that the answer is whole."""
 
 
@@ -147,7 +147,7 @@ class Failed(msgspec.Struct, frozen=True):
     error: Any
 
 
-Event = Begin | Open | Delta | Close | Finish | End | Failed
+Event = Begin | Open | Delta | Close | Finish | Completed | Failed
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -163,7 +163,7 @@ class Block(msgspec.Struct, frozen=True):
     sealed_by: Sealer = ""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class NeutralAnswer(msgspec.Struct, frozen=True):
     """A whole answer; see ``Begin`` and ``Finish``."""
 
     id: str
@@ -236,11 +236,11 @@ class Gathered:
         """All blocks, as far as they have come."""
         return tuple(self._blocks[index].block() for index in sorted(self._blocks))
 
-    def answer(self) -> Answer:
+    def answer(self) -> NeutralAnswer:
         """Return the whole answer. ``finish`` must have come."""
         assert self.finish is not None
         begin, finish = self.begin, self.finish
-        return Answer(
+        return NeutralAnswer(
             begin.id,
             begin.model,
             begin.created,
@@ -251,7 +251,7 @@ class Gathered:
         )
 
 
-def events_of(answer: Answer) -> list[Event]:
+def events_of(answer: NeutralAnswer) -> list[Event]:
     """Return the stream that gives an answer."""
     events: list[Event] = [Begin(answer.id, answer.model, answer.created, answer.usage)]
     for index, block in enumerate(answer.blocks):
@@ -259,7 +259,7 @@ def events_of(answer: Answer) -> list[Event]:
         if block.text:
             events.append(Delta(index, block.text, block.logprobs))
         events.append(Close(index, block.sealed, block.sealed_by))
-    return [*events, Finish(answer.reason, answer.usage, answer.stop_sequence), End()]
+    return [*events, Finish(answer.reason, answer.usage, answer.stop_sequence), Completed()]
 
 
 def part_of(block: Block) -> Text | Refusal | Reasoning | ToolCall:

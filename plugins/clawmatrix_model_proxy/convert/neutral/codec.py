@@ -11,8 +11,8 @@ from clawmatrix_core.base.errors import ClawMatrixError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_model_proxy.convert.neutral.answer import Answer, Event
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.answer import Event, NeutralAnswer
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["BadAnswer", "Codec", "Making", "StreamReader", "StreamWriter", "Unsupported"]
 
@@ -45,7 +45,7 @@ class Making:
         include_usage: a chat client asked for the chunk with the usage.
     """
 
-    request: Request
+    request: NeutralRequest
     model: str
     created: int
     new_id: Callable[[str], str]
@@ -85,20 +85,20 @@ class Codec(Protocol):
     name: str
     """The format's name, as ``chat``."""
 
-    def read_request(self, body: dict[str, Any]) -> Request:
+    def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""
 
-    def write_request(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
+    def write_request(self, request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
         """Write a request for an upstream, without its model.
 
         ``max_tokens`` is the limit to give where the API wants one and the request has none.
         Raises: Unsupported.
         """
 
-    def read_answer(self, body: dict[str, Any]) -> Answer:
+    def read_answer(self, body: dict[str, Any]) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
 
-    def write_answer(self, answer: Answer, making: Making) -> dict[str, Any]:
+    def write_answer(self, answer: NeutralAnswer, making: Making) -> dict[str, Any]:
         """Write a whole answer for a client."""
 
     def reader(self) -> StreamReader:

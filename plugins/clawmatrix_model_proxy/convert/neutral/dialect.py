@@ -8,14 +8,14 @@ import attrs
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import ModelUpstream
-    from clawmatrix_model_proxy.convert.neutral.request import Request, Turn
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Turn
 
 __all__ = ["for_upstream", "in_dialect"]
 
 _LIMIT = "max_completion_tokens"
 
 
-def for_upstream(request: Request, api: str, model: ModelUpstream) -> Request:
+def for_upstream(request: NeutralRequest, api: str, model: ModelUpstream) -> NeutralRequest:
     """Return a request with roles that the upstream knows; ``api`` is what it speaks.
 
     Of the servers of chat completions many do not know ``developer``, and all know ``system``.

@@ -11,12 +11,12 @@ from clawmatrix_model_proxy.convert.neutral.sealed import Sealer  # noqa: TC001 
 __all__ = [
     "Audio",
     "File",
-    "Format",
     "Image",
+    "NeutralRequest",
     "Part",
     "Reasoning",
     "Refusal",
-    "Request",
+    "ResponseFormat",
     "Role",
     "Text",
     "Tool",
@@ -187,7 +187,7 @@ class ToolChoice:
 
 
 @attrs.frozen
-class Format:
+class ResponseFormat:
     """The shape that the answer's text must have.
 
     Attributes:
@@ -202,7 +202,7 @@ class Format:
 
 
 @attrs.frozen
-class Request:
+class NeutralRequest:
     """A request. Its model is named by whoever sends it on.
 
     Attributes:
@@ -219,6 +219,6 @@ class Request:
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel: bool | None = None
-    format: Format | None = None
+    format: ResponseFormat | None = None
     stream: bool = False
     settings: dict[str, Any] = attrs.field(factory=dict)

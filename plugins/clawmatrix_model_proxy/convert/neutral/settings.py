@@ -17,7 +17,7 @@ from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["SETTINGS", "Setting", "read_settings", "refuse_rest", "write_settings"]
 
@@ -31,7 +31,7 @@ class Setting:
     """A row of the table.
 
     Attributes:
-        name: the setting in ``Request.settings``.
+        name: the setting in ``NeutralRequest.settings``.
         chat, responses, messages: where each API has it, dots between levels; None where it has
             not.
         loss: what becomes of it in an API that has not.
@@ -219,7 +219,7 @@ def refuse_rest(body: Mapping[str, Any], known: frozenset[str] = frozenset()) ->
             raise Unsupported(name, "is not known here, so it cannot be put into another API")
 
 
-def write_settings(api: str, request: Request, body: dict[str, Any]) -> None:
+def write_settings(api: str, request: NeutralRequest, body: dict[str, Any]) -> None:
     """Put the moved settings of a request where an API has them, in the body of another.
 
     Settings that codecs read and write by themselves are only looked at where the API has no

@@ -14,17 +14,17 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Open,
     events_of,
 )
-from clawmatrix_model_proxy.convert.responses.asking import split_instructions
 from clawmatrix_model_proxy.convert.responses.output import Output
+from clawmatrix_model_proxy.convert.responses.request_writer import split_instructions
 from clawmatrix_model_proxy.convert.responses.tools import write_choice, write_format, write_tools
 from clawmatrix_model_proxy.convert.responses.usage import write_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.answer import Answer, Event
+    from clawmatrix_model_proxy.convert.neutral.answer import Event, NeutralAnswer
     from clawmatrix_model_proxy.convert.neutral.codec import Making
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["Response", "write_answer"]
 
@@ -45,7 +45,7 @@ _INCOMPLETE: dict[FinishReason, str | None] = {
 """Reasons for which an answer is not whole, and the words for them; this API has none for one."""
 
 
-def write_answer(answer: Answer, making: Making) -> dict[str, Any]:
+def write_answer(answer: NeutralAnswer, making: Making) -> dict[str, Any]:
     """Write a whole answer."""
     response = Response(making)
     for event in events_of(answer):
@@ -130,7 +130,7 @@ def _head(begin: Begin, making: Making) -> dict[str, Any]:
     }
 
 
-def _echo(request: Request) -> dict[str, Any]:
+def _echo(request: NeutralRequest) -> dict[str, Any]:
     """Return what a response repeats of its request."""
     settings, choice = request.settings, request.tool_choice
     form = {"type": "text"} if request.format is None else write_format(request.format)

@@ -5,25 +5,25 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Failed, Gathered
+from clawmatrix_model_proxy.convert.neutral.answer import Failed, Gathered, NeutralAnswer
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.responses.answer import write_answer
-from clawmatrix_model_proxy.convert.responses.asking import (
+from clawmatrix_model_proxy.convert.responses.input_items import UNREAD
+from clawmatrix_model_proxy.convert.responses.request_reader import read_request
+from clawmatrix_model_proxy.convert.responses.request_writer import (
     LOSSES,
     write_count_request,
     write_request,
 )
-from clawmatrix_model_proxy.convert.responses.input import UNREAD
-from clawmatrix_model_proxy.convert.responses.reader import ResponsesReader
-from clawmatrix_model_proxy.convert.responses.request import read_request
+from clawmatrix_model_proxy.convert.responses.stream_reader import ResponsesReader
+from clawmatrix_model_proxy.convert.responses.stream_writer import ResponsesWriter
 from clawmatrix_model_proxy.convert.responses.usage import read_count
-from clawmatrix_model_proxy.convert.responses.writer import ResponsesWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clawmatrix_model_proxy.convert.neutral.codec import Making
-    from clawmatrix_model_proxy.convert.neutral.request import Request
+    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "ResponsesCodec", "read_count", "write_count_request"]
 
@@ -33,12 +33,12 @@ class ResponsesCodec:
 
     name = "responses"
 
-    def read_request(self, body: dict[str, Any]) -> Request:
+    def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""
         with _no_deeper():
             return read_request(body)
 
-    def write_request(self, request: Request, *, max_tokens: int) -> dict[str, Any]:
+    def write_request(self, request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
         """Write a request for an upstream; no limit is given where the request has none.
 
         Raises: Unsupported.
@@ -47,7 +47,7 @@ class ResponsesCodec:
         with _no_deeper():
             return write_request(request)
 
-    def read_answer(self, body: dict[str, Any]) -> Answer:
+    def read_answer(self, body: dict[str, Any]) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
         gathered = Gathered()
         whole = body.get("status") not in ("queued", "in_progress")
@@ -59,7 +59,7 @@ class ResponsesCodec:
             gathered.take(event)
         return gathered.answer()
 
-    def write_answer(self, answer: Answer, making: Making) -> dict[str, Any]:
+    def write_answer(self, answer: NeutralAnswer, making: Making) -> dict[str, Any]:
         """Write a whole answer for a client."""
         return write_answer(answer, making)
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_model_proxy.convert.responses.items import (
+from clawmatrix_model_proxy.convert.responses.logprobs import write_logprobs
+from clawmatrix_model_proxy.convert.responses.namespaces import parted
+from clawmatrix_model_proxy.convert.responses.output_items import (
     ITEM_KINDS,
     Fields,
     Item,
     ItemKind,
     Part,
 )
-from clawmatrix_model_proxy.convert.responses.logprobs import write_logprobs
-from clawmatrix_model_proxy.convert.responses.namespaces import parted
 from clawmatrix_model_proxy.convert.responses.sealed import encrypted_of
 
 if TYPE_CHECKING:

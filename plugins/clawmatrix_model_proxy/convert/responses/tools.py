@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import Format, Tool, ToolChoice
+from clawmatrix_model_proxy.convert.neutral.request import ResponseFormat, Tool, ToolChoice
 from clawmatrix_model_proxy.convert.responses.namespaces import joined
-from clawmatrix_model_proxy.convert.responses.shape import (
+from clawmatrix_model_proxy.convert.responses.typed_values import (
     list_at,
     object_at,
     optional_text_at,
@@ -169,7 +169,7 @@ def write_choice(choice: ToolChoice, tools: Iterable[Tool]) -> str | dict[str, A
     return choice.mode
 
 
-def read_format(value: Any) -> Format | None:
+def read_format(value: Any) -> ResponseFormat | None:
     """Read the shape that the answer must have. Raises: Unsupported."""
     if value is None:
         return None
@@ -179,11 +179,11 @@ def read_format(value: Any) -> Format | None:
             raise Unsupported(f"text.format.{name}", "is not known here")
     match form.get("type"):
         case "text":
-            return Format("text")
+            return ResponseFormat("text")
         case "json_object":
-            return Format("json")
+            return ResponseFormat("json")
         case "json_schema":
-            return Format(
+            return ResponseFormat(
                 "schema",
                 object_at(form.get("schema"), "text.format.schema"),
                 text_at(form.get("name"), "text.format.name"),
@@ -193,7 +193,7 @@ def read_format(value: Any) -> Format | None:
     raise Unsupported("text.format", "must be of the type text, json_object or json_schema")
 
 
-def write_format(form: Format) -> dict[str, Any]:
+def write_format(form: ResponseFormat) -> dict[str, Any]:
     """Write the shape that the answer must have."""
     if form.kind != "schema":
         return {"type": "json_object" if form.kind == "json" else "text"}

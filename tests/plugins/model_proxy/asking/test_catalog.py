@@ -9,23 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_model_proxy.asking.catalog import UPSTREAMS, Catalog, Choice, Served, read_offers
+from clawmatrix_model_proxy.asking.catalog import Catalog, Choice, ServedModel, read_offers
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 HOME, LAB, OFFICE = NodeId("home"), NodeId("lab"), NodeId("office")
 SERVED = [
-    Served(OFFICE, "qwen3", "a fast one"),
-    Served(LAB, "qwen3"),
-    Served(LAB, "org/llama"),
-    Served(HOME, "tiny"),
+    ServedModel(OFFICE, "qwen3", "a fast one"),
+    ServedModel(LAB, "qwen3"),
+    ServedModel(LAB, "org/llama"),
+    ServedModel(HOME, "tiny"),
 ]
 
 
-def catalog(order: list[NodeId] | None = None, more: Collection[Served] = ()) -> Catalog:
+def catalog(order: list[NodeId] | None = None, more: Collection[ServedModel] = ()) -> Catalog:
     """Return the catalog of three nodes, and one more that serves nothing."""
     known = {HOME, LAB, OFFICE, NodeId("idle"), *(model.node for model in more)}
     return Catalog([*SERVED, *more], known, order)
@@ -77,7 +78,7 @@ def test_an_id_with_a_slash_is_split_only_at_a_node() -> None:
 
 
 def test_each_upstream_of_a_node_is_asked_before_the_next_node() -> None:
-    found = Catalog([Served(LAB, "m", upstreams=2), Served(OFFICE, "m")], [LAB, OFFICE])
+    found = Catalog([ServedModel(LAB, "m", upstreams=2), ServedModel(OFFICE, "m")], [LAB, OFFICE])
     targets = [(target.node, target.upstream) for target in resolve("m", found).targets]
     assert targets == [(LAB, 0), (LAB, 1), (OFFICE, 0)]
     assert resolve("m", found).nodes == (LAB, OFFICE)
@@ -85,7 +86,8 @@ def test_each_upstream_of_a_node_is_asked_before_the_next_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "taken"), [(1, 1), (3, 3), (0, 1), (-1, 1), (10**9, UPSTREAMS), (True, 1), ("2", 1)]
+    ("told", "taken"),
+    [(1, 1), (3, 3), (0, 1), (-1, 1), (10**9, UPSTREAM_LIMIT), (True, 1), ("2", 1)],
 )
 def test_the_number_of_upstreams_is_taken_as_far_as_it_makes_sense(
     told: object, taken: int
@@ -95,13 +97,13 @@ def test_the_number_of_upstreams_is_taken_as_far_as_it_makes_sense(
 
 
 def test_the_longest_node_name_wins() -> None:
-    nested = Served(NodeId("lab/rack"), "qwen3")
+    nested = ServedModel(NodeId("lab/rack"), "qwen3")
     found = catalog(more=[nested])
     assert resolve("lab/rack/qwen3", found).nodes == (NodeId("lab/rack"),)
 
 
 def test_an_id_that_begins_with_a_nodes_name_is_still_found() -> None:
-    found = catalog(more=[Served(LAB, "office/special")])
+    found = catalog(more=[ServedModel(LAB, "office/special")])
     assert resolve("office/special", found) == chosen("office/special", LAB, pinned=False)
     assert resolve("office/qwen3", found).pinned
 
@@ -176,9 +178,9 @@ def test_offers_of_a_record_are_read_and_nonsense_is_left_out() -> None:
         {"id": "odd", "description": 7, "api": []},
     ]
     assert list(read_offers(LAB, offers)) == [
-        Served(LAB, "good", "words", "openai-completions"),
-        Served(LAB, "bare"),
-        Served(LAB, "odd"),
+        ServedModel(LAB, "good", "words", "openai-completions"),
+        ServedModel(LAB, "bare"),
+        ServedModel(LAB, "odd"),
     ]
 
 
@@ -192,7 +194,7 @@ NAMES = st.text("ab/", min_size=1, max_size=5)
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), NAMES), max_size=6), NAMES)
 def test_a_choice_always_names_nodes_that_serve_it(pairs: list[tuple[str, str]], name: str) -> None:
-    served = [Served(NodeId(node), model) for node, model in pairs]
+    served = [ServedModel(NodeId(node), model) for node, model in pairs]
     found = Catalog(served, {NodeId("a"), NodeId("b")})
     pinned = {f"{node}/{model}" for node, model in pairs}
     if name not in pinned | {model for _, model in pairs}:

@@ -1,4 +1,4 @@
-"""The failover table row by row, and the course that follows it."""
+"""The failover table row by row, and the candidates that are asked by it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from clawmatrix_core.base.errors import DeadlineExceeded, ExchangeFailure, PeerLost, Undeliverable
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_model_proxy.asking.course import PATIENCE, Course
+from clawmatrix_model_proxy.asking.candidates import PATIENCE, Candidates
 from clawmatrix_model_proxy.asking.failover import TABLE, Action, rule_for
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.faults import (
-    Fault,
+    AttemptFault,
     FaultKind,
     fault_of_error,
     fault_of_event,
@@ -24,16 +24,16 @@ from clawmatrix_model_proxy.faults import (
 A, B, C = (Target(NodeId(name), "m") for name in "abc")
 
 
-def status(code: int, word: str | None = None, wait: float | None = None) -> Fault:
-    return Fault("status", code, word, "no", wait)
+def status(code: int, word: str | None = None, wait: float | None = None) -> AttemptFault:
+    return AttemptFault("status", code, word, "no", wait)
 
 
-def course(*targets: Target, deadline: float = 600.0) -> Course:
-    return Course(targets, deadline=deadline, random_source=random.Random(1))
+def candidates(*targets: Target, deadline: float = 600.0) -> Candidates:
+    return Candidates(targets, deadline=deadline, random_source=random.Random(1))
 
 
-def follow(run: Course, *faults: Fault) -> list[Target]:
-    """Return whom a course asks while these faults happen."""
+def follow(run: Candidates, *faults: AttemptFault) -> list[Target]:
+    """Return which candidates are asked while these faults happen."""
     asked = []
     for fault in faults:
         step = run.step()
@@ -65,16 +65,18 @@ def follow(run: Course, *faults: Fault) -> list[Target]:
         (status(529), Action.RETRY, 1, True),
         (status(418), Action.NEXT, 0, True),
         (status(599), Action.NEXT, 0, True),
-        (Fault("connect"), Action.RETRY, 1, True),
-        (Fault("broke"), Action.RETRY, 1, True),
-        (Fault("silent"), Action.NEXT, 0, True),
-        (Fault("cut"), Action.NEXT, 0, True),
-        (Fault("refused"), Action.NEXT, 0, False),
-        (Fault("node"), Action.NEXT, 0, True),
+        (AttemptFault("connect"), Action.RETRY, 1, True),
+        (AttemptFault("broke"), Action.RETRY, 1, True),
+        (AttemptFault("silent"), Action.NEXT, 0, True),
+        (AttemptFault("cut"), Action.NEXT, 0, True),
+        (AttemptFault("refused"), Action.NEXT, 0, False),
+        (AttemptFault("node"), Action.NEXT, 0, True),
     ],
     ids=str,
 )
-def test_each_fault_has_its_row(fault: Fault, action: Action, retries: int, counts: bool) -> None:
+def test_each_fault_has_its_row(
+    fault: AttemptFault, action: Action, retries: int, counts: bool
+) -> None:
     rule = rule_for(fault)
     assert (rule.action, rule.retries, rule.counts) == (action, retries, counts)
 
@@ -82,7 +84,7 @@ def test_each_fault_has_its_row(fault: Fault, action: Action, retries: int, coun
 def test_there_is_a_row_for_every_kind_and_status() -> None:
     kinds: tuple[FaultKind, ...] = ("connect", "broke", "silent", "refused", "node", "cut")
     for kind in kinds:
-        assert rule_for(Fault(kind)) in TABLE
+        assert rule_for(AttemptFault(kind)) in TABLE
     for number in range(300, 600):
         assert rule_for(status(number)) in TABLE
 
@@ -193,23 +195,23 @@ def test_what_a_serving_node_says_is_a_fault(error: ExchangeFailure, kind: str) 
     assert fault_of_error(error).kind == kind
 
 
-# --- the course
+# --- which candidate is next
 
 
 def test_what_is_wrong_with_the_request_ends_it_at_once() -> None:
-    run = course(A, B)
+    run = candidates(A, B)
     assert follow(run, status(400)) == [A]
     assert run.step() is None
 
 
 def test_a_prompt_that_is_too_long_is_tried_once_at_each() -> None:
-    run = course(A, B)
+    run = candidates(A, B)
     assert follow(run, *[status(400, "context_length_exceeded")] * 2) == [A, B]
     assert run.step() is None
 
 
 def test_a_server_error_is_tried_once_more_and_then_elsewhere() -> None:
-    run = course(A, B)
+    run = candidates(A, B)
     assert follow(run, status(500), status(500), status(500)) == [A, A, B]
     step = run.step()
     assert step is not None
@@ -217,7 +219,7 @@ def test_a_server_error_is_tried_once_more_and_then_elsewhere() -> None:
 
 
 def test_retries_wait_and_moving_on_does_not() -> None:
-    run = course(A, B)
+    run = candidates(A, B)
     follow(run, status(500))
     step = run.step()
     assert step is not None
@@ -229,7 +231,7 @@ def test_retries_wait_and_moving_on_does_not() -> None:
 
 
 def test_the_wait_that_was_asked_for_is_kept() -> None:
-    run = course(A, B)
+    run = candidates(A, B)
     follow(run, status(429, wait=2.0))
     step = run.step()
     assert step is not None
@@ -237,7 +239,7 @@ def test_the_wait_that_was_asked_for_is_kept() -> None:
 
 
 def test_nobody_waits_long_while_there_is_another() -> None:
-    run = course(A, B)
+    run = candidates(A, B)
     assert follow(run, *[status(429, wait=PATIENCE + 1)] * 2) == [A, B]
     step = run.step()
     assert step is not None
@@ -245,18 +247,18 @@ def test_nobody_waits_long_while_there_is_another() -> None:
 
 
 def test_no_wait_goes_beyond_the_deadline() -> None:
-    run = course(A, deadline=10.0)
+    run = candidates(A, deadline=10.0)
     follow(run, status(429, wait=11.0))
     assert run.step() is None
 
 
 def test_a_silent_candidate_is_not_asked_again() -> None:
-    run = course(A, B, C)
-    assert follow(run, Fault("silent"), Fault("silent")) == [A, B]
+    run = candidates(A, B, C)
+    assert follow(run, AttemptFault("silent"), AttemptFault("silent")) == [A, B]
 
 
 def test_pauses_grow_for_as_many_tries_as_there_are() -> None:
-    run = course(A)
+    run = candidates(A)
     waits = []
     while (step := run.step()) is not None:
         waits.append(step.wait)
@@ -266,25 +268,25 @@ def test_pauses_grow_for_as_many_tries_as_there_are() -> None:
     assert waits[1] < waits[2]
 
 
-def test_the_verdict_is_the_first_thing_an_upstream_said() -> None:
-    run = course(A, B, C)
-    follow(run, Fault("node"), status(413), status(401))
-    assert run.verdict().fault.status == 413
-    run = course(A, B)
-    follow(run, Fault("silent"), Fault("node"))
-    assert run.verdict().fault.kind == "silent"
+def test_the_failure_to_report_is_the_first_thing_an_upstream_said() -> None:
+    run = candidates(A, B, C)
+    follow(run, AttemptFault("node"), status(413), status(401))
+    assert run.final_failure().fault.status == 413
+    run = candidates(A, B)
+    follow(run, AttemptFault("silent"), AttemptFault("node"))
+    assert run.final_failure().fault.kind == "silent"
 
 
-def test_a_course_that_was_ended_has_no_next_step() -> None:
-    run = course(A, B)
+def test_candidates_that_were_ended_have_no_next_step() -> None:
+    run = candidates(A, B)
     run.end()
     assert run.step() is None
-    assert course().step() is None
+    assert candidates().step() is None
 
 
 def test_nobody_is_asked_and_blamed_when_the_time_is_over() -> None:
-    run = course(A, B, deadline=10.0)
-    run.failed(Fault("silent"), 10.0)
+    run = candidates(A, B, deadline=10.0)
+    run.failed(AttemptFault("silent"), 10.0)
     assert run.step() is None
     assert [tried.target for tried in run.tried] == [A]
 

@@ -12,10 +12,11 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import Offer, frame_types
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_model_proxy import ModelProxyPlugin
-from clawmatrix_model_proxy.asking.outlet import Outlet
+from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.wire import REQUEST, Head
 from tests.plugins.model_proxy.asking.asking import (
     ALONE,
+    EVENT,
     NOWHERE,
     TOGETHER,
     Client,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 KEY = "sk-a-key-that-nobody-may-see"
+BIG = b'data: {"choices": [{"index": 0, "delta": {"content": "%b"}}]}\n\n' % (b"x" * 200_000)
 
 
 def raw(data: bytes) -> Answer:
@@ -144,11 +146,15 @@ async def test_a_key_that_an_upstream_repeats_is_seen_by_nobody(
 
 
 class Liar:
-    """Offers the model ``m``, and answers with a head and a body of the test's choice."""
+    """Offers the model ``m``, and answers with a head and a body of the test's choice.
 
-    def __init__(self, head: Any, body: bytes) -> None:
+    Where it has a failure, that comes behind the body.
+    """
+
+    def __init__(self, head: Any, body: bytes, failure: ExchangeFailure | None = None) -> None:
         self._head = head
         self._body = body
+        self._failure = failure
 
     @hookimpl
     def register_offers(self) -> list[Offer]:
@@ -169,6 +175,9 @@ class Liar:
     async def _answer(self, exchange: Exchange) -> None:
         async for _ in exchange:
             pass
+        if self._failure is not None:
+            await exchange.send(self._head, self._body)
+            raise self._failure
         await exchange.finish(self._head, self._body)
 
 
@@ -199,17 +208,33 @@ async def test_a_node_that_lies_is_an_error_in_the_apis_shape(
     assert len(json.loads(asking.body)["tried"]) >= 2
 
 
+async def test_half_an_event_of_a_node_that_fails_never_goes_out(
+    node_factory: NodeFactory,
+) -> None:
+    head = Head(200, "text/event-stream")
+    failure = ExchangeFailure("upstream_broke", "gone")
+    liar = node_factory("liar", built_in=("mesh",), plugins=[Liar(head, EVENT + BIG[:-9], failure)])
+    home = node_factory("home", dials=["liar"], built_in=TOGETHER)
+    async with liar, home:
+        await wait_until(lambda: offers(home, "liar"))
+        asking = Client(home)
+        await asking.ask(request(stream=True))
+    assert asking.body.startswith(EVENT + b'data: {"error":')
+    last = asking.body.removeprefix(EVENT + b"data: ")
+    assert json.loads(last)["error"]["code"] == "upstream_broke"
+
+
 async def test_nothing_is_said_behind_the_end() -> None:
     said: list[Message] = []
 
     async def send(message: Message) -> None:
         said.append(message)
 
-    outlet = Outlet(send, lambda: 1000.0 * len(said))
-    await outlet.write(b"data: 1\n\n")
-    await outlet.finish()
-    await outlet.keep_alive(1.0)
-    await outlet.tick()
+    client = ClientSender(send, lambda: 1000.0 * len(said))
+    await client.write(b"data: 1\n\n")
+    await client.finish()
+    await client.keep_alive(1.0)
+    await client.tick()
     assert [message.get("more_body") for message in said] == [None, True, False]
 
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block, Usage
+from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer, Usage
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passed import PassedStream
-from clawmatrix_model_proxy.streams.sse import Ending
+from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from tests.plugins.model_proxy.convert.test_pairs import (
     CODECS,
     PAIRS,
@@ -29,9 +29,9 @@ from tests.plugins.model_proxy.convert.test_pairs import (
 )
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.streams.passed import AnswerStream
+    from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
 
-ANSWER = Answer("id", "m", 1, (Block("text", "Hi"),), "stop", Usage(10, 10, cached=0))
+ANSWER = NeutralAnswer("id", "m", 1, (Block("text", "Hi"),), "stop", Usage(10, 10, cached=0))
 
 
 # --- what a client makes of a stream, written from the specification of server-sent events
@@ -132,7 +132,7 @@ def damages(draw: st.DrawFn, stream: bytes) -> bytes:
 
 @given(st.sampled_from(PAIRS), answers(), st.lists(st.integers(0, 5000), max_size=3), st.data())
 def test_no_event_is_missing_from_what_looks_whole(
-    pair: tuple[str, str], answer: Answer, cuts: list[int], data: st.DataObject
+    pair: tuple[str, str], answer: NeutralAnswer, cuts: list[int], data: st.DataObject
 ) -> None:
     client, upstream = pair
     whole = streamed(CODECS[upstream], answer)
@@ -142,7 +142,7 @@ def test_no_event_is_missing_from_what_looks_whole(
 
 def check(client: str, upstream: str, whole: bytes, damaged: bytes, cuts: list[int]) -> None:
     """Send a stream through, as it is where client and upstream speak the same, and look."""
-    stream = PassedStream(FORMATS[client]) if client == upstream else between(client, upstream)
+    stream = PassthroughStream(FORMATS[client]) if client == upstream else between(client, upstream)
     out, ending = through(stream, damaged, cuts)
     said = ending in (Ending.DONE, Ending.FINISHED)
     named = client == upstream == "messages"  # whose clients drop what has not its right name
@@ -176,7 +176,9 @@ def test_what_is_put_between_events_is_told_from_them_where_that_can_be(
     events = [event + b"\n\n" for event in whole.split(b"\n\n")[:-1]]
     for at in range(len(events)):
         before = b"".join(events[:at])
-        stream = PassedStream(FORMATS[client]) if client == upstream else between(client, upstream)
+        stream = (
+            PassthroughStream(FORMATS[client]) if client == upstream else between(client, upstream)
+        )
         out, ending = through(stream, before + junk + b"".join(events[at:]), [])
         numbered = upstream == "responses" and at > 0
         finished = upstream == "chat" and b'"finish_reason":"stop"' in before

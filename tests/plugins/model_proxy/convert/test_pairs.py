@@ -11,21 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.answer import (
-    Answer,
     Block,
-    End,
+    Completed,
     Finish,
     FinishReason,
     Gathered,
+    NeutralAnswer,
     Usage,
     events_of,
 )
 from clawmatrix_model_proxy.convert.neutral.codec import Making
 from clawmatrix_model_proxy.convert.neutral.request import (
     Image,
-    Request,
+    NeutralRequest,
     Text,
     Tool,
     ToolCall,
@@ -34,9 +35,8 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     Turn,
 )
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.convert.stream import ConvertedStream, UpstreamEvents
+from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.sse import Ending
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.convert.neutral.answer import Event
@@ -62,7 +62,7 @@ arguments = objects.map(lambda value: json.dumps(value, separators=(",", ":"), e
 pairs = st.sampled_from(PAIRS)
 
 
-def making(request: Request) -> Making:
+def making(request: NeutralRequest) -> Making:
     count = itertools.count()
     return Making(request, "m", 1_700_000_000, lambda letters: f"{letters}{next(count)}", True)
 
@@ -71,7 +71,7 @@ def making(request: Request) -> Making:
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> Answer:
+def answers(draw: st.DrawFn) -> NeutralAnswer:
     """Draw an answer that every API can give."""
     blocks = [Block("reasoning", draw(words))] if draw(st.booleans()) else []
     if draw(st.booleans()):
@@ -82,13 +82,13 @@ def answers(draw: st.DrawFn) -> Answer:
         draw(st.integers(10, 99)), draw(st.integers(10, 99)), cached=draw(st.integers(0, 9))
     )
     reason: FinishReason = "tool_calls" if names else "stop"
-    return Answer("id", "model", 1_700_000_000, tuple(blocks), reason, usage)
+    return NeutralAnswer("id", "model", 1_700_000_000, tuple(blocks), reason, usage)
 
 
-ASKED = Request("chat", (Turn("user", (Text("Hi"),)),), (Tool("f"),))
+ASKED = NeutralRequest("chat", (Turn("user", (Text("Hi"),)),), (Tool("f"),))
 
 
-def heard(answer: Answer) -> Any:
+def heard(answer: NeutralAnswer) -> Any:
     """Return what there is of an answer in every API."""
     blocks = [
         (block.kind, json.loads(block.text) if block.kind == "tool" else block.text, block.name)
@@ -99,7 +99,7 @@ def heard(answer: Answer) -> Any:
     return blocks, calls, answer.reason, (usage.input, usage.output, usage.cached or 0)
 
 
-def streamed(codec: Codec, answer: Answer) -> bytes:
+def streamed(codec: Codec, answer: NeutralAnswer) -> bytes:
     writer = codec.writer(making(ASKED))
     return b"".join(writer.write(event) for event in events_of(answer))
 
@@ -109,7 +109,7 @@ def events_in(codec: Codec, stream: bytes) -> list[Event]:
     return [*upstream.feed(stream), *upstream.finish()]
 
 
-def gathered(events: list[Event]) -> Answer:
+def gathered(events: list[Event]) -> NeutralAnswer:
     whole = Gathered()
     for event in events:
         whole.take(event)
@@ -123,7 +123,7 @@ def between(client: str, upstream: str) -> ConvertedStream:
 
 @given(pairs, answers())
 def test_a_whole_answer_comes_back_through_any_other_api(
-    pair: tuple[str, str], answer: Answer
+    pair: tuple[str, str], answer: NeutralAnswer
 ) -> None:
     client, upstream = (CODECS[name] for name in pair)
     converted = upstream.read_answer(upstream.write_answer(answer, making(ASKED)))
@@ -132,7 +132,9 @@ def test_a_whole_answer_comes_back_through_any_other_api(
 
 
 @given(pairs, answers())
-def test_a_stream_comes_back_through_any_other_api(pair: tuple[str, str], answer: Answer) -> None:
+def test_a_stream_comes_back_through_any_other_api(
+    pair: tuple[str, str], answer: NeutralAnswer
+) -> None:
     client, upstream = pair
     stream = between(client, upstream)
     out = stream.feed(streamed(CODECS[upstream], answer))
@@ -143,7 +145,7 @@ def test_a_stream_comes_back_through_any_other_api(pair: tuple[str, str], answer
 
 @given(pairs, answers(), st.data())
 def test_however_the_bytes_come_the_client_gets_the_same(
-    pair: tuple[str, str], answer: Answer, data: st.DataObject
+    pair: tuple[str, str], answer: NeutralAnswer, data: st.DataObject
 ) -> None:
     stream = streamed(CODECS[pair[1]], answer)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=5)))
@@ -155,7 +157,7 @@ def test_however_the_bytes_come_the_client_gets_the_same(
 
 @given(pairs, answers(), st.data())
 def test_a_stream_that_is_cut_off_never_ends_as_a_whole_one(
-    pair: tuple[str, str], answer: Answer, data: st.DataObject
+    pair: tuple[str, str], answer: NeutralAnswer, data: st.DataObject
 ) -> None:
     client, upstream = pair
     stream = streamed(CODECS[upstream], answer)
@@ -164,7 +166,7 @@ def test_a_stream_that_is_cut_off_never_ends_as_a_whole_one(
     converted = between(client, upstream)
     out = converted.feed(cut)
     rest, ending = converted.finish()
-    if End() in read:
+    if Completed() in read:
         # Nothing but the mark of the end, or what the answer took, can be missing.
         assert [e for e in read if not isinstance(e, Finish)] == [
             e for e in events_in(CODECS[upstream], stream) if not isinstance(e, Finish)
@@ -176,7 +178,7 @@ def test_a_stream_that_is_cut_off_never_ends_as_a_whole_one(
 
 @pytest.mark.parametrize("name", CODECS)
 def test_the_mark_of_the_end_is_in_a_whole_stream(name: str) -> None:
-    answer = Answer("id", "model", 1, (Block("text", "Hi"),), "stop")
+    answer = NeutralAnswer("id", "model", 1, (Block("text", "Hi"),), "stop")
     assert ENDS[name] in streamed(CODECS[name], answer)
 
 
@@ -199,7 +201,7 @@ def rounds(draw: st.DrawFn, number: int) -> list[Turn]:
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> Request:
+def requests(draw: st.DrawFn) -> NeutralRequest:
     """Draw a request that every API can carry."""
     turns = [Turn("system", (Text(draw(words)),))] if draw(st.booleans()) else []
     for number in range(draw(st.integers(1, 3))):
@@ -212,7 +214,7 @@ def requests(draw: st.DrawFn) -> Request:
         )
     )
     settings = {"max_tokens": draw(st.integers(1, 99)), "temperature": 0.5, "user": "u"}
-    return Request(
+    return NeutralRequest(
         "chat",
         (*turns, Turn("user", (Text("Go on."),))),
         tuple(Tool(name, draw(words), schema) for name in names),
@@ -224,7 +226,7 @@ def requests(draw: st.DrawFn) -> Request:
     )
 
 
-def asked(request: Request) -> Any:
+def asked(request: NeutralRequest) -> Any:
     """Return what there is of a request in every API: parts in order, by who said them."""
     parts = [
         ("system" if turn.role == "developer" else turn.role, part)
@@ -249,7 +251,9 @@ def _plain(part: Any) -> Any:
 
 
 @given(pairs, requests())
-def test_a_request_comes_through_any_other_api(pair: tuple[str, str], request: Request) -> None:
+def test_a_request_comes_through_any_other_api(
+    pair: tuple[str, str], request: NeutralRequest
+) -> None:
     client, upstream = (CODECS[name] for name in pair)
     first = client.read_request(client.write_request(request, max_tokens=1))
     second = upstream.read_request(upstream.write_request(first, max_tokens=1))

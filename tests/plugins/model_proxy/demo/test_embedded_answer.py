@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from clawmatrix_model_proxy.demo.embedded_answer import Answer, compute, delay_of
+from clawmatrix_model_proxy.demo.embedded_answer import Completion, compute, delay_of
 from clawmatrix_model_proxy.errors import ApiError
 
 
-def ask(content: Any, **more: Any) -> Answer:
+def ask(content: Any, **more: Any) -> Completion:
     """Return the answer to one message."""
     return compute({"messages": [{"role": "user", "content": content}], **more})
 

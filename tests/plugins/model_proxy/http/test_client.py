@@ -17,7 +17,7 @@ from anyio.streams.tls import TLSListener
 
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_model_proxy.http.client import KEPT, HttpClient
-from clawmatrix_model_proxy.http.dialler import Address, Dialler
+from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.http.inflater import PIECE
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteStream, SocketStream
 
-    from clawmatrix_model_proxy.http.connection import Answer, HttpConnection
+    from clawmatrix_model_proxy.http.connection import HttpConnection, HttpResponse
     from tests.plugins.model_proxy.conftest import Asked, Upstreaming
 
 pytestmark = pytest.mark.anyio
@@ -36,9 +36,9 @@ BODY = b'{"id": 1}'
 
 @asynccontextmanager
 async def client_of(
-    dialler: Dialler | None = None, *, kept: float = KEPT
+    dialler: HttpDialler | None = None, *, kept: float = KEPT
 ) -> AsyncIterator[HttpClient]:
-    client = HttpClient(dialler or Dialler(5.0), write=5.0, kept=kept)
+    client = HttpClient(dialler or HttpDialler(5.0), write=5.0, kept=kept)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.run)
         try:
@@ -49,13 +49,13 @@ async def client_of(
                 await client.aclose()
 
 
-async def ask(client: HttpClient, url: str, target: str | None = None) -> Answer:
-    address = Address.parse(url)
+async def ask(client: HttpClient, url: str, target: str | None = None) -> HttpResponse:
+    address = HttpAddress.parse(url)
     head = f"POST {target or address.path} HTTP/1.1\r\nhost: {address.authority}\r\n"
     return await client.ask(address, f"{head}content-length: 0\r\n\r\n".encode())
 
 
-async def read(answer: Answer) -> bytes:
+async def read(answer: HttpResponse) -> bytes:
     whole = b""
     try:
         while piece := await answer.receive():
@@ -177,17 +177,17 @@ async def test_a_body_that_cannot_be_opened_is_broken(
 
 async def test_a_server_that_accepts_nothing_is_given_up_in_time() -> None:
     # A listener that is full: further connections are neither taken nor refused.
-    dialler = Dialler(0.2)
+    dialler = HttpDialler(0.2)
     opened: list[HttpConnection] = []
 
-    async def fill(address: Address) -> None:
+    async def fill(address: HttpAddress) -> None:
         for _ in range(8):
             opened.append(await dialler.dial(address))  # noqa: PERF401 - kept if one fails
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1", backlog=0) as listener:
         port = listener.extra(SocketAttribute.local_port)
         with pytest.raises(ExchangeFailure) as caught:
-            await fill(Address.parse(f"http://127.0.0.1:{port}/v1"))
+            await fill(HttpAddress.parse(f"http://127.0.0.1:{port}/v1"))
     for connection in opened:
         await connection.close()
     assert (caught.value.code, caught.value.may_have_begun) == ("upstream_timeout", False)
@@ -271,8 +271,8 @@ async def test_a_proxy_is_asked_for_the_whole_url(
     async with upstreaming(answer) as proxy:
         place = proxy.base_url.removesuffix("/v1").removeprefix("http://")
         no_proxies.setenv("http_proxy", f"http://me:p%40ss@{place}")
-        dialler = Dialler(5.0, proxy_from_env=True)
-        target, more = dialler.target(Address.parse("http://models.test:8000/v1/x"))
+        dialler = HttpDialler(5.0, proxy_from_env=True)
+        target, more = dialler.target(HttpAddress.parse("http://models.test:8000/v1/x"))
         assert target == "http://models.test:8000/v1/x"
         assert more == "proxy-authorization: Basic bWU6cEBzcw==\r\n"
         async with client_of(dialler) as client:
@@ -306,8 +306,8 @@ async def test_https_goes_through_a_tunnel(tmp_path: Path, no_proxies: pytest.Mo
         tasks.start_soon(listener.serve, tunnel)
         port = listener.extra(SocketAttribute.local_port)
         no_proxies.setenv("https_proxy", f"127.0.0.1:{port}")
-        dialler = Dialler(5.0, proxy_from_env=True)
-        assert dialler.target(Address.parse(url)) == ("/v1", "")
+        dialler = HttpDialler(5.0, proxy_from_env=True)
+        assert dialler.target(HttpAddress.parse(url)) == ("/v1", "")
         async with client_of(dialler) as client:
             assert await read(await ask(client, url)) == BODY
         tasks.cancel_scope.cancel()
@@ -337,7 +337,7 @@ async def test_a_proxy_that_does_not_connect_is_told_of(
             no_proxies.setenv(
                 "all_proxy", f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
             )
-            async with client_of(Dialler(5.0, proxy_from_env=True)) as client:
+            async with client_of(HttpDialler(5.0, proxy_from_env=True)) as client:
                 with pytest.raises(ExchangeFailure, match="the proxy answers 407") as caught:
                     await ask(client, "https://models.test/v1")
             tasks.cancel_scope.cancel()
@@ -358,7 +358,7 @@ async def test_a_proxy_whose_answer_has_no_end_is_left(no_proxies: pytest.Monkey
             tasks.start_soon(listener.serve, ramble)
             port = listener.extra(SocketAttribute.local_port)
             no_proxies.setenv("all_proxy", f"http://127.0.0.1:{port}")
-            async with client_of(Dialler(5.0, proxy_from_env=True)) as client:
+            async with client_of(HttpDialler(5.0, proxy_from_env=True)) as client:
                 with pytest.raises(ExchangeFailure, match="its head has more than"):
                     await ask(client, "https://models.test/v1")
             tasks.cancel_scope.cancel()
@@ -369,9 +369,9 @@ async def test_hosts_that_are_excepted_are_asked_without_a_proxy(
 ) -> None:
     no_proxies.setenv("http_proxy", "http://127.0.0.1:1")
     no_proxies.setenv("no_proxy", "127.0.0.1")
-    dialler = Dialler(5.0, proxy_from_env=True)
+    dialler = HttpDialler(5.0, proxy_from_env=True)
     async with upstreaming(answer) as up, client_of(dialler) as client:
-        assert dialler.target(Address.parse(up.base_url)) == ("/v1", "")
+        assert dialler.target(HttpAddress.parse(up.base_url)) == ("/v1", "")
         assert await read(await ask(client, up.base_url)) == BODY
 
 
@@ -380,7 +380,7 @@ async def test_a_proxy_of_another_kind_is_refused(
     proxy: str, no_proxies: pytest.MonkeyPatch
 ) -> None:
     no_proxies.setenv("https_proxy", proxy)
-    async with client_of(Dialler(5.0, proxy_from_env=True)) as client:
+    async with client_of(HttpDialler(5.0, proxy_from_env=True)) as client:
         with pytest.raises(ExchangeFailure, match="not an address") as caught:
             await ask(client, "https://models.test/v1")
     assert caught.value.code == "upstream_unreachable"
@@ -403,7 +403,7 @@ async def test_a_proxy_of_another_kind_is_refused(
 async def test_an_address_is_written_as_it_travels(
     url: str, authority: str, host_port: str, path: str
 ) -> None:
-    address = Address.parse(url)
+    address = HttpAddress.parse(url)
     assert (address.authority, address.host_port, address.path) == (authority, host_port, path)
 
 
@@ -495,7 +495,7 @@ async def test_the_answer_of_a_server_that_does_not_want_the_whole_request_is_re
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)
         async with client_of() as client:
-            address = Address.parse(f"http://127.0.0.1:{port}/v1")
+            address = HttpAddress.parse(f"http://127.0.0.1:{port}/v1")
             head = b"POST /v1 HTTP/1.1\r\ncontent-length: 50000000\r\n\r\n"
             tasks.start_soon(_set_soon, done)
             found = await client.ask(address, head + bytes(50_000_000))

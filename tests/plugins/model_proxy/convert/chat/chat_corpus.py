@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.chat.codec import Chat
 from clawmatrix_model_proxy.convert.neutral.answer import Gathered
 from clawmatrix_model_proxy.convert.neutral.codec import Making
-from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import Answer, Event
+    from clawmatrix_model_proxy.convert.neutral.answer import Event, NeutralAnswer
 
 __all__ = [
     "ANSWERS",
@@ -49,10 +49,10 @@ STREAMS: dict[str, list[Any]] = _streams()
 A stream is the data of its events, ``"[DONE]"`` among them."""
 
 
-def asked(*turns: Any, **more: Any) -> Request:
+def asked(*turns: Any, **more: Any) -> NeutralRequest:
     """Return a request of another API, with turns or else with one of the user's."""
     more = {"api": "responses", **more}
-    return Request(turns=turns or (Turn("user", (Text("Hi"),)),), **more)
+    return NeutralRequest(turns=turns or (Turn("user", (Text("Hi"),)),), **more)
 
 
 def making(*, include_usage: bool = True) -> Making:
@@ -89,7 +89,7 @@ def payloads_of(stream: bytes) -> list[Any]:
     return [line.decode() if line == b"[DONE]" else json.loads(line) for line in lines]
 
 
-def gathered(events: list[Event]) -> Answer:
+def gathered(events: list[Event]) -> NeutralAnswer:
     """Return the answer that a stream's events amount to."""
     whole = Gathered()
     for event in events:

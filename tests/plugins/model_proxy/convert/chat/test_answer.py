@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block, FinishReason, Usage
+from clawmatrix_model_proxy.convert.neutral.answer import Block, FinishReason, NeutralAnswer, Usage
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from tests.plugins.model_proxy.convert.chat.chat_corpus import ANSWERS, CHAT, making
 
 
-def read(name: str) -> Answer:
+def read(name: str) -> NeutralAnswer:
     return CHAT.read_answer(ANSWERS[name])
 
 
 def written(*blocks: Block, reason: FinishReason = "stop", usage: Usage | None = None) -> Any:
-    return CHAT.write_answer(Answer("", "", 0, blocks, reason, usage), making())
+    return CHAT.write_answer(NeutralAnswer("", "", 0, blocks, reason, usage), making())
 
 
 def said(*blocks: Block, reason: FinishReason = "stop") -> Any:
@@ -31,7 +31,7 @@ def test_a_plain_answer_is_read() -> None:
         ("output", "accepted_prediction_tokens"): 0,
         ("output", "rejected_prediction_tokens"): 0,
     }
-    assert read("text") == Answer(
+    assert read("text") == NeutralAnswer(
         "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
         "gpt-5.2-2025-12-11",
         1741569952,
@@ -111,7 +111,7 @@ def test_how_likely_the_tokens_were_is_read() -> None:
 
 
 def test_an_answer_of_few_fields_is_read() -> None:
-    assert read("odd_bare") == Answer("", "", 1741569952, (Block("text", "hi"),), "stop")
+    assert read("odd_bare") == NeutralAnswer("", "", 1741569952, (Block("text", "hi"),), "stop")
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.convert.neutral.answer import (
-    Answer,
     Block,
     Close,
+    Completed,
     Delta,
-    End,
     Event,
     Finish,
     FinishReason,
+    NeutralAnswer,
     Open,
     Usage,
     events_of,
@@ -26,12 +26,12 @@ from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import (
     Audio,
     File,
-    Format,
     Image,
+    NeutralRequest,
     Part,
     Reasoning,
     Refusal,
-    Request,
+    ResponseFormat,
     Text,
     Tool,
     ToolCall,
@@ -129,7 +129,7 @@ def test_a_stream_that_is_cut_is_never_whole_before_its_reason(
         e["choices"][0].get("finish_reason") for e in cut if e != "[DONE]" and e.get("choices")
     ]
     if not any(reasons) and "[DONE]" not in cut:
-        assert End() not in read_stream(cut)
+        assert Completed() not in read_stream(cut)
 
 
 def check_order(events: list[Event]) -> None:
@@ -164,7 +164,7 @@ tokens = st.lists(st.fixed_dictionaries({"token": words, "logprob": st.floats(-9
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> Answer:
+def answers(draw: st.DrawFn) -> NeutralAnswer:
     """Draw an answer of which chat completions lose nothing."""
     said = {block.kind: block for block in draw(st.lists(texts, max_size=3))}
     blocks = [said[kind] for kind in ("reasoning", "text", "refusal") if kind in said]
@@ -183,25 +183,27 @@ def answers(draw: st.DrawFn) -> Answer:
         reason = "tool_calls" if names else "refusal" if "refusal" in said else "stop"
     usage = draw(st.none() | usages)
     created = draw(st.integers(1, 2**33))
-    return Answer(draw(ids), draw(ids), created, tuple(blocks), reason, usage)
+    return NeutralAnswer(draw(ids), draw(ids), created, tuple(blocks), reason, usage)
 
 
 @given(answers())
-def test_a_whole_answer_keeps_everything(answer: Answer) -> None:
+def test_a_whole_answer_keeps_everything(answer: NeutralAnswer) -> None:
     assert CHAT.read_answer(CHAT.write_answer(answer, making())) == answer
 
 
 @given(answers())
-def test_a_stream_keeps_everything(answer: Answer) -> None:
+def test_a_stream_keeps_everything(answer: NeutralAnswer) -> None:
     stream = written_stream(events_of(answer), making())
     events = read_stream(payloads_of(stream))
     check_order(events)
-    assert events[-1] == End()
+    assert events[-1] == Completed()
     assert gathered(events) == answer
 
 
 @given(answers(), st.data())
-def test_blocks_that_are_written_side_by_side_are_kept(answer: Answer, data: st.DataObject) -> None:
+def test_blocks_that_are_written_side_by_side_are_kept(
+    answer: NeutralAnswer, data: st.DataObject
+) -> None:
     begin, *blocks, finish, end = events_of(answer)
     calls = {e.index for e in blocks if isinstance(e, Open) and e.kind in ("tool", "free_tool")}
     said = [e for e in blocks if _index(e) not in calls]
@@ -261,16 +263,21 @@ tools = st.one_of(
     ),
 )
 formats = st.one_of(
-    st.just(Format("text")),
-    st.just(Format("json")),
+    st.just(ResponseFormat("text")),
+    st.just(ResponseFormat("json")),
     st.builds(
-        Format, st.just("schema"), st.just({"type": "object"}), ids, name, st.none() | st.booleans()
+        ResponseFormat,
+        st.just("schema"),
+        st.just({"type": "object"}),
+        ids,
+        name,
+        st.none() | st.booleans(),
     ),
 )
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> Request:
+def requests(draw: st.DrawFn) -> NeutralRequest:
     """Draw a request of which chat completions lose nothing."""
     turns = [Turn("system", (Text("Be brief."),))] if draw(st.booleans()) else []
     for number in range(draw(st.integers(1, 3))):
@@ -279,7 +286,7 @@ def requests(draw: st.DrawFn) -> Request:
     names = tuple(tool.name for tool in offered)
     choices = [None, ToolChoice("auto"), ToolChoice("required", names)]
     choices += [ToolChoice("named", names[:1])] if names else []
-    return Request(
+    return NeutralRequest(
         "chat",
         tuple(turns),
         offered,
@@ -307,6 +314,6 @@ own_settings = st.fixed_dictionaries(
 
 
 @given(requests())
-def test_a_request_keeps_everything(request: Request) -> None:
+def test_a_request_keeps_everything(request: NeutralRequest) -> None:
     body = {"model": "x", **CHAT.write_request(request, max_tokens=1)}
     assert CHAT.read_request(body) == request

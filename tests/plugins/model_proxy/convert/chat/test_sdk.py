@@ -16,7 +16,7 @@ from openai import (
 )
 from pydantic import BaseModel
 
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block, Usage, events_of
+from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer, Usage, events_of
 from clawmatrix_model_proxy.convert.neutral.request import Text, ToolCall
 from tests.plugins.model_proxy.convert.chat.chat_corpus import (
     ANSWERS,
@@ -53,7 +53,7 @@ def client(body: bytes, kind: str) -> OpenAI:
     return OpenAI(base_url="http://127.0.0.1/v1", api_key="x", http_client=http, max_retries=0)
 
 
-def whole(answer: Answer) -> OpenAI:
+def whole(answer: NeutralAnswer) -> OpenAI:
     written = CHAT.write_answer(answer, making())
     return client(json.dumps(written).encode(), "application/json")
 
@@ -69,7 +69,7 @@ def streamed(body: bytes) -> Iterator[Any]:
         yield stream.get_final_completion()
 
 
-def final(answer: Answer) -> Any:
+def final(answer: NeutralAnswer) -> Any:
     *_, completion = streamed(written_stream(events_of(answer), making()))
     return completion
 
@@ -139,10 +139,10 @@ class Weather(BaseModel):
 
 def test_what_the_sdk_parsed_may_be_repeated_in_the_next_request() -> None:
     tool = pydantic_function_tool(Weather, name="get_weather")
-    asks = Answer(
+    asks = NeutralAnswer(
         "a", "m", 1, (Block("tool", '{"city":"Rome"}', "call_1", "get_weather"),), "tool_calls"
     )
-    says = Answer("a", "m", 1, (Block("text", '{"name":"Ada","age":36}'),), "stop")
+    says = NeutralAnswer("a", "m", 1, (Block("text", '{"name":"Ada","age":36}'),), "stop")
     told: list[Any] = list(USER)
     for answer in (asks, says):
         with whole(answer) as sdk:
@@ -167,7 +167,7 @@ def test_an_answer_of_another_api_is_accumulated() -> None:
         Block("tool", '{"city":"Paris"}', "toolu_2", "get_weather"),
     )
     usage = Usage(30, 7, cached=10, cache_written=5)
-    completion = final(Answer("msg_1", "claude", 0, blocks, "tool_calls", usage))
+    completion = final(NeutralAnswer("msg_1", "claude", 0, blocks, "tool_calls", usage))
     [choice] = completion.choices
     assert choice.finish_reason == "tool_calls"
     assert choice.message.content == "Let me look."

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from clawmatrix_model_proxy.convert.converted_stream import UpstreamEvents
 from clawmatrix_model_proxy.convert.neutral.answer import (
     Begin,
     Block,
     Close,
+    Completed,
     Delta,
-    End,
     Event,
     Failed,
     Finish,
@@ -19,7 +20,6 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Usage,
 )
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.stream import UpstreamEvents
 from tests.plugins.model_proxy.convert.chat.chat_corpus import (
     CHAT,
     STREAMS,
@@ -50,7 +50,7 @@ def test_text_is_read_as_it_comes() -> None:
         Delta(0, "!"),
         Close(0),
         Finish("stop"),
-        End(),
+        Completed(),
     ]
 
 
@@ -66,7 +66,7 @@ def test_calls_are_read_side_by_side() -> None:
         Close(0),
         Close(1),
         Finish("tool_calls"),
-        End(),
+        Completed(),
     ]
 
 
@@ -115,7 +115,7 @@ PARIS = Block("tool", '{"city":"Paris"}', "call_1", "get_weather")
 def test_every_kind_of_stream_is_read(name: str, blocks: tuple[Block, ...]) -> None:
     events = read_stream(STREAMS[name])
     assert gathered(events).blocks == blocks
-    assert events[-1] == End()
+    assert events[-1] == Completed()
 
 
 def test_usage_is_read_wherever_it_comes() -> None:
@@ -143,7 +143,7 @@ def test_a_stream_is_whole_with_a_reason_or_a_mark_and_not_otherwise() -> None:
         ([{"choices": []}, "[DONE]"], False),
         ([], False),
     ):
-        assert (End() in read_stream(events)) is whole, events
+        assert (Completed() in read_stream(events)) is whole, events
 
 
 def test_done_vouches_for_an_answer_without_a_reason_only_where_nothing_was_cut_out() -> None:
@@ -151,7 +151,7 @@ def test_done_vouches_for_an_answer_without_a_reason_only_where_nothing_was_cut_
     for stream, whole in ((said + done, True), (said + b"data: {half\n\n" + done, False)):
         upstream = UpstreamEvents(CHAT.reader())
         events = [*upstream.feed(stream), *upstream.finish()]
-        assert events.count(End()) == whole
+        assert events.count(Completed()) == whole
 
 
 def test_an_error_ends_everything() -> None:
@@ -186,7 +186,7 @@ def test_a_call_that_never_gets_a_name_is_no_answer() -> None:
     nameless = chunk({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]})
     with pytest.raises(BadAnswer, match="without a name"):
         read_stream([nameless, chunk({}, "tool_calls")])
-    assert End() not in read_stream([nameless, "[DONE]"])
+    assert Completed() not in read_stream([nameless, "[DONE]"])
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_failure_is_not_the_writers_to_write() -> None:
 
 
 def test_usage_is_a_chunk_of_its_own_for_those_who_asked() -> None:
-    events: list[Event] = [Begin("id", usage=Usage(3, 0)), Finish("stop"), End()]
+    events: list[Event] = [Begin("id", usage=Usage(3, 0)), Finish("stop"), Completed()]
     *_, last, done = payloads_of(written_stream(events, making()))
     assert last["choices"] == []
     assert last["usage"] == {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}

@@ -20,7 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
 from clawmatrix_model_proxy.convert.neutral.answer import Event, Gathered
 from clawmatrix_model_proxy.convert.neutral.codec import Making, StreamReader
-from clawmatrix_model_proxy.convert.neutral.request import Request
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = [
     "ANSWERS",
@@ -111,10 +111,10 @@ def _known(value: Any) -> None:
 # --- streams
 
 
-def making(request: Request | None = None) -> Making:
+def making(request: NeutralRequest | None = None) -> Making:
     """Return what a writer needs, with ids that count."""
     numbers = count(1)
-    asked = request or Request("messages", ())
+    asked = request or NeutralRequest("messages", ())
     return Making(asked, "the-model", 1_700_000_000, lambda letters: f"{letters}{next(numbers)}")
 
 

@@ -8,22 +8,22 @@ from typing import Any
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.convert.neutral.answer import (
-    Answer,
     Block,
     Close,
     Delta,
     Event,
+    NeutralAnswer,
     Open,
     Usage,
     events_of,
 )
 from clawmatrix_model_proxy.convert.neutral.request import (
     File,
-    Format,
     Image,
+    NeutralRequest,
     Reasoning,
     Refusal,
-    Request,
+    ResponseFormat,
     Role,
     Text,
     Tool,
@@ -108,7 +108,7 @@ _BLOCKS = st.one_of(
     st.builds(_thought, st.just("redacted"), st.just(""), st.just(-1), _SEAL),
 )
 answers = st.builds(
-    Answer,
+    NeutralAnswer,
     _ID,
     _ID,
     st.just(0),
@@ -119,7 +119,7 @@ answers = st.builds(
 
 
 @st.composite
-def interleaved(draw: st.DrawFn, answer: Answer) -> list[Event]:
+def interleaved(draw: st.DrawFn, answer: NeutralAnswer) -> list[Event]:
     """Return a stream that gives an answer, its texts in pieces, its blocks open at once or not."""
     begin, *events, finish, end = events_of(answer)
     waiting = [_pieces(draw, events, index) for index in range(len(answer.blocks))]
@@ -214,13 +214,15 @@ _SETTINGS = st.fixed_dictionaries(
     },
 )
 requests = st.builds(
-    Request,
+    NeutralRequest,
     st.sampled_from(["chat", "responses"]),
     st.builds(lambda turns: (*turns, Turn("user", (Text("Hi"),))), _TURNS),
     st.just(_TOOLS),
     st.none() | _CHOICE,
     st.none() | st.booleans(),
-    st.sampled_from([None, Format("text"), Format("schema", {"type": "object"}, "a", "b", True)]),
+    st.sampled_from(
+        [None, ResponseFormat("text"), ResponseFormat("schema", {"type": "object"}, "a", "b", True)]
+    ),
     st.booleans(),
     _SETTINGS,
 )

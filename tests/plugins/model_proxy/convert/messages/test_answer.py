@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block, FinishReason, Usage
+from clawmatrix_model_proxy.convert.neutral.answer import Block, FinishReason, NeutralAnswer, Usage
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from tests.plugins.model_proxy.convert.messages.messages_sdk import check_answer, load, making
 
@@ -15,21 +15,21 @@ ID, MODEL = "msg_013Zva2CMHLNnXjNJJKqJ2EF", "claude-sonnet-4-5-20250929"
 USAGE = Usage(12, 6)
 
 
-def read(name: str) -> Answer:
+def read(name: str) -> NeutralAnswer:
     """Read an answer of the corpus."""
     return CODEC.read_answer(load("answers", name))
 
 
 def write(*blocks: Block, reason: FinishReason = "stop", usage: Usage | None = None) -> Any:
     """Write an answer, which must be one of the SDK's types."""
-    body = CODEC.write_answer(Answer("", "", 0, blocks, reason, usage), making())
+    body = CODEC.write_answer(NeutralAnswer("", "", 0, blocks, reason, usage), making())
     check_answer(body)
     return body
 
 
 def test_a_text() -> None:
     blocks = (Block("text", "Stockholm."),)
-    assert read("text") == Answer(ID, MODEL, 0, blocks, "stop", USAGE)
+    assert read("text") == NeutralAnswer(ID, MODEL, 0, blocks, "stop", USAGE)
 
 
 def test_calls() -> None:
@@ -37,7 +37,7 @@ def test_calls() -> None:
         Block("tool", '{"city":"Oslo"}', "toolu_01A", "get_weather"),
         Block("tool", "{}", "toolu_01B", "now"),
     )
-    assert read("parallel_tools") == Answer(ID, MODEL, 0, blocks, "tool_calls", USAGE)
+    assert read("parallel_tools") == NeutralAnswer(ID, MODEL, 0, blocks, "tool_calls", USAGE)
 
 
 def test_thoughts_and_all_the_counts() -> None:
@@ -47,7 +47,7 @@ def test_thoughts_and_all_the_counts() -> None:
         Block("text", "12231"),
     )
     usage = Usage(2121, 305, cached=2000, cache_written=100, reasoning=250)
-    assert read("thinking") == Answer(ID, MODEL, 0, blocks, "stop", usage)
+    assert read("thinking") == NeutralAnswer(ID, MODEL, 0, blocks, "stop", usage)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_servers_leave_out_is_not_there() -> None:
     blocks = [{"type": "thinking", "thinking": "Hm"}, {"type": "tool_use", "name": "f"}]
     answer = CODEC.read_answer({"content": blocks})
     thought, call = Block("reasoning", "Hm"), Block("tool", "{}", "", "f")
-    assert answer == Answer("", "", 0, (thought, call), "tool_calls", None)
+    assert answer == NeutralAnswer("", "", 0, (thought, call), "tool_calls", None)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,13 @@ import msgspec
 import pytest
 
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block, Close, Open, events_of
+from clawmatrix_model_proxy.convert.neutral.answer import (
+    Block,
+    Close,
+    NeutralAnswer,
+    Open,
+    events_of,
+)
 from tests.plugins.model_proxy.convert.messages.messages_sdk import (
     ANSWERS,
     REQUESTS,
@@ -31,7 +37,7 @@ BROKEN = {"error", "cut"}
 WHOLE = [name for name in STREAMS if name not in BROKEN]
 
 
-def as_written(answer: Answer) -> Answer:
+def as_written(answer: NeutralAnswer) -> NeutralAnswer:
     """Return an answer with its refusals as texts, which is how this API has them."""
     blocks = [
         msgspec.structs.replace(block, kind="text") if block.kind == "refusal" else block

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, End, Failed
+from clawmatrix_model_proxy.convert.neutral.answer import Completed, Failed, NeutralAnswer
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import (
     File,
     Image,
+    NeutralRequest,
     Reasoning,
     Refusal,
-    Request,
     Text,
     ToolCall,
     ToolResult,
@@ -87,13 +87,13 @@ def test_a_stream_that_is_cut_anywhere_has_no_end(name: str) -> None:
     whole = load_stream(name)
     for length in range(len(whole)):
         if whole[length - 1]["type"] != "message_stop" or not length:
-            assert End() not in events(whole[:length])
+            assert Completed() not in events(whole[:length])
 
 
 @given(requests)
 @settings(deadline=None)
 def test_any_request_is_written_as_the_api_has_it_and_read_as_it_was_written(
-    request_: Request,
+    request_: NeutralRequest,
 ) -> None:
     body = CODEC.write_request(request_, max_tokens=4096)
     check_request(body)
@@ -104,7 +104,7 @@ def test_any_request_is_written_as_the_api_has_it_and_read_as_it_was_written(
     assert said_in(again) == said_in(request_)
 
 
-def said_in(request: Request) -> Counter[str]:
+def said_in(request: NeutralRequest) -> Counter[str]:
     """Return the words of a request, with the calls and results, however they are put together."""
     parts = [part for turn in request.turns for part in turn.parts]
     results = [inner for part in parts if isinstance(part, ToolResult) for inner in part.parts]
@@ -118,7 +118,7 @@ def said_in(request: Request) -> Counter[str]:
 
 @given(answers)
 @settings(deadline=None)
-def test_any_answer_is_written_as_the_api_has_it(answer: Answer) -> None:
+def test_any_answer_is_written_as_the_api_has_it(answer: NeutralAnswer) -> None:
     body = CODEC.write_answer(answer, making())
     check_answer(body)
     again = CODEC.read_answer(body)

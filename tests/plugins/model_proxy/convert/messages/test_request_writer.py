@@ -11,12 +11,12 @@ from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
 from clawmatrix_model_proxy.convert.neutral.request import (
     Audio,
     File,
-    Format,
     Image,
+    NeutralRequest,
     Part,
     Reasoning,
     Refusal,
-    Request,
+    ResponseFormat,
     Text,
     Tool,
     ToolCall,
@@ -31,7 +31,7 @@ HI = Turn("user", (Text("Hi"),))
 
 def write(*turns: Turn, api: str = "chat", **request: Any) -> dict[str, Any]:
     """Write a request, which must be one of the SDK's types."""
-    body = CODEC.write_request(Request(api, turns or (HI,), **request), max_tokens=4096)
+    body = CODEC.write_request(NeutralRequest(api, turns or (HI,), **request), max_tokens=4096)
     check_request(body)
     return body
 
@@ -188,7 +188,7 @@ def test_documents() -> None:
 )
 def test_parts_that_it_has_no_place_for_are_refused(part: Part, message: str) -> None:
     for api, param in (("chat", "messages"), ("responses", "input")):
-        request = Request(api, (HI, Turn("user", (part,))))
+        request = NeutralRequest(api, (HI, Turn("user", (part,))))
         with pytest.raises(Unsupported) as refused:
             CODEC.write_request(request, max_tokens=1)
         assert refused.value.param == param
@@ -260,7 +260,7 @@ def test_effort(effort: str, config: dict[str, Any] | None, thinking: dict[str, 
 def test_settings_of_other_apis() -> None:
     body = write(
         stream=True,
-        format=Format("schema", {"type": "object"}, "person", strict=True),
+        format=ResponseFormat("schema", {"type": "object"}, "person", strict=True),
         settings={
             "effort": "high",
             "stop": "END",
@@ -290,30 +290,30 @@ def test_settings_of_other_apis() -> None:
 @pytest.mark.parametrize(
     ("request_", "param"),
     [
-        (Request("chat", (HI,), settings={"logprobs": True}), "logprobs"),
-        (Request("chat", (HI,), settings={"n": 2}), "n"),
-        (Request("chat", (HI,), settings={"seed": 1}), "seed"),
-        (Request("chat", (HI,), settings={"presence_penalty": 0.5}), "presence_penalty"),
-        (Request("chat", (HI,), settings={"service_tier": "flex"}), "service_tier"),
-        (Request("chat", (HI,), settings={"effort": "huge"}), "reasoning_effort"),
-        (Request("responses", (HI,), settings={"effort": "huge"}), "reasoning.effort"),
-        (Request("responses", (HI,), settings={"effort": 3}), "reasoning.effort"),
+        (NeutralRequest("chat", (HI,), settings={"logprobs": True}), "logprobs"),
+        (NeutralRequest("chat", (HI,), settings={"n": 2}), "n"),
+        (NeutralRequest("chat", (HI,), settings={"seed": 1}), "seed"),
+        (NeutralRequest("chat", (HI,), settings={"presence_penalty": 0.5}), "presence_penalty"),
+        (NeutralRequest("chat", (HI,), settings={"service_tier": "flex"}), "service_tier"),
+        (NeutralRequest("chat", (HI,), settings={"effort": "huge"}), "reasoning_effort"),
+        (NeutralRequest("responses", (HI,), settings={"effort": "huge"}), "reasoning.effort"),
+        (NeutralRequest("responses", (HI,), settings={"effort": 3}), "reasoning.effort"),
         (
-            Request("responses", (HI,), settings={"previous_response_id": "resp_1"}),
+            NeutralRequest("responses", (HI,), settings={"previous_response_id": "resp_1"}),
             "previous_response_id",
         ),
-        (Request("chat", (HI,), format=Format("json")), "response_format"),
-        (Request("responses", (HI,), format=Format("json")), "text.format"),
-        (Request("responses", (HI,), tools=(Tool("sh", free=True),)), "tools[0]"),
-        (Request("chat", (HI,), tool_choice=ToolChoice("required")), "tool_choice"),
+        (NeutralRequest("chat", (HI,), format=ResponseFormat("json")), "response_format"),
+        (NeutralRequest("responses", (HI,), format=ResponseFormat("json")), "text.format"),
+        (NeutralRequest("responses", (HI,), tools=(Tool("sh", free=True),)), "tools[0]"),
+        (NeutralRequest("chat", (HI,), tool_choice=ToolChoice("required")), "tool_choice"),
         (
-            Request("chat", (HI,), tools=(F, G), tool_choice=ToolChoice("auto", ("f",))),
+            NeutralRequest("chat", (HI,), tools=(F, G), tool_choice=ToolChoice("auto", ("f",))),
             "tool_choice",
         ),
     ],
 )
 def test_settings_that_it_has_no_place_for_are_refused_by_the_clients_own_name(
-    request_: Request, param: str
+    request_: NeutralRequest, param: str
 ) -> None:
     with pytest.raises(Unsupported) as refused:
         CODEC.write_request(request_, max_tokens=1)
@@ -322,7 +322,9 @@ def test_settings_that_it_has_no_place_for_are_refused_by_the_clients_own_name(
 
 def test_what_is_written_shares_nothing_with_the_request() -> None:
     schema: dict[str, Any] = {"type": "object", "properties": {}}
-    request = Request("chat", (HI,), (Tool("f", parameters=schema),), format=Format("json", schema))
+    request = NeutralRequest(
+        "chat", (HI,), (Tool("f", parameters=schema),), format=ResponseFormat("json", schema)
+    )
     body = CODEC.write_request(request, max_tokens=1)
     body["tools"][0]["input_schema"]["properties"]["x"] = {}
     body["output_config"]["format"]["schema"]["title"] = "x"

@@ -15,16 +15,18 @@ import msgspec
 import pytest
 
 from clawmatrix_core.kernel.contributions import ModelUpstream
-from clawmatrix_model_proxy.convert import count
+from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Codec, Making, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.convert.stream import ConvertedStream
+from clawmatrix_model_proxy.streams.endings import Ending
+from clawmatrix_model_proxy.streams.events import ERROR_WORDS
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passed import PassedStream
+from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +108,7 @@ def said(error: type[Exception], call: Callable[[], object]) -> str:
 def carry(client: Codec, upstream: Codec, body: bytes) -> None:
     bridge = Bridge.read(client, upstream, body, model="m", now=1.0, new_id=lambda letters: letters)
     bridge.written(UPSTREAM)
-    count.way_of(upstream).write(bridge, UPSTREAM)
+    token_count.count_method(upstream).write(bridge, UPSTREAM)
 
 
 def at_depth(levels: int, call: Callable[[], object]) -> None:
@@ -133,7 +135,7 @@ def refused(error: type[Exception], levels: int) -> Iterator[None]:
 
 
 def making() -> Making:
-    request = Request("chat", (Turn("user", (Text("Hi"),)),), stream=True)
+    request = NeutralRequest("chat", (Turn("user", (Text("Hi"),)),), stream=True)
     return Making(request, "m", 1, lambda letters: f"{letters}1")
 
 
@@ -197,8 +199,10 @@ def test_an_event_is_cut_out_or_refused(client: Codec, levels: int) -> None:
         assert stream.malformed or (MAY_PASS and levels < LEVELS[-1])
 
 
-def test_an_error_too_deep_to_be_read_has_nothing_to_tell() -> None:
-    stream = PassedStream(FORMATS["messages"])
+def test_an_error_too_deep_to_be_read_is_told_as_it_stands() -> None:
+    stream = PassthroughStream(FORMATS["messages"])
     stream.feed(b'data: {"type": "content_block_delta"}\n\n')
-    stream.last = b'{"type": "error", "error": ' + b"[" * 5000 + b"]" * 5000 + b"}"
-    assert stream.told() is None
+    error = b'{"type": "error", "error": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    assert stream.feed(b"event: error\ndata: " + error + b"\n\n") == b""
+    assert stream.error == {"message": error[:ERROR_WORDS].decode()}
+    assert stream.finish() == (b"", Ending.CUT)

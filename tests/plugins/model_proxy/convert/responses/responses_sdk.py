@@ -11,9 +11,9 @@ import openai
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Event, Gathered
+from clawmatrix_model_proxy.convert.neutral.answer import Event, Gathered, NeutralAnswer
 from clawmatrix_model_proxy.convert.neutral.codec import Making
-from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Turn
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ def numbered() -> Callable[[str], str]:
     return lambda prefix: f"{prefix}{next(numbers)}"
 
 
-def making(request: Request | None = None) -> Making:
+def making(request: NeutralRequest | None = None) -> Making:
     """Return what a writer needs beside an answer."""
-    asked = request or Request("responses", (Turn("user", (Text("Hello"),)),))
+    asked = request or NeutralRequest("responses", (Turn("user", (Text("Hello"),)),))
     return Making(asked, "model", 1_700_000_000, numbered())
 
 
-def stream_of(events: Iterable[Event], request: Request | None = None) -> bytes:
+def stream_of(events: Iterable[Event], request: NeutralRequest | None = None) -> bytes:
     """Return a stream that the codec writes."""
     writer = CODEC.writer(making(request))
     return b"".join(writer.write(event) for event in events)
@@ -61,7 +61,7 @@ def read_stream(stream: Iterable[dict[str, Any]]) -> list[Event]:
     return [*events, *reader.done()]
 
 
-def gathered(events: Iterable[Event]) -> Answer:
+def gathered(events: Iterable[Event]) -> NeutralAnswer:
     """Return the answer that a stream amounts to."""
     whole = Gathered()
     for event in events:

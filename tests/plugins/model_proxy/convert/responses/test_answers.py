@@ -7,14 +7,14 @@ import msgspec
 import pytest
 
 from clawmatrix_model_proxy.convert.neutral.answer import (
-    Answer,
     Block,
     FinishReason,
+    NeutralAnswer,
     Usage,
     events_of,
 )
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.neutral.request import Request, Text, Tool, Turn
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Tool, Turn
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
 from clawmatrix_model_proxy.convert.responses.slots import ITEMS
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
@@ -56,12 +56,12 @@ BLOCKS: dict[str, tuple[Block, ...]] = {
 USAGE = Usage(20, 10, 5, 3, 4, {("input", "image_tokens"): 2})
 
 
-def answer(name: str, reason: FinishReason = "stop") -> Answer:
+def answer(name: str, reason: FinishReason = "stop") -> NeutralAnswer:
     if any(block.kind in ("tool", "free_tool") for block in BLOCKS[name]):
         reason = "tool_calls"
     elif any(block.kind == "refusal" for block in BLOCKS[name]):
         reason = "refusal"
-    return Answer("resp_7", "gpt-5", 1_700_000_001, BLOCKS[name], reason, USAGE)
+    return NeutralAnswer("resp_7", "gpt-5", 1_700_000_001, BLOCKS[name], reason, USAGE)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -138,12 +138,12 @@ def test_a_refusal_in_words_is_a_whole_answer() -> None:
 
 def test_a_call_that_was_cut_off_is_not_said_to_be_whole() -> None:
     blocks = (Block("tool", '{"ci', "call_1", "weather"),)
-    cut = Answer("", "", 0, blocks, "length")
+    cut = NeutralAnswer("", "", 0, blocks, "length")
     assert CODEC.write_answer(cut, making())["output"][0]["status"] == "incomplete"
 
 
 def test_a_response_repeats_what_was_asked() -> None:
-    request = Request(
+    request = NeutralRequest(
         "responses",
         (Turn("developer", (Text("Be brief."),)), Turn("user", (Text("Hello"),))),
         tools=(Tool("now", strict=True), Tool("patch", free=True)),
@@ -161,7 +161,7 @@ def test_a_response_repeats_what_was_asked() -> None:
 
 def test_an_answer_without_names_gets_some() -> None:
     blocks = (Block("tool", "{}", "", "now"),)
-    whole = CODEC.write_answer(Answer("chatcmpl-1", "", 0, blocks, "tool_calls"), making())
+    whole = CODEC.write_answer(NeutralAnswer("chatcmpl-1", "", 0, blocks, "tool_calls"), making())
     RESPONSE.validate_python(whole, strict=True)
     assert whole["id"].startswith("resp_")
     assert (whole["model"], whole["created_at"], whole["usage"]) == ("model", 1_700_000_000, None)
@@ -170,7 +170,7 @@ def test_an_answer_without_names_gets_some() -> None:
 
 def test_interleaved_blocks_keep_their_items() -> None:
     events = events_of(answer("calls"))
-    events.sort(key=lambda event: type(event).__name__ in ("Close", "Finish", "End"))
+    events.sort(key=lambda event: type(event).__name__ in ("Close", "Finish", "Completed"))
     stream = stream_of(events)
     whole = RESPONSE.validate_python(payloads(stream)[-1]["response"])
     assert accumulated(stream).model_dump() == whole.model_dump()

@@ -13,7 +13,7 @@ from openai.types.responses.response_create_params import (
 )
 from pydantic import TypeAdapter, ValidationError
 
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, End
+from clawmatrix_model_proxy.convert.neutral.answer import Completed, NeutralAnswer
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.neutral.settings import write_settings
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
@@ -163,14 +163,14 @@ def test_a_broken_stream_has_no_end(name: str) -> None:
         events = read_stream(STREAMS[name])
     except BadAnswer:
         return
-    assert not any(isinstance(event, End) for event in events)
+    assert not any(isinstance(event, Completed) for event in events)
 
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_stream_that_was_cut_has_no_end(name: str) -> None:
     for count in range(len(STREAMS[name])):
         events = read_stream(STREAMS[name][:count])
-        assert not any(isinstance(event, End) for event in events)
+        assert not any(isinstance(event, Completed) for event in events)
 
 
 @pytest.mark.parametrize("name", official(dict.fromkeys(WHOLE)))
@@ -185,11 +185,11 @@ def test_a_stream_that_lost_an_event_is_whole_or_none(name: str) -> None:
         assert _said(found) == _said(whole)  # a sealed thought may come late
 
 
-def _said(answer: Answer) -> list[tuple[str, str, str]]:
+def _said(answer: NeutralAnswer) -> list[tuple[str, str, str]]:
     return sorted((block.kind, block.text, block.name) for block in answer.blocks)
 
 
-def _without_ids(answer: Answer) -> tuple[Any, ...]:
+def _without_ids(answer: NeutralAnswer) -> tuple[Any, ...]:
     blocks = [
         (block.kind, block.text, block.name, block.group, block.logprobs, block.sealed)
         for block in answer.blocks

@@ -10,7 +10,7 @@ import pytest
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, End, Event
+from clawmatrix_model_proxy.convert.neutral.answer import Completed, Event, NeutralAnswer
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Codec, Unsupported
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
@@ -84,14 +84,14 @@ def test_streams_of_others_are_written(api: str, name: str) -> None:
         events += reader.done()
     except BadAnswer:
         return
-    if not isinstance(events[-1], End):
+    if not isinstance(events[-1], Completed):
         return
     written = stream_of(events)
     accumulated(written)
     assert shown(gathered(read_stream(payloads(written)))) == shown(gathered(events))
 
 
-def shown(answer: Answer) -> tuple[Any, ...]:
+def shown(answer: NeutralAnswer) -> tuple[Any, ...]:
     """Return what must be the same, whatever the API."""
     blocks = [
         (block.kind, block.text, block.name, block.sealed, block.sealed_by)

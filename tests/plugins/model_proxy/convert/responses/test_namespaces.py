@@ -6,9 +6,9 @@ import pytest
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.answer import Answer, Block, events_of
+from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer, events_of
 from clawmatrix_model_proxy.convert.neutral.codec import Codec, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import Request, ToolCall
+from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, ToolCall
 from clawmatrix_model_proxy.convert.responses import codec as responses
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     RESPONSE,
@@ -21,7 +21,7 @@ from tests.plugins.model_proxy.convert.responses.responses_sdk import (
 SEND = {"type": "function", "name": "send", "parameters": {"type": "object"}, "strict": False}
 NOTE = {"type": "custom", "name": "note", "description": "Takes a note."}
 SPACE = {"type": "namespace", "name": "mail", "description": "Letters.", "tools": [SEND, NOTE]}
-ANSWER = Answer(
+ANSWER = NeutralAnswer(
     "resp_1",
     "m",
     1,
@@ -35,7 +35,7 @@ ANSWER = Answer(
 PARTS = [("mail", "send"), ("mail", "note"), (None, "send")]
 
 
-def read(**fields: object) -> Request:
+def read(**fields: object) -> NeutralRequest:
     return responses.CODEC.read_request({"input": "Hello", "tools": [SPACE, SEND], **fields})
 
 

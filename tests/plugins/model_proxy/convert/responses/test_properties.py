@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.convert.neutral.answer import (
-    Answer,
     Block,
     Close,
+    Completed,
     Delta,
-    End,
     Event,
     Finish,
     FinishReason,
+    NeutralAnswer,
     Open,
     Usage,
     events_of,
 )
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import File, Request, ToolResult
+from clawmatrix_model_proxy.convert.neutral.request import File, NeutralRequest, ToolResult
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
 from tests.plugins.model_proxy.convert.responses.responses_corpus import ANSWERS, REQUESTS, STREAMS
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
@@ -86,7 +86,7 @@ def test_a_request_is_read_and_written_or_refused(body: dict[str, Any]) -> None:
         assert CODEC.read_request(CODEC.write_request(again, max_tokens=1)) == again
 
 
-def without_file_names(request: Request) -> Request:
+def without_file_names(request: NeutralRequest) -> NeutralRequest:
     """Take out what is made up where a file has none, and left out where a URL has one."""
 
     def bare(parts: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -150,9 +150,9 @@ def assert_in_order(events: list[Event]) -> None:
                 assert closed == set(opened)
             case _:
                 pass
-    if any(isinstance(event, End) for event in events):
+    if any(isinstance(event, Completed) for event in events):
         assert isinstance(events[-2], Finish)
-        assert isinstance(events[-1], End)
+        assert isinstance(events[-1], Completed)
 
 
 @st.composite
@@ -189,7 +189,7 @@ def test_every_answer_goes_there_and_back(found: tuple[Block, ...], usage: Usage
     kinds = {block.kind for block in found}
     refused: FinishReason = "refusal" if "refusal" in kinds else "stop"
     reason = "tool_calls" if kinds & {"tool", "free_tool"} else refused
-    answer = Answer("resp_1", "m", 5, found, reason, usage)
+    answer = NeutralAnswer("resp_1", "m", 5, found, reason, usage)
     body = CODEC.write_answer(answer, making())
     RESPONSE.validate_python(body, strict=True)
     read = CODEC.read_answer(body)

@@ -11,8 +11,8 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Begin,
     Block,
     Close,
+    Completed,
     Delta,
-    End,
     Failed,
     Finish,
     Open,
@@ -207,7 +207,7 @@ def test_a_stream_says_who_answers_and_what_it_took() -> None:
         1756315696,
     )
     assert events[0] == begin
-    assert events[-2:] == [Finish("stop", Usage(81, 1035, 64, 8, 832)), End()]
+    assert events[-2:] == [Finish("stop", Usage(81, 1035, 64, 8, 832)), Completed()]
 
 
 def test_pieces_are_read_one_by_one_and_a_thought_is_sealed_at_its_end() -> None:

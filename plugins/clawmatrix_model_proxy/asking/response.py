@@ -1,0 +1,254 @@
+"""One HTTP response of the API: candidates are asked in turn, and the client gets the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import attrs
+import msgspec
+from anyio import CancelScope
+from starlette.responses import Response
+
+from clawmatrix_core.kernel.contributions import CLIENT_GONE
+from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
+from clawmatrix_model_proxy.asking.candidates import Candidates, Step, Tried
+from clawmatrix_model_proxy.asking.client_sender import ClientSender, RawHeaders
+from clawmatrix_model_proxy.asking.failover import rule_for
+from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.faults import AttemptFault
+from clawmatrix_model_proxy.hold import LIVE, Hold
+from clawmatrix_model_proxy.streams.formats import FORMATS
+from clawmatrix_model_proxy.wire import Head, Opening, safe_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_model_proxy.asking.catalog import Choice
+    from clawmatrix_model_proxy.asking.health import Health, Target
+    from clawmatrix_model_proxy.config import Balance
+    from clawmatrix_model_proxy.streams.formats import Format
+
+__all__ = ["AskLimits", "ErrorResponse", "ProxiedResponse"]
+
+_TICK = 0.25
+_encode = msgspec.json.Encoder().encode
+
+
+@attrs.frozen
+class AskLimits:
+    """How the asking side asks. Times in seconds, sizes in bytes.
+
+    Attributes:
+        first_token: for an answer to begin, while there is another candidate.
+        alone: for an answer to begin, where there is none; and for one that does not stream.
+        total: for everything, failed attempts among it.
+        keep_alive: silence after which a client that streams gets a comment.
+        max_answer: bytes of an answer that may be kept back.
+        balance: how candidates of equal health are put in order.
+        hold: how much of each answer is kept back, unless the request says otherwise.
+    """
+
+    first_token: float = 12.0
+    alone: float = 120.0
+    total: float = 600.0
+    keep_alive: float = 10.0
+    max_answer: int = 64 * 1024 * 1024
+    balance: Balance = "order"
+    hold: Hold = LIVE
+
+
+class ErrorResponse(Response):
+    """An error in the API's shape."""
+
+    def __init__(self, error: ApiError, format: Format) -> None:
+        super().__init__(error.body(format), error.status, media_type="application/json")
+
+
+class ProxiedResponse:
+    """Asks the candidates of a choice in turn, as the failover table says.
+
+    Nothing of an answer goes to the client before its first meaningful part is here, so that
+    every failure up to then moves on, or is an HTTP error. Once a part has gone out there is
+    no other answer: a failure is then an error event that ends the stream. A client that
+    leaves ends the work at the far side.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        choice: Choice,
+        opening: Opening,
+        body: bytes,
+        *,
+        began: float,
+        limits: AskLimits,
+        health: Health,
+        remember: Callable[[str, Target], None] | None = None,
+    ) -> None:
+        """Make an answer; ``began`` is the clock's time at which the request came.
+
+        ``remember`` is told which target gave the answer of which id.
+        """
+        self._node = node
+        self._opening = opening
+        self._format = FORMATS[opening.format]
+        self._remember = remember
+        self._request = body
+        self._began = began
+        self._limits = limits
+        self._health = health
+        targets = health.order(choice.targets, limits.balance)
+        self._candidates = Candidates(
+            targets, deadline=began + limits.total, random_source=node.random
+        )
+        self._asked = targets[0]
+        self._attempts = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        limits = self._limits
+        client = ClientSender(send, self._node.clock.now, hold=limits.hold, limit=limits.max_answer)
+        gone = scope.get("extensions", {}).get(CLIENT_GONE)
+        if gone is not None and not self._opening.stream:
+            with CancelScope() as work:  # much cheaper than tasks that watch
+                gone["call"](work.cancel)
+                await self._answer(client)
+            return
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_watch, receive, tasks.cancel_scope)
+            if gone is not None:  # of requests in a row on one connection, only the last is watched
+                gone["call"](tasks.cancel_scope.cancel)
+            if self._opening.stream:
+                tasks.start_soon(self._tick, client)
+            await self._answer(client)
+            tasks.cancel_scope.cancel()
+
+    async def _tick(self, client: ClientSender) -> None:
+        while True:
+            await anyio.sleep(min(_TICK, self._limits.keep_alive))
+            await client.tick()
+            await client.keep_alive(self._limits.keep_alive)
+
+    async def _answer(self, client: ClientSender) -> None:
+        last: dict[int, AttemptFailed] = {}
+        while (step := self._candidates.step()) is not None:
+            await anyio.sleep(step.wait) if step.wait else None
+            failed = await self._try(step, client)
+            if failed is None:
+                return
+            self._candidates.failed(failed.fault, self._node.clock.now())
+            last[id(self._candidates.tried[-1])] = failed
+            if client.released:
+                event = b"" if failed.error_sent else self._format.event(failed.body, client.last)
+                await client.fail(0, [], b"", event)
+                return
+            client.discard()
+        final = self._candidates.final_failure()
+        await self._fail(last[id(final)], final, client)
+
+    async def _try(self, step: Step, client: ClientSender) -> AttemptFailed | None:
+        """Make one attempt; return what went wrong with it, None where it is the answer."""
+        health, target, now = self._health, step.target, self._node.clock.now
+        self._asked = target
+        self._attempts += 1
+        began = now()
+        attempt = CallAttempt(
+            self._node,
+            msgspec.structs.replace(self._opening, upstream=target.upstream),
+            self._request,
+            client,
+            describe=self._head_headers,
+            max_answer=self._limits.max_answer,
+            begun=lambda head: self._begun(target, head, (now() - began) * 1000),
+        )
+        health.begin(target)
+        try:
+            left = max(0.0, self._began + self._limits.total - began)
+            if await attempt.make(target, self._patience(step), left):
+                health.succeeded(target)
+                return None
+            failed = _out_of_time(self._limits.total, self._format)
+        except AttemptFailed as error:
+            failed = error
+        except BaseException:
+            health.abandoned(target)  # the client is gone
+            raise
+        rule = rule_for(failed.fault)
+        health.failed(target, str(failed.fault), counts=rule.counts, wait=failed.fault.wait)
+        return failed
+
+    def _patience(self, step: Step) -> float:
+        if step.last or not self._opening.stream:
+            return self._limits.alone
+        return self._limits.first_token
+
+    async def _fail(self, failed: AttemptFailed, final: Tried, client: ClientSender) -> None:
+        self._asked = final.target
+        body = _with_tried(failed.body, self._candidates.tried)
+        passed = [(k.encode(), v.encode()) for k, v in failed.headers.items() if safe_header(k, v)]
+        event = self._format.event(body, b"")
+        await client.fail(failed.status, [*self._who(), *passed], body, event)
+
+    def _begun(self, target: Target, head: Head, milliseconds: float) -> None:
+        self._health.first_token(target, milliseconds)
+        if head.answer_id and self._remember is not None:
+            self._remember(head.answer_id, target)
+
+    def _head_headers(self, head: Head) -> RawHeaders:
+        elapsed = (self._node.clock.now() - self._began) * 1000
+        overhead = max(0.0, elapsed - head.upstream_ms)
+        passed = ((k, v) for k, v in head.headers.items() if safe_header(k, v))
+        streams = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        return [
+            (b"content-type", _latin(head.content_type)),
+            *self._who(),
+            (b"x-clawmatrix-upstream-model", _latin(head.upstream_model)),
+            (b"x-clawmatrix-overhead-ms", b"%.2f" % overhead),
+            *((name.encode(), value.encode()) for name, value in passed),
+            *(streams if head.streams else ()),
+        ]
+
+    def _who(self) -> RawHeaders:
+        return [
+            (b"x-clawmatrix-node", self._asked.node.encode()),
+            (b"x-clawmatrix-attempts", b"%d" % self._attempts),
+        ]
+
+
+async def _watch(receive: Receive, scope: CancelScope) -> None:
+    """Cancel the scope when the client is gone, or has its answer."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _out_of_time(seconds: float, format: Format) -> AttemptFailed:
+    message = f"no whole answer within {seconds:g} s"
+    error = ApiError(504, message, type="upstream_error", code="deadline_exceeded")
+    return AttemptFailed(AttemptFault("silent", None, "deadline_exceeded", message), error, format)
+
+
+def _with_tried(body: bytes, tried: list[Tried]) -> bytes:
+    """Add the list of what was tried to an error, where that is more than the error itself."""
+    if len(tried) < 2:
+        return body
+    told: Any = msgspec.json.decode(body)
+    if not isinstance(told, dict):
+        return body
+    listed = [
+        {"node": one.target.node, "upstream": one.target.upstream, "fault": str(one.fault)}
+        for one in tried
+    ]
+    return _encode({**told, "tried": listed})
+
+
+def _latin(text: str) -> bytes:
+    """Return a peer's text as the value of a header: on one line, whatever it holds."""
+    plain = text[:200]
+    if not plain.isprintable():
+        plain = "".join(c if c.isprintable() else "?" for c in plain)
+    return plain.encode("latin-1", errors="replace")

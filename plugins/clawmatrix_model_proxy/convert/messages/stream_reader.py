@@ -1,0 +1,214 @@
+"""Reads a stream of the Messages API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import msgspec
+
+from clawmatrix_model_proxy.convert.messages.answer import block_kind, explanation, words
+from clawmatrix_model_proxy.convert.messages.usage import read_reason, read_usage
+from clawmatrix_model_proxy.convert.neutral.answer import (
+    Begin,
+    Close,
+    Completed,
+    Delta,
+    Failed,
+    Finish,
+    Open,
+)
+from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.convert.neutral.sealed import unmark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from clawmatrix_model_proxy.convert.neutral.answer import Event
+
+__all__ = ["MessagesReader"]
+
+_encode = msgspec.json.Encoder().encode
+_DELTAS = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("reasoning", "thinking"),
+    "input_json_delta": ("tool", "partial_json"),
+}
+"""By the type of a delta: the kind of block that has it, and where its words are."""
+
+
+@attrs.define
+class _Block:
+    """A block that is open: its number, what it is, and what its end will need."""
+
+    number: int
+    kind: str
+    sealed: str = ""
+    input: bytes = b""  # of a tool, what the start said, until a delta says it in pieces
+
+
+class MessagesReader:
+    """Reads one stream; see ``codec.StreamReader``."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, _Block] = {}
+        self._number = 0
+        self._calls = False
+        self._begun = False
+        self._ended = False
+        self._usage: dict[str, Any] = {}
+        self._reason: Any = None
+        self._stop_sequence: str | None = None
+        self._refusal = ""
+        self._read: dict[str, Callable[[dict[str, Any]], Iterable[Event]]] = {
+            "content_block_delta": self._delta,
+            "content_block_start": self._start,
+            "content_block_stop": self._stop,
+            "message_start": self._begin,
+            "message_delta": self._message_delta,
+            "message_stop": self._end,
+            "error": self._error,
+        }
+
+    def read(self, payload: dict[str, Any]) -> Iterable[Event]:
+        """Return what an event amounts to; ones of a new type amount to nothing.
+
+        Raises: BadAnswer.
+        """
+        kind = payload.get("type")
+        if self._ended:
+            return ()
+        read = self._read.get(kind) if isinstance(kind, str) else None
+        if read is not None:
+            return read(payload)
+        return self._error(payload) if kind is None and payload.get("error") else ()
+
+    def done(self, *, marked: bool = False) -> Iterable[Event]:
+        """Return nothing: only ``message_stop`` makes a stream whole."""
+        return ()
+
+    # --- blocks
+
+    def _delta(self, payload: dict[str, Any]) -> Iterable[Event]:
+        block, delta = self._block(payload), payload.get("delta")
+        if not isinstance(delta, dict):
+            raise BadAnswer("a delta is not an object")
+        kind = delta.get("type")
+        found = _DELTAS.get(kind) if isinstance(kind, str) else None
+        if found is None:
+            return self._other_delta(block, kind, delta)
+        holder, name = found
+        text = delta.get(name)
+        if block.kind != holder or not isinstance(text, str):
+            raise BadAnswer(f"a {kind} that does not fit its block of {block.kind}")
+        if not text:
+            return ()
+        if block.input:
+            block.input = b""
+        return (Delta(block.number, text),)
+
+    def _other_delta(self, block: _Block, kind: Any, delta: dict[str, Any]) -> Iterable[Event]:
+        if kind == "signature_delta" and block.kind == "reasoning":
+            block.sealed = words(delta, "signature")
+        elif kind != "citations_delta":
+            raise BadAnswer(f"a delta of type {kind!r} cannot be put into another API")
+        return ()
+
+    def _start(self, payload: dict[str, Any]) -> Iterable[Event]:
+        index, content = payload.get("index"), payload.get("content_block")
+        kind = block_kind(content)
+        if type(index) is not int or index in self._open or not isinstance(content, dict):
+            raise BadAnswer("a block begins that has begun before, or has no number")
+        block = self._open[index] = _Block(self._number, kind)
+        self._number += 1
+        opened = [*self._ensure_begun(), Open(block.number, kind)]
+        match kind:
+            case "tool":
+                self._calls = True
+                opened[-1] = Open(block.number, kind, words(content, "id"), words(content, "name"))
+                block.input = _arguments(content.get("input"))
+            case "redacted":
+                block.sealed = words(content, "data")
+            case "reasoning":
+                block.sealed = words(content, "signature")
+        said = words(content, "thinking" if kind == "reasoning" else "text")
+        return [*opened, Delta(block.number, said)] if said else opened
+
+    def _stop(self, payload: dict[str, Any]) -> Iterable[Event]:
+        block = self._block(payload)
+        del self._open[payload["index"]]
+        return _closing(block)
+
+    def _block(self, payload: dict[str, Any]) -> _Block:
+        index = payload.get("index")
+        block = self._open.get(index) if type(index) is int else None
+        if block is None:
+            raise BadAnswer("an event is about a block that is not open")
+        return block
+
+    # --- the message
+
+    def _begin(self, payload: dict[str, Any]) -> Iterable[Event]:
+        message = payload.get("message")
+        if self._begun or not isinstance(message, dict):
+            raise BadAnswer("a message begins twice, or is not an object")
+        self._begun = True
+        self._count(message)
+        # Servers that do not know yet send zeros.
+        known = any(isinstance(count, int) and count for count in self._usage.values())
+        usage = read_usage(self._usage) if known else None
+        return (Begin(words(message, "id"), words(message, "model"), 0, usage),)
+
+    def _ensure_begun(self) -> list[Event]:
+        if self._begun:
+            return []
+        self._begun = True
+        return [Begin()]
+
+    def _message_delta(self, payload: dict[str, Any]) -> Iterable[Event]:
+        delta = payload.get("delta")
+        self._count(payload)
+        if isinstance(delta, dict):
+            self._reason = delta.get("stop_reason") or self._reason
+            self._stop_sequence = words(delta, "stop_sequence") or self._stop_sequence
+            self._refusal = explanation(delta) or self._refusal
+        return ()
+
+    def _count(self, holder: dict[str, Any]) -> None:
+        # Counts are totals so far; what a later event leaves out stands as it was.
+        usage = holder.get("usage")
+        if isinstance(usage, dict):
+            self._usage.update({name: n for name, n in usage.items() if n is not None})
+
+    def _end(self, _payload: dict[str, Any]) -> Iterable[Event]:
+        self._ended = True
+        events = self._ensure_begun()
+        for block in self._open.values():
+            events += _closing(block)
+        if self._refusal:
+            number = self._number
+            events += [Open(number, "refusal"), Delta(number, self._refusal), Close(number)]
+        reason = read_reason(self._reason, calls=self._calls)
+        usage = read_usage(self._usage) if self._usage else None
+        return [*events, Finish(reason, usage, self._stop_sequence), Completed()]
+
+    def _error(self, payload: dict[str, Any]) -> Iterable[Event]:
+        self._ended = True
+        return (Failed(payload.get("error") or payload),)
+
+
+def _arguments(value: Any) -> bytes:
+    if value is not None and not isinstance(value, dict):
+        raise BadAnswer("the input of a tool is not an object")
+    try:
+        return _encode(value or {})
+    except RecursionError:
+        raise BadAnswer("the input of a tool has objects within objects, too many") from None
+
+
+def _closing(block: _Block) -> list[Event]:
+    if block.input:
+        return [Delta(block.number, block.input.decode()), Close(block.number)]
+    if not block.sealed:
+        return [Close(block.number)]
+    return [Close(block.number, *unmark(block.sealed, "messages"))]

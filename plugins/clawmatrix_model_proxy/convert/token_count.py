@@ -1,0 +1,70 @@
+"""Counting the tokens of a request with upstreams that count in another way than was asked.
+
+An upstream of Responses has a path for it. One that has none is asked for an answer of one
+token, whose usage says what the prompt came to: exact, but it is a call like any other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import msgspec
+
+from clawmatrix_model_proxy.convert.bridge import decode_object
+from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.convert.neutral.depth import answer_depth, request_depth
+from clawmatrix_model_proxy.convert.responses.codec import read_count, write_count_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.convert.bridge import Bridge
+    from clawmatrix_model_proxy.convert.neutral.codec import Codec
+
+__all__ = ["CountMethod", "count_method"]
+
+
+@attrs.frozen
+class CountMethod:
+    """How an API counts.
+
+    Attributes:
+        path: where it is asked; None for where it is asked for answers.
+        write: makes the question of a request. Raises: Unsupported.
+        read: reads the answer. Raises: BadAnswer.
+    """
+
+    path: str | None
+    write: Callable[[Bridge, ModelUpstream], bytes]
+    read: Callable[[bytes], int]
+
+
+def count_method(codec: Codec) -> CountMethod:
+    """Return how upstreams of an API are asked."""
+    if codec.name == "responses":
+        return CountMethod(
+            "responses/input_tokens", _ask_for_count, lambda body: read_count(decode_object(body))
+        )
+    return CountMethod(None, _ask_for_one, lambda body: _input(codec, body))
+
+
+@request_depth()
+def _ask_for_count(bridge: Bridge, model: ModelUpstream) -> bytes:
+    question = {"model": model.name_there, **write_count_request(bridge.request)}
+    return msgspec.json.encode(question)
+
+
+def _ask_for_one(bridge: Bridge, model: ModelUpstream) -> bytes:
+    settings = {**bridge.request.settings, "max_tokens": 1}
+    one = attrs.evolve(bridge.request, settings=settings, stream=False)
+    return attrs.evolve(bridge, request=one).written(model)
+
+
+@answer_depth()
+def _input(codec: Codec, body: bytes) -> int:
+    usage = codec.read_answer(decode_object(body)).usage
+    if usage is None:
+        raise BadAnswer("the upstream does not say how many tokens a request has")
+    return usage.input

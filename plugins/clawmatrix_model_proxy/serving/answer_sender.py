@@ -1,0 +1,206 @@
+"""Sends an upstream's answer to the node that asked for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+
+from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.request_body import is_json
+from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
+from clawmatrix_model_proxy.serving.upstream_call import error_of_answer
+from clawmatrix_model_proxy.streams.endings import Ending
+from clawmatrix_model_proxy.streams.events import ERROR_WORDS
+from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT, EventTooLarge
+from clawmatrix_model_proxy.wire import UPSTREAM_FAILED, Head
+
+if TYPE_CHECKING:
+    import logging
+
+    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.serving.upstream import UpstreamResponse
+    from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
+    from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
+
+__all__ = ["AnswerSender"]
+
+LINGER = 0.25
+"""Seconds for which the end of a body is awaited behind the end of its stream, so that the
+connection may be used again. There are servers that close neither."""
+SECRET_LENGTH = 12
+"""Characters from which on a key is a secret; shorter ones are words like ``ollama``."""
+ERROR_LIMIT = 1024 * 1024
+"""Bytes an upstream's error may have."""
+_JSON = "application/json"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class AnswerSender:
+    """Sends one answer, in the client's format."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        model: ModelUpstream,
+        call: UpstreamCall,
+        response: UpstreamResponse,
+        logger: logging.Logger,
+    ) -> None:
+        self._exchange = exchange
+        self._model = model
+        self._call = call
+        self._response = response
+        self._logger = logger
+        self._headed = False
+        self._held: list[bytes] = []
+
+    async def run(self, max_answer: int) -> None:
+        """Send it to its end. Raises: ExchangeFailure, where it is cut off."""
+        response = self._response
+        if not 200 <= response.status < 300:
+            body = self._call.error(response.status, await response.read(ERROR_LIMIT))
+            await self._send_error(response.status if 400 <= response.status <= 599 else 502, body)
+        elif response.streams and (stream := self._call.stream()) is not None:
+            await self._stream(stream)
+        else:
+            await self._whole(max_answer)
+
+    async def _send_error(self, status: int, body: bytes) -> None:
+        await self._exchange.finish(self._head(status, _JSON), self._without_keys(body))
+
+    def _without_keys(self, error: bytes) -> bytes:
+        """Return an error without what it has of keys: there are servers that repeat them."""
+        for key in self._model.keys:
+            word = key.reveal().encode()
+            if len(word) >= SECRET_LENGTH:
+                error = error.replace(word, b"[key]").replace(word.replace(b"/", b"\\/"), b"[key]")
+        return error
+
+    def _words(self, error: str) -> str:
+        return self._without_keys(error.encode(errors="replace")).decode()[:ERROR_WORDS]
+
+    def _bad_answer(self, bad: BadAnswer) -> ExchangeFailure:
+        return ExchangeFailure("upstream_broke", self._words(str(bad)))
+
+    async def _whole(self, limit: int) -> None:
+        response = self._response
+        body = await response.read(limit)
+        if not response.framed and not response.streams and not is_json(body):
+            raise ExchangeFailure("upstream_broke", "the upstream's answer is cut off")
+        try:
+            whole = self._call.whole(body, response.content_type)
+        except BadAnswer as bad:
+            error = error_of_answer(body)
+            if error is None:
+                raise self._bad_answer(bad) from None
+            await self._send_stream_error(error)
+            return
+        head = self._head(response.status, whole.type, whole.answer_id)
+        await self._exchange.finish(head, whole.body)
+
+    def _head(self, status: int, type_: str, answer_id: str = "") -> Head:
+        self._headed = True
+        response = self._response
+        return Head(
+            status=status,
+            content_type=type_,
+            upstream_model=self._model.name_there,
+            upstream_ms=response.elapsed_ms(),
+            headers=response.headers,
+            answer_id=answer_id,
+        )
+
+    # --- streams
+
+    async def _stream(self, stream: AnswerStream) -> None:
+        error: ExchangeError | None = None
+        queue = ByteQueue()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._response.pump, queue)
+            try:
+                async for data in queue:
+                    if ready := self._feed(stream, data):
+                        ready = self._without_keys(ready) if stream.error is not None else ready
+                        await self._send(stream, ready)
+                    if stream.over:
+                        await _await_end(queue)
+                        break
+            except ExchangeError as failed:
+                error = failed
+            tasks.cancel_scope.cancel()
+        if stream.malformed:
+            count = stream.malformed
+            self._logger.warning("model %s: %d malformed events cut out", self._model.id, count)
+        await self._end(stream, error)
+
+    def _feed(self, stream: AnswerStream, data: bytes) -> bytes:
+        """Return what may go out now: nothing before the answer means something."""
+        try:
+            whole = stream.feed(data)
+        except EventTooLarge:
+            message = f"an event of the upstream has more than {EVENT_LIMIT} bytes"
+            raise ExchangeFailure("answer_too_large", message) from None
+        except BadAnswer as error:
+            raise self._bad_answer(error) from None
+        if not whole or self._headed:
+            return whole
+        self._held.append(whole)
+        return b"".join(self._held) if stream.begun else b""
+
+    async def _send(self, stream: AnswerStream, data: bytes) -> None:
+        if self._headed:
+            await self._exchange.send(data)
+            return
+        self._held.clear()
+        response = self._response
+        head = self._head(response.status, response.content_type, stream.answer_id)
+        await self._exchange.send(head, data)
+
+    async def _end(self, stream: AnswerStream, error: ExchangeError | None) -> None:
+        own = stream.error
+        try:
+            rest, ending = stream.finish()
+        except BadAnswer as bad:
+            raise self._bad_answer(bad) from None
+        if error is not None and own is None and ending is Ending.CUT:
+            raise error  # what cut it off says more than what may be missing of it
+        if stream.error is not None and not self._headed:
+            await self._send_stream_error(stream.error)
+            return
+        if ending is Ending.ERROR:
+            if rest:
+                await self._send(stream, self._without_keys(b"".join([*self._held, rest])))
+            message = "the upstream ended with an error"
+            told = self._without_keys(_encode(stream.error))
+            raise ExchangeFailure(UPSTREAM_FAILED, message, detail=_decode(told))
+        if not stream.begun and ending is Ending.DONE:
+            raise error or ExchangeFailure("upstream_broke", "the upstream's answer says nothing")
+        if ending is Ending.DONE or (error is None and ending is not Ending.CUT):
+            if rest or not self._headed:
+                await self._send(stream, b"".join([*self._held, rest]))
+            await self._exchange.finish()
+            return
+        raise error or self._cut(stream)
+
+    def _cut(self, stream: AnswerStream) -> ExchangeFailure:
+        why = "the upstream's answer ended in the middle"
+        if stream.error is not None:
+            why = self._words(str(from_event(stream.error)))
+        return ExchangeFailure("upstream_broke", why)
+
+    async def _send_stream_error(self, error: Any) -> None:
+        """Send an error of a stream that has not begun: as an answer with its status."""
+        told = from_event(error)
+        await self._send_error(told.status, told.body(self._call.format))
+
+
+async def _await_end(queue: ByteQueue) -> None:
+    with anyio.move_on_after(LINGER):
+        async for _ in queue:
+            pass

@@ -1,0 +1,55 @@
+"""The models and the APIs that this node serves: those of its configuration and of plugins."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from clawmatrix_core import hookspecs
+from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
+from clawmatrix_core.kernel.faults import Fault
+from clawmatrix_model_proxy.config import check_model
+from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clawmatrix_core.kernel.contributions import JSON
+    from clawmatrix_core.kernel.node import Node
+
+__all__ = ["collect_apis", "collect_models", "offers"]
+
+
+def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
+    """Return the models of all plugins that work. One that is not right is its plugin's fault."""
+    found: list[ModelUpstream] = []
+    counts: Counter[str] = Counter()
+    spec = hookspecs.register_model_upstreams
+    for plugin, model in node.plugins.collect(spec, ModelUpstream, node=node):
+        try:
+            check_model(model)
+            if counts[model.id] == UPSTREAM_LIMIT:
+                raise ValueError(f"the id {model.id!r} has more than {UPSTREAM_LIMIT} upstreams")
+        except ValueError as error:
+            node.plugins.on_fault(Fault(plugin, spec.__name__, error))
+            continue
+        counts[model.id] += 1
+        found.append(model)
+    return tuple(found)
+
+
+def collect_apis(node: Node) -> list[ModelApi]:
+    """Return the APIs of all plugins."""
+    collected = node.plugins.collect(hookspecs.register_model_apis, ModelApi, node=node)
+    return [api for _, api in collected]
+
+
+def offers(models: Iterable[ModelUpstream]) -> list[dict[str, JSON]]:
+    """Return what is offered: each id once, as its first upstream is described."""
+    entries: dict[str, dict[str, JSON]] = {}
+    for model in models:
+        entry = entries.setdefault(model.id, {"id": model.id, "api": model.api, "upstreams": 0})
+        entry["upstreams"] += 1
+        if model.description:
+            entry.setdefault("description", model.description)
+    return list(entries.values())

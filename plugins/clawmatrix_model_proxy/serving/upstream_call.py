@@ -1,0 +1,208 @@
+"""What one request is for an upstream, and what its answer is for the client.
+
+Either both pass as they are, or both are converted, or the tokens of the request are counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+import msgspec
+
+from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
+from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
+from clawmatrix_model_proxy.request_body import with_model
+from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
+from clawmatrix_model_proxy.streams.sse import EventTooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.convert.bridge import Bridge
+    from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
+    from clawmatrix_model_proxy.streams.formats import Format
+
+__all__ = [
+    "ConvertedCall",
+    "CountingCall",
+    "PassthroughCall",
+    "UpstreamCall",
+    "WholeAnswer",
+    "cannot_convert",
+    "error_of_answer",
+    "unsent",
+]
+
+EVENT_STREAM = "text/event-stream"
+JSON = "application/json"
+
+
+@attrs.frozen
+class WholeAnswer:
+    """A whole body for the client.
+
+    Attributes:
+        type: its media type.
+        answer_id: the id by which a later request may name the answer.
+    """
+
+    body: bytes
+    type: str
+    answer_id: str = ""
+
+
+class UpstreamCall(Protocol):
+    """What a request is for the upstream, and its answer for the client.
+
+    Attributes:
+        format: the client's.
+        path: where the upstream takes it.
+        body: what the upstream is sent.
+    """
+
+    @property
+    def format(self) -> Format:
+        """The client's format."""
+
+    @property
+    def path(self) -> str:
+        """Where the upstream takes the request."""
+
+    @property
+    def body(self) -> bytes:
+        """What the upstream is sent."""
+
+    def stream(self) -> AnswerStream | None:
+        """Return what turns an upstream's stream into the client's, None where it wants none."""
+
+    def whole(self, body: bytes, type_: str) -> WholeAnswer:
+        """Return the client's form of a whole answer. Raises: BadAnswer."""
+
+    def error(self, status: int, body: bytes) -> bytes:
+        """Return the client's form of an upstream's error."""
+
+
+class _Read(msgspec.Struct):
+    id: Any = ""
+    error: Any = None
+    object: Any = None
+
+
+_read = msgspec.json.Decoder(_Read).decode
+_NOT_AN_OBJECT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def error_of_answer(body: bytes) -> Any:
+    """Return the error that is in an answer whose status says that it is none; None without."""
+    try:
+        read = _read(body)
+        return msgspec.json.decode(body) if read.object == "error" else read.error or None
+    except _NOT_AN_OBJECT:  # fields that are not read need not be text until all is decoded
+        return None
+
+
+@attrs.frozen
+class PassthroughCall:
+    """A request in the upstream's own API: nothing but its model's name is changed."""
+
+    format: Format
+    path: str
+    body: bytes
+
+    @classmethod
+    def of(cls, format: Format, path: str, body: bytes, model: ModelUpstream) -> PassthroughCall:
+        """Return the call for a request. Raises: ExchangeFailure, where it is not JSON."""
+        try:
+            return cls(format, path, with_model(body, model.name_there))
+        except ApiError as error:
+            raise unsent("bad_request", str(error), error.param) from None
+
+    def stream(self) -> AnswerStream:
+        """See UpstreamCall."""
+        return PassthroughStream(self.format)
+
+    def whole(self, body: bytes, type_: str) -> WholeAnswer:
+        """See UpstreamCall."""
+        try:
+            read = _read(body)
+        except _NOT_AN_OBJECT:
+            raise BadAnswer("the upstream's answer is not a JSON object") from None
+        if read.error or read.object == "error":
+            raise BadAnswer("the upstream's answer is an error")
+        return WholeAnswer(body, type_, read.id if isinstance(read.id, str) else "")
+
+    def error(self, status: int, body: bytes) -> bytes:
+        """See UpstreamCall."""
+        return wrap_upstream_error(status, body, self.format)
+
+
+@attrs.frozen
+class ConvertedCall:
+    """A request in another API than the upstream's."""
+
+    format: Format
+    path: str
+    body: bytes
+    bridge: Bridge
+
+    def stream(self) -> AnswerStream | None:
+        """See UpstreamCall."""
+        bridge = self.bridge
+        if not bridge.request.stream:
+            return None
+        reader, writer = bridge.upstream.reader(), bridge.client.writer(bridge.making)
+        return ConvertedStream(reader, writer, self.format)
+
+    def whole(self, body: bytes, type_: str) -> WholeAnswer:
+        """See UpstreamCall."""
+        bridge = self.bridge
+        if type_.lower().startswith(EVENT_STREAM):
+            events = UpstreamEvents(bridge.upstream.reader())
+            try:
+                return WholeAnswer(bridge.gathered([*events.feed(body), *events.finish()]), JSON)
+            except EventTooLarge:
+                raise BadAnswer("an event has no end") from None
+        if bridge.request.stream:
+            return WholeAnswer(bridge.streamed(body), EVENT_STREAM)
+        return WholeAnswer(bridge.whole(body), JSON)
+
+    def error(self, status: int, body: bytes) -> bytes:
+        """See UpstreamCall."""
+        return convert_upstream_error(status, body, self.format)
+
+
+@attrs.frozen
+class CountingCall:
+    """A question for the number of tokens, to an upstream that answers it in another way."""
+
+    format: Format
+    path: str
+    body: bytes
+    read: Callable[[bytes], int]
+
+    def stream(self) -> None:
+        """See UpstreamCall."""
+        return
+
+    def whole(self, body: bytes, type_: str) -> WholeAnswer:
+        """See UpstreamCall."""
+        return WholeAnswer(msgspec.json.encode({"input_tokens": self.read(body)}), JSON)
+
+    def error(self, status: int, body: bytes) -> bytes:
+        """See UpstreamCall."""
+        return convert_upstream_error(status, body, self.format)
+
+
+def unsent(code: str, message: str, param: str | None = None) -> ExchangeFailure:
+    """Return the failure of a request that never reaches an upstream."""
+    detail = None if param is None else {"param": param}
+    return ExchangeFailure(code, message, may_have_begun=False, detail=detail)
+
+
+def cannot_convert(error: Unsupported) -> ExchangeFailure:
+    """Return the failure of a request that the upstream's API does not carry."""
+    return unsent("cannot_convert", str(error), error.param)
