@@ -97,11 +97,11 @@ class MeshPlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """Add ``clawmatrix trust``, ``fingerprint``, ``revoke``, ``invite`` and ``join``."""
-        from clawmatrix_mesh.commands.commands import trust
         from clawmatrix_mesh.commands.fingerprint import fingerprint
         from clawmatrix_mesh.commands.invite import invite
         from clawmatrix_mesh.commands.join import join
         from clawmatrix_mesh.commands.revoke import revoke
+        from clawmatrix_mesh.commands.trust import trust
 
         return [trust, fingerprint, revoke, invite, join]
 

@@ -16,8 +16,8 @@ from clawmatrix_core.config.config import SECRET_LENGTH
 from clawmatrix_core.members.directory import NodeRecord, SignedRecord
 from clawmatrix_mesh.invite.inviting import receive_welcome
 from clawmatrix_mesh.links.channel import Credentials, dial_channel
+from clawmatrix_mesh.links.close_codes import close_code
 from clawmatrix_mesh.links.handshake import HANDSHAKE_LIMIT, make_hello, proving, receive_hello
-from clawmatrix_mesh.links.refusing import close_code
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId

@@ -9,7 +9,7 @@ from clawmatrix_core.base.errors import ExchangeFailure, LocalProtocolError
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_mesh.addresses import check_address
 from clawmatrix_mesh.invite.token import ADDRESSES_MOST, Token
-from clawmatrix_mesh.websocket.base import Address, host_port
+from clawmatrix_mesh.websocket.connection import Address, host_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

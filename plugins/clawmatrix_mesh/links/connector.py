@@ -19,9 +19,9 @@ from clawmatrix_mesh.addresses import find_transport
 from clawmatrix_mesh.invite.inviting import Inviter
 from clawmatrix_mesh.links.admission import Doorway, Refusals, source_of
 from clawmatrix_mesh.links.channel import Channel, Credentials, answer_channel, dial_channel
+from clawmatrix_mesh.links.close_codes import close_code, lost_reason
 from clawmatrix_mesh.links.handshake import Proved, make_hello, proving, receive_hello
 from clawmatrix_mesh.links.neighbours import Neighbour, Neighbours
-from clawmatrix_mesh.links.refusing import close_code, lost_reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Opcode
 from websockets.protocol import State
 
-from clawmatrix_mesh.websocket.base import (
+from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
     WRITE_LIMIT,

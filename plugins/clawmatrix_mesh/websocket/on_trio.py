@@ -14,7 +14,7 @@ from websockets.trio.client import ClientConnection, connect
 from websockets.trio.server import Server, ServerConnection, serve
 
 from clawmatrix_core.base.bell import Bell
-from clawmatrix_mesh.websocket.base import (
+from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
     WRITE_LIMIT,

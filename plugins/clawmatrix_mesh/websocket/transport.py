@@ -25,7 +25,7 @@ from websockets.exceptions import (
 from clawmatrix_core.base.errors import DialError
 from clawmatrix_core.wire.codec import MESSAGE_LIMIT
 from clawmatrix_core.wire.transport import Connection, Listener, Transport
-from clawmatrix_mesh.websocket.base import CLOSE_TIMEOUT, Address
+from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT, Address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -140,12 +140,12 @@ def _backend() -> _Backend:
     # A node that runs on asyncio needs no trio, so only what runs already is imported.
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
-        from clawmatrix_mesh.websocket import on_trio as websocket_trio
+        from clawmatrix_mesh.websocket import on_trio
 
-        return websocket_trio
-    from clawmatrix_mesh.websocket import on_asyncio as websocket_asyncio
+        return on_trio
+    from clawmatrix_mesh.websocket import on_asyncio
 
-    return websocket_asyncio
+    return on_asyncio
 
 
 class _Responds(Protocol):
