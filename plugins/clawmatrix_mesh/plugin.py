@@ -19,13 +19,17 @@ from clawmatrix_mesh.checks.certificate import Certificate, certificate_checks
 from clawmatrix_mesh.checks.live import live_checks
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
 from clawmatrix_mesh.invite.invitations import INVITATIONS, Invitations
+from clawmatrix_mesh.invite.inviting import Inviter
 from clawmatrix_mesh.invite.methods import InviteMethods, dialable
+from clawmatrix_mesh.links.acceptor import Acceptor
+from clawmatrix_mesh.links.carrier import Carrier
 from clawmatrix_mesh.links.channel import Credentials
 from clawmatrix_mesh.links.connector import Connector
 from clawmatrix_mesh.links.dialler import Dialler
 from clawmatrix_mesh.links.direct import Direct
 from clawmatrix_mesh.links.heartbeat import Heartbeat
 from clawmatrix_mesh.links.limits import LinkLimits
+from clawmatrix_mesh.links.neighbours import Neighbours
 from clawmatrix_mesh.links.preamble import PROTOCOL
 from clawmatrix_mesh.links.waking import Waking
 from clawmatrix_mesh.members.membership import Membership
@@ -71,7 +75,8 @@ class MeshPlugin:
         self._protocol = protocol
         self._membership: Membership | None = None
         self._heartbeat: Heartbeat | None = None
-        self._connector: Connector | None = None
+        self._acceptor: Acceptor | None = None
+        self._carrier: Carrier | None = None
         self._dialler: Dialler | None = None
         self._revoking: Revoking | None = None
         self._invitations: Invitations | None = None
@@ -146,7 +151,7 @@ class MeshPlugin:
             node,
             listening=self._bound,
             attempts=lambda: self._dialler.attempts.values() if self._dialler else (),
-            refusals=lambda: self._connector.refusals.latest() if self._connector else (),
+            refused=lambda: self._acceptor.refused.latest() if self._acceptor else (),
         )
         return [*live, *dates]
 
@@ -158,10 +163,11 @@ class MeshPlugin:
         config = node.config.section(MeshConfig)
         self._advertised = config.advertise
         version = metadata.version("clawmatrix")
-        membership = Membership(node, version=version, addresses=lambda: self._advertised)
-        heartbeat = Heartbeat(
-            node, membership, config.heartbeat, membership.rtt_measured, self._compare_revoked
+        membership = Membership(
+            node, version=version, protocol=PROTOCOL, addresses=lambda: self._advertised
         )
+        revoking = Revoking(node)
+        heartbeat = Heartbeat(node, membership, revoking, config.heartbeat)
         node.revocations.revokers = config.revokers
         credentials = Credentials(
             node.id,
@@ -176,24 +182,22 @@ class MeshPlugin:
         report = scope.report
         limits = attrs.evolve(self._limits, frames=config.link_frames, bytes=int(config.link_bytes))
         invitations = self._invitations = _load_invitations(node)
-        connector = Connector(
-            node,
-            membership,
-            heartbeat,
-            credentials,
-            invitations=invitations,
-            limits=limits,
-            report=report,
+        neighbours = Neighbours(node, heartbeat, limits.ping)
+        carrier = Carrier(node, membership, heartbeat, neighbours, credentials, limits)
+        self._acceptor = Acceptor(
+            node, carrier, Inviter(node, invitations), limits=limits, report=report
         )
-        self._membership, self._heartbeat, self._connector = membership, heartbeat, connector
+        connector = Connector(node, carrier, limits=limits)
+        self._membership, self._heartbeat, self._carrier = membership, heartbeat, carrier
         self._dialler = Dialler(node, connector, limits=limits, report=report)
-        self._revoking = Revoking(node, connector.neighbours)
+        self._revoking = revoking
+        revoking.when_expelled(neighbours.expel)
         if config.direct:
             self._direct = Direct(
                 node, connector, limits=limits, own=lambda: self._advertised, report=report
             )
         self._scope = scope
-        node.keyring.when_changed(connector.retire)
+        node.keyring.when_changed(neighbours.retire)
         membership.write()
         for address in listen_addresses(config):
             listener = await bind(node, address, scope.enter)
@@ -209,18 +213,19 @@ class MeshPlugin:
     @hookimpl
     async def node_started(self, node: Node) -> None:
         """Let others in, and dial: only now is every plugin ready for what they ask."""
-        scope, connector, dialler = self._scope, self._connector, self._dialler
-        if scope is None or connector is None or dialler is None:
+        scope, acceptor, dialler = self._scope, self._acceptor, self._dialler
+        if scope is None or acceptor is None or dialler is None or self._carrier is None:
             return
         if self._membership is not None:
             self._membership.write()  # some of what it says is known only now
         for listener in self._listeners:
-            scope.start_soon(connector.accept, listener)
+            scope.start_soon(acceptor.accept, listener)
         self._dial(dialler, node.config.section(MeshConfig).peers)
         if self._direct is not None:
             scope.start_soon(self._direct.run)
         heartbeat = node.config.section(MeshConfig).heartbeat
-        scope.start_soon(Waking(node, connector.neighbours, dialler, heartbeat=heartbeat).run)
+        neighbours = self._carrier.neighbours
+        scope.start_soon(Waking(node, neighbours, dialler, heartbeat=heartbeat).run)
 
     def _dial(self, dialler: Dialler, peers: Collection[str]) -> None:
         """Keep links to these addresses, and to no others."""
@@ -297,11 +302,11 @@ class MeshPlugin:
     @hookimpl
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         """Dial other addresses, and take over what else was changed."""
-        config, connector, dialler = node.config.section(MeshConfig), self._connector, self._dialler
-        if connector is None or dialler is None:
+        config, carrier, dialler = node.config.section(MeshConfig), self._carrier, self._dialler
+        if carrier is None or dialler is None:
             return
         node.revocations.revokers = config.revokers
-        connector.limit(config.link_frames, int(config.link_bytes))
+        carrier.limit(config.link_frames, int(config.link_bytes))
         if self._membership is not None and changed & {"tags", "mesh.advertise"}:
             self._advertised = config.advertise
             self._membership.touch()
@@ -324,10 +329,10 @@ class MeshPlugin:
 
     def _status(self, node: Node) -> dict[str, Any]:
         attempts = self._dialler.attempts.values() if self._dialler else ()
-        refusals = self._connector.refusals.latest() if self._connector else ()
+        refused = self._acceptor.refused.latest() if self._acceptor else ()
         upgrades = self._direct.upgrades if self._direct else {}
         return {
-            **mesh_status(self._bound, node.links.values(), attempts, refusals, upgrades),
+            **mesh_status(self._bound, node.links.values(), attempts, refused, upgrades),
             "revoked": revocations_json(node),
         }
 
@@ -341,11 +346,7 @@ class MeshPlugin:
 
     def _revoked(self, signed: SignedRevocation) -> None:
         if self._revoking is not None:
-            self._revoking.say(signed)
-
-    def _compare_revoked(self, link: Link, summary: object) -> None:
-        if self._revoking is not None:
-            self._revoking.compare(link, summary)
+            self._revoking.issue(signed)
 
     def _trust_changed(self) -> None:
         if self._dialler is not None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.link import Link
-    from clawmatrix_mesh.links.admission import Refusal
+    from clawmatrix_mesh.links.admission import RefusedConnection
     from clawmatrix_mesh.links.dialler import Attempt
     from clawmatrix_mesh.links.direct import Upgrade
 
@@ -22,7 +22,7 @@ def mesh_status(
     listen: Iterable[str],
     links: Iterable[Link],
     attempts: Iterable[Attempt],
-    refusals: Iterable[Refusal],
+    refused: Iterable[RefusedConnection],
     upgrades: Mapping[NodeId, Upgrade],
 ) -> dict[str, Any]:
     """Return the section ``mesh``."""
@@ -31,7 +31,7 @@ def mesh_status(
         "links": [_link(link) for link in links],
         "dialling": [_attempt(attempt) for attempt in attempts],
         "direct": [_upgrade(name, one) for name, one in sorted(upgrades.items()) if one.addresses],
-        "refused": [_refusal(refusal) for refusal in refusals],
+        "refused": [_refused(one) for one in refused],
     }
 
 
@@ -69,11 +69,11 @@ def _upgrade(name: NodeId, upgrade: Upgrade) -> dict[str, Any]:
     }
 
 
-def _refusal(refusal: Refusal) -> dict[str, Any]:
+def _refused(one: RefusedConnection) -> dict[str, Any]:
     return {
-        "remote": refusal.remote,
-        "reason": refusal.reason,
-        "message": refusal.message,
-        "count": refusal.count,
-        "last": int(refusal.last * 1000),
+        "remote": one.remote,
+        "reason": one.reason,
+        "message": one.message,
+        "count": one.count,
+        "last": int(one.last * 1000),
     }

@@ -8,16 +8,16 @@ from clawmatrix_core.kernel.contributions import Check, Finding
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys, look_at_own_key
-from clawmatrix_mesh.members.revoking import when
+from clawmatrix_mesh.times import utc_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_mesh.links.admission import Refusal
+    from clawmatrix_mesh.links.admission import RefusedConnection
     from clawmatrix_mesh.links.dialler import Attempt
 
-__all__ = ["RECENT", "live_checks", "look_at_dials", "look_at_refusals"]
+__all__ = ["RECENT", "live_checks", "look_at_dials", "look_at_refused"]
 
 RECENT = 900.0
 """Seconds for which a refusal is worth a look."""
@@ -32,7 +32,7 @@ def live_checks(
     *,
     listening: Iterable[str],
     attempts: Callable[[], Iterable[Attempt]],
-    refusals: Callable[[], Iterable[Refusal]],
+    refused: Callable[[], Iterable[RefusedConnection]],
 ) -> list[Check]:
     """Return the checks of a node that runs."""
 
@@ -46,7 +46,7 @@ def live_checks(
         linked = frozenset(map(str, node.links))
         return [
             *look_at_dials(attempts(), linked),
-            *look_at_refusals(refusals(), node.clock.wall()),
+            *look_at_refused(refused(), node.clock.wall()),
         ]
 
     async def clocks() -> Sequence[Finding]:
@@ -82,10 +82,10 @@ def look_at_dials(attempts: Iterable[Attempt], linked: frozenset[str]) -> Iterat
         yield Finding(_PEER, "skipped", "there are no addresses in [mesh] peers")
 
 
-def look_at_refusals(refusals: Iterable[Refusal], now: float) -> Iterator[Finding]:
+def look_at_refused(refused: Iterable[RefusedConnection], now: float) -> Iterator[Finding]:
     """Yield who was refused lately for a reason that only members have."""
-    for refusal in refusals:
-        if refusal.reason in _TOLD and now - refusal.last < RECENT:
-            times = f"{refusal.count} times, last {when(int(refusal.last * 1000))}"
-            detail = f"refused: {refusal.message} ({times})"
-            yield Finding("mesh.refused", "problem", detail, advice_for(refusal.reason))
+    for one in refused:
+        if one.reason in _TOLD and now - one.last < RECENT:
+            times = f"{one.count} times, last {utc_words(int(one.last * 1000))}"
+            detail = f"refused: {one.message} ({times})"
+            yield Finding("mesh.refused", "problem", detail, advice_for(one.reason))

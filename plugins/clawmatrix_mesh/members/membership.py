@@ -17,7 +17,6 @@ import msgspec
 from clawmatrix_core.base.errors import RemoteProtocolError, StateError
 from clawmatrix_core.members.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.state.folder import raise_epoch
-from clawmatrix_mesh.links.preamble import PROTOCOL
 from clawmatrix_mesh.members.intake import Intake
 from clawmatrix_mesh.members.pace import Pace
 from clawmatrix_mesh.members.revoking import REVOCATIONS
@@ -65,9 +64,17 @@ def rtt_matters(told: float | None, now: float) -> bool:
 class Membership:
     """Writes this node's record, and carries all records over the links."""
 
-    def __init__(self, node: Node, *, version: str, addresses: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        version: str,
+        protocol: tuple[int, int],
+        addresses: Callable[[], Iterable[str]],
+    ) -> None:
         self._node = node
         self._version = version
+        self._protocol = protocol
         self._addresses = addresses
         self._seq = 0
         self._changed = anyio.Event()
@@ -101,7 +108,7 @@ class Membership:
             epoch=node.epoch,
             seq=self._seq,
             instance=node.instance,
-            protocol=PROTOCOL,
+            protocol=self._protocol,
             version=self._version,
             features=(REVOCATIONS,),
             addresses=tuple(self._addresses()),
@@ -125,7 +132,7 @@ class Membership:
         """Say that the record is to be written again, soon."""
         self._changed.set()
 
-    def rtt_measured(self, link: Link) -> None:
+    def note_rtt(self, link: Link) -> None:
         """Note a round trip; one that has changed much is told, in its time."""
         if link.rtt is None:
             return
@@ -260,8 +267,8 @@ class Membership:
             if self._passing.admit(name):
                 self._news.setdefault(name, self._held.pop(name))
 
-    def took(self, signed: SignedRecord) -> None:
-        """Note a record that a handshake brought, and pass it on."""
+    def pass_on_proven(self, signed: SignedRecord) -> None:
+        """Pass on a record that a handshake brought and proved."""
         self.spread(signed.read().node_id, signed)
 
     def _outdo(self, record: NodeRecord) -> None:
