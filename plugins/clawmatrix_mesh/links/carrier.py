@@ -116,7 +116,8 @@ class Carrier:
 @asynccontextmanager
 async def closing(connection: Connection) -> AsyncIterator[None]:
     """Close the connection in the end; if it was refused, tell the other end why."""
-    code, reason = int(CloseCode.NORMAL), ""
+    code: int = CloseCode.NORMAL
+    reason = ""
     try:
         yield
     except HandshakeError as error:
