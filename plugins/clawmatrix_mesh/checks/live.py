@@ -1,4 +1,4 @@
-"""What the mesh plugin can look at while its node runs: it has been trying all the time."""
+"""The checks of the mesh plugin while its node runs, from what the links have seen so far."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from clawmatrix_mesh.checks.keys import look_at_keys, look_at_own_key
 from clawmatrix_mesh.times import utc_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_mesh.links.admission import RefusedConnection
-    from clawmatrix_mesh.links.dialler import Attempt
+    from clawmatrix_mesh.links.dialler import DialTarget
+    from clawmatrix_mesh.links.stack import Links
 
 __all__ = ["RECENT", "live_checks", "look_at_dials", "look_at_refused"]
 
@@ -27,26 +28,22 @@ _TOLD = frozenset({"wrong_secret", "twin", "version", "pin_conflict", "revoked"}
 """Reasons that a member has; others are those of strangers, whom every open port gets."""
 
 
-def live_checks(
-    node: Node,
-    *,
-    listening: Iterable[str],
-    attempts: Callable[[], Iterable[Attempt]],
-    refused: Callable[[], Iterable[RefusedConnection]],
-) -> list[Check]:
-    """Return the checks of a node that runs."""
+def live_checks(node: Node, links: Links | None) -> list[Check]:
+    """Return the checks of a node that runs; ``links`` is None while the plugin does not."""
 
     async def listen() -> Sequence[Finding]:
-        bound = ", ".join(listening)
+        bound = ", ".join(links.listening.bound if links else ())
         if not bound:
             return [Finding("mesh.listen", "skipped", "this node only dials")]
         return [Finding("mesh.listen", "ok", f"listens at {bound}")]
 
     async def peers() -> Sequence[Finding]:
         linked = frozenset(map(str, node.links))
+        targets = links.dialler.targets.values() if links else ()
+        refused = links.acceptor.refused.latest() if links else ()
         return [
-            *look_at_dials(attempts(), linked),
-            *look_at_refused(refused(), node.clock.wall()),
+            *look_at_dials(targets, linked),
+            *look_at_refused(refused, node.clock.wall()),
         ]
 
     async def clocks() -> Sequence[Finding]:
@@ -64,17 +61,17 @@ def live_checks(
     ]
 
 
-def look_at_dials(attempts: Iterable[Attempt], linked: frozenset[str]) -> Iterator[Finding]:
+def look_at_dials(targets: Iterable[DialTarget], linked: frozenset[str]) -> Iterator[Finding]:
     """Yield what became of each address that is dialled."""
     none = True
-    for attempt in attempts:
+    for target in targets:
         none = False
-        address = attempt.address
-        if attempt.node_id in linked and not attempt.error:
-            yield Finding(_PEER, "ok", f"{address}: linked to {attempt.node_id}")
-        elif attempt.error:
-            advice = advice_for(attempt.reason)
-            yield Finding(_PEER, "problem", f"{address}: {attempt.error}", advice)
+        address = target.address
+        if target.node_id in linked and not target.error:
+            yield Finding(_PEER, "ok", f"{address}: linked to {target.node_id}")
+        elif target.error:
+            advice = advice_for(target.reason)
+            yield Finding(_PEER, "problem", f"{address}: {target.error}", advice)
         else:
             detail = f"{address}: there is no link yet, and no answer"
             yield Finding(_PEER, "warning", detail, "look again in a moment")

@@ -62,7 +62,11 @@ def rtt_matters(told: float | None, now: float) -> bool:
 
 
 class Membership:
-    """Writes this node's record, and carries all records over the links."""
+    """Writes this node's record, and carries all records over the links.
+
+    Attributes:
+        own_addresses: gives the addresses that stand in this node's record.
+    """
 
     def __init__(
         self,
@@ -72,10 +76,10 @@ class Membership:
         protocol: tuple[int, int],
         addresses: Callable[[], Iterable[str]],
     ) -> None:
+        self.own_addresses = addresses
         self._node = node
         self._version = version
         self._protocol = protocol
-        self._addresses = addresses
         self._seq = 0
         self._changed = anyio.Event()
         self._told: dict[NodeId, float] = {}
@@ -111,7 +115,7 @@ class Membership:
             protocol=self._protocol,
             version=self._version,
             features=(REVOCATIONS,),
-            addresses=tuple(self._addresses()),
+            addresses=tuple(self.own_addresses()),
             links=dict(sorted(self._told.items())),
             tags=node.config.tags,
             offers=node.offers(),
@@ -123,7 +127,7 @@ class Membership:
         node.put_own_record(record, signed)
         return signed
 
-    def current(self) -> SignedRecord:
+    def own_record(self) -> SignedRecord:
         """Return this node's record as last written."""
         own = self._node.directory.get(self._node.id)
         return self.write() if own is None else own.signed
