@@ -101,7 +101,7 @@ class RelayPlugin:
     async def routes_changed(self, changed: frozenset[NodeId]) -> None:
         """Forget evidence of paths that are no more."""
         if self._paths is not None:
-            self._paths.routes_changed(changed)
+            self._paths.note_changed_routes(changed)
 
     @hookimpl
     async def path_status(self, peer: NodeId, probe: bool) -> PathStatus | None:

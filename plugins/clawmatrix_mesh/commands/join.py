@@ -33,8 +33,7 @@ from clawmatrix_core.members.trust import TrustStore, Verdict
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder, load_identity
 from clawmatrix_mesh.config import MeshConfig
-from clawmatrix_mesh.invite.joining import Welcomed
-from clawmatrix_mesh.invite.joining import join as join_mesh
+from clawmatrix_mesh.invite.joining import Welcomed, join_mesh
 from clawmatrix_mesh.invite.token import BadToken, Token
 from clawmatrix_mesh.websocket.tls import client_tls
 from clawmatrix_mesh.websocket.transport import WebSocketTransport

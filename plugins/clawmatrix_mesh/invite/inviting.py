@@ -49,7 +49,7 @@ class Turnstile:
     def __len__(self) -> int:
         return len(self._sources)
 
-    def pass_(self, remote: str) -> None:
+    def count_try(self, remote: str) -> None:
         """Count a try. Raises: HandshakeError, where it is one too many."""
         now, place = self._now(), source_of(remote)
         source = self._sources.setdefault(place, _Source(BURST, now))
@@ -79,7 +79,7 @@ class Inviter:
 
     def key(self, invite: str, remote: str) -> bytes:
         """Return the key of an invitation that somebody names. Raises: HandshakeError."""
-        self._turnstile.pass_(remote)
+        self._turnstile.count_try(remote)
         return self._invitations.key(invite)
 
     async def welcome(self, channel: Channel, own: Credentials) -> None:

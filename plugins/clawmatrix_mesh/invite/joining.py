@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.transport import Connection, Transport
     from clawmatrix_mesh.invite.token import Token
 
-__all__ = ["Welcomed", "join"]
+__all__ = ["Welcomed", "join_mesh"]
 
 _REFERENCES = ("env:", "file:")
 """What a configuration takes for the place of a secret. Nobody else says which file is read."""
@@ -53,7 +53,7 @@ class Welcomed:
     sign_public: bytes
 
 
-async def join(
+async def join_mesh(
     token: Token,
     node_id: NodeId,
     identity: Identity,

@@ -77,7 +77,7 @@ class Carrier:
             link.offer(make_hello(self.credentials, channel), Lane.CONTROL)
         # The transport may still hold the next frame to the small limit of the handshake, so
         # a small frame goes first.
-        self._heartbeat.ping(link)
+        self._heartbeat.beat(link)
         channel.connection.limit(MESSAGE_LIMIT)
         neighbour = Neighbour(link, channel.remote_key, proved.record.epoch, channel.psk)
         self.neighbours.put(neighbour)

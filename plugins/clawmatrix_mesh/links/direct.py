@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.limits import LinkLimits
 
-__all__ = ["Direct", "Upgrade"]
+__all__ = ["DirectDialler", "Upgrade"]
 
 _TALKING = 10.0
 """Seconds for which having heard a node counts as talking to it."""
@@ -58,7 +58,7 @@ class Upgrade:
     error: str | None = None
 
 
-class Direct:
+class DirectDialler:
     """Tries direct links, each node's at most once in a time, and a few at the same time.
 
     Attributes:

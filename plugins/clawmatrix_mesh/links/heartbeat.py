@@ -43,7 +43,7 @@ class Heartbeat:
     async def run(self, link: Link) -> None:
         """Beat until the link is dead, then close it."""
         while link.closing is None:
-            self._beat(link)
+            self.beat(link)
             slowed = link.slowed
             spread = self._node.random.uniform(-JITTER, JITTER)
             await anyio.sleep(self._interval * (1 + spread))
@@ -55,11 +55,8 @@ class Heartbeat:
                 self._node.counters["missed_heartbeats"] += 1
                 link.close(f"no sign of life for {silent:.0f} s", CloseCode.DEAD)
 
-    def ping(self, link: Link) -> None:
+    def beat(self, link: Link) -> None:
         """Ask for a sign of life now."""
-        self._beat(link)
-
-    def _beat(self, link: Link) -> None:
         payload: dict[str, Any] = {
             "t": self._node.clock.now(),
             "records": self._membership.summary(),

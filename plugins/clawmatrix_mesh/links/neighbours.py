@@ -133,7 +133,7 @@ class Neighbours:
         """Ping a link and say whether a byte came in."""
         link = neighbour.link
         before = link.frames_in
-        self._heartbeat.ping(link)
+        self._heartbeat.beat(link)
         with anyio.move_on_after(self._ping_limit):
             while link.frames_in == before and link.closing is None:
                 await link.heard()

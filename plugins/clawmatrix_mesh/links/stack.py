@@ -12,7 +12,7 @@ from clawmatrix_mesh.links.carrier import Carrier
 from clawmatrix_mesh.links.channel import Credentials
 from clawmatrix_mesh.links.connector import Connector
 from clawmatrix_mesh.links.dialler import PeerDialler
-from clawmatrix_mesh.links.direct import Direct
+from clawmatrix_mesh.links.direct import DirectDialler
 from clawmatrix_mesh.links.heartbeat import Heartbeat
 from clawmatrix_mesh.links.listening import Listening
 from clawmatrix_mesh.links.neighbours import Neighbours
@@ -67,10 +67,10 @@ class Links:
         self.acceptor = Acceptor(node, self._carrier, invites, limits=limits, report=report)
         connector = Connector(node, self._carrier, limits=limits)
         self.dialler = PeerDialler(node, connector, limits=limits, report=report)
-        self.direct: Direct | None = None
+        self.direct: DirectDialler | None = None
         if config.direct:
             own = membership.own_addresses
-            self.direct = Direct(node, connector, limits=limits, own=own, report=report)
+            self.direct = DirectDialler(node, connector, limits=limits, own=own, report=report)
         self._waking = Waking(node, self._neighbours, self.dialler, heartbeat=config.heartbeat)
         revoking.when_expelled(self._neighbours.expel)
         node.keyring.when_changed(self._neighbours.retire)
