@@ -10,7 +10,7 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection, frame_types
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.state.files import StateFile
-from clawmatrix_mesh.checks.certificate import Certificate, certificate_checks
+from clawmatrix_mesh.checks.certificate import certificate_checks
 from clawmatrix_mesh.checks.live import live_checks
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS
@@ -22,6 +22,7 @@ from clawmatrix_mesh.members.trust_methods import trust_methods
 from clawmatrix_mesh.neighbour_frames import NEIGHBOUR_TYPES
 from clawmatrix_mesh.running import RunningMesh
 from clawmatrix_mesh.status import mesh_status
+from clawmatrix_mesh.websocket.certificate import ServedCertificate
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class MeshPlugin:
     ) -> None:
         self._limits = limits or LinkLimits()
         self._protocol = protocol
-        self._certificate: Certificate | None = None
+        self._certificate: ServedCertificate | None = None
         self._mesh: RunningMesh | None = None
 
     # --- registration: nothing runs yet
@@ -92,7 +93,7 @@ class MeshPlugin:
         config = node.config.section(MeshConfig)
         serving = server_tls(config)
         if serving is not None:
-            self._certificate = Certificate(config, serving)
+            self._certificate = ServedCertificate(config, serving)
         return [
             WebSocketTransport(
                 server_tls=serving, client_tls=client_tls(config), proxy=config.proxy
