@@ -173,7 +173,7 @@ class MeshPlugin:
     async def offers_changed(self) -> None:
         """Write the record again."""
         if self._mesh is not None:
-            self._mesh.membership.touch()
+            self._mesh.membership.own.touch()
 
     @hookimpl(trylast=True)
     def compute_routes(self, node: Node) -> Mapping[NodeId, Route] | None:

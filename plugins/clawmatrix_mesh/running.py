@@ -74,16 +74,16 @@ class RunningMesh:
         """Write the first record, and bind where to listen. Raises: StartError."""
         config = self._node.config.section(MeshConfig)
         self._node.revocations.revokers = config.revokers
-        self.membership.write()
+        self.membership.own.write()
         await self.links.listen(config)
-        self.scope.start_soon(self.membership.run)
-        self.scope.start_soon(self.membership.run_spread)
+        self.scope.start_soon(self.membership.own.run)
+        self.scope.start_soon(self.membership.spreading.run)
         self.scope.start_soon(self.membership.run_intake)
         self.scope.start_soon(self._forget_hourly)
 
     def open(self) -> None:
         """Let others in, and dial."""
-        self.membership.write()  # some of what it says is known only now
+        self.membership.own.write()  # some of what it says is known only now
         self.links.open(self._node.config.section(MeshConfig))
 
     def greet(self, link: Link) -> None:
@@ -99,7 +99,7 @@ class RunningMesh:
         self.links.limit(config)
         if changed & {"tags", "mesh.advertise"}:
             self.advertised = config.advertise
-            self.membership.touch()
+            self.membership.own.touch()
         if "mesh.peers" in changed:
             self.links.dial(config.peers)
         if changed & {"secret", "previous_secrets"}:

@@ -107,7 +107,7 @@ class Carrier:
                 tasks.cancel_scope.cancel()
         finally:
             self.neighbours.remove(neighbour)
-            self._membership.touch()
+            self._membership.own.touch()
         misbehaved = lost_reason(link.lost_code)
         if misbehaved is not None:
             self._node.switch.refuse(link.peer, misbehaved, reason)

@@ -87,7 +87,7 @@ class Heartbeat:
             old = link.rtt
             link.rtt = rtt if old is None else old + _SMOOTHING * (rtt - old)
             link.ahead = said_at + rtt / 2000 - self._node.clock.wall()
-            self._membership.note_rtt(link)
+            self._membership.own.note_rtt(link)
 
 
 def _time(value: object) -> float | None:

@@ -69,7 +69,7 @@ class Links:
         self.dialler = PeerDialler(node, connector, limits=limits, report=report)
         self.direct: DirectDialler | None = None
         if config.direct:
-            own = membership.own_addresses
+            own = membership.own.addresses
             self.direct = DirectDialler(node, connector, limits=limits, own=own, report=report)
         self._waking = Waking(node, self._neighbours, self.dialler, heartbeat=config.heartbeat)
         revoking.when_expelled(self._neighbours.expel)
@@ -108,7 +108,7 @@ def _credentials(node: Node, membership: Membership, protocol: tuple[int, int]) 
         node.identity,
         lambda: node.keyring.psks,
         node.instance,
-        membership.own_record,
+        membership.own.latest,
         node.clock.now,
         node.clock.wall,
         protocol,
