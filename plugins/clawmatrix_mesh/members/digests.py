@@ -1,4 +1,4 @@
-"""What nodes tell each other of the records that they know. Pure.
+"""What nodes tell each other of the records that they know. No I/O.
 
 A digest names each record with its age; a summary is a short word for all of them, which
 is equal where two nodes know the same.
