@@ -1,4 +1,4 @@
-"""Who may try to prove itself at the same time, and a short memory of who was refused."""
+"""How many connections may be in a handshake at a time, and which were refused lately."""
 
 from __future__ import annotations
 

@@ -119,8 +119,9 @@ class PeerDialler:
         return self._backoff(target.failures) if wait is None else wait
 
     def _note_refused(self, target: DialTarget, error: HandshakeError) -> float | None:
+        """Note a refused dial; return how long to wait, None for the usual back-off."""
         if error.reason == "duplicate":
-            target.error = None  # there is a link: that is all this address is for
+            target.error = None  # there is a link, and the address is for nothing else
             return None
         self._note_failed(target, error.reason, str(error))
         if error.reason not in ("handshake_lost", "busy"):

@@ -1,10 +1,10 @@
-"""Links of their own for nodes that talk through a relay.
+"""Direct links between nodes that talk through a relay.
 
 A node that talks to another one over a relay, and knows an address of it from its record,
-dials that now and then. The link that comes of it is like any other: routes move over to it
-where it is the shorter way, what was not acknowledged is sent again, and when it is lost the
-routes lead over the relay again. A link that goes because the secret it was made with has left
-force is made again at once, with the new one: the relay may have gone since.
+dials that now and then. The link is like any other: routes move to it where it is the shorter
+way, frames that were not acknowledged are sent again, and when the link is lost the routes lead
+over the relay again. A link that closes because its secret is no longer in force is made again
+at once, with the new one: the relay may have gone since.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _REMEMBERED = 4096
 
 @attrs.define
 class Upgrade:
-    """What became of the tries to have a link to one node.
+    """The tries to have a link to one node, and what became of them.
 
     Attributes:
         addresses: those tried, from its record.
@@ -59,7 +59,7 @@ class Upgrade:
 
 
 class DirectDialler:
-    """Tries direct links, each node's at most once in a time, and a few at the same time.
+    """Tries direct links: a few at the same time, and each node again only after a wait.
 
     Attributes:
         upgrades: by node.

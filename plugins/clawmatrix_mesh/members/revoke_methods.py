@@ -9,6 +9,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.members.identity import fingerprint
 from clawmatrix_core.members.revocation import REASON_LIMIT
+from clawmatrix_mesh.members.params import required_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,16 +22,16 @@ __all__ = ["revocations_json", "revoke_methods"]
 
 
 def revoke_methods(
-    node: Node, say: Callable[[SignedRevocation], None], changed: Callable[[], None]
+    node: Node, issue: Callable[[SignedRevocation], None], changed: Callable[[], None]
 ) -> list[ControlMethod]:
     """Return ``revoke.add`` and ``revoke.undo``.
 
-    ``say`` acts on a revocation and spreads it; ``changed`` is called when a node may be let
-    in that was refused before.
+    ``issue`` acts on a revocation and spreads it. ``changed`` is called when a node that was
+    refused before may now be let in.
     """
 
     async def add(params: dict[str, Any]) -> Any:
-        name, reason = _text(params, "node"), str(params.get("reason") or "")
+        name, reason = required_text(params, "node"), str(params.get("reason") or "")
         if len(reason) > REASON_LIMIT:
             raise ExchangeFailure("bad_params", f"a reason has at most {REASON_LIMIT} characters")
         if name == node.id:
@@ -39,11 +40,11 @@ def revoke_methods(
         entry = node.trust.get(NodeId(name))
         if entry is None:
             raise ExchangeFailure("not_found", f"no key is known of {name}")
-        say(node.revocations.make(name, entry.sign_public, reason=reason))
+        issue(node.revocations.make(name, entry.sign_public, reason=reason))
         return {"nodeId": name, "fingerprint": entry.fingerprint}
 
     async def undo(params: dict[str, Any]) -> Any:
-        name, local = _text(params, "node"), params.get("local") is True
+        name, local = required_text(params, "node"), params.get("local") is True
         found = [k.said for k in node.revocations.all() if k.holds and k.said.node_id == name]
         if not found:
             raise ExchangeFailure("not_found", f"{name} is not revoked here")
@@ -53,7 +54,7 @@ def revoke_methods(
             if local:
                 node.revocations.ignore(said.key)
             else:
-                say(node.revocations.make(name, said.key, revoked=False))
+                issue(node.revocations.make(name, said.key, revoked=False))
         changed()
         return {"nodeId": name, "fingerprints": [fingerprint(said.key) for said in found]}
 
@@ -84,10 +85,3 @@ def _require_revoker(node: Node) -> None:
         raise ExchangeFailure(
             "refused", f"{node.id} is none of its own [mesh] revokers: others would not take it"
         )
-
-
-def _text(params: dict[str, Any], name: str) -> str:
-    value = params.get(name)
-    if not isinstance(value, str) or not value:
-        raise ExchangeFailure("bad_request", f"{name} is missing")
-    return value

@@ -9,6 +9,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.members.identity import digits
 from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_mesh.members.params import required_text
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ __all__ = ["trust_methods"]
 def trust_methods(node: Node, changed: Callable[[], None]) -> list[ControlMethod]:
     """Return ``trust.list``, ``trust.accept`` and ``trust.forget``.
 
-    ``changed`` is called when a node may be let in that was refused before.
+    ``changed`` is called when a node that was refused before may now be let in.
     """
 
     async def list_(_: dict[str, Any]) -> Any:
@@ -35,7 +36,7 @@ def trust_methods(node: Node, changed: Callable[[], None]) -> list[ControlMethod
         }
 
     async def accept(params: dict[str, Any]) -> Any:
-        name, prefix = _text(params, "node"), _text(params, "fingerprint")
+        name, prefix = required_text(params, "node"), required_text(params, "fingerprint")
         try:
             entry = node.trust.accept(NodeId(name), prefix)
         except LocalProtocolError as error:
@@ -45,7 +46,7 @@ def trust_methods(node: Node, changed: Callable[[], None]) -> list[ControlMethod
         return {"nodeId": name, "fingerprint": entry.fingerprint}
 
     async def forget(params: dict[str, Any]) -> Any:
-        name = _text(params, "node")
+        name = required_text(params, "node")
         if not node.trust.forget(NodeId(name)):
             raise ExchangeFailure("not_found", f"no key is known of {name}")
         _drop(node, name)
@@ -90,10 +91,3 @@ def _entries(node: Node) -> list[dict[str, Any]]:
         }
         for entry in node.trust.entries()
     ]
-
-
-def _text(params: dict[str, Any], name: str) -> str:
-    value = params.get(name)
-    if not isinstance(value, str) or not value:
-        raise ExchangeFailure("bad_request", f"{name} is missing")
-    return value
