@@ -17,8 +17,8 @@ from clawmatrix_mesh.invite.invitations import INVITATIONS
 from clawmatrix_mesh.invite.methods import InviteMethods, dialable
 from clawmatrix_mesh.links.limits import LinkLimits
 from clawmatrix_mesh.links.preamble import PROTOCOL
-from clawmatrix_mesh.members.revoke_methods import revoke_methods
-from clawmatrix_mesh.members.trust_methods import trust_methods
+from clawmatrix_mesh.members.revoke_methods import RevokeMethods
+from clawmatrix_mesh.members.trust_methods import TrustMethods
 from clawmatrix_mesh.neighbour_frames import NEIGHBOUR_TYPES
 from clawmatrix_mesh.running import RunningMesh
 from clawmatrix_mesh.status import mesh_status
@@ -104,8 +104,8 @@ class MeshPlugin:
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what the commands call."""
         return [
-            *trust_methods(node, self._hurry),
-            *revoke_methods(node, self._issue, self._hurry),
+            *TrustMethods(node, self._hurry).all(),
+            *RevokeMethods(node, self._issue, self._hurry).all(),
             *InviteMethods(node, self._invitations, self._dialable).all(),
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.log import redact
+from clawmatrix_core.base.redaction import redact
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
 if TYPE_CHECKING:

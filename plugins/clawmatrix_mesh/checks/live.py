@@ -41,10 +41,7 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
         linked = frozenset(map(str, node.links))
         targets = links.dialler.targets.values() if links else ()
         refused = links.acceptor.refused.latest() if links else ()
-        return [
-            *look_at_dials(targets, linked),
-            *look_at_refused(refused, node.clock.wall()),
-        ]
+        return [*look_at_dials(targets, linked), *look_at_refused(refused, node.clock.wall())]
 
     async def clocks() -> Sequence[Finding]:
         told = {peer: link.ahead for peer, link in node.links.items()}

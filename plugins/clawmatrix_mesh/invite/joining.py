@@ -13,7 +13,7 @@ import attrs
 from clawmatrix_core.base.errors import DialError, HandshakeError
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.config.config import SECRET_LENGTH
-from clawmatrix_core.members.directory import NodeRecord, SignedRecord
+from clawmatrix_core.members.record import NodeRecord, SignedRecord
 from clawmatrix_mesh.invite.inviting import receive_welcome
 from clawmatrix_mesh.links.channel import Credentials, dial_channel
 from clawmatrix_mesh.links.close_codes import close_code

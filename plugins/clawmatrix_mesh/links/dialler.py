@@ -9,7 +9,8 @@ import attrs
 
 from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import ConnectionLost, DialError, HandshakeError
-from clawmatrix_core.base.log import RateLimitedLogger, redact
+from clawmatrix_core.base.log import RateLimitedLogger
+from clawmatrix_core.base.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ import anyio
 import attrs
 
 from clawmatrix_core.base.errors import ConnectionLost, DialError, HandshakeError
-from clawmatrix_core.base.log import redact
+from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.wire.close_codes import CloseCode
 from clawmatrix_mesh.addresses import check_address
 

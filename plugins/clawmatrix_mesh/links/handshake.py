@@ -22,8 +22,8 @@ from clawmatrix_core.base.errors import (
     HandshakeError,
     RemoteProtocolError,
 )
-from clawmatrix_core.members.directory import NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import verify
+from clawmatrix_core.members.record import NodeRecord, SignedRecord
 from clawmatrix_core.wire.codec import Header, Lane, decode_header, encode_header, join, split
 from clawmatrix_mesh.links.channel import ANYBODY, answer_channel, dial_channel
 from clawmatrix_mesh.links.close_codes import lost_early

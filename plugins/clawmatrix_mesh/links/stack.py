@@ -55,22 +55,19 @@ class Links:
     ) -> None:
         config = node.config.section(MeshConfig)
         limits = attrs.evolve(limits, frames=config.link_frames, bytes=int(config.link_bytes))
-        report = scope.report
-        self._scope = scope
+        self._scope, report = scope, scope.report
         self.heartbeat = Heartbeat(node, membership, revoking, config.heartbeat)
         self._neighbours = Neighbours(node, self.heartbeat, limits.ping)
-        credentials = _credentials(node, membership, protocol)
-        self._carrier = Carrier(
-            node, membership, self.heartbeat, self._neighbours, credentials, limits
-        )
+        own = _credentials(node, membership, protocol)
+        self._carrier = Carrier(node, membership, self.heartbeat, self._neighbours, own, limits)
         self.listening = Listening(node, scope)
         self.acceptor = Acceptor(node, self._carrier, invites, limits=limits, report=report)
         connector = Connector(node, self._carrier, limits=limits)
         self.dialler = PeerDialler(node, connector, limits=limits, report=report)
         self.direct: DirectDialler | None = None
         if config.direct:
-            own = membership.own.addresses
-            self.direct = DirectDialler(node, connector, limits=limits, own=own, report=report)
+            here = membership.own.addresses
+            self.direct = DirectDialler(node, connector, limits=limits, own=here, report=report)
         self._waking = Waking(node, self._neighbours, self.dialler, heartbeat=config.heartbeat)
         revoking.when_expelled(self._neighbours.expel)
         node.keyring.when_changed(self._neighbours.retire)

@@ -16,7 +16,8 @@ from clawmatrix_core.base.errors import RemoteProtocolError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_core.members.directory import Directory, Peer, SignedRecord
+    from clawmatrix_core.members.directory import Directory, Peer
+    from clawmatrix_core.members.record import SignedRecord
 
 __all__ = ["Summary", "in_batches", "make_digest", "missing_in"]
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core.base.errors import RemoteProtocolError, StateError
-from clawmatrix_core.members.directory import Accepted, SignedRecord
+from clawmatrix_core.members.directory import Accepted
+from clawmatrix_core.members.record import SignedRecord
 from clawmatrix_mesh.members.digests import Summary, make_digest, missing_in
 from clawmatrix_mesh.members.intake import Intake
 from clawmatrix_mesh.members.own_record import OwnRecord
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.directory import NodeRecord
+    from clawmatrix_core.members.record import NodeRecord
     from clawmatrix_core.wire.link import Link
 
 __all__ = ["FORGET_AFTER", "Membership"]

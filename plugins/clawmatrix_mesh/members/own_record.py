@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.members.directory import NodeRecord, SignedRecord
+from clawmatrix_core.members.record import NodeRecord, SignedRecord
 from clawmatrix_core.state.folder import raise_epoch
 from clawmatrix_mesh.members.revoking import REVOCATIONS
 

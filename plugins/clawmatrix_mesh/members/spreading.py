@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.directory import SignedRecord
+    from clawmatrix_core.members.record import SignedRecord
     from clawmatrix_core.wire.link import Link
     from clawmatrix_mesh.members.digests import Summary
 
