@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import click
 
+from clawmatrix_core.base.errors import ClawMatrixError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.registry import PluginRegistry
 
 __all__ = [
+    "CommandError",
     "ExitCode",
     "Settings",
     "echo_json",
@@ -32,7 +35,10 @@ C = TypeVar("C", bound=click.Command)
 
 
 class ExitCode(IntEnum):
-    """What the exit status of ``clawmatrix`` says. Scripts lean on these numbers."""
+    """What the exit status of ``clawmatrix`` says. Scripts lean on these numbers.
+
+    The numbers that are missing here belong to commands of plugins.
+    """
 
     OK = 0
     FAILURE = 1
@@ -42,13 +48,17 @@ class ExitCode(IntEnum):
     ADDRESS_IN_USE = 5
     UNREACHABLE = 6
     NEWER_STATE = 7
-    BAD_TOKEN = 8
-    INVITE_UNKNOWN = 9
-    INVITE_USED = 10
-    INVITE_EXPIRED = 11
     PROBLEMS = 12
     INTERRUPTED = 130
     PIPE_CLOSED = 141
+
+
+class CommandError(ClawMatrixError):
+    """A command failed. A command of a plugin may end with an exit code of its own."""
+
+    def __init__(self, message: str, *, exit_code: int = ExitCode.FAILURE) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 @attrs.define

@@ -14,7 +14,7 @@ from clawmatrix_core.base.errors import (
     StartError,
     StateError,
 )
-from clawmatrix_core.cli.context import ExitCode
+from clawmatrix_core.cli.context import CommandError, ExitCode
 from clawmatrix_core.cli.control_client import ControlError, NotRunning
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def describe(error: BaseException) -> tuple[int, list[str]]:
             return ExitCode.NEWER_STATE, [str(error)]
         case StateError():
             return ExitCode.IN_USE, [str(error)]
-        case StartError():
+        case StartError() | CommandError():
             return error.exit_code, [str(error)]
         case NotRunning():
             return ExitCode.NOT_RUNNING, [str(error)]

@@ -34,9 +34,3 @@ class CloseCode(IntEnum):
     """The other end did not prove itself in time."""
     REVOKED = 4009
     """The other end's key was revoked."""
-    INVITE_UNKNOWN = 4010
-    """There is no such invitation, or whoever came with it does not have its secret."""
-    INVITE_USED = 4011
-    """The invitation was used already."""
-    INVITE_EXPIRED = 4012
-    """The invitation is too old."""

@@ -1,24 +1,21 @@
-"""From addresses to transports, and what a bad address in the configuration is told."""
+"""Whether a text is an address, and which transport connects to it."""
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from clawmatrix_core.base.errors import DialError, StartError
+from clawmatrix_core.base.errors import DialError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.transport import Listener, Transport
+    from clawmatrix_core.wire.transport import Transport
 
-__all__ = ["bind", "check_address", "find_transport"]
+__all__ = ["check_address", "find_transport"]
 
 
 def check_address(address: str) -> None:
-    """Refuse what no transport can take. Raises: ValueError, for people."""
+    """Check that a transport can take an address. Raises: ValueError, with words for people."""
     if not address.isprintable() or " " in address:
         raise ValueError("an address has no spaces in it")
     scheme, separator, rest = address.partition("://")
@@ -37,20 +34,3 @@ def find_transport(node: Node, address: str) -> Transport:
         known = ", ".join(sorted(node.transports)) or "none"
         raise DialError(f"there is no transport for {address} (there are: {known})")
     return transport
-
-
-async def bind(node: Node, address: str, enter: Callable[..., Awaitable[Listener]]) -> Listener:
-    """Listen at an address, for as long as the scope lasts. Raises: StartError."""
-    try:
-        transport = find_transport(node, address)
-    except DialError as error:
-        raise StartError(f"mesh: {error}", exit_code=2) from None
-    try:
-        return await enter(transport.listen(address))
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "is taken" if taken else f"cannot be bound: {error.strerror or error}"
-        raise StartError(
-            f"mesh: {address} {why} (set [mesh] listen to another address)",
-            exit_code=5 if taken else 1,
-        ) from None

@@ -1,42 +1,32 @@
-"""The mesh plugin: links to other nodes, and who the members are."""
+"""The mesh plugin: its hooks. What it runs is wired in ``running``."""
 
 from __future__ import annotations
 
-from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anyio
-import attrs
-
-from clawmatrix_core.base.errors import ExchangeFailure, RemoteProtocolError, StartError, StateError
+from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection, frame_types
 from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.state.files import StateFile
-from clawmatrix_mesh.addresses import bind
-from clawmatrix_mesh.checks.certificate import Certificate, certificate_checks
+from clawmatrix_mesh.checks.certificate import certificate_checks
 from clawmatrix_mesh.checks.live import live_checks
-from clawmatrix_mesh.config import TEMPLATE, MeshConfig, listen_addresses
-from clawmatrix_mesh.invite.invitations import INVITATIONS, Invitations
+from clawmatrix_mesh.config import TEMPLATE, MeshConfig
+from clawmatrix_mesh.invite.invitations import INVITATIONS
 from clawmatrix_mesh.invite.methods import InviteMethods, dialable
-from clawmatrix_mesh.links.channel import Credentials
-from clawmatrix_mesh.links.connector import Connector
-from clawmatrix_mesh.links.dialler import Dialler
-from clawmatrix_mesh.links.direct import Direct
-from clawmatrix_mesh.links.heartbeat import Heartbeat
 from clawmatrix_mesh.links.limits import LinkLimits
 from clawmatrix_mesh.links.preamble import PROTOCOL
-from clawmatrix_mesh.links.waking import Waking
-from clawmatrix_mesh.members.membership import Membership
-from clawmatrix_mesh.members.revoke_methods import revocations_json, revoke_methods
-from clawmatrix_mesh.members.revoking import REVOCATIONS, Revoking
-from clawmatrix_mesh.members.trust_methods import trust_methods
+from clawmatrix_mesh.members.revoke_methods import RevokeMethods
+from clawmatrix_mesh.members.trust_methods import TrustMethods
+from clawmatrix_mesh.neighbour_frames import NEIGHBOUR_TYPES
+from clawmatrix_mesh.running import RunningMesh
 from clawmatrix_mesh.status import mesh_status
+from clawmatrix_mesh.websocket.certificate import ServedCertificate
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     import click
 
@@ -48,11 +38,11 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.revocation import SignedRevocation
     from clawmatrix_core.wire.frames import Frame
     from clawmatrix_core.wire.link import Link
-    from clawmatrix_core.wire.transport import Listener, Transport
+    from clawmatrix_core.wire.transport import Transport
+    from clawmatrix_mesh.invite.invitations import Invitations
+    from clawmatrix_mesh.links.stack import Links
 
 __all__ = ["MeshPlugin"]
-
-_HOURLY = 3600.0
 
 
 class MeshPlugin:
@@ -69,20 +59,10 @@ class MeshPlugin:
     ) -> None:
         self._limits = limits or LinkLimits()
         self._protocol = protocol
-        self._membership: Membership | None = None
-        self._heartbeat: Heartbeat | None = None
-        self._connector: Connector | None = None
-        self._dialler: Dialler | None = None
-        self._revoking: Revoking | None = None
-        self._invitations: Invitations | None = None
-        self._direct: Direct | None = None
-        self._certificate: Certificate | None = None
-        self._scope: PluginScope | None = None
-        self._listeners: tuple[Listener, ...] = ()
-        self._bound: tuple[str, ...] = ()
-        self._advertised: tuple[str, ...] = ()
+        self._certificate: ServedCertificate | None = None
+        self._mesh: RunningMesh | None = None
 
-    # --- registration
+    # --- registration: nothing runs yet
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -97,11 +77,11 @@ class MeshPlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """Add ``clawmatrix trust``, ``fingerprint``, ``revoke``, ``invite`` and ``join``."""
-        from clawmatrix_mesh.commands.commands import trust
         from clawmatrix_mesh.commands.fingerprint import fingerprint
         from clawmatrix_mesh.commands.invite import invite
         from clawmatrix_mesh.commands.join import join
         from clawmatrix_mesh.commands.revoke import revoke
+        from clawmatrix_mesh.commands.trust import trust
 
         return [trust, fingerprint, revoke, invite, join]
 
@@ -113,7 +93,7 @@ class MeshPlugin:
         config = node.config.section(MeshConfig)
         serving = server_tls(config)
         if serving is not None:
-            self._certificate = Certificate(config, serving)
+            self._certificate = ServedCertificate(config, serving)
         return [
             WebSocketTransport(
                 server_tls=serving, client_tls=client_tls(config), proxy=config.proxy
@@ -124,15 +104,15 @@ class MeshPlugin:
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what the commands call."""
         return [
-            *trust_methods(node, self._trust_changed),
-            *revoke_methods(node, self._revoked, self._trust_changed),
-            *InviteMethods(node, self._made, self._dialable).all(),
+            *TrustMethods(node, self._hurry).all(),
+            *RevokeMethods(node, self._issue, self._hurry).all(),
+            *InviteMethods(node, self._invitations, self._dialable).all(),
         ]
 
     @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
         """Show the links, and the addresses that are dialled."""
-        return [StatusSection("mesh", lambda: self._status(node))]
+        return [StatusSection("mesh", lambda: mesh_status(node, self._links()))]
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
@@ -142,146 +122,47 @@ class MeshPlugin:
             from clawmatrix_mesh.checks.resting import resting_checks
 
             return [*resting_checks(config), *dates]
-        live = live_checks(
-            node,
-            listening=self._bound,
-            attempts=lambda: self._dialler.attempts.values() if self._dialler else (),
-            refusals=lambda: self._connector.refusals.latest() if self._connector else (),
-        )
-        return [*live, *dates]
+        return [*live_checks(node, self._links()), *dates]
 
     # --- life
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Bind where to listen, and write the first record."""
-        config = node.config.section(MeshConfig)
-        self._advertised = config.advertise
-        version = metadata.version("clawmatrix")
-        membership = Membership(node, version=version, addresses=lambda: self._advertised)
-        heartbeat = Heartbeat(
-            node, membership, config.heartbeat, membership.rtt_measured, self._compare_revoked
-        )
-        node.revocations.revokers = config.revokers
-        credentials = Credentials(
-            node.id,
-            node.identity,
-            lambda: node.keyring.psks,
-            node.instance,
-            membership.current,
-            node.clock.now,
-            node.clock.wall,
-            self._protocol,
-        )
-        report = scope.report
-        limits = attrs.evolve(self._limits, frames=config.link_frames, bytes=int(config.link_bytes))
-        invitations = self._invitations = _load_invitations(node)
-        connector = Connector(
-            node,
-            membership,
-            heartbeat,
-            credentials,
-            invitations=invitations,
-            limits=limits,
-            report=report,
-        )
-        self._membership, self._heartbeat, self._connector = membership, heartbeat, connector
-        self._dialler = Dialler(node, connector, limits=limits, report=report)
-        self._revoking = Revoking(node, connector.neighbours)
-        if config.direct:
-            self._direct = Direct(
-                node, connector, limits=limits, own=lambda: self._advertised, report=report
-            )
-        self._scope = scope
-        node.keyring.when_changed(connector.retire)
-        membership.write()
-        for address in listen_addresses(config):
-            listener = await bind(node, address, scope.enter)
-            self._bound += listener.addresses
-            self._listeners += (listener,)
+        self._mesh = RunningMesh(node, scope, limits=self._limits, protocol=self._protocol)
+        await self._mesh.start()
         if self._certificate is not None:
-            scope.start_soon(self._certificate.run, limits.certificate, node.logger("mesh"))
-        scope.start_soon(membership.run)
-        scope.start_soon(membership.run_spread)
-        scope.start_soon(membership.run_intake)
-        scope.start_soon(self._forget, node, membership, invitations)
+            scope.start_soon(self._certificate.run, self._limits.certificate, node.logger("mesh"))
 
     @hookimpl
-    async def node_started(self, node: Node) -> None:
+    async def node_started(self) -> None:
         """Let others in, and dial: only now is every plugin ready for what they ask."""
-        scope, connector, dialler = self._scope, self._connector, self._dialler
-        if scope is None or connector is None or dialler is None:
-            return
-        if self._membership is not None:
-            self._membership.write()  # some of what it says is known only now
-        for listener in self._listeners:
-            scope.start_soon(connector.accept, listener)
-        self._dial(dialler, node.config.section(MeshConfig).peers)
-        if self._direct is not None:
-            scope.start_soon(self._direct.run)
-        heartbeat = node.config.section(MeshConfig).heartbeat
-        scope.start_soon(Waking(node, connector.neighbours, dialler, heartbeat=heartbeat).run)
+        if self._mesh is not None:
+            self._mesh.open()
 
-    def _dial(self, dialler: Dialler, peers: Collection[str]) -> None:
-        """Keep links to these addresses, and to no others."""
-        for address in [known for known in dialler.attempts if known not in peers]:
-            dialler.drop(address)
-        for address in dict.fromkeys(peers):
-            if address not in dialler.attempts and self._scope is not None:
-                self._scope.start_soon(dialler.keep, address, dialler.add(address), name="dial")
-
-    async def _forget(self, node: Node, membership: Membership, invitations: Invitations) -> None:
-        while True:
-            try:
-                invitations.tidy()
-            except StateError as error:  # it is tried again
-                node.logger("mesh").warning("old invitations are kept: %s", error)
-            await anyio.sleep(_HOURLY)
-            membership.forget_old()
+    @hookimpl
+    async def config_changed(self, changed: frozenset[str]) -> None:
+        """Dial other addresses, and take over what else was changed."""
+        if self._mesh is not None:
+            self._mesh.reconfigure(changed)
 
     # --- frames and events
 
     @hookimpl
-    @frame_types("heartbeat", "heartbeat_ack", "digest", "records", REVOCATIONS, "ping")
+    @frame_types(*NEIGHBOUR_TYPES, "ping")
     def frame_received(self, node: Node, frame: Frame) -> bool | None:
         """Take what neighbours say to each other, and answer anybody's ping."""
-        if frame.header.type == "ping" and self._scope is not None:
-            return node.accept(frame, self._pong, self._scope)
-        link, membership, heartbeat = frame.link, self._membership, self._heartbeat
-        if link is None or membership is None or heartbeat is None:
+        if self._mesh is None:
             return None
-        if frame.header.source != link.peer:
-            return None  # between neighbours only
-        try:
-            self._take(frame, link, membership, heartbeat)
-        except RemoteProtocolError as error:
-            node.switch.report(link.peer, error.reason, str(error))
-        return True
-
-    def _take(self, frame: Frame, link: Link, membership: Membership, heartbeat: Heartbeat) -> None:
-        match frame.header.type:
-            case "heartbeat":
-                heartbeat.on_heartbeat(link, frame.payload)
-            case "heartbeat_ack":
-                heartbeat.on_ack(link, frame.payload, frame.header.timestamp / 1000)
-            case "digest":
-                membership.on_digest(link, frame.payload)
-            case "records":
-                membership.on_records(link, frame.payload)
-            case _ if self._revoking is not None:
-                self._revoking.on_frame(link, frame.payload)
-
-    async def _pong(self, ex: Exchange) -> None:
-        n = ex.request.get("n") if isinstance(ex.request, dict) else None
-        await ex.finish({"n": n if isinstance(n, int) else None})
+        if frame.header.type == "ping":
+            return node.accept(frame, _pong, self._mesh.scope)
+        return self._mesh.frames.take(frame)
 
     @hookimpl
     async def link_opened(self, link: Link) -> None:
-        """Tell a new neighbour which records are known here."""
-        if self._membership is not None and link.closing is None:
-            self._membership.send_digest(link)
-            if self._revoking is not None:
-                self._revoking.greet(link)
+        """Tell a new neighbour what is known here."""
+        if self._mesh is not None:
+            self._mesh.greet(link)
 
     @hookimpl
     async def link_closed(self, node: Node, link: Link, reason: str) -> None:
@@ -291,69 +172,42 @@ class MeshPlugin:
     @hookimpl
     async def offers_changed(self) -> None:
         """Write the record again."""
-        if self._membership is not None:
-            self._membership.touch()
-
-    @hookimpl
-    async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
-        """Dial other addresses, and take over what else was changed."""
-        config, connector, dialler = node.config.section(MeshConfig), self._connector, self._dialler
-        if connector is None or dialler is None:
-            return
-        node.revocations.revokers = config.revokers
-        connector.limit(config.link_frames, int(config.link_bytes))
-        if self._membership is not None and changed & {"tags", "mesh.advertise"}:
-            self._advertised = config.advertise
-            self._membership.touch()
-        if "mesh.peers" in changed:
-            self._dial(dialler, config.peers)
-        if changed & {"secret", "previous_secrets"}:
-            dialler.hurry()
+        if self._mesh is not None:
+            self._mesh.membership.own.touch()
 
     @hookimpl(trylast=True)
     def compute_routes(self, node: Node) -> Mapping[NodeId, Route] | None:
         """Reach neighbours, where no plugin knows more."""
         return {peer: Route(peer, link.rtt or 0.0, 1) for peer, link in node.links.items()}
 
-    # --- for status and tests
+    # --- what commands, status and tests ask for
 
     @property
     def addresses(self) -> Iterable[str]:
         """The addresses actually bound."""
-        return self._bound
+        return () if self._mesh is None else self._mesh.links.listening.bound
 
-    def _status(self, node: Node) -> dict[str, Any]:
-        attempts = self._dialler.attempts.values() if self._dialler else ()
-        refusals = self._connector.refusals.latest() if self._connector else ()
-        upgrades = self._direct.upgrades if self._direct else {}
-        return {
-            **mesh_status(self._bound, node.links.values(), attempts, refusals, upgrades),
-            "revoked": revocations_json(node),
-        }
+    def _links(self) -> Links | None:
+        return None if self._mesh is None else self._mesh.links
 
-    def _made(self) -> Invitations:
-        if self._invitations is None:
+    def _invitations(self) -> Invitations:
+        if self._mesh is None:
             raise ExchangeFailure("refused", "the mesh plugin has not started")
-        return self._invitations
+        return self._mesh.invitations
 
     def _dialable(self) -> list[str]:
-        return dialable(self._advertised, self._bound)
+        advertised = () if self._mesh is None else self._mesh.advertised
+        return dialable(advertised, self.addresses)
 
-    def _revoked(self, signed: SignedRevocation) -> None:
-        if self._revoking is not None:
-            self._revoking.say(signed)
+    def _issue(self, signed: SignedRevocation) -> None:
+        if self._mesh is not None:
+            self._mesh.revoking.issue(signed)
 
-    def _compare_revoked(self, link: Link, summary: object) -> None:
-        if self._revoking is not None:
-            self._revoking.compare(link, summary)
-
-    def _trust_changed(self) -> None:
-        if self._dialler is not None:
-            self._dialler.hurry()
+    def _hurry(self) -> None:
+        if self._mesh is not None:
+            self._mesh.links.dialler.hurry()
 
 
-def _load_invitations(node: Node) -> Invitations:
-    try:
-        return Invitations(node.state, wall=node.clock.wall)
-    except StateError as error:
-        raise StartError(str(error), exit_code=4) from None
+async def _pong(ex: Exchange) -> None:
+    n = ex.request.get("n") if isinstance(ex.request, dict) else None
+    await ex.finish({"n": n if isinstance(n, int) else None})

@@ -1,37 +1,36 @@
-"""What the mesh plugin adds to the status. Values in, JSON out."""
+"""The section ``mesh`` of a node's status, as JSON."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.log import redact
+from clawmatrix_core.base.redaction import redact
+from clawmatrix_mesh.members.revoke_methods import revocations_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.wire.link import Link
-    from clawmatrix_mesh.links.admission import Refusal
-    from clawmatrix_mesh.links.dialler import Attempt
+    from clawmatrix_mesh.links.admission import RefusedConnection
+    from clawmatrix_mesh.links.dialler import DialTarget
     from clawmatrix_mesh.links.direct import Upgrade
+    from clawmatrix_mesh.links.stack import Links
 
 __all__ = ["mesh_status"]
 
 
-def mesh_status(
-    listen: Iterable[str],
-    links: Iterable[Link],
-    attempts: Iterable[Attempt],
-    refusals: Iterable[Refusal],
-    upgrades: Mapping[NodeId, Upgrade],
-) -> dict[str, Any]:
-    """Return the section ``mesh``."""
+def mesh_status(node: Node, links: Links | None) -> dict[str, Any]:
+    """Return the section ``mesh``; ``links`` is None while the plugin has not started."""
+    targets = links.dialler.targets.values() if links else ()
+    upgrades = links.direct.upgrades if links and links.direct else {}
+    refused = links.acceptor.refused.latest() if links else ()
     return {
-        "listen": list(listen),
-        "links": [_link(link) for link in links],
-        "dialling": [_attempt(attempt) for attempt in attempts],
+        "listen": list(links.listening.bound) if links else [],
+        "links": [_link(link) for link in node.links.values()],
+        "dialling": [_target(target) for target in targets],
         "direct": [_upgrade(name, one) for name, one in sorted(upgrades.items()) if one.addresses],
-        "refused": [_refusal(refusal) for refusal in refusals],
+        "refused": [_refused(one) for one in refused],
+        "revoked": revocations_json(node),
     }
 
 
@@ -51,12 +50,12 @@ def _link(link: Link) -> dict[str, Any]:
     }
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _target(target: DialTarget) -> dict[str, Any]:
     return {
-        "address": attempt.address,
-        "nodeId": attempt.node_id,
-        "failures": attempt.failures,
-        "error": attempt.error,
+        "address": target.address,
+        "nodeId": target.node_id,
+        "failures": target.failures,
+        "error": target.error,
     }
 
 
@@ -69,11 +68,11 @@ def _upgrade(name: NodeId, upgrade: Upgrade) -> dict[str, Any]:
     }
 
 
-def _refusal(refusal: Refusal) -> dict[str, Any]:
+def _refused(one: RefusedConnection) -> dict[str, Any]:
     return {
-        "remote": refusal.remote,
-        "reason": refusal.reason,
-        "message": refusal.message,
-        "count": refusal.count,
-        "last": int(refusal.last * 1000),
+        "remote": one.remote,
+        "reason": one.reason,
+        "message": one.message,
+        "count": one.count,
+        "last": int(one.last * 1000),
     }

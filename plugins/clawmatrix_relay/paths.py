@@ -152,7 +152,7 @@ class Paths:
             path.confirmed, path.failed = heard, None
         return path
 
-    def routes_changed(self, changed: frozenset[NodeId]) -> None:
+    def note_changed_routes(self, changed: frozenset[NodeId]) -> None:
         """Note that earlier evidence is none for the new routes."""
         for peer in changed & self._paths.keys():
             self._path(peer)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.members.directory import NodeRecord
+    from clawmatrix_core.members.record import NodeRecord
 
 __all__ = ["HOP_COST", "edges", "shortest_routes"]
 

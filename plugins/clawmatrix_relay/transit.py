@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.link import Link
     from clawmatrix_relay.quotas import Quotas
 
-__all__ = ["decline", "on_undeliverable", "pass_on"]
+__all__ = ["decline", "is_from_neighbour", "on_undeliverable", "pass_on"]
 
 
 def pass_on(node: Node, transit: Transit, quotas: Quotas) -> None:
@@ -29,14 +29,14 @@ def pass_on(node: Node, transit: Transit, quotas: Quotas) -> None:
         _undeliverable(node, transit, "no_route")
     elif link is transit.link:
         _undeliverable(node, transit, "loop")
-    elif (why := _squeezed_out(node, transit, link, quotas)) is not None:
+    elif (why := _queue(node, transit, link, quotas)) is not None:
         quotas.note(_flow(node, transit), why)
         _undeliverable(node, transit, "congested")
     else:
         node.counters["relayed"] += 1
 
 
-def _squeezed_out(node: Node, transit: Transit, link: Link, quotas: Quotas) -> str | None:
+def _queue(node: Node, transit: Transit, link: Link, quotas: Quotas) -> str | None:
     """Queue a frame, within its origin's limits and share; return what was in its way."""
     wire, flow = transit.wire, _flow(node, transit)
     if not quotas.admit(flow, len(wire.message)):

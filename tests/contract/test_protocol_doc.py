@@ -23,6 +23,7 @@ from clawmatrix_core.wire.close_codes import CloseCode
 from clawmatrix_core.wire.codec import Header
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.inviting import BURST, REFILL, WELCOME
+from clawmatrix_mesh.links.close_codes import InviteCloseCode
 from clawmatrix_mesh.links.limits import HELLO_LIMIT, LinkLimits
 from clawmatrix_mesh.links.preamble import PREAMBLE_LIMIT, PROTOCOL
 from clawmatrix_model_proxy.wire import Head, Opening
@@ -95,7 +96,7 @@ def test_the_reasons_of_undeliverable_are_the_codes(root: Path) -> None:
 
 def test_the_close_codes_are_the_codes(root: Path) -> None:
     listed = {row[1]: int(row[0]) for row in table(root, "close codes")}
-    assert listed == {code.name: code.value for code in CloseCode}
+    assert listed == {code.name: code.value for code in (*CloseCode, *InviteCloseCode)}
 
 
 def test_the_limits_are_the_codes(root: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.kernel.contributions import Finding
 from clawmatrix_mesh.checks.advice import advice_for
-from clawmatrix_mesh.members.revoking import when
+from clawmatrix_mesh.times import utc_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ def look_at_keys(conflicts: Iterable[Conflict]) -> Iterator[Finding]:
     for one in conflicts:
         none = False
         how = "proved it in a handshake" if one.proven else "was only heard of from others"
-        last = when(int(one.last_seen * 1000))
+        last = utc_words(int(one.last_seen * 1000))
         detail = f"another key was shown as {one.node_id}; it {how}, {one.count} times, last {last}"
         accept = f"clawmatrix trust accept {one.node_id} {one.fingerprint[:9]}"
         advice = f"where {one.node_id} was installed again: {accept}; where not, find out who it is"
@@ -39,7 +39,7 @@ def look_at_own_key(node: Node) -> Iterator[Finding]:
     said = node.revocations.get(node.identity.sign_public)
     if said is not None:
         why = f": {said.reason}" if said.reason else ""
-        detail = f"this node was revoked by {said.by} {when(said.at)}{why}"
+        detail = f"this node was revoked by {said.by} {utc_words(said.at)}{why}"
         yield Finding(_NAME, "problem", detail, advice_for("revoked"))
     if node.counters["twin"]:
         detail = "another running node uses this node's key, or one of its neighbours runs twice"

@@ -1,4 +1,4 @@
-"""What the mesh plugin can look at while its node runs: it has been trying all the time."""
+"""The checks of the mesh plugin while its node runs, from what the links have seen so far."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from clawmatrix_core.kernel.contributions import Check, Finding
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys, look_at_own_key
-from clawmatrix_mesh.members.revoking import when
+from clawmatrix_mesh.times import utc_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_mesh.links.admission import Refusal
-    from clawmatrix_mesh.links.dialler import Attempt
+    from clawmatrix_mesh.links.admission import RefusedConnection
+    from clawmatrix_mesh.links.dialler import DialTarget
+    from clawmatrix_mesh.links.stack import Links
 
-__all__ = ["RECENT", "live_checks", "look_at_dials", "look_at_refusals"]
+__all__ = ["RECENT", "live_checks", "look_at_dials", "look_at_refused"]
 
 RECENT = 900.0
 """Seconds for which a refusal is worth a look."""
@@ -27,27 +28,20 @@ _TOLD = frozenset({"wrong_secret", "twin", "version", "pin_conflict", "revoked"}
 """Reasons that a member has; others are those of strangers, whom every open port gets."""
 
 
-def live_checks(
-    node: Node,
-    *,
-    listening: Iterable[str],
-    attempts: Callable[[], Iterable[Attempt]],
-    refusals: Callable[[], Iterable[Refusal]],
-) -> list[Check]:
-    """Return the checks of a node that runs."""
+def live_checks(node: Node, links: Links | None) -> list[Check]:
+    """Return the checks of a node that runs; ``links`` is None while the plugin does not."""
 
     async def listen() -> Sequence[Finding]:
-        bound = ", ".join(listening)
+        bound = ", ".join(links.listening.bound if links else ())
         if not bound:
             return [Finding("mesh.listen", "skipped", "this node only dials")]
         return [Finding("mesh.listen", "ok", f"listens at {bound}")]
 
     async def peers() -> Sequence[Finding]:
         linked = frozenset(map(str, node.links))
-        return [
-            *look_at_dials(attempts(), linked),
-            *look_at_refusals(refusals(), node.clock.wall()),
-        ]
+        targets = links.dialler.targets.values() if links else ()
+        refused = links.acceptor.refused.latest() if links else ()
+        return [*look_at_dials(targets, linked), *look_at_refused(refused, node.clock.wall())]
 
     async def clocks() -> Sequence[Finding]:
         told = {peer: link.ahead for peer, link in node.links.items()}
@@ -64,17 +58,17 @@ def live_checks(
     ]
 
 
-def look_at_dials(attempts: Iterable[Attempt], linked: frozenset[str]) -> Iterator[Finding]:
+def look_at_dials(targets: Iterable[DialTarget], linked: frozenset[str]) -> Iterator[Finding]:
     """Yield what became of each address that is dialled."""
     none = True
-    for attempt in attempts:
+    for target in targets:
         none = False
-        address = attempt.address
-        if attempt.node_id in linked and not attempt.error:
-            yield Finding(_PEER, "ok", f"{address}: linked to {attempt.node_id}")
-        elif attempt.error:
-            advice = advice_for(attempt.reason)
-            yield Finding(_PEER, "problem", f"{address}: {attempt.error}", advice)
+        address = target.address
+        if target.node_id in linked and not target.error:
+            yield Finding(_PEER, "ok", f"{address}: linked to {target.node_id}")
+        elif target.error:
+            advice = advice_for(target.reason)
+            yield Finding(_PEER, "problem", f"{address}: {target.error}", advice)
         else:
             detail = f"{address}: there is no link yet, and no answer"
             yield Finding(_PEER, "warning", detail, "look again in a moment")
@@ -82,10 +76,10 @@ def look_at_dials(attempts: Iterable[Attempt], linked: frozenset[str]) -> Iterat
         yield Finding(_PEER, "skipped", "there are no addresses in [mesh] peers")
 
 
-def look_at_refusals(refusals: Iterable[Refusal], now: float) -> Iterator[Finding]:
+def look_at_refused(refused: Iterable[RefusedConnection], now: float) -> Iterator[Finding]:
     """Yield who was refused lately for a reason that only members have."""
-    for refusal in refusals:
-        if refusal.reason in _TOLD and now - refusal.last < RECENT:
-            times = f"{refusal.count} times, last {when(int(refusal.last * 1000))}"
-            detail = f"refused: {refusal.message} ({times})"
-            yield Finding("mesh.refused", "problem", detail, advice_for(refusal.reason))
+    for one in refused:
+        if one.reason in _TOLD and now - one.last < RECENT:
+            times = f"{one.count} times, last {utc_words(int(one.last * 1000))}"
+            detail = f"refused: {one.message} ({times})"
+            yield Finding("mesh.refused", "problem", detail, advice_for(one.reason))

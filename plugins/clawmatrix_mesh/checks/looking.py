@@ -54,7 +54,7 @@ class Seen:
 
 
 class Looker:
-    """Looks at addresses with what a node that does not run would prove itself with."""
+    """Looks at addresses with the credentials of a node that does not run."""
 
     def __init__(self, config: Config, state: State, *, limit: float = LIMIT) -> None:
         """Raises: StateError, where the node's key cannot be read."""
@@ -78,17 +78,7 @@ class Looker:
             protocol=PROTOCOL,
             succession=succession,
         )
-        signed = SignedRecord.make(record, self.identity)
-        keyring = Keyring(config.secret, config.previous_secrets)
-        self._own = Credentials(
-            config.node_id,
-            self.identity,
-            lambda: keyring.psks,
-            record.instance,
-            lambda: signed,
-            loop_time,
-            time.time,
-        )
+        self._own = _credentials(config, self.identity, record)
 
     async def look(self, transport: Transport, address: str) -> Seen:
         """Return who is there. Raises: DialError, HandshakeError."""
@@ -127,6 +117,20 @@ class Looker:
         proved = await receive_hello(channel)
         on_its_way = (own.now() - asked) / 2
         return Seen(proved.record, proved.said_at + on_its_way - own.wall())
+
+
+def _credentials(config: Config, identity: Identity, record: NodeRecord) -> Credentials:
+    signed = SignedRecord.make(record, identity)
+    keyring = Keyring(config.secret, config.previous_secrets)
+    return Credentials(
+        config.node_id,
+        identity,
+        lambda: keyring.psks,
+        record.instance,
+        lambda: signed,
+        loop_time,
+        time.time,
+    )
 
 
 async def _not_refused(connection: Connection) -> None:

@@ -16,7 +16,7 @@ from clawmatrix_core.base.errors import (
     StartError,
     StateError,
 )
-from clawmatrix_core.base.log import redact
+from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.kernel.contributions import Check, Finding
 from clawmatrix_core.members.trust import TrustStore
 from clawmatrix_core.state.folder import StateView

@@ -83,7 +83,7 @@ def invite(
 @invite.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
-def list_(settings: Settings, as_json: bool) -> None:
+def list_invitations(settings: Settings, as_json: bool) -> None:
     """List the invitations that this node made in the last days, and what became of each."""
     found = call(settings.config_file(), "invite.list")
     if as_json:
@@ -95,10 +95,10 @@ def list_(settings: Settings, as_json: bool) -> None:
         click.echo("this node has made no invitation lately")
 
 
-@invite.command()
+@invite.command("revoke")
 @click.argument("id_", metavar="ID")
 @pass_settings
-def revoke(settings: Settings, id_: str) -> None:
+def revoke_invitation(settings: Settings, id_: str) -> None:
     """Take an invitation back that nobody has used yet."""
     call(settings.config_file(), "invite.revoke", {"id": id_})
     click.echo(f"invitation {id_} is no longer good")

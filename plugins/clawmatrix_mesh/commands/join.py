@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import time
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ import anyio
 import attrs
 import click
 
-from clawmatrix_core.base.errors import ConfigError, DialError, HandshakeError, StartError
+from clawmatrix_core.base.errors import ConfigError, DialError, HandshakeError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.paths import default_state_dir
-from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings
+from clawmatrix_core.cli.context import CommandError, ExitCode, Settings, pass_settings
 from clawmatrix_core.cli.init import (
     InitChoices,
     check_config,
@@ -32,8 +33,7 @@ from clawmatrix_core.members.trust import PinOutcome, TrustStore
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder
 from clawmatrix_mesh.config import MeshConfig
-from clawmatrix_mesh.invite.joining import Welcomed
-from clawmatrix_mesh.invite.joining import join as join_mesh
+from clawmatrix_mesh.invite.joining import Welcomed, join_mesh
 from clawmatrix_mesh.invite.token import BadToken, Token
 from clawmatrix_mesh.websocket.tls import client_tls
 from clawmatrix_mesh.websocket.transport import WebSocketTransport
@@ -41,16 +41,26 @@ from clawmatrix_mesh.websocket.transport import WebSocketTransport
 if TYPE_CHECKING:
     from clawmatrix_core.members.identity import Identity
 
-__all__ = ["join"]
+__all__ = ["JoinExitCode", "join"]
+
+
+class JoinExitCode(IntEnum):
+    """Exit codes of ``clawmatrix join``, beside those of every command."""
+
+    BAD_TOKEN = 8
+    INVITE_UNKNOWN = 9
+    INVITE_USED = 10
+    INVITE_EXPIRED = 11
+
 
 _ASK = "ask for another invitation"
-_REFUSED: dict[str, tuple[ExitCode, str]] = {
-    "invite_unknown": (ExitCode.INVITE_UNKNOWN, f"it was revoked, or never made there; {_ASK}"),
+_REFUSED: dict[str, tuple[int, str]] = {
+    "invite_unknown": (JoinExitCode.INVITE_UNKNOWN, f"it was revoked, or never made there; {_ASK}"),
     "invite_used": (
-        ExitCode.INVITE_USED,
+        JoinExitCode.INVITE_USED,
         f"{_ASK}, and tell whoever sent this one if it was not you who used it",
     ),
-    "invite_expired": (ExitCode.INVITE_EXPIRED, _ASK),
+    "invite_expired": (JoinExitCode.INVITE_EXPIRED, _ASK),
     "busy": (ExitCode.UNREACHABLE, "try again in a minute"),
     "pin_conflict": (
         ExitCode.FAILURE,
@@ -62,7 +72,7 @@ _REFUSED: dict[str, tuple[ExitCode, str]] = {
 """What the reasons of refusals mean for whoever joins."""
 
 
-class JoinError(StartError):
+class JoinError(CommandError):
     """This machine could not join, and what a person can do about it."""
 
 
@@ -121,7 +131,7 @@ def _decode(text: str) -> Token:
     try:
         return Token.decode(text)
     except BadToken as error:
-        raise JoinError(str(error), exit_code=ExitCode.BAD_TOKEN) from None
+        raise JoinError(str(error), exit_code=JoinExitCode.BAD_TOKEN) from None
 
 
 def _require_writable(path: Path) -> None:

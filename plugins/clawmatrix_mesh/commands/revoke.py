@@ -8,7 +8,7 @@ import click
 
 from clawmatrix_core.cli.context import Settings, echo_json, pass_settings, printable
 from clawmatrix_core.cli.control_client import call
-from clawmatrix_mesh.members.revoking import when
+from clawmatrix_mesh.times import utc_words
 
 __all__ = ["revoke", "revoked_line"]
 
@@ -51,4 +51,4 @@ def revoked_line(entry: dict[str, Any]) -> str:
     who = "undone at this node, else " if entry["undoneHere"] else ""
     why = f": {entry['reason']}" if entry["reason"] else ""
     text = f"{entry['nodeId']}  {entry['fingerprint']}  {who}{done} by {entry['by']}"
-    return printable(f"{text} {when(entry['at'])}{why}")
+    return printable(f"{text} {utc_words(entry['at'])}{why}")

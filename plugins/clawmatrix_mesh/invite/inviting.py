@@ -14,6 +14,7 @@ import attrs
 from clawmatrix_core.base.errors import HandshakeError
 from clawmatrix_mesh.links.admission import source_of
 from clawmatrix_mesh.links.handshake import make_hello, receive_hello, receive_payload, seal_frame
+from clawmatrix_mesh.links.names import require_good_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_mesh.invite.invitations import Invitations
     from clawmatrix_mesh.links.channel import Channel, Credentials
-    from clawmatrix_mesh.links.neighbours import Neighbours
 
 __all__ = ["BURST", "REFILL", "WELCOME", "Inviter", "Turnstile", "receive_welcome"]
 
@@ -49,7 +49,7 @@ class Turnstile:
     def __len__(self) -> int:
         return len(self._sources)
 
-    def pass_(self, remote: str) -> None:
+    def count_try(self, remote: str) -> None:
         """Count a try. Raises: HandshakeError, where it is one too many."""
         now, place = self._now(), source_of(remote)
         source = self._sources.setdefault(place, _Source(BURST, now))
@@ -72,15 +72,14 @@ class Turnstile:
 class Inviter:
     """Answers those that come with an invitation."""
 
-    def __init__(self, node: Node, invitations: Invitations, neighbours: Neighbours) -> None:
+    def __init__(self, node: Node, invitations: Invitations) -> None:
         self._node = node
         self._invitations = invitations
-        self._neighbours = neighbours
         self._turnstile = Turnstile(node.clock.now)
 
     def key(self, invite: str, remote: str) -> bytes:
         """Return the key of an invitation that somebody names. Raises: HandshakeError."""
-        self._turnstile.pass_(remote)
+        self._turnstile.count_try(remote)
         return self._invitations.key(invite)
 
     async def welcome(self, channel: Channel, own: Credentials) -> None:
@@ -94,7 +93,7 @@ class Inviter:
         name = proved.record.node_id
         # Nothing waits from here to the spending, so that of two at a time one is let in.
         self._invitations.key(invite)
-        self._neighbours.check(proved, channel.remote_key)
+        require_good_name(self._node, proved, channel.remote_key)
         self._invitations.spend(invite, name)
         self._turnstile.forgive(channel.connection.remote)
         self._node.logger("mesh").info("%s joins by invitation %s", name, invite)

@@ -13,11 +13,11 @@ import attrs
 from clawmatrix_core.base.errors import DialError, HandshakeError
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.config.core import SECRET_LENGTH
-from clawmatrix_core.members.directory import NodeRecord, SignedRecord
+from clawmatrix_core.members.record import NodeRecord, SignedRecord
 from clawmatrix_mesh.invite.inviting import receive_welcome
 from clawmatrix_mesh.links.channel import Credentials, dial_channel
+from clawmatrix_mesh.links.close_codes import close_code
 from clawmatrix_mesh.links.handshake import HANDSHAKE_LIMIT, make_hello, proving, receive_hello
-from clawmatrix_mesh.links.refusing import close_code
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.transport import Connection, Transport
     from clawmatrix_mesh.invite.token import Token
 
-__all__ = ["Welcomed", "join"]
+__all__ = ["Welcomed", "join_mesh"]
 
 _REFERENCES = ("env:", "file:")
 """What a configuration takes for the place of a secret. Nobody else says which file is read."""
@@ -53,7 +53,7 @@ class Welcomed:
     sign_public: bytes
 
 
-async def join(
+async def join_mesh(
     token: Token,
     node_id: NodeId,
     identity: Identity,

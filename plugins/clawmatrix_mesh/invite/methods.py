@@ -9,7 +9,7 @@ from clawmatrix_core.base.errors import ExchangeFailure, LocalProtocolError
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_mesh.addresses import check_address
 from clawmatrix_mesh.invite.token import ADDRESSES_MOST, Token
-from clawmatrix_mesh.websocket.base import Address, host_port
+from clawmatrix_mesh.websocket.address import WebSocketAddress, host_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -94,7 +94,7 @@ def dialable(advertised: Iterable[str], bound: Iterable[str]) -> list[str]:
     """
     found = [address for address in advertised if _is_websocket(address)]
     for address in () if found else filter(_is_websocket, bound):
-        parsed = Address.parse(address)
+        parsed = WebSocketAddress.parse(address)
         host = socket.gethostname() if parsed.host in _ANY_HOST else parsed.host
         scheme = "wss" if parsed.secure else "ws"
         found.append(f"{scheme}://{host_port((host, parsed.port))}")
@@ -111,7 +111,7 @@ def _addresses(given: Any) -> list[str]:
     for address in given:
         try:
             check_address(address)
-            Address.parse(address)
+            WebSocketAddress.parse(address)
         except ValueError as error:
             raise ExchangeFailure("bad_params", f"addresses: {error}") from None
         if len(address.encode()) > _ADDRESS_LIMIT:
@@ -121,7 +121,7 @@ def _addresses(given: Any) -> list[str]:
 
 def _is_websocket(address: str) -> bool:
     try:
-        Address.parse(address)
+        WebSocketAddress.parse(address)
     except ValueError:
         return False
     return True

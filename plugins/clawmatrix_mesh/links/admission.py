@@ -1,4 +1,4 @@
-"""Who may try to prove itself at the same time, and a short memory of who was refused."""
+"""How many connections may be in a handshake at a time, and which were refused lately."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Doorway", "Refusal", "Refusals", "Visitor", "source_of"]
+__all__ = ["Doorway", "RefusedConnection", "RefusedConnections", "Visitor", "source_of"]
 
 REMEMBERED = 32
-"""Refusals that status shows: the latest, one for each source and reason."""
+"""Refused connections that status shows: the latest, one for each source and reason."""
 
 
 def source_of(remote: str) -> str:
@@ -76,7 +76,7 @@ class Doorway:
 
 
 @attrs.define
-class Refusal:
+class RefusedConnection:
     """Connections from one source, refused for one reason. ``last`` is wall-clock seconds."""
 
     remote: str
@@ -86,22 +86,22 @@ class Refusal:
     count: int = 0
 
 
-class Refusals:
-    """The latest refusals, for status."""
+class RefusedConnections:
+    """The connections that were refused last, for status."""
 
     def __init__(self) -> None:
-        self._refusals: OrderedDict[tuple[str, str], Refusal] = OrderedDict()
+        self._by_source: OrderedDict[tuple[str, str], RefusedConnection] = OrderedDict()
 
     def add(self, remote: str, reason: str, message: str, wall: float) -> None:
         """Remember one; the one that is longest ago makes room."""
         key = (source_of(remote), reason)
-        known = self._refusals.setdefault(key, Refusal(remote, reason, message, wall))
+        known = self._by_source.setdefault(key, RefusedConnection(remote, reason, message, wall))
         known.remote, known.message, known.last = remote, message, wall
         known.count += 1
-        self._refusals.move_to_end(key)
-        if len(self._refusals) > REMEMBERED:
-            self._refusals.popitem(last=False)
+        self._by_source.move_to_end(key)
+        if len(self._by_source) > REMEMBERED:
+            self._by_source.popitem(last=False)
 
-    def latest(self) -> Iterable[Refusal]:
+    def latest(self) -> Iterable[RefusedConnection]:
         """Return them, the latest first."""
-        return reversed(self._refusals.values())
+        return reversed(self._by_source.values())

@@ -24,8 +24,8 @@ from clawmatrix_mesh.links.preamble import PROTOCOL, Preamble, agree, cut
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clawmatrix_core.members.directory import SignedRecord
     from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.members.record import SignedRecord
     from clawmatrix_core.wire.transport import Connection
 
 __all__ = ["ANYBODY", "Channel", "Credentials", "Invited", "answer_channel", "dial_channel"]

@@ -9,7 +9,8 @@ import attrs
 
 from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import ConnectionLost, DialError, HandshakeError
-from clawmatrix_core.base.log import RateLimitedLogger, redact
+from clawmatrix_core.base.log import RateLimitedLogger
+from clawmatrix_core.base.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,21 +22,21 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.limits import LinkLimits
 
-__all__ = ["Attempt", "Dialler"]
+__all__ = ["DialTarget", "PeerDialler"]
 
 
 @attrs.define
-class Attempt:
-    """The state of one address that this node dials, for status.
+class DialTarget:
+    """An address that this node dials, and how that goes.
 
     Attributes:
         address: as configured, but for a password in it.
-        node_id: who was there last, None before anybody proved it.
+        node_id: the node that was there last, None before one proved itself.
         failures: dials in a row that led to no steady link.
-        error: why there is no link, None where there is one or was no reason to complain.
+        error: why there is no link, None where there is one or nothing is wrong.
         reason: the same as a short word; empty where there is none for it.
-        session: that of the last link that was dialled here.
-        scope: what the dialling runs in.
+        session: the session of the last link that was dialled here.
+        scope: the scope in which the address is dialled.
     """
 
     address: str
@@ -47,11 +48,11 @@ class Attempt:
     scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, repr=False)
 
 
-class Dialler:
+class PeerDialler:
     """Keeps a link to the node at each address it is given.
 
     Attributes:
-        attempts: by address.
+        targets: by address.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Dialler:
         limits: LinkLimits,
         report: Callable[[Exception, str], None],
     ) -> None:
-        self.attempts: dict[str, Attempt] = {}
+        self.targets: dict[str, DialTarget] = {}
         self._node = node
         self._connector = connector
         self._limits = limits
@@ -74,34 +75,34 @@ class Dialler:
         """Dial now what is waiting to be dialled again: something has changed."""
         self._hurry.ring()
 
-    def add(self, address: str) -> Attempt:
-        """Note that an address is wanted; the caller runs ``keep`` with what is returned."""
-        attempt = self.attempts[address] = Attempt(redact(address))
-        return attempt
+    def add(self, address: str) -> DialTarget:
+        """Note that an address is wanted. The caller runs ``keep`` with the target returned."""
+        target = self.targets[address] = DialTarget(redact(address))
+        return target
 
-    async def keep(self, address: str, attempt: Attempt) -> None:
+    async def keep(self, address: str, target: DialTarget) -> None:
         """Dial an address whenever there is no link to its node, until cancelled or dropped."""
-        with attempt.scope:
+        with target.scope:
             while True:
-                wait = await self._try(address, attempt)
+                wait = await self._try(address, target)
                 with anyio.move_on_after(wait):
                     await self._hurry.wait()
-                await self._until_needed(attempt)
+                await self._until_needed(target)
 
     def drop(self, address: str) -> None:
         """Dial an address no more, and close the link that was dialled there."""
-        attempt = self.attempts.pop(address)
-        link = self._node.links.get(attempt.node_id) if attempt.node_id else None
-        if link is not None and link.session is attempt.session:
+        target = self.targets.pop(address)
+        link = self._node.links.get(target.node_id) if target.node_id else None
+        if link is not None and link.session is target.session:
             link.close("its address is no longer among the peers")
-        attempt.scope.cancel()
+        target.scope.cancel()
 
-    async def _try(self, address: str, attempt: Attempt) -> float:
+    async def _try(self, address: str, target: DialTarget) -> float:
         """Dial once, and see the link through; return how long to wait."""
 
         def reached(proved: Proved) -> None:
-            attempt.node_id, attempt.error = proved.record.node_id, None
-            attempt.session = proved.session
+            target.node_id, target.error = proved.record.node_id, None
+            target.session = proved.session
 
         wait: float | None = None
         steady = False
@@ -109,38 +110,39 @@ class Dialler:
             link = await self._connector.dial(address, reached=reached)
             steady = self._node.clock.now() - link.opened > self._limits.steady
         except HandshakeError as error:
-            wait = self._refused(attempt, error)
+            wait = self._note_refused(target, error)
         except (DialError, ConnectionLost) as error:
-            self._failed(attempt, getattr(error, "reason", ""), str(error))
+            self._note_failed(target, getattr(error, "reason", ""), str(error))
         except Exception as error:  # noqa: BLE001 - the next dial may fare better
-            attempt.error = str(error) or type(error).__name__
+            target.error = str(error) or type(error).__name__
             self._report(error, "dial")
-        attempt.failures = 0 if steady else attempt.failures + 1
-        return self._backoff(attempt.failures) if wait is None else wait
+        target.failures = 0 if steady else target.failures + 1
+        return self._backoff(target.failures) if wait is None else wait
 
-    def _refused(self, attempt: Attempt, error: HandshakeError) -> float | None:
+    def _note_refused(self, target: DialTarget, error: HandshakeError) -> float | None:
+        """Note a refused dial; return how long to wait, None for the usual back-off."""
         if error.reason == "duplicate":
-            attempt.error = None  # there is a link: that is all this address is for
+            target.error = None  # there is a link, and the address is for nothing else
             return None
-        self._failed(attempt, error.reason, str(error))
+        self._note_failed(target, error.reason, str(error))
         if error.reason not in ("handshake_lost", "busy"):
             self._node.counters[error.reason] += 1
         waits = {"twin": self._limits.twin_wait, "self": self._limits.self_wait}
         return waits.get(error.reason)
 
-    def _failed(self, attempt: Attempt, reason: str, error: str) -> None:
-        attempt.error, attempt.reason = error, reason
-        self._log.warning((attempt.address, reason), "%s: %s", attempt.address, error)
+    def _note_failed(self, target: DialTarget, reason: str, error: str) -> None:
+        target.error, target.reason = error, reason
+        self._log.warning((target.address, reason), "%s: %s", target.address, error)
 
     def _backoff(self, failures: int) -> float:
         limits = self._limits
         ceiling = min(limits.backoff_most, limits.backoff * 2 ** min(failures, 16))
         return self._node.random.uniform(ceiling / 2, ceiling)
 
-    async def _until_needed(self, attempt: Attempt) -> None:
+    async def _until_needed(self, target: DialTarget) -> None:
         """Wait while there is a link to the node, but not for ever: it may have moved."""
         began = self._node.clock.now()
         with anyio.move_on_after(self._limits.recheck * self._node.random.uniform(0.8, 1.2)):
-            await self._connector.neighbours.wait_gone(attempt.node_id)
+            await self._connector.neighbours.wait_gone(target.node_id)
         if self._node.clock.now() - began > self._limits.steady:
-            attempt.failures = 0
+            target.failures = 0

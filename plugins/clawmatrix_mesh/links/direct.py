@@ -1,10 +1,10 @@
-"""Links of their own for nodes that talk through a relay.
+"""Direct links between nodes that talk through a relay.
 
 A node that talks to another one over a relay, and knows an address of it from its record,
-dials that now and then. The link that comes of it is like any other: routes move over to it
-where it is the shorter way, what was not acknowledged is sent again, and when it is lost the
-routes lead over the relay again. A link that goes because the secret it was made with has left
-force is made again at once, with the new one: the relay may have gone since.
+dials that now and then. The link is like any other: routes move to it where it is the shorter
+way, frames that were not acknowledged are sent again, and when the link is lost the routes lead
+over the relay again. A link that closes because its secret is no longer in force is made again
+at once, with the new one: the relay may have gone since.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import anyio
 import attrs
 
 from clawmatrix_core.base.errors import ConnectionLost, DialError, HandshakeError
-from clawmatrix_core.base.log import redact
+from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.wire.close_codes import CloseCode
 from clawmatrix_mesh.addresses import check_address
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.limits import LinkLimits
 
-__all__ = ["Direct", "Upgrade"]
+__all__ = ["DirectDialler", "Upgrade"]
 
 _TALKING = 10.0
 """Seconds for which having heard a node counts as talking to it."""
@@ -43,7 +43,7 @@ _REMEMBERED = 4096
 
 @attrs.define
 class Upgrade:
-    """What became of the tries to have a link to one node.
+    """The tries to have a link to one node, and what became of them.
 
     Attributes:
         addresses: those tried, from its record.
@@ -58,8 +58,8 @@ class Upgrade:
     error: str | None = None
 
 
-class Direct:
-    """Tries direct links, each node's at most once in a time, and a few at the same time.
+class DirectDialler:
+    """Tries direct links: a few at the same time, and each node again only after a wait.
 
     Attributes:
         upgrades: by node.

@@ -11,20 +11,20 @@ from enum import Enum
 
 import attrs
 
-__all__ = ["Facts", "Verdict", "choose"]
+__all__ = ["Choice", "Facts", "choose"]
 
 
-class Verdict(Enum):
-    """What to do with a connection that has just proved itself."""
+class Choice(Enum):
+    """What becomes of a connection that has just proved itself, beside an older link."""
 
-    KEEP = "keep"
-    """Use it; close the older link."""
-    REFUSE = "refuse"
-    """Close it; the older link stays."""
+    NEW = "new"
+    """The connection becomes the link, and the older link is closed."""
+    OLD = "old"
+    """The connection is closed, and the older link stays."""
     TWIN = "twin"
-    """Close it: another running copy of that node has the link."""
-    ASK = "ask"
-    """It depends on whether the older link lives: ping it, and ask again."""
+    """The connection is closed: another running copy of that node has the older link."""
+    PING = "ping"
+    """It depends on whether the older link lives: ping it, and choose again."""
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ class Facts:
 
 def choose(
     old: Facts, new: Facts, *, own_key: bytes, peer_key: bytes, old_lives: bool | None = None
-) -> Verdict:
+) -> Choice:
     """Decide about a new connection where there is an old link; None: nobody has pinged it.
 
     A newer run of the other node wins. Of two dials that crossed, the one of the node with
@@ -53,14 +53,14 @@ def choose(
     """
     same_run = new.instance == old.instance
     if not same_run and new.epoch > old.epoch:
-        return Verdict.KEEP
+        return Choice.NEW
     if same_run and _is_preferred(old, new, own_key < peer_key):
-        return Verdict.KEEP
+        return Choice.NEW
     if old_lives is None:
-        return Verdict.ASK
+        return Choice.PING
     if not old_lives:
-        return Verdict.KEEP
-    return Verdict.REFUSE if same_run else Verdict.TWIN
+        return Choice.NEW
+    return Choice.OLD if same_run else Choice.TWIN
 
 
 def _is_preferred(old: Facts, new: Facts, own_is_smaller: bool) -> bool:

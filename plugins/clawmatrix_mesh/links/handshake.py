@@ -22,11 +22,11 @@ from clawmatrix_core.base.errors import (
     HandshakeError,
     RemoteProtocolError,
 )
-from clawmatrix_core.members.directory import NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import verify
+from clawmatrix_core.members.record import NodeRecord, SignedRecord
 from clawmatrix_core.wire.codec import Header, Lane, decode_header, encode_header, join, split
 from clawmatrix_mesh.links.channel import ANYBODY, answer_channel, dial_channel
-from clawmatrix_mesh.links.refusing import lost_early
+from clawmatrix_mesh.links.close_codes import lost_early
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

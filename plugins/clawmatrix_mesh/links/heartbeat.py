@@ -9,11 +9,10 @@ import anyio
 from clawmatrix_core.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.wire.link import Link
     from clawmatrix_mesh.members.membership import Membership
+    from clawmatrix_mesh.members.revoking import Revoking
 
 __all__ = ["JITTER", "MISSED", "Heartbeat"]
 
@@ -29,18 +28,12 @@ class Heartbeat:
     """Asks each neighbour for a sign of life, and answers theirs. Any byte counts as one."""
 
     def __init__(
-        self,
-        node: Node,
-        membership: Membership,
-        interval: float,
-        measured: Callable[[Link], None],
-        compare: Callable[[Link, object], None],
+        self, node: Node, membership: Membership, revoking: Revoking, interval: float
     ) -> None:
         self._node = node
         self._membership = membership
+        self._revoking = revoking
         self._interval = interval
-        self._measured = measured
-        self._compare = compare
 
     @property
     def patience(self) -> float:
@@ -50,7 +43,7 @@ class Heartbeat:
     async def run(self, link: Link) -> None:
         """Beat until the link is dead, then close it."""
         while link.closing is None:
-            self._beat(link)
+            self.beat(link)
             slowed = link.slowed
             spread = self._node.random.uniform(-JITTER, JITTER)
             await anyio.sleep(self._interval * (1 + spread))
@@ -62,11 +55,8 @@ class Heartbeat:
                 self._node.counters["missed_heartbeats"] += 1
                 link.close(f"no sign of life for {silent:.0f} s", CloseCode.DEAD)
 
-    def ping(self, link: Link) -> None:
+    def beat(self, link: Link) -> None:
         """Ask for a sign of life now."""
-        self._beat(link)
-
-    def _beat(self, link: Link) -> None:
         payload: dict[str, Any] = {
             "t": self._node.clock.now(),
             "records": self._membership.summary(),
@@ -82,7 +72,7 @@ class Heartbeat:
             answer = {"t": _time(payload.get("t"))}
             self._node.switch.send_to_neighbour(link, "heartbeat_ack", "", answer)
             self._membership.compare(link, payload.get("records"))
-            self._compare(link, payload.get("revoked"))
+            self._revoking.compare(link, payload.get("revoked"))
 
     def on_ack(self, link: Link, payload: Any, said_at: float) -> None:
         """Measure the round trip, and how far the neighbour's wall clock is ahead.
@@ -97,7 +87,7 @@ class Heartbeat:
             old = link.rtt
             link.rtt = rtt if old is None else old + _SMOOTHING * (rtt - old)
             link.ahead = said_at + rtt / 2000 - self._node.clock.wall()
-            self._measured(link)
+            self._membership.own.note_rtt(link)
 
 
 def _time(value: object) -> float | None:

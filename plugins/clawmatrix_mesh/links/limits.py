@@ -1,4 +1,4 @@
-"""Times and sizes of connecting, in one place so that tests can shorten them."""
+"""The times and sizes of links, in one place so that tests can shorten them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clawmatrix_core.wire.link import DRAIN_LIMIT
 __all__ = ["HELLO_LIMIT", "LinkLimits"]
 
 HELLO_LIMIT = 128 * 1024
-"""Bytes a message may have up to the hello, and the one behind it."""
+"""Bytes that each message of a handshake may have, and the first one after it."""
 
 
 @attrs.frozen
@@ -29,13 +29,13 @@ class LinkLimits:
         drain: how long a link may take nothing before it is closed.
         frames: frames in a second that are read from one link.
         bytes: bytes in a second that are read from one link.
-        direct_look: how often is looked for nodes to reach directly instead of over a relay.
+        direct_look: wait between looks for nodes to reach directly instead of over a relay.
         direct_gap: wait before the next try to reach one directly; it doubles with each
             failure.
         direct_gap_most: the longest of these waits.
         direct_tries: nodes that are tried at the same time.
         direct_most: direct links that this node makes of its own accord.
-        certificate: how often is looked whether the files of the certificate have changed.
+        certificate: wait between looks whether the files of the certificate have changed.
     """
 
     handshake: float = 10.0

@@ -10,13 +10,12 @@ import attrs
 
 from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import HandshakeError
-from clawmatrix_core.members.trust import PinOutcome
 from clawmatrix_core.wire.close_codes import CloseCode
-from clawmatrix_mesh.links.duplicates import Facts, Verdict, choose
-from clawmatrix_mesh.members.revoking import refuse_revoked
+from clawmatrix_mesh.links.duplicates import Choice, Facts, choose
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator
+    from typing import NoReturn
 
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
@@ -59,29 +58,10 @@ class Neighbours:
         while name in self._by_name:
             await self._gone.wait()
 
-    # --- who may
+    # --- which link stays
 
-    def check(self, proved: Proved, key: bytes) -> None:
-        """Judge a name and its key. Raises: HandshakeError; StateError, from the trust store."""
-        node, record = self._node, proved.record
-        if key == node.identity.channel_public:
-            if record.instance == node.instance:
-                raise HandshakeError("the address is this node's own", reason="self")
-            raise HandshakeError("another running node has this node's key", reason="twin")
-        if record.node_id == node.id:
-            raise HandshakeError(
-                f"another node is named {node.id}, as this one", reason="pin_conflict"
-            )
-        refuse_revoked(node, record)
-        if node.directory.judge(record, proven=True) is PinOutcome.CONFLICT:
-            raise HandshakeError(
-                f"{record.node_id} shows another key than the one known here:"
-                " see `clawmatrix trust list`",
-                reason="pin_conflict",
-            )
-
-    def compare(self, known: Neighbour, proved: Proved) -> None:
-        """Say what it is that answers beside a living link. Raises: HandshakeError, always."""
+    def refuse_second(self, known: Neighbour, proved: Proved) -> NoReturn:
+        """Say what answers beside a living link. Raises: HandshakeError, always."""
         link, record = known.link, proved.record
         if (link.peer, link.instance) == (record.node_id, record.instance):
             raise HandshakeError(f"there is a link to {link.peer}", reason="duplicate")
@@ -96,22 +76,22 @@ class Neighbours:
         record = proved.record
         new = Facts(dialled, record.instance, record.epoch)
         while (old := self._by_name.get(record.node_id)) is not None:
-            verdict = self._choose(old, new, None)
-            if verdict is Verdict.ASK:
+            choice = self._choose(old, new, None)
+            if choice is Choice.PING:
                 lives = await self._lives(old)
                 if self._by_name.get(record.node_id) is not old:
                     continue  # things have changed: look again
-                verdict = self._choose(old, new, lives)
-            if verdict is Verdict.KEEP:
+                choice = self._choose(old, new, lives)
+            if choice is Choice.NEW:
                 return
-            if verdict is Verdict.TWIN:
+            if choice is Choice.TWIN:
                 raise HandshakeError(
                     f"{record.node_id} runs twice: a copy of its state folder is in use",
                     reason="twin",
                 )
             raise HandshakeError(f"there is a link to {record.node_id}", reason="duplicate")
 
-    def _choose(self, old: Neighbour, new: Facts, lives: bool | None) -> Verdict:
+    def _choose(self, old: Neighbour, new: Facts, lives: bool | None) -> Choice:
         facts = Facts(old.link.dialled, old.link.instance, self._epoch(old))
         own_key = self._node.identity.channel_public
         return choose(facts, new, own_key=own_key, peer_key=old.key, old_lives=lives)
@@ -136,7 +116,7 @@ class Neighbours:
             if not lock.locked() and not lock.statistics().tasks_waiting:
                 self._turns.pop(key, None)
 
-    async def living(self, key: bytes) -> Neighbour | None:
+    async def find_living(self, key: bytes) -> Neighbour | None:
         """Return the neighbour with a key, if its link answers; one that does not is closed."""
         for neighbour in tuple(self._by_name.values()):
             if neighbour.key == key and await self._lives(neighbour):
@@ -153,7 +133,7 @@ class Neighbours:
         """Ping a link and say whether a byte came in."""
         link = neighbour.link
         before = link.frames_in
-        self._heartbeat.ping(link)
+        self._heartbeat.beat(link)
         with anyio.move_on_after(self._ping_limit):
             while link.frames_in == before and link.closing is None:
                 await link.heard()
@@ -161,8 +141,9 @@ class Neighbours:
             link.close("it did not answer a ping", CloseCode.DEAD)
         return link.closing is None
 
-    def retire(self, psks: Collection[bytes]) -> None:
+    def retire(self) -> None:
         """Close the links that were made with a secret which is no longer in force."""
+        psks = self._node.keyring.psks
         for neighbour in tuple(self._by_name.values()):
             if neighbour.psk not in psks:
                 reason = "it was made with a secret that is no longer in force"
@@ -174,11 +155,11 @@ class Neighbours:
             if neighbour.link.rate is not None:
                 neighbour.link.rate.use(frames, size)
 
-    def close(self, name: NodeId, reason: str, code: CloseCode) -> None:
-        """Close the link to a node, if there is one or is about to be."""
+    def expel(self, name: NodeId) -> None:
+        """Close the link to a member that was revoked, one that is not open yet included."""
         neighbour = self._by_name.get(name)
         if neighbour is not None:
-            neighbour.link.close(reason, code)
+            neighbour.link.close(f"{name} was revoked", CloseCode.REVOKED)
 
     def put(self, neighbour: Neighbour) -> None:
         """Take a link in; an older one to the same node is closed."""

@@ -13,7 +13,7 @@ import anyio
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_mesh.links.dialler import Dialler
+    from clawmatrix_mesh.links.dialler import PeerDialler
     from clawmatrix_mesh.links.neighbours import Neighbours
 
 __all__ = ["Waking"]
@@ -26,7 +26,7 @@ class Waking:
     """Looks at the clocks, and after a sleep at the links."""
 
     def __init__(
-        self, node: Node, neighbours: Neighbours, dialler: Dialler, *, heartbeat: float
+        self, node: Node, neighbours: Neighbours, dialler: PeerDialler, *, heartbeat: float
     ) -> None:
         self._node = node
         self._neighbours = neighbours

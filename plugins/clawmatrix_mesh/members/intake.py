@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["QUEUE_LIMIT", "Intake"]
 
 _BURST, _REFILL = 256, 256.0
-"""Records of one neighbour that are taken at once, and in a second after that. A long one
+"""Records of one neighbour that are taken at once, and in a second after that. A long record
 counts as one more for each ``_UNIT`` characters."""
 _UNIT = 2048
 _SLICE = 16
@@ -34,19 +34,19 @@ QUEUE_LIMIT = 8192
 class Intake:
     """Takes records at once where they are few, else by turns of the neighbours.
 
-    ``take`` is given one record as it came, and must not raise; ``refuse`` is told who brought
-    more than can wait.
+    ``take`` is given one record as it came, and must not raise. ``report`` is called with the
+    name of a neighbour that brought more than can wait.
     """
 
     def __init__(
         self,
         now: Callable[[], float],
         take: Callable[[Any, Link], None],
-        refuse: Callable[[NodeId, str, str], None],
+        report: Callable[[NodeId, str, str], None],
     ) -> None:
         self._pace = Pace(_BURST, _REFILL, now)
         self._take = take
-        self._refuse = refuse
+        self._report = report
         self._waiting: dict[Link, deque[Any]] = {}
         self._some = anyio.Event()
 
@@ -65,7 +65,7 @@ class Intake:
                 self._some.set()
             if len(queue) >= QUEUE_LIMIT:
                 left = f"{len(values) - place} records more than can wait"
-                self._refuse(link.peer, "too_many_records", left)
+                self._report(link.peer, "too_many_records", left)
                 return
             queue.append(value)
 

@@ -9,6 +9,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.members.identity import fingerprint
 from clawmatrix_core.members.revocation import REASON_LIMIT
+from clawmatrix_mesh.members.params import required_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,20 +18,31 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.revocation import SignedRevocation
     from clawmatrix_core.members.revocations import KnownRevocation
 
-__all__ = ["revocations_json", "revoke_methods"]
+__all__ = ["RevokeMethods", "revocations_json"]
 
 
-def revoke_methods(
-    node: Node, say: Callable[[SignedRevocation], None], changed: Callable[[], None]
-) -> list[ControlMethod]:
-    """Return ``revoke.add`` and ``revoke.undo``.
+class RevokeMethods:
+    """The methods, over a node's revocations.
 
-    ``say`` acts on a revocation and spreads it; ``changed`` is called when a node may be let
-    in that was refused before.
+    ``issue`` acts on a revocation and spreads it. ``changed`` is called when a node that was
+    refused before may now be let in.
     """
 
-    async def add(params: dict[str, Any]) -> Any:
-        name, reason = _text(params, "node"), str(params.get("reason") or "")
+    def __init__(
+        self, node: Node, issue: Callable[[SignedRevocation], None], changed: Callable[[], None]
+    ) -> None:
+        self._node = node
+        self._issue = issue
+        self._changed = changed
+
+    def all(self) -> list[ControlMethod]:
+        """Return them by their names."""
+        return [ControlMethod("revoke.add", self.add), ControlMethod("revoke.undo", self.undo)]
+
+    async def add(self, params: dict[str, Any]) -> Any:
+        """Revoke the key that a node is known by."""
+        node = self._node
+        name, reason = required_text(params, "node"), str(params.get("reason") or "")
         if len(reason) > REASON_LIMIT:
             raise ExchangeFailure("bad_params", f"a reason has at most {REASON_LIMIT} characters")
         if name == node.id:
@@ -39,25 +51,25 @@ def revoke_methods(
         entry = node.trust.get(NodeId(name))
         if entry is None:
             raise ExchangeFailure("not_found", f"no key is known of {name}")
-        say(node.revocations.make(name, entry.sign_public, reason=reason))
+        self._issue(node.revocations.make(name, entry.sign_public, reason=reason))
         return {"nodeId": name, "fingerprint": entry.fingerprint}
 
-    async def undo(params: dict[str, Any]) -> Any:
-        name, local = _text(params, "node"), params.get("local") is True
-        found = [k.said for k in node.revocations.all() if k.holds and k.said.node_id == name]
+    async def undo(self, params: dict[str, Any]) -> Any:
+        """Let the revoked keys of a node in again: here alone, or everywhere."""
+        name, local = required_text(params, "node"), params.get("local") is True
+        revocations = self._node.revocations
+        found = [k.said for k in revocations.all() if k.holds and k.said.node_id == name]
         if not found:
             raise ExchangeFailure("not_found", f"{name} is not revoked here")
         if not local:
-            _require_revoker(node)
+            _require_revoker(self._node)
         for said in found:
             if local:
-                node.revocations.ignore(said.key)
+                revocations.ignore(said.key)
             else:
-                say(node.revocations.make(name, said.key, revoked=False))
-        changed()
+                self._issue(revocations.make(name, said.key, revoked=False))
+        self._changed()
         return {"nodeId": name, "fingerprints": [fingerprint(said.key) for said in found]}
-
-    return [ControlMethod("revoke.add", add), ControlMethod("revoke.undo", undo)]
 
 
 def revocations_json(node: Node) -> list[dict[str, Any]]:
@@ -84,10 +96,3 @@ def _require_revoker(node: Node) -> None:
         raise ExchangeFailure(
             "refused", f"{node.id} is none of its own [mesh] revokers: others would not take it"
         )
-
-
-def _text(params: dict[str, Any], name: str) -> str:
-    value = params.get(name)
-    if not isinstance(value, str) or not value:
-        raise ExchangeFailure("bad_request", f"{name} is missing")
-    return value

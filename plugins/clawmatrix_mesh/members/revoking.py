@@ -1,4 +1,4 @@
-"""Revocations over the mesh: made here, passed on, and what they do to links.
+"""Revocations over the mesh: made here, passed on, and acted on.
 
 A frame ``revocations`` between neighbours has revocations that are ``new``, or words for
 those that this node has (``have``), which is answered with what is lacking there. It is
@@ -7,22 +7,20 @@ sent only to nodes whose record lists the feature.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.errors import HandshakeError, RemoteProtocolError
+from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.members.revocation import SignedRevocation
-from clawmatrix_core.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.record import NodeRecord
     from clawmatrix_core.members.revocation import Revocation
     from clawmatrix_core.wire.link import Link
-    from clawmatrix_mesh.links.neighbours import Neighbours
 
-__all__ = ["REVOCATIONS", "Revoking", "refuse_revoked", "when"]
+__all__ = ["REVOCATIONS", "Revoking"]
 
 REVOCATIONS = "revocations"
 """The feature, and the frame."""
@@ -32,14 +30,18 @@ _BATCH = 64
 
 
 class Revoking:
-    """Spreads revocations, and puts out whom they are about."""
+    """Spreads revocations, and expels the members that they are about."""
 
-    def __init__(self, node: Node, neighbours: Neighbours) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._neighbours = neighbours
         self._mismatches: dict[NodeId, int] = {}
+        self._listeners: list[Callable[[NodeId], None]] = []
 
-    def say(self, signed: SignedRevocation) -> None:
+    def when_expelled(self, call: Callable[[NodeId], None]) -> None:
+        """Have something called with the name of each member that is expelled."""
+        self._listeners.append(call)
+
+    def issue(self, signed: SignedRevocation) -> None:
         """Act on this node's own revocation, and tell the neighbours."""
         self._act([signed])
         self._spread([signed])
@@ -90,7 +92,11 @@ class Revoking:
             self._log(said)
             if node.revocations.get(said.key) is not None and said.key != node.identity.sign_public:
                 for name in node.expel(said.key):
-                    self._neighbours.close(name, f"{name} was revoked", CloseCode.REVOKED)
+                    self._tell(name)
+
+    def _tell(self, name: NodeId) -> None:
+        for listener in self._listeners:
+            listener(name)
 
     def _log(self, said: Revocation) -> None:
         log = self._node.logger("mesh")
@@ -117,18 +123,3 @@ class Revoking:
         peer = self._node.directory.get(link.peer)
         if peer is not None and REVOCATIONS in peer.record.features:
             self._node.switch.send_to_neighbour(link, REVOCATIONS, "", payload)
-
-
-def refuse_revoked(node: Node, record: NodeRecord) -> None:
-    """Raises: HandshakeError, where the key of a record is revoked."""
-    for key in (record.sign_key_bytes(), *record.past_keys()):
-        said = node.revocations.get(key)
-        if said is not None:
-            raise HandshakeError(
-                f"{record.node_id} was revoked by {said.by} {when(said.at)}", reason="revoked"
-            )
-
-
-def when(at: int) -> str:
-    """Return a time in milliseconds since 1970 in words, in UTC."""
-    return time.strftime("on %Y-%m-%d at %H:%M UTC", time.gmtime(min(at // 1000, 2**35)))

@@ -9,6 +9,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.members.identity import digits
 from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_mesh.members.params import required_text
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
 if TYPE_CHECKING:
@@ -16,16 +17,30 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.kernel.node import Node
 
-__all__ = ["trust_methods"]
+__all__ = ["TrustMethods"]
 
 
-def trust_methods(node: Node, changed: Callable[[], None]) -> list[ControlMethod]:
-    """Return ``trust.list``, ``trust.accept`` and ``trust.forget``.
+class TrustMethods:
+    """The methods, over a node's trust store.
 
-    ``changed`` is called when a node may be let in that was refused before.
+    ``changed`` is called when a node that was refused before may now be let in.
     """
 
-    async def list_(_: dict[str, Any]) -> Any:
+    def __init__(self, node: Node, changed: Callable[[], None]) -> None:
+        self._node = node
+        self._changed = changed
+
+    def all(self) -> list[ControlMethod]:
+        """Return them by their names."""
+        return [
+            ControlMethod("trust.list", self.list_),
+            ControlMethod("trust.accept", self.accept),
+            ControlMethod("trust.forget", self.forget),
+        ]
+
+    async def list_(self, _: dict[str, Any]) -> Any:
+        """Return every known key, and every revocation."""
+        node = self._node
         return {
             "nodeId": node.id,
             "fingerprint": node.identity.fingerprint,
@@ -34,33 +49,29 @@ def trust_methods(node: Node, changed: Callable[[], None]) -> list[ControlMethod
             "revoked": revocations_json(node),
         }
 
-    async def accept(params: dict[str, Any]) -> Any:
-        name, prefix = _text(params, "node"), _text(params, "fingerprint")
+    async def accept(self, params: dict[str, Any]) -> Any:
+        """Know a node by a key that was refused."""
+        name, prefix = required_text(params, "node"), required_text(params, "fingerprint")
         try:
-            entry = node.trust.accept(NodeId(name), prefix)
+            entry = self._node.trust.accept(NodeId(name), prefix)
         except LocalProtocolError as error:
             raise ExchangeFailure("refused", str(error)) from None
-        _drop(node, name)
-        changed()
+        _drop(self._node, name)
+        self._changed()
         return {"nodeId": name, "fingerprint": entry.fingerprint}
 
-    async def forget(params: dict[str, Any]) -> Any:
-        name = _text(params, "node")
-        if not node.trust.forget(NodeId(name)):
+    async def forget(self, params: dict[str, Any]) -> Any:
+        """Forget a node's key."""
+        name = required_text(params, "node")
+        if not self._node.trust.forget(NodeId(name)):
             raise ExchangeFailure("not_found", f"no key is known of {name}")
-        _drop(node, name)
-        changed()
+        _drop(self._node, name)
+        self._changed()
         return {"nodeId": name}
-
-    return [
-        ControlMethod("trust.list", list_),
-        ControlMethod("trust.accept", accept),
-        ControlMethod("trust.forget", forget),
-    ]
 
 
 def _drop(node: Node, name: str) -> None:
-    # What was known under the old key goes, so that the new one starts afresh.
+    # Link and record under the old key go, so that the new key starts afresh.
     link = node.links.get(NodeId(name))
     if link is not None:
         link.close("its key was replaced or forgotten", CloseCode.PIN_CONFLICT)
@@ -90,10 +101,3 @@ def _entries(node: Node) -> list[dict[str, Any]]:
         }
         for entry in node.trust.entries()
     ]
-
-
-def _text(params: dict[str, Any], name: str) -> str:
-    value = params.get(name)
-    if not isinstance(value, str) or not value:
-        raise ExchangeFailure("bad_request", f"{name} is missing")
-    return value

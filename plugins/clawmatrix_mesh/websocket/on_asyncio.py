@@ -12,14 +12,13 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Opcode
 from websockets.protocol import State
 
-from clawmatrix_mesh.websocket.base import (
+from clawmatrix_mesh.websocket.address import host_port
+from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
     WRITE_LIMIT,
-    Address,
     WebSocket,
     WebSocketListener,
-    host_port,
     tune,
 )
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from websockets.asyncio.connection import Connection
+
+    from clawmatrix_mesh.websocket.address import WebSocketAddress
 
 __all__ = ["dial", "listen"]
 
@@ -53,8 +54,8 @@ def _look_after(ws: Connection) -> None:
         ws.loop.call_later(CLOSE_TIMEOUT, ws.transport.abort)
 
 
-class _Direct(connect):
-    """Dials what it was told to, and nothing that an answer redirects to."""
+class _NoRedirects(connect):
+    """Dials the address that it was given, and follows no redirect."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -101,19 +102,21 @@ def _connection(ws: Connection, remote: str) -> WebSocket:
 async def dial(address: str, target: str, settings: Mapping[str, Any]) -> WebSocket:
     if "ssl" in settings:
         settings = {**settings, "ssl_shutdown_timeout": CLOSE_TIMEOUT}
-    ws = await _Direct(address, create_connection=_Client, write_limit=WRITE_LIMIT, **settings)
+    ws = await _NoRedirects(address, create_connection=_Client, write_limit=WRITE_LIMIT, **settings)
     return _connection(ws, target)
 
 
 @asynccontextmanager
-async def listen(address: Address, settings: Mapping[str, Any]) -> AsyncIterator[WebSocketListener]:
+async def listen(
+    address: WebSocketAddress, settings: Mapping[str, Any]
+) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
-    known: WeakSet[ServerConnection] = WeakSet()
+    tracked: WeakSet[ServerConnection] = WeakSet()
 
-    class Known(_Server):
+    class Tracked(_Server):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
-            known.add(self)
+            tracked.add(self)
 
     async def handle(ws: ServerConnection) -> None:
         connection = _connection(ws, host_port(ws.remote_address))
@@ -123,7 +126,7 @@ async def listen(address: Address, settings: Mapping[str, Any]) -> AsyncIterator
         handle,
         address.host,
         address.port,
-        create_connection=Known,
+        create_connection=Tracked,
         write_limit=WRITE_LIMIT,
         **settings,
     )
@@ -134,7 +137,7 @@ async def listen(address: Address, settings: Mapping[str, Any]) -> AsyncIterator
         with anyio.CancelScope(shield=True):
             server.close(close_connections=False)
             await listener.close()
-            for ws in tuple(known):
+            for ws in tuple(tracked):
                 ws.transport.abort()
             with anyio.move_on_after(CLOSE_TIMEOUT):
                 await server.wait_closed()

@@ -14,14 +14,13 @@ from websockets.trio.client import ClientConnection, connect
 from websockets.trio.server import Server, ServerConnection, serve
 
 from clawmatrix_core.base.bell import Bell
-from clawmatrix_mesh.websocket.base import (
+from clawmatrix_mesh.websocket.address import host_port
+from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
     WRITE_LIMIT,
-    Address,
     WebSocket,
     WebSocketListener,
-    host_port,
     tune,
 )
 
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
     from websockets.client import ClientProtocol
     from websockets.server import ServerProtocol
+
+    from clawmatrix_mesh.websocket.address import WebSocketAddress
 
 __all__ = ["dial", "listen"]
 
@@ -158,8 +159,8 @@ class _WebSocket(WebSocket):
             await super().send(message)
 
 
-class _Direct(connect):
-    """Dials what it was told to, and nothing that an answer redirects to."""
+class _NoRedirects(connect):
+    """Dials the address that it was given, and follows no redirect."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -167,7 +168,7 @@ class _Direct(connect):
 
 async def dial(address: str, target: str, settings: Mapping[str, Any]) -> WebSocket:
     async def run(publish: Callable[[WebSocket], None]) -> None:
-        async with _Direct(address, create_connection=_Client, **settings) as ws:
+        async with _NoRedirects(address, create_connection=_Client, **settings) as ws:
             assert isinstance(ws, _Client)
             tune(_socket_of(ws))
             scope = trio.CancelScope()
@@ -182,7 +183,9 @@ async def dial(address: str, target: str, settings: Mapping[str, Any]) -> WebSoc
 
 
 @asynccontextmanager
-async def listen(address: Address, settings: Mapping[str, Any]) -> AsyncIterator[WebSocketListener]:
+async def listen(
+    address: WebSocketAddress, settings: Mapping[str, Any]
+) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
 
     async def handle(ws: ServerConnection) -> None:

@@ -25,7 +25,8 @@ from websockets.exceptions import (
 from clawmatrix_core.base.errors import DialError
 from clawmatrix_core.wire.codec import MESSAGE_LIMIT
 from clawmatrix_core.wire.transport import Connection, Listener, Transport
-from clawmatrix_mesh.websocket.base import CLOSE_TIMEOUT, Address
+from clawmatrix_mesh.websocket.address import WebSocketAddress
+from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -87,7 +88,7 @@ class WebSocketTransport(Transport):
 
     async def dial(self, address: str) -> Connection:
         try:
-            parsed = Address.parse(address)
+            parsed = WebSocketAddress.parse(address)
         except ValueError as error:
             raise DialError(str(error), reason="address") from None
         settings = _SETTINGS | {
@@ -109,7 +110,7 @@ class WebSocketTransport(Transport):
     @asynccontextmanager
     async def listen(self, address: str) -> AsyncIterator[Listener]:
         try:
-            parsed = Address.parse(address)
+            parsed = WebSocketAddress.parse(address)
         except ValueError as error:
             raise OSError(errno.EINVAL, f"{address}: {error}") from None
         if parsed.path not in PATHS:
@@ -132,7 +133,7 @@ class _Backend(Protocol):
     async def dial(self, address: str, target: str, settings: Mapping[str, Any]) -> Connection: ...
 
     def listen(
-        self, address: Address, settings: Mapping[str, Any]
+        self, address: WebSocketAddress, settings: Mapping[str, Any]
     ) -> AbstractAsyncContextManager[Listener]: ...
 
 
@@ -140,12 +141,12 @@ def _backend() -> _Backend:
     # A node that runs on asyncio needs no trio, so only what runs already is imported.
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
-        from clawmatrix_mesh.websocket import on_trio as websocket_trio
+        from clawmatrix_mesh.websocket import on_trio
 
-        return websocket_trio
-    from clawmatrix_mesh.websocket import on_asyncio as websocket_asyncio
+        return on_trio
+    from clawmatrix_mesh.websocket import on_asyncio
 
-    return websocket_asyncio
+    return on_asyncio
 
 
 class _Responds(Protocol):

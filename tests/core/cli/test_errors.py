@@ -8,6 +8,7 @@ import click
 import pytest
 
 from clawmatrix_core.base.errors import ConfigError, PeerLost, StartError, StateError
+from clawmatrix_core.cli.context import CommandError
 from clawmatrix_core.cli.control_client import ControlError, NotRunning
 from clawmatrix_core.cli.errors import describe
 
@@ -21,6 +22,8 @@ from clawmatrix_core.cli.errors import describe
         (NotRunning("node x is not running"), 3, ["node x is not running"]),
         (StateError("in use by process 7"), 4, ["in use by process 7"]),
         (StartError("port 1 is taken", exit_code=5), 5, ["port 1 is taken"]),
+        (CommandError("no token"), 1, ["no token"]),
+        (CommandError("no token", exit_code=8), 8, ["no token"]),
         (OSError(errno.EADDRINUSE, "taken"), 5, [f"[Errno {errno.EADDRINUSE}] taken"]),
         (FileNotFoundError(errno.ENOENT, "gone", "x"), 1, ["[Errno 2] gone: 'x'"]),
         (ControlError("timeout", "late"), 1, ["late"]),

@@ -29,7 +29,7 @@ from clawmatrix_core.wire.codec import (
     split,
     with_ttl,
 )
-from clawmatrix_mesh.members.revoking import when
+from clawmatrix_mesh.times import utc_words
 from clawmatrix_model_proxy.asking.catalog import read_offers
 from clawmatrix_relay.routing import shortest_routes
 from tests.core.members.members import LABEL, Member, base64_of
@@ -162,7 +162,7 @@ def revocation(data: bytes) -> None:
     signed = SignedRevocation.from_wire(wire)
     kept.accept(signed)
     kept.flush()
-    when(signed.read().at)
+    utc_words(signed.read().at)
     assert load().ids() == kept.ids()
     assert load().summary() == kept.summary()
 

@@ -35,7 +35,7 @@ LIMITS = LinkLimits(
     steady=0.5,
     twin_wait=0.3,
     self_wait=0.3,
-    drain=0.4,
+    drain=2.0,
 )
 
 

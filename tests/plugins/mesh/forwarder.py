@@ -24,14 +24,16 @@ class Forwarder:
     Attributes:
         port: where it listens.
         target: the port it connects to.
+        delay: seconds that bytes take, each way.
         open: whether it takes connections and passes bytes on; while it is not, it resets.
         made: connections it has carried.
         carried: bytes it has carried, both ways.
     """
 
-    def __init__(self, port: int, target: int = 0) -> None:
+    def __init__(self, port: int, target: int = 0, delay: float = 0.0) -> None:
         self.port = port
         self.target = target
+        self.delay = delay
         self.open = True
         self.made = self.carried = 0
         self._scopes: set[anyio.CancelScope] = set()
@@ -83,6 +85,7 @@ class Forwarder:
             while True:
                 data = await source.receive()
                 await self._flowing.wait()
+                await anyio.sleep(self.delay)
                 await target.send(data)
                 self.carried += len(data)
         except _GONE:
@@ -90,14 +93,14 @@ class Forwarder:
 
 
 @asynccontextmanager
-async def forwarder(target: int = 0) -> AsyncIterator[Forwarder]:
+async def forwarder(target: int = 0, *, delay: float = 0.0) -> AsyncIterator[Forwarder]:
     """Run a forwarder."""
     async with (
         await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
         anyio.create_task_group() as tasks,
     ):
         port = listener.extra(SocketAttribute.local_port)
-        made = Forwarder(port, target)
+        made = Forwarder(port, target, delay)
         tasks.start_soon(listener.serve, made.serve)
         yield made
         tasks.cancel_scope.cancel()

@@ -13,7 +13,7 @@ from clawmatrix_relay.routing import HOP_COST, edges, shortest_routes
 from tests.core.members.members import Member
 
 if TYPE_CHECKING:
-    from clawmatrix_core.members.directory import NodeRecord
+    from clawmatrix_core.members.record import NodeRecord
 
 Links = dict[str, dict[str, float]]
 

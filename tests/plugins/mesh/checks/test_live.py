@@ -14,8 +14,8 @@ from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
 from clawmatrix_mesh.checks.clocks import look_at_clocks
-from clawmatrix_mesh.checks.live import RECENT, look_at_refusals
-from clawmatrix_mesh.links.admission import Refusal
+from clawmatrix_mesh.checks.live import RECENT, look_at_refused
+from clawmatrix_mesh.links.admission import RefusedConnection
 from tests.plugins.mesh.conftest import address_of, make_node
 
 if TYPE_CHECKING:
@@ -148,10 +148,10 @@ async def test_a_node_that_was_revoked_is_told(node_factory: NodeFactory) -> Non
 
 
 def test_strangers_and_what_was_long_ago_are_no_findings() -> None:
-    refusals = [
-        Refusal("192.0.2.1:1", "bad_preamble", "no preamble", last=1000.0, count=9),
-        Refusal("192.0.2.2:1", "wrong_secret", "long ago", last=1000.0 - RECENT, count=1),
-        Refusal("192.0.2.3:1", "wrong_secret", "x does not have it", last=999.0, count=2),
+    refused = [
+        RefusedConnection("192.0.2.1:1", "bad_preamble", "no preamble", last=1000.0, count=9),
+        RefusedConnection("192.0.2.2:1", "wrong_secret", "long ago", last=1000.0 - RECENT, count=1),
+        RefusedConnection("192.0.2.3:1", "wrong_secret", "x does not have it", last=999.0, count=2),
     ]
-    [finding] = look_at_refusals(refusals, 1000.0)
+    [finding] = look_at_refused(refused, 1000.0)
     assert finding.detail.startswith("refused: x does not have it (2 times, last on 1970-01-01")

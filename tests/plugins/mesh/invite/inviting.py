@@ -9,7 +9,7 @@ import attrs
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.wire.transport import Connection, Transport
-from clawmatrix_mesh.invite.joining import Welcomed, join
+from clawmatrix_mesh.invite.joining import Welcomed, join_mesh
 from clawmatrix_mesh.invite.token import Token
 from clawmatrix_mesh.websocket.transport import WebSocketTransport
 
@@ -44,7 +44,7 @@ class Guest:
 
     async def join(self, token: Token, transport: Transport | None = None) -> Welcomed:
         transport = transport or WebSocketTransport()
-        return await join(token, NodeId(self.name), self.identity, transport, limit=5.0)
+        return await join_mesh(token, NodeId(self.name), self.identity, transport, limit=5.0)
 
 
 @attrs.define

@@ -51,7 +51,7 @@ async def test_records_that_had_to_wait_are_taken_in_again_once_there_is_room(
     caplog.set_level(logging.WARNING)
     disk, link = Disk(), cast("Link", Brings(NodeId("home")))
     async with node_factory("hub", built_in=(), state=disk) as node:
-        membership = Membership(node, version="1", addresses=tuple)
+        membership = Membership(node, version="1", protocol=(1, 1), addresses=tuple)
         told = records(0, 300)  # more than are taken at once
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(membership.run_intake)

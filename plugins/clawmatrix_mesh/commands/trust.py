@@ -1,4 +1,4 @@
-"""``clawmatrix trust``: whose key is whose, in a person's hands."""
+"""``clawmatrix trust``: a person looks at the keys of nodes, and decides about them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def trust() -> None:
 
 @trust.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(as_json: bool) -> None:
+def list_keys(as_json: bool) -> None:
     """List every node's key, and keys that were refused."""
     answer = _call("trust.list")
     if as_json:
@@ -44,10 +44,10 @@ def list_(as_json: bool) -> None:
         click.echo(revoked_line(entry))
 
 
-@trust.command()
+@trust.command("show")
 @click.argument("node")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(node: str, as_json: bool) -> None:
+def show_key(node: str, as_json: bool) -> None:
     """Show one node's key."""
     found = [entry for entry in _call("trust.list")["nodes"] if entry["nodeId"] == node]
     if not found:

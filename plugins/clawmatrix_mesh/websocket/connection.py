@@ -1,4 +1,4 @@
-"""What a WebSocket connection and its listener are, whichever event loop runs them."""
+"""A WebSocket connection and a listener, as far as they are the same on both event loops."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import socket
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
 import anyio
-import attrs
 from anyio.lowlevel import checkpoint
 from websockets.exceptions import ConnectionClosed
 
@@ -26,10 +24,8 @@ __all__ = [
     "CLOSE_TIMEOUT",
     "HELD_LIMIT",
     "WRITE_LIMIT",
-    "Address",
     "WebSocket",
     "WebSocketListener",
-    "host_port",
     "tune",
 ]
 
@@ -38,7 +34,7 @@ CLOSE_TIMEOUT = 1.0
 WRITE_LIMIT = 64 * 1024
 """Bytes held unsent in the process before ``send`` waits."""
 HELD_LIMIT = 4 * 1024 * 1024
-"""Bytes held unsent, of answers to pings and else, at which the connection is cut off."""
+"""Bytes held unsent, answers to pings included, at which the connection is cut off."""
 BACKLOG = 128
 """Connections that wait to be accepted; more are sent away."""
 
@@ -52,7 +48,7 @@ _REASON_LIMIT = 123
 
 
 class _Socket(Protocol):
-    """What the library's connections have in common under asyncio and trio."""
+    """The library's connections, as far as they are alike under asyncio and trio."""
 
     @property
     def protocol(self) -> protocol.Protocol: ...
@@ -164,47 +160,13 @@ class WebSocketListener(Listener):
                 tasks.start_soon(connection.close, _GOING_AWAY, "the listener closed")
 
 
-@attrs.frozen
-class Address:
-    """An address taken apart. ``target`` is what may be shown: it has no credentials."""
-
-    secure: bool
-    host: str
-    port: int
-    path: str
-
-    @classmethod
-    def parse(cls, address: str) -> Address:
-        """Raises: ValueError."""
-        parts = urlsplit(address)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise ValueError("not an address like ws://host:port or wss://host:port")
-        secure = parts.scheme == "wss"
-        port = (443 if secure else 80) if parts.port is None else parts.port
-        return cls(secure, parts.hostname, port, parts.path or "/")
-
-    @property
-    def target(self) -> str:
-        return host_port((self.host, self.port))
-
-    def at(self, name: tuple[Any, ...]) -> str:
-        """Return the address of a socket that was bound for this one."""
-        return f"{'wss' if self.secure else 'ws'}://{host_port(name)}"
-
-
 def tune(sock: Any) -> None:
+    """Send small messages at once, and keep little unsent in the kernel."""
     with suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         limit = getattr(socket, "TCP_NOTSENT_LOWAT", None)
         if limit is not None:
             sock.setsockopt(socket.IPPROTO_TCP, limit, _NOT_SENT)
-
-
-def host_port(name: tuple[Any, ...] | None) -> str:
-    if not name:
-        return "an end that is gone"
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _fit(reason: str) -> str:

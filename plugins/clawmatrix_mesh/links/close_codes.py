@@ -1,17 +1,31 @@
-"""The words for why a connection is refused, at the end that refuses and at the other.
+"""Why a connection is refused: the close codes, and the words for them at both ends.
 
-A reason is a short word: it is counted, decides how soon to dial again, and has a close
-code if the other end can do something about it.
+A reason is a short word. It is counted, it decides how soon to dial again, and it has a
+close code if the other end can do something about it.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from clawmatrix_core.base.errors import ConnectionLost, HandshakeError
 from clawmatrix_core.wire.close_codes import CloseCode
 
-__all__ = ["close_code", "lost_early", "lost_reason"]
+__all__ = ["InviteCloseCode", "close_code", "lost_early", "lost_reason"]
 
-_CODES = {
+
+class InviteCloseCode(IntEnum):
+    """Close codes for connections that come with an invitation, beside those of the core."""
+
+    INVITE_UNKNOWN = 4010
+    """There is no such invitation, or the other end does not have its secret."""
+    INVITE_USED = 4011
+    """The invitation was used already."""
+    INVITE_EXPIRED = 4012
+    """The invitation is too old."""
+
+
+_CODES: dict[str, int] = {
     "wrong_secret": CloseCode.WRONG_SECRET,
     "version": CloseCode.VERSION,
     "twin": CloseCode.TWIN,
@@ -22,13 +36,13 @@ _CODES = {
     "revoked": CloseCode.REVOKED,
     "too_many_handshakes": CloseCode.TRY_AGAIN,
     "invite_rate": CloseCode.TRY_AGAIN,
-    "invite_unknown": CloseCode.INVITE_UNKNOWN,
-    "invite_wrong": CloseCode.INVITE_UNKNOWN,
-    "invite_used": CloseCode.INVITE_USED,
-    "invite_expired": CloseCode.INVITE_EXPIRED,
+    "invite_unknown": InviteCloseCode.INVITE_UNKNOWN,
+    "invite_wrong": InviteCloseCode.INVITE_UNKNOWN,
+    "invite_used": InviteCloseCode.INVITE_USED,
+    "invite_expired": InviteCloseCode.INVITE_EXPIRED,
 }
 
-_TOLD = {
+_TOLD: dict[int, tuple[str, str]] = {
     CloseCode.TRY_AGAIN: ("busy", "{} has too many handshakes going on; it is dialled again"),
     CloseCode.WRONG_SECRET: ("wrong_secret", "{} has another secret than this node"),
     CloseCode.VERSION: ("version", "{} speaks no version of the protocol that this node speaks"),
@@ -43,9 +57,9 @@ _TOLD = {
     ),
     CloseCode.SELF: ("self", "{} is this node itself"),
     CloseCode.REVOKED: ("revoked", "{} refuses this node's key: it was revoked"),
-    CloseCode.INVITE_UNKNOWN: ("invite_unknown", "{} does not know this invitation"),
-    CloseCode.INVITE_USED: ("invite_used", "{} says that this invitation was used already"),
-    CloseCode.INVITE_EXPIRED: ("invite_expired", "{} says that this invitation is too old"),
+    InviteCloseCode.INVITE_UNKNOWN: ("invite_unknown", "{} does not know this invitation"),
+    InviteCloseCode.INVITE_USED: ("invite_used", "{} says that this invitation was used already"),
+    InviteCloseCode.INVITE_EXPIRED: ("invite_expired", "{} says that this invitation is too old"),
     CloseCode.SILENT: ("silent", "{} did not get this node's handshake in time"),
 }
 
@@ -55,8 +69,8 @@ _UNEXPLAINED = (None, 1000, 1001, 1006)
 """Close codes that say nothing of the handshake: a node that stops, a lost connection."""
 
 
-def close_code(reason: str) -> CloseCode:
-    """Return the code that tells the other end why it is refused."""
+def close_code(reason: str) -> int:
+    """Return the close code that tells the other end why it is refused."""
     return _CODES.get(reason, CloseCode.PROTOCOL)
 
 
@@ -66,9 +80,9 @@ def lost_early(remote: str, lost: ConnectionLost, *, dialled: bool) -> Handshake
     if misbehaved is not None or not dialled:
         reason = misbehaved or "handshake_lost"
         return HandshakeError(f"{remote} left its handshake: {lost}", reason=reason)
-    for code, (reason, text) in _TOLD.items():
-        if lost.code == code:
-            return HandshakeError(text.format(remote), reason=reason)
+    if lost.code is not None and lost.code in _TOLD:
+        reason, text = _TOLD[lost.code]
+        return HandshakeError(text.format(remote), reason=reason)
     reason = "handshake_lost" if lost.code in _UNEXPLAINED else "refused"
     return HandshakeError(f"{remote} ended the handshake: {lost}", reason=reason)
 

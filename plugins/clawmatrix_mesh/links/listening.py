@@ -1,0 +1,58 @@
+"""The addresses that this node listens at."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.base.errors import DialError, StartError
+from clawmatrix_mesh.addresses import find_transport
+
+if TYPE_CHECKING:
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.wire.transport import Listener
+    from clawmatrix_mesh.links.acceptor import Acceptor
+
+__all__ = ["Listening"]
+
+
+class Listening:
+    """Listens at addresses for as long as the plugin's scope lasts.
+
+    Attributes:
+        bound: the addresses as they were bound, with their ports.
+    """
+
+    def __init__(self, node: Node, scope: PluginScope) -> None:
+        self.bound: tuple[str, ...] = ()
+        self._node = node
+        self._scope = scope
+        self._listeners: list[Listener] = []
+
+    async def bind(self, address: str) -> None:
+        """Listen at an address. Connections wait there for ``open``. Raises: StartError."""
+        try:
+            transport = find_transport(self._node, address)
+        except DialError as error:
+            raise StartError(f"mesh: {error}", exit_code=2) from None
+        try:
+            listener = await self._scope.enter(transport.listen(address))
+        except OSError as error:
+            raise _cannot_bind(address, error) from None
+        self.bound += listener.addresses
+        self._listeners.append(listener)
+
+    def open(self, acceptor: Acceptor) -> None:
+        """Have connections answered."""
+        for listener in self._listeners:
+            self._scope.start_soon(acceptor.accept, listener)
+
+
+def _cannot_bind(address: str, error: OSError) -> StartError:
+    taken = error.errno == errno.EADDRINUSE
+    why = "is taken" if taken else f"cannot be bound: {error.strerror or error}"
+    return StartError(
+        f"mesh: {address} {why} (set [mesh] listen to another address)",
+        exit_code=5 if taken else 1,
+    )

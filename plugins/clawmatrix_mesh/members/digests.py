@@ -1,0 +1,79 @@
+"""What nodes tell each other of the records that they know. No I/O.
+
+A digest names each record with its age; a summary is a short word for all of them, which
+is equal where two nodes know the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from clawmatrix_core.base.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from clawmatrix_core.members.directory import Directory, Peer
+    from clawmatrix_core.members.record import SignedRecord
+
+__all__ = ["Summary", "in_batches", "make_digest", "missing_in"]
+
+_BATCH = 256 * 1024
+"""Characters of the records in one frame, about."""
+
+
+class Summary:
+    """The summary of a directory, kept until it is outdated."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._text: str | None = None
+
+    def __str__(self) -> str:
+        if self._text is None:
+            ages = [(peer.node_id, *peer.record.age) for peer in self._directory.all()]
+            self._text = hashlib.sha256(msgspec.json.encode(ages)).hexdigest()[:16]
+        return self._text
+
+    def outdate(self) -> None:
+        """Compute it anew when it is next asked for: records have changed."""
+        self._text = None
+
+
+def make_digest(peers: Iterable[Peer]) -> list[list[object]]:
+    """Return a digest, as it goes into a frame."""
+    return [[peer.node_id, *peer.record.age] for peer in peers]
+
+
+def missing_in(digest: Any, peers: Iterable[Peer]) -> list[SignedRecord]:
+    """Return the records that a neighbour's digest lacks. Raises: RemoteProtocolError."""
+    theirs = _read(digest)
+    return [peer.signed for peer in peers if theirs.get(peer.node_id, (-1, -1)) < peer.record.age]
+
+
+def in_batches(records: Iterable[SignedRecord]) -> Iterator[list[dict[str, str]]]:
+    """Yield records as they go into frames, as many as one frame takes at a time."""
+    batch: list[dict[str, str]] = []
+    size = 0
+    for signed in records:
+        if batch and size + len(signed.text) > _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(signed.to_wire())
+        size += len(signed.text) + 200
+    if batch:
+        yield batch
+
+
+def _read(digest: Any) -> dict[str, tuple[int, int]]:
+    try:
+        return {
+            name: (epoch, seq)
+            for name, epoch, seq in digest
+            if isinstance(name, str) and isinstance(epoch, int) and isinstance(seq, int)
+        }
+    except (TypeError, ValueError):
+        raise RemoteProtocolError("a digest that is none", reason="bad_digest") from None
