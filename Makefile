@@ -50,6 +50,7 @@ test: .venv/.npm
 lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=.:plugins $(BIN)/lint-imports --no-cache --no-logo
 
 types: .venv/.dev
 	$(BIN)/mypy
@@ -106,4 +107,4 @@ bench: .venv/.dev
 	$(BIN)/python -m tests.benchmarks.run $(ONLY)
 
 clean:
-	rm -rf .venv .demo .bench .fuzz .clients build dist .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .demo .bench .fuzz .clients build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
