@@ -100,8 +100,18 @@ clients: .clients/.python .clients/.npm
 fuzz: .venv/.fuzz
 	PYTHONPATH=. $(BIN)/python -m tests.fuzzing.run $(SECONDS) $(ONLY)
 
-failover-bench: .venv/.dev
+failover-# The tables in docs/ that are made from the code.
+docs-tables: .venv/.dev
+	for page in configuration_doc conversion_doc models_doc simulation_doc house; do \
+		$(BIN)/python -m tests.contract.$$page || exit 1; done
+
+bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py
+
+# The tables in docs/ that are made from the code.
+docs-tables: .venv/.dev
+	for page in configuration_doc conversion_doc models_doc simulation_doc house; do \
+		$(BIN)/python -m tests.contract.$$page || exit 1; done
 
 bench: .venv/.dev
 	$(BIN)/python -m tests.benchmarks.run $(ONLY)

@@ -35,7 +35,8 @@ def settings() -> dict[str, Any]:
 
 
 def contract(id_: str) -> dict[str, Any]:
-    [found] = [one for one in settings()["contracts"] if one["id"] == id_]
+    contracts: list[dict[str, Any]] = settings()["contracts"]
+    [found] = [one for one in contracts if one["id"] == id_]
     return found
 
 
