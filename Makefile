@@ -4,7 +4,8 @@
 #   make check           what CI runs: lint, types, tests
 #   make fuzz            five minutes of malformed input of every kind
 #   make bench           the benchmarks, and docs/benchmarks.md
-.PHONY: demo test lint types check cover format simulate fuzz soak soak-relays clients bench failover-bench docs-tables clean
+#   make bench-against   this commit's speed against that of an older one (REV=...)
+.PHONY: demo test lint types check cover format simulate fuzz soak soak-relays clients bench bench-against failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -16,7 +17,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 
 help:
-	@sed -n '2,6p' Makefile | sed 's/^# *//'
+	@sed -n '2,7p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -100,12 +101,7 @@ clients: .clients/.python .clients/.npm
 fuzz: .venv/.fuzz
 	PYTHONPATH=. $(BIN)/python -m tests.fuzzing.run $(SECONDS) $(ONLY)
 
-failover-# The tables in docs/ that are made from the code.
-docs-tables: .venv/.dev
-	for page in configuration_doc conversion_doc models_doc simulation_doc house; do \
-		$(BIN)/python -m tests.contract.$$page || exit 1; done
-
-bench: .venv/.dev
+failover-bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py
 
 # The tables in docs/ that are made from the code.
@@ -115,6 +111,11 @@ docs-tables: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m tests.benchmarks.run $(ONLY)
+
+# HEAD against an older commit, in pairs: REV=v0.1.0 PAIRS=20 FLOOR=0.97 ONLY="relay models".
+bench-against: .venv/.dev
+	@test -n "$(REV)" || { echo "REV= names the older commit: make bench-against REV=v0.1.0"; exit 2; }
+	$(BIN)/python -m tests.benchmarks.against $(REV) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(FLOOR),--floor $(FLOOR)) $(if $(ONLY),--only "$(ONLY)") $(if $(OUT),--out $(OUT))
 
 clean:
 	rm -rf .venv .demo .bench .fuzz .clients build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
