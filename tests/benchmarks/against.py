@@ -37,7 +37,7 @@ __all__ = ["Judged", "judge", "main", "measure", "render"]
 DEFAULT = ("dispatch", "relay", "models")
 SHORT = {
     "cancel": ("--rounds", "1", "--no-peer"),
-    "dispatch": ("--rounds", "5"),
+    "dispatch": ("--rounds", "15"),
     "models": ("--rounds", "1", "--no-peer"),
     "pairs": ("--rounds", "1", "--no-peer"),
     "relay": ("--rounds", "1"),
