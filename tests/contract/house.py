@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import tokenize
 from pathlib import Path
@@ -95,8 +96,13 @@ def size_of(*places: Path) -> Size:
     total = Size()
     for place in places:
         for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            total += size(file.read_text())
+            total += _size_of_file(file)
     return total
+
+
+@functools.cache
+def _size_of_file(file: Path) -> Size:
+    return size(file.read_text())
 
 
 # --- the table
