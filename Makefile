@@ -1,10 +1,12 @@
 # Everything runs in .venv, made here; the system's Python is left alone.
 #   make demo            the main job, on real processes        (KEEP=1 leaves it running)
-#   make test            the tests
+#   make test            the tests                             (test-trio: on the other event loop)
 #   make check           what CI runs: lint, types, tests
+#   make flakes          the tests five times, and what ever failed
 #   make fuzz            five minutes of malformed input of every kind
 #   make bench           the benchmarks, and docs/benchmarks.md
-.PHONY: demo test lint types check cover format simulate fuzz soak soak-relays clients bench failover-bench docs-tables clean
+#   make bench-against   this commit's speed against that of an older one (REV=...)
+.PHONY: demo test test-trio flakes lint types check cover format simulate fuzz soak soak-relays clients bench bench-against failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -16,7 +18,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 
 help:
-	@sed -n '2,6p' Makefile | sed 's/^# *//'
+	@sed -n '2,8p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -47,9 +49,18 @@ demo: .venv/.demo
 test: .venv/.npm
 	$(BIN)/python -m pytest -q -n $(WORKERS) --reruns 1 -raR -m "not slow"
 
+# Every async test on trio, which `make test` leaves to a few: run before a release.
+test-trio: .venv/.npm
+	$(BIN)/python -m pytest -q -n $(WORKERS) --reruns 1 -raR -m "not slow" --loops trio
+
+# What ever fails in five runs, of which the last is beside a busy core; RUNS=2 ARGS=tests/core.
+flakes: .venv/.npm
+	$(BIN)/python -m tests.tools.flakes --workers $(WORKERS) $(if $(RUNS),--runs $(RUNS)) -- $(ARGS)
+
 lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=.:plugins $(BIN)/lint-imports --no-cache --no-logo
 
 types: .venv/.dev
 	$(BIN)/mypy
@@ -57,7 +68,7 @@ types: .venv/.dev
 check: lint types test
 
 cover: .venv/.dev
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --cov=clawmatrix_core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=95 tests/core tests/contract tests/acceptance
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --cov=clawmatrix_core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=95 --loops both tests/core tests/contract tests/acceptance
 
 format: .venv/.dev
 	$(BIN)/ruff format .
@@ -102,8 +113,18 @@ fuzz: .venv/.fuzz
 failover-bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py
 
+# The tables in docs/ that are made from the code.
+docs-tables: .venv/.dev
+	for page in configuration_doc conversion_doc models_doc simulation_doc house; do \
+		$(BIN)/python -m tests.contract.$$page || exit 1; done
+
 bench: .venv/.dev
 	$(BIN)/python -m tests.benchmarks.run $(ONLY)
 
+# HEAD against an older commit, in pairs: REV=v0.1.0 PAIRS=20 FLOOR=0.97 ONLY="relay models".
+bench-against: .venv/.dev
+	@test -n "$(REV)" || { echo "REV= names the older commit: make bench-against REV=v0.1.0"; exit 2; }
+	$(BIN)/python -m tests.benchmarks.against $(REV) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(FLOOR),--floor $(FLOOR)) $(if $(ONLY),--only "$(ONLY)") $(if $(OUT),--out $(OUT))
+
 clean:
-	rm -rf .venv .demo .bench .fuzz .clients build dist .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .demo .bench .fuzz .clients build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

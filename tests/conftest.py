@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A busy machine is no failure: how long an example takes says nothing here.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -14,15 +18,40 @@ settings.load_profile("patient")
 pytest_plugins = ["clawmatrix_core.testing"]
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-        pytest.param(("trio", {}), id="trio"),
-    ]
-)
+Backend = tuple[str, dict[str, Any]]
+ASYNCIO: Backend = ("asyncio", {"use_uvloop": False})
+TRIO: Backend = ("trio", {})
+LOOPS = ("smoke", "trio", "both")
+
+
+@pytest.fixture(params=[pytest.param(ASYNCIO, id="asyncio"), pytest.param(TRIO, id="trio")])
 def anyio_backend(request: pytest.FixtureRequest) -> object:
-    """Run each async test on both backends."""
+    """Run an async test on asyncio and on trio; ``--loops`` chooses, see tests/README.md."""
     return request.param
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that chooses event loops."""
+    words = "smoke: asyncio, and trio for what is marked both_loops; trio: only trio; both"
+    parser.addoption("--loops", choices=LOOPS, default="smoke", help=words)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests on the event loops that were not asked for."""
+    loops = config.getoption("--loops")
+    left_out = [item for item in items if not _runs(item, loops)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _runs(item, loops)]
+
+
+def _runs(item: pytest.Item, loops: str) -> bool:
+    callspec = getattr(item, "callspec", None)
+    is_trio = callspec is not None and callspec.params.get("anyio_backend") == TRIO
+    if loops == "smoke":
+        return not is_trio or item.get_closest_marker("both_loops") is not None
+    return is_trio or loops == "both"
 
 
 def pytest_configure() -> None:
@@ -32,3 +61,17 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """End with the tests that were run again, and why: each is a bug, though it passed then."""
+    yield
+    reruns = terminalreporter.stats.get("rerun", ())
+    if reruns:
+        terminalreporter.section(f"RUN AGAIN: {len(reruns)}", red=True, bold=True)
+        for report in reruns:
+            terminalreporter.line(report.nodeid, red=True)
+            terminalreporter.line(report.longreprtext)
+        for nodeid in dict.fromkeys(report.nodeid for report in reruns):
+            terminalreporter.line(f"run again: {nodeid}", red=True)

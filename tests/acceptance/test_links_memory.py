@@ -10,6 +10,7 @@ from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("check", LINK_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.both_loops
 async def test_links_over_memory_pass(check: TransportCheck) -> None:
     hub = MemoryHub()
     await check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -36,8 +37,9 @@ def course(seed: int, backend: Backend) -> list[tuple[Any, ...]]:
     return run_simulation(main, seed=seed, backend=backend)
 
 
+@functools.cache
 def digest(seed: int, backend: Backend) -> str:
-    """Return a short word for the course of a seed."""
+    """Return a short word for the course of a seed, which this process plays once."""
     return hashlib.sha256(repr(course(seed, backend)).encode()).hexdigest()
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
+pytestmark = pytest.mark.both_loops
+
 
 class Faults(list[tuple[str, str]]):
     """What was reported: the exception's text and the task's name."""

@@ -57,6 +57,7 @@ async def test_a_complete_opening_is_the_whole_request() -> None:
         await leave(pair, ex)
 
 
+@pytest.mark.both_loops
 async def test_payloads_come_out_as_they_went_in() -> None:
     async with Pair() as pair:
         gate = Gate()
@@ -153,6 +154,7 @@ async def test_repr_tells_the_state() -> None:
 # --- flow
 
 
+@pytest.mark.both_loops
 async def test_a_slow_reader_slows_the_sender_and_memory_is_the_window() -> None:
     async with Pair() as pair:
         gate = Gate()
@@ -182,6 +184,7 @@ async def test_a_slow_reader_slows_the_sender_and_memory_is_the_window() -> None
         await leave(pair, ex)
 
 
+@pytest.mark.both_loops
 async def test_several_tasks_may_write_and_read() -> None:
     async with Pair() as pair:
         gate = Gate()

@@ -106,6 +106,7 @@ def alone(
     return node_factory("home", built_in=(), plugins=plugins, watchdog=watchdog, **options)
 
 
+@pytest.mark.both_loops
 async def test_plugins_start_in_order_and_stop_in_reverse(node_factory: NodeFactory) -> None:
     log: list[str] = []
     async with alone(node_factory, Logged(log, "a"), Logged(log, "b")) as node:
@@ -177,6 +178,7 @@ async def test_a_start_that_hangs_is_bounded(
         assert [each.name for each in node.plugins.active()] == ["good"]
 
 
+@pytest.mark.both_loops
 async def test_a_host_may_cancel_the_start(node_factory: NodeFactory) -> None:
     log: list[str] = []
     hangs = HangsInStart(log)
@@ -266,6 +268,7 @@ async def test_a_mistake_in_the_configuration_is_raised(node_factory: NodeFactor
             pass
 
 
+@pytest.mark.both_loops
 async def test_stop_ends_the_node_and_wakes_the_host(node_factory: NodeFactory) -> None:
     log: list[str] = []
     async with alone(node_factory, Logged(log)) as node:

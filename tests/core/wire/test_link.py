@@ -89,6 +89,7 @@ async def turns(count: int = 50) -> None:
         await checkpoint()
 
 
+@pytest.mark.both_loops
 async def test_messages_are_carried_both_ways() -> None:
     async with connected() as (ours, theirs):
         clock = Clock()
@@ -283,6 +284,7 @@ async def test_a_breach_of_the_protocol_costs_the_link() -> None:
         assert caught.value.code == CloseCode.PROTOCOL
 
 
+@pytest.mark.both_loops
 async def test_a_cancelled_link_closes_its_connection() -> None:
     async with connected() as (ours, theirs):
         link = make_link(ours)
@@ -352,6 +354,7 @@ async def test_what_the_connection_takes_at_once_does_not_wait_for_a_task() -> N
         assert connection.at_once == [b"at once"]
 
 
+@pytest.mark.both_loops
 async def test_an_idle_link_wakes_for_a_message() -> None:
     async with connected() as (ours, theirs):
         link = make_link(ours)

@@ -125,6 +125,7 @@ async def test_the_plugins_with_their_faults(tmp_path: Path) -> None:
     assert "register_status" in entries["extra"]["hooks"]
 
 
+@pytest.mark.both_loops
 async def test_a_node_answers_its_own_ping(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     node = node_of(config, MeshPlugin())

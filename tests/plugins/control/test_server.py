@@ -133,6 +133,7 @@ async def test_a_call_is_answered(tmp_path: Path) -> None:
         assert await ask(served.path, b'{"method": "echo"}\n') == [{"result": {}}]
 
 
+@pytest.mark.both_loops
 async def test_a_stream_is_answered_item_by_item(tmp_path: Path) -> None:
     async with running(tmp_path) as served:
         expected = [{"item": 0}, {"item": 1}, {"end": True}]
@@ -213,6 +214,7 @@ async def test_a_client_that_reads_nothing_is_let_go(tmp_path: Path) -> None:
         assert served.faults == []
 
 
+@pytest.mark.both_loops
 async def test_a_stream_ends_when_its_client_leaves(tmp_path: Path) -> None:
     async with running(tmp_path) as served:
         async with await anyio.connect_unix(served.path) as stream:

@@ -77,6 +77,7 @@ async def test_a_link_that_the_other_end_dialled_stays(node_factory: NodeFactory
         await ping(a, "b")
 
 
+@pytest.mark.both_loops
 async def test_exchanges_survive_a_reload_over_links_that_stay(node_factory: NodeFactory) -> None:
     a = node_factory("a", dials=["b", "c"])
     async with a, node_factory("b", plugins=[StreamPlugin]), node_factory("c"):

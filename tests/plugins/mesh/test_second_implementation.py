@@ -66,6 +66,7 @@ async def is_answered(node: Node, second: Second, n: int) -> None:
             assert await ex.receive() == {"n": n}
 
 
+@pytest.mark.both_loops
 async def test_it_links_and_talks_to_a_node() -> None:
     async with make_node("node") as node, linked(node) as second:
         await step_until(second, lambda: node.links[SECOND].rtt is not None)

@@ -50,6 +50,7 @@ def test_routes_go_round_a_node_that_does_not_relay_but_reach_it() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.both_loops
 async def test_a_mesh_uses_the_node_that_relays(node_factory: NodeFactory) -> None:
     leaf, relay = node_factory("leaf", config=NO_TRANSIT), node_factory("relay")
     home = node_factory("home", dials=["leaf", "relay"])

@@ -76,6 +76,7 @@ async def three(**home: Any) -> AsyncIterator[Three]:
 
 
 @pytest.mark.anyio
+@pytest.mark.both_loops
 async def test_a_stream_moves_to_a_direct_link_and_back_to_the_relay_and_is_whole() -> None:
     async with three() as nodes:
         with anyio.fail_after(30):

@@ -42,6 +42,7 @@ async def test_an_answer_says_who_gave_it(
     assert b"accept: application/json" in up.asked[0].head.lower()
 
 
+@pytest.mark.both_loops
 async def test_a_stream_passes_byte_for_byte(
     node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:

@@ -97,6 +97,7 @@ async def test_an_answer_that_is_left_early_closes_its_connection(upstreaming: U
         assert repr(client) == "<HttpClient 0 idle>"
 
 
+@pytest.mark.both_loops
 async def test_a_call_that_is_cancelled_closes_its_connection(upstreaming: Upstreaming) -> None:
     asked_for, gone = anyio.Event(), anyio.Event()
 

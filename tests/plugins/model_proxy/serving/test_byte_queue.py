@@ -9,7 +9,7 @@ import pytest
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 
 async def test_what_has_gathered_comes_out_in_one_piece() -> None:

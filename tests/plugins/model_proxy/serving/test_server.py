@@ -75,6 +75,7 @@ async def test_large_requests_and_answers_arrive_whole(
     assert body == big
 
 
+@pytest.mark.both_loops
 async def test_a_stream_passes_byte_for_byte(serving: Serving, upstreaming: Upstreaming) -> None:
     pieces = [b": hi\n\n", EVENT[:30], EVENT[30:] + EVENT, b'data: {"odd" : 1.0}\r\n\r\n', DONE]
 
@@ -161,6 +162,7 @@ async def test_a_redirect_is_not_followed_and_is_an_error(
 
 
 @pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.both_loops
 async def test_an_asker_that_leaves_closes_the_upstream(
     streams: bool, serving: Serving, upstreaming: Upstreaming
 ) -> None:
