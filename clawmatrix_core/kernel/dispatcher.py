@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import anyio
 
 from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.base.steps import Steps
 from clawmatrix_core.kernel.faults import Fault, Overrun
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     import pluggy
 
@@ -187,7 +188,7 @@ class Dispatcher:
             call: Callable[..., Awaitable[Any]] = impl.function  # type: ignore[assignment]
             return await call(*[arguments[name] for name in impl.argnames])
 
-        return await _Steps(run(), self._on_enter, impl.plugin_name)
+        return await Steps(run(), self._on_enter, impl.plugin_name)
 
     # --- both
 
@@ -224,34 +225,3 @@ def _bind(
 @cache
 def _signature(spec: Callable[..., object]) -> inspect.Signature:
     return inspect.signature(spec)
-
-
-class _Steps:
-    """Awaits a coroutine and says, around each of its steps, whose code runs.
-
-    While the coroutine waits, other code runs, and must not be put down to its plugin.
-    """
-
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], enter: Callable[[str | None], None], name: str
-    ) -> None:
-        self._coroutine = coroutine
-        self._enter = enter
-        self._name = name
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        step: Callable[[Any], Any] = self._coroutine.send
-        value: Any = None
-        while True:
-            self._enter(self._name)
-            try:
-                wanted = step(value)
-            except StopIteration as end:
-                return end.value
-            finally:
-                self._enter(None)
-            try:
-                value = yield wanted
-                step = self._coroutine.send
-            except BaseException as error:  # noqa: BLE001 - the coroutine is to see it, not we
-                step, value = self._coroutine.throw, error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from clawmatrix_core.sessions.sessions import PROOF_TYPE
 from clawmatrix_core.wire.codec import Header, Lane, encode_header, join
@@ -33,15 +33,7 @@ class OpeningSender:
         link = (self._ways.links.get(to) if direct else None) or self._ways.next_link(to)
         if link is None:
             return False
-        header = Header(
-            type=type_,
-            id=id_,
-            source=self._local.node_id,
-            to=to,
-            timestamp=int(self._local.wall() * 1000),
-            body="bytes",
-            lane=Lane.CONTROL.value,
-        )
+        header = self._header(to, type_, id_, body="bytes")
         return link.enqueue(join(encode_header(header), body), Lane.CONTROL)
 
     def send_proof(self, session: Session, answer: bool) -> bool:
@@ -49,15 +41,18 @@ class OpeningSender:
         link = self._ways.next_link(session.peer)
         if link is None:
             return False
-        header = Header(
-            type=PROOF_TYPE,
-            id="",
-            source=self._local.node_id,
-            to=session.peer,
-            timestamp=int(self._local.wall() * 1000),
-            body="sealed",
-            re=answer,
-            lane=Lane.CONTROL.value,
-        )
+        header = self._header(session.peer, PROOF_TYPE, "", body="sealed", re=answer)
         line = encode_header(header)
         return link.enqueue(join(line, session.seal(line, b"j")), Lane.CONTROL)
+
+    def _header(
+        self,
+        to: NodeId,
+        type_: str,
+        id_: str,
+        *,
+        body: Literal["bytes", "sealed"],
+        re: bool = False,
+    ) -> Header:
+        at, lane = int(self._local.wall() * 1000), Lane.CONTROL.value
+        return Header(type_, id_, self._local.node_id, to, at, body, re=re, lane=lane)

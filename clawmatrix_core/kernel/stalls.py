@@ -1,36 +1,27 @@
-"""Who blocks the event loop: watched for, told from the stack, counted as a fault."""
+"""Plugins that block the event loop: found in the stack, and counted as a fault."""
 
 from __future__ import annotations
 
-import os
-import re
-import sys
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 
+from clawmatrix_core.base.traces import owner_of, place_of
 from clawmatrix_core.base.watchdog import LoopWatchdog
 from clawmatrix_core.kernel.faults import Fault, Overrun
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
+    from clawmatrix_core.kernel.registry import PluginRegistry
 
-__all__ = ["Stalls", "plugin_in"]
+__all__ = ["Stalls"]
 
 _COUNTED = 1.0
 """Seconds between two counts of stalls."""
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line \d+, in (?P<function>\S+)')
-_LOOPS = (
-    (os.path.join("asyncio", "events.py"), "_run"),
-    (os.path.join("asyncio", "runners.py"), "run"),
-    (os.path.join("trio", "_core", "_run.py"), "unrolled_run"),
-)
-"""Where an event loop enters a task: frames outside of these say only who started the loop."""
 
 
 class Stalls:
@@ -86,26 +77,5 @@ class Stalls:
             return None
         if self._plugins.get(name) is not None:
             return name
-        return plugin_in(stack, self._plugins.active())
-
-
-def plugin_in(stack: str, plugins: Iterable[PluginInfo]) -> str | None:
-    """Return the plugin whose code is innermost in a formatted stack, None for none."""
-    places = [(info.name, _place(info.plugin)) for info in plugins]
-    for frame in reversed(list(_FRAME.finditer(stack))):
-        file, function = str(frame["file"]), str(frame["function"])
-        if any(file.endswith(loop) and function == inner for loop, inner in _LOOPS):
-            return None
-        for name, place in places:
-            if place is not None and (file == place or file.startswith(place + os.sep)):
-                return name
-    return None
-
-
-def _place(plugin: object) -> str | None:
-    """Return the folder of the package that a plugin comes from, or its one file."""
-    module = sys.modules.get(type(plugin).__module__)
-    file = None if module is None else module.__file__
-    if module is None or file is None:
-        return None
-    return os.path.dirname(file) if module.__package__ else file
+        places = [(info.name, place_of(info.plugin)) for info in self._plugins.active()]
+        return owner_of(stack, places)

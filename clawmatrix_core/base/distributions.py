@@ -1,0 +1,75 @@
+"""Installed distributions: their names, and what an extra of one still needs."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["about", "missing_requirement", "same_name"]
+
+
+@lru_cache(maxsize=16)
+def about(dist: metadata.Distribution) -> tuple[str, str]:
+    """Return a distribution's name and version; each look at its metadata would parse it anew."""
+    about = dist.metadata
+    return str(about["Name"]), str(about["Version"])
+
+
+def same_name(one: str, other: str) -> bool:
+    """Say whether two names are of one distribution."""
+    return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
+
+
+_REQUIREMENT = re.compile(
+    r"""^([A-Za-z0-9._-]+)\s*(?:\[([^]]*)\])?[^;]*;(.*\bextra\s*==\s*['"]([^'"]+).*)$"""
+)
+
+
+def missing_requirement(
+    dist: metadata.Distribution, extras: Iterable[str]
+) -> tuple[str, str] | None:
+    """Return a distribution that is missing for one of these extras, and that extra.
+
+    None where all are there. An extra may ask for others of the same distribution.
+    """
+    wanted, (own, _) = list(extras), about(dist)
+    for extra in wanted:  # it grows meanwhile
+        for name, others, marker in _required_by(dist, extra):
+            if same_name(name, own):
+                wanted += [other for other in others if other not in wanted]
+            elif not _is_installed(name) and _applies(marker, extra):
+                return name, extra
+    return None
+
+
+def _required_by(
+    dist: metadata.Distribution, extra: str
+) -> Iterable[tuple[str, Sequence[str], str]]:
+    for line in dist.requires or ():
+        found = _REQUIREMENT.match(line)
+        if found is not None and same_name(found[4], extra):
+            extras = [name.strip() for name in (found[2] or "").split(",") if name.strip()]
+            yield found[1], extras, found[3]
+
+
+def _applies(marker: str, extra: str) -> bool:
+    """Say whether a requirement is one on this system, and with this Python."""
+    from packaging.markers import InvalidMarker, Marker  # 10 ms, and seldom needed
+
+    try:
+        return Marker(marker).evaluate({"extra": extra})
+    except InvalidMarker:
+        return True  # nobody can tell: better to name the package than to fail
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
