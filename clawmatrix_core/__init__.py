@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.registry import PluginInfo
-    from clawmatrix_core.kernel.routes import PathStatus, Route
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.state.files import StateFile
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.codec import Header, Lane
     from clawmatrix_core.wire.frames import Frame, Transit
     from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.routes import PathStatus, Route
     from clawmatrix_core.wire.transport import Connection, Listener, Transport
 
     __version__: str
@@ -190,7 +190,7 @@ _HOMES = {
         "StatusSection",
         "frame_types",
     ),
-    "kernel.routes": ("PathStatus", "Route"),
+    "wire.routes": ("PathStatus", "Route"),
     "kernel.scope": ("PluginScope",),
     "state.folder": ("MemoryState", "State", "StateFolder"),
     "state.files": ("StateFile",),

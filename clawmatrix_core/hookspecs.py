@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         Offer,
         StatusSection,
     )
-    from clawmatrix_core.kernel.routes import PathStatus, Route
+    from clawmatrix_core.wire.routes import PathStatus, Route
     from clawmatrix_core.wire.frames import Transit
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.state.files import StateFile

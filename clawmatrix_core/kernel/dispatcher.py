@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import anyio
 
 from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.steps import Steps
-from clawmatrix_core.kernel.faults import Fault, Overrun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

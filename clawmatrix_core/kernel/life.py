@@ -9,7 +9,7 @@ import anyio
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import StartError
-from clawmatrix_core.kernel.faults import Fault, Overrun
+from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.kernel.scope import PluginScope
 
 if TYPE_CHECKING:

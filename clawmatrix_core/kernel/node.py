@@ -24,13 +24,13 @@ from clawmatrix_core.kernel.node_hooks import NodeHooks
 from clawmatrix_core.kernel.registered import Registered
 from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
 from clawmatrix_core.kernel.reloading import Reloader
-from clawmatrix_core.kernel.routes import PathStatus
 from clawmatrix_core.kernel.stalls import Stalls
 from clawmatrix_core.members.standing import open_standing
 from clawmatrix_core.sessions.keyring import Keyring
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder
 from clawmatrix_core.wire.codec import Lane
+from clawmatrix_core.wire.routes import PathStatus
 
 if TYPE_CHECKING:
     import logging
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.exchanges import Exchanges
     from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, StatusSection
-    from clawmatrix_core.kernel.routes import Route
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.kernel.stack import Stack
     from clawmatrix_core.kernel.switch import Switch
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.sessions.sessions import Sessions
     from clawmatrix_core.wire.frames import Frame
     from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.routes import Route
     from clawmatrix_core.wire.transport import Transport
 
 __all__ = ["Node"]

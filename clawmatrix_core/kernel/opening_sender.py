@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from clawmatrix_core.sessions.sessions import PROOF_TYPE
-from clawmatrix_core.wire.codec import Header, Lane, encode_header, join
+from clawmatrix_core.wire.codec import Body, Header, Lane, encode_header, join
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.local import Local
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.ways import Ways
     from clawmatrix_core.sessions.session import Session
+    from clawmatrix_core.wire.ways import Ways
 
 __all__ = ["OpeningSender"]
 
@@ -33,7 +33,7 @@ class OpeningSender:
         link = (self._ways.links.get(to) if direct else None) or self._ways.next_link(to)
         if link is None:
             return False
-        header = self._header(to, type_, id_, body="bytes")
+        header = self._header(to, type_, id_, "bytes")
         return link.enqueue(join(encode_header(header), body), Lane.CONTROL)
 
     def send_proof(self, session: Session, answer: bool) -> bool:
@@ -41,18 +41,10 @@ class OpeningSender:
         link = self._ways.next_link(session.peer)
         if link is None:
             return False
-        header = self._header(session.peer, PROOF_TYPE, "", body="sealed", re=answer)
+        header = self._header(session.peer, PROOF_TYPE, "", "sealed", re=answer)
         line = encode_header(header)
         return link.enqueue(join(line, session.seal(line, b"j")), Lane.CONTROL)
 
-    def _header(
-        self,
-        to: NodeId,
-        type_: str,
-        id_: str,
-        *,
-        body: Literal["bytes", "sealed"],
-        re: bool = False,
-    ) -> Header:
-        at, lane = int(self._local.wall() * 1000), Lane.CONTROL.value
-        return Header(type_, id_, self._local.node_id, to, at, body, re=re, lane=lane)
+    def _header(self, to: NodeId, type_: str, id_: str, body: Body, *, re: bool = False) -> Header:
+        source, at = self._local.node_id, int(self._local.wall() * 1000)
+        return Header(type_, id_, source, to, at, body, re=re, lane=Lane.CONTROL.value)

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, Offer, StatusSection
-from clawmatrix_core.kernel.faults import Fault
 from clawmatrix_core.members.record import check_offer
 from clawmatrix_core.wire.transport import Transport
 

@@ -11,10 +11,10 @@ import attrs
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.distributions import about
+from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.kernel.discovery import entry_points_in_order, is_built_in, missing_extra
 from clawmatrix_core.kernel.dispatcher import Dispatcher
-from clawmatrix_core.kernel.faults import Fault, Overrun
 from clawmatrix_core.kernel.manager import SPECS, PluginManager
 from clawmatrix_core.state.files import StateFile
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.kernel.routes import Route
+from clawmatrix_core.wire.routes import Route
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.supervisor import Supervisor
-from clawmatrix_core.kernel.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.kernel.opening_sender import OpeningSender
 from clawmatrix_core.kernel.switch import Switch
-from clawmatrix_core.kernel.ways import Ways
 from clawmatrix_core.sessions.doorkeeper import RATE
 from clawmatrix_core.sessions.sessions import Sessions
+from clawmatrix_core.wire.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.traces import owner_of, place_of
 from clawmatrix_core.base.watchdog import LoopWatchdog
-from clawmatrix_core.kernel.faults import Fault, Overrun
 
 if TYPE_CHECKING:
     import logging

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.log import RateLimitedLogger
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.exchange.limits import ExchangeLimits
-    from clawmatrix_core.kernel.ways import Ways
     from clawmatrix_core.sessions.sessions import Sessions
     from clawmatrix_core.wire.codec import Wire
     from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.ways import Ways
 
 __all__ = ["FrameHooks", "Switch"]
 

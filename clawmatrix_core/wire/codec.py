@@ -23,6 +23,7 @@ __all__ = [
     "HEADER_LIMIT",
     "MESSAGE_LIMIT",
     "TTL_START",
+    "Body",
     "Header",
     "Lane",
     "Wire",
@@ -50,6 +51,9 @@ _Node = Annotated[NodeId, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 # One less: who answers acknowledges the number behind it, and must not break the rule by that.
 _Place = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 2)]
+
+Body = Literal["json", "bytes", "sealed"]
+"""How the bytes behind a header line are read."""
 
 _TTL = [bytes((value,)) for value in range(TTL_START + 1)]
 
@@ -87,7 +91,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True, rename={"source": 
     source: _Node
     to: _Node
     timestamp: int
-    body: Literal["json", "bytes", "sealed"] = "json"
+    body: Body = "json"
     seq: _Place = 0
     re: bool = False
     fin: bool = False

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.kernel.registry import PluginInfo
-    from clawmatrix_core.kernel.routes import PathStatus
     from clawmatrix_core.members.directory import NodeRecord, Peer
+    from clawmatrix_core.wire.routes import PathStatus
 
 __all__ = ["NodeFacts", "offered", "peer_json", "status_json"]
 

@@ -8,8 +8,8 @@ from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection, frame_types
-from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.state.files import StateFile
+from clawmatrix_core.wire.routes import Route
 from clawmatrix_mesh.checks.certificate import certificate_checks
 from clawmatrix_mesh.checks.live import live_checks
 from clawmatrix_mesh.config import TEMPLATE, MeshConfig

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.routes import PathStatus
     from clawmatrix_core.members.record import NodeRecord
+    from clawmatrix_core.wire.routes import PathStatus
 
 __all__ = ["in_the_way", "path_checks"]
 

@@ -8,7 +8,7 @@ import anyio
 import attrs
 
 from clawmatrix_core.base.errors import ExchangeError
-from clawmatrix_core.kernel.routes import PathStatus
+from clawmatrix_core.wire.routes import PathStatus
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId

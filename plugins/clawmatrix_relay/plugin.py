@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.routes import PathStatus, Route
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.wire.frames import Frame, Transit
+    from clawmatrix_core.wire.routes import PathStatus, Route
 
 __all__ = ["RelayPlugin"]
 

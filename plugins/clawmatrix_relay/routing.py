@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.kernel.routes import Route
+from clawmatrix_core.wire.routes import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -31,11 +31,11 @@ from clawmatrix_core.kernel.contributions import (
 )
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kernel.registry import PluginRegistry
-from clawmatrix_core.kernel.routes import PathStatus, Route
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_core.state.folder import StateFolder
 from clawmatrix_core.testing.fixtures import SECRET, MeshFactory, NodeFactory, wait_until
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
+from clawmatrix_core.wire.routes import PathStatus, Route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

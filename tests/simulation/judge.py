@@ -19,9 +19,9 @@ from tests.simulation.wiretap import Wiretap
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.routes import PathStatus
     from clawmatrix_core.testing.simulation import Simulation
     from clawmatrix_core.wire.codec import Header, Wire
+    from clawmatrix_core.wire.routes import PathStatus
     from tests.simulation.mesh import Host, Mesh
     from tests.simulation.misfortunes import Misfortunes
     from tests.simulation.schedule import Schedule

@@ -11,9 +11,9 @@ import pytest
 from clawmatrix_core.base.errors import ExchangeError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.testing.simulation import Quality, run_simulation
 from clawmatrix_core.wire.codec import TTL_START
+from clawmatrix_core.wire.routes import Route
 from tests.simulation.judge import check
 from tests.simulation.mesh import mesh_of
 from tests.simulation.schedule import backend_of, play

@@ -17,9 +17,9 @@ from tests.simulation.traffic import PLANS
 from tests.simulation.truth import components, open_pairs, route_errors, status_errors
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.routes import PathStatus
     from clawmatrix_core.testing.simulation import Simulation
     from clawmatrix_core.testing.simulation.loop import Backend
+    from clawmatrix_core.wire.routes import PathStatus
     from tests.simulation.mesh import Host, Mesh
     from tests.simulation.traffic import FlowPlugin
 

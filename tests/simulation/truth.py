@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.routes import PathStatus
+    from clawmatrix_core.wire.routes import PathStatus
     from tests.simulation.mesh import Host, Mesh
 
 __all__ = [

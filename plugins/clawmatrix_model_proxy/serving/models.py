@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
-from clawmatrix_core.kernel.faults import Fault
 from clawmatrix_model_proxy.config import check_model
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from clawmatrix_core.base.faults import Fault
     from clawmatrix_core.exchange.endpoint import Endpoint
     from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.faults import Fault
 
 HOME, OFFICE = NodeId("home"), NodeId("office")
 QUIET = 8

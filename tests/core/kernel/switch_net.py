@@ -13,20 +13,20 @@ from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.log import RateLimitedLogger
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.kernel.scope import PluginScope
 from clawmatrix_core.kernel.stack import Stack
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.wire.codec import with_ttl
 from clawmatrix_core.wire.link import Link
+from clawmatrix_core.wire.routes import Route
 from clawmatrix_core.wire.transport import Connection
 from tests.core.members.members import Member
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from clawmatrix_core.base.faults import Fault
     from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.faults import Fault
     from clawmatrix_core.wire.frames import Frame, Transit
 
 PSK = bytes(range(32))

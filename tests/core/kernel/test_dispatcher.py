@@ -11,15 +11,15 @@ import pytest
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.dispatcher import Dispatcher
-from clawmatrix_core.kernel.faults import Fault, Overrun
 from clawmatrix_core.kernel.manager import PluginManager
-from clawmatrix_core.kernel.routes import PathStatus, Route
 from clawmatrix_core.wire.codec import Header
 from clawmatrix_core.wire.frames import Frame, Transit
+from clawmatrix_core.wire.routes import PathStatus, Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

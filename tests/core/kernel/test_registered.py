@@ -9,8 +9,8 @@ import pytest
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, Offer, StatusSection
-from clawmatrix_core.kernel.routes import PathStatus
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
+from clawmatrix_core.wire.routes import PathStatus
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node

@@ -11,9 +11,9 @@ import click
 import pytest
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.faults import Fault, Overrun
 from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
 
 if TYPE_CHECKING:

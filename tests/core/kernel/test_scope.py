@@ -10,7 +10,7 @@ import pytest
 from clawmatrix_core.kernel.scope import PluginScope
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.faults import Fault
+    from clawmatrix_core.base.faults import Fault
 
 
 @pytest.mark.anyio

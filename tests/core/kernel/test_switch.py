@@ -10,7 +10,6 @@ import pytest
 
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.carrier import Outcome
-from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.wire.codec import (
     HEADER_LIMIT,
     MESSAGE_LIMIT,
@@ -21,6 +20,7 @@ from clawmatrix_core.wire.codec import (
     join,
     split,
 )
+from clawmatrix_core.wire.routes import Route
 from tests.core.kernel.switch_net import (
     HOME,
     LAB,

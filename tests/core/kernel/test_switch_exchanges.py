@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.wire.codec import (
     CHUNK,
     Lane,
 )
+from clawmatrix_core.wire.routes import Route
 from tests.core.kernel.switch_net import HOME, OFFICE, RELAY, Net, neighbours, over_a_relay
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from clawmatrix_core.control.address import NOTE, control_socket_path
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.kernel.node import Node
-from clawmatrix_core.kernel.routes import PathStatus
 from clawmatrix_core.members.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core.wire.routes import PathStatus
 from clawmatrix_mesh import MeshPlugin
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 from clawmatrix_core.base.errors import Undeliverable
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.limits import ExchangeLimits
-from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.testing.fixtures import MeshFactory, wait_until
 from clawmatrix_core.wire.codec import Lane
+from clawmatrix_core.wire.routes import Route
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node

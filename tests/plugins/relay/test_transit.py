@@ -10,9 +10,9 @@ import pytest
 from clawmatrix_core.base.errors import Undeliverable
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.limits import ExchangeLimits
-from clawmatrix_core.kernel.routes import Route
 from clawmatrix_core.members.record import SignedRecord
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
+from clawmatrix_core.wire.routes import Route
 from clawmatrix_relay.routing import shortest_routes
 from tests.core.members.members import Member
 

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.routes import Route
     from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.routes import Route
 
 __all__ = ["Ways"]
 
