@@ -85,7 +85,8 @@ class PassthroughStream:
         passed: list[bytes] = []
         for event, boundary in events_in(whole):
             if self._is_good(event):
-                passed += (event, boundary)
+                passed.append(event)
+                passed.append(boundary)
         out = b"".join(passed)
         if out:
             self._tail.feed(out)
