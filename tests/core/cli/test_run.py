@@ -218,7 +218,8 @@ def test_sighup_while_it_starts_is_heeded_once_it_is_up(tmp_path: Path) -> None:
 
 
 ON_A_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may have been started by nohup
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
