@@ -121,7 +121,7 @@ docs-tables: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python -m tests.benchmarks.run $(ONLY)
 
-# HEAD against an older commit, in pairs: REV=v0.1.0 PAIRS=20 FLOOR=0.97 ONLY="relay models".
+# HEAD against an older commit, in pairs: REV=v0.1.0 PAIRS=30 FLOOR=0.97 ONLY="relay models".
 bench-against: .venv/.dev
 	@test -n "$(REV)" || { echo "REV= names the older commit: make bench-against REV=v0.1.0"; exit 2; }
 	$(BIN)/python -m tests.benchmarks.against $(REV) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(FLOOR),--floor $(FLOOR)) $(if $(ONLY),--only "$(ONLY)") $(if $(OUT),--out $(OUT))

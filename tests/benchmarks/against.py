@@ -1,6 +1,6 @@
 """Measures a commit against an older one, by the benchmarks that each of them has.
 
-``python -m tests.benchmarks.against REV [--pairs 20] [--floor 0.97] [--only "relay models"]``
+``python -m tests.benchmarks.against REV [--pairs 30] [--floor 0.97] [--only "relay models"]``
 
 Both commits are unpacked into a temporary folder, and each is installed with its own constraints
 into a virtual environment of its own. Every pair runs a benchmark of one, then of the other, and
@@ -242,7 +242,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("old", metavar="REV", help="the older commit")
     parser.add_argument("--new", default="HEAD", metavar="REV", help="the newer one")
-    parser.add_argument("--pairs", type=int, default=20, help=f"at least {LEAST_PAIRS}")
+    parser.add_argument("--pairs", type=int, default=30, help=f"at least {LEAST_PAIRS}")
     parser.add_argument("--floor", type=float, default=0.97, help="the ratio that is too low")
     parser.add_argument("--only", default=" ".join(DEFAULT), help=f"of {', '.join(SHORT)}")
     parser.add_argument("--out", type=Path, help="write every run's figures here, as JSON")

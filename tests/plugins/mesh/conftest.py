@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import attrs
@@ -20,6 +19,9 @@ from clawmatrix_mesh.links.limits import LinkLimits
 from tests.plugins.mesh.wire import port_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
     from clawmatrix_core.base.clock import Clock
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
@@ -67,7 +69,7 @@ class Target:
             await anyio.sleep(0.01)
 
     async def counted(self, reason: str, times: int = 1) -> None:
-        await wait_until(lambda: self.node.counters[reason] >= times)
+        await wait_until(lambda: self.node.counters[reason] >= times, limit=60)
 
 
 def make_node(
@@ -100,7 +102,15 @@ def address_of(node: Node) -> str:
     return address
 
 
-Attack = Callable[[], AbstractAsyncContextManager[Target]]
+PATIENT = 3.0
+"""Seconds between heartbeats of nodes that all share a busy event loop with their attacker: a link
+that is closed for silence was starved by the attack, and not by a machine that does other work."""
+
+
+class Attack(Protocol):
+    """Runs a node to attack, and two others."""
+
+    def __call__(self, *, heartbeat: float = PATIENT) -> AbstractAsyncContextManager[Target]: ...
 
 
 @pytest.fixture
@@ -109,12 +119,12 @@ def attack(caplog: pytest.LogCaptureFixture) -> Attack:
     caplog.set_level(logging.INFO)
 
     @asynccontextmanager
-    async def run() -> AsyncIterator[Target]:
-        async with make_node("node") as node:
+    async def run(*, heartbeat: float = PATIENT) -> AsyncIterator[Target]:
+        async with make_node("node", heartbeat=heartbeat) as node:
             address = address_of(node)
             async with (
-                make_node("home", peers=[address]) as home,
-                make_node("lab", peers=[address]) as lab,
+                make_node("home", peers=[address], heartbeat=heartbeat) as home,
+                make_node("lab", peers=[address], heartbeat=heartbeat) as lab,
                 anyio.create_task_group() as tasks,
             ):
                 target = Target(node, home, lab, port_of(address))

@@ -352,7 +352,7 @@ async def test_a_frame_at_the_end_of_its_ttl_goes_no_further(attack: Attack) -> 
 
 
 async def test_a_member_that_falls_silent_is_given_up(attack: Attack, warnings: Warnings) -> None:
-    async with attack() as target, await Member.join(target.port) as member:
+    async with attack(heartbeat=0.5) as target, await Member.join(target.port) as member:
         assert (await member.wire.closed()).code == 4002
         await target.counted("missed_heartbeats")
 

@@ -210,7 +210,7 @@ async def test_forged_and_malformed_revocations_put_nobody_out(attack: Attack) -
 
 
 async def test_a_node_of_an_older_version_is_told_nothing(attack: Attack) -> None:
-    async with attack() as target, await Member.join(target.port) as older:
+    async with attack(heartbeat=0.5) as target, await Member.join(target.port) as older:
         key = Identity.generate().sign_public
         signed = target.node.revocations.make("somebody", key)
         await wait_until(lambda: target.home.revocations.get(key) is not None)
