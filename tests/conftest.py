@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if _runs(item, loops)]
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves to no garbage collection.
+
+    They are so many objects that one look at all of them takes up to a second, in which the
+    event loop of a test stands still, and a watchdog says so.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _runs(item: pytest.Item, loops: str) -> bool:
