@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.transport import Transport
     from clawmatrix_mesh.invite.invitations import Invitations
-    from clawmatrix_mesh.links.stack import Links
+    from clawmatrix_mesh.links.links import Links
 
 __all__ = ["MeshPlugin"]
 

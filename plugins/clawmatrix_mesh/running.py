@@ -11,8 +11,8 @@ from clawmatrix_core.base.errors import StartError, StateError
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.invitations import Invitations
 from clawmatrix_mesh.invite.inviting import Inviter
+from clawmatrix_mesh.links.links import Links
 from clawmatrix_mesh.links.preamble import PROTOCOL
-from clawmatrix_mesh.links.stack import Links
 from clawmatrix_mesh.members.membership import Membership
 from clawmatrix_mesh.members.revoking import Revoking
 from clawmatrix_mesh.neighbour_frames import NeighbourFrames

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.links.admission import RefusedConnection
     from clawmatrix_mesh.links.dialler import DialTarget
     from clawmatrix_mesh.links.direct import Upgrade
-    from clawmatrix_mesh.links.stack import Links
+    from clawmatrix_mesh.links.links import Links
 
 __all__ = ["mesh_status"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_mesh.links.admission import RefusedConnection
     from clawmatrix_mesh.links.dialler import DialTarget
-    from clawmatrix_mesh.links.stack import Links
+    from clawmatrix_mesh.links.links import Links
 
 __all__ = ["RECENT", "live_checks", "look_at_dials", "look_at_refused"]
 

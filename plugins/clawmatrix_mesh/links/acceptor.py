@@ -9,20 +9,20 @@ import anyio
 from clawmatrix_core.base.errors import HandshakeError
 from clawmatrix_core.base.log import RateLimitedLogger
 from clawmatrix_mesh.links.admission import Doorway, RefusedConnections, source_of
-from clawmatrix_mesh.links.carrier import closing
 from clawmatrix_mesh.links.channel import answer_channel
 from clawmatrix_mesh.links.handshake import make_hello, proving, receive_hello
 from clawmatrix_mesh.links.names import require_good_name
+from clawmatrix_mesh.links.runner import closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.wire.transport import Connection, Listener
-    from clawmatrix_mesh.links.carrier import Carrier
     from clawmatrix_mesh.links.channel import Channel, Credentials
     from clawmatrix_mesh.links.limits import LinkLimits
     from clawmatrix_mesh.links.neighbours import Neighbour
+    from clawmatrix_mesh.links.runner import LinkRunner
 
 __all__ = ["Acceptor", "Invites"]
 
@@ -55,7 +55,7 @@ class Acceptor:
     def __init__(
         self,
         node: Node,
-        carrier: Carrier,
+        runner: LinkRunner,
         invites: Invites,
         *,
         limits: LinkLimits,
@@ -63,7 +63,7 @@ class Acceptor:
     ) -> None:
         self.refused = RefusedConnections()
         self._node = node
-        self._carrier = carrier
+        self._runner = runner
         self._invites = invites
         self._limits = limits
         self._report = report
@@ -87,7 +87,7 @@ class Acceptor:
             async with closing(connection):
                 neighbour = await self._let_in(connection)
                 if neighbour is not None:
-                    await self._carrier.carry(neighbour)
+                    await self._runner.run(neighbour)
         except HandshakeError as error:
             self._note_refused(connection.remote, error)
         except Exception as error:  # noqa: BLE001 - one connection's fault is not the others'
@@ -111,7 +111,7 @@ class Acceptor:
         )
 
     async def _prove(self, connection: Connection) -> Neighbour | None:
-        own, neighbours = self._carrier.credentials, self._carrier.neighbours
+        own, neighbours = self._runner.credentials, self._runner.neighbours
         with proving(connection.remote, self._limits.handshake, dialled=False):
             channel = await answer_channel(connection, own, self._invites.key)
             if channel.invite is not None:
@@ -125,7 +125,7 @@ class Acceptor:
                     f"{proved.record.node_id} has a link already", reason="duplicate"
                 )
             await neighbours.decide(proved, dialled=False)
-            return self._carrier.take(channel, proved)
+            return self._runner.take(channel, proved)
 
     def _note_refused(self, remote: str, error: HandshakeError) -> None:
         if error.reason in ("duplicate", "self"):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import HandshakeError
 from clawmatrix_mesh.addresses import find_transport
-from clawmatrix_mesh.links.carrier import closing
 from clawmatrix_mesh.links.channel import dial_channel
 from clawmatrix_mesh.links.handshake import make_hello, proving, receive_hello
 from clawmatrix_mesh.links.names import require_good_name
+from clawmatrix_mesh.links.runner import closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.transport import Connection
-    from clawmatrix_mesh.links.carrier import Carrier
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.limits import LinkLimits
     from clawmatrix_mesh.links.neighbours import Neighbour, Neighbours
+    from clawmatrix_mesh.links.runner import LinkRunner
 
 __all__ = ["Connector"]
 
@@ -32,15 +32,15 @@ class Connector:
     decides before it takes the link; the answering end's hello is the first message on it.
     """
 
-    def __init__(self, node: Node, carrier: Carrier, *, limits: LinkLimits) -> None:
+    def __init__(self, node: Node, runner: LinkRunner, *, limits: LinkLimits) -> None:
         self._node = node
-        self._carrier = carrier
+        self._runner = runner
         self._limits = limits
 
     @property
     def neighbours(self) -> Neighbours:
         """The links there are."""
-        return self._carrier.neighbours
+        return self._runner.neighbours
 
     async def dial(
         self, address: str, *, reached: Callable[[Proved], None], expect: bytes | None = None
@@ -52,7 +52,7 @@ class Connector:
         Raises: DialError; HandshakeError, with the reason ``duplicate`` where there is a
             link to that node already.
         """
-        first, *others = self._carrier.credentials.psks()
+        first, *others = self._runner.credentials.psks()
         for psk in (first, *others):
             try:
                 return await self._dial(address, psk, reached, expect)
@@ -72,7 +72,7 @@ class Connector:
         connection = await find_transport(self._node, address).dial(address)
         async with closing(connection):
             neighbour = await self._prove(connection, psk, reached, expect)
-            await self._carrier.carry(neighbour)
+            await self._runner.run(neighbour)
         return neighbour.link
 
     async def _prove(
@@ -82,7 +82,7 @@ class Connector:
         reached: Callable[[Proved], None],
         expect: bytes | None,
     ) -> Neighbour:
-        own, neighbours = self._carrier.credentials, self._carrier.neighbours
+        own, neighbours = self._runner.credentials, self._runner.neighbours
         with proving(connection.remote, self._limits.handshake, dialled=True):
             channel = await dial_channel(connection, own, psk=psk, expect=expect)
             # Two addresses of one node: one after the other, so that the second sees the first.
@@ -96,4 +96,4 @@ class Connector:
                 if known is not None:
                     neighbours.refuse_second(known, proved)
                 await neighbours.decide(proved, dialled=True)
-                return self._carrier.take(channel, proved)
+                return self._runner.take(channel, proved)

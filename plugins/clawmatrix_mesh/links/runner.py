@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.links.neighbours import Neighbours
     from clawmatrix_mesh.members.membership import Membership
 
-__all__ = ["Carrier", "closing"]
+__all__ = ["LinkRunner", "closing"]
 
 _CLOSE_LIMIT = 5.0
 """Seconds a transport has to close, should it not keep to its own limit."""
 
 
-class Carrier:
+class LinkRunner:
     """Makes a link of a proved connection, and carries it until it closes.
 
     Attributes:
@@ -97,7 +97,7 @@ class Carrier:
             now=self._node.clock.now,
         )
 
-    async def carry(self, neighbour: Neighbour) -> None:
+    async def run(self, neighbour: Neighbour) -> None:
         """Run a link, with its heartbeat, until it closes."""
         link = neighbour.link
         try:

@@ -8,7 +8,6 @@ import attrs
 
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
 from clawmatrix_mesh.links.acceptor import Acceptor
-from clawmatrix_mesh.links.carrier import Carrier
 from clawmatrix_mesh.links.channel import Credentials
 from clawmatrix_mesh.links.connector import Connector
 from clawmatrix_mesh.links.dialler import PeerDialler
@@ -16,6 +15,7 @@ from clawmatrix_mesh.links.direct import DirectDialler
 from clawmatrix_mesh.links.heartbeat import Heartbeat
 from clawmatrix_mesh.links.listening import Listening
 from clawmatrix_mesh.links.neighbours import Neighbours
+from clawmatrix_mesh.links.runner import LinkRunner
 from clawmatrix_mesh.links.waking import Waking
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ class Links:
         self.heartbeat = Heartbeat(node, membership, revoking, config.heartbeat)
         self._neighbours = Neighbours(node, self.heartbeat, limits.ping)
         own = _credentials(node, membership, protocol)
-        self._carrier = Carrier(node, membership, self.heartbeat, self._neighbours, own, limits)
+        self._runner = LinkRunner(node, membership, self.heartbeat, self._neighbours, own, limits)
         self.listening = Listening(node, scope)
-        self.acceptor = Acceptor(node, self._carrier, invites, limits=limits, report=report)
-        connector = Connector(node, self._carrier, limits=limits)
+        self.acceptor = Acceptor(node, self._runner, invites, limits=limits, report=report)
+        connector = Connector(node, self._runner, limits=limits)
         self.dialler = PeerDialler(node, connector, limits=limits, report=report)
         self.direct: DirectDialler | None = None
         if config.direct:
@@ -96,7 +96,7 @@ class Links:
 
     def limit(self, config: MeshConfig) -> None:
         """Read no more from each link than the configuration says."""
-        self._carrier.limit(config.link_frames, int(config.link_bytes))
+        self._runner.limit(config.link_frames, int(config.link_bytes))
 
 
 def _credentials(node: Node, membership: Membership, protocol: tuple[int, int]) -> Credentials:
