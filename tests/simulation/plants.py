@@ -18,7 +18,7 @@ from clawmatrix_core.members.revocations import Revocations
 from clawmatrix_core.sessions.session import ReplayWindow, Session
 from clawmatrix_core.sessions.sessions import Sessions
 from clawmatrix_core.sessions.table import SessionTable
-from clawmatrix_mesh.links.duplicates import Choice, Facts
+from clawmatrix_mesh.links.duplicates import LinkChoice, Facts
 from tests.simulation.scenarios import all_dial_all, ring_of_routes, survive
 from tests.simulation.trials import (
     all_goes_well,
@@ -65,9 +65,9 @@ def is_older(record: NodeRecord, known: NodeRecord | None) -> bool:
     return known is None or record.age < known.age
 
 
-def prefer_ones_own(old: Facts, new: Facts, **_: Any) -> Choice:
+def prefer_ones_own(old: Facts, new: Facts, **_: Any) -> LinkChoice:
     """Keep the link that this end dialled: so does the other end, and both links go."""
-    return Choice.NEW if new.dialled else Choice.OLD
+    return LinkChoice.NEW if new.dialled else LinkChoice.OLD
 
 
 def deliver_repeats(

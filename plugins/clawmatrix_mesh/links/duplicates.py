@@ -11,10 +11,10 @@ from enum import Enum
 
 import attrs
 
-__all__ = ["Choice", "Facts", "choose"]
+__all__ = ["LinkChoice", "Facts", "choose"]
 
 
-class Choice(Enum):
+class LinkChoice(Enum):
     """What becomes of a connection that has just proved itself, beside an older link."""
 
     NEW = "new"
@@ -44,7 +44,7 @@ class Facts:
 
 def choose(
     old: Facts, new: Facts, *, own_key: bytes, peer_key: bytes, old_lives: bool | None = None
-) -> Choice:
+) -> LinkChoice:
     """Decide about a new connection where there is an old link; None: nobody has pinged it.
 
     A newer run of the other node wins. Of two dials that crossed, the one of the node with
@@ -53,14 +53,14 @@ def choose(
     """
     same_run = new.instance == old.instance
     if not same_run and new.epoch > old.epoch:
-        return Choice.NEW
+        return LinkChoice.NEW
     if same_run and _is_preferred(old, new, own_key < peer_key):
-        return Choice.NEW
+        return LinkChoice.NEW
     if old_lives is None:
-        return Choice.PING
+        return LinkChoice.PING
     if not old_lives:
-        return Choice.NEW
-    return Choice.OLD if same_run else Choice.TWIN
+        return LinkChoice.NEW
+    return LinkChoice.OLD if same_run else LinkChoice.TWIN
 
 
 def _is_preferred(old: Facts, new: Facts, own_is_smaller: bool) -> bool:

@@ -11,7 +11,7 @@ import attrs
 from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import HandshakeError
 from clawmatrix_core.wire.close_codes import CloseCode
-from clawmatrix_mesh.links.duplicates import Choice, Facts, choose
+from clawmatrix_mesh.links.duplicates import LinkChoice, Facts, choose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,21 +77,21 @@ class Neighbours:
         new = Facts(dialled, record.instance, record.epoch)
         while (old := self._by_name.get(record.node_id)) is not None:
             choice = self._choose(old, new, None)
-            if choice is Choice.PING:
+            if choice is LinkChoice.PING:
                 lives = await self._lives(old)
                 if self._by_name.get(record.node_id) is not old:
                     continue  # things have changed: look again
                 choice = self._choose(old, new, lives)
-            if choice is Choice.NEW:
+            if choice is LinkChoice.NEW:
                 return
-            if choice is Choice.TWIN:
+            if choice is LinkChoice.TWIN:
                 raise HandshakeError(
                     f"{record.node_id} runs twice: a copy of its state folder is in use",
                     reason="twin",
                 )
             raise HandshakeError(f"there is a link to {record.node_id}", reason="duplicate")
 
-    def _choose(self, old: Neighbour, new: Facts, lives: bool | None) -> Choice:
+    def _choose(self, old: Neighbour, new: Facts, lives: bool | None) -> LinkChoice:
         facts = Facts(old.link.dialled, old.link.instance, self._epoch(old))
         own_key = self._node.identity.channel_public
         return choose(facts, new, own_key=own_key, peer_key=old.key, old_lives=lives)
