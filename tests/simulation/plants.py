@@ -18,7 +18,7 @@ from clawmatrix_core.members.revocations import Revocations
 from clawmatrix_core.sessions.session import ReplayWindow, Session
 from clawmatrix_core.sessions.sessions import Sessions
 from clawmatrix_core.sessions.table import SessionTable
-from clawmatrix_mesh.links.duplicates import LinkChoice, Facts
+from clawmatrix_mesh.links.duplicates import Facts, LinkChoice
 from tests.simulation.scenarios import all_dial_all, ring_of_routes, survive
 from tests.simulation.trials import (
     all_goes_well,

@@ -11,7 +11,7 @@ from enum import Enum
 
 import attrs
 
-__all__ = ["LinkChoice", "Facts", "choose"]
+__all__ = ["Facts", "LinkChoice", "choose"]
 
 
 class LinkChoice(Enum):

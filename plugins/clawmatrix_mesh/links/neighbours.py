@@ -11,7 +11,7 @@ import attrs
 from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import HandshakeError
 from clawmatrix_core.wire.close_codes import CloseCode
-from clawmatrix_mesh.links.duplicates import LinkChoice, Facts, choose
+from clawmatrix_mesh.links.duplicates import Facts, LinkChoice, choose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
