@@ -91,12 +91,18 @@ class Bench:
             prefill_refused=prefill,
         )
 
-    async def flap(self, hold: str) -> Flapping:
-        """Play S15: twenty calls, one in four seconds, through an outage of sixty."""
+    async def flap(self, hold: str, *, calls: int = 20) -> Flapping:
+        """Play S15: twenty calls, one in four seconds, through an outage of sixty.
+
+        More calls go on until the primary is used again.
+        """
         self._provider.reset()
         began = anyio.current_time()
-        served, longest, truncated, recovered = 0, 0.0, False, None
-        for number in range(20):
+        served, made, longest, truncated, recovered = 0, 0, 0.0, False, None
+        for number in range(calls):
+            if number >= 20 and recovered is not None:
+                break
+            made = number + 1
             await anyio.sleep_until(began + number * 4 * self._scale)
             seen, at = _Seen(), anyio.current_time()
             await self._call("s15", hold, seen)
@@ -106,7 +112,7 @@ class Bench:
             served += whole
             if whole and seen.model == "s15" and recovered is None:
                 recovered = (at - began) / self._scale - OUTAGE
-        return Flapping(served, 20, longest, recovered, truncated)
+        return Flapping(served, made, longest, recovered, truncated)
 
     def _attempts(self, model: str) -> list[Any]:
         scale = self._scale if model != "s01" else 1.0  # its header has whole seconds
