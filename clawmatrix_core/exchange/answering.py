@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from anyio import CancelScope
+
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ class HandlerScope(Protocol):
 
 async def answer(exchange: Exchange, end: Endpoint, handler: Handler, scope: HandlerScope) -> None:
     """Run the handler of an accepted exchange, and end the exchange as the handler ends."""
-    with end.handling():
+    with CancelScope() as handling:
+        end.handle_in(handling)
         try:
             if not end.given_up:  # else it was cancelled before it had its turn
                 await handler(exchange)

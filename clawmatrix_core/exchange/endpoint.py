@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
-
-import anyio
 
 from clawmatrix_core.base.errors import (
     DeadlineExceeded,
@@ -21,7 +18,7 @@ from clawmatrix_core.exchange.receiving import Receiving
 from clawmatrix_core.exchange.sending import Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from anyio import CancelScope
 
     from clawmatrix_core.base.errors import ExchangeFailure
     from clawmatrix_core.base.local import Local
@@ -54,12 +51,30 @@ class Endpoint:
 
     Attributes:
         envelope: which exchange it is.
+        key: what frames of the other end are found by.
+        peer: the node at the other end.
+        lane: the lane of its frames.
         receiving: what comes in.
         sending: what goes out.
         liveness: whether the other end is there.
         error: what ended it before its time, None where nothing did.
         given_up: one of both ends has given up.
     """
+
+    __slots__ = (
+        "_handler",
+        "_keeper",
+        "_local",
+        "envelope",
+        "error",
+        "given_up",
+        "key",
+        "lane",
+        "liveness",
+        "peer",
+        "receiving",
+        "sending",
+    )
 
     def __init__(
         self,
@@ -71,6 +86,9 @@ class Endpoint:
         limits: ExchangeLimits,
     ) -> None:
         self.envelope = envelope
+        self.key: Key = envelope.key
+        self.peer: NodeId = envelope.peer
+        self.lane: Lane = envelope.lane
         self.liveness = Liveness(limits, local.now())
         self.receiving = Receiving(limits.window, opened_here=envelope.initiated)
         self.sending = Sending(envelope, carrier, local, self.receiving, self.liveness)
@@ -78,7 +96,7 @@ class Endpoint:
         self.given_up = False
         self._keeper = keeper
         self._local = local
-        self._handler: anyio.CancelScope | None = None
+        self._handler: CancelScope | None = None
 
     def __repr__(self) -> str:
         return f"<Endpoint {self}>"
@@ -90,21 +108,6 @@ class Endpoint:
             state = "released"
         halves = f"{self.sending.outbox!r} {self.receiving.inbox!r}"
         return f"{envelope.type} {way} {envelope.peer} {envelope.id} {state} {halves}"
-
-    @property
-    def key(self) -> Key:
-        """What frames of the other end are found by."""
-        return self.envelope.key
-
-    @property
-    def peer(self) -> NodeId:
-        """The node at the other end."""
-        return self.envelope.peer
-
-    @property
-    def lane(self) -> Lane:
-        """The lane of its frames."""
-        return self.envelope.lane
 
     @property
     def may_have_begun(self) -> bool:
@@ -160,7 +163,7 @@ class Endpoint:
     async def read(self) -> Any:
         """Return the next payload. Raises: StopAsyncIteration at the end; ExchangeError."""
         receiving = self.receiving
-        while not receiving.readable:
+        while not receiving.ready:
             if receiving.whole:
                 raise StopAsyncIteration
             if self.error is not None:
@@ -207,7 +210,8 @@ class Endpoint:
                 self._on_numbered(frame)
         if header.type != "unknown":
             self.liveness.doubted = False
-            self.flush()
+            if self.sending.outbox.due() is not None:
+                self.flush()
         self._go_on()
 
     def on_credit(self, ack: int, limit: int) -> None:
@@ -225,9 +229,11 @@ class Endpoint:
         self.liveness.note_heard(self._local.now(), settled=settled)
 
     def _go_on(self) -> None:
-        if self.sending.outbox.room() >= 0:
-            self.sending.wake()
-        self._settle()
+        sending = self.sending
+        if sending.writable is not None and sending.outbox.room() >= 0:
+            sending.wake()
+        if self.receiving.released:
+            self._settle()
 
     def _on_numbered(self, frame: Frame) -> None:
         receiving = self.receiving
@@ -316,11 +322,9 @@ class Endpoint:
 
     # --- ending
 
-    @contextmanager
-    def handling(self) -> Iterator[None]:
-        """Run a handler inside; it is cancelled where the exchange ends before its time."""
-        with anyio.CancelScope() as self._handler:
-            yield
+    def handle_in(self, scope: CancelScope) -> None:
+        """Let a handler run in a scope, which is cancelled if the exchange ends before its time."""
+        self._handler = scope
 
     def leave(self) -> None:
         """Stop reading and writing: finish what is finished, cancel what is not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.base.node_id import NAME_LIMIT
@@ -19,8 +19,7 @@ Key = tuple["NodeId", str, bool]
 """The peer, the id, and whether this node opened the exchange."""
 
 
-@attrs.frozen
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """What is the same in every frame of one exchange.
 
     Attributes:
@@ -37,7 +36,7 @@ class Envelope:
     initiated: bool
     lane: Lane
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         if not 0 < len(self.type) <= NAME_LIMIT:
             raise LocalProtocolError(f"a type has 1 to {NAME_LIMIT} characters: {self.type!r}")
 

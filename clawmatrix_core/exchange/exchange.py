@@ -10,6 +10,7 @@ from clawmatrix_core.base.errors import ExchangeFailure, LocalProtocolError
 from clawmatrix_core.wire.codec import CHUNK
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from types import TracebackType
     from typing import Self
 
@@ -40,6 +41,19 @@ class Exchange:
         request: the opening payload, at the answering end.
         complete: the opening frame has the whole request.
     """
+
+    __slots__ = (
+        "_end",
+        "_kind",
+        "_opening",
+        "complete",
+        "id",
+        "initiated",
+        "lane",
+        "peer",
+        "request",
+        "type",
+    )
 
     def __init__(
         self,
@@ -149,8 +163,8 @@ class Exchange:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
-        return await self._end.read()
+    def __anext__(self) -> Awaitable[Any]:
+        return self._end.read()
 
     async def receive(self) -> Any:
         """Return the next payload. Raises: ExchangeFailure ``ended``, if there is none."""

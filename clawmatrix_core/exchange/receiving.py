@@ -25,8 +25,20 @@ class Receiving:
         owes: something arrived that no frame has acknowledged yet.
         failure: the error that ended the direction, None where there was none.
         whole: everything the other end had to say is here, and it was no error.
+        ready: payloads that ``read`` returns next, and what each counts.
         released: nobody reads any more; what still comes is dropped unseen.
     """
+
+    __slots__ = (
+        "_opened_here",
+        "_readable",
+        "failure",
+        "inbox",
+        "owes",
+        "ready",
+        "released",
+        "whole",
+    )
 
     def __init__(self, window: int, *, opened_here: bool) -> None:
         self.inbox: Inbox[Frame] = Inbox(window)
@@ -35,11 +47,11 @@ class Receiving:
         self.whole = False
         self.released = False
         self._opened_here = opened_here
-        self._ready: deque[tuple[Any, int]] = deque()  # payloads, and what each counts
+        self.ready: deque[tuple[Any, int]] = deque()
         self._readable: anyio.Event | None = None
 
     def __repr__(self) -> str:
-        return f"<Receiving {self.inbox!r} ready={len(self._ready)}>"
+        return f"<Receiving {self.inbox!r} ready={len(self.ready)}>"
 
     def credit(self) -> tuple[int, int]:
         """Return ``ack`` and ``limit`` for a frame that goes out; nothing is owed then."""
@@ -75,23 +87,18 @@ class Receiving:
         elif self.released or (opening and frame.data is None) or _is_end(frame):
             return self.inbox.take(cost)
         elif opening:
-            self._ready.append((frame.data, cost))
+            self.ready.append((frame.data, cost))
         elif frame.data is not None:
-            self._ready += ((frame.payload, 0), (frame.data, cost))
+            self.ready += ((frame.payload, 0), (frame.data, cost))
         else:
-            self._ready.append((frame.payload, cost))
+            self.ready.append((frame.payload, cost))
         return False
 
     # --- reading
 
-    @property
-    def readable(self) -> bool:
-        """True while ``read`` has a payload to return."""
-        return bool(self._ready)
-
     def read(self) -> tuple[Any, bool]:
         """Return the next payload, and whether the other end is to get credit for it."""
-        payload, cost = self._ready.popleft()
+        payload, cost = self.ready.popleft()
         return payload, self.inbox.take(cost) and not self.inbox.ended
 
     async def wait(self) -> None:
@@ -111,14 +118,14 @@ class Receiving:
         """Take nothing more. What is ready can still be read where it is the whole."""
         self.inbox.ended = True
         if not self.whole:
-            self._ready.clear()
+            self.ready.clear()
         self.wake()
 
     def release(self) -> None:
         """Drop what is ready, and whatever comes, as if it were read."""
         self.released = True
-        while self._ready:
-            self.inbox.take(self._ready.popleft()[1])
+        while self.ready:
+            self.inbox.take(self.ready.popleft()[1])
 
 
 def _is_end(frame: Frame) -> bool:

@@ -32,7 +32,22 @@ class Sending:
         outbox: what is to be sent, and what of it has arrived.
         instance: the run of the peer that has, or may have, the opening frame.
         opened: the opening frame has left this node, whatever relays say of it.
+        writable: what a writer without room waits for, None where none waits.
     """
+
+    __slots__ = (
+        "_carrier",
+        "_copies",
+        "_envelope",
+        "_inbox",
+        "_liveness",
+        "_local",
+        "_receiving",
+        "instance",
+        "opened",
+        "outbox",
+        "writable",
+    )
 
     def __init__(
         self,
@@ -45,13 +60,14 @@ class Sending:
         self.outbox = Outbox()
         self.instance = None if envelope.initiated else carrier.instance_of(envelope.peer)
         self.opened = False
-        self._address = envelope
+        self._envelope = envelope
         self._carrier = carrier
         self._local = local
         self._receiving = receiving
+        self._inbox = receiving.inbox
         self._liveness = liveness
         self._copies = 0  # of the opening frame, that no relay has said it dropped
-        self._writable: anyio.Event | None = None
+        self.writable: anyio.Event | None = None
 
     def __repr__(self) -> str:
         return f"<Sending {self.outbox!r}>"
@@ -59,7 +75,7 @@ class Sending:
     @property
     def presumed_there(self) -> bool:
         """True where the peer's run has the opening frame, if relays tell the truth."""
-        return not self._address.initiated or self._copies > 0
+        return not self._envelope.initiated or self._copies > 0
 
     # --- numbered frames
 
@@ -68,28 +84,32 @@ class Sending:
 
         Returns False where the opening frame would reach another run of the peer than before.
         """
-        outbox = self.outbox
-        while (item := outbox.due()) is not None:
-            opening = self._address.initiated and item.seq == 0
+        while (item := self.outbox.due()) is not None:
+            opening = item.seq == 0 and self._envelope.initiated
             if opening and not self._reaches_the_same_run():
                 return False
-            outcome = self._transmit(item, opening=opening)
-            if outcome is Outcome.CONGESTED:
-                self._liveness.note_sent()
-                self._carrier.when_space(self._address.peer, self._address.lane, again)
-            elif outcome is not Outcome.SENT:
-                self._liveness.note_unroutable(self._local.now())
+            outcome = self._transmit(item, opening)
             if outcome is not Outcome.SENT:
+                self._note_blocked(outcome, again)
                 break
         return True
 
-    def _transmit(self, item: Outgoing, *, opening: bool) -> Outcome:
+    def _note_blocked(self, outcome: Outcome, again: Callable[[], None]) -> None:
+        if outcome is Outcome.CONGESTED:
+            self._liveness.note_sent()
+            self._carrier.when_space(self._envelope.peer, self._envelope.lane, again)
+        else:
+            self._liveness.note_unroutable(self._local.now())
+
+    def _transmit(self, item: Outgoing, opening: bool) -> Outcome:
         # Counted before it is sent: the answer of this very node comes before ``transmit`` returns.
         self.outbox.advance()
-        before, self.opened = self.opened, self.opened or opening
-        self._copies += opening
-        envelope, liveness = self._address, self._liveness
-        ack, limit = self._receiving.inbox.expected, self._receiving.inbox.grant()
+        before = self.opened
+        if opening:
+            self.opened = True
+            self._copies += 1
+        envelope, liveness = self._envelope, self._liveness
+        inbox = self._inbox
         outcome = self._carrier.transmit(
             envelope.peer,
             item.type,
@@ -99,8 +119,8 @@ class Sending:
             seq=item.seq,
             re=not envelope.initiated,
             fin=item.fin,
-            ack=ack,
-            limit=limit,
+            ack=inbox.expected,
+            limit=inbox.grant(),
             deadline=liveness.milliseconds_left(self._local.now()) if opening else 0,
             lane=envelope.lane,
         )
@@ -114,7 +134,7 @@ class Sending:
 
     def _reaches_the_same_run(self) -> bool:
         # The opening frame goes to one instance only: one that has it may have begun.
-        instance = self._carrier.instance_of(self._address.peer)
+        instance = self._carrier.instance_of(self._envelope.peer)
         if instance is None:
             return True  # it will not go anywhere before there is a session
         if self._copies and instance != self.instance:
@@ -159,7 +179,7 @@ class Sending:
     def _control(self, type_: str, *, fin: bool) -> Outcome:
         # Numbered as the frame that comes next: a relay that cannot pass it on reports the
         # number, and it must not be taken for the opening frame's.
-        envelope = self._address
+        envelope = self._envelope
         ack, limit = self._receiving.credit()
         return self._carrier.transmit(
             envelope.peer,
@@ -179,16 +199,16 @@ class Sending:
 
     async def wait(self) -> None:
         """Return when there may be room in the window, or the direction has ended."""
-        self._writable = self._writable or anyio.Event()
-        await self._writable.wait()
+        self.writable = self.writable or anyio.Event()
+        await self.writable.wait()
 
     @property
     def waiting(self) -> bool:
         """True while a writer waits for room, or frames for their acknowledgement."""
-        return self._writable is not None or self.outbox.cursor > self.outbox.acked
+        return self.writable is not None or self.outbox.cursor > self.outbox.acked
 
     def wake(self) -> None:
         """Wake the writer."""
-        if self._writable is not None:
-            self._writable.set()
-            self._writable = None
+        if self.writable is not None:
+            self.writable.set()
+            self.writable = None

@@ -37,7 +37,7 @@ def asked() -> Receiving:
 
 def everything(receiving: Receiving) -> list[Any]:
     found = []
-    while receiving.readable:
+    while receiving.ready:
         found.append(receiving.read()[0])
     return found
 
@@ -115,7 +115,7 @@ def test_once_released_all_that_comes_counts_as_read() -> None:
     receiving.take(frame(0, bytes(1000)))
     receiving.release()
     receiving.take(frame(1, bytes(1000)))
-    assert not receiving.readable
+    assert not receiving.ready
     assert receiving.inbox.taken == 2 * (1000 + FRAME_COST)
 
 
