@@ -1,8 +1,9 @@
 """Reliable requests and streams over a mesh that is not reliable.
 
 ``exchange`` is what the code that asks and the code that answers use. Each has an ``endpoint``
-below it, made of a sending side, a receiving side and a liveness. ``exchanges`` is the table of a
-node's endpoints, and ``carrier`` what puts their frames on their way.
+below it, made of a sending side, a receiving side and a liveness. ``windows`` has the rules of a
+direction: order, repeats, credit. ``exchanges`` is the table of a node's endpoints, and ``carrier``
+what puts their frames on their way.
 
 How an exchange survives: what was not acknowledged is kept and sent again. An end that waits
 for the other one, and hears nothing, asks what arrived (``probe``); the answer is a ``credit``

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from clawmatrix_core.exchange.state import WINDOW
+from clawmatrix_core.exchange.windows import WINDOW
 
 __all__ = ["ExchangeLimits"]
 

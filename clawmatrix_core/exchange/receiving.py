@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from clawmatrix_core.exchange.failures import failure_of
-from clawmatrix_core.exchange.state import Inbox
+from clawmatrix_core.exchange.windows import Inbox
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.errors import ExchangeFailure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core.exchange.carrier import Outcome
-from clawmatrix_core.exchange.state import Outbox
+from clawmatrix_core.exchange.windows import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.envelope import Envelope
     from clawmatrix_core.exchange.liveness import Liveness
     from clawmatrix_core.exchange.receiving import Receiving
-    from clawmatrix_core.exchange.state import Outgoing
+    from clawmatrix_core.exchange.windows import Outgoing
 
 __all__ = ["Sending"]
 

@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from clawmatrix_core.base.node_id import NAME_LIMIT
-from clawmatrix_core.exchange import state
+from clawmatrix_core.exchange import windows
 from clawmatrix_core.exchange.exchanges import EXCHANGE_TYPES
 from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.registry import PluginRegistry
@@ -41,8 +41,8 @@ SIZES = {
     "NAME_LIMIT": NAME_LIMIT,
     "TTL_START": codec.TTL_START,
     "CHUNK": codec.CHUNK,
-    "EXCHANGE_WINDOW": state.WINDOW,
-    "FRAME_COST": state.FRAME_COST,
+    "EXCHANGE_WINDOW": windows.WINDOW,
+    "FRAME_COST": windows.FRAME_COST,
     "RECORD_LIMIT": RECORD_LIMIT,
     "MEMBER_LIMIT": MEMBER_LIMIT,
     "WINDOW": session.WINDOW,

@@ -13,7 +13,7 @@ import clawmatrix_relay.transit
 from clawmatrix_core.exchange.endpoint import Endpoint
 from clawmatrix_core.exchange.late_frames import LateFrames
 from clawmatrix_core.exchange.sending import Sending
-from clawmatrix_core.exchange.state import FRAME_COST, Inbox, Outbox
+from clawmatrix_core.exchange.windows import FRAME_COST, Inbox, Outbox
 from clawmatrix_core.members.revocations import Revocations
 from clawmatrix_core.sessions.session import ReplayWindow, Session
 from clawmatrix_core.sessions.sessions import Sessions

@@ -11,7 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.exchange.exchange import Exchange
-from clawmatrix_core.exchange.state import Inbox, Outbox, Outgoing
+from clawmatrix_core.exchange.windows import Inbox, Outbox, Outgoing
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.testing.simulation import run_simulation
 from clawmatrix_core.testing.simulation.loop import Backend, VirtualLoop

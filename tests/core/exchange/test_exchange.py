@@ -15,7 +15,7 @@ from clawmatrix_core.base.errors import (
     PeerLost,
 )
 from clawmatrix_core.exchange.failures import error_body
-from clawmatrix_core.exchange.state import FRAME_COST, WINDOW
+from clawmatrix_core.exchange.windows import FRAME_COST, WINDOW
 from clawmatrix_core.wire.codec import CHUNK, Lane
 from tests.core.exchange.exchange_pair import HOME, OFFICE, Gate, Pair, leave, serve_one
 

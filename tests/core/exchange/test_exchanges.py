@@ -16,7 +16,7 @@ from clawmatrix_core.base.errors import (
     RemoteProtocolError,
 )
 from clawmatrix_core.exchange.limits import ExchangeLimits
-from clawmatrix_core.exchange.state import WINDOW
+from clawmatrix_core.exchange.windows import WINDOW
 from clawmatrix_core.wire.codec import CHUNK, Header
 from tests.core.exchange.exchange_pair import HOME, OFFICE, Pair, Sent, summary
 from tests.core.exchange.exchange_scripts import HANDLERS, SCRIPTS, answer, hang

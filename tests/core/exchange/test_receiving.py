@@ -9,7 +9,7 @@ import pytest
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.receiving import Receiving
-from clawmatrix_core.exchange.state import FRAME_COST, WINDOW
+from clawmatrix_core.exchange.windows import FRAME_COST, WINDOW
 from clawmatrix_core.wire.codec import Header
 from clawmatrix_core.wire.frames import Frame
 

@@ -15,7 +15,7 @@ from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.exchange.liveness import Liveness
 from clawmatrix_core.exchange.receiving import Receiving
 from clawmatrix_core.exchange.sending import Sending
-from clawmatrix_core.exchange.state import WINDOW
+from clawmatrix_core.exchange.windows import WINDOW
 from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.errors import RemoteProtocolError
-from clawmatrix_core.exchange.state import FRAME_COST, WINDOW, Inbox, Outbox, Outgoing
+from clawmatrix_core.exchange.windows import FRAME_COST, WINDOW, Inbox, Outbox, Outgoing
 from clawmatrix_core.wire.codec import CHUNK
 
 if TYPE_CHECKING:
