@@ -36,7 +36,7 @@ def all_checks(config: Config, plugins: PluginRegistry, node: Node | None = None
 
 
 class OwnChecks:
-    """The core's own checks, registered as a plugin registers its own."""
+    """The core's own checks, with the signature of the hook that plugins implement."""
 
     def __init__(self, plugins: PluginRegistry) -> None:
         self._plugins = plugins

@@ -42,19 +42,6 @@ class Exchange:
         complete: the opening frame has the whole request.
     """
 
-    __slots__ = (
-        "_end",
-        "_kind",
-        "_opening",
-        "complete",
-        "id",
-        "initiated",
-        "lane",
-        "peer",
-        "request",
-        "type",
-    )
-
     def __init__(
         self,
         end: Endpoint,

@@ -25,7 +25,6 @@ __all__ = [
     "convert_upstream_error",
     "from_event",
     "from_exchange",
-    "is_object",
     "wrap_upstream_error",
 ]
 
@@ -97,11 +96,6 @@ def from_event(error: object) -> ApiError:
     fault = fault_of_event(error)
     status = fault.status or 502
     return ApiError(status, fault.message, type="upstream_error", code=fault.code)
-
-
-def is_object(body: bytes) -> bool:
-    """Say whether the body of an error is a JSON object, as in every API."""
-    return _object(body) is not None
 
 
 def _param_of(detail: object) -> str | None:

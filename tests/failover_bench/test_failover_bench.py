@@ -52,3 +52,4 @@ async def test_a_primary_that_was_down_is_used_again_soon() -> None:
     assert seen.served == seen.calls
     assert not seen.truncated
     assert seen.recovered is not None
+    assert seen.recovered < 60

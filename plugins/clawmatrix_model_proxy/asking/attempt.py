@@ -9,7 +9,7 @@ from anyio import CancelScope, current_time
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, HeldTooMuch, RawHeaders
-from clawmatrix_model_proxy.errors import ApiError, from_exchange, is_object
+from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
 from clawmatrix_model_proxy.faults import (
     AttemptFault,
     fault_of_error,
@@ -158,10 +158,9 @@ class CallAttempt:
 
     async def _fail_with_error(self, exchange: Exchange, head: Head) -> None:
         body = await read_body(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
-        if not is_object(body):  # the serving node has to give it the API's shape
-            message = f"an error of status {head.status} that is no JSON object"
-            raise ExchangeFailure("bad_answer", message)
         fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
+        # The serving node has given it the API's shape; a node of others may not have.
+        body = wrap_upstream_error(head.status, body, self._format)
         raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
 
     async def _whole(self, exchange: Exchange, head: Head) -> None:
