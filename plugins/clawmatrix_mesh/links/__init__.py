@@ -1,6 +1,6 @@
 """Connections that become links: handshakes, heartbeats, dialling, and direct paths.
 
-Start at ``stack``, which makes and wires all of it. ``acceptor`` answers and ``connector``
+Start at ``links``, which makes and wires all of it. ``acceptor`` answers and ``connector``
 dials; both prove the other end (``channel``, ``handshake``), and leave the link to ``runner``.
 ``neighbours`` has the links there are, at most one to each node.
 """
