@@ -58,4 +58,5 @@ def test_the_head_of_the_changelog_is_the_version(root: Path) -> None:
 
 def test_the_contract_at_the_front_door_is_the_cores(root: Path) -> None:
     front = root / "hookspecs.py"
+    assert front.is_symlink(), "a copy would be edited in place of the core's"
     assert front.read_text() == (root / "clawmatrix_core" / "hookspecs.py").read_text()
