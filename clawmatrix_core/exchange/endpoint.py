@@ -37,7 +37,7 @@ class Keeper(Protocol):
     """The table that keeps an endpoint."""
 
     def add(self, end: Endpoint) -> bool:
-        """Take an endpoint in; False where it was ended in place of that."""
+        """Take an endpoint in. False where the node has stopped, and the endpoint was ended."""
 
     def discard(self, end: Endpoint, *, lost: bool = False) -> None:
         """Forget an endpoint; ``lost`` where the other end may not know that it is over."""
@@ -154,7 +154,7 @@ class Endpoint:
         self.push("data", kind, payload, fin=fin)
 
     def flush(self) -> None:
-        """Put on the wire what is due, as far as route, session and lane allow."""
+        """Send the frames that are due, as far as route, session and lane allow."""
         if not self.sending.flush(self.flush):
             self.abort(PeerLost(f"{self.peer} restarted"))
 
@@ -290,7 +290,7 @@ class Endpoint:
     # --- time, and what changes around it
 
     def resume(self, *, again: bool) -> None:
-        """Send what is due; with ``again``, also what was not acknowledged."""
+        """Send the frames that are due; with ``again``, those not acknowledged as well."""
         if again:
             self.sending.outbox.rewind()
         self.flush()

@@ -259,7 +259,7 @@ class Exchanges:
     # --- what changes around them
 
     def flush(self, peer: NodeId, *, again: bool = False) -> None:
-        """Send what is due to a node; with ``again``, also what was not acknowledged."""
+        """Send the frames due to a node; with ``again``, those not acknowledged as well."""
         for end in self.live:
             if end.peer == peer:
                 end.resume(again=again)

@@ -80,7 +80,7 @@ class Sending:
     # --- numbered frames
 
     def flush(self, again: Callable[[], None]) -> bool:
-        """Send what is due; ``again`` is called when there is space, if that was missing.
+        """Send the frames that are due. Where a lane has no space, ``again`` is called once it has.
 
         Returns False where the opening frame would reach another run of the peer than before.
         """

@@ -1,4 +1,4 @@
-"""The two halves of an exchange's direction, as pure state: what is kept, what is due.
+"""The two halves of an exchange's direction, as pure state: frames that are kept, and are due.
 
 Rules, all in this file: frames are numbered from 0 in each direction; the receiving half
 puts them in order and drops repeats; the sending half keeps each frame until it is

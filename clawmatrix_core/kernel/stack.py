@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.kernel.opening_sender import OpeningSender
 from clawmatrix_core.kernel.switch import Switch
 from clawmatrix_core.sessions.doorkeeper import RATE
@@ -100,10 +101,17 @@ class Stack:
         self.exchanges.flush(peer, again=True)
 
     def add_link(self, link: Link) -> None:
-        """Use a link from now on. The caller has seen to it that there is no other one."""
+        """Use a link from now on. The caller has seen to it that there is no other one.
+
+        Raises: LocalProtocolError, where the link brings no Session; the link is not kept.
+        """
         self.ways.links[link.peer] = link
-        self.sessions.forget(link.peer, link.instance)
-        self.sessions.add_link(link.session)
+        try:
+            self.sessions.forget(link.peer, link.instance)
+            self.sessions.add_link(link.session)
+        except LocalProtocolError:
+            self.remove_link(link)
+            raise
 
     def remove_link(self, link: Link) -> None:
         """Use a link no more."""

@@ -58,7 +58,7 @@ class Kept:
 
 
 class SessionTable:
-    """The sessions by what they are looked up by, and which of a peer's to seal under."""
+    """All sessions of a node, by peer and by id, and the choice of the one to seal under."""
 
     def __init__(self) -> None:
         self._links: dict[NodeId, Session] = {}  # that of each link's handshake

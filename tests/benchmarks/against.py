@@ -100,7 +100,7 @@ def judge(name: str, pairs: Sequence[dict[Side, Report]], floor: float, seed: in
 
 
 def _rows(report: Report) -> dict[str, Report]:
-    """Return the rows by what they measure; one that stands beside two peers counts once."""
+    """Return the rows by measure. A measure that is compared with two peers counts once."""
     return {row["measure"]: row for row in report["rows"] if row["ours"] is not None}
 
 

@@ -320,4 +320,4 @@ TRANSPORT_CHECKS: tuple[TransportCheck, ...] = (
     connections_are_independent,
     a_closed_listener_refuses_and_closes,
 )
-"""Every check of a transport, each named by what it holds the transport to."""
+"""Every check of a transport. A check's name says what the transport must do."""

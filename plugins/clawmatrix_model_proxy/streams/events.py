@@ -68,7 +68,7 @@ def named_error(event: bytes) -> bool:
 
 
 def error_without_data(event: bytes) -> Any:
-    """Return the error that is in lines which are none of an event's, as some servers send it."""
+    """Return the error in lines that form no event; some servers send one like that."""
     for line in _LINES.split(event):
         if line.startswith(b"error:"):
             return error_in(line[6:].strip())

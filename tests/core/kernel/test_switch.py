@@ -6,8 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import attrs
 import pytest
 
+from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.carrier import Outcome
 from clawmatrix_core.wire.codec import (
@@ -269,3 +271,27 @@ def test_an_opening_and_its_answer_go_over_the_link_although_another_way_is_shor
         before = home.link(gone_by).waiting
         assert home.stack.openings.send_opening(OFFICE, "session_open", "1", b"", direct)
         assert home.link(gone_by).waiting == before + 1
+
+
+@attrs.frozen
+class ForeignSession:
+    """What the handshake of somebody else might hand over."""
+
+    peer: NodeId
+    id: bytes = b"foreign."
+    remote_instance: str = "office1"
+    created: float = 0.0
+    usable: bool = True
+
+    def seal(self, line: bytes, plaintext: bytes) -> bytes:
+        return plaintext
+
+
+def test_a_link_with_a_session_of_no_known_kind_is_not_kept() -> None:
+    _, home, _ = neighbours()
+    link = home.link("office")
+    home.stack.remove_link(link)
+    link.session = ForeignSession(OFFICE)
+    with pytest.raises(LocalProtocolError, match="not ForeignSession"):
+        home.stack.add_link(link)
+    assert home.ways.next_link(OFFICE) is None
