@@ -11,9 +11,11 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 import anyio
 import attrs
+from anyio.abc import SocketStream
 from anyio.streams.tls import TLSStream
 
 from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core.base.tcp import NameServerSilent, TcpDialler
 from clawmatrix_model_proxy.http.connection import HttpConnection
 from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 
@@ -94,9 +96,12 @@ class HttpDialler:
         limit: the limit, from the next connection on.
     """
 
-    def __init__(self, limit: float, *, proxy_from_env: bool = False) -> None:
+    def __init__(
+        self, limit: float, *, proxy_from_env: bool = False, tcp: TcpDialler | None = None
+    ) -> None:
         """Reads the certificates of the system, which takes long enough to be felt."""
         self.limit = limit
+        self._tcp = tcp or TcpDialler()
         self._proxies = getproxies_environment() if proxy_from_env else {}
         self._tls = _client_tls()
 
@@ -118,6 +123,9 @@ class HttpDialler:
         except TimeoutError:
             message = "the upstream did not accept a connection in time"
             raise _failure("upstream_timeout", message) from None
+        except NameServerSilent as error:
+            message = f"the upstream cannot be reached: {error.strerror}"
+            raise _failure("upstream_timeout", message) from None
         except ssl.SSLError as error:
             raise _unreachable(_tls_words(error)) from None
         except (OSError, ValueError, BrokenAnswer, anyio.EndOfStream, *_LOST) as error:
@@ -132,6 +140,19 @@ class HttpDialler:
             return stream
         try:
             await _tunnel(stream, address, proxy)
+            return await self._wrap(stream, address)
+        except BaseException:
+            await anyio.aclose_forcefully(stream)
+            raise
+
+    async def _open(self, address: HttpAddress) -> ByteStream:
+        sock = await self._tcp.open(address.host, address.port, limit=self.limit)
+        stream = await SocketStream.from_socket(sock)
+        return stream if address.scheme == "http" else await self._wrap(stream, address)
+
+    async def _wrap(self, stream: ByteStream, address: HttpAddress) -> ByteStream:
+        """Speak TLS on a stream, which is closed where that fails."""
+        try:
             return await TLSStream.wrap(
                 stream,
                 hostname=address.host,
@@ -141,17 +162,6 @@ class HttpDialler:
         except BaseException:
             await anyio.aclose_forcefully(stream)
             raise
-
-    async def _open(self, address: HttpAddress) -> ByteStream:
-        if address.scheme == "http":
-            return await anyio.connect_tcp(address.host, address.port)
-        return await anyio.connect_tcp(
-            address.host,
-            address.port,
-            ssl_context=self._tls,
-            tls_hostname=address.host,
-            tls_standard_compatible=False,
-        )
 
     def _proxy_for(self, address: HttpAddress) -> _Proxy | None:
         if not self._proxies or proxy_bypass(address.host_port):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import socket
 import ssl
 import zlib
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSListener
 
 from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core.base.lookups import TcpAddress
+from clawmatrix_core.base.tcp import TcpDialler, connect
 from clawmatrix_model_proxy.http.client import KEPT, HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.http.inflater import PIECE
@@ -67,6 +70,66 @@ async def read(answer: HttpResponse) -> bytes:
 
 async def answer(asked: Asked) -> None:
     await asked.answer(BODY)
+
+
+# --- names
+
+
+class Names:
+    """Names and numbers as tests have them; what is no number of this machine never answers."""
+
+    def __init__(self, **names: list[str]) -> None:
+        self.names = names
+
+    async def resolve(self, host: str, port: int) -> list[TcpAddress]:
+        if host not in self.names:
+            await anyio.sleep_forever()
+        return [TcpAddress(socket.AF_INET, (number, port)) for number in self.names[host]]
+
+    async def connect(self, address: TcpAddress) -> socket.socket:
+        if not address.ip.is_loopback:
+            await anyio.sleep_forever()
+        return await connect(address)
+
+    def dialler(self, limit: float = 5.0) -> HttpDialler:
+        return HttpDialler(limit, tcp=TcpDialler(self.resolve, self.connect, stagger=0.01))
+
+
+@pytest.mark.both_loops
+async def test_dead_first_address_of_an_upstream_is_passed_over(upstreaming: Upstreaming) -> None:
+    dialler = Names(two=["192.0.2.1", "127.0.0.1"]).dialler()
+    async with upstreaming(answer) as up, client_of(dialler) as client:
+        with anyio.fail_after(10):
+            url = up.base_url.replace("127.0.0.1", "two")
+            assert await read(await ask(client, url)) == BODY
+
+
+async def test_dns_outage_is_told_and_takes_no_other_upstream_along(
+    upstreaming: Upstreaming,
+) -> None:
+    dialler = Names(localhost=["127.0.0.1"]).dialler(limit=1.0)
+    async with (
+        upstreaming(answer) as up,
+        client_of(dialler) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        found: list[ExchangeFailure] = []
+
+        async def ask_gone(number: int) -> None:
+            with pytest.raises(ExchangeFailure) as failure:
+                await ask(client, f"http://gone{number}.example/v1/x")
+            found.append(failure.value)
+
+        for number in range(60):
+            tasks.start_soon(ask_gone, number)
+        await anyio.wait_all_tasks_blocked()
+        url = up.base_url.replace("127.0.0.1", "localhost")
+        assert await read(await ask(client, url)) == BODY
+        assert found == []
+    assert {(failure.code, failure.may_have_begun) for failure in found} == {
+        ("upstream_timeout", False)
+    }
+    assert "no name server answered" in str(found[0])
 
 
 # --- connections
