@@ -20,6 +20,8 @@ from clawmatrix_core.wire.transport import Connection, Listener, Transport
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from clawmatrix_core.wire.transport import Objection
+
 __all__ = [
     "MemoryConnection",
     "MemoryHub",
@@ -253,6 +255,9 @@ class MemoryTransport(Transport):
         if not listener.admit(theirs):
             raise DialError(f"connection refused by {address}: it does not accept any more")
         return ours
+
+    async def dial_advertised(self, address: str, objection: Objection) -> Connection:
+        return await self.dial(address)
 
     @asynccontextmanager
     async def listen(self, address: str) -> AsyncIterator[Listener]:

@@ -9,8 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from clawmatrix_core.base.errors import DialError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
+    from typing import TypeAlias
+
+    from clawmatrix_core.base.lookups import IPAddress
+
+    Objection: TypeAlias = Callable[[IPAddress], str | None]
+    """Says what is wrong with connecting to a number, None where nothing is."""
 
 __all__ = ["Connection", "Listener", "Transport"]
 
@@ -79,6 +88,18 @@ class Transport(ABC):
     @abstractmethod
     async def dial(self, address: str) -> Connection:
         """Connect to an address. Raises: DialError, with a message a person can act on."""
+
+    async def dial_advertised(self, address: str, objection: Objection) -> Connection:
+        """Connect to an address that another node advertises, which may have made it up.
+
+        A transport over IP looks the name up once, and connects to none of its numbers to which
+        there is an objection. One that has no numbers calls ``dial``. One that does neither
+        takes no such addresses, and the nodes behind them are reached over relays.
+
+        Raises: DialError.
+        """
+        text = f"addresses with {address.partition(':')[0]}: that others advertise are not dialled"
+        raise DialError(text, reason="not_permitted")
 
     @abstractmethod
     def listen(self, address: str) -> AbstractAsyncContextManager[Listener]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,7 +12,13 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.wire.transport import Transport
 
-__all__ = ["check_address", "find_transport"]
+__all__ = ["check_address", "check_advertised", "find_transport"]
+
+PATH_LENGTH = 64
+"""Characters that the path of an advertised address may have."""
+ADDRESS_LENGTH = 256
+
+_PATH = re.compile(rf"[A-Za-z0-9/_-]{{0,{PATH_LENGTH}}}", re.ASCII)
 
 
 def check_address(address: str) -> None:
@@ -25,6 +32,23 @@ def check_address(address: str) -> None:
         _ = urlsplit(address).port
     except ValueError as error:
         raise ValueError(f'"{address}" is not an address: {error}') from None
+
+
+def check_advertised(address: str) -> None:
+    """Check the text of an advertised address. Raises: ValueError, with words for people."""
+    if len(address) > ADDRESS_LENGTH:
+        raise ValueError(f"an address has at most {ADDRESS_LENGTH} characters")
+    check_address(address)
+    parts = urlsplit(address)
+    if "@" in parts.netloc:
+        raise ValueError("an advertised address has no user and password")
+    if "?" in address or "#" in address:
+        raise ValueError("an advertised address has no query and no fragment")
+    if not _PATH.fullmatch(parts.path):
+        raise ValueError(
+            f"the path of an advertised address has at most {PATH_LENGTH} characters,"
+            " and these are letters, digits, / _ and -"
+        )
 
 
 def find_transport(node: Node, address: str) -> Transport:

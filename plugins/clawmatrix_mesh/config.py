@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path  # noqa: TC003 - read from the annotation
 
 import attrs
 
 from clawmatrix_core.base.node_id import is_node_id
 from clawmatrix_core.config.config import ByteSize, Duration, HostPort, option
-from clawmatrix_mesh.addresses import check_address
+from clawmatrix_mesh.addresses import check_address, check_advertised
 
 __all__ = ["TEMPLATE", "MeshConfig", "listen_addresses"]
 
@@ -32,6 +33,19 @@ def _is_address(_: object, __: object, value: str | None) -> None:
 def _are_addresses(_: object, __: object, value: tuple[str, ...]) -> None:
     for address in value:
         check_address(address)
+
+
+def _are_advertisable(_: object, __: object, value: tuple[str, ...]) -> None:
+    for address in value:
+        check_advertised(address)
+
+
+def _are_networks(_: object, __: object, value: tuple[str, ...]) -> None:
+    for network in value:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise ValueError(f'"{network}" is not a network like "10.8.0.0/16"') from None
 
 
 def _are_node_ids(_: object, __: object, value: tuple[str, ...] | None) -> None:
@@ -61,7 +75,7 @@ class MeshConfig:
     advertise: tuple[str, ...] = option(
         default=(),
         doc="Addresses at which others reach this node, put into its record.",
-        validator=_are_addresses,
+        validator=_are_advertisable,
         reload=True,
     )
     peers: tuple[str, ...] = option(
@@ -92,6 +106,14 @@ class MeshConfig:
         default=True,
         doc="Whether a node that is talked to through a relay, and advertises an address, is"
         " dialled for a link of its own, at most once in a minute.",
+    )
+    dial: tuple[str, ...] = option(
+        default=(),
+        shown="public addresses, and private ones of this node's own networks",
+        doc="Networks in which addresses that other nodes advertise are dialled as well, for"
+        ' instance `["10.8.0.0/16"]`. Addresses in `peers` are dialled wherever they are.',
+        validator=_are_networks,
+        reload=True,
     )
     link_frames: int = option(
         default=400_000,

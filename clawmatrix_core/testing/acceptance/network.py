@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.state.folder import State
     from clawmatrix_core.testing.acceptance.case import TransportCase
     from clawmatrix_core.wire.frames import Frame
+    from clawmatrix_core.wire.transport import Objection
 
 __all__ = ["FaultyConnection", "Network", "notes_of", "until"]
 
@@ -135,6 +136,9 @@ class _Transport(Transport):
             raise DialError(f"nobody listens at {address}")
         network.ends.append(FaultyConnection(await self._inner.dial(real), dialled=True))
         return network.ends[-1]
+
+    async def dial_advertised(self, address: str, objection: Objection) -> Connection:
+        return await self.dial(address)
 
     @asynccontextmanager
     async def listen(self, address: str) -> AsyncIterator[Listener]:

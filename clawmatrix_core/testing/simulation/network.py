@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from random import Random
 
+    from clawmatrix_core.wire.transport import Objection
+
 __all__ = ["Quality", "SimNetwork", "Tamper"]
 
 Tamper: TypeAlias = "Callable[[str, str, bytes], tuple[float, ...]]"
@@ -69,6 +71,9 @@ class _SimTransport(Transport):
             raise DialError(str(error)) from None
         except TimeoutError:
             raise DialError(f"no answer from {address} within {limit:g} s") from None
+
+    async def dial_advertised(self, address: str, objection: Objection) -> Connection:
+        return await self.dial(address)
 
     @asynccontextmanager
     async def listen(self, address: str) -> AsyncIterator[Listener]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.wire.link import Link
-    from clawmatrix_core.wire.transport import Connection
+    from clawmatrix_core.wire.transport import Connection, Objection
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.limits import LinkLimits
     from clawmatrix_mesh.links.neighbours import Neighbour, Neighbours
@@ -43,19 +43,25 @@ class Connector:
         return self._runner.neighbours
 
     async def dial(
-        self, address: str, *, reached: Callable[[Proved], None], expect: bytes | None = None
+        self,
+        address: str,
+        *,
+        reached: Callable[[Proved], None],
+        expect: bytes | None = None,
+        objection: Objection | None = None,
     ) -> Link:
         """Connect to an address, and carry the link until it closes.
 
         Returns the link, which has closed. ``reached`` is called with who is there, as soon
         as that is proved. With ``expect``, only the node with that X25519 key will do.
+        With ``objection``, the address is one that another node advertises.
         Raises: DialError; HandshakeError, with the reason ``duplicate`` where there is a
             link to that node already.
         """
         first, *others = self._runner.credentials.psks()
         for psk in (first, *others):
             try:
-                return await self._dial(address, psk, reached, expect)
+                return await self._dial(address, psk, reached, expect, objection)
             except HandshakeError as error:
                 if error.reason != "wrong_secret":
                     raise
@@ -68,8 +74,13 @@ class Connector:
         psk: bytes,
         reached: Callable[[Proved], None],
         expect: bytes | None,
+        objection: Objection | None,
     ) -> Link:
-        connection = await find_transport(self._node, address).dial(address)
+        transport = find_transport(self._node, address)
+        if objection is None:
+            connection = await transport.dial(address)
+        else:
+            connection = await transport.dial_advertised(address, objection)
         async with closing(connection):
             neighbour = await self._prove(connection, psk, reached, expect)
             await self._runner.run(neighbour)

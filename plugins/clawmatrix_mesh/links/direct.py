@@ -17,7 +17,7 @@ import attrs
 from clawmatrix_core.base.errors import ConnectionLost, DialError, HandshakeError
 from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.wire.close_codes import CloseCode
-from clawmatrix_mesh.addresses import check_address
+from clawmatrix_mesh.addresses import check_advertised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.members.directory import Peer
     from clawmatrix_core.wire.link import Link
+    from clawmatrix_mesh.links.advertised import DialPolicy
     from clawmatrix_mesh.links.connector import Connector
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.limits import LinkLimits
@@ -36,7 +37,6 @@ _TALKING = 10.0
 """Seconds for which having heard a node counts as talking to it."""
 _ADDRESSES = 4
 """Addresses of one record that are tried."""
-_ADDRESS_LENGTH = 256
 _REMEMBERED = 4096
 """Nodes whose tries are remembered at most."""
 
@@ -72,6 +72,7 @@ class DirectDialler:
         *,
         limits: LinkLimits,
         own: Callable[[], Iterable[str]],
+        policy: DialPolicy,
         report: Callable[[Exception, str], None],
     ) -> None:
         self.upgrades: dict[NodeId, Upgrade] = {}
@@ -79,6 +80,7 @@ class DirectDialler:
         self._connector = connector
         self._limits = limits
         self._own = own
+        self._policy = policy
         self._report = report
         self._log = node.logger("mesh")
         self._trying: set[NodeId] = set()
@@ -139,10 +141,8 @@ class DirectDialler:
         return tuple(dict.fromkeys(usable))[:_ADDRESSES]
 
     def _can_dial(self, address: str) -> bool:
-        if len(address) > _ADDRESS_LENGTH:
-            return False
         try:
-            check_address(address)
+            check_advertised(address)
         except ValueError:
             return False
         return address.partition("://")[0] in self._node.transports
@@ -176,7 +176,9 @@ class DirectDialler:
         try:
             again = True
             while again:
-                link = await self._connector.dial(address, reached=reached, expect=key)
+                link = await self._connector.dial(
+                    address, reached=reached, expect=key, objection=self._policy.objection
+                )
                 again = self._went_with_its_secret(link)
         except HandshakeError as error:
             if error.reason == "duplicate":

@@ -8,6 +8,7 @@ import attrs
 
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
 from clawmatrix_mesh.links.acceptor import Acceptor
+from clawmatrix_mesh.links.advertised import DialPolicy
 from clawmatrix_mesh.links.channel import Credentials
 from clawmatrix_mesh.links.connector import Connector
 from clawmatrix_mesh.links.dialler import PeerDialler
@@ -67,7 +68,10 @@ class Links:
         self.direct: DirectDialler | None = None
         if config.direct:
             here = membership.own.addresses
-            self.direct = DirectDialler(node, connector, limits=limits, own=here, report=report)
+            policy = DialPolicy(lambda: node.config.section(MeshConfig).dial)
+            self.direct = DirectDialler(
+                node, connector, limits=limits, own=here, policy=policy, report=report
+            )
         self._waking = Waking(node, self._neighbours, self.dialler, heartbeat=config.heartbeat)
         revoking.when_expelled(self._neighbours.expel)
         node.keyring.when_changed(self._neighbours.retire)

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Opcode
 from websockets.protocol import State
+from websockets.uri import parse_uri
 
 from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
@@ -21,9 +22,11 @@ from clawmatrix_mesh.websocket.connection import (
     WebSocketListener,
     tune,
 )
+from clawmatrix_mesh.websocket.way import ProxyWay
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     from collections.abc import AsyncIterator, Mapping
 
     from websockets.asyncio.connection import Connection
@@ -37,6 +40,11 @@ class _Client(ClientConnection):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         _look_after(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # TLS that fails behind a proxy loses a connection that the library has not made yet.
+        if hasattr(self, "recv_messages"):
+            super().connection_lost(exc)
 
 
 class _Server(ServerConnection):
@@ -54,8 +62,21 @@ def _look_after(ws: Connection) -> None:
         ws.loop.call_later(CLOSE_TIMEOUT, ws.transport.abort)
 
 
-class _NoRedirects(connect):
-    """Dials the address that it was given, and follows no redirect."""
+class _Dial(connect):
+    """Dials the address that it was given, and follows no redirect.
+
+    Attributes:
+        through: the address that a proxy is told, where that is another one.
+    """
+
+    through: str | None = None
+
+    async def open_tcp_connection(self) -> ClientConnection:
+        if self.through is None:
+            return await super().open_tcp_connection()
+        named, make = self.ws_uri, self.factory
+        self.ws_uri, self.factory = parse_uri(self.through), lambda uri: make(named)
+        return await super().open_tcp_connection()
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -99,11 +120,15 @@ def _connection(ws: Connection, remote: str) -> WebSocket:
     return _WebSocket(ws, remote)
 
 
-async def dial(address: str, target: str, settings: Mapping[str, Any]) -> WebSocket:
+async def dial(
+    address: str, target: str, way: socket.socket | ProxyWay, settings: Mapping[str, Any]
+) -> WebSocket:
     if "ssl" in settings:
         settings = {**settings, "ssl_shutdown_timeout": CLOSE_TIMEOUT}
-    ws = await _NoRedirects(address, create_connection=_Client, write_limit=WRITE_LIMIT, **settings)
-    return _connection(ws, target)
+    more = way.settings() if isinstance(way, ProxyWay) else {"sock": way, "proxy": None}
+    dial = _Dial(address, create_connection=_Client, write_limit=WRITE_LIMIT, **settings, **more)
+    dial.through = way.through if isinstance(way, ProxyWay) else None
+    return _connection(await dial, target)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from websockets.exceptions import ConcurrencyError, ConnectionClosed
 from websockets.protocol import Protocol, State
 from websockets.trio.client import ClientConnection, connect
 from websockets.trio.server import Server, ServerConnection, serve
+from websockets.uri import parse_uri
 
 from clawmatrix_core.base.bell import Bell
 from clawmatrix_mesh.websocket.address import host_port
@@ -23,8 +24,10 @@ from clawmatrix_mesh.websocket.connection import (
     WebSocketListener,
     tune,
 )
+from clawmatrix_mesh.websocket.way import ProxyWay
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from websockets.client import ClientProtocol
@@ -159,16 +162,40 @@ class _WebSocket(WebSocket):
             await super().send(message)
 
 
-class _NoRedirects(connect):
-    """Dials the address that it was given, and follows no redirect."""
+class _Dial(connect):
+    """Dials the address that it was given, and follows no redirect.
+
+    Attributes:
+        through: the address that a proxy is told, where that is another one.
+    """
+
+    through: str | None = None
+
+    async def open_tcp_stream(self) -> trio.abc.Stream:
+        if self.through is None:
+            return await super().open_tcp_stream()
+        named, self.ws_uri = self.ws_uri, parse_uri(self.through)
+        try:
+            return await super().open_tcp_stream()
+        finally:
+            self.ws_uri = named
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
-async def dial(address: str, target: str, settings: Mapping[str, Any]) -> WebSocket:
+async def dial(
+    address: str, target: str, way: socket.socket | ProxyWay, settings: Mapping[str, Any]
+) -> WebSocket:
+    if isinstance(way, ProxyWay):
+        more = way.settings()
+    else:
+        more = {"stream": trio.SocketStream(trio.socket.from_stdlib_socket(way)), "proxy": None}
+    dial = _Dial(address, create_connection=_Client, **settings, **more)
+    dial.through = way.through if isinstance(way, ProxyWay) else None
+
     async def run(publish: Callable[[WebSocket], None]) -> None:
-        async with _NoRedirects(address, create_connection=_Client, **settings) as ws:
+        async with dial as ws:
             assert isinstance(ws, _Client)
             tune(_socket_of(ws))
             scope = trio.CancelScope()
@@ -190,10 +217,10 @@ async def listen(
 
     async def handle(ws: ServerConnection) -> None:
         assert isinstance(ws, _Server)
-        socket = _socket_of(ws)
-        tune(socket)
+        own = _socket_of(ws)
+        tune(own)
         scope = trio.CancelScope()
-        connection = _WebSocket(ws, host_port(socket.getpeername()), scope)
+        connection = _WebSocket(ws, host_port(own.getpeername()), scope)
         await listener.hold(connection, partial(_tend, ws, scope))
 
     async def run(publish: Callable[[Server], None]) -> None:

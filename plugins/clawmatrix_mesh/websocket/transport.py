@@ -11,9 +11,10 @@ import logging
 import socket
 import ssl
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
 from websockets.exceptions import (
     InvalidHandshake,
     InvalidProxy,
@@ -23,16 +24,22 @@ from websockets.exceptions import (
 )
 
 from clawmatrix_core.base.errors import DialError
+from clawmatrix_core.base.tcp import NameServerSilent
 from clawmatrix_core.wire.codec import MESSAGE_LIMIT
 from clawmatrix_core.wire.transport import Connection, Listener, Transport
 from clawmatrix_mesh.websocket.address import WebSocketAddress
 from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
+from clawmatrix_mesh.websocket.way import Ways
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from websockets.http11 import Request, Response
+
+    from clawmatrix_core.base.tcp import TcpDialler
+    from clawmatrix_core.wire.transport import Objection
+    from clawmatrix_mesh.websocket.way import ProxyWay
 
 __all__ = ["WebSocketTransport"]
 
@@ -79,21 +86,38 @@ class WebSocketTransport(Transport):
         client_tls: ssl.SSLContext | None = None,
         proxy: str | None = None,
         open_timeout: float = OPEN_TIMEOUT,
+        tcp: TcpDialler | None = None,
+        strange: TcpDialler | None = None,
     ) -> None:
-        """Make a transport; ``client_tls`` is the system's trust where it is None."""
+        """Make a transport.
+
+        Args:
+            server_tls: what ``wss`` is served with.
+            client_tls: what ``wss`` is dialled with; the system's trust where it is None.
+            proxy: what all is dialled through.
+            open_timeout: seconds that a whole opening handshake may take.
+            tcp: dials addresses of the configuration, and the proxy.
+            strange: dials addresses that other nodes advertise.
+        """
         self._server_tls = server_tls
         self._client_tls = client_tls
         self._proxy = proxy
         self._open_timeout = open_timeout
+        self._ways = Ways(proxy, tcp, strange)
 
     async def dial(self, address: str) -> Connection:
+        return await self._dial(address, None)
+
+    async def dial_advertised(self, address: str, objection: Objection) -> Connection:
+        return await self._dial(address, objection)
+
+    async def _dial(self, address: str, objection: Objection | None) -> Connection:
         try:
             parsed = WebSocketAddress.parse(address)
         except ValueError as error:
             raise DialError(str(error), reason="address") from None
         settings = _SETTINGS | {
             "user_agent_header": None,
-            "proxy": self._proxy,
             "open_timeout": self._open_timeout,
         }
         if parsed.secure:
@@ -101,7 +125,10 @@ class WebSocketTransport(Transport):
                 self._client_tls = ssl.create_default_context()
             settings["ssl"] = self._client_tls
         try:
-            return await _backend().dial(address, parsed.target, settings)
+            with anyio.fail_after(self._open_timeout):
+                way = await self._ways.find(parsed, objection, self._open_timeout)
+                with _closed_unless_taken(way):
+                    return await _backend().dial(address, parsed.target, way, settings)
         except (OSError, ValueError, ImportError, WebSocketException) as error:
             where = f"{parsed.target} (through the proxy)" if self._proxy else parsed.target
             # Its cause may name the proxy with its password.
@@ -130,11 +157,28 @@ class WebSocketTransport(Transport):
 class _Backend(Protocol):
     """What the module of each event loop has."""
 
-    async def dial(self, address: str, target: str, settings: Mapping[str, Any]) -> Connection: ...
+    async def dial(
+        self,
+        address: str,
+        target: str,
+        way: socket.socket | ProxyWay,
+        settings: Mapping[str, Any],
+    ) -> Connection: ...
 
     def listen(
         self, address: WebSocketAddress, settings: Mapping[str, Any]
     ) -> AbstractAsyncContextManager[Listener]: ...
+
+
+@contextmanager
+def _closed_unless_taken(way: socket.socket | ProxyWay) -> Iterator[None]:
+    """Close a socket that came to be no connection, also where the library did not get it."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(way, socket.socket):
+            way.close()
+        raise
 
 
 def _backend() -> _Backend:
@@ -197,6 +241,8 @@ def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str,
         case ConnectionResetError() | ConnectionAbortedError():
             hint = "(does it listen at wss:// or ws://?)"
             return "broken_off", f"{target} broke the connection off {hint}"
+        case NameServerSilent():
+            return "name", f"the name of {target} is not looked up: {cause.strerror}"
         case socket.gaierror():
             return "name", f"the name of {target} does not resolve: {cause.strerror}"
         case TimeoutError():

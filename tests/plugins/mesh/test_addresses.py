@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clawmatrix_core.base.errors import DialError
-from clawmatrix_mesh.addresses import check_address, find_transport
+from clawmatrix_mesh.addresses import check_address, check_advertised, find_transport
 from tests.plugins.mesh.conftest import make_node
 
 
@@ -32,6 +32,41 @@ def test_an_address_has_a_scheme_and_a_place(address: str) -> None:
 def test_what_is_no_address_is_said(address: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ws://a",
+        "wss://a.example:19000/",
+        f"ws://[::1]:1/{'aB3_-/' * 10}xyz",
+        "memory://x",
+        "tcp://a:1",
+    ],
+)
+def test_an_advertised_address_is_a_place_and_a_short_path(address: str) -> None:
+    check_advertised(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("ws://user:pw@127.0.0.1:80", "no user and password"),
+        ("ws://@a", "no user and password"),
+        ("ws://a/x?y=1", "no query and no fragment"),
+        ("ws://a?", "no query and no fragment"),
+        ("ws://a/#", "no query and no fragment"),
+        ("ws://a/x.php", "the path of an advertised address"),
+        ("ws://a/%2e%2e", "the path of an advertised address"),
+        ("ws://a/\u00e9", "the path of an advertised address"),
+        (f"ws://a/{'x' * 64}", "at most 64 characters"),
+        (f"ws://{'a' * 256}", "at most 256 characters"),
+        ("ws://a b", "no spaces"),
+    ],
+)
+def test_direct_dial_ssrf_what_an_advertised_address_may_not_say(address: str, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        check_advertised(address)
 
 
 @pytest.mark.anyio

@@ -65,6 +65,7 @@ class Three:
 async def three(**home: Any) -> AsyncIterator[Three]:
     plugins = ("relay", StreamPlugin())
     mesh: dict[str, Any] = {"plugins": plugins, "limits": EAGER}
+    home = {"dial": ["127.0.0.0/8"], **home}
     async with make_node("relay") as relay, forwarder() as wire, forwarder(delay=FAR) as far:
         far.target = port_of(address_of(relay))
         office = make_node("office", advertise=[wire.address], peers=[far.address], **mesh)

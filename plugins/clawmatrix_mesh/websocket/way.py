@@ -1,0 +1,119 @@
+"""The way to where an address leads: a socket that is connected, or a proxy that connects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+import attrs
+from websockets.proxy import parse_proxy
+
+from clawmatrix_core.base.errors import DialError
+from clawmatrix_core.base.lookups import STRANGE_NAMES, Lookups
+from clawmatrix_core.base.tcp import TcpDialler
+from clawmatrix_mesh.websocket.address import host_port
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable
+
+    from clawmatrix_core.base.lookups import TcpAddress
+    from clawmatrix_core.wire.transport import Objection
+    from clawmatrix_mesh.websocket.address import WebSocketAddress
+
+__all__ = ["ProxyWay", "Ways"]
+
+
+@attrs.frozen
+class ProxyWay:
+    """A proxy, by its number, so that the library has no name to look up.
+
+    Attributes:
+        url: the proxy's address.
+        proxy_name: its name, where its certificate is checked; else None.
+        through: the address that it is to connect to, None for the one that is dialled.
+        target_name: the name that the target's certificate is checked for, None without TLS.
+    """
+
+    url: str = attrs.field(repr=False)
+    proxy_name: str | None = None
+    through: str | None = None
+    target_name: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the library for it."""
+        names = {"proxy_server_hostname": self.proxy_name, "server_hostname": self.target_name}
+        return {"proxy": self.url} | {key: name for key, name in names.items() if name is not None}
+
+
+class Ways:
+    """Finds ways: looks names up, asks whether to go there, and connects.
+
+    Names that other nodes advertise have threads of their own, so that these fill up no others.
+    """
+
+    def __init__(
+        self, proxy: str | None, tcp: TcpDialler | None = None, strange: TcpDialler | None = None
+    ) -> None:
+        """Make it; ``strange`` dials what others advertise."""
+        self._proxy = proxy
+        self._tcp = tcp or TcpDialler()
+        self._strange = strange or TcpDialler(Lookups(STRANGE_NAMES).resolve)
+
+    async def find(
+        self, address: WebSocketAddress, objection: Objection | None, limit: float
+    ) -> socket.socket | ProxyWay:
+        """Return the way to an address, within ``limit`` seconds.
+
+        Raises: DialError, where there is an objection to every address; OSError; InvalidProxy.
+        """
+        if objection is None:
+            if self._proxy is None:
+                return await self._tcp.open(address.host, address.port, limit=limit)
+            return await self._through(self._proxy, address, None, limit)
+        deadline = anyio.current_time() + limit
+        found = await self._strange.look_up(address.host, address.port, limit=limit)
+        permitted = _permitted(found, objection, address)
+        left = deadline - anyio.current_time()
+        if self._proxy is None:
+            return await self._strange.open_one(permitted, limit=left)
+        # A proxy connects to one address. Fewer of them have IPv6 than have IPv4.
+        first = min(permitted, key=lambda one: one.ip.version)
+        return await self._through(self._proxy, address, first, left)
+
+    async def _through(
+        self, proxy: str, address: WebSocketAddress, at: TcpAddress | None, limit: float
+    ) -> ProxyWay:
+        parsed, parts = parse_proxy(proxy), urlsplit(proxy)
+        found = await self._tcp.look_up(parsed.host, parsed.port, limit=limit)
+        best = found[0]
+        if len(found) > 1:  # the library tries one address
+            with await self._tcp.open_one(found, limit=limit) as trial:
+                name = trial.getpeername()
+            best = next((one for one in found if one.name[:2] == name[:2]), best)
+        user, separator, _ = parts.netloc.rpartition("@")
+        place = host_port(best.name)
+        return ProxyWay(
+            parts._replace(netloc=f"{user}{separator}{place}").geturl(),
+            parsed.host if parsed.scheme == "https" else None,
+            None if at is None else address.at(at.name),
+            address.host if address.secure and at is not None else None,
+        )
+
+
+def _permitted(
+    found: Iterable[TcpAddress], objection: Objection, address: WebSocketAddress
+) -> list[TcpAddress]:
+    why = ""
+    permitted = []
+    for one in found:
+        objected = objection(one.ip)
+        if objected is None:
+            permitted.append(one)
+        else:
+            why = why or f"{one.ip} is {objected}"
+    if not permitted:
+        text = f"{address.target} is not dialled: {why} (see [mesh] dial)"
+        raise DialError(text, reason="not_permitted")
+    return permitted
