@@ -6,8 +6,11 @@ import hashlib
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import attrs
 
 from clawmatrix_core.base.errors import StateError
 from clawmatrix_core.base.paths import APP
@@ -18,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "NOTE",
     "SERVER",
+    "SocketPlace",
     "control_socket_path",
     "control_socket_paths",
+    "find_socket_place",
     "note_socket",
     "remove_note",
 ]
@@ -28,36 +33,87 @@ SERVER = "control"
 """The plugin that serves the socket, by the name that configurations use."""
 NOTE = "control.socket"
 """The file in the state folder that says where the node's control socket is."""
+IN_STATE = "control.sock"
+"""The socket in the state folder, where no runtime folder can be used."""
 SOCKET_PATH_LIMIT = 100
 """Bytes in the path of a Unix socket; the kernels allow 104 (macOS) and 108."""
 
+_TEMP = Path("/tmp")
+"""Tried behind the folder that the environment names, whose path may be too long."""
+
+
+@attrs.frozen
+class SocketPlace:
+    """Where a control socket can be made.
+
+    Attributes:
+        path: the path of the socket, in a folder that only this user can enter.
+        passed_over: why it is not in the folders that come before this one.
+    """
+
+    path: Path
+    passed_over: tuple[str, ...] = ()
+
+
+def find_socket_place(state_dir: Path, environ: Mapping[str, str] = os.environ) -> SocketPlace:
+    """Return the first place for the control socket of the node with this state folder.
+
+    That is the runtime folder, then the folder for temporary files, and where neither can be
+    used the state folder itself. The folder is made, where it has to be.
+
+    Raises: StateError, where the path in the state folder is too long as well.
+    """
+    whole = state_dir.expanduser().resolve()
+    name = hashlib.sha256(os.fsencode(whole)).hexdigest()[:16] + ".sock"
+    passed_over: list[str] = []
+    for folder in _runtime_folders(environ):
+        try:
+            _require_short(folder / name)
+            _make_private(folder)
+        except StateError as error:
+            passed_over.append(str(error))
+        else:
+            return SocketPlace(folder / name, tuple(passed_over))
+    try:
+        _require_short(whole / IN_STATE)
+    except StateError as error:
+        reasons = "; ".join((*passed_over, str(error)))
+        raise StateError(f"there is no place for the control socket: {reasons}") from None
+    return SocketPlace(whole / IN_STATE, tuple(passed_over))
+
 
 def control_socket_path(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the path of the control socket of the node with this state folder.
+    """Return the path of the control socket, see ``find_socket_place``.
 
-    Its folder is made, where it has to be; only this user can enter it. The path is the
-    same for every process of the user with the same ``XDG_RUNTIME_DIR`` and temp folder.
-
-    Raises: StateError, where the folder belongs to someone else or others may enter it.
+    It is the same for every process of the user with the same ``XDG_RUNTIME_DIR`` and temp
+    folder. Raises: StateError.
     """
-    name = hashlib.sha256(os.fsencode(state_dir.expanduser().resolve())).hexdigest()[:16] + ".sock"
-    path = next(
-        path
-        for path in (folder / name for folder in _runtime_folders(environ))
-        if len(os.fsencode(path)) < SOCKET_PATH_LIMIT
-    )
-    _make_private(path.parent)
-    return path
+    return find_socket_place(state_dir, environ).path
 
 
 def _runtime_folders(environ: Mapping[str, str]) -> list[Path]:
-    """Return the folders to try, the last of them with a path that is always short enough."""
+    """Return the folders to try."""
     private = f"{APP}-{os.getuid()}"
-    folders = [Path(tempfile.gettempdir()) / private, Path("/tmp") / private]
+    folders = [_TEMP / private]
+    with suppress(FileNotFoundError):  # there is no folder for temporary files
+        folders.insert(0, Path(tempfile.gettempdir()) / private)
     runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
-    if runtime.is_absolute() and runtime.is_dir() and runtime.stat().st_uid == os.getuid():
+    if runtime.is_absolute() and _is_own_folder(runtime):
         folders.insert(0, runtime / APP)
-    return folders
+    return list(dict.fromkeys(folders))
+
+
+def _is_own_folder(path: Path) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+
+
+def _require_short(path: Path) -> None:
+    if len(os.fsencode(path)) >= SOCKET_PATH_LIMIT:
+        raise StateError(f"{path} is too long for the path of a socket")
 
 
 def _make_private(folder: Path) -> None:
@@ -70,13 +126,14 @@ def _make_private(folder: Path) -> None:
         raise StateError(f"{folder} is not a folder of this user's own; remove it")
     if status.st_mode & 0o077:
         raise StateError(f"others may enter {folder}: run chmod 700 on it")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StateError(f"{folder} cannot be written to")
 
 
 def control_socket_paths(state_dir: Path) -> Iterator[Path]:
     """Yield where the socket can be: the place that the running node noted, then the usual one.
 
-    Raises: StateError, where the usual folder is not this user's own; OSError, where the note
-        cannot be read.
+    Raises: StateError, where there is no usual place; OSError, where the note cannot be read.
     """
     try:
         noted = (state_dir / NOTE).read_text().strip()

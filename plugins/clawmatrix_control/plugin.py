@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from clawmatrix_control.kept_socket import KeptSocket
 from clawmatrix_control.ping import ping, read_request
-from clawmatrix_control.server import ControlServer, open_socket
+from clawmatrix_control.server import ControlServer
 from clawmatrix_control.status import NodeFacts, peer_json, status_json
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.base.paths import default_state_dir
-from clawmatrix_core.control.address import control_socket_path
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.state.folder import MemoryState
@@ -56,10 +56,10 @@ class ControlPlugin:
         for method in node.control_methods():
             if methods.setdefault(method.name, method) is not method:
                 node.logger("control").warning("there is a method %s already", method.name)
-        path = control_socket_path(folder)
-        listener = await scope.enter(open_socket(path, folder), name="control socket")
+        kept = KeptSocket(folder, node.logger("control"))
+        await scope.enter(kept, name="control socket")
         server = ControlServer(methods, scope.report)
-        scope.start_soon(server.serve, listener, name="control socket")
+        scope.start_soon(kept.serve, server, name="control socket")
 
 
 def _state_folder(node: Node) -> Path | None:

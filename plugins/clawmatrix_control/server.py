@@ -202,7 +202,7 @@ def _inode(path: Path) -> int:
 
 
 def _remove(path: Path, state_dir: Path, own: int) -> None:
-    """Remove the socket and its note, unless they are another process's by now."""
+    """Remove the socket and its note, unless they are another socket's by now."""
     with suppress(OSError):
         if _inode(path) == own:
             path.unlink()

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.base.errors import StateError
+from clawmatrix_core.control import address
 from clawmatrix_core.control.address import (
     NOTE,
     SERVER,
     control_socket_path,
     control_socket_paths,
+    find_socket_place,
     note_socket,
     remove_note,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -54,24 +56,80 @@ def test_without_a_runtime_folder_it_is_in_a_private_one_under_temp(
         assert len(os.fsencode(path)) < 100
 
 
-def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "clawmatrix").mkdir()
-    (tmp_path / "clawmatrix").chmod(0o755)
-    with pytest.raises(StateError, match="chmod 700"):
-        control_socket_path(tmp_path, {"XDG_RUNTIME_DIR": str(tmp_path)})
+def _open_to_others(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o755)
 
 
-def test_a_link_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir(mode=0o700)
-    (tmp_path / "clawmatrix").symlink_to(tmp_path / "real")
-    with pytest.raises(StateError, match="not a folder of this user's own"):
-        control_socket_path(tmp_path, {"XDG_RUNTIME_DIR": str(tmp_path)})
+def _a_link(folder: Path) -> None:
+    real = folder.with_name("real")
+    real.mkdir(mode=0o700)
+    folder.symlink_to(real)
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def _a_file(folder: Path) -> None:
+    folder.touch()
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """An environment in which the runtime folder is the only one that may be used."""
+    private = f"clawmatrix-{os.getuid()}"
+    for folder in ("temp", "tmp"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / private).touch()  # somebody was there first
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+    monkeypatch.setattr(address, "_TEMP", tmp_path / "tmp")
+    return {"XDG_RUNTIME_DIR": str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (_open_to_others, "run chmod 700"),
+        (_a_link, "not a folder of this user's own"),
+        (_a_file, "cannot make the folder"),
+    ],
+)
+def test_without_a_folder_that_can_be_used_it_is_in_the_state_folder(
+    tmp_path: Path, places: dict[str, str], spoil: Callable[[Path], None], why: str
+) -> None:
+    state = tmp_path / "state"
+    assert control_socket_path(state, places).parent == tmp_path / "clawmatrix"
+    (tmp_path / "clawmatrix").rmdir()
+    spoil(tmp_path / "clawmatrix")
+    found = find_socket_place(state, places)
+    assert found.path == state / "control.sock"
+    assert why in found.passed_over[0]
+    assert len(found.passed_over) == 3
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_to_is_passed_over(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
+    (tmp_path / "clawmatrix").mkdir(mode=0o500)
+    [why, *_] = find_socket_place(tmp_path / "state", places).passed_over
+    assert "cannot be written to" in why
+
+
+def test_no_folder_for_temporary_files_is_needed(
+    tmp_path: Path, places: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    found = find_socket_place(tmp_path / "state", {"XDG_RUNTIME_DIR": "/nowhere"})
+    assert found.path == tmp_path / "state" / "control.sock"
+
+
+def test_where_the_state_folders_path_is_too_long_all_reasons_are_told(
+    tmp_path: Path, places: dict[str, str]
+) -> None:
     (tmp_path / "clawmatrix").touch()
-    with pytest.raises(StateError, match="cannot make the folder"):
-        control_socket_path(tmp_path, {"XDG_RUNTIME_DIR": str(tmp_path)})
+    with pytest.raises(StateError, match=r"cannot make the folder .* is too long for the path"):
+        control_socket_path(tmp_path / ("x" * 100), places)
 
 
 def test_the_noted_place_comes_before_the_usual_one(
