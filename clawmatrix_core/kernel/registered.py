@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
-from clawmatrix_core.members.record import check_offer
+from clawmatrix_core.members.record import OFFERS_LIMIT, check_offer
 from clawmatrix_core.wire.transport import Transport
 
 if TYPE_CHECKING:
@@ -63,12 +63,13 @@ class Registered:
     def offers(self) -> dict[str, list[dict[str, JSON]]]:
         """Return what plugins that work offer, by kind. One that raises offers nothing."""
         found: dict[str, list[dict[str, JSON]]] = {}
+        left = OFFERS_LIMIT
         working = [one for one in self._offers if self._works(one[0])]
         for plugin, offer in self._plugins.unique("offer", working, lambda one: one.kind):
             found[offer.kind] = []
             try:
                 items = list(offer.read())
-                check_offer(items)
+                left -= check_offer(items, left)
                 found[offer.kind] = items
             except Exception as error:  # noqa: BLE001 - the record must be written all the same
                 self._plugins.on_fault(Fault(plugin, f"offer of {offer.kind}", error))

@@ -22,12 +22,21 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.members.identity import Identity
 
-__all__ = ["OFFER_LIMIT", "RECORD_LIMIT", "NodeRecord", "SignedRecord", "check_offer"]
+__all__ = [
+    "OFFERS_LIMIT",
+    "OFFER_LIMIT",
+    "RECORD_LIMIT",
+    "NodeRecord",
+    "SignedRecord",
+    "check_offer",
+]
 
 RECORD_LIMIT = 64 * 1024
 """Bytes the text of a record may have; peers refuse a longer one, and with it the node."""
 OFFER_LIMIT = 24 * 1024
 """Bytes of JSON that one offer may have, so that what a node offers fits into its record."""
+OFFERS_LIMIT = 40 * 1024
+"""Bytes of JSON that all offers of a node may have together, for the same reason."""
 
 _DEPTH = 16
 """Levels of lists and objects that what is offered may have."""
@@ -58,13 +67,19 @@ def _check_offers(_: object, __: object, value: Any) -> None:
         raise ValueError("offers that are too deep, or with numbers too large, to be handled")
 
 
-def check_offer(items: list[dict[str, Any]]) -> None:
-    """Make sure that an offer can stand in a record. Raises: ValueError, TypeError."""
+def check_offer(items: list[dict[str, Any]], left: int = OFFERS_LIMIT) -> int:
+    """Make sure that an offer can stand in a record, and return its size in bytes.
+
+    ``left`` are the bytes that other offers left. Raises: ValueError, TypeError.
+    """
     if not _is_plain({"": items}, _DEPTH):
         raise ValueError(f"more than {_DEPTH} levels, or a number not below {_COUNT}")
     size = len(msgspec.json.encode(items))
     if size > OFFER_LIMIT:
         raise ValueError(f"{size} bytes, and an offer has at most {OFFER_LIMIT}")
+    if size > left:
+        raise ValueError(f"{size} bytes, and the other offers leave {left} of {OFFERS_LIMIT}")
+    return size
 
 
 def _is_plain(value: Any, depth: int) -> bool:

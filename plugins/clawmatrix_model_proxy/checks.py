@@ -26,6 +26,8 @@ __all__ = ["Answered", "judge", "upstream_checks"]
 _NAME = "model-proxy.upstream"
 _LIMIT = 10.0
 """Seconds an upstream has for its list of models."""
+_AT_A_TIME = 16
+"""Upstreams that are asked at the same time."""
 _LIST_LIMIT = 4 * 1024 * 1024
 _APIS = {api.name: api for api in BUILT_IN}
 
@@ -54,14 +56,22 @@ def upstream_checks(
         asker = _Asker(HttpClient(dialler, write=_LIMIT), dialler)
         found = [_not_asked(model) for model in served]
 
-        async def ask(number: int, model: ModelUpstream) -> None:
-            found[number] = await asker.look(model)
+        places: dict[object, list[int]] = {}
+        for number, model in enumerate(served):
+            if model.api in _APIS:
+                places.setdefault((model.base_url, model.api, model.keys[:1]), []).append(number)
 
+        async def ask(numbers: list[int]) -> None:
+            async with limiter:
+                models = [served[number] for number in numbers]
+                for number, finding in zip(numbers, await asker.look(models), strict=True):
+                    found[number] = finding
+
+        limiter = anyio.CapacityLimiter(_AT_A_TIME)
         try:
             async with anyio.create_task_group() as tasks:
-                for number, model in enumerate(served):
-                    if model.api in _APIS:
-                        tasks.start_soon(ask, number, model)
+                for numbers in places.values():
+                    tasks.start_soon(ask, numbers)
         finally:
             await asker.client.aclose()
         return found
@@ -82,16 +92,18 @@ class _Asker:
     client: HttpClient
     dialler: HttpDialler
 
-    async def look(self, model: ModelUpstream) -> Finding:
-        """Ask an upstream for its models, and judge what it says."""
+    async def look(self, models: Sequence[ModelUpstream]) -> list[Finding]:
+        """Ask an upstream for its models, and judge what it says of each of these."""
         failure = f"nothing came within {_LIMIT:g} s"
         try:
             with anyio.move_on_after(_LIMIT):
-                return judge(model, await self._ask(model))
+                answered = await self._ask(models[0])
+                return [judge(model, answered) for model in models]
         except (ExchangeFailure, ValueError) as error:
             failure = str(error)
         advice = "start the server there, or correct base_url; look at firewalls on the way"
-        return Finding(_NAME, "problem", f"{model.id} at {model.base_url}: {failure}", advice)
+        details = (f"{model.id} at {model.base_url}: {failure}" for model in models)
+        return [Finding(_NAME, "problem", detail, advice) for detail in details]
 
     async def _ask(self, model: ModelUpstream) -> Answered:
         """Raises: ExchangeFailure."""

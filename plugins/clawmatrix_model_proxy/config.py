@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from clawmatrix_core.base.node_id import NodeId  # noqa: TC001 - cattrs reads th
 from clawmatrix_core.config.config import ByteSize, Duration, Secret, option
 from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_model_proxy.offer import OfferRoom
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 __all__ = ["TEMPLATE", "Balance", "Budgets", "ModelConfig", "ModelProxyConfig", "check_model"]
@@ -161,10 +163,13 @@ def check_model(model: ModelUpstream) -> None:
 
 
 def _are_few(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:
-    ids = [model.id for model in value]
-    for id_ in ids:
-        if ids.count(id_) > UPSTREAM_LIMIT:
-            raise ValueError(f'the id "{id_}" is there more than {UPSTREAM_LIMIT} times')
+    room = OfferRoom()
+    counts: Counter[str] = Counter()
+    for model in value:
+        counts[model.id] += 1
+        if counts[model.id] > UPSTREAM_LIMIT:
+            raise ValueError(f'the id "{model.id}" is there more than {UPSTREAM_LIMIT} times')
+        room.take(model.upstream)
 
 
 def _is_hold(_: object, __: object, value: str) -> None:

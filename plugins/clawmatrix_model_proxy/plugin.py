@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import (
@@ -16,12 +17,14 @@ from clawmatrix_core.kernel.contributions import (
 )
 from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
-from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel, read_offers
+from clawmatrix_model_proxy.asking.current import CurrentCatalog
 from clawmatrix_model_proxy.asking.health import Health
+from clawmatrix_model_proxy.asking.lists import ModelLists
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.hold import parse_hold
-from clawmatrix_model_proxy.serving.models import collect_apis, collect_models, offers
-from clawmatrix_model_proxy.wire import REQUEST
+from clawmatrix_model_proxy.offer import make_offer
+from clawmatrix_model_proxy.serving.models import collect_apis, collect_models
+from clawmatrix_model_proxy.wire import MODEL_LIST, REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,20 +32,21 @@ if TYPE_CHECKING:
     import click
 
     from clawmatrix_core.config.config import Config
+    from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.members.directory import Peer
     from clawmatrix_core.wire.frames import Frame
     from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
+    from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel
     from clawmatrix_model_proxy.asking.response import AskLimits
+    from clawmatrix_model_proxy.offer import Offered
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.server import ModelServer
     from clawmatrix_model_proxy.serving.upstream import Upstreams
 
 __all__ = ["ModelProxyPlugin"]
-
-CATALOG_AGE = 1.0
-"""Seconds after which the catalog is made anew although no record is known to have changed."""
 
 
 class ModelProxyPlugin:
@@ -54,10 +58,11 @@ class ModelProxyPlugin:
     def __init__(self) -> None:
         self._server: ModelServer | None = None
         self._scope: PluginScope | None = None
-        self._catalog: Catalog | None = None
-        self._catalog_at = 0.0
+        self._catalog: CurrentCatalog | None = None
+        self._lists: ModelLists | None = None
         self._health: Health | None = None
         self._models: tuple[ModelUpstream, ...] | None = None
+        self._offer: Offered | None = None
         self._apis: Apis | None = None
         self._upstreams: Upstreams | None = None
         self._limits: AskLimits | None = None
@@ -125,7 +130,10 @@ class ModelProxyPlugin:
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:
         """See hookspecs."""
-        return [Offer("models", lambda: offers(self._served(node)))]
+        return [
+            Offer("models", lambda: self._offered(node).in_record),
+            Offer("model_lists", lambda: self._offered(node).lists),
+        ]
 
     @hookimpl(tryfirst=True)
     def register_model_apis(self) -> list[ModelApi]:
@@ -144,6 +152,7 @@ class ModelProxyPlugin:
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """See hookspecs."""
         self._scope = scope
+        scope.start_soon(self._lists_of(node).run)
         self._server = await self._make_server(node, scope, self._served(node))
 
     async def _make_server(
@@ -173,9 +182,11 @@ class ModelProxyPlugin:
         return ModelServer(config, served, self._apis, self._upstreams, logger)
 
     @hookimpl
-    @frame_types(REQUEST)
+    @frame_types(REQUEST, MODEL_LIST)
     def frame_received(self, node: Node, frame: Frame) -> bool | None:
         """See hookspecs."""
+        if frame.header.type == MODEL_LIST and self._scope is not None:
+            return node.accept(frame, partial(self._send_list, node), self._scope)
         if self._server is None or self._scope is None:
             if self._served(node):  # known to others already, from before a start
                 return node.refuse(frame, "busy", f"{node.id} is starting")
@@ -189,20 +200,47 @@ class ModelProxyPlugin:
             return
         served = collect_models(node)
         self._server = await self._make_server(node, self._scope, served)
-        self._models, self._limits, self._catalog = served, None, None
+        self._models, self._limits, self._offer = served, None, None
+        self._catalog_of(node).outdate()
         self._health_of(node).use(_breaker_limits(node.config.section(ModelProxyConfig)))
         if "model-proxy.models" in changed:
             node.offers_changed()
 
     @hookimpl
-    async def peer_changed(self) -> None:
+    async def peer_changed(self, node: Node, peer: Peer) -> None:
         """See hookspecs."""
-        self._catalog = None
+        if peer.node_id != node.id:
+            self._lists_of(node).note(peer)
+        self._catalog_of(node).outdate()
+
+    async def _send_list(self, node: Node, exchange: Exchange) -> None:
+        """Answer with the list of all models, of which the record names the digest."""
+        asked = exchange.request.get("digest") if isinstance(exchange.request, dict) else None
+        offered = self._offered(node)
+        if asked != offered.digest:
+            raise ExchangeFailure("not_found", "that is not the list of models any more")
+        await exchange.finish(offered.text)
 
     def _served(self, node: Node) -> tuple[ModelUpstream, ...]:
         if self._models is None:
             self._models = collect_models(node)
         return self._models
+
+    def _offered(self, node: Node) -> Offered:
+        if self._offer is None:
+            self._offer = make_offer(self._served(node))
+        return self._offer
+
+    def _lists_of(self, node: Node) -> ModelLists:
+        if self._lists is None:
+            self._lists = ModelLists(node)
+        return self._lists
+
+    def _catalog_of(self, node: Node) -> CurrentCatalog:
+        if self._catalog is None:
+            own = partial(self._offered, node)
+            self._catalog = CurrentCatalog(node, own, self._lists_of(node))
+        return self._catalog
 
     def _described(self, node: Node) -> dict[str, JSON]:
         return {"models": list(_describe(node, self._current(node), self._health_of(node)))}
@@ -219,20 +257,7 @@ class ModelProxyPlugin:
         return self._limits
 
     def _current(self, node: Node) -> Catalog:
-        now = node.clock.now()
-        if self._catalog is None or now - self._catalog_at > CATALOG_AGE:
-            self._catalog = _make_catalog(node, self._served(node))
-            self._catalog_at = now
-        return self._catalog
-
-
-def _make_catalog(node: Node, own: tuple[ModelUpstream, ...]) -> Catalog:
-    config = node.config.section(ModelProxyConfig)
-    others = list(node.directory.others())
-    served = list(read_offers(node.id, offers(own)))
-    for peer in others:
-        served += read_offers(peer.node_id, peer.record.offers.get("models"))
-    return Catalog(served, {node.id, *(peer.node_id for peer in others)}, config.nodes)
+        return self._catalog_of(node).get()
 
 
 def _breaker_limits(config: ModelProxyConfig) -> BreakerLimits:

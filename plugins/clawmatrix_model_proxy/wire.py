@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "API_HEADERS",
+    "MODEL_LIST",
     "REQUEST",
     "SMALL",
     "UPSTREAM_FAILED",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 REQUEST = "model_req"
+MODEL_LIST = "model_list"
 SMALL = 32 * 1024
 """Bytes of a request that go with its Opening in one frame; more go behind it."""
 UPSTREAM_FAILED = "upstream_failed"

@@ -112,3 +112,34 @@ def test_a_node_goes_on_with_the_configuration_and_the_state_of_the_older_commit
     assert key
     assert node.cli("fingerprint").stdout == key
     check_answers(peer, node)
+
+
+def test_of_too_many_models_an_older_node_sees_those_in_the_record_and_a_newer_one_all(
+    older: str, make_node: Callable[[str, str], NodeProcess], upstream: UpstreamProcess
+) -> None:
+    port = free_port()
+    dial = f'[mesh]\npeers = ["ws://127.0.0.1:{port}"]\n[http]\nlisten = "127.0.0.1:0"\n'
+    models = "".join(
+        f'[[model-proxy.models]]\nid = "model-{number:04d}"\n'
+        f'base_url = "{upstream.base_url}"\nupstream_model = "embedded"\n'
+        for number in range(1000)
+    )
+    big = make_node("big", f'[mesh]\nlisten = "127.0.0.1:{port}"\n{models}')
+    old, new = make_node("old", dial), make_node("new", dial)
+    old.python = older
+    for node in (big, old, new):
+        node.start()
+    for node, enough in ((old, 200), (new, 1000)):
+        node.wait_for_status("big", "direct")
+        with client_of(node) as client:
+            wait_for(
+                lambda client=client, enough=enough: len(list(client.models.list())) >= enough,
+                f"{node.name} knows {enough} models",
+            )
+            text = ask_for(client, "model-0000" if node is old else "model-0999")
+            assert PROMPT.upper() in text
+
+
+def ask_for(client: openai.OpenAI, model: str) -> str:
+    with ask(client, model, PROMPT) as stream:
+        return "".join(c.delta.content or "" for chunk in stream for c in chunk.choices)

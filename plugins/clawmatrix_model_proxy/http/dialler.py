@@ -216,5 +216,7 @@ def _tls_words(error: ssl.SSLError) -> str:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     cause = error.__cause__
     return str(error) or (str(cause) if cause else "") or "the connection is lost"

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
+from clawmatrix_model_proxy.offer import OfferRoom
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node import Node
 
-__all__ = ["collect_apis", "collect_models", "offers"]
+__all__ = ["collect_apis", "collect_models"]
 
 
 def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
     """Return the models of all plugins that work. One that is not right is its plugin's fault."""
     found: list[ModelUpstream] = []
     counts: Counter[str] = Counter()
+    room = OfferRoom()
     spec = hookspecs.register_model_upstreams
     for plugin, model in node.hooks.collect(spec, ModelUpstream):
         try:
             check_model(model)
             if counts[model.id] == UPSTREAM_LIMIT:
                 raise ValueError(f"the id {model.id!r} has more than {UPSTREAM_LIMIT} upstreams")
+            room.take(model)
         except ValueError as error:
             node.hooks.report(plugin, spec, error)
             continue
@@ -41,14 +41,3 @@ def collect_apis(node: Node) -> list[ModelApi]:
     """Return the APIs of all plugins; of two with one name, that of the plugin loaded first."""
     collected = node.hooks.collect(hookspecs.register_model_apis, ModelApi)
     return [api for _, api in node.hooks.unique("model API", collected, lambda api: api.name)]
-
-
-def offers(models: Iterable[ModelUpstream]) -> list[dict[str, JSON]]:
-    """Return what is offered: each id once, as its first upstream is described."""
-    entries: dict[str, dict[str, JSON]] = {}
-    for model in models:
-        entry = entries.setdefault(model.id, {"id": model.id, "api": model.api, "upstreams": 0})
-        entry["upstreams"] += 1
-        if model.description:
-            entry.setdefault("description", model.description)
-    return list(entries.values())

@@ -119,3 +119,26 @@ async def test_junk_of_a_plugin_leaves_the_node_up(node_factory: NodeFactory) ->
         assert info is not None
         assert info.faults == 2
         assert info.state == "active"
+
+
+class Offers:
+    """Offers twenty thousand bytes of each kind."""
+
+    plugin_name = "offers"
+
+    @hookimpl
+    def register_offers(self) -> list[Offer]:
+        return [Offer(kind, lambda: [{"id": "x" * 20_000}]) for kind in ("a", "b", "c")]
+
+
+@pytest.mark.faults_expected
+async def test_offers_that_do_not_fit_into_a_record_together_are_a_fault_by_name(
+    node_factory: NodeFactory,
+) -> None:
+    async with alone(node_factory, Offers()) as node:
+        assert [kind for kind, items in node.offers().items() if items] == ["a", "b"]
+        info = node.plugins.get("offers")
+        assert info is not None
+        assert "offer of c: ValueError: 20011 bytes, and the other offers leave" in str(
+            info.last_fault
+        )

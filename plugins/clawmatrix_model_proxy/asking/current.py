@@ -1,0 +1,81 @@
+"""The catalog as things are now, made anew only when a model somewhere came, went or changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_model_proxy.asking.catalog import Catalog, read_offers
+from clawmatrix_model_proxy.config import ModelProxyConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_model_proxy.asking.catalog import ServedModel
+    from clawmatrix_model_proxy.asking.lists import ModelLists
+    from clawmatrix_model_proxy.offer import Offered
+
+__all__ = ["CurrentCatalog"]
+
+LOOK = 1.0
+"""Seconds after which the records are looked at again although none is known to have changed."""
+
+_Parts = tuple[tuple["NodeId", ...] | None, tuple[tuple["NodeId", tuple["ServedModel", ...]], ...]]
+
+
+class CurrentCatalog:
+    """Keeps the catalog. Records change all the time, but seldom in what they offer."""
+
+    def __init__(self, node: Node, own: Callable[[], Offered], lists: ModelLists) -> None:
+        """Make it; ``own`` gives what this node offers, the same object while that is the same."""
+        self._node = node
+        self._own = own
+        self._lists = lists
+        self._offered: Offered | None = None
+        self._served: tuple[ServedModel, ...] = ()
+        self._parts: _Parts | None = None
+        self._catalog = Catalog((), ())
+        self._looked = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"<CurrentCatalog {self._catalog!r}>"
+
+    def outdate(self) -> None:
+        """Look at the records again when the catalog is next asked for."""
+        self._looked = float("-inf")
+
+    def get(self) -> Catalog:
+        """Return the catalog."""
+        now = self._node.clock.now()
+        if now - self._looked > LOOK:
+            self._looked = now
+            parts = self._look()
+            if not _are_same(parts, self._parts):
+                self._parts = parts
+                order, nodes = parts
+                served = (model for _, models in nodes for model in models)
+                self._catalog = Catalog(served, [name for name, _ in nodes], order)
+        return self._catalog
+
+    def _look(self) -> _Parts:
+        node = self._node
+        offered = self._own()
+        if offered is not self._offered:
+            self._offered = offered
+            self._served = tuple(read_offers(node.id, offered.entries))
+        others = list(node.directory.others())
+        self._lists.keep_only({peer.node_id for peer in others})
+        nodes = [
+            (node.id, self._served),
+            *((peer.node_id, self._lists.of(peer)) for peer in others),
+        ]
+        return node.config.section(ModelProxyConfig).nodes, tuple(nodes)
+
+
+def _are_same(parts: _Parts, before: _Parts | None) -> bool:
+    """Say whether nothing differs, without a look at each model."""
+    if before is None or parts[0] != before[0] or len(parts[1]) != len(before[1]):
+        return False
+    pairs = zip(parts[1], before[1], strict=True)
+    return all(name == other and one is two for (name, one), (other, two) in pairs)
