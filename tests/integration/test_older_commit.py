@@ -129,17 +129,15 @@ def test_of_too_many_models_an_older_node_sees_those_in_the_record_and_a_newer_o
     old.python = older
     for node in (big, old, new):
         node.start()
-    for node, enough in ((old, 200), (new, 1000)):
-        node.wait_for_status("big", "direct")
-        with client_of(node) as client:
-            wait_for(
-                lambda client=client, enough=enough: len(list(client.models.list())) >= enough,
-                f"{node.name} knows {enough} models",
-            )
-            text = ask_for(client, "model-0000" if node is old else "model-0999")
-            assert PROMPT.upper() in text
+    check_knows(old, "model-0000", models=200)
+    check_knows(new, "model-0999", models=1000)
 
 
-def ask_for(client: openai.OpenAI, model: str) -> str:
-    with ask(client, model, PROMPT) as stream:
-        return "".join(c.delta.content or "" for chunk in stream for c in chunk.choices)
+def check_knows(node: NodeProcess, model: str, *, models: int) -> None:
+    """Wait until a node knows so many models of another one, and ask for one of them."""
+    node.wait_for_status("big", "direct")
+    with client_of(node) as client:
+        wait_for(lambda: len(list(client.models.list())) >= models, f"{node.name} knows {models}")
+        with ask(client, model, PROMPT) as stream:
+            text = "".join(c.delta.content or "" for chunk in stream for c in chunk.choices)
+        assert PROMPT.upper() in text
