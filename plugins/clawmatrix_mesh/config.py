@@ -9,7 +9,7 @@ import attrs
 
 from clawmatrix_core.base.node_id import is_node_id
 from clawmatrix_core.config.config import ByteSize, Duration, HostPort, option
-from clawmatrix_mesh.addresses import check_address, check_advertised
+from clawmatrix_mesh.addresses import check_address
 
 __all__ = ["TEMPLATE", "MeshConfig", "listen_addresses"]
 
@@ -33,11 +33,6 @@ def _is_address(_: object, __: object, value: str | None) -> None:
 def _are_addresses(_: object, __: object, value: tuple[str, ...]) -> None:
     for address in value:
         check_address(address)
-
-
-def _are_advertisable(_: object, __: object, value: tuple[str, ...]) -> None:
-    for address in value:
-        check_advertised(address)
 
 
 def _are_networks(_: object, __: object, value: tuple[str, ...]) -> None:
@@ -75,7 +70,7 @@ class MeshConfig:
     advertise: tuple[str, ...] = option(
         default=(),
         doc="Addresses at which others reach this node, put into its record.",
-        validator=_are_advertisable,
+        validator=_are_addresses,
         reload=True,
     )
     peers: tuple[str, ...] = option(

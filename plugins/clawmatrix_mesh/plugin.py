@@ -10,6 +10,7 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection, frame_types
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_core.wire.routes import Route
+from clawmatrix_mesh.checks.advertised import advertised_checks
 from clawmatrix_mesh.checks.certificate import certificate_checks
 from clawmatrix_mesh.checks.live import live_checks
 from clawmatrix_mesh.config import TEMPLATE, MeshConfig
@@ -117,12 +118,13 @@ class MeshPlugin:
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """Look at ports, peers, clocks, keys and certificates."""
-        dates = certificate_checks(config.section(MeshConfig))
+        told = config.section(MeshConfig)
+        always = [*certificate_checks(told), *advertised_checks(told)]
         if node is None:
             from clawmatrix_mesh.checks.resting import resting_checks
 
-            return [*resting_checks(config), *dates]
-        return [*live_checks(node, self._links()), *dates]
+            return [*resting_checks(config), *always]
+        return [*live_checks(node, self._links()), *always]
 
     # --- life
 
