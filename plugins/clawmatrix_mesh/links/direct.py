@@ -126,6 +126,7 @@ class DirectDialler:
             last = upgrade.not_before if upgrade is not None else float("-inf")
             soonest = min(last, self._node.clock.now() + self._limits.direct_gap)
             upgrade = self._remember(peer.node_id, Upgrade(addresses, soonest))
+            self._report_unfit(peer)
         return bool(addresses) and self._node.clock.now() >= upgrade.not_before
 
     def _remember(self, name: NodeId, upgrade: Upgrade) -> Upgrade:
@@ -139,6 +140,15 @@ class DirectDialler:
         own = set(self._own())
         usable = (one for one in peer.record.addresses if one not in own and self._can_dial(one))
         return tuple(dict.fromkeys(usable))[:_ADDRESSES]
+
+    def _report_unfit(self, peer: Peer) -> None:
+        """Count an address that no honest node advertises."""
+        for address in peer.record.addresses:
+            try:
+                check_advertised(address)
+            except ValueError as error:
+                self._node.switch.report(peer.node_id, "bad_address", str(error))
+                return
 
     def _can_dial(self, address: str) -> bool:
         try:
@@ -186,6 +196,8 @@ class DirectDialler:
             upgrade.error = str(error)
         except (DialError, ConnectionLost) as error:
             upgrade.error = str(error)
+            if getattr(error, "reason", "") == "not_permitted":
+                self._node.counters["not_permitted"] += 1
         except Exception as error:  # noqa: BLE001 - the relay is still there
             upgrade.error = str(error) or type(error).__name__
             self._report(error, "direct dial")

@@ -111,7 +111,11 @@ async def test_direct_dial_ssrf_reaches_no_service_of_this_machine() -> None:
     ):
         tasks.start_soon(listener.serve, serve)
         port = listener.extra(SocketAttribute.local_port)
-        advertised = [f"ws://127.0.0.1:{port}", f"ws://localhost:{port}/v1/shutdown"]
+        advertised = [
+            f"ws://127.0.0.1:{port}",
+            f"ws://localhost:{port}/v1/shutdown",
+            f"ws://root:hunter2@127.0.0.1:{port}/x?all=1",
+        ]
         limits = attrs.evolve(LIMITS, direct_look=0.02, direct_gap=0.05, direct_gap_most=0.05)
         mesh: dict[str, Any] = {"plugins": ("relay", StreamPlugin()), "peers": [address_of(relay)]}
         async with (
@@ -128,6 +132,8 @@ async def test_direct_dial_ssrf_reaches_no_service_of_this_machine() -> None:
             async with reading(home, "mallory") as stream:
                 await stream.until(lambda: any(one["failures"] > 2 for one in tries()))
                 assert "is not dialled: " in str(tries()[0]["error"])
+                assert home.counters["not_permitted"] > 0
+                assert home.counters["bad_address"] == 1
                 await stream.to_the_end()
         tasks.cancel_scope.cancel()
     assert heard == []
