@@ -5,24 +5,24 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-import anyio
+from clawmatrix_core.base.tcp import TcpDialler
 
 if TYPE_CHECKING:
     from clawmatrix_core.config.config import HostPort
 
 __all__ = ["bind"]
 
+_LOOKUP = 10.0
+"""Seconds in which the name of the host has to be found."""
+
 
 async def bind(listen: HostPort) -> socket.socket:
     """Return a bound socket for the first address of the host. Raises: OSError."""
-    infos = await anyio.getaddrinfo(
-        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    family, kind, protocol, _, address = infos[0]
-    bound = socket.socket(family, kind, protocol)
+    [first, *_] = await TcpDialler().look_up(listen.host, listen.port, limit=_LOOKUP)
+    bound = socket.socket(first.family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
+        bound.bind(first.name)
         bound.listen(1024)  # here, so that a taken port shows at once
         bound.setblocking(False)
     except OSError:

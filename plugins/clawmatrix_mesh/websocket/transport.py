@@ -150,6 +150,7 @@ class WebSocketTransport(Transport):
             "open_timeout": self._open_timeout,
             "ssl": self._server_tls if parsed.secure else None,
         }
+        await self._ways.require_name(parsed, self._open_timeout)
         async with _backend().listen(parsed, settings) as listener:
             yield listener
 

@@ -47,7 +47,7 @@ class Net:
 
     async def resolve(self, host: str, port: int) -> list[TcpAddress]:
         try:
-            numbers = self.names[host]
+            numbers = [host] if host == "127.0.0.1" else self.names[host]
         except KeyError:
             await anyio.sleep_forever()
             raise
@@ -116,6 +116,13 @@ async def test_dns_outage_is_told_of_the_name() -> None:
     with pytest.raises(DialError, match=r"gone\.example:1 is not looked up: no name server") as it:
         await transport.dial("ws://gone.example:1")
     assert it.value.reason == "name"
+
+
+async def test_dns_outage_ends_an_attempt_to_listen_at_a_name() -> None:
+    transport = WebSocketTransport(tcp=Net().dialler(), open_timeout=0.1)
+    with pytest.raises(OSError, match=r"no name server answered .* gone\.example"):
+        async with transport.listen("ws://gone.example:0"):
+            pass
 
 
 async def test_a_dial_that_fails_leaves_no_socket_open() -> None:
