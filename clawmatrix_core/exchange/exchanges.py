@@ -57,6 +57,7 @@ class Exchanges:
         self._local = local
         self._carrier = carrier
         self._live: dict[Key, Endpoint] = {}
+        self._with: dict[NodeId, dict[Key, Endpoint]] = {}
         self._per_peer: dict[NodeId, int] = {}
         self._late = LateFrames(carrier, local, self.limits)
         self._busy = anyio.Event()
@@ -70,6 +71,10 @@ class Exchanges:
     def live(self) -> tuple[Endpoint, ...]:
         """The ends of exchanges that are not over."""
         return tuple(self._live.values())
+
+    def of(self, peer: NodeId) -> tuple[Endpoint, ...]:
+        """Return the ends of exchanges with a node that are not over."""
+        return tuple(self._with.get(peer, {}).values())
 
     @property
     def accepted(self) -> Mapping[NodeId, int]:
@@ -174,6 +179,7 @@ class Exchanges:
             end.abort(_stopping(end, "the node stopped"))
         else:
             self._live[end.key] = end
+            self._with.setdefault(end.peer, {})[end.key] = end
             self._busy.set()
         return not self._abandoned
 
@@ -181,6 +187,10 @@ class Exchanges:
         """Forget an exchange but its number. Idempotent."""
         if self._live.pop(end.key, None) is None:
             return
+        with_peer = self._with[end.peer]
+        del with_peer[end.key]
+        if not with_peer:
+            del self._with[end.peer]
         received = end.receiving.inbox.expected
         if lost and not end.envelope.initiated:
             self._late.remember_lost(end.key, received)
@@ -260,14 +270,13 @@ class Exchanges:
 
     def flush(self, peer: NodeId, *, again: bool = False) -> None:
         """Send the frames due to a node; with ``again``, those not acknowledged as well."""
-        for end in self.live:
-            if end.peer == peer:
-                end.resume(again=again)
+        for end in self.of(peer):
+            end.resume(again=again)
 
     def lose(self, peer: NodeId, instance: str, why: str) -> None:
         """End the exchanges that a node no longer knows, since it runs as another instance."""
-        for end in self.live:
-            elsewhere = end.peer == peer and end.sending.instance not in (None, instance)
+        for end in self.of(peer):
+            elsewhere = end.sending.instance not in (None, instance)
             if elsewhere and end.sending.presumed_there and not end.over:
                 end.abort(PeerLost(f"{peer} {why}"))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import attrs
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.members.changes import Changes
 from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord
 from clawmatrix_core.members.trust import PinOutcome
 
@@ -98,6 +100,8 @@ class Directory:
         self._peers: dict[NodeId, Peer] = {}
         # Most records come over several links; one that is known is found without reading it.
         self._by_signature: dict[str, Peer] = {}
+        self._names: list[NodeId] = []  # in order, so that nobody sorts them for each record
+        self._changes = Changes(2 * MEMBER_LIMIT)
 
     def __repr__(self) -> str:
         return f"<Directory of {self._own}: {len(self._peers)} members>"
@@ -111,11 +115,23 @@ class Directory:
 
     def all(self) -> Iterable[Peer]:
         """Return every member, this node too, by name."""
-        return [self._peers[name] for name in sorted(self._peers)]
+        return [self._peers[name] for name in self._names]
 
     def others(self) -> Iterable[Peer]:
         """Return every member but this node, by name."""
         return [peer for peer in self.all() if peer.node_id != self._own]
+
+    @property
+    def mark(self) -> int:
+        """Counts the changes; ``changed_since`` takes an earlier one."""
+        return self._changes.mark
+
+    def changed_since(self, mark: int) -> Iterable[NodeId] | None:
+        """Return the names of the records that came or went since then, the latest first.
+
+        None says that too much has changed since: the reader begins anew. 0 is before the first.
+        """
+        return self._changes.since(mark)
 
     def accept(self, signed: SignedRecord, *, proven: bool = False) -> tuple[Accepted, NodeRecord]:
         """Take a record, if it is newer and its node's own.
@@ -179,11 +195,15 @@ class Directory:
         peer = self._peers.pop(node_id, None)
         if peer is not None:
             self._by_signature.pop(peer.signed.signature, None)
+            del self._names[bisect_left(self._names, node_id)]
+            self._changes.note(node_id)
 
     def _put(self, record: NodeRecord, signed: SignedRecord) -> None:
         self.forget(record.node_id)
         self._peers[record.node_id] = Peer(record, signed, self._now())
         self._by_signature[signed.signature] = self._peers[record.node_id]
+        insort(self._names, record.node_id)
+        self._changes.note(record.node_id)
 
     def _meet_own(self, record: NodeRecord, key: bytes) -> tuple[Accepted, NodeRecord]:
         if key != self._own_key:
