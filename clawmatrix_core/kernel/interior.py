@@ -11,6 +11,7 @@ from clawmatrix_core.kernel.roster import Roster
 from clawmatrix_core.kernel.routing import Routing
 from clawmatrix_core.kernel.stack import Stack
 from clawmatrix_core.members.directory import Directory
+from clawmatrix_core.members.room import Room
 from clawmatrix_core.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ class Interior:
             now=local.now,
             wall=local.wall,
             is_revoked=lambda key: standing.revocations.get(key) is not None,
-            make_room=lambda newcomer: self.roster.make_room(newcomer),
+            make_room=lambda newcomer: room.for_member(newcomer),
+            free_links=lambda wanted: room.for_links(wanted),
+            is_linked=lambda name: name in self.stack.ways.links,
         )
         self.stack = Stack(
             local,
@@ -77,6 +80,8 @@ class Interior:
             limits=limits,
         )
         keyring.when_changed(self.stack.sessions.retire)
+        ways, heard = self.stack.ways, self.stack.switch.heard
+        room = Room(self.directory, local.now, heard, lambda name: ways.next_link(name) is not None)
         self.routing = Routing(self.stack, hooks, events)
         self.roster = Roster(self.directory, self.stack, self.routing, events)
         self._events = events

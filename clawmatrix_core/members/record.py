@@ -18,14 +18,23 @@ from clawmatrix_core.members.identity import verify
 from clawmatrix_core.members.succession import predecessors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from clawmatrix_core.members.identity import Identity
 
-__all__ = ["OFFER_LIMIT", "RECORD_LIMIT", "NodeRecord", "SignedRecord", "check_offer"]
+__all__ = [
+    "LINKS_LIMIT",
+    "OFFER_LIMIT",
+    "RECORD_LIMIT",
+    "NodeRecord",
+    "SignedRecord",
+    "check_offer",
+]
 
 RECORD_LIMIT = 64 * 1024
 """Bytes the text of a record may have; peers refuse a longer one, and with it the node."""
+LINKS_LIMIT = 2048
+"""Links that a record may list; a hub can have so many neighbours, as far as their names fit."""
 OFFER_LIMIT = 24 * 1024
 """Bytes of JSON that one offer may have, so that what a node offers fits into its record."""
 
@@ -65,6 +74,19 @@ def check_offer(items: list[dict[str, Any]]) -> None:
     size = len(msgspec.json.encode(items))
     if size > OFFER_LIMIT:
         raise ValueError(f"{size} bytes, and an offer has at most {OFFER_LIMIT}")
+
+
+def fitting_links(record: NodeRecord, links: Mapping[NodeId, float]) -> dict[NodeId, float]:
+    """Return as many links as a record has room for beside all else in it, the first ones first."""
+    bare = attrs.evolve(record, links={})
+    room = RECORD_LIMIT - len(msgspec.json.encode(_converter.unstructure(bare)))
+    fitting: dict[NodeId, float] = {}
+    for name, rtt in links.items():
+        room -= len(f'"{name}":{rtt},')
+        if room < 0 or len(fitting) == LINKS_LIMIT:
+            break
+        fitting[name] = rtt
+    return fitting
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -173,7 +195,7 @@ class SignedRecord:
     @cached_property
     def _record(self) -> NodeRecord:
         try:
-            return _converter.structure(msgspec.json.decode(self.text), NodeRecord)
+            record = _converter.structure(msgspec.json.decode(self.text), NodeRecord)
         except (
             cattrs.BaseValidationError,
             msgspec.MsgspecError,
@@ -186,6 +208,11 @@ class SignedRecord:
             raise RemoteProtocolError(
                 f"a record that is none: {error}", reason="bad_record"
             ) from None
+        if len(record.links) > LINKS_LIMIT:
+            raise RemoteProtocolError(
+                f"{record.node_id} lists more than {LINKS_LIMIT} links", reason="too_many_links"
+            )
+        return record
 
     def is_signed_by(self, key: bytes) -> bool:
         """Say whether the signature over the text is this key's."""

@@ -38,6 +38,11 @@ class Reckoning:
         return f"<Reckoning {self._table!r}, mark={self._mark}>"
 
     @property
+    def looked(self) -> int:
+        """Links looked at so far; tests hold this against what changed."""
+        return 0 if self._table is None else self._table.looked
+
+    @property
     def graph(self) -> Graph:
         """The links that the routes are made of, to be read."""
         return Graph() if self._table is None else self._table.graph

@@ -12,7 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.directory import MEMBER_LIMIT
+from clawmatrix_core.members.directory import LINKS_TOTAL, MEMBER_LIMIT
 from clawmatrix_core.members.identity import Identity, psk_from_secret
 from clawmatrix_core.sessions.noise import KKPSK0, Handshake
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
@@ -128,6 +128,29 @@ async def test_records_of_made_up_nodes_are_bounded_and_taken_by_turns(
             await a_newcomer_is_let_in(target)
         assert len(target.node.directory) <= MEMBER_LIMIT + 1  # late has proved itself
         assert 1 <= len(warnings("more members than can be")) <= 3  # once at each node
+
+
+async def test_made_up_records_that_list_each_other_are_bounded_by_their_links(
+    attack: Attack, warnings: Warnings, record_property: Callable[[str, object], None]
+) -> None:
+    keys = [Identity.generate() for _ in range(16)]
+    names = [f"s{n:x}" for n in range(450)]
+    full = dict.fromkeys([*names, "mallory"], 1)
+    made_up = [record_of(name, keys[n % 16], links=full) for n, name in enumerate(names)]
+    records = [signed(record, keys[n % 16]) for n, record in enumerate(made_up)]
+    links = dict.fromkeys([*names, "node"], 1)
+    async with attack() as target, await Member.join(target.port, links=links) as member:
+        async with reading(member):
+            for at in range(0, len(records), 50):
+                await member.send("records", records[at : at + 50])
+            await target.counted("too_many_links", 100)
+            await calls_are_served(target, record_property)
+            await wait_until(lambda: len(target.node.routes) > 200, limit=60)
+            await calls_are_served(target, record_property)
+        known = [peer.record for peer in target.node.directory.all()]
+        assert sum(len(record.links) for record in known) < LINKS_TOTAL + len(links) + 10
+        assert "failed" not in {info.state for info in target.node.plugins.list()}
+        assert 1 <= len(warnings("links, where")) <= 3  # once at each node
 
 
 async def a_newcomer_is_let_in(target: Target) -> None:
