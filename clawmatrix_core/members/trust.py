@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,16 @@ class TrustStore:
         """Return what is known of a name."""
         pin = self._pins.get(node_id)
         return None if pin is None else _entry(node_id, pin)
+
+    def acquaintance(self, node_id: NodeId, sign_public: bytes) -> tuple[bool, float]:
+        """Return whether a name's key was proved here, and when it was first seen.
+
+        In seconds since 1970; infinite for a key that is not the name's.
+        """
+        pin = self._pins.get(node_id)
+        if pin is None or pin.key != sign_public:
+            return False, math.inf
+        return pin.state is PinState.PINNED, pin.first_seen
 
     def entries(self) -> list[TrustEntry]:
         """Return all names, sorted."""

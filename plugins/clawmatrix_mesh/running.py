@@ -79,6 +79,7 @@ class RunningMesh:
         self.scope.start_soon(self.membership.own.run)
         self.scope.start_soon(self.membership.spreading.run)
         self.scope.start_soon(self.membership.run_intake)
+        self.scope.start_soon(self.revoking.run)
         self.scope.start_soon(self._forget_hourly)
 
     def open(self) -> None:

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.errors import RemoteProtocolError
+import anyio
+
+from clawmatrix_core.base.bell import Bell
+from clawmatrix_core.base.errors import RemoteProtocolError, StateError
 from clawmatrix_core.members.revocation import SignedRevocation
+from clawmatrix_mesh.members.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +31,10 @@ REVOCATIONS = "revocations"
 
 _BATCH = 64
 """Revocations in one frame."""
+_BURST, _REFILL = 1024, 64.0
+"""Revocations of one neighbour that are read at once, and in a second after that."""
+_WRITE_GAP = 1.0
+"""Seconds between two writes of what others said, which comes again where it was lost."""
 
 
 class Revoking:
@@ -36,6 +44,37 @@ class Revoking:
         self._node = node
         self._mismatches: dict[NodeId, int] = {}
         self._listeners: list[Callable[[NodeId], None]] = []
+        self._pace = Pace(_BURST, _REFILL, node.clock.now)
+        self._written = float("-inf")
+        self._unwritten = False
+        self._bell = Bell()
+
+    async def run(self) -> None:
+        """Write what others said, now and then, until cancelled."""
+        try:
+            while True:
+                if not self._unwritten:
+                    await self._bell.wait()
+                await anyio.sleep(_WRITE_GAP)
+                self._write()
+        finally:
+            if self._unwritten:
+                self._write()
+
+    def _write(self) -> None:
+        self._written = self._node.clock.now()
+        try:
+            self._node.revocations.flush()
+            self._unwritten = False
+        except StateError as error:
+            self._node.logger("mesh").warning("revocations are not on disk yet: %s", error)
+
+    def _write_soon(self) -> None:
+        self._unwritten = True
+        if self._node.clock.now() - self._written >= _WRITE_GAP:
+            self._write()
+        if self._unwritten:
+            self._bell.ring()
 
     def when_expelled(self, call: Callable[[NodeId], None]) -> None:
         """Have something called with the name of each member that is expelled."""
@@ -63,15 +102,21 @@ class Revoking:
 
     def _take(self, link: Link, new: list[Any]) -> None:
         node, news = self._node, []
+        self._pace.tick()
         for value in new[:_BATCH]:
+            if not self._pace.admit(link.peer):
+                node.switch.report(link.peer, "too_many_revocations", "more than are read of it")
+                break
             try:
                 signed = SignedRevocation.from_wire(value)
                 if node.revocations.accept(signed):
                     news.append(signed)
             except RemoteProtocolError as error:
                 node.switch.report(link.peer, error.reason, str(error))
+            except StateError as error:  # nobody's fault; it comes again
+                node.logger("mesh").warning("a revocation from %s waits: %s", link.peer, error)
         if news:
-            node.revocations.flush()
+            self._write_soon()
             self._spread(news, but=link)
             self._act(news)
 

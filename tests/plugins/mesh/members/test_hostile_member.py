@@ -14,8 +14,11 @@ import pytest
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.directory import LINKS_TOTAL, MEMBER_LIMIT
 from clawmatrix_core.members.identity import Identity, psk_from_secret
+from clawmatrix_core.members.revocation import Revocation, SignedRevocation
+from clawmatrix_core.members.revocation_table import KEPT, MOST
 from clawmatrix_core.sessions.noise import KKPSK0, Handshake
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
+from clawmatrix_mesh.members.revoking import REVOCATIONS
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.wire import Closed, Member, Wire, header, port_of, record_of, signed
 
@@ -360,3 +363,41 @@ async def test_made_up_origins_count_as_the_neighbours_own(
             [dropped] = section.read()["dropped"]
             assert (dropped["nodeId"], dropped["via"]) == ("mallory", "mallory")
             assert "frames of mallory are dropped" in caplog.text
+
+
+async def test_a_member_that_floods_revocations_is_put_out_all_the_same(
+    attack: Attack, warnings: Warnings
+) -> None:
+    authors = {f"author{n}": Identity.generate() for n in range(4)}
+    async with attack() as target, await Member.join(target.port, features=[REVOCATIONS]) as member:
+        authors["mallory"] = member.identity
+        numbers = itertools.count()
+
+        def junk(number: int) -> dict[str, str]:
+            by = list(authors)[number // 250 % 5]
+            said = Revocation(
+                f"junk{number % 1100}",
+                (number % 1100).to_bytes(32),
+                by,
+                authors[by].sign_public,
+                int(target.node.clock.wall() * 1000) + number,
+            )
+            return SignedRevocation.make(said, authors[by]).to_wire()
+
+        async def flood() -> None:
+            await member.send(REVOCATIONS, {"new": [junk(next(numbers)) for _ in range(16)]})
+            await anyio.sleep(0.01)
+
+        async with reading(member), doing(flood):
+            await target.counted("too_many_revocations", 50)
+            await wait_until(lambda: target.lab.trust.get(MALLORY) is not None)
+            [add] = [m for m in target.lab.control_methods() if m.name == "revoke.add"]
+            assert add.call is not None
+            await add.call({"node": "mallory"})
+            key = member.identity.sign_public
+            for node in (target.node, target.home):
+                await wait_until(lambda node=node: node.revocations.get(key) is not None, limit=30)  # type: ignore[misc]
+            await wait_until(lambda: MALLORY not in target.node.links)
+        for node in (target.node, target.home, target.lab):
+            assert len(node.revocations.all()) <= MOST - KEPT + 1
+        assert warnings("one too many")
