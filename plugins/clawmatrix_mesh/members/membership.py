@@ -53,7 +53,7 @@ class Membership:
         addresses: Callable[[], Iterable[str]],
     ) -> None:
         self._node = node
-        self._summary = Summary(node.directory)
+        self._summary = Summary(node.directory, node.clock.now)
         self.spreading = Spreading(node, self._summary)
         self.own = OwnRecord(
             node,
