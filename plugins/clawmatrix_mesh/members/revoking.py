@@ -7,19 +7,21 @@ sent only to nodes whose record lists the feature.
 
 from __future__ import annotations
 
+import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.revocation import SignedRevocation
 from clawmatrix_mesh.members.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.members.revocation import Revocation
     from clawmatrix_core.wire.link import Link
@@ -149,7 +151,10 @@ class Revoking:
         if said.key == self._node.identity.sign_public:
             log.warning("this node was %s by %s: %s", done, said.by, said.reason or "no reason")
         else:
-            log.warning("%s was %s by %s", said.node_id, done, said.by)
+            # A flood is about keys that nobody has heard of; one that is a member's is news.
+            _, since = self._node.trust.acquaintance(NodeId(said.node_id), said.key)
+            level = logging.DEBUG if since == math.inf else logging.WARNING
+            log.log(level, "%s was %s by %s", said.node_id, done, said.by)
 
     def _spread(self, news: list[SignedRevocation], *, but: Link | None = None) -> None:
         for link in tuple(self._node.links.values()):

@@ -401,3 +401,5 @@ async def test_a_member_that_floods_revocations_is_put_out_all_the_same(
         for node in (target.node, target.home, target.lab):
             assert len(node.revocations.all()) <= MOST - KEPT + 1
         assert warnings("one too many")
+        assert not warnings("junk1 was revoked")
+        assert warnings("mallory was revoked by lab")
