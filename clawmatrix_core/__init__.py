@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         StartError,
         StateError,
         Undeliverable,
+        WrongShape,
     )
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
+    from clawmatrix_core.exchange.typed import TypedExchange
     from clawmatrix_core.hookspecs import hookimpl
     from clawmatrix_core.kernel.contributions import (
         CLIENT_GONE,
@@ -129,7 +131,9 @@ __all__ = [
     "StatusSection",
     "Transit",
     "Transport",
+    "TypedExchange",
     "Undeliverable",
+    "WrongShape",
     "__version__",
     "frame_types",
     "hookimpl",
@@ -166,9 +170,11 @@ _HOMES = {
         "StartError",
         "StateError",
         "Undeliverable",
+        "WrongShape",
     ),
     "exchange.exchange": ("Exchange",),
     "exchange.limits": ("ExchangeLimits",),
+    "exchange.typed": ("TypedExchange",),
     "base.node_id": ("NodeId",),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),

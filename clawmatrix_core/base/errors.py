@@ -20,6 +20,7 @@
         ├── DeadlineExceeded      the time the caller allowed is over
         ├── ExchangeCancelled     the other side cancelled
         └── ExchangeFailure       the other side answered with an error; ``.code`` ``.detail``
+            └── WrongShape        a payload is not of the class it was to be; ``.problems``
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ __all__ = [
     "StartError",
     "StateError",
     "Undeliverable",
+    "WrongShape",
 ]
 
 
@@ -176,3 +178,15 @@ class ExchangeFailure(ExchangeError):
         super().__init__(message, may_have_begun=may_have_begun)
         self.code = code
         self.detail = detail
+
+
+class WrongShape(ExchangeFailure):
+    """A payload of the other side is not of the class that it was read as.
+
+    ``problems`` has a line for each field that is wrong, with its path. A handler that lets it
+    pass answers with it: the other side gets an ExchangeFailure ``bad_request`` with the lines.
+    """
+
+    def __init__(self, code: str, problems: Sequence[str]) -> None:
+        super().__init__(code, "; ".join(problems), detail={"problems": list(problems)})
+        self.problems = tuple(problems)

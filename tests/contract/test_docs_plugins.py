@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-LINES = {"dice.py": 50, "tcp.py": 85}
+LINES = {"dice.py": 50, "typed_dice.py": 32, "tcp.py": 85}
 """What the examples have at most; blank lines are not counted."""
 
 
@@ -90,6 +90,25 @@ def test_the_tests_in_the_documentation_pass(root: Path, tmp_path: Path) -> None
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert "6 passed" in ran.stdout, ran.stdout
+
+
+@pytest.mark.anyio
+async def test_dice_are_rolled_by_classes(mesh: MeshFactory, load: Callable[[str], Any]) -> None:
+    dice = load("typed_dice.py")
+    async with mesh({"home": [], "office": ["home"]}, plugins=[dice.TypedDicePlugin]) as nodes:
+        rolled = await dice.roll(nodes["home"], "office", 1, 6)
+        assert rolled[0] == 1
+        assert 1 <= rolled[1] <= 6
+        for numbers, message in (
+            ([1, 2, "six"], "roll.dice[2]: expected a whole number, not text"),
+            ([1, 0], "roll.dice: must be > 0: 0"),
+        ):
+            wrong = nodes["home"].exchange("office", "roll", {"dice": numbers}, answer=dice.Rolled)
+            async with wrong as ex:
+                with pytest.raises(ExchangeFailure) as caught:
+                    await ex.receive()
+            assert caught.value.code == "bad_request"
+            assert str(caught.value) == message
 
 
 # --- the transport
