@@ -25,10 +25,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from clawmatrix_core.base.json_value import JSON
 
 __all__ = [
     "ClawMatrixError",
@@ -173,7 +175,7 @@ class ExchangeFailure(ExchangeError):
     """
 
     def __init__(
-        self, code: str, message: str, *, detail: Any = None, may_have_begun: bool = True
+        self, code: str, message: str, *, detail: JSON = None, may_have_begun: bool = True
     ) -> None:
         super().__init__(message, may_have_begun=may_have_begun)
         self.code = code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import Config
@@ -320,7 +321,7 @@ class Node(Asker):
         """Drop the members with a revoked key, and all they have here; return their names."""
         return self._interior.roster.expel(key)
 
-    def offers(self) -> dict[str, list[dict[str, Any]]]:
+    def offers(self) -> dict[str, list[dict[str, JSON]]]:
         """Return what this node offers to every member, by kind."""
         return self._registered.offers()
 
