@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.wire.transport import Connection, Listener
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 
 def case(transport: type[MemoryTransport]) -> TransportCase:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import clawmatrix_core.cli
 from clawmatrix_core.base.errors import ConnectionLost, DialError, ExchangeFailure
+from clawmatrix_core.cli import ExitCode
 from clawmatrix_core.testing.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, free_port, wait_until
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-LINES = {"dice.py": 50, "typed_dice.py": 32, "tcp.py": 95}
+LINES = {"dice.py": 50, "typed_dice.py": 32, "dice_commands.py": 40, "tcp.py": 95}
 """What the examples have at most; blank lines are not counted."""
 
 
@@ -109,6 +113,68 @@ async def test_dice_are_rolled_by_classes(mesh: MeshFactory, load: Callable[[str
                     await ex.receive()
             assert caught.value.code == "bad_request"
             assert str(caught.value) == message
+
+
+# --- the command
+
+
+def install(folder: Path, module: str, plugin: str) -> None:
+    """Put what an installed distribution leaves behind beside a module."""
+    info = folder / "clawmatrix_dice-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: clawmatrix-dice\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[clawmatrix.plugins]\ndice = {module}:{plugin}\n")
+
+
+@pytest.fixture
+def clawmatrix(root: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Return what runs a command line, beside a node that has the plugin of commands."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "dice_commands.py").write_text(example(root, "dice_commands.py"))
+    install(site, "dice_commands", "DiceCommandPlugin")
+    config = tmp_path / "clawmatrix.toml"
+    core = f'node_id = "a"\nsecret = "{"s" * 40}"\nstate_dir = "state"\n'
+    config.write_text(f'{core}plugins = ["control", "dice"]\n')
+    config.chmod(0o600)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+    options: dict[str, Any] = {"text": True, "env": environ, "cwd": tmp_path}
+    command = [sys.executable, "-m", "clawmatrix_core.cli"]
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        ran = subprocess.run([*command, *arguments], capture_output=True, timeout=30, **options)
+        return ran.returncode, ran.stdout, ran.stderr
+
+    assert run("dice")[0] == ExitCode.NOT_RUNNING
+    with subprocess.Popen([*command, "run"], stdout=subprocess.PIPE, **options) as node:
+        assert node.stdout is not None
+        assert node.stdout.readline() == "node a is up\n"
+        yield run
+        node.terminate()
+        assert node.wait(20) == 0
+
+
+def test_the_command_asks_the_running_node(
+    clawmatrix: Callable[..., tuple[int, str, str]],
+) -> None:
+    code, printed, told = clawmatrix("dice", "3", "--json")
+    answer = json.loads(printed)
+    assert (code, told) == (0, "")
+    assert len(answer["rolled"]) == 3
+    assert answer["sum"] == sum(answer["rolled"])
+    code, printed, told = clawmatrix("dice", "2")
+    assert 2 <= int(printed) <= 12
+    assert (code, told) == (0, "")
+    code, printed, told = clawmatrix("dice", "--at-least", "7")
+    assert (code, printed) == (20, "")
+    assert re.fullmatch(r"clawmatrix: [1-6] is less than 7\n", told)
+    assert clawmatrix("dice", "0") == (2, "", "clawmatrix: count: expected 1 to 1000\n")
+
+
+def test_the_names_for_commands_are_those_documented(root: Path) -> None:
+    text = (root / "docs" / "writing-plugins.md").read_text()
+    [names] = re.findall(r"from `clawmatrix_core.cli`: (.*?)\.\n", text, re.DOTALL)
+    assert sorted(re.findall(r"`(\w+)`", names)) == sorted(clawmatrix_core.cli.__all__)
 
 
 # --- the transport

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MODULES = (
     "clawmatrix_core",
     "clawmatrix_core.acceptance",
+    "clawmatrix_core.cli",
     "clawmatrix_core.testing",
 )
 """The modules whose ``__all__`` is public."""
