@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
+    from clawmatrix_core.state.writer import StateWriter
     from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
     from clawmatrix_core.wire.codec import Header, Lane
     from clawmatrix_core.wire.frames import Frame, Transit
@@ -128,6 +129,7 @@ __all__ = [
     "StateError",
     "StateFile",
     "StateFolder",
+    "StateWriter",
     "StatusSection",
     "Transit",
     "Transport",
@@ -200,6 +202,7 @@ _HOMES = {
     "kernel.scope": ("PluginScope",),
     "state.folder": ("MemoryState", "State", "StateFolder"),
     "state.files": ("StateFile",),
+    "state.writer": ("StateWriter",),
     "wire.transport": ("Connection", "Listener", "Transport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

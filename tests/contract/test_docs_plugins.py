@@ -11,8 +11,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 import clawmatrix_core.cli
+from clawmatrix_core import Config, MemoryState, Node, StateFolder
 from clawmatrix_core.base.errors import ConnectionLost, DialError, ExchangeFailure
 from clawmatrix_core.cli import ExitCode
 from clawmatrix_core.testing.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
@@ -23,7 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-LINES = {"dice.py": 50, "typed_dice.py": 32, "dice_commands.py": 40, "tcp.py": 95}
+LINES = {
+    "dice.py": 50,
+    "typed_dice.py": 32,
+    "dice_commands.py": 40,
+    "dice_state.py": 22,
+    "tcp.py": 95,
+}
 """What the examples have at most; blank lines are not counted."""
 
 
@@ -113,6 +121,71 @@ async def test_dice_are_rolled_by_classes(mesh: MeshFactory, load: Callable[[str
                     await ex.receive()
             assert caught.value.code == "bad_request"
             assert str(caught.value) == message
+
+
+# --- state, a node without a file, event loops
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_what_is_counted_is_kept(
+    node_factory: NodeFactory, load: Callable[[str], Any], tmp_path: Path
+) -> None:
+    module = load("dice_state.py")
+    with StateFolder(tmp_path / "state") as state:
+        for rolled in (0, 3, 6):
+            plugin = module.CountingPlugin()
+            async with node_factory("office", plugins=[plugin], state=state):
+                assert plugin.rolled == rolled
+                for _ in range(3):
+                    plugin.count()
+        assert state.read("dice") == {"rolled": 9}
+
+
+@pytest.mark.anyio
+@pytest.mark.faults_expected
+async def test_state_of_another_shape_is_named(
+    node_factory: NodeFactory, load: Callable[[str], Any]
+) -> None:
+    state = MemoryState()
+    state.write("dice", [9])
+    node = node_factory("office", plugins=[load("dice_state.py").CountingPlugin], state=state)
+    async with node:
+        [info] = [info for info in node.plugins.list() if info.name == "CountingPlugin"]
+    assert "dice (in memory) is damaged: remove it" in str(info.reason)
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_a_node_runs_without_a_file(load: Callable[[str], Any], tmp_path: Path) -> None:
+    run, dice = load("embedded.py").run, load("dice.py")
+    assert await run("s" * 40, tmp_path, dice.DicePlugin()) == (
+        f"mesh: ca {tmp_path}/certs/ca.pem cannot be read: No such file or directory"
+    )
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs" / "ca.pem").write_bytes(trustme.CA().cert_pem.bytes())
+    assert await run("s" * 40, tmp_path, dice.DicePlugin()) == "office runs"
+    assert "dice" in await run("s" * 40, tmp_path)
+    assert (await run("short", tmp_path)).startswith("secret: must have at least 32 characters")
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_what_runs_on_which_loop(root: Path, anyio_backend_name: str) -> None:
+    text = (root / "docs" / "writing-plugins.md").read_text()
+    [table] = re.findall(r"<!-- trio -->\n(.*?)\n<!-- end trio -->", text, re.DOTALL)
+    documented = {}
+    for row in table.splitlines()[2:]:
+        _, names, on_asyncio, on_trio, _ = row.split("|")
+        said = on_asyncio if anyio_backend_name == "asyncio" else on_trio
+        for name in re.findall(r"`([\w-]+)`", names):
+            documented[name] = re.findall(r"\w+", said)[0]
+    tables = {"mesh": {"listen": "127.0.0.1:0"}, "http": {"listen": "127.0.0.1:0"}}
+    config = Config.from_mapping({"node_id": "a", "secret": "s" * 40, **tables})
+    async with Node(config, plugins=list(documented), state=MemoryState()) as node:
+        found = {info.name: info.state for info in node.plugins.list() if info.name in documented}
+    assert found == documented
+    assert len(found) == 5
 
 
 # --- the command
