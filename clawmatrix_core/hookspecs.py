@@ -1,9 +1,10 @@
-"""Every hook of ClawMatrix: the contract between the core and its plugins.
+"""The hooks of the core: the contract between the core and its plugins.
+
+Plugins specify hooks too, see ``clawmatrix plugins hooks``.
 
 Three kinds. *Registration* hooks (``register_*``) are plain functions that return lists of frozen
-values. A node calls them once while it starts, with three exceptions: the command line calls
-``register_commands``, ``clawmatrix doctor`` calls ``register_checks``, and the model proxy
-calls ``register_model_upstreams`` again after a reload. *Frame* hooks are plain functions on the
+values. A node calls them once while it starts, with two exceptions: the command line calls
+``register_commands``, and ``clawmatrix doctor`` calls ``register_checks``. *Frame* hooks are plain functions on the
 hot path; they open or feed an exchange and return at once. *Event* and *question* hooks are
 ``async def``; each call has its own fault boundary and time limit.
 
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import (
         Check,
         ControlMethod,
-        HttpRoute,
-        ModelApi,
-        ModelUpstream,
         Offer,
         StatusSection,
     )
@@ -91,15 +89,6 @@ def register_transports(node: Node) -> list[Transport]:
 
 
 @hookspec
-def register_http_routes(node: Node) -> list[HttpRoute]:
-    """Add routes to the node's local HTTP server.
-
-    Called by the node before plugins start; served by the ``http`` plugin. Dispatch: collect.
-    """
-    raise NotImplementedError
-
-
-@hookspec
 def register_control_methods(node: Node) -> list[ControlMethod]:
     """Add methods to the local control socket, which commands call.
 
@@ -125,26 +114,6 @@ def register_offers(node: Node) -> list[Offer]:
 
     Called by the node before plugins start; each offer is asked again whenever the record
     is written, see ``Node.offers_changed``. Dispatch: collect.
-    """
-    raise NotImplementedError
-
-
-@hookspec
-def register_model_apis(node: Node) -> list[ModelApi]:
-    """Add APIs that upstreams of models speak, and how requests are converted to them.
-
-    Called by the ``model-proxy`` plugin as it starts. Dispatch: collect.
-    """
-    raise NotImplementedError
-
-
-@hookspec
-def register_model_upstreams(node: Node) -> list[ModelUpstream]:
-    """Add models that this node serves, beside those of its configuration.
-
-    Called by the ``model-proxy`` plugin as it starts, and after a reload of its table. Of several
-    for one id, the configured ones are asked first, then those of plugins in order of loading.
-    Dispatch: collect.
     """
     raise NotImplementedError
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 import trustme
 
@@ -19,6 +20,7 @@ from clawmatrix_core.base.errors import ConnectionLost, DialError, ExchangeFailu
 from clawmatrix_core.cli import ExitCode
 from clawmatrix_core.testing.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, free_port, wait_until
+from clawmatrix_http.plugin import HttpPlugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +31,7 @@ LINES = {
     "dice.py": 50,
     "typed_dice.py": 32,
     "dice_commands.py": 40,
+    "dice_http.py": 30,
     "dice_state.py": 22,
     "tcp.py": 95,
 }
@@ -108,19 +111,44 @@ def test_the_tests_in_the_documentation_pass(root: Path, tmp_path: Path) -> None
 async def test_dice_are_rolled_by_classes(mesh: MeshFactory, load: Callable[[str], Any]) -> None:
     dice = load("typed_dice.py")
     async with mesh({"home": [], "office": ["home"]}, plugins=[dice.TypedDicePlugin]) as nodes:
-        rolled = await dice.roll(nodes["home"], "office", 1, 6)
-        assert rolled[0] == 1
-        assert 1 <= rolled[1] <= 6
+        one, other = await dice.roll(nodes["home"], "office", 1, 6)
+        assert one == 1
+        assert 1 <= other <= 6
+        rolled: type[object] = dice.Rolled
         for numbers, message in (
             ([1, 2, "six"], "roll.dice[2]: expected a whole number, not text"),
             ([1, 0], "roll.dice: must be > 0: 0"),
         ):
-            wrong = nodes["home"].exchange("office", "roll", {"dice": numbers}, answer=dice.Rolled)
-            async with wrong as ex:
+            request = {"dice": numbers}
+            async with nodes["home"].exchange("office", "roll", request, answer=rolled) as ex:
                 with pytest.raises(ExchangeFailure) as caught:
                     await ex.receive()
             assert caught.value.code == "bad_request"
             assert str(caught.value) == message
+
+
+# --- HTTP endpoints
+
+
+@pytest.mark.anyio
+async def test_the_endpoints_answer(load: Callable[[str], Any]) -> None:
+    http, token = HttpPlugin(), "a-token-for-tests-only"
+    table = {"listen": "127.0.0.1:0", "token": token}
+    config = Config.from_mapping({"node_id": "a", "secret": "s" * 40, "http": table})
+    plugins = [http, load("dice_http.py").DiceHttpPlugin()]
+    async with Node(config, plugins=plugins, state=MemoryState()) as node:
+        client = httpx2.AsyncClient(
+            base_url=f"http://{http.address}", headers={"authorization": f"Bearer {token}"}
+        )
+        async with client:
+            assert (await client.post("/dice", json={"sides": 1})).json() == {"rolled": 1}
+            for wrong in ({"sides": "six"}, {"sides": 0}, "six", 6):
+                assert (await client.post("/dice", json=wrong)).status_code == 400
+            assert len((await client.get("/dice/3")).text.splitlines()) == 3
+            assert (await client.get("/dice")).status_code == 405
+            stranger = {"authorization": "Bearer no"}
+            assert (await client.get("/dice/3", headers=stranger)).status_code == 401
+        assert [info.last_fault for info in node.plugins.list() if info.faults] == []
 
 
 # --- state, a node without a file, event loops

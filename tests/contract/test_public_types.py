@@ -20,8 +20,16 @@ MODULES = (
     "clawmatrix_core.acceptance",
     "clawmatrix_core.cli",
     "clawmatrix_core.testing",
+    "clawmatrix_http.api",
+    "clawmatrix_model_proxy.api",
 )
 """The modules whose ``__all__`` is public."""
+
+HOOKSPECS = (
+    hookspecs,
+    importlib.import_module("clawmatrix_http.hookspecs"),
+    importlib.import_module("clawmatrix_model_proxy.hookspecs"),
+)
 
 SPECIAL = ("__init__", "__call__", "__aenter__", "__anext__", "__enter__", "__iter__")
 
@@ -39,9 +47,10 @@ def public_things() -> list[tuple[str, object]]:
         for name in importlib.import_module(module).__all__
     ]
     hooks = [
-        (f"hookspecs.{name}", value)
-        for name, value in vars(hookspecs).items()
-        if inspect.isfunction(value) and value.__module__ == hookspecs.__name__
+        (f"{module.__name__}.{name}", value)
+        for module in HOOKSPECS
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
     ]
     return [(name, thing) for name, thing in [*named, *hooks] if name not in EXEMPT]
 

@@ -16,7 +16,7 @@ from clawmatrix_model_proxy.faults import fault_of_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.convert.neutral.answer import Event
     from clawmatrix_model_proxy.convert.neutral.codec import Codec
     from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest

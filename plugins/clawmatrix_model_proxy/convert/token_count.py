@@ -19,7 +19,7 @@ from clawmatrix_model_proxy.convert.responses.codec import read_count, write_cou
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.convert.bridge import Bridge
     from clawmatrix_model_proxy.convert.neutral.codec import Codec
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import logging
 
     from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.serving.upstream import UpstreamResponse
     from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from clawmatrix_core.base.errors import StartError
-from clawmatrix_core.kernel.contributions import ModelApi
+from clawmatrix_model_proxy.api import ModelApi
 from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
@@ -26,7 +26,7 @@ from clawmatrix_model_proxy.streams.formats import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.streams.formats import Format
     from clawmatrix_model_proxy.wire import Opening
 

@@ -21,7 +21,7 @@ from clawmatrix_model_proxy.streams.sse import EventTooLarge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.convert.bridge import Bridge
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
     from clawmatrix_model_proxy.streams.formats import Format

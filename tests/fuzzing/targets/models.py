@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
-from clawmatrix_core.kernel.contributions import ModelUpstream
+from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat

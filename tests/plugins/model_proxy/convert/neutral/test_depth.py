@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from clawmatrix_core.kernel.contributions import ModelUpstream
+from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
