@@ -193,7 +193,10 @@ def _read_list(converter: Converter, kind: Any, value: object) -> object:
                 break
     if problems:
         raise Problems(problems)
-    return COLLECTIONS[typing.get_origin(kind)](items)
+    try:
+        return COLLECTIONS[typing.get_origin(kind)](items)
+    except TypeError:
+        raise Problems.here("has a value in it that cannot be in a set") from None
 
 
 def _read_mapping(converter: Converter, kind: Any, value: object) -> object:

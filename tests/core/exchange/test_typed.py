@@ -154,6 +154,14 @@ def test_a_class_may_not_have_what_reads_files_or_is_no_json(kind: Any) -> None:
         read({"field": "file:/etc/hostname"}, shape)
 
 
+def test_what_cannot_be_in_a_set_is_of_a_wrong_shape() -> None:
+    shape = attrs.make_class("Shape", {"field": attrs.field(type=set[Any])})
+    assert read({"field": [1, "x"]}, shape).field == {1, "x"}
+    assert problems({"field": [{}]}, shape) == [
+        "roll.field: has a value in it that cannot be in a set"
+    ]
+
+
 def test_only_attrs_classes_are_shapes() -> None:
     with pytest.raises(TypeError, match="not an attrs class"):
         read({}, dict)
