@@ -13,6 +13,7 @@ import msgspec
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
 from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.convert.neutral.sealed import without_seals
 from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
 from clawmatrix_model_proxy.request_body import with_model
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
@@ -117,7 +118,7 @@ class PassthroughCall:
     def of(cls, format: Format, path: str, body: bytes, model: ModelUpstream) -> PassthroughCall:
         """Return the call for a request. Raises: ExchangeFailure, where it is not JSON."""
         try:
-            return cls(format, path, with_model(body, model.name_there))
+            return cls(format, path, with_model(without_seals(body), model.name_there))
         except ApiError as error:
             raise unsent("bad_request", str(error), error.param) from None
 

@@ -23,6 +23,7 @@ LOSSES: tuple[Loss, ...] = (
         "thoughts that only their maker reads: signatures, ciphertext, redacted thinking",
         "no chat upstream takes them, and clients have no place to keep them",
     ),
+    Loss("seals of calls that another API's upstream put there", "only their maker reads them"),
     Loss(
         "where one block of thoughts ends, and which were a summary",
         "they are one text, `reasoning_content`, with an empty line between blocks",
@@ -53,6 +54,10 @@ UNREAD: tuple[Loss, ...] = (
     Loss("`cache_control` and `prompt_cache_breakpoint` on messages", "hints to the cache"),
     Loss("`annotations` of texts", "the text itself names its sources where the model does"),
     Loss("`reasoning_details`", "`reasoning` beside them has their text"),
+    Loss(
+        "`extra_content` of messages, and what of a call's comes after its name in a stream",
+        "what a maker seals stands on calls, and comes with them",
+    ),
     Loss(
         "`parsed` and `parsed_arguments` in messages that repeat an answer",
         "the SDK made them out of what stands beside them",

@@ -24,6 +24,7 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
+from clawmatrix_model_proxy.convert.neutral.sealed import unsealed_id
 from clawmatrix_model_proxy.convert.responses.namespaces import joined
 from clawmatrix_model_proxy.convert.responses.sealed import read_encrypted
 from clawmatrix_model_proxy.convert.responses.typed_values import (
@@ -172,18 +173,21 @@ def _call(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]]:
     _refuse_caller(item, param)
     arguments = "input" if free else "arguments"
     namespace = optional_text_at(item.get("namespace"), f"{param}.namespace") or ""
+    call_id, sealed, sealer = unsealed_id(text_at(item.get("call_id"), f"{param}.call_id"))
     call = ToolCall(
-        text_at(item.get("call_id"), f"{param}.call_id"),
+        call_id,
         joined(namespace, text_at(item.get("name"), f"{param}.name")),
         text_at(item.get(arguments), f"{param}.{arguments}"),
         free=free,
+        sealed=sealed,
+        sealed_by=sealer,
     )
     return "assistant", (call,)
 
 
 def _result(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]]:
     _refuse_caller(item, param)
-    call_id = text_at(item.get("call_id"), f"{param}.call_id")
+    call_id, _, _ = unsealed_id(text_at(item.get("call_id"), f"{param}.call_id"))
     parts = _contents(item.get("output"), f"{param}.output", _RESULTS)
     parts = parts or (Text(""),)
     return "tool", (ToolResult(call_id, parts, free=item["type"] == "custom_tool_call_output"),)

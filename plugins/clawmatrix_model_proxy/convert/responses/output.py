@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_model_proxy.convert.neutral.sealed import sealed_id
 from clawmatrix_model_proxy.convert.responses.logprobs import write_logprobs
 from clawmatrix_model_proxy.convert.responses.namespaces import parted
 from clawmatrix_model_proxy.convert.responses.output_items import (
@@ -117,7 +118,8 @@ class Output:
         self._used.add(item_id)
         item = Item(kind, item_id, len(self._items), event.group)
         if kind in ("function_call", "custom_tool_call"):
-            item.call_id = event.id or self._new_id("call_")
+            own_id = event.id or self._new_id("call_")
+            item.call_id = sealed_id(own_id, event.sealed, event.sealed_by)
             item.namespace, item.name = self._parted.get(event.name, ("", event.name))
         self._items.append(item)
         return item
