@@ -9,6 +9,7 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
+from clawmatrix_model_proxy.serving.api_check import check_api
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
 
 
 def collect_apis(node: Node) -> list[ModelApi]:
-    """Return the APIs of all plugins."""
+    """Return the APIs of all plugins. Raises: StartError, for one that has not what it must."""
     collected = node.plugins.collect(hookspecs.register_model_apis, ModelApi, node=node)
+    for plugin, api in collected:
+        check_api(plugin, api)
     return [api for _, api in collected]
 
 

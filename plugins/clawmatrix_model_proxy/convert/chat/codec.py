@@ -13,7 +13,7 @@ from clawmatrix_model_proxy.convert.neutral.losses import Loss
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.convert.neutral.answer import NeutralAnswer
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec, Making
+    from clawmatrix_model_proxy.convert.neutral.codec import Codec, Making, NewId
     from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "Chat"]
@@ -80,11 +80,13 @@ class Chat:
         """Read a client's request. Raises: Unsupported."""
         return read_request(body)
 
-    def write_request(self, request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
+    def write_request(
+        self, request: NeutralRequest, *, model: str = "", max_tokens: int
+    ) -> dict[str, Any]:
         """Write a request for an upstream; no limit has to be given. Raises: Unsupported."""
         return write_request(request)
 
-    def read_answer(self, body: dict[str, Any]) -> NeutralAnswer:
+    def read_answer(self, body: dict[str, Any], *, new_id: NewId | None = None) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
         return read_answer(body)
 
@@ -92,7 +94,7 @@ class Chat:
         """Write a whole answer for a client."""
         return write_answer(answer, making)
 
-    def reader(self) -> ChatReader:
+    def reader(self, *, new_id: NewId | None = None) -> ChatReader:
         """Return a reader of one stream."""
         return ChatReader()
 

@@ -22,7 +22,7 @@ from clawmatrix_model_proxy.convert.responses.usage import read_count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
+    from clawmatrix_model_proxy.convert.neutral.codec import Making, NewId
     from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "ResponsesCodec", "read_count", "write_count_request"]
@@ -38,7 +38,9 @@ class ResponsesCodec:
         with _no_deeper():
             return read_request(body)
 
-    def write_request(self, request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
+    def write_request(
+        self, request: NeutralRequest, *, model: str = "", max_tokens: int
+    ) -> dict[str, Any]:
         """Write a request for an upstream; no limit is given where the request has none.
 
         Raises: Unsupported.
@@ -47,7 +49,7 @@ class ResponsesCodec:
         with _no_deeper():
             return write_request(request)
 
-    def read_answer(self, body: dict[str, Any]) -> NeutralAnswer:
+    def read_answer(self, body: dict[str, Any], *, new_id: NewId | None = None) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
         gathered = Gathered()
         whole = body.get("status") not in ("queued", "in_progress")
@@ -63,7 +65,7 @@ class ResponsesCodec:
         """Write a whole answer for a client."""
         return write_answer(answer, making)
 
-    def reader(self) -> ResponsesReader:
+    def reader(self, *, new_id: NewId | None = None) -> ResponsesReader:
         """Return a reader of one stream."""
         return ResponsesReader()
 
