@@ -42,23 +42,19 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
-    from clawmatrix_core.hookspecs import hookimpl
+    from clawmatrix_core.hookspecs import hookimpl, hookspec
     from clawmatrix_core.kernel.contributions import (
-        CLIENT_GONE,
         JSON,
         Check,
         ControlMethod,
         Finding,
-        HttpRoute,
-        ModelApi,
-        ModelUpstream,
         Offer,
         StatusSection,
         frame_types,
     )
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.registry import PluginInfo
     from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
@@ -72,7 +68,6 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "CLIENT_GONE",
     "JSON",
     "ByteSize",
     "Changes",
@@ -97,7 +92,6 @@ __all__ = [
     "Frame",
     "Header",
     "HostPort",
-    "HttpRoute",
     "Lane",
     "Link",
     "Listener",
@@ -105,8 +99,6 @@ __all__ = [
     "MemoryHub",
     "MemoryState",
     "MemoryTransport",
-    "ModelApi",
-    "ModelUpstream",
     "NewerStateError",
     "Node",
     "NodeId",
@@ -133,6 +125,7 @@ __all__ = [
     "__version__",
     "frame_types",
     "hookimpl",
+    "hookspec",
     "option",
 ]
 
@@ -172,20 +165,16 @@ _HOMES = {
     "base.node_id": ("NodeId",),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),
-    "hookspecs": ("hookimpl",),
+    "hookspecs": ("hookimpl", "hookspec"),
     "wire.link": ("Link",),
-    "kernel.registry": ("PluginInfo",),
+    "loading.plugin_info": ("PluginInfo",),
     "testing.memory": ("MemoryHub", "MemoryTransport"),
     "kernel.node": ("Node",),
     "kernel.contributions": (
-        "CLIENT_GONE",
         "JSON",
         "Check",
         "ControlMethod",
         "Finding",
-        "HttpRoute",
-        "ModelApi",
-        "ModelUpstream",
         "Offer",
         "StatusSection",
         "frame_types",

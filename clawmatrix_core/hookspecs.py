@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import (
         Check,
         ControlMethod,
-        HttpRoute,
-        ModelApi,
-        ModelUpstream,
         Offer,
         StatusSection,
     )
@@ -91,15 +88,6 @@ def register_transports(node: Node) -> list[Transport]:
 
 
 @hookspec
-def register_http_routes(node: Node) -> list[HttpRoute]:
-    """Add routes to the node's local HTTP server.
-
-    Called by the node before plugins start; served by the ``http`` plugin. Dispatch: collect.
-    """
-    raise NotImplementedError
-
-
-@hookspec
 def register_control_methods(node: Node) -> list[ControlMethod]:
     """Add methods to the local control socket, which commands call.
 
@@ -125,26 +113,6 @@ def register_offers(node: Node) -> list[Offer]:
 
     Called by the node before plugins start; each offer is asked again whenever the record
     is written, see ``Node.offers_changed``. Dispatch: collect.
-    """
-    raise NotImplementedError
-
-
-@hookspec
-def register_model_apis(node: Node) -> list[ModelApi]:
-    """Add APIs that upstreams of models speak, and how requests are converted to them.
-
-    Called by the ``model-proxy`` plugin as it starts. Dispatch: collect.
-    """
-    raise NotImplementedError
-
-
-@hookspec
-def register_model_upstreams(node: Node) -> list[ModelUpstream]:
-    """Add models that this node serves, beside those of its configuration.
-
-    Called by the ``model-proxy`` plugin as it starts, and after a reload of its table. Of several
-    for one id, the configured ones are asked first, then those of plugins in order of loading.
-    Dispatch: collect.
     """
     raise NotImplementedError
 

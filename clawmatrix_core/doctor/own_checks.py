@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
+    from clawmatrix_core.kernel.registry import PluginRegistry
+    from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.state.files import StateFile
 
 __all__ = ["OwnChecks", "all_checks", "config_problems", "look_at_plugins"]

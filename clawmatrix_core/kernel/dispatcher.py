@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pluggy
 
-    from clawmatrix_core.kernel.manager import PluginManager
+    from clawmatrix_core.loading.manager import PluginManager
     from clawmatrix_core.wire.frames import Frame, Transit
 
 __all__ = ["EVENT_BUDGET", "Dispatcher"]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from clawmatrix_core.kernel.node_hooks import NodeHooks
-    from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
+    from clawmatrix_core.kernel.registry import PluginRegistry
+    from clawmatrix_core.loading.plugin_info import PluginInfo
 
 __all__ = ["START_LIMIT", "Lifetime", "Starter"]
 

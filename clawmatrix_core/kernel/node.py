@@ -22,7 +22,7 @@ from clawmatrix_core.kernel.interior import Interior
 from clawmatrix_core.kernel.life import Lifetime, Starter
 from clawmatrix_core.kernel.node_hooks import NodeHooks
 from clawmatrix_core.kernel.registered import Registered
-from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
+from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.kernel.reloading import Reloader
 from clawmatrix_core.kernel.stalls import Stalls
 from clawmatrix_core.members.standing import open_standing
@@ -43,10 +43,11 @@ if TYPE_CHECKING:
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.exchanges import Exchanges
-    from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, StatusSection
+    from clawmatrix_core.kernel.contributions import ControlMethod, StatusSection
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.kernel.stack import Stack
     from clawmatrix_core.kernel.switch import Switch
+    from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import Accepted, Directory
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.members.record import NodeRecord, SignedRecord
@@ -74,6 +75,7 @@ class Node:
         clock: its clocks.
         random: its randomness, but for keys.
         plugins: its plugins and their states.
+        hooks: calls hooks, those of the core and those that a plugin specifies.
         counters: what was refused, by reason.
         epoch: counts its starts; 0 before it has started.
         succession: how it came to its key from earlier ones, for its record.
@@ -147,12 +149,11 @@ class Node:
         log = self.logger("node")
         self._stalls = Stalls(log, watch=watchdog)
         self.plugins = PluginRegistry(on_enter=self._stalls.enter, now=self.clock.now)
-        self.hooks = self.plugins.hooks
         self._registered = Registered(self.plugins)
         self._starter = Starter(self.plugins)
-        self._hooks = NodeHooks(self.plugins, self)
-        self._events = Events(self._hooks)
-        self._reloader = Reloader(self, self.keyring, self._hooks, log)
+        self.hooks = NodeHooks(self.plugins, self)
+        self._events = Events(self.hooks)
+        self._reloader = Reloader(self, self.keyring, self.hooks, log)
         self._lifetime = Lifetime(self._start, self._take_leave, self._starter.cancel)
         self._living: AbstractAsyncContextManager[None] | None = None
 
@@ -181,7 +182,7 @@ class Node:
 
     async def _take_leave(self) -> None:
         self._events.close()
-        await self._hooks.notify(hookspecs.node_stopping)
+        await self.hooks.notify(hookspecs.node_stopping)
         await self._interior.take_leave()
 
     async def _start(self, stack: AsyncExitStack) -> bool:
@@ -196,8 +197,8 @@ class Node:
             tasks.start_soon(task)
         stack.enter_context(self._stalls.watch(self.plugins))
         tasks.start_soon(self._stalls.run)
-        self._registered.collect(self._hooks)
-        complete = await self._starter.start_all(self._hooks, stack)
+        self._registered.collect(self.hooks)
+        complete = await self._starter.start_all(self.hooks, stack)
         for task in (self._events.run, interior.routing.run):  # no plugin hears before it runs
             tasks.start_soon(task)
         return complete
@@ -227,7 +228,7 @@ class Node:
             self._local,
             standing,
             self.keyring,
-            hooks=self._hooks,
+            hooks=self.hooks,
             events=self._events,
             log=RateLimitedLogger(self.logger("switch"), clock=self.clock.now),
             rekeying=self._rekeying,
@@ -354,7 +355,7 @@ class Node:
 
     async def path_status(self, peer: NodeId, *, probe: bool = False) -> PathStatus:
         """Return how a node is reached; with ``probe``, after making sure."""
-        found = await self._hooks.first(hookspecs.path_status, peer=peer, probe=probe)
+        found = await self.hooks.first(hookspecs.path_status, peer=peer, probe=probe)
         if isinstance(found, PathStatus):
             return found
         link = self.links.get(peer)
@@ -368,10 +369,6 @@ class Node:
     def transports(self) -> Mapping[str, Transport]:
         """What dials and listens, by address scheme."""
         return self._registered.transports
-
-    def http_routes(self) -> Sequence[HttpRoute]:
-        """Return the routes that plugins added to the local HTTP server."""
-        return self._registered.http_routes()
 
     def control_methods(self) -> Sequence[ControlMethod]:
         """Return the methods that plugins added to the control socket."""

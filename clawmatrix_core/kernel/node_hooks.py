@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+from clawmatrix_core.base.faults import Fault
 
-    from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from clawmatrix_core.kernel.registry import PluginRegistry
+    from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.wire.frames import Frame, Transit
 
 __all__ = ["NodeHooks"]
@@ -46,6 +49,20 @@ class NodeHooks:
     ) -> Sequence[tuple[str, R]]:
         """Return what a registration hook gives, by plugin."""
         return self._plugins.collect(spec, kind, self._node, *args, **kwargs)
+
+    def unique(
+        self, what: str, found: Iterable[tuple[str, R]], name_of: Callable[[R], str]
+    ) -> Sequence[tuple[str, R]]:
+        """Return the values whose names nobody had before; see ``PluginRegistry.unique``."""
+        return self._plugins.unique(what, found, name_of)
+
+    def collided(self, what: str, name: str, first: str, plugin: str) -> None:
+        """Note that a plugin registered a name which another one had first."""
+        self._plugins.collided(what, name, first, plugin)
+
+    def report(self, plugin: str, spec: Callable[..., object], error: Exception) -> None:
+        """Count what a plugin's implementation gave as a fault of that plugin."""
+        self._plugins.on_fault(Fault(plugin, spec.__name__, error))
 
     def ask(
         self,

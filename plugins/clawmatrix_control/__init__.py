@@ -3,9 +3,3 @@
 Start with ``plugin``, which has the methods of the socket; ``server`` answers requests with
 them. ``commands`` and ``render`` run in the process of the command.
 """
-
-from __future__ import annotations
-
-from clawmatrix_control.plugin import ControlPlugin
-
-__all__ = ["ControlPlugin"]

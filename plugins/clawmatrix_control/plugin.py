@@ -71,6 +71,8 @@ def _state_folder(node: Node) -> Path | None:
 class _Methods:
     """The plugin's own methods, over what the node knows."""
 
+    plugin_name = "control"
+
     def __init__(self, node: Node) -> None:
         self._node = node
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.kernel.registry import PluginInfo
+    from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.wire.routes import PathStatus
 

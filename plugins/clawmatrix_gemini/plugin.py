@@ -12,6 +12,7 @@ __all__ = ["GeminiPlugin"]
 class GeminiPlugin:
     """Adds the API ``google-generative-ai``; the models of it are those of the configuration."""
 
+    plugin_name = "gemini"
     extends = ("model-proxy",)
 
     @hookimpl

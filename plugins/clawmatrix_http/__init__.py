@@ -3,9 +3,3 @@
 Start with ``app``, which every request enters: ``guard`` decides who may ask, ``table`` finds
 the route. ``server`` runs the application on a socket.
 """
-
-from __future__ import annotations
-
-from clawmatrix_http.plugin import HttpPlugin
-
-__all__ = ["HttpPlugin"]

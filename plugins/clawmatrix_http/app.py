@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from clawmatrix_core.kernel.contributions import HttpRoute
+    from clawmatrix_http.api import HttpRoute
     from clawmatrix_http.table import Found, RouteTable
 
 __all__ = ["Application"]

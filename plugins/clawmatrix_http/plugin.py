@@ -14,8 +14,10 @@ from clawmatrix_core.base.errors import PluginError, StartError, StateError
 from clawmatrix_core.base.log import register_secret
 from clawmatrix_core.config.config import ConfigSection, HostPort
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Check, ControlMethod, HttpRoute, StatusSection
+from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection
 from clawmatrix_core.state.files import StateFile
+from clawmatrix_http import hookspecs
+from clawmatrix_http.api import HttpRoute
 from clawmatrix_http.checks import live_checks, resting_checks
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
 
@@ -41,9 +43,12 @@ class HttpPlugin:
     """Serves the routes of all plugins on a local address.
 
     Attributes:
+        plugin_name: its name, and that of the owner of its hooks.
         server: the running server, None before it started.
         token: what requests must show, empty before the start.
     """
+
+    plugin_name = "http"
 
     def __init__(self) -> None:
         self.server: HttpServer | None = None
@@ -116,7 +121,8 @@ class HttpPlugin:
         bound = await _bind(config.listen)
         try:
             self.token = await _find_token(node, config)
-            table = RouteTable(node.http_routes(), logger.warning)
+            routes = node.hooks.collect(hookspecs.register_http_routes, HttpRoute)
+            table = RouteTable(routes, node.hooks.collided)
             guard = _make_guard(self.token, config)
             self._app = Application(table, guard, config.max_body, scope.report)
             server = HttpServer(self._app, bound, drain=config.drain, logger=logger)

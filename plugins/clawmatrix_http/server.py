@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from clawmatrix_core.config.config import HostPort
-from clawmatrix_core.kernel.contributions import CLIENT_GONE
+from clawmatrix_http.api import CLIENT_GONE
 from clawmatrix_http.cork import CorkedTransport
 
 if TYPE_CHECKING:

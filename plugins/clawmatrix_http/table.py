@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.convertors import Convertor
 
-    from clawmatrix_core.kernel.contributions import HttpRoute
+    from clawmatrix_http.api import HttpRoute
 
 __all__ = ["Found", "RouteTable"]
 
@@ -47,14 +47,30 @@ class _Pattern:
 
 
 class RouteTable:
-    """Routes by path and method. A path that is taken stays with who had it first."""
+    """Routes by path and method. A method of a path belongs to the plugin that had it first.
 
-    def __init__(self, routes: Iterable[HttpRoute], on_clash: Callable[[str], None]) -> None:
+    Args:
+        routes: the routes, with the names of their plugins, in order of loading.
+        collided: told of a method that two plugins have: ``("route", "GET /x", first, other)``.
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[tuple[str, HttpRoute]],
+        collided: Callable[[str, str, str, str], None],
+    ) -> None:
         self._plain: dict[str, dict[str, HttpRoute]] = {}
         self._patterns: list[_Pattern] = []
         by_path: dict[str, dict[str, HttpRoute]] = {}
-        for route in routes:
-            _add(by_path.setdefault(route.path, {}), route, on_clash)
+        owners: dict[tuple[str, str], str] = {}
+        for plugin, route in routes:
+            for method in _methods(route):
+                first = owners.setdefault((method, route.path), plugin)
+                if by_path.setdefault(route.path, {}).setdefault(method, route) is not route:
+                    collided("route", f"{method} {route.path}", first, plugin)
+        for methods in by_path.values():
+            if "GET" in methods:
+                methods.setdefault("HEAD", methods["GET"])
         for path, methods in by_path.items():
             if "{" in path:
                 regex, _, convertors = compile_path(path)
@@ -91,11 +107,5 @@ class RouteTable:
         return {}, {}
 
 
-def _add(methods: dict[str, HttpRoute], route: HttpRoute, on_clash: Callable[[str], None]) -> None:
-    names = {method.upper() for method in route.methods}
-    for name in names:
-        if name in methods:
-            on_clash(f"{name} {route.path} is registered twice; the first one stays")
-        methods.setdefault(name, route)
-    if "GET" in names:
-        methods.setdefault("HEAD", route)
+def _methods(route: HttpRoute) -> list[str]:
+    return sorted({method.upper() for method in route.methods})

@@ -4,7 +4,3 @@ Start at ``plugin``, which has the hooks, and ``running``, which wires what runs
 ``invite`` uses ``links``, and ``links`` uses ``members``; ``websocket`` is the transport,
 ``commands`` and ``checks`` serve the command line.
 """
-
-from clawmatrix_mesh.plugin import MeshPlugin
-
-__all__ = ["MeshPlugin"]

@@ -18,7 +18,7 @@ from clawmatrix_model_proxy.serving.apis import BUILT_IN
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
 
 __all__ = ["Answered", "judge", "upstream_checks"]

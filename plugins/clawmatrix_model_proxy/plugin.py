@@ -10,11 +10,11 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import (
     Check,
     ControlMethod,
-    HttpRoute,
     Offer,
     StatusSection,
     frame_types,
 )
+from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel, read_offers
 from clawmatrix_model_proxy.asking.health import Health
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     import click
 
     from clawmatrix_core.config.config import Config
-    from clawmatrix_core.kernel.contributions import JSON, ModelApi, ModelUpstream
+    from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.wire.frames import Frame
+    from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
     from clawmatrix_model_proxy.asking.response import AskLimits
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.server import ModelServer
@@ -46,6 +47,9 @@ CATALOG_AGE = 1.0
 
 class ModelProxyPlugin:
     """Offers this node's models to the mesh, and the mesh's models to local programs."""
+
+    plugin_name = "model-proxy"
+    extends = ("http",)
 
     def __init__(self) -> None:
         self._server: ModelServer | None = None

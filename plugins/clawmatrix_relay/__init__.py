@@ -3,9 +3,3 @@
 Start at ``plugin``. ``routing`` computes the routes, ``transit`` passes frames on within the
 limits of ``quotas``, and ``paths`` says from evidence how a node is reached.
 """
-
-from __future__ import annotations
-
-from clawmatrix_relay.plugin import RelayPlugin
-
-__all__ = ["RelayPlugin"]

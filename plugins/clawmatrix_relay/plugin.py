@@ -32,6 +32,8 @@ _UNMEASURED = 50.0
 class RelayPlugin:
     """Finds routes, passes frames on, and says how each node is reached."""
 
+    plugin_name = "relay"
+
     def __init__(self) -> None:
         self._paths: Paths | None = None
         self._quotas: Quotas | None = None

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.settings import SETTINGS, Setting
 from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.neutral.settings import SETTINGS, Setting
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.losses import Loss
+    from clawmatrix_model_proxy.neutral.losses import Loss
 
 FILE = Path(__file__).parents[2] / "docs" / "conversion.md"
 SETTINGS_MARK, LOSSES_MARK = "settings", "losses"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.kernel.manager import SPECS
+from tests.contract.every_hook import HOOKS, SPECS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,7 @@ VERBS = {"collect", "notify", "first", "frame"}
 CALLERS = (
     "Called by the node",
     "Called by the command line",
+    "Called by the ``http`` plugin",
     "Called by the ``model-proxy`` plugin",
     "Called for ``status``",
 )
@@ -77,7 +78,8 @@ def test_each_specification_says_who_calls_it_and_how_results_are_used(hook: str
 @every_hook
 def test_the_dispatch_fits_the_specification(hook: str) -> None:
     spec = SPECS[hook]
-    options = spec.clawmatrix_spec
+    assert dispatch(hook) == HOOKS[hook].kind
+    options = spec.clawmatrix_spec  # type: ignore[attr-defined] # pluggy sets it
     verb = dispatch(hook)
     assert (verb == "first") == bool(options["firstresult"])
     assert (verb == "collect") == hook.startswith("register_")

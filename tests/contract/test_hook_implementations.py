@@ -12,20 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import clawmatrix_http.hookspecs
+import clawmatrix_model_proxy.hookspecs
 from clawmatrix_core import hookspecs
-from clawmatrix_core.kernel.manager import SPECS
-from clawmatrix_core.kernel.registry import PluginRegistry
+from tests.contract.every_hook import HOOKS, SPECS, built_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import ModuleType
-
-
-def built_in() -> PluginRegistry:
-    registry = PluginRegistry()
-    registry.load()
-    return registry
 
 
 def implementations() -> list[Any]:
@@ -86,9 +81,14 @@ def test_every_hook_has_a_test(hook: str, root: Path) -> None:
 
 
 def test_the_hooks_are_all_there_is_in_their_module() -> None:
-    own = [
-        name
-        for name, value in vars(hookspecs).items()
-        if inspect.isfunction(value) and value.__module__ == hookspecs.__name__
-    ]
-    assert own == list(SPECS)
+    for owner, module in (
+        ("core", hookspecs),
+        ("http", clawmatrix_http.hookspecs),
+        ("model-proxy", clawmatrix_model_proxy.hookspecs),
+    ):
+        own = [
+            name
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__
+        ]
+        assert own == [hook.name for hook in HOOKS.values() if hook.owner == owner]

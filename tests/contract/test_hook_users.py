@@ -24,7 +24,6 @@ from clawmatrix_core.kernel.contributions import (
     Check,
     ControlMethod,
     Finding,
-    HttpRoute,
     Offer,
     StatusSection,
     frame_types,
@@ -36,6 +35,7 @@ from clawmatrix_core.state.folder import StateFolder
 from clawmatrix_core.testing.fixtures import SECRET, MeshFactory, NodeFactory, wait_until
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.wire.routes import PathStatus, Route
+from clawmatrix_http.api import HttpRoute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +69,8 @@ class PigeonTransport(MemoryTransport):
 
 class Pigeons:
     """A plugin that implements every hook, and keeps what it was told."""
+
+    extends = ("http",)
 
     def __init__(self) -> None:
         self.told: Counter[str] = Counter()
@@ -394,7 +396,5 @@ async def test_hook_path_status(node_factory: NodeFactory) -> None:
         assert (moon.status, moon.reason) == ("relay", "True")
         assert (await node.path_status(NodeId("sun"))).status == "unreachable"
         with anyio.fail_after(5):
-            asked = await node.hooks.first(
-                hookspecs.path_status, node=node, peer=NodeId("moon"), probe=False
-            )
+            asked = await node.hooks.first(hookspecs.path_status, peer=NodeId("moon"), probe=False)
         assert asked == PathStatus("relay", reason="False")

@@ -14,10 +14,10 @@ from clawmatrix_core.config.config import Config
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_http import HttpPlugin
-from clawmatrix_mesh import MeshPlugin
-from clawmatrix_model_proxy import ModelProxyPlugin
-from clawmatrix_relay import RelayPlugin
+from clawmatrix_http.plugin import HttpPlugin
+from clawmatrix_mesh.plugin import MeshPlugin
+from clawmatrix_model_proxy.plugin import ModelProxyPlugin
+from clawmatrix_relay.plugin import RelayPlugin
 from tests.failover_bench.provider import ANSWER, OUTAGE, Provider, providing
 from tests.failover_bench.scenarios import SCENARIOS, Outcome, Scenario
 

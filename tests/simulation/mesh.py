@@ -16,8 +16,8 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.state.folder import MemoryState, State
-from clawmatrix_mesh import MeshPlugin
-from clawmatrix_relay import RelayPlugin
+from clawmatrix_mesh.plugin import MeshPlugin
+from clawmatrix_relay.plugin import RelayPlugin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence

@@ -12,8 +12,8 @@ import anyio
 from clawmatrix_core.base.errors import ConnectionLost, DialError
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.discovery import GROUP
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.discovery import GROUP
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.wire.transport import Connection, Listener, Transport
 

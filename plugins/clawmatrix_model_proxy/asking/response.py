@@ -10,7 +10,7 @@ import msgspec
 from anyio import CancelScope
 from starlette.responses import Response
 
-from clawmatrix_core.kernel.contributions import CLIENT_GONE
+from clawmatrix_http.api import CLIENT_GONE
 from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
 from clawmatrix_model_proxy.asking.candidates import Candidates, Step, Tried
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, RawHeaders

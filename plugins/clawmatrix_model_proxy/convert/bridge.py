@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.answer import Failed, Gathered, events_of
-from clawmatrix_model_proxy.convert.neutral.codec import (
+from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
+from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
+from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
     Making,
     ReadsErrors,
     Unsupported,
 )
-from clawmatrix_model_proxy.convert.neutral.depth import answer_depth, request_depth
-from clawmatrix_model_proxy.convert.neutral.dialect import for_upstream, in_dialect
-from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_core.kernel.contributions import ModelUpstream
-    from clawmatrix_model_proxy.convert.neutral.answer import Event, NeutralAnswer
-    from clawmatrix_model_proxy.convert.neutral.codec import (
+    from clawmatrix_model_proxy.api import ModelUpstream
+    from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
+    from clawmatrix_model_proxy.neutral.codec import (
         Codec,
         ErrorWords,
         NewId,
         StreamReader,
         UpstreamCodec,
     )
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["Bridge", "decode_object"]
 

@@ -12,16 +12,16 @@ import attrs
 import msgspec
 
 from clawmatrix_model_proxy.convert.bridge import decode_object
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.neutral.depth import answer_depth, request_depth
 from clawmatrix_model_proxy.convert.responses.codec import read_count, write_count_request
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.convert.bridge import Bridge
-    from clawmatrix_model_proxy.convert.neutral.codec import UpstreamCodec
+    from clawmatrix_model_proxy.neutral.codec import UpstreamCodec
 
 __all__ = ["CountMethod", "count_method"]
 

@@ -8,8 +8,8 @@ import anyio
 import msgspec
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.request_body import is_json
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
 from clawmatrix_model_proxy.serving.upstream_call import ErrorAnswer, error_of_answer
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import logging
 
     from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.serving.upstream import UpstreamResponse
     from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream

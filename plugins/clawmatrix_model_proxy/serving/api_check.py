@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_core.base.errors import StartError
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.contributions import ModelApi
+    from clawmatrix_model_proxy.api import ModelApi
 
 __all__ = ["check_api"]
 

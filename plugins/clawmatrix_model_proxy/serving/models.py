@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from clawmatrix_core import hookspecs
-from clawmatrix_core.base.faults import Fault
-from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
+from clawmatrix_model_proxy import hookspecs
+from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
 from clawmatrix_model_proxy.serving.api_check import check_api
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
@@ -26,13 +25,13 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
     found: list[ModelUpstream] = []
     counts: Counter[str] = Counter()
     spec = hookspecs.register_model_upstreams
-    for plugin, model in node.plugins.collect(spec, ModelUpstream, node=node):
+    for plugin, model in node.hooks.collect(spec, ModelUpstream):
         try:
             check_model(model)
             if counts[model.id] == UPSTREAM_LIMIT:
                 raise ValueError(f"the id {model.id!r} has more than {UPSTREAM_LIMIT} upstreams")
         except ValueError as error:
-            node.plugins.on_fault(Fault(plugin, spec.__name__, error))
+            node.hooks.report(plugin, spec, error)
             continue
         counts[model.id] += 1
         found.append(model)
@@ -40,11 +39,14 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
 
 
 def collect_apis(node: Node) -> list[ModelApi]:
-    """Return the APIs of all plugins. Raises: StartError, for one that has not what it must."""
-    collected = node.plugins.collect(hookspecs.register_model_apis, ModelApi, node=node)
+    """Return the APIs of all plugins; of two with one name, that of the plugin loaded first.
+
+    Raises: StartError, for one that has not what it must.
+    """
+    collected = node.hooks.collect(hookspecs.register_model_apis, ModelApi)
     for plugin, api in collected:
         check_api(plugin, api)
-    return [api for _, api in collected]
+    return [api for _, api in node.hooks.unique("model API", collected, lambda api: api.name)]
 
 
 def offers(models: Iterable[ModelUpstream]) -> list[dict[str, JSON]]:

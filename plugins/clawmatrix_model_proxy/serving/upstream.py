@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
+    from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
     from clawmatrix_model_proxy.config import Budgets
     from clawmatrix_model_proxy.http.connection import HttpResponse
     from clawmatrix_model_proxy.serving.byte_queue import ByteQueue

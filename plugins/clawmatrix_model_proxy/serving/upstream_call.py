@@ -12,9 +12,9 @@ import msgspec
 
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
-from clawmatrix_model_proxy.convert.neutral.sealed import without_seals
 from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.neutral.sealed import without_seals
 from clawmatrix_model_proxy.request_body import with_model
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import EventTooLarge
@@ -22,7 +22,7 @@ from clawmatrix_model_proxy.streams.sse import EventTooLarge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.kernel.contributions import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.convert.bridge import Bridge
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
     from clawmatrix_model_proxy.streams.formats import Format

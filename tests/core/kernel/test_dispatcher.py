@@ -16,7 +16,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.dispatcher import Dispatcher
-from clawmatrix_core.kernel.manager import PluginManager
+from clawmatrix_core.loading.manager import PluginManager
 from clawmatrix_core.wire.codec import Header
 from clawmatrix_core.wire.frames import Frame, Transit
 from clawmatrix_core.wire.routes import PathStatus, Route
@@ -151,7 +151,8 @@ def test_unknown_hooks_are_told_unless_they_are_optional() -> None:
         @hookimpl
         def hookspec(self) -> None: ...  # a name in the module of hooks, and no hook
 
-    assert PluginManager().unknown_hooks(Newer()) == ["frame_recieved", "hookspec"]
+    wrong = PluginManager().misfits("newer", Newer(), ())
+    assert wrong == "implements hooks that do not exist: frame_recieved, hookspec"
 
 
 # --- collect

@@ -8,7 +8,7 @@ import pytest
 
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ControlMethod, HttpRoute, Offer, StatusSection
+from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.wire.routes import PathStatus
 
@@ -29,11 +29,6 @@ def alone(
     return node_factory("home", built_in=(), plugins=plugins, watchdog=watchdog, **options)
 
 
-async def endpoint(_: object) -> Any:
-    """Stand in a list of routes, where nothing asks for it."""
-    raise NotImplementedError
-
-
 def explode() -> Any:
     raise LookupError("nothing to offer")
 
@@ -44,10 +39,6 @@ class Registers:
     @hookimpl
     def register_transports(self) -> list[MemoryTransport]:
         return [MemoryTransport(self.hub)]
-
-    @hookimpl
-    def register_http_routes(self) -> list[HttpRoute]:
-        return [HttpRoute("/x", ("GET",), endpoint)]
 
     @hookimpl
     def register_control_methods(self) -> list[ControlMethod]:
@@ -80,10 +71,6 @@ class RegistersJunk:
         return ["tcp"]
 
     @hookimpl
-    def register_http_routes(self) -> Any:
-        return HttpRoute("/x", ("GET",), endpoint)
-
-    @hookimpl
     def compute_routes(self) -> Any:
         return {"other": "that way"}
 
@@ -95,7 +82,6 @@ class RegistersJunk:
 async def test_what_plugins_register_is_at_hand(node_factory: NodeFactory) -> None:
     async with alone(node_factory, Registers()) as node:
         assert list(node.transports) == ["memory"]
-        assert [route.path for route in node.http_routes()] == ["/x"]
         assert [method.name for method in node.control_methods()] == ["x"]
         assert [section.name for section in node.status_sections()] == ["x"]
         assert node.offers() == {"models": [{"id": "qwen3"}]}
@@ -104,7 +90,6 @@ async def test_what_plugins_register_is_at_hand(node_factory: NodeFactory) -> No
 @pytest.mark.faults_expected
 async def test_what_a_failed_plugin_registered_is_gone(node_factory: NodeFactory) -> None:
     async with alone(node_factory, RegistersAndFails()) as node:
-        assert node.http_routes() == []
         assert node.control_methods() == []
         assert node.status_sections() == []
         assert node.offers() == {}
@@ -115,22 +100,22 @@ async def test_an_offer_that_raises_is_a_fault_and_the_others_stand(
     node_factory: NodeFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with alone(node_factory, Registers(), RegistersToo()) as node:
-        assert node.offers() == {"models": [{"id": "llama"}, {"id": "qwen3"}], "agents": []}
+        assert node.offers() == {"models": [{"id": "qwen3"}], "agents": []}
         info = node.plugins.get("RegistersToo")
         assert info is not None
         assert info.last_fault == "offer of agents: LookupError: nothing to offer"
-    assert "plugin Registers: there is a transport for memory already" in caplog.text
+    collision = "address scheme memory: Registers has it, that of RegistersToo is left out"
+    assert collision in caplog.text
 
 
 @pytest.mark.faults_expected
 async def test_junk_of_a_plugin_leaves_the_node_up(node_factory: NodeFactory) -> None:
     async with alone(node_factory, RegistersJunk()) as node:
         assert node.transports == {}
-        assert node.http_routes() == []
         node.compute_routes()
         assert node.routes == {}
         assert await node.path_status(OTHER) == PathStatus("unreachable", reason="no link")
         info = node.plugins.get("RegistersJunk")
         assert info is not None
-        assert info.faults == 3
+        assert info.faults == 2
         assert info.state == "active"

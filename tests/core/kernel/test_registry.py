@@ -14,12 +14,13 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.registry import PluginInfo, PluginRegistry
+from clawmatrix_core.kernel.registry import PluginRegistry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.loading.plugin_info import PluginInfo
 
 GOOD = """
 from clawmatrix_core.hookspecs import hookimpl

@@ -33,7 +33,7 @@ async def frame_types() -> set[str]:
         }
     )
     async with Node(config, plugins=EVERY_PLUGIN, state=MemoryState(), watchdog=False) as node:
-        return set(node.hooks._build_frame_table())
+        return set(node.plugins.hooks._build_frame_table())
 
 
 async def test_every_type_of_frame_is_refused_unsealed_and_counted() -> None:

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
-from clawmatrix_core.kernel.contributions import ModelUpstream
+from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Making, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.responses import codec as responses
 from clawmatrix_model_proxy.errors import (
     ApiError,
@@ -28,6 +26,8 @@ from clawmatrix_model_proxy.errors import (
     wrap_upstream_error,
 )
 from clawmatrix_model_proxy.faults import fault_of_event, fault_of_status
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Making, Unsupported
+from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.request_body import read_wanted, with_model
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import data_of
@@ -40,7 +40,7 @@ from tests.fuzzing.target import Target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec
+    from clawmatrix_model_proxy.neutral.codec import Codec
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
 
 __all__ = ["TARGETS"]

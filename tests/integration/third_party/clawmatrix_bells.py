@@ -12,7 +12,6 @@ from clawmatrix_core import (
     ControlMethod,
     Exchange,
     Frame,
-    HttpRoute,
     Node,
     PluginScope,
     StatusSection,
@@ -20,6 +19,7 @@ from clawmatrix_core import (
     hookimpl,
     option,
 )
+from clawmatrix_http.api import HttpRoute
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,6 +37,8 @@ class BellsConfig:
 
 class BellsPlugin:
     """Rings for other nodes, for programs on this machine, and for the command line."""
+
+    extends = ("http",)
 
     def __init__(self) -> None:
         self.rung = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from clawmatrix_control import ControlPlugin
+from clawmatrix_control.plugin import ControlPlugin
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.control.address import NOTE, control_socket_path
@@ -21,7 +21,7 @@ from clawmatrix_core.members.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.wire.routes import PathStatus
-from clawmatrix_mesh import MeshPlugin
+from clawmatrix_mesh.plugin import MeshPlugin
 
 if TYPE_CHECKING:
     from pathlib import Path

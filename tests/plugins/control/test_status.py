@@ -6,7 +6,7 @@ from typing import Any
 
 from clawmatrix_control.status import NodeFacts, offered, peer_json, status_json
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.kernel.registry import PluginInfo
+from clawmatrix_core.loading.plugin_info import PluginInfo
 from clawmatrix_core.members.directory import NodeRecord, Peer, SignedRecord
 from clawmatrix_core.wire.routes import PathStatus
 

@@ -13,10 +13,10 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import CLIENT_GONE, HttpRoute
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState, State
-from clawmatrix_http import HttpPlugin
+from clawmatrix_http.api import CLIENT_GONE, HttpRoute
+from clawmatrix_http.plugin import HttpPlugin
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -26,6 +26,8 @@ TOKEN = "a-token-for-tests-only"
 
 
 class Routes:
+    extends = ("http",)
+
     """A plugin with one route for each thing a route can do."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.config.config import Config, HostPort
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
-from clawmatrix_http import HttpPlugin
+from clawmatrix_http.plugin import HttpPlugin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.responses import Response
 
-from clawmatrix_core.kernel.contributions import HttpRoute
+from clawmatrix_http.api import HttpRoute
 from clawmatrix_http.table import RouteTable
 
 if TYPE_CHECKING:
@@ -28,10 +28,13 @@ ROUTES = [
 ]
 
 
-def make_table(routes: list[HttpRoute], clashes: list[str] | None = None) -> RouteTable:
-    """Return the table, with what it says of clashes put into the list."""
-    said = [] if clashes is None else clashes
-    return RouteTable(routes, said.append)
+def no_collision(*words: str) -> None:
+    pytest.fail(" ".join(words))
+
+
+def make_table(routes: list[HttpRoute]) -> RouteTable:
+    """Return the table of one plugin's routes, which do not collide."""
+    return RouteTable([("models", route) for route in routes], no_collision)
 
 
 def test_a_path_is_found_with_its_parameters() -> None:
@@ -71,12 +74,13 @@ def test_public_is_said_of_public_routes_alone() -> None:
 
 
 def test_a_route_that_is_taken_stays_with_the_first_and_the_clash_is_told() -> None:
-    clashes: list[str] = []
+    clashes: list[tuple[str, ...]] = []
     second = HttpRoute("/v1/models", ("GET", "POST"), answer)
-    table = make_table([ROUTES[0], second], clashes)
+    routes = [("models", ROUTES[0]), ("other", second)]
+    table = RouteTable(routes, lambda *clash: clashes.append(clash))
     assert table.find("GET", "/v1/models").route is ROUTES[0]
     assert table.find("POST", "/v1/models").route is second
-    assert clashes == ["GET /v1/models is registered twice; the first one stays"]
+    assert clashes == [("route", "GET /v1/models", "models", "other")]
 
 
 def test_a_route_has_an_endpoint_or_an_application() -> None:

@@ -14,8 +14,8 @@ from clawmatrix_core.config.config import Config
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
-from clawmatrix_mesh import MeshPlugin
 from clawmatrix_mesh.links.limits import LinkLimits
+from clawmatrix_mesh.plugin import MeshPlugin
 from tests.plugins.mesh.wire import port_of
 
 if TYPE_CHECKING:

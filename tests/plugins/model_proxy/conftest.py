@@ -15,7 +15,7 @@ import pytest
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
-from clawmatrix_model_proxy import ModelProxyPlugin
+from clawmatrix_model_proxy.plugin import ModelProxyPlugin
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream

@@ -9,8 +9,8 @@ import pytest
 
 from clawmatrix_core.config.config import Config, ConfigSection
 from clawmatrix_core.doctor.running import run_checks
-from clawmatrix_core.kernel.contributions import ModelUpstream
 from clawmatrix_core.testing.fixtures import free_port
+from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.checks import Answered, judge, upstream_checks
 from clawmatrix_model_proxy.config import ModelProxyConfig
 from tests.plugins.model_proxy.serving.serving import model

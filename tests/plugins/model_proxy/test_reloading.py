@@ -9,7 +9,7 @@ import pytest
 
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
-from clawmatrix_model_proxy import ModelProxyPlugin
+from clawmatrix_model_proxy.plugin import ModelProxyPlugin
 from clawmatrix_model_proxy.wire import REQUEST, Opening, read_head
 from tests.plugins.model_proxy.serving.serving import BODY, DONE, EVENT, ask, ask_code, model
 

@@ -13,15 +13,15 @@ from clawmatrix_model_proxy.convert.chat.usage import (
     written_reason,
     written_usage,
 )
-from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer
-from clawmatrix_model_proxy.convert.neutral.fields import Fields, bad_answer
+from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer
+from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
 from clawmatrix_model_proxy.streams.stages import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
+    from clawmatrix_model_proxy.neutral.answer import BlockKind
+    from clawmatrix_model_proxy.neutral.codec import Making
 
 __all__ = [
     "THOUGHTS",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.sealed import sealed_id
+from clawmatrix_model_proxy.neutral.sealed import sealed_id
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.fields import Fields
+    from clawmatrix_model_proxy.neutral.fields import Fields
 
 __all__ = ["answer_seal", "client_call", "client_seal", "written_seal"]
 

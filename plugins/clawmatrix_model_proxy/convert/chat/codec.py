@@ -9,12 +9,12 @@ from clawmatrix_model_proxy.convert.chat.request_reader import read_request
 from clawmatrix_model_proxy.convert.chat.request_writer import write_request
 from clawmatrix_model_proxy.convert.chat.stream_reader import ChatReader
 from clawmatrix_model_proxy.convert.chat.stream_writer import ChatWriter
-from clawmatrix_model_proxy.convert.neutral.losses import Loss
+from clawmatrix_model_proxy.neutral.losses import Loss
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import NeutralAnswer
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec, Making, NewId
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.answer import NeutralAnswer
+    from clawmatrix_model_proxy.neutral.codec import Codec, Making, NewId
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "Chat"]
 

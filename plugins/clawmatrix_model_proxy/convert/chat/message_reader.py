@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_model_proxy.convert.chat.call_seals import client_seal
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.fields import Fields
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.fields import Fields
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,
@@ -22,12 +22,12 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
-from clawmatrix_model_proxy.convert.neutral.sealed import unsealed_id
+from clawmatrix_model_proxy.neutral.sealed import unsealed_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import Role
+    from clawmatrix_model_proxy.neutral.request import Role
 
     Readers = dict[str, Callable[[Fields], Part]]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from clawmatrix_model_proxy.convert.chat.call_seals import written_seal
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,
@@ -24,7 +24,7 @@ from clawmatrix_model_proxy.convert.neutral.request import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["thoughts_of", "tool_call", "written_messages"]
 

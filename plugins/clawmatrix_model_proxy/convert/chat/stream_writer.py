@@ -9,7 +9,7 @@ import msgspec
 from clawmatrix_model_proxy.convert.chat.answer import THOUGHTS
 from clawmatrix_model_proxy.convert.chat.call_seals import client_call
 from clawmatrix_model_proxy.convert.chat.usage import written_reason, written_usage
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
     Completed,
@@ -19,8 +19,8 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
 )
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, Event, Usage
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, Event, Usage
+    from clawmatrix_model_proxy.neutral.codec import Making
 
 __all__ = ["ChatWriter"]
 

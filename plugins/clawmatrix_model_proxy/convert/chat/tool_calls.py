@@ -9,13 +9,13 @@ import attrs
 from clawmatrix_model_proxy.convert.chat.answer import spare_id
 from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal
 from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments
-from clawmatrix_model_proxy.convert.neutral.answer import Close, Delta, Open
-from clawmatrix_model_proxy.convert.neutral.fields import Fields, bad_answer
+from clawmatrix_model_proxy.neutral.answer import Close, Delta, Open
+from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, Event
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, Event
 
 __all__ = ["Calls"]
 

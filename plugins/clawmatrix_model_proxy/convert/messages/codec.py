@@ -10,16 +10,16 @@ from clawmatrix_model_proxy.convert.messages.request_reader import read_request
 from clawmatrix_model_proxy.convert.messages.request_writer import write_request
 from clawmatrix_model_proxy.convert.messages.stream_reader import MessagesReader
 from clawmatrix_model_proxy.convert.messages.stream_writer import MessagesWriter
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
-from clawmatrix_model_proxy.convert.neutral.losses import Loss
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.neutral.losses import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clawmatrix_core.base.errors import ClawMatrixError
-    from clawmatrix_model_proxy.convert.neutral.answer import NeutralAnswer
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec, Making, NewId
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.answer import NeutralAnswer
+    from clawmatrix_model_proxy.neutral.codec import Codec, Making, NewId
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "MessagesCodec"]
 

@@ -9,9 +9,9 @@ import msgspec
 from clawmatrix_model_proxy.convert.messages.parts import READERS
 from clawmatrix_model_proxy.convert.messages.settings import read_own
 from clawmatrix_model_proxy.convert.messages.tools import read_choice, read_tools
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.fields import Fields
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.fields import Fields
+from clawmatrix_model_proxy.neutral.request import (
     NeutralRequest,
     Reasoning,
     Text,
@@ -19,13 +19,13 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
-from clawmatrix_model_proxy.convert.neutral.sealed import unmark, unsealed_id
-from clawmatrix_model_proxy.convert.neutral.settings import read_settings, refuse_rest
+from clawmatrix_model_proxy.neutral.sealed import unmark, unsealed_id
+from clawmatrix_model_proxy.neutral.settings import read_settings, refuse_rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import Part, Role
+    from clawmatrix_model_proxy.neutral.request import Part, Role
 
 __all__ = ["read_request"]
 

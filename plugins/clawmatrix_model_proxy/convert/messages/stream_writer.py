@@ -8,13 +8,13 @@ import msgspec
 
 from clawmatrix_model_proxy.convert.messages.answer import stop_details
 from clawmatrix_model_proxy.convert.messages.usage import write_reason, write_usage
-from clawmatrix_model_proxy.convert.neutral.answer import Begin, Close, Delta, Finish, Open
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.neutral.sealed import mark, sealed_id
+from clawmatrix_model_proxy.neutral.answer import Begin, Close, Delta, Finish, Open
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.sealed import mark, sealed_id
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, Event
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, Event
+    from clawmatrix_model_proxy.neutral.codec import Making
 
 __all__ = ["MessagesWriter"]
 

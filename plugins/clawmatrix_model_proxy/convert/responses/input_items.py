@@ -9,9 +9,17 @@ from __future__ import annotations
 import mimetypes
 from typing import TYPE_CHECKING, Any, Literal
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.losses import Loss
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.convert.responses.namespaces import joined
+from clawmatrix_model_proxy.convert.responses.sealed import read_encrypted
+from clawmatrix_model_proxy.convert.responses.typed_values import (
+    list_at,
+    object_at,
+    optional_text_at,
+    text_at,
+)
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.losses import Loss
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,
@@ -24,15 +32,7 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
-from clawmatrix_model_proxy.convert.neutral.sealed import unsealed_id
-from clawmatrix_model_proxy.convert.responses.namespaces import joined
-from clawmatrix_model_proxy.convert.responses.sealed import read_encrypted
-from clawmatrix_model_proxy.convert.responses.typed_values import (
-    list_at,
-    object_at,
-    optional_text_at,
-    text_at,
-)
+from clawmatrix_model_proxy.neutral.sealed import unsealed_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

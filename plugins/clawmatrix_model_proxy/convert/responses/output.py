@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_model_proxy.convert.neutral.sealed import sealed_id
 from clawmatrix_model_proxy.convert.responses.logprobs import write_logprobs
 from clawmatrix_model_proxy.convert.responses.namespaces import parted
 from clawmatrix_model_proxy.convert.responses.output_items import (
@@ -20,12 +19,13 @@ from clawmatrix_model_proxy.convert.responses.output_items import (
     Part,
 )
 from clawmatrix_model_proxy.convert.responses.sealed import encrypted_of
+from clawmatrix_model_proxy.neutral.sealed import sealed_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.answer import Close, Delta, Open
-    from clawmatrix_model_proxy.convert.neutral.request import Tool
+    from clawmatrix_model_proxy.neutral.answer import Close, Delta, Open
+    from clawmatrix_model_proxy.neutral.request import Tool
 
 __all__ = ["Output"]
 

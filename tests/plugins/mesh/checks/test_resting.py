@@ -18,9 +18,9 @@ from clawmatrix_core.members.identity import Identity, load_identity
 from clawmatrix_core.members.trust import TrustStore
 from clawmatrix_core.state.folder import MemoryState, StateFolder
 from clawmatrix_core.testing.fixtures import SECRET, free_port, wait_until
-from clawmatrix_mesh import MeshPlugin
 from clawmatrix_mesh.checks.resting import resting_checks
 from clawmatrix_mesh.config import MeshConfig
+from clawmatrix_mesh.plugin import MeshPlugin
 from tests.plugins.mesh.conftest import LIMITS, address_of
 from tests.plugins.mesh.websocket.test_tls import Files
 

@@ -17,12 +17,12 @@ from clawmatrix_core.config.config import Config, Secret
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, free_port, wait_until
-from clawmatrix_mesh import MeshPlugin
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS
 from clawmatrix_mesh.invite.inviting import BURST
 from clawmatrix_mesh.invite.joining import Welcomed
 from clawmatrix_mesh.invite.methods import dialable
+from clawmatrix_mesh.plugin import MeshPlugin
 from clawmatrix_mesh.websocket.tls import client_tls
 from clawmatrix_mesh.websocket.transport import WebSocketTransport
 from tests.plugins.mesh.conftest import LIMITS, address_of, make_node

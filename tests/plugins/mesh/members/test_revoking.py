@@ -16,7 +16,7 @@ from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.members.revocation import Revocation, SignedRevocation
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
-from clawmatrix_mesh import MeshPlugin
+from clawmatrix_mesh.plugin import MeshPlugin
 from tests.plugins.mesh.conftest import LIMITS, Attack, address_of
 from tests.plugins.mesh.wire import Member, port_of
 

@@ -15,7 +15,7 @@ from clawmatrix_core.config.config import Config, Secret
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import free_port, wait_until
-from clawmatrix_mesh import MeshPlugin
+from clawmatrix_mesh.plugin import MeshPlugin
 from tests.plugins.mesh.conftest import LIMITS, address_of
 from tests.plugins.mesh.wire import Member, port_of
 

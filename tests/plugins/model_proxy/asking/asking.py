@@ -12,6 +12,8 @@ from starlette.requests import Request
 
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_http.api import HttpRoute
+from clawmatrix_http.hookspecs import register_http_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -56,7 +58,8 @@ class Client:
 
     async def call(self, route: str, path: str, body: bytes, **params: str) -> None:
         """Call the endpoint of a route."""
-        [found] = [r for r in self.node.http_routes() if r.path == route]
+        routes = self.node.hooks.collect(register_http_routes, HttpRoute)
+        [found] = [one for _, one in routes if one.path == route]
         headers = [(name.encode(), value.encode()) for name, value in params.items()]
         scope: dict[str, Any] = {"type": "http", "method": "POST", "path": path}
         scope |= {"headers": headers, "path_params": params}

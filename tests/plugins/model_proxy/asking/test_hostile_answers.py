@@ -11,8 +11,8 @@ from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import Offer, frame_types
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_model_proxy import ModelProxyPlugin
 from clawmatrix_model_proxy.asking.client_sender import ClientSender
+from clawmatrix_model_proxy.plugin import ModelProxyPlugin
 from clawmatrix_model_proxy.wire import REQUEST, Head
 from tests.plugins.model_proxy.asking.asking import (
     ALONE,

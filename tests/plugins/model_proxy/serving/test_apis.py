@@ -9,10 +9,10 @@ import pytest
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.config.config import Config, Secret
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ModelApi, ModelUpstream
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
-from clawmatrix_model_proxy import ModelProxyPlugin
+from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
+from clawmatrix_model_proxy.plugin import ModelProxyPlugin
 from tests.plugins.model_proxy.asking.asking import ALONE, Client, request
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ pytestmark = pytest.mark.anyio
 class Host:
     """A plugin with providers of its own."""
 
+    extends = ("model-proxy",)
+
     def __init__(self, *models: ModelUpstream) -> None:
         self.models = models
 
@@ -35,6 +37,8 @@ class Host:
 
 class Parrots:
     """A plugin with an API of its own, that takes chat completions in its own way."""
+
+    extends = ("model-proxy",)
 
     @hookimpl
     def register_model_apis(self) -> list[ModelApi]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_model_proxy.convert.neutral.sealed import (
+from clawmatrix_model_proxy.neutral.sealed import (
     mark,
     sealed_id,
     unmark,

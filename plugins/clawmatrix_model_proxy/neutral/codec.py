@@ -12,8 +12,8 @@ from clawmatrix_core.base.errors import ClawMatrixError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_model_proxy.convert.neutral.answer import Event, NeutralAnswer
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = [
     "BadAnswer",

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.request import Reasoning, Refusal, Text, ToolCall
-from clawmatrix_model_proxy.convert.neutral.sealed import Sealer  # noqa: TC001 - msgspec reads it
+from clawmatrix_model_proxy.neutral.request import Reasoning, Refusal, Text, ToolCall
+from clawmatrix_model_proxy.neutral.sealed import Sealer  # noqa: TC001 - msgspec reads it
 
 __all__ = [
     "Begin",

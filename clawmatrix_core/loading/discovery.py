@@ -10,20 +10,21 @@ from clawmatrix_core.base.distributions import about, missing_requirement, same_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["GROUP", "entry_points_in_order", "is_built_in", "missing_extra"]
+__all__ = ["GROUP", "SPECS_GROUP", "entry_points_in_order", "is_built_in", "missing_extra"]
 
 GROUP = "clawmatrix.plugins"
+SPECS_GROUP = "clawmatrix.hookspecs"
 DISTRIBUTION = "clawmatrix"
 
 
-def entry_points_in_order() -> Sequence[metadata.EntryPoint]:
-    """Return the entry points of plugins: the built-in ones first, then by name."""
+def entry_points_in_order(group: str = GROUP) -> Sequence[metadata.EntryPoint]:
+    """Return the entry points of plugins, or of another group, in order of loading."""
 
     def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
         return (not is_built_in(entry), entry.name, about(entry.dist)[0] if entry.dist else "")
 
     # An editable install can be seen twice: by its metadata and by its source folder.
-    unique = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
+    unique = {(e.name, e.value): e for e in metadata.entry_points(group=group)}
     return sorted(unique.values(), key=order)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_model_proxy.convert.neutral.answer import Failed, Gathered
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, ErrorWords, UpstreamError
+from clawmatrix_model_proxy.neutral.answer import Failed, Gathered
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, ErrorWords, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_model_proxy.convert.neutral.answer import Event, NeutralAnswer
+    from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
 
 __all__ = ["answer_of"]
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import attrs
 
-from clawmatrix_model_proxy.convert.neutral.sealed import Sealer  # noqa: TC001 - part of the values
+from clawmatrix_model_proxy.neutral.sealed import Sealer  # noqa: TC001 - part of the values
 
 __all__ = [
     "Audio",

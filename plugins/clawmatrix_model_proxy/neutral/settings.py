@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.codec import Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["SETTINGS", "Setting", "read_settings", "refuse_rest", "write_settings"]
 

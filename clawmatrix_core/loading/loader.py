@@ -1,0 +1,196 @@
+"""Loading plugins: which are chosen, which can be imported, and which fit the hooks."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.base.distributions import about
+from clawmatrix_core.loading.discovery import (
+    SPECS_GROUP,
+    entry_points_in_order,
+    is_built_in,
+    missing_extra,
+)
+from clawmatrix_core.loading.plugin_info import PluginInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from importlib import metadata
+    from types import ModuleType
+
+    from clawmatrix_core.loading.manager import PluginManager
+
+__all__ = ["Loader"]
+
+_log = logging.getLogger("clawmatrix.plugins")
+
+
+class Loader:
+    """Loads plugins into a manager. One that cannot be loaded stops no other.
+
+    The specifications of hooks come first: those of every installed plugin, chosen or not, and
+    those of objects. Then each plugin is compared with them.
+
+    Attributes:
+        infos: every plugin that is installed or was passed in, by name, in order of loading.
+    """
+
+    def __init__(self, manager: PluginManager) -> None:
+        self.infos: dict[str, PluginInfo] = {}
+        self._manager = manager
+        self._specs_read = False
+        self._unusable_specs: dict[str, str] = {}
+
+    def load(
+        self, chosen: Sequence[str | object] | None = None, disabled: Iterable[str] = ()
+    ) -> None:
+        """Load plugins: built-in ones first, then by name, then objects passed in.
+
+        ``chosen`` names plugins and may hold plugin objects; None means every built-in one
+        that is installed. One that cannot be loaded is put down as failed, with the reason.
+        """
+        off = frozenset(disabled)
+        objects = [item for item in chosen or () if not isinstance(item, str)]
+        self._read_specs()
+        for item in objects:
+            self._add_specs_of(item)
+        names = None if chosen is None else {item for item in chosen if isinstance(item, str)}
+        for entry in entry_points_in_order():
+            self._consider(entry, names, off)
+        for name in sorted((names or set()) - self.infos.keys()):
+            info = self.infos[name] = PluginInfo(name)
+            info.fail("no plugin of that name is installed")
+        for item in objects:
+            self.add(item)
+
+    def _read_specs(self) -> None:
+        """Read the hooks that plugins specify: of all that are installed, chosen or not."""
+        if self._specs_read:
+            return
+        self._specs_read = True
+        owners: dict[str, str] = {}
+        for entry in entry_points_in_order(SPECS_GROUP):
+            distribution = about(entry.dist)[0] if entry.dist else "?"
+            first = owners.setdefault(entry.name, distribution)
+            if first is distribution:
+                self._add_specs(entry.name, entry.load)
+            else:
+                _log.warning(
+                    "two distributions have hook specifications of %s;"
+                    " those of %s are used, those of %s are left out",
+                    entry.name,
+                    first,
+                    distribution,
+                )
+
+    def _add_specs_of(self, plugin: object) -> None:
+        namespace = getattr(plugin, "hookspecs", None)
+        if namespace is not None:
+            self._add_specs(_name_of(plugin), lambda: namespace)
+
+    def _add_specs(self, owner: str, read: Callable[[], ModuleType | type]) -> None:
+        try:
+            self._manager.add_specs(owner, read())
+        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            why = f"its hook specifications cannot be used: {_on_one_line(error)}"
+            self._unusable_specs[owner] = why
+            _log.error("plugin %s: %s", owner, why)
+
+    def _consider(
+        self, entry: metadata.EntryPoint, names: set[str] | None, off: frozenset[str]
+    ) -> None:
+        dist = entry.dist
+        info = PluginInfo(
+            entry.name,
+            about(dist)[0] if dist else None,
+            about(dist)[1] if dist else None,
+            built_in=is_built_in(entry),
+        )
+        if (first := self.infos.get(entry.name)) is not None:
+            _log.warning(
+                "two distributions have a plugin %s; that of %s is used, that of %s is left out",
+                entry.name,
+                first.distribution,
+                info.distribution,
+            )
+            return
+        self.infos[entry.name] = info
+        missing = missing_extra(entry)
+        if entry.name in off:
+            info.reason = "disabled in the configuration"
+        elif missing and (names is None or entry.name in names):
+            info.state, info.reason = "not installed", missing
+        elif names is not None and entry.name not in names:
+            info.reason = "not among the plugins chosen"
+        elif names is None and not info.built_in:
+            info.reason = f"name it to use it: plugins = [..., {entry.name!r}]"
+        else:
+            self._load(entry, info)
+
+    def _load(self, entry: metadata.EntryPoint, info: PluginInfo) -> None:
+        try:
+            loaded = entry.load()
+            plugin = loaded() if inspect.isclass(loaded) else loaded
+        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            info.fail(f"could not be imported: {type(error).__name__}: {error}")
+        else:
+            self._register(plugin, info)
+
+    def add(self, plugin: object, name: str | None = None) -> PluginInfo:
+        """Add a plugin object, or a class to make one from, that has no entry point."""
+        self._read_specs()
+        chosen = name or _name_of(plugin)
+        if chosen not in self.infos and all(one.owner != chosen for one in self._manager.specs):
+            self._add_specs_of(plugin)
+        while (known := self.infos.get(chosen)) is not None and known.state != "disabled":
+            chosen += "_"
+        info = known or PluginInfo(chosen)  # it may stand in for one that was not chosen
+        self.infos[chosen] = info
+        try:
+            made = plugin() if inspect.isclass(plugin) else plugin
+        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            info.fail(f"could not be made: {type(error).__name__}: {error}")
+        else:
+            self._register(made, info)
+        return info
+
+    def _register(self, plugin: object, info: PluginInfo) -> None:
+        if self._manager.is_registered(plugin):
+            known = self._manager.get_name(plugin)
+            info.fail(f"is the same object as plugin {known}")
+            return
+        try:
+            extends = _extends_of(plugin)
+            wrong = self._unusable_specs.get(info.name)
+            wrong = wrong or self._manager.misfits(info.name, plugin, extends)
+            if wrong is None:
+                self._manager.register(plugin, info.name)
+        except Exception as error:  # noqa: BLE001 - attributes of plugins run their code
+            info.fail(f"does not fit the hooks: {_on_one_line(error)}")
+            return
+        if wrong is not None:
+            info.fail(wrong)
+            return
+        callers = self._manager.get_hookcallers(plugin) or []
+        names = {caller.name for caller in callers}
+        info.hooks = tuple(sorted(name for name in names if name in self._manager.specs))
+        info.plugin, info.extends = plugin, extends
+        info.state, info.reason = "active", None
+
+
+def _on_one_line(error: Exception) -> str:
+    return "; ".join(str(error).strip().splitlines()) or type(error).__name__
+
+
+def _name_of(plugin: object) -> str:
+    kind = plugin if inspect.isclass(plugin) or inspect.ismodule(plugin) else type(plugin)
+    return str(getattr(plugin, "plugin_name", None) or getattr(kind, "__name__", "plugin"))
+
+
+def _extends_of(plugin: object) -> tuple[str, ...]:
+    extends = getattr(plugin, "extends", ())
+    if isinstance(extends, str) or not all(isinstance(name, str) for name in extends):
+        raise TypeError('extends is to be a tuple of plugin names, as in extends = ("http",)')
+    return tuple(extends)

@@ -1,0 +1,82 @@
+"""The plugin manager of one node: pluggy's, with the rules of ClawMatrix."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from clawmatrix_core import hookspecs
+from clawmatrix_core.loading.specs import CORE, HookSpecs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from types import ModuleType
+
+__all__ = ["PROJECT", "PluginManager"]
+
+PROJECT = "clawmatrix"
+
+
+class PluginManager(pluggy.PluginManager):
+    """A pluggy manager that also checks that sync and async fit the specification.
+
+    Attributes:
+        specs: every hook there is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(PROJECT)
+        self.specs = HookSpecs()
+        self.add_hookspecs(hookspecs)
+
+    def add_specs(self, owner: str, namespace: ModuleType | type) -> None:
+        """Add the hooks of a plugin. Raises: ValueError, see ``HookSpecs.add``."""
+        self.specs.add(owner, namespace)
+        self.add_hookspecs(namespace)
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        """Refuse an implementation whose colour is not its specification's."""
+        options = super().parse_hookimpl_opts(plugin, name)
+        if options is None:
+            return None
+        hook = options.get("specname") or name
+        spec = self.specs.get(hook)
+        if spec is None:
+            return options
+        if options.get("wrapper") or options.get("hookwrapper"):
+            raise pluggy.PluginValidationError(plugin, f"hook {hook!r} takes no wrappers")
+        function = inspect.unwrap(getattr(plugin, name))
+        if inspect.iscoroutinefunction(function) != spec.is_async:
+            colour = "an async def" if spec.is_async else "a plain def"
+            raise pluggy.PluginValidationError(plugin, f"hook {hook!r} must be {colour}")
+        return options
+
+    def misfits(self, name: str, plugin: object, extends: Collection[str]) -> str | None:
+        """Say which hooks a plugin must not implement, None where there is no such hook.
+
+        A hook of another plugin needs that plugin's name in ``extends``. A hook without a
+        specification is allowed where a plugin in ``extends`` has specified none here, and
+        where the implementation is marked as optional.
+        """
+        owners = {spec.owner for spec in self.specs}
+        lenient = any(owner not in owners for owner in extends)
+        unknown, foreign = [], []
+        for hook, optional in self._implemented(plugin):
+            spec = self.specs.get(hook)
+            if spec is None and not (optional or lenient):
+                unknown.append(hook)
+            elif spec is not None and spec.owner not in (CORE, name, *extends):
+                foreign.append(f"{hook} of {spec.owner}")
+        if unknown:
+            return f"implements hooks that do not exist: {', '.join(unknown)}"
+        if foreign:
+            return f"implements hooks of plugins that it does not extend: {', '.join(foreign)}"
+        return None
+
+    def _implemented(self, plugin: object) -> Iterator[tuple[str, bool]]:
+        for name in dir(plugin):
+            options = super().parse_hookimpl_opts(plugin, name)
+            if options is not None:
+                yield options.get("specname") or name, bool(options.get("optionalhook"))

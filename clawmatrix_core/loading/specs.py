@@ -1,0 +1,89 @@
+"""Specifications of hooks: those of the core, and those that plugins bring."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import attrs
+
+from clawmatrix_core import hookspecs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["CORE", "HookKind", "HookSpec", "HookSpecs"]
+
+CORE = "core"
+"""The owner of the core's hooks."""
+
+HookKind: TypeAlias = Literal["collect", "notify", "first", "frame"]
+
+_FRAME_HOOKS = frozenset({"frame_received", "transit_received"})
+
+
+@attrs.frozen
+class HookSpec:
+    """The specification of one hook.
+
+    Attributes:
+        name: the name of the hook.
+        owner: the plugin that calls it, or ``core``.
+        kind: how it is dispatched.
+        function: the function that specifies its parameters.
+    """
+
+    name: str
+    owner: str
+    kind: HookKind
+    function: Callable[..., Any]
+
+    @property
+    def is_async(self) -> bool:
+        """Whether implementations are ``async def``."""
+        return inspect.iscoroutinefunction(self.function)
+
+
+class HookSpecs:
+    """Every hook that plugins may implement, by name. Each has one owner."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, HookSpec] = {}
+        self.add(CORE, hookspecs)
+
+    def __iter__(self) -> Iterator[HookSpec]:
+        return iter(self._specs.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._specs
+
+    def get(self, name: str) -> HookSpec | None:
+        """Return the specification of a hook, None where there is none of that name."""
+        return self._specs.get(name)
+
+    def add(self, owner: str, namespace: object) -> Sequence[HookSpec]:
+        """Add the hooks that a module or an object specifies, and return them.
+
+        Raises: ValueError, where it specifies none, or one that has an owner already. None of
+            its hooks is added then.
+        """
+        found = [
+            HookSpec(name, owner, _kind(name, value), value)
+            for name, value in vars(namespace).items()
+            if hasattr(value, "clawmatrix_spec")
+        ]
+        if not found:
+            raise ValueError("specifies no hooks")
+        for spec in found:
+            if (other := self._specs.get(spec.name)) is not None:
+                raise ValueError(f"specifies the hook {spec.name}, which belongs to {other.owner}")
+        self._specs |= {spec.name: spec for spec in found}
+        return found
+
+
+def _kind(name: str, function: Any) -> HookKind:
+    if function.clawmatrix_spec["firstresult"]:
+        return "first"
+    if inspect.iscoroutinefunction(function):
+        return "notify"
+    return "frame" if name in _FRAME_HOOKS else "collect"
