@@ -1,9 +1,10 @@
-"""Every hook of ClawMatrix: the contract between the core and its plugins.
+"""The hooks of the core: the contract between the core and its plugins.
+
+Plugins specify hooks too, see ``clawmatrix plugins hooks``.
 
 Three kinds. *Registration* hooks (``register_*``) are plain functions that return lists of frozen
-values. A node calls them once while it starts, with three exceptions: the command line calls
-``register_commands``, ``clawmatrix doctor`` calls ``register_checks``, and the model proxy
-calls ``register_model_upstreams`` again after a reload. *Frame* hooks are plain functions on the
+values. A node calls them once while it starts, with two exceptions: the command line calls
+``register_commands``, and ``clawmatrix doctor`` calls ``register_checks``. *Frame* hooks are plain functions on the
 hot path; they open or feed an exchange and return at once. *Event* and *question* hooks are
 ``async def``; each call has its own fault boundary and time limit.
 

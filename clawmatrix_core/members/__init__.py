@@ -2,5 +2,6 @@
 
 Start with ``identity``, a node's own keys, and ``record``, the statement that a node signs.
 ``directory`` holds the records of all members, ``trust`` the key of each name, and
-``revocations`` the keys that were put out; ``succession`` leads from an old key to a new one.
+``revocations`` the keys that were put out and whose word counts about them. ``succession`` makes
+the new keys of ``clawmatrix key rotate``, and leads others from an old key to a new one.
 """

@@ -271,7 +271,7 @@ async def test_a_damaged_token_file_takes_the_plugin_out_and_says_what_to_do(
     state = MemoryState()
     state.write("http", {"token": ""})
     async with serving(state=state, token=None) as served:
-        info = served.node.plugins.get("HttpPlugin")
+        info = served.node.plugins.get("http")
         assert info is not None
         assert info.state == "failed"
         assert "remove it" in str(info.reason)
@@ -404,7 +404,7 @@ def test_on_trio_the_plugin_is_out_and_the_node_goes_on() -> None:
     async def run() -> str | None:
         config = Config.from_mapping({"node_id": "here", "secret": "s" * 40})
         async with Node(config, plugins=[plugin], state=MemoryState()) as node:
-            info = node.plugins.get("HttpPlugin")
+            info = node.plugins.get("http")
             assert info is not None
             return info.reason
 
