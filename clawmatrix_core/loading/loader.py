@@ -73,15 +73,15 @@ class Loader:
         owners: dict[str, str] = {}
         for entry in entry_points_in_order(SPECS_GROUP):
             distribution = about(entry.dist)[0] if entry.dist else "?"
-            first = owners.setdefault(entry.name, distribution)
-            if first is distribution:
+            if entry.name not in owners:
+                owners[entry.name] = distribution
                 self._add_specs(entry.name, entry.load)
             else:
                 _log.warning(
                     "two distributions have hook specifications of %s;"
                     " those of %s are used, those of %s are left out",
                     entry.name,
-                    first,
+                    owners[entry.name],
                     distribution,
                 )
 
@@ -191,6 +191,7 @@ def _name_of(plugin: object) -> str:
 
 def _extends_of(plugin: object) -> tuple[str, ...]:
     extends = getattr(plugin, "extends", ())
-    if isinstance(extends, str) or not all(isinstance(name, str) for name in extends):
+    named = isinstance(extends, tuple | list) and all(isinstance(name, str) for name in extends)
+    if not named:
         raise TypeError('extends is to be a tuple of plugin names, as in extends = ("http",)')
     return tuple(extends)

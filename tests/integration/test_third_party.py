@@ -7,10 +7,6 @@ one; nothing is fetched from anywhere.
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
-import sysconfig
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -26,6 +22,7 @@ from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import wait_until
 from tests.integration.conftest import SECRET, NodeProcess, free_port, wait_for
+from tests.integration.wheels import install_wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,26 +34,10 @@ HANG_LIMIT = 10.0
 """Seconds an event hook may take (docs/hooks.md)."""
 
 
-def run(*command: str | Path) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel and install it; return the interpreter that has it."""
-    folder = tmp_path_factory.mktemp("third-party")
-    source = shutil.copytree(SOURCE, folder / "source")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, source)
-    [wheel] = folder.glob("*.whl")
-    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
-    python = folder / "venv" / "bin" / "python"
-    options = ("--no-deps", "--no-index", "--disable-pip-version-check")
-    run(sys.executable, "-m", "pip", "--python", python, "install", *options, wheel)
-    ours = sysconfig.get_path("purelib")
-    [site] = (folder / "venv" / "lib").glob("python*/site-packages")
-    (site / "packages_of_the_tests.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-    return python
+    """Return an interpreter that has the third party's wheel."""
+    return install_wheels(tmp_path_factory.mktemp("third-party"), SOURCE)
 
 
 @attrs.frozen
