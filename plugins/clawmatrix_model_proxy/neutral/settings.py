@@ -78,7 +78,7 @@ SETTINGS: tuple[Setting, ...] = (
     _row("n", "n", idle=(1,)),
     _row("logprobs", "logprobs", "include", None, idle=(False,), moved=False),
     _row("top_logprobs", "top_logprobs", "top_logprobs", None, idle=(0,)),
-    _row("user", "user", "user", "metadata.user_id"),
+    _row("user", "user", "user", "metadata.user_id", loss="dropped"),
     _row(
         "safety_identifier",
         "safety_identifier",
@@ -113,7 +113,7 @@ SETTINGS: tuple[Setting, ...] = (
         "service_tier",
         "service_tier",
         "service_tier",
-        idle=("auto",),
+        idle=("auto", "default"),
         why="`default` and `standard_only` are each other; others are refused",
         moved=False,
     ),

@@ -140,7 +140,8 @@ class Responses:
         if stream:
             async with self.sdk.responses.stream(**asked) as events:
                 ends = ("response.completed", "response.incomplete")
-                [whole] = [one.response async for one in events if one.type in ends]
+                seen: list[Any] = [one async for one in events]
+                [whole] = [one.response for one in seen if one.type in ends]
         else:
             whole = await self.sdk.responses.create(**asked)
         # As clients do that keep no state at the server: what came goes back, as JSON.
