@@ -6,7 +6,8 @@
 #   make fuzz            five minutes of malformed input of every kind
 #   make bench           the benchmarks, and docs/benchmarks.md
 #   make bench-against   this commit's speed against that of an older one (REV=...)
-.PHONY: demo test test-trio flakes lint types check cover format simulate fuzz soak soak-relays clients bench bench-against failover-bench docs-tables clean
+#   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
+.PHONY: demo test test-trio flakes lint types check cover format simulate fuzz soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -125,6 +126,10 @@ bench: .venv/.dev
 bench-against: .venv/.dev
 	@test -n "$(REV)" || { echo "REV= names the older commit: make bench-against REV=v0.1.0"; exit 2; }
 	$(BIN)/python -m tests.benchmarks.against $(REV) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(FLOOR),--floor $(FLOOR)) $(if $(ONLY),--only "$(ONLY)") $(if $(OUT),--out $(OUT))
+
+with-older: .venv/.dev
+	@test -n "$(REV)" || { echo "REV= names the older commit: make with-older REV=v0.1.0"; exit 2; }
+	OLDER=$(REV) $(BIN)/python -m pytest -q -m slow tests/integration/test_older_commit.py
 
 clean:
 	rm -rf .venv .demo .bench .fuzz .clients build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

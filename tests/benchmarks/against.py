@@ -12,13 +12,10 @@ lies wholly below the floor, or where a figure can no longer be compared.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,11 +23,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from tests.benchmarks.harness import ROOT, figure
+from tests.benchmarks.harness import figure
 from tests.benchmarks.paired import Interval, interval, ratios
+from tests.tools.commits import Commit, clean_environment, git, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Judged", "judge", "main", "measure", "render"]
 
@@ -163,70 +161,25 @@ def render(found: Sequence[Judged], floor: float) -> str:
 # --- commits
 
 
-@attrs.frozen
-class _Commit:
-    """A commit, unpacked and installed."""
-
-    tree: Path
-
-    @property
-    def _python(self) -> str:
-        return str(self.tree / ".venv" / "bin" / "python")
-
-    def install(self) -> None:
-        """Make its environment, with what its own tests need and its own constraints."""
-        subprocess.run([sys.executable, "-m", "venv", self.tree / ".venv"], check=True)
-        words = "-m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[dev]"
-        subprocess.run([self._python, *words.split()], cwd=self.tree, env=_clean(), check=True)
-
-    def run(self, name: str) -> Report:
-        """Run one of its benchmarks. Raises: RuntimeError."""
-        out = self.tree / "results.json"
-        out.unlink(missing_ok=True)
-        command = [self._python, "-m", f"tests.benchmarks.bench_{name}", *SHORT[name]]
-        ran = subprocess.run(
-            [*command, "--out", str(out)],
-            cwd=self.tree,
-            env=_clean(),
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
-        if ran.returncode != 0 or not out.exists():
-            said = (ran.stdout + ran.stderr)[-4000:]
-            raise RuntimeError(f"{self.tree.name}: bench_{name} failed:\n{said}")
-        report: Report = json.loads(out.read_text())
-        return report
-
-
-def _clean() -> dict[str, str]:
-    """Return the environment without what would let one commit see the sources of another."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-
-
-@contextlib.contextmanager
-def _commits(revisions: dict[Side, str]) -> Iterator[dict[Side, _Commit]]:
-    """Unpack and install commits, in folders whose paths are equally long."""
-    with tempfile.TemporaryDirectory(prefix="cmx-against-") as folder:
-        found: dict[Side, _Commit] = {}
-        for side, revision in revisions.items():
-            tree = Path(folder) / side
-            tree.mkdir()
-            _say(f"installing {side}: {_git('log', '-1', '--format=%h %s', revision)}")
-            archive = _git_bytes("archive", "--format=tar", revision)
-            subprocess.run(["tar", "-x"], cwd=tree, input=archive, check=True)
-            found[side] = _Commit(tree)
-            found[side].install()
-        yield found
-
-
-def _git_bytes(*arguments: str) -> bytes:
-    return subprocess.run(["git", *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-
-
-def _git(*arguments: str) -> str:
-    return _git_bytes(*arguments).decode().strip()
+def _run(commit: Commit, name: str) -> Report:
+    """Run one of a commit's own benchmarks. Raises: RuntimeError."""
+    out = commit.tree / "results.json"
+    out.unlink(missing_ok=True)
+    command = [commit.python, "-m", f"tests.benchmarks.bench_{name}", *SHORT[name]]
+    ran = subprocess.run(
+        [*command, "--out", str(out)],
+        cwd=commit.tree,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    if ran.returncode != 0 or not out.exists():
+        said = (ran.stdout + ran.stderr)[-4000:]
+        raise RuntimeError(f"{commit.tree.name}: bench_{name} failed:\n{said}")
+    report: Report = json.loads(out.read_text())
+    return report
 
 
 def _say(words: str) -> None:
@@ -258,13 +211,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; return the exit status."""
     given = _parse(arguments)
     names = given.only.split()
-    if _git("status", "--porcelain", "--untracked-files=no"):
+    if git("status", "--porcelain", "--untracked-files=no"):
         _say("note: what is not committed is not measured")
-    with _commits({"old": given.old, "new": given.new}) as commits:
+    with unpacked({"old": given.old, "new": given.new}, extra="dev") as commits:
         began = time.monotonic()
 
         def run(side: Side, name: str) -> Report:
-            report = commits[side].run(name)
+            report = _run(commits[side], name)
             _say(f"{time.monotonic() - began:6.0f} s  {side} {name}")
             return report
 

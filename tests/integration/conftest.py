@@ -81,6 +81,7 @@ class NodeProcess:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONWARNINGS": "error"},
+                cwd=self.folder,  # not where this commit's sources are
             )
 
     def end(self, how: int = signal.SIGTERM) -> int:
@@ -104,7 +105,9 @@ class NodeProcess:
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [self.python, "-m", "clawmatrix_core.cli", "-c", str(self.config), *arguments]
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=60, cwd=self.folder
+        )
 
 
 @attrs.define
