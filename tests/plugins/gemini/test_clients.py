@@ -94,7 +94,7 @@ async def test_a_loop_of_tools_gives_each_signature_back(
     """Over three turns; the fake refuses a call of this turn without what it signed."""
     turns = [
         [
-            part("I look. ", thought=True),
+            part("I look. ", thought=True, thought_signature=SEALS[2]),
             call("weather", SEALS[0], city="Oslo"),
             call("weather", city="Rome"),
         ],
@@ -124,6 +124,8 @@ async def test_a_loop_of_tools_gives_each_signature_back(
         heard = await asker.ask(stream=stream, tools=tools)
     assert (heard.text, heard.reason) == ("Rainy.", STOPPED[name])
     said = [one for content in gemini.asked[-1].contents for one in content.parts or ()]
+    [thought] = [one for one in said if one.thought]
+    assert (thought.text, thought.thought_signature) == ("I look. ", SEALS[2])
     calls = [one for one in said if one.function_call is not None]
     assert [one.thought_signature for one in calls] == [SEALS[0], None, SEALS[1]]
     assert calls[2].function_call is not None

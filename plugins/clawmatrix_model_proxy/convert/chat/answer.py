@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal, client_call
+from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal, client_call, thought_seal
 from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments, reasoning_of
 from clawmatrix_model_proxy.convert.chat.usage import (
     read_reason,
@@ -215,6 +215,9 @@ def _message(blocks: tuple[Block, ...], making: Making) -> dict[str, Any]:
     thoughts = "\n\n".join(block.text for block in blocks if block.kind in THOUGHTS and block.text)
     if thoughts:
         message["reasoning_content"] = thoughts
+    for block in blocks:
+        if block.kind in THOUGHTS:
+            message |= thought_seal(block.sealed, block.sealed_by)
     calls = [block for block in blocks if block.kind in ("tool", "free_tool")]
     if calls:
         message["tool_calls"] = [

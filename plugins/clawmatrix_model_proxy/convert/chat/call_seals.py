@@ -1,7 +1,7 @@
-"""Seals on the calls of tools, as chat completions have them: ``extra_content``.
+"""Seals on calls of tools and on thoughts, as chat completions have them: ``extra_content``.
 
 A server that seals calls puts the seal there under its maker's name, and wants it back. Many
-clients drop what they do not know, so for a client the seal is in the call's id too.
+clients drop what they do not know, so for a client the seal of a call is in its id too.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from clawmatrix_model_proxy.neutral.sealed import sealed_id
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.neutral.fields import Fields
 
-__all__ = ["answer_seal", "client_call", "client_seal", "written_seal"]
+__all__ = ["answer_seal", "client_call", "client_seal", "thought_seal", "written_seal"]
 
+_BY_BLOCKS = ("messages", "responses")
 _FIELD, _INNER = "extra_content", "thought_signature"
 
 
@@ -49,6 +50,14 @@ def written_seal(sealed: str, sealed_by: str) -> dict[str, Any]:
         except (msgspec.DecodeError, RecursionError):
             return {}  # a client changed it, so that nobody can read it any more
     return {_FIELD: {sealed_by: {_INNER: sealed}}}
+
+
+def thought_seal(sealed: str, sealed_by: str) -> dict[str, Any]:
+    """Return the field of a message that has the seal of its thoughts; nothing where it has none.
+
+    Those of Messages and Responses hold for blocks and items, which a message does not keep apart.
+    """
+    return {} if sealed_by in _BY_BLOCKS else written_seal(sealed, sealed_by)
 
 
 def client_call(

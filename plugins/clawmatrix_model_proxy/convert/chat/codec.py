@@ -20,8 +20,8 @@ __all__ = ["CODEC", "LOSSES", "UNREAD", "Chat"]
 
 LOSSES: tuple[Loss, ...] = (
     Loss(
-        "thoughts that only their maker reads: signatures, ciphertext, redacted thinking",
-        "no chat upstream takes them, and clients have no place to keep them",
+        "thoughts that only Messages and Responses upstreams read: signatures, ciphertext",
+        "they hold for blocks and items, which a message does not keep apart",
     ),
     Loss("seals of calls that another API's upstream put there", "only their maker reads them"),
     Loss(
@@ -55,8 +55,8 @@ UNREAD: tuple[Loss, ...] = (
     Loss("`annotations` of texts", "the text itself names its sources where the model does"),
     Loss("`reasoning_details`", "`reasoning` beside them has their text"),
     Loss(
-        "`extra_content` of messages, and what of a call's comes after its name in a stream",
-        "what a maker seals stands on calls, and comes with them",
+        "`extra_content` of an answer's message, and of a call where it comes after its name",
+        "what a maker insists on stands on calls, and comes with them",
     ),
     Loss(
         "`parsed` and `parsed_arguments` in messages that repeat an answer",

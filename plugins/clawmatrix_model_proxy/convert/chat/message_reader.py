@@ -39,7 +39,6 @@ _OF_ANSWERS = (
     "annotations",
     "reasoning_details",
     "parsed",
-    "extra_content",
     "audio",
     "function_call",
 )
@@ -135,8 +134,10 @@ def _assistant(fields: Fields, calls: _Calls, at: int) -> Iterator[Part]:
         raise Unsupported(fields.at("audio"), "audio of an earlier answer is not converted")
     if fields.left.get("function_call"):
         raise Unsupported(fields.at("function_call"), "is of an older API; use tool_calls")
-    thoughts = reasoning_of(fields)
-    if thoughts:
+    thoughts, seal = reasoning_of(fields), client_seal(fields)
+    if seal is not None and seal[1] != "chat":
+        yield Reasoning(thoughts, (), *seal)
+    elif thoughts:
         yield Reasoning(thoughts)
     yield from _parts(fields, _SAID)
     refusal = fields.take("refusal", str)

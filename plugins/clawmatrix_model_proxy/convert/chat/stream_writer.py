@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_model_proxy.convert.chat.answer import THOUGHTS
-from clawmatrix_model_proxy.convert.chat.call_seals import client_call
+from clawmatrix_model_proxy.convert.chat.call_seals import client_call, thought_seal
 from clawmatrix_model_proxy.convert.chat.usage import written_reason, written_usage
 from clawmatrix_model_proxy.neutral.answer import (
     Begin,
@@ -146,7 +146,8 @@ class ChatWriter:
 
     def _close(self, event: Close) -> bytes:
         if event.index not in self._empty_calls:
-            return b""
+            seal = thought_seal(event.sealed, event.sealed_by) if event.sealed else None
+            return self._chunk(_encode(seal)) if seal else b""
         before, after = self._blocks[event.index]
         return before + b'"{}"' + after  # arguments are JSON, so none are an empty object
 
