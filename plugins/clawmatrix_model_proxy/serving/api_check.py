@@ -53,6 +53,8 @@ def _wrong_values(api: Any) -> list[tuple[str, str]]:
         ]
     if api.stream_path is not None and (why := _of(api.stream_path)):
         found.append(("stream_path", why))
+    if why := _of(api.list_path):
+        found.append(("list_path", why))
     header = api.key_header
     if not (isinstance(header, tuple) and len(header) == 2 and _is(header[0], _HEADER)):
         found.append(("key_header", "must be a header's name and what stands before the key"))
