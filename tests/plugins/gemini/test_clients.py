@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def anyio_backend() -> object:
+    """The server of the local API runs on asyncio only."""
+    return "asyncio", {"use_uvloop": False}
+
+
 STOPPED = {"chat": "stop", "responses": "completed", "messages": "end_turn"}
 CALLED = {"chat": "tool_calls", "responses": "completed", "messages": "tool_use"}
 PNG = "data:image/png;base64,iVBORw0KGgo="
