@@ -89,9 +89,6 @@ def _thinking(request: NeutralRequest, model: str) -> dict[str, Any]:
 
 def write_tools(request: NeutralRequest, body: dict[str, Any]) -> None:
     """Put tools, and the choice among them, into a request's body. Raises: Unsupported."""
-    if request.parallel is False:
-        message = "Gemini has no way to ask for one call at a time"
-        raise Unsupported("parallel_tool_calls", message)
     if not request.tools:
         if request.tool_choice is not None and request.tool_choice.mode in ("required", "named"):
             raise Unsupported("tool_choice", "there are no tools to choose from")

@@ -8,6 +8,7 @@ import attrs
 import msgspec
 
 from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
+from clawmatrix_model_proxy.convert.one_call import OneCallReader, with_one_call
 from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
 from clawmatrix_model_proxy.neutral.codec import (
@@ -104,7 +105,8 @@ class Bridge:
 
     def reader(self) -> StreamReader:
         """Return a reader of the upstream's stream."""
-        return self.upstream.reader(new_id=self.making.new_id)
+        reader = self.upstream.reader(new_id=self.making.new_id)
+        return OneCallReader(reader) if self.request.parallel is False else reader
 
     def error(self, status: int, body: bytes) -> ErrorWords | None:
         """Return an upstream's error in the words of its codec, None where it has none."""
@@ -116,7 +118,8 @@ class Bridge:
             return None
 
     def _read(self, body: bytes) -> NeutralAnswer:
-        return self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
+        answer = self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
+        return with_one_call(answer) if self.request.parallel is False else answer
 
     @answer_depth()
     def gathered(self, events: Iterable[Event]) -> bytes:

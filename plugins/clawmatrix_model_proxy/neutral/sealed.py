@@ -18,7 +18,8 @@ Sealer = str
 
 _MARK = "clawmatrix."
 _ID_MARK = "__clawmatrix_"
-_IN_IDS = re.compile(_ID_MARK.encode() + rb'[A-Za-z0-9_-]*(?=")')
+_ID_MARK_BYTES = _ID_MARK.encode()
+_IN_IDS = re.compile(_ID_MARK_BYTES + rb'[A-Za-z0-9_-]*(?=")')
 
 
 def mark(sealed: str, sealed_by: Sealer, place: Sealer) -> str:
@@ -58,4 +59,4 @@ def unsealed_id(kept: str) -> tuple[str, str, Sealer]:
 
 def without_seals(body: bytes) -> bytes:
     """Return a request without the seals in its ids, for an upstream that gets it unconverted."""
-    return _IN_IDS.sub(b"", body) if _ID_MARK.encode() in body else body
+    return _IN_IDS.sub(b"", body) if _ID_MARK_BYTES in body else body

@@ -145,6 +145,35 @@ async def test_a_loop_of_tools_gives_each_signature_back(
     ]
 
 
+ONE_CALL: dict[str, dict[str, Any]] = {
+    "chat": {"parallel_tool_calls": False},
+    "responses": {"parallel_tool_calls": False},
+    "messages": {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+}
+
+
+@each_client
+@streamed_or_not
+async def test_a_client_that_wants_one_call_at_a_time_gets_one(
+    name: str, stream: bool, meeting: Meeting
+) -> None:
+    both = [call("weather", SEALS[0], city="Oslo"), call("weather", city="Rome")]
+
+    def says(request: Request) -> Sequence[types.GenerateContentResponse]:
+        done = len(request.contents) > 1
+        return pieces(request, stream, *([part("Rainy.")] if done else both))
+
+    async with meeting(Gemini(says)) as asking:
+        asker = client(name, asking)
+        asker.user("How is the weather?")
+        heard = await asker.ask(stream=stream, tools=["weather"], **ONE_CALL[name])
+        assert [one.arguments for one in heard.calls] == [{"city": "Oslo"}]
+        assert heard.reason == CALLED[name]
+        asker.results({heard.calls[0].id: "rain"})
+        heard = await asker.ask(stream=stream, tools=["weather"], **ONE_CALL[name])
+    assert heard.text == "Rainy."
+
+
 @each_client
 async def test_a_picture(name: str, meeting: Meeting) -> None:
     gemini = Gemini(lambda request: [answer(part("A cat."))])

@@ -214,7 +214,6 @@ def test_which_tools_may_be_asked_for(
 @pytest.mark.parametrize(
     ("more", "place"),
     [
-        ({"parallel": False}, "parallel_tool_calls"),
         ({"tool_choice": ToolChoice("required")}, "tool_choice"),
         ({"tools": (Tool("f", free=True),)}, "tools[0]"),
         ({"settings": {"effort": "enormous"}}, "effort"),

@@ -61,8 +61,6 @@ class QuillCodec:
     ) -> dict[str, Any]:
         if request.format is not None and request.format.kind != "text":
             raise Unsupported("response_format", "Quill writes text only")
-        if request.parallel is False:
-            raise Unsupported("parallel_tool_calls", "Quill may ask for several tools at once")
         lines = [line for turn in request.turns for line in write_turn(turn)]
         body: dict[str, Any] = {"script": lines, "stream": request.stream}
         body["longest"] = request.settings.get("max_tokens", max_tokens)
