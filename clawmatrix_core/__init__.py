@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         StartError,
         StateError,
         Undeliverable,
+        WrongShape,
     )
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
+    from clawmatrix_core.exchange.typed import TypedExchange
     from clawmatrix_core.hookspecs import hookimpl, hookspec
     from clawmatrix_core.kernel.contributions import (
         JSON,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
+    from clawmatrix_core.state.writer import StateWriter
     from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
     from clawmatrix_core.wire.codec import Header, Lane
     from clawmatrix_core.wire.frames import Frame, Transit
@@ -118,10 +121,13 @@ __all__ = [
     "StateError",
     "StateFile",
     "StateFolder",
+    "StateWriter",
     "StatusSection",
     "Transit",
     "Transport",
+    "TypedExchange",
     "Undeliverable",
+    "WrongShape",
     "__version__",
     "frame_types",
     "hookimpl",
@@ -159,9 +165,11 @@ _HOMES = {
         "StartError",
         "StateError",
         "Undeliverable",
+        "WrongShape",
     ),
     "exchange.exchange": ("Exchange",),
     "exchange.limits": ("ExchangeLimits",),
+    "exchange.typed": ("TypedExchange",),
     "base.node_id": ("NodeId",),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),
@@ -183,6 +191,7 @@ _HOMES = {
     "kernel.scope": ("PluginScope",),
     "state.folder": ("MemoryState", "State", "StateFolder"),
     "state.files": ("StateFile",),
+    "state.writer": ("StateWriter",),
     "wire.transport": ("Connection", "Listener", "Transport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

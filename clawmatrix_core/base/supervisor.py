@@ -106,7 +106,7 @@ class Supervisor:
 
     async def start(
         self, fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
-    ) -> Any:
+    ) -> object:
         """Start a task and return what it passes to ``task_status.started``.
 
         Raises: what the task raises before that; LocalProtocolError once the supervisor is
@@ -119,7 +119,7 @@ class Supervisor:
         )
 
     async def enter(
-        self, manager: AbstractAsyncContextManager[T, Any], *, name: str | None = None
+        self, manager: AbstractAsyncContextManager[T, bool | None], *, name: str | None = None
     ) -> T:
         """Enter a context manager and return its value; it is left when the supervisor ends.
 

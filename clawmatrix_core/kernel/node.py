@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -13,8 +13,8 @@ from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.log import RateLimitedLogger, component_logger
-from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.redaction import register_secret
+from clawmatrix_core.exchange.asking import Asker
 from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.contributions import Check
 from clawmatrix_core.kernel.events import Events
@@ -29,7 +29,6 @@ from clawmatrix_core.members.standing import open_standing
 from clawmatrix_core.sessions.keyring import Keyring
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder
-from clawmatrix_core.wire.codec import Lane
 from clawmatrix_core.wire.routes import PathStatus
 
 if TYPE_CHECKING:
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.exchange.exchange import Exchange
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 __all__ = ["Node"]
 
 
-class Node:
+class Node(Asker):
     """One member of a mesh: ``async with Node(config) as node: ...``, once.
 
     It installs no signal handler, configures no logging and uses no globals, so that several
@@ -267,26 +268,6 @@ class Node:
 
     # --- talking
 
-    def exchange(
-        self,
-        to: NodeId | str,
-        type_: str,
-        payload: Any = None,
-        *,
-        data: bytes | None = None,
-        complete: bool = False,
-        deadline: float | None = None,
-        lane: Lane = Lane.INTERACTIVE,
-    ) -> Exchange:
-        """Open an exchange with a node: ``async with node.exchange(...) as ex``.
-
-        ``data`` are bytes that go with the payload in one frame. ``complete`` says that this is
-        the whole request; else ``send`` and ``finish`` follow. ``deadline`` is in seconds.
-        """
-        return self.exchanges.open(
-            NodeId(to), type_, payload, data=data, complete=complete, deadline=deadline, lane=lane
-        )
-
     def accept(
         self, frame: Frame, handler: Callable[[Exchange], Awaitable[None]], scope: PluginScope
     ) -> bool:
@@ -341,7 +322,7 @@ class Node:
         """Drop the members with a revoked key, and all they have here; return their names."""
         return self._interior.roster.expel(key)
 
-    def offers(self) -> dict[str, list[dict[str, Any]]]:
+    def offers(self) -> dict[str, list[dict[str, JSON]]]:
         """Return what this node offers to every member, by kind."""
         return self._registered.offers()
 

@@ -13,6 +13,7 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - cattrs resolves it
 from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId, is_node_id
 from clawmatrix_core.members.identity import verify
 from clawmatrix_core.members.succession import predecessors
@@ -58,7 +59,7 @@ def _check_offers(_: object, __: object, value: Any) -> None:
         raise ValueError("offers that are too deep, or with numbers too large, to be handled")
 
 
-def check_offer(items: list[dict[str, Any]]) -> None:
+def check_offer(items: list[dict[str, JSON]]) -> None:
     """Make sure that an offer can stand in a record. Raises: ValueError, TypeError."""
     if not _is_plain({"": items}, _DEPTH):
         raise ValueError(f"more than {_DEPTH} levels, or a number not below {_COUNT}")
@@ -109,7 +110,7 @@ class NodeRecord:
     addresses: tuple[str, ...] = ()
     links: dict[NodeId, float] = attrs.field(factory=dict)
     tags: tuple[str, ...] = ()
-    offers: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict, validator=_check_offers)
+    offers: dict[str, list[dict[str, JSON]]] = attrs.field(factory=dict, validator=_check_offers)
     transit: bool = True
     succession: tuple[str, ...] = ()
 
@@ -149,7 +150,7 @@ class SignedRecord:
         return cls(text.decode(), signature)
 
     @classmethod
-    def from_wire(cls, value: Any) -> SignedRecord:
+    def from_wire(cls, value: JSON) -> SignedRecord:
         """Take ``{"record": text, "sig": base64}``. Raises: RemoteProtocolError."""
         if not isinstance(value, dict):
             raise RemoteProtocolError("a record is not an object", reason="bad_record")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import anyio
 import pytest
@@ -18,8 +18,14 @@ from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.testing.simulation import Quality, SimNetwork, Simulation, run_simulation
 
 if TYPE_CHECKING:
+    import logging
+    import random
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
+    from clawmatrix_core.base.clock import Clock
+    from clawmatrix_core.exchange.limits import ExchangeLimits
+    from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.sessions.rekeying import Rekeying
     from clawmatrix_core.state.folder import State
     from clawmatrix_core.wire.transport import Transport
 
@@ -61,6 +67,18 @@ class _Memory:
         return [MemoryTransport(self._hub)]
 
 
+class NodeOptions(TypedDict, total=False):
+    """What ``Node`` takes beside what a NodeFactory gives it."""
+
+    identity: Identity
+    clock: Clock
+    random_source: random.Random
+    logger: logging.Logger
+    limits: ExchangeLimits
+    rekeying: Rekeying
+    watchdog: bool
+
+
 class NodeFactory:
     """Makes nodes that reach each other in memory, and remembers their plugins' faults.
 
@@ -82,7 +100,7 @@ class NodeFactory:
         built_in: Sequence[str] = ("mesh", "relay"),
         config: Mapping[str, object] | None = None,
         state: State | None = None,
-        **options: Any,
+        **options: Unpack[NodeOptions],
     ) -> Node:
         """Return a node to enter with ``async with``.
 
@@ -93,7 +111,7 @@ class NodeFactory:
             built_in: the plugins of ClawMatrix that it has beside them.
             config: more keys and tables of its configuration.
             state: where it keeps its keys; in memory unless given.
-            options: what else ``Node`` takes.
+            options: what else ``Node`` takes; see NodeOptions.
         """
         told: dict[str, object] = {"node_id": name, "secret": SECRET, **(config or {})}
         chosen: list[str | object] = [*built_in, *plugins]

@@ -28,6 +28,7 @@ from clawmatrix_core.cli.init import (
     render_config,
     write_config,
 )
+from clawmatrix_core.cli.progress import Progress
 from clawmatrix_core.members.identity import fingerprint, load_identity
 from clawmatrix_core.members.trust import PinOutcome, TrustStore
 from clawmatrix_core.state.files import CORE_FILES
@@ -147,10 +148,9 @@ def _require_writable(path: Path) -> None:
 def _use(token: Token, choices: InitChoices, ca: Path | None) -> str:
     """Use the invitation; keep this node's keys, and whose key the inviting node's is."""
     name = NodeId(choices.node_id)
-    if sys.stderr.isatty():
-        click.echo(f"dialling {token.node_id} at {', '.join(token.addresses)} ...", err=True)
     transport = WebSocketTransport(client_tls=client_tls(MeshConfig(ca=ca)))
-    with StateFolder(default_state_dir(name), CORE_FILES) as state:
+    with StateFolder(default_state_dir(name), CORE_FILES) as state, Progress() as progress:
+        progress.show(f"dialling {token.node_id} at {', '.join(token.addresses)} ...")
         welcomed = _join(token, name, load_identity(state), transport)
         _pin(state, NodeId(token.node_id), welcomed.sign_public)
     return welcomed.secret
