@@ -1,6 +1,9 @@
 """What other plugins register with the model proxy: APIs of upstreams, and models.
 
-Importing this module loads neither the plugin nor anything that serves.
+A plugin that brings an API for upstreams returns ``ModelApi`` values from ``register_model_apis``;
+the ``codec`` of one is an ``UpstreamCodec``. Requests come to it as a ``NeutralRequest``; answers
+are a ``NeutralAnswer``, or the events of a stream. See the page on model APIs. Importing this
+module loads neither the plugin nor anything that serves.
 """
 
 from __future__ import annotations
@@ -9,12 +12,104 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from clawmatrix_model_proxy.neutral.answer import (
+    Begin,
+    Block,
+    BlockKind,
+    Close,
+    Completed,
+    Delta,
+    Event,
+    Failed,
+    Finish,
+    FinishReason,
+    NeutralAnswer,
+    Open,
+    Usage,
+    events_of,
+)
+from clawmatrix_model_proxy.neutral.codec import (
+    BadAnswer,
+    ErrorWords,
+    ListsModels,
+    NewId,
+    ReadsErrors,
+    StreamReader,
+    Unsupported,
+    UpstreamCodec,
+    UpstreamError,
+)
+from clawmatrix_model_proxy.neutral.effort import effort_of
+from clawmatrix_model_proxy.neutral.request import (
+    Audio,
+    File,
+    Image,
+    NeutralRequest,
+    Part,
+    Reasoning,
+    Refusal,
+    ResponseFormat,
+    Role,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    Turn,
+)
+from clawmatrix_model_proxy.neutral.settings import write_settings
+from clawmatrix_model_proxy.neutral.whole import answer_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clawmatrix_core.config.types import Secret
 
-__all__ = ["ModelApi", "ModelUpstream"]
+__all__ = [
+    "Audio",
+    "BadAnswer",
+    "Begin",
+    "Block",
+    "BlockKind",
+    "Close",
+    "Completed",
+    "Delta",
+    "ErrorWords",
+    "Event",
+    "Failed",
+    "File",
+    "Finish",
+    "FinishReason",
+    "Image",
+    "ListsModels",
+    "ModelApi",
+    "ModelUpstream",
+    "NeutralAnswer",
+    "NeutralRequest",
+    "NewId",
+    "Open",
+    "Part",
+    "ReadsErrors",
+    "Reasoning",
+    "Refusal",
+    "ResponseFormat",
+    "Role",
+    "StreamReader",
+    "Text",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolResult",
+    "Turn",
+    "Unsupported",
+    "UpstreamCodec",
+    "UpstreamError",
+    "Usage",
+    "answer_of",
+    "effort_of",
+    "events_of",
+    "write_settings",
+]
 
 
 @attrs.frozen
@@ -25,21 +120,24 @@ class ModelApi:
         name: the word for it in configurations; a third party's has its plugin's name in front,
             ``plugin:word``.
         paths: the formats that such an upstream takes as they are, each with the path behind the
-            base URL that takes it. The first is the codec's own. ``{model}`` in a path stands for
-            the upstream's name of the model.
-        codec: reads and writes that first format, so that requests in others can be converted: a
-            ``Codec``, see the page on models; None where nothing is.
+            base URL that takes it, and a query where there is one. The first is the codec's own.
+            ``{model}`` in a path stands for the upstream's name of the model; a request to that
+            first path names the model in its body only where it is not in the path.
+        codec: writes and reads that first format, so that requests of the clients' APIs can be
+            converted; None where nothing is.
         key_header: the header that carries the key, and what stands before the key in it.
         headers: what is sent with each request.
         stream_path: the path for requests that want a stream, where that is another one.
+        list_path: the path that lists the upstream's models, for ``clawmatrix doctor``.
     """
 
     name: str
     paths: Mapping[str, str]
-    codec: object = None
+    codec: UpstreamCodec | None = None
     key_header: tuple[str, str] = ("authorization", "Bearer ")
     headers: Mapping[str, str] = attrs.field(factory=dict)
     stream_path: str | None = None
+    list_path: str = "models"
 
 
 @attrs.frozen

@@ -120,7 +120,7 @@ class ModelProxyPlugin:
         told = config.section(ModelProxyConfig)
         if node is None:
             return upstream_checks(told, lambda: [model.upstream for model in told.models])
-        return upstream_checks(told, lambda: self._served(node))
+        return upstream_checks(told, lambda: self._served(node), lambda: collect_apis(node))
 
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:

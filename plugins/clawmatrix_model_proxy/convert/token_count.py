@@ -12,16 +12,16 @@ import attrs
 import msgspec
 
 from clawmatrix_model_proxy.convert.bridge import decode_object
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.neutral.depth import answer_depth, request_depth
 from clawmatrix_model_proxy.convert.responses.codec import read_count, write_count_request
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.convert.bridge import Bridge
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec
+    from clawmatrix_model_proxy.neutral.codec import UpstreamCodec
 
 __all__ = ["CountMethod", "count_method"]
 
@@ -41,7 +41,7 @@ class CountMethod:
     read: Callable[[bytes], int]
 
 
-def count_method(codec: Codec) -> CountMethod:
+def count_method(codec: UpstreamCodec) -> CountMethod:
     """Return how upstreams of an API are asked."""
     if codec.name == "responses":
         return CountMethod(
@@ -63,8 +63,8 @@ def _ask_for_one(bridge: Bridge, model: ModelUpstream) -> bytes:
 
 
 @answer_depth()
-def _input(codec: Codec, body: bytes) -> int:
-    usage = codec.read_answer(decode_object(body)).usage
+def _input(codec: UpstreamCodec, body: bytes) -> int:
+    usage = codec.read_answer(decode_object(body), new_id=str).usage
     if usage is None:
         raise BadAnswer("the upstream does not say how many tokens a request has")
     return usage.input

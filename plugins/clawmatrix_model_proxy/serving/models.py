@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
+from clawmatrix_model_proxy.serving.api_check import check_api
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
@@ -38,8 +39,13 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
 
 
 def collect_apis(node: Node) -> list[ModelApi]:
-    """Return the APIs of all plugins; of two with one name, that of the plugin loaded first."""
+    """Return the APIs of all plugins; of two with one name, that of the plugin loaded first.
+
+    Raises: StartError, for one that has not what it must.
+    """
     collected = node.hooks.collect(hookspecs.register_model_apis, ModelApi)
+    for plugin, api in collected:
+        check_api(plugin, api)
     return [api for _, api in node.hooks.unique("model API", collected, lambda api: api.name)]
 
 

@@ -1,23 +1,25 @@
 """The settings of a request, where each API has them, and what becomes of them where one has not.
 
 One table: readers and writers move values by it, and the documentation's tables are made of it.
+An API that only upstreams speak says its own places; see ``write_settings``.
 What needs more than moving (stop words, tools, formats, effort) has its row here for its place
 and its loss, and is read and written by the codecs themselves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - part of the values
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.codec import Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["SETTINGS", "Setting", "read_settings", "refuse_rest", "write_settings"]
 
@@ -32,18 +34,15 @@ class Setting:
 
     Attributes:
         name: the setting in ``NeutralRequest.settings``.
-        chat, responses, messages: where each API has it, dots between levels; None where it has
-            not.
+        places: where each API has it, dots between levels; an API that is not here has it not.
         loss: what becomes of it in an API that has not.
         idle: values that ask for nothing, and are therefore no loss anywhere.
         why: the reason for a value to be dropped, or a word on how it is carried.
-        moved: False where a codec reads and writes it by itself.
+        moved: False where the codecs of clients' APIs read and write it by themselves.
     """
 
     name: str
-    chat: str | None = None
-    responses: str | None = None
-    messages: str | None = None
+    places: Mapping[str, str]
     loss: Loss = "refused"
     idle: tuple[Any, ...] = ()
     why: str = ""
@@ -51,31 +50,43 @@ class Setting:
 
     def place(self, api: str) -> str | None:
         """Return where an API has it."""
-        return {"chat": self.chat, "responses": self.responses, "messages": self.messages}.get(api)
+        return self.places.get(api)
+
+
+def _row(
+    name: str,
+    chat: str | None = None,
+    responses: str | None = None,
+    messages: str | None = None,
+    **more: Any,
+) -> Setting:
+    """Return the row of a setting, with its place in each of the clients' APIs."""
+    found = {"chat": chat, "responses": responses, "messages": messages}
+    return Setting(name, {api: place for api, place in found.items() if place}, **more)
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens", moved=False),
-    Setting("temperature", "temperature", "temperature", "temperature"),
-    Setting("top_p", "top_p", "top_p", "top_p"),
-    Setting("top_k", messages="top_k"),
-    Setting("stop", "stop", None, "stop_sequences", idle=([],), moved=False),
-    Setting("frequency_penalty", "frequency_penalty", idle=(0,)),
-    Setting("presence_penalty", "presence_penalty", idle=(0,)),
-    Setting("logit_bias", "logit_bias", idle=({},)),
-    Setting("seed", "seed"),
-    Setting("n", "n", idle=(1,)),
-    Setting("logprobs", "logprobs", "include", None, idle=(False,), moved=False),
-    Setting("top_logprobs", "top_logprobs", "top_logprobs", None, idle=(0,)),
-    Setting("user", "user", "user", "metadata.user_id"),
-    Setting(
+    _row("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens", moved=False),
+    _row("temperature", "temperature", "temperature", "temperature"),
+    _row("top_p", "top_p", "top_p", "top_p"),
+    _row("top_k", messages="top_k"),
+    _row("stop", "stop", None, "stop_sequences", idle=([],), moved=False),
+    _row("frequency_penalty", "frequency_penalty", idle=(0,)),
+    _row("presence_penalty", "presence_penalty", idle=(0,)),
+    _row("logit_bias", "logit_bias", idle=({},)),
+    _row("seed", "seed"),
+    _row("n", "n", idle=(1,)),
+    _row("logprobs", "logprobs", "include", None, idle=(False,), moved=False),
+    _row("top_logprobs", "top_logprobs", "top_logprobs", None, idle=(0,)),
+    _row("user", "user", "user", "metadata.user_id", loss="dropped"),
+    _row(
         "safety_identifier",
         "safety_identifier",
         "safety_identifier",
         loss="dropped",
         why="who asks is the upstream's key there",
     ),
-    Setting(
+    _row(
         "metadata",
         "metadata",
         "metadata",
@@ -83,13 +94,13 @@ SETTINGS: tuple[Setting, ...] = (
         idle=({},),
         why="labels for what is stored, and nothing is stored there",
     ),
-    Setting(
+    _row(
         "client_metadata",
         responses="client_metadata",
         loss="dropped",
         why="what a client says of itself",
     ),
-    Setting(
+    _row(
         "store",
         "store",
         "store",
@@ -97,92 +108,92 @@ SETTINGS: tuple[Setting, ...] = (
         why="nothing is stored there; a later `previous_response_id` is refused",
         moved=False,
     ),
-    Setting(
+    _row(
         "service_tier",
         "service_tier",
         "service_tier",
         "service_tier",
-        idle=("auto",),
+        idle=("auto", "default"),
         why="`default` and `standard_only` are each other; others are refused",
         moved=False,
     ),
-    Setting(
+    _row(
         "prompt_cache_key",
         "prompt_cache_key",
         "prompt_cache_key",
         loss="dropped",
         why="a hint to the cache",
     ),
-    Setting(
+    _row(
         "prompt_cache_retention",
         "prompt_cache_retention",
         "prompt_cache_retention",
         loss="dropped",
         why="a hint to the cache",
     ),
-    Setting(
+    _row(
         "prompt_cache_options",
         "prompt_cache_options",
         "prompt_cache_options",
         loss="dropped",
         why="a hint to the cache",
     ),
-    Setting(
+    _row(
         "cache_control",
         messages="cache_control",
         loss="dropped",
         why="a hint to the cache; on blocks too",
     ),
-    Setting("effort", "reasoning_effort", "reasoning.effort", "output_config.effort", moved=False),
-    Setting(
+    _row("effort", "reasoning_effort", "reasoning.effort", "output_config.effort", moved=False),
+    _row(
         "thinking",
         messages="thinking",
         loss="dropped",
         why="`disabled` becomes the effort `none`, a budget an effort where none is given",
         moved=False,
     ),
-    Setting(
+    _row(
         "reasoning_summary",
         responses="reasoning.summary",
         loss="dropped",
         why="reasoning comes as the upstream gives it",
     ),
-    Setting(
+    _row(
         "encrypted_reasoning",
         responses="include",
         loss="dropped",
         why="what an upstream seals comes always, and a chat upstream seals nothing",
         moved=False,
     ),
-    Setting("verbosity", "verbosity", "text.verbosity", loss="dropped", why="a hint to the style"),
-    Setting("truncation", responses="truncation", idle=("disabled",)),
-    Setting("max_tool_calls", responses="max_tool_calls"),
-    Setting("background", responses="background", idle=(False,)),
-    Setting("conversation", responses="conversation"),
-    Setting("prompt", responses="prompt"),
-    Setting("previous_response_id", responses="previous_response_id"),
-    Setting("context_management", responses="context_management", idle=([],)),
-    Setting("modalities", "modalities", idle=(["text"],)),
-    Setting("audio", "audio"),
-    Setting("prediction", "prediction", loss="dropped", why="it only makes the answer quicker"),
-    Setting("web_search_options", "web_search_options"),
-    Setting("moderation", "moderation", "moderation"),
-    Setting("container", messages="container"),
-    Setting("mcp_servers", messages="mcp_servers", idle=([],)),
-    Setting(
+    _row("verbosity", "verbosity", "text.verbosity", loss="dropped", why="a hint to the style"),
+    _row("truncation", responses="truncation", idle=("disabled",)),
+    _row("max_tool_calls", responses="max_tool_calls"),
+    _row("background", responses="background", idle=(False,)),
+    _row("conversation", responses="conversation"),
+    _row("prompt", responses="prompt"),
+    _row("previous_response_id", responses="previous_response_id"),
+    _row("context_management", responses="context_management", idle=([],)),
+    _row("modalities", "modalities", idle=(["text"],)),
+    _row("audio", "audio"),
+    _row("prediction", "prediction", loss="dropped", why="it only makes the answer quicker"),
+    _row("web_search_options", "web_search_options"),
+    _row("moderation", "moderation", "moderation"),
+    _row("container", messages="container"),
+    _row("mcp_servers", messages="mcp_servers", idle=([],)),
+    _row(
         "claude_context_management",
         messages="context_management",
         idle=({"edits": []}, {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}),
     ),
-    Setting(
+    _row(
         "diagnostics",
         messages="diagnostics",
         loss="dropped",
         why="it asks for a word about the cache, beside the answer",
     ),
-    Setting("inference_geo", messages="inference_geo"),
-    Setting("speed", messages="speed", idle=("standard",)),
-    Setting(
+    _row("inference_geo", messages="inference_geo"),
+    _row("speed", messages="speed", idle=("standard",)),
+    _row(
         "stream_options",
         "stream_options",
         "stream_options",
@@ -219,23 +230,43 @@ def refuse_rest(body: Mapping[str, Any], known: frozenset[str] = frozenset()) ->
             raise Unsupported(name, "is not known here, so it cannot be put into another API")
 
 
-def write_settings(api: str, request: NeutralRequest, body: dict[str, Any]) -> None:
-    """Put the moved settings of a request where an API has them, in the body of another.
+def write_settings(
+    api: str,
+    request: NeutralRequest,
+    body: dict[str, Any],
+    *,
+    places: Mapping[str, str] | None = None,
+    own: Collection[str] = (),
+) -> None:
+    """Put the settings of a request where an API has them, in the body of another.
 
-    Settings that codecs read and write by themselves are only looked at where the API has no
-    place for them. Raises: Unsupported, for one that may not be dropped.
+    Of settings that may not be dropped and have no place, the first is refused by its place in the
+    client's request.
+
+    Args:
+        places: where ``api`` has the settings that are only moved, by their names and with dots
+            between levels: ``{"top_p": "config.topP"}``.
+        own: the settings that the caller writes by itself.
+
+    Without ``places`` the table says both, for the three APIs that it has.
+
+    Raises: Unsupported.
     """
+    if places is None:
+        places = {one.name: one.places[api] for one in SETTINGS if one.moved and api in one.places}
+        own = [one.name for one in SETTINGS if not one.moved and api in one.places]
+    elif unknown := {*places, *own} - {one.name for one in SETTINGS}:
+        raise ValueError(f"no setting has the name {min(unknown)!r}")
     for setting in SETTINGS:
         value = request.settings.get(setting.name)
-        if value is None:
+        if value is None or setting.name in own:
             continue
-        place = setting.place(api)
-        if place is None:
-            if setting.loss == "refused" and value not in setting.idle:
-                where = setting.place(request.api) or setting.name
-                raise Unsupported(where, f"the upstream's API, {api}, has no place for it")
-        elif setting.moved:
+        place = places.get(setting.name)
+        if place is not None:
             _put(body, place, deepcopy(value))
+        elif setting.loss == "refused" and value not in setting.idle:
+            where = setting.place(request.api) or setting.name
+            raise Unsupported(where, f"the upstream's API, {api}, has no place for it")
 
 
 def _take(body: dict[str, Any], place: str) -> Any:

@@ -20,9 +20,9 @@ from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Codec, Making, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Codec, Making, Unsupported
+from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS
 from clawmatrix_model_proxy.streams.formats import FORMATS

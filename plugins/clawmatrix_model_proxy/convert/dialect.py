@@ -8,7 +8,7 @@ import attrs
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.api import ModelUpstream
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Turn
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest, Turn
 
 __all__ = ["for_upstream", "in_dialect"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clawmatrix_model_proxy.convert.neutral.effort import effort_of
+from clawmatrix_model_proxy.neutral.effort import effort_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable

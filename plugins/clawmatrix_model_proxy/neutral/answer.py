@@ -12,8 +12,8 @@ from typing import Any, Literal
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.request import Reasoning, Refusal, Text, ToolCall
-from clawmatrix_model_proxy.convert.neutral.sealed import Sealer  # noqa: TC001 - msgspec reads it
+from clawmatrix_model_proxy.neutral.request import Reasoning, Refusal, Text, ToolCall
+from clawmatrix_model_proxy.neutral.sealed import Sealer  # noqa: TC001 - msgspec reads it
 
 __all__ = [
     "Begin",
@@ -91,6 +91,7 @@ class Open(msgspec.Struct, frozen=True):
         id: of a tool call, what its result refers to; of reasoning, the API's name for it.
         name: the tool's.
         group: blocks of reasoning with one number, not -1, belong to one thought.
+        sealed, sealed_by: of a tool call, see ``request.ToolCall``.
     """
 
     index: int
@@ -98,6 +99,8 @@ class Open(msgspec.Struct, frozen=True):
     id: str = ""
     name: str = ""
     group: int = -1
+    sealed: str = ""
+    sealed_by: Sealer = ""
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -184,6 +187,7 @@ class _Growing:
 
     def block(self) -> Block:
         opened, closed = self.opened, self.closed or Close(self.opened.index)
+        sealed = closed if closed.sealed else opened
         return Block(
             opened.kind,
             "".join(self.pieces),
@@ -191,8 +195,8 @@ class _Growing:
             opened.name,
             opened.group,
             self.logprobs,
-            closed.sealed,
-            closed.sealed_by,
+            sealed.sealed,
+            sealed.sealed_by,
         )
 
 
@@ -255,10 +259,13 @@ def events_of(answer: NeutralAnswer) -> list[Event]:
     """Return the stream that gives an answer."""
     events: list[Event] = [Begin(answer.id, answer.model, answer.created, answer.usage)]
     for index, block in enumerate(answer.blocks):
-        events.append(Open(index, block.kind, block.id, block.name, block.group))
+        seal = (block.sealed, block.sealed_by)
+        calls = block.kind in ("tool", "free_tool")
+        opening = seal if calls else ("", "")
+        events.append(Open(index, block.kind, block.id, block.name, block.group, *opening))
         if block.text:
             events.append(Delta(index, block.text, block.logprobs))
-        events.append(Close(index, block.sealed, block.sealed_by))
+        events.append(Close(index) if calls else Close(index, *seal))
     return [*events, Finish(answer.reason, answer.usage, answer.stop_sequence), Completed()]
 
 
@@ -270,7 +277,9 @@ def part_of(block: Block) -> Text | Refusal | Reasoning | ToolCall:
         case "refusal":
             return Refusal(block.text)
         case "tool" | "free_tool":
-            return ToolCall(block.id, block.name, block.text, free=block.kind == "free_tool")
+            free = block.kind == "free_tool"
+            seal = (block.sealed, block.sealed_by)
+            return ToolCall(block.id, block.name, block.text, free, *seal)
         case "summary":
             return Reasoning("", (block.text,), block.sealed, block.sealed_by, id=block.id)
         case kind:

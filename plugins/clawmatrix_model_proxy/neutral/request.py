@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import attrs
 
-from clawmatrix_model_proxy.convert.neutral.sealed import Sealer  # noqa: TC001 - part of the values
+from clawmatrix_model_proxy.neutral.sealed import Sealer  # noqa: TC001 - part of the values
 
 __all__ = [
     "Audio",
@@ -110,12 +110,16 @@ class ToolCall:
         id: what the result refers to.
         arguments: as the model wrote them: JSON, or free text where ``free``.
         free: the tool takes text, not JSON.
+        sealed: what the maker put on the call for itself, to be given back with it.
+        sealed_by: the API whose upstreams take ``sealed``; empty where there is none.
     """
 
     id: str
     name: str
     arguments: str
     free: bool = False
+    sealed: str = ""
+    sealed_by: Sealer = ""
 
 
 @attrs.frozen
