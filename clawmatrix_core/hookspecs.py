@@ -209,6 +209,15 @@ async def peer_changed(node: Node, peer: Peer) -> None:
 
 
 @hookspec
+async def peer_gone(node: Node, peer: Peer) -> None:
+    """Note that a member's record has left the directory; ``peer`` is the last one.
+
+    Called by the node when a member was revoked, when its key was replaced or forgotten, and
+    when it was out of reach for so long that it is forgotten. Dispatch: notify.
+    """
+
+
+@hookspec
 async def offers_changed(node: Node) -> None:
     """Note that what this node offers reads differently now.
 

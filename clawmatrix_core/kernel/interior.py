@@ -64,6 +64,7 @@ class Interior:
             wall=local.wall,
             is_revoked=lambda key: standing.revocations.get(key) is not None,
             make_room=lambda newcomer: self.roster.make_room(newcomer),
+            on_gone=lambda peer: events.emit(hookspecs.peer_gone, peer=peer),
         )
         self.stack = Stack(
             local,

@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelProxyPlugin"]
 
-CATALOG_AGE = 1.0
-"""Seconds after which the catalog is made anew although no record is known to have changed."""
-
 
 class ModelProxyPlugin:
     """Offers this node's models to the mesh, and the mesh's models to local programs."""
@@ -55,7 +52,6 @@ class ModelProxyPlugin:
         self._server: ModelServer | None = None
         self._scope: PluginScope | None = None
         self._catalog: Catalog | None = None
-        self._catalog_at = 0.0
         self._health: Health | None = None
         self._models: tuple[ModelUpstream, ...] | None = None
         self._apis: Apis | None = None
@@ -199,6 +195,11 @@ class ModelProxyPlugin:
         """See hookspecs."""
         self._catalog = None
 
+    @hookimpl
+    async def peer_gone(self) -> None:
+        """See hookspecs."""
+        self._catalog = None
+
     def _served(self, node: Node) -> tuple[ModelUpstream, ...]:
         if self._models is None:
             self._models = collect_models(node)
@@ -219,10 +220,8 @@ class ModelProxyPlugin:
         return self._limits
 
     def _current(self, node: Node) -> Catalog:
-        now = node.clock.now()
-        if self._catalog is None or now - self._catalog_at > CATALOG_AGE:
+        if self._catalog is None:
             self._catalog = _make_catalog(node, self._served(node))
-            self._catalog_at = now
         return self._catalog
 
 

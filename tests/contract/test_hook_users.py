@@ -160,6 +160,10 @@ class Pigeons:
         self.told[f"{peer.node_id}: {peer.record.offers.get('pigeons')}"] += 1
 
     @hookimpl
+    async def peer_gone(self, peer: Peer) -> None:
+        self.told[f"{peer.node_id} is gone"] += 1
+
+    @hookimpl
     async def offers_changed(self) -> None:
         self.told["offers"] += 1
 
@@ -357,6 +361,19 @@ async def test_hook_peer_changed(node_factory: NodeFactory) -> None:
         theirs.kind = "racing"
         b.offers_changed()
         await wait_until(lambda: pigeons.told["b: [{'id': 'racing'}]"])
+
+
+async def test_hook_peer_gone(node_factory: NodeFactory) -> None:
+    pigeons, theirs = Pigeons(), Pigeons()
+    a = node_factory("a", plugins=[pigeons])
+    async with a, node_factory("b", dials=["a"], plugins=[theirs]) as b:
+        await wait_until(lambda: pigeons.told["b: [{'id': 'coop'}]"])
+        theirs.kind = "racing"
+        b.offers_changed()
+        await wait_until(lambda: pigeons.told["b: [{'id': 'racing'}]"])
+        assert pigeons.told["b is gone"] == 0  # a newer record only took the place of the last one
+        assert a.expel(b.identity.sign_public) == ["b"]
+        await wait_until(lambda: pigeons.told["b is gone"] == 1)
 
 
 async def test_hook_offers_changed(node_factory: NodeFactory) -> None:

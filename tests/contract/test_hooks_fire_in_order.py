@@ -44,6 +44,7 @@ LIFE = [
     "offers_changed",
     "config_changed",
     "link_closed",
+    "peer_gone",
     "node_stopping",
 ]
 ONCE = [hook for hook in LIFE if hook.startswith(("register_", "start_", "node_"))]
@@ -128,6 +129,10 @@ class Recorder:
         self.calls["peer_changed"] += 1
 
     @hookimpl
+    async def peer_gone(self) -> None:
+        self.calls["peer_gone"] += 1
+
+    @hookimpl
     async def offers_changed(self) -> None:
         self.calls["offers_changed"] += 1
 
@@ -192,6 +197,8 @@ async def test_hooks_fire_in_order(node_factory: NodeFactory) -> None:
                 await wait_until(lambda: recorder.calls["offers_changed"])
                 await reload_with_a_tag(node)
         await wait_until(lambda: recorder.calls["link_closed"] == 2)
+        node.directory.forget(left.id)
+        await wait_until(lambda: recorder.calls["peer_gone"])
     assert recorder.log == LIFE
     assert {hook: recorder.calls[hook] for hook in ONCE} == dict.fromkeys(ONCE, 1)
 
