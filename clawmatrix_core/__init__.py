@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StateError,
         Undeliverable,
     )
+    from clawmatrix_core.base.metric import Distribution, Metric, Sample
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
@@ -82,6 +83,7 @@ __all__ = [
     "ControlMethod",
     "DeadlineExceeded",
     "DialError",
+    "Distribution",
     "Duration",
     "Exchange",
     "ExchangeCancelled",
@@ -99,6 +101,7 @@ __all__ = [
     "MemoryHub",
     "MemoryState",
     "MemoryTransport",
+    "Metric",
     "NewerStateError",
     "Node",
     "NodeId",
@@ -112,6 +115,7 @@ __all__ = [
     "PluginScope",
     "RemoteProtocolError",
     "Route",
+    "Sample",
     "Secret",
     "StartError",
     "State",
@@ -162,6 +166,7 @@ _HOMES = {
     ),
     "exchange.exchange": ("Exchange",),
     "exchange.limits": ("ExchangeLimits",),
+    "base.metric": ("Distribution", "Metric", "Sample"),
     "base.node_id": ("NodeId",),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),

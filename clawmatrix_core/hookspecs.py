@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.config.config import Config, ConfigSection
     from clawmatrix_core.members.directory import Peer
     from clawmatrix_core.wire.frames import Frame
+    from clawmatrix_core.base.metric import Metric
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.kernel.node import Node
@@ -114,6 +115,16 @@ def register_offers(node: Node) -> list[Offer]:
 
     Called by the node before plugins start; each offer is asked again whenever the record
     is written, see ``Node.offers_changed``. Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_metrics(node: Node) -> list[Metric]:
+    """Add metrics: counters, gauges and histograms, as plain values.
+
+    Called by the node before plugins start; each metric is read whenever somebody asks. The
+    ``http`` plugin serves them to Prometheus. Dispatch: collect.
     """
     raise NotImplementedError
 

@@ -86,9 +86,14 @@ class HttpPlugin:
         return [env]
 
     @hookimpl
-    def register_http_routes(self) -> list[HttpRoute]:
+    def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
-        return [HttpRoute("/healthz", ("GET",), _healthz, public=True)]
+        from clawmatrix_http.metrics import MetricsEndpoint
+
+        return [
+            HttpRoute("/healthz", ("GET",), _healthz, public=True),
+            HttpRoute("/metrics", ("GET",), MetricsEndpoint(node.metrics)),
+        ]
 
     @hookimpl
     def register_control_methods(self) -> list[ControlMethod]:

@@ -18,6 +18,7 @@ from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel, read_offers
 from clawmatrix_model_proxy.asking.health import Health
+from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.serving.models import collect_apis, collect_models, offers
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from clawmatrix_core.base.metric import Metric
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node import Node
@@ -75,14 +77,11 @@ class ModelProxyPlugin:
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
         from clawmatrix_model_proxy.asking.endpoints import ModelEndpoints
-        from clawmatrix_model_proxy.asking.metrics import Metrics
 
         catalog, limits = partial(self._current, node), partial(self._limits_of, node)
         api = ModelEndpoints(node, catalog, limits, self._health_of(node))
         post = ("POST",)
-        metrics = Metrics(node, self._health_of(node))
         return [
-            HttpRoute("/metrics", ("GET",), metrics.endpoint),
             HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
             HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
             HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors="openai"),
@@ -107,6 +106,11 @@ class ModelProxyPlugin:
     def register_status(self, node: Node) -> list[StatusSection]:
         """See hookspecs."""
         return [StatusSection("model-proxy", partial(self._described, node))]
+
+    @hookimpl
+    def register_metrics(self, node: Node) -> list[Metric]:
+        """See hookspecs."""
+        return model_metrics(self._health_of(node), node.clock.now)
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.base.metric import Metric, Sample
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.config.config import Config, ConfigSection, option
@@ -111,6 +112,13 @@ class Pigeons:
     @hookimpl
     def register_offers(self) -> list[Offer]:
         return [Offer("pigeons", lambda: [{"id": self.kind}])]
+
+    @hookimpl
+    def register_metrics(self, node: Node) -> list[Metric]:
+        def letters() -> list[Sample]:
+            return [Sample(3, (node.id,))]
+
+        return [Metric("pigeon_letters_total", "counter", "Letters.", letters, ("by",))]
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
@@ -271,6 +279,20 @@ async def test_hook_register_offers(mesh: MeshFactory) -> None:
         known = b.directory.get(a.id)
         assert known is not None
         assert known.record.offers["pigeons"] == [{"id": "coop"}]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn runs on nothing else
+async def test_hook_register_metrics(node_factory: NodeFactory) -> None:
+    config = {"http": {"listen": "127.0.0.1:0", "token": "for-this-test-only"}}
+    built_in, plugins = ("http", "model-proxy"), [Pigeons()]
+    async with node_factory("a", built_in=built_in, plugins=plugins, config=config) as node:
+        [http] = [section.read() for section in node.status_sections() if section.name == "http"]
+        async with httpx2.AsyncClient(base_url=f"http://{http['listen']}") as client:
+            headers = {"authorization": "Bearer for-this-test-only"}
+            lines = (await client.get("/metrics", headers=headers)).text.splitlines()
+        assert 'pigeon_letters_total{by="a"} 3.0' in lines
+        assert "clawmatrix_links 0.0" in lines
+        assert "# TYPE clawmatrix_model_calls_total counter" in lines
 
 
 async def test_hook_register_checks(node_factory: NodeFactory) -> None:

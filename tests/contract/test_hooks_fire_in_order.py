@@ -31,6 +31,7 @@ LIFE = [
     "register_control_methods",
     "register_status",
     "register_offers",
+    "register_metrics",
     "start_plugin",
     "node_started",
     "peer_changed",
@@ -88,6 +89,11 @@ class Recorder:
     @hookimpl
     def register_offers(self) -> list[Any]:
         self.calls["register_offers"] += 1
+        return []
+
+    @hookimpl
+    def register_metrics(self) -> list[Any]:
+        self.calls["register_metrics"] += 1
         return []
 
     @hookimpl
