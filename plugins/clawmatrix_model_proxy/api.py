@@ -1,5 +1,7 @@
 """What other plugins register with the model proxy: APIs of upstreams, and models.
 
+``openai_error`` and ``anthropic_error`` are for ``HttpRoute.errors`` of routes beside its own.
+
 Importing this module loads neither the plugin nor anything that serves.
 """
 
@@ -9,12 +11,14 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clawmatrix_core.config.types import Secret
 
-__all__ = ["ModelApi", "ModelUpstream"]
+__all__ = ["ModelApi", "ModelUpstream", "anthropic_error", "openai_error"]
 
 
 @attrs.frozen

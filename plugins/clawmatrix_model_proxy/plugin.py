@@ -21,6 +21,7 @@ from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 from clawmatrix_model_proxy.serving.models import collect_apis, collect_models, offers
 from clawmatrix_model_proxy.wire import REQUEST
 
@@ -80,17 +81,16 @@ class ModelProxyPlugin:
 
         catalog, limits = partial(self._current, node), partial(self._limits_of, node)
         api = ModelEndpoints(node, catalog, limits, self._health_of(node))
-        post = ("POST",)
+        get, post, openai, anthropic = ("GET",), ("POST",), openai_error, anthropic_error
+        count = api.app("count_tokens")
         return [
-            HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
-            HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
-            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors="openai"),
-            HttpRoute("/v1/responses", post, app=api.app("responses"), errors="openai"),
-            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors="openai"),
-            HttpRoute("/v1/messages", post, app=api.app("messages"), errors="anthropic"),
-            HttpRoute(
-                "/v1/messages/count_tokens", post, app=api.app("count_tokens"), errors="anthropic"
-            ),
+            HttpRoute("/v1/models", get, api.list_models, openai),
+            HttpRoute("/v1/models/{id:path}", get, api.one_model, openai),
+            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors=openai),
+            HttpRoute("/v1/responses", post, app=api.app("responses"), errors=openai),
+            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors=openai),
+            HttpRoute("/v1/messages", post, app=api.app("messages"), errors=anthropic),
+            HttpRoute("/v1/messages/count_tokens", post, app=count, errors=anthropic),
         ]
 
     @hookimpl
