@@ -37,7 +37,22 @@ clawmatrix_model_breaker_open{model="m",node="home",upstream="0"} 0.0
 # HELP clawmatrix_model_first_token_seconds Smoothed time to the first part.
 # TYPE clawmatrix_model_first_token_seconds gauge
 """
-"""What this node has said of models since the first version, to the letter."""
+OF_THE_NODE = """\
+# HELP clawmatrix_events_total What was counted, by reason.
+# TYPE clawmatrix_events_total counter
+clawmatrix_events_total{reason="b"} 1.0
+clawmatrix_events_total{reason="odd_frames"} 3.0
+# HELP clawmatrix_links Open links.
+# TYPE clawmatrix_links gauge
+clawmatrix_links 0.0
+# HELP clawmatrix_nodes_reachable Other nodes in reach.
+# TYPE clawmatrix_nodes_reachable gauge
+clawmatrix_nodes_reachable 0.0
+# HELP clawmatrix_exchanges Exchanges under way.
+# TYPE clawmatrix_exchanges gauge
+clawmatrix_exchanges 0.0
+"""
+"""What a node has said since the first version, to the letter: of models, then of itself."""
 
 
 def samples(node: Node) -> dict[str, float]:
@@ -98,3 +113,12 @@ async def test_the_text_is_what_it_always_was() -> None:
     more = render([(one, one.samples()) for one in metrics]).decode().removeprefix(TEXT)
     labels = 'model="m",node="home",upstream="0"'
     assert more == f"clawmatrix_model_first_token_seconds{{{labels}}} 0.25\n"
+
+
+async def test_the_node_speaks_of_models_first_and_then_of_itself(
+    node_factory: NodeFactory,
+) -> None:
+    async with node_factory("home", built_in=ALONE) as node:
+        node.counters.update(b=1, odd_frames=3)
+        unasked = "".join(line for line in TEXT.splitlines(True) if line.startswith("#"))
+        assert render(node.metrics()).decode() == unasked + OF_THE_NODE
