@@ -1,8 +1,9 @@
-"""``clawmatrix plugins``: what is installed, what is in use, and what failed."""
+"""``clawmatrix plugins``: what is installed, what is in use, what failed, and every hook."""
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +11,10 @@ from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.cli.context import Settings, echo_json, load_plugins, pass_settings, printable
 from clawmatrix_core.cli.control_client import ControlError, NotRunning, call
 
-__all__ = ["plugins", "render_plugins"]
+if TYPE_CHECKING:
+    from clawmatrix_core.kernel.registry import PluginRegistry
+
+__all__ = ["plugins", "render_hooks", "render_plugins"]
 
 
 def render_plugins(entries: list[dict[str, Any]]) -> str:
@@ -49,20 +53,58 @@ def list_plugins(settings: Settings, as_json: bool) -> None:
         click.echo(render_plugins(entries))
 
 
+@plugins.command("hooks")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_settings
+def list_hooks(settings: Settings, as_json: bool) -> None:
+    """List every hook, who owns it, and who implements it, in calling order.
+
+    Where the node runs, its own list is shown.
+    """
+    hooks = _of_the_node(settings, "hooks")
+    if hooks is None:
+        hooks = list(_loaded(settings).hook_list())
+    if as_json:
+        echo_json({"hooks": hooks})
+    else:
+        click.echo(render_hooks(hooks))
+
+
+def render_hooks(hooks: list[dict[str, Any]]) -> str:
+    """Return the hooks as text: the owners' names, each above a line for every hook."""
+    width = max((len(hook["name"]) for hook in hooks), default=0)
+    lines = []
+    for owner, group in groupby(hooks, lambda hook: hook["owner"]):
+        own = list(group)
+        unused = "" if own[0]["called"] else " (not in use here: nobody calls its hooks)"
+        lines.append(f"{owner}{unused}")
+        for hook in own:
+            colour = "async" if hook["async"] else "def"
+            who = ", ".join(hook["plugins"]) or "-"
+            lines.append(f"  {hook['name']:{width}}  {hook['kind']:7}  {colour:5}  {who}")
+    return "\n".join(printable(line) for line in lines)
+
+
 def _entries(settings: Settings) -> list[dict[str, Any]]:
+    found = _of_the_node(settings, "plugins")
+    return [info.to_json() for info in _loaded(settings).list()] if found is None else found
+
+
+def _of_the_node(settings: Settings, what: str) -> list[dict[str, Any]] | None:
+    """Return a list that the running node gives, None where no node answers."""
     try:
-        answer = call(settings.config_file(), "plugins", timeout=5.0)
+        answer = call(settings.config_file(), what, timeout=5.0)
     except (ConfigError, NotRunning, ControlError):
-        return _installed(settings)
-    found: list[dict[str, Any]] = answer["plugins"]
+        return None
+    found: list[dict[str, Any]] = answer[what]
     return found
 
 
-def _installed(settings: Settings) -> list[dict[str, Any]]:
+def _loaded(settings: Settings) -> PluginRegistry:
     try:
         config = settings.load_config()
     except ConfigError:
         if settings.file is not None:
             raise
         config = None
-    return [info.to_json() for info in load_plugins(config).list()]
+    return load_plugins(config)

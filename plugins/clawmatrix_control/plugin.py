@@ -82,6 +82,7 @@ class _Methods:
             ControlMethod("status", call=self.status),
             ControlMethod("peers", call=self.peers),
             ControlMethod("plugins", call=self.plugins),
+            ControlMethod("hooks", call=self.hooks),
             ControlMethod("reload", call=self.reload),
             ControlMethod("doctor", call=self.doctor),
             ControlMethod("ping", stream=self.ping),
@@ -127,6 +128,10 @@ class _Methods:
     async def plugins(self, _: dict[str, JSON]) -> JSON:
         """Return the plugins of this node with their faults so far."""
         return {"plugins": [info.to_json() for info in self._node.plugins.list()]}
+
+    async def hooks(self, _: dict[str, JSON]) -> JSON:
+        """Return every hook with its owner and its implementations."""
+        return {"hooks": list(self._node.plugins.hook_list())}
 
     async def reload(self, _: dict[str, JSON]) -> JSON:
         """Have the node read its configuration file again; return what changed."""

@@ -113,6 +113,24 @@ async def test_the_status_has_the_sections_of_plugins(tmp_path: Path) -> None:
     assert status["peers"] == []
 
 
+async def test_the_hooks_with_who_implements_them_in_calling_order(tmp_path: Path) -> None:
+    class Last:
+        @hookimpl
+        async def node_started(self) -> None: ...
+
+    class First:
+        @hookimpl(tryfirst=True)
+        async def node_started(self) -> None: ...
+
+    config = config_in(tmp_path)
+    async with node_of(config, First(), Last()):
+        hooks = {hook["name"]: hook for hook in (await result(config, "hooks"))["hooks"]}
+    assert hooks["node_started"]["plugins"] == ["First", "Last"]
+    assert hooks["node_started"]["async"] is True
+    assert hooks["start_plugin"]["plugins"] == ["ControlPlugin"]
+    assert hooks["register_http_routes"]["called"] is False
+
+
 async def test_the_plugins_with_their_faults(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     node = node_of(config, Extra())
