@@ -2,7 +2,8 @@
 
 That line, in the ``conftest.py`` at the root of the tests, brings the fixtures
 ``node_factory`` and ``mesh``. A test fails where a hook or task of a plugin faulted in one of
-their nodes, unless the test is marked ``faults_expected``. See docs/testing-plugins.md.
+their nodes, unless the test is marked ``faults_expected``, and where annotations do not fit the
+hooks, unless it is marked ``annotations_unchecked``. See docs/testing-plugins.md.
 
 Start reading with ``fixtures``. ``memory`` is a transport within one process, ``acceptance``
 has the checks that every transport passes, ``simulation`` runs a mesh on virtual time.

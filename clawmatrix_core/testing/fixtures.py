@@ -13,6 +13,7 @@ import pytest
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.annotations import misfits_of_plugin
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.testing.simulation import Quality, SimNetwork, Simulation, run_simulation
@@ -44,7 +45,10 @@ SECRET = "the secret of a mesh that exists in tests only"
 """The cluster secret of the nodes made here."""
 WAIT_LIMIT = 10.0
 
-_FAULTS_EXPECTED = "faults_expected: the test makes a plugin fault on purpose"
+_MARKERS = (
+    "faults_expected: the test makes a plugin fault on purpose",
+    "annotations_unchecked: annotations of the test's plugins need not fit their hooks",
+)
 
 
 class _Memory:
@@ -116,13 +120,25 @@ class NodeFactory:
             if info.faults or info.state == "failed"
         ]
 
+    def misfits(self) -> list[str]:
+        """Return which annotations of plugins, other than built-in ones, do not fit their hooks."""
+        return [
+            f"{info.name}: {misfit}"
+            for node in self.made
+            for info in node.plugins.list()
+            if not info.built_in
+            for misfit in misfits_of_plugin(node.plugins.manager, info.name)
+            if misfit.resolved  # a class of a test function has names that nobody else can see
+        ]
+
 
 MeshFactory = Callable[..., AbstractAsyncContextManager[dict[str, Node]]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", _FAULTS_EXPECTED)
+    """Make the markers known."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 @pytest.fixture
@@ -132,6 +148,9 @@ def node_factory(request: pytest.FixtureRequest) -> Iterator[NodeFactory]:
     yield factory
     if request.node.get_closest_marker("faults_expected") is None:
         assert not factory.faults(), "plugins faulted: " + "; ".join(factory.faults())
+    if request.node.get_closest_marker("annotations_unchecked") is None:
+        misfits = list(dict.fromkeys(factory.misfits()))
+        assert not misfits, "annotations do not fit: " + "; ".join(misfits)
 
 
 @pytest.fixture
