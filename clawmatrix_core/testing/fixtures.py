@@ -10,22 +10,32 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.loading.annotations import misfits_of_plugin
 from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core.testing.command_line import CommandResult, run_command
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
+from clawmatrix_core.testing.reaching import (
+    call_control,
+    http_client,
+    plugin_of,
+    reload,
+    stream_control,
+)
 from clawmatrix_core.testing.simulation import Quality, SimNetwork, Simulation, run_simulation
+from clawmatrix_core.testing.told import ToldConfig
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from clawmatrix_core.state.folder import State
     from clawmatrix_core.wire.transport import Transport
 
 __all__ = [
     "SECRET",
+    "CommandResult",
     "MemoryHub",
     "MemoryState",
     "MemoryTransport",
@@ -34,10 +44,16 @@ __all__ = [
     "Quality",
     "SimNetwork",
     "Simulation",
+    "call_control",
     "free_port",
+    "http_client",
     "mesh",
     "node_factory",
+    "plugin_of",
+    "reload",
+    "run_command",
     "run_simulation",
+    "stream_control",
     "wait_until",
 ]
 
@@ -73,9 +89,11 @@ class NodeFactory:
         made: the nodes, started or not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, make_folder: Callable[[], Path] | None = None) -> None:
+        """``make_folder`` makes the folder of a node that has the ``control`` plugin."""
         self.hub = MemoryHub()
         self.made: list[Node] = []
+        self._make_folder = make_folder
 
     def __call__(
         self,
@@ -94,7 +112,8 @@ class NodeFactory:
             name: its name; others dial it by that.
             dials: the names of nodes it keeps a link to.
             plugins: plugin objects, classes to make them from, or names.
-            built_in: the plugins of ClawMatrix that it has beside them.
+            built_in: the plugins of ClawMatrix that it has beside them. ``http`` listens on a
+                free port, ``control`` has a folder of its own, unless ``config`` says otherwise.
             config: more keys and tables of its configuration.
             state: where it keeps its keys; in memory unless given.
             options: what else ``Node`` takes.
@@ -105,9 +124,12 @@ class NodeFactory:
             own = {"listen_url": f"memory://{name}", "peers": [f"memory://{n}" for n in dials]}
             told["mesh"] = own | _table(told.get("mesh"))
             chosen.insert(0, _Memory(self.hub))
-        node = Node(
-            Config.from_mapping(told), plugins=chosen, state=state or MemoryState(), **options
-        )
+        if "http" in built_in:
+            told["http"] = {"listen": "127.0.0.1:0"} | _table(told.get("http"))
+        if "control" in built_in and self._make_folder is not None:
+            told.setdefault("state_dir", str(self._make_folder() / "state"))
+        config_ = ToldConfig.from_mapping(told)
+        node = Node(config_, plugins=chosen, state=state or MemoryState(), **options)
         self.made.append(node)
         return node
 
@@ -142,9 +164,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def node_factory(request: pytest.FixtureRequest) -> Iterator[NodeFactory]:
+def node_factory(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NodeFactory]:
     """Make nodes; see NodeFactory."""
-    factory = NodeFactory()
+    factory = NodeFactory(lambda: tmp_path_factory.mktemp("node"))
     yield factory
     if request.node.get_closest_marker("faults_expected") is None:
         assert not factory.faults(), "plugins faulted: " + "; ".join(factory.faults())

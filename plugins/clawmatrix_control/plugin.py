@@ -36,7 +36,15 @@ PROBES = 32
 
 
 class ControlPlugin:
-    """Serves the control socket, and adds status, peers and ping."""
+    """Serves the control socket, and adds status, peers and ping.
+
+    Attributes:
+        methods: every method of the node by name, the plugin's own among them; empty before the
+            start.
+    """
+
+    def __init__(self) -> None:
+        self.methods: dict[str, ControlMethod] = {}
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -48,17 +56,17 @@ class ControlPlugin:
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Open the socket, unless the node keeps no folder on disk."""
+        self.methods = {method.name: method for method in _Methods(node).all()}
+        for method in node.control_methods():
+            if self.methods.setdefault(method.name, method) is not method:
+                node.logger("control").warning("there is a method %s already", method.name)
         folder = _state_folder(node)
         if folder is None:
             node.logger("control").debug("no control socket: the state is in memory")
             return
-        methods = {method.name: method for method in _Methods(node).all()}
-        for method in node.control_methods():
-            if methods.setdefault(method.name, method) is not method:
-                node.logger("control").warning("there is a method %s already", method.name)
         path = control_socket_path(folder)
         listener = await scope.enter(open_socket(path, folder), name="control socket")
-        server = ControlServer(methods, scope.report)
+        server = ControlServer(self.methods, scope.report)
         scope.start_soon(server.serve, listener, name="control socket")
 
 
