@@ -240,12 +240,12 @@ async def test_hook_register_transports(node_factory: NodeFactory) -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn runs on nothing else
 async def test_hook_register_http_routes(node_factory: NodeFactory) -> None:
-    async with node_factory("a", built_in=("http",), plugins=[Pigeons()]) as node:
-        async with http_client(node) as client:
-            answer = await client.get("/coo")
-            assert (answer.status_code, answer.text) == (200, "coo from a")
-            del client.headers["x-api-key"]
-            assert (await client.get("/coo")).status_code == 401
+    node = node_factory("a", built_in=("http",), plugins=[Pigeons()])
+    async with node, http_client(node) as client:
+        answer = await client.get("/coo")
+        assert (answer.status_code, answer.text) == (200, "coo from a")
+        del client.headers["x-api-key"]
+        assert (await client.get("/coo")).status_code == 401
 
 
 async def test_hook_register_control_methods(node_factory: NodeFactory) -> None:
