@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.cli.context import Settings, echo_json, load_plugins, pass_settings, printable
+from clawmatrix_core.cli.context import (
+    ExitCode,
+    Settings,
+    echo_json,
+    load_plugins,
+    pass_settings,
+    printable,
+)
 from clawmatrix_core.cli.control_client import ControlError, NotRunning, call
+from clawmatrix_core.cli.doctor import render_findings
+from clawmatrix_core.doctor.running import finding_json
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.registry import PluginRegistry
@@ -68,6 +77,32 @@ def list_hooks(settings: Settings, as_json: bool) -> None:
         echo_json({"hooks": hooks})
     else:
         click.echo(render_hooks(hooks))
+
+
+@plugins.command()
+@click.argument("what", metavar="PATH")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(what: str, as_json: bool) -> int:
+    """Check plugins that are being written, before anybody installs them.
+
+    PATH is a folder with a pyproject.toml, an installed distribution, or a plugin as
+    module:Class. Nothing is installed, and no node is started. Exit code 12 where there is a
+    problem.
+    """
+    from clawmatrix_core.cli.shell import OWN_COMMANDS
+    from clawmatrix_core.kit.checking import check_plugins
+    from clawmatrix_core.kit.target import find_target
+
+    try:
+        target = find_target(what)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    findings = check_plugins(target, [*OWN_COMMANDS])
+    if as_json:
+        echo_json({"checks": [finding_json(finding) for finding in findings]})
+    else:
+        click.echo(render_findings(findings))
+    return ExitCode.PROBLEMS if any(one.status == "problem" for one in findings) else ExitCode.OK
 
 
 def render_hooks(hooks: list[dict[str, Any]]) -> str:

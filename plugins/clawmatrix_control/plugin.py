@@ -39,9 +39,12 @@ class ControlPlugin:
     """Serves the control socket, and adds status, peers and ping.
 
     Attributes:
+        own_methods: the names of the plugin's own methods, which no other plugin can take.
         methods: every method of the node by name, the plugin's own among them; empty before the
             start.
     """
+
+    own_methods = ("status", "peers", "plugins", "hooks", "reload", "doctor", "ping")
 
     def __init__(self) -> None:
         self.methods: dict[str, ControlMethod] = {}

@@ -229,3 +229,9 @@ def remember_peer(node: Node, name: str) -> None:
     sign_key, channel_key = (base64.b64encode(key).decode() for key in keys)
     record = NodeRecord(NodeId(name), sign_key, channel_key, epoch=1, seq=1, instance="i")
     assert node.accept_record(SignedRecord.make(record, identity)) is Accepted.NEWER
+
+
+async def test_its_own_methods_are_those_it_names(tmp_path: Path) -> None:
+    plugin = ControlPlugin()
+    async with Node(config_in(tmp_path), plugins=[plugin], watchdog=False):
+        assert tuple(plugin.methods) == plugin.own_methods
