@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -103,6 +105,32 @@ def check(what: str, as_json: bool) -> int:
     else:
         click.echo(render_findings(findings))
     return ExitCode.PROBLEMS if any(one.status == "problem" for one in findings) else ExitCode.OK
+
+
+@plugins.command()
+@click.argument("name")
+@click.option(
+    "--path",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where to write it; else ./clawmatrix-NAME.",
+)
+def new(name: str, path: Path | None) -> None:
+    """Write the distribution of a new plugin, which works and has tests.
+
+    It has a table of the configuration, a command, an HTTP route, a status section, and frames
+    between nodes: keep what you need. A folder that exists is left alone.
+    """
+    from clawmatrix_core.cli.shell import OWN_COMMANDS
+    from clawmatrix_core.kit.beginning import begin_plugin, distribution_of
+
+    folder = path or Path(distribution_of(name))
+    try:
+        begin_plugin(name, folder, [*OWN_COMMANDS])
+    except (ValueError, FileExistsError) as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(f"wrote {folder}")
+    click.echo(f"next: cd {shlex.quote(str(folder))} && pip install -e '.[tests]' && pytest")
 
 
 def render_hooks(hooks: list[dict[str, Any]]) -> str:
