@@ -110,7 +110,7 @@ class _Checking:
         if info.state != "active":
             yield Finding(name, "problem", info.reason or "is not active", _advice(info))
             return
-        yield from self._origin(info)
+        yield from self._origin(info, place)
         yield from self._hooks(info)
         yield from self._annotations(info)
         yield from self._options(info)
@@ -118,9 +118,9 @@ class _Checking:
     def _is_own(self, known: PluginInfo) -> bool:
         return known.distribution == self._target.name
 
-    def _origin(self, info: PluginInfo) -> Iterator[Finding]:
+    def _origin(self, info: PluginInfo, place: str) -> Iterator[Finding]:
         """Yield where the plugin came from, if that is not the folder that is checked."""
-        module = sys.modules[self._target.plugins[info.name].partition(":")[0]]
+        module = sys.modules[place.partition(":")[0]]
         file = getattr(module, "__file__", None) or ""
         if not any(Path(file).is_relative_to(folder) for folder in self._target.folders or "/"):
             detail = f"{module.__name__} was imported from {file}, not from the folder"

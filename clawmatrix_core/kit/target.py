@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_core.loading.discovery import GROUP, SPECS_GROUP
+from clawmatrix_core.base.distributions import about
+from clawmatrix_core.loading.discovery import GROUP, SPECS_GROUP, entry_points_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -63,8 +64,7 @@ def find_target(text: str) -> Target:
     if (folder := Path(text)).is_dir():
         return _in_folder(folder)
     if _PLACE.fullmatch(text):
-        name = text.rpartition(":")[2]
-        return Target(text, {name: text})
+        return _at_place(text)
     try:
         return _installed(metadata.distribution(text))
     except metadata.PackageNotFoundError:
@@ -73,11 +73,18 @@ def find_target(text: str) -> Target:
         ) from None
 
 
+def _at_place(place: str) -> Target:
+    for entry in entry_points_in_order():
+        if entry.value == place and entry.dist is not None:
+            return Target(about(entry.dist)[0], {entry.name: place})
+    return Target(place, {place.rpartition(":")[2]: place})
+
+
 def _installed(dist: metadata.Distribution) -> Target:
     groups: dict[str, dict[str, str]] = {GROUP: {}, SPECS_GROUP: {}}
     for entry in dist.entry_points:
         groups.setdefault(entry.group, {})[entry.name] = entry.value.partition("[")[0].strip()
-    return _made(str(dist.metadata["Name"]), groups, ())
+    return _made(about(dist)[0], groups, ())
 
 
 def _in_folder(folder: Path) -> Target:

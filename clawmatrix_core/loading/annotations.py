@@ -12,7 +12,6 @@ import inspect
 import re
 import typing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -113,7 +112,10 @@ class _Annotations:
         """Return the type of a parameter. Raises: what evaluating its annotation raises."""
         names: dict[str, Any] = dict(getattr(self._home, "__globals__", {}))
         names.update(_only_checked(names, str(self.texts[name])))
-        holder = SimpleNamespace(__annotations__={name: self.texts[name]})
+
+        def holder() -> None: ...
+
+        holder.__annotations__ = {name: self.texts[name]}
         return typing.get_type_hints(holder, names, names)[name]
 
 

@@ -96,6 +96,7 @@ def test_hooks_are_listed_with_owner_and_implementations(
         "called": True,
         "plugins": ["relay", "mesh"],
     }
+    assert hooks["start_plugin"]["plugins"] == ["control", "mesh", "relay"]  # as they were loaded
     routes = hooks["register_http_routes"]
     assert (routes["owner"], routes["called"], routes["plugins"]) == ("http", False, [])
 

@@ -265,7 +265,16 @@ def test_one_that_is_imported_from_elsewhere_is_told(write: Writer) -> None:
 
 def test_the_built_in_plugins_fit() -> None:
     assert lines("clawmatrix", "problem", "warning", "skipped") == []
-    assert lines("clawmatrix_relay.plugin:RelayPlugin", "skipped") == []
+    told = found("clawmatrix_relay.plugin:RelayPlugin")
+    assert {(one.name.partition(" ")[0], one.status) for one in told} == {
+        ("import", "ok"),
+        ("relay", "ok"),
+    }
+
+
+def test_a_plugin_that_is_no_distribution_is_named_by_its_class() -> None:
+    place = "tests.integration.third_party.clawmatrix_bells_broken:BadFrame"
+    assert lines(place, "problem", "warning") == []
 
 
 def test_the_command_prints_findings_and_says_so_by_its_exit_code(

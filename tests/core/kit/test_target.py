@@ -42,7 +42,8 @@ def test_a_distribution_and_a_place_are_found() -> None:
     assert "mesh" in find_target("clawmatrix").plugins
     assert find_target("clawmatrix").folders == ()
     place = "clawmatrix_relay.plugin:RelayPlugin"
-    assert find_target(place).plugins == {"RelayPlugin": place}
+    assert find_target(place).plugins == {"relay": place}
+    assert find_target("dice.plugin:Dice").plugins == {"Dice": "dice.plugin:Dice"}
 
 
 @pytest.mark.parametrize(
