@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.log import configure_logging
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import frame_types
@@ -111,3 +113,16 @@ def test_without_the_trace_implementations_are_those_of_pluggy() -> None:
     manager.register(Dice(), "dice")
     [impl] = manager.calling_order("node_started")
     assert not isinstance(impl, TracedImpl)
+
+
+def test_the_variable_of_the_environment_switches_the_trace_on() -> None:
+    log = io.StringIO()
+    environ = {"CLAWMATRIX_LOG": "hooks:debug"}
+    handler = configure_logging(None, json=False, stream=log, environ=environ)
+    try:
+        registry = PluginRegistry()
+        registry.add(Dice())
+        registry.config_sections()
+    finally:
+        handler.close()
+    assert re.search(r" D hooks: register_config of Dice: \d+\.\d{3} ms, returned", log.getvalue())
