@@ -109,11 +109,12 @@ __all__ = [
     "UpstreamError",
     "Usage",
     "answer_of",
+    "anthropic_error",
     "effort_of",
     "events_of",
+    "openai_error",
     "write_settings",
 ]
-__all__ = ["ModelApi", "ModelUpstream", "anthropic_error", "openai_error"]
 
 
 @attrs.frozen
