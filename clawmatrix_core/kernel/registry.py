@@ -24,6 +24,7 @@ __all__ = ["PluginInfo", "PluginRegistry"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _OVERRUNS = 3
 _OVERRUN_WINDOW = 600.0
@@ -61,6 +62,14 @@ class PluginRegistry:
     def active(self) -> Sequence[PluginInfo]:
         """Return the plugins that work, in order of loading."""
         return tuple(info for info in self._infos.values() if info.state == "active")
+
+    def find(self, kind: type[T]) -> T | None:
+        """Return the object of the first plugin that works and is of a kind, None without one.
+
+        A plugin publishes such a kind, an abstract class, in its module ``api``.
+        """
+        objects = (info.plugin for info in self.active())
+        return next((plugin for plugin in objects if isinstance(plugin, kind)), None)
 
     # --- loading
 

@@ -315,6 +315,25 @@ def test_an_object_can_be_given_a_name() -> None:
     assert registry.add(Echo(), "mine").name == "mine"
 
 
+def test_the_first_that_works_is_found_by_its_kind() -> None:
+    class Kind:
+        pass
+
+    class First(Kind):
+        pass
+
+    class Second(Kind):
+        pass
+
+    plugins = PluginRegistry()
+    first, second = First(), Second()
+    assert plugins.find(Kind) is None
+    infos = [plugins.add(one) for one in (object(), first, second)]
+    assert plugins.find(Kind) is first
+    plugins.fail(infos[1], "a test says so")
+    assert plugins.find(Kind) is second
+
+
 def test_an_object_passed_in_twice_works_once() -> None:
     echo = Echo()
     registry = load(echo, echo)
