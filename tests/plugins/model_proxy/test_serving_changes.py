@@ -180,7 +180,7 @@ async def test_a_plugin_that_starts_before_the_model_proxy_may_say_so_too(
 
     plugins = [Early(), ModelProxyPlugin()]
     async with node_factory("here", built_in=(), plugins=plugins) as node:
-        assert offered(node) == ["given", "early"]
+        assert offered(node) == ["early", "given"]  # in order of loading
 
 
 async def test_where_nobody_serves_models_it_is_an_error(node_factory: NodeFactory) -> None:
