@@ -144,10 +144,11 @@ class Loader:
         chosen = name or _name_of(plugin)
         if chosen not in self.infos and all(one.owner != chosen for one in self._manager.specs):
             self._add_specs_of(plugin)
-        while chosen in self.infos and self.infos[chosen].state != "disabled":
+        while (known := self.infos.get(chosen)) is not None and known.state != "disabled":
             chosen += "_"
-        info = self.infos.pop(chosen, None) or PluginInfo(chosen)
-        self.infos[chosen] = info  # last, also where it stands in for one that was not chosen
+        info = known or PluginInfo(chosen)  # it may stand in for one that was not chosen
+        self.infos.pop(chosen, None)  # objects come last, in the host's order
+        self.infos[chosen] = info
         try:
             made = plugin() if inspect.isclass(plugin) else plugin
         except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
