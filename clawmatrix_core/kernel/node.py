@@ -84,6 +84,7 @@ class Node(Asker):
         instance: a word for this run of it; another one after each start.
         started_at: wall-clock seconds of this start.
         relays: whether it passes on frames for others, for its record; set by a plugin.
+        http_url: the base URL of its HTTP server, with ``/v1``; set by a plugin, None without one.
         keyring: the secrets of the mesh that are in force; ``put`` others while it runs.
         state, identity, trust, revocations: what it keeps between runs, once entered.
         directory: the newest record of each member, once entered.
@@ -142,6 +143,7 @@ class Node(Asker):
         self.started_at = 0.0
         self.succession: tuple[str, ...] = ()
         self.relays = False
+        self.http_url: str | None = None
         self._chosen = plugins if plugins is not None else config.plugins
         self._given_state, self._given_identity = state, identity
         self._logger = logger

@@ -27,6 +27,7 @@ __all__ = ["PluginInfo", "PluginRegistry"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _OVERRUNS = 3
 _OVERRUN_WINDOW = 600.0
@@ -68,6 +69,14 @@ class PluginRegistry:
     def hook_list(self) -> Sequence[JSON]:
         """Return every hook with its implementations; see ``hooks_json``."""
         return hooks_json(self.manager, [info.name for info in self.active()])
+
+    def find(self, kind: type[T]) -> T | None:
+        """Return the object of the first plugin that works and is of a kind, None without one.
+
+        A plugin publishes such a kind, an abstract class, in its module ``api``.
+        """
+        objects = (info.plugin for info in self.active())
+        return next((plugin for plugin in objects if isinstance(plugin, kind)), None)
 
     # --- loading
 

@@ -1,10 +1,11 @@
-"""What other plugins register with the local HTTP server.
+"""What other plugins register with the local HTTP server, and how a host finds the server.
 
 Importing this module loads neither the plugin nor a server.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core.kernel.node import Node
 
-__all__ = ["CLIENT_GONE", "ErrorShape", "HttpRefusal", "HttpRoute"]
+__all__ = [
+    "CLIENT_GONE",
+    "ErrorShape",
+    "HttpAccess",
+    "HttpRefusal",
+    "HttpRoute",
+    "ServesHttp",
+    "http_access",
+]
 
 CLIENT_GONE = "clawmatrix.client_gone"
 """The ASGI extension by which an endpoint learns that nobody waits any more."""
@@ -89,3 +99,39 @@ class HttpRoute:
             raise ValueError(
                 f"the mount {self.path} needs an app, a path without parameters, and no methods"
             )
+
+
+@attrs.frozen
+class HttpAccess:
+    """What a client of a node's HTTP server needs. Its ``repr`` is without the token.
+
+    Attributes:
+        url: the base URL that OpenAI's clients take: ``http://127.0.0.1:19001/v1``.
+        token: what requests show, as ``Authorization: Bearer TOKEN`` or as ``x-api-key``.
+    """
+
+    url: str
+    token: str = attrs.field(repr=False)
+
+    @property
+    def root(self) -> str:
+        """The URL without ``/v1``: for Anthropic's clients, and in front of a route's path."""
+        return self.url.removesuffix("/v1")
+
+
+class ServesHttp(ABC):
+    """What the object of a plugin is that runs an HTTP server with the routes of all plugins."""
+
+    @abstractmethod
+    def access(self) -> HttpAccess | None:
+        """Return what clients need now, None where no server runs."""
+
+
+def http_access(node: Node) -> HttpAccess | None:
+    """Return what a client of this node's HTTP server needs now, None where no server runs.
+
+    A reload of the configuration may exchange the token: ask again for each new client.
+    """
+    # mypy wants a class that can be made; this one is only compared with.
+    plugin = node.plugins.find(ServesHttp)  # type: ignore[type-abstract]
+    return None if plugin is None else plugin.access()

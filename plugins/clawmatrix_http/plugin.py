@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,13 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_http import hookspecs
-from clawmatrix_http.api import HttpRoute
+from clawmatrix_http.api import HttpAccess, HttpRoute, ServesHttp
 from clawmatrix_http.checks import live_checks, resting_checks
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import click
     from starlette.requests import Request
     from starlette.responses import Response
@@ -40,7 +43,7 @@ __all__ = ["HttpPlugin"]
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-class HttpPlugin:
+class HttpPlugin(ServesHttp):
     """Serves the routes of all plugins on a local address.
 
     Attributes:
@@ -68,6 +71,10 @@ class HttpPlugin:
             raise PluginError("http", "the HTTP server is not running")
         host = _EVERYWHERE.get(self.address.host, self.address.host)
         return f"http://{HostPort(host, self.address.port)}/v1"
+
+    def access(self) -> HttpAccess | None:
+        """See ServesHttp."""
+        return None if self.server is None else HttpAccess(self.base_url, self.token)
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -138,6 +145,7 @@ class HttpPlugin:
             self._app = Application(table, guard, config.max_body, scope.report)
             server = HttpServer(self._app, bound, drain=config.drain, logger=logger)
             self.server = await scope.enter(server)
+            await scope.enter(self._published(node))
         except BaseException:
             bound.close()
             raise
@@ -158,6 +166,15 @@ class HttpPlugin:
         """See hookspecs. Answers under way get their time while links still work."""
         if self.server is not None:
             await self.server.drain()
+
+    @asynccontextmanager
+    async def _published(self, node: Node) -> AsyncIterator[None]:
+        """Let the node have the server's URL while the server runs."""
+        node.http_url = self.base_url
+        try:
+            yield
+        finally:
+            node.http_url = self.server = None
 
     async def _env(self, params: dict[str, JSON]) -> JSON:
         return {"baseUrl": self.base_url, "token": self.token}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
+
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import (
@@ -15,6 +17,7 @@ from clawmatrix_core.kernel.contributions import (
     frame_types,
 )
 from clawmatrix_http.api import HttpRoute
+from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel, read_offers
 from clawmatrix_model_proxy.asking.health import Health
@@ -22,11 +25,17 @@ from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
-from clawmatrix_model_proxy.serving.models import collect_apis, collect_models, offers
+from clawmatrix_model_proxy.serving.models import (
+    checked_models,
+    collect_apis,
+    collect_models,
+    offers,
+)
 from clawmatrix_model_proxy.wire import REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     import click
 
@@ -36,7 +45,8 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.wire.frames import Frame
-    from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
+    from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
+    from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.response import AskLimits
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.server import ModelServer
@@ -45,7 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelProxyPlugin"]
 
 
-class ModelProxyPlugin:
+class ModelProxyPlugin(ModelProxy):
     """Offers this node's models to the mesh, and the mesh's models to local programs."""
 
     plugin_name = "model-proxy"
@@ -60,6 +70,9 @@ class ModelProxyPlugin:
         self._apis: Apis | None = None
         self._upstreams: Upstreams | None = None
         self._limits: AskLimits | None = None
+        self._asking: Asking | None = None
+        self._given: tuple[ModelUpstream, ...] = ()
+        self._renewing = anyio.Lock()
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -79,8 +92,7 @@ class ModelProxyPlugin:
         """See hookspecs."""
         from clawmatrix_model_proxy.asking.endpoints import ModelEndpoints
 
-        catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-        api = ModelEndpoints(node, catalog, limits, self._health_of(node))
+        api = ModelEndpoints(self._asking_of(node))
         get, post, openai, anthropic = ("GET",), ("POST",), openai_error, anthropic_error
         count = api.app("count_tokens")
         return [
@@ -138,7 +150,8 @@ class ModelProxyPlugin:
     @hookimpl(tryfirst=True)
     def register_model_upstreams(self, node: Node) -> list[ModelUpstream]:
         """See hookspecs."""
-        return [model.upstream for model in node.config.section(ModelProxyConfig).models]
+        told = node.config.section(ModelProxyConfig).models
+        return [*(model.upstream for model in told), *self._given]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
@@ -187,12 +200,59 @@ class ModelProxyPlugin:
         """See hookspecs. Requests under way go on with what they began with."""
         if self._scope is None or not any(key.startswith("model-proxy.") for key in changed):
             return
-        served = collect_models(node)
-        self._server = await self._make_server(node, self._scope, served)
-        self._models, self._limits, self._catalog = served, None, None
+        await self._renew(node, self._scope)
+        self._limits = None
         self._health_of(node).use(_breaker_limits(node.config.section(ModelProxyConfig)))
         if "model-proxy.models" in changed:
             node.offers_changed()
+
+    async def _renew(
+        self, node: Node, scope: PluginScope, given: tuple[ModelUpstream, ...] | None = None
+    ) -> None:
+        """Serve what is named now, where ``given`` are the host's models. Raises: StartError."""
+        async with self._renewing:  # a host and a reload may come at the same time
+            before = self._given
+            self._given = before if given is None else given
+            try:
+                served = collect_models(node)
+                self._server = await self._make_server(node, scope, served)
+            except BaseException:
+                self._given = before
+                raise
+            self._models, self._catalog = served, None
+
+    # --- programs in this process, and plugins
+
+    async def ask(self, node: Node, request: ModelRequest) -> dict[str, JSON]:
+        """See ModelProxy."""
+        from clawmatrix_model_proxy.asking import in_process
+
+        return await in_process.ask(self._asking_of(node), request)
+
+    def stream(
+        self, node: Node, request: ModelRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[dict[str, JSON]]]:
+        """See ModelProxy."""
+        from clawmatrix_model_proxy.asking import in_process
+
+        return in_process.stream(self._asking_of(node), request)
+
+    async def serve(self, node: Node, models: Iterable[ModelUpstream]) -> None:
+        """See ModelProxy. Before the plugin has started, its start looks at their APIs."""
+        given = checked_models(models)
+        if self._scope is None:
+            self._given, self._models = given, None
+        else:
+            await self._renew(node, self._scope, given)
+        node.offers_changed()
+
+    async def collect_again(self, node: Node) -> None:
+        """See ModelProxy. Before the plugin has started, its start collects them."""
+        if self._scope is None:
+            self._models = None
+        else:
+            await self._renew(node, self._scope)
+        node.offers_changed()
 
     @hookimpl
     async def peer_changed(self) -> None:
@@ -217,6 +277,14 @@ class ModelProxyPlugin:
             limits = _breaker_limits(node.config.section(ModelProxyConfig))
             self._health = Health(node.clock.now, limits)
         return self._health
+
+    def _asking_of(self, node: Node) -> Asking:
+        if self._asking is None:
+            from clawmatrix_model_proxy.asking.asking import Asking
+
+            catalog, limits = partial(self._current, node), partial(self._limits_of, node)
+            self._asking = Asking(node, catalog, limits, self._health_of(node))
+        return self._asking
 
     def _limits_of(self, node: Node) -> AskLimits:
         if self._limits is None:

@@ -55,6 +55,7 @@ class AttemptFailed(Exception):
     Attributes:
         fault: what the failover table decides by.
         status, body, headers: the error for the client, should it be the last word.
+        told: that error, where it is this node's own and not an upstream's.
         error_sent: the client has the upstream's own error event already.
     """
 
@@ -67,6 +68,7 @@ class AttemptFailed(Exception):
         error_sent: bool = False,
     ) -> None:
         super().__init__(str(fault))
+        self.told = said if isinstance(said, ApiError) else None
         if isinstance(said, ApiError):
             said = _Said(said.status, said.body(format))
         self.fault = fault

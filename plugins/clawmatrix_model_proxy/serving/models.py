@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node import Node
 
-__all__ = ["collect_apis", "collect_models", "offers"]
+__all__ = ["checked_models", "collect_apis", "collect_models", "offers"]
 
 
 def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
@@ -36,6 +36,20 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
         counts[model.id] += 1
         found.append(model)
     return tuple(found)
+
+
+def checked_models(models: Iterable[ModelUpstream]) -> tuple[ModelUpstream, ...]:
+    """Return the models that a host gives. Raises: ValueError, which names what is wrong."""
+    given = tuple(models)
+    for model in given:
+        try:
+            check_model(model)
+        except ValueError as error:
+            raise ValueError(f"the model {model.id!r}: {error}") from None
+    id_, most = next(iter(Counter(model.id for model in given).most_common(1)), ("", 0))
+    if most > UPSTREAM_LIMIT:
+        raise ValueError(f"the id {id_!r} has more than {UPSTREAM_LIMIT} upstreams")
+    return given
 
 
 def collect_apis(node: Node) -> list[ModelApi]:

@@ -26,6 +26,25 @@ class Echo:
     async def node_started(self, node: Node) -> None: ...
 
 
+def test_the_first_that_works_is_found_by_its_kind() -> None:
+    class Kind:
+        pass
+
+    class First(Kind):
+        pass
+
+    class Second(Kind):
+        pass
+
+    plugins = PluginRegistry()
+    first, second = First(), Second()
+    assert plugins.find(Kind) is None
+    infos = [plugins.add(one) for one in (object(), first, second)]
+    assert plugins.find(Kind) is first
+    plugins.fail(infos[1], "a test says so")
+    assert plugins.find(Kind) is second
+
+
 # --- faults
 
 
