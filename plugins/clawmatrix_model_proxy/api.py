@@ -30,6 +30,7 @@ from clawmatrix_model_proxy.neutral.answer import (
 )
 from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
+    CountsTokens,
     ErrorWords,
     ListsModels,
     NewId,
@@ -73,6 +74,7 @@ __all__ = [
     "BlockKind",
     "Close",
     "Completed",
+    "CountsTokens",
     "Delta",
     "ErrorWords",
     "Event",

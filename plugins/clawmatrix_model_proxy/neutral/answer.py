@@ -7,11 +7,12 @@ may be open at a time. Anything may be followed by ``Failed``, after which nothi
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 import msgspec
 
+from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - part of the values
 from clawmatrix_model_proxy.neutral.request import Reasoning, Refusal, Text, ToolCall
 from clawmatrix_model_proxy.neutral.sealed import Sealer  # noqa: TC001 - msgspec reads it
 
@@ -112,7 +113,7 @@ class Delta(msgspec.Struct, frozen=True):
 
     index: int
     text: str
-    logprobs: list[dict[str, Any]] | None = None
+    logprobs: list[dict[str, JSON]] | None = None
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -147,7 +148,7 @@ class Completed(msgspec.Struct, frozen=True):
 class Failed(msgspec.Struct, frozen=True):
     """The upstream's own error, in place of the rest; ``error`` is as it gave it."""
 
-    error: Any
+    error: JSON
 
 
 Event = Begin | Open | Delta | Close | Finish | Completed | Failed
@@ -161,7 +162,7 @@ class Block(msgspec.Struct, frozen=True):
     id: str = ""
     name: str = ""
     group: int = -1
-    logprobs: list[dict[str, Any]] | None = None
+    logprobs: list[dict[str, JSON]] | None = None
     sealed: str = ""
     sealed_by: Sealer = ""
 
@@ -182,7 +183,7 @@ class NeutralAnswer(msgspec.Struct, frozen=True):
 class _Growing:
     opened: Open
     pieces: list[str] = attrs.field(factory=list)
-    logprobs: list[dict[str, Any]] | None = None
+    logprobs: list[dict[str, JSON]] | None = None
     closed: Close | None = None
 
     def block(self) -> Block:

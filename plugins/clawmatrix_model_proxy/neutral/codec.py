@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import attrs
 
@@ -12,12 +12,14 @@ from clawmatrix_core.base.errors import ClawMatrixError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = [
     "BadAnswer",
     "Codec",
+    "CountsTokens",
     "ErrorWords",
     "ListsModels",
     "Making",
@@ -80,7 +82,7 @@ class ErrorWords:
         )
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, JSON]:
         """The error as an object, which ``Failed`` may have too."""
         return {"message": self.message, "type": self.type, "code": self.code}
 
@@ -123,7 +125,7 @@ class StreamReader(Protocol):
     answer took, is still to come. What cannot be read then is no part of the answer.
     """
 
-    def read(self, payload: dict[str, Any]) -> Iterable[Event]:
+    def read(self, payload: dict[str, JSON]) -> Iterable[Event]:
         """Return what the decoded data of a server-sent event amounts to.
 
         A comment, an event named ``error`` and data that is no JSON object never come here.
@@ -152,7 +154,7 @@ class UpstreamCodec(Protocol):
     ``new_id`` makes an id that begins with the letters it is given, for calls to which the upstream
     gives none. Where an id may stay empty, a client's own codec makes one.
 
-    Two more members may be there: see ``ReadsErrors`` and ``ListsModels``.
+    More members may be there: see ``ReadsErrors``, ``ListsModels`` and ``CountsTokens``.
     """
 
     name: str
@@ -161,7 +163,7 @@ class UpstreamCodec(Protocol):
 
     def write_request(
         self, request: NeutralRequest, *, model: str, max_tokens: int
-    ) -> dict[str, Any]:
+    ) -> dict[str, JSON]:
         """Write a request for an upstream, without its model, which whoever sends it adds.
 
         ``model`` is the upstream's name for it, where one needs other words than the next.
@@ -169,7 +171,7 @@ class UpstreamCodec(Protocol):
         Raises: Unsupported.
         """
 
-    def read_answer(self, body: dict[str, Any], *, new_id: NewId) -> NeutralAnswer:
+    def read_answer(self, body: dict[str, JSON], *, new_id: NewId) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer, or UpstreamError."""
 
     def reader(self, *, new_id: NewId) -> StreamReader:
@@ -180,7 +182,7 @@ class UpstreamCodec(Protocol):
 class ReadsErrors(Protocol):
     """A codec whose upstreams put their errors in words of their own."""
 
-    def read_error(self, status: int, body: dict[str, Any]) -> ErrorWords:
+    def read_error(self, status: int, body: dict[str, JSON]) -> ErrorWords:
         """Read the body of an answer whose HTTP status is an error."""
 
 
@@ -188,8 +190,22 @@ class ReadsErrors(Protocol):
 class ListsModels(Protocol):
     """A codec whose upstreams list their models in a shape of their own, for ``doctor``."""
 
-    def read_models(self, body: dict[str, Any]) -> Iterable[str]:
+    def read_models(self, body: dict[str, JSON]) -> Iterable[str]:
         """Return the names in a list of models, as requests give them."""
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A codec whose upstreams count the tokens of a request without answering it."""
+
+    count_path: str
+    """The path that takes the question, as those of ``ModelApi`` are given."""
+
+    def write_count(self, request: NeutralRequest, *, model: str) -> dict[str, JSON]:
+        """Write the question for the tokens that a request has. Raises: Unsupported."""
+
+    def read_count(self, body: dict[str, JSON]) -> int:
+        """Read the answer. Raises: BadAnswer."""
 
 
 class Codec(UpstreamCodec, Protocol):
@@ -197,19 +213,19 @@ class Codec(UpstreamCodec, Protocol):
 
     def write_request(
         self, request: NeutralRequest, *, model: str = "", max_tokens: int
-    ) -> dict[str, Any]:
+    ) -> dict[str, JSON]:
         """See UpstreamCodec."""
 
-    def read_answer(self, body: dict[str, Any], *, new_id: NewId | None = None) -> NeutralAnswer:
+    def read_answer(self, body: dict[str, JSON], *, new_id: NewId | None = None) -> NeutralAnswer:
         """See UpstreamCodec."""
 
     def reader(self, *, new_id: NewId | None = None) -> StreamReader:
         """See UpstreamCodec."""
 
-    def read_request(self, body: dict[str, Any]) -> NeutralRequest:
+    def read_request(self, body: dict[str, JSON]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""
 
-    def write_answer(self, answer: NeutralAnswer, making: Making) -> dict[str, Any]:
+    def write_answer(self, answer: NeutralAnswer, making: Making) -> dict[str, JSON]:
         """Write a whole answer for a client."""
 
     def writer(self, making: Making) -> StreamWriter:

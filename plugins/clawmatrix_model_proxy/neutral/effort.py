@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from clawmatrix_core.base.json_value import JSON
 
 __all__ = ["effort_of"]
 
@@ -13,7 +15,7 @@ _HIGH, _MEDIUM = 16_384, 4_096
 """Tokens of a budget of thoughts from which the effort is called so; below them it is low."""
 
 
-def effort_of(settings: Mapping[str, Any]) -> str | None:
+def effort_of(settings: Mapping[str, JSON]) -> str | None:
     """Return the effort, in OpenAI's words, that a request's settings ask for.
 
     ``thinking`` is heard where no effort is given: ``disabled`` is ``none``, a budget is more or

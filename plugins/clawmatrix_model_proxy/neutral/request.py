@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
+from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - part of the values
 from clawmatrix_model_proxy.neutral.sealed import Sealer  # noqa: TC001 - part of the values
 
 __all__ = [
@@ -170,10 +171,10 @@ class Tool:
 
     name: str
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: dict[str, JSON] | None = None
     strict: bool | None = None
     free: bool = False
-    grammar: dict[str, Any] | None = None
+    grammar: dict[str, JSON] | None = None
     namespace: str = ""
 
 
@@ -199,7 +200,7 @@ class ResponseFormat:
     """
 
     kind: Literal["text", "json", "schema"]
-    schema: dict[str, Any] | None = None
+    schema: dict[str, JSON] | None = None
     name: str = "answer"
     description: str | None = None
     strict: bool | None = None
@@ -225,4 +226,4 @@ class NeutralRequest:
     parallel: bool | None = None
     format: ResponseFormat | None = None
     stream: bool = False
-    settings: dict[str, Any] = attrs.field(factory=dict)
+    settings: dict[str, JSON] = attrs.field(factory=dict)

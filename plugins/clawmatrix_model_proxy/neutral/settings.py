@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - part of the values
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - part of the values
 from clawmatrix_model_proxy.neutral.codec import Unsupported
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Setting:
     name: str
     places: Mapping[str, str]
     loss: Loss = "refused"
-    idle: tuple[Any, ...] = ()
+    idle: tuple[JSON, ...] = ()
     why: str = ""
     moved: bool = True
 
@@ -58,7 +59,7 @@ def _row(
     chat: str | None = None,
     responses: str | None = None,
     messages: str | None = None,
-    **more: Any,
+    **more: JSON,
 ) -> Setting:
     """Return the row of a setting, with its place in each of the clients' APIs."""
     found = {"chat": chat, "responses": responses, "messages": messages}
@@ -204,12 +205,12 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
-def read_settings(api: str, body: dict[str, Any]) -> dict[str, Any]:
+def read_settings(api: str, body: dict[str, JSON]) -> dict[str, JSON]:
     """Take the moved settings of an API out of a request's body, which is changed.
 
     A ``null`` is the same as nothing.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, JSON] = {}
     for setting in SETTINGS:
         place = setting.place(api)
         if place is not None and setting.moved:
@@ -219,7 +220,7 @@ def read_settings(api: str, body: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def refuse_rest(body: Mapping[str, Any], known: frozenset[str] = frozenset()) -> None:
+def refuse_rest(body: Mapping[str, JSON], known: frozenset[str] = frozenset()) -> None:
     """Refuse what is left in a body that a codec has taken all from that it knows.
 
     Empty objects, of which everything was taken, and ``null`` are nothing.
@@ -233,7 +234,7 @@ def refuse_rest(body: Mapping[str, Any], known: frozenset[str] = frozenset()) ->
 def write_settings(
     api: str,
     request: NeutralRequest,
-    body: dict[str, Any],
+    body: dict[str, JSON],
     *,
     places: Mapping[str, str] | None = None,
     own: Collection[str] = (),
@@ -269,7 +270,7 @@ def write_settings(
             raise Unsupported(where, f"the upstream's API, {api}, has no place for it")
 
 
-def _take(body: dict[str, Any], place: str) -> Any:
+def _take(body: dict[str, JSON], place: str) -> JSON:
     *levels, last = place.split(".")
     for level in levels:
         inner = body.get(level)
@@ -279,7 +280,7 @@ def _take(body: dict[str, Any], place: str) -> Any:
     return body.pop(last, None)
 
 
-def _put(body: dict[str, Any], place: str, value: Any) -> None:
+def _put(body: dict[str, JSON], place: str, value: JSON) -> None:
     *levels, last = place.split(".")
     for level in levels:
         body = body.setdefault(level, {})
