@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Undeliverable,
         WrongShape,
     )
+    from clawmatrix_core.base.metric import Distribution, Metric, Sample
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
@@ -85,6 +86,7 @@ __all__ = [
     "ControlMethod",
     "DeadlineExceeded",
     "DialError",
+    "Distribution",
     "Duration",
     "Exchange",
     "ExchangeCancelled",
@@ -102,6 +104,7 @@ __all__ = [
     "MemoryHub",
     "MemoryState",
     "MemoryTransport",
+    "Metric",
     "NewerStateError",
     "Node",
     "NodeId",
@@ -115,6 +118,7 @@ __all__ = [
     "PluginScope",
     "RemoteProtocolError",
     "Route",
+    "Sample",
     "Secret",
     "StartError",
     "State",
@@ -170,6 +174,7 @@ _HOMES = {
     "exchange.exchange": ("Exchange",),
     "exchange.limits": ("ExchangeLimits",),
     "exchange.typed": ("TypedExchange",),
+    "base.metric": ("Distribution", "Metric", "Sample"),
     "base.node_id": ("NodeId",),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),

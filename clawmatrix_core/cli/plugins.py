@@ -24,6 +24,9 @@ def render_plugins(entries: list[dict[str, Any]]) -> str:
         lines.append(f"{'':{width}}  {origin or 'passed in by the host'}")
         if entry["hooks"]:
             lines.append(f"{'':{width}}  hooks: {', '.join(entry['hooks'])}")
+        if entry.get("waitsFor"):
+            lines.append(f"{'':{width}}  waits for: {', '.join(entry['waitsFor'])}")
+        lines += [f"{'':{width}}  collision: {words}" for words in entry.get("collisions", ())]
         if entry.get("faults"):
             lines.append(f"{'':{width}}  faults: {entry['faults']}, last {entry.get('lastFault')}")
     return "\n".join(printable(line) for line in lines)

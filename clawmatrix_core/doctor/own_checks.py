@@ -111,7 +111,7 @@ async def _compare(node: Node) -> Sequence[Finding]:
 
 def look_at_plugins(infos: Iterable[PluginInfo], named: Collection[object]) -> Iterator[Finding]:
     """Yield what is wrong with plugins; ``named`` are those that somebody chose by name."""
-    active = 0
+    active, infos = 0, list(infos)
     for info in infos:
         name, detail = f"plugin.{info.name}", info.reason or ""
         active += info.state == "active"
@@ -128,4 +128,19 @@ def look_at_plugins(infos: Iterable[PluginInfo], named: Collection[object]) -> I
         elif info.faults:
             detail = f"{info.faults} faults, the last one: {info.last_fault}"
             yield Finding(name, "warning", detail, "see the log; it goes on working")
+    yield from _look_at_neighbours(infos)
     yield Finding("plugins", "ok", f"{active} are active")
+
+
+def _look_at_neighbours(infos: Collection[PluginInfo]) -> Iterator[Finding]:
+    """Yield where plugins wait for others, or have the name of something of another one."""
+    for info in infos:
+        # A built-in plugin does without the others where it is chosen without them.
+        if info.state == "active" and info.waits_for and not info.built_in:
+            owners = ", ".join(info.waits_for)
+            advice = f"add {owners} to `plugins`; `clawmatrix plugins hooks` lists what they call"
+            yield Finding(f"plugin.{info.name}", "warning", f"waits for {owners}", advice)
+    # Both plugins have the words; it is the one loaded later that has to change.
+    left_out = {words: info.name for info in infos for words in info.collisions}
+    for words, name in left_out.items():
+        yield Finding(f"plugin.{name}", "warning", words, "disable one of the two, or rename it")

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core.base.metric import Metric, Sample
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import Config
@@ -142,11 +143,9 @@ class Node(Asker):
         self.succession: tuple[str, ...] = ()
         self.relays = False
         self._chosen = plugins if plugins is not None else config.plugins
-        self._given_state = state
-        self._given_identity = identity
+        self._given_state, self._given_identity = state, identity
         self._logger = logger
-        self._limits = limits
-        self._rekeying = rekeying
+        self._limits, self._rekeying = limits, rekeying
         log = self.logger("node")
         self._stalls = Stalls(log, watch=watchdog)
         self.plugins = PluginRegistry(on_enter=self._stalls.enter, now=self.clock.now)
@@ -198,7 +197,7 @@ class Node(Asker):
             tasks.start_soon(task)
         stack.enter_context(self._stalls.watch(self.plugins))
         tasks.start_soon(self._stalls.run)
-        self._registered.collect(self.hooks)
+        self._registered.collect(self.hooks, self._interior.own_metrics())
         complete = await self._starter.start_all(self.hooks, stack)
         for task in (self._events.run, interior.routing.run):  # no plugin hears before it runs
             tasks.start_soon(task)
@@ -358,6 +357,10 @@ class Node(Asker):
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the sections that plugins added to the status."""
         return self._registered.status_sections()
+
+    def metrics(self) -> Sequence[tuple[Metric, Sequence[Sample]]]:
+        """Return what all metrics read now, those of plugins and the core's own."""
+        return self._registered.metrics()
 
     def checks(self) -> list[Check]:
         """Return the checks of plugins; ``doctor.own_checks.all_checks`` adds the core's own."""

@@ -87,6 +87,7 @@ class Directory:
         wall: Callable[[], float],
         is_revoked: Callable[[bytes], bool] = lambda _: False,
         make_room: Callable[[NodeRecord], bool] = lambda _: False,
+        on_gone: Callable[[Peer], None] = lambda _: None,
     ) -> None:
         self._own = own
         self._own_key = identity.sign_public
@@ -95,6 +96,7 @@ class Directory:
         self._wall = wall
         self._is_revoked = is_revoked
         self._make_room = make_room
+        self._on_gone = on_gone
         self._peers: dict[NodeId, Peer] = {}
         # Most records come over several links; one that is known is found without reading it.
         self._by_signature: dict[str, Peer] = {}
@@ -175,13 +177,19 @@ class Directory:
         return self._trust.check(name, key, proven=proven, now=now)
 
     def forget(self, node_id: NodeId) -> None:
-        """Drop a member. Its pin stays."""
+        """Drop a member, and tell of it. Its pin stays."""
+        peer = self._remove(node_id)
+        if peer is not None:
+            self._on_gone(peer)
+
+    def _remove(self, node_id: NodeId) -> Peer | None:
         peer = self._peers.pop(node_id, None)
         if peer is not None:
             self._by_signature.pop(peer.signed.signature, None)
+        return peer
 
     def _put(self, record: NodeRecord, signed: SignedRecord) -> None:
-        self.forget(record.node_id)
+        self._remove(record.node_id)
         self._peers[record.node_id] = Peer(record, signed, self._now())
         self._by_signature[signed.signature] = self._peers[record.node_id]
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_control.ping import ping, read_request
+from clawmatrix_control.sections import read_sections, section_lines
 from clawmatrix_control.server import ControlServer, open_socket
-from clawmatrix_control.status import NodeFacts, peer_json, status_json
+from clawmatrix_control.status import NodeFacts, all_offered, peer_json, status_json
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.base.paths import default_state_dir
 from clawmatrix_core.control.address import control_socket_path
@@ -88,27 +89,33 @@ class _Methods:
         ]
 
     async def status(self, params: dict[str, JSON]) -> JSON:
-        """Return the whole status; with ``probe`` false, without making sure of paths."""
+        """Return the whole status; with ``probe`` false, without making sure of paths.
+
+        With ``text`` true it has what ``clawmatrix status`` prints besides: what each node
+        offers, of all kinds, and the lines of sections.
+        """
         node = self._node
         own = node.directory.get(node.id)
-        return status_json(
-            NodeFacts(
-                node.id,
-                version("clawmatrix"),
-                node.clock.wall() - node.started_at,
-                tuple(node.links),
-                node.counters,
-                tuple(node.plugins.list()),
-                len(node.exchanges.live),
-            ),
-            own.record if own is not None else None,
-            node.config.tags,
-            await self.peers(params),
-            self._sections(),
+        record = own.record if own is not None else None
+        sections = node.status_sections()
+        values = await read_sections(sections)
+        facts = NodeFacts(
+            node.id,
+            version("clawmatrix"),
+            node.clock.wall() - node.started_at,
+            tuple(node.links),
+            node.counters,
+            tuple(node.plugins.list()),
+            len(node.exchanges.live),
         )
+        status = status_json(facts, record, node.config.tags, await self.peers(params), values)
+        if params.get("text") is True:
+            status["offers"] = all_offered(record)
+            status["lines"] = section_lines(sections, values)
+        return status
 
     async def peers(self, params: dict[str, JSON]) -> list[JSON]:
-        """Return the peers alone."""
+        """Return the peers alone; ``params`` are those of ``status``."""
         probe = params.get("probe") is not False
         peers = list(self._node.directory.others())
         found: dict[str, JSON] = {}
@@ -118,6 +125,8 @@ class _Methods:
         async def look(peer: Peer) -> None:
             async with limiter:
                 found[peer.node_id] = await self._peer(peer, deadline)
+            if params.get("text") is True:
+                found[peer.node_id]["offers"] = all_offered(peer.record)
 
         async with anyio.create_task_group() as tasks:
             for peer in peers:
@@ -160,12 +169,3 @@ class _Methods:
         with anyio.CancelScope(deadline=deadline):
             return peer_json(peer, await self._node.path_status(peer.node_id, probe=True))
         return peer_json(peer, await self._node.path_status(peer.node_id))
-
-    def _sections(self) -> dict[str, JSON]:
-        sections: dict[str, JSON] = {}
-        for section in self._node.status_sections():
-            try:
-                sections.setdefault(section.name, section.read())
-            except Exception as error:  # noqa: BLE001 - one section must not take the status
-                sections[section.name] = {"error": f"{type(error).__name__}: {error}"}
-        return sections

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core.kernel.contributions import OFFER_KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.wire.routes import PathStatus
 
-__all__ = ["NodeFacts", "offered", "peer_json", "status_json"]
+__all__ = ["NodeFacts", "all_offered", "offered", "peer_json", "status_json"]
 
 
 @attrs.frozen
@@ -41,13 +43,17 @@ def offered(record: NodeRecord | None, kind: str) -> list[str]:
     return list(dict.fromkeys(id_ for id_ in ids if isinstance(id_, str)))
 
 
+def all_offered(record: NodeRecord | None) -> dict[str, list[str]]:
+    """Return the ids of all that a node offers, by kind in alphabetical order."""
+    return {kind: offered(record, kind) for kind in sorted(record.offers if record else ())}
+
+
 def peer_json(peer: Peer, path: PathStatus) -> dict[str, JSON]:
     """Return one entry of the peers."""
     record = peer.record
     return {
         "nodeId": record.node_id,
-        "agents": offered(record, "agents"),
-        "models": offered(record, "models"),
+        **{kind: offered(record, kind) for kind in OFFER_KINDS},
         "tags": list(record.tags),
         "connected": path.status != "unreachable",
         "status": path.status,
@@ -72,8 +78,7 @@ def status_json(
     status = {
         "nodeId": facts.node_id,
         "version": facts.version,
-        "agents": offered(own, "agents"),
-        "models": offered(own, "models"),
+        **{kind: offered(own, kind) for kind in OFFER_KINDS},
         "tags": list(tags),
         "peers": peers,
         "node": _node_json(facts, own),

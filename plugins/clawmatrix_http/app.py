@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
+from clawmatrix_http.api import HttpRefusal
 from clawmatrix_http.guard import Asker, Guard, read_headers
-from clawmatrix_http.refusal import HttpRefusal, Shape
+from clawmatrix_http.refusal import body_of, plain_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from clawmatrix_http.api import HttpRoute
+    from clawmatrix_http.api import ErrorShape, HttpRoute
     from clawmatrix_http.table import Found, RouteTable
 
 __all__ = ["Application"]
@@ -44,8 +45,7 @@ class _Answer:
                 message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
         await self._send(message)
 
-    async def refuse(self, refusal: HttpRefusal, shape: Shape) -> None:
-        body = refusal.body(shape)
+    async def refuse(self, refusal: HttpRefusal, body: bytes) -> None:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -98,7 +98,7 @@ class Application:
             return
         refusal = refusal or found.refusal or self._refuse_length(asker)
         if refusal is not None:
-            await answer.refuse(refusal, found.shape)
+            await self._refuse(answer, refusal, found.shape)
             return
         if asker.length is None:
             receive = _limited(receive, self._max_body)
@@ -108,18 +108,28 @@ class Application:
         if found.route is None:
             return
         scope["path_params"] = found.params
+        if found.route.mount:
+            scope["root_path"] = scope.get("root_path", "") + found.route.path.rstrip("/")
         try:
             await _serve(found.route, scope, receive, answer.send)
         except ClientDisconnect:
             pass  # nobody is there to be told
         except _BodyTooLarge:
             if not answer.begun:
-                await answer.refuse(self._too_large(), found.shape)
+                await self._refuse(answer, self._too_large(), found.shape)
         except Exception as error:  # noqa: BLE001 - one endpoint's fault is not the server's
             self._on_fault(error, f"{scope['method']} {found.route.path}")
             # Once it has begun, all that is left is to close: the server does, on return.
             if not answer.begun:
-                await answer.refuse(_FAILED, found.shape)
+                await self._refuse(answer, _FAILED, found.shape)
+
+    async def _refuse(self, answer: _Answer, refusal: HttpRefusal, shape: ErrorShape) -> None:
+        try:
+            body = body_of(refusal, shape)
+        except Exception as error:  # noqa: BLE001 - the client is to get an answer all the same
+            self._on_fault(error, f"the shape of a {refusal.status}")
+            body = body_of(refusal, plain_error)
+        await answer.refuse(refusal, body)
 
     def _refuse_length(self, asker: Asker) -> HttpRefusal | None:
         if asker.length is not None and asker.length > self._max_body:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -86,9 +87,14 @@ class HttpPlugin:
         return [env]
 
     @hookimpl
-    def register_http_routes(self) -> list[HttpRoute]:
+    def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
-        return [HttpRoute("/healthz", ("GET",), _healthz, public=True)]
+        from clawmatrix_http.metrics import MetricsEndpoint
+
+        return [
+            HttpRoute("/healthz", ("GET",), _healthz, public=True),
+            HttpRoute("/metrics", ("GET",), MetricsEndpoint(node.metrics)),
+        ]
 
     @hookimpl
     def register_control_methods(self) -> list[ControlMethod]:
@@ -122,7 +128,12 @@ class HttpPlugin:
         try:
             self.token = await _find_token(node, config)
             routes = node.hooks.collect(hookspecs.register_http_routes, HttpRoute)
-            table = RouteTable(routes, node.hooks.collided)
+            table = RouteTable(
+                routes,
+                built_in={info.name for info in node.hooks.plugins() if info.built_in},
+                collided=node.hooks.collided,
+                report=partial(_report, node),
+            )
             guard = _make_guard(self.token, config)
             self._app = Application(table, guard, config.max_body, scope.report)
             server = HttpServer(self._app, bound, drain=config.drain, logger=logger)
@@ -153,6 +164,10 @@ class HttpPlugin:
 
     def _status(self) -> JSON:
         return {"listen": None if self.address is None else str(self.address)}
+
+
+def _report(node: Node, plugin: str, error: Exception) -> None:
+    node.hooks.report(plugin, hookspecs.register_http_routes, error)
 
 
 async def _healthz(request: Request) -> Response:

@@ -21,7 +21,7 @@ from clawmatrix_mesh.members.revoke_methods import RevokeMethods
 from clawmatrix_mesh.members.trust_methods import TrustMethods
 from clawmatrix_mesh.neighbour_frames import NEIGHBOUR_TYPES
 from clawmatrix_mesh.running import RunningMesh
-from clawmatrix_mesh.status import mesh_status
+from clawmatrix_mesh.status import mesh_lines, mesh_status
 from clawmatrix_mesh.websocket.certificate import ServedCertificate
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
@@ -112,7 +112,14 @@ class MeshPlugin:
     @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
         """Show the links, and the addresses that are dialled."""
-        return [StatusSection("mesh", lambda: mesh_status(node, self._links()))]
+        return [
+            StatusSection(
+                "mesh",
+                lambda: mesh_status(node, self._links()),
+                text=lambda section: mesh_lines(section, node.clock.wall()),
+                colour="yellow",
+            )
+        ]
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:

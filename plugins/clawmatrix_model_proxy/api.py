@@ -2,8 +2,10 @@
 
 A plugin that brings an API for upstreams returns ``ModelApi`` values from ``register_model_apis``;
 the ``codec`` of one is an ``UpstreamCodec``. Requests come to it as a ``NeutralRequest``; answers
-are a ``NeutralAnswer``, or the events of a stream. See the page on model APIs. Importing this
-module loads neither the plugin nor anything that serves.
+are a ``NeutralAnswer``, or the events of a stream. See the page on model APIs. ``openai_error``
+and ``anthropic_error`` are for ``HttpRoute.errors`` of routes beside the model proxy's own.
+
+Importing this module loads neither the plugin nor anything that serves.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ from clawmatrix_model_proxy.neutral.request import (
 )
 from clawmatrix_model_proxy.neutral.settings import write_settings
 from clawmatrix_model_proxy.neutral.whole import answer_of
+from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,8 +111,10 @@ __all__ = [
     "UpstreamError",
     "Usage",
     "answer_of",
+    "anthropic_error",
     "effort_of",
     "events_of",
+    "openai_error",
     "write_settings",
 ]
 

@@ -18,8 +18,10 @@ from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel, read_offers
 from clawmatrix_model_proxy.asking.health import Health
+from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 from clawmatrix_model_proxy.serving.models import collect_apis, collect_models, offers
 from clawmatrix_model_proxy.wire import REQUEST
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from clawmatrix_core.base.metric import Metric
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node import Node
@@ -41,9 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelProxyPlugin"]
 
-CATALOG_AGE = 1.0
-"""Seconds after which the catalog is made anew although no record is known to have changed."""
-
 
 class ModelProxyPlugin:
     """Offers this node's models to the mesh, and the mesh's models to local programs."""
@@ -55,7 +55,6 @@ class ModelProxyPlugin:
         self._server: ModelServer | None = None
         self._scope: PluginScope | None = None
         self._catalog: Catalog | None = None
-        self._catalog_at = 0.0
         self._health: Health | None = None
         self._models: tuple[ModelUpstream, ...] | None = None
         self._apis: Apis | None = None
@@ -79,23 +78,19 @@ class ModelProxyPlugin:
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
         from clawmatrix_model_proxy.asking.endpoints import ModelEndpoints
-        from clawmatrix_model_proxy.asking.metrics import Metrics
 
         catalog, limits = partial(self._current, node), partial(self._limits_of, node)
         api = ModelEndpoints(node, catalog, limits, self._health_of(node))
-        post = ("POST",)
-        metrics = Metrics(node, self._health_of(node))
+        get, post, openai, anthropic = ("GET",), ("POST",), openai_error, anthropic_error
+        count = api.app("count_tokens")
         return [
-            HttpRoute("/metrics", ("GET",), metrics.endpoint),
-            HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
-            HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
-            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors="openai"),
-            HttpRoute("/v1/responses", post, app=api.app("responses"), errors="openai"),
-            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors="openai"),
-            HttpRoute("/v1/messages", post, app=api.app("messages"), errors="anthropic"),
-            HttpRoute(
-                "/v1/messages/count_tokens", post, app=api.app("count_tokens"), errors="anthropic"
-            ),
+            HttpRoute("/v1/models", get, api.list_models, openai),
+            HttpRoute("/v1/models/{id:path}", get, api.one_model, openai),
+            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors=openai),
+            HttpRoute("/v1/responses", post, app=api.app("responses"), errors=openai),
+            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors=openai),
+            HttpRoute("/v1/messages", post, app=api.app("messages"), errors=anthropic),
+            HttpRoute("/v1/messages/count_tokens", post, app=count, errors=anthropic),
         ]
 
     @hookimpl
@@ -111,6 +106,11 @@ class ModelProxyPlugin:
     def register_status(self, node: Node) -> list[StatusSection]:
         """See hookspecs."""
         return [StatusSection("model-proxy", partial(self._described, node))]
+
+    @hookimpl
+    def register_metrics(self, node: Node) -> list[Metric]:
+        """See hookspecs."""
+        return model_metrics(self._health_of(node), node.clock.now)
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
@@ -199,6 +199,11 @@ class ModelProxyPlugin:
         """See hookspecs."""
         self._catalog = None
 
+    @hookimpl
+    async def peer_gone(self) -> None:
+        """See hookspecs."""
+        self._catalog = None
+
     def _served(self, node: Node) -> tuple[ModelUpstream, ...]:
         if self._models is None:
             self._models = collect_models(node)
@@ -219,10 +224,8 @@ class ModelProxyPlugin:
         return self._limits
 
     def _current(self, node: Node) -> Catalog:
-        now = node.clock.now()
-        if self._catalog is None or now - self._catalog_at > CATALOG_AGE:
+        if self._catalog is None:
             self._catalog = _make_catalog(node, self._served(node))
-            self._catalog_at = now
         return self._catalog
 
 

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.base.metric import Metric, Sample
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.config.config import Config, ConfigSection, option
@@ -113,6 +114,13 @@ class Pigeons:
         return [Offer("pigeons", lambda: [{"id": self.kind}])]
 
     @hookimpl
+    def register_metrics(self, node: Node) -> list[Metric]:
+        def letters() -> list[Sample]:
+            return [Sample(3, (node.id,))]
+
+        return [Metric("pigeon_letters_total", "counter", "Letters.", letters, ("by",))]
+
+    @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         async def look() -> list[Finding]:
             where = f"{config.node_id}: {'at rest' if node is None else 'in the air'}"
@@ -158,6 +166,10 @@ class Pigeons:
     @hookimpl
     async def peer_changed(self, peer: Peer) -> None:
         self.told[f"{peer.node_id}: {peer.record.offers.get('pigeons')}"] += 1
+
+    @hookimpl
+    async def peer_gone(self, peer: Peer) -> None:
+        self.told[f"{peer.node_id} is gone"] += 1
 
     @hookimpl
     async def offers_changed(self) -> None:
@@ -269,6 +281,20 @@ async def test_hook_register_offers(mesh: MeshFactory) -> None:
         assert known.record.offers["pigeons"] == [{"id": "coop"}]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn runs on nothing else
+async def test_hook_register_metrics(node_factory: NodeFactory) -> None:
+    config = {"http": {"listen": "127.0.0.1:0", "token": "for-this-test-only"}}
+    built_in, plugins = ("http", "model-proxy"), [Pigeons()]
+    async with node_factory("a", built_in=built_in, plugins=plugins, config=config) as node:
+        [http] = [section.read() for section in node.status_sections() if section.name == "http"]
+        async with httpx2.AsyncClient(base_url=f"http://{http['listen']}") as client:
+            headers = {"authorization": "Bearer for-this-test-only"}
+            lines = (await client.get("/metrics", headers=headers)).text.splitlines()
+        assert 'pigeon_letters_total{by="a"} 3.0' in lines
+        assert "clawmatrix_links 0.0" in lines
+        assert "# TYPE clawmatrix_model_calls_total counter" in lines
+
+
 async def test_hook_register_checks(node_factory: NodeFactory) -> None:
     async with node_factory("a", plugins=[Pigeons()]) as node:
         checks = all_checks(node.config, node.plugins, node)
@@ -357,6 +383,19 @@ async def test_hook_peer_changed(node_factory: NodeFactory) -> None:
         theirs.kind = "racing"
         b.offers_changed()
         await wait_until(lambda: pigeons.told["b: [{'id': 'racing'}]"])
+
+
+async def test_hook_peer_gone(node_factory: NodeFactory) -> None:
+    pigeons, theirs = Pigeons(), Pigeons()
+    a = node_factory("a", plugins=[pigeons])
+    async with a, node_factory("b", dials=["a"], plugins=[theirs]) as b:
+        await wait_until(lambda: pigeons.told["b: [{'id': 'coop'}]"])
+        theirs.kind = "racing"
+        b.offers_changed()
+        await wait_until(lambda: pigeons.told["b: [{'id': 'racing'}]"])
+        assert pigeons.told["b is gone"] == 0  # a newer record only took the place of the last one
+        assert a.expel(b.identity.sign_public) == ["b"]
+        await wait_until(lambda: pigeons.told["b is gone"] == 1)
 
 
 async def test_hook_offers_changed(node_factory: NodeFactory) -> None:

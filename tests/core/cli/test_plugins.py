@@ -79,3 +79,23 @@ def test_plugins_for_people() -> None:
         "own   failed: did not start",
         "      passed in by the host",
     ]
+
+
+def test_what_a_plugin_waits_for_and_collides_with_is_shown() -> None:
+    entry: dict[str, Any] = {
+        "name": "b",
+        "distribution": "b",
+        "version": "1",
+        "state": "active",
+        "reason": None,
+        "hooks": [],
+        "waitsFor": ["http", "owls"],
+        "collisions": ["route GET /x: a has it, that of b is left out", "offer y: \x1b"],
+    }
+    assert render_plugins([entry]).splitlines() == [
+        "b  active",
+        "   b 1",
+        "   waits for: http, owls",
+        "   collision: route GET /x: a has it, that of b is left out",
+        "   collision: offer y: �",
+    ]

@@ -58,6 +58,21 @@ def test_plugins_that_failed_are_missing_or_had_faults_are_named() -> None:
     assert "2 faults" in found["plugin.shaky"].detail
 
 
+def test_plugins_that_wait_for_others_or_have_names_of_others_are_named() -> None:
+    words = "route GET /x: a has it, that of b is left out"
+    infos = [
+        PluginInfo("model-proxy", state="active", waits_for=("http",), built_in=True),
+        PluginInfo("a", state="active", collisions=(words,)),
+        PluginInfo("b", state="active", collisions=(words,), waits_for=("http", "owls")),
+    ]
+    *found, _ = look_at_plugins(iter(infos), [])
+    assert [(one.name, one.status, one.detail) for one in found] == [
+        ("plugin.b", "warning", "waits for http, owls"),
+        ("plugin.b", "warning", words),
+    ]
+    assert all(one.advice for one in found)
+
+
 @pytest.mark.faults_expected
 async def test_a_plugin_that_failed_in_a_running_node_is_found(node_factory: NodeFactory) -> None:
     class Broken:

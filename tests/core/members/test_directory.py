@@ -259,3 +259,14 @@ def test_a_newcomer_takes_a_place_that_the_node_makes_for_it() -> None:
     with pytest.raises(RemoteProtocolError, match="more members"):
         directory.accept(Member("lab").signed())
     assert asked == ["office", "lab"]
+
+
+def test_it_tells_of_a_member_that_is_gone_and_of_none_that_has_a_newer_record() -> None:
+    home, office = met()
+    home.meet(office)
+    assert outcome(home.directory, office.signed(seq=2)) is Accepted.NEWER
+    assert home.gone == []
+    home.directory.forget(OFFICE)
+    home.directory.forget(OFFICE)
+    assert home.gone == ["office"]
+    assert outcome(home.directory, office.signed(seq=2)) is Accepted.NEWER
