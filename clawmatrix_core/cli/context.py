@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +16,7 @@ import click
 from clawmatrix_core.base.errors import ClawMatrixError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.kernel.registry import PluginRegistry
@@ -24,6 +26,7 @@ __all__ = [
     "ExitCode",
     "Settings",
     "echo_json",
+    "hosted_plugins",
     "load_plugins",
     "pass_settings",
     "printable",
@@ -32,6 +35,8 @@ __all__ = [
 ]
 
 C = TypeVar("C", bound=click.Command)
+
+_hosted: ContextVar[Mapping[str, object]] = ContextVar("_hosted")
 
 
 class ExitCode(IntEnum):
@@ -185,8 +190,25 @@ def _keep(field: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     return keep
 
 
+@contextmanager
+def hosted_plugins(plugins: Mapping[str, object]) -> Iterator[None]:
+    """Have the commands within the block know plugin objects too, by these names.
+
+    A program that passes objects to its node passes them here, and its ``clawmatrix`` has
+    their commands and tables.
+    """
+    token = _hosted.set(plugins)
+    try:
+        yield
+    finally:
+        _hosted.reset(token)
+
+
 def load_plugins(config: Config | None) -> PluginRegistry:
-    """Return the plugins that the configuration chooses; without one, the built-in ones."""
+    """Return the plugins that the configuration chooses; without one, the built-in ones.
+
+    Plugin objects of the program come behind them; see ``hosted_plugins``.
+    """
     from clawmatrix_core.kernel.registry import PluginRegistry
 
     registry = PluginRegistry()
@@ -194,6 +216,8 @@ def load_plugins(config: Config | None) -> PluginRegistry:
         registry.load()
     else:
         registry.load(config.plugins, config.disable)
+    for name, plugin in _hosted.get({}).items():
+        registry.add(plugin, name)
     return registry
 
 

@@ -10,6 +10,7 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.kernel.dispatcher import Dispatcher
+from clawmatrix_core.loading.hook_list import hooks_json
 from clawmatrix_core.loading.loader import Loader
 from clawmatrix_core.loading.manager import PluginManager
 from clawmatrix_core.loading.plugin_info import PluginInfo
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     import click
+
+    from clawmatrix_core.base.json_value import JSON
 
 __all__ = ["PluginInfo", "PluginRegistry"]
 
@@ -61,6 +64,10 @@ class PluginRegistry:
     def active(self) -> Sequence[PluginInfo]:
         """Return the plugins that work, in order of loading."""
         return tuple(info for info in self._infos.values() if info.state == "active")
+
+    def hook_list(self) -> Sequence[JSON]:
+        """Return every hook with its implementations; see ``hooks_json``."""
+        return hooks_json(self.manager, [info.name for info in self.active()])
 
     # --- loading
 

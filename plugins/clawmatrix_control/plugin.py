@@ -37,7 +37,18 @@ PROBES = 32
 
 
 class ControlPlugin:
-    """Serves the control socket, and adds status, peers and ping."""
+    """Serves the control socket, and adds status, peers and ping.
+
+    Attributes:
+        own_methods: the names of the plugin's own methods, which no other plugin can take.
+        methods: every method of the node by name, the plugin's own among them; empty before the
+            start.
+    """
+
+    own_methods = ("status", "peers", "plugins", "hooks", "reload", "doctor", "ping")
+
+    def __init__(self) -> None:
+        self.methods: dict[str, ControlMethod] = {}
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -49,17 +60,17 @@ class ControlPlugin:
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Open the socket, unless the node keeps no folder on disk."""
+        self.methods = {method.name: method for method in _Methods(node).all()}
+        for method in node.control_methods():
+            if self.methods.setdefault(method.name, method) is not method:
+                node.logger("control").warning("there is a method %s already", method.name)
         folder = _state_folder(node)
         if folder is None:
             node.logger("control").debug("no control socket: the state is in memory")
             return
-        methods = {method.name: method for method in _Methods(node).all()}
-        for method in node.control_methods():
-            if methods.setdefault(method.name, method) is not method:
-                node.logger("control").warning("there is a method %s already", method.name)
         path = control_socket_path(folder)
         listener = await scope.enter(open_socket(path, folder), name="control socket")
-        server = ControlServer(methods, scope.report)
+        server = ControlServer(self.methods, scope.report)
         scope.start_soon(server.serve, listener, name="control socket")
 
 
@@ -83,6 +94,7 @@ class _Methods:
             ControlMethod("status", call=self.status),
             ControlMethod("peers", call=self.peers),
             ControlMethod("plugins", call=self.plugins),
+            ControlMethod("hooks", call=self.hooks),
             ControlMethod("reload", call=self.reload),
             ControlMethod("doctor", call=self.doctor),
             ControlMethod("ping", stream=self.ping),
@@ -136,6 +148,10 @@ class _Methods:
     async def plugins(self, _: dict[str, JSON]) -> JSON:
         """Return the plugins of this node with their faults so far."""
         return {"plugins": [info.to_json() for info in self._node.plugins.list()]}
+
+    async def hooks(self, _: dict[str, JSON]) -> JSON:
+        """Return every hook with its owner and its implementations."""
+        return {"hooks": list(self._node.plugins.hook_list())}
 
     async def reload(self, _: dict[str, JSON]) -> JSON:
         """Have the node read its configuration file again; return what changed."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
-import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 
@@ -33,7 +32,14 @@ from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_core.state.folder import StateFolder
-from clawmatrix_core.testing.fixtures import SECRET, MeshFactory, NodeFactory, wait_until
+from clawmatrix_core.testing.fixtures import (
+    SECRET,
+    MeshFactory,
+    NodeFactory,
+    call_control,
+    http_client,
+    wait_until,
+)
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.wire.routes import PathStatus, Route
 from clawmatrix_http.api import HttpRoute
@@ -246,24 +252,18 @@ async def test_hook_register_transports(node_factory: NodeFactory) -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn runs on nothing else
 async def test_hook_register_http_routes(node_factory: NodeFactory) -> None:
-    config = {"http": {"listen": "127.0.0.1:0", "token": "for-this-test-only"}}
-    plugins = [Pigeons()]
-    async with node_factory("a", built_in=("http",), plugins=plugins, config=config) as node:
-        [http] = [section.read() for section in node.status_sections() if section.name == "http"]
-        headers = {"authorization": "Bearer for-this-test-only"}
-        async with httpx2.AsyncClient(base_url=f"http://{http['listen']}") as client:
-            answer = await client.get("/coo", headers=headers)
-            assert (answer.status_code, answer.text) == (200, "coo from a")
-            assert (await client.get("/coo")).status_code == 401
+    node = node_factory("a", built_in=("http",), plugins=[Pigeons()])
+    async with node, http_client(node) as client:
+        answer = await client.get("/coo")
+        assert (answer.status_code, answer.text) == (200, "coo from a")
+        del client.headers["x-api-key"]
+        assert (await client.get("/coo")).status_code == 401
 
 
 async def test_hook_register_control_methods(node_factory: NodeFactory) -> None:
     async with node_factory("a", plugins=[Pigeons()]) as node:
-        methods = {method.name: method for method in node.control_methods()}
-        assert len(methods) > 1  # those of the mesh plugin, too
-        call = methods["count"].call
-        assert call is not None
-        assert await call({"of": 3}) == {"pigeons": 3}
+        assert len(node.control_methods()) > 1  # those of the mesh plugin, too
+        assert await call_control(node, "count", {"of": 3}) == {"pigeons": 3}
 
 
 async def test_hook_register_status(node_factory: NodeFactory) -> None:
@@ -283,13 +283,10 @@ async def test_hook_register_offers(mesh: MeshFactory) -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn runs on nothing else
 async def test_hook_register_metrics(node_factory: NodeFactory) -> None:
-    config = {"http": {"listen": "127.0.0.1:0", "token": "for-this-test-only"}}
-    built_in, plugins = ("http", "model-proxy"), [Pigeons()]
-    async with node_factory("a", built_in=built_in, plugins=plugins, config=config) as node:
-        [http] = [section.read() for section in node.status_sections() if section.name == "http"]
-        async with httpx2.AsyncClient(base_url=f"http://{http['listen']}") as client:
-            headers = {"authorization": "Bearer for-this-test-only"}
-            lines = (await client.get("/metrics", headers=headers)).text.splitlines()
+    built_in = ("http", "model-proxy")
+    node = node_factory("a", built_in=built_in, plugins=[Pigeons()])
+    async with node, http_client(node) as client:
+        lines = (await client.get("/metrics")).text.splitlines()
         assert 'pigeon_letters_total{by="a"} 3.0' in lines
         assert "clawmatrix_links 0.0" in lines
         assert "# TYPE clawmatrix_model_calls_total counter" in lines

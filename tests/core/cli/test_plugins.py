@@ -1,4 +1,4 @@
-"""``clawmatrix plugins list`` without a node; with one, see the tests of the control plugin."""
+"""``clawmatrix plugins`` without a node; with one, see the tests of the control plugin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clawmatrix_core.cli.plugins import render_plugins
+from clawmatrix_core.cli.plugins import render_hooks, render_plugins
 from clawmatrix_core.cli.shell import execute
 
 if TYPE_CHECKING:
@@ -98,4 +98,43 @@ def test_what_a_plugin_waits_for_and_collides_with_is_shown() -> None:
         "   waits for: http, owls",
         "   collision: route GET /x: a has it, that of b is left out",
         "   collision: offer y: �",
+    ]
+
+
+def test_hooks_are_listed_with_owner_and_implementations(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = nowhere / "a.toml"
+    path.write_text('node_id = "a"\nsecret = "env:UNSET"\nplugins = ["relay", "control", "mesh"]\n')
+    assert execute(["plugins", "hooks", "--json", "-c", str(path)]) == 0
+    hooks = {hook["name"]: hook for hook in json.loads(capsys.readouterr().out)["hooks"]}
+    assert hooks["compute_routes"] == {
+        "name": "compute_routes",
+        "owner": "core",
+        "kind": "first",
+        "async": False,
+        "called": True,
+        "plugins": ["relay", "mesh"],
+    }
+    assert hooks["start_plugin"]["plugins"] == ["control", "mesh", "relay"]  # as they were loaded
+    routes = hooks["register_http_routes"]
+    assert (routes["owner"], routes["called"], routes["plugins"]) == ("http", False, [])
+
+
+def test_hooks_for_people() -> None:
+    core = {"owner": "core", "called": True}
+    told = render_hooks(
+        [
+            core | {"name": "node_started", "kind": "notify", "async": True, "plugins": ["b", "a"]},
+            core | {"name": "register_x", "kind": "collect", "async": False, "plugins": []},
+            {"owner": "http", "called": False, "name": "register_routes", "kind": "collect"}
+            | {"async": False, "plugins": ["dice"]},
+        ]
+    )
+    assert told.splitlines() == [
+        "core",
+        "  node_started     notify   async  b, a",
+        "  register_x       collect  def    -",
+        "http (not in use here: nobody calls its hooks)",
+        "  register_routes  collect  def    dice",
     ]

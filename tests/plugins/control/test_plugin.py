@@ -150,6 +150,24 @@ async def test_a_section_that_takes_too_long_says_so() -> None:
     assert await section.value() == {"error": "took over 5 s"}
 
 
+async def test_the_hooks_with_who_implements_them_in_calling_order(tmp_path: Path) -> None:
+    class Last:
+        @hookimpl
+        async def node_started(self) -> None: ...
+
+    class First:
+        @hookimpl(tryfirst=True)
+        async def node_started(self) -> None: ...
+
+    config = config_in(tmp_path)
+    async with node_of(config, First(), Last()):
+        hooks = {hook["name"]: hook for hook in (await result(config, "hooks"))["hooks"]}
+    assert hooks["node_started"]["plugins"] == ["First", "Last"]
+    assert hooks["node_started"]["async"] is True
+    assert hooks["start_plugin"]["plugins"] == ["ControlPlugin"]
+    assert hooks["register_http_routes"]["called"] is False
+
+
 async def test_the_plugins_with_their_faults(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     node = node_of(config, Extra())
@@ -248,3 +266,9 @@ def remember_peer(node: Node, name: str, **fields: Any) -> None:
     sign_key, channel_key = (base64.b64encode(key).decode() for key in keys)
     record = NodeRecord(NodeId(name), sign_key, channel_key, epoch=1, seq=1, instance="i", **fields)
     assert node.accept_record(SignedRecord.make(record, identity)) is Accepted.NEWER
+
+
+async def test_its_own_methods_are_those_it_names(tmp_path: Path) -> None:
+    plugin = ControlPlugin()
+    async with Node(config_in(tmp_path), plugins=[plugin], watchdog=False):
+        assert tuple(plugin.methods) == plugin.own_methods
