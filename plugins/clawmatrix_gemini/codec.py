@@ -8,7 +8,7 @@ from clawmatrix_gemini.answer_reader import GeminiReader
 from clawmatrix_gemini.errors import read_error
 from clawmatrix_gemini.names import SEALER
 from clawmatrix_gemini.request_writer import write_request
-from clawmatrix_model_proxy.api import answer_of
+from clawmatrix_model_proxy.api import BadAnswer, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,7 @@ class GeminiCodec:
     """See ``UpstreamCodec``."""
 
     name = SEALER
+    count_path = "models/{model}:countTokens"
 
     def write_request(
         self, request: NeutralRequest, *, model: str, max_tokens: int
@@ -41,6 +42,20 @@ class GeminiCodec:
     def read_error(self, status: int, body: dict[str, Any]) -> ErrorWords:
         """Read an error."""
         return read_error(body, f"the upstream answered {status}")
+
+    def write_count(self, request: NeutralRequest, *, model: str) -> dict[str, Any]:
+        """Write the question for the tokens of a request, tools and all. Raises: Unsupported."""
+        asked = write_request(request, model)
+        asked.pop("generationConfig", None)  # nothing in it counts
+        name = model if "/" in model else f"models/{model}"
+        return {"generateContentRequest": {"model": name, **asked}}
+
+    def read_count(self, body: dict[str, Any]) -> int:
+        """Read the answer to that. Raises: BadAnswer."""
+        total = body.get("totalTokens")
+        if type(total) is not int:
+            raise BadAnswer("totalTokens is not a count")
+        return total
 
     def read_models(self, body: dict[str, Any]) -> Iterator[str]:
         """Return the names in a list of models: ``models/`` stands before each."""

@@ -34,6 +34,7 @@ from clawmatrix_model_proxy.neutral.answer import (
 )
 from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
+    CountsTokens,
     ErrorWords,
     ListsModels,
     NewId,
@@ -81,6 +82,7 @@ __all__ = [
     "BlockKind",
     "Close",
     "Completed",
+    "CountsTokens",
     "Delta",
     "ErrorWords",
     "Event",

@@ -1,7 +1,8 @@
 """Counting the tokens of a request with upstreams that count in another way than was asked.
 
-An upstream of Responses has a path for it. One that has none is asked for an answer of one
-token, whose usage says what the prompt came to: exact, but it is a call like any other.
+An upstream of Responses has a path for it, and so may one of a plugin's API. One that has none
+is asked for an answer of one token, whose usage says what the prompt came to: exact, but it is a
+call like any other.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 from clawmatrix_model_proxy.convert.bridge import decode_object
 from clawmatrix_model_proxy.convert.responses.codec import read_count, write_count_request
-from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, CountsTokens
 from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
 
 if TYPE_CHECKING:
@@ -47,7 +48,22 @@ def count_method(codec: UpstreamCodec) -> CountMethod:
         return CountMethod(
             "responses/input_tokens", _ask_for_count, lambda body: read_count(decode_object(body))
         )
+    counts: object = codec
+    if isinstance(counts, CountsTokens):
+        return _own_method(counts)
     return CountMethod(None, _ask_for_one, lambda body: _input(codec, body))
+
+
+def _own_method(codec: CountsTokens) -> CountMethod:
+    """Return how a codec asks that knows a way of its own."""
+
+    @request_depth()
+    def write(bridge: Bridge, model: ModelUpstream) -> bytes:
+        there = model.name_there
+        named = {} if "{model}" in codec.count_path else {"model": there}
+        return msgspec.json.encode({**named, **codec.write_count(bridge.request, model=there)})
+
+    return CountMethod(codec.count_path, write, lambda body: codec.read_count(decode_object(body)))
 
 
 @request_depth()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BadAnswer",
     "Codec",
+    "CountsTokens",
     "ErrorWords",
     "ListsModels",
     "Making",
@@ -153,7 +154,7 @@ class UpstreamCodec(Protocol):
     ``new_id`` makes an id that begins with the letters it is given, for calls to which the upstream
     gives none. Where an id may stay empty, a client's own codec makes one.
 
-    Two more members may be there: see ``ReadsErrors`` and ``ListsModels``.
+    More members may be there: see ``ReadsErrors``, ``ListsModels`` and ``CountsTokens``.
     """
 
     name: str
@@ -191,6 +192,20 @@ class ListsModels(Protocol):
 
     def read_models(self, body: dict[str, JSON]) -> Iterable[str]:
         """Return the names in a list of models, as requests give them."""
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A codec whose upstreams count the tokens of a request without answering it."""
+
+    count_path: str
+    """The path that takes the question, as those of ``ModelApi`` are given."""
+
+    def write_count(self, request: NeutralRequest, *, model: str) -> dict[str, JSON]:
+        """Write the question for the tokens that a request has. Raises: Unsupported."""
+
+    def read_count(self, body: dict[str, JSON]) -> int:
+        """Read the answer. Raises: BadAnswer."""
 
 
 class Codec(UpstreamCodec, Protocol):

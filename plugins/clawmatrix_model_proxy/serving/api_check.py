@@ -25,6 +25,8 @@ _CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
 _OPTIONAL: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "read_error": ("(status, body)", (500, {}), {}),
     "read_models": ("(body)", ({},), {}),
+    "write_count": ("(request, *, model)", ({},), {"model": ""}),
+    "read_count": ("(body)", ({},), {}),
 }
 
 
@@ -79,6 +81,9 @@ def _wrong_codec(codec: object) -> list[tuple[str, str]]:
             found.append((f"codec.{name}", f"is missing; it is called as {name}{shape}"))
         elif not _takes(method, args, named):
             found.append((f"codec.{name}", f"must take {shape}"))
+    count_path = getattr(codec, "count_path", None)
+    if count_path is not None and (why := _of(count_path)):
+        found.append(("codec.count_path", why))
     for name, (shape, args, named) in _OPTIONAL.items():
         method = getattr(codec, name, None)
         if method is not None and not _takes(method, args, named):

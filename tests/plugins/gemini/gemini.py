@@ -28,7 +28,8 @@ MODEL = "gemini-3-flash"
 FOREIGN = base64.urlsafe_b64decode("skip_thought_signature_validator")
 COUNTS = {"prompt_token_count": 12, "candidates_token_count": 5, "total_token_count": 17}
 _TARGET = re.compile(
-    r"POST /v1beta/models/([^:]+):(generateContent|streamGenerateContent\?alt=sse) HTTP/1\.1"
+    r"POST /v1beta/models/([^:]+):"
+    r"(generateContent|streamGenerateContent\?alt=sse|countTokens) HTTP/1\.1"
 )
 
 
@@ -49,6 +50,27 @@ class Request(pydantic.BaseModel):
     def config(self) -> types.GenerationConfig:
         """The configuration, with nothing in it where there is none."""
         return self.generation_config or types.GenerationConfig()
+
+
+class Counting(Request):
+    """A request whose tokens are to be counted."""
+
+    model: str
+
+
+class Question(pydantic.BaseModel):
+    """The body of ``models.countTokens``."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", alias_generator=to_camel)
+
+    generate_content_request: Counting
+
+
+@attrs.frozen
+class Counted(Exception):
+    """The question was for the number of tokens."""
+
+    tokens: int
 
 
 @attrs.frozen
@@ -119,6 +141,9 @@ class Gemini:
         async def answers(asked: Asked) -> None:
             try:
                 streams, said = self._answer(asked)
+            except Counted as counted:
+                await asked.answer(_json(types.CountTokensResponse(total_tokens=counted.tokens)))
+                return
             except Refused as refused:
                 await asked.answer(refused.body, status=refused.status)
                 return
@@ -143,6 +168,8 @@ class Gemini:
             reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo"}
             told = ({**reason, "reason": "API_KEY_INVALID"},)
             raise Refused(400, "INVALID_ARGUMENT", "API key not valid.", told)
+        if target[2] == "countTokens":
+            raise Counted(self._count(asked.body))
         try:
             request = Request.model_validate_json(asked.body)
         except pydantic.ValidationError as error:
@@ -153,6 +180,13 @@ class Gemini:
         for one in said:
             self._note(one)
         return target[2] != "generateContent", said
+
+    def _count(self, body: bytes) -> int:
+        question = Question.model_validate_json(body).generate_content_request
+        assert question.model == f"models/{MODEL}"
+        assert question.generation_config is None
+        self.asked.append(question)
+        return 1000 + len(question.contents)
 
     def _note(self, said: types.GenerateContentResponse) -> None:
         for candidate in said.candidates or ():
@@ -199,5 +233,5 @@ def _is_said_by_user(content: types.Content) -> bool:
     return content.role == "user" and any(one.function_response is None for one in parts)
 
 
-def _json(said: types.GenerateContentResponse) -> bytes:
+def _json(said: pydantic.BaseModel) -> bytes:
     return said.model_dump_json(by_alias=True, exclude_none=True).encode()

@@ -174,6 +174,22 @@ async def test_a_client_that_wants_one_call_at_a_time_gets_one(
     assert heard.text == "Rainy."
 
 
+async def test_tokens_are_counted_without_an_answer(meeting: Meeting) -> None:
+    gemini = Gemini(lambda request: [])
+    async with meeting(gemini) as asking:
+        sdk = anthropic.AsyncAnthropic(base_url=asking.url, api_key=asking.token, max_retries=0)
+        asking.sdks.append(sdk)
+        tools: Any = [{"name": "weather", "input_schema": {"type": "object"}}]
+        said: Any = [{"role": "user", "content": "Hello."}]
+        counted = await sdk.messages.count_tokens(
+            model="g", messages=said, tools=tools, system="Be polite."
+        )
+    assert counted.input_tokens == 1001
+    [asked] = gemini.asked
+    assert (asked.system_instruction is None, asked.tools is None) == (False, False)
+    assert gemini.targets == ["/v1beta/models/gemini-3-flash:countTokens"]
+
+
 @each_client
 async def test_a_picture(name: str, meeting: Meeting) -> None:
     gemini = Gemini(lambda request: [answer(part("A cat."))])

@@ -401,6 +401,12 @@ def test_errors_are_put_into_words_that_are_known() -> None:
     assert CODEC.read_error(500, {}).message == "the upstream answered 500"
 
 
+@pytest.mark.parametrize("total", [None, "7", 7.5])
+def test_a_count_that_is_none_is_no_answer(total: Any) -> None:
+    with pytest.raises(BadAnswer, match="totalTokens"):
+        CODEC.read_count({"totalTokens": total})
+
+
 def test_models_are_listed_by_their_names() -> None:
     listed = {"models": [{"name": "models/gemini-3-pro"}, {"name": 5}, "x", {"name": "tuned/a"}]}
     assert list(CODEC.read_models(listed)) == ["gemini-3-pro", "tuned/a"]

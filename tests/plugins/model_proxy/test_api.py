@@ -23,7 +23,7 @@ def test_importing_the_contract_loads_neither_the_plugin_nor_an_extra() -> None:
     loaded = set(json.loads(ran.stdout))
     own = {name for name in loaded if name.startswith("clawmatrix_model_proxy.")}
     rooms = {name.split(".")[1] for name in own}
-    assert rooms == {"api", "neutral"}
+    assert rooms == {"api", "neutral", "refusals"}
     assert loaded & HEAVY == set()
 
 

@@ -78,6 +78,8 @@ def test_a_field_that_is_not_right_is_named(field: str, value: Any, words: str) 
         ("reader", 5, "codec.reader must take (*, new_id)"),
         ("read_error", lambda body: None, "codec.read_error must take (status, body)"),
         ("read_models", lambda: (), "codec.read_models must take (body)"),
+        ("count_path", "/x", "codec.count_path must be a path behind the base URL"),
+        ("write_count", lambda request: {}, "codec.write_count must take (request, *, model)"),
     ],
 )
 def test_a_member_of_a_codec_that_is_not_right_is_named(
