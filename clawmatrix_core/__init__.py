@@ -29,7 +29,9 @@ if TYPE_CHECKING:
         StateError,
         Undeliverable,
     )
-    from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_core.base.log import RateLimitedLogger
+    from clawmatrix_core.base.node_id import NodeId, is_node_id
+    from clawmatrix_core.base.redaction import redact, register_secret
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
         ByteSize,
@@ -110,6 +112,7 @@ __all__ = [
     "PluginError",
     "PluginInfo",
     "PluginScope",
+    "RateLimitedLogger",
     "RemoteProtocolError",
     "Route",
     "Secret",
@@ -126,7 +129,10 @@ __all__ = [
     "frame_types",
     "hookimpl",
     "hookspec",
+    "is_node_id",
     "option",
+    "redact",
+    "register_secret",
 ]
 
 _HOMES = {
@@ -162,7 +168,9 @@ _HOMES = {
     ),
     "exchange.exchange": ("Exchange",),
     "exchange.limits": ("ExchangeLimits",),
-    "base.node_id": ("NodeId",),
+    "base.log": ("RateLimitedLogger",),
+    "base.node_id": ("NodeId", "is_node_id"),
+    "base.redaction": ("redact", "register_secret"),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),
     "hookspecs": ("hookimpl", "hookspec"),

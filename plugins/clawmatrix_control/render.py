@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.cli.context import printable
+from clawmatrix_core.cli import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
 
 __all__ = [
     "Style",

@@ -12,7 +12,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clawmatrix_core.config.types import Secret
+    from clawmatrix_core import Secret
 
 __all__ = ["ModelApi", "ModelUpstream"]
 

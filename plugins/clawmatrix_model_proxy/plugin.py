@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.config.config import ConfigSection
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import (
+from clawmatrix_core import (
     Check,
+    ConfigSection,
     ControlMethod,
     Offer,
     StatusSection,
     frame_types,
+    hookimpl,
 )
 from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core.config.config import Config
-    from clawmatrix_core.kernel.contributions import JSON
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.frames import Frame
+    from clawmatrix_core import JSON, Config, Frame, Node, PluginScope
     from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
     from clawmatrix_model_proxy.asking.response import AskLimits
     from clawmatrix_model_proxy.serving.apis import Apis

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Catalog, ListedModel
     from clawmatrix_model_proxy.asking.health import Health
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
     from starlette.requests import Request
 
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.health import Health
 
 __all__ = ["Metrics"]

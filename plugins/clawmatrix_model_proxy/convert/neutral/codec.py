@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
-from clawmatrix_core.base.errors import ClawMatrixError
+from clawmatrix_core import ClawMatrixError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
