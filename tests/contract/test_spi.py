@@ -82,7 +82,7 @@ def test_every_name_of_spi_is_there_and_public_at_home(name: str) -> None:
 
 def test_other_names_are_not_there() -> None:
     with pytest.raises(AttributeError, match=r"'clawmatrix_core.spi' has no attribute 'Nodes'"):
-        spi.Nodes  # type: ignore[attr-defined]  # noqa: B018
+        spi.Nodes  # noqa: B018
 
 
 def test_the_page_has_the_names_each_with_the_plugins_that_use_it() -> None:

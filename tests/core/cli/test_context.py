@@ -79,3 +79,10 @@ def test_the_configuration_is_seen_behind_the_name(
 def test_what_could_steer_a_terminal_is_replaced() -> None:
     assert printable("qwen3 ü ●") == "qwen3 ü ●"
     assert printable("a\x1b[2Jb\r\n") == "a�[2Jb��"
+
+
+def test_a_command_finds_out_which_node_it_is_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('node_id = "office"\nsecret = "env:NOT_SET"\nstate_dir = "kept"\n')
+    place = Settings(path).locate()
+    assert (place.node_id, place.state_dir) == ("office", tmp_path / "kept")

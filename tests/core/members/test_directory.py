@@ -259,3 +259,13 @@ def test_a_newcomer_takes_a_place_that_the_node_makes_for_it() -> None:
     with pytest.raises(RemoteProtocolError, match="more members"):
         directory.accept(Member("lab").signed())
     assert asked == ["office", "lab"]
+
+
+def test_a_proved_record_is_admitted_under_the_key_of_its_name_alone() -> None:
+    home, office = met()
+    record = office.signed().read()
+    assert home.directory.admits(record)
+    assert home.directory.admits(record)
+    impostor = Member("office", life=2).signed().read()
+    assert impostor.sign_key != record.sign_key
+    assert not home.directory.admits(impostor)
