@@ -30,8 +30,10 @@ if TYPE_CHECKING:
         Undeliverable,
         WrongShape,
     )
+    from clawmatrix_core.base.log import RateLimitedLogger
     from clawmatrix_core.base.metric import Distribution, Metric, Sample
-    from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_core.base.node_id import NodeId, is_node_id
+    from clawmatrix_core.base.redaction import redact, register_secret
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
         ByteSize,
@@ -116,6 +118,7 @@ __all__ = [
     "PluginError",
     "PluginInfo",
     "PluginScope",
+    "RateLimitedLogger",
     "RemoteProtocolError",
     "Route",
     "Sample",
@@ -136,7 +139,10 @@ __all__ = [
     "frame_types",
     "hookimpl",
     "hookspec",
+    "is_node_id",
     "option",
+    "redact",
+    "register_secret",
 ]
 
 _HOMES = {
@@ -175,7 +181,9 @@ _HOMES = {
     "exchange.limits": ("ExchangeLimits",),
     "exchange.typed": ("TypedExchange",),
     "base.metric": ("Distribution", "Metric", "Sample"),
-    "base.node_id": ("NodeId",),
+    "base.log": ("RateLimitedLogger",),
+    "base.node_id": ("NodeId", "is_node_id"),
+    "base.redaction": ("redact", "register_secret"),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),
     "hookspecs": ("hookimpl", "hookspec"),

@@ -18,6 +18,7 @@ from clawmatrix_core.base.errors import ClawMatrixError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from clawmatrix_core.cli.control_client import NodePlace
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.kernel.registry import PluginRegistry
 
@@ -92,6 +93,15 @@ class Settings:
     def config_path(self) -> Path:
         """The configuration file to use. Raises: ConfigError."""
         return self.config_file()
+
+    def locate(self) -> NodePlace:
+        """Return which node the configuration is for, and where its state is; reads no secret.
+
+        Raises: ConfigError.
+        """
+        from clawmatrix_core.cli.control_client import locate
+
+        return locate(self.config_file())
 
     def load_config(self) -> Config:
         """Return the configuration, the tables of plugins not yet read. Raises: ConfigError."""

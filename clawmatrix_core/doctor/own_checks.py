@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config
+from clawmatrix_core.doctor.running import finding_json, run_checks
 from clawmatrix_core.doctor.state_checks import look_at_files, look_at_folder, look_at_lock
 from clawmatrix_core.kernel.contributions import Check, Finding
 from clawmatrix_core.state.files import CORE_FILES
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.state.files import StateFile
 
-__all__ = ["OwnChecks", "all_checks", "config_problems", "look_at_plugins"]
+__all__ = ["OwnChecks", "all_checks", "config_problems", "examine", "look_at_plugins"]
 
 
 def all_checks(config: Config, plugins: PluginRegistry, node: Node | None = None) -> list[Check]:
@@ -34,6 +35,12 @@ def all_checks(config: Config, plugins: PluginRegistry, node: Node | None = None
     own = OwnChecks(plugins).register_checks(config, node)
     added = plugins.collect(hookspecs.register_checks, Check, config=config, node=node)
     return [*own, *(check for _, check in added)]
+
+
+async def examine(node: Node) -> list[dict[str, Any]]:
+    """Return what all checks of a node that runs find, as ``doctor --json`` has it."""
+    checks = all_checks(node.config, node.plugins, node)
+    return [finding_json(finding) for finding in await run_checks(checks)]
 
 
 class OwnChecks:

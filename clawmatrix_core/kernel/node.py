@@ -88,7 +88,8 @@ class Node(Asker):
         keyring: the secrets of the mesh that are in force; ``put`` others while it runs.
         state, identity, trust, revocations: what it keeps between runs, once entered.
         directory: the newest record of each member, once entered.
-        stack, sessions, switch, exchanges: what carries its frames, once entered.
+        stack, sessions, switch, exchanges: what carries its frames, once entered. Of the
+            parts, plugins use what ``docs/spi.md`` lists.
     """
 
     state: State

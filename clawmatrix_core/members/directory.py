@@ -176,6 +176,13 @@ class Directory:
             return PinOutcome.NEW
         return self._trust.check(name, key, proven=proven, now=now)
 
+    def admits(self, record: NodeRecord) -> bool:
+        """Say whether a proved record has the key that its name is known by; pin a new name.
+
+        The caller has seen that the record is signed. Raises: StateError, from the trust store.
+        """
+        return self.judge(record, proven=True) is not PinOutcome.CONFLICT
+
     def forget(self, node_id: NodeId) -> None:
         """Drop a member, and tell of it. Its pin stays."""
         peer = self._remove(node_id)

@@ -130,6 +130,13 @@ class NodeRecord:
         """Return the Ed25519 public key. Raises: RemoteProtocolError."""
         return _key(self.sign_key)
 
+    def has_signed(self, data: bytes, signature: bytes) -> bool:
+        """Say whether the signature over the data is by the record's key.
+
+        Raises: RemoteProtocolError, where the record has no good key.
+        """
+        return verify(self.sign_key_bytes(), signature, data)
+
     def channel_key_bytes(self) -> bytes:
         """Return the X25519 public key. Raises: RemoteProtocolError."""
         return _key(self.channel_key)

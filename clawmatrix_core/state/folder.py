@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
-from clawmatrix_core.state.files import StateFile, Stored
+from clawmatrix_core.state.files import CORE_FILES, StateFile, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,14 +86,15 @@ class StateFolder(State):
     """A folder of state files. Enter it to lock it; leave it to unlock it.
 
     ``files`` says which files have come to another shape since their first version, and which
-    are looked at before anything is changed; others are of version 1.
+    are looked at before anything is changed; others are of version 1. The default are the files
+    of the core.
 
     Raises: StateError on entering, where the folder is in use by another process, cannot be
         made, can be changed by other users, or one of the files cannot be used;
         NewerStateError, where a newer program wrote one.
     """
 
-    def __init__(self, path: Path, files: Iterable[StateFile] = ()) -> None:
+    def __init__(self, path: Path, files: Iterable[StateFile] = CORE_FILES) -> None:
         self.path = path
         self._files = {file.name: file for file in files}
         self._lock: int | None = None

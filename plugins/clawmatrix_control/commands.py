@@ -17,12 +17,21 @@ from clawmatrix_control.render import (
     render_status,
     use_colour,
 )
-from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.cli.context import ExitCode, Settings, echo_json, pass_settings, printable
-from clawmatrix_core.cli.control_client import ControlError, NotRunning, call, stream
+from clawmatrix_core import ConfigError
+from clawmatrix_core.cli import (
+    ControlError,
+    ExitCode,
+    NotRunning,
+    Settings,
+    call,
+    echo_json,
+    pass_settings,
+    printable,
+    stream,
+)
 
 if TYPE_CHECKING:
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
 
 __all__ = ["COMMANDS"]
 

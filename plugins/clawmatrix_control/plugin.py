@@ -11,12 +11,8 @@ from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.sections import read_sections, section_lines
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_control.status import NodeFacts, all_offered, peer_json, status_json
-from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
-from clawmatrix_core.base.paths import default_state_dir
-from clawmatrix_core.control.address import control_socket_path
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ControlMethod
-from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_core import ConfigError, ControlMethod, ExchangeFailure, MemoryState, hookimpl
+from clawmatrix_core.spi import control_socket_path, default_state_dir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,10 +20,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.members.directory import Peer
+    from clawmatrix_core import JSON, Node, Peer, PluginScope
 
 __all__ = ["ControlPlugin"]
 
@@ -170,12 +163,9 @@ class _Methods:
     async def doctor(self, _: dict[str, JSON]) -> JSON:
         """Return what the checks of the core and of all plugins found."""
         # Imported here: a node that is never asked does without.
-        from clawmatrix_core.doctor.own_checks import all_checks
-        from clawmatrix_core.doctor.running import finding_json, run_checks
+        from clawmatrix_core.spi import examine
 
-        node = self._node
-        checks = all_checks(node.config, node.plugins, node)
-        return [finding_json(finding) for finding in await run_checks(checks)]
+        return await examine(self._node)
 
     def ping(self, params: dict[str, JSON]) -> AsyncIterator[JSON]:
         """Yield what became of each ping."""

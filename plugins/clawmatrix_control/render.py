@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.base.times import ago
-from clawmatrix_core.cli.context import printable
+from clawmatrix_core.cli import printable
+from clawmatrix_core.spi import ago
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
 
 __all__ = [
     "Style",

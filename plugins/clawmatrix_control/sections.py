@@ -9,8 +9,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.kernel.contributions import StatusSection
+    from clawmatrix_core import JSON, StatusSection
 
 __all__ = ["read_sections", "section_lines"]
 

@@ -11,16 +11,14 @@ import anyio
 from anyio.abc import SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from clawmatrix_core.base.errors import ClawMatrixError, StateError
-from clawmatrix_core.control.address import note_socket, remove_note
-from clawmatrix_core.control.protocol import (
+from clawmatrix_core import ClawMatrixError, ExchangeFailure, StateError
+from clawmatrix_core.spi import (
     REQUEST_LIMIT,
-    BadRequest,
     ControlRequest,
-    error_line,
     failure_line,
-    line,
-    parse_request,
+    json_line,
+    note_socket,
+    remove_note,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import SocketListener, SocketStream
 
-    from clawmatrix_core.kernel.contributions import ControlMethod
+    from clawmatrix_core import ControlMethod
 
 __all__ = ["ControlServer", "open_socket"]
 
@@ -77,7 +75,8 @@ class ControlServer:
         try:
             async with stream:
                 if self._free < 0:
-                    await self._send(stream, error_line("busy", "too many clients"))
+                    busy = ExchangeFailure("busy", "too many clients")
+                    await self._send(stream, failure_line(busy))
                 else:
                     await self._answer(stream)
         except GONE:
@@ -99,28 +98,33 @@ class ControlServer:
             with anyio.fail_after(self._patience):
                 text = await lines.receive_until(b"\n", REQUEST_LIMIT)
         except TimeoutError:
-            raise BadRequest("timeout", "no request came") from None
+            raise ExchangeFailure("timeout", "no request came") from None
         except anyio.DelimiterNotFound:
-            raise BadRequest("too_large", f"a request has {REQUEST_LIMIT} bytes at most") from None
+            raise ExchangeFailure(
+                "too_large", f"a request has {REQUEST_LIMIT} bytes at most"
+            ) from None
         except anyio.IncompleteRead:
             raise anyio.EndOfStream from None
-        return parse_request(text)
+        return ControlRequest.parse(text)
 
     async def _run(self, request: ControlRequest, stream: SocketStream) -> None:
         method = self._methods.get(request.method)
         if method is None or (method.call is None and method.stream is None):
             names = ", ".join(sorted(self._methods))
-            raise BadRequest("unknown_method", f"no method {request.method!r}; there are {names}")
+            raise ExchangeFailure(
+                "unknown_method", f"no method {request.method!r}; there are {names}"
+            )
         try:
             if method.call is not None:
-                answer = line({"result": await method.call(request.params)})
+                answer = json_line({"result": await method.call(request.params)})
             else:
                 answer = await self._stream(method, request, stream)
         except (ClawMatrixError, *GONE):
             raise
         except Exception as error:  # noqa: BLE001 - a method's fault is its plugin's
             self._report(error, f"control method {request.method}")
-            answer = error_line("internal", f"{request.method} failed; the node's log says how")
+            told = f"{request.method} failed; the node's log says how"
+            answer = failure_line(ExchangeFailure("internal", told))
         await self._send(stream, answer)
 
     async def _stream(
@@ -145,7 +149,7 @@ class ControlServer:
             try:
                 async with aclosing(_generator(method.stream(request.params))) as items:
                     async for item in items:
-                        await self._send(stream, line({"item": item}))
+                        await self._send(stream, json_line({"item": item}))
             except Exception as error:  # noqa: BLE001 - raised again below, not inside a group
                 failure = error
             tasks.cancel_scope.cancel()
@@ -153,7 +157,7 @@ class ControlServer:
             raise anyio.EndOfStream
         if failure is not None:
             raise failure
-        return line({"end": True})
+        return json_line({"end": True})
 
     async def _send(self, stream: SocketStream, data: bytes) -> None:
         """Send a line; a client that takes nothing has left."""

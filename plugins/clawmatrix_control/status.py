@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.kernel.contributions import OFFER_KINDS
+from clawmatrix_core.spi import OFFER_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.loading.plugin_info import PluginInfo
-    from clawmatrix_core.members.directory import NodeRecord, Peer
-    from clawmatrix_core.wire.routes import PathStatus
+    from clawmatrix_core import JSON, NodeRecord, PathStatus, Peer, PluginInfo
 
 __all__ = ["NodeFacts", "all_offered", "offered", "peer_json", "status_json"]
 
@@ -23,7 +20,7 @@ __all__ = ["NodeFacts", "all_offered", "offered", "peer_json", "status_json"]
 class NodeFacts:
     """What a node knows of itself, besides its record.
 
-    ``uptime`` is in seconds; ``refused`` counts what was refused, by reason; ``exchanges`` are
+    ``uptime`` is in seconds; ``refused`` counts what was refused, by reason; ``open_exchanges`` are
     those under way.
     """
 
@@ -33,7 +30,7 @@ class NodeFacts:
     links: tuple[str, ...]
     refused: Mapping[str, int]
     plugins: tuple[PluginInfo, ...]
-    exchanges: int = 0
+    open_exchanges: int = 0
 
 
 def offered(record: NodeRecord | None, kind: str) -> list[str]:
@@ -92,7 +89,7 @@ def _node_json(facts: NodeFacts, own: NodeRecord | None) -> dict[str, JSON]:
         "uptime": round(facts.uptime, 1),
         "protocol": None if own is None else list(own.protocol),
         "links": sorted(facts.links),
-        "exchanges": facts.exchanges,
+        "exchanges": facts.open_exchanges,
         "refused": dict(sorted(facts.refused.items())),
         "faults": {info.name: info.faults for info in facts.plugins if info.faults},
         "failed": {

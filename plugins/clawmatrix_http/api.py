@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
-    from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import JSON, Node
 
 __all__ = [
     "CLIENT_GONE",

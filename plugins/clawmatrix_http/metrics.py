@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
-from clawmatrix_core.base.metric import Distribution
+from clawmatrix_core import Distribution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric as Family
     from starlette.requests import Request
 
-    from clawmatrix_core.base.metric import Metric, Sample
+    from clawmatrix_core import Metric, Sample
 
 __all__ = ["MetricsEndpoint", "render"]
 

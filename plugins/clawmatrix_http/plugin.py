@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from clawmatrix_core.base.errors import PluginError, StartError, StateError
-from clawmatrix_core.base.log import register_secret
-from clawmatrix_core.config.config import ConfigSection, HostPort
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection
-from clawmatrix_core.state.files import StateFile
+from clawmatrix_core import (
+    Check,
+    ConfigSection,
+    ControlMethod,
+    HostPort,
+    PluginError,
+    StartError,
+    StateError,
+    StateFile,
+    StatusSection,
+    hookimpl,
+    register_secret,
+)
 from clawmatrix_http import hookspecs
 from clawmatrix_http.api import HttpAccess, HttpRoute, ServesHttp
 from clawmatrix_http.checks import live_checks, resting_checks
@@ -30,10 +37,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from clawmatrix_core.config.config import Config
-    from clawmatrix_core.kernel.contributions import JSON
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core import JSON, Config, Node, PluginScope
     from clawmatrix_http.app import Application
     from clawmatrix_http.guard import Guard
     from clawmatrix_http.server import HttpServer

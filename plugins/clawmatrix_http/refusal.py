@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
     from clawmatrix_http.api import ErrorShape, HttpRefusal
 
 __all__ = ["body_of", "plain_error"]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.redaction import redact
-from clawmatrix_core.base.times import ago
+from clawmatrix_core import redact
+from clawmatrix_core.spi import ago
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
 if TYPE_CHECKING:
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, NodeId
     from clawmatrix_mesh.links.admission import RefusedConnection
     from clawmatrix_mesh.links.dialler import DialTarget
     from clawmatrix_mesh.links.direct import Upgrade

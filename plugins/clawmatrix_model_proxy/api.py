@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from clawmatrix_core.base.errors import ClawMatrixError, LocalProtocolError
+from clawmatrix_core import ClawMatrixError, LocalProtocolError
 from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Block,
@@ -70,9 +70,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.config.types import Secret
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import JSON, Node, Secret
 
 __all__ = [
     "Audio",

@@ -9,8 +9,7 @@ import anyio.to_thread
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core import Check, ExchangeFailure, Finding
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.neutral.codec import ListsModels

@@ -7,8 +7,13 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from clawmatrix_core.base.node_id import NodeId  # noqa: TC001 - cattrs reads the annotations
-from clawmatrix_core.config.config import ByteSize, Duration, Secret, option
+from clawmatrix_core import (
+    ByteSize,
+    Duration,
+    NodeId,
+    Secret,
+    option,
+)
 from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT

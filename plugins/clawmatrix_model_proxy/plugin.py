@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.config.config import ConfigSection
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import (
+from clawmatrix_core import (
     Check,
+    ConfigSection,
     ControlMethod,
     Offer,
     StatusSection,
     frame_types,
+    hookimpl,
 )
 from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.api import ModelProxy
@@ -39,12 +39,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core.base.metric import Metric
-    from clawmatrix_core.config.config import Config
-    from clawmatrix_core.kernel.contributions import JSON
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.frames import Frame
+    from clawmatrix_core import JSON, Config, Frame, Metric, Node, PluginScope
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.response import AskLimits

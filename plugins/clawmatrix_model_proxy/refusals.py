@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
     from clawmatrix_http.api import HttpRefusal
 
 __all__ = ["anthropic_error", "anthropic_type", "openai_error"]

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core import Check, Finding
 from clawmatrix_relay.routing import edges
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.record import NodeRecord
-    from clawmatrix_core.wire.routes import PathStatus
+    from clawmatrix_core import Node, NodeId, NodeRecord, PathStatus
 
 __all__ = ["in_the_way", "path_checks"]
 

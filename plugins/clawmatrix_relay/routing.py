@@ -8,13 +8,12 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.wire.routes import Route
+from clawmatrix_core import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.members.record import NodeRecord
+    from clawmatrix_core import NodeId, NodeRecord
 
 __all__ = ["HOP_COST", "edges", "shortest_routes"]
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core import RemoteProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from clawmatrix_core.members.directory import Directory, Peer
-    from clawmatrix_core.members.record import SignedRecord
+    from clawmatrix_core import Peer
+    from clawmatrix_core.spi import SignedRecord
 
 __all__ = ["Summary", "in_batches", "make_digest", "missing_in"]
 
@@ -26,15 +26,18 @@ _BATCH = 256 * 1024
 
 
 class Summary:
-    """The summary of a directory, kept until it is outdated."""
+    """The summary of what is known of all members, kept until it is outdated.
 
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+    ``peers`` returns the members, this node among them.
+    """
+
+    def __init__(self, peers: Callable[[], Iterable[Peer]]) -> None:
+        self._peers = peers
         self._text: str | None = None
 
     def __str__(self) -> str:
         if self._text is None:
-            ages = [(peer.node_id, *peer.record.age) for peer in self._directory.all()]
+            ages = [(peer.node_id, *peer.record.age) for peer in self._peers()]
             self._text = hashlib.sha256(msgspec.json.encode(ages)).hexdigest()[:16]
         return self._text
 

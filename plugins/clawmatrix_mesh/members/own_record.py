@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.members.record import NodeRecord, SignedRecord
-from clawmatrix_core.state.epoch import raise_epoch
+from clawmatrix_core import NodeRecord
+from clawmatrix_core.spi import SignedRecord, raise_epoch
 from clawmatrix_mesh.members.revoking import REVOCATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, NodeId
     from clawmatrix_mesh.members.digests import Summary
     from clawmatrix_mesh.members.spreading import Spreading
 

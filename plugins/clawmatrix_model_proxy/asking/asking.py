@@ -17,7 +17,7 @@ from clawmatrix_model_proxy.wire import API_HEADERS, Opening
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Catalog
     from clawmatrix_model_proxy.asking.health import Health
     from clawmatrix_model_proxy.streams.formats import Format

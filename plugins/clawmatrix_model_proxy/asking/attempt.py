@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 from anyio import CancelScope, current_time
 
-from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, HeldTooMuch, RawHeaders
 from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
 from clawmatrix_model_proxy.faults import (
@@ -31,8 +31,7 @@ from clawmatrix_model_proxy.wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Exchange, Node
     from clawmatrix_model_proxy.asking.health import Target
 
 __all__ = ["AttemptFailed", "CallAttempt"]

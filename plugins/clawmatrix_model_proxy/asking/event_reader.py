@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message
 
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
     from clawmatrix_model_proxy.asking.attempt import AttemptFailed
     from clawmatrix_model_proxy.asking.response import ProxiedResponse
     from clawmatrix_model_proxy.streams.formats import Format

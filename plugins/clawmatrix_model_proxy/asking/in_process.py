@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
-from clawmatrix_core.base.errors import LocalProtocolError
+from clawmatrix_core import LocalProtocolError
 from clawmatrix_model_proxy.api import ModelError
 from clawmatrix_model_proxy.asking.asking import HEADERS, HOLD_HEADER
 from clawmatrix_model_proxy.asking.event_reader import EventReader, error_of_attempt
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message
 
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
     from clawmatrix_model_proxy.api import ModelRequest
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.response import ProxiedResponse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.metric import Metric, Sample
+from clawmatrix_core import Metric, Sample
 from clawmatrix_model_proxy.asking.breaker import BreakerState
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Choice
     from clawmatrix_model_proxy.asking.health import Health, Target
     from clawmatrix_model_proxy.config import Balance

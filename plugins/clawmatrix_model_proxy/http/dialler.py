@@ -13,7 +13,7 @@ import anyio
 import attrs
 from anyio.streams.tls import TLSStream
 
-from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.http.connection import HttpConnection
 from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 

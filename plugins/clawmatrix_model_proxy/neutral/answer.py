@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 import msgspec
 
-from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - msgspec and attrs read it
+from clawmatrix_core import JSON  # noqa: TC001 - msgspec and attrs read it
 from clawmatrix_model_proxy.neutral.request import Reasoning, Refusal, Text, ToolCall
 from clawmatrix_model_proxy.neutral.sealed import Sealer  # noqa: TC001 - msgspec reads it
 

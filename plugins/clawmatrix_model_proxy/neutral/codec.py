@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import attrs
 
-from clawmatrix_core.base.errors import ClawMatrixError
+from clawmatrix_core import ClawMatrixError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
     from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
 
 __all__ = ["effort_of"]
 

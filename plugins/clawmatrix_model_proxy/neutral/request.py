@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - msgspec and attrs read it
+from clawmatrix_core import JSON  # noqa: TC001 - msgspec and attrs read it
 from clawmatrix_model_proxy.neutral.sealed import Sealer  # noqa: TC001 - part of the values
 
 __all__ = [

@@ -19,7 +19,7 @@ from clawmatrix_model_proxy.neutral.codec import Unsupported
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["SETTINGS", "Setting", "read_settings", "refuse_rest", "write_settings"]

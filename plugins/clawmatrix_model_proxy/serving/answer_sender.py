@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
-from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.errors import from_event
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.request_body import is_json
@@ -21,7 +21,7 @@ from clawmatrix_model_proxy.wire import UPSTREAM_FAILED, Head
 if TYPE_CHECKING:
     import logging
 
-    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core import Exchange
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.serving.upstream import UpstreamResponse
     from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.errors import StartError
+from clawmatrix_core import StartError
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.api import ModelApi

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from clawmatrix_core.base.errors import StartError
+from clawmatrix_core import StartError
 from clawmatrix_model_proxy.api import ModelApi
 from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge

@@ -14,8 +14,7 @@ from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_core.kernel.contributions import JSON
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import JSON, Node
 
 __all__ = ["checked_models", "collect_apis", "collect_models", "offers"]
 

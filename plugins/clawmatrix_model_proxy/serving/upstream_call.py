@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
 from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported

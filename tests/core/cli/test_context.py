@@ -95,3 +95,10 @@ def test_plugin_objects_of_the_program_are_known_within_the_block() -> None:
         assert info is not None
         assert (info.plugin, info.state) == (plugin, "active")
     assert load_plugins(None).get("own") is None
+
+
+def test_a_command_finds_out_which_node_it_is_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('node_id = "office"\nsecret = "env:NOT_SET"\nstate_dir = "kept"\n')
+    place = Settings(path).locate()
+    assert (place.node_id, place.state_dir) == ("office", tmp_path / "kept")

@@ -219,3 +219,11 @@ def test_an_offer_has_to_fit_into_a_record() -> None:
             check_offer([{"id": value}])
     with pytest.raises(TypeError):
         check_offer([{"id": object()}])
+
+
+def test_what_the_key_of_a_record_has_signed() -> None:
+    member = Member("office")
+    record, signature = member.signed().read(), member.identity.sign(b"said")
+    assert record.has_signed(b"said", signature)
+    assert not record.has_signed(b"not said", signature)
+    assert not record.has_signed(b"said", b"")

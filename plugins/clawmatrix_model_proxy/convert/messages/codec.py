@@ -16,7 +16,7 @@ from clawmatrix_model_proxy.neutral.losses import Loss
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clawmatrix_core.base.errors import ClawMatrixError
+    from clawmatrix_core import ClawMatrixError
     from clawmatrix_model_proxy.neutral.answer import NeutralAnswer
     from clawmatrix_model_proxy.neutral.codec import Codec, Making, NewId
     from clawmatrix_model_proxy.neutral.request import NeutralRequest

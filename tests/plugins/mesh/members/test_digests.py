@@ -52,14 +52,14 @@ def test_entries_with_other_types_count_as_not_known() -> None:
 def test_a_summary_is_equal_where_two_nodes_know_the_same() -> None:
     office, lab = Member("office").signed(), Member("lab").signed()
     one, other = knowing(office, lab), knowing(office)
-    assert str(Summary(one.directory)) != str(Summary(other.directory))
+    assert str(Summary(one.directory.all)) != str(Summary(other.directory.all))
     other.directory.accept(lab)
-    assert str(Summary(one.directory)) == str(Summary(other.directory))
+    assert str(Summary(one.directory.all)) == str(Summary(other.directory.all))
 
 
 def test_a_summary_is_kept_until_it_is_outdated() -> None:
     home = knowing(Member("office").signed())
-    summary = Summary(home.directory)
+    summary = Summary(home.directory.all)
     before = str(summary)
     home.directory.accept(Member("lab").signed())
     assert str(summary) == before
