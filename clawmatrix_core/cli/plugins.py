@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.cli.collisions import command_collisions
 from clawmatrix_core.cli.context import (
     ExitCode,
     Settings,
@@ -23,7 +24,7 @@ from clawmatrix_core.cli.doctor import render_findings
 from clawmatrix_core.doctor.running import finding_json
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.registry import PluginRegistry
+    from clawmatrix_core.config.config import Config
 
 __all__ = ["plugins", "render_hooks", "render_plugins"]
 
@@ -77,7 +78,7 @@ def list_hooks(settings: Settings, as_json: bool) -> None:
     """
     hooks = _of_the_node(settings, "hooks")
     if hooks is None:
-        hooks = list(_loaded(settings).hook_list())
+        hooks = list(load_plugins(_config(settings)).hook_list())
     if as_json:
         echo_json({"hooks": hooks})
     else:
@@ -153,7 +154,14 @@ def render_hooks(hooks: list[dict[str, Any]]) -> str:
 
 def _entries(settings: Settings) -> list[dict[str, Any]]:
     found = _of_the_node(settings, "plugins")
-    return [info.to_json() for info in _loaded(settings).list()] if found is None else found
+    config = _config(settings)
+    if found is None:
+        found = [info.to_json() for info in load_plugins(config).list()]
+    told = command_collisions(config)
+    for entry in found:
+        if more := told.get(entry["name"]):
+            entry["collisions"] = [*entry.get("collisions", ()), *more]
+    return found
 
 
 def _of_the_node(settings: Settings, what: str) -> list[dict[str, Any]] | None:
@@ -166,11 +174,10 @@ def _of_the_node(settings: Settings, what: str) -> list[dict[str, Any]] | None:
     return found
 
 
-def _loaded(settings: Settings) -> PluginRegistry:
+def _config(settings: Settings) -> Config | None:
     try:
-        config = settings.load_config()
+        return settings.load_config()
     except ConfigError:
         if settings.file is not None:
             raise
-        config = None
-    return load_plugins(config)
+        return None

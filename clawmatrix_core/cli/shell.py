@@ -103,9 +103,9 @@ def peek_config(settings: Settings, args: Sequence[str]) -> None:
 
 def _commands_of(config: Config | None) -> dict[str, click.Command]:
     found: dict[str, click.Command] = {}
-    for _, command in load_plugins(config).commands():
-        if command.name is not None and command.name not in OWN_COMMANDS:
-            found.setdefault(command.name, with_settings(command))
+    for _, command in load_plugins(config).commands(OWN_COMMANDS):
+        if command.name is not None:
+            found[command.name] = with_settings(command)
     return found
 
 

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.state.files import StateFile
 
-__all__ = ["OwnChecks", "all_checks", "config_problems", "examine", "look_at_plugins"]
+__all__ = [
+    "OwnChecks",
+    "all_checks",
+    "config_problems",
+    "examine",
+    "look_at_names",
+    "look_at_plugins",
+]
 
 
 def all_checks(config: Config, plugins: PluginRegistry, node: Node | None = None) -> list[Check]:
@@ -147,6 +154,11 @@ def _look_at_neighbours(infos: Collection[PluginInfo]) -> Iterator[Finding]:
             owners = ", ".join(info.waits_for)
             advice = f"add {owners} to `plugins`; `clawmatrix plugins hooks` lists what they call"
             yield Finding(f"plugin.{info.name}", "warning", f"waits for {owners}", advice)
+    yield from look_at_names(infos)
+
+
+def look_at_names(infos: Collection[PluginInfo]) -> Iterator[Finding]:
+    """Yield where plugins registered a name that another one had first."""
     # Both plugins have the words; it is the one loaded later that has to change.
     left_out = {words: info.name for info in infos for words in info.collisions}
     for words, name in left_out.items():

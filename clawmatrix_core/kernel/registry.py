@@ -17,7 +17,7 @@ from clawmatrix_core.loading.plugin_info import PluginInfo
 from clawmatrix_core.state.files import StateFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     import click
 
@@ -212,9 +212,18 @@ class PluginRegistry:
         declared = self.collect(hookspecs.register_state_files, StateFile)
         return [file for _, file in declared]
 
-    def commands(self) -> Sequence[tuple[str, click.Command]]:
-        """Return the commands that the loaded plugins add, with each plugin's name."""
+    def commands(self, taken: Container[str] = ()) -> Sequence[tuple[str, click.Command]]:
+        """Return the commands that the loaded plugins add, with each plugin's name.
+
+        Args:
+            taken: the names of commands that no plugin can have.
+        """
         import click  # only the command line needs it
 
-        found = self.collect(hookspecs.register_commands, click.Command)
+        found = []
+        for plugin, command in self.collect(hookspecs.register_commands, click.Command):
+            if command.name in taken:
+                self.collided("command", command.name or "", "clawmatrix", plugin)
+            else:
+                found.append((plugin, command))
         return self.unique("command", found, lambda command: command.name or "")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 
+from clawmatrix_core.cli.context import hosted_plugins
 from clawmatrix_core.cli.plugins import render_hooks, render_plugins
 from clawmatrix_core.cli.shell import execute
+from clawmatrix_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +141,36 @@ def test_hooks_for_people() -> None:
         "http (not in use here: nobody calls its hooks)",
         "  register_routes  collect  def    dice",
     ]
+
+
+class Trusts:
+    """A plugin with the names of a command of the core and of one of the mesh plugin."""
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        return [click.Command("run"), click.Command("trust"), click.Command("trusts")]
+
+
+def test_commands_that_share_a_name_are_told_by_list_and_doctor(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = nowhere / "a.toml"
+    path.write_text(f'node_id = "a"\nsecret = "{"s" * 40}"\nstate_dir = "s"\nplugins = ["mesh"]\n')
+    path.chmod(0o600)
+    words = [
+        "command run: clawmatrix has it, that of trusts is left out",
+        "command trust: mesh has it, that of trusts is left out",
+    ]
+    with hosted_plugins({"trusts": Trusts()}):
+        assert execute(["plugins", "list", "--json", "-c", str(path)]) == 0
+        listed = {one["name"]: one for one in json.loads(capsys.readouterr().out)["plugins"]}
+        assert listed["trusts"]["collisions"] == words
+        assert listed["mesh"]["collisions"] == words[1:]
+        execute(["doctor", "--json", "-c", str(path)])
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        told = [(one["name"], one["detail"]) for one in checks if one["status"] == "warning"]
+        assert [("plugin.trusts", text) for text in words] == [
+            one for one in sorted(told) if one[1].startswith("command")
+        ]
+        assert execute(["trust", "--help", "-c", str(path)]) == 0
+        assert "accept" in capsys.readouterr().out
