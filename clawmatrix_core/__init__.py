@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Undeliverable,
         WrongShape,
     )
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.base.log import RateLimitedLogger
     from clawmatrix_core.base.metric import Distribution, Metric, Sample
     from clawmatrix_core.base.node_id import NodeId, is_node_id
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.typed import TypedExchange
     from clawmatrix_core.hookspecs import hookimpl, hookspec
     from clawmatrix_core.kernel.contributions import (
-        JSON,
         Check,
         ControlMethod,
         Finding,
@@ -181,6 +181,7 @@ _HOMES = {
     "exchange.limits": ("ExchangeLimits",),
     "exchange.typed": ("TypedExchange",),
     "base.metric": ("Distribution", "Metric", "Sample"),
+    "base.json_value": ("JSON",),
     "base.log": ("RateLimitedLogger",),
     "base.node_id": ("NodeId", "is_node_id"),
     "base.redaction": ("redact", "register_secret"),
@@ -192,7 +193,6 @@ _HOMES = {
     "testing.memory": ("MemoryHub", "MemoryTransport"),
     "kernel.node": ("Node",),
     "kernel.contributions": (
-        "JSON",
         "Check",
         "ControlMethod",
         "Finding",

@@ -8,8 +8,9 @@ something is.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from clawmatrix_core.cli.context import (
@@ -42,20 +43,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "context": ("CommandError", "ExitCode", "Settings", "echo_json", "pass_settings", "printable"),
-    "control_client": ("ControlError", "NotRunning", "call", "stream"),
-    "progress": ("Progress",),
-    "shell": ("cli", "execute", "main"),
+    "clawmatrix_core.cli.context": (
+        "CommandError",
+        "ExitCode",
+        "Settings",
+        "echo_json",
+        "pass_settings",
+        "printable",
+    ),
+    "clawmatrix_core.cli.control_client": ("ControlError", "NotRunning", "call", "stream"),
+    "clawmatrix_core.cli.progress": ("Progress",),
+    "clawmatrix_core.cli.shell": ("cli", "execute", "main"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -90,3 +90,13 @@ def test_what_a_node_was_told_is_written_as_toml() -> None:
     }
     with pytest.raises(TypeError, match="cannot be written as TOML"):
         toml_text({"x": object()})
+
+
+async def test_the_next_command_line_has_the_commands_of_its_own_node(
+    node_factory: NodeFactory,
+) -> None:
+    async with node_factory("a", built_in=("control",)) as node:
+        assert (await run_command(node, "coo")).exit_code == 2
+    async with node_factory("b", built_in=("control",), plugins=[Pigeons()]) as node:
+        done = await run_command(node, "coo", stdin="Martha\n")
+        assert (done.exit_code, done.out) == (23, "coo, Martha\n")
