@@ -13,8 +13,10 @@ from clawmatrix_core.base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.bell import Bell
+    from clawmatrix_core.base.cancellation import StrayCancellation, is_stray
     from clawmatrix_core.base.errors import HandshakeError
     from clawmatrix_core.base.paths import default_state_dir
+    from clawmatrix_core.base.serving import serves_input
     from clawmatrix_core.base.times import ago
     from clawmatrix_core.cli.new_config import NewConfig
     from clawmatrix_core.config.core import SECRET_LENGTH
@@ -68,12 +70,14 @@ __all__ = [
     "SignedRecord",
     "SignedRevocation",
     "StateView",
+    "StrayCancellation",
     "TrustStore",
     "ago",
     "control_socket_path",
     "default_state_dir",
     "examine",
     "failure_line",
+    "is_stray",
     "json_line",
     "load_identity",
     "load_succession",
@@ -81,13 +85,16 @@ __all__ = [
     "raise_epoch",
     "read_frame",
     "remove_note",
+    "serves_input",
     "with_ttl",
 ]
 
 _HOMES = {
     "clawmatrix_core.base.bell": ("Bell",),
+    "clawmatrix_core.base.cancellation": ("StrayCancellation", "is_stray"),
     "clawmatrix_core.base.errors": ("HandshakeError",),
     "clawmatrix_core.base.paths": ("default_state_dir",),
+    "clawmatrix_core.base.serving": ("serves_input",),
     "clawmatrix_core.base.times": ("ago",),
     "clawmatrix_core.cli.new_config": ("NewConfig",),
     "clawmatrix_core.config.core": ("SECRET_LENGTH",),

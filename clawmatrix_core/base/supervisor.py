@@ -9,6 +9,7 @@ import anyio
 import attrs
 from anyio import TASK_STATUS_IGNORED, CancelScope, Event
 
+from clawmatrix_core.base.cancellation import StrayCancellation, is_stray
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.base.log import component_logger
 
@@ -211,15 +212,22 @@ class Supervisor:
                     held.ready.set()
                     await held.leave.wait()
         except Exception as error:  # noqa: BLE001 - raised by ``enter``, or reported
-            if held.entered:
-                self._report(error, held.name)
-            else:
-                held.error = error
+            self._fail(held, error)
+        except BaseException as error:
+            if not is_stray(error):
+                raise
+            self._fail(held, StrayCancellation())
         finally:
             held.left.set()
             held.ready.set()
             if held in self._open:
                 self._open.remove(held)
+
+    def _fail(self, held: _Held, error: Exception) -> None:
+        if held.entered:
+            self._report(error, held.name)
+        else:
+            held.error = error
 
     async def _guard(
         self, fn: Callable[..., Awaitable[object]], args: tuple[object, ...], name: str
@@ -228,6 +236,10 @@ class Supervisor:
             await fn(*args)
         except Exception as error:  # noqa: BLE001 - one task's fault is not its siblings'
             self._report(error, name)
+        except BaseException as error:
+            if not is_stray(error):
+                raise
+            self._report(StrayCancellation(), name)
 
     async def _guard_started(
         self,
@@ -244,6 +256,12 @@ class Supervisor:
             if not status.done:
                 raise
             self._report(error, name)
+        except BaseException as error:
+            if not is_stray(error):
+                raise
+            if not status.done:
+                raise StrayCancellation from error
+            self._report(StrayCancellation(), name)
 
     def _report(self, error: Exception, name: str) -> None:
         try:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
 
+from clawmatrix_core.base.cancellation import StrayCancellation, is_stray
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.faults import Fault, Overrun
+from clawmatrix_core.base.serving import serves_input
 from clawmatrix_core.base.steps import Steps
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ class Dispatcher:
             impls = self._transit_impls = tuple(self._impls("transit_received"))
         return self._until_taken("transit_received", impls, {"node": node, "transit": transit})
 
+    @serves_input
     def _until_taken(
         self, hook: str, impls: Iterable[Implementation], arguments: dict[str, object]
     ) -> bool:
@@ -178,6 +181,10 @@ class Dispatcher:
                 return await self._await(impl, arguments)
         except Exception as raised:  # noqa: BLE001 - the fault boundary of event hooks
             error = raised
+        except BaseException as raised:
+            if not is_stray(raised):
+                raise
+            error = StrayCancellation()
         self._on_fault(Fault(impl.plugin_name, hook, error))
         return None
 

@@ -151,7 +151,11 @@ class Node(Asker):
         self._limits, self._rekeying = limits, rekeying
         log = self.logger("node")
         self._stalls = Stalls(log, watch=watchdog)
-        self.plugins = PluginRegistry(on_enter=self._stalls.enter, now=self.clock.now)
+        self.plugins = PluginRegistry(
+            on_enter=self._stalls.enter,
+            now=self.clock.now,
+            remove_stalling=config.remove_stalling,
+        )
         self._registered = Registered(self.plugins)
         self._starter = Starter(self.plugins)
         self.hooks = NodeHooks(self.plugins, self)
@@ -356,6 +360,10 @@ class Node(Asker):
     def control_methods(self) -> Sequence[ControlMethod]:
         """Return the methods that plugins added to the control socket."""
         return self._registered.control_methods()
+
+    def owner_of_method(self, name: str) -> str | None:
+        """Return the plugin whose control method has a name, None where there is none."""
+        return self._registered.owner_of(name)
 
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the sections that plugins added to the status."""

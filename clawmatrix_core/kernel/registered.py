@@ -65,6 +65,11 @@ class Registered:
         """Return the control methods of plugins that work."""
         return self._working("control method", self._methods, lambda one: one.name)
 
+    def owner_of(self, method: str) -> str | None:
+        """Return the plugin that has a control method, None where no plugin that works has it."""
+        working = [one for one in self._methods if self._works(one[0])]
+        return next((plugin for plugin, one in working if one.name == method), None)
+
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the status sections of plugins that work."""
         return self._working("status section", self._sections, lambda one: one.name)

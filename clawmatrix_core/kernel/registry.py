@@ -45,8 +45,19 @@ class PluginRegistry:
         on_enter: Callable[[str | None], None] = lambda _: None,
         budget: float | None = None,
         now: Callable[[], float] = time.monotonic,
+        remove_stalling: bool = True,
     ) -> None:
+        """Make a registry.
+
+        Args:
+            on_enter: told whose code the event loop is about to run; None after it.
+            budget: seconds that an event hook may take.
+            now: the clock by which overruns are counted.
+            remove_stalling: whether a plugin of a third party that overruns again and again is
+                taken out.
+        """
         self._now = now
+        self._removes = remove_stalling
         self.manager = PluginManager()
         kwargs = {} if budget is None else {"budget": budget}
         self.hooks = Dispatcher(self.manager, self.on_fault, on_enter=on_enter, **kwargs)
@@ -105,7 +116,9 @@ class PluginRegistry:
     def on_fault(self, fault: Fault) -> None:
         """Count a fault against its plugin; take the plugin out if it keeps overrunning.
 
-        To be called in the thread of the event loop.
+        A plugin stays in where it comes with ClawMatrix, and whatever it does while it serves the
+        input of others: nobody outside is to decide which plugins a node has. To be called in the
+        thread of the event loop.
         """
         info = self._infos.get(fault.plugin)
         if info is None:
@@ -117,7 +130,8 @@ class PluginRegistry:
             _log.error(
                 "plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=fault.error
             )
-        if isinstance(fault.error, Overrun) and self._overruns_too_often(info):
+        counts = isinstance(fault.error, Overrun) and not (info.built_in or fault.serving)
+        if counts and self._removes and self._overruns_too_often(info):
             self.fail(info, f"taken out after {_OVERRUNS} hooks that ran out of time: {fault}")
 
     def _overruns_too_often(self, info: PluginInfo) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,14 @@ class ControlPlugin:
     own_methods = ("status", "peers", "plugins", "hooks", "reload", "doctor", "ping")
 
     def __init__(self) -> None:
-        self.methods: dict[str, ControlMethod] = {}
+        self._own: dict[str, ControlMethod] = {}
+        self._node: Node | None = None
+
+    @property
+    def methods(self) -> dict[str, ControlMethod]:
+        """Every method there is now, by name; those of a plugin go when it is taken out."""
+        added = () if self._node is None else self._node.control_methods()
+        return {**{method.name: method for method in added}, **self._own}
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -53,18 +61,26 @@ class ControlPlugin:
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Open the socket, unless the node keeps no folder on disk."""
-        self.methods = {method.name: method for method in _Methods(node).all()}
-        for method in node.control_methods():
-            if self.methods.setdefault(method.name, method) is not method:
-                node.logger("control").warning("there is a method %s already", method.name)
+        self._node = node
+        self._own = {method.name: method for method in _Methods(node).all()}
+        for name in {*self._own} & {method.name for method in node.control_methods()}:
+            node.hooks.collided("control method", name, "control", node.owner_of_method(name) or "")
         folder = _state_folder(node)
         if folder is None:
             node.logger("control").debug("no control socket: the state is in memory")
             return
         path = control_socket_path(folder)
         listener = await scope.enter(open_socket(path, folder), name="control socket")
-        server = ControlServer(self.methods, scope.report)
+        server = ControlServer(
+            lambda name: self.methods.get(name), lambda: self.methods, partial(_report, node)
+        )
         scope.start_soon(server.serve, listener, name="control socket")
+
+
+def _report(node: Node, error: Exception, method: str | None) -> None:
+    plugin = (method and node.owner_of_method(method)) or "control"
+    what = f"control method {method}" if method else "control socket"
+    node.hooks.report(plugin, what, error, serving=True)
 
 
 def _state_folder(node: Node) -> Path | None:

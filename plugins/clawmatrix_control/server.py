@@ -15,14 +15,17 @@ from clawmatrix_core import ClawMatrixError, ExchangeFailure, StateError
 from clawmatrix_core.spi import (
     REQUEST_LIMIT,
     ControlRequest,
+    StrayCancellation,
     failure_line,
+    is_stray,
     json_line,
     note_socket,
     remove_note,
+    serves_input,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
     from pathlib import Path
 
     from anyio.abc import SocketListener, SocketStream
@@ -38,21 +41,24 @@ class ControlServer:
     """Answers requests with the methods of the node.
 
     Args:
-        methods: by name.
-        report: is told of a method that failed, and which.
+        find: returns a method by its name, None where there is none now.
+        names: returns the names of all methods, for whoever asked for another one.
+        report: is told of a method that failed, and which; of no method where the server did.
         patience: seconds a client may take to send its request, or to take a line.
         clients: connections at a time; one more is refused.
     """
 
     def __init__(
         self,
-        methods: Mapping[str, ControlMethod],
-        report: Callable[[Exception, str], None],
+        find: Callable[[str], ControlMethod | None],
+        names: Callable[[], Iterable[str]],
+        report: Callable[[Exception, str | None], None],
         *,
         patience: float = 30.0,
         clients: int = 128,
     ) -> None:
-        self._methods = methods
+        self._find = find
+        self._names = names
         self._report = report
         self._patience = patience
         self._free = clients
@@ -82,7 +88,7 @@ class ControlServer:
         except GONE:
             pass  # the client left
         except Exception as error:  # noqa: BLE001 - no client may end the server
-            self._report(error, "control socket")
+            self._report(error, None)
         finally:
             self._free += 1
 
@@ -107,10 +113,11 @@ class ControlServer:
             raise anyio.EndOfStream from None
         return ControlRequest.parse(text)
 
+    @serves_input
     async def _run(self, request: ControlRequest, stream: SocketStream) -> None:
-        method = self._methods.get(request.method)
+        method = self._find(request.method)
         if method is None or (method.call is None and method.stream is None):
-            names = ", ".join(sorted(self._methods))
+            names = ", ".join(sorted(self._names()))
             raise ExchangeFailure(
                 "unknown_method", f"no method {request.method!r}; there are {names}"
             )
@@ -122,10 +129,17 @@ class ControlServer:
         except (ClawMatrixError, *GONE):
             raise
         except Exception as error:  # noqa: BLE001 - a method's fault is its plugin's
-            self._report(error, f"control method {request.method}")
-            told = f"{request.method} failed; the node's log says how"
-            answer = failure_line(ExchangeFailure("internal", told))
+            answer = self._failed(error, request)
+        except BaseException as error:
+            if not is_stray(error):
+                raise
+            answer = self._failed(StrayCancellation(), request)
         await self._send(stream, answer)
+
+    def _failed(self, error: Exception, request: ControlRequest) -> bytes:
+        self._report(error, request.method)
+        told = f"{request.method} failed; the node's log says how"
+        return failure_line(ExchangeFailure("internal", told))
 
     async def _stream(
         self,

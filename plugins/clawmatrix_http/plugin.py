@@ -144,9 +144,11 @@ class HttpPlugin(ServesHttp):
                 built_in={info.name for info in node.hooks.plugins() if info.built_in},
                 collided=node.hooks.collided,
                 report=partial(_report, node),
+                works=node.hooks.works,
             )
             guard = _make_guard(self.token, config)
-            self._app = Application(table, guard, config.max_body, scope.report)
+            on_fault = partial(node.hooks.report, serving=True)
+            self._app = Application(table, guard, config.max_body, on_fault)
             server = HttpServer(self._app, bound, drain=config.drain, logger=logger)
             self.server = await scope.enter(server)
             await scope.enter(self._published(node))

@@ -31,6 +31,7 @@ class Found:
         refusal: 404 or 405.
         shape: the shape of errors on this path.
         public: true where no token is wanted.
+        plugin: the plugin whose route it is, or whose shape the refusal has.
     """
 
     route: HttpRoute | None
@@ -38,6 +39,7 @@ class Found:
     refusal: HttpRefusal | None
     shape: ErrorShape
     public: bool
+    plugin: str = ""
 
 
 @attrs.frozen
@@ -94,13 +96,13 @@ class _Tier:
             if (params := one.params(path)) is not None:
                 yield one, params
 
-    def mount_of(self, path: str) -> HttpRoute | None:
+    def mount_of(self, path: str) -> _Owned | None:
         """Return the application below which a path is: the one with the longest path."""
         while path not in self.mounts:
             if not path:
                 return None
             path = path.rpartition("/")[0]
-        return self.mounts[path].route
+        return self.mounts[path]
 
 
 class RouteTable:
@@ -116,6 +118,7 @@ class RouteTable:
         collided: told of a route that another plugin's hides: ``("route", "GET /x", first,
             other)``.
         report: told of a plugin whose route has a path that is none.
+        works: says whether a plugin has not been taken out; its routes go with it.
     """
 
     def __init__(
@@ -125,11 +128,13 @@ class RouteTable:
         built_in: Collection[str],
         collided: Callable[[str, str, str, str], None],
         report: Callable[[str, Exception], None],
+        works: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._own, self._others = _Tier(), _Tier()
         self._tiers = (self._own, self._others)
-        self._shapes: dict[str, ErrorShape] = {}
+        self._heads: dict[str, _Owned] = {}
         self._collided = collided
+        self._works = works
         found = [_Owned(plugin, route) for plugin, route in routes]
         for owned in sorted(found, key=lambda one: one.plugin not in built_in):
             tier = self._own if owned.plugin in built_in else self._others
@@ -150,7 +155,7 @@ class RouteTable:
                     self._keep("route", f"{method} {route.path}", methods, method, owned)
                 else:
                     self._collided("route", f"{method} {route.path}", hidden, owned.plugin)
-        self._shapes.setdefault(_head(route.path), route.errors or plain_error)
+        self._heads.setdefault(_head(route.path), owned)
 
     def _keep(
         self, what: str, name: str, places: dict[str, _Owned], key: str, owned: _Owned
@@ -173,30 +178,40 @@ class RouteTable:
         lacking: list[_Path] = []
         for tier in self._tiers:
             for one, params in tier.matching(path):
-                if (owned := _take(one, method)) is not None:
-                    return _found(owned.route, params)
+                owned = _take(one, method)
+                if owned is not None and self._works(owned.plugin):
+                    return _found(owned, params)
                 lacking.append(one)
-            if (mount := tier.mount_of(path)) is not None:
+            mount = tier.mount_of(path)
+            if mount is not None and self._works(mount.plugin):
                 return _found(mount, {})
         return self._refused(path, lacking)
 
     def _refused(self, path: str, lacking: list[_Path]) -> Found:
-        if not lacking:
+        names = {name for one in lacking for name in _methods(one, self._works)}
+        if not names:
             refusal = HttpRefusal(404, "not_found", f"there is no {path[:200]}")
-            return Found(None, {}, refusal, self._shapes.get(_head(path), plain_error), False)
-        allowed = ", ".join(sorted({name for one in lacking for name in _methods(one)}))
+            return _not_found(refusal, self._heads.get(_head(path)))
+        allowed = ", ".join(sorted(names))
         refusal = HttpRefusal(
             405,
             "method_not_allowed",
             f"{path[:200]} takes {allowed}",
             ((b"allow", allowed.encode()),),
         )
-        first = next(iter(lacking[0].methods.values())).route
-        return Found(None, {}, refusal, first.errors or plain_error, False)
+        return _not_found(refusal, next(iter(lacking[0].methods.values())))
 
 
-def _found(route: HttpRoute, params: dict[str, Any]) -> Found:
-    return Found(route, params, None, route.errors or plain_error, route.public)
+def _found(owned: _Owned, params: dict[str, Any]) -> Found:
+    route = owned.route
+    return Found(route, params, None, route.errors or plain_error, route.public, owned.plugin)
+
+
+def _not_found(refusal: HttpRefusal, shaping: _Owned | None) -> Found:
+    if shaping is None:
+        return Found(None, {}, refusal, plain_error, False)
+    shape = shaping.route.errors or plain_error
+    return Found(None, {}, refusal, shape, False, shaping.plugin)
 
 
 def _take(path: _Path, method: str) -> _Owned | None:
@@ -206,8 +221,9 @@ def _take(path: _Path, method: str) -> _Owned | None:
     return owned
 
 
-def _methods(path: _Path) -> Collection[str]:
-    return {*path.methods, "HEAD"} if "GET" in path.methods else path.methods
+def _methods(path: _Path, works: Callable[[str], bool]) -> Collection[str]:
+    names = {name for name, owned in path.methods.items() if works(owned.plugin)}
+    return {*names, "HEAD"} if "GET" in names else names
 
 
 def _compiled(text: str) -> tuple[re.Pattern[str], dict[str, Convertor[Any]]]:

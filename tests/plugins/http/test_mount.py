@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -109,7 +110,8 @@ async def test_an_application_that_raises_is_a_fault_and_tells_nothing() -> None
         failed = await client.get("/mcp/breaks", headers=AUTH)
         assert failed.status_code == 500
         assert "secret" not in failed.text
-        assert [info.faults for info in node.plugins.list() if info.name == "http"] == [1]
+        faults = {info.name: info.faults for info in node.plugins.list() if info.faults}
+        assert faults == {"Mounts": 1}
 
 
 async def test_a_shape_that_raises_is_a_fault_and_the_error_is_plain() -> None:
@@ -129,5 +131,53 @@ async def test_a_shape_that_raises_is_a_fault_and_the_error_is_plain() -> None:
         refused = await client.get("/x")
         assert refused.status_code == 401
         assert "a token is needed" in refused.json()["error"]
-        [info] = [info for info in node.plugins.list() if info.name == "http"]
+        [info] = [info for info in node.plugins.list() if info.faults]
+        assert info.name == "Broken"
         assert info.last_fault == "the shape of a 401: ValueError: no shape"
+
+
+async def coo(request: Request) -> Response:
+    return JSONResponse("coo")
+
+
+async def stray(request: Request) -> Response:
+    task = asyncio.create_task(asyncio.sleep(100))
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+    raise NotImplementedError
+
+
+class Pigeons:
+    extends = ("http",)
+
+    @hookimpl
+    def register_http_routes(self) -> list[HttpRoute]:
+        return [
+            HttpRoute("/coo", ("GET",), coo),
+            HttpRoute("/stray", ("GET",), stray),
+            HttpRoute("/loft", app=Starlette(), mount=True),
+        ]
+
+
+async def test_a_route_that_lets_out_a_cancellation_is_a_fault_of_its_plugin() -> None:
+    http = HttpPlugin()
+    node = make_node(http, Pigeons())
+    async with node, make_client(http) as client:
+        assert (await client.get("/stray", headers=AUTH)).status_code == 500
+        assert (await client.get("/coo", headers=AUTH)).status_code == 200
+        [info] = [info for info in node.plugins.list() if info.faults]
+        assert (info.name, info.faults) == ("Pigeons", 1)
+
+
+async def test_the_routes_of_a_plugin_that_is_taken_out_go_with_it() -> None:
+    http = HttpPlugin()
+    node = make_node(http, Pigeons())
+    async with node, make_client(http) as client:
+        info = node.plugins.get("Pigeons")
+        assert info is not None
+        assert (await client.get("/coo", headers=AUTH)).status_code == 200
+        node.plugins.fail(info, "the test says so")
+        for path in ("/coo", "/loft/a"):
+            assert (await client.get(path, headers=AUTH)).status_code == 404
+        assert (await client.post("/coo", headers=AUTH)).status_code == 404
