@@ -7,7 +7,7 @@ have gone silent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -24,11 +24,13 @@ from clawmatrix_core.exchange.envelope import Envelope
 from clawmatrix_core.exchange.exchange import Exchange
 from clawmatrix_core.exchange.late_frames import LateFrames
 from clawmatrix_core.exchange.limits import ExchangeLimits
+from clawmatrix_core.exchange.typed import TypedExchange
 from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.base.local import Local
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.exchange.answering import Handler, HandlerScope
@@ -92,8 +94,9 @@ class Exchanges:
         self,
         to: NodeId,
         type_: str,
-        payload: Any = None,
+        payload: JSON = None,
         *,
+        answer: type[object] | None = None,
         data: bytes | None = None,
         complete: bool = False,
         deadline: float | None = None,
@@ -101,6 +104,7 @@ class Exchanges:
     ) -> Exchange:
         """Return an exchange to enter with ``async with``; nothing is sent before that.
 
+        ``answer`` is the attrs class that what comes back is read as, in a TypedExchange.
         ``data`` are bytes that follow the payload, in the same frame; together they have to
         fit into one. ``complete`` says that this is the whole request. ``deadline`` is in
         seconds.
@@ -108,6 +112,8 @@ class Exchanges:
         end = self._endpoint(self._local.new_id(), to, type_, initiated=True, lane=lane)
         if deadline is not None:
             end.allow(deadline)
+        if answer is not None:
+            return TypedExchange(answer, end, payload=payload, data=data, complete=complete)
         return Exchange(end, payload=payload, data=data, complete=complete)
 
     def _endpoint(

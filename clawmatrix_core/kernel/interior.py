@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.kernel.own_metrics import own_metrics
 from clawmatrix_core.kernel.roster import Roster
 from clawmatrix_core.kernel.routing import Routing
 from clawmatrix_core.kernel.stack import Stack
@@ -17,6 +18,7 @@ from clawmatrix_core.wire.close_codes import CloseCode
 if TYPE_CHECKING:
     from clawmatrix_core.base.local import Local
     from clawmatrix_core.base.log import RateLimitedLogger
+    from clawmatrix_core.base.metric import Metric
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.kernel.events import Events
     from clawmatrix_core.kernel.node_hooks import NodeHooks
@@ -67,6 +69,7 @@ class Interior:
             make_room=lambda newcomer: room.for_member(newcomer),
             free_links=lambda wanted: room.for_links(wanted),
             is_linked=lambda name: name in self.stack.ways.links,
+            on_gone=lambda peer: events.emit(hookspecs.peer_gone, peer=peer),
         )
         self.stack = Stack(
             local,
@@ -88,6 +91,10 @@ class Interior:
 
     def __repr__(self) -> str:
         return f"<Interior {self.stack!r}>"
+
+    def own_metrics(self) -> list[Metric]:
+        """Return the metrics of the core."""
+        return own_metrics(self.stack, self.directory)
 
     async def run_link(self, link: Link) -> str:
         """Carry frames over a proved link until it closes; return why it did."""

@@ -102,6 +102,7 @@ class Directory:
         make_room: Callable[[NodeRecord], bool] = lambda _: False,
         free_links: Callable[[int], None] = lambda _: None,
         is_linked: Callable[[NodeId], bool] = lambda _: False,
+        on_gone: Callable[[Peer], None] = lambda _: None,
     ) -> None:
         self._own = own
         self._own_key = identity.sign_public
@@ -112,6 +113,7 @@ class Directory:
         self._make_room = make_room
         self._free_links = free_links
         self._is_linked = is_linked
+        self._on_gone = on_gone
         self._peers: dict[NodeId, Peer] = {}
         # Most records come over several links; one that is known is found without reading it.
         self._by_signature: dict[str, Peer] = {}
@@ -224,11 +226,23 @@ class Directory:
             return PinOutcome.NEW
         return self._trust.check(name, key, proven=proven, now=now)
 
+    def admits(self, record: NodeRecord) -> bool:
+        """Say whether a proved record has the key that its name is known by; pin a new name.
+
+        The caller has seen that the record is signed. Raises: StateError, from the trust store.
+        """
+        return self.judge(record, proven=True) is not PinOutcome.CONFLICT
+
     def forget(self, node_id: NodeId) -> None:
-        """Drop a member. Its pin stays."""
+        """Drop a member, and tell of it. Its pin stays."""
+        peer = self._remove(node_id)
+        if peer is not None:
+            self._on_gone(peer)
+
+    def _remove(self, node_id: NodeId) -> Peer | None:
         peer = self._peers.pop(node_id, None)
         if peer is None:
-            return
+            return None
         self._by_signature.pop(peer.signed.signature, None)
         self._links -= len(peer.record.links)
         del self._names[bisect_left(self._names, node_id)]
@@ -238,10 +252,11 @@ class Directory:
             names.discard(node_id)
             if not names:
                 del self._by_key[key]
+        return peer
 
     def _put(self, record: NodeRecord, signed: SignedRecord) -> None:
         name = record.node_id
-        self.forget(name)
+        self._remove(name)
         self._peers[name] = self._by_signature[signed.signature] = Peer(record, signed, self._now())
         self._links += len(record.links)
         insort(self._names, name)

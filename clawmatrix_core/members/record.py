@@ -13,6 +13,7 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - cattrs resolves it
 from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId, is_node_id
 from clawmatrix_core.members.identity import verify
 from clawmatrix_core.members.succession import predecessors
@@ -67,26 +68,13 @@ def _check_offers(_: object, __: object, value: Any) -> None:
         raise ValueError("offers that are too deep, or with numbers too large, to be handled")
 
 
-def check_offer(items: list[dict[str, Any]]) -> None:
+def check_offer(items: list[dict[str, JSON]]) -> None:
     """Make sure that an offer can stand in a record. Raises: ValueError, TypeError."""
     if not _is_plain({"": items}, _DEPTH):
         raise ValueError(f"more than {_DEPTH} levels, or a number not below {_COUNT}")
     size = len(msgspec.json.encode(items))
     if size > OFFER_LIMIT:
         raise ValueError(f"{size} bytes, and an offer has at most {OFFER_LIMIT}")
-
-
-def fitting_links(record: NodeRecord, links: Mapping[NodeId, float]) -> dict[NodeId, float]:
-    """Return as many links as a record has room for beside all else in it, the first ones first."""
-    bare = attrs.evolve(record, links={})
-    room = RECORD_LIMIT - len(msgspec.json.encode(_converter.unstructure(bare)))
-    fitting: dict[NodeId, float] = {}
-    for name, rtt in links.items():
-        room -= len(f'"{name}":{rtt},')
-        if room < 0 or len(fitting) == LINKS_LIMIT:
-            break
-        fitting[name] = rtt
-    return fitting
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -131,7 +119,7 @@ class NodeRecord:
     addresses: tuple[str, ...] = ()
     links: dict[NodeId, float] = attrs.field(factory=dict)
     tags: tuple[str, ...] = ()
-    offers: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict, validator=_check_offers)
+    offers: dict[str, list[dict[str, JSON]]] = attrs.field(factory=dict, validator=_check_offers)
     transit: bool = True
     succession: tuple[str, ...] = ()
 
@@ -150,6 +138,25 @@ class NodeRecord:
     def sign_key_bytes(self) -> bytes:
         """Return the Ed25519 public key. Raises: RemoteProtocolError."""
         return _key(self.sign_key)
+
+    def fitting_links(self, links: Mapping[NodeId, float]) -> dict[NodeId, float]:
+        """Return as many links as there is room for beside all else here, the first ones first."""
+        bare = attrs.evolve(self, links={})
+        room = RECORD_LIMIT - len(msgspec.json.encode(_converter.unstructure(bare)))
+        fitting: dict[NodeId, float] = {}
+        for name, rtt in links.items():
+            room -= len(f'"{name}":{rtt},')
+            if room < 0 or len(fitting) == LINKS_LIMIT:
+                break
+            fitting[name] = rtt
+        return fitting
+
+    def has_signed(self, data: bytes, signature: bytes) -> bool:
+        """Say whether the signature over the data is by the record's key.
+
+        Raises: RemoteProtocolError, where the record has no good key.
+        """
+        return verify(self.sign_key_bytes(), signature, data)
 
     def channel_key_bytes(self) -> bytes:
         """Return the X25519 public key. Raises: RemoteProtocolError."""
@@ -171,7 +178,7 @@ class SignedRecord:
         return cls(text.decode(), signature)
 
     @classmethod
-    def from_wire(cls, value: Any) -> SignedRecord:
+    def from_wire(cls, value: JSON) -> SignedRecord:
         """Take ``{"record": text, "sig": base64}``. Raises: RemoteProtocolError."""
         if not isinstance(value, dict):
             raise RemoteProtocolError("a record is not an object", reason="bad_record")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.base.errors import LocalProtocolError, RemoteProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.revocation import Revocation, SignedRevocation
+from clawmatrix_core.members.revocation import REASON_LIMIT, Revocation, SignedRevocation
 from clawmatrix_core.members.revocation_table import Rank, RevocationTable
 from clawmatrix_core.members.trust import PinOutcome
 
@@ -147,7 +147,12 @@ class Revocations:
     def make(
         self, node_id: str, key: bytes, *, revoked: bool = True, reason: str = ""
     ) -> SignedRevocation:
-        """Write this node's own word on a key, and keep it. Raises: StateError."""
+        """Write this node's own word on a key, and keep it.
+
+        Raises: LocalProtocolError, where the reason is too long; StateError.
+        """
+        if len(reason) > REASON_LIMIT:
+            raise LocalProtocolError(f"a reason has at most {REASON_LIMIT} characters")
         known = self._table.get(key)
         at = int(self._wall() * 1000)
         if known is not None:

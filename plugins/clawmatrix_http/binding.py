@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from clawmatrix_core.config.config import HostPort
+    from clawmatrix_core import HostPort
 
 __all__ = ["bind"]
 

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core import Check, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.record import NodeRecord
-    from clawmatrix_core.wire.routes import PathStatus
+    from clawmatrix_core import Node, NodeId, NodeRecord, PathStatus
     from clawmatrix_relay.graph import Graph
     from clawmatrix_relay.reckoning import Reckoning
 

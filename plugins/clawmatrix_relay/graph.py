@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.members.record import NodeRecord
+    from clawmatrix_core import NodeId, NodeRecord
 
 __all__ = ["PER_MS", "Change", "Graph", "cost"]
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.config.config import ConfigSection
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Check, StatusSection, frame_types
+from clawmatrix_core import Check, ConfigSection, StatusSection, frame_types, hookimpl
 from clawmatrix_relay.checks import path_checks
 from clawmatrix_relay.config import RelayConfig
 from clawmatrix_relay.paths import Paths
@@ -17,11 +15,7 @@ from clawmatrix_relay.transit import decline, is_from_neighbour, on_undeliverabl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.frames import Frame, Transit
-    from clawmatrix_core.wire.routes import PathStatus, Route
+    from clawmatrix_core import Frame, Node, NodeId, PathStatus, PluginScope, Route, Transit
 
 __all__ = ["RelayPlugin"]
 

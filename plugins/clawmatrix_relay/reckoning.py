@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.base.bell import Bell
+from clawmatrix_core.spi import Bell
 from clawmatrix_relay.graph import Graph
 from clawmatrix_relay.routing import RouteTable
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.directory import Directory
-    from clawmatrix_core.wire.routes import Routes
+    from clawmatrix_core import Node
+    from clawmatrix_core.spi import Routes
 
 __all__ = ["AT_ONCE", "Reckoning"]
 
@@ -29,7 +28,7 @@ class Reckoning:
     """The routes of one node. Where the work is long, the answer is the earlier one meanwhile."""
 
     def __init__(self) -> None:
-        self._directory: Directory | None = None
+        self._node: Node | None = None
         self._table: RouteTable | None = None
         self._mark = 0
         self._more = Bell()
@@ -55,14 +54,14 @@ class Reckoning:
         return table.routes()
 
     def _note_changes(self, node: Node) -> RouteTable:
-        directory, names = node.directory, node.directory.changed_since(self._mark)
+        names = node.directory.changed_since(self._mark)
         table = self._table
-        if table is None or directory is not self._directory or names is None:
-            table, self._directory = RouteTable(node.id), directory
-            names = [peer.node_id for peer in directory.all()]
-        self._table, self._mark = table, directory.mark
+        if table is None or node is not self._node or names is None:
+            table, self._node = RouteTable(node.id), node
+            names = [peer.node_id for peer in node.directory.all()]
+        self._table, self._mark = table, node.directory.mark
         for name in names:
-            peer = directory.get(name)
+            peer = node.directory.get(name)
             table.note_record(name, None if peer is None else peer.record)
         table.note_neighbours(
             {

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.wire.routes import Route, Routes
+from clawmatrix_core import Route
+from clawmatrix_core.spi import Routes
 from clawmatrix_relay.graph import PER_MS, Graph
 from clawmatrix_relay.shortest import HOP, ShortestPaths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.members.record import NodeRecord
+    from clawmatrix_core import NodeId, NodeRecord
 
 __all__ = ["HOP_COST", "RouteTable", "shortest_routes"]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_core import NodeId
     from clawmatrix_relay.graph import Graph
 
 __all__ = ["HOP", "Label", "ShortestPaths"]

@@ -182,7 +182,7 @@ def _dispatch_cases(node: Node, implementations: int, calls: int) -> dict[str, C
     taken, untaken = _frame("taken"), _frame("nobody")
     bare = manager.hook.frame_received
     plain = _Bare().frame_received
-    dispatch = node.hooks.frame
+    dispatch = node.plugins.hooks.frame
     return {
         "taken": _each(dispatch, node, taken, calls=calls),
         "untaken": _each(dispatch, node, untaken, calls=calls),

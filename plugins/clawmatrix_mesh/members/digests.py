@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core import RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from clawmatrix_core.members.directory import Directory, Peer
-    from clawmatrix_core.members.record import SignedRecord
+    from clawmatrix_core import Peer
+    from clawmatrix_core.spi import SignedRecord
 
 __all__ = ["Summary", "in_batches", "make_digest", "missing_in"]
 
@@ -30,24 +30,30 @@ _BATCH = 256 * 1024
 
 
 class Summary:
-    """The summary of a directory, kept until it is outdated.
+    """The summary of what is known of all members, kept until it is outdated.
 
     That of many members is computed once in a while at most: each heartbeat of each neighbour
     asks for it, and one that is a moment old does no harm.
+
+    Args:
+        peers: returns the members, this node among them.
+        now: the clock.
     """
 
-    def __init__(self, directory: Directory, now: Callable[[], float]) -> None:
-        self._directory = directory
+    def __init__(self, peers: Callable[[], Iterable[Peer]], now: Callable[[], float]) -> None:
+        self._peers = peers
+        self._many = False
         self._now = now
         self._text = ""
         self._outdated = True
         self._computed = float("-inf")
 
     def __str__(self) -> str:
-        soon = self._now() - self._computed < _SUMMARY_GAP and len(self._directory) > _FEW
+        soon = self._many and self._now() - self._computed < _SUMMARY_GAP
         if self._outdated and not soon:
             self._outdated, self._computed = False, self._now()
-            ages = [(peer.node_id, *peer.record.age) for peer in self._directory.all()]
+            ages = [(peer.node_id, *peer.record.age) for peer in self._peers()]
+            self._many = len(ages) > _FEW
             self._text = hashlib.sha256(msgspec.json.encode(ages)).hexdigest()[:16]
         return self._text
 

@@ -12,8 +12,7 @@ from clawmatrix_mesh.members.pace import Pace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, NodeId
 
 __all__ = ["QUEUE_LIMIT", "Intake"]
 

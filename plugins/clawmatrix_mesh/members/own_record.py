@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.members.record import NodeRecord, SignedRecord, fitting_links
-from clawmatrix_core.state.epoch import raise_epoch
+from clawmatrix_core import NodeRecord
+from clawmatrix_core.spi import SignedRecord, raise_epoch
 from clawmatrix_mesh.members.revoking import REVOCATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, NodeId
     from clawmatrix_mesh.members.digests import Summary
     from clawmatrix_mesh.members.spreading import Spreading
 
@@ -88,7 +86,7 @@ class OwnRecord:
         """Return the record as things are; of more links than fit, those that opened last lack."""
         bare, links = self._bare(), self._node.links
         measured = {peer: round(x.rtt, 2) for peer, x in links.items() if x.rtt is not None}
-        self._told = fitting_links(bare, measured)
+        self._told = bare.fitting_links(measured)
         left, self._left_out = self._left_out, measured.keys() - self._told.keys()
         for peer in sorted(self._left_out - left):
             why = f"{len(self._told)} links fill this node's record; others learn of no way over it"

@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from clawmatrix_core.base.bell import Bell
-from clawmatrix_core.base.errors import RemoteProtocolError, StateError
-from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.revocation import SignedRevocation
+from clawmatrix_core import NodeId, RemoteProtocolError, StateError
+from clawmatrix_core.spi import Bell, SignedRevocation
 from clawmatrix_mesh.members.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.revocation import Revocation
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node
 
 __all__ = ["REVOCATIONS", "Revoking"]
 
@@ -136,7 +132,7 @@ class Revoking:
         node = self._node
         for signed in news:
             said = signed.read()
-            self._log(said)
+            self._log(signed)
             if node.revocations.get(said.key) is not None and said.key != node.identity.sign_public:
                 for name in node.expel(said.key):
                     self._tell(name)
@@ -145,8 +141,8 @@ class Revoking:
         for listener in self._listeners:
             listener(name)
 
-    def _log(self, said: Revocation) -> None:
-        log = self._node.logger("mesh")
+    def _log(self, signed: SignedRevocation) -> None:
+        log, said = self._node.logger("mesh"), signed.read()
         done = "revoked" if said.revoked else "let in again"
         if said.key == self._node.identity.sign_public:
             log.warning("this node was %s by %s: %s", done, said.by, said.reason or "no reason")

@@ -22,9 +22,8 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from clawmatrix_core.base.errors import DialError
-from clawmatrix_core.wire.codec import MESSAGE_LIMIT
-from clawmatrix_core.wire.transport import Connection, Listener, Transport
+from clawmatrix_core import Connection, DialError, Listener, Transport
+from clawmatrix_core.spi import MESSAGE_LIMIT
 from clawmatrix_mesh.websocket.address import WebSocketAddress
 from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
 

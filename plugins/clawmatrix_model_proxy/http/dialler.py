@@ -13,7 +13,7 @@ import anyio
 import attrs
 from anyio.streams.tls import TLSStream
 
-from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.http.connection import HttpConnection
 from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 
@@ -34,7 +34,7 @@ class HttpAddress:
         scheme: ``http`` or ``https``.
         host: its name or number, without brackets.
         port: its port.
-        path: the path of the URL, as it travels.
+        path: the path of the URL and its query, as they travel.
     """
 
     scheme: str
@@ -51,7 +51,9 @@ class HttpAddress:
         host = parts.hostname
         host = host if host.isascii() else host.encode("idna").decode()
         port = parts.port or _PORTS[parts.scheme]
-        return cls(parts.scheme, host, port, quote(parts.path, safe=_SAFE) or "/")
+        path = quote(parts.path, safe=_SAFE) or "/"
+        query = f"?{quote(parts.query, safe=_SAFE + '?')}" if parts.query else ""
+        return cls(parts.scheme, host, port, path + query)
 
     @property
     def origin(self) -> tuple[str, str, int]:

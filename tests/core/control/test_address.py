@@ -92,4 +92,4 @@ def test_the_noted_place_comes_before_the_usual_one(
 
 def test_a_built_in_plugin_serves_the_socket() -> None:
     [entry] = metadata.entry_points(group="clawmatrix.plugins", name=SERVER)
-    assert entry.value.startswith("clawmatrix_control:")
+    assert entry.value.startswith("clawmatrix_control.plugin:")

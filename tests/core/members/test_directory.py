@@ -343,3 +343,24 @@ def test_readers_learn_which_records_came_and_went() -> None:
     home.directory.forget(OFFICE)
     assert home.directory.changed_since(mark) == [OFFICE]
     assert home.directory.changed_since(home.directory.mark) == []
+
+
+def test_it_tells_of_a_member_that_is_gone_and_of_none_that_has_a_newer_record() -> None:
+    home, office = met()
+    home.meet(office)
+    assert outcome(home.directory, office.signed(seq=2)) is Accepted.NEWER
+    assert home.gone == []
+    home.directory.forget(OFFICE)
+    home.directory.forget(OFFICE)
+    assert home.gone == ["office"]
+    assert outcome(home.directory, office.signed(seq=2)) is Accepted.NEWER
+
+
+def test_a_proved_record_is_admitted_under_the_key_of_its_name_alone() -> None:
+    home, office = met()
+    record = office.signed().read()
+    assert home.directory.admits(record)
+    assert home.directory.admits(record)
+    impostor = Member("office", life=2).signed().read()
+    assert impostor.sign_key != record.sign_key
+    assert not home.directory.admits(impostor)

@@ -18,7 +18,6 @@ from clawmatrix_core.members.record import (
     RECORD_LIMIT,
     SignedRecord,
     check_offer,
-    fitting_links,
 )
 from tests.core.members.members import Member, base64_of
 
@@ -242,7 +241,7 @@ def test_a_record_lists_a_bounded_number_of_links() -> None:
 def test_a_hub_lists_the_links_that_fit_the_first_ones_first(width: int) -> None:
     office = Member("office")
     links = spokes(3000, width)
-    fitting = fitting_links(office.record(), links)
+    fitting = office.record().fitting_links(links)
     assert list(fitting) == list(links)[: len(fitting)]
     assert len(office.signed(links=fitting).text) <= RECORD_LIMIT
     one_more = dict(list(links.items())[: len(fitting) + 1])
@@ -255,7 +254,15 @@ def test_a_hub_lists_the_links_that_fit_the_first_ones_first(width: int) -> None
 def test_links_have_the_room_that_all_else_leaves() -> None:
     office = Member("office")
     offers = {kind: [{"id": "x" * (OFFER_LIMIT - 100)}] for kind in ("models", "agents")}
-    fitting = fitting_links(office.record(offers=offers), spokes(2000, 30))
+    fitting = office.record(offers=offers).fitting_links(spokes(2000, 30))
     assert 300 < len(fitting) < 500
     assert len(office.signed(offers=offers, links=fitting).text) <= RECORD_LIMIT
-    assert fitting_links(office.record(tags=("x" * RECORD_LIMIT,)), spokes(1)) == {}
+    assert office.record(tags=("x" * RECORD_LIMIT,)).fitting_links(spokes(1)) == {}
+
+
+def test_what_the_key_of_a_record_has_signed() -> None:
+    member = Member("office")
+    record, signature = member.signed().read(), member.identity.sign(b"said")
+    assert record.has_signed(b"said", signature)
+    assert not record.has_signed(b"not said", signature)
+    assert not record.has_signed(b"said", b"")

@@ -10,7 +10,7 @@ import attrs
 import msgspec
 import pytest
 
-from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.base.errors import LocalProtocolError, RemoteProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.members.revocation import REASON_LIMIT, Revocation, SignedRevocation
@@ -345,3 +345,14 @@ def test_a_damaged_file_is_named(stored: object) -> None:
     place.state.write("revocations", stored)
     with pytest.raises(StateError, match=r"revocations \(in memory\) is damaged"):
         place.load()
+
+
+def test_a_long_reason_is_refused_before_anything_is_kept() -> None:
+    home = Place("home")
+    with pytest.raises(LocalProtocolError, match=f"at most {REASON_LIMIT} characters"):
+        home.known.make("mallory", MALLORY.sign_public, reason="x" * (REASON_LIMIT + 1))
+    assert home.known.all() == []
+
+
+def test_a_revocation_has_its_key_as_people_compare_it() -> None:
+    assert said().fingerprint == MALLORY.fingerprint
