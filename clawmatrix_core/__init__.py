@@ -28,8 +28,13 @@ if TYPE_CHECKING:
         StartError,
         StateError,
         Undeliverable,
+        WrongShape,
     )
-    from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core.base.log import RateLimitedLogger
+    from clawmatrix_core.base.metric import Distribution, Metric, Sample
+    from clawmatrix_core.base.node_id import NodeId, is_node_id
+    from clawmatrix_core.base.redaction import redact, register_secret
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
         ByteSize,
@@ -42,9 +47,9 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
+    from clawmatrix_core.exchange.typed import TypedExchange
     from clawmatrix_core.hookspecs import hookimpl, hookspec
     from clawmatrix_core.kernel.contributions import (
-        JSON,
         Check,
         ControlMethod,
         Finding,
@@ -58,12 +63,13 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
+    from clawmatrix_core.state.writer import StateWriter
     from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
     from clawmatrix_core.wire.codec import Header, Lane
     from clawmatrix_core.wire.frames import Frame, Transit
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.routes import PathStatus, Route
-    from clawmatrix_core.wire.transport import Connection, Listener, Transport
+    from clawmatrix_core.wire.transport import Connection, Listener, Objection, Transport
 
     __version__: str
 
@@ -82,6 +88,7 @@ __all__ = [
     "ControlMethod",
     "DeadlineExceeded",
     "DialError",
+    "Distribution",
     "Duration",
     "Exchange",
     "ExchangeCancelled",
@@ -99,10 +106,12 @@ __all__ = [
     "MemoryHub",
     "MemoryState",
     "MemoryTransport",
+    "Metric",
     "NewerStateError",
     "Node",
     "NodeId",
     "NodeRecord",
+    "Objection",
     "Offer",
     "PathStatus",
     "Peer",
@@ -110,23 +119,31 @@ __all__ = [
     "PluginError",
     "PluginInfo",
     "PluginScope",
+    "RateLimitedLogger",
     "RemoteProtocolError",
     "Route",
+    "Sample",
     "Secret",
     "StartError",
     "State",
     "StateError",
     "StateFile",
     "StateFolder",
+    "StateWriter",
     "StatusSection",
     "Transit",
     "Transport",
+    "TypedExchange",
     "Undeliverable",
+    "WrongShape",
     "__version__",
     "frame_types",
     "hookimpl",
     "hookspec",
+    "is_node_id",
     "option",
+    "redact",
+    "register_secret",
 ]
 
 _HOMES = {
@@ -159,10 +176,16 @@ _HOMES = {
         "StartError",
         "StateError",
         "Undeliverable",
+        "WrongShape",
     ),
     "exchange.exchange": ("Exchange",),
     "exchange.limits": ("ExchangeLimits",),
-    "base.node_id": ("NodeId",),
+    "exchange.typed": ("TypedExchange",),
+    "base.metric": ("Distribution", "Metric", "Sample"),
+    "base.json_value": ("JSON",),
+    "base.log": ("RateLimitedLogger",),
+    "base.node_id": ("NodeId", "is_node_id"),
+    "base.redaction": ("redact", "register_secret"),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),
     "hookspecs": ("hookimpl", "hookspec"),
@@ -171,7 +194,6 @@ _HOMES = {
     "testing.memory": ("MemoryHub", "MemoryTransport"),
     "kernel.node": ("Node",),
     "kernel.contributions": (
-        "JSON",
         "Check",
         "ControlMethod",
         "Finding",
@@ -183,7 +205,8 @@ _HOMES = {
     "kernel.scope": ("PluginScope",),
     "state.folder": ("MemoryState", "State", "StateFolder"),
     "state.files": ("StateFile",),
-    "wire.transport": ("Connection", "Listener", "Transport"),
+    "state.writer": ("StateWriter",),
+    "wire.transport": ("Connection", "Listener", "Objection", "Transport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

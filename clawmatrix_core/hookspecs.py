@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.config.config import Config, ConfigSection
     from clawmatrix_core.members.directory import Peer
     from clawmatrix_core.wire.frames import Frame
+    from clawmatrix_core.base.metric import Metric
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.kernel.node import Node
@@ -119,6 +120,16 @@ def register_offers(node: Node) -> list[Offer]:
 
 
 @hookspec
+def register_metrics(node: Node) -> list[Metric]:
+    """Add metrics: counters, gauges and histograms, as plain values.
+
+    Called by the node before plugins start; each metric is read whenever somebody asks. The
+    ``http`` plugin serves them to Prometheus. Dispatch: collect.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 def register_checks(config: Config, node: Node | None) -> list[Check]:
     """Add what ``clawmatrix doctor`` looks at; ``node`` is None where the node does not run.
 
@@ -205,6 +216,15 @@ async def peer_changed(node: Node, peer: Peer) -> None:
     """Note that a member's record is new, or has changed; this node's own one too.
 
     Called by the node whenever the directory took a newer record. Dispatch: notify.
+    """
+
+
+@hookspec
+async def peer_gone(node: Node, peer: Peer) -> None:
+    """Note that a member's record has left the directory; ``peer`` is the last one.
+
+    Called by the node when a member was revoked, when its key was replaced or forgotten, and
+    when it was out of reach for so long that it is forgotten. Dispatch: notify.
     """
 
 

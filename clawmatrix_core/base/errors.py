@@ -20,14 +20,17 @@
         ├── DeadlineExceeded      the time the caller allowed is over
         ├── ExchangeCancelled     the other side cancelled
         └── ExchangeFailure       the other side answered with an error; ``.code`` ``.detail``
+            └── WrongShape        a payload is not of the class it was to be; ``.problems``
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from clawmatrix_core.base.json_value import JSON
 
 __all__ = [
     "ClawMatrixError",
@@ -48,6 +51,7 @@ __all__ = [
     "StartError",
     "StateError",
     "Undeliverable",
+    "WrongShape",
 ]
 
 
@@ -171,8 +175,20 @@ class ExchangeFailure(ExchangeError):
     """
 
     def __init__(
-        self, code: str, message: str, *, detail: Any = None, may_have_begun: bool = True
+        self, code: str, message: str, *, detail: JSON = None, may_have_begun: bool = True
     ) -> None:
         super().__init__(message, may_have_begun=may_have_begun)
         self.code = code
         self.detail = detail
+
+
+class WrongShape(ExchangeFailure):
+    """A payload of the other side is not of the class that it was read as.
+
+    ``problems`` has a line for each field that is wrong, with its path. A handler that lets it
+    pass answers with it: the other side gets an ExchangeFailure ``bad_request`` with the lines.
+    """
+
+    def __init__(self, code: str, problems: Sequence[str]) -> None:
+        super().__init__(code, "; ".join(problems), detail={"problems": list(problems)})
+        self.problems = tuple(problems)

@@ -13,11 +13,19 @@ class Overrun(TimeoutError):
 
 @attrs.frozen
 class Fault:
-    """A hook implementation, or a plugin's background task, that failed."""
+    """A hook implementation, or a plugin's background task, that failed.
+
+    Attributes:
+        plugin: the name of the plugin.
+        hook: the hook, the task, or what else failed.
+        error: what it raised, or why it failed.
+        serving: it happened while the plugin served the input of others.
+    """
 
     plugin: str
     hook: str
     error: Exception
+    serving: bool = False
 
     def __str__(self) -> str:
         what = str(self.error) or type(self.error).__name__

@@ -9,6 +9,7 @@ import anyio
 import attrs
 from anyio import TASK_STATUS_IGNORED, CancelScope, Event
 
+from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.base.log import component_logger
 
@@ -106,7 +107,7 @@ class Supervisor:
 
     async def start(
         self, fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
-    ) -> Any:
+    ) -> object:
         """Start a task and return what it passes to ``task_status.started``.
 
         Raises: what the task raises before that; LocalProtocolError once the supervisor is
@@ -119,7 +120,7 @@ class Supervisor:
         )
 
     async def enter(
-        self, manager: AbstractAsyncContextManager[T, Any], *, name: str | None = None
+        self, manager: AbstractAsyncContextManager[T, bool | None], *, name: str | None = None
     ) -> T:
         """Enter a context manager and return its value; it is left when the supervisor ends.
 
@@ -211,15 +212,22 @@ class Supervisor:
                     held.ready.set()
                     await held.leave.wait()
         except Exception as error:  # noqa: BLE001 - raised by ``enter``, or reported
-            if held.entered:
-                self._report(error, held.name)
-            else:
-                held.error = error
+            self._fail(held, error)
+        except BaseException as error:
+            if (fault := stray(error)) is None:
+                raise
+            self._fail(held, fault)
         finally:
             held.left.set()
             held.ready.set()
             if held in self._open:
                 self._open.remove(held)
+
+    def _fail(self, held: _Held, error: Exception) -> None:
+        if held.entered:
+            self._report(error, held.name)
+        else:
+            held.error = error
 
     async def _guard(
         self, fn: Callable[..., Awaitable[object]], args: tuple[object, ...], name: str
@@ -228,6 +236,10 @@ class Supervisor:
             await fn(*args)
         except Exception as error:  # noqa: BLE001 - one task's fault is not its siblings'
             self._report(error, name)
+        except BaseException as error:
+            if (fault := stray(error)) is None:
+                raise
+            self._report(fault, name)
 
     async def _guard_started(
         self,
@@ -244,6 +256,12 @@ class Supervisor:
             if not status.done:
                 raise
             self._report(error, name)
+        except BaseException as error:
+            if (fault := stray(error)) is None:
+                raise
+            if not status.done:
+                raise fault from error
+            self._report(fault, name)
 
     def _report(self, error: Exception, name: str) -> None:
         try:

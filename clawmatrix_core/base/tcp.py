@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.base.lookups import Lookups
+from clawmatrix_core.base.lookups import STRANGE_NAMES, Lookups
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from typing import Self
 
     from clawmatrix_core.base.lookups import TcpAddress
 
-__all__ = ["NameServerSilent", "TcpDialler", "connect"]
+__all__ = ["TcpDialler", "connect"]
 
 STAGGER = 0.25
 """Seconds an address has before the next one of its host is tried beside it."""
@@ -28,10 +29,6 @@ ATTEMPTS = 16
 
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """What a machine without IPv6 says of each IPv6 address, and the least telling of errors."""
-
-
-class NameServerSilent(OSError):
-    """A name was neither found nor refused in time."""
 
 
 async def connect(address: TcpAddress) -> socket.socket:
@@ -58,6 +55,9 @@ class TcpDialler:
         resolve: returns the addresses of a host and port.
     """
 
+    class NameServerSilent(OSError):
+        """A name was neither found nor refused in time."""
+
     def __init__(
         self,
         resolve: Callable[[str, int], Awaitable[Sequence[TcpAddress]]] | None = None,
@@ -69,6 +69,11 @@ class TcpDialler:
         self.resolve = resolve or Lookups().resolve
         self._connect = connect
         self._stagger = stagger
+
+    @classmethod
+    def for_strangers(cls) -> Self:
+        """Return a dialler for names that other nodes chose: these have a few threads alone."""
+        return cls(Lookups(STRANGE_NAMES).resolve)
 
     async def open(self, host: str, port: int, *, limit: float) -> socket.socket:
         """Return a socket connected to a host, within ``limit`` seconds.
@@ -91,7 +96,7 @@ class TcpDialler:
             if not found:
                 raise socket.gaierror(socket.EAI_NONAME, "it has no address")
             return found
-        raise NameServerSilent(
+        raise self.NameServerSilent(
             errno.ETIMEDOUT, f"no name server answered within {seconds:g} s, asked for {host}"
         )
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 import traceback
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import anyio
 
 from clawmatrix_core.base.log import component_logger
+from clawmatrix_core.base.serving import is_serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 __all__ = ["LoopWatchdog"]
 
@@ -27,7 +30,8 @@ class LoopWatchdog:
     A ``with`` block, entered in the thread of the loop; ``run`` goes in a task within it.
     Whoever calls foreign code sets ``current`` to its name before and to ``""`` after. Real
     time is what counts, so it has no place under a simulated clock; but for the time in which
-    the machine had no processor for the loop, which is nobody's fault here.
+    the machine had no processor for the loop, or the whole process was stopped (Ctrl-Z, a machine
+    that sleeps), which is nobody's fault here.
     """
 
     current: str
@@ -35,21 +39,24 @@ class LoopWatchdog:
 
     def __init__(
         self,
-        report: Callable[[str, float, str], None],
+        report: Callable[[str, float, str, bool], None],
         *,
         limit: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
-        starved: Callable[[int], float] | None = None,
+        starved: Callable[[], float] | None = None,
+        used: Callable[[], float] = time.process_time,
     ) -> None:
         """Make one.
 
         Args:
             report: called once a stall, in the watchdog's thread, with the name of what
-                runs, the seconds so far and the stack of the loop.
+                runs, the seconds so far, the stack of the loop, and whether the loop serves
+                the input of others (``base.serving``).
             limit: seconds the loop may take to come round.
             clock: seconds, from any start.
-            starved: seconds for which a thread, by its native id, has waited for a processor;
-                by default as Linux says, and none elsewhere.
+            starved: seconds for which the watched thread has waited for a processor; by default
+                as Linux says, and none elsewhere.
+            used: seconds of processor that the process has used.
         """
         self.current = ""
         self._report = report
@@ -58,9 +65,12 @@ class LoopWatchdog:
         self._interval = limit / 4
         self._beaten = clock()
         self._reported: float | None = None
-        self._watched = self._native = 0
-        self._starved = starved or waited_for_processor
-        self._looked = 0.0  # what was waited at the last look
+        self._watched = 0
+        self._given_starved = starved
+        self._waits: ProcessorWaits | None = None
+        self._used = used
+        self._stopped = 0.0  # seconds for which the whole process stood still
+        self._looked = 0.0  # what was lost at the last look
         self._before: tuple[float, float] = (0.0, 0.0)  # a beat, and what was waited by then
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -74,8 +84,10 @@ class LoopWatchdog:
 
     def start(self) -> None:
         """Start watching the calling thread."""
-        self._watched, self._native = threading.get_ident(), threading.get_native_id()
-        self._looked = self._starved(self._native)
+        self._watched = threading.get_ident()
+        if self._given_starved is None:
+            self._waits = ProcessorWaits(threading.get_native_id())
+        self._looked = self._lost()
         self._stop.clear()
         self.beat()
         self._thread = threading.Thread(target=self._watch, name="loop watchdog", daemon=True)
@@ -87,6 +99,8 @@ class LoopWatchdog:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
             self._thread = None
+            if self._waits is not None:
+                self._waits.close()
 
     def beat(self) -> None:
         """Say that the loop has come round."""
@@ -101,35 +115,73 @@ class LoopWatchdog:
     def check(self) -> None:
         """Report a stall that has not been reported. The thread calls this."""
         beaten = self._beaten
-        starved = self._starved(self._native)
+        lost = self._lost()
         if self._before[0] != beaten:
-            # As of the look before: what was waited since may have been waited in this stall.
+            # As of the look before: what was lost since may have been lost in this stall.
             self._before = (beaten, self._looked)
-        self._looked = starved
-        waited = self._clock() - beaten - (starved - self._before[1])
+        self._looked = lost
+        waited = self._clock() - beaten - (lost - self._before[1])
         if waited <= self._limit or self._reported == beaten:
             return
         self._reported = beaten
         try:
-            self._report(self.current or "something", waited, self._stack())
+            frame = sys._current_frames().get(self._watched)
+            self._report(self.current or "something", waited, _stack(frame), is_serving(frame))
         except Exception:  # noqa: BLE001 - the thread must live on
             component_logger(None, "watchdog").exception("reporting a stall failed")
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._interval):
+        while True:
+            before, used = self._clock(), self._used()
+            if self._stop.wait(self._interval):
+                return
+            self.note_wait(self._clock() - before, self._used() - used)
             self.check()
 
-    def _stack(self) -> str:
-        frame = sys._current_frames().get(self._watched)
-        if frame is None:
-            return ""
-        return "".join(traceback.format_stack(frame)[-STACK_DEPTH:])
+    def note_wait(self, seconds: float, used: float) -> None:
+        """Note how long this thread slept, and how much processor the process used meanwhile.
+
+        A wait that took far too long, in which the process computed nothing, is one in which it
+        was stopped. Code that holds the interpreter's lock computes.
+        """
+        late = seconds - self._interval
+        if late > self._interval and used < late / 2:
+            self._stopped += late - used
+
+    def _lost(self) -> float:
+        """Return the seconds so far in which the loop could not have come round."""
+        if self._given_starved is not None:
+            return self._given_starved() + self._stopped
+        return (self._waits.read() if self._waits is not None else 0.0) + self._stopped
 
 
-def waited_for_processor(thread: int) -> float:
-    """Return the seconds that a thread was ready to run and did not; 0 where nobody counts."""
-    try:
-        counts = Path(f"/proc/self/task/{thread}/schedstat").read_text().split()
-        return int(counts[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+def _stack(frame: FrameType | None) -> str:
+    if frame is None:
+        return ""
+    return "".join(traceback.format_stack(frame)[-STACK_DEPTH:])
+
+
+class ProcessorWaits:
+    """How long a thread has waited for a processor, as Linux counts; 0 where nobody counts.
+
+    The file is opened once: a process that runs out of descriptors must not look blocked.
+    """
+
+    def __init__(self, thread: int) -> None:
+        self._last = 0.0
+        self._file: int | None = None
+        with suppress(OSError):
+            self._file = os.open(f"/proc/self/task/{thread}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self) -> float:
+        """Return the seconds so far; those of the last time where they cannot be read."""
+        if self._file is not None:
+            with suppress(OSError, ValueError, IndexError):
+                self._last = int(os.pread(self._file, 200, 0).split()[1]) / 1e9
+        return self._last
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

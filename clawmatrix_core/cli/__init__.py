@@ -1,12 +1,59 @@
 """The command ``clawmatrix``, and what plugins build their commands from.
 
-Start with ``shell``, which finds and runs a command. Most other modules are a command each.
-``context`` has the options that all commands share, and ``control_client`` asks the running
-node.
+The names here are public; each is imported when it is first used. Start reading with ``shell``,
+which finds and runs a command. Most other modules are a command each. ``context`` has the options
+that all commands share, ``control_client`` asks the running node, and ``progress`` shows how far
+something is.
 """
 
 from __future__ import annotations
 
-from clawmatrix_core.cli.shell import cli, execute, main
+from typing import TYPE_CHECKING
 
-__all__ = ["cli", "execute", "main"]
+from clawmatrix_core.base.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from clawmatrix_core.cli.context import (
+        CommandError,
+        ExitCode,
+        Settings,
+        echo_json,
+        pass_settings,
+        printable,
+    )
+    from clawmatrix_core.cli.control_client import ControlError, NotRunning, call, stream
+    from clawmatrix_core.cli.progress import Progress
+    from clawmatrix_core.cli.shell import cli, execute, main
+
+__all__ = [
+    "CommandError",
+    "ControlError",
+    "ExitCode",
+    "NotRunning",
+    "Progress",
+    "Settings",
+    "call",
+    "cli",
+    "echo_json",
+    "execute",
+    "main",
+    "pass_settings",
+    "printable",
+    "stream",
+]
+
+_HOMES = {
+    "clawmatrix_core.cli.context": (
+        "CommandError",
+        "ExitCode",
+        "Settings",
+        "echo_json",
+        "pass_settings",
+        "printable",
+    ),
+    "clawmatrix_core.cli.control_client": ("ControlError", "NotRunning", "call", "stream"),
+    "clawmatrix_core.cli.progress": ("Progress",),
+    "clawmatrix_core.cli.shell": ("cli", "execute", "main"),
+}
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,8 +16,9 @@ import click
 from clawmatrix_core.base.errors import ClawMatrixError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
+    from clawmatrix_core.cli.control_client import NodePlace
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.kernel.registry import PluginRegistry
 
@@ -24,6 +27,7 @@ __all__ = [
     "ExitCode",
     "Settings",
     "echo_json",
+    "hosted_plugins",
     "load_plugins",
     "pass_settings",
     "printable",
@@ -32,6 +36,8 @@ __all__ = [
 ]
 
 C = TypeVar("C", bound=click.Command)
+
+_hosted: ContextVar[Mapping[str, object]] = ContextVar("_hosted")
 
 
 class ExitCode(IntEnum):
@@ -87,6 +93,15 @@ class Settings:
     def config_path(self) -> Path:
         """The configuration file to use. Raises: ConfigError."""
         return self.config_file()
+
+    def locate(self) -> NodePlace:
+        """Return which node the configuration is for, and where its state is; reads no secret.
+
+        Raises: ConfigError.
+        """
+        from clawmatrix_core.cli.control_client import locate
+
+        return locate(self.config_file())
 
     def load_config(self) -> Config:
         """Return the configuration, the tables of plugins not yet read. Raises: ConfigError."""
@@ -185,8 +200,25 @@ def _keep(field: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     return keep
 
 
+@contextmanager
+def hosted_plugins(plugins: Mapping[str, object]) -> Iterator[None]:
+    """Have the commands within the block know plugin objects too, by these names.
+
+    A program that passes objects to its node passes them here, and its ``clawmatrix`` has
+    their commands and tables.
+    """
+    token = _hosted.set(plugins)
+    try:
+        yield
+    finally:
+        _hosted.reset(token)
+
+
 def load_plugins(config: Config | None) -> PluginRegistry:
-    """Return the plugins that the configuration chooses; without one, the built-in ones."""
+    """Return the plugins that the configuration chooses; without one, the built-in ones.
+
+    Plugin objects of the program come behind them; see ``hosted_plugins``.
+    """
     from clawmatrix_core.kernel.registry import PluginRegistry
 
     registry = PluginRegistry()
@@ -194,6 +226,8 @@ def load_plugins(config: Config | None) -> PluginRegistry:
         registry.load()
     else:
         registry.load(config.plugins, config.disable)
+    for name, plugin in _hosted.get({}).items():
+        registry.add(plugin, name)
     return registry
 
 

@@ -10,6 +10,7 @@ import click
 
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.redaction import redact, register_secret
+from clawmatrix_core.cli.collisions import look_at_commands
 from clawmatrix_core.cli.config import problems_of
 from clawmatrix_core.cli.context import (
     ExitCode,
@@ -91,7 +92,8 @@ def diagnose(settings: Settings) -> Diagnosis:
         node = Finding("node", "problem", redact(str(error)), advice)
     else:
         own = Finding("node", "ok", f"runs, and answered for {path}")
-        return Diagnosis(True, (own, *map(finding_from_json, answer)))
+        found = (own, *map(finding_from_json, answer), *_look_at_commands(settings))
+        return Diagnosis(True, found)
     return Diagnosis(False, (node, *look(settings)))
 
 
@@ -107,7 +109,15 @@ def look(settings: Settings) -> list[Finding]:
     for secret in config.secrets:
         register_secret(secret.reveal())
     valid = Finding("config", "ok", f"{config.path} is valid")
-    return [valid, *anyio.run(run_checks, all_checks(config, load_plugins(config)))]
+    found = anyio.run(run_checks, all_checks(config, load_plugins(config)))
+    return [valid, *found, *look_at_commands(config)]
+
+
+def _look_at_commands(settings: Settings) -> list[Finding]:
+    try:
+        return look_at_commands(settings.load_config())
+    except ConfigError:
+        return []  # the node has said so
 
 
 def _not_looked() -> Finding:

@@ -11,7 +11,6 @@ from clawmatrix_core.cli.context import Settings, echo_json, pass_settings
 from clawmatrix_core.cli.control_client import locate
 from clawmatrix_core.members.identity import digits
 from clawmatrix_core.members.succession import rotate as rotate_keys
-from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import StateFolder
 
 __all__ = ["key"]
@@ -33,7 +32,7 @@ def rotate(settings: Settings, as_json: bool) -> None:
     """
     place = locate(settings.config_file())
     try:
-        with StateFolder(place.state_dir, CORE_FILES) as state:
+        with StateFolder(place.state_dir) as state:
             old, new = rotate_keys(state, place.node_id, int(time.time() * 1000))
     except StateError as error:
         if "in use" not in str(error):

@@ -49,7 +49,7 @@ async def serve(config: Config, settings: Settings) -> int:
         with signals.starting:
             async with _node(config) as node:
                 node.when_reloaded(lambda changes: _reloaded(node, settings, changes))
-                click.echo(_is_up(node))
+                click.echo(await _is_up(node))
                 signals.node = node
                 tasks.start_soon(signals.reload)
                 await node.wait_stop()
@@ -69,16 +69,16 @@ def _node(config: Config) -> Node:
         raise ConfigError(problems_of(config)) from None  # those of the plugins' tables too
 
 
-def _is_up(node: Node) -> str:
-    where = addresses(node.status_sections())
+async def _is_up(node: Node) -> str:
+    where = await addresses(node.status_sections())
     return f"node {node.id} is up" + (f": {', '.join(where)}" if where else "")
 
 
-def addresses(sections: Iterable[StatusSection]) -> list[str]:
+async def addresses(sections: Iterable[StatusSection]) -> list[str]:
     """Return what the sections of the status say under ``listen``."""
     found: list[str] = []
     for section in sections:
-        value: Any = section.read()
+        value: Any = await section.value()
         listen = value.get("listen") if isinstance(value, dict) else None
         found += [listen] if isinstance(listen, str) else listen or []
     return [str(address) for address in found]

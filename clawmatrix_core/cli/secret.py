@@ -12,7 +12,7 @@ import click
 
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.cli.context import Settings, pass_settings
-from clawmatrix_core.cli.init import make_secret
+from clawmatrix_core.cli.new_config import make_secret
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.config.core import SECRETS_MOST
 from clawmatrix_core.config.template import toml_value

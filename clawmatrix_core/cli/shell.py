@@ -49,10 +49,6 @@ class _PipeClosed(Exception):
 class Shell(click.Group):
     """The group of all commands: the core's, then those that plugins add."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._added: dict[str, click.Command] | None = None
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names, those that a newcomer needs first."""
         return [*OWN_COMMANDS, *sorted(self._plugin_commands(ctx))]
@@ -85,9 +81,11 @@ class Shell(click.Group):
         return result
 
     def _plugin_commands(self, ctx: click.Context) -> dict[str, click.Command]:
-        if self._added is None:
-            self._added = _commands_of(_readable_config(ctx.ensure_object(Settings)))
-        return self._added
+        # Kept for one command line: the next one in this process may have other plugins.
+        if __name__ not in ctx.meta:
+            ctx.meta[__name__] = _commands_of(_readable_config(ctx.ensure_object(Settings)))
+        added: dict[str, click.Command] = ctx.meta[__name__]
+        return added
 
 
 def peek_config(settings: Settings, args: Sequence[str]) -> None:
@@ -103,9 +101,9 @@ def peek_config(settings: Settings, args: Sequence[str]) -> None:
 
 def _commands_of(config: Config | None) -> dict[str, click.Command]:
     found: dict[str, click.Command] = {}
-    for _, command in load_plugins(config).commands():
-        if command.name is not None and command.name not in OWN_COMMANDS:
-            found.setdefault(command.name, with_settings(command))
+    for _, command in load_plugins(config).commands(OWN_COMMANDS):
+        if command.name is not None:
+            found[command.name] = with_settings(command)
     return found
 
 

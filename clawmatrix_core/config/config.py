@@ -146,6 +146,11 @@ class Config:
         return self._checked.tags
 
     @property
+    def remove_stalling(self) -> bool:
+        """Whether a third party's plugin that blocks the loop again and again is taken out."""
+        return self._checked.remove_stalling
+
+    @property
     def peer_exchanges(self) -> int:
         """How many exchanges one other node may have open here."""
         return self._checked.peer_exchanges

@@ -67,6 +67,10 @@ class CoreConfig:
         doc="The plugins to load; those of third parties are loaded only when named.",
     )
     disable: tuple[str, ...] = option(default=(), doc="Plugins to leave out.")
+    remove_stalling: bool = option(
+        default=True,
+        doc="Take a third party's plugin out that blocks the event loop again and again.",
+    )
     tags: tuple[str, ...] = option(
         default=(), doc="Words other nodes see this node by.", reload=True
     )

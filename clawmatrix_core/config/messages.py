@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Problem",
     "Problems",
+    "Wording",
     "format_path",
     "in_words",
     "listed",
@@ -60,20 +61,20 @@ def listed(kind: Any) -> str:
     return ", ".join(show(value) for value in values)
 
 
-def in_words(kind: Any) -> str:
-    """Return what to write for a value of the type, as in "expected ..."."""
+def in_words(kind: Any, table: str = "a table") -> str:
+    """Return what to write for a value of the type, as in "expected ..."; ``table`` names one."""
     kind = plain_type(kind)
     if is_own(kind):
         return str(kind.config_words)
     if is_choice(kind):
         return f"one of {listed(kind)}"
     if is_union(kind):
-        members = [in_words(m) for m in typing.get_args(kind) if m is not type(None)]
+        members = [in_words(m, table) for m in typing.get_args(kind) if m is not type(None)]
         return " or ".join(members)
     if is_mapping(kind) or attrs.has(kind):
-        return "a table"
+        return table
     if arguments := typing.get_args(kind):
-        item = in_words(arguments[0])
+        item = in_words(arguments[0], table)
         return "a list of tables" if item == "a table" else f"a list, each {item}"
     return _PLAIN.get(kind, "any value")
 
@@ -97,6 +98,19 @@ def show(value: object) -> str:
     else:
         return f"a {type(value).__name__}"
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+class Wording:
+    """What is said of a wrong value. This one repeats the value, for whoever wrote it."""
+
+    def expected(self, kind: Any, value: object, *, hidden: bool = False) -> str:
+        """Say what was expected and what was there; ``hidden`` leaves the value out."""
+        got = "" if hidden else f", got {show(value)}"
+        return f"expected {in_words(kind)}{got}"
+
+    def not_a_choice(self, kind: Any, value: object) -> str:
+        """Say that a value is none of those that the type allows."""
+        return f"{show(value)} is not one of {listed(kind)}"
 
 
 def format_path(path: Sequence[str | int]) -> str:

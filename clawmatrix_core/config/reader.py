@@ -21,34 +21,59 @@ from clawmatrix_core.config.kinds import (
     is_own,
     is_union,
 )
-from clawmatrix_core.config.messages import Problem, Problems, in_words, listed, show
+from clawmatrix_core.config.messages import Problem, Problems, Wording
 from clawmatrix_core.config.schema import fields_of
 from clawmatrix_core.config.types import Secret, Source, read_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["make_converter", "read_table"]
+__all__ = ["Converter", "make_converter", "read_table"]
 
 T = TypeVar("T")
-Reader: TypeAlias = "Callable[[cattrs.Converter, Any, object], object]"
+Reader: TypeAlias = "Callable[[Converter, Any, object], object]"
 
 
-def make_converter(source: Source) -> cattrs.Converter:
-    """Return a converter that takes each value strictly as what it is, and raises Problems.
+class Converter(cattrs.Converter):
+    """Takes each value strictly as what it is, and raises Problems in its own words.
 
     It is meant for classes that ``check_class`` has passed.
+
+    Attributes:
+        words: what it says of a wrong value.
+        lenient: whether it passes over keys that no field has.
+        most: mistakes after which it looks for no more in a list or table.
     """
+
+    words: Wording
+    lenient: bool
+    most: float
+
+
+def make_converter(
+    source: Source,
+    *,
+    words: Wording | None = None,
+    lenient: bool = False,
+    most: float = math.inf,
+) -> Converter:
+    """Return a converter; the arguments are its attributes, and whence its values come."""
+    converter = Converter()
+    converter.words, converter.lenient, converter.most = words or Wording(), lenient, most
 
     def scalar(value: object, kind: Any) -> object:
         # cattrs finds hooks of str, int and float for their subclasses too.
         if is_own(kind):
-            return _read_own(kind, value, source)
+            return own(converter, kind, value)
         if is_choice(kind):
-            return _read_choice(kind, value)
-        return _read_path(value, source) if kind is Path else _read_plain(kind, value)
+            return _read_choice(converter, kind, value)
+        if kind is Path:
+            return _read_path(converter, value, source)
+        return _read_plain(converter, kind, value)
 
-    converter = cattrs.Converter()
+    def own(_: Converter, kind: Any, value: object) -> object:
+        return _read_own(converter, kind, value, source)
+
     for simple in (str, int, float, bool, Path):
         converter.register_structure_hook(simple, scalar)
     readers: tuple[tuple[Callable[[Any], bool], Reader], ...] = (
@@ -56,8 +81,8 @@ def make_converter(source: Source) -> cattrs.Converter:
         (is_union, _read_union),
         (is_mapping, _read_mapping),
         (is_list, _read_list),
-        (is_choice, lambda _, kind, value: _read_choice(kind, value)),
-        (is_own, lambda _, kind, value: _read_own(kind, value, source)),
+        (is_choice, _read_choice),
+        (is_own, own),
         (lambda kind: kind is object, lambda _, kind, value: value),
     )
     for applies, reader in readers:
@@ -65,14 +90,14 @@ def make_converter(source: Source) -> cattrs.Converter:
     return converter
 
 
-def _hook(reader: Reader, converter: cattrs.Converter) -> Callable[[object, Any], object]:
+def _hook(reader: Reader, converter: Converter) -> Callable[[object, Any], object]:
     return lambda value, kind: reader(converter, kind, value)
 
 
-def read_table(converter: cattrs.Converter, cls: type[T], value: object) -> T:
+def read_table(converter: Converter, cls: type[T], value: object) -> T:
     """Return the attrs class made from the table. Raises: Problems, all that there are."""
     if not isinstance(value, collections.abc.Mapping):
-        raise Problems.here(f"expected a table, got {show(value)}")
+        raise Problems.here(converter.words.expected(cls, value))
     fields, table = fields_of(cls), dict(value)
     problems: list[Problem] = []
     arguments: dict[str, object] = {}
@@ -88,7 +113,8 @@ def read_table(converter: cattrs.Converter, cls: type[T], value: object) -> T:
         except Problems as found:
             problems.extend(found.found if rest else found.under(key))
     names = tuple(str(f.alias) for f in fields if not f.metadata.get("rest"))
-    problems.extend(Problem((str(key),), "unknown key", names) for key in table)
+    if not converter.lenient:
+        problems.extend(Problem((str(key),), "unknown key", names) for key in table)
     if problems:
         raise Problems(problems)
     try:
@@ -97,7 +123,7 @@ def read_table(converter: cattrs.Converter, cls: type[T], value: object) -> T:
         raise Problems.here(_reason(error)) from None
 
 
-def _read_field(converter: cattrs.Converter, field: attrs.Attribute[Any], raw: object) -> object:
+def _read_field(converter: Converter, field: attrs.Attribute[Any], raw: object) -> object:
     value = converter.structure(raw, field.type or object)
     if field.validator is not None and field.converter is None:
         try:
@@ -114,48 +140,48 @@ def _reason(error: Exception, name: str = "") -> str:
     return text.removeprefix(f"'{name}' ")
 
 
-def _read_plain(kind: type, value: object) -> object:
+def _read_plain(converter: Converter, kind: type, value: object) -> object:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 1e300 else math.inf
     if kind is float and isinstance(value, float) and not math.isfinite(value):
         raise Problems.here("expected a finite number")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise Problems.here(f"expected {in_words(kind)}, got {show(value)}")
+        raise Problems.here(converter.words.expected(kind, value))
     return value
 
 
-def _read_path(value: object, source: Source) -> Path:
+def _read_path(converter: Converter, value: object, source: Source) -> Path:
     try:
         return read_path(value, source)
     except TypeError:
-        raise Problems.here(f"expected a path, got {show(value)}") from None
+        raise Problems.here(converter.words.expected(Path, value)) from None
     except ValueError as error:
         raise Problems.here(str(error)) from None
 
 
-def _read_own(kind: Any, value: object, source: Source) -> object:
+def _read_own(converter: Converter, kind: Any, value: object, source: Source) -> object:
     try:
         return kind.from_config(value, source)
     except TypeError:
-        got = "" if issubclass(kind, Secret) else f", got {show(value)}"
-        raise Problems.here(f"expected {kind.config_words}{got}") from None
+        hidden = issubclass(kind, Secret)
+        raise Problems.here(converter.words.expected(kind, value, hidden=hidden)) from None
     except ValueError as error:
         raise Problems.here(str(error)) from None
 
 
-def _read_choice(kind: Any, value: object) -> object:
+def _read_choice(converter: Converter, kind: Any, value: object) -> object:
     for choice in choices_of(kind):
         plain = choice.value if isinstance(choice, Enum) else choice
         if value is choice or (type(value) is type(plain) and value == plain):
             return choice
-    raise Problems.here(f"{show(value)} is not one of {listed(kind)}")
+    raise Problems.here(converter.words.not_a_choice(kind, value))
 
 
-def _read_list(converter: cattrs.Converter, kind: Any, value: object) -> object:
+def _read_list(converter: Converter, kind: Any, value: object) -> object:
     item_kind = typing.get_args(kind)[0]
     if not isinstance(value, (list, tuple, set, frozenset)):
-        got = "" if item_kind is Secret else f", got {show(value)}"
-        raise Problems.here(f"expected {in_words(kind)}{got}")
+        hidden = item_kind is Secret
+        raise Problems.here(converter.words.expected(kind, value, hidden=hidden))
     items: list[object] = []
     problems: list[Problem] = []
     for index, item in enumerate(value):
@@ -163,14 +189,19 @@ def _read_list(converter: cattrs.Converter, kind: Any, value: object) -> object:
             items.append(converter.structure(item, item_kind))
         except Problems as found:
             problems.extend(found.under(index))
+            if len(problems) >= converter.most:
+                break
     if problems:
         raise Problems(problems)
-    return COLLECTIONS[typing.get_origin(kind)](items)
+    try:
+        return COLLECTIONS[typing.get_origin(kind)](items)
+    except TypeError:
+        raise Problems.here("has a value in it that cannot be in a set") from None
 
 
-def _read_mapping(converter: cattrs.Converter, kind: Any, value: object) -> object:
+def _read_mapping(converter: Converter, kind: Any, value: object) -> object:
     if not isinstance(value, collections.abc.Mapping):
-        raise Problems.here(f"expected a table, got {show(value)}")
+        raise Problems.here(converter.words.expected(kind, value))
     key_kind, item_kind = typing.get_args(kind)
     items: dict[object, object] = {}
     problems: list[Problem] = []
@@ -179,12 +210,14 @@ def _read_mapping(converter: cattrs.Converter, kind: Any, value: object) -> obje
             items[converter.structure(key, key_kind)] = converter.structure(item, item_kind)
         except Problems as found:
             problems.extend(found.under(str(key)))
+            if len(problems) >= converter.most:
+                break
     if problems:
         raise Problems(problems)
     return items
 
 
-def _read_union(converter: cattrs.Converter, kind: Any, value: object) -> object:
+def _read_union(converter: Converter, kind: Any, value: object) -> object:
     members = typing.get_args(kind)
     if value is None and type(None) in members:
         return None
@@ -198,4 +231,4 @@ def _read_union(converter: cattrs.Converter, kind: Any, value: object) -> object
     deepest = max(failures, key=lambda found: max(len(p.path) for p in found.found))
     if len(failures) == 1 or any(problem.path for problem in deepest.found):
         raise deepest
-    raise Problems.here(f"expected {in_words(kind)}, got {show(value)}")
+    raise Problems.here(converter.words.expected(kind, value))

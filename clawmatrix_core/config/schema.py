@@ -101,25 +101,32 @@ def fields_of(cls: type) -> list[attrs.Attribute[Any]]:
     return [field for field in attrs.fields(cls) if field.init]
 
 
-def check_class(cls: type, above: tuple[type, ...] = ()) -> None:
-    """Raises: TypeError, unless the class can be the type of a table."""
+def check_class(cls: type, above: tuple[type, ...] = (), *, payload: bool = False) -> None:
+    """Raises: TypeError, unless the class can be the type of a table, or of a payload.
+
+    A payload has no secrets, paths or other types that read themselves: those look at files and
+    variables of this machine, which other nodes must not choose.
+    """
     if not attrs.has(cls):
         raise TypeError(f"{cls!r} is not an attrs class")
     for field in fields_of(cls):
         try:
-            _check_type(field.type, (*above, cls))
+            _check_type(field.type, (*above, cls), payload=payload)
         except TypeError as error:
             raise TypeError(f"{cls.__qualname__}.{field.name}: {error}") from None
 
 
-def _check_type(kind: Any, above: tuple[type, ...]) -> None:
+def _check_type(kind: Any, above: tuple[type, ...], *, payload: bool) -> None:
     kind = plain_type(kind)
     if is_union(kind) or is_list(kind) or is_mapping(kind):
         for inner in typing.get_args(kind):
             if inner is not Ellipsis:
-                _check_type(inner, above)
+                _check_type(inner, above, payload=payload)
     elif attrs.has(kind) and not is_own(kind):
         if kind not in above:
-            check_class(kind, above)
+            check_class(kind, above, payload=payload)
+    elif payload and (kind is Path or is_own(kind)):
+        raise TypeError(f"a payload cannot have the type {kind!r}")
     elif not (kind in SIMPLE or is_choice(kind) or is_own(kind)):
-        raise TypeError(f"an option cannot have the type {kind!r}")
+        what = "a payload" if payload else "an option"
+        raise TypeError(f"{what} cannot have the type {kind!r}")

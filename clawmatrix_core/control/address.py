@@ -24,9 +24,6 @@ __all__ = [
     "SocketPlace",
     "control_socket_path",
     "control_socket_paths",
-    "find_socket_place",
-    "note_socket",
-    "remove_note",
 ]
 
 SERVER = "control"
@@ -44,51 +41,64 @@ _TEMP = Path("/tmp")
 
 @attrs.frozen
 class SocketPlace:
-    """Where a control socket can be made.
+    """Where the control socket of a node can be made, and noted.
 
     Attributes:
         path: the path of the socket, in a folder that only this user can enter.
-        passed_over: why it is not in the folders that come before this one.
+        state_dir: the state folder of the node, where the note is.
+        passed_over: why the socket is not in the folders that come before this one.
     """
 
     path: Path
+    state_dir: Path
     passed_over: tuple[str, ...] = ()
 
+    @classmethod
+    def find(cls, state_dir: Path, environ: Mapping[str, str] = os.environ) -> SocketPlace:
+        """Return the first place for the control socket of the node with this state folder.
 
-def find_socket_place(state_dir: Path, environ: Mapping[str, str] = os.environ) -> SocketPlace:
-    """Return the first place for the control socket of the node with this state folder.
+        That is the runtime folder, then the folder for temporary files, and where neither can be
+        used the state folder itself. The folder is made, where it has to be.
 
-    That is the runtime folder, then the folder for temporary files, and where neither can be
-    used the state folder itself. The folder is made, where it has to be.
-
-    Raises: StateError, where the path in the state folder is too long as well.
-    """
-    whole = state_dir.expanduser().resolve()
-    name = hashlib.sha256(os.fsencode(whole)).hexdigest()[:16] + ".sock"
-    passed_over: list[str] = []
-    for folder in _runtime_folders(environ):
+        Raises: StateError, where the path in the state folder is too long as well.
+        """
+        whole = state_dir.expanduser().resolve()
+        name = hashlib.sha256(os.fsencode(whole)).hexdigest()[:16] + ".sock"
+        passed_over: list[str] = []
+        for folder in _runtime_folders(environ):
+            try:
+                _require_short(folder / name)
+                _make_private(folder)
+            except StateError as error:
+                passed_over.append(str(error))
+            else:
+                return cls(folder / name, state_dir, tuple(passed_over))
         try:
-            _require_short(folder / name)
-            _make_private(folder)
+            _require_short(whole / IN_STATE)
         except StateError as error:
-            passed_over.append(str(error))
-        else:
-            return SocketPlace(folder / name, tuple(passed_over))
-    try:
-        _require_short(whole / IN_STATE)
-    except StateError as error:
-        reasons = "; ".join((*passed_over, str(error)))
-        raise StateError(f"there is no place for the control socket: {reasons}") from None
-    return SocketPlace(whole / IN_STATE, tuple(passed_over))
+            reasons = "; ".join((*passed_over, str(error)))
+            raise StateError(f"there is no place for the control socket: {reasons}") from None
+        return cls(whole / IN_STATE, state_dir, tuple(passed_over))
+
+    def note(self) -> None:
+        """Note in the state folder where the socket is. Raises: OSError."""
+        self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note = self.state_dir / NOTE
+        note.touch(mode=0o600)
+        note.write_text(f"{self.path}\n")
+
+    def remove_note(self) -> None:
+        """Remove the note. Raises: OSError."""
+        (self.state_dir / NOTE).unlink()
 
 
 def control_socket_path(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the path of the control socket, see ``find_socket_place``.
+    """Return the path of the control socket, see ``SocketPlace.find``.
 
     It is the same for every process of the user with the same ``XDG_RUNTIME_DIR`` and temp
     folder. Raises: StateError.
     """
-    return find_socket_place(state_dir, environ).path
+    return SocketPlace.find(state_dir, environ).path
 
 
 def _runtime_folders(environ: Mapping[str, str]) -> list[Path]:
@@ -142,16 +152,3 @@ def control_socket_paths(state_dir: Path) -> Iterator[Path]:
     if noted:
         yield state_dir / noted
     yield control_socket_path(state_dir)
-
-
-def note_socket(path: Path, state_dir: Path) -> None:
-    """Note in the state folder where the socket is. Raises: OSError."""
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    note = state_dir / NOTE
-    note.touch(mode=0o600)
-    note.write_text(f"{path}\n")
-
-
-def remove_note(state_dir: Path) -> None:
-    """Remove the note. Raises: OSError."""
-    (state_dir / NOTE).unlink()

@@ -16,20 +16,18 @@ from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     from clawmatrix_core.base.json_value import JSON
 
 __all__ = [
     "ANSWER_LIMIT",
     "REQUEST_LIMIT",
-    "BadRequest",
     "ControlError",
     "ControlRequest",
-    "error_line",
     "failure_line",
-    "line",
+    "json_line",
     "parse_answer",
-    "parse_request",
     "request_line",
 ]
 
@@ -40,14 +38,6 @@ ANSWER_LIMIT = 64 * 1024 * 1024
 
 
 _encode = msgspec.json.Encoder().encode
-
-
-class BadRequest(ClawMatrixError):
-    """A line that is no request. ``code`` is a stable word."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class ControlError(ClawMatrixError):
@@ -70,56 +60,49 @@ class ControlRequest:
     method: str
     params: dict[str, JSON]
 
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """Return the request on a line. Raises: ExchangeFailure ``bad_request``."""
+        try:
+            value = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ExchangeFailure("bad_request", "the line is not JSON") from None
+        match value:
+            case {"method": str(method), "params": dict(params)}:
+                return cls(method, params)
+            case {"method": str(method)} if value.get("params") is None:
+                return cls(method, {})
+            case _:
+                expected = 'expected {"method": "…", "params": {…}}'
+                raise ExchangeFailure("bad_request", expected)
+
 
 # --- requests
 
 
 def request_line(method: str, params: Mapping[str, JSON] | None = None) -> bytes:
     """Return the line of a request. Raises: ControlError, where it is too long."""
-    text = line({"method": method, "params": params or {}})
+    text = json_line({"method": method, "params": params or {}})
     if len(text) > REQUEST_LIMIT:
         raise ControlError("bad_request", f"a request of {len(text)} bytes is too long")
     return text
 
 
-def parse_request(text: bytes) -> ControlRequest:
-    """Return the request on a line. Raises: BadRequest."""
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadRequest("bad_request", "the line is not JSON") from None
-    match value:
-        case {"method": str(method), "params": dict(params)}:
-            return ControlRequest(method, params)
-        case {"method": str(method)} if value.get("params") is None:
-            return ControlRequest(method, {})
-        case _:
-            raise BadRequest("bad_request", 'expected {"method": "…", "params": {…}}')
-
-
 # --- answers
 
 
-def line(value: dict[str, JSON]) -> bytes:
+def json_line(value: dict[str, JSON]) -> bytes:
     """Return a JSON object as a line. Raises: TypeError, for what is not JSON."""
     return _encode(value) + b"\n"
 
 
-def error_line(code: str, message: str, detail: JSON = None) -> bytes:
-    """Return the line that ends an answer with an error."""
-    error = {"code": code, "message": message}
-    return line({"error": error if detail is None else {**error, "detail": detail}})
-
-
 def failure_line(error: ClawMatrixError) -> bytes:
-    """Return the line for an error of ours: what its message says is for the user to read."""
-    match error:
-        case ExchangeFailure():
-            return error_line(error.code, str(error), error.detail)
-        case BadRequest():
-            return error_line(error.code, str(error))
-        case _:
-            return error_line("failed", str(error))
+    """Return the line that ends an answer with an error of ours, for the user to read."""
+    code = error.code if isinstance(error, ExchangeFailure) else "failed"
+    told: dict[str, JSON] = {"code": code, "message": str(error)}
+    if isinstance(error, ExchangeFailure) and error.detail is not None:
+        told["detail"] = error.detail
+    return json_line({"error": told})
 
 
 def parse_answer(text: bytes) -> dict[str, JSON]:

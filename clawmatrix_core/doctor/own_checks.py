@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config
+from clawmatrix_core.doctor.running import finding_json, run_checks
 from clawmatrix_core.doctor.state_checks import look_at_files, look_at_folder, look_at_lock
 from clawmatrix_core.kernel.contributions import Check, Finding
 from clawmatrix_core.state.files import CORE_FILES
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.state.files import StateFile
 
-__all__ = ["OwnChecks", "all_checks", "config_problems", "look_at_plugins"]
+__all__ = [
+    "OwnChecks",
+    "all_checks",
+    "config_problems",
+    "examine",
+    "look_at_names",
+    "look_at_plugins",
+]
 
 
 def all_checks(config: Config, plugins: PluginRegistry, node: Node | None = None) -> list[Check]:
@@ -34,6 +42,12 @@ def all_checks(config: Config, plugins: PluginRegistry, node: Node | None = None
     own = OwnChecks(plugins).register_checks(config, node)
     added = plugins.collect(hookspecs.register_checks, Check, config=config, node=node)
     return [*own, *(check for _, check in added)]
+
+
+async def examine(node: Node) -> list[dict[str, Any]]:
+    """Return what all checks of a node that runs find, as ``doctor --json`` has it."""
+    checks = all_checks(node.config, node.plugins, node)
+    return [finding_json(finding) for finding in await run_checks(checks)]
 
 
 class OwnChecks:
@@ -111,7 +125,7 @@ async def _compare(node: Node) -> Sequence[Finding]:
 
 def look_at_plugins(infos: Iterable[PluginInfo], named: Collection[object]) -> Iterator[Finding]:
     """Yield what is wrong with plugins; ``named`` are those that somebody chose by name."""
-    active = 0
+    active, infos = 0, list(infos)
     for info in infos:
         name, detail = f"plugin.{info.name}", info.reason or ""
         active += info.state == "active"
@@ -128,4 +142,24 @@ def look_at_plugins(infos: Iterable[PluginInfo], named: Collection[object]) -> I
         elif info.faults:
             detail = f"{info.faults} faults, the last one: {info.last_fault}"
             yield Finding(name, "warning", detail, "see the log; it goes on working")
+    yield from _look_at_neighbours(infos)
     yield Finding("plugins", "ok", f"{active} are active")
+
+
+def _look_at_neighbours(infos: Collection[PluginInfo]) -> Iterator[Finding]:
+    """Yield where plugins wait for others, or have the name of something of another one."""
+    for info in infos:
+        # A built-in plugin does without the others where it is chosen without them.
+        if info.state == "active" and info.waits_for and not info.built_in:
+            owners = ", ".join(info.waits_for)
+            advice = f"add {owners} to `plugins`; `clawmatrix plugins hooks` lists what they call"
+            yield Finding(f"plugin.{info.name}", "warning", f"waits for {owners}", advice)
+    yield from look_at_names(infos)
+
+
+def look_at_names(infos: Collection[PluginInfo]) -> Iterator[Finding]:
+    """Yield where plugins registered a name that another one had first."""
+    # Both plugins have the words; it is the one loaded later that has to change.
+    left_out = {words: info.name for info in infos for words in info.collisions}
+    for words, name in left_out.items():
+        yield Finding(f"plugin.{name}", "warning", words, "disable one of the two, or rename it")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from anyio import CancelScope
 
+from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_core.base.serving import serves_input
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +34,7 @@ class HandlerScope(Protocol):
         """Take the exception of a handler."""
 
 
+@serves_input
 async def answer(exchange: Exchange, end: Endpoint, handler: Handler, scope: HandlerScope) -> None:
     """Run the handler of an accepted exchange, and end the exchange as the handler ends."""
     with CancelScope() as handling:
@@ -46,7 +49,15 @@ async def answer(exchange: Exchange, end: Endpoint, handler: Handler, scope: Han
         except ExchangeError as error:
             end.fail(ExchangeFailure("failed", str(error)))
         except Exception as error:  # noqa: BLE001 - a handler's fault boundary
-            scope.report(error, f"{exchange.type} handler")
-            end.fail(ExchangeFailure("internal", "the handler failed"))
+            _report(error, exchange, end, scope)
+        except BaseException as error:
+            if (fault := stray(error)) is None:
+                raise
+            _report(fault, exchange, end, scope)
         finally:
             end.drop(ExchangeFailure("cancelled", "the handler was cancelled"))
+
+
+def _report(error: Exception, exchange: Exchange, end: Endpoint, scope: HandlerScope) -> None:
+    scope.report(error, f"{exchange.type} handler")
+    end.fail(ExchangeFailure("internal", "the handler failed"))

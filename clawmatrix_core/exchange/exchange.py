@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING, TypeVar
 
 from clawmatrix_core.base.errors import ExchangeFailure, LocalProtocolError
+from clawmatrix_core.exchange.shapes import encode, read_as
 from clawmatrix_core.wire.codec import CHUNK
 
 if TYPE_CHECKING:
@@ -14,19 +13,21 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.exchange.endpoint import Endpoint
     from clawmatrix_core.wire.codec import Lane
 
 __all__ = ["Exchange"]
 
-_encode = msgspec.json.Encoder().encode
+T = TypeVar("T")
 
 
 class Exchange:
     """A request and its answer. Iterate to read; ``send`` and ``finish`` to write.
 
-    JSON payloads come out as what they decode to, byte payloads as ``bytes``. Reading ends
+    JSON payloads come out as what they decode to, byte payloads as ``bytes``. An instance of an
+    attrs class goes out as a JSON object; see ``request_as`` and ``TypedExchange``. Reading ends
     when the other side has finished. An error answer, a lost node, a passed deadline or a
     missing route raise the ExchangeError of that name.
 
@@ -46,9 +47,9 @@ class Exchange:
         self,
         end: Endpoint,
         *,
-        payload: Any = None,
+        payload: JSON = None,
         data: bytes | None = None,
-        request: Any = None,
+        request: JSON = None,
         complete: bool = False,
     ) -> None:
         """Make one of an endpoint; ``payload`` and ``data`` are what its opening frame carries.
@@ -101,14 +102,22 @@ class Exchange:
 
     # --- answering
 
+    def request_as(self, shape: type[T]) -> T:
+        """Return the opening payload as an attrs class. Raises: WrongShape ``bad_request``.
+
+        Keys that the class does not have are passed over. A handler lets the error pass: it is
+        the answer then, and names each field that is wrong.
+        """
+        return read_as(shape, self.request, self.type, code="bad_request")
+
     def fail(self, failure: ExchangeFailure) -> None:
         """Finish this side with an error. It gets through although credit is used up."""
         self._end.fail(failure)
 
     # --- writing
 
-    async def send(self, payload: Any, data: bytes | None = None) -> None:
-        """Send bytes, or anything else as JSON; return when it is in the window.
+    async def send(self, payload: JSON, data: bytes | None = None) -> None:
+        """Send bytes, or anything else as JSON, attrs objects too; return when it is in the window.
 
         ``data`` are bytes that follow JSON, in the same frame where they fit; the reader gets
         them as a payload of their own. Waits while the reader at the other end is behind.
@@ -122,7 +131,7 @@ class Exchange:
         else:
             await self._end.write(b"j", _line(payload), fin=False)
 
-    async def finish(self, payload: Any = b"", data: bytes | None = None) -> None:
+    async def finish(self, payload: JSON = b"", data: bytes | None = None) -> None:
         """Send the last payload of this side, if there is one, and end the direction.
 
         ``data`` are bytes that follow it, as with ``send``.
@@ -137,8 +146,8 @@ class Exchange:
         else:
             await self._end.write(b"j", _line(payload), fin=True)
 
-    async def _send_both(self, payload: Any, data: bytes, *, fin: bool) -> None:
-        both = _joined(_encode(payload), data)
+    async def _send_both(self, payload: JSON, data: bytes, *, fin: bool) -> None:
+        both = _joined(encode(payload), data)
         if len(both) <= CHUNK:
             await self._end.write(b"m", both, fin=fin)
             return
@@ -150,26 +159,26 @@ class Exchange:
     def __aiter__(self) -> Self:
         return self
 
-    def __anext__(self) -> Awaitable[Any]:
+    def __anext__(self) -> Awaitable[JSON]:
         return self._end.read()
 
-    async def receive(self) -> Any:
+    async def receive(self) -> JSON:
         """Return the next payload. Raises: ExchangeFailure ``ended``, if there is none."""
         async for payload in self:
             return payload
         raise ExchangeFailure("ended", f"{self.peer} ended the exchange early")
 
 
-def _line(payload: Any) -> bytes:
-    line = _encode(payload)
+def _line(payload: JSON) -> bytes:
+    line = encode(payload)
     if len(line) > CHUNK:
         raise LocalProtocolError(f"a payload of {len(line)} bytes as JSON; send bytes")
     return line
 
 
-def _packed(payload: Any, data: bytes | None) -> tuple[bytes, bytes]:
+def _packed(payload: JSON, data: bytes | None) -> tuple[bytes, bytes]:
     """Return the kind and the body of an opening frame."""
-    line = _encode(payload)
+    line = encode(payload)
     kind, opening = (b"j", line) if data is None else (b"m", _joined(line, data))
     if len(opening) > CHUNK:
         raise LocalProtocolError(f"an opening payload of {len(opening)} bytes; stream it")

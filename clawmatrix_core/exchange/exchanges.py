@@ -7,7 +7,7 @@ have gone silent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -24,11 +24,13 @@ from clawmatrix_core.exchange.envelope import Envelope
 from clawmatrix_core.exchange.exchange import Exchange
 from clawmatrix_core.exchange.late_frames import LateFrames
 from clawmatrix_core.exchange.limits import ExchangeLimits
+from clawmatrix_core.exchange.typed import TypedExchange
 from clawmatrix_core.wire.codec import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.base.local import Local
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.exchange.answering import Handler, HandlerScope
@@ -57,6 +59,7 @@ class Exchanges:
         self._local = local
         self._carrier = carrier
         self._live: dict[Key, Endpoint] = {}
+        self._with: dict[NodeId, dict[Key, Endpoint]] = {}
         self._per_peer: dict[NodeId, int] = {}
         self._late = LateFrames(carrier, local, self.limits)
         self._busy = anyio.Event()
@@ -70,6 +73,10 @@ class Exchanges:
     def live(self) -> tuple[Endpoint, ...]:
         """The ends of exchanges that are not over."""
         return tuple(self._live.values())
+
+    def of(self, peer: NodeId) -> tuple[Endpoint, ...]:
+        """Return the ends of exchanges with a node that are not over."""
+        return tuple(self._with.get(peer, {}).values())
 
     @property
     def accepted(self) -> Mapping[NodeId, int]:
@@ -87,8 +94,9 @@ class Exchanges:
         self,
         to: NodeId,
         type_: str,
-        payload: Any = None,
+        payload: JSON = None,
         *,
+        answer: type[object] | None = None,
         data: bytes | None = None,
         complete: bool = False,
         deadline: float | None = None,
@@ -96,6 +104,7 @@ class Exchanges:
     ) -> Exchange:
         """Return an exchange to enter with ``async with``; nothing is sent before that.
 
+        ``answer`` is the attrs class that what comes back is read as, in a TypedExchange.
         ``data`` are bytes that follow the payload, in the same frame; together they have to
         fit into one. ``complete`` says that this is the whole request. ``deadline`` is in
         seconds.
@@ -103,6 +112,8 @@ class Exchanges:
         end = self._endpoint(self._local.new_id(), to, type_, initiated=True, lane=lane)
         if deadline is not None:
             end.allow(deadline)
+        if answer is not None:
+            return TypedExchange(answer, end, payload=payload, data=data, complete=complete)
         return Exchange(end, payload=payload, data=data, complete=complete)
 
     def _endpoint(
@@ -174,6 +185,7 @@ class Exchanges:
             end.abort(_stopping(end, "the node stopped"))
         else:
             self._live[end.key] = end
+            self._with.setdefault(end.peer, {})[end.key] = end
             self._busy.set()
         return not self._abandoned
 
@@ -181,6 +193,10 @@ class Exchanges:
         """Forget an exchange but its number. Idempotent."""
         if self._live.pop(end.key, None) is None:
             return
+        with_peer = self._with[end.peer]
+        del with_peer[end.key]
+        if not with_peer:
+            del self._with[end.peer]
         received = end.receiving.inbox.expected
         if lost and not end.envelope.initiated:
             self._late.remember_lost(end.key, received)
@@ -260,14 +276,13 @@ class Exchanges:
 
     def flush(self, peer: NodeId, *, again: bool = False) -> None:
         """Send the frames due to a node; with ``again``, those not acknowledged as well."""
-        for end in self.live:
-            if end.peer == peer:
-                end.resume(again=again)
+        for end in self.of(peer):
+            end.resume(again=again)
 
     def lose(self, peer: NodeId, instance: str, why: str) -> None:
         """End the exchanges that a node no longer knows, since it runs as another instance."""
-        for end in self.live:
-            elsewhere = end.peer == peer and end.sending.instance not in (None, instance)
+        for end in self.of(peer):
+            elsewhere = end.sending.instance not in (None, instance)
             if elsewhere and end.sending.presumed_there and not end.over:
                 end.abort(PeerLost(f"{peer} {why}"))
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar
+import inspect
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
+import anyio
 import attrs
 
 from clawmatrix_core.base.json_value import JSON
+from clawmatrix_core.members.record import OFFER_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 __all__ = [
     "JSON",
+    "OFFER_KINDS",
     "Check",
     "ControlMethod",
     "Finding",
@@ -22,6 +26,11 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound="Callable[..., bool | None]")
+
+OFFER_KINDS = ("agents", "models")
+"""Kinds of offers that the JSON of a status has for every node, with offers or without."""
+READ_LIMIT = 5.0
+"""Seconds that reading a section of the status may take."""
 
 
 @attrs.frozen
@@ -67,19 +76,43 @@ class ControlMethod:
 
 @attrs.frozen
 class StatusSection:
-    """A part of ``status --json``: ``read`` returns the JSON shown under ``name``."""
+    """A part of the status of a node.
+
+    Attributes:
+        name: where its JSON stands in ``status --json``.
+        read: returns that JSON: a plain function at once, an ``async`` one within five seconds.
+        text: returns lines about that JSON, which ``clawmatrix status`` prints below the node.
+        colour: the colour of these lines on a terminal.
+    """
 
     name: str
     read: Callable[[], JSON]
+    text: Callable[[JSON], Sequence[str]] | None = None
+    colour: Literal["green", "yellow", "red"] | None = None
+
+    async def value(self) -> JSON:
+        """Return what it reads, or ``{"error": ...}`` where it cannot be read."""
+        try:
+            with anyio.move_on_after(READ_LIMIT):
+                found = self.read()
+                return await found if inspect.isawaitable(found) else found
+        except Exception as error:  # noqa: BLE001 - one section must not take the status
+            return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": f"took over {READ_LIMIT:g} s"}
 
 
 @attrs.frozen
 class Offer:
     """A list in this node's record: ``read`` returns what stands under ``kind``.
 
-    Kinds in use: ``models``, ``agents``. Entries are objects with at least an ``id``.
+    Entries are objects with at least an ``id``. Status lists the kinds in ``OFFER_KINDS`` of every
+    node, and shows people the other kinds too.
+
+    Attributes:
+        LIMIT: bytes of JSON that the list may have.
     """
 
+    LIMIT: ClassVar[int] = OFFER_LIMIT
     kind: str
     read: Callable[[], list[dict[str, JSON]]]
 

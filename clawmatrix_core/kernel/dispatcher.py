@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
 
+from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.faults import Fault, Overrun
+from clawmatrix_core.base.serving import serves_input
 from clawmatrix_core.base.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    import pluggy
-
-    from clawmatrix_core.loading.manager import PluginManager
+    from clawmatrix_core.loading.manager import Implementation, PluginManager
     from clawmatrix_core.wire.frames import Frame, Transit
 
 __all__ = ["EVENT_BUDGET", "Dispatcher"]
@@ -52,9 +52,9 @@ class Dispatcher:
         self._on_fault = on_fault
         self._on_enter = on_enter
         self._budget = budget
-        self._frame_impls: dict[str, tuple[pluggy.HookImpl, ...]] | None = None
-        self._any_frame_impls: tuple[pluggy.HookImpl, ...] = ()
-        self._transit_impls: tuple[pluggy.HookImpl, ...] | None = None
+        self._frame_impls: dict[str, tuple[Implementation, ...]] | None = None
+        self._any_frame_impls: tuple[Implementation, ...] = ()
+        self._transit_impls: tuple[Implementation, ...] | None = None
 
     def plugins_changed(self) -> None:
         """Forget the frame tables; they are built again when the next frame comes."""
@@ -110,8 +110,9 @@ class Dispatcher:
             impls = self._transit_impls = tuple(self._impls("transit_received"))
         return self._until_taken("transit_received", impls, {"node": node, "transit": transit})
 
+    @serves_input
     def _until_taken(
-        self, hook: str, impls: Iterable[pluggy.HookImpl], arguments: dict[str, object]
+        self, hook: str, impls: Iterable[Implementation], arguments: dict[str, object]
     ) -> bool:
         for impl in impls:
             self._on_enter(impl.plugin_name)
@@ -124,7 +125,7 @@ class Dispatcher:
                 self._on_enter(None)
         return False
 
-    def _build_frame_table(self) -> dict[str, tuple[pluggy.HookImpl, ...]]:
+    def _build_frame_table(self) -> dict[str, tuple[Implementation, ...]]:
         # Types that no plugin names have no entry: a peer cannot make the table grow.
         wanted = [
             (impl, getattr(impl.function, "clawmatrix_frame_types", None))
@@ -173,17 +174,21 @@ class Dispatcher:
                 return result
         return None
 
-    async def _guarded(self, hook: str, impl: pluggy.HookImpl, arguments: dict[str, Any]) -> Any:
+    async def _guarded(self, hook: str, impl: Implementation, arguments: dict[str, Any]) -> Any:
         error: Exception = Overrun(f"took over {self._budget:g} s")
         try:
             with anyio.move_on_after(self._budget):
                 return await self._await(impl, arguments)
         except Exception as raised:  # noqa: BLE001 - the fault boundary of event hooks
             error = raised
+        except BaseException as raised:
+            if (fault := stray(raised)) is None:
+                raise
+            error = fault
         self._on_fault(Fault(impl.plugin_name, hook, error))
         return None
 
-    async def _await(self, impl: pluggy.HookImpl, arguments: dict[str, Any]) -> Any:
+    async def _await(self, impl: Implementation, arguments: dict[str, Any]) -> Any:
         async def run() -> Any:
             call: Callable[..., Awaitable[Any]] = impl.function  # type: ignore[assignment]
             return await call(*[arguments[name] for name in impl.argnames])
@@ -195,7 +200,7 @@ class Dispatcher:
     def _guarded_sync(
         self,
         hook: str,
-        impl: pluggy.HookImpl,
+        impl: Implementation,
         arguments: dict[str, Any],
         make: Callable[[Any], Any] = lambda result: result,
     ) -> Any:
@@ -211,9 +216,8 @@ class Dispatcher:
         finally:
             self._on_enter(None)
 
-    def _impls(self, hook: str) -> list[pluggy.HookImpl]:
-        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
-        return caller.get_hookimpls()[::-1]  # pluggy's order of calling
+    def _impls(self, hook: str) -> Sequence[Implementation]:
+        return self._manager.calling_order(hook)
 
 
 def _bind(

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.kernel.own_metrics import own_metrics
 from clawmatrix_core.kernel.roster import Roster
 from clawmatrix_core.kernel.routing import Routing
 from clawmatrix_core.kernel.stack import Stack
 from clawmatrix_core.members.directory import Directory
+from clawmatrix_core.members.room import Room
 from clawmatrix_core.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.local import Local
     from clawmatrix_core.base.log import RateLimitedLogger
+    from clawmatrix_core.base.metric import Metric
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.kernel.events import Events
     from clawmatrix_core.kernel.node_hooks import NodeHooks
@@ -63,7 +66,10 @@ class Interior:
             now=local.now,
             wall=local.wall,
             is_revoked=lambda key: standing.revocations.get(key) is not None,
-            make_room=lambda newcomer: self.roster.make_room(newcomer),
+            make_room=lambda newcomer: room.for_member(newcomer),
+            free_links=lambda wanted: room.for_links(wanted),
+            is_linked=lambda name: name in self.stack.ways.links,
+            on_gone=lambda peer: events.emit(hookspecs.peer_gone, peer=peer),
         )
         self.stack = Stack(
             local,
@@ -77,12 +83,18 @@ class Interior:
             limits=limits,
         )
         keyring.when_changed(self.stack.sessions.retire)
+        ways, heard = self.stack.ways, self.stack.switch.heard
+        room = Room(self.directory, local.now, heard, lambda name: ways.next_link(name) is not None)
         self.routing = Routing(self.stack, hooks, events)
         self.roster = Roster(self.directory, self.stack, self.routing, events)
         self._events = events
 
     def __repr__(self) -> str:
         return f"<Interior {self.stack!r}>"
+
+    def own_metrics(self) -> list[Metric]:
+        """Return the metrics of the core."""
+        return own_metrics(self.stack, self.directory)
 
     async def run_link(self, link: Link) -> str:
         """Carry frames over a proved link until it closes; return why it did."""

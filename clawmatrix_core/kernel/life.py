@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.kernel.scope import PluginScope
@@ -139,8 +140,15 @@ class Starter:
         except StartError:
             raise
         except Exception as error:  # noqa: BLE001 - a plugin that cannot start is out
-            self._plugins.on_fault(Fault(info.name, start.__name__, error))
-            self._plugins.fail(info, f"did not start: {type(error).__name__}: {error}")
+            self._did_not_start(info, error)
+        except BaseException as error:
+            if (fault := stray(error)) is None:
+                raise
+            self._did_not_start(info, fault)
+
+    def _did_not_start(self, info: PluginInfo, error: Exception) -> None:
+        self._plugins.on_fault(Fault(info.name, hookspecs.start_plugin.__name__, error))
+        self._plugins.fail(info, f"did not start: {type(error).__name__}: {error}")
 
     def cancel(self) -> None:
         """Start nothing more, and end the start that goes on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -13,8 +13,8 @@ from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.log import RateLimitedLogger, component_logger
-from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.redaction import register_secret
+from clawmatrix_core.exchange.asking import Asker
 from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.contributions import Check
 from clawmatrix_core.kernel.events import Events
@@ -29,7 +29,6 @@ from clawmatrix_core.members.standing import open_standing
 from clawmatrix_core.sessions.keyring import Keyring
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder
-from clawmatrix_core.wire.codec import Lane
 from clawmatrix_core.wire.routes import PathStatus
 
 if TYPE_CHECKING:
@@ -39,6 +38,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core.base.metric import Metric, Sample
+    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.exchange.exchange import Exchange
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
 __all__ = ["Node"]
 
 
-class Node:
+class Node(Asker):
     """One member of a mesh: ``async with Node(config) as node: ...``, once.
 
     It installs no signal handler, configures no logging and uses no globals, so that several
@@ -82,10 +84,12 @@ class Node:
         instance: a word for this run of it; another one after each start.
         started_at: wall-clock seconds of this start.
         relays: whether it passes on frames for others, for its record; set by a plugin.
+        http_url: the base URL of its HTTP server, with ``/v1``; set by a plugin, None without one.
         keyring: the secrets of the mesh that are in force; ``put`` others while it runs.
         state, identity, trust, revocations: what it keeps between runs, once entered.
         directory: the newest record of each member, once entered.
-        stack, sessions, switch, exchanges: what carries its frames, once entered.
+        stack, sessions, switch, exchanges: what carries its frames, once entered. Of the
+            parts, plugins use what ``docs/spi.md`` lists.
     """
 
     state: State
@@ -140,15 +144,18 @@ class Node:
         self.started_at = 0.0
         self.succession: tuple[str, ...] = ()
         self.relays = False
+        self.http_url: str | None = None
         self._chosen = plugins if plugins is not None else config.plugins
-        self._given_state = state
-        self._given_identity = identity
+        self._given_state, self._given_identity = state, identity
         self._logger = logger
-        self._limits = limits
-        self._rekeying = rekeying
+        self._limits, self._rekeying = limits, rekeying
         log = self.logger("node")
         self._stalls = Stalls(log, watch=watchdog)
-        self.plugins = PluginRegistry(on_enter=self._stalls.enter, now=self.clock.now)
+        self.plugins = PluginRegistry(
+            on_enter=self._stalls.enter,
+            now=self.clock.now,
+            remove_stalling=config.remove_stalling,
+        )
         self._registered = Registered(self.plugins)
         self._starter = Starter(self.plugins)
         self.hooks = NodeHooks(self.plugins, self)
@@ -197,7 +204,7 @@ class Node:
             tasks.start_soon(task)
         stack.enter_context(self._stalls.watch(self.plugins))
         tasks.start_soon(self._stalls.run)
-        self._registered.collect(self.hooks)
+        self._registered.collect(self.hooks, self._interior.own_metrics())
         complete = await self._starter.start_all(self.hooks, stack)
         for task in (self._events.run, interior.routing.run):  # no plugin hears before it runs
             tasks.start_soon(task)
@@ -267,26 +274,6 @@ class Node:
 
     # --- talking
 
-    def exchange(
-        self,
-        to: NodeId | str,
-        type_: str,
-        payload: Any = None,
-        *,
-        data: bytes | None = None,
-        complete: bool = False,
-        deadline: float | None = None,
-        lane: Lane = Lane.INTERACTIVE,
-    ) -> Exchange:
-        """Open an exchange with a node: ``async with node.exchange(...) as ex``.
-
-        ``data`` are bytes that go with the payload in one frame. ``complete`` says that this is
-        the whole request; else ``send`` and ``finish`` follow. ``deadline`` is in seconds.
-        """
-        return self.exchanges.open(
-            NodeId(to), type_, payload, data=data, complete=complete, deadline=deadline, lane=lane
-        )
-
     def accept(
         self, frame: Frame, handler: Callable[[Exchange], Awaitable[None]], scope: PluginScope
     ) -> bool:
@@ -341,7 +328,7 @@ class Node:
         """Drop the members with a revoked key, and all they have here; return their names."""
         return self._interior.roster.expel(key)
 
-    def offers(self) -> dict[str, list[dict[str, Any]]]:
+    def offers(self) -> dict[str, list[dict[str, JSON]]]:
         """Return what this node offers to every member, by kind."""
         return self._registered.offers()
 
@@ -374,9 +361,17 @@ class Node:
         """Return the methods that plugins added to the control socket."""
         return self._registered.control_methods()
 
+    def owner_of_method(self, name: str) -> str | None:
+        """Return the plugin whose control method has a name, None where there is none."""
+        return self._registered.owner_of(name)
+
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the sections that plugins added to the status."""
         return self._registered.status_sections()
+
+    def metrics(self) -> Sequence[tuple[Metric, Sequence[Sample]]]:
+        """Return what all metrics read now, those of plugins and the core's own."""
+        return self._registered.metrics()
 
     def checks(self) -> list[Check]:
         """Return the checks of plugins; ``doctor.own_checks.all_checks`` adds the core's own."""

@@ -60,9 +60,29 @@ class NodeHooks:
         """Note that a plugin registered a name which another one had first."""
         self._plugins.collided(what, name, first, plugin)
 
-    def report(self, plugin: str, spec: Callable[..., object], error: Exception) -> None:
-        """Count what a plugin's implementation gave as a fault of that plugin."""
-        self._plugins.on_fault(Fault(plugin, spec.__name__, error))
+    def report(
+        self,
+        plugin: str,
+        what: Callable[..., object] | str,
+        error: Exception,
+        *,
+        serving: bool = False,
+    ) -> None:
+        """Count a fault of a plugin.
+
+        Args:
+            plugin: the name of the plugin.
+            what: the specification of the hook, or a word for what failed.
+            error: what it raised, or what is wrong with the values it gave.
+            serving: it failed while it served the input of others, and is not taken out for that.
+        """
+        name = what if isinstance(what, str) else what.__name__
+        self._plugins.on_fault(Fault(plugin, name, error, serving))
+
+    def works(self, plugin: str) -> bool:
+        """Say whether a plugin is loaded and has not been taken out."""
+        info = self._plugins.get(plugin)
+        return info is not None and info.state == "active"
 
     def ask(
         self,

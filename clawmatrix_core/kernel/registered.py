@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.faults import Fault
+from clawmatrix_core.base.metric import Metric
 from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
+from clawmatrix_core.loading.specs import CORE
 from clawmatrix_core.members.record import OFFERS_LIMIT, check_offer
 from clawmatrix_core.wire.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from clawmatrix_core.base.metric import Sample
     from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node_hooks import NodeHooks
     from clawmatrix_core.kernel.registry import PluginRegistry
@@ -37,9 +40,13 @@ class Registered:
         self._methods: Sequence[tuple[str, ControlMethod]] = ()
         self._sections: Sequence[tuple[str, StatusSection]] = ()
         self._offers: Sequence[tuple[str, Offer]] = ()
+        self._metrics: Sequence[tuple[str, Metric]] = ()
 
-    def collect(self, hooks: NodeHooks) -> None:
-        """Ask all plugins. Raises: StartError, where one of them does."""
+    def collect(self, hooks: NodeHooks, own_metrics: Iterable[Metric]) -> None:
+        """Ask all plugins. Raises: StartError, where one of them does.
+
+        ``own_metrics`` are the core's; no plugin gets the name of one.
+        """
         abstract: type[Transport] = Transport  # type: ignore[type-abstract] # only compared with
         schemes = [
             (plugin, (scheme, transport))
@@ -51,10 +58,17 @@ class Registered:
         self._methods = hooks.collect(hookspecs.register_control_methods, ControlMethod)
         self._sections = hooks.collect(hookspecs.register_status, StatusSection)
         self._offers = hooks.collect(hookspecs.register_offers, Offer)
+        added = hooks.collect(hookspecs.register_metrics, Metric)
+        self._metrics = [*((CORE, metric) for metric in own_metrics), *added]
 
     def control_methods(self) -> Sequence[ControlMethod]:
         """Return the control methods of plugins that work."""
         return self._working("control method", self._methods, lambda one: one.name)
+
+    def owner_of(self, method: str) -> str | None:
+        """Return the plugin that has a control method, None where no plugin that works has it."""
+        working = [one for one in self._methods if self._works(one[0])]
+        return next((plugin for plugin, one in working if one.name == method), None)
 
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the status sections of plugins that work."""
@@ -73,6 +87,21 @@ class Registered:
                 found[offer.kind] = items
             except Exception as error:  # noqa: BLE001 - the record must be written all the same
                 self._plugins.on_fault(Fault(plugin, f"offer of {offer.kind}", error))
+        return found
+
+    def metrics(self) -> Sequence[tuple[Metric, Sequence[Sample]]]:
+        """Return what the metrics of plugins that work read now, and the core's after them.
+
+        A metric that cannot be read is a fault of its plugin, and left out.
+        """
+        working = [one for one in self._metrics if one[0] == CORE or self._works(one[0])]
+        kept = self._plugins.unique("metric", working, lambda one: one.name)
+        found: list[tuple[Metric, Sequence[Sample]]] = []
+        for plugin, metric in sorted(kept, key=lambda one: one[0] == CORE):
+            try:
+                found.append((metric, metric.samples()))
+            except Exception as error:  # noqa: BLE001 - the others are read all the same
+                self._plugins.on_fault(Fault(plugin, f"metric {metric.name}", error))
         return found
 
     def _working(

@@ -10,20 +10,24 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.kernel.dispatcher import Dispatcher
+from clawmatrix_core.loading.hook_list import hooks_json
 from clawmatrix_core.loading.loader import Loader
 from clawmatrix_core.loading.manager import PluginManager
 from clawmatrix_core.loading.plugin_info import PluginInfo
 from clawmatrix_core.state.files import StateFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     import click
+
+    from clawmatrix_core.base.json_value import JSON
 
 __all__ = ["PluginInfo", "PluginRegistry"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _OVERRUNS = 3
 _OVERRUN_WINDOW = 600.0
@@ -41,8 +45,19 @@ class PluginRegistry:
         on_enter: Callable[[str | None], None] = lambda _: None,
         budget: float | None = None,
         now: Callable[[], float] = time.monotonic,
+        remove_stalling: bool = True,
     ) -> None:
+        """Make a registry.
+
+        Args:
+            on_enter: told whose code the event loop is about to run; None after it.
+            budget: seconds that an event hook may take.
+            now: the clock by which overruns are counted.
+            remove_stalling: whether a plugin of a third party that overruns again and again is
+                taken out.
+        """
         self._now = now
+        self._removes = remove_stalling
         self.manager = PluginManager()
         kwargs = {} if budget is None else {"budget": budget}
         self.hooks = Dispatcher(self.manager, self.on_fault, on_enter=on_enter, **kwargs)
@@ -61,6 +76,18 @@ class PluginRegistry:
     def active(self) -> Sequence[PluginInfo]:
         """Return the plugins that work, in order of loading."""
         return tuple(info for info in self._infos.values() if info.state == "active")
+
+    def hook_list(self) -> Sequence[JSON]:
+        """Return every hook with its implementations; see ``hooks_json``."""
+        return hooks_json(self.manager, [info.name for info in self.active()])
+
+    def find(self, kind: type[T]) -> T | None:
+        """Return the object of the first plugin that works and is of a kind, None without one.
+
+        A plugin publishes such a kind, an abstract class, in its module ``api``.
+        """
+        objects = (info.plugin for info in self.active())
+        return next((plugin for plugin in objects if isinstance(plugin, kind)), None)
 
     # --- loading
 
@@ -89,7 +116,9 @@ class PluginRegistry:
     def on_fault(self, fault: Fault) -> None:
         """Count a fault against its plugin; take the plugin out if it keeps overrunning.
 
-        To be called in the thread of the event loop.
+        A plugin stays in where it comes with ClawMatrix, and whatever it does while it serves the
+        input of others: nobody outside is to decide which plugins a node has. To be called in the
+        thread of the event loop.
         """
         info = self._infos.get(fault.plugin)
         if info is None:
@@ -101,7 +130,8 @@ class PluginRegistry:
             _log.error(
                 "plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=fault.error
             )
-        if isinstance(fault.error, Overrun) and self._overruns_too_often(info):
+        counts = isinstance(fault.error, Overrun) and not (info.built_in or fault.serving)
+        if counts and self._removes and self._overruns_too_often(info):
             self.fail(info, f"taken out after {_OVERRUNS} hooks that ran out of time: {fault}")
 
     def _overruns_too_often(self, info: PluginInfo) -> bool:
@@ -196,9 +226,18 @@ class PluginRegistry:
         declared = self.collect(hookspecs.register_state_files, StateFile)
         return [file for _, file in declared]
 
-    def commands(self) -> Sequence[tuple[str, click.Command]]:
-        """Return the commands that the loaded plugins add, with each plugin's name."""
+    def commands(self, taken: Container[str] = ()) -> Sequence[tuple[str, click.Command]]:
+        """Return the commands that the loaded plugins add, with each plugin's name.
+
+        Args:
+            taken: the names of commands that no plugin can have.
+        """
         import click  # only the command line needs it
 
-        found = self.collect(hookspecs.register_commands, click.Command)
+        found = []
+        for plugin, command in self.collect(hookspecs.register_commands, click.Command):
+            if command.name in taken:
+                self.collided("command", command.name or "", "clawmatrix", plugin)
+            else:
+                found.append((plugin, command))
         return self.unique("command", found, lambda command: command.name or "")

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Roster"]
 
-_VOUCHES = 1024
-"""Links of a member that are not too many to speak for the nodes at their other ends."""
-
 
 class Roster:
     """Takes records into the directory, and sees to what follows from them."""
@@ -59,8 +56,7 @@ class Roster:
 
     def expel(self, key: bytes) -> list[NodeId]:
         """Drop the members with a key that was revoked; return their names."""
-        members = (peer.record for peer in self._directory.others())
-        found = [r.node_id for r in members if key in (r.sign_key_bytes(), *r.past_keys())]
+        found = self._directory.with_key(key)
         for name in found:
             link = self._stack.ways.links.get(name)
             if link is not None:
@@ -69,22 +65,3 @@ class Roster:
             self._stack.expel(name)
         self._routing.changed()
         return found
-
-    def make_room(self, newcomer: NodeRecord) -> bool:
-        """Forget a member for another one, where hearsay has filled the directory.
-
-        The newcomer has a link to a member that this node has heard, and that member says so
-        too; the one forgotten is neither heard nor to be reached. A member that made up the
-        others can vouch for few of them.
-        """
-        heard = self._stack.switch.heard
-        known = (self._directory.get(name) for name in newcomer.links if name in heard)
-        told = (peer.record.links for peer in known if peer is not None)
-        if not any(newcomer.node_id in links and len(links) <= _VOUCHES for links in told):
-            return False
-        for peer in self._directory.others():
-            name = peer.node_id
-            if name not in heard and self._stack.ways.next_link(name) is None:
-                self._directory.forget(name)
-                return True
-        return False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.wire.routes import Route
+from clawmatrix_core.wire.routes import Route, Routes, moved
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
@@ -59,24 +59,26 @@ class Routing:
         before = ways.routes
         routes = self._hooks.ask(hookspecs.compute_routes, _checked) or {}
         ways.routes = routes
-        changed = frozenset(
-            name for name in {*before, *routes} if _hop(before, name) != _hop(routes, name)
-        )
-        for end in exchanges.live:
-            if end.peer != self._stack.local.node_id and ways.next_link(end.peer) is None:
-                end.note_unroutable()
-            elif end.peer in changed:
-                end.resume(again=True)
+        changed = moved(before, routes)
+        for name in sorted(changed):
+            lost = name != self._stack.local.node_id and ways.next_link(name) is None
+            for end in exchanges.of(name):
+                if lost:
+                    end.note_unroutable()
+                else:
+                    end.resume(again=True)
         if changed:
             self._events.emit(hookspecs.routes_changed, changed=changed)
 
 
 def _checked(answer: Mapping[NodeId, Route]) -> Mapping[NodeId, Route]:
     known: object = answer  # the annotation is the plugin's word only
-    if not isinstance(known, Mapping) or not all(isinstance(x, Route) for x in known.values()):
+    if not isinstance(known, Mapping) or not all(isinstance(x, Route) for x in _new(known)):
         raise TypeError("gave something other than routes by node")
     return answer
 
 
-def _hop(routes: Mapping[NodeId, Route], name: NodeId) -> NodeId | None:
-    return routes[name].next_hop if name in routes else None
+def _new(routes: Mapping[object, object]) -> Iterable[object]:
+    if isinstance(routes, Routes) and routes.moved is not None:
+        return [routes[name] for name in routes.moved & routes.keys()]
+    return routes.values()

@@ -64,13 +64,13 @@ class Stalls:
         while self._faults and self._plugins is not None:
             self._plugins.on_fault(self._faults.popleft())
 
-    def _on_stall(self, name: str, seconds: float, stack: str) -> None:
+    def _on_stall(self, name: str, seconds: float, stack: str, serving: bool) -> None:
         # In the watchdog's thread, where no plugin may be taken out.
         culprit = self._culprit(name, stack)
         self._log.error("%s blocks the loop for %.1f s\n%s", culprit or name, seconds, stack)
         if culprit is not None:
             error = Overrun(f"blocked the event loop for over {seconds:.1f} s")
-            self._faults.append(Fault(culprit, "event loop", error))
+            self._faults.append(Fault(culprit, "event loop", error, serving))
 
     def _culprit(self, name: str, stack: str) -> str | None:
         if self._plugins is None:

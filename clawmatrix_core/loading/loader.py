@@ -147,6 +147,7 @@ class Loader:
         while (known := self.infos.get(chosen)) is not None and known.state != "disabled":
             chosen += "_"
         info = known or PluginInfo(chosen)  # it may stand in for one that was not chosen
+        self.infos.pop(chosen, None)  # objects come last, in the host's order
         self.infos[chosen] = info
         try:
             made = plugin() if inspect.isclass(plugin) else plugin

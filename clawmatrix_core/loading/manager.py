@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pluggy
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.loading.specs import CORE, HookSpecs
+from clawmatrix_core.loading.tracing import TracedImpl, is_tracing, traced
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from types import ModuleType
 
-__all__ = ["PROJECT", "PluginManager"]
+__all__ = ["PROJECT", "Implementation", "PluginManager"]
+
+Implementation: TypeAlias = pluggy.HookImpl | TracedImpl
+"""What a plugin implements a hook with: ``plugin_name``, ``argnames`` and ``function``."""
 
 PROJECT = "clawmatrix"
 
@@ -29,12 +33,23 @@ class PluginManager(pluggy.PluginManager):
     def __init__(self) -> None:
         super().__init__(PROJECT)
         self.specs = HookSpecs()
+        self._tracing = is_tracing()
         self.add_hookspecs(hookspecs)
 
     def add_specs(self, owner: str, namespace: ModuleType | type) -> None:
         """Add the hooks of a plugin. Raises: ValueError, see ``HookSpecs.add``."""
         self.specs.add(owner, namespace)
         self.add_hookspecs(namespace)
+
+    def calling_order(self, hook: str) -> Sequence[Implementation]:
+        """Return the implementations of a hook, in the order in which they are called.
+
+        Each call of one is logged, where the component ``hooks`` was logged at ``debug`` when
+        the manager was made.
+        """
+        caller: pluggy.HookCaller = getattr(self.hook, hook)
+        impls = caller.get_hookimpls()[::-1]  # pluggy lists the last one first
+        return [traced(hook, impl) for impl in impls] if self._tracing else impls
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         """Refuse an implementation whose colour is not its specification's."""

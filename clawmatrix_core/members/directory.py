@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import attrs
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.members.changes import Changes
 from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord
 from clawmatrix_core.members.trust import PinOutcome
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.trust import TrustStore
 
 __all__ = [
+    "LINKS_SHARE",
+    "LINKS_TOTAL",
     "MEMBER_LIMIT",
     "RECORD_LIMIT",
     "Accepted",
@@ -30,6 +34,11 @@ __all__ = [
 
 MEMBER_LIMIT = 4096
 """Members that are taken in on hearsay; more have to come and prove themselves."""
+LINKS_TOTAL = 128 * 1024
+"""Links that the records of all members may list before long lists are refused; four times as
+many where the neighbours of this node, and who just proved itself, are the ones that list them."""
+LINKS_SHARE = LINKS_TOTAL // MEMBER_LIMIT
+"""Links that each record may list all the same."""
 
 
 @attrs.frozen
@@ -74,6 +83,10 @@ def _stale(record: NodeRecord, known: NodeRecord) -> Accepted:
     return Accepted.OLDER if record.age < known.age else Accepted.STALE
 
 
+def _keys(record: NodeRecord) -> set[bytes]:
+    return {record.sign_key_bytes(), *record.past_keys()}
+
+
 class Directory:
     """The newest record of each member, this node's own among them."""
 
@@ -87,6 +100,9 @@ class Directory:
         wall: Callable[[], float],
         is_revoked: Callable[[bytes], bool] = lambda _: False,
         make_room: Callable[[NodeRecord], bool] = lambda _: False,
+        free_links: Callable[[int], None] = lambda _: None,
+        is_linked: Callable[[NodeId], bool] = lambda _: False,
+        on_gone: Callable[[Peer], None] = lambda _: None,
     ) -> None:
         self._own = own
         self._own_key = identity.sign_public
@@ -95,9 +111,16 @@ class Directory:
         self._wall = wall
         self._is_revoked = is_revoked
         self._make_room = make_room
+        self._free_links = free_links
+        self._is_linked = is_linked
+        self._on_gone = on_gone
         self._peers: dict[NodeId, Peer] = {}
         # Most records come over several links; one that is known is found without reading it.
         self._by_signature: dict[str, Peer] = {}
+        self._names: list[NodeId] = []  # in order, so that nobody sorts them for each record
+        self._changes = Changes(2 * MEMBER_LIMIT)
+        self._by_key: dict[bytes, set[NodeId]] = {}  # each name by its key and its past ones
+        self._links = 0
 
     def __repr__(self) -> str:
         return f"<Directory of {self._own}: {len(self._peers)} members>"
@@ -111,11 +134,31 @@ class Directory:
 
     def all(self) -> Iterable[Peer]:
         """Return every member, this node too, by name."""
-        return [self._peers[name] for name in sorted(self._peers)]
+        return [self._peers[name] for name in self._names]
+
+    def with_key(self, key: bytes) -> list[NodeId]:
+        """Return the other members that have, or had, a key, by name."""
+        return sorted(self._by_key.get(key, set()) - {self._own})
+
+    def is_own(self, name: NodeId) -> bool:
+        """Say whether a name is this node's."""
+        return name == self._own
 
     def others(self) -> Iterable[Peer]:
         """Return every member but this node, by name."""
         return [peer for peer in self.all() if peer.node_id != self._own]
+
+    @property
+    def mark(self) -> int:
+        """Counts the changes; ``changed_since`` takes an earlier one."""
+        return self._changes.mark
+
+    def changed_since(self, mark: int) -> Iterable[NodeId] | None:
+        """Return the names of the records that came or went since then, the latest first.
+
+        None says that too much has changed since: the reader begins anew. 0 is before the first.
+        """
+        return self._changes.since(mark)
 
     def accept(self, signed: SignedRecord, *, proven: bool = False) -> tuple[Accepted, NodeRecord]:
         """Take a record, if it is newer and its node's own.
@@ -144,8 +187,7 @@ class Directory:
             return self._meet_own(record, key)
         if any(self._is_revoked(one) for one in (key, *record.past_keys())):
             raise RemoteProtocolError(f"{record.node_id} was revoked", reason="revoked")
-        if known is None and not proven and not self._has_room(record):
-            raise RemoteProtocolError("more members than can be", reason="too_many_members")
+        self._check_room(record, known, proven=proven)
         if self.judge(record, proven=proven) is PinOutcome.CONFLICT:
             return Accepted.CONFLICT, record
         same_key = known is not None and known.record.sign_key == record.sign_key
@@ -154,8 +196,18 @@ class Directory:
         self._put(record, signed)
         return Accepted.NEWER, record
 
-    def _has_room(self, record: NodeRecord) -> bool:
-        return len(self) < MEMBER_LIMIT or self._make_room(record)
+    def _check_room(self, record: NodeRecord, known: Peer | None, *, proven: bool) -> None:
+        full = known is None and not proven and len(self) >= MEMBER_LIMIT
+        if full and not self._make_room(record):
+            raise RemoteProtocolError("more members than can be", reason="too_many_members")
+        more = len(record.links) - (0 if known is None else len(known.record.links))
+        if more <= 0 or len(record.links) <= LINKS_SHARE:
+            return
+        limit = LINKS_TOTAL * (4 if proven or self._is_linked(record.node_id) else 1)
+        self._free_links(self._links + more - limit)
+        if self._links + more > limit:
+            listed = f"{record.node_id} lists {len(record.links)} links, where {self._links} are"
+            raise RemoteProtocolError(f"{listed} known", reason="too_many_links")
 
     def put_own(self, record: NodeRecord, signed: SignedRecord) -> None:
         """Take this node's own new record."""
@@ -174,16 +226,43 @@ class Directory:
             return PinOutcome.NEW
         return self._trust.check(name, key, proven=proven, now=now)
 
+    def admits(self, record: NodeRecord) -> bool:
+        """Say whether a proved record has the key that its name is known by; pin a new name.
+
+        The caller has seen that the record is signed. Raises: StateError, from the trust store.
+        """
+        return self.judge(record, proven=True) is not PinOutcome.CONFLICT
+
     def forget(self, node_id: NodeId) -> None:
-        """Drop a member. Its pin stays."""
-        peer = self._peers.pop(node_id, None)
+        """Drop a member, and tell of it. Its pin stays."""
+        peer = self._remove(node_id)
         if peer is not None:
-            self._by_signature.pop(peer.signed.signature, None)
+            self._on_gone(peer)
+
+    def _remove(self, node_id: NodeId) -> Peer | None:
+        peer = self._peers.pop(node_id, None)
+        if peer is None:
+            return None
+        self._by_signature.pop(peer.signed.signature, None)
+        self._links -= len(peer.record.links)
+        del self._names[bisect_left(self._names, node_id)]
+        self._changes.note(node_id)
+        for key in _keys(peer.record):
+            names = self._by_key[key]
+            names.discard(node_id)
+            if not names:
+                del self._by_key[key]
+        return peer
 
     def _put(self, record: NodeRecord, signed: SignedRecord) -> None:
-        self.forget(record.node_id)
-        self._peers[record.node_id] = Peer(record, signed, self._now())
-        self._by_signature[signed.signature] = self._peers[record.node_id]
+        name = record.node_id
+        self._remove(name)
+        self._peers[name] = self._by_signature[signed.signature] = Peer(record, signed, self._now())
+        self._links += len(record.links)
+        insort(self._names, name)
+        self._changes.note(name)
+        for key in _keys(record):
+            self._by_key.setdefault(key, set()).add(name)
 
     def _meet_own(self, record: NodeRecord, key: bytes) -> tuple[Accepted, NodeRecord]:
         if key != self._own_key:

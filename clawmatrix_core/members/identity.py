@@ -102,6 +102,11 @@ class Identity:
     def _derive_fingerprint(self) -> str:
         return fingerprint(self.sign_public)
 
+    @property
+    def digits(self) -> str:
+        """``sign_public`` as people read it to each other."""
+        return digits(self.sign_public)
+
     @classmethod
     def generate(cls, random_bytes: Callable[[int], bytes] = os.urandom) -> Identity:
         """Return a new identity, made of 64 random bytes."""

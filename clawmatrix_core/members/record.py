@@ -13,16 +13,18 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - cattrs resolves it
 from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId, is_node_id
 from clawmatrix_core.members.identity import verify
 from clawmatrix_core.members.succession import predecessors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from clawmatrix_core.members.identity import Identity
 
 __all__ = [
+    "LINKS_LIMIT",
     "OFFERS_LIMIT",
     "OFFER_LIMIT",
     "RECORD_LIMIT",
@@ -33,6 +35,8 @@ __all__ = [
 
 RECORD_LIMIT = 64 * 1024
 """Bytes the text of a record may have; peers refuse a longer one, and with it the node."""
+LINKS_LIMIT = 2048
+"""Links that a record may list; a hub can have so many neighbours, as far as their names fit."""
 OFFER_LIMIT = 24 * 1024
 """Bytes of JSON that one offer may have, so that what a node offers fits into its record."""
 OFFERS_LIMIT = 40 * 1024
@@ -67,7 +71,7 @@ def _check_offers(_: object, __: object, value: Any) -> None:
         raise ValueError("offers that are too deep, or with numbers too large, to be handled")
 
 
-def check_offer(items: list[dict[str, Any]], left: int = OFFERS_LIMIT) -> int:
+def check_offer(items: list[dict[str, JSON]], left: int = OFFERS_LIMIT) -> int:
     """Make sure that an offer can stand in a record, and return its size in bytes.
 
     ``left`` are the bytes that other offers left. Raises: ValueError, TypeError.
@@ -124,7 +128,7 @@ class NodeRecord:
     addresses: tuple[str, ...] = ()
     links: dict[NodeId, float] = attrs.field(factory=dict)
     tags: tuple[str, ...] = ()
-    offers: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict, validator=_check_offers)
+    offers: dict[str, list[dict[str, JSON]]] = attrs.field(factory=dict, validator=_check_offers)
     transit: bool = True
     succession: tuple[str, ...] = ()
 
@@ -143,6 +147,25 @@ class NodeRecord:
     def sign_key_bytes(self) -> bytes:
         """Return the Ed25519 public key. Raises: RemoteProtocolError."""
         return _key(self.sign_key)
+
+    def fitting_links(self, links: Mapping[NodeId, float]) -> dict[NodeId, float]:
+        """Return as many links as there is room for beside all else here, the first ones first."""
+        bare = attrs.evolve(self, links={})
+        room = RECORD_LIMIT - len(msgspec.json.encode(_converter.unstructure(bare)))
+        fitting: dict[NodeId, float] = {}
+        for name, rtt in links.items():
+            room -= len(f'"{name}":{rtt},')
+            if room < 0 or len(fitting) == LINKS_LIMIT:
+                break
+            fitting[name] = rtt
+        return fitting
+
+    def has_signed(self, data: bytes, signature: bytes) -> bool:
+        """Say whether the signature over the data is by the record's key.
+
+        Raises: RemoteProtocolError, where the record has no good key.
+        """
+        return verify(self.sign_key_bytes(), signature, data)
 
     def channel_key_bytes(self) -> bytes:
         """Return the X25519 public key. Raises: RemoteProtocolError."""
@@ -164,7 +187,7 @@ class SignedRecord:
         return cls(text.decode(), signature)
 
     @classmethod
-    def from_wire(cls, value: Any) -> SignedRecord:
+    def from_wire(cls, value: JSON) -> SignedRecord:
         """Take ``{"record": text, "sig": base64}``. Raises: RemoteProtocolError."""
         if not isinstance(value, dict):
             raise RemoteProtocolError("a record is not an object", reason="bad_record")
@@ -188,7 +211,7 @@ class SignedRecord:
     @cached_property
     def _record(self) -> NodeRecord:
         try:
-            return _converter.structure(msgspec.json.decode(self.text), NodeRecord)
+            record = _converter.structure(msgspec.json.decode(self.text), NodeRecord)
         except (
             cattrs.BaseValidationError,
             msgspec.MsgspecError,
@@ -201,6 +224,11 @@ class SignedRecord:
             raise RemoteProtocolError(
                 f"a record that is none: {error}", reason="bad_record"
             ) from None
+        if len(record.links) > LINKS_LIMIT:
+            raise RemoteProtocolError(
+                f"{record.node_id} lists more than {LINKS_LIMIT} links", reason="too_many_links"
+            )
+        return record
 
     def is_signed_by(self, key: bytes) -> bool:
         """Say whether the signature over the text is this key's."""

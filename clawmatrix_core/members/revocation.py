@@ -12,7 +12,7 @@ import msgspec
 
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.base.node_id import is_node_id
-from clawmatrix_core.members.identity import verify
+from clawmatrix_core.members.identity import fingerprint, verify
 
 if TYPE_CHECKING:
     from clawmatrix_core.members.identity import Identity
@@ -43,6 +43,11 @@ class Revocation(msgspec.Struct, frozen=True, rename="camel"):
     at: int
     revoked: bool = True
     reason: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The key as people compare it."""
+        return fingerprint(self.key)
 
 
 @attrs.frozen

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.base.errors import LocalProtocolError, RemoteProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.revocation import Revocation, SignedRevocation
+from clawmatrix_core.members.revocation import REASON_LIMIT, Revocation, SignedRevocation
+from clawmatrix_core.members.revocation_table import Rank, RevocationTable
 from clawmatrix_core.members.trust import PinOutcome
 
 if TYPE_CHECKING:
@@ -24,14 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownRevocation", "Revocations"]
 
-MOST = 1024
-"""Keys about which a node keeps a revocation."""
-MOST_BY_ONE = 256
-"""Of those, how many may be by one author."""
 AHEAD = 24 * 3600
 """Seconds by which the clock of an author may be ahead of this node's."""
-BURST, REFILL = 64, 1.0
-"""Revocations taken from others in a row, and seconds until there may be one more."""
 
 _FILE = "revocations"
 
@@ -83,20 +77,18 @@ class Revocations:
         self._state = state
         self._trust = trust
         self._wall = wall
-        self._by_key: dict[bytes, SignedRevocation] = {}
+        self._table = RevocationTable(self._rank, wall)
         self._ignored: dict[bytes, int] = {}
         self._summary: str | None = None
         self._changed = False
-        self._tokens = float(BURST)
-        self._refilled = wall()
         self._load()
 
     def __repr__(self) -> str:
-        return f"<Revocations of {self._own}: {len(self._by_key)}>"
+        return f"<Revocations of {self._own}: {len(self._table)}>"
 
     def get(self, key: bytes) -> Revocation | None:
         """Return by which revocation a key is out, None where it is not."""
-        signed = self._by_key.get(key)
+        signed = self._table.get(key)
         if signed is None:
             return None
         known = self._known(signed)
@@ -104,7 +96,7 @@ class Revocations:
 
     def all(self) -> list[KnownRevocation]:
         """Return what is kept, by name and then the newest first."""
-        known = [self._known(signed) for signed in self._by_key.values()]
+        known = [self._known(signed) for signed in self._table.all()]
         return sorted(known, key=lambda one: (one.said.node_id, -one.said.at))
 
     # --- from others
@@ -116,7 +108,7 @@ class Revocations:
             not, or one too many; StateError, from the trust store.
         """
         said = signed.read()
-        known = self._by_key.get(said.key)
+        known = self._table.get(said.key)
         if known is not None and signed.order <= known.order:
             return False
         if not signed.is_signed():
@@ -124,8 +116,8 @@ class Revocations:
         self._check_author(said)
         if said.at > (self._wall() + AHEAD) * 1000:
             raise _refusal(said, "is from the future", "bad_revocation")
-        self._check_room(said, is_new=known is None)
-        self._by_key[said.key] = signed
+        self._table.make_room(said)
+        self._table.put(signed)
         self._changed, self._summary = True, None
         return True
 
@@ -143,29 +135,31 @@ class Revocations:
         verdict = self._trust.check(name, key, proven=False, now=self._wall())
         return verdict is not PinOutcome.CONFLICT
 
-    def _check_room(self, said: Revocation, *, is_new: bool) -> None:
-        authors = Counter(signed.read().by_key for signed in self._by_key.values())
-        if is_new and (len(self._by_key) >= MOST or authors[said.by_key] >= MOST_BY_ONE):
-            raise _refusal(said, "is one too many", "too_many_revocations")
-        now = self._wall()
-        self._tokens = min(BURST, self._tokens + max(0.0, now - self._refilled) / REFILL)
-        self._refilled = now
-        if self._tokens < 1:
-            raise _refusal(said, "comes too soon after others", "too_many_revocations")
-        self._tokens -= 1
+    def _rank(self, said: Revocation) -> Rank:
+        own = said.by_key == self._identity.sign_public
+        named = self.revokers is not None and said.by in self.revokers
+        in_good_standing = self.get(said.by_key) is None
+        proven, since = self._trust.acquaintance(NodeId(said.by), said.by_key)
+        return Rank(own or named, in_good_standing, proven, -since)
 
     # --- by a person at this node
 
     def make(
         self, node_id: str, key: bytes, *, revoked: bool = True, reason: str = ""
     ) -> SignedRevocation:
-        """Write this node's own word on a key, and keep it. Raises: StateError."""
-        known = self._by_key.get(key)
+        """Write this node's own word on a key, and keep it.
+
+        Raises: LocalProtocolError, where the reason is too long; StateError.
+        """
+        if len(reason) > REASON_LIMIT:
+            raise LocalProtocolError(f"a reason has at most {REASON_LIMIT} characters")
+        known = self._table.get(key)
         at = int(self._wall() * 1000)
         if known is not None:
             at = max(at, known.read().at + 1)
         said = Revocation(node_id, key, self._own, self._identity.sign_public, at, revoked, reason)
-        signed = self._by_key[key] = SignedRevocation.make(said, self._identity)
+        signed = SignedRevocation.make(said, self._identity)
+        self._table.put(signed)
         self._summary = None
         self._ignored.pop(key, None)
         self._write()
@@ -173,23 +167,25 @@ class Revocations:
 
     def ignore(self, key: bytes) -> None:
         """Let a key be a member's at this node, whatever was said so far. Raises: StateError."""
-        self._ignored[key] = self._by_key[key].read().at
-        self._write()
+        known = self._table.get(key)
+        if known is not None:
+            self._ignored[key] = known.read().at
+            self._write()
 
     # --- comparing with neighbours
 
     def ids(self) -> list[str]:
         """Return a word for each that is kept."""
-        return [_id(signed) for signed in self._by_key.values()]
+        return [_id(signed) for signed in self._table.all()]
 
     def missing(self, theirs: Iterable[object]) -> list[SignedRevocation]:
         """Return those that somebody with these does not have."""
         known = {word for word in theirs if isinstance(word, str)}
-        return [signed for signed in self._by_key.values() if _id(signed) not in known]
+        return [signed for signed in self._table.all() if _id(signed) not in known]
 
     def summary(self) -> str | None:
         """Return a short word for all, equal where two nodes keep the same; None for none."""
-        if self._summary is None and self._by_key:
+        if self._summary is None and len(self._table):
             words = "".join(sorted(self.ids()))
             self._summary = hashlib.sha256(words.encode()).hexdigest()[:16]
         return self._summary
@@ -207,7 +203,7 @@ class Revocations:
 
     def _write(self) -> None:
         ignored = {base64.b64encode(key).decode(): at for key, at in self._ignored.items()}
-        self._state.write(_FILE, _Stored(list(self._by_key.values()), ignored))
+        self._state.write(_FILE, _Stored(list(self._table.all()), ignored))
         self._changed = False
 
     def _load(self) -> None:
@@ -215,7 +211,8 @@ class Revocations:
         try:
             stored = _Stored() if raw is None else msgspec.convert(raw, _Stored)
             for signed in stored.said:
-                self._by_key[signed.read().key] = self._renewed(signed)
+                signed.read()
+                self._table.put(self._renewed(signed))
             self._ignored = {
                 base64.b64decode(key, validate=True): at for key, at in stored.ignored.items()
             }

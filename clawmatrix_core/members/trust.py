@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.identity import fingerprint
+from clawmatrix_core.members.identity import digits, fingerprint
 
 if TYPE_CHECKING:
     from clawmatrix_core.state.folder import State
@@ -77,6 +78,11 @@ class TrustEntry:
     first_seen: float
     conflicts: tuple[str, ...]
 
+    @property
+    def digits(self) -> str:
+        """The key as people read it to each other."""
+        return digits(self.sign_public)
+
 
 @attrs.frozen
 class _Rival:
@@ -141,6 +147,15 @@ class TrustStore:
         self._write_soon(now)
         return PinOutcome.CONFLICT
 
+    def insist(self, node_id: NodeId, sign_public: bytes, *, now: float) -> None:
+        """Know a name by a proved key, whatever it was known by before.
+
+        For a key that a person vouched for. ``now`` is the wall clock in seconds since 1970.
+        Raises: StateError, where it cannot be written.
+        """
+        if self.check(node_id, sign_public, proven=True, now=now) is PinOutcome.CONFLICT:
+            self.accept(node_id, fingerprint(sign_public))
+
     def succeed(self, node_id: NodeId, sign_public: bytes, *, now: float) -> None:
         """Let a name have another key, which the caller has seen the present one sign for.
 
@@ -155,6 +170,16 @@ class TrustStore:
         """Return what is known of a name."""
         pin = self._pins.get(node_id)
         return None if pin is None else _entry(node_id, pin)
+
+    def acquaintance(self, node_id: NodeId, sign_public: bytes) -> tuple[bool, float]:
+        """Return whether a name's key was proved here, and when it was first seen.
+
+        In seconds since 1970; infinite for a key that is not the name's.
+        """
+        pin = self._pins.get(node_id)
+        if pin is None or pin.key != sign_public:
+            return False, math.inf
+        return pin.state is PinState.PINNED, pin.first_seen
 
     def entries(self) -> list[TrustEntry]:
         """Return all names, sorted."""

@@ -16,11 +16,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from clawmatrix_core.base.errors import DecryptError, LocalProtocolError
+from clawmatrix_core.wire.codec import encode_header, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_core.wire.codec import Header
 
     _Cipher = Callable[[bytes, bytes | memoryview, bytes | None], bytes]
 
@@ -193,6 +195,11 @@ class Session:
         self.sealed_bytes += len(plaintext)
         place = counter.to_bytes(8, "big")
         return b"".join((self.id, place, self._encrypt(_ZEROS + place, plaintext, line)))
+
+    def seal_frame(self, header: Header, plaintext: bytes) -> bytes:
+        """Return the message of a frame with its body sealed. Raises: LocalProtocolError."""
+        line = encode_header(header)
+        return join(line, self.seal(line, plaintext))
 
     def open(self, line: bytes, body: bytes) -> bytes:
         """Return what is in a sealed body that came behind the header line.

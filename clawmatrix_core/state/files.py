@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from clawmatrix_core.base.json_value import JSON
+
 __all__ = ["CORE_FILES", "StateFile", "Stored"]
 
 
@@ -21,7 +23,7 @@ class Stored:
     """What is in a file: its version, and the value as that version has it."""
 
     version: int
-    data: Any
+    data: JSON
 
     @classmethod
     def decode(cls, path: Path, content: bytes) -> Stored:
@@ -52,7 +54,7 @@ class StateFile:
     """
 
     name: str
-    upgrades: tuple[Callable[[Any], Any], ...] = ()
+    upgrades: tuple[Callable[[JSON], JSON], ...] = ()
 
     @property
     def version(self) -> int:

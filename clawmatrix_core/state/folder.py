@@ -15,17 +15,19 @@ import shlex
 import stat
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
-from clawmatrix_core.state.files import StateFile, Stored
+from clawmatrix_core.state.files import CORE_FILES, StateFile, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
     from typing import Self
+
+    from clawmatrix_core.base.json_value import JSON
 
 __all__ = [
     "MemoryState",
@@ -42,14 +44,14 @@ class State(ABC):
     """Named JSON values that outlive the process."""
 
     @abstractmethod
-    def read(self, name: str) -> Any:
+    def read(self, name: str) -> JSON:
         """Return the value, None where there is none. The caller checks its shape.
 
         Raises: StateError, naming the file, where there is one that cannot be used.
         """
 
     @abstractmethod
-    def write(self, name: str, value: object) -> None:
+    def write(self, name: str, value: JSON) -> None:
         """Replace the value, which is safe on disk on return.
 
         Blocks for as long as the disk takes. Raises: StateError.
@@ -66,12 +68,12 @@ class MemoryState(State):
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
 
-    def read(self, name: str) -> Any:
+    def read(self, name: str) -> JSON:
         """See State."""
         content = self._files.get(_checked(name))
         return None if content is None else msgspec.json.decode(content)
 
-    def write(self, name: str, value: object) -> None:
+    def write(self, name: str, value: JSON) -> None:
         """See State."""
         self._files[_checked(name)] = msgspec.json.encode(value)
 
@@ -84,14 +86,15 @@ class StateFolder(State):
     """A folder of state files. Enter it to lock it; leave it to unlock it.
 
     ``files`` says which files have come to another shape since their first version, and which
-    are looked at before anything is changed; others are of version 1.
+    are looked at before anything is changed; others are of version 1. The default are the files
+    of the core.
 
     Raises: StateError on entering, where the folder is in use by another process, cannot be
         made, can be changed by other users, or one of the files cannot be used;
         NewerStateError, where a newer program wrote one.
     """
 
-    def __init__(self, path: Path, files: Iterable[StateFile] = ()) -> None:
+    def __init__(self, path: Path, files: Iterable[StateFile] = CORE_FILES) -> None:
         self.path = path
         self._files = {file.name: file for file in files}
         self._lock: int | None = None
@@ -122,12 +125,12 @@ class StateFolder(State):
         """See State."""
         return str(self._file(name))
 
-    def read(self, name: str) -> Any:
+    def read(self, name: str) -> JSON:
         """See State."""
         stored = self._load(name)
         return None if stored is None else stored.data
 
-    def write(self, name: str, value: object) -> None:
+    def write(self, name: str, value: JSON) -> None:
         """See State."""
         self._save(name, Stored(self._declared(name).version, value).encode())
 
@@ -199,7 +202,7 @@ class StateView(State):
         """See State."""
         return str(self.path / f"{_checked(name)}.json")
 
-    def read(self, name: str) -> Any:
+    def read(self, name: str) -> JSON:
         """See State."""
         path = self.path / f"{_checked(name)}.json"
         file = self._files.get(name) or StateFile(name)
@@ -210,7 +213,7 @@ class StateView(State):
         file.check(path, stored)
         return file.upgrade(path, stored).data
 
-    def write(self, name: str, value: object) -> None:
+    def write(self, name: str, value: JSON) -> None:
         """Raises: LocalProtocolError, always."""
         raise LocalProtocolError(f"{self.locate(name)} is only looked at")
 

@@ -2,10 +2,12 @@
 
 That line, in the ``conftest.py`` at the root of the tests, brings the fixtures
 ``node_factory`` and ``mesh``. A test fails where a hook or task of a plugin faulted in one of
-their nodes, unless the test is marked ``faults_expected``. See docs/testing-plugins.md.
+their nodes, unless the test is marked ``faults_expected``, and where annotations do not fit the
+hooks, unless it is marked ``annotations_unchecked``. See docs/testing-plugins.md.
 
-Start reading with ``fixtures``. ``memory`` is a transport within one process, ``acceptance``
-has the checks that every transport passes, ``simulation`` runs a mesh on virtual time.
+Start reading with ``fixtures``; ``reaching`` and ``command_line`` ask something of a node.
+``memory`` is a transport within one process, ``acceptance`` has the checks that every transport
+passes, ``simulation`` runs a mesh on virtual time.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clawmatrix_core.state.folder import MemoryState
+    from clawmatrix_core.testing.command_line import CommandResult, run_command
     from clawmatrix_core.testing.fixtures import (
         SECRET,
         MeshFactory,
@@ -26,10 +29,18 @@ if TYPE_CHECKING:
         wait_until,
     )
     from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
+    from clawmatrix_core.testing.reaching import (
+        call_control,
+        http_client,
+        plugin_of,
+        reload,
+        stream_control,
+    )
     from clawmatrix_core.testing.simulation import Quality, SimNetwork, Simulation, run_simulation
 
 __all__ = [
     "SECRET",
+    "CommandResult",
     "MemoryHub",
     "MemoryState",
     "MemoryTransport",
@@ -38,11 +49,17 @@ __all__ = [
     "Quality",
     "SimNetwork",
     "Simulation",
+    "call_control",
     "free_port",
+    "http_client",
     "mesh",
     "node_factory",
+    "plugin_of",
     "pytest_configure",
+    "reload",
+    "run_command",
     "run_simulation",
+    "stream_control",
     "wait_until",
 ]
 
@@ -58,6 +75,14 @@ _HOMES = {
         "node_factory",
         "pytest_configure",
         "wait_until",
+    ),
+    "clawmatrix_core.testing.command_line": ("CommandResult", "run_command"),
+    "clawmatrix_core.testing.reaching": (
+        "call_control",
+        "http_client",
+        "plugin_of",
+        "reload",
+        "stream_control",
     ),
     "clawmatrix_core.testing.memory": ("MemoryHub", "MemoryTransport"),
     "clawmatrix_core.testing.simulation": (

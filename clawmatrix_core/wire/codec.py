@@ -31,6 +31,7 @@ __all__ = [
     "encode_header",
     "join",
     "payload_of",
+    "read_frame",
     "split",
     "with_ttl",
 ]
@@ -156,6 +157,12 @@ def split(message: bytes) -> Wire:
     if ttl > TTL_START:
         raise RemoteProtocolError(f"a ttl of {ttl}, at most {TTL_START}", reason="bad_ttl")
     return Wire(ttl, message[1:end], message, end + 1)
+
+
+def read_frame(message: bytes) -> tuple[Header, Wire]:
+    """Return the header of a message, and its parts. Raises: RemoteProtocolError."""
+    wire = split(message)
+    return decode_header(wire.line), wire
 
 
 def payload_of(kind: bytes, body: bytes) -> tuple[Any, bytes | None]:

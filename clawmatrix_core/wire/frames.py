@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.wire.codec import Header, Wire
     from clawmatrix_core.wire.link import Link
 
@@ -25,7 +26,7 @@ class Frame(msgspec.Struct, frozen=True, eq=False):
     """
 
     header: Header
-    payload: Any
+    payload: JSON
     link: Link | None
     size: int
     data: bytes | None = None

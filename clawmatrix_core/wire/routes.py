@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from clawmatrix_core.base.node_id import NodeId
 
-__all__ = ["PathStatus", "Route"]
+__all__ = ["PathStatus", "Route", "Routes", "moved"]
 
 
 @attrs.frozen
@@ -25,6 +27,50 @@ class Route:
     next_hop: NodeId
     cost: float
     hops: int
+
+
+class Routes(dict["NodeId", Route]):
+    """Routes that can say by what they differ from those that were given before.
+
+    A plugin that computes routes may return these in place of a plain mapping, which is then
+    compared entry by entry. Nobody changes them once they were given.
+
+    Attributes:
+        moved: the nodes whose next hop changed, appeared or went since ``after``; None where
+            that has to be found out.
+        word: stands for these routes with those that come after them.
+    """
+
+    __slots__ = ("_after", "moved", "word")
+
+    def __init__(
+        self,
+        routes: Mapping[NodeId, Route],
+        *,
+        after: Routes | None = None,
+        moved: Iterable[NodeId] = (),
+    ) -> None:
+        super().__init__(routes)
+        self.word = object()
+        self._after = None if after is None else after.word  # the routes themselves would stay
+        self.moved = None if after is None else frozenset(moved)
+
+    def follows(self, before: Mapping[NodeId, Route]) -> bool:
+        """Say whether these are the next routes after others, and ``moved`` is the difference."""
+        return isinstance(before, Routes) and before.word is self._after
+
+
+def moved(before: Mapping[NodeId, Route], now: Mapping[NodeId, Route]) -> frozenset[NodeId]:
+    """Return the nodes whose next hop is another one now, or that are in one of the two only."""
+    if now is before:
+        return frozenset()
+    if isinstance(now, Routes) and now.moved is not None and now.follows(before):
+        return now.moved
+    return frozenset(name for name in {*before, *now} if _hop(before, name) != _hop(now, name))
+
+
+def _hop(routes: Mapping[NodeId, Route], name: NodeId) -> NodeId | None:
+    return routes[name].next_hop if name in routes else None
 
 
 @attrs.frozen

@@ -7,21 +7,19 @@ A transport knows nothing of nodes, keys or frames. It is held to the suite in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import DialError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
-    from typing import TypeAlias
 
-    from clawmatrix_core.base.lookups import IPAddress
+__all__ = ["Connection", "Listener", "Objection", "Transport"]
 
-    Objection: TypeAlias = Callable[[IPAddress], str | None]
-    """Says what is wrong with connecting to a number, None where nothing is."""
-
-__all__ = ["Connection", "Listener", "Transport"]
+Objection = Callable[[IPv4Address | IPv6Address], str | None]
+"""Says what is wrong with connecting to a number, None where nothing is."""
 
 
 class Connection(ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -17,9 +17,21 @@ from clawmatrix_control.render import (
     render_status,
     use_colour,
 )
-from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.cli.context import ExitCode, Settings, echo_json, pass_settings, printable
-from clawmatrix_core.cli.control_client import ControlError, NotRunning, call, stream
+from clawmatrix_core import ConfigError
+from clawmatrix_core.cli import (
+    ControlError,
+    ExitCode,
+    NotRunning,
+    Settings,
+    call,
+    echo_json,
+    pass_settings,
+    printable,
+    stream,
+)
+
+if TYPE_CHECKING:
+    from clawmatrix_core import JSON
 
 __all__ = ["COMMANDS"]
 
@@ -54,18 +66,23 @@ def status(settings: Settings, as_json: bool, watch: bool, interval: float) -> N
     """
     if watch:
         _watch(settings, as_json=as_json, interval=interval)
-    answer = call(settings.config_file(), "status")
+    answer = call(settings.config_file(), "status", _params(as_json))
     if as_json:
         echo_json(answer)
     else:
         _show(render_status(answer, style=_style(), now=time.time()))
 
 
+def _params(as_json: bool) -> dict[str, JSON]:
+    """Return what to ask for: the node adds what only people are shown, where it is asked."""
+    return {} if as_json else {"text": True}
+
+
 def _watch(settings: Settings, *, as_json: bool, interval: float) -> NoReturn:
     redraw = sys.stdout.isatty() and not as_json
     while True:
         try:
-            answer = call(settings.config_file(), "status")
+            answer = call(settings.config_file(), "status", _params(as_json))
         except (NotRunning, ControlError) as error:
             if as_json:
                 raise
@@ -91,7 +108,7 @@ def _redrawn(text: str) -> str:
 @pass_settings
 def peers(settings: Settings, as_json: bool) -> None:
     """Show the other nodes, and how each is reached."""
-    answer = call(settings.config_file(), "peers")
+    answer = call(settings.config_file(), "peers", _params(as_json))
     if as_json:
         echo_json(answer)
     elif answer:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_control.server import open_socket
-from clawmatrix_core.base.errors import StateError
-from clawmatrix_core.control.address import find_socket_place
+from clawmatrix_core import StateError
+from clawmatrix_core.spi import SocketPlace
 
 if TYPE_CHECKING:
     import logging
@@ -100,9 +100,9 @@ class KeptSocket:
         """Make a socket in place of the one before. Raises: StateError."""
         # The old one is closed first: it removes its file by the inode, which may come again.
         await self._held.aclose()
-        place = find_socket_place(self._state_dir)
+        place = SocketPlace.find(self._state_dir)
         for why in place.passed_over:
             self._log.info("the control socket is not there: %s", why)
-        socket = open_socket(place.path, self._state_dir)
+        socket = open_socket(place)
         self._listener = await self._held.enter_async_context(socket)
         self.path, self._inode = place.path, place.path.stat().st_ino

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.base.errors import DeadlineExceeded, ExchangeError, ExchangeFailure
-from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.wire.codec import Lane
+from clawmatrix_core import DeadlineExceeded, ExchangeError, ExchangeFailure, Lane, NodeId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import JSON, Node
 
 __all__ = ["PingRequest", "ping", "read_request", "unknown_node"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,11 @@ import anyio
 
 from clawmatrix_control.kept_socket import KeptSocket
 from clawmatrix_control.ping import ping, read_request
+from clawmatrix_control.sections import read_sections, section_lines
 from clawmatrix_control.server import ControlServer
-from clawmatrix_control.status import NodeFacts, peer_json, status_json
-from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
-from clawmatrix_core.base.paths import default_state_dir
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ControlMethod
-from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_control.status import NodeFacts, all_offered, peer_json, status_json
+from clawmatrix_core import ConfigError, ControlMethod, ExchangeFailure, MemoryState, hookimpl
+from clawmatrix_core.spi import default_state_dir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,10 +22,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.members.directory import Peer
+    from clawmatrix_core import JSON, Node, Peer, PluginScope
 
 __all__ = ["ControlPlugin"]
 
@@ -36,7 +32,25 @@ PROBES = 32
 
 
 class ControlPlugin:
-    """Serves the control socket, and adds status, peers and ping."""
+    """Serves the control socket, and adds status, peers and ping.
+
+    Attributes:
+        own_methods: the names of the plugin's own methods, which no other plugin can take.
+        methods: every method of the node by name, the plugin's own among them; empty before the
+            start.
+    """
+
+    own_methods = ("status", "peers", "plugins", "hooks", "reload", "doctor", "ping")
+
+    def __init__(self) -> None:
+        self._own: dict[str, ControlMethod] = {}
+        self._node: Node | None = None
+
+    @property
+    def methods(self) -> dict[str, ControlMethod]:
+        """Every method there is now, by name; those of a plugin go when it is taken out."""
+        added = () if self._node is None else self._node.control_methods()
+        return {**{method.name: method for method in added}, **self._own}
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -48,18 +62,26 @@ class ControlPlugin:
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Open the socket, unless the node keeps no folder on disk."""
+        self._node = node
+        self._own = {method.name: method for method in _Methods(node).all()}
+        for name in {*self._own} & {method.name for method in node.control_methods()}:
+            node.hooks.collided("control method", name, "control", node.owner_of_method(name) or "")
         folder = _state_folder(node)
         if folder is None:
             node.logger("control").debug("no control socket: the state is in memory")
             return
-        methods = {method.name: method for method in _Methods(node).all()}
-        for method in node.control_methods():
-            if methods.setdefault(method.name, method) is not method:
-                node.logger("control").warning("there is a method %s already", method.name)
         kept = KeptSocket(folder, node.logger("control"))
         await scope.enter(kept, name="control socket")
-        server = ControlServer(methods, scope.report)
+        server = ControlServer(
+            lambda name: self.methods.get(name), lambda: self.methods, partial(_report, node)
+        )
         scope.start_soon(kept.serve, server, name="control socket")
+
+
+def _report(node: Node, error: Exception, method: str | None) -> None:
+    plugin = (method and node.owner_of_method(method)) or "control"
+    what = f"control method {method}" if method else "control socket"
+    node.hooks.report(plugin, what, error, serving=True)
 
 
 def _state_folder(node: Node) -> Path | None:
@@ -82,33 +104,40 @@ class _Methods:
             ControlMethod("status", call=self.status),
             ControlMethod("peers", call=self.peers),
             ControlMethod("plugins", call=self.plugins),
+            ControlMethod("hooks", call=self.hooks),
             ControlMethod("reload", call=self.reload),
             ControlMethod("doctor", call=self.doctor),
             ControlMethod("ping", stream=self.ping),
         ]
 
     async def status(self, params: dict[str, JSON]) -> JSON:
-        """Return the whole status; with ``probe`` false, without making sure of paths."""
+        """Return the whole status; with ``probe`` false, without making sure of paths.
+
+        With ``text`` true it has what ``clawmatrix status`` prints besides: what each node
+        offers, of all kinds, and the lines of sections.
+        """
         node = self._node
         own = node.directory.get(node.id)
-        return status_json(
-            NodeFacts(
-                node.id,
-                version("clawmatrix"),
-                node.clock.wall() - node.started_at,
-                tuple(node.links),
-                node.counters,
-                tuple(node.plugins.list()),
-                len(node.exchanges.live),
-            ),
-            own.record if own is not None else None,
-            node.config.tags,
-            await self.peers(params),
-            self._sections(),
+        record = own.record if own is not None else None
+        sections = node.status_sections()
+        values = await read_sections(sections)
+        facts = NodeFacts(
+            node.id,
+            version("clawmatrix"),
+            node.clock.wall() - node.started_at,
+            tuple(node.links),
+            node.counters,
+            tuple(node.plugins.list()),
+            len(node.exchanges.live),
         )
+        status = status_json(facts, record, node.config.tags, await self.peers(params), values)
+        if params.get("text") is True:
+            status["offers"] = all_offered(record)
+            status["lines"] = section_lines(sections, values)
+        return status
 
     async def peers(self, params: dict[str, JSON]) -> list[JSON]:
-        """Return the peers alone."""
+        """Return the peers alone; ``params`` are those of ``status``."""
         probe = params.get("probe") is not False
         peers = list(self._node.directory.others())
         found: dict[str, JSON] = {}
@@ -118,6 +147,8 @@ class _Methods:
         async def look(peer: Peer) -> None:
             async with limiter:
                 found[peer.node_id] = await self._peer(peer, deadline)
+            if params.get("text") is True:
+                found[peer.node_id]["offers"] = all_offered(peer.record)
 
         async with anyio.create_task_group() as tasks:
             for peer in peers:
@@ -127,6 +158,10 @@ class _Methods:
     async def plugins(self, _: dict[str, JSON]) -> JSON:
         """Return the plugins of this node with their faults so far."""
         return {"plugins": [info.to_json() for info in self._node.plugins.list()]}
+
+    async def hooks(self, _: dict[str, JSON]) -> JSON:
+        """Return every hook with its owner and its implementations."""
+        return {"hooks": list(self._node.plugins.hook_list())}
 
     async def reload(self, _: dict[str, JSON]) -> JSON:
         """Have the node read its configuration file again; return what changed."""
@@ -145,12 +180,9 @@ class _Methods:
     async def doctor(self, _: dict[str, JSON]) -> JSON:
         """Return what the checks of the core and of all plugins found."""
         # Imported here: a node that is never asked does without.
-        from clawmatrix_core.doctor.own_checks import all_checks
-        from clawmatrix_core.doctor.running import finding_json, run_checks
+        from clawmatrix_core.spi import examine
 
-        node = self._node
-        checks = all_checks(node.config, node.plugins, node)
-        return [finding_json(finding) for finding in await run_checks(checks)]
+        return await examine(self._node)
 
     def ping(self, params: dict[str, JSON]) -> AsyncIterator[JSON]:
         """Yield what became of each ping."""
@@ -160,12 +192,3 @@ class _Methods:
         with anyio.CancelScope(deadline=deadline):
             return peer_json(peer, await self._node.path_status(peer.node_id, probe=True))
         return peer_json(peer, await self._node.path_status(peer.node_id))
-
-    def _sections(self) -> dict[str, JSON]:
-        sections: dict[str, JSON] = {}
-        for section in self._node.status_sections():
-            try:
-                sections.setdefault(section.name, section.read())
-            except Exception as error:  # noqa: BLE001 - one section must not take the status
-                sections[section.name] = {"error": f"{type(error).__name__}: {error}"}
-        return sections

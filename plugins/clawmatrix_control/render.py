@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.cli.context import printable
+from clawmatrix_core.cli import printable
+from clawmatrix_core.spi import ago
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from clawmatrix_core.base.json_value import JSON
+    from clawmatrix_core import JSON
 
 __all__ = [
     "Style",
-    "ago",
     "ping_text",
     "reload_lines",
     "render_peers",
@@ -26,7 +26,6 @@ __all__ = [
 
 _CODES = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
 _DOTS = {"direct": "green", "relay": "yellow", "unreachable": "red"}
-_UNITS = ((86400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 @attrs.frozen
@@ -48,14 +47,15 @@ def use_colour(*, is_terminal: bool, environ: Mapping[str, str]) -> bool:
 def render_status(status: JSON, *, style: Style, now: float) -> str:
     """Return the node, how many of its peers it reaches, and a line for each.
 
-    ``now`` is wall-clock seconds, for how long ago things were.
+    ``status`` is what the control method gives with ``text``; ``now`` is wall-clock seconds, for
+    how long ago things were.
     """
     name = style.paint(printable(status["nodeId"]), "bold")
     lines = [f"{name}  {_reachable(status['peers'], style)}"]
     lines += _details(status, "  ", style)
     if broken := _broken(status.get("node") or {}):
         lines.append(style.paint(f"  {broken}", "red"))
-    lines += [style.paint(f"  {line}", "yellow") for line in _revoked(status, now)]
+    lines += [_line(line, style) for line in status["lines"]]
     if peers := render_peers(status["peers"], style=style, now=now):
         lines += ["", peers]
     return "\n".join(lines)
@@ -97,16 +97,6 @@ def reload_lines(answer: JSON) -> list[str]:
     return lines or [f"nothing has changed in {answer['path']}"]
 
 
-def ago(seconds: float) -> str:
-    """Return how long ago something was, in words."""
-    for size, unit in _UNITS:
-        count = int(seconds // size)
-        if count >= 1:
-            plural = "s" if unit == "day" and count > 1 else ""
-            return f"{count} {unit}{plural} ago"
-    return "just now"
-
-
 def _reachable(peers: Sequence[JSON], style: Style) -> str:
     if not peers:
         return "no other node known yet"
@@ -136,23 +126,17 @@ def _latency(milliseconds: float | None) -> str:
 
 def _details(entry: JSON, indent: str, style: Style) -> list[str]:
     lines = []
-    for kind in ("tags", "agents", "models"):
-        if values := entry[kind]:
+    for kind, values in (("tags", entry["tags"]), *entry["offers"].items()):
+        if values:
             text = ", ".join(printable(str(value)) for value in values)
-            lines.append(f"{indent}{style.paint(f'{kind}:', 'dim')} {text}")
+            lines.append(f"{indent}{style.paint(f'{printable(kind)}:', 'dim')} {text}")
     return lines
 
 
-def _revoked(status: JSON, now: float) -> list[str]:
-    """Return a line for each node that was put out, where a plugin says so."""
-    mesh = status.get("mesh")
-    entries = mesh.get("revoked", []) if isinstance(mesh, dict) else []
-    return [printable(_put_out(one, now)) for one in entries if one["revoked"]]
-
-
-def _put_out(one: JSON, now: float) -> str:
-    why = f": {one['reason']}" if one.get("reason") else ""
-    return f"{one['nodeId']} was revoked by {one['by']} {ago(now - one['at'] / 1000)}{why}"
+def _line(line: JSON, style: Style) -> str:
+    """Return a line of a plugin's section."""
+    text = f"  {printable(line['text'])}"
+    return style.paint(text, line["colour"]) if line["colour"] in _CODES else text
 
 
 def _broken(node: JSON) -> str:

@@ -11,25 +11,24 @@ import anyio
 from anyio.abc import SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from clawmatrix_core.base.errors import ClawMatrixError, StateError
-from clawmatrix_core.control.address import note_socket, remove_note
-from clawmatrix_core.control.protocol import (
+from clawmatrix_core import ClawMatrixError, ExchangeFailure, StateError
+from clawmatrix_core.spi import (
     REQUEST_LIMIT,
-    BadRequest,
     ControlRequest,
-    error_line,
     failure_line,
-    line,
-    parse_request,
+    json_line,
+    serves_input,
+    stray,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
     from pathlib import Path
 
     from anyio.abc import SocketListener, SocketStream
 
-    from clawmatrix_core.kernel.contributions import ControlMethod
+    from clawmatrix_core import ControlMethod
+    from clawmatrix_core.spi import SocketPlace
 
 __all__ = ["ControlServer", "open_socket"]
 
@@ -40,21 +39,24 @@ class ControlServer:
     """Answers requests with the methods of the node.
 
     Args:
-        methods: by name.
-        report: is told of a method that failed, and which.
+        find: returns a method by its name, None where there is none now.
+        names: returns the names of all methods, for whoever asked for another one.
+        report: is told of a method that failed, and which; of no method where the server did.
         patience: seconds a client may take to send its request, or to take a line.
         clients: connections at a time; one more is refused.
     """
 
     def __init__(
         self,
-        methods: Mapping[str, ControlMethod],
-        report: Callable[[Exception, str], None],
+        find: Callable[[str], ControlMethod | None],
+        names: Callable[[], Iterable[str]],
+        report: Callable[[Exception, str | None], None],
         *,
         patience: float = 30.0,
         clients: int = 128,
     ) -> None:
-        self._methods = methods
+        self._find = find
+        self._names = names
         self._report = report
         self._patience = patience
         self._free = clients
@@ -77,13 +79,14 @@ class ControlServer:
         try:
             async with stream:
                 if self._free < 0:
-                    await self._send(stream, error_line("busy", "too many clients"))
+                    busy = ExchangeFailure("busy", "too many clients")
+                    await self._send(stream, failure_line(busy))
                 else:
                     await self._answer(stream)
         except GONE:
             pass  # the client left
         except Exception as error:  # noqa: BLE001 - no client may end the server
-            self._report(error, "control socket")
+            self._report(error, None)
         finally:
             self._free += 1
 
@@ -99,29 +102,42 @@ class ControlServer:
             with anyio.fail_after(self._patience):
                 text = await lines.receive_until(b"\n", REQUEST_LIMIT)
         except TimeoutError:
-            raise BadRequest("timeout", "no request came") from None
+            raise ExchangeFailure("timeout", "no request came") from None
         except anyio.DelimiterNotFound:
-            raise BadRequest("too_large", f"a request has {REQUEST_LIMIT} bytes at most") from None
+            raise ExchangeFailure(
+                "too_large", f"a request has {REQUEST_LIMIT} bytes at most"
+            ) from None
         except anyio.IncompleteRead:
             raise anyio.EndOfStream from None
-        return parse_request(text)
+        return ControlRequest.parse(text)
 
+    @serves_input
     async def _run(self, request: ControlRequest, stream: SocketStream) -> None:
-        method = self._methods.get(request.method)
+        method = self._find(request.method)
         if method is None or (method.call is None and method.stream is None):
-            names = ", ".join(sorted(self._methods))
-            raise BadRequest("unknown_method", f"no method {request.method!r}; there are {names}")
+            names = ", ".join(sorted(self._names()))
+            raise ExchangeFailure(
+                "unknown_method", f"no method {request.method!r}; there are {names}"
+            )
         try:
             if method.call is not None:
-                answer = line({"result": await method.call(request.params)})
+                answer = json_line({"result": await method.call(request.params)})
             else:
                 answer = await self._stream(method, request, stream)
         except (ClawMatrixError, *GONE):
             raise
         except Exception as error:  # noqa: BLE001 - a method's fault is its plugin's
-            self._report(error, f"control method {request.method}")
-            answer = error_line("internal", f"{request.method} failed; the node's log says how")
+            answer = self._failed(error, request)
+        except BaseException as error:
+            if (fault := stray(error)) is None:
+                raise
+            answer = self._failed(fault, request)
         await self._send(stream, answer)
+
+    def _failed(self, error: Exception, request: ControlRequest) -> bytes:
+        self._report(error, request.method)
+        told = f"{request.method} failed; the node's log says how"
+        return failure_line(ExchangeFailure("internal", told))
 
     async def _stream(
         self,
@@ -145,7 +161,7 @@ class ControlServer:
             try:
                 async with aclosing(_generator(method.stream(request.params))) as items:
                     async for item in items:
-                        await self._send(stream, line({"item": item}))
+                        await self._send(stream, json_line({"item": item}))
             except Exception as error:  # noqa: BLE001 - raised again below, not inside a group
                 failure = error
             tasks.cancel_scope.cancel()
@@ -153,7 +169,7 @@ class ControlServer:
             raise anyio.EndOfStream
         if failure is not None:
             raise failure
-        return line({"end": True})
+        return json_line({"end": True})
 
     async def _send(self, stream: SocketStream, data: bytes) -> None:
         """Send a line; a client that takes nothing has left."""
@@ -176,16 +192,17 @@ async def _generator(items: AsyncIterator[object]) -> AsyncGenerator[object, Non
 
 
 @asynccontextmanager
-async def open_socket(path: Path, state_dir: Path) -> AsyncIterator[SocketListener]:
-    """Listen on the path, noted in the state folder; both are removed at the end.
+async def open_socket(place: SocketPlace) -> AsyncIterator[SocketListener]:
+    """Listen at a place, and note it in the state folder; both are removed at the end.
 
     A socket that a dead node left is replaced. Raises: StateError, where a process answers
     on it, or neither can be made.
     """
+    path = place.path
     if await anyio.to_thread.run_sync(_answers, path):
         raise StateError(f"another process serves the control socket {path}")
     try:
-        note_socket(path, state_dir)
+        place.note()
         listener = await anyio.create_unix_listener(path, mode=0o600, backlog=128)
     except OSError as error:
         raise StateError(f"the control socket {path} cannot be made: {error}") from None
@@ -194,19 +211,19 @@ async def open_socket(path: Path, state_dir: Path) -> AsyncIterator[SocketListen
         try:
             yield listener
         finally:
-            _remove(path, state_dir, own)
+            _remove(place, own)
 
 
 def _inode(path: Path) -> int:
     return path.stat().st_ino
 
 
-def _remove(path: Path, state_dir: Path, own: int) -> None:
+def _remove(place: SocketPlace, own: int) -> None:
     """Remove the socket and its note, unless they are another socket's by now."""
     with suppress(OSError):
-        if _inode(path) == own:
-            path.unlink()
-            remove_note(state_dir)
+        if _inode(place.path) == own:
+            place.path.unlink()
+            place.remove_note()
 
 
 def _answers(path: Path) -> bool:

@@ -6,22 +6,21 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core.spi import OFFER_KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.loading.plugin_info import PluginInfo
-    from clawmatrix_core.members.directory import NodeRecord, Peer
-    from clawmatrix_core.wire.routes import PathStatus
+    from clawmatrix_core import JSON, NodeRecord, PathStatus, Peer, PluginInfo
 
-__all__ = ["NodeFacts", "offered", "peer_json", "status_json"]
+__all__ = ["NodeFacts", "all_offered", "offered", "peer_json", "status_json"]
 
 
 @attrs.frozen
 class NodeFacts:
     """What a node knows of itself, besides its record.
 
-    ``uptime`` is in seconds; ``refused`` counts what was refused, by reason; ``exchanges`` are
+    ``uptime`` is in seconds; ``refused`` counts what was refused, by reason; ``open_exchanges`` are
     those under way.
     """
 
@@ -31,7 +30,7 @@ class NodeFacts:
     links: tuple[str, ...]
     refused: Mapping[str, int]
     plugins: tuple[PluginInfo, ...]
-    exchanges: int = 0
+    open_exchanges: int = 0
 
 
 def offered(record: NodeRecord | None, kind: str) -> list[str]:
@@ -41,13 +40,17 @@ def offered(record: NodeRecord | None, kind: str) -> list[str]:
     return list(dict.fromkeys(id_ for id_ in ids if isinstance(id_, str)))
 
 
+def all_offered(record: NodeRecord | None) -> dict[str, list[str]]:
+    """Return the ids of all that a node offers, by kind in alphabetical order."""
+    return {kind: offered(record, kind) for kind in sorted(record.offers if record else ())}
+
+
 def peer_json(peer: Peer, path: PathStatus) -> dict[str, JSON]:
     """Return one entry of the peers."""
     record = peer.record
     return {
         "nodeId": record.node_id,
-        "agents": offered(record, "agents"),
-        "models": offered(record, "models"),
+        **{kind: offered(record, kind) for kind in OFFER_KINDS},
         "tags": list(record.tags),
         "connected": path.status != "unreachable",
         "status": path.status,
@@ -72,8 +75,7 @@ def status_json(
     status = {
         "nodeId": facts.node_id,
         "version": facts.version,
-        "agents": offered(own, "agents"),
-        "models": offered(own, "models"),
+        **{kind: offered(own, kind) for kind in OFFER_KINDS},
         "tags": list(tags),
         "peers": peers,
         "node": _node_json(facts, own),
@@ -87,7 +89,7 @@ def _node_json(facts: NodeFacts, own: NodeRecord | None) -> dict[str, JSON]:
         "uptime": round(facts.uptime, 1),
         "protocol": None if own is None else list(own.protocol),
         "links": sorted(facts.links),
-        "exchanges": facts.exchanges,
+        "exchanges": facts.open_exchanges,
         "refused": dict(sorted(facts.refused.items())),
         "faults": {info.name: info.faults for info in facts.plugins if info.faults},
         "failed": {

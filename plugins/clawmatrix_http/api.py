@@ -1,11 +1,12 @@
-"""What other plugins register with the local HTTP server.
+"""What other plugins register with the local HTTP server, and how a host finds the server.
 
 Importing this module loads neither the plugin nor a server.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -16,10 +17,41 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
-__all__ = ["CLIENT_GONE", "HttpRoute"]
+    from clawmatrix_core import JSON, Node
+
+__all__ = [
+    "CLIENT_GONE",
+    "ErrorShape",
+    "HttpAccess",
+    "HttpRefusal",
+    "HttpRoute",
+    "ServesHttp",
+    "http_access",
+]
 
 CLIENT_GONE = "clawmatrix.client_gone"
 """The ASGI extension by which an endpoint learns that nobody waits any more."""
+
+
+@attrs.frozen
+class HttpRefusal:
+    """An error that the server itself answers with.
+
+    Attributes:
+        status: the status of HTTP: 401, 403, 404, 405, 413 or 500.
+        code: a stable word for programs.
+        message: what is wrong, in words.
+        headers: what goes out beside the usual headers.
+    """
+
+    status: int
+    code: str
+    message: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+ErrorShape: TypeAlias = "Callable[[HttpRefusal], JSON]"
+"""Returns the JSON of an error, as the clients of an API understand it."""
 
 
 @attrs.frozen
@@ -28,25 +60,77 @@ class HttpRoute:
 
     Attributes:
         path: as Starlette writes paths: ``/v1/models/{id:path}``.
-        methods: the HTTP methods it answers.
+        methods: the HTTP methods it answers; none for an application that is mounted, which
+            answers all.
         endpoint: called with the request once token, Host and Origin are checked; returns the
             response.
-        errors: the shape in which the server itself answers errors on this path.
+        errors: returns the JSON of the errors that the server itself answers on this path; None
+            for ``{"error": message}``. The first route below a path such as ``/v1`` says so for
+            paths below it that nobody has, too.
         public: true where no token is wanted. Host and Origin are checked all the same.
         app: an ASGI application in the place of ``endpoint``: it reads the request and sends the
             answer itself.
+        mount: true where the application answers every path below this one as well. Its
+            ``root_path`` is this path then, as with Starlette's ``Mount``.
 
     ``scope["extensions"][CLIENT_GONE]["call"]`` of a request is a function: what it is given is
     called once, if the client goes before it has its whole answer.
+
+    Raises: TypeError, ValueError, for a route that could answer nothing.
     """
 
     path: str
-    methods: tuple[str, ...]
+    methods: tuple[str, ...] = ()
     endpoint: Callable[[Request], Awaitable[Response]] | None = None
-    errors: Literal["openai", "anthropic", "plain"] = "plain"
+    errors: ErrorShape | None = None
     public: bool = False
     app: ASGIApp | None = None
+    mount: bool = False
 
     def __attrs_post_init__(self) -> None:
         if (self.endpoint is None) == (self.app is None):
             raise TypeError(f"the route {self.path} needs an endpoint or an app, and not both")
+        if not self.path.startswith("/"):
+            raise ValueError(f"the route {self.path} has a path that does not begin with a slash")
+        if not self.mount and not self.methods:
+            raise ValueError(f"the route {self.path} has no methods")
+        if self.mount and (self.app is None or self.methods or "{" in self.path):
+            raise ValueError(
+                f"the mount {self.path} needs an app, a path without parameters, and no methods"
+            )
+
+
+@attrs.frozen
+class HttpAccess:
+    """What a client of a node's HTTP server needs. Its ``repr`` is without the token.
+
+    Attributes:
+        url: the base URL that OpenAI's clients take: ``http://127.0.0.1:19001/v1``.
+        token: what requests show, as ``Authorization: Bearer TOKEN`` or as ``x-api-key``.
+    """
+
+    url: str
+    token: str = attrs.field(repr=False)
+
+    @property
+    def root(self) -> str:
+        """The URL without ``/v1``: for Anthropic's clients, and in front of a route's path."""
+        return self.url.removesuffix("/v1")
+
+
+class ServesHttp(ABC):
+    """What the object of a plugin is that runs an HTTP server with the routes of all plugins."""
+
+    @abstractmethod
+    def access(self) -> HttpAccess | None:
+        """Return what clients need now, None where no server runs."""
+
+
+def http_access(node: Node) -> HttpAccess | None:
+    """Return what a client of this node's HTTP server needs now, None where no server runs.
+
+    A reload of the configuration may exchange the token: ask again for each new client.
+    """
+    # mypy wants a class that can be made; this one is only compared with.
+    plugin = node.plugins.find(ServesHttp)  # type: ignore[type-abstract]
+    return None if plugin is None else plugin.access()

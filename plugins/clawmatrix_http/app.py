@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
+from clawmatrix_core.spi import serves_input, stray
+from clawmatrix_http.api import HttpRefusal
 from clawmatrix_http.guard import Asker, Guard, read_headers
-from clawmatrix_http.refusal import HttpRefusal, Shape
+from clawmatrix_http.refusal import body_of, plain_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +46,7 @@ class _Answer:
                 message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
         await self._send(message)
 
-    async def refuse(self, refusal: HttpRefusal, shape: Shape) -> None:
-        body = refusal.body(shape)
+    async def refuse(self, refusal: HttpRefusal, body: bytes) -> None:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -63,7 +64,7 @@ class Application:
         table: the routes.
         guard: who may use them.
         max_body: bytes a request's body may have.
-        on_fault: told of an endpoint that raised, and of what it was asked.
+        on_fault: told of an endpoint that raised: its plugin, what it was asked, the exception.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Application:
         table: RouteTable,
         guard: Guard,
         max_body: int,
-        on_fault: Callable[[Exception, str], None],
+        on_fault: Callable[[str, str, Exception], None],
     ) -> None:
         self._table = table
         self._guard = guard
@@ -98,28 +99,46 @@ class Application:
             return
         refusal = refusal or found.refusal or self._refuse_length(asker)
         if refusal is not None:
-            await answer.refuse(refusal, found.shape)
+            await self._refuse(answer, refusal, found)
             return
         if asker.length is None:
             receive = _limited(receive, self._max_body)
         await self._run(found, scope, receive, answer)
 
+    @serves_input
     async def _run(self, found: Found, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if found.route is None:
             return
         scope["path_params"] = found.params
+        if found.route.mount:
+            scope["root_path"] = scope.get("root_path", "") + found.route.path.rstrip("/")
         try:
             await _serve(found.route, scope, receive, answer.send)
         except ClientDisconnect:
             pass  # nobody is there to be told
         except _BodyTooLarge:
             if not answer.begun:
-                await answer.refuse(self._too_large(), found.shape)
+                await self._refuse(answer, self._too_large(), found)
         except Exception as error:  # noqa: BLE001 - one endpoint's fault is not the server's
-            self._on_fault(error, f"{scope['method']} {found.route.path}")
-            # Once it has begun, all that is left is to close: the server does, on return.
-            if not answer.begun:
-                await answer.refuse(_FAILED, found.shape)
+            await self._failed(error, found, scope, answer)
+        except BaseException as error:
+            if (fault := stray(error)) is None:
+                raise
+            await self._failed(fault, found, scope, answer)
+
+    async def _failed(self, error: Exception, found: Found, scope: Scope, answer: _Answer) -> None:
+        self._on_fault(found.plugin, f"{scope['method']} {scope['path'][:200]}", error)
+        # Once it has begun, all that is left is to close: the server does, on return.
+        if not answer.begun:
+            await self._refuse(answer, _FAILED, found)
+
+    async def _refuse(self, answer: _Answer, refusal: HttpRefusal, found: Found) -> None:
+        try:
+            body = body_of(refusal, found.shape)
+        except Exception as error:  # noqa: BLE001 - the client is to get an answer all the same
+            self._on_fault(found.plugin or "http", f"the shape of a {refusal.status}", error)
+            body = body_of(refusal, plain_error)
+        await answer.refuse(refusal, body)
 
     def _refuse_length(self, asker: Asker) -> HttpRefusal | None:
         if asker.length is not None and asker.length > self._max_body:

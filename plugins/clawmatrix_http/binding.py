@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.tcp import TcpDialler
+from clawmatrix_core.spi import TcpDialler
 
 if TYPE_CHECKING:
-    from clawmatrix_core.config.config import HostPort
+    from clawmatrix_core import HostPort
 
 __all__ = ["bind"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core import Check, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from clawmatrix_core.config.config import HostPort
+    from clawmatrix_core import HostPort
 
 __all__ = ["live_checks", "resting_checks"]
 

@@ -6,7 +6,7 @@ import shlex
 
 import click
 
-from clawmatrix_core.cli.context import Settings, echo_json, pass_settings
+from clawmatrix_core.cli import Settings, echo_json, pass_settings
 
 __all__ = ["env"]
 
@@ -19,7 +19,7 @@ def env(settings: Settings, as_json: bool) -> None:
 
     In a shell: eval "$(clawmatrix env)". The output holds the token; treat it as a password.
     """
-    from clawmatrix_core.cli.control_client import call
+    from clawmatrix_core.cli import call
 
     found = call(settings.config_file(), "http.env")
     if as_json:

@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from clawmatrix_core.config.config import ByteSize, Duration, HostPort, Secret, option
+from clawmatrix_core import ByteSize, Duration, HostPort, Secret, option
 
 __all__ = ["DRAIN_LIMIT", "TOKEN_LENGTH", "HttpConfig"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_http.refusal import HttpRefusal
+from clawmatrix_http.api import HttpRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

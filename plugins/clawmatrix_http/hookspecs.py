@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.hookspecs import hookspec
+from clawmatrix_core import hookspec
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
     from clawmatrix_http.api import HttpRoute
 
 

@@ -6,30 +6,38 @@ import asyncio
 import errno
 import os
 import socket
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from clawmatrix_core.base.errors import PluginError, StartError, StateError
-from clawmatrix_core.base.log import register_secret
-from clawmatrix_core.config.config import ConfigSection, HostPort
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection
-from clawmatrix_core.state.files import StateFile
+from clawmatrix_core import (
+    Check,
+    ConfigSection,
+    ControlMethod,
+    HostPort,
+    PluginError,
+    StartError,
+    StateError,
+    StateFile,
+    StatusSection,
+    hookimpl,
+    register_secret,
+)
 from clawmatrix_http import hookspecs
-from clawmatrix_http.api import HttpRoute
+from clawmatrix_http.api import HttpAccess, HttpRoute, ServesHttp
 from clawmatrix_http.checks import live_checks, resting_checks
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import click
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from clawmatrix_core.config.config import Config
-    from clawmatrix_core.kernel.contributions import JSON
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core import JSON, Config, Node, PluginScope
     from clawmatrix_http.app import Application
     from clawmatrix_http.guard import Guard
     from clawmatrix_http.server import HttpServer
@@ -39,7 +47,7 @@ __all__ = ["HttpPlugin"]
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-class HttpPlugin:
+class HttpPlugin(ServesHttp):
     """Serves the routes of all plugins on a local address.
 
     Attributes:
@@ -68,6 +76,10 @@ class HttpPlugin:
         host = _EVERYWHERE.get(self.address.host, self.address.host)
         return f"http://{HostPort(host, self.address.port)}/v1"
 
+    def access(self) -> HttpAccess | None:
+        """See ServesHttp."""
+        return None if self.server is None else HttpAccess(self.base_url, self.token)
+
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """See hookspecs."""
@@ -86,9 +98,14 @@ class HttpPlugin:
         return [env]
 
     @hookimpl
-    def register_http_routes(self) -> list[HttpRoute]:
+    def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
-        return [HttpRoute("/healthz", ("GET",), _healthz, public=True)]
+        from clawmatrix_http.metrics import MetricsEndpoint
+
+        return [
+            HttpRoute("/healthz", ("GET",), _healthz, public=True),
+            HttpRoute("/metrics", ("GET",), MetricsEndpoint(node.metrics)),
+        ]
 
     @hookimpl
     def register_control_methods(self) -> list[ControlMethod]:
@@ -122,11 +139,19 @@ class HttpPlugin:
         try:
             self.token = await _find_token(node, config)
             routes = node.hooks.collect(hookspecs.register_http_routes, HttpRoute)
-            table = RouteTable(routes, node.hooks.collided)
+            table = RouteTable(
+                routes,
+                built_in={info.name for info in node.hooks.plugins() if info.built_in},
+                collided=node.hooks.collided,
+                report=partial(_report, node),
+                works=node.hooks.works,
+            )
             guard = _make_guard(self.token, config)
-            self._app = Application(table, guard, config.max_body, scope.report)
+            on_fault = partial(node.hooks.report, serving=True)
+            self._app = Application(table, guard, config.max_body, on_fault)
             server = HttpServer(self._app, bound, drain=config.drain, logger=logger)
             self.server = await scope.enter(server)
+            await scope.enter(self._published(node))
         except BaseException:
             bound.close()
             raise
@@ -148,11 +173,24 @@ class HttpPlugin:
         if self.server is not None:
             await self.server.drain()
 
+    @asynccontextmanager
+    async def _published(self, node: Node) -> AsyncIterator[None]:
+        """Let the node have the server's URL while the server runs."""
+        node.http_url = self.base_url
+        try:
+            yield
+        finally:
+            node.http_url = self.server = None
+
     async def _env(self, params: dict[str, JSON]) -> JSON:
         return {"baseUrl": self.base_url, "token": self.token}
 
     def _status(self) -> JSON:
         return {"listen": None if self.address is None else str(self.address)}
+
+
+def _report(node: Node, plugin: str, error: Exception) -> None:
+    node.hooks.report(plugin, hookspecs.register_http_routes, error)
 
 
 async def _healthz(request: Request) -> Response:

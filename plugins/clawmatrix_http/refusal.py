@@ -1,50 +1,25 @@
-"""Errors in the shape that the clients of each API understand."""
+"""The JSON of the errors that the server itself answers with."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-import attrs
 import msgspec
 
-__all__ = ["HttpRefusal", "Shape", "shape_of_path"]
+if TYPE_CHECKING:
+    from clawmatrix_core import JSON
+    from clawmatrix_http.api import ErrorShape, HttpRefusal
 
-Shape: TypeAlias = Literal["openai", "anthropic", "plain"]
+__all__ = ["body_of", "plain_error"]
 
-_ANTHROPIC = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    500: "api_error",
-}
 _encode = msgspec.json.Encoder().encode
 
 
-@attrs.frozen
-class HttpRefusal:
-    """An error that the server itself answers with.
-
-    ``code`` is a stable word for programs, ``headers`` go out beside the usual ones.
-    """
-
-    status: int
-    code: str
-    message: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-    def body(self, shape: Shape) -> bytes:
-        """Return the JSON of the error."""
-        if shape == "openai":
-            kind = "server_error" if self.status >= 500 else "invalid_request_error"
-            error = {"message": self.message, "type": kind, "param": None, "code": self.code}
-            return _encode({"error": error})
-        if shape == "anthropic":
-            kind = _ANTHROPIC.get(self.status, "invalid_request_error")
-            return _encode({"type": "error", "error": {"type": kind, "message": self.message}})
-        return _encode({"error": self.message})
+def plain_error(refusal: HttpRefusal) -> JSON:
+    """Return an error as a message, for paths that have no shape of their own."""
+    return {"error": refusal.message}
 
 
-def shape_of_path(path: str) -> Shape:
-    """Return the shape for a path that no route has."""
-    return "openai" if path == "/v1" or path.startswith("/v1/") else "plain"
+def body_of(refusal: HttpRefusal, shape: ErrorShape) -> bytes:
+    """Return the body of an error. Raises: what the shape raises, or TypeError."""
+    return _encode(shape(refusal))

@@ -15,7 +15,7 @@ import anyio
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from clawmatrix_core.config.config import HostPort
+from clawmatrix_core import HostPort
 from clawmatrix_http.api import CLIENT_GONE
 from clawmatrix_http.cork import CorkedTransport
 

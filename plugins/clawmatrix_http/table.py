@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from starlette.routing import compile_path
 
-from clawmatrix_http.refusal import HttpRefusal, Shape, shape_of_path
+from clawmatrix_http.api import HttpRefusal
+from clawmatrix_http.refusal import plain_error
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from starlette.convertors import Convertor
 
-    from clawmatrix_http.api import HttpRoute
+    from clawmatrix_http.api import ErrorShape, HttpRoute
 
 __all__ = ["Found", "RouteTable"]
 
@@ -30,82 +31,206 @@ class Found:
         refusal: 404 or 405.
         shape: the shape of errors on this path.
         public: true where no token is wanted.
+        plugin: the plugin whose route it is, or whose shape the refusal has.
     """
 
     route: HttpRoute | None
     params: dict[str, Any]
     refusal: HttpRefusal | None
-    shape: Shape
+    shape: ErrorShape
     public: bool
+    plugin: str = ""
 
 
 @attrs.frozen
-class _Pattern:
-    regex: re.Pattern[str]
-    convertors: dict[str, Convertor[Any]]
-    methods: dict[str, HttpRoute]
+class _Owned:
+    """A route, and the plugin that registered it."""
+
+    plugin: str
+    route: HttpRoute
+
+
+@attrs.frozen
+class _Path:
+    """What a path, or a pattern of paths, has for each method."""
+
+    pattern: tuple[re.Pattern[str], dict[str, Convertor[Any]]] | None
+    methods: dict[str, _Owned] = attrs.field(factory=dict)
+
+    def params(self, path: str) -> dict[str, Any] | None:
+        """Return the parameters in a path, None where the pattern is another one's."""
+        if self.pattern is None:
+            return {}
+        regex, convertors = self.pattern
+        match = regex.match(path)
+        if match is None:
+            return None
+        return {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
+
+
+class _Tier:
+    """The routes of the built-in plugins, or those of all others."""
+
+    def __init__(self) -> None:
+        self._plain: dict[str, _Path] = {}
+        self._patterns: dict[str, _Path] = {}
+        self.mounts: dict[str, _Owned] = {}
+
+    def get(self, text: str) -> _Path | None:
+        """Return what a path, or a pattern of just this text, has; None where there is none."""
+        return self._plain.get(text) or self._patterns.get(text)
+
+    def make(self, text: str) -> _Path:
+        """Return what a path has; a new one has nothing. Raises: for a pattern that is none."""
+        found = self.get(text)
+        if found is None:
+            paths = self._patterns if "{" in text else self._plain
+            found = paths[text] = _Path(_compiled(text) if "{" in text else None)
+        return found
+
+    def matching(self, path: str) -> Iterator[tuple[_Path, dict[str, Any]]]:
+        """Yield what fits a path, with the parameters in it: the path itself, then patterns."""
+        if (plain := self._plain.get(path)) is not None:
+            yield plain, {}
+        for one in self._patterns.values():
+            if (params := one.params(path)) is not None:
+                yield one, params
+
+    def mount_of(self, path: str) -> _Owned | None:
+        """Return the application below which a path is: the one with the longest path."""
+        while path not in self.mounts:
+            if not path:
+                return None
+            path = path.rpartition("/")[0]
+        return self.mounts[path]
 
 
 class RouteTable:
     """Routes by path and method. A method of a path belongs to the plugin that had it first.
 
+    Routes of built-in plugins are looked at first, then those of others: in each case the path
+    itself, then patterns in order of loading, then applications that are mounted. A path that
+    lacks the method of a request leaves it to what comes behind.
+
     Args:
         routes: the routes, with the names of their plugins, in order of loading.
-        collided: told of a method that two plugins have: ``("route", "GET /x", first, other)``.
+        built_in: the names of the plugins that come with ClawMatrix.
+        collided: told of a route that another plugin's hides: ``("route", "GET /x", first,
+            other)``.
+        report: told of a plugin whose route has a path that is none.
+        works: says whether a plugin has not been taken out; its routes go with it.
     """
 
     def __init__(
         self,
         routes: Iterable[tuple[str, HttpRoute]],
+        *,
+        built_in: Collection[str],
         collided: Callable[[str, str, str, str], None],
+        report: Callable[[str, Exception], None],
+        works: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        self._plain: dict[str, dict[str, HttpRoute]] = {}
-        self._patterns: list[_Pattern] = []
-        by_path: dict[str, dict[str, HttpRoute]] = {}
-        owners: dict[tuple[str, str], str] = {}
-        for plugin, route in routes:
-            for method in _methods(route):
-                first = owners.setdefault((method, route.path), plugin)
-                if by_path.setdefault(route.path, {}).setdefault(method, route) is not route:
-                    collided("route", f"{method} {route.path}", first, plugin)
-        for methods in by_path.values():
-            if "GET" in methods:
-                methods.setdefault("HEAD", methods["GET"])
-        for path, methods in by_path.items():
-            if "{" in path:
-                regex, _, convertors = compile_path(path)
-                self._patterns.append(_Pattern(regex, convertors, methods))
-            else:
-                self._plain[path] = methods
+        self._own, self._others = _Tier(), _Tier()
+        self._tiers = (self._own, self._others)
+        self._heads: dict[str, _Owned] = {}
+        self._collided = collided
+        self._works = works
+        found = [_Owned(plugin, route) for plugin, route in routes]
+        for owned in sorted(found, key=lambda one: one.plugin not in built_in):
+            tier = self._own if owned.plugin in built_in else self._others
+            try:
+                self._add(tier, owned)
+            except Exception as error:  # noqa: BLE001 - whatever Starlette says of a path
+                report(owned.plugin, error)
+
+    def _add(self, tier: _Tier, owned: _Owned) -> None:
+        route = owned.route
+        if route.mount:
+            self._keep("mount", route.path, tier.mounts, route.path.rstrip("/"), owned)
+        else:
+            methods = tier.make(route.path).methods
+            for method in sorted({method.upper() for method in route.methods}):
+                hidden = self._hides(method, route.path) if tier is self._others else None
+                if hidden is None:
+                    self._keep("route", f"{method} {route.path}", methods, method, owned)
+                else:
+                    self._collided("route", f"{method} {route.path}", hidden, owned.plugin)
+        self._heads.setdefault(_head(route.path), owned)
+
+    def _keep(
+        self, what: str, name: str, places: dict[str, _Owned], key: str, owned: _Owned
+    ) -> None:
+        first = places.setdefault(key, owned)
+        if first.route is not owned.route:
+            self._collided(what, name, first.plugin, owned.plugin)
+
+    def _hides(self, method: str, path: str) -> str | None:
+        """Return the built-in plugin whose routes leave a path of another one no request."""
+        same = self._own.get(path)
+        fitting = [one for one, _ in self._own.matching(path)] if "{" not in path else []
+        for one in fitting if same is None else [same, *fitting]:
+            if (owned := _take(one, method)) is not None:
+                return owned.plugin
+        return None
 
     def find(self, method: str, path: str) -> Found:
         """Return the route for a request."""
-        methods, params = self._match(path)
-        if not methods:
+        lacking: list[_Path] = []
+        for tier in self._tiers:
+            for one, params in tier.matching(path):
+                owned = _take(one, method)
+                if owned is not None and self._works(owned.plugin):
+                    return _found(owned, params)
+                lacking.append(one)
+            mount = tier.mount_of(path)
+            if mount is not None and self._works(mount.plugin):
+                return _found(mount, {})
+        return self._refused(path, lacking)
+
+    def _refused(self, path: str, lacking: list[_Path]) -> Found:
+        names = {name for one in lacking for name in _methods(one, self._works)}
+        if not names:
             refusal = HttpRefusal(404, "not_found", f"there is no {path[:200]}")
-            return Found(None, {}, refusal, shape_of_path(path), False)
-        route = methods.get(method)
-        if route is not None:
-            return Found(route, params, None, route.errors, route.public)
-        allowed = ", ".join(sorted(methods))
+            return _not_found(refusal, self._heads.get(_head(path)))
+        allowed = ", ".join(sorted(names))
         refusal = HttpRefusal(
             405,
             "method_not_allowed",
             f"{path[:200]} takes {allowed}",
             ((b"allow", allowed.encode()),),
         )
-        return Found(None, {}, refusal, next(iter(methods.values())).errors, False)
-
-    def _match(self, path: str) -> tuple[dict[str, HttpRoute], dict[str, Any]]:
-        if (methods := self._plain.get(path)) is not None:
-            return methods, {}
-        for pattern in self._patterns:
-            if (match := pattern.regex.match(path)) is not None:
-                convertors = pattern.convertors
-                params = {k: convertors[k].convert(v) for k, v in match.groupdict().items()}
-                return pattern.methods, params
-        return {}, {}
+        return _not_found(refusal, next(iter(lacking[0].methods.values())))
 
 
-def _methods(route: HttpRoute) -> list[str]:
-    return sorted({method.upper() for method in route.methods})
+def _found(owned: _Owned, params: dict[str, Any]) -> Found:
+    route = owned.route
+    return Found(route, params, None, route.errors or plain_error, route.public, owned.plugin)
+
+
+def _not_found(refusal: HttpRefusal, shaping: _Owned | None) -> Found:
+    if shaping is None:
+        return Found(None, {}, refusal, plain_error, False)
+    shape = shaping.route.errors or plain_error
+    return Found(None, {}, refusal, shape, False, shaping.plugin)
+
+
+def _take(path: _Path, method: str) -> _Owned | None:
+    owned = path.methods.get(method)
+    if owned is None and method == "HEAD":
+        return path.methods.get("GET")
+    return owned
+
+
+def _methods(path: _Path, works: Callable[[str], bool]) -> Collection[str]:
+    names = {name for name, owned in path.methods.items() if works(owned.plugin)}
+    return {*names, "HEAD"} if "GET" in names else names
+
+
+def _compiled(text: str) -> tuple[re.Pattern[str], dict[str, Convertor[Any]]]:
+    regex, _, convertors = compile_path(text)
+    return regex, convertors
+
+
+def _head(path: str) -> str:
+    """Return the first part of a path: what is below it has errors of one shape."""
+    return path.split("/", 2)[1] if path.startswith("/") else ""

@@ -6,11 +6,10 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from clawmatrix_core.base.errors import DialError
+from clawmatrix_core import DialError
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.transport import Transport
+    from clawmatrix_core import Node, Transport
 
 __all__ = ["check_address", "check_advertised", "find_transport"]
 

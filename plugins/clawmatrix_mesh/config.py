@@ -7,8 +7,7 @@ from pathlib import Path  # noqa: TC003 - read from the annotation
 
 import attrs
 
-from clawmatrix_core.base.node_id import is_node_id
-from clawmatrix_core.config.config import ByteSize, Duration, HostPort, option
+from clawmatrix_core import ByteSize, Duration, HostPort, is_node_id, option
 from clawmatrix_mesh.addresses import check_address
 
 __all__ = ["TEMPLATE", "MeshConfig", "listen_addresses"]

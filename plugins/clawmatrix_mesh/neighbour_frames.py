@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core import RemoteProtocolError
 from clawmatrix_mesh.members.revoking import REVOCATIONS
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.frames import Frame
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Frame, Link, Node
     from clawmatrix_mesh.links.heartbeat import Heartbeat
     from clawmatrix_mesh.members.membership import Membership
     from clawmatrix_mesh.members.revoking import Revoking

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_core.config.config import ConfigSection
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Check, ControlMethod, StatusSection, frame_types
-from clawmatrix_core.state.files import StateFile
-from clawmatrix_core.wire.routes import Route
+from clawmatrix_core import (
+    Check,
+    ConfigSection,
+    ControlMethod,
+    ExchangeFailure,
+    Route,
+    StateFile,
+    StatusSection,
+    frame_types,
+    hookimpl,
+)
 from clawmatrix_mesh.checks.advertised import advertised_checks
 from clawmatrix_mesh.checks.certificate import certificate_checks
 from clawmatrix_mesh.checks.live import live_checks
@@ -22,7 +27,7 @@ from clawmatrix_mesh.members.revoke_methods import RevokeMethods
 from clawmatrix_mesh.members.trust_methods import TrustMethods
 from clawmatrix_mesh.neighbour_frames import NEIGHBOUR_TYPES
 from clawmatrix_mesh.running import RunningMesh
-from clawmatrix_mesh.status import mesh_status
+from clawmatrix_mesh.status import mesh_lines, mesh_status
 from clawmatrix_mesh.websocket.certificate import ServedCertificate
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
@@ -31,15 +36,8 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.config.config import Config
-    from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.members.revocation import SignedRevocation
-    from clawmatrix_core.wire.frames import Frame
-    from clawmatrix_core.wire.link import Link
-    from clawmatrix_core.wire.transport import Transport
+    from clawmatrix_core import Config, Exchange, Frame, Link, Node, NodeId, PluginScope, Transport
+    from clawmatrix_core.spi import SignedRevocation
     from clawmatrix_mesh.invite.invitations import Invitations
     from clawmatrix_mesh.links.links import Links
 
@@ -113,7 +111,14 @@ class MeshPlugin:
     @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
         """Show the links, and the addresses that are dialled."""
-        return [StatusSection("mesh", lambda: mesh_status(node, self._links()))]
+        return [
+            StatusSection(
+                "mesh",
+                lambda: mesh_status(node, self._links()),
+                text=lambda section: mesh_lines(section, node.clock.wall()),
+                colour="yellow",
+            )
+        ]
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.base.errors import StartError, StateError
+from clawmatrix_core import StartError, StateError
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.invitations import Invitations
 from clawmatrix_mesh.invite.inviting import Inviter
@@ -18,9 +18,7 @@ from clawmatrix_mesh.members.revoking import Revoking
 from clawmatrix_mesh.neighbour_frames import NeighbourFrames
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, PluginScope
     from clawmatrix_mesh.links.limits import LinkLimits
 
 __all__ = ["RunningMesh"]
@@ -79,6 +77,7 @@ class RunningMesh:
         self.scope.start_soon(self.membership.own.run)
         self.scope.start_soon(self.membership.spreading.run)
         self.scope.start_soon(self.membership.run_intake)
+        self.scope.start_soon(self.revoking.run)
         self.scope.start_soon(self._forget_hourly)
 
     def open(self) -> None:

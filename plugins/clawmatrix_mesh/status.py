@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.redaction import redact
+from clawmatrix_core import redact
+from clawmatrix_core.spi import ago
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
 if TYPE_CHECKING:
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, NodeId
     from clawmatrix_mesh.links.admission import RefusedConnection
     from clawmatrix_mesh.links.dialler import DialTarget
     from clawmatrix_mesh.links.direct import Upgrade
     from clawmatrix_mesh.links.links import Links
 
-__all__ = ["mesh_status"]
+__all__ = ["mesh_lines", "mesh_status"]
 
 
 def mesh_status(node: Node, links: Links | None) -> dict[str, Any]:
@@ -32,6 +31,16 @@ def mesh_status(node: Node, links: Links | None) -> dict[str, Any]:
         "refused": [_refused(one) for one in refused],
         "revoked": revocations_json(node),
     }
+
+
+def mesh_lines(section: dict[str, Any], now: float) -> list[str]:
+    """Return a line for each node that was put out; ``now`` is wall-clock seconds."""
+    return [_put_out(one, now) for one in section["revoked"] if one["revoked"]]
+
+
+def _put_out(one: dict[str, Any], now: float) -> str:
+    why = f": {one['reason']}" if one.get("reason") else ""
+    return f"{one['nodeId']} was revoked by {one['by']} {ago(now - one['at'] / 1000)}{why}"
 
 
 def _link(link: Link) -> dict[str, Any]:

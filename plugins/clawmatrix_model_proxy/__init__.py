@@ -5,4 +5,5 @@ has the upstream, and ``wire.py`` what the two say to each other. Imports go in 
 
     plugin > checks | commands | demo > asking | serving
     > config | convert | http | request_body > errors > faults | hold | streams | wire
+    > api > neutral
 """

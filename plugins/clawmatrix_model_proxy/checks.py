@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core import Check, ExchangeFailure, Finding
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
+from clawmatrix_model_proxy.neutral.codec import ListsModels
 from clawmatrix_model_proxy.serving.apis import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from clawmatrix_model_proxy.api import ModelUpstream
+    from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
 
 __all__ = ["Answered", "judge", "upstream_checks"]
@@ -29,7 +29,6 @@ _LIMIT = 10.0
 _AT_A_TIME = 16
 """Upstreams that are asked at the same time."""
 _LIST_LIMIT = 4 * 1024 * 1024
-_APIS = {api.name: api for api in BUILT_IN}
 
 
 @attrs.frozen
@@ -44,27 +43,31 @@ class Answered:
 
 
 def upstream_checks(
-    config: ModelProxyConfig, models: Callable[[], Iterable[ModelUpstream]]
+    config: ModelProxyConfig,
+    models: Callable[[], Iterable[ModelUpstream]],
+    apis: Callable[[], Iterable[ModelApi]] = lambda: BUILT_IN,
 ) -> list[Check]:
-    """Return the checks of what a node serves."""
+    """Return the checks of what a node serves; ``apis`` are those that it knows."""
 
     async def upstreams() -> Sequence[Finding]:
         served = list(models())
         if not served:
             return [Finding(_NAME, "skipped", "this node serves no models")]
         dialler = await anyio.to_thread.run_sync(_make_dialler, config)
+        known = {api.name: api for api in apis()}
         asker = _Asker(HttpClient(dialler, write=_LIMIT), dialler)
         found = [_not_asked(model) for model in served]
 
         places: dict[object, list[int]] = {}
         for number, model in enumerate(served):
-            if model.api in _APIS:
+            if model.api in known:
                 places.setdefault((model.base_url, model.api, model.keys[:1]), []).append(number)
 
         async def ask(numbers: list[int]) -> None:
             async with limiter:
                 models = [served[number] for number in numbers]
-                for number, finding in zip(numbers, await asker.look(models), strict=True):
+                api = known[models[0].api]
+                for number, finding in zip(numbers, await asker.look(models, api), strict=True):
                     found[number] = finding
 
         limiter = anyio.CapacityLimiter(_AT_A_TIME)
@@ -84,7 +87,8 @@ def _make_dialler(config: ModelProxyConfig) -> HttpDialler:
 
 
 def _not_asked(model: ModelUpstream) -> Finding:
-    return Finding(_NAME, "skipped", f"{model.id}: {model.api} is a plugin's API, and not asked")
+    detail = f"{model.id}: {model.api} is a plugin's API, which a node at rest does not know"
+    return Finding(_NAME, "skipped", detail, "start the node, then ask again")
 
 
 @attrs.frozen
@@ -92,12 +96,12 @@ class _Asker:
     client: HttpClient
     dialler: HttpDialler
 
-    async def look(self, models: Sequence[ModelUpstream]) -> list[Finding]:
+    async def look(self, models: Sequence[ModelUpstream], api: ModelApi) -> list[Finding]:
         """Ask an upstream for its models, and judge what it says of each of these."""
         failure = f"nothing came within {_LIMIT:g} s"
         try:
             with anyio.move_on_after(_LIMIT):
-                answered = await self._ask(models[0])
+                answered = await self._ask(models[0], api)
                 return [judge(model, answered) for model in models]
         except (ExchangeFailure, ValueError) as error:
             failure = str(error)
@@ -105,20 +109,19 @@ class _Asker:
         details = (f"{model.id} at {model.base_url}: {failure}" for model in models)
         return [Finding(_NAME, "problem", detail, advice) for detail in details]
 
-    async def _ask(self, model: ModelUpstream) -> Answered:
+    async def _ask(self, model: ModelUpstream, api: ModelApi) -> Answered:
         """Raises: ExchangeFailure."""
-        address = HttpAddress.parse(f"{model.base_url.rstrip('/')}/models")
-        answer = await self.client.ask(address, self._request(address, model))
+        address = HttpAddress.parse(f"{model.base_url.rstrip('/')}/{api.list_path}")
+        answer = await self.client.ask(address, self._request(address, model, api))
         body = b""
         try:
             while len(body) < _LIST_LIMIT and (piece := await answer.receive()):
                 body += piece
         finally:
             await answer.close()
-        return Answered(answer.status, _listed(body) if answer.status == 200 else None)
+        return Answered(answer.status, _listed(body, api) if answer.status == 200 else None)
 
-    def _request(self, address: HttpAddress, model: ModelUpstream) -> bytes:
-        api = _APIS[model.api]
+    def _request(self, address: HttpAddress, model: ModelUpstream, api: ModelApi) -> bytes:
         target, more = self.dialler.target(address)
         headers = dict(api.headers)
         if model.keys:
@@ -129,12 +132,16 @@ class _Asker:
         return f"{head}accept-encoding: identity\r\nuser-agent: clawmatrix\r\n\r\n".encode()
 
 
-def _listed(body: bytes) -> frozenset[str] | None:
+def _listed(body: bytes, api: ModelApi) -> frozenset[str] | None:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    entries = value.get("data") if isinstance(value, dict) else None
+    fields: dict[str, Any] = value if isinstance(value, dict) else {}
+    codec: object = api.codec
+    if isinstance(codec, ListsModels):
+        return frozenset(codec.read_models(fields)) or None
+    entries = fields.get("data")
     if not isinstance(entries, list):
         return None
     return frozenset(str(one["id"]) for one in entries if isinstance(one, dict) and "id" in one)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from clawmatrix_core.cli.context import Settings, echo_json, pass_settings, printable
+from clawmatrix_core.cli import Settings, echo_json, pass_settings, printable
 
 __all__ = ["models"]
 
@@ -20,7 +20,7 @@ def models(settings: Settings, as_json: bool) -> None:
     Nodes stand in the order in which they are asked; those that cannot be reached now are
     marked.
     """
-    from clawmatrix_core.cli.control_client import call
+    from clawmatrix_core.cli import call
 
     found = call(settings.config_file(), "models")
     if as_json:

@@ -8,8 +8,13 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from clawmatrix_core.base.node_id import NodeId  # noqa: TC001 - cattrs reads the annotations
-from clawmatrix_core.config.config import ByteSize, Duration, Secret, option
+from clawmatrix_core import (
+    ByteSize,
+    Duration,
+    NodeId,
+    Secret,
+    option,
+)
 from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.offer import OfferRoom
@@ -80,8 +85,13 @@ def _is_positive(_: object, __: object, value: float) -> None:
         raise ValueError("must be more than zero")
 
 
-APIS = ("openai-completions", "openai-responses", "anthropic-messages")
-"""The APIs of upstreams that are built in."""
+APIS = (
+    "openai-completions",
+    "openai-responses",
+    "anthropic-messages",
+    "google-generative-ai",
+)
+"""The APIs of upstreams that are built in, the last by the plugin ``gemini``."""
 
 
 def _is_api(_: object, __: object, value: str) -> None:
@@ -96,17 +106,18 @@ class ModelConfig:
 
     id: str = option(doc="The name that others ask for.", validator=_is_id)
     base_url: str = option(
-        doc="Where the upstream's API is, up to and with /v1.", validator=_is_url
+        doc="Where the upstream's API is, up to and with /v1 (or Gemini's /v1beta).",
+        validator=_is_url,
     )
     api: str = option(
         default="openai-completions",
         doc="The API that the upstream speaks: `openai-completions`, `openai-responses`,"
-        " `anthropic-messages`, or a plugin's, `PLUGIN:NAME`.",
+        " `anthropic-messages`, `google-generative-ai`, or a plugin's, `PLUGIN:NAME`.",
         validator=_is_api,
     )
     api_key: Secret | None = option(
         default=None,
-        doc="What the upstream wants as a Bearer token, or as x-api-key.",
+        doc="What the upstream wants as a Bearer token, or in the header that its API has for it.",
         validator=_is_header,
     )
     api_keys: tuple[Secret, ...] = option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_core.base.errors import (
+from clawmatrix_core import (
     ClawMatrixError,
     DeadlineExceeded,
     ExchangeError,

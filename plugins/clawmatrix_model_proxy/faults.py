@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import DeadlineExceeded, ExchangeError, ExchangeFailure
+from clawmatrix_core import DeadlineExceeded, ExchangeError, ExchangeFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.hookspecs import hookspec
+from clawmatrix_core import hookspec
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
     from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 
 
@@ -24,8 +24,9 @@ def register_model_apis(node: Node) -> list[ModelApi]:
 def register_model_upstreams(node: Node) -> list[ModelUpstream]:
     """Add models that this node serves, beside those of its configuration.
 
-    Called by the ``model-proxy`` plugin as it starts, and after a reload of its table. Of several
-    for one id, the configured ones are asked first, then those of plugins in order of loading.
+    Called by the ``model-proxy`` plugin as it starts, after a reload of its table, and when
+    ``models_changed`` of its ``api`` is called. Of several for one id, the configured ones are
+    asked first, then those of ``serve_models``, then those of plugins in order of loading.
     Dispatch: collect.
     """
     raise NotImplementedError

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from clawmatrix_core.members.record import OFFER_LIMIT
+from clawmatrix_core import Offer
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_core.kernel.contributions import JSON
+    from clawmatrix_core import JSON
     from clawmatrix_model_proxy.api import ModelUpstream
 
 __all__ = ["LIST_LIMIT", "MODELS_MOST", "OfferRoom", "Offered", "make_offer"]
@@ -97,7 +97,7 @@ def _entry(model: ModelUpstream) -> dict[str, JSON]:
 
 def _fitting(entries: list[dict[str, JSON]]) -> list[dict[str, JSON]]:
     """Return the first entries, as many as a record has room for."""
-    left = OFFER_LIMIT - 2
+    left = Offer.LIMIT - 2
     for count, entry in enumerate(entries):
         left -= len(_encode(entry)) + 1
         if left < 0:

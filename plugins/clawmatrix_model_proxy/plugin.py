@@ -5,40 +5,45 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_core.config.config import ConfigSection
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import (
+import anyio
+
+from clawmatrix_core import (
     Check,
+    ConfigSection,
     ControlMethod,
+    ExchangeFailure,
     Offer,
     StatusSection,
     frame_types,
+    hookimpl,
 )
 from clawmatrix_http.api import HttpRoute
+from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.current import CurrentCatalog
 from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.lists import ModelLists
+from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.offer import make_offer
-from clawmatrix_model_proxy.serving.models import collect_apis, collect_models
+from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
+from clawmatrix_model_proxy.serving.models import (
+    checked_models,
+    collect_apis,
+    collect_models,
+)
 from clawmatrix_model_proxy.wire import MODEL_LIST, REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     import click
 
-    from clawmatrix_core.config.config import Config
-    from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.contributions import JSON
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.members.directory import Peer
-    from clawmatrix_core.wire.frames import Frame
-    from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
+    from clawmatrix_core import JSON, Config, Exchange, Frame, Metric, Node, Peer, PluginScope
+    from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
+    from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel
     from clawmatrix_model_proxy.asking.response import AskLimits
     from clawmatrix_model_proxy.offer import Offered
@@ -49,7 +54,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelProxyPlugin"]
 
 
-class ModelProxyPlugin:
+class ModelProxyPlugin(ModelProxy):
     """Offers this node's models to the mesh, and the mesh's models to local programs."""
 
     plugin_name = "model-proxy"
@@ -66,6 +71,9 @@ class ModelProxyPlugin:
         self._apis: Apis | None = None
         self._upstreams: Upstreams | None = None
         self._limits: AskLimits | None = None
+        self._asking: Asking | None = None
+        self._given: tuple[ModelUpstream, ...] = ()
+        self._renewing = anyio.Lock()
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -84,23 +92,18 @@ class ModelProxyPlugin:
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
         from clawmatrix_model_proxy.asking.endpoints import ModelEndpoints
-        from clawmatrix_model_proxy.asking.metrics import Metrics
 
-        catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-        api = ModelEndpoints(node, catalog, limits, self._health_of(node))
-        post = ("POST",)
-        metrics = Metrics(node, self._health_of(node))
+        api = ModelEndpoints(self._asking_of(node))
+        get, post, openai, anthropic = ("GET",), ("POST",), openai_error, anthropic_error
+        count = api.app("count_tokens")
         return [
-            HttpRoute("/metrics", ("GET",), metrics.endpoint),
-            HttpRoute("/v1/models", ("GET",), api.list_models, errors="openai"),
-            HttpRoute("/v1/models/{id:path}", ("GET",), api.one_model, errors="openai"),
-            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors="openai"),
-            HttpRoute("/v1/responses", post, app=api.app("responses"), errors="openai"),
-            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors="openai"),
-            HttpRoute("/v1/messages", post, app=api.app("messages"), errors="anthropic"),
-            HttpRoute(
-                "/v1/messages/count_tokens", post, app=api.app("count_tokens"), errors="anthropic"
-            ),
+            HttpRoute("/v1/models", get, api.list_models, openai),
+            HttpRoute("/v1/models/{id:path}", get, api.one_model, openai),
+            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors=openai),
+            HttpRoute("/v1/responses", post, app=api.app("responses"), errors=openai),
+            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors=openai),
+            HttpRoute("/v1/messages", post, app=api.app("messages"), errors=anthropic),
+            HttpRoute("/v1/messages/count_tokens", post, app=count, errors=anthropic),
         ]
 
     @hookimpl
@@ -118,6 +121,11 @@ class ModelProxyPlugin:
         return [StatusSection("model-proxy", partial(self._described, node))]
 
     @hookimpl
+    def register_metrics(self, node: Node) -> list[Metric]:
+        """See hookspecs."""
+        return model_metrics(self._health_of(node), node.clock.now)
+
+    @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """See hookspecs."""
         from clawmatrix_model_proxy.checks import upstream_checks
@@ -125,7 +133,7 @@ class ModelProxyPlugin:
         told = config.section(ModelProxyConfig)
         if node is None:
             return upstream_checks(told, lambda: [model.upstream for model in told.models])
-        return upstream_checks(told, lambda: self._served(node))
+        return upstream_checks(told, lambda: self._served(node), lambda: collect_apis(node))
 
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:
@@ -146,7 +154,8 @@ class ModelProxyPlugin:
     @hookimpl(tryfirst=True)
     def register_model_upstreams(self, node: Node) -> list[ModelUpstream]:
         """See hookspecs."""
-        return [model.upstream for model in node.config.section(ModelProxyConfig).models]
+        told = node.config.section(ModelProxyConfig).models
+        return [*(model.upstream for model in told), *self._given]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
@@ -198,13 +207,60 @@ class ModelProxyPlugin:
         """See hookspecs. Requests under way go on with what they began with."""
         if self._scope is None or not any(key.startswith("model-proxy.") for key in changed):
             return
-        served = collect_models(node)
-        self._server = await self._make_server(node, self._scope, served)
-        self._models, self._limits, self._offer = served, None, None
-        self._catalog_of(node).outdate()
+        await self._renew(node, self._scope)
+        self._limits = None
         self._health_of(node).use(_breaker_limits(node.config.section(ModelProxyConfig)))
         if "model-proxy.models" in changed:
             node.offers_changed()
+
+    async def _renew(
+        self, node: Node, scope: PluginScope, given: tuple[ModelUpstream, ...] | None = None
+    ) -> None:
+        """Serve what is named now, where ``given`` are the host's models. Raises: StartError."""
+        async with self._renewing:  # a host and a reload may come at the same time
+            before = self._given
+            self._given = before if given is None else given
+            try:
+                served = collect_models(node)
+                self._server = await self._make_server(node, scope, served)
+            except BaseException:
+                self._given = before
+                raise
+            self._models, self._offer = served, None
+            self._catalog_of(node).outdate()
+
+    # --- programs in this process, and plugins
+
+    async def ask(self, node: Node, request: ModelRequest) -> dict[str, JSON]:
+        """See ModelProxy."""
+        from clawmatrix_model_proxy.asking import in_process
+
+        return await in_process.ask(self._asking_of(node), request)
+
+    def stream(
+        self, node: Node, request: ModelRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[dict[str, JSON]]]:
+        """See ModelProxy."""
+        from clawmatrix_model_proxy.asking import in_process
+
+        return in_process.stream(self._asking_of(node), request)
+
+    async def serve(self, node: Node, models: Iterable[ModelUpstream]) -> None:
+        """See ModelProxy. Before the plugin has started, its start looks at their APIs."""
+        given = checked_models(models)
+        if self._scope is None:
+            self._given, self._models, self._offer = given, None, None
+        else:
+            await self._renew(node, self._scope, given)
+        node.offers_changed()
+
+    async def collect_again(self, node: Node) -> None:
+        """See ModelProxy. Before the plugin has started, its start collects them."""
+        if self._scope is None:
+            self._models, self._offer = None, None
+        else:
+            await self._renew(node, self._scope)
+        node.offers_changed()
 
     @hookimpl
     async def peer_changed(self, node: Node, peer: Peer) -> None:
@@ -220,6 +276,11 @@ class ModelProxyPlugin:
         if asked != offered.digest:
             raise ExchangeFailure("not_found", "that is not the list of models any more")
         await exchange.finish(offered.text)
+
+    @hookimpl
+    async def peer_gone(self, node: Node) -> None:
+        """See hookspecs."""
+        self._catalog_of(node).outdate()
 
     def _served(self, node: Node) -> tuple[ModelUpstream, ...]:
         if self._models is None:
@@ -250,6 +311,14 @@ class ModelProxyPlugin:
             limits = _breaker_limits(node.config.section(ModelProxyConfig))
             self._health = Health(node.clock.now, limits)
         return self._health
+
+    def _asking_of(self, node: Node) -> Asking:
+        if self._asking is None:
+            from clawmatrix_model_proxy.asking.asking import Asking
+
+            catalog, limits = partial(self._current, node), partial(self._limits_of, node)
+            self._asking = Asking(node, catalog, limits, self._health_of(node))
+        return self._asking
 
     def _limits_of(self, node: Node) -> AskLimits:
         if self._limits is None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core import ExchangeFailure
 
 if TYPE_CHECKING:
-    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core import Exchange
 
 __all__ = [
     "API_HEADERS",

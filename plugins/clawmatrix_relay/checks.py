@@ -6,19 +6,18 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
-from clawmatrix_core.kernel.contributions import Check, Finding
-from clawmatrix_relay.routing import edges
+from clawmatrix_core import Check, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.record import NodeRecord
-    from clawmatrix_core.wire.routes import PathStatus
+    from clawmatrix_core import Node, NodeId, NodeRecord, PathStatus
+    from clawmatrix_relay.graph import Graph
+    from clawmatrix_relay.reckoning import Reckoning
 
-__all__ = ["in_the_way", "path_checks"]
+__all__ = ["in_the_way", "path_checks", "ways"]
 
 _NAME = "relay.path"
 _OPEN = "set [relay] transit = true there, have another node relay, or link the two directly"
@@ -32,25 +31,29 @@ _NO_WAY = (
 _AT_ONCE = 16
 
 
-def path_checks(node: Node) -> list[Check]:
+def path_checks(node: Node, reckoning: Reckoning) -> list[Check]:
     """Return the checks of the ways from a node that runs to all others."""
 
     async def paths() -> Sequence[Finding]:
-        return await _look(node)
+        return await _look(node, reckoning)
 
     return [Check(_NAME, paths)]
 
 
-async def _look(node: Node) -> list[Finding]:
+async def _look(node: Node, reckoning: Reckoning) -> list[Finding]:
     """Make sure of every path that leads over others."""
     far = [peer.record for peer in node.directory.others() if peer.node_id not in node.links]
+    node.compute_routes()  # what the records say by now
+    graph = reckoning.graph
+    before = await ways(node.id, tuple(node.links), graph)
     limiter = anyio.CapacityLimiter(_AT_ONCE)
     found: dict[NodeId, Finding] = {}
 
     async def probe(record: NodeRecord) -> None:
         async with limiter:
             path = await node.path_status(record.node_id, probe=True)
-        found[record.node_id] = _judge(node, record, path)
+        closed = in_the_way(record.node_id, before, graph)
+        found[record.node_id] = _judge(node, record, path, closed)
 
     async with anyio.create_task_group() as tasks:
         for record in far:
@@ -60,7 +63,7 @@ async def _look(node: Node) -> list[Finding]:
     return [found[record.node_id] for record in far]
 
 
-def _judge(node: Node, record: NodeRecord, path: PathStatus) -> Finding:
+def _judge(node: Node, record: NodeRecord, path: PathStatus, closed: Sequence[NodeId]) -> Finding:
     name = record.node_id
     if path.status != "unreachable":
         return Finding(_NAME, "ok", f"{name} answers over {path.via or 'a link of its own'}")
@@ -68,7 +71,6 @@ def _judge(node: Node, record: NodeRecord, path: PathStatus) -> Finding:
     if route is not None:
         detail = f"{route.next_hop} does not relay: {name} is behind it by its record, and a probe"
         return Finding(_NAME, "problem", f"{detail} over it is not answered", _SILENT)
-    closed = in_the_way(node.id, name, node.links, [p.record for p in node.directory.all()])
     if closed:
         words = ", ".join(closed)
         detail = f"the way to {name} leads through {words}, and that does not relay (transit off)"
@@ -77,24 +79,30 @@ def _judge(node: Node, record: NodeRecord, path: PathStatus) -> Finding:
     return Finding(_NAME, "warning", f"{name} is not reached{reason}", _NO_WAY)
 
 
-def in_the_way(
-    own: NodeId, to: NodeId, neighbours: Collection[NodeId], records: Iterable[NodeRecord]
-) -> list[NodeId]:
-    """Return the nodes that would have to relay for the shortest way there, and do not. Pure."""
-    records = list(records)
-    graph = edges(records)
-    closed = {record.node_id for record in records if not record.transit}
+async def ways(
+    own: NodeId, neighbours: Collection[NodeId], graph: Graph
+) -> Mapping[NodeId, NodeId]:
+    """Return the node before each one, on ways of the fewest links; relaying or not.
+
+    Others have their turn on the way, since a mesh can have many links.
+    """
     before: dict[NodeId, NodeId] = dict.fromkeys(sorted(neighbours), own)
     queue = deque(before)
-    while queue and to not in before:
+    while queue:
         here = queue.popleft()
-        for other in sorted(graph.get(here, {})):
+        for other in sorted(graph.of(here)):
             if other not in before and other != own:
                 before[other] = here
                 queue.append(other)
+        await anyio.lowlevel.checkpoint()
+    return before
+
+
+def in_the_way(to: NodeId, before: Mapping[NodeId, NodeId], graph: Graph) -> list[NodeId]:
+    """Return the nodes that would have to relay for the shortest way there, and do not."""
     way: list[NodeId] = []
     step = before.get(to)
-    while step is not None and step != own:
+    while step is not None and step in before:
         way.append(step)
         step = before.get(step)
-    return [name for name in reversed(way) if name in closed]
+    return [name for name in reversed(way) if name in graph.closed]

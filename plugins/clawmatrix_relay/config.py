@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from clawmatrix_core.config.config import ByteSize, option
+from clawmatrix_core import ByteSize, option
 
 __all__ = ["RelayConfig"]
 

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.base.errors import ExchangeError
-from clawmatrix_core.wire.routes import PathStatus
+from clawmatrix_core import ExchangeError, PathStatus
 
 if TYPE_CHECKING:
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node, NodeId
 
 __all__ = ["FRESH", "PROBE_LIMIT", "Paths"]
 
@@ -122,7 +120,7 @@ class Paths:
         round_trip = 0.0 if route is None else route.cost / 1000
         # A session may have to be made first, and a frame may be lost: four round trips.
         limit = min(QUESTION_LIMIT - 1.0, PROBE_LIMIT + 4 * round_trip)
-        has_session = node.sessions.sending(peer) is not None
+        has_session = node.switch.instance_of(peer) is not None
         try:
             latency = await self._ping(peer, limit)
             if not has_session:

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.config.config import ConfigSection
-from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Check, StatusSection, frame_types
+from clawmatrix_core import Check, ConfigSection, StatusSection, frame_types, hookimpl
 from clawmatrix_relay.checks import path_checks
 from clawmatrix_relay.config import RelayConfig
 from clawmatrix_relay.paths import Paths
 from clawmatrix_relay.quotas import Quotas
-from clawmatrix_relay.routing import shortest_routes
+from clawmatrix_relay.reckoning import Reckoning
 from clawmatrix_relay.transit import decline, is_from_neighbour, on_undeliverable, pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.frames import Frame, Transit
-    from clawmatrix_core.wire.routes import PathStatus, Route
+    from clawmatrix_core import Frame, Node, NodeId, PathStatus, PluginScope, Route, Transit
 
 __all__ = ["RelayPlugin"]
-
-_UNMEASURED = 50.0
-"""Milliseconds a link counts until its round trip is measured."""
 
 
 class RelayPlugin:
@@ -37,6 +28,7 @@ class RelayPlugin:
     def __init__(self) -> None:
         self._paths: Paths | None = None
         self._quotas: Quotas | None = None
+        self._reckoning = Reckoning()
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -51,6 +43,7 @@ class RelayPlugin:
         node.relays = config.transit
         self._paths = Paths(node)
         scope.start_soon(self._paths.run)
+        scope.start_soon(self._reckoning.run, node)
 
     @hookimpl
     async def config_changed(self, node: Node) -> None:
@@ -70,16 +63,12 @@ class RelayPlugin:
     @hookimpl
     def register_checks(self, node: Node | None) -> list[Check]:
         """Look whether relays relay; only a node that runs can."""
-        return [] if node is None else path_checks(node)
+        return [] if node is None else path_checks(node, self._reckoning)
 
     @hookimpl
     def compute_routes(self, node: Node) -> Mapping[NodeId, Route] | None:
         """Take the shortest paths by measured latency."""
-        neighbours = {
-            peer: _UNMEASURED if link.rtt is None else link.rtt for peer, link in node.links.items()
-        }
-        records = [peer.record for peer in node.directory.all()]
-        return shortest_routes(node.id, neighbours, records)
+        return self._reckoning.compute(node)
 
     @hookimpl
     def transit_received(self, node: Node, transit: Transit) -> bool | None:

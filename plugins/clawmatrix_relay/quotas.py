@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.log import RateLimitedLogger
-from clawmatrix_core.wire.rate import Rate
+from clawmatrix_core import RateLimitedLogger
+from clawmatrix_core.spi import Rate
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.fair import Flow
+    from clawmatrix_core import Node
+    from clawmatrix_core.spi import Flow
     from clawmatrix_relay.config import RelayConfig
 
 __all__ = ["Quotas"]

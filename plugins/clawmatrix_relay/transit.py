@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.sessions.sessions import OPENING_TYPES
-from clawmatrix_core.wire.codec import TTL_START, Lane, with_ttl
+from clawmatrix_core import Lane, NodeId
+from clawmatrix_core.spi import OPENING_TYPES, TTL_START, with_ttl
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.fair import Flow
-    from clawmatrix_core.wire.frames import Frame, Transit
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Frame, Link, Node, Transit
+    from clawmatrix_core.spi import Flow
     from clawmatrix_relay.quotas import Quotas
 
 __all__ = ["decline", "is_from_neighbour", "on_undeliverable", "pass_on"]

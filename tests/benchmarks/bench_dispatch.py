@@ -160,7 +160,7 @@ async def _dispatch(report: Report, rounds: int, calls: int) -> None:
             "frame_hooks": len(takers) + 1,
         }
         connection = await _connection()
-        session = Session(b"s" * 8, OFFICE, b"K" * 32, b"k" * 32, "far", 0.0)
+        session = Session(b"s" * 8, OFFICE, b"K" * 32, b"k" * 32, "far", node.clock.now())
         node.sessions.add_link(session)
         link = Link(connection, peer=OFFICE, session=session, dialled=True, instance="far")
         cases = _dispatch_cases(node, len(takers) + 1, calls)
@@ -182,7 +182,7 @@ def _dispatch_cases(node: Node, implementations: int, calls: int) -> dict[str, C
     taken, untaken = _frame("taken"), _frame("nobody")
     bare = manager.hook.frame_received
     plain = _Bare().frame_received
-    dispatch = node.hooks.frame
+    dispatch = node.plugins.hooks.frame
     return {
         "taken": _each(dispatch, node, taken, calls=calls),
         "untaken": _each(dispatch, node, untaken, calls=calls),

@@ -1,6 +1,6 @@
-"""Writes the tables in docs/conversion.md from the code.
+"""Writes the tables in docs/conversion.md, and one in docs/model-apis.md, from the code.
 
-``python tests/contract/conversion_doc.py`` rewrites the file; a test holds it equal.
+``python tests/contract/conversion_doc.py`` rewrites the files; a test holds them equal.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.settings import SETTINGS, Setting
 from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.neutral.settings import SETTINGS, Setting
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.losses import Loss
+    from clawmatrix_model_proxy.neutral.losses import Loss
 
 FILE = Path(__file__).parents[2] / "docs" / "conversion.md"
+APIS_FILE = FILE.with_name("model-apis.md")
 SETTINGS_MARK, LOSSES_MARK = "settings", "losses"
 APIS = {"chat completions": chat, "Responses": responses, "Messages": messages}
 
@@ -56,15 +57,32 @@ def _losses(losses: tuple[Loss, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def names() -> str:
+    """Return the table of settings by their own names."""
+    lines = ["| setting | in a client's request | without a place |", "|---|---|---|"]
+    for setting in SETTINGS:
+        places = ", ".join(f"`{place}`" for place in dict.fromkeys(setting.places.values()))
+        lines.append(f"| `{setting.name}` | {places} | {setting.loss} |")
+    return "\n".join(lines) + "\n"
+
+
 def whole() -> str:
-    """Return the file with the tables made new."""
-    text = FILE.read_text()
-    for mark, made in ((SETTINGS_MARK, settings()), (LOSSES_MARK, losses())):
-        begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->\n"
-        head, rest = text.split(begin)
-        text = head + begin + made + end + rest.split(end)[1]
-    return text
+    """Return the page on conversion with the tables made new."""
+    made = _remade(FILE.read_text(), SETTINGS_MARK, settings())
+    return _remade(made, LOSSES_MARK, losses())
+
+
+def whole_apis() -> str:
+    """Return the page on model APIs with its table made new."""
+    return _remade(APIS_FILE.read_text(), SETTINGS_MARK, names())
+
+
+def _remade(text: str, mark: str, made: str) -> str:
+    begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->\n"
+    head, rest = text.split(begin)
+    return head + begin + made + end + rest.split(end)[1]
 
 
 if __name__ == "__main__":
     FILE.write_text(whole())
+    APIS_FILE.write_text(whole_apis())

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
+import trustme
 
-from clawmatrix_core.base.errors import DialError, ExchangeFailure
+import clawmatrix_core.cli
+from clawmatrix_core import Config, MemoryState, Node, StateFolder
+from clawmatrix_core.base.errors import ConnectionLost, DialError, ExchangeFailure
+from clawmatrix_core.cli import ExitCode
 from clawmatrix_core.testing.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, free_port, wait_until
+from clawmatrix_http.plugin import HttpPlugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import ModuleType
 
-LINES = {"dice.py": 50, "tcp.py": 85}
+LINES = {
+    "dice.py": 50,
+    "typed_dice.py": 32,
+    "dice_commands.py": 40,
+    "dice_http.py": 30,
+    "dice_state.py": 22,
+    "tcp.py": 95,
+}
 """What the examples have at most; blank lines are not counted."""
 
 
@@ -92,6 +107,177 @@ def test_the_tests_in_the_documentation_pass(root: Path, tmp_path: Path) -> None
     assert "6 passed" in ran.stdout, ran.stdout
 
 
+@pytest.mark.anyio
+async def test_dice_are_rolled_by_classes(mesh: MeshFactory, load: Callable[[str], Any]) -> None:
+    dice = load("typed_dice.py")
+    async with mesh({"home": [], "office": ["home"]}, plugins=[dice.TypedDicePlugin]) as nodes:
+        one, other = await dice.roll(nodes["home"], "office", 1, 6)
+        assert one == 1
+        assert 1 <= other <= 6
+        rolled: type[object] = dice.Rolled
+        for numbers, message in (
+            ([1, 2, "six"], "roll.dice[2]: expected a whole number, not text"),
+            ([1, 0], "roll.dice: must be > 0: 0"),
+        ):
+            request = {"dice": numbers}
+            async with nodes["home"].exchange("office", "roll", request, answer=rolled) as ex:
+                with pytest.raises(ExchangeFailure) as caught:
+                    await ex.receive()
+            assert caught.value.code == "bad_request"
+            assert str(caught.value) == message
+
+
+# --- HTTP endpoints
+
+
+@pytest.mark.anyio
+async def test_the_endpoints_answer(load: Callable[[str], Any]) -> None:
+    http, token = HttpPlugin(), "a-token-for-tests-only"
+    table = {"listen": "127.0.0.1:0", "token": token}
+    config = Config.from_mapping({"node_id": "a", "secret": "s" * 40, "http": table})
+    plugins = [http, load("dice_http.py").DiceHttpPlugin()]
+    async with Node(config, plugins=plugins, state=MemoryState()) as node:
+        client = httpx2.AsyncClient(
+            base_url=f"http://{http.address}", headers={"authorization": f"Bearer {token}"}
+        )
+        async with client:
+            assert (await client.post("/dice", json={"sides": 1})).json() == {"rolled": 1}
+            for wrong in ({"sides": "six"}, {"sides": 0}, "six", 6):
+                assert (await client.post("/dice", json=wrong)).status_code == 400
+            assert len((await client.get("/dice/3")).text.splitlines()) == 3
+            assert (await client.get("/dice")).status_code == 405
+            stranger = {"authorization": "Bearer no"}
+            assert (await client.get("/dice/3", headers=stranger)).status_code == 401
+        assert [info.last_fault for info in node.plugins.list() if info.faults] == []
+
+
+# --- state, a node without a file, event loops
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_what_is_counted_is_kept(
+    node_factory: NodeFactory, load: Callable[[str], Any], tmp_path: Path
+) -> None:
+    module = load("dice_state.py")
+    with StateFolder(tmp_path / "state") as state:
+        for rolled in (0, 3, 6):
+            plugin = module.CountingPlugin()
+            async with node_factory("office", plugins=[plugin], state=state):
+                assert plugin.rolled == rolled
+                for _ in range(3):
+                    plugin.count()
+        assert state.read("dice") == {"rolled": 9}
+
+
+@pytest.mark.anyio
+@pytest.mark.faults_expected
+async def test_state_of_another_shape_is_named(
+    node_factory: NodeFactory, load: Callable[[str], Any]
+) -> None:
+    state = MemoryState()
+    state.write("dice", [9])
+    node = node_factory("office", plugins=[load("dice_state.py").CountingPlugin], state=state)
+    async with node:
+        [info] = [info for info in node.plugins.list() if info.name == "CountingPlugin"]
+    assert "dice (in memory) is damaged: remove it" in str(info.reason)
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_a_node_runs_without_a_file(load: Callable[[str], Any], tmp_path: Path) -> None:
+    run, dice = load("embedded.py").run, load("dice.py")
+    assert await run("s" * 40, tmp_path, dice.DicePlugin()) == (
+        f"mesh: ca {tmp_path}/certs/ca.pem cannot be read: No such file or directory"
+    )
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs" / "ca.pem").write_bytes(trustme.CA().cert_pem.bytes())
+    assert await run("s" * 40, tmp_path, dice.DicePlugin()) == "office runs"
+    assert "dice" in await run("s" * 40, tmp_path)
+    assert (await run("short", tmp_path)).startswith("secret: must have at least 32 characters")
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_what_runs_on_which_loop(root: Path, anyio_backend_name: str) -> None:
+    text = (root / "docs" / "writing-plugins.md").read_text()
+    [table] = re.findall(r"<!-- trio -->\n(.*?)\n<!-- end trio -->", text, re.DOTALL)
+    documented = {}
+    for row in table.splitlines()[2:]:
+        _, names, on_asyncio, on_trio, _ = row.split("|")
+        said = on_asyncio if anyio_backend_name == "asyncio" else on_trio
+        for name in re.findall(r"`([\w-]+)`", names):
+            documented[name] = re.findall(r"\w+", said)[0]
+    tables = {"mesh": {"listen": "127.0.0.1:0"}, "http": {"listen": "127.0.0.1:0"}}
+    config = Config.from_mapping({"node_id": "a", "secret": "s" * 40, **tables})
+    async with Node(config, plugins=list(documented), state=MemoryState()) as node:
+        found = {info.name: info.state for info in node.plugins.list() if info.name in documented}
+    assert found == documented
+    assert len(found) == 5
+
+
+# --- the command
+
+
+def install(folder: Path, module: str, plugin: str) -> None:
+    """Put what an installed distribution leaves behind beside a module."""
+    info = folder / "clawmatrix_dice-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: clawmatrix-dice\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[clawmatrix.plugins]\ndice = {module}:{plugin}\n")
+
+
+@pytest.fixture
+def clawmatrix(root: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Return what runs a command line, beside a node that has the plugin of commands."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "dice_commands.py").write_text(example(root, "dice_commands.py"))
+    install(site, "dice_commands", "DiceCommandPlugin")
+    config = tmp_path / "clawmatrix.toml"
+    core = f'node_id = "a"\nsecret = "{"s" * 40}"\nstate_dir = "state"\n'
+    config.write_text(f'{core}plugins = ["control", "dice"]\n')
+    config.chmod(0o600)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+    options: dict[str, Any] = {"text": True, "env": environ, "cwd": tmp_path}
+    command = [sys.executable, "-m", "clawmatrix_core.cli"]
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        ran = subprocess.run([*command, *arguments], capture_output=True, timeout=30, **options)
+        return ran.returncode, ran.stdout, ran.stderr
+
+    assert run("dice")[0] == ExitCode.NOT_RUNNING
+    with subprocess.Popen([*command, "run"], stdout=subprocess.PIPE, **options) as node:
+        assert node.stdout is not None
+        assert node.stdout.readline() == "node a is up\n"
+        yield run
+        node.terminate()
+        assert node.wait(20) == 0
+
+
+def test_the_command_asks_the_running_node(
+    clawmatrix: Callable[..., tuple[int, str, str]],
+) -> None:
+    code, printed, told = clawmatrix("dice", "3", "--json")
+    answer = json.loads(printed)
+    assert (code, told) == (0, "")
+    assert len(answer["rolled"]) == 3
+    assert answer["sum"] == sum(answer["rolled"])
+    code, printed, told = clawmatrix("dice", "2")
+    assert 2 <= int(printed) <= 12
+    assert (code, told) == (0, "")
+    code, printed, told = clawmatrix("dice", "--at-least", "7")
+    assert (code, printed) == (20, "")
+    assert re.fullmatch(r"clawmatrix: [1-6] is less than 7\n", told)
+    assert clawmatrix("dice", "0") == (2, "", "clawmatrix: count: expected 1 to 1000\n")
+
+
+def test_the_names_for_commands_are_those_documented(root: Path) -> None:
+    text = (root / "docs" / "writing-plugins.md").read_text()
+    [names] = re.findall(r"from `clawmatrix_core.cli`: (.*?)\.\n", text, re.DOTALL)
+    assert sorted(re.findall(r"`(\w+)`", names)) == sorted(clawmatrix_core.cli.__all__)
+
+
 # --- the transport
 
 
@@ -118,6 +304,23 @@ async def test_nodes_link_over_the_transport(
     b = node_factory("b", plugins=[tcp.TcpPlugin], config=dials)
     async with a, b:
         await wait_until(lambda: b.reachable(a.id) and a.reachable(b.id))
+
+
+@pytest.mark.anyio
+async def test_a_stranger_is_held_to_the_limit(load: Callable[[str], Any]) -> None:
+    transport = load("tcp.py").TcpTransport()
+    async with transport.listen("tcp://127.0.0.1:0") as listener:
+        dialled = await transport.dial(listener.addresses[0])
+        accepted = await listener.accept()
+        accepted.limit(1000)
+        await dialled.send(bytes(1000))
+        assert await accepted.receive() == bytes(1000)
+        await dialled.send(bytes(1001))
+        for _ in range(2):
+            with pytest.raises(ConnectionLost, match="too large"):
+                await accepted.receive()
+        await accepted.close()
+        await dialled.close()
 
 
 @pytest.mark.anyio

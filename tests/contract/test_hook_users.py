@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
-import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.base.metric import Metric, Sample
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.config.config import Config, ConfigSection, option
@@ -32,7 +32,14 @@ from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_core.state.folder import StateFolder
-from clawmatrix_core.testing.fixtures import SECRET, MeshFactory, NodeFactory, wait_until
+from clawmatrix_core.testing.fixtures import (
+    SECRET,
+    MeshFactory,
+    NodeFactory,
+    call_control,
+    http_client,
+    wait_until,
+)
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.wire.routes import PathStatus, Route
 from clawmatrix_http.api import HttpRoute
@@ -113,6 +120,13 @@ class Pigeons:
         return [Offer("pigeons", lambda: [{"id": self.kind}])]
 
     @hookimpl
+    def register_metrics(self, node: Node) -> list[Metric]:
+        def letters() -> list[Sample]:
+            return [Sample(3, (node.id,))]
+
+        return [Metric("pigeon_letters_total", "counter", "Letters.", letters, ("by",))]
+
+    @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         async def look() -> list[Finding]:
             where = f"{config.node_id}: {'at rest' if node is None else 'in the air'}"
@@ -158,6 +172,10 @@ class Pigeons:
     @hookimpl
     async def peer_changed(self, peer: Peer) -> None:
         self.told[f"{peer.node_id}: {peer.record.offers.get('pigeons')}"] += 1
+
+    @hookimpl
+    async def peer_gone(self, peer: Peer) -> None:
+        self.told[f"{peer.node_id} is gone"] += 1
 
     @hookimpl
     async def offers_changed(self) -> None:
@@ -234,24 +252,18 @@ async def test_hook_register_transports(node_factory: NodeFactory) -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn runs on nothing else
 async def test_hook_register_http_routes(node_factory: NodeFactory) -> None:
-    config = {"http": {"listen": "127.0.0.1:0", "token": "for-this-test-only"}}
-    plugins = [Pigeons()]
-    async with node_factory("a", built_in=("http",), plugins=plugins, config=config) as node:
-        [http] = [section.read() for section in node.status_sections() if section.name == "http"]
-        headers = {"authorization": "Bearer for-this-test-only"}
-        async with httpx2.AsyncClient(base_url=f"http://{http['listen']}") as client:
-            answer = await client.get("/coo", headers=headers)
-            assert (answer.status_code, answer.text) == (200, "coo from a")
-            assert (await client.get("/coo")).status_code == 401
+    node = node_factory("a", built_in=("http",), plugins=[Pigeons()])
+    async with node, http_client(node) as client:
+        answer = await client.get("/coo")
+        assert (answer.status_code, answer.text) == (200, "coo from a")
+        del client.headers["x-api-key"]
+        assert (await client.get("/coo")).status_code == 401
 
 
 async def test_hook_register_control_methods(node_factory: NodeFactory) -> None:
     async with node_factory("a", plugins=[Pigeons()]) as node:
-        methods = {method.name: method for method in node.control_methods()}
-        assert len(methods) > 1  # those of the mesh plugin, too
-        call = methods["count"].call
-        assert call is not None
-        assert await call({"of": 3}) == {"pigeons": 3}
+        assert len(node.control_methods()) > 1  # those of the mesh plugin, too
+        assert await call_control(node, "count", {"of": 3}) == {"pigeons": 3}
 
 
 async def test_hook_register_status(node_factory: NodeFactory) -> None:
@@ -267,6 +279,17 @@ async def test_hook_register_offers(mesh: MeshFactory) -> None:
         known = b.directory.get(a.id)
         assert known is not None
         assert known.record.offers["pigeons"] == [{"id": "coop"}]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn runs on nothing else
+async def test_hook_register_metrics(node_factory: NodeFactory) -> None:
+    built_in = ("http", "model-proxy")
+    node = node_factory("a", built_in=built_in, plugins=[Pigeons()])
+    async with node, http_client(node) as client:
+        lines = (await client.get("/metrics")).text.splitlines()
+        assert 'pigeon_letters_total{by="a"} 3.0' in lines
+        assert "clawmatrix_links 0.0" in lines
+        assert "# TYPE clawmatrix_model_calls_total counter" in lines
 
 
 async def test_hook_register_checks(node_factory: NodeFactory) -> None:
@@ -357,6 +380,19 @@ async def test_hook_peer_changed(node_factory: NodeFactory) -> None:
         theirs.kind = "racing"
         b.offers_changed()
         await wait_until(lambda: pigeons.told["b: [{'id': 'racing'}]"])
+
+
+async def test_hook_peer_gone(node_factory: NodeFactory) -> None:
+    pigeons, theirs = Pigeons(), Pigeons()
+    a = node_factory("a", plugins=[pigeons])
+    async with a, node_factory("b", dials=["a"], plugins=[theirs]) as b:
+        await wait_until(lambda: pigeons.told["b: [{'id': 'coop'}]"])
+        theirs.kind = "racing"
+        b.offers_changed()
+        await wait_until(lambda: pigeons.told["b: [{'id': 'racing'}]"])
+        assert pigeons.told["b is gone"] == 0  # a newer record only took the place of the last one
+        assert a.expel(b.identity.sign_public) == ["b"]
+        await wait_until(lambda: pigeons.told["b is gone"] == 1)
 
 
 async def test_hook_offers_changed(node_factory: NodeFactory) -> None:

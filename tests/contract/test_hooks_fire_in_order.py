@@ -31,6 +31,7 @@ LIFE = [
     "register_control_methods",
     "register_status",
     "register_offers",
+    "register_metrics",
     "start_plugin",
     "node_started",
     "peer_changed",
@@ -44,6 +45,7 @@ LIFE = [
     "offers_changed",
     "config_changed",
     "link_closed",
+    "peer_gone",
     "node_stopping",
 ]
 ONCE = [hook for hook in LIFE if hook.startswith(("register_", "start_", "node_"))]
@@ -90,6 +92,11 @@ class Recorder:
         return []
 
     @hookimpl
+    def register_metrics(self) -> list[Any]:
+        self.calls["register_metrics"] += 1
+        return []
+
+    @hookimpl
     def register_checks(self) -> list[Any]:
         self.calls["register_checks"] += 1
         return []
@@ -126,6 +133,10 @@ class Recorder:
     @hookimpl
     async def peer_changed(self) -> None:
         self.calls["peer_changed"] += 1
+
+    @hookimpl
+    async def peer_gone(self) -> None:
+        self.calls["peer_gone"] += 1
 
     @hookimpl
     async def offers_changed(self) -> None:
@@ -192,6 +203,8 @@ async def test_hooks_fire_in_order(node_factory: NodeFactory) -> None:
                 await wait_until(lambda: recorder.calls["offers_changed"])
                 await reload_with_a_tag(node)
         await wait_until(lambda: recorder.calls["link_closed"] == 2)
+        node.directory.forget(left.id)
+        await wait_until(lambda: recorder.calls["peer_gone"])
     assert recorder.log == LIFE
     assert {hook: recorder.calls[hook] for hook in ONCE} == dict.fromkeys(ONCE, 1)
 

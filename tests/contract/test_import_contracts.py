@@ -118,8 +118,15 @@ def test_the_contracts_name_every_package() -> None:
     assert sorted(contract("circles")["ancestors"]) == sorted([CORE, *plugins])
     assert sorted(contract("plugins")["modules"]) == plugins
     assert sorted(contract("core")["forbidden_modules"]) == plugins
+    assert sorted(contract("inside")["source_modules"]) == plugins
     assert sorted(contract("entry-points")["forbidden_modules"]) == plugins
     assert sorted(contract("entry-points")["source_modules"]) == [f"{p}.**" for p in plugins]
+
+
+def test_the_inside_of_the_core_is_every_room_but_the_commands() -> None:
+    rooms = {folder.parent.name for folder in (ROOT / CORE).glob("*/__init__.py")}
+    open_ = {"cli.*" if room == "cli" else room for room in rooms - {"testing"}}
+    assert set(contract("inside")["forbidden_modules"]) == {f"{CORE}.{room}" for room in open_}
 
 
 def test_the_only_exceptions_are_the_public_names_and_types_that_hooks_name() -> None:
@@ -165,6 +172,20 @@ def test_a_plugin_that_imports_the_inside_of_another_for_types_is_named(tree: Tr
     line = f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import {MESH}.links.limits"
     name = tree.plant(RELAY, line)
     tree.assert_broken(f"{name} -> {MESH}.links.limits ")
+
+
+@pytest.mark.parametrize("inside", ["wire.link", "cli.context", "kernel"])
+def test_a_plugin_that_imports_the_inside_of_the_core_is_named(inside: str, tree: Tree) -> None:
+    name = tree.plant(MESH, f"import {CORE}.{inside}")
+    tree.assert_broken(f"{MESH} is not allowed to import {CORE}.{inside.split('.')[0]}", name)
+
+
+@pytest.mark.parametrize("shown", ["hookspecs", "spi", "cli"])
+def test_a_plugin_may_import_what_the_core_shows(shown: str, tree: Tree) -> None:
+    name = tree.plant(MESH, f"import {CORE}.{shown}")
+    linted = tree.lint()
+    assert "A plugin imports nothing of the inside of the core KEPT" in linted.stdout
+    assert name not in linted.stdout
 
 
 @pytest.mark.parametrize("shown", ["api", "hookspecs"])

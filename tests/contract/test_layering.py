@@ -20,6 +20,7 @@ FOREIGN = ("websockets", "starlette", "uvicorn", "httpx", "httpx2", "openai", "t
 LEAST = {
     "clawmatrix_core": 80,
     "clawmatrix_control": 5,
+    "clawmatrix_gemini": 7,
     "clawmatrix_http": 8,
     "clawmatrix_mesh": 35,
     "clawmatrix_model_proxy": 70,

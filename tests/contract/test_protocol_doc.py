@@ -14,8 +14,8 @@ from clawmatrix_core.exchange import windows
 from clawmatrix_core.exchange.exchanges import EXCHANGE_TYPES
 from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.registry import PluginRegistry
-from clawmatrix_core.members.directory import MEMBER_LIMIT
-from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord
+from clawmatrix_core.members.directory import LINKS_SHARE, LINKS_TOTAL, MEMBER_LIMIT
+from clawmatrix_core.members.record import LINKS_LIMIT, RECORD_LIMIT, NodeRecord, SignedRecord
 from clawmatrix_core.sessions import session
 from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE
 from clawmatrix_core.wire import codec
@@ -45,6 +45,9 @@ SIZES = {
     "FRAME_COST": windows.FRAME_COST,
     "RECORD_LIMIT": RECORD_LIMIT,
     "MEMBER_LIMIT": MEMBER_LIMIT,
+    "LINKS_LIMIT": LINKS_LIMIT,
+    "LINKS_TOTAL": LINKS_TOTAL,
+    "LINKS_SHARE": LINKS_SHARE,
     "WINDOW": session.WINDOW,
     "SEAL_OVERHEAD": session.SEAL_OVERHEAD,
 }

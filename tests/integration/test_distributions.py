@@ -49,3 +49,6 @@ def test_the_wheel_has_every_module_and_its_types(source: Path) -> None:
         for path in (ROOT / package).rglob("*.py"):
             assert path.relative_to((ROOT / package).parent).as_posix() in names
         assert f"{Path(package).name}/py.typed" in names
+    templates = sorted((ROOT / "clawmatrix_core" / "kit" / "template").rglob("*.txt"))
+    assert [str(one) for one in templates if one.relative_to(ROOT).as_posix() not in names] == []
+    assert len(templates) == 9

@@ -86,7 +86,7 @@ def test_the_next_release_upgrades_every_file_and_this_one_then_refuses_it(
     for name in KEPT:
         with (
             pytest.raises(NewerStateError, match=rf"{name}\.json has version 2"),
-            StateFolder(folder) as state,
+            StateFolder(folder, [StateFile(name)]) as state,
         ):
             state.read(name)
     assert lived.cli("run").returncode == 7

@@ -8,7 +8,7 @@ import attrs
 
 import clawmatrix_core.members.directory
 import clawmatrix_mesh.links.neighbours
-import clawmatrix_relay.routing
+import clawmatrix_relay.graph
 import clawmatrix_relay.transit
 from clawmatrix_core.exchange.endpoint import Endpoint
 from clawmatrix_core.exchange.late_frames import LateFrames
@@ -33,7 +33,7 @@ from tests.simulation.trials import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from clawmatrix_core.base.errors import ExchangeError
     from clawmatrix_core.base.node_id import NodeId
@@ -45,14 +45,10 @@ __all__ = ["PLANTS", "Plant"]
 T = TypeVar("T")
 
 
-def edges_of_one_end(records: Iterable[NodeRecord]) -> dict[NodeId, dict[NodeId, float]]:
+def cost_by_one_end(there: float | None, back: float | None) -> int | None:
     """Believe in a link that only one of its ends still lists."""
-    graph: dict[NodeId, dict[NodeId, float]] = {}
-    for record in records:
-        for other, latency in record.links.items():
-            graph.setdefault(record.node_id, {})[other] = latency
-            graph.setdefault(other, {})[record.node_id] = latency
-    return graph
+    told = back if there is None else there
+    return None if told is None else round(told * clawmatrix_relay.graph.PER_MS)
 
 
 def keep_the_ttl(message: bytes, ttl: int) -> bytes:
@@ -198,7 +194,7 @@ class Plant:
 
 PLANTS = {
     "an edge that one end lists": Plant(
-        clawmatrix_relay.routing, "edges", edges_of_one_end, survive, (6, 0, 14)
+        clawmatrix_relay.graph, "cost", cost_by_one_end, survive, (6, 0, 14)
     ),
     "no ttl": Plant(clawmatrix_relay.transit, "with_ttl", keep_the_ttl, ring_of_routes),
     "a stale record wins": Plant(

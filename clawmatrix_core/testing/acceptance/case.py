@@ -22,10 +22,15 @@ TIME_LIMIT = 30.0
 class TransportCase:
     """A transport to check.
 
+    The checks listen at ``address``, and those that need two listeners at the same time at
+    ``other`` too; what they dial is what the listener says in ``addresses``. So both may be the
+    same where the transport picks a free place itself, as port 0 does; else they differ, such as
+    two paths of Unix sockets.
+
     Attributes:
         transport: makes one; those it makes reach each other.
-        address: an address to listen at, free again after each check.
-        other: a second one, for use at the same time.
+        address: where checks listen; it must be free again once a listener is left.
+        other: where they listen beside it.
         unreachable: an address at which nobody listens.
     """
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import weakref
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,12 @@ __all__ = ["TRANSPORT_CHECKS"]
 UNREAD_LIMIT = 32 * 1024 * 1024
 """Bytes by which a transport must have stopped taking messages that nobody reads."""
 
+_PASSING = 24
+"""Connections that are opened and closed to see whether any are kept."""
+_KEPT = 4
+"""How many may be kept: one that was closed last may be dropped with the next."""
+_SETTLE = 3.0
+"""Seconds a transport has to let go of what is closed."""
 _CHUNK = 64 * 1024
 _QUIET = 0.25
 """Seconds without progress after which a sender counts as held up."""
@@ -292,6 +301,49 @@ async def _flood(connection: Connection) -> None:
 
 
 @timed
+async def closed_connections_are_not_kept(case: TransportCase) -> None:
+    """A listener and a transport that live on keep neither closed connections nor their sockets.
+
+    A node listens for months, and is dialled by whoever likes.
+    """
+    transport = case.transport()
+    async with transport.listen(case.address) as listener:
+        await _open_and_close(transport, listener, 0)  # what is made once is made by now
+        before = _descriptors()
+        seen = [await _open_and_close(transport, listener, n) for n in range(_PASSING)]
+        ends = [end for pair in seen for end in pair]
+        with anyio.move_on_after(_SETTLE):
+            while _kept(ends) > _KEPT or _descriptors() > before + _KEPT:
+                gc.collect()
+                await anyio.sleep(0.02)
+        kept, opened = _kept(ends), _descriptors() - before
+        assert kept <= _KEPT, f"{kept} of {len(ends)} ends of closed connections are still kept"
+        assert opened <= _KEPT, f"{_PASSING} closed connections left {opened} descriptors open"
+
+
+async def _open_and_close(
+    transport: Transport, listener: Listener, number: int
+) -> tuple[weakref.ref[Connection], weakref.ref[Connection]]:
+    """Open a connection and close it, by either end in turns; return what shows who keeps it."""
+    ends = await _connect(transport, listener)
+    first, second = ends if number % 2 else ends[::-1]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first.close)
+        await _lost(second.receive())
+    await second.close()
+    return weakref.ref(ends[0]), weakref.ref(ends[1])
+
+
+def _kept(ends: list[weakref.ref[Connection]]) -> int:
+    return sum(end() is not None for end in ends)
+
+
+def _descriptors() -> int:
+    """Return how many files and sockets the process has open."""
+    return len(os.listdir("/dev/fd"))
+
+
+@timed
 async def a_closed_listener_refuses_and_closes(case: TransportCase) -> None:
     """Leaving ``listen`` closes what was accepted, refuses dials, and frees the address."""
     for _ in range(2):
@@ -318,6 +370,7 @@ TRANSPORT_CHECKS: tuple[TransportCheck, ...] = (
     dials_both_ways_are_two_connections,
     a_cancelled_receive_loses_nothing,
     connections_are_independent,
+    closed_connections_are_not_kept,
     a_closed_listener_refuses_and_closes,
 )
 """Every check of a transport. A check's name says what the transport must do."""

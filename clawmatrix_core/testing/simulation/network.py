@@ -10,7 +10,7 @@ import heapq
 import math
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 import attrs
@@ -102,7 +102,7 @@ class SimNetwork:
     def __init__(
         self,
         rng: Random,
-        trace: list[tuple[Any, ...]],
+        trace: list[tuple[object, ...]],
         *,
         now: Callable[[], float] = anyio.current_time,
     ) -> None:

@@ -9,7 +9,7 @@ threads, real sockets and the order of sets.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -41,7 +41,7 @@ class Simulation:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.trace: list[tuple[Any, ...]] = []
+        self.trace: list[tuple[object, ...]] = []
         self.now = clock_of_loop()
         self.network = SimNetwork(random.Random(f"network {seed}"), self.trace, now=self.now)
         self._wall_offsets: dict[str, float] = {}

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from anyio.lowlevel import checkpoint
 
-from clawmatrix_core.base.redaction import redact
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core import Check, Finding, redact
 from clawmatrix_mesh.addresses import check_advertised
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 from cryptography.x509 import load_pem_x509_certificates
 
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core import Check, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

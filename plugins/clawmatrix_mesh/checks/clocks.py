@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.kernel.contributions import Finding
+from clawmatrix_core import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.kernel.contributions import Finding
+from clawmatrix_core import Finding
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.times import utc_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.trust import Conflict
+    from clawmatrix_core import Node
+    from clawmatrix_core.spi import Conflict
 
 __all__ = ["look_at_keys", "look_at_own_key"]
 

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import base64
 import secrets
-import time
 from typing import TYPE_CHECKING
 
 import anyio
 import attrs
 
-from clawmatrix_core.base.clock import loop_time
-from clawmatrix_core.base.errors import ConnectionLost, HandshakeError, StateError
-from clawmatrix_core.members.identity import Identity
-from clawmatrix_core.members.record import NodeRecord, SignedRecord
-from clawmatrix_core.members.succession import load_succession
-from clawmatrix_core.sessions.keyring import Keyring
-from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_core import Clock, ConnectionLost, NodeRecord, StateError
+from clawmatrix_core.spi import (
+    CloseCode,
+    HandshakeError,
+    Identity,
+    Keyring,
+    SignedRecord,
+    load_succession,
+)
 from clawmatrix_mesh.links.channel import Credentials, dial_channel
 from clawmatrix_mesh.links.handshake import make_hello, proving, receive_hello
 from clawmatrix_mesh.links.preamble import PROTOCOL
 
 if TYPE_CHECKING:
-    from clawmatrix_core.config.config import Config
-    from clawmatrix_core.state.folder import State
-    from clawmatrix_core.wire.transport import Connection, Transport
+    from clawmatrix_core import Config, Connection, State, Transport
 
 __all__ = ["LIMIT", "Looker", "Seen"]
 
@@ -121,15 +120,15 @@ class Looker:
 
 def _credentials(config: Config, identity: Identity, record: NodeRecord) -> Credentials:
     signed = SignedRecord.make(record, identity)
-    keyring = Keyring(config.secret, config.previous_secrets)
+    clock, keyring = Clock(), Keyring(config.secret, config.previous_secrets)
     return Credentials(
         config.node_id,
         identity,
         lambda: keyring.psks,
         record.instance,
         lambda: signed,
-        loop_time,
-        time.time,
+        clock.now,
+        clock.wall,
     )
 
 

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.base.errors import (
+from clawmatrix_core import (
+    Check,
     ClawMatrixError,
     DialError,
-    HandshakeError,
+    Finding,
     StartError,
     StateError,
+    redact,
 )
-from clawmatrix_core.base.redaction import redact
-from clawmatrix_core.kernel.contributions import Check, Finding
-from clawmatrix_core.members.trust import TrustStore
-from clawmatrix_core.state.folder import StateView
+from clawmatrix_core.spi import HandshakeError, StateView, TrustStore
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys
@@ -30,8 +29,7 @@ from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clawmatrix_core.config.config import Config
-    from clawmatrix_core.wire.transport import Transport
+    from clawmatrix_core import Config, Transport
     from clawmatrix_mesh.checks.looking import Seen
 
 __all__ = ["resting_checks"]

@@ -6,12 +6,9 @@ from typing import Any
 
 import click
 
-from clawmatrix_core.base.errors import StateError
-from clawmatrix_core.cli.context import Settings, echo_json, pass_settings
-from clawmatrix_core.cli.control_client import NotRunning, call, locate
-from clawmatrix_core.members.identity import digits, load_identity
-from clawmatrix_core.state.files import CORE_FILES
-from clawmatrix_core.state.folder import StateFolder
+from clawmatrix_core import StateError, StateFolder
+from clawmatrix_core.cli import NotRunning, Settings, call, echo_json, pass_settings
+from clawmatrix_core.spi import load_identity
 
 __all__ = ["fingerprint"]
 
@@ -50,13 +47,13 @@ def _entry(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_state(settings: Settings) -> dict[str, Any]:
-    place = locate(settings.config_file())
-    with StateFolder(place.state_dir, CORE_FILES) as state:
+    place = settings.locate()
+    with StateFolder(place.state_dir) as state:
         if state.read("identity") is None:
             raise StateError("the node has no key yet: it makes one when it first starts")
         own = load_identity(state)
     return {
         "nodeId": place.node_id,
         "fingerprint": own.fingerprint,
-        "digits": digits(own.sign_public),
+        "digits": own.digits,
     }

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from clawmatrix_core.cli.context import Settings, echo_json, pass_settings, printable
-from clawmatrix_core.cli.control_client import call
-from clawmatrix_core.config.config import Duration
+from clawmatrix_core import Duration
+from clawmatrix_core.cli import Settings, call, echo_json, pass_settings, printable
 
 __all__ = ["invite"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import time
 from enum import IntEnum
@@ -14,24 +13,15 @@ import anyio
 import attrs
 import click
 
-from clawmatrix_core.base.errors import ConfigError, DialError, HandshakeError
-from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.base.paths import default_state_dir
-from clawmatrix_core.cli.context import CommandError, ExitCode, Settings, pass_settings
-from clawmatrix_core.cli.init import (
-    InitChoices,
-    check_config,
-    config_target,
-    listen_choice,
-    make_secret,
-    node_id_from,
-    render_config,
-    write_config,
+from clawmatrix_core import ConfigError, DialError, NodeId, StateFolder
+from clawmatrix_core.cli import CommandError, ExitCode, Progress, Settings, pass_settings
+from clawmatrix_core.spi import (
+    HandshakeError,
+    NewConfig,
+    TrustStore,
+    default_state_dir,
+    load_identity,
 )
-from clawmatrix_core.members.identity import fingerprint, load_identity
-from clawmatrix_core.members.trust import PinOutcome, TrustStore
-from clawmatrix_core.state.files import CORE_FILES
-from clawmatrix_core.state.folder import State, StateFolder
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.joining import Welcomed, join_mesh
 from clawmatrix_mesh.invite.token import BadToken, Token
@@ -39,7 +29,7 @@ from clawmatrix_mesh.websocket.tls import client_tls
 from clawmatrix_mesh.websocket.transport import WebSocketTransport
 
 if TYPE_CHECKING:
-    from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.spi import Identity
 
 __all__ = ["JoinExitCode", "join"]
 
@@ -95,26 +85,21 @@ def join(
     With `-` the token is read from standard input, and stays out of the shell's history.
     """
     invitation = _decode(_read() if token == "-" else token)
-    path = config_target(settings)
-    choices = InitChoices(
-        node_id or node_id_from(socket.gethostname()),
-        make_secret(),  # stands there until the mesh's is known
-        {
-            "mesh": {
-                "listen": listen_choice(listen, joins=True),
-                "peers": invitation.addresses,
-                "ca": None if ca is None else str(ca.expanduser().absolute()),
-            }
-        },
+    new = NewConfig.plan(
+        settings,
+        node_id=node_id,
+        listen=listen,
+        peers=invitation.addresses,
+        ca=None if ca is None else str(ca.expanduser().absolute()),
     )
-    check_config(render_config(choices), path, choices)
-    _require_writable(path)
-    secret = _use(invitation, choices, ca)
-    write_config(path, render_config(attrs.evolve(choices, secret=secret)))
-    suffix = f" -c {path}" if settings.file is not None else ""
+    new.check()  # a secret of its own stands there until the mesh's is known
+    _require_writable(new.path)
+    secret = _use(invitation, new, ca)
+    attrs.evolve(new, secret=secret).write()
+    suffix = f" -c {new.path}" if settings.file is not None else ""
     click.echo(
-        f"joined the mesh of {invitation.node_id} as {choices.node_id}\n"
-        f"wrote {path}\n\n"
+        f"joined the mesh of {invitation.node_id} as {new.node_id}\n"
+        f"wrote {new.path}\n\n"
         f"Start it:              clawmatrix run{suffix}\n"
         f"Have it run always:    clawmatrix service{suffix}\n"
         f"Then look at the mesh: clawmatrix status{suffix}"
@@ -144,15 +129,15 @@ def _require_writable(path: Path) -> None:
         raise ConfigError([f"{path} cannot be written: {path.parent} is not yours to write to"])
 
 
-def _use(token: Token, choices: InitChoices, ca: Path | None) -> str:
+def _use(token: Token, new: NewConfig, ca: Path | None) -> str:
     """Use the invitation; keep this node's keys, and whose key the inviting node's is."""
-    name = NodeId(choices.node_id)
-    if sys.stderr.isatty():
-        click.echo(f"dialling {token.node_id} at {', '.join(token.addresses)} ...", err=True)
+    name = NodeId(new.node_id)
     transport = WebSocketTransport(client_tls=client_tls(MeshConfig(ca=ca)))
-    with StateFolder(default_state_dir(name), CORE_FILES) as state:
+    with StateFolder(default_state_dir(name)) as state, Progress() as progress:
+        progress.show(f"dialling {token.node_id} at {', '.join(token.addresses)} ...")
         welcomed = _join(token, name, load_identity(state), transport)
-        _pin(state, NodeId(token.node_id), welcomed.sign_public)
+        # The token led to this key, whatever was known before.
+        TrustStore(state).insist(NodeId(token.node_id), welcomed.sign_public, now=time.time())
     return welcomed.secret
 
 
@@ -169,10 +154,3 @@ def _join(
         code, hint = _REFUSED.get(error.reason, (ExitCode.FAILURE, ""))
         hint = hint.format(name=name, key=identity.fingerprint[:9])
         raise JoinError(f"{error}: {hint}" if hint else str(error), exit_code=code) from None
-
-
-def _pin(state: State, name: NodeId, key: bytes) -> None:
-    """Know the inviting node by the key that the token led to, whatever was known before."""
-    trust = TrustStore(state)
-    if trust.check(name, key, proven=True, now=time.time()) is PinOutcome.CONFLICT:
-        trust.accept(name, fingerprint(key))

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from clawmatrix_core.cli.context import Settings, echo_json, pass_settings, printable
-from clawmatrix_core.cli.control_client import call
+from clawmatrix_core.cli import Settings, call, echo_json, pass_settings, printable
 from clawmatrix_mesh.times import utc_words
 
 __all__ = ["revoke", "revoked_line"]

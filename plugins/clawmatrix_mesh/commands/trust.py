@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from clawmatrix_core.cli import control_client
+from clawmatrix_core.cli import call
 from clawmatrix_mesh.commands.revoke import revoked_line
 
 __all__ = ["trust"]
 
 
 def _call(method: str, **params: Any) -> Any:
-    return control_client.call(click.get_current_context().obj.config_path, method, params)
+    return call(click.get_current_context().obj.config_path, method, params)
 
 
 @click.group()

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import HandshakeError, LocalProtocolError, StateError
+from clawmatrix_core import LocalProtocolError, StateError
+from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.invite.token import invitation_psk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.state.folder import State
+    from clawmatrix_core import State
 
 __all__ = ["INVITATIONS", "Invitation", "Invitations"]
 

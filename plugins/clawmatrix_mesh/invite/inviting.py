@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_core.base.errors import HandshakeError
+from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.links.admission import source_of
 from clawmatrix_mesh.links.handshake import make_hello, receive_hello, receive_payload, seal_frame
 from clawmatrix_mesh.links.names import require_good_name
@@ -19,8 +19,7 @@ from clawmatrix_mesh.links.names import require_good_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node, NodeId
     from clawmatrix_mesh.invite.invitations import Invitations
     from clawmatrix_mesh.links.channel import Channel, Credentials
 

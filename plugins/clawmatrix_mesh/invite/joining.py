@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.base.errors import DialError, HandshakeError
-from clawmatrix_core.base.redaction import register_secret
-from clawmatrix_core.config.core import SECRET_LENGTH
-from clawmatrix_core.members.record import NodeRecord, SignedRecord
+from clawmatrix_core import DialError, NodeRecord, register_secret
+from clawmatrix_core.spi import SECRET_LENGTH, HandshakeError, SignedRecord
 from clawmatrix_mesh.invite.inviting import receive_welcome
 from clawmatrix_mesh.links.channel import Credentials, dial_channel
 from clawmatrix_mesh.links.close_codes import close_code
 from clawmatrix_mesh.links.handshake import HANDSHAKE_LIMIT, make_hello, proving, receive_hello
 
 if TYPE_CHECKING:
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.members.identity import Identity
-    from clawmatrix_core.wire.transport import Connection, Transport
+    from clawmatrix_core import Connection, NodeId, Transport
+    from clawmatrix_core.spi import Identity
     from clawmatrix_mesh.invite.token import Token
 
 __all__ = ["Welcomed", "join_mesh"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.errors import ExchangeFailure, LocalProtocolError
-from clawmatrix_core.kernel.contributions import ControlMethod
+from clawmatrix_core import ControlMethod, ExchangeFailure, LocalProtocolError
 from clawmatrix_mesh.addresses import check_address
 from clawmatrix_mesh.invite.token import ADDRESSES_MOST, Token
 from clawmatrix_mesh.websocket.address import WebSocketAddress, host_port
@@ -14,7 +13,7 @@ from clawmatrix_mesh.websocket.address import WebSocketAddress, host_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
     from clawmatrix_mesh.invite.invitations import Invitation, Invitations
 
 __all__ = ["LONGEST", "SHORTEST", "InviteMethods", "dialable"]

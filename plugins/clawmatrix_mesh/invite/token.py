@@ -19,8 +19,7 @@ import attrs
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from clawmatrix_core.base.errors import ClawMatrixError
-from clawmatrix_core.base.node_id import is_node_id
+from clawmatrix_core import ClawMatrixError, is_node_id
 from clawmatrix_mesh.addresses import check_address
 
 __all__ = ["ADDRESSES_MOST", "BadToken", "Token", "invitation_psk"]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from clawmatrix_core.base.errors import HandshakeError
-from clawmatrix_core.base.log import RateLimitedLogger
+from clawmatrix_core import RateLimitedLogger
+from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.links.admission import Doorway, RefusedConnections, source_of
 from clawmatrix_mesh.links.channel import answer_channel
 from clawmatrix_mesh.links.handshake import make_hello, proving, receive_hello
@@ -17,8 +17,7 @@ from clawmatrix_mesh.links.runner import closing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.transport import Connection, Listener
+    from clawmatrix_core import Connection, Listener, Node
     from clawmatrix_mesh.links.channel import Channel, Credentials
     from clawmatrix_mesh.links.limits import LinkLimits
     from clawmatrix_mesh.links.neighbours import Neighbour

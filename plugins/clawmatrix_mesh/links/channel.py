@@ -13,20 +13,16 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.base.errors import HandshakeError, LocalProtocolError
-from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.base.redaction import redact
-from clawmatrix_core.sessions.noise import XXPSK3, Handshake
-from clawmatrix_core.sessions.session import Session
+from clawmatrix_core import LocalProtocolError, NodeId, redact
+from clawmatrix_core.spi import XXPSK3, Handshake, HandshakeError, Session
 from clawmatrix_mesh.links.limits import HELLO_LIMIT
 from clawmatrix_mesh.links.preamble import PROTOCOL, Preamble, agree, cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clawmatrix_core.members.identity import Identity
-    from clawmatrix_core.members.record import SignedRecord
-    from clawmatrix_core.wire.transport import Connection
+    from clawmatrix_core import Connection
+    from clawmatrix_core.spi import Identity, SignedRecord
 
 __all__ = ["ANYBODY", "Channel", "Credentials", "Invited", "answer_channel", "dial_channel"]
 

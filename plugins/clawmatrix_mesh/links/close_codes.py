@@ -7,9 +7,12 @@ close code if the other end can do something about it.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.errors import ConnectionLost, HandshakeError
-from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_core.spi import CloseCode, HandshakeError
+
+if TYPE_CHECKING:
+    from clawmatrix_core import ConnectionLost
 
 __all__ = ["InviteCloseCode", "close_code", "lost_early", "lost_reason"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.errors import HandshakeError
+from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.addresses import find_transport
 from clawmatrix_mesh.links.channel import dial_channel
 from clawmatrix_mesh.links.handshake import make_hello, proving, receive_hello
@@ -14,9 +14,7 @@ from clawmatrix_mesh.links.runner import closing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.link import Link
-    from clawmatrix_core.wire.transport import Connection, Objection
+    from clawmatrix_core import Connection, Link, Node, Objection
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.limits import LinkLimits
     from clawmatrix_mesh.links.neighbours import Neighbour, Neighbours

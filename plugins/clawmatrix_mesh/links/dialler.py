@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.base.bell import Bell
-from clawmatrix_core.base.errors import ConnectionLost, DialError, HandshakeError
-from clawmatrix_core.base.log import RateLimitedLogger
-from clawmatrix_core.base.redaction import redact
+from clawmatrix_core import ConnectionLost, DialError, RateLimitedLogger, redact
+from clawmatrix_core.spi import Bell, HandshakeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.sessions.session import Session
+    from clawmatrix_core import Node, NodeId
+    from clawmatrix_core.spi import Session
     from clawmatrix_mesh.links.connector import Connector
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.limits import LinkLimits

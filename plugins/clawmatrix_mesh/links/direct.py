@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.base.errors import ConnectionLost, DialError, HandshakeError
-from clawmatrix_core.base.redaction import redact
-from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_core import ConnectionLost, DialError, redact
+from clawmatrix_core.spi import CloseCode, HandshakeError
 from clawmatrix_mesh.addresses import check_advertised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.directory import Peer
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, NodeId, Peer
     from clawmatrix_mesh.links.advertised import DialPolicy
     from clawmatrix_mesh.links.connector import Connector
     from clawmatrix_mesh.links.handshake import Proved

@@ -17,23 +17,16 @@ import anyio
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import (
-    ConnectionLost,
-    HandshakeError,
-    RemoteProtocolError,
-)
-from clawmatrix_core.members.identity import verify
-from clawmatrix_core.members.record import NodeRecord, SignedRecord
-from clawmatrix_core.wire.codec import Header, Lane, decode_header, encode_header, join, split
+from clawmatrix_core import ConnectionLost, Header, Lane, NodeRecord, RemoteProtocolError
+from clawmatrix_core.spi import HandshakeError, SignedRecord, read_frame
 from clawmatrix_mesh.links.channel import ANYBODY, answer_channel, dial_channel
 from clawmatrix_mesh.links.close_codes import lost_early
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.sessions.session import Session
-    from clawmatrix_core.wire.transport import Connection
+    from clawmatrix_core import Connection, NodeId
+    from clawmatrix_core.spi import Session
     from clawmatrix_mesh.links.channel import Channel, Credentials
 
 __all__ = [
@@ -137,8 +130,7 @@ def seal_frame(
         body="sealed",
         lane=Lane.CONTROL.value,
     )
-    line = encode_header(header)
-    return join(line, channel.session.seal(line, b"j" + msgspec.json.encode(payload)))
+    return channel.session.seal_frame(header, b"j" + msgspec.json.encode(payload))
 
 
 async def receive_hello(channel: Channel) -> Proved:
@@ -167,8 +159,7 @@ async def receive_payload(channel: Channel, type_: str, sender: NodeId) -> dict[
 
 
 async def _receive(channel: Channel, type_: str) -> tuple[Header, dict[str, Any]]:
-    wire = split(await channel.connection.receive())
-    header = decode_header(wire.line)
+    header, wire = read_frame(await channel.connection.receive())
     if header.type != type_ or header.body != "sealed":
         raise HandshakeError(f"a {header.type} frame in place of a {type_}", reason="bad_hello")
     return header, _json(channel.session.open(wire.line, wire.body))
@@ -185,7 +176,7 @@ def _check_hello(payload: dict[str, Any], signed: SignedRecord, channel: Channel
         proof = base64.b64decode(payload.get("proof", ""), validate=True)
     except (binascii.Error, ValueError, TypeError):
         proof = b""
-    if not verify(key, proof, _proof(channel.hash, dialled=not channel.dialled)):
+    if not record.has_signed(_proof(channel.hash, dialled=not channel.dialled), proof):
         raise HandshakeError("a hello without proof of its key", reason="bad_hello")
     if payload.get("versions") != list(channel.offered):
         raise HandshakeError("the versions were altered on the way", reason="downgrade")

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_core.spi import CloseCode
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node
     from clawmatrix_mesh.members.membership import Membership
     from clawmatrix_mesh.members.revoking import Revoking
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import attrs
 
-from clawmatrix_core.wire.link import DRAIN_LIMIT
-
 __all__ = ["HELLO_LIMIT", "LinkLimits"]
 
 HELLO_LIMIT = 128 * 1024
@@ -47,7 +45,7 @@ class LinkLimits:
     twin_wait: float = 60.0
     self_wait: float = 600.0
     recheck: float = 300.0
-    drain: float = DRAIN_LIMIT
+    drain: float = 10.0
     frames: int = 400_000
     bytes: int = 8 * 1024**3
     direct_look: float = 2.0

@@ -22,8 +22,7 @@ from clawmatrix_mesh.links.waking import Waking
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core import Node, PluginScope
     from clawmatrix_mesh.links.acceptor import Invites
     from clawmatrix_mesh.links.limits import LinkLimits
     from clawmatrix_mesh.members.membership import Membership

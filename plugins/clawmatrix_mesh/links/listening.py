@@ -5,13 +5,11 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.errors import DialError, StartError
+from clawmatrix_core import DialError, StartError
 from clawmatrix_mesh.addresses import find_transport
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
-    from clawmatrix_core.wire.transport import Listener
+    from clawmatrix_core import Listener, Node, PluginScope
     from clawmatrix_mesh.links.acceptor import Acceptor
 
 __all__ = ["Listening"]

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.errors import HandshakeError
-from clawmatrix_core.members.trust import PinOutcome
+from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.times import utc_words
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.record import NodeRecord
+    from clawmatrix_core import Node, NodeRecord
     from clawmatrix_mesh.links.handshake import Proved
 
 __all__ = ["require_good_name"]
@@ -27,7 +25,7 @@ def require_good_name(node: Node, proved: Proved, key: bytes) -> None:
     record = proved.record
     _require_another(node, record, key)
     _require_not_revoked(node, record)
-    if node.directory.judge(record, proven=True) is PinOutcome.CONFLICT:
+    if not node.directory.admits(record):
         raise HandshakeError(
             f"{record.node_id} shows another key than the one known here:"
             " see `clawmatrix trust list`",

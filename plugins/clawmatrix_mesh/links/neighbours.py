@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.base.bell import Bell
-from clawmatrix_core.base.errors import HandshakeError
-from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_core.spi import Bell, CloseCode, HandshakeError
 from clawmatrix_mesh.links.duplicates import Facts, LinkChoice, choose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import NoReturn
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, NodeId
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.heartbeat import Heartbeat
 

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import HandshakeError
+from clawmatrix_core.spi import HandshakeError
 
 __all__ = ["PREAMBLE_LIMIT", "PROTOCOL", "Preamble", "agree", "cut"]
 

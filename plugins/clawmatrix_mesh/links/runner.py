@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core.base.errors import HandshakeError
-from clawmatrix_core.members.directory import Accepted
-from clawmatrix_core.wire.close_codes import CloseCode
-from clawmatrix_core.wire.codec import MESSAGE_LIMIT, Lane
-from clawmatrix_core.wire.link import Link
-from clawmatrix_core.wire.rate import Rate
+from clawmatrix_core import Lane, Link
+from clawmatrix_core.spi import MESSAGE_LIMIT, Accepted, CloseCode, HandshakeError, Rate
 from clawmatrix_mesh.links.close_codes import close_code, lost_reason
 from clawmatrix_mesh.links.handshake import make_hello
 from clawmatrix_mesh.links.neighbours import Neighbour
@@ -21,8 +17,7 @@ from clawmatrix_mesh.links.neighbours import Neighbour
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.transport import Connection
+    from clawmatrix_core import Connection, Node
     from clawmatrix_mesh.links.channel import Channel, Credentials
     from clawmatrix_mesh.links.handshake import Proved
     from clawmatrix_mesh.links.heartbeat import Heartbeat

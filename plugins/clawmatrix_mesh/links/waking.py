@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
     from clawmatrix_mesh.links.dialler import PeerDialler
     from clawmatrix_mesh.links.neighbours import Neighbours
 

@@ -11,36 +11,55 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core import RemoteProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from clawmatrix_core.members.directory import Directory, Peer
-    from clawmatrix_core.members.record import SignedRecord
+    from clawmatrix_core import Peer
+    from clawmatrix_core.spi import SignedRecord
 
 __all__ = ["Summary", "in_batches", "make_digest", "missing_in"]
 
+_FEW = 256
+"""Members whose summary is computed whenever it is outdated."""
+_SUMMARY_GAP = 0.25
+"""Seconds between two computations of the summary of more."""
 _BATCH = 256 * 1024
 """Characters of the records in one frame, about."""
 
 
 class Summary:
-    """The summary of a directory, kept until it is outdated."""
+    """The summary of what is known of all members, kept until it is outdated.
 
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-        self._text: str | None = None
+    That of many members is computed once in a while at most: each heartbeat of each neighbour
+    asks for it, and one that is a moment old does no harm.
+
+    Args:
+        peers: returns the members, this node among them.
+        now: the clock.
+    """
+
+    def __init__(self, peers: Callable[[], Iterable[Peer]], now: Callable[[], float]) -> None:
+        self._peers = peers
+        self._many = False
+        self._now = now
+        self._text = ""
+        self._outdated = True
+        self._computed = float("-inf")
 
     def __str__(self) -> str:
-        if self._text is None:
-            ages = [(peer.node_id, *peer.record.age) for peer in self._directory.all()]
+        soon = self._many and self._now() - self._computed < _SUMMARY_GAP
+        if self._outdated and not soon:
+            self._outdated, self._computed = False, self._now()
+            ages = [(peer.node_id, *peer.record.age) for peer in self._peers()]
+            self._many = len(ages) > _FEW
             self._text = hashlib.sha256(msgspec.json.encode(ages)).hexdigest()[:16]
         return self._text
 
     def outdate(self) -> None:
         """Compute it anew when it is next asked for: records have changed."""
-        self._text = None
+        self._outdated = True
 
 
 def make_digest(peers: Iterable[Peer]) -> list[list[object]]:

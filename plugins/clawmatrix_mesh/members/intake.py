@@ -12,8 +12,7 @@ from clawmatrix_mesh.members.pace import Pace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, NodeId
 
 __all__ = ["QUEUE_LIMIT", "Intake"]
 
@@ -24,7 +23,8 @@ _UNIT = 2048
 _SLICE = 16
 """Records of one neighbour that are taken in a row, of those that had to wait."""
 _SLICE_TEXT = 64 * 1024
-"""Characters of such records, likewise; one more record is begun."""
+"""Characters of records that are taken in a row, likewise, and of one message at once; one more
+record is begun."""
 _PAUSE = 0.01
 """Seconds between two such slices, in which others have their turn."""
 QUEUE_LIMIT = 8192
@@ -55,9 +55,11 @@ class Intake:
 
     def put(self, link: Link, values: list[Any]) -> None:
         """Take a neighbour's records, in their order: now, or soon."""
-        queue = self._waiting.get(link)
+        queue, space = self._waiting.get(link), _SLICE_TEXT
         for place, value in enumerate(values):
-            if queue is None and self._pace.admit(link.peer, 1 + _size(value) / _UNIT):
+            at_once = queue is None and space > 0
+            if at_once and self._pace.admit(link.peer, 1 + _size(value) / _UNIT):
+                space -= _size(value)
                 self._take(value, link)
                 continue
             if queue is None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.errors import RemoteProtocolError, StateError
-from clawmatrix_core.members.directory import Accepted
-from clawmatrix_core.members.record import SignedRecord
+from clawmatrix_core import RemoteProtocolError, StateError
+from clawmatrix_core.spi import Accepted, SignedRecord
 from clawmatrix_mesh.members.digests import Summary, make_digest, missing_in
 from clawmatrix_mesh.members.intake import Intake
 from clawmatrix_mesh.members.own_record import OwnRecord
@@ -21,10 +20,7 @@ from clawmatrix_mesh.members.spreading import Spreading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.record import NodeRecord
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, NodeId, NodeRecord
 
 __all__ = ["FORGET_AFTER", "Membership"]
 
@@ -53,7 +49,7 @@ class Membership:
         addresses: Callable[[], Iterable[str]],
     ) -> None:
         self._node = node
-        self._summary = Summary(node.directory)
+        self._summary = Summary(node.directory.all, node.clock.now)
         self.spreading = Spreading(node, self._summary)
         self.own = OwnRecord(
             node,

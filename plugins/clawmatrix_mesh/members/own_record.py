@@ -6,17 +6,16 @@ import base64
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 
-from clawmatrix_core.members.record import NodeRecord, SignedRecord
-from clawmatrix_core.state.epoch import raise_epoch
+from clawmatrix_core import NodeRecord
+from clawmatrix_core.spi import SignedRecord, raise_epoch
 from clawmatrix_mesh.members.revoking import REVOCATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, NodeId
     from clawmatrix_mesh.members.digests import Summary
     from clawmatrix_mesh.members.spreading import Spreading
 
@@ -68,6 +67,7 @@ class OwnRecord:
         self._seq = 0
         self._changed = anyio.Event()
         self._told: dict[NodeId, float] = {}
+        self._left_out: set[NodeId] = set()
         self._tokens = float(_BURST)
         self._last = node.clock.now()
         self._outdone_at: float | None = None
@@ -76,9 +76,6 @@ class OwnRecord:
         """Write the record as things are now, and take it into the directory."""
         node = self._node
         self._seq += 1
-        self._told = {
-            peer: round(link.rtt, 2) for peer, link in node.links.items() if link.rtt is not None
-        }
         record = self._make()
         signed = SignedRecord.make(record, node.identity)
         self._summary.outdate()
@@ -86,6 +83,17 @@ class OwnRecord:
         return signed
 
     def _make(self) -> NodeRecord:
+        """Return the record as things are; of more links than fit, those that opened last lack."""
+        bare, links = self._bare(), self._node.links
+        measured = {peer: round(x.rtt, 2) for peer, x in links.items() if x.rtt is not None}
+        self._told = bare.fitting_links(measured)
+        left, self._left_out = self._left_out, measured.keys() - self._told.keys()
+        for peer in sorted(self._left_out - left):
+            why = f"{len(self._told)} links fill this node's record; others learn of no way over it"
+            self._node.switch.report(peer, "too_many_links", why)
+        return attrs.evolve(bare, links=dict(sorted(self._told.items())))
+
+    def _bare(self) -> NodeRecord:
         node = self._node
         return NodeRecord(
             node_id=node.id,
@@ -98,7 +106,6 @@ class OwnRecord:
             version=self._version,
             features=(REVOCATIONS,),
             addresses=tuple(self.addresses()),
-            links=dict(sorted(self._told.items())),
             tags=node.config.tags,
             offers=node.offers(),
             transit=node.relays,
@@ -116,7 +123,7 @@ class OwnRecord:
 
     def note_rtt(self, link: Link) -> None:
         """Note a round trip. A big change is written into the record, in its time."""
-        if link.rtt is None:
+        if link.rtt is None or link.peer in self._left_out:
             return
         told = self._told.get(link.peer)
         if told is None or (

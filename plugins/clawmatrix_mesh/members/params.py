@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core import ExchangeFailure
 
 __all__ = ["required_text"]
 

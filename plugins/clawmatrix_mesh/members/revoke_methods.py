@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.kernel.contributions import ControlMethod
-from clawmatrix_core.members.identity import fingerprint
-from clawmatrix_core.members.revocation import REASON_LIMIT
+from clawmatrix_core import ControlMethod, ExchangeFailure, LocalProtocolError, NodeId
 from clawmatrix_mesh.members.params import required_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.revocation import SignedRevocation
-    from clawmatrix_core.members.revocations import KnownRevocation
+    from clawmatrix_core import Node
+    from clawmatrix_core.spi import SignedRevocation
 
 __all__ = ["RevokeMethods", "revocations_json"]
 
@@ -43,51 +38,51 @@ class RevokeMethods:
         """Revoke the key that a node is known by."""
         node = self._node
         name, reason = required_text(params, "node"), str(params.get("reason") or "")
-        if len(reason) > REASON_LIMIT:
-            raise ExchangeFailure("bad_params", f"a reason has at most {REASON_LIMIT} characters")
         if name == node.id:
             raise ExchangeFailure("refused", f"{name} is this node: revoke it from another one")
         _require_revoker(node)
         entry = node.trust.get(NodeId(name))
         if entry is None:
             raise ExchangeFailure("not_found", f"no key is known of {name}")
-        self._issue(node.revocations.make(name, entry.sign_public, reason=reason))
+        try:
+            signed = node.revocations.make(name, entry.sign_public, reason=reason)
+        except LocalProtocolError as error:
+            raise ExchangeFailure("bad_params", str(error)) from None
+        self._issue(signed)
         return {"nodeId": name, "fingerprint": entry.fingerprint}
 
     async def undo(self, params: dict[str, Any]) -> Any:
         """Let the revoked keys of a node in again: here alone, or everywhere."""
         name, local = required_text(params, "node"), params.get("local") is True
-        revocations = self._node.revocations
-        found = [k.said for k in revocations.all() if k.holds and k.said.node_id == name]
+        node = self._node
+        found = [k.said for k in node.revocations.all() if k.holds and k.said.node_id == name]
         if not found:
             raise ExchangeFailure("not_found", f"{name} is not revoked here")
         if not local:
-            _require_revoker(self._node)
+            _require_revoker(node)
         for said in found:
             if local:
-                revocations.ignore(said.key)
+                node.revocations.ignore(said.key)
             else:
-                self._issue(revocations.make(name, said.key, revoked=False))
+                self._issue(node.revocations.make(name, said.key, revoked=False))
         self._changed()
-        return {"nodeId": name, "fingerprints": [fingerprint(said.key) for said in found]}
+        return {"nodeId": name, "fingerprints": [said.fingerprint for said in found]}
 
 
 def revocations_json(node: Node) -> list[dict[str, Any]]:
     """Return every revocation that is known, for status and ``trust list``."""
-    return [_entry(known) for known in node.revocations.all()]
-
-
-def _entry(known: KnownRevocation) -> dict[str, Any]:
-    said = known.said
-    return {
-        "nodeId": said.node_id,
-        "fingerprint": fingerprint(said.key),
-        "revoked": known.holds,
-        "by": said.by,
-        "at": said.at,
-        "reason": said.reason,
-        "undoneHere": known.ignored,
-    }
+    return [
+        {
+            "nodeId": known.said.node_id,
+            "fingerprint": known.said.fingerprint,
+            "revoked": known.holds,
+            "by": known.said.by,
+            "at": known.said.at,
+            "reason": known.said.reason,
+            "undoneHere": known.ignored,
+        }
+        for known in node.revocations.all()
+    ]
 
 
 def _require_revoker(node: Node) -> None:

@@ -7,18 +7,20 @@ sent only to nodes whose record lists the feature.
 
 from __future__ import annotations
 
+import logging
+import math
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.errors import RemoteProtocolError
-from clawmatrix_core.members.revocation import SignedRevocation
+import anyio
+
+from clawmatrix_core import NodeId, RemoteProtocolError, StateError
+from clawmatrix_core.spi import Bell, SignedRevocation
+from clawmatrix_mesh.members.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.revocation import Revocation
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node
 
 __all__ = ["REVOCATIONS", "Revoking"]
 
@@ -27,6 +29,10 @@ REVOCATIONS = "revocations"
 
 _BATCH = 64
 """Revocations in one frame."""
+_BURST, _REFILL = 1024, 64.0
+"""Revocations of one neighbour that are read at once, and in a second after that."""
+_WRITE_GAP = 1.0
+"""Seconds between two writes of what others said, which comes again where it was lost."""
 
 
 class Revoking:
@@ -36,6 +42,37 @@ class Revoking:
         self._node = node
         self._mismatches: dict[NodeId, int] = {}
         self._listeners: list[Callable[[NodeId], None]] = []
+        self._pace = Pace(_BURST, _REFILL, node.clock.now)
+        self._written = float("-inf")
+        self._unwritten = False
+        self._bell = Bell()
+
+    async def run(self) -> None:
+        """Write what others said, now and then, until cancelled."""
+        try:
+            while True:
+                if not self._unwritten:
+                    await self._bell.wait()
+                await anyio.sleep(_WRITE_GAP)
+                self._write()
+        finally:
+            if self._unwritten:
+                self._write()
+
+    def _write(self) -> None:
+        self._written = self._node.clock.now()
+        try:
+            self._node.revocations.flush()
+            self._unwritten = False
+        except StateError as error:
+            self._node.logger("mesh").warning("revocations are not on disk yet: %s", error)
+
+    def _write_soon(self) -> None:
+        self._unwritten = True
+        if self._node.clock.now() - self._written >= _WRITE_GAP:
+            self._write()
+        if self._unwritten:
+            self._bell.ring()
 
     def when_expelled(self, call: Callable[[NodeId], None]) -> None:
         """Have something called with the name of each member that is expelled."""
@@ -63,15 +100,21 @@ class Revoking:
 
     def _take(self, link: Link, new: list[Any]) -> None:
         node, news = self._node, []
+        self._pace.tick()
         for value in new[:_BATCH]:
+            if not self._pace.admit(link.peer):
+                node.switch.report(link.peer, "too_many_revocations", "more than are read of it")
+                break
             try:
                 signed = SignedRevocation.from_wire(value)
                 if node.revocations.accept(signed):
                     news.append(signed)
             except RemoteProtocolError as error:
                 node.switch.report(link.peer, error.reason, str(error))
+            except StateError as error:  # nobody's fault; it comes again
+                node.logger("mesh").warning("a revocation from %s waits: %s", link.peer, error)
         if news:
-            node.revocations.flush()
+            self._write_soon()
             self._spread(news, but=link)
             self._act(news)
 
@@ -89,7 +132,7 @@ class Revoking:
         node = self._node
         for signed in news:
             said = signed.read()
-            self._log(said)
+            self._log(signed)
             if node.revocations.get(said.key) is not None and said.key != node.identity.sign_public:
                 for name in node.expel(said.key):
                     self._tell(name)
@@ -98,13 +141,16 @@ class Revoking:
         for listener in self._listeners:
             listener(name)
 
-    def _log(self, said: Revocation) -> None:
-        log = self._node.logger("mesh")
+    def _log(self, signed: SignedRevocation) -> None:
+        log, said = self._node.logger("mesh"), signed.read()
         done = "revoked" if said.revoked else "let in again"
         if said.key == self._node.identity.sign_public:
             log.warning("this node was %s by %s: %s", done, said.by, said.reason or "no reason")
         else:
-            log.warning("%s was %s by %s", said.node_id, done, said.by)
+            # A flood is about keys that nobody has heard of; one that is a member's is news.
+            _, since = self._node.trust.acquaintance(NodeId(said.node_id), said.key)
+            level = logging.DEBUG if since == math.inf else logging.WARNING
+            log.log(level, "%s was %s by %s", said.node_id, done, said.by)
 
     def _spread(self, news: list[SignedRevocation], *, but: Link | None = None) -> None:
         for link in tuple(self._node.links.values()):

@@ -12,10 +12,8 @@ from clawmatrix_mesh.members.pace import Pace
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.record import SignedRecord
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core import Link, Node, NodeId
+    from clawmatrix_core.spi import SignedRecord
     from clawmatrix_mesh.members.digests import Summary
 
 __all__ = ["Spreading"]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core.base.errors import ExchangeFailure, LocalProtocolError
-from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.kernel.contributions import ControlMethod
-from clawmatrix_core.members.identity import digits
-from clawmatrix_core.wire.close_codes import CloseCode
+from clawmatrix_core import ControlMethod, ExchangeFailure, LocalProtocolError, NodeId
+from clawmatrix_core.spi import CloseCode
 from clawmatrix_mesh.members.params import required_text
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
 
 __all__ = ["TrustMethods"]
 
@@ -44,7 +41,7 @@ class TrustMethods:
         return {
             "nodeId": node.id,
             "fingerprint": node.identity.fingerprint,
-            "digits": digits(node.identity.sign_public),
+            "digits": node.identity.digits,
             "nodes": _entries(node),
             "revoked": revocations_json(node),
         }
@@ -94,7 +91,7 @@ def _entries(node: Node) -> list[dict[str, Any]]:
         {
             "nodeId": entry.node_id,
             "fingerprint": entry.fingerprint,
-            "digits": digits(entry.sign_public),
+            "digits": entry.digits,
             "state": str(entry.state),
             "firstSeen": int(entry.first_seen * 1000),
             "conflicts": conflicts.get(entry.node_id, []),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from clawmatrix_core.base.errors import StartError
+from clawmatrix_core import StartError
 from clawmatrix_mesh.websocket.tls import server_tls
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ import anyio
 from anyio.lowlevel import checkpoint
 from websockets.exceptions import ConnectionClosed
 
-from clawmatrix_core.base.bell import Bell
-from clawmatrix_core.base.errors import ConnectionLost
-from clawmatrix_core.wire.transport import Connection, Listener
+from clawmatrix_core import Connection, ConnectionLost, Listener
+from clawmatrix_core.spi import Bell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

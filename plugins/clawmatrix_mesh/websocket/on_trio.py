@@ -14,7 +14,7 @@ from websockets.trio.client import ClientConnection, connect
 from websockets.trio.server import Server, ServerConnection, serve
 from websockets.uri import parse_uri
 
-from clawmatrix_core.base.bell import Bell
+from clawmatrix_core.spi import Bell
 from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.errors import StartError
+from clawmatrix_core import StartError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,10 +23,8 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from clawmatrix_core.base.errors import DialError
-from clawmatrix_core.base.tcp import NameServerSilent
-from clawmatrix_core.wire.codec import MESSAGE_LIMIT
-from clawmatrix_core.wire.transport import Connection, Listener, Transport
+from clawmatrix_core import Connection, DialError, Listener, Transport
+from clawmatrix_core.spi import MESSAGE_LIMIT, TcpDialler
 from clawmatrix_mesh.websocket.address import WebSocketAddress
 from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
 from clawmatrix_mesh.websocket.way import Ways
@@ -37,8 +35,7 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request, Response
 
-    from clawmatrix_core.base.tcp import TcpDialler
-    from clawmatrix_core.wire.transport import Objection
+    from clawmatrix_core import Objection
     from clawmatrix_mesh.websocket.way import ProxyWay
 
 __all__ = ["WebSocketTransport"]
@@ -242,7 +239,7 @@ def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str,
         case ConnectionResetError() | ConnectionAbortedError():
             hint = "(does it listen at wss:// or ws://?)"
             return "broken_off", f"{target} broke the connection off {hint}"
-        case NameServerSilent():
+        case TcpDialler.NameServerSilent():
             return "name", f"the name of {target} is not looked up: {cause.strerror}"
         case socket.gaierror():
             return "name", f"the name of {target} does not resolve: {cause.strerror}"

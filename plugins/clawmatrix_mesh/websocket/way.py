@@ -9,17 +9,16 @@ import anyio
 import attrs
 from websockets.proxy import parse_proxy
 
-from clawmatrix_core.base.errors import DialError
-from clawmatrix_core.base.lookups import STRANGE_NAMES, Lookups
-from clawmatrix_core.base.tcp import TcpDialler
+from clawmatrix_core import DialError
+from clawmatrix_core.spi import TcpDialler
 from clawmatrix_mesh.websocket.address import host_port
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable
 
-    from clawmatrix_core.base.lookups import TcpAddress
-    from clawmatrix_core.wire.transport import Objection
+    from clawmatrix_core import Objection
+    from clawmatrix_core.spi import TcpAddress
     from clawmatrix_mesh.websocket.address import WebSocketAddress
 
 __all__ = ["ProxyWay", "Ways"]
@@ -59,7 +58,7 @@ class Ways:
         """Make it; ``strange`` dials what others advertise."""
         self._proxy = proxy
         self._tcp = tcp or TcpDialler()
-        self._strange = strange or TcpDialler(Lookups(STRANGE_NAMES).resolve)
+        self._strange = strange or TcpDialler.for_strangers()
 
     async def find(
         self, address: WebSocketAddress, objection: Objection | None, limit: float

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 from anyio import CancelScope, current_time
 
-from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, HeldTooMuch, RawHeaders
 from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
 from clawmatrix_model_proxy.faults import (
@@ -31,8 +31,7 @@ from clawmatrix_model_proxy.wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.exchange.exchange import Exchange
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Exchange, Node
     from clawmatrix_model_proxy.asking.health import Target
 
 __all__ = ["AttemptFailed", "CallAttempt"]
@@ -55,6 +54,7 @@ class AttemptFailed(Exception):
     Attributes:
         fault: what the failover table decides by.
         status, body, headers: the error for the client, should it be the last word.
+        told: that error, where it is this node's own and not an upstream's.
         error_sent: the client has the upstream's own error event already.
     """
 
@@ -67,6 +67,7 @@ class AttemptFailed(Exception):
         error_sent: bool = False,
     ) -> None:
         super().__init__(str(fault))
+        self.told = said if isinstance(said, ApiError) else None
         if isinstance(said, ApiError):
             said = _Said(said.status, said.body(format))
         self.fault = fault

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core import NodeId
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT

@@ -10,8 +10,7 @@ from clawmatrix_model_proxy.config import ModelProxyConfig
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node, NodeId
     from clawmatrix_model_proxy.asking.catalog import ServedModel
     from clawmatrix_model_proxy.asking.lists import ModelLists
     from clawmatrix_model_proxy.offer import Offered

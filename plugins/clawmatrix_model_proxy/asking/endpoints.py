@@ -1,63 +1,42 @@
-"""The HTTP endpoints: a request is read, its candidates are chosen, and a response is made."""
+"""The HTTP endpoints: a request is read, and an answer chosen for it."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import attrs
 import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from clawmatrix_model_proxy.asking.catalog import Choice
-from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
-from clawmatrix_model_proxy.asking.response import AskLimits, ErrorResponse, ProxiedResponse
+from clawmatrix_model_proxy.asking.asking import HEADERS
 from clawmatrix_model_proxy.errors import ApiError
-from clawmatrix_model_proxy.hold import parse_hold
-from clawmatrix_model_proxy.request_body import Wanted, read_wanted
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
-from clawmatrix_model_proxy.wire import API_HEADERS, Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_model_proxy.asking.catalog import Catalog, ListedModel
-    from clawmatrix_model_proxy.asking.health import Health
+    from clawmatrix_model_proxy.asking.asking import Asking
+    from clawmatrix_model_proxy.asking.catalog import ListedModel
 
-__all__ = ["HOLD_HEADER", "ModelEndpoints"]
+__all__ = ["ModelEndpoints"]
 
-HOLD_HEADER = "x-clawmatrix-hold"
-HEADER_LIMIT = 8 * 1024
-"""Characters of a header that travels with a request."""
+
+class ErrorResponse(Response):
+    """An error in the API's shape."""
+
+    def __init__(self, error: ApiError, format: Format) -> None:
+        super().__init__(error.body(format), error.status, media_type="application/json")
 
 
 class ModelEndpoints:
-    """The endpoints of models.
+    """The endpoints of models; ``asking`` has the answers."""
 
-    Args:
-        node: asks other nodes.
-        catalog: returns who serves what, now.
-        limits: returns how it asks, now.
-        health: how well each target has been doing.
-    """
-
-    def __init__(
-        self,
-        node: Node,
-        catalog: Callable[[], Catalog],
-        limits: Callable[[], AskLimits],
-        health: Health,
-    ) -> None:
-        self._node = node
-        self._catalog = catalog
-        self._limits = limits
-        self._health = health
-        self._answers = PreviousResponses()
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._node = asking.node
+        self._catalog = asking.catalog
 
     def app(self, name: str) -> ASGIApp:
         """Return the application that answers requests in a format."""
@@ -67,63 +46,12 @@ class ModelEndpoints:
             began = self._node.clock.now()
             body = await _read_body(receive)
             try:
-                answer = self._answer(body, _headers_of(scope), format, began)
+                answer: ASGIApp = self._asking.answer(body, _headers_of(scope), format, began)
             except ApiError as error:
                 answer = ErrorResponse(error, format)
             await answer(scope, receive, send)
 
         return answer
-
-    def _answer(
-        self, body: bytes, headers: Mapping[str, str], format: Format, began: float
-    ) -> ASGIApp:
-        """Return the answer to a request, not yet asked for. Raises: ApiError."""
-        wanted = read_wanted(body)
-        choice = self._choose(wanted)
-        limits = self._limits_of(headers)
-        _check_lengths(headers)
-        opening = Opening(
-            format.name,
-            choice.model,
-            wanted.streams and format.streams,
-            headers.get("accept"),
-            headers={name: headers[name] for name in API_HEADERS if name in headers},
-        )
-        remember = self._answers.remember if format.name == "responses" else None
-        return ProxiedResponse(
-            self._node,
-            choice,
-            opening,
-            body,
-            began=began,
-            limits=limits,
-            health=self._health,
-            remember=remember,
-        )
-
-    def _choose(self, wanted: Wanted) -> Choice:
-        choice = self._catalog().resolve(wanted.model, self._node.reachable)
-        if wanted.previous is None:
-            return choice
-        target = self._answers.find(wanted.previous)
-        if target is None or target not in choice.targets:
-            raise ApiError(
-                400,
-                f"the response {wanted.previous[:200]!r} is not known here, or is another model's:"
-                " send the whole conversation instead",
-                code="previous_response_not_found",
-                param="previous_response_id",
-            )
-        return Choice(choice.model, (target,), pinned=True)
-
-    def _limits_of(self, headers: Mapping[str, str]) -> AskLimits:
-        wanted = headers.get(HOLD_HEADER)
-        if wanted is None:
-            return self._limits()
-        try:
-            return attrs.evolve(self._limits(), hold=parse_hold(wanted))
-        except ValueError as error:
-            raise ApiError(400, f"the header {HOLD_HEADER}: {error}", param=HOLD_HEADER) from None
 
     # --- models
 
@@ -172,7 +100,7 @@ class ModelEndpoints:
         }
 
 
-_WANTED = {name.encode(): name for name in ("accept", HOLD_HEADER, *API_HEADERS)}
+_WANTED = {name.encode(): name for name in HEADERS}
 
 
 def _headers_of(scope: Scope) -> dict[str, str]:
@@ -182,14 +110,6 @@ def _headers_of(scope: Scope) -> dict[str, str]:
         if (wanted := _WANTED.get(name)) is not None:
             found.setdefault(wanted, value.decode("latin-1"))
     return found
-
-
-def _check_lengths(headers: Mapping[str, str]) -> None:
-    """Raises: ApiError, where a header is too long to travel with a request."""
-    for name, value in headers.items():
-        if len(value) > HEADER_LIMIT:
-            message = f"the header {name} has more than {HEADER_LIMIT} characters"
-            raise ApiError(400, message, param=name)
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -11,7 +11,7 @@ from clawmatrix_model_proxy.asking.breaker import Breaker, BreakerLimits, Breake
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.base.node_id import NodeId
+    from clawmatrix_core import NodeId
     from clawmatrix_model_proxy.config import Balance
 
 __all__ = ["Health", "Record", "Target"]

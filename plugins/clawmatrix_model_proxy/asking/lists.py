@@ -10,9 +10,8 @@ import attrs
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from clawmatrix_core.base.bell import Bell
-from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
-from clawmatrix_core.wire.codec import Lane
+from clawmatrix_core import ExchangeError, ExchangeFailure, Lane
+from clawmatrix_core.spi import Bell
 from clawmatrix_model_proxy.asking.catalog import read_offers
 from clawmatrix_model_proxy.offer import LIST_LIMIT, MODELS_MOST
 from clawmatrix_model_proxy.wire import MODEL_LIST, read_body
@@ -20,10 +19,7 @@ from clawmatrix_model_proxy.wire import MODEL_LIST, read_body
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.members.directory import Peer
-    from clawmatrix_core.members.record import NodeRecord
+    from clawmatrix_core import Node, NodeId, NodeRecord, Peer
     from clawmatrix_model_proxy.asking.catalog import ServedModel
 
 __all__ = ["ALL_LISTS_MOST", "ModelLists"]

@@ -1,14 +1,14 @@
-"""One HTTP response of the API: candidates are asked in turn, and the client gets the answer."""
+"""One response of the API: candidates are asked in turn, and the client gets the answer."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 import msgspec
 from anyio import CancelScope
-from starlette.responses import Response
 
 from clawmatrix_http.api import CLIENT_GONE
 from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Choice
     from clawmatrix_model_proxy.asking.health import Health, Target
     from clawmatrix_model_proxy.config import Balance
     from clawmatrix_model_proxy.streams.formats import Format
 
-__all__ = ["AskLimits", "ErrorResponse", "ProxiedResponse"]
+__all__ = ["AskLimits", "ProxiedResponse"]
 
 _TICK = 0.25
 _encode = msgspec.json.Encoder().encode
@@ -59,13 +59,6 @@ class AskLimits:
     max_answer: int = 64 * 1024 * 1024
     balance: Balance = "order"
     hold: Hold = LIVE
-
-
-class ErrorResponse(Response):
-    """An error in the API's shape."""
-
-    def __init__(self, error: ApiError, format: Format) -> None:
-        super().__init__(error.body(format), error.status, media_type="application/json")
 
 
 class ProxiedResponse:
@@ -110,8 +103,7 @@ class ProxiedResponse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        limits = self._limits
-        client = ClientSender(send, self._node.clock.now, hold=limits.hold, limit=limits.max_answer)
+        client = self._client(send)
         gone = scope.get("extensions", {}).get(CLIENT_GONE)
         if gone is not None and not self._opening.stream:
             with CancelScope() as work:  # much cheaper than tasks that watch
@@ -123,32 +115,53 @@ class ProxiedResponse:
             if gone is not None:  # of requests in a row on one connection, only the last is watched
                 gone["call"](tasks.cancel_scope.cancel)
             if self._opening.stream:
-                tasks.start_soon(self._tick, client)
+                tasks.start_soon(self._tick, client, self._limits.keep_alive)
             await self._answer(client)
             tasks.cancel_scope.cancel()
 
-    async def _tick(self, client: ClientSender) -> None:
-        while True:
-            await anyio.sleep(min(_TICK, self._limits.keep_alive))
-            await client.tick()
-            await client.keep_alive(self._limits.keep_alive)
+    async def give(self, send: Send) -> AttemptFailed | None:
+        """Answer a caller in this process, who cancels this to leave; return what failed.
 
-    async def _answer(self, client: ClientSender) -> None:
+        Such a caller needs no comments that keep a connection alive.
+        """
+        client = self._client(send)
+        if not self._opening.stream:
+            return await self._answer(client)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._tick, client, math.inf)
+            failed = await self._answer(client)
+            tasks.cancel_scope.cancel()
+        return failed
+
+    def _client(self, send: Send) -> ClientSender:
+        limits, now = self._limits, self._node.clock.now
+        return ClientSender(send, now, hold=limits.hold, limit=limits.max_answer)
+
+    async def _tick(self, client: ClientSender, keep_alive: float) -> None:
+        while True:
+            await anyio.sleep(min(_TICK, keep_alive))
+            await client.tick()
+            await client.keep_alive(keep_alive)
+
+    async def _answer(self, client: ClientSender) -> AttemptFailed | None:
+        """Give the client an answer, or an error; return the failure that the error is of."""
         last: dict[int, AttemptFailed] = {}
         while (step := self._candidates.step()) is not None:
             await anyio.sleep(step.wait) if step.wait else None
             failed = await self._try(step, client)
             if failed is None:
-                return
+                return None
             self._candidates.failed(failed.fault, self._node.clock.now())
             last[id(self._candidates.tried[-1])] = failed
             if client.released:
                 event = b"" if failed.error_sent else self._format.event(failed.body, client.last)
                 await client.fail(0, [], b"", event)
-                return
+                return failed
             client.discard()
         final = self._candidates.final_failure()
-        await self._fail(last[id(final)], final, client)
+        failed = last[id(final)]
+        await self._fail(failed, final, client)
+        return failed
 
     async def _try(self, step: Step, client: ClientSender) -> AttemptFailed | None:
         """Make one attempt; return what went wrong with it, None where it is the answer."""

@@ -7,19 +7,31 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.answer import Failed, Gathered, events_of
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Making, Unsupported
-from clawmatrix_model_proxy.convert.neutral.depth import answer_depth, request_depth
-from clawmatrix_model_proxy.convert.neutral.dialect import for_upstream, in_dialect
+from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
+from clawmatrix_model_proxy.convert.one_call import OneCallReader, with_one_call
 from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
+from clawmatrix_model_proxy.neutral.codec import (
+    BadAnswer,
+    Making,
+    ReadsErrors,
+    Unsupported,
+)
+from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from clawmatrix_model_proxy.api import ModelUpstream
-    from clawmatrix_model_proxy.convert.neutral.answer import Event
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
+    from clawmatrix_model_proxy.neutral.codec import (
+        Codec,
+        ErrorWords,
+        NewId,
+        StreamReader,
+        UpstreamCodec,
+    )
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["Bridge", "decode_object"]
 
@@ -36,24 +48,27 @@ class Bridge:
         client, upstream: the two APIs.
         request: what was asked.
         making: what goes into answers beside what the upstream said.
+        names_model: the upstream's requests name the model in their body.
     """
 
     client: Codec
-    upstream: Codec
+    upstream: UpstreamCodec
     request: NeutralRequest
     making: Making
+    names_model: bool = True
 
     @classmethod
     @request_depth()
     def read(
         cls,
         client: Codec,
-        upstream: Codec,
+        upstream: UpstreamCodec,
         body: bytes,
         *,
         model: str,
         now: float,
-        new_id: Callable[[str], str],
+        new_id: NewId,
+        names_model: bool = True,
     ) -> Bridge:
         """Read a client's request; ``now`` is in seconds since 1970. Raises: Unsupported."""
         request = client.read_request(_request_object(body))
@@ -64,6 +79,7 @@ class Bridge:
             upstream,
             request,
             Making(request, model, int(now), new_id, include_usage=wants_usage),
+            names_model,
         )
 
     @request_depth()
@@ -71,21 +87,39 @@ class Bridge:
         """Return the request for the upstream. Raises: Unsupported."""
         api = self.upstream.name
         request = for_upstream(self.request, api, model)
-        body = self.upstream.write_request(request, max_tokens=model.max_tokens)
-        return _encode({"model": model.name_there, **in_dialect(body, api, model)})
+        there = model.name_there
+        body = self.upstream.write_request(request, model=there, max_tokens=model.max_tokens)
+        named = {"model": there} if self.names_model else {}
+        return _encode({**named, **in_dialect(body, api, model)})
 
     @answer_depth()
     def whole(self, body: bytes) -> bytes:
         """Return a whole answer as the client's API has it. Raises: BadAnswer."""
-        answer = self.upstream.read_answer(decode_object(body))
-        return _encode(self.client.write_answer(answer, self.making))
+        return _encode(self.client.write_answer(self._read(body), self.making))
 
     @answer_depth()
     def streamed(self, body: bytes) -> bytes:
         """Return a whole answer as the stream that the client wants. Raises: BadAnswer."""
         writer = self.client.writer(self.making)
-        answer = self.upstream.read_answer(decode_object(body))
-        return b"".join(writer.write(event) for event in events_of(answer))
+        return b"".join(writer.write(event) for event in events_of(self._read(body)))
+
+    def reader(self) -> StreamReader:
+        """Return a reader of the upstream's stream."""
+        reader = self.upstream.reader(new_id=self.making.new_id)
+        return OneCallReader(reader) if self.request.parallel is False else reader
+
+    def error(self, status: int, body: bytes) -> ErrorWords | None:
+        """Return an upstream's error in the words of its codec, None where it has none."""
+        if not isinstance(self.upstream, ReadsErrors):
+            return None
+        try:
+            return self.upstream.read_error(status, decode_object(body))
+        except BadAnswer:
+            return None
+
+    def _read(self, body: bytes) -> NeutralAnswer:
+        answer = self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
+        return with_one_call(answer) if self.request.parallel is False else answer
 
     @answer_depth()
     def gathered(self, events: Iterable[Event]) -> bytes:

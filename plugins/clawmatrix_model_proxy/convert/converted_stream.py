@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.neutral.answer import (
     Close,
     Completed,
     Delta,
@@ -15,8 +16,7 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Finish,
     Open,
 )
-from clawmatrix_model_proxy.convert.neutral.depth import answer_depth
-from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.neutral.depth import answer_depth
 from clawmatrix_model_proxy.streams.cut_out import CutOut
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import (
@@ -32,8 +32,8 @@ from clawmatrix_model_proxy.streams.stages import error_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_model_proxy.convert.neutral.answer import Event
-    from clawmatrix_model_proxy.convert.neutral.codec import StreamReader, StreamWriter
+    from clawmatrix_model_proxy.neutral.answer import Event
+    from clawmatrix_model_proxy.neutral.codec import StreamReader, StreamWriter
     from clawmatrix_model_proxy.streams.formats import Format
 
 __all__ = ["ConvertedStream", "UpstreamEvents"]

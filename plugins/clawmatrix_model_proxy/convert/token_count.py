@@ -1,7 +1,8 @@
 """Counting the tokens of a request with upstreams that count in another way than was asked.
 
-An upstream of Responses has a path for it. One that has none is asked for an answer of one
-token, whose usage says what the prompt came to: exact, but it is a call like any other.
+An upstream of Responses has a path for it, and so may one of a plugin's API. One that has none
+is asked for an answer of one token, whose usage says what the prompt came to: exact, but it is a
+call like any other.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ import attrs
 import msgspec
 
 from clawmatrix_model_proxy.convert.bridge import decode_object
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.neutral.depth import answer_depth, request_depth
 from clawmatrix_model_proxy.convert.responses.codec import read_count, write_count_request
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, CountsTokens
+from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.convert.bridge import Bridge
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec
+    from clawmatrix_model_proxy.neutral.codec import UpstreamCodec
 
 __all__ = ["CountMethod", "count_method"]
 
@@ -41,13 +42,28 @@ class CountMethod:
     read: Callable[[bytes], int]
 
 
-def count_method(codec: Codec) -> CountMethod:
+def count_method(codec: UpstreamCodec) -> CountMethod:
     """Return how upstreams of an API are asked."""
     if codec.name == "responses":
         return CountMethod(
             "responses/input_tokens", _ask_for_count, lambda body: read_count(decode_object(body))
         )
+    counts: object = codec
+    if isinstance(counts, CountsTokens):
+        return _own_method(counts)
     return CountMethod(None, _ask_for_one, lambda body: _input(codec, body))
+
+
+def _own_method(codec: CountsTokens) -> CountMethod:
+    """Return how a codec asks that knows a way of its own."""
+
+    @request_depth()
+    def write(bridge: Bridge, model: ModelUpstream) -> bytes:
+        there = model.name_there
+        named = {} if "{model}" in codec.count_path else {"model": there}
+        return msgspec.json.encode({**named, **codec.write_count(bridge.request, model=there)})
+
+    return CountMethod(codec.count_path, write, lambda body: codec.read_count(decode_object(body)))
 
 
 @request_depth()
@@ -63,8 +79,8 @@ def _ask_for_one(bridge: Bridge, model: ModelUpstream) -> bytes:
 
 
 @answer_depth()
-def _input(codec: Codec, body: bytes) -> int:
-    usage = codec.read_answer(decode_object(body)).usage
+def _input(codec: UpstreamCodec, body: bytes) -> int:
+    usage = codec.read_answer(decode_object(body), new_id=str).usage
     if usage is None:
         raise BadAnswer("the upstream does not say how many tokens a request has")
     return usage.input

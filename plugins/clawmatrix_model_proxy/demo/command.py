@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from clawmatrix_core.base.errors import ClawMatrixError
-from clawmatrix_core.cli import control_client
+from clawmatrix_core import ClawMatrixError
+from clawmatrix_core.cli import call
 from clawmatrix_model_proxy.demo.upstream import Upstream, find_upstream
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class _Node:
                 self.process.wait()
 
     def ask(self, method: str, **params: Any) -> Any:
-        return control_client.call(self.config, method, params)
+        return call(self.config, method, params)
 
     def peer(self, name: str) -> dict[str, Any]:
         peers: list[dict[str, Any]] = self.ask("peers")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import SocketAttribute
 
-from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.http.inflater import Inflater
 from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 

@@ -14,8 +14,8 @@ import attrs
 from anyio.abc import SocketStream
 from anyio.streams.tls import TLSStream
 
-from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_core.base.tcp import NameServerSilent, TcpDialler
+from clawmatrix_core import ExchangeFailure
+from clawmatrix_core.spi import TcpDialler
 from clawmatrix_model_proxy.http.connection import HttpConnection
 from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 
@@ -36,7 +36,7 @@ class HttpAddress:
         scheme: ``http`` or ``https``.
         host: its name or number, without brackets.
         port: its port.
-        path: the path of the URL, as it travels.
+        path: the path of the URL and its query, as they travel.
     """
 
     scheme: str
@@ -53,7 +53,9 @@ class HttpAddress:
         host = parts.hostname
         host = host if host.isascii() else host.encode("idna").decode()
         port = parts.port or _PORTS[parts.scheme]
-        return cls(parts.scheme, host, port, quote(parts.path, safe=_SAFE) or "/")
+        path = quote(parts.path, safe=_SAFE) or "/"
+        query = f"?{quote(parts.query, safe=_SAFE + '?')}" if parts.query else ""
+        return cls(parts.scheme, host, port, path + query)
 
     @property
     def origin(self) -> tuple[str, str, int]:
@@ -123,7 +125,7 @@ class HttpDialler:
         except TimeoutError:
             message = "the upstream did not accept a connection in time"
             raise _failure("upstream_timeout", message) from None
-        except NameServerSilent as error:
+        except TcpDialler.NameServerSilent as error:
             message = f"the upstream cannot be reached: {error.strerror}"
             raise _failure("upstream_timeout", message) from None
         except ssl.SSLError as error:

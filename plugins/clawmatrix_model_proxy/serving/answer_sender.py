@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
-from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.request_body import is_json
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
-from clawmatrix_model_proxy.serving.upstream_call import error_of_answer
+from clawmatrix_model_proxy.serving.upstream_call import ErrorAnswer, error_of_answer
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS
 from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT, EventTooLarge
@@ -21,7 +21,7 @@ from clawmatrix_model_proxy.wire import UPSTREAM_FAILED, Head
 if TYPE_CHECKING:
     import logging
 
-    from clawmatrix_core.exchange.exchange import Exchange
+    from clawmatrix_core import Exchange
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.serving.upstream import UpstreamResponse
     from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
@@ -64,15 +64,18 @@ class AnswerSender:
         """Send it to its end. Raises: ExchangeFailure, where it is cut off."""
         response = self._response
         if not 200 <= response.status < 300:
-            body = self._call.error(response.status, await response.read(ERROR_LIMIT))
-            await self._send_error(response.status if 400 <= response.status <= 599 else 502, body)
+            body = await response.read(ERROR_LIMIT)
+            await self._send_error(self._call.error(response.status, body))
         elif response.streams and (stream := self._call.stream()) is not None:
             await self._stream(stream)
         else:
             await self._whole(max_answer)
 
-    async def _send_error(self, status: int, body: bytes) -> None:
-        await self._exchange.finish(self._head(status, _JSON), self._without_keys(body))
+    async def _send_error(self, error: ErrorAnswer) -> None:
+        head = self._head(error.status, _JSON)
+        if error.headers:
+            head = msgspec.structs.replace(head, headers={**error.headers, **head.headers})
+        await self._exchange.finish(head, self._without_keys(error.body))
 
     def _without_keys(self, error: bytes) -> bytes:
         """Return an error without what it has of keys: there are servers that repeat them."""
@@ -96,10 +99,10 @@ class AnswerSender:
         try:
             whole = self._call.whole(body, response.content_type)
         except BadAnswer as bad:
-            error = error_of_answer(body)
-            if error is None:
+            own = bad.words.body if isinstance(bad, UpstreamError) else error_of_answer(body)
+            if own is None:
                 raise self._bad_answer(bad) from None
-            await self._send_stream_error(error)
+            await self._send_stream_error(own)
             return
         head = self._head(response.status, whole.type, whole.answer_id)
         await self._exchange.finish(head, whole.body)
@@ -197,7 +200,7 @@ class AnswerSender:
     async def _send_stream_error(self, error: Any) -> None:
         """Send an error of a stream that has not begun: as an answer with its status."""
         told = from_event(error)
-        await self._send_error(told.status, told.body(self._call.format))
+        await self._send_error(ErrorAnswer(told.status, told.body(self._call.format)))
 
 
 async def _await_end(queue: ByteQueue) -> None:

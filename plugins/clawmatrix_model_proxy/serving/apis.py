@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from clawmatrix_core.base.errors import StartError
+from clawmatrix_core import StartError
 from clawmatrix_model_proxy.api import ModelApi
 from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.codec import Codec, Unsupported
 from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.neutral.codec import Unsupported
 from clawmatrix_model_proxy.serving.upstream_call import (
     ConvertedCall,
     CountingCall,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clawmatrix_model_proxy.api import ModelUpstream
+    from clawmatrix_model_proxy.neutral.codec import Codec
     from clawmatrix_model_proxy.streams.formats import Format
     from clawmatrix_model_proxy.wire import Opening
 
@@ -126,16 +127,16 @@ class Apis:
         return CountingCall(format, self._path(model, path), sent, method.read)
 
     def _bridge(self, model: ModelUpstream, api: ModelApi, client: str, body: bytes) -> Bridge:
-        codec = api.codec
-        assert isinstance(codec, Codec)
+        assert api.codec is not None
         return Bridge.read(
             CLIENTS[client],
-            codec,
+            api.codec,
             body,
             model=model.name_there,
             now=self._now(),
             new_id=self._new_id,
+            names_model="{model}" not in next(iter(api.paths.values())),
         )
 
     def _path(self, model: ModelUpstream, path: str) -> str:
-        return path.replace("{model}", quote(model.name_there)) if "{" in path else path
+        return path.replace("{model}", quote(model.name_there, safe="/:@")) if "{" in path else path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clawmatrix_core.config.config import Secret
+    from clawmatrix_core import Secret
 
 __all__ = ["ROTATED", "KeyRing"]
 

@@ -9,12 +9,15 @@ from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
 from clawmatrix_model_proxy.offer import OfferRoom
+from clawmatrix_model_proxy.serving.api_check import check_api
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
+    from collections.abc import Iterable
 
-__all__ = ["collect_apis", "collect_models"]
+    from clawmatrix_core import Node
+
+__all__ = ["checked_models", "collect_apis", "collect_models"]
 
 
 def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
@@ -37,7 +40,28 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
     return tuple(found)
 
 
+def checked_models(models: Iterable[ModelUpstream]) -> tuple[ModelUpstream, ...]:
+    """Return the models that a host gives. Raises: ValueError, which names what is wrong."""
+    given = tuple(models)
+    room = OfferRoom()
+    for model in given:
+        try:
+            check_model(model)
+            room.take(model)
+        except ValueError as error:
+            raise ValueError(f"the model {model.id!r}: {error}") from None
+    id_, most = next(iter(Counter(model.id for model in given).most_common(1)), ("", 0))
+    if most > UPSTREAM_LIMIT:
+        raise ValueError(f"the id {id_!r} has more than {UPSTREAM_LIMIT} upstreams")
+    return given
+
+
 def collect_apis(node: Node) -> list[ModelApi]:
-    """Return the APIs of all plugins; of two with one name, that of the plugin loaded first."""
+    """Return the APIs of all plugins; of two with one name, that of the plugin loaded first.
+
+    Raises: StartError, for one that has not what it must.
+    """
     collected = node.hooks.collect(hookspecs.register_model_apis, ModelApi)
+    for plugin, api in collected:
+        check_api(plugin, api)
     return [api for _, api in node.hooks.unique("model API", collected, lambda api: api.name)]

@@ -11,7 +11,7 @@ import anyio.to_thread
 import attrs
 from anyio import CancelScope, current_time
 
-from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.faults import retry_after
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 import msgspec
 
-from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.neutral.sealed import without_seals
 from clawmatrix_model_proxy.request_body import with_model
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import EventTooLarge
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConvertedCall",
     "CountingCall",
+    "ErrorAnswer",
     "PassthroughCall",
     "UpstreamCall",
     "WholeAnswer",
@@ -53,6 +55,33 @@ class WholeAnswer:
     body: bytes
     type: str
     answer_id: str = ""
+
+
+@attrs.frozen
+class ErrorAnswer:
+    """An upstream's error for the client.
+
+    Attributes:
+        status: its HTTP status.
+        wait: seconds to wait before the next request, where the upstream said so in the body.
+    """
+
+    status: int
+    body: bytes
+    wait: float | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that say how long to wait."""
+        return {} if self.wait is None else {"retry-after": f"{self.wait:g}"}
+
+
+def _converted_error(status: int, body: bytes, format: Format) -> ErrorAnswer:
+    return ErrorAnswer(_error_status(status), convert_upstream_error(status, body, format))
+
+
+def _error_status(status: int) -> int:
+    return status if 400 <= status <= 599 else 502
 
 
 class UpstreamCall(Protocol):
@@ -82,7 +111,7 @@ class UpstreamCall(Protocol):
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """Return the client's form of a whole answer. Raises: BadAnswer."""
 
-    def error(self, status: int, body: bytes) -> bytes:
+    def error(self, status: int, body: bytes) -> ErrorAnswer:
         """Return the client's form of an upstream's error."""
 
 
@@ -117,7 +146,7 @@ class PassthroughCall:
     def of(cls, format: Format, path: str, body: bytes, model: ModelUpstream) -> PassthroughCall:
         """Return the call for a request. Raises: ExchangeFailure, where it is not JSON."""
         try:
-            return cls(format, path, with_model(body, model.name_there))
+            return cls(format, path, with_model(without_seals(body), model.name_there))
         except ApiError as error:
             raise unsent("bad_request", str(error), error.param) from None
 
@@ -135,9 +164,9 @@ class PassthroughCall:
             raise BadAnswer("the upstream's answer is an error")
         return WholeAnswer(body, type_, read.id if isinstance(read.id, str) else "")
 
-    def error(self, status: int, body: bytes) -> bytes:
+    def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
-        return wrap_upstream_error(status, body, self.format)
+        return ErrorAnswer(_error_status(status), wrap_upstream_error(status, body, self.format))
 
 
 @attrs.frozen
@@ -154,14 +183,14 @@ class ConvertedCall:
         bridge = self.bridge
         if not bridge.request.stream:
             return None
-        reader, writer = bridge.upstream.reader(), bridge.client.writer(bridge.making)
+        reader, writer = bridge.reader(), bridge.client.writer(bridge.making)
         return ConvertedStream(reader, writer, self.format)
 
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """See UpstreamCall."""
         bridge = self.bridge
         if type_.lower().startswith(EVENT_STREAM):
-            events = UpstreamEvents(bridge.upstream.reader())
+            events = UpstreamEvents(bridge.reader())
             try:
                 return WholeAnswer(bridge.gathered([*events.feed(body), *events.finish()]), JSON)
             except EventTooLarge:
@@ -170,9 +199,14 @@ class ConvertedCall:
             return WholeAnswer(bridge.streamed(body), EVENT_STREAM)
         return WholeAnswer(bridge.whole(body), JSON)
 
-    def error(self, status: int, body: bytes) -> bytes:
+    def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
-        return convert_upstream_error(status, body, self.format)
+        words = self.bridge.error(status, body)
+        if words is None:
+            return _converted_error(status, body, self.format)
+        status = words.status or _error_status(status)
+        error = self.format.error(status, {**words.body, "param": None})
+        return ErrorAnswer(status, error, words.retry_after)
 
 
 @attrs.frozen
@@ -192,9 +226,9 @@ class CountingCall:
         """See UpstreamCall."""
         return WholeAnswer(msgspec.json.encode({"input_tokens": self.read(body)}), JSON)
 
-    def error(self, status: int, body: bytes) -> bytes:
+    def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
-        return convert_upstream_error(status, body, self.format)
+        return _converted_error(status, body, self.format)
 
 
 def unsent(code: str, message: str, param: str | None = None) -> ExchangeFailure:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
+from clawmatrix_model_proxy.refusals import anthropic_type
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.stages import (
     CHAT_LAST_WORDS,
@@ -28,17 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "Format"]
 
-_ANTHROPIC_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
 _MESSAGES_NAMES = frozenset(
     (
         b"message_start",
@@ -89,8 +79,10 @@ def _openai_error(status: int, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _anthropic_error(status: int, fields: dict[str, Any]) -> dict[str, Any]:
-    kind = _ANTHROPIC_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
-    return {"type": "error", "error": {"type": kind, "message": fields["message"]}}
+    return {
+        "type": "error",
+        "error": {"type": anthropic_type(status), "message": fields["message"]},
+    }
 
 
 def _on_one_line(body: bytes) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from clawmatrix_core.base.lookups import TcpAddress
-from clawmatrix_core.base.tcp import NameServerSilent, TcpDialler, connect
+from clawmatrix_core.base.tcp import TcpDialler, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -106,7 +106,9 @@ async def test_dns_outage_is_told_by_name() -> None:
         await anyio.sleep_forever()
         return []
 
-    with pytest.raises(NameServerSilent, match=r"no name server answered .* gone\.example"):
+    with pytest.raises(
+        TcpDialler.NameServerSilent, match=r"no name server answered .* gone\.example"
+    ):
         await TcpDialler(silent).open("gone.example", 80, limit=0.05)
 
 

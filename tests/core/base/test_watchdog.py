@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -11,7 +12,8 @@ import time
 import anyio
 import pytest
 
-from clawmatrix_core.base.watchdog import LoopWatchdog, waited_for_processor
+from clawmatrix_core.base.serving import serves_input
+from clawmatrix_core.base.watchdog import LoopWatchdog, ProcessorWaits
 
 
 class Clock:
@@ -25,10 +27,10 @@ class Clock:
 @pytest.mark.anyio
 async def test_a_blocked_loop_is_reported_while_it_is_blocked() -> None:
     noticed = threading.Event()
-    reports: list[tuple[str, float, str]] = []
+    reports: list[tuple[str, float, str, bool]] = []
 
-    def report(name: str, seconds: float, stack: str) -> None:
-        reports.append((name, seconds, stack))
+    def report(name: str, seconds: float, stack: str, serving: bool) -> None:
+        reports.append((name, seconds, stack, serving))
         noticed.set()
 
     with LoopWatchdog(report, limit=0.05) as watchdog:
@@ -39,7 +41,8 @@ async def test_a_blocked_loop_is_reported_while_it_is_blocked() -> None:
             assert noticed.wait(30)
             watchdog.current = ""
             tasks.cancel_scope.cancel()
-    name, seconds, stack = reports[0]
+    name, seconds, stack, serving = reports[0]
+    assert not serving
     assert name == "slow.frame_received"
     assert seconds > 0.05
     assert "noticed.wait(30)" in stack
@@ -49,9 +52,9 @@ def test_time_without_a_processor_is_not_held_against_anybody() -> None:
     clock, starved = Clock(), Clock()
     reports: list[float] = []
     watchdog = LoopWatchdog(
-        lambda name, seconds, stack: reports.append(seconds),
+        lambda name, seconds, stack, serving: reports.append(seconds),
         clock=clock,
-        starved=lambda thread: starved.now,
+        starved=starved,
     )
     clock.now = 0.25
     watchdog.check()
@@ -65,7 +68,8 @@ def test_time_without_a_processor_is_not_held_against_anybody() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system counts it for a thread")
 def test_a_thread_that_is_kept_from_running_has_waited_for_a_processor() -> None:
-    before = waited_for_processor(threading.get_native_id())
+    waits = ProcessorWaits(threading.get_native_id())
+    before = waits.read()
     ends = time.monotonic() + 30
     stop = threading.Event()
     others = [
@@ -73,20 +77,82 @@ def test_a_thread_that_is_kept_from_running_has_waited_for_a_processor() -> None
         for _ in range(os.cpu_count() or 1)
     ]
     try:
-        while waited_for_processor(threading.get_native_id()) - before < 0.05:
+        while waits.read() - before < 0.05:
             assert time.monotonic() < ends
             stop.wait(0)
     finally:
         for other in others:
             other.kill()
             other.wait()
-    assert waited_for_processor(0) == 0.0
+    last = waits.read()
+    waits.close()
+    waits.close()
+    assert waits.read() == last
+    assert ProcessorWaits(0).read() == 0.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system counts it for a thread")
+def test_a_process_that_runs_out_of_descriptors_goes_on_counting() -> None:
+    waits = ProcessorWaits(threading.get_native_id())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.open("/proc/self/stat", os.O_RDONLY)
+        before = waits.read()
+        time.sleep(0)
+        assert waits.read() >= before > 0.0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        waits.close()
+
+
+def test_time_in_which_the_whole_process_was_stopped_is_not_held_against_anybody() -> None:
+    clock = Clock()
+    reports: list[float] = []
+    watchdog = LoopWatchdog(
+        lambda name, seconds, stack, serving: reports.append(seconds),
+        clock=clock,
+        starved=lambda: 0.0,
+    )
+    watchdog.check()
+    clock.now = 60.25
+    watchdog.note_wait(60.25, 0.01)  # Ctrl-Z: a wait of a quarter of a second took a minute
+    watchdog.check()
+    assert reports == []
+    clock.now = 62.0
+    watchdog.note_wait(1.5, 1.4)  # held up by code that keeps the interpreter's lock
+    watchdog.check()
+    assert reports == [pytest.approx(2.01)]
+
+
+@serves_input
+def serve(noticed: threading.Event) -> None:
+    assert noticed.wait(30)
+
+
+@pytest.mark.anyio
+async def test_a_loop_that_is_blocked_while_it_serves_others_is_told_apart() -> None:
+    noticed = threading.Event()
+    told: list[bool] = []
+
+    def report(name: str, seconds: float, stack: str, serving: bool) -> None:
+        told.append(serving)
+        noticed.set()
+
+    with LoopWatchdog(report, limit=0.05) as watchdog:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watchdog.run)
+            await anyio.lowlevel.checkpoint()
+            serve(noticed)
+            tasks.cancel_scope.cancel()
+    assert told == [True]
 
 
 def test_a_stall_is_reported_once() -> None:
     clock = Clock()
     reports: list[tuple[str, float, str]] = []
-    watchdog = LoopWatchdog(lambda *report: reports.append(report), clock=clock)
+    watchdog = LoopWatchdog(lambda *report: reports.append(report[:3]), clock=clock)
     clock.now = 1.0
     watchdog.check()
     assert reports == []
@@ -105,7 +171,7 @@ def test_a_stall_is_reported_once() -> None:
 def test_a_report_that_fails_does_not_end_the_watch(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
 
-    def report(name: str, seconds: float, stack: str) -> None:
+    def report(name: str, seconds: float, stack: str, serving: bool) -> None:
         raise ValueError("no")
 
     watchdog = LoopWatchdog(report, clock=clock)
@@ -127,7 +193,7 @@ def test_a_report_may_stop_the_watch() -> None:
     stopped = threading.Event()
     watchdog: LoopWatchdog
 
-    def report(name: str, seconds: float, stack: str) -> None:
+    def report(name: str, seconds: float, stack: str, serving: bool) -> None:
         watchdog.stop()
         stopped.set()
 

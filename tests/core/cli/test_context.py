@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 import pytest
 
-from clawmatrix_core.cli.context import Settings, pass_settings, printable, with_settings
+from clawmatrix_core.cli.context import (
+    Settings,
+    hosted_plugins,
+    load_plugins,
+    pass_settings,
+    printable,
+    with_settings,
+)
 from clawmatrix_core.cli.shell import peek_config
 
 
@@ -79,3 +86,19 @@ def test_the_configuration_is_seen_behind_the_name(
 def test_what_could_steer_a_terminal_is_replaced() -> None:
     assert printable("qwen3 ü ●") == "qwen3 ü ●"
     assert printable("a\x1b[2Jb\r\n") == "a�[2Jb��"
+
+
+def test_plugin_objects_of_the_program_are_known_within_the_block() -> None:
+    plugin = object()
+    with hosted_plugins({"own": plugin}):
+        info = load_plugins(None).get("own")
+        assert info is not None
+        assert (info.plugin, info.state) == (plugin, "active")
+    assert load_plugins(None).get("own") is None
+
+
+def test_a_command_finds_out_which_node_it_is_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('node_id = "office"\nsecret = "env:NOT_SET"\nstate_dir = "kept"\n')
+    place = Settings(path).locate()
+    assert (place.node_id, place.state_dir) == ("office", tmp_path / "kept")

@@ -1,14 +1,17 @@
-"""``clawmatrix plugins list`` without a node; with one, see the tests of the control plugin."""
+"""``clawmatrix plugins`` without a node; with one, see the tests of the control plugin."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 
-from clawmatrix_core.cli.plugins import render_plugins
+from clawmatrix_core.cli.context import hosted_plugins
+from clawmatrix_core.cli.plugins import render_hooks, render_plugins
 from clawmatrix_core.cli.shell import execute
+from clawmatrix_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,3 +82,95 @@ def test_plugins_for_people() -> None:
         "own   failed: did not start",
         "      passed in by the host",
     ]
+
+
+def test_what_a_plugin_waits_for_and_collides_with_is_shown() -> None:
+    entry: dict[str, Any] = {
+        "name": "b",
+        "distribution": "b",
+        "version": "1",
+        "state": "active",
+        "reason": None,
+        "hooks": [],
+        "waitsFor": ["http", "owls"],
+        "collisions": ["route GET /x: a has it, that of b is left out", "offer y: \x1b"],
+    }
+    assert render_plugins([entry]).splitlines() == [
+        "b  active",
+        "   b 1",
+        "   waits for: http, owls",
+        "   collision: route GET /x: a has it, that of b is left out",
+        "   collision: offer y: �",
+    ]
+
+
+def test_hooks_are_listed_with_owner_and_implementations(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = nowhere / "a.toml"
+    path.write_text('node_id = "a"\nsecret = "env:UNSET"\nplugins = ["relay", "control", "mesh"]\n')
+    assert execute(["plugins", "hooks", "--json", "-c", str(path)]) == 0
+    hooks = {hook["name"]: hook for hook in json.loads(capsys.readouterr().out)["hooks"]}
+    assert hooks["compute_routes"] == {
+        "name": "compute_routes",
+        "owner": "core",
+        "kind": "first",
+        "async": False,
+        "called": True,
+        "plugins": ["relay", "mesh"],
+    }
+    assert hooks["start_plugin"]["plugins"] == ["control", "mesh", "relay"]  # as they were loaded
+    routes = hooks["register_http_routes"]
+    assert (routes["owner"], routes["called"], routes["plugins"]) == ("http", False, [])
+
+
+def test_hooks_for_people() -> None:
+    core = {"owner": "core", "called": True}
+    told = render_hooks(
+        [
+            core | {"name": "node_started", "kind": "notify", "async": True, "plugins": ["b", "a"]},
+            core | {"name": "register_x", "kind": "collect", "async": False, "plugins": []},
+            {"owner": "http", "called": False, "name": "register_routes", "kind": "collect"}
+            | {"async": False, "plugins": ["dice"]},
+        ]
+    )
+    assert told.splitlines() == [
+        "core",
+        "  node_started     notify   async  b, a",
+        "  register_x       collect  def    -",
+        "http (not in use here: nobody calls its hooks)",
+        "  register_routes  collect  def    dice",
+    ]
+
+
+class Trusts:
+    """A plugin with the names of a command of the core and of one of the mesh plugin."""
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        return [click.Command("run"), click.Command("trust"), click.Command("trusts")]
+
+
+def test_commands_that_share_a_name_are_told_by_list_and_doctor(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = nowhere / "a.toml"
+    path.write_text(f'node_id = "a"\nsecret = "{"s" * 40}"\nstate_dir = "s"\nplugins = ["mesh"]\n')
+    path.chmod(0o600)
+    words = [
+        "command run: clawmatrix has it, that of trusts is left out",
+        "command trust: mesh has it, that of trusts is left out",
+    ]
+    with hosted_plugins({"trusts": Trusts()}):
+        assert execute(["plugins", "list", "--json", "-c", str(path)]) == 0
+        listed = {one["name"]: one for one in json.loads(capsys.readouterr().out)["plugins"]}
+        assert listed["trusts"]["collisions"] == words
+        assert listed["mesh"]["collisions"] == words[1:]
+        execute(["doctor", "--json", "-c", str(path)])
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        told = [(one["name"], one["detail"]) for one in checks if one["status"] == "warning"]
+        assert [("plugin.trusts", text) for text in words] == [
+            one for one in sorted(told) if one[1].startswith("command")
+        ]
+        assert execute(["trust", "--help", "-c", str(path)]) == 0
+        assert "accept" in capsys.readouterr().out

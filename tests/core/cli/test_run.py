@@ -11,6 +11,8 @@ import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from clawmatrix_core.cli.run import addresses
@@ -19,6 +21,8 @@ from clawmatrix_core.kernel.contributions import StatusSection
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from clawmatrix_core.base.json_value import JSON
 
 SECRET = "s" * 40
 
@@ -149,14 +153,24 @@ def test_the_log_says_more_when_asked(tmp_path: Path) -> None:
         assert ("I own: hello" in error) is expected
 
 
-def test_the_addresses_come_from_the_sections_of_the_status() -> None:
+@pytest.mark.anyio
+async def test_the_addresses_come_from_the_sections_of_the_status() -> None:
+    async def slow() -> JSON:
+        await anyio.lowlevel.checkpoint()
+        return {"listen": "tcp://d:4"}
+
+    def broken() -> JSON:
+        raise ValueError("no reading")
+
     sections = [
         StatusSection("mesh", lambda: {"listen": ["ws://a:1", "ws://b:2"]}),
         StatusSection("http", lambda: {"listen": "http://c:3"}),
         StatusSection("relay", lambda: {"listen": None}),
         StatusSection("more", lambda: [1]),
+        StatusSection("slow", slow),
+        StatusSection("broken", broken),
     ]
-    assert addresses(sections) == ["ws://a:1", "ws://b:2", "http://c:3"]
+    assert await addresses(sections) == ["ws://a:1", "ws://b:2", "http://c:3", "tcp://d:4"]
 
 
 # --- SIGHUP

@@ -15,11 +15,9 @@ from clawmatrix_core.control import address
 from clawmatrix_core.control.address import (
     NOTE,
     SERVER,
+    SocketPlace,
     control_socket_path,
     control_socket_paths,
-    find_socket_place,
-    note_socket,
-    remove_note,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +96,7 @@ def test_without_a_folder_that_can_be_used_it_is_in_the_state_folder(
     assert control_socket_path(state, places).parent == tmp_path / "clawmatrix"
     (tmp_path / "clawmatrix").rmdir()
     spoil(tmp_path / "clawmatrix")
-    found = find_socket_place(state, places)
+    found = SocketPlace.find(state, places)
     assert found.path == state / "control.sock"
     assert why in found.passed_over[0]
     assert len(found.passed_over) == 3
@@ -109,7 +107,7 @@ def test_a_folder_that_cannot_be_written_to_is_passed_over(
     tmp_path: Path, places: dict[str, str]
 ) -> None:
     (tmp_path / "clawmatrix").mkdir(mode=0o500)
-    [why, *_] = find_socket_place(tmp_path / "state", places).passed_over
+    [why, *_] = SocketPlace.find(tmp_path / "state", places).passed_over
     assert "cannot be written to" in why
 
 
@@ -120,7 +118,7 @@ def test_no_folder_for_temporary_files_is_needed(
         raise FileNotFoundError
 
     monkeypatch.setattr(tempfile, "gettempdir", none)
-    found = find_socket_place(tmp_path / "state", {"XDG_RUNTIME_DIR": "/nowhere"})
+    found = SocketPlace.find(tmp_path / "state", {"XDG_RUNTIME_DIR": "/nowhere"})
     assert found.path == tmp_path / "state" / "control.sock"
 
 
@@ -139,10 +137,11 @@ def test_the_noted_place_comes_before_the_usual_one(
     state, noted = tmp_path / "state", tmp_path / "elsewhere.sock"
     usual = control_socket_path(state)
     assert list(control_socket_paths(state)) == [usual]
-    note_socket(noted, state)
+    place = SocketPlace(noted, state)
+    place.note()
     assert (state / NOTE).stat().st_mode & 0o777 == 0o600
     assert list(control_socket_paths(state)) == [noted, usual]
-    remove_note(state)
+    place.remove_note()
     assert list(control_socket_paths(state)) == [usual]
     (state / NOTE).write_bytes(b"\xff")
     assert list(control_socket_paths(state)) == [usual]
@@ -150,4 +149,4 @@ def test_the_noted_place_comes_before_the_usual_one(
 
 def test_a_built_in_plugin_serves_the_socket() -> None:
     [entry] = metadata.entry_points(group="clawmatrix.plugins", name=SERVER)
-    assert entry.value.startswith("clawmatrix_control:")
+    assert entry.value.startswith("clawmatrix_control.plugin:")

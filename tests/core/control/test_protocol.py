@@ -9,14 +9,11 @@ import pytest
 from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure, PeerLost
 from clawmatrix_core.control.protocol import (
     REQUEST_LIMIT,
-    BadRequest,
     ControlError,
     ControlRequest,
-    error_line,
     failure_line,
-    line,
+    json_line,
     parse_answer,
-    parse_request,
     request_line,
 )
 
@@ -33,7 +30,7 @@ from clawmatrix_core.control.protocol import (
     ],
 )
 def test_a_request_is_read(text: bytes, request_: ControlRequest) -> None:
-    assert parse_request(text) == request_
+    assert ControlRequest.parse(text) == request_
 
 
 @pytest.mark.parametrize(
@@ -51,26 +48,26 @@ def test_a_request_is_read(text: bytes, request_: ControlRequest) -> None:
     ],
 )
 def test_what_is_no_request_is_refused(text: bytes) -> None:
-    with pytest.raises(BadRequest) as caught:
-        parse_request(text)
+    with pytest.raises(ExchangeFailure) as caught:
+        ControlRequest.parse(text)
     assert caught.value.code == "bad_request"
 
 
 def test_an_answer_is_one_line() -> None:
-    assert line({"result": "a\nb"}) == b'{"result":"a\\nb"}\n'
-    assert error_line("x", "y", {"z": 1}).count(b"\n") == 1
+    assert json_line({"result": "a\nb"}) == b'{"result":"a\\nb"}\n'
+    assert failure_line(ExchangeFailure("x", "y", detail={"z": 1})).count(b"\n") == 1
 
 
 def test_what_is_not_json_cannot_be_answered() -> None:
     with pytest.raises(TypeError):
-        line({"result": object()})
+        json_line({"result": object()})
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
         (ExchangeFailure("a", "b", detail=[1]), {"code": "a", "message": "b", "detail": [1]}),
-        (BadRequest("a", "b"), {"code": "a", "message": "b"}),
+        (ExchangeFailure("a", "b"), {"code": "a", "message": "b"}),
         (PeerLost("gone"), {"code": "failed", "message": "gone"}),
     ],
 )
@@ -79,18 +76,18 @@ def test_errors_keep_their_code(error: ClawMatrixError, expected: object) -> Non
 
 
 def test_what_the_client_writes_the_server_reads() -> None:
-    assert parse_request(request_line("ping", {"node": "a"})) == ControlRequest(
+    assert ControlRequest.parse(request_line("ping", {"node": "a"})) == ControlRequest(
         "ping", {"node": "a"}
     )
-    assert parse_request(request_line("status")) == ControlRequest("status", {})
+    assert ControlRequest.parse(request_line("status")) == ControlRequest("status", {})
     with pytest.raises(ControlError, match="too long"):
         request_line("x", {"x": "x" * REQUEST_LIMIT})
 
 
 def test_what_the_server_answers_the_client_reads() -> None:
-    assert parse_answer(line({"item": [1, None]})) == {"item": [1, None]}
+    assert parse_answer(json_line({"item": [1, None]})) == {"item": [1, None]}
     with pytest.raises(ControlError, match=r"^no$") as caught:
-        parse_answer(error_line("unknown_node", "no", {"x": 1}))
+        parse_answer(failure_line(ExchangeFailure("unknown_node", "no", detail={"x": 1})))
     assert (caught.value.code, caught.value.detail) == ("unknown_node", {"x": 1})
 
 

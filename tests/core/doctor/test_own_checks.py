@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from clawmatrix_core.config.config import Config
-from clawmatrix_core.doctor.own_checks import OwnChecks, all_checks, look_at_plugins
+from clawmatrix_core.doctor.own_checks import OwnChecks, all_checks, examine, look_at_plugins
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Check
+from clawmatrix_core.kernel.contributions import Check, Finding
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.loading.plugin_info import PluginInfo
 from clawmatrix_core.state.folder import StateFolder
@@ -19,7 +19,6 @@ from clawmatrix_core.testing.fixtures import SECRET, NodeFactory
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clawmatrix_core.kernel.contributions import Finding
     from clawmatrix_core.kernel.node import Node
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +55,21 @@ def test_plugins_that_failed_are_missing_or_had_faults_are_named() -> None:
         "run: pip install 'c[wanted]', or leave it out with `disable`"
     )
     assert "2 faults" in found["plugin.shaky"].detail
+
+
+def test_plugins_that_wait_for_others_or_have_names_of_others_are_named() -> None:
+    words = "route GET /x: a has it, that of b is left out"
+    infos = [
+        PluginInfo("model-proxy", state="active", waits_for=("http",), built_in=True),
+        PluginInfo("a", state="active", collisions=(words,)),
+        PluginInfo("b", state="active", collisions=(words,), waits_for=("http", "owls")),
+    ]
+    *found, _ = look_at_plugins(iter(infos), [])
+    assert [(one.name, one.status, one.detail) for one in found] == [
+        ("plugin.b", "warning", "waits for http, owls"),
+        ("plugin.b", "warning", words),
+    ]
+    assert all(one.advice for one in found)
 
 
 @pytest.mark.faults_expected
@@ -145,3 +159,21 @@ async def test_the_checks_of_plugins_come_after_the_cores_own(node_factory: Node
         assert [one.name for one in node.checks()] == ["running"]
         resting = all_checks(node.config, node.plugins)
         assert [one.name for one in resting] == ["plugins", "state.folder", "resting"]
+
+
+async def test_all_checks_of_a_node_are_told_as_json(node_factory: NodeFactory) -> None:
+    class Plugin:
+        plugin_name = "quay"
+
+        @hookimpl
+        def register_checks(self) -> list[Check]:
+            return [Check("quay", self.look)]
+
+        async def look(self) -> list[Finding]:
+            return [Finding("quay", "warning", "low water", "wait")]
+
+    async with node_factory("a", built_in=(), plugins=[Plugin()]) as node:
+        found = await examine(node)
+    told = {"name": "quay", "status": "warning", "detail": "low water", "advice": "wait"}
+    assert told in found
+    assert {one["name"] for one in found} >= {"config", "plugins", "state.folder", "quay"}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clawmatrix_core.base.metric import Metric, Sample
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
@@ -142,3 +143,74 @@ async def test_offers_that_do_not_fit_into_a_record_together_are_a_fault_by_name
         assert "offer of c: ValueError: 20011 bytes, and the other offers leave" in str(
             info.last_fault
         )
+
+
+class Measures:
+    """A plugin with metrics of which one cannot be read, and one has a name of the core's."""
+
+    plugin_name = "measures"
+
+    @hookimpl
+    def register_metrics(self) -> list[Metric]:
+        return [
+            Metric("own_broken", "gauge", "", explode),
+            Metric("own", "gauge", "", lambda: [Sample(1)]),
+            Metric("clawmatrix_links", "gauge", "", lambda: [Sample(99)]),
+        ]
+
+
+class MeasuresToo:
+    plugin_name = "too"
+
+    @hookimpl
+    def register_metrics(self) -> list[Metric]:
+        return [Metric("own", "gauge", "", lambda: [Sample(2)])]
+
+
+class MeasuresAndFails(MeasuresToo):
+    plugin_name = "fails"
+
+    @hookimpl
+    async def start_plugin(self) -> None:
+        raise LookupError("no scales")
+
+
+def readings(node: Node) -> dict[str, list[Any]]:
+    return {metric.name: [one.value for one in samples] for metric, samples in node.metrics()}
+
+
+@pytest.mark.faults_expected
+async def test_a_metric_that_cannot_be_read_is_left_out_and_is_a_fault(
+    node_factory: NodeFactory,
+) -> None:
+    async with alone(node_factory, Measures(), MeasuresToo()) as node:
+        found = readings(node)
+        assert "own_broken" not in found
+        info = node.plugins.get("measures")
+        assert info is not None
+        assert info.last_fault == "metric own_broken: LookupError: nothing to offer"
+        assert found["own"] == [1]
+        assert found["clawmatrix_links"] == [0]
+        assert info.collisions == (
+            "metric clawmatrix_links: core has it, that of measures is left out",
+            "metric own: measures has it, that of too is left out",
+        )
+
+
+@pytest.mark.faults_expected
+async def test_metrics_of_a_plugin_that_failed_are_gone(node_factory: NodeFactory) -> None:
+    async with alone(node_factory, MeasuresAndFails()) as node:
+        assert "own" not in readings(node)
+
+
+async def test_the_core_has_metrics_of_its_own(node_factory: NodeFactory) -> None:
+    async with alone(node_factory) as node:
+        node.counters.update(b=2, a=1)
+        events = next(ones for metric, ones in node.metrics() if "events" in metric.name)
+        assert events == (Sample(1, ("a",)), Sample(2, ("b",)))
+        assert readings(node) == {
+            "clawmatrix_events_total": [1, 2],
+            "clawmatrix_links": [0],
+            "clawmatrix_nodes_reachable": [0],
+            "clawmatrix_exchanges": [0],
+        }

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import attrs
 import click
 import pytest
 
@@ -24,6 +25,25 @@ if TYPE_CHECKING:
 class Echo:
     @hookimpl
     async def node_started(self, node: Node) -> None: ...
+
+
+def test_the_first_that_works_is_found_by_its_kind() -> None:
+    class Kind:
+        pass
+
+    class First(Kind):
+        pass
+
+    class Second(Kind):
+        pass
+
+    plugins = PluginRegistry()
+    first, second = First(), Second()
+    assert plugins.find(Kind) is None
+    infos = [plugins.add(one) for one in (object(), first, second)]
+    assert plugins.find(Kind) is first
+    plugins.fail(infos[1], "a test says so")
+    assert plugins.find(Kind) is second
 
 
 # --- faults
@@ -69,6 +89,31 @@ def test_few_of_many_faults_are_logged(caplog: pytest.LogCaptureFixture) -> None
 def test_a_fault_of_nobody_known_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     load().on_fault(Fault("ghost", "node_started", ValueError("boo")))
     assert "fault in ghost: node_started: ValueError: boo" in caplog.text
+
+
+def overrun_thrice(registry: PluginRegistry, name: str, *, serving: bool = False) -> str:
+    for _ in range(3):
+        fault = attrs.evolve(overrun(name), serving=serving)
+        registry.on_fault(fault)
+    info = registry.get(name)
+    assert info is not None
+    assert info.faults == 3
+    return info.state
+
+
+def test_a_built_in_plugin_is_never_taken_out() -> None:
+    assert overrun_thrice(load("relay"), "relay") == "active"
+
+
+def test_no_plugin_is_taken_out_for_what_others_have_it_do() -> None:
+    assert overrun_thrice(load(Echo()), "Echo", serving=True) == "active"
+    assert overrun_thrice(load(Echo()), "Echo") == "failed"
+
+
+def test_removal_can_be_switched_off() -> None:
+    registry = PluginRegistry(remove_stalling=False)
+    registry.load([Echo()])
+    assert overrun_thrice(registry, "Echo") == "active"
 
 
 def test_three_overruns_in_ten_minutes_take_a_plugin_out() -> None:

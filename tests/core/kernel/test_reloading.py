@@ -13,7 +13,7 @@ from clawmatrix_core.base.errors import ConfigError, LocalProtocolError
 from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.config.config import Config, ConfigSection, option
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.testing.fixtures import SECRET, NodeFactory
+from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, reload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,8 @@ def config(**raw: Any) -> Config:
 async def test_hook_config_changed(node_factory: NodeFactory) -> None:
     loft = Loft()
     async with node_factory("a", built_in=(), plugins=[loft]) as node:
-        changes = await node.reload(config(tags=["x"], loft={"names": ["ann"], "address": "tower"}))
+        loft_changes = {"names": ["ann"], "address": "tower"}
+        changes = await reload(node, {"tags": ["x"], "loft": loft_changes})
         assert changes.reloaded == {"tags", "loft.names"}
         assert changes.restart == {"loft.address"}
         assert loft.told == [(changes.reloaded, LoftConfig(names=("ann",)))]

@@ -94,6 +94,9 @@ async def test_the_watchdog_names_the_plugin_that_blocks_the_loop(
         assert info.last_fault is not None
         assert info.last_fault.startswith("event loop: Overrun: blocked the event loop for over")
         assert info.state == "active"
+        assert bool(info.overruns) == (
+            kind is not BlocksInAFrameHook
+        )  # others' input does not count
     assert f"{kind.__name__} blocks the loop for" in caplog.text
 
 

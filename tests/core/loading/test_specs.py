@@ -278,6 +278,7 @@ def test_an_object_stands_in_for_the_plugin_of_its_name_that_was_not_chosen(
     assert info is not None
     assert (info.state, info.distribution) == ("active", "clawmatrix-loft")
     assert isinstance(info.plugin, Loft)
+    assert registry.list()[-1] is info  # in the place of an object
 
 
 # --- collisions

@@ -33,8 +33,14 @@ class Member:
         self.name = NodeId(name)
         self.identity = Identity.generate(Random(f"{name} {life}").randbytes)
         self.trust = TrustStore(MemoryState())
+        self.gone: list[NodeId] = []
         self.directory = Directory(
-            self.name, self.identity, self.trust, now=now, wall=lambda: 1_760_000_000.0
+            self.name,
+            self.identity,
+            self.trust,
+            now=now,
+            wall=lambda: 1_760_000_000.0,
+            on_gone=lambda peer: self.gone.append(peer.node_id),
         )
 
     def record(self, **changes: Any) -> NodeRecord:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.directory import (
+    LINKS_SHARE,
+    LINKS_TOTAL,
     MEMBER_LIMIT,
     Accepted,
     Directory,
     NodeRecord,
     SignedRecord,
 )
+from clawmatrix_core.members.succession import hand_over
 from tests.core.members.members import Member, base64_of
 
 HOME, OFFICE = NodeId("home"), NodeId("office")
@@ -259,3 +264,103 @@ def test_a_newcomer_takes_a_place_that_the_node_makes_for_it() -> None:
     with pytest.raises(RemoteProtocolError, match="more members"):
         directory.accept(Member("lab").signed())
     assert asked == ["office", "lab"]
+
+
+def listing(count: int) -> dict[NodeId, float]:
+    return {NodeId(f"x{n}"): 1.0 for n in range(count)}
+
+
+def crowded(total: int, **options: Any) -> Directory:
+    """Return a directory that knows about so many links."""
+    home = Member("home")
+    directory = Directory(
+        HOME, home.identity, home.trust, now=lambda: 0.0, wall=lambda: 0.0, **options
+    )
+    record, long = home.record(), listing(2048)
+    for number in range(total // 2048):
+        name = NodeId(f"node-{number}")
+        peer = NodeRecord(name, record.sign_key, record.channel_key, 1, 1, "i", links=long)
+        directory.put_own(peer, SignedRecord("", name))
+    return directory
+
+
+def test_long_lists_of_links_are_refused_where_many_links_are_known() -> None:
+    directory, office = crowded(LINKS_TOTAL), Member("office")
+    assert reason_of(directory, office.signed(links=listing(LINKS_SHARE + 1))) == "too_many_links"
+    assert outcome(directory, office.signed(links=listing(LINKS_SHARE))) is Accepted.NEWER
+    more = office.signed(seq=2, links=listing(LINKS_SHARE + 1))
+    with pytest.raises(RemoteProtocolError, match="office lists 33 links, where 131104 are"):
+        directory.accept(more)
+    directory.forget(NodeId("node-0"))
+    assert outcome(directory, more) is Accepted.NEWER
+
+
+def test_neighbours_and_who_proves_itself_may_list_more_up_to_a_bound() -> None:
+    office, links = Member("office"), listing(300)
+    near = crowded(LINKS_TOTAL, is_linked=lambda name: name == OFFICE)
+    assert outcome(near, office.signed(links=links)) is Accepted.NEWER
+    assert outcome(crowded(LINKS_TOTAL), office.signed(links=links), proven=True) is Accepted.NEWER
+    full = crowded(4 * LINKS_TOTAL, is_linked=lambda _: True)
+    assert reason_of(full, office.signed(links=links)) == "too_many_links"
+    assert outcome(full, office.signed(links=listing(LINKS_SHARE))) is Accepted.NEWER
+
+
+def test_those_that_cannot_be_reached_give_way_to_links() -> None:
+    asked: list[int] = []
+
+    def free(wanted: int) -> None:
+        asked.append(wanted)
+        if wanted > 0:
+            directory.forget(NodeId("node-0"))
+
+    directory = crowded(LINKS_TOTAL, free_links=free)
+    assert outcome(directory, Member("office").signed(links=listing(100))) is Accepted.NEWER
+    assert asked == [100]
+
+
+def test_members_are_found_by_the_keys_they_have_and_had() -> None:
+    home, office = met()
+    key = office.identity.sign_public
+    home.directory.accept(office.signed())
+    assert home.directory.with_key(key) == [OFFICE]
+    assert home.directory.with_key(home.identity.sign_public) == []
+    later = Member("office", life=2)
+    link = hand_over("office", office.identity, later.identity.sign_public, 1)
+    home.directory.accept(later.signed(epoch=2, succession=(link,)))
+    assert home.directory.with_key(key) == [OFFICE]
+    home.directory.forget(OFFICE)
+    assert home.directory.with_key(key) == home.directory.with_key(b"") == []
+
+
+def test_readers_learn_which_records_came_and_went() -> None:
+    home, office = met()
+    mark = home.directory.mark
+    home.directory.accept(office.signed())
+    assert home.directory.changed_since(mark) == [OFFICE]
+    assert home.directory.changed_since(0) == [OFFICE, HOME]
+    mark = home.directory.mark
+    home.directory.forget(OFFICE)
+    home.directory.forget(OFFICE)
+    assert home.directory.changed_since(mark) == [OFFICE]
+    assert home.directory.changed_since(home.directory.mark) == []
+
+
+def test_it_tells_of_a_member_that_is_gone_and_of_none_that_has_a_newer_record() -> None:
+    home, office = met()
+    home.meet(office)
+    assert outcome(home.directory, office.signed(seq=2)) is Accepted.NEWER
+    assert home.gone == []
+    home.directory.forget(OFFICE)
+    home.directory.forget(OFFICE)
+    assert home.gone == ["office"]
+    assert outcome(home.directory, office.signed(seq=2)) is Accepted.NEWER
+
+
+def test_a_proved_record_is_admitted_under_the_key_of_its_name_alone() -> None:
+    home, office = met()
+    record = office.signed().read()
+    assert home.directory.admits(record)
+    assert home.directory.admits(record)
+    impostor = Member("office", life=2).signed().read()
+    assert impostor.sign_key != record.sign_key
+    assert not home.directory.admits(impostor)

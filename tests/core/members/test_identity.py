@@ -12,6 +12,7 @@ import pytest
 from clawmatrix_core.base.errors import StateError
 from clawmatrix_core.members.identity import (
     Identity,
+    digits,
     fingerprint,
     load_identity,
     psk_from_secret,
@@ -130,3 +131,8 @@ def test_a_damaged_identity_is_named_and_never_replaced(state: State) -> None:
     assert state.locate("identity") in str(caught.value)
     assert "c2VjcmV0" not in str(caught.value)
     assert state.read("identity") == {"sign_private": "c2VjcmV0", "channel_private": ""}
+
+
+def test_an_identity_has_its_digits() -> None:
+    identity = Identity.generate()
+    assert identity.digits == digits(identity.sign_public)

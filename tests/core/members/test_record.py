@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.record import OFFER_LIMIT, RECORD_LIMIT, SignedRecord, check_offer
+from clawmatrix_core.members.record import (
+    LINKS_LIMIT,
+    OFFER_LIMIT,
+    RECORD_LIMIT,
+    SignedRecord,
+    check_offer,
+)
 from tests.core.members.members import Member, base64_of
 
 TEXTS = st.text(max_size=8)
@@ -219,3 +225,44 @@ def test_an_offer_has_to_fit_into_a_record() -> None:
             check_offer([{"id": value}])
     with pytest.raises(TypeError):
         check_offer([{"id": object()}])
+
+
+def spokes(count: int, width: int = 0) -> dict[NodeId, float]:
+    return {NodeId(f"{n:0{width}}"): 123.45 for n in range(count)}
+
+
+def test_a_record_lists_a_bounded_number_of_links() -> None:
+    office = Member("office")
+    assert len(office.signed(links=spokes(LINKS_LIMIT)).read().links) == LINKS_LIMIT
+    assert reason_of(office.signed(links=spokes(LINKS_LIMIT + 1))) == "too_many_links"
+
+
+@pytest.mark.parametrize("width", [1, 12, 20, 64])
+def test_a_hub_lists_the_links_that_fit_the_first_ones_first(width: int) -> None:
+    office = Member("office")
+    links = spokes(3000, width)
+    fitting = office.record().fitting_links(links)
+    assert list(fitting) == list(links)[: len(fitting)]
+    assert len(office.signed(links=fitting).text) <= RECORD_LIMIT
+    one_more = dict(list(links.items())[: len(fitting) + 1])
+    too_long = len(office.signed(links=one_more).text) > RECORD_LIMIT
+    assert too_long or len(fitting) == LINKS_LIMIT
+    if width <= 20:
+        assert len(fitting) >= 2000
+
+
+def test_links_have_the_room_that_all_else_leaves() -> None:
+    office = Member("office")
+    offers = {kind: [{"id": "x" * (OFFER_LIMIT - 100)}] for kind in ("models", "agents")}
+    fitting = office.record(offers=offers).fitting_links(spokes(2000, 30))
+    assert 300 < len(fitting) < 500
+    assert len(office.signed(offers=offers, links=fitting).text) <= RECORD_LIMIT
+    assert office.record(tags=("x" * RECORD_LIMIT,)).fitting_links(spokes(1)) == {}
+
+
+def test_what_the_key_of_a_record_has_signed() -> None:
+    member = Member("office")
+    record, signature = member.signed().read(), member.identity.sign(b"said")
+    assert record.has_signed(b"said", signature)
+    assert not record.has_signed(b"not said", signature)
+    assert not record.has_signed(b"said", b"")

@@ -10,11 +10,12 @@ import attrs
 import msgspec
 import pytest
 
-from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.base.errors import LocalProtocolError, RemoteProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.members.revocation import REASON_LIMIT, Revocation, SignedRevocation
-from clawmatrix_core.members.revocations import AHEAD, BURST, MOST, MOST_BY_ONE, Revocations
+from clawmatrix_core.members.revocation_table import BURST, KEPT, MOST, MOST_BY_ONE, REFILL
+from clawmatrix_core.members.revocations import AHEAD, Revocations
 from clawmatrix_core.members.trust import TrustStore
 from clawmatrix_core.state.folder import MemoryState
 
@@ -233,30 +234,92 @@ def test_a_person_undoes_one_at_this_node_only() -> None:
     assert place.out()
 
 
-def test_how_many_are_kept_is_bounded() -> None:
+def about(number: int, by: str, **changes: Any) -> SignedRevocation:
+    return signed(by, key=number.to_bytes(32), **changes)
+
+
+def fill(place: Place, count: int = MOST - KEPT) -> None:
+    """Take in words by authors that nobody has heard of."""
+    for number in range(count):
+        place.known.accept(about(number, f"author{number // MOST_BY_ONE}"))
+    place.now += 1
+
+
+def test_how_many_one_author_may_have_is_bounded() -> None:
     place = Place("lab")
-
-    def about(number: int, by: str) -> SignedRevocation:
-        place.now += 1
-        return signed(by, key=number.to_bytes(32))
-
     for number in range(MOST_BY_ONE):
         place.known.accept(about(number, "mallory"))
     assert refused(place, about(MOST_BY_ONE, "mallory")) == "too_many_revocations"
-    place.known.accept(about(0, "home"))
-    for number in range(MOST_BY_ONE, MOST):
-        place.known.accept(about(number, f"member{number // 100}"))
-    assert refused(place, about(MOST, "office")) == "too_many_revocations"
-    assert len(place.known.all()) == MOST
+    place.known.accept(about(0, "home", at=int(START * 1000) + 1))
+    assert place.known.accept(about(MOST_BY_ONE, "mallory"))
 
 
-def test_how_fast_they_come_is_bounded() -> None:
+def test_how_many_are_kept_is_bounded_and_no_newcomer_drives_out_another() -> None:
     place = Place("lab")
-    for number in range(BURST):
-        place.known.accept(signed(key=number.to_bytes(32)))
-    assert refused(place, signed(key=bytes(31) + b"x")) == "too_many_revocations"
+    fill(place)
+    assert refused(place, about(MOST, "late")) == "too_many_revocations"
+    assert refused(place, about(MOST + 1, "author9")) == "too_many_revocations"
+    assert len(place.known.all()) == MOST - KEPT
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_a_member_that_was_known_before_is_heard_while_others_flood(proven: bool) -> None:
+    place = Place("lab")
+    place.trust.check(NodeId("home"), identity("home").sign_public, proven=proven, now=START)
+    place.now += 60
+    fill(place)
+    assert place.known.accept(signed("home"))
+    assert place.out()
+    assert len(place.known.all()) == MOST - KEPT
+    assert refused(place, about(MOST, "late")) == "too_many_revocations"
+    assert place.out()
+    place.known.flush()
+    assert place.load().get(MALLORY.sign_public) is not None
+
+
+def test_of_many_the_words_of_who_was_revoked_give_way_first() -> None:
+    place = Place("lab")
+    for name in ("mallory", "home"):
+        place.trust.check(NodeId(name), identity(name).sign_public, proven=True, now=place.now)
+        place.now += 60
+    for number in range(MOST_BY_ONE):
+        place.known.accept(about(number, "mallory"))
+    for number in range(MOST_BY_ONE, MOST - KEPT - 1):
+        place.known.accept(about(number, f"author{number // MOST_BY_ONE}"))
+    assert place.known.accept(signed("home"))
     place.now += 1
-    assert place.known.accept(signed(key=bytes(31) + b"x"))
+    for number in range(5):
+        assert place.known.accept(about(MOST + number, "home"))
+    by_mallory = [one for one in place.known.all() if one.said.by == "mallory"]
+    assert len(by_mallory) == MOST_BY_ONE - 5
+    assert place.out()
+
+
+def test_places_are_kept_for_revokers_and_for_the_nodes_own_words() -> None:
+    place = Place("lab")
+    fill(place)
+    place.known.revokers = ("office", "home")
+    for number in range(KEPT):
+        assert place.known.accept(about(MOST + number, "office"))
+    assert len(place.known.all()) == MOST
+    assert place.known.accept(signed("home"))  # in the place of one by an author nobody knows
+    assert len(place.known.all()) == MOST
+    place.revoke("thief")
+    assert place.out(identity("thief"))
+
+
+def test_words_on_one_key_are_taken_at_a_rate_and_those_on_others_go_on() -> None:
+    place = Place("lab")
+    at = int(START * 1000)
+    for again in range(1 + BURST):
+        assert place.known.accept(about(1, "home", at=at + again))
+    assert refused(place, about(1, "home", at=at + 99)) == "too_many_revocations"
+    assert place.known.accept(signed("home"))
+    place.now += REFILL
+    assert place.known.accept(about(1, "home", at=at + 100))
+    assert refused(place, about(1, "home", at=at + 101)) == "too_many_revocations"
+    place.known.revokers = ("home",)
+    assert place.known.accept(about(1, "home", at=at + 102))
 
 
 def test_own_words_are_signed_again_under_a_new_key() -> None:
@@ -282,3 +345,14 @@ def test_a_damaged_file_is_named(stored: object) -> None:
     place.state.write("revocations", stored)
     with pytest.raises(StateError, match=r"revocations \(in memory\) is damaged"):
         place.load()
+
+
+def test_a_long_reason_is_refused_before_anything_is_kept() -> None:
+    home = Place("home")
+    with pytest.raises(LocalProtocolError, match=f"at most {REASON_LIMIT} characters"):
+        home.known.make("mallory", MALLORY.sign_public, reason="x" * (REASON_LIMIT + 1))
+    assert home.known.all() == []
+
+
+def test_a_revocation_has_its_key_as_people_compare_it() -> None:
+    assert said().fingerprint == MALLORY.fingerprint

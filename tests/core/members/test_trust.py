@@ -8,7 +8,7 @@ import pytest
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.identity import fingerprint
+from clawmatrix_core.members.identity import digits, fingerprint
 from clawmatrix_core.members.trust import (
     CONFLICTS_MAX,
     PROVISIONAL_MAX,
@@ -272,3 +272,20 @@ def test_a_damaged_store_is_named_and_never_replaced(stored: object) -> None:
     with pytest.raises(StateError, match=r"trust .* is damaged"):
         TrustStore(state)
     assert state.read("trust") == stored
+
+
+@pytest.mark.parametrize("known", [None, key(1), key(2)])
+def test_a_key_that_a_person_vouched_for_is_pinned_whatever_was_known(known: bytes | None) -> None:
+    store = TrustStore(MemoryState())
+    if known is not None:
+        store.check(OFFICE, known, proven=True, now=1.0)
+    store.insist(OFFICE, key(2), now=5.0)
+    assert pinned(store) == (key(2), PinState.PINNED)
+    assert store.conflicts() == []
+
+
+def test_an_entry_has_its_key_as_digits() -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    [entry] = store.entries()
+    assert entry.digits == digits(key(1))

@@ -18,6 +18,7 @@ from clawmatrix_core.sessions.session import (
     Session,
     sealed_session_id,
 )
+from clawmatrix_core.wire.codec import Header, read_frame
 
 ID = b"session1"
 ONE, OTHER = bytes([1]) * 32, bytes([2]) * 32
@@ -212,3 +213,13 @@ def test_a_body_that_nothing_came_after_is_never_late() -> None:
     for number in range(10):
         other.tick(other.created + number * LATE)
     assert other.open(LINE, last) == b"last"
+
+
+def test_a_frame_is_sealed_behind_its_header() -> None:
+    here, there = both()
+    header = Header(
+        type="hello", id="", source=NodeId("a"), to=NodeId("b"), timestamp=1, body="sealed"
+    )
+    found, wire = read_frame(here.seal_frame(header, b"plain"))
+    assert found == header
+    assert there.open(wire.line, wire.body) == b"plain"

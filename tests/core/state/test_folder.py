@@ -258,3 +258,13 @@ def test_a_draft_left_by_a_crash_does_not_matter(tmp_path: Path) -> None:
         draft.chmod(0o644)
         folder.write("thing", VALUE)
         assert folder.read("thing") == VALUE
+
+
+def test_the_files_of_the_core_are_looked_at_where_no_others_are_given(tmp_path: Path) -> None:
+    path = tmp_path / "identity.json"
+    path.write_text("nonsense")
+    path.chmod(0o600)
+    with pytest.raises(StateError, match=r"identity\.json is damaged"):
+        StateFolder(tmp_path).__enter__()
+    with StateFolder(tmp_path, ()):
+        pass

@@ -44,6 +44,35 @@ async def test_missing_plugin(node_factory):
 """
 
 
+ANNOTATIONS = """
+from __future__ import annotations
+import pytest
+from clawmatrix_core import Frame, hookimpl
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+
+class Guesses:
+    @hookimpl
+    def frame_received(self, node, frame: bytes) -> bool:
+        return False
+
+class Knows:
+    @hookimpl
+    def frame_received(self, node, frame: Frame) -> bool:
+        return False
+
+@pytest.mark.parametrize("plugin", [Knows, Guesses])
+async def test_it(plugin, node_factory):
+    async with node_factory("a", plugins=[plugin]), node_factory("b", plugins=[plugin]):
+        pass
+
+@pytest.mark.annotations_unchecked
+async def test_unchecked(node_factory):
+    async with node_factory("a", built_in=(), plugins=[Guesses]):
+        pass
+"""
+
+
 def run_pytest(folder: Path, *options: str) -> str:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(folder)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60)
@@ -59,6 +88,18 @@ def test_a_fault_fails_the_test_unless_it_is_expected(tmp_path: Path) -> None:
     assert "a: Breaks: 1: node_started: LookupError: no upstream" in output
     assert "ERROR test_it.py::test_missing_plugin[asyncio]" in output
     assert "no plugin of that name is installed" in output
+
+
+def test_annotations_that_do_not_fit_fail_the_test_unless_it_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(ANNOTATIONS)
+    output = run_pytest(tmp_path, "--strict-markers", "-W", "error", "-rA")
+    assert "3 passed, 1 error" in output
+    assert "ERROR test_it.py::test_it[Guesses-asyncio]" in output
+    line = "Guesses: frame_received(frame): annotated bytes, the hook gives Frame"
+    assert f"annotations do not fit: {line}\n" in output
 
 
 @pytest.mark.anyio

@@ -22,6 +22,7 @@ from clawmatrix_core.wire.codec import (
     encode_header,
     join,
     payload_of,
+    read_frame,
     split,
     with_ttl,
 )
@@ -243,3 +244,12 @@ def test_what_a_frame_is_acknowledged_with_fits_into_a_header_too() -> None:
     assert decode_header(line % b"ack").ack == 2**53 - 1
     with pytest.raises(RemoteProtocolError):
         decode_header(line % b"seq")
+
+
+def test_a_message_is_read_with_its_header() -> None:
+    message = join(line_with(), b"body", 7)
+    header, wire = read_frame(message)
+    assert header == decode_header(line_with())
+    assert (wire.ttl, wire.line, bytes(wire.body)) == (7, line_with(), b"body")
+    with pytest.raises(RemoteProtocolError):
+        read_frame(b"no frame")

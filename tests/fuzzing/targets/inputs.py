@@ -16,7 +16,7 @@ from anyio.abc import SocketStream
 
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.config.config import Config, ConfigSection
-from clawmatrix_core.control.protocol import BadRequest, failure_line, line, parse_request
+from clawmatrix_core.control.protocol import ControlRequest, failure_line, json_line
 from clawmatrix_http.config import HttpConfig
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_model_proxy.config import ModelProxyConfig
@@ -158,11 +158,11 @@ api = "openai-completions"
 def control(data: bytes) -> None:
     """Read a request's line; what is wrong with it can be said."""
     try:
-        request = parse_request(data)
-    except BadRequest as error:
+        request = ControlRequest.parse(data)
+    except ExchangeFailure as error:
         json.loads(failure_line(error))
     else:
-        json.loads(line({"result": [request.method, request.params]}))
+        json.loads(json_line({"result": [request.method, request.params]}))
 
 
 def _requests() -> list[bytes]:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
+from clawmatrix_gemini.codec import GeminiCodec
 from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.convert import token_count
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Making, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.responses import codec as responses
 from clawmatrix_model_proxy.errors import (
     ApiError,
@@ -28,6 +27,8 @@ from clawmatrix_model_proxy.errors import (
     wrap_upstream_error,
 )
 from clawmatrix_model_proxy.faults import fault_of_event, fault_of_status
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Making, Unsupported
+from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.request_body import read_wanted, with_model
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import data_of
@@ -40,12 +41,13 @@ from tests.fuzzing.target import Target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec
+    from clawmatrix_model_proxy.neutral.codec import Codec, UpstreamCodec
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
 
 __all__ = ["TARGETS"]
 
 CODECS: tuple[Codec, ...] = (chat.CODEC, responses.CODEC, messages.CODEC)
+UPSTREAMS: tuple[UpstreamCodec, ...] = (*CODECS, GeminiCodec())
 DATA = Path(__file__).parents[2] / "data" / "models"
 UPSTREAM = ModelUpstream("m", "http://127.0.0.1:1/v1", upstream_model="there", max_tokens=100)
 ASKED = NeutralRequest("chat", (Turn("user", (Text("Hi"),)),), stream=True)
@@ -96,7 +98,7 @@ def _request_to(client: Codec) -> Callable[[bytes], None]:
         def new_id(letters: str) -> str:
             return f"{letters}{next(ids)}"
 
-        for upstream in CODECS:
+        for upstream in UPSTREAMS:
             try:
                 bridge = Bridge.read(client, upstream, data, model="m", now=1.0, new_id=new_id)
                 msgspec.json.decode(bridge.written(UPSTREAM))
@@ -117,7 +119,7 @@ def passed_request(data: bytes) -> None:
 # --- whole answers
 
 
-def _answer_of(upstream: Codec) -> Callable[[bytes], None]:
+def _answer_of(upstream: UpstreamCodec) -> Callable[[bytes], None]:
     def answer(data: bytes) -> None:
         """Read an upstream's answer, and write it for each client, in one piece and as a stream."""
         for client in CODECS:
@@ -152,7 +154,7 @@ def _evened(stream: bytes) -> bytes:
     return re.sub(rb"[\r\n]{2,}", b"\n\n", stream).strip()
 
 
-def _stream_of(upstream: Codec) -> Callable[[bytes], None]:
+def _stream_of(upstream: UpstreamCodec) -> Callable[[bytes], None]:
     def stream(data: bytes) -> None:
         """Read a stream however it comes, for each client: it does not matter how."""
         for client in CODECS:
@@ -160,7 +162,7 @@ def _stream_of(upstream: Codec) -> Callable[[bytes], None]:
                 continue
 
             def make(client: Codec = client) -> AnswerStream:
-                reader, writer = upstream.reader(), client.writer(_making())
+                reader, writer = upstream.reader(new_id=str), client.writer(_making())
                 return ConvertedStream(reader, writer, FORMATS[client.name])
 
             told, cut = _feed(make(), [data]), _feed(make(), _pieces(data))
@@ -254,14 +256,16 @@ def _told() -> list[bytes]:
     return [json.dumps(one).encode() for one in (opening, head, {"param": "messages[0]"})]
 
 
-def _targets_of(codec: Codec) -> list[Target]:
+def _request_target(codec: Codec) -> Target:
+    api, request = codec.name, _request_to(codec)
+    return Target(
+        f"{api} request", request, lambda: [_lines(one) for one in _files(api, "requests")]
+    )
+
+
+def _answer_targets(codec: UpstreamCodec) -> list[Target]:
     api = codec.name
     return [
-        Target(
-            f"{api} request",
-            _request_to(codec),
-            lambda: [_lines(one) for one in _files(api, "requests")],
-        ),
         Target(
             f"{api} answer",
             _answer_of(codec),
@@ -272,7 +276,8 @@ def _targets_of(codec: Codec) -> list[Target]:
 
 
 TARGETS = [
-    *(target for codec in CODECS for target in _targets_of(codec)),
+    *(_request_target(codec) for codec in CODECS),
+    *(target for codec in UPSTREAMS for target in _answer_targets(codec)),
     Target(
         "passed request",
         passed_request,

@@ -46,7 +46,8 @@ async def _echo(params: dict[str, Any]) -> Any:
 
 @asynccontextmanager
 async def running(home: Path, *, look: float = 3600.0) -> AsyncIterator[KeptSocket]:
-    server = ControlServer({"echo": ControlMethod("echo", call=_echo)}, _no_fault)
+    methods = {"echo": ControlMethod("echo", call=_echo)}
+    server = ControlServer(methods.get, lambda: methods, _no_fault)
     async with (
         KeptSocket(home / "state", LOG, look=look) as kept,
         anyio.create_task_group() as tasks,
@@ -56,7 +57,7 @@ async def running(home: Path, *, look: float = 3600.0) -> AsyncIterator[KeptSock
         tasks.cancel_scope.cancel()
 
 
-def _no_fault(error: Exception, what: str) -> None:
+def _no_fault(error: Exception, what: str | None) -> None:
     raise AssertionError(what) from error
 
 

@@ -8,7 +8,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
+from trio.testing import MockClock
 
 from clawmatrix_control.plugin import ControlPlugin
 from clawmatrix_core.base.node_id import NodeId
@@ -79,10 +81,15 @@ class Extra:
         def broken() -> Any:
             raise ValueError("no reading")
 
+        async def asked() -> Any:
+            await anyio.lowlevel.checkpoint()
+            return [1, 2]
+
         return [
-            StatusSection("extra", lambda: {"x": 1}),
-            StatusSection("broken", broken),
+            StatusSection("extra", lambda: {"x": 1}, text=lambda json: [f"x is {json['x']}"]),
+            StatusSection("broken", broken, text=lambda json: ["never shown"]),
             StatusSection("peers", lambda: "mine"),
+            StatusSection("asked", asked, text=lambda json: json[0].upper(), colour="green"),
         ]
 
     @hookimpl
@@ -111,6 +118,54 @@ async def test_the_status_has_the_sections_of_plugins(tmp_path: Path) -> None:
     assert status["extra"] == {"x": 1}
     assert status["broken"] == {"error": "ValueError: no reading"}
     assert status["peers"] == []
+    assert status["asked"] == [1, 2]
+    assert "lines" not in status
+    assert "offers" not in status
+
+
+async def test_the_status_for_people_has_lines_and_offers_besides(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    async with node_of(config, Extra()) as node:
+        remember_peer(node, "lab", offers={"pigeons": [{"id": "coop"}], "models": []})
+        bare, told = await result(config, "status"), await result(config, "status", text=True)
+        [lab] = await result(config, "peers", text=True)
+    assert told.keys() - bare.keys() == {"lines", "offers"}
+    assert list(told["lines"]) == [
+        {"text": "x is 1", "colour": None},
+        {
+            "text": "asked: no text, AttributeError: 'int' object has no attribute 'upper'",
+            "colour": "red",
+        },
+    ]
+    assert lab["offers"] == {"models": [], "pigeons": ["coop"]}
+    assert told["peers"] == [lab]
+    assert bare["peers"] == [{key: value for key, value in lab.items() if key != "offers"}]
+
+
+@pytest.mark.parametrize(
+    "anyio_backend", [("trio", {"clock": MockClock(autojump_threshold=0)})], ids=["virtual"]
+)
+async def test_a_section_that_takes_too_long_says_so() -> None:
+    section = StatusSection("hangs", anyio.sleep_forever)
+    assert await section.value() == {"error": "took over 5 s"}
+
+
+async def test_the_hooks_with_who_implements_them_in_calling_order(tmp_path: Path) -> None:
+    class Last:
+        @hookimpl
+        async def node_started(self) -> None: ...
+
+    class First:
+        @hookimpl(tryfirst=True)
+        async def node_started(self) -> None: ...
+
+    config = config_in(tmp_path)
+    async with node_of(config, First(), Last()):
+        hooks = {hook["name"]: hook for hook in (await result(config, "hooks"))["hooks"]}
+    assert hooks["node_started"]["plugins"] == ["First", "Last"]
+    assert hooks["node_started"]["async"] is True
+    assert hooks["start_plugin"]["plugins"] == ["ControlPlugin"]
+    assert hooks["register_http_routes"]["called"] is False
 
 
 async def test_the_plugins_with_their_faults(tmp_path: Path) -> None:
@@ -204,10 +259,16 @@ async def test_a_ping_that_gets_no_answer_says_so(tmp_path: Path) -> None:
     }
 
 
-def remember_peer(node: Node, name: str) -> None:
+def remember_peer(node: Node, name: str, **fields: Any) -> None:
     """Have the node take the record of another one."""
     identity = Identity.generate(os.urandom)
     keys = (identity.sign_public, identity.channel_public)
     sign_key, channel_key = (base64.b64encode(key).decode() for key in keys)
-    record = NodeRecord(NodeId(name), sign_key, channel_key, epoch=1, seq=1, instance="i")
+    record = NodeRecord(NodeId(name), sign_key, channel_key, epoch=1, seq=1, instance="i", **fields)
     assert node.accept_record(SignedRecord.make(record, identity)) is Accepted.NEWER
+
+
+async def test_its_own_methods_are_those_it_names(tmp_path: Path) -> None:
+    plugin = ControlPlugin()
+    async with Node(config_in(tmp_path), plugins=[plugin], watchdog=False):
+        assert tuple(plugin.methods) == plugin.own_methods

@@ -8,7 +8,6 @@ import pytest
 
 from clawmatrix_control.render import (
     Style,
-    ago,
     ping_text,
     render_peers,
     render_status,
@@ -22,9 +21,8 @@ PLAIN, COLOUR = Style(), Style(colour=True)
 def entry(name: str, status: str = "direct", **fields: Any) -> dict[str, Any]:
     return {
         "nodeId": name,
-        "agents": [],
-        "models": [],
         "tags": [],
+        "offers": {},
         "connected": status != "unreachable",
         "status": status,
         "reachableVia": None,
@@ -35,17 +33,20 @@ def entry(name: str, status: str = "direct", **fields: Any) -> dict[str, Any]:
     }
 
 
-HOME = entry("home", latencyMs=1.26, tags=["gpu", "linux"], agents=["main"], models=["qwen3"])
+OFFERS = {"agents": ["main"], "models": ["qwen3"], "pigeons": []}
+HOME = entry("home", latencyMs=1.26, tags=["gpu", "linux"], offers=OFFERS)
 LAB = entry("laboratory", "relay", reachableVia="hub", latencyMs=148.4)
 OLD = entry("old", "unreachable", reason="no route", lastSeen=(NOW - 310) * 1000)
 
 
 def status_of(*peers: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {**entry("office"), "peers": list(peers), **fields}
+    return {**entry("office"), "peers": list(peers), "lines": [], **fields}
 
 
 def test_the_status_at_a_glance() -> None:
-    text = render_status(status_of(HOME, LAB, OLD, models=["llama"]), style=PLAIN, now=NOW)
+    text = render_status(
+        status_of(HOME, LAB, OLD, offers={"models": ["llama"]}), style=PLAIN, now=NOW
+    )
     assert text.splitlines() == [
         "office  2/3 reachable",
         "  models: llama",
@@ -98,29 +99,14 @@ def test_broken_plugins_are_shown() -> None:
 
 def test_what_peers_say_cannot_steer_the_terminal() -> None:
     evil = "\x1b]0;x\x07\n"
-    peer = entry(evil, "unreachable", tags=[evil], agents=[evil], models=[evil], reason=evil)
+    offers = {"tags": [evil], evil: [evil]}
+    peer = entry(evil, "unreachable", tags=[evil], offers=offers, reason=evil)
     relayed = entry("b", "relay", reachableVia=evil)
-    text = render_status(status_of(peer, relayed), style=PLAIN, now=NOW)
+    lines = [{"text": evil, "colour": evil}]
+    text = render_status(status_of(peer, relayed, lines=lines), style=PLAIN, now=NOW)
     assert "\x1b" not in text
     assert "\x07" not in text
-    assert len(text.splitlines()) == 7
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (0, "just now"),
-        (0.9, "just now"),
-        (1, "1 s ago"),
-        (59, "59 s ago"),
-        (60, "1 min ago"),
-        (7199, "1 h ago"),
-        (86400, "1 day ago"),
-        (86400 * 3, "3 days ago"),
-    ],
-)
-def test_times_in_words(seconds: float, expected: str) -> None:
-    assert ago(seconds) == expected
+    assert len(text.splitlines()) == 8
 
 
 @pytest.mark.parametrize(
@@ -152,13 +138,9 @@ def test_colour_is_for_terminals_that_want_it(
     assert use_colour(is_terminal=is_terminal, environ=environ) is expected
 
 
-def test_nodes_that_were_put_out_are_named() -> None:
-    gone = {"nodeId": "old", "by": "home", "at": (NOW - 310) * 1000, "revoked": True}
-    back = {**gone, "nodeId": "lab", "revoked": False}
-    lost = {**gone, "nodeId": "laptop", "reason": "left in a train"}
-    text = render_status(status_of(mesh={"revoked": [gone, back, lost]}), style=PLAIN, now=NOW)
-    assert text.splitlines()[1:] == [
-        "  old was revoked by home 5 min ago",
-        "  laptop was revoked by home 5 min ago: left in a train",
-    ]
-    assert "revoked" not in render_status(status_of(mesh={"error": "x"}), style=PLAIN, now=NOW)
+def test_lines_of_sections_have_their_colour_on_a_terminal() -> None:
+    lines = [{"text": "old was revoked", "colour": "yellow"}, {"text": "7 owls", "colour": None}]
+    plain = render_status(status_of(lines=lines), style=PLAIN, now=NOW).splitlines()
+    assert plain[1:] == ["  old was revoked", "  7 owls"]
+    coloured = render_status(status_of(lines=lines), style=COLOUR, now=NOW).splitlines()
+    assert coloured[1:] == ["\x1b[33m  old was revoked\x1b[0m", "  7 owls"]

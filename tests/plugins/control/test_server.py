@@ -13,7 +13,7 @@ import pytest
 
 from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_core.base.errors import ExchangeFailure, StateError
-from clawmatrix_core.control.address import NOTE
+from clawmatrix_core.control.address import NOTE, SocketPlace
 from clawmatrix_core.control.protocol import REQUEST_LIMIT
 from clawmatrix_core.kernel.contributions import ControlMethod
 
@@ -91,9 +91,12 @@ class Served:
 @asynccontextmanager
 async def running(folder: Path, **options: Any) -> AsyncIterator[Served]:
     served = Served(folder / "c.sock")
-    server = ControlServer(served.methods(), lambda _, what: served.faults.append(what), **options)
+    methods = served.methods()
+    server = ControlServer(
+        methods.get, lambda: methods, lambda _, name: served.faults.append(str(name)), **options
+    )
     async with (
-        open_socket(served.path, folder / "state") as listener,
+        open_socket(SocketPlace(served.path, folder / "state")) as listener,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(server.serve, listener)
@@ -168,7 +171,7 @@ async def test_a_broken_method_is_reported_and_its_error_kept_inside(
         answer = await ask(served.path, request(method))
         assert code_of(answer) == "internal"
         assert "secret" not in str(answer)
-        assert served.faults == [f"control method {method}"]
+        assert served.faults == [method]
         assert await ask(served.path, request("echo")) == [{"result": {}}]
 
 
@@ -272,14 +275,14 @@ async def test_a_socket_of_a_dead_node_is_replaced(tmp_path: Path) -> None:
 async def test_a_socket_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
     async with running(tmp_path) as served:
         with pytest.raises(StateError, match="another process serves"):
-            async with open_socket(served.path, tmp_path / "state"):
+            async with open_socket(SocketPlace(served.path, tmp_path / "state")):
                 pass
         assert await ask(served.path, request("echo")) == [{"result": {}}]
 
 
 async def test_a_socket_that_another_node_made_since_is_left_to_it(tmp_path: Path) -> None:
     path = tmp_path / "c.sock"
-    async with open_socket(path, tmp_path / "state"):
+    async with open_socket(SocketPlace(path, tmp_path / "state")):
         path.unlink()
         other = socket.socket(socket.AF_UNIX)
         other.bind(str(path))
@@ -290,5 +293,5 @@ async def test_a_socket_that_another_node_made_since_is_left_to_it(tmp_path: Pat
 
 async def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot be made"):
-        async with open_socket(tmp_path / "none" / "c.sock", tmp_path / "state"):
+        async with open_socket(SocketPlace(tmp_path / "none" / "c.sock", tmp_path / "state")):
             pass

@@ -17,6 +17,7 @@ from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState, State
 from clawmatrix_http.api import CLIENT_GONE, HttpRoute
 from clawmatrix_http.plugin import HttpPlugin
+from clawmatrix_model_proxy.api import anthropic_error, openai_error
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -39,13 +40,13 @@ class Routes:
     def register_http_routes(self) -> list[HttpRoute]:
         """Add the routes."""
         return [
-            HttpRoute("/v1/echo", ("POST",), self._echo, errors="openai"),
-            HttpRoute("/v1/messages", ("POST",), self._echo, errors="anthropic"),
+            HttpRoute("/v1/echo", ("POST",), self._echo, errors=openai_error),
+            HttpRoute("/v1/messages", ("POST",), self._echo, errors=anthropic_error),
             HttpRoute("/things/{name:path}", ("GET", "DELETE"), self._thing),
-            HttpRoute("/v1/broken", ("GET",), self._broken, errors="openai"),
-            HttpRoute("/v1/breaks", ("GET",), self._breaks, errors="openai"),
+            HttpRoute("/v1/broken", ("GET",), self._broken, errors=openai_error),
+            HttpRoute("/v1/breaks", ("GET",), self._breaks, errors=openai_error),
             HttpRoute("/slow", ("GET",), self._slow),
-            HttpRoute("/v1/app", ("GET",), app=self._app, errors="openai"),
+            HttpRoute("/v1/app", ("GET",), app=self._app, errors=openai_error),
             HttpRoute("/waits", ("GET",), self._waits),
             HttpRoute("/waits/late", ("GET",), self._waits_late),
         ]

@@ -15,7 +15,7 @@ from clawmatrix_model_proxy.asking.failover import TABLE, Action, Rule
 from clawmatrix_model_proxy.convert import converted_stream
 from clawmatrix_model_proxy.convert.chat import stream_reader as chat_reader
 from clawmatrix_model_proxy.convert.messages import stream_writer as messages_writer
-from clawmatrix_model_proxy.convert.neutral.answer import Delta
+from clawmatrix_model_proxy.neutral.answer import Delta
 from clawmatrix_model_proxy.streams import endings, sse
 from clawmatrix_model_proxy.streams.cut_out import CutOut
 from tests.plugins.model_proxy import test_converted
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clawmatrix_core.testing.fixtures import NodeFactory
-    from clawmatrix_model_proxy.convert.neutral.answer import Event
     from clawmatrix_model_proxy.faults import AttemptFault
+    from clawmatrix_model_proxy.neutral.answer import Event
     from tests.plugins.model_proxy.conftest import Upstreaming
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,8 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, wait_until
-from clawmatrix_relay.checks import in_the_way
+from clawmatrix_relay.checks import in_the_way, ways
+from clawmatrix_relay.graph import Graph
 from tests.core.members.members import Member
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ async def test_a_member_that_has_gone_is_a_warning(node_factory: NodeFactory) ->
     assert (status, detail) == ("warning", "office is not reached (no path to it)")
 
 
-def test_the_shortest_way_tells_who_is_in_it() -> None:
+async def test_the_shortest_way_tells_who_is_in_it() -> None:
     links = {
         HUB: {HOME: 1.0, LEAF: 1.0},
         LEAF: {HUB: 1.0, OFFICE: 1.0},
@@ -103,7 +104,9 @@ def test_the_shortest_way_tells_who_is_in_it() -> None:
         Member(name).record(links=dict(there), transit=name != LEAF)
         for name, there in links.items()
     ]
-    assert in_the_way(HOME, OFFICE, [HUB], records) == [LEAF]
-    assert in_the_way(HOME, LEAF, [HUB], records) == []
-    assert in_the_way(HOME, NodeId("moon"), [HUB], records) == []
-    assert in_the_way(HOME, OFFICE, [], records) == []
+    graph = Graph(records)
+    before = await ways(HOME, [HUB], graph)
+    assert in_the_way(OFFICE, before, graph) == [LEAF]
+    assert in_the_way(LEAF, before, graph) == []
+    assert in_the_way(NodeId("moon"), before, graph) == []
+    assert in_the_way(OFFICE, await ways(HOME, [], graph), graph) == []

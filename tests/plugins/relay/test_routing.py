@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_relay.routing import HOP_COST, edges, shortest_routes
+from clawmatrix_relay.graph import PER_MS, Graph
+from clawmatrix_relay.routing import HOP_COST, shortest_routes
 from tests.core.members.members import Member
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def routes(links: Links, own: str = "a") -> dict[str, tuple[str, float, int]]:
 
 def test_an_edge_counts_where_both_ends_list_it_and_costs_the_mean() -> None:
     links = {"a": {"b": 10.0, "c": 5.0}, "b": {"a": 20.0}, "c": {"b": 1.0}}
-    assert edges(records(links)) == {"a": {"b": 15.0}, "b": {"a": 15.0}}
+    graph = Graph(records(links))
+    costs = {name: dict(graph.of(name)) for name in NAMES if graph.of(name)}
+    assert costs == {"a": {"b": 15 * PER_MS}, "b": {"a": 15 * PER_MS}}
 
 
 def test_what_only_one_end_lists_is_no_way() -> None:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal, client_call, thought_seal
 from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments, reasoning_of
-from clawmatrix_model_proxy.convert.chat.message_writer import tool_call
 from clawmatrix_model_proxy.convert.chat.usage import (
     read_reason,
     read_usage,
     written_reason,
     written_usage,
 )
-from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer
-from clawmatrix_model_proxy.convert.neutral.fields import Fields, bad_answer
+from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer
+from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
 from clawmatrix_model_proxy.streams.stages import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
+    from clawmatrix_model_proxy.neutral.answer import BlockKind
+    from clawmatrix_model_proxy.neutral.codec import Making
 
 __all__ = [
     "THOUGHTS",
@@ -170,15 +170,17 @@ def _blocks(choice: Fields, answer_id: str) -> Iterator[Block]:
 def _call(fields: Fields, spare: str) -> Block:
     id = fields.take("id", str) or spare
     kind = fields.take("type", str) or "function"
+    sealed, sealer = answer_seal(fields)
     if kind == "custom":
         inner = fields.within("custom")
-        return Block("free_tool", inner.take("input", str) or "", id, inner.need("name", str))
+        words, name = inner.take("input", str) or "", inner.need("name", str)
+        return Block("free_tool", words, id, name, sealed=sealed, sealed_by=sealer)
     if kind != "function":
         raise bad_answer(fields.at("type"), f"no call of the type {kind!r} is known")
     inner = fields.within("function")
     arguments = inner.left.get("arguments")
     read = read_arguments(arguments, inner.at("arguments"), bad_answer)
-    return Block("tool", read, id, inner.need("name", str))
+    return Block("tool", read, id, inner.need("name", str), sealed=sealed, sealed_by=sealer)
 
 
 # --- write
@@ -213,14 +215,20 @@ def _message(blocks: tuple[Block, ...], making: Making) -> dict[str, Any]:
     thoughts = "\n\n".join(block.text for block in blocks if block.kind in THOUGHTS and block.text)
     if thoughts:
         message["reasoning_content"] = thoughts
+    for block in blocks:
+        if block.kind in THOUGHTS:
+            message |= thought_seal(block.sealed, block.sealed_by)
     calls = [block for block in blocks if block.kind in ("tool", "free_tool")]
     if calls:
         message["tool_calls"] = [
-            tool_call(
+            client_call(
                 call.id or making.new_id("call_"),
-                call.name,
-                call.text,
-                free=call.kind == "free_tool",
+                {"name": call.name, "input": call.text}
+                if call.kind == "free_tool"
+                else {"name": call.name, "arguments": call.text or "{}"},
+                "custom" if call.kind == "free_tool" else "function",
+                call.sealed,
+                call.sealed_by,
             )
             for call in calls
         ]

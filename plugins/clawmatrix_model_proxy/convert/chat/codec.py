@@ -9,20 +9,21 @@ from clawmatrix_model_proxy.convert.chat.request_reader import read_request
 from clawmatrix_model_proxy.convert.chat.request_writer import write_request
 from clawmatrix_model_proxy.convert.chat.stream_reader import ChatReader
 from clawmatrix_model_proxy.convert.chat.stream_writer import ChatWriter
-from clawmatrix_model_proxy.convert.neutral.losses import Loss
+from clawmatrix_model_proxy.neutral.losses import Loss
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import NeutralAnswer
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec, Making
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.answer import NeutralAnswer
+    from clawmatrix_model_proxy.neutral.codec import Codec, Making, NewId
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "Chat"]
 
 LOSSES: tuple[Loss, ...] = (
     Loss(
-        "thoughts that only their maker reads: signatures, ciphertext, redacted thinking",
-        "no chat upstream takes them, and clients have no place to keep them",
+        "thoughts that only Messages and Responses upstreams read: signatures, ciphertext",
+        "they hold for blocks and items, which a message does not keep apart",
     ),
+    Loss("seals of calls that another API's upstream put there", "only their maker reads them"),
     Loss(
         "where one block of thoughts ends, and which were a summary",
         "they are one text, `reasoning_content`, with an empty line between blocks",
@@ -54,6 +55,10 @@ UNREAD: tuple[Loss, ...] = (
     Loss("`annotations` of texts", "the text itself names its sources where the model does"),
     Loss("`reasoning_details`", "`reasoning` beside them has their text"),
     Loss(
+        "`extra_content` of an answer's message, and of a call where it comes after its name",
+        "what a maker insists on stands on calls, and comes with them",
+    ),
+    Loss(
         "`parsed` and `parsed_arguments` in messages that repeat an answer",
         "the SDK made them out of what stands beside them",
     ),
@@ -75,11 +80,13 @@ class Chat:
         """Read a client's request. Raises: Unsupported."""
         return read_request(body)
 
-    def write_request(self, request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
+    def write_request(
+        self, request: NeutralRequest, *, model: str = "", max_tokens: int
+    ) -> dict[str, Any]:
         """Write a request for an upstream; no limit has to be given. Raises: Unsupported."""
         return write_request(request)
 
-    def read_answer(self, body: dict[str, Any]) -> NeutralAnswer:
+    def read_answer(self, body: dict[str, Any], *, new_id: NewId | None = None) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
         return read_answer(body)
 
@@ -87,7 +94,7 @@ class Chat:
         """Write a whole answer for a client."""
         return write_answer(answer, making)
 
-    def reader(self) -> ChatReader:
+    def reader(self, *, new_id: NewId | None = None) -> ChatReader:
         """Return a reader of one stream."""
         return ChatReader()
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.fields import Fields
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.convert.chat.call_seals import client_seal
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.fields import Fields
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,
@@ -21,11 +22,12 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
+from clawmatrix_model_proxy.neutral.sealed import unsealed_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import Role
+    from clawmatrix_model_proxy.neutral.request import Role
 
     Readers = dict[str, Callable[[Fields], Part]]
 
@@ -33,7 +35,13 @@ __all__ = ["read_arguments", "read_messages", "reasoning_of"]
 
 _encode = msgspec.json.Encoder().encode
 _CACHE_HINTS = ("cache_control", "prompt_cache_breakpoint")
-_OF_ANSWERS = ("annotations", "reasoning_details", "parsed", "audio", "function_call")
+_OF_ANSWERS = (
+    "annotations",
+    "reasoning_details",
+    "parsed",
+    "audio",
+    "function_call",
+)
 """Fields of an answer that clients repeat with it; the last two only where they are null."""
 
 
@@ -85,6 +93,7 @@ class _Calls:
             if not self._open:
                 raise Unsupported(where, "is missing")
             id = next(iter(self._open))
+        id, _, _ = unsealed_id(id)
         self._open.pop(id, None)
         return id, self._free.get(id, False)
 
@@ -125,8 +134,10 @@ def _assistant(fields: Fields, calls: _Calls, at: int) -> Iterator[Part]:
         raise Unsupported(fields.at("audio"), "audio of an earlier answer is not converted")
     if fields.left.get("function_call"):
         raise Unsupported(fields.at("function_call"), "is of an older API; use tool_calls")
-    thoughts = reasoning_of(fields)
-    if thoughts:
+    thoughts, seal = reasoning_of(fields), client_seal(fields)
+    if seal is not None and seal[1] != "chat":
+        yield Reasoning(thoughts, (), *seal)
+    elif thoughts:
         yield Reasoning(thoughts)
     yield from _parts(fields, _SAID)
     refusal = fields.take("refusal", str)
@@ -139,17 +150,19 @@ def _assistant(fields: Fields, calls: _Calls, at: int) -> Iterator[Part]:
 
 
 def _call(fields: Fields, spare_id: str) -> ToolCall:
-    id = fields.take("id", str) or spare_id
+    id, sealed, sealer = unsealed_id(fields.take("id", str) or spare_id)
+    seal = client_seal(fields) or (sealed, sealer)
     kind = fields.take("type", str) or "function"
     fields.ignore("index")
     if kind == "custom":
         inner = fields.within("custom")
-        call = ToolCall(id, inner.need("name", str), inner.take("input", str) or "", free=True)
+        words = inner.take("input", str) or ""
+        call = ToolCall(id, inner.need("name", str), words, True, *seal)
     elif kind == "function":
         inner = fields.within("function")
         arguments = inner.left.pop("arguments", None)
         read = read_arguments(arguments, inner.at("arguments"), Unsupported)
-        call = ToolCall(id, inner.need("name", str), read)
+        call = ToolCall(id, inner.need("name", str), read, False, *seal)
         inner.ignore("parsed_arguments")
     else:
         raise Unsupported(fields.at("type"), f"no call of the type {kind!r} is known")

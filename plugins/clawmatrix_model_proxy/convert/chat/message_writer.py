@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.convert.chat.call_seals import written_seal
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,
@@ -23,7 +24,7 @@ from clawmatrix_model_proxy.convert.neutral.request import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["thoughts_of", "tool_call", "written_messages"]
 
@@ -58,12 +59,17 @@ def written_messages(request: NeutralRequest) -> list[dict[str, Any]]:
     return [*messages, {"role": "user", "content": shown}] if shown else messages
 
 
-def tool_call(id: str, name: str, arguments: str, *, free: bool) -> dict[str, Any]:
-    """Write a call of a tool. A call without arguments has an empty object of them."""
-    if free:
-        return {"id": id, "type": "custom", "custom": {"name": name, "input": arguments}}
-    function = {"name": name, "arguments": arguments or "{}"}
-    return {"id": id, "type": "function", "function": function}
+def tool_call(call: ToolCall) -> dict[str, Any]:
+    """Write a call of a tool. A call without arguments has an empty object of them.
+
+    A seal goes with it where a chat upstream put it there.
+    """
+    seal = written_seal(call.sealed, call.sealed_by) if call.sealed_by == "chat" else {}
+    if call.free:
+        inner = {"name": call.name, "input": call.arguments}
+        return {"id": call.id, "type": "custom", "custom": inner, **seal}
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.id, "type": "function", "function": function, **seal}
 
 
 def thoughts_of(parts: Iterable[Reasoning]) -> str:
@@ -150,9 +156,7 @@ def _assistant(turn: Turn, where: str) -> dict[str, Any]:
     if thoughts:
         message["reasoning_content"] = thoughts
     if calls:
-        message["tool_calls"] = [
-            tool_call(call.id, call.name, call.arguments, free=call.free) for call in calls
-        ]
+        message["tool_calls"] = [tool_call(call) for call in calls]
     return message
 
 

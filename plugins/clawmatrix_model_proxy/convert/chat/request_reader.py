@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from clawmatrix_model_proxy.convert.chat.message_reader import read_messages
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.fields import Fields
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.fields import Fields
+from clawmatrix_model_proxy.neutral.request import (
     NeutralRequest,
     ResponseFormat,
     Tool,
     ToolChoice,
 )
-from clawmatrix_model_proxy.convert.neutral.settings import read_settings, refuse_rest
+from clawmatrix_model_proxy.neutral.settings import read_settings, refuse_rest
 
 __all__ = ["read_request"]
 

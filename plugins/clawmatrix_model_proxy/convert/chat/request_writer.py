@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.chat.message_writer import written_messages
-from clawmatrix_model_proxy.convert.neutral.effort import effort_of
-from clawmatrix_model_proxy.convert.neutral.settings import write_settings
+from clawmatrix_model_proxy.neutral.effort import effort_of
+from clawmatrix_model_proxy.neutral.settings import write_settings
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, ResponseFormat, Tool
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest, ResponseFormat, Tool
 
 __all__ = ["write_request"]
 

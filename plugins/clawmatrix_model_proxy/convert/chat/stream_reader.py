@@ -12,7 +12,7 @@ from clawmatrix_model_proxy.convert.chat.answer import (
 )
 from clawmatrix_model_proxy.convert.chat.tool_calls import Calls
 from clawmatrix_model_proxy.convert.chat.usage import read_reason, read_usage
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
     Completed,
@@ -21,13 +21,13 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Finish,
     Open,
 )
-from clawmatrix_model_proxy.convert.neutral.fields import bad_answer
+from clawmatrix_model_proxy.neutral.fields import bad_answer
 from clawmatrix_model_proxy.streams.stages import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, Event, Usage
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, Event, Usage
 
 __all__ = ["ChatReader"]
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clawmatrix_model_proxy.convert.chat.answer import THOUGHTS
+from clawmatrix_model_proxy.convert.chat.call_seals import client_call, thought_seal
 from clawmatrix_model_proxy.convert.chat.usage import written_reason, written_usage
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
     Completed,
@@ -18,8 +19,8 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
 )
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, Event, Usage
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, Event, Usage
+    from clawmatrix_model_proxy.neutral.codec import Making
 
 __all__ = ["ChatWriter"]
 
@@ -105,19 +106,16 @@ class ChatWriter:
         )
         if event.kind == "tool":
             self._empty_calls.add(event.index)
-        call = {
-            "index": number,
-            "id": event.id or self._making.new_id("call_"),
-            "type": place,
-            place: {"name": event.name, words: ""},
-        }
+        own_id = event.id or self._making.new_id("call_")
+        inner = {"name": event.name, words: ""}
+        call = client_call(own_id, inner, place, event.sealed, event.sealed_by)
         before = b'{"index":0,"delta":{"tool_calls":[{"index":%d,"%s":{"%s":' % (
             number,
             place.encode(),
             words.encode(),
         )
         self._blocks[event.index] = self._head + before, b"}}]}" + self._tail
-        return self._chunk(_encode({"tool_calls": [call]}))
+        return self._chunk(_encode({"tool_calls": [{"index": number, **call}]}))
 
     def _delta(self, event: Delta) -> bytes:
         before, after = self._blocks[event.index]
@@ -148,7 +146,8 @@ class ChatWriter:
 
     def _close(self, event: Close) -> bytes:
         if event.index not in self._empty_calls:
-            return b""
+            seal = thought_seal(event.sealed, event.sealed_by) if event.sealed else None
+            return self._chunk(_encode(seal)) if seal else b""
         before, after = self._blocks[event.index]
         return before + b'"{}"' + after  # arguments are JSON, so none are an empty object
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from clawmatrix_model_proxy.convert.chat.answer import spare_id
+from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal
 from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments
-from clawmatrix_model_proxy.convert.neutral.answer import Close, Delta, Open
-from clawmatrix_model_proxy.convert.neutral.fields import Fields, bad_answer
+from clawmatrix_model_proxy.neutral.answer import Close, Delta, Open
+from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, Event
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, Event
 
 __all__ = ["Calls"]
 
@@ -27,12 +28,15 @@ class _Call:
         id: the upstream's, empty where it gave none.
         block: its number, None while it is not open.
         early: arguments that came before the name.
+        sealed, sealed_by: what the maker put on it, where that came before the block opened.
     """
 
     id: str = ""
     free: bool = False
     block: int | None = None
     early: str = ""
+    sealed: str = ""
+    sealed_by: str = ""
 
 
 class Calls:
@@ -89,6 +93,8 @@ class Calls:
         call = self._belonging(index, id, name)
         call.free = call.free or free
         call.id = call.id or id
+        if not call.sealed:
+            call.sealed, call.sealed_by = answer_seal(fields)
         if call.block is None:
             call.early += text
             if name:
@@ -124,6 +130,7 @@ class Calls:
         self._made += 1
         call.block = self._number()
         self.kinds.add(kind)
-        events.append(Open(call.block, kind, call.id, name))
+        seal = (call.sealed, call.sealed_by)
+        events.append(Open(call.block, kind, call.id, name, -1, *seal))
         if call.early:
             events.append(Delta(call.block, call.early))

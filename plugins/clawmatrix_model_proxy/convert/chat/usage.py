@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.neutral.answer import Usage
-from clawmatrix_model_proxy.convert.neutral.fields import Fields, bad_answer
+from clawmatrix_model_proxy.neutral.answer import Usage
+from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, FinishReason
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, FinishReason
 
 __all__ = ["read_reason", "read_usage", "written_reason", "written_usage"]
 

@@ -13,14 +13,14 @@ from clawmatrix_model_proxy.convert.messages.usage import (
     write_reason,
     write_usage,
 )
-from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.neutral.sealed import mark, unmark
+from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.sealed import mark, sealed_id, unmark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
+    from clawmatrix_model_proxy.neutral.codec import Making
 
 __all__ = ["block_kind", "explanation", "read_answer", "stop_details", "words", "write_answer"]
 
@@ -167,7 +167,7 @@ def _written(block: Block, new_id: Callable[[str], str], *, cut: bool) -> dict[s
         case "tool":
             return {
                 "type": "tool_use",
-                "id": block.id or new_id("toolu_"),
+                "id": sealed_id(block.id or new_id("toolu_"), block.sealed, block.sealed_by),
                 "name": block.name,
                 "input": _input(block, cut=cut),
             }

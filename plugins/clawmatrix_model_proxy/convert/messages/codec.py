@@ -10,16 +10,16 @@ from clawmatrix_model_proxy.convert.messages.request_reader import read_request
 from clawmatrix_model_proxy.convert.messages.request_writer import write_request
 from clawmatrix_model_proxy.convert.messages.stream_reader import MessagesReader
 from clawmatrix_model_proxy.convert.messages.stream_writer import MessagesWriter
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
-from clawmatrix_model_proxy.convert.neutral.losses import Loss
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.neutral.losses import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clawmatrix_core.base.errors import ClawMatrixError
-    from clawmatrix_model_proxy.convert.neutral.answer import NeutralAnswer
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec, Making
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_core import ClawMatrixError
+    from clawmatrix_model_proxy.neutral.answer import NeutralAnswer
+    from clawmatrix_model_proxy.neutral.codec import Codec, Making, NewId
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "MessagesCodec"]
 
@@ -78,12 +78,14 @@ class MessagesCodec:
         with _no_deeper(Unsupported("body", _TOO_DEEP)):
             return read_request(body)
 
-    def write_request(self, request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
+    def write_request(
+        self, request: NeutralRequest, *, model: str = "", max_tokens: int
+    ) -> dict[str, Any]:
         """Write a request for an upstream, without its model. Raises: Unsupported."""
         with _no_deeper(Unsupported("body", _TOO_DEEP)):
             return write_request(request, max_tokens=max_tokens)
 
-    def read_answer(self, body: dict[str, Any]) -> NeutralAnswer:
+    def read_answer(self, body: dict[str, Any], *, new_id: NewId | None = None) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
         with _no_deeper(BadAnswer(_TOO_DEEP)):
             return read_answer(body)
@@ -96,7 +98,7 @@ class MessagesCodec:
         with _no_deeper(BadAnswer(_TOO_DEEP)):
             return write_answer(answer, making)
 
-    def reader(self) -> MessagesReader:
+    def reader(self, *, new_id: NewId | None = None) -> MessagesReader:
         """Return a reader of one stream."""
         return MessagesReader()
 

@@ -6,9 +6,9 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.fields import Fields
-from clawmatrix_model_proxy.convert.neutral.request import File, Image
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.fields import Fields
+from clawmatrix_model_proxy.neutral.request import File, Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

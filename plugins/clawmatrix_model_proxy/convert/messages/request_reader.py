@@ -9,9 +9,9 @@ import msgspec
 from clawmatrix_model_proxy.convert.messages.parts import READERS
 from clawmatrix_model_proxy.convert.messages.settings import read_own
 from clawmatrix_model_proxy.convert.messages.tools import read_choice, read_tools
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.fields import Fields
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.fields import Fields
+from clawmatrix_model_proxy.neutral.request import (
     NeutralRequest,
     Reasoning,
     Text,
@@ -19,13 +19,13 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
-from clawmatrix_model_proxy.convert.neutral.sealed import unmark
-from clawmatrix_model_proxy.convert.neutral.settings import read_settings, refuse_rest
+from clawmatrix_model_proxy.neutral.sealed import unmark, unsealed_id
+from clawmatrix_model_proxy.neutral.settings import read_settings, refuse_rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import Part, Role
+    from clawmatrix_model_proxy.neutral.request import Part, Role
 
 __all__ = ["read_request"]
 
@@ -145,7 +145,8 @@ def _tool_use(block: Fields) -> ToolCall:
     arguments = _encode(block.need("input", dict)).decode()
     block.ignore("cache_control")
     block.end()
-    return ToolCall(call_id, name, arguments)
+    call_id, sealed, sealer = unsealed_id(call_id)
+    return ToolCall(call_id, name, arguments, sealed=sealed, sealed_by=sealer)
 
 
 def _tool_result(block: Fields) -> ToolResult:
@@ -153,6 +154,7 @@ def _tool_result(block: Fields) -> ToolResult:
     parts = _parts(block.left.pop("content", None), block.at("content"), _IN_RESULT)
     block.ignore("cache_control")
     block.end()
+    call_id, _, _ = unsealed_id(call_id)
     return ToolResult(call_id, tuple(parts), failed)  # type: ignore[arg-type]  # of _IN_RESULT
 
 

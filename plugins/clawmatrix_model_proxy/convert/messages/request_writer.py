@@ -11,8 +11,8 @@ import msgspec
 from clawmatrix_model_proxy.convert.messages.parts import write_document, write_image
 from clawmatrix_model_proxy.convert.messages.settings import write_own
 from clawmatrix_model_proxy.convert.messages.tools import write_choice, write_tools
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,
@@ -22,12 +22,12 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolCall,
     ToolResult,
 )
-from clawmatrix_model_proxy.convert.neutral.settings import write_settings
+from clawmatrix_model_proxy.neutral.settings import write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Part, Turn
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest, Part, Turn
 
 __all__ = ["write_request"]
 

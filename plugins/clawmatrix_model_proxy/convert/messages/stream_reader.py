@@ -9,7 +9,7 @@ import msgspec
 
 from clawmatrix_model_proxy.convert.messages.answer import block_kind, explanation, words
 from clawmatrix_model_proxy.convert.messages.usage import read_reason, read_usage
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
     Completed,
@@ -18,13 +18,13 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Finish,
     Open,
 )
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.neutral.sealed import unmark
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.sealed import unmark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_model_proxy.convert.neutral.answer import Event
+    from clawmatrix_model_proxy.neutral.answer import Event
 
 __all__ = ["MessagesReader"]
 

@@ -8,13 +8,13 @@ import msgspec
 
 from clawmatrix_model_proxy.convert.messages.answer import stop_details
 from clawmatrix_model_proxy.convert.messages.usage import write_reason, write_usage
-from clawmatrix_model_proxy.convert.neutral.answer import Begin, Close, Delta, Finish, Open
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.neutral.sealed import mark
+from clawmatrix_model_proxy.neutral.answer import Begin, Close, Delta, Finish, Open
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.sealed import mark, sealed_id
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind, Event
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, Event
+    from clawmatrix_model_proxy.neutral.codec import Making
 
 __all__ = ["MessagesWriter"]
 
@@ -173,7 +173,8 @@ class _BlockWriter:
         opened = self._opened
         match opened.kind:
             case "tool":
-                call_id = opened.id or self._new_id("toolu_")
+                own_id = opened.id or self._new_id("toolu_")
+                call_id = sealed_id(own_id, opened.sealed, opened.sealed_by)
                 return {"type": "tool_use", "id": call_id, "name": opened.name, "input": {}}
             case "redacted":
                 return {"type": "redacted_thinking", "data": self._sealed}

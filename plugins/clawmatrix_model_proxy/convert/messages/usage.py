@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.neutral.answer import Usage
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.answer import Usage
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import FinishReason
+    from clawmatrix_model_proxy.neutral.answer import FinishReason
 
 __all__ = ["read_reason", "read_usage", "write_reason", "write_usage"]
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.convert.responses.output import Output
+from clawmatrix_model_proxy.convert.responses.request_writer import split_instructions
+from clawmatrix_model_proxy.convert.responses.tools import write_choice, write_format, write_tools
+from clawmatrix_model_proxy.convert.responses.usage import write_usage
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
     Delta,
@@ -14,17 +18,13 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Open,
     events_of,
 )
-from clawmatrix_model_proxy.convert.responses.output import Output
-from clawmatrix_model_proxy.convert.responses.request_writer import split_instructions
-from clawmatrix_model_proxy.convert.responses.tools import write_choice, write_format, write_tools
-from clawmatrix_model_proxy.convert.responses.usage import write_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.answer import Event, NeutralAnswer
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
+    from clawmatrix_model_proxy.neutral.codec import Making
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["Response", "write_answer"]
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.answer import Close, Delta, Event, Open
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.convert.responses.logprobs import read_logprobs
 from clawmatrix_model_proxy.convert.responses.sealed import read_encrypted
 from clawmatrix_model_proxy.convert.responses.slots import Growing, Slot, list_in, text_in
+from clawmatrix_model_proxy.neutral.answer import Close, Delta, Event, Open
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind
-    from clawmatrix_model_proxy.convert.neutral.sealed import Sealer
+    from clawmatrix_model_proxy.neutral.answer import BlockKind
+    from clawmatrix_model_proxy.neutral.sealed import Sealer
 
 __all__ = ["Blocks", "part_kind"]
 

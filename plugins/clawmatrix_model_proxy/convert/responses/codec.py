@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.neutral.answer import Failed, Gathered, NeutralAnswer
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.convert.responses.answer import write_answer
 from clawmatrix_model_proxy.convert.responses.input_items import UNREAD
 from clawmatrix_model_proxy.convert.responses.request_reader import read_request
@@ -18,12 +16,14 @@ from clawmatrix_model_proxy.convert.responses.request_writer import (
 from clawmatrix_model_proxy.convert.responses.stream_reader import ResponsesReader
 from clawmatrix_model_proxy.convert.responses.stream_writer import ResponsesWriter
 from clawmatrix_model_proxy.convert.responses.usage import read_count
+from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, NeutralAnswer
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.codec import Making, NewId
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["CODEC", "LOSSES", "UNREAD", "ResponsesCodec", "read_count", "write_count_request"]
 
@@ -38,7 +38,9 @@ class ResponsesCodec:
         with _no_deeper():
             return read_request(body)
 
-    def write_request(self, request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
+    def write_request(
+        self, request: NeutralRequest, *, model: str = "", max_tokens: int
+    ) -> dict[str, Any]:
         """Write a request for an upstream; no limit is given where the request has none.
 
         Raises: Unsupported.
@@ -47,7 +49,7 @@ class ResponsesCodec:
         with _no_deeper():
             return write_request(request)
 
-    def read_answer(self, body: dict[str, Any]) -> NeutralAnswer:
+    def read_answer(self, body: dict[str, Any], *, new_id: NewId | None = None) -> NeutralAnswer:
         """Read an upstream's whole answer. Raises: BadAnswer."""
         gathered = Gathered()
         whole = body.get("status") not in ("queued", "in_progress")
@@ -63,7 +65,7 @@ class ResponsesCodec:
         """Write a whole answer for a client."""
         return write_answer(answer, making)
 
-    def reader(self) -> ResponsesReader:
+    def reader(self, *, new_id: NewId | None = None) -> ResponsesReader:
         """Return a reader of one stream."""
         return ResponsesReader()
 

@@ -9,9 +9,17 @@ from __future__ import annotations
 import mimetypes
 from typing import TYPE_CHECKING, Any, Literal
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.losses import Loss
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.convert.responses.namespaces import joined
+from clawmatrix_model_proxy.convert.responses.sealed import read_encrypted
+from clawmatrix_model_proxy.convert.responses.typed_values import (
+    list_at,
+    object_at,
+    optional_text_at,
+    text_at,
+)
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.losses import Loss
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,
@@ -24,14 +32,7 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
-from clawmatrix_model_proxy.convert.responses.namespaces import joined
-from clawmatrix_model_proxy.convert.responses.sealed import read_encrypted
-from clawmatrix_model_proxy.convert.responses.typed_values import (
-    list_at,
-    object_at,
-    optional_text_at,
-    text_at,
-)
+from clawmatrix_model_proxy.neutral.sealed import unsealed_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,18 +173,21 @@ def _call(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]]:
     _refuse_caller(item, param)
     arguments = "input" if free else "arguments"
     namespace = optional_text_at(item.get("namespace"), f"{param}.namespace") or ""
+    call_id, sealed, sealer = unsealed_id(text_at(item.get("call_id"), f"{param}.call_id"))
     call = ToolCall(
-        text_at(item.get("call_id"), f"{param}.call_id"),
+        call_id,
         joined(namespace, text_at(item.get("name"), f"{param}.name")),
         text_at(item.get(arguments), f"{param}.{arguments}"),
         free=free,
+        sealed=sealed,
+        sealed_by=sealer,
     )
     return "assistant", (call,)
 
 
 def _result(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]]:
     _refuse_caller(item, param)
-    call_id = text_at(item.get("call_id"), f"{param}.call_id")
+    call_id, _, _ = unsealed_id(text_at(item.get("call_id"), f"{param}.call_id"))
     parts = _contents(item.get("output"), f"{param}.output", _RESULTS)
     parts = parts or (Text(""),)
     return "tool", (ToolResult(call_id, parts, free=item["type"] == "custom_tool_call_output"),)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.convert.responses.slots import list_in, text_in
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

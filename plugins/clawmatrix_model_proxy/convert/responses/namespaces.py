@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_model_proxy.convert.neutral.request import Tool
+    from clawmatrix_model_proxy.neutral.request import Tool
 
 __all__ = ["joined", "parted"]
 

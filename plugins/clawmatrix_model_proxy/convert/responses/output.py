@@ -19,12 +19,13 @@ from clawmatrix_model_proxy.convert.responses.output_items import (
     Part,
 )
 from clawmatrix_model_proxy.convert.responses.sealed import encrypted_of
+from clawmatrix_model_proxy.neutral.sealed import sealed_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.answer import Close, Delta, Open
-    from clawmatrix_model_proxy.convert.neutral.request import Tool
+    from clawmatrix_model_proxy.neutral.answer import Close, Delta, Open
+    from clawmatrix_model_proxy.neutral.request import Tool
 
 __all__ = ["Output"]
 
@@ -117,7 +118,8 @@ class Output:
         self._used.add(item_id)
         item = Item(kind, item_id, len(self._items), event.group)
         if kind in ("function_call", "custom_tool_call"):
-            item.call_id = event.id or self._new_id("call_")
+            own_id = event.id or self._new_id("call_")
+            item.call_id = sealed_id(own_id, event.sealed, event.sealed_by)
             item.namespace, item.name = self._parted.get(event.name, ("", event.name))
         self._items.append(item)
         return item

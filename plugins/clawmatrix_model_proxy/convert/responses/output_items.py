@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind
+    from clawmatrix_model_proxy.neutral.answer import BlockKind
 
 __all__ = [
     "ITEM_KINDS",

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
-from clawmatrix_model_proxy.convert.neutral.settings import read_settings, refuse_rest
 from clawmatrix_model_proxy.convert.responses.input_items import read_input
 from clawmatrix_model_proxy.convert.responses.tools import read_choice, read_format, read_tools
 from clawmatrix_model_proxy.convert.responses.typed_values import (
@@ -14,6 +11,9 @@ from clawmatrix_model_proxy.convert.responses.typed_values import (
     object_at,
     optional_text_at,
 )
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
+from clawmatrix_model_proxy.neutral.settings import read_settings, refuse_rest
 
 __all__ = ["INCLUDED", "read_request"]
 

@@ -7,10 +7,13 @@ import mimetypes
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.effort import effort_of
-from clawmatrix_model_proxy.convert.neutral.losses import Loss
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.convert.responses.request_reader import INCLUDED
+from clawmatrix_model_proxy.convert.responses.sealed import unseal
+from clawmatrix_model_proxy.convert.responses.tools import write_choice, write_format, write_tools
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.effort import effort_of
+from clawmatrix_model_proxy.neutral.losses import Loss
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,
@@ -22,15 +25,12 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
-from clawmatrix_model_proxy.convert.neutral.settings import write_settings
-from clawmatrix_model_proxy.convert.responses.request_reader import INCLUDED
-from clawmatrix_model_proxy.convert.responses.sealed import unseal
-from clawmatrix_model_proxy.convert.responses.tools import write_choice, write_format, write_tools
+from clawmatrix_model_proxy.neutral.settings import write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = ["LOSSES", "split_instructions", "write_count_request", "write_request"]
 

@@ -7,7 +7,7 @@ for an id. So it travels in front of the ciphertext. Thoughts of other makers st
 
 from __future__ import annotations
 
-from clawmatrix_model_proxy.convert.neutral.sealed import Sealer, mark, unmark
+from clawmatrix_model_proxy.neutral.sealed import Sealer, mark, unmark
 
 __all__ = ["encrypted_of", "read_encrypted", "seal", "unseal"]
 

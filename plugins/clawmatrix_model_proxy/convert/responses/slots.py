@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind
+    from clawmatrix_model_proxy.neutral.answer import BlockKind
 
 __all__ = ["ITEMS", "Growing", "Slot", "Slots", "list_in", "object_in", "text_in"]
 

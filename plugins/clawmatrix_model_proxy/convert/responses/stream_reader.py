@@ -8,15 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.neutral.answer import (
-    Begin,
-    Completed,
-    Event,
-    Failed,
-    Finish,
-    FinishReason,
-)
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.convert.responses.blocks import Blocks, part_kind
 from clawmatrix_model_proxy.convert.responses.logprobs import read_logprobs
 from clawmatrix_model_proxy.convert.responses.slots import (
@@ -27,11 +18,20 @@ from clawmatrix_model_proxy.convert.responses.slots import (
     text_in,
 )
 from clawmatrix_model_proxy.convert.responses.usage import read_usage
+from clawmatrix_model_proxy.neutral.answer import (
+    Begin,
+    Completed,
+    Event,
+    Failed,
+    Finish,
+    FinishReason,
+)
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clawmatrix_model_proxy.convert.neutral.answer import BlockKind
+    from clawmatrix_model_proxy.neutral.answer import BlockKind
 
 __all__ = ["ResponsesReader"]
 

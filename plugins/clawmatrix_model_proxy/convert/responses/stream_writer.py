@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_model_proxy.convert.neutral.answer import Delta, Event, Open
 from clawmatrix_model_proxy.convert.responses.answer import Response
+from clawmatrix_model_proxy.neutral.answer import Delta, Event, Open
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.codec import Making
     from clawmatrix_model_proxy.convert.responses.output_items import Part
+    from clawmatrix_model_proxy.neutral.codec import Making
 
 __all__ = ["ResponsesWriter"]
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import ResponseFormat, Tool, ToolChoice
 from clawmatrix_model_proxy.convert.responses.namespaces import joined
 from clawmatrix_model_proxy.convert.responses.typed_values import (
     list_at,
@@ -16,6 +14,8 @@ from clawmatrix_model_proxy.convert.responses.typed_values import (
     optional_text_at,
     text_at,
 )
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.request import ResponseFormat, Tool, ToolChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.codec import Unsupported
 
 __all__ = ["list_at", "object_at", "optional_text_at", "text_at"]
 

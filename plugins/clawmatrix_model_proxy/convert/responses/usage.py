@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawmatrix_model_proxy.convert.neutral.answer import Usage
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.answer import Usage
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
 __all__ = ["read_count", "read_usage", "write_usage"]
 

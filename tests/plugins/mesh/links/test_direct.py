@@ -147,7 +147,7 @@ def _tries(simulation: Simulation) -> list[float]:
     """Return when home knocked at office's address."""
     events = {("refused", "home"), ("open", "home")}
     found = [event for event in simulation.trace if event[1:3] in events]
-    return [event[0] for event in found if event[3] != "relay"]
+    return [time for time, *rest in found if isinstance(time, float) and rest[2] != "relay"]
 
 
 async def _talk(home: Node, seconds: float) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.record import SignedRecord
 
 
+def clock() -> float:
+    return 0.0
+
+
 def knowing(*records: SignedRecord) -> Member:
     home = Member("home")
     for signed in records:
@@ -52,18 +56,30 @@ def test_entries_with_other_types_count_as_not_known() -> None:
 def test_a_summary_is_equal_where_two_nodes_know_the_same() -> None:
     office, lab = Member("office").signed(), Member("lab").signed()
     one, other = knowing(office, lab), knowing(office)
-    assert str(Summary(one.directory)) != str(Summary(other.directory))
+    assert str(Summary(one.directory.all, clock)) != str(Summary(other.directory.all, clock))
     other.directory.accept(lab)
-    assert str(Summary(one.directory)) == str(Summary(other.directory))
+    assert str(Summary(one.directory.all, clock)) == str(Summary(other.directory.all, clock))
 
 
 def test_a_summary_is_kept_until_it_is_outdated() -> None:
     home = knowing(Member("office").signed())
-    summary = Summary(home.directory)
+    summary = Summary(home.directory.all, clock)
     before = str(summary)
     home.directory.accept(Member("lab").signed())
     assert str(summary) == before
     summary.outdate()
+    assert str(summary) != before
+
+
+def test_the_summary_of_many_is_computed_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "_FEW", 2)
+    home, time = knowing(*(Member(name).signed() for name in ("lab", "office", "attic"))), [0.0]
+    summary = Summary(home.directory.all, lambda: time[0])
+    before = str(summary)
+    home.directory.accept(Member("cellar").signed())
+    summary.outdate()
+    assert str(summary) == before
+    time[0] = 0.25
     assert str(summary) != before
 
 

@@ -12,10 +12,13 @@ import anyio.lowlevel
 import pytest
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.directory import MEMBER_LIMIT
+from clawmatrix_core.members.directory import LINKS_TOTAL, MEMBER_LIMIT
 from clawmatrix_core.members.identity import Identity, psk_from_secret
+from clawmatrix_core.members.revocation import Revocation, SignedRevocation
+from clawmatrix_core.members.revocation_table import KEPT, MOST
 from clawmatrix_core.sessions.noise import KKPSK0, Handshake
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
+from clawmatrix_mesh.members.revoking import REVOCATIONS
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.wire import Closed, Member, Wire, header, port_of, record_of, signed
 
@@ -128,6 +131,29 @@ async def test_records_of_made_up_nodes_are_bounded_and_taken_by_turns(
             await a_newcomer_is_let_in(target)
         assert len(target.node.directory) <= MEMBER_LIMIT + 1  # late has proved itself
         assert 1 <= len(warnings("more members than can be")) <= 3  # once at each node
+
+
+async def test_made_up_records_that_list_each_other_are_bounded_by_their_links(
+    attack: Attack, warnings: Warnings, record_property: Callable[[str, object], None]
+) -> None:
+    keys = [Identity.generate() for _ in range(16)]
+    names = [f"s{n:x}" for n in range(450)]
+    full = dict.fromkeys([*names, "mallory"], 1)
+    made_up = [record_of(name, keys[n % 16], links=full) for n, name in enumerate(names)]
+    records = [signed(record, keys[n % 16]) for n, record in enumerate(made_up)]
+    links = dict.fromkeys([*names, "node"], 1)
+    async with attack() as target, await Member.join(target.port, links=links) as member:
+        async with reading(member):
+            for at in range(0, len(records), 50):
+                await member.send("records", records[at : at + 50])
+            await target.counted("too_many_links", 100)
+            await calls_are_served(target, record_property)
+            await wait_until(lambda: len(target.node.routes) > 200, limit=60)
+            await calls_are_served(target, record_property)
+        known = [peer.record for peer in target.node.directory.all()]
+        assert sum(len(record.links) for record in known) < LINKS_TOTAL + len(links) + 10
+        assert "failed" not in {info.state for info in target.node.plugins.list()}
+        assert 1 <= len(warnings("links, where")) <= 3  # once at each node
 
 
 async def a_newcomer_is_let_in(target: Target) -> None:
@@ -337,3 +363,43 @@ async def test_made_up_origins_count_as_the_neighbours_own(
             [dropped] = section.read()["dropped"]
             assert (dropped["nodeId"], dropped["via"]) == ("mallory", "mallory")
             assert "frames of mallory are dropped" in caplog.text
+
+
+async def test_a_member_that_floods_revocations_is_put_out_all_the_same(
+    attack: Attack, warnings: Warnings
+) -> None:
+    authors = {f"author{n}": Identity.generate() for n in range(4)}
+    async with attack() as target, await Member.join(target.port, features=[REVOCATIONS]) as member:
+        authors["mallory"] = member.identity
+        numbers = itertools.count()
+
+        def junk(number: int) -> dict[str, str]:
+            by = list(authors)[number // 250 % 5]
+            said = Revocation(
+                f"junk{number % 1100}",
+                (number % 1100).to_bytes(32),
+                by,
+                authors[by].sign_public,
+                int(target.node.clock.wall() * 1000) + number,
+            )
+            return SignedRevocation.make(said, authors[by]).to_wire()
+
+        async def flood() -> None:
+            await member.send(REVOCATIONS, {"new": [junk(next(numbers)) for _ in range(16)]})
+            await anyio.sleep(0.01)
+
+        async with reading(member), doing(flood):
+            await target.counted("too_many_revocations", 50)
+            await wait_until(lambda: target.lab.trust.get(MALLORY) is not None)
+            [add] = [m for m in target.lab.control_methods() if m.name == "revoke.add"]
+            assert add.call is not None
+            await add.call({"node": "mallory"})
+            key = member.identity.sign_public
+            for node in (target.node, target.home):
+                await wait_until(lambda node=node: node.revocations.get(key) is not None, limit=30)  # type: ignore[misc]
+            await wait_until(lambda: MALLORY not in target.node.links)
+        for node in (target.node, target.home, target.lab):
+            assert len(node.revocations.all()) <= MOST - KEPT + 1
+        assert warnings("one too many")
+        assert not warnings("junk1 was revoked")
+        assert warnings("mallory was revoked by lab")

@@ -52,6 +52,15 @@ def test_a_few_records_are_taken_at_once_and_in_order() -> None:
     assert station.taken == [("home", number) for number in range(100)]
 
 
+@pytest.mark.parametrize("count", [10, 100, 1000])
+def test_few_long_records_are_taken_at_once_however_many_come(count: int) -> None:
+    station = Station()
+    intake = station.intake()
+    intake.put(link("mallory"), [{"record": "x" * 13_000}] * count)
+    assert len(station.taken) == 6
+    assert len(intake) == count - 6
+
+
 def test_more_than_can_wait_is_refused_once_for_each_message() -> None:
     station = Station()
     intake, mallory = station.intake(), link("mallory")

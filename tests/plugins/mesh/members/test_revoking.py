@@ -165,6 +165,7 @@ async def test_only_named_revokers_put_a_node_out() -> None:
 
 async def test_what_cannot_be_revoked_is_named() -> None:
     async with make("hub") as hub:
+        hub.trust.check(NodeId("x"), bytes(32), proven=True, now=0.0)
         for params, message in (
             ({"node": "hub"}, "is this node"),
             ({"node": "nobody"}, "no key is known"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import anyio
 import attrs
@@ -58,8 +59,7 @@ class Client:
 
     async def call(self, route: str, path: str, body: bytes, **params: str) -> None:
         """Call the endpoint of a route."""
-        routes = self.node.hooks.collect(register_http_routes, HttpRoute)
-        [found] = [one for _, one in routes if one.path == route]
+        [found] = [one for one in _routes_of(self.node) if one.path == route]
         headers = [(name.encode(), value.encode()) for name, value in params.items()]
         scope: dict[str, Any] = {"type": "http", "method": "POST", "path": path}
         scope |= {"headers": headers, "path_params": params}
@@ -108,6 +108,17 @@ class Client:
     def whole(self) -> bool:
         """True where the answer came to its end."""
         return bool(self.messages) and not self.messages[-1].get("more_body", False)
+
+
+_routes: WeakKeyDictionary[Node, list[HttpRoute]] = WeakKeyDictionary()
+
+
+def _routes_of(node: Node) -> list[HttpRoute]:
+    """Return the routes of a node's plugins, which are asked once, as the server does."""
+    if node not in _routes:
+        found = node.hooks.collect(register_http_routes, HttpRoute)
+        _routes[node] = [route for _, route in found]
+    return _routes[node]
 
 
 def serves(base_url: str, *, model: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

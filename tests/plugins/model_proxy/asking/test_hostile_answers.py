@@ -257,6 +257,8 @@ async def test_a_node_that_starts_is_busy_and_does_not_deny_its_models(
     class Early:
         """Asks its own node before everything has started."""
 
+        plugin_name = "mesh"  # which is loaded before the model proxy
+
         @hookimpl
         async def start_plugin(self, node: Node) -> None:
             """Ask."""

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer, Usage
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer, Usage
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream

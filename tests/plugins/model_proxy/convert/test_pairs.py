@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.neutral.answer import (
     Block,
     Completed,
     Finish,
@@ -23,8 +24,8 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Usage,
     events_of,
 )
-from clawmatrix_model_proxy.convert.neutral.codec import Making
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.codec import Making
+from clawmatrix_model_proxy.neutral.request import (
     Image,
     NeutralRequest,
     Text,
@@ -34,13 +35,12 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
-from clawmatrix_model_proxy.convert.responses import codec as responses
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import Event
-    from clawmatrix_model_proxy.convert.neutral.codec import Codec
+    from clawmatrix_model_proxy.neutral.answer import Event
+    from clawmatrix_model_proxy.neutral.codec import Codec
 
 CODECS: dict[str, Codec] = {
     codec.name: codec for codec in (chat.CODEC, responses.CODEC, messages.CODEC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
+from clawmatrix_model_proxy.neutral.sealed import sealed_id
 from clawmatrix_model_proxy.plugin import ModelProxyPlugin
 from tests.plugins.model_proxy.asking.asking import ALONE, Client, request
 
@@ -125,6 +127,45 @@ async def test_hook_register_model_apis(
     assert "x-seed: seed corn" in head
     assert "x-bird: yes" in head
     assert "authorization" not in head
+
+
+class Queries:
+    """A plugin whose API has a query in its path."""
+
+    extends = ("model-proxy",)
+
+    @hookimpl
+    def register_model_apis(self) -> list[ModelApi]:
+        return [ModelApi("queries:q", {"chat": "{model}:talk?alt=sse&of=a%20b"})]
+
+
+async def test_a_path_keeps_its_query_and_names_the_model(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    async with upstreaming(says_who) as up:
+        model = {"id": "m", "base_url": up.base_url, "api": "queries:q", "upstream_model": "a?b c"}
+        table = {"model-proxy": {"models": [model]}}
+        node = node_factory("home", built_in=ALONE, plugins=[Queries()], config=table)
+        async with node as home:
+            client = Client(home)
+            await client.ask(request())
+    assert client.status == 200
+    first = up.asked[0].head.decode().partition("\r\n")[0]
+    assert first == "POST /v1/a%3Fb%20c:talk?alt=sse&of=a%20b HTTP/1.1"
+
+
+async def test_a_request_that_passes_as_it_is_loses_the_seals_of_other_apis(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    kept = sealed_id("call_1", "a signature", "google")
+    result = {"role": "tool", "tool_call_id": kept, "content": "rain"}
+    async with upstreaming(says_who) as up:
+        table = {"model-proxy": {"models": [{"id": "m", "base_url": up.base_url}]}}
+        async with node_factory("home", built_in=ALONE, config=table) as home:
+            client = Client(home)
+            await client.ask({"model": "m", "messages": [result]})
+    assert client.status == 200
+    assert json.loads(up.asked[0].body)["messages"] == [{**result, "tool_call_id": "call_1"}]
 
 
 async def test_an_api_that_no_plugin_has_ends_the_start() -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.codec import Making
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
 from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.neutral.codec import Making
+from clawmatrix_model_proxy.neutral.request import NeutralRequest
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.formats import FORMATS

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.chat.codec import Chat
-from clawmatrix_model_proxy.convert.neutral.answer import Gathered
-from clawmatrix_model_proxy.convert.neutral.codec import Making
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
+from clawmatrix_model_proxy.neutral.answer import Gathered
+from clawmatrix_model_proxy.neutral.codec import Making
+from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.convert.neutral.answer import Event, NeutralAnswer
+    from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
 
 __all__ = [
     "ANSWERS",

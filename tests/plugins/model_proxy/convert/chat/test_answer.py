@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from clawmatrix_model_proxy.convert.neutral.answer import Block, FinishReason, NeutralAnswer, Usage
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.answer import Block, FinishReason, NeutralAnswer, Usage
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 from tests.plugins.model_proxy.convert.chat.chat_corpus import ANSWERS, CHAT, making
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,

@@ -16,8 +16,8 @@ from openai import (
 )
 from pydantic import BaseModel
 
-from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer, Usage, events_of
-from clawmatrix_model_proxy.convert.neutral.request import Text, ToolCall
+from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer, Usage, events_of
+from clawmatrix_model_proxy.neutral.request import Text, ToolCall
 from tests.plugins.model_proxy.convert.chat.chat_corpus import (
     ANSWERS,
     CHAT,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clawmatrix_model_proxy.convert.converted_stream import UpstreamEvents
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Block,
     Close,
@@ -19,7 +19,7 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Open,
     Usage,
 )
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 from tests.plugins.model_proxy.convert.chat.chat_corpus import (
     CHAT,
     STREAMS,

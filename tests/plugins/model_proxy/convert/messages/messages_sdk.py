@@ -18,9 +18,9 @@ from anthropic.types.message_create_params import MessageCreateParams
 from pydantic import BaseModel, TypeAdapter
 
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
-from clawmatrix_model_proxy.convert.neutral.answer import Event, Gathered
-from clawmatrix_model_proxy.convert.neutral.codec import Making, StreamReader
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest
+from clawmatrix_model_proxy.neutral.answer import Event, Gathered
+from clawmatrix_model_proxy.neutral.codec import Making, StreamReader
+from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
 __all__ = [
     "ANSWERS",

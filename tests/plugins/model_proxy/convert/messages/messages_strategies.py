@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.neutral.answer import (
     Block,
     Close,
     Delta,
@@ -17,7 +17,7 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Usage,
     events_of,
 )
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.request import (
     File,
     Image,
     NeutralRequest,

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.neutral.answer import (
     Block,
     Close,
     NeutralAnswer,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.request import (
     File,
     Image,
     NeutralRequest,
@@ -21,7 +21,7 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
-from clawmatrix_model_proxy.convert.neutral.settings import write_settings
+from clawmatrix_model_proxy.neutral.settings import write_settings
 from tests.plugins.model_proxy.convert.messages.messages_sdk import load
 
 WEATHER = Tool(

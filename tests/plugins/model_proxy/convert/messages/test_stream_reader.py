@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
     Completed,
@@ -17,7 +17,7 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Open,
     Usage,
 )
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 from tests.plugins.model_proxy.convert.messages.messages_sdk import (
     events,
     load_stream,

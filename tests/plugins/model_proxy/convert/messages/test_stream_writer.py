@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Block,
     Close,
@@ -20,7 +20,7 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Usage,
     events_of,
 )
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 from tests.plugins.model_proxy.convert.messages.messages_sdk import (
     accumulate,
     check_event,

@@ -11,10 +11,10 @@ import openai
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from clawmatrix_model_proxy.convert.neutral.answer import Event, Gathered, NeutralAnswer
-from clawmatrix_model_proxy.convert.neutral.codec import Making
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.neutral.answer import Event, Gathered, NeutralAnswer
+from clawmatrix_model_proxy.neutral.codec import Making
+from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

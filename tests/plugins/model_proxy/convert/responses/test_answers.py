@@ -6,17 +6,17 @@ import attrs
 import msgspec
 import pytest
 
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.convert.responses.slots import ITEMS
+from clawmatrix_model_proxy.neutral.answer import (
     Block,
     FinishReason,
     NeutralAnswer,
     Usage,
     events_of,
 )
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, Text, Tool, Turn
-from clawmatrix_model_proxy.convert.responses.codec import CODEC
-from clawmatrix_model_proxy.convert.responses.slots import ITEMS
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Tool, Turn
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     RESPONSE,
     accumulated,

@@ -13,10 +13,10 @@ from openai.types.responses.response_create_params import (
 )
 from pydantic import TypeAdapter, ValidationError
 
-from clawmatrix_model_proxy.convert.neutral.answer import Completed, NeutralAnswer
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
-from clawmatrix_model_proxy.convert.neutral.settings import write_settings
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.neutral.answer import Completed, NeutralAnswer
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.neutral.settings import write_settings
 from tests.plugins.model_proxy.convert.responses.responses_corpus import ANSWERS, REQUESTS, STREAMS
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     RESPONSE,

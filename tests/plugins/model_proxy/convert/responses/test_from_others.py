@@ -10,9 +10,9 @@ import pytest
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.answer import Completed, Event, NeutralAnswer
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Codec, Unsupported
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.neutral.answer import Completed, Event, NeutralAnswer
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Codec, Unsupported
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     RESPONSE,
     accumulated,

@@ -6,10 +6,10 @@ import pytest
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.neutral.answer import Block, NeutralAnswer, events_of
-from clawmatrix_model_proxy.convert.neutral.codec import Codec, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import NeutralRequest, ToolCall
 from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer, events_of
+from clawmatrix_model_proxy.neutral.codec import Codec, Unsupported
+from clawmatrix_model_proxy.neutral.request import NeutralRequest, ToolCall
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     RESPONSE,
     accumulated,

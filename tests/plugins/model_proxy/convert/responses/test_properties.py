@@ -10,7 +10,8 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.neutral.answer import (
     Block,
     Close,
     Completed,
@@ -23,9 +24,8 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Usage,
     events_of,
 )
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer, Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import File, NeutralRequest, ToolResult
-from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.neutral.request import File, NeutralRequest, ToolResult
 from tests.plugins.model_proxy.convert.responses.responses_corpus import ANSWERS, REQUESTS, STREAMS
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     RESPONSE,

@@ -7,8 +7,9 @@ from typing import Any
 import attrs
 import pytest
 
-from clawmatrix_model_proxy.convert.neutral.codec import Unsupported
-from clawmatrix_model_proxy.convert.neutral.request import (
+from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.request import (
     Audio,
     File,
     Image,
@@ -21,7 +22,6 @@ from clawmatrix_model_proxy.convert.neutral.request import (
     ToolResult,
     Turn,
 )
-from clawmatrix_model_proxy.convert.responses.codec import CODEC
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 PDF = "data:application/pdf;base64,JVBERi0="

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Block,
     Close,
@@ -17,7 +18,6 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Usage,
     events_of,
 )
-from clawmatrix_model_proxy.convert.responses.codec import CODEC
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     client_of,
     making,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clawmatrix_model_proxy.convert.neutral.answer import (
+from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Block,
     Close,
@@ -18,8 +19,7 @@ from clawmatrix_model_proxy.convert.neutral.answer import (
     Open,
     Usage,
 )
-from clawmatrix_model_proxy.convert.neutral.codec import BadAnswer
-from clawmatrix_model_proxy.convert.responses.codec import CODEC
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 from tests.plugins.model_proxy.convert.responses.responses_corpus import STREAMS
 from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     gathered,

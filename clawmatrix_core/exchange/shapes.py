@@ -1,0 +1,104 @@
+"""Payloads as attrs classes, out and in; on the wire they are JSON objects.
+
+The rules are those of the configuration: each value is taken strictly as what it is, and every
+mistake is named by its path. Two differ. A key that no field has is passed over, so that a newer
+node may say more to an older one. And a message never repeats a value, which may be anybody's
+words.
+"""
+
+from __future__ import annotations
+
+import functools
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import cattrs
+import msgspec
+
+from clawmatrix_core.base.errors import WrongShape
+from clawmatrix_core.config.messages import Problems, Wording, format_path, in_words, listed
+from clawmatrix_core.config.reader import make_converter
+from clawmatrix_core.config.schema import check_class
+from clawmatrix_core.config.types import Source
+
+if TYPE_CHECKING:
+    from clawmatrix_core.base.json_value import JSON
+
+__all__ = ["check_shape", "encode", "read_as"]
+
+T = TypeVar("T")
+
+MOST = 8
+"""Mistakes that an error tells of."""
+_LINE = 200
+"""Characters that the path and the message of a mistake have at most."""
+
+_encode = msgspec.json.Encoder().encode
+
+_KINDS = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+}
+
+
+class _WireWording(Wording):
+    """What is said of a wrong value in a payload: of which kind it is, not what it says."""
+
+    def expected(self, kind: Any, value: object, *, hidden: bool = False) -> str:
+        return f"expected {in_words(kind, 'an object')}, not {_KINDS.get(type(value), 'bytes')}"
+
+    def not_a_choice(self, kind: Any, value: object) -> str:
+        return f"expected one of {listed(kind)}"
+
+
+_reader = make_converter(Source(base=Path()), words=_WireWording(), lenient=True, most=MOST)
+
+
+def _make_writer() -> cattrs.Converter:
+    writer = cattrs.Converter(use_alias=True, unstruct_collection_overrides={frozenset: list})
+    writer.register_unstructure_hook(Enum, lambda choice: choice.value)
+    return writer
+
+
+_writer = _make_writer()
+
+
+_check = functools.cache(functools.partial(check_class, payload=True))
+
+
+def check_shape(shape: type) -> None:
+    """Raises: TypeError, unless a payload can be read as the class."""
+    _check(shape)
+
+
+def encode(payload: JSON) -> bytes:
+    """Return a payload as JSON; an instance of an attrs class becomes an object."""
+    if type(payload) is not dict and hasattr(type(payload), "__attrs_attrs__"):
+        payload = _writer.unstructure(payload)
+    return _encode(payload)
+
+
+def read_as(shape: type[T], payload: JSON, what: str, *, code: str) -> T:
+    """Return a payload as an attrs class.
+
+    Raises: WrongShape, with the code and a line for each mistake, of which ``what`` is the first
+        word; TypeError, where no payload can be read as the class.
+    """
+    check_shape(shape)
+    try:
+        return _reader.structure(payload, shape)
+    except Problems as problems:
+        found = problems.found
+    except RecursionError:
+        raise WrongShape(code, [f"{what}: is nested too deep"]) from None
+    lines = [
+        f"{format_path((what, *problem.path))}: {problem.message}"[:_LINE]
+        for problem in found[:MOST]
+    ]
+    raise WrongShape(code, lines)

@@ -1,0 +1,44 @@
+"""The sections that plugins add to the status: read, and put into lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from clawmatrix_core import JSON, StatusSection
+
+__all__ = ["read_sections", "section_lines"]
+
+
+async def read_sections(sections: Sequence[StatusSection]) -> dict[str, JSON]:
+    """Return what the sections read, by their names and in their order, all at a time."""
+    found: dict[str, JSON] = dict.fromkeys(section.name for section in sections)
+
+    async def read(section: StatusSection) -> None:
+        found[section.name] = await section.value()
+
+    async with anyio.create_task_group() as tasks:
+        for section in sections:
+            tasks.start_soon(read, section)
+    return found
+
+
+def section_lines(sections: Iterable[StatusSection], values: dict[str, JSON]) -> list[JSON]:
+    """Return the lines about what was read: each with its text, and a colour or None."""
+    lines: list[JSON] = []
+    for section in sections:
+        value = values[section.name]
+        if section.text is None or (isinstance(value, dict) and value.keys() == {"error"}):
+            continue
+        try:
+            texts = [str(text) for text in section.text(value)]
+        except Exception as error:  # noqa: BLE001 - the other sections have their lines all the same
+            why = f"{section.name}: no text, {type(error).__name__}: {error}"
+            lines.append({"text": why, "colour": "red"})
+        else:
+            lines += [{"text": text, "colour": section.colour} for text in texts]
+    return lines

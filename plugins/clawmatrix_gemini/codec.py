@@ -1,0 +1,66 @@
+"""Gemini's ``generateContent``, as upstreams speak it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clawmatrix_gemini.answer_reader import GeminiReader
+from clawmatrix_gemini.errors import read_error
+from clawmatrix_gemini.names import SEALER
+from clawmatrix_gemini.request_writer import write_request
+from clawmatrix_model_proxy.api import BadAnswer, answer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clawmatrix_model_proxy.api import ErrorWords, NeutralAnswer, NeutralRequest, NewId
+
+__all__ = ["GeminiCodec"]
+
+
+class GeminiCodec:
+    """See ``UpstreamCodec``."""
+
+    name = SEALER
+    count_path = "models/{model}:countTokens"
+
+    def write_request(
+        self, request: NeutralRequest, *, model: str, max_tokens: int
+    ) -> dict[str, Any]:
+        """Write a request for an upstream; no limit has to be given. Raises: Unsupported."""
+        return write_request(request, model)
+
+    def read_answer(self, body: dict[str, Any], *, new_id: NewId) -> NeutralAnswer:
+        """Read an upstream's whole answer, which is a stream of one. Raises: BadAnswer."""
+        reader = GeminiReader(new_id)
+        return answer_of([*reader.read(body), *reader.done()])
+
+    def reader(self, *, new_id: NewId) -> GeminiReader:
+        """Return a reader of one stream."""
+        return GeminiReader(new_id)
+
+    def read_error(self, status: int, body: dict[str, Any]) -> ErrorWords:
+        """Read an error."""
+        return read_error(body, f"the upstream answered {status}")
+
+    def write_count(self, request: NeutralRequest, *, model: str) -> dict[str, Any]:
+        """Write the question for the tokens of a request, tools and all. Raises: Unsupported."""
+        asked = write_request(request, model)
+        asked.pop("generationConfig", None)  # nothing in it counts
+        name = model if "/" in model else f"models/{model}"
+        return {"generateContentRequest": {"model": name, **asked}}
+
+    def read_count(self, body: dict[str, Any]) -> int:
+        """Read the answer to that. Raises: BadAnswer."""
+        total = body.get("totalTokens")
+        if type(total) is not int:
+            raise BadAnswer("totalTokens is not a count")
+        return total
+
+    def read_models(self, body: dict[str, Any]) -> Iterator[str]:
+        """Return the names in a list of models: ``models/`` stands before each."""
+        models = body.get("models")
+        for model in models if isinstance(models, list) else ():
+            name = model.get("name") if isinstance(model, dict) else None
+            if isinstance(name, str):
+                yield name.removeprefix("models/")

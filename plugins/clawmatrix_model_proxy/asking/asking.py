@@ -1,0 +1,121 @@
+"""What a request asks for, who may be asked for it, and how: the same for every client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from clawmatrix_model_proxy.asking.catalog import Choice
+from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
+from clawmatrix_model_proxy.asking.response import AskLimits, ProxiedResponse
+from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_model_proxy.request_body import Wanted, read_wanted
+from clawmatrix_model_proxy.wire import API_HEADERS, Opening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from clawmatrix_core import Node
+    from clawmatrix_model_proxy.asking.catalog import Catalog
+    from clawmatrix_model_proxy.asking.health import Health
+    from clawmatrix_model_proxy.streams.formats import Format
+
+__all__ = ["HEADERS", "HOLD_HEADER", "Asking"]
+
+HOLD_HEADER = "x-clawmatrix-hold"
+HEADERS = ("accept", HOLD_HEADER, *API_HEADERS)
+"""The headers of a request that are acted on."""
+HEADER_LIMIT = 8 * 1024
+"""Characters of a header that travels with a request."""
+
+
+class Asking:
+    """Makes an answer out of each request.
+
+    Args:
+        node: asks other nodes.
+        catalog: returns who serves what, now.
+        limits: returns how it asks, now.
+        health: how well each target has been doing.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        catalog: Callable[[], Catalog],
+        limits: Callable[[], AskLimits],
+        health: Health,
+    ) -> None:
+        self.node = node
+        self.catalog = catalog
+        self._limits = limits
+        self._health = health
+        self._answers = PreviousResponses()
+
+    def answer(
+        self, body: bytes, headers: Mapping[str, str], format: Format, began: float
+    ) -> ProxiedResponse:
+        """Return the answer to a request, not yet asked for. Raises: ApiError.
+
+        Args:
+            body: the request, as the client wrote it.
+            headers: those of HEADERS that the request has.
+            format: the API that it is written in.
+            began: the clock's time at which it came.
+        """
+        wanted = read_wanted(body)
+        choice = self._choose(wanted)
+        limits = self._limits_of(headers)
+        _check_lengths(headers)
+        opening = Opening(
+            format.name,
+            choice.model,
+            wanted.streams and format.streams,
+            headers.get("accept"),
+            headers={name: headers[name] for name in API_HEADERS if name in headers},
+        )
+        remember = self._answers.remember if format.name == "responses" else None
+        return ProxiedResponse(
+            self.node,
+            choice,
+            opening,
+            body,
+            began=began,
+            limits=limits,
+            health=self._health,
+            remember=remember,
+        )
+
+    def _choose(self, wanted: Wanted) -> Choice:
+        choice = self.catalog().resolve(wanted.model, self.node.reachable)
+        if wanted.previous is None:
+            return choice
+        target = self._answers.find(wanted.previous)
+        if target is None or target not in choice.targets:
+            raise ApiError(
+                400,
+                f"the response {wanted.previous[:200]!r} is not known here, or is another model's:"
+                " send the whole conversation instead",
+                code="previous_response_not_found",
+                param="previous_response_id",
+            )
+        return Choice(choice.model, (target,), pinned=True)
+
+    def _limits_of(self, headers: Mapping[str, str]) -> AskLimits:
+        wanted = headers.get(HOLD_HEADER)
+        if wanted is None:
+            return self._limits()
+        try:
+            return attrs.evolve(self._limits(), hold=parse_hold(wanted))
+        except ValueError as error:
+            raise ApiError(400, f"the header {HOLD_HEADER}: {error}", param=HOLD_HEADER) from None
+
+
+def _check_lengths(headers: Mapping[str, str]) -> None:
+    """Raises: ApiError, where a header is too long to travel with a request."""
+    for name, value in headers.items():
+        if len(value) > HEADER_LIMIT:
+            message = f"the header {name} has more than {HEADER_LIMIT} characters"
+            raise ApiError(400, message, param=name)

@@ -1,0 +1,99 @@
+"""Requests of a program in the node's own process: JSON in, JSON or events out."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+
+from clawmatrix_core import LocalProtocolError
+from clawmatrix_model_proxy.api import ModelError
+from clawmatrix_model_proxy.asking.asking import HEADERS, HOLD_HEADER
+from clawmatrix_model_proxy.asking.event_reader import EventReader, error_of_attempt
+from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.streams.formats import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Message
+
+    from clawmatrix_core import JSON
+    from clawmatrix_model_proxy.api import ModelRequest
+    from clawmatrix_model_proxy.asking.asking import Asking
+    from clawmatrix_model_proxy.asking.response import ProxiedResponse
+    from clawmatrix_model_proxy.streams.formats import Format
+
+__all__ = ["ask", "stream"]
+
+_FAILURES = (Exception, SystemExit, KeyboardInterrupt)
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+async def ask(asking: Asking, request: ModelRequest) -> dict[str, JSON]:
+    """Return the whole answer. Raises: ModelError, LocalProtocolError, TypeError."""
+    answer = _answer_to(asking, request, _format_of(request), streams=False)
+    pieces: list[bytes] = []
+
+    async def take(message: Message) -> None:
+        pieces.append(message.get("body", b""))
+
+    failed = await answer.give(take)
+    if failed is not None:
+        raise error_of_attempt(failed)
+    try:
+        decoded = msgspec.json.decode(b"".join(pieces))
+    except _NOT_JSON:
+        decoded = None
+    if not isinstance(decoded, dict):
+        raise ModelError(502, "the answer is not a JSON object", code="bad_answer")
+    return decoded
+
+
+@asynccontextmanager
+async def stream(
+    asking: Asking, request: ModelRequest
+) -> AsyncIterator[AsyncIterator[dict[str, JSON]]]:
+    """Yield an iterator over the events of the answer. Raises: as ``ask``."""
+    format = _format_of(request)
+    if not format.streams:
+        raise LocalProtocolError(f"answers of the API {format.name!r} are no streams")
+    answer = _answer_to(asking, request, format, streams=True)
+    failure: BaseException | None = None
+    with EventReader(format) as reader:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reader.follow, answer)
+            try:
+                yield reader
+            except _FAILURES as error:  # raised again below, not inside a group
+                failure = error
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def _format_of(request: ModelRequest) -> Format:
+    if request.api not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise LocalProtocolError(f"{request.api!r} is none of the APIs {known}")
+    return FORMATS[request.api]
+
+
+def _answer_to(
+    asking: Asking, request: ModelRequest, format: Format, *, streams: bool
+) -> ProxiedResponse:
+    body = {**request.body, "model": request.model}
+    body.pop("stream", None)
+    if streams:
+        body["stream"] = True
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = {name: headers[name] for name in HEADERS if name in headers}
+    if request.hold is not None:
+        headers[HOLD_HEADER] = request.hold
+    began = asking.node.clock.now()
+    try:
+        return asking.answer(msgspec.json.encode(body), headers, format, began)
+    except ApiError as error:
+        raise ModelError(error.status, str(error), code=error.code) from None

@@ -1,0 +1,232 @@
+"""What an API must bring to be converted to and from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import attrs
+
+from clawmatrix_core import ClawMatrixError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clawmatrix_core import JSON
+    from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
+
+__all__ = [
+    "BadAnswer",
+    "Codec",
+    "CountsTokens",
+    "ErrorWords",
+    "ListsModels",
+    "Making",
+    "NewId",
+    "ReadsErrors",
+    "StreamReader",
+    "StreamWriter",
+    "Unsupported",
+    "UpstreamCodec",
+    "UpstreamError",
+]
+
+NewId = Callable[[str], str]
+"""Makes an id that begins with the letters it is given, as ``call_``."""
+
+
+class Unsupported(ClawMatrixError):
+    """A request has something that the target API does not carry, or that is not valid.
+
+    Attributes:
+        param: where it is in the request, as ``messages[2].content[0]``.
+    """
+
+    def __init__(self, param: str, message: str) -> None:
+        super().__init__(f"{param}: {message}")
+        self.param = param
+
+
+class BadAnswer(ClawMatrixError):
+    """An upstream's answer is not one of its API."""
+
+
+@attrs.frozen
+class ErrorWords:
+    """An upstream's error, in the words that the failover table and clients know.
+
+    Attributes:
+        message: for a person.
+        type: the kind, as ``invalid_request_error``, ``rate_limit_error`` or ``api_error``.
+        code: the reason, as ``context_length_exceeded`` or ``content_filter``, where there is one.
+        status: the HTTP status that fits where the upstream's own does not, else None.
+        retry_after: seconds to wait before the next request, where the body says so.
+    """
+
+    message: str
+    type: str = "upstream_error"
+    code: str | None = None
+    status: int | None = None
+    retry_after: float | None = None
+
+    @classmethod
+    def of(cls, error: object) -> ErrorWords:
+        """Return the words of an error inside a stream, see ``Failed``."""
+        fields = error if isinstance(error, dict) else {}
+        message, kind, code = (fields.get(name) for name in ("message", "type", "code"))
+        return cls(
+            message if isinstance(message, str) else "the upstream's answer is an error",
+            kind if isinstance(kind, str) else "upstream_error",
+            code if isinstance(code, str) else None,
+        )
+
+    @property
+    def body(self) -> dict[str, JSON]:
+        """The error as an object, which ``Failed`` may have too."""
+        return {"message": self.message, "type": self.type, "code": self.code}
+
+
+class UpstreamError(BadAnswer):
+    """An answer with a status of success that is an error all the same.
+
+    Attributes:
+        words: the error.
+    """
+
+    def __init__(self, words: ErrorWords) -> None:
+        super().__init__(words.message)
+        self.words = words
+
+
+@attrs.frozen
+class Making:
+    """What a writer of answers needs beside the answer.
+
+    Attributes:
+        request: what was asked, some APIs repeat it in the answer.
+        model: the name to give where the upstream gave none.
+        created: seconds since 1970, for where the upstream gave none.
+        new_id: makes an id that begins with the letters it is given, as ``msg_``.
+        include_usage: a chat client asked for the chunk with the usage.
+    """
+
+    request: NeutralRequest
+    model: str
+    created: int
+    new_id: NewId
+    include_usage: bool = False
+
+
+class StreamReader(Protocol):
+    """Reads one stream of an API.
+
+    It may have a property ``finished``: whether nothing but the mark of the end, and what the
+    answer took, is still to come. What cannot be read then is no part of the answer.
+    """
+
+    def read(self, payload: dict[str, JSON]) -> Iterable[Event]:
+        """Return what the decoded data of a server-sent event amounts to.
+
+        A comment, an event named ``error`` and data that is no JSON object never come here.
+        Raises: BadAnswer.
+        """
+
+    def done(self, *, marked: bool = False) -> Iterable[Event]:
+        """Return what the end of the connection, or ``[DONE]``, amounts to.
+
+        ``marked`` is for a ``[DONE]`` behind nothing but good events, which vouches for the answer.
+        ``Completed`` is among it, or has been given before, exactly where the stream is whole by
+        the API's own rules. It may be called for both, one after the other.
+        """
+
+
+class StreamWriter(Protocol):
+    """Writes one stream of an API."""
+
+    def write(self, event: Event) -> bytes:
+        """Return the bytes of the stream for an event; never called with ``Failed``."""
+
+
+class UpstreamCodec(Protocol):
+    """An API that upstreams speak: requests are written, answers read. Bodies are JSON objects.
+
+    ``new_id`` makes an id that begins with the letters it is given, for calls to which the upstream
+    gives none. Where an id may stay empty, a client's own codec makes one.
+
+    More members may be there: see ``ReadsErrors``, ``ListsModels`` and ``CountsTokens``.
+    """
+
+    name: str
+    """The format's name, as ``chat``: letters, digits, ``-``, ``_`` and ``:``. What upstreams seal
+    is kept under it."""
+
+    def write_request(
+        self, request: NeutralRequest, *, model: str, max_tokens: int
+    ) -> dict[str, JSON]:
+        """Write a request for an upstream, without its model, which whoever sends it adds.
+
+        ``model`` is the upstream's name for it, where one needs other words than the next.
+        ``max_tokens`` is the limit to give where the API wants one and the request has none.
+        Raises: Unsupported.
+        """
+
+    def read_answer(self, body: dict[str, JSON], *, new_id: NewId) -> NeutralAnswer:
+        """Read an upstream's whole answer. Raises: BadAnswer, or UpstreamError."""
+
+    def reader(self, *, new_id: NewId) -> StreamReader:
+        """Return a reader of one stream."""
+
+
+@runtime_checkable
+class ReadsErrors(Protocol):
+    """A codec whose upstreams put their errors in words of their own."""
+
+    def read_error(self, status: int, body: dict[str, JSON]) -> ErrorWords:
+        """Read the body of an answer whose HTTP status is an error."""
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """A codec whose upstreams list their models in a shape of their own, for ``doctor``."""
+
+    def read_models(self, body: dict[str, JSON]) -> Iterable[str]:
+        """Return the names in a list of models, as requests give them."""
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A codec whose upstreams count the tokens of a request without answering it."""
+
+    count_path: str
+    """The path that takes the question, as those of ``ModelApi`` are given."""
+
+    def write_count(self, request: NeutralRequest, *, model: str) -> dict[str, JSON]:
+        """Write the question for the tokens that a request has. Raises: Unsupported."""
+
+    def read_count(self, body: dict[str, JSON]) -> int:
+        """Read the answer. Raises: BadAnswer."""
+
+
+class Codec(UpstreamCodec, Protocol):
+    """An API that clients speak too. It needs no name of a model, and makes no ids in reading."""
+
+    def write_request(
+        self, request: NeutralRequest, *, model: str = "", max_tokens: int
+    ) -> dict[str, JSON]:
+        """See UpstreamCodec."""
+
+    def read_answer(self, body: dict[str, JSON], *, new_id: NewId | None = None) -> NeutralAnswer:
+        """See UpstreamCodec."""
+
+    def reader(self, *, new_id: NewId | None = None) -> StreamReader:
+        """See UpstreamCodec."""
+
+    def read_request(self, body: dict[str, JSON]) -> NeutralRequest:
+        """Read a client's request. Raises: Unsupported."""
+
+    def write_answer(self, answer: NeutralAnswer, making: Making) -> dict[str, JSON]:
+        """Write a whole answer for a client."""
+
+    def writer(self, making: Making) -> StreamWriter:
+        """Return a writer of one stream."""

@@ -1,0 +1,287 @@
+"""The settings of a request, where each API has them, and what becomes of them where one has not.
+
+One table: readers and writers move values by it, and the documentation's tables are made of it.
+An API that only upstreams speak says its own places; see ``write_settings``.
+What needs more than moving (stop words, tools, formats, effort) has its row here for its place
+and its loss, and is read and written by the codecs themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - part of the values
+from copy import deepcopy
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from clawmatrix_model_proxy.neutral.codec import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from clawmatrix_core import JSON
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest
+
+__all__ = ["SETTINGS", "Setting", "read_settings", "refuse_rest", "write_settings"]
+
+Loss = Literal["refused", "dropped"]
+"""What becomes of a setting in an API that has no place for it: an error of status 400 that names
+it, or nothing at all, which is right only for hints that change no word of the answer's meaning."""
+
+
+@attrs.frozen
+class Setting:
+    """A row of the table.
+
+    Attributes:
+        name: the setting in ``NeutralRequest.settings``.
+        places: where each API has it, dots between levels; an API that is not here has it not.
+        loss: what becomes of it in an API that has not.
+        idle: values that ask for nothing, and are therefore no loss anywhere.
+        why: the reason for a value to be dropped, or a word on how it is carried.
+        moved: False where the codecs of clients' APIs read and write it by themselves.
+    """
+
+    name: str
+    places: Mapping[str, str]
+    loss: Loss = "refused"
+    idle: tuple[JSON, ...] = ()
+    why: str = ""
+    moved: bool = True
+
+    def place(self, api: str) -> str | None:
+        """Return where an API has it."""
+        return self.places.get(api)
+
+
+def _row(
+    name: str,
+    chat: str | None = None,
+    responses: str | None = None,
+    messages: str | None = None,
+    **more: JSON,
+) -> Setting:
+    """Return the row of a setting, with its place in each of the clients' APIs."""
+    found = {"chat": chat, "responses": responses, "messages": messages}
+    return Setting(name, {api: place for api, place in found.items() if place}, **more)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    _row("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens", moved=False),
+    _row("temperature", "temperature", "temperature", "temperature"),
+    _row("top_p", "top_p", "top_p", "top_p"),
+    _row("top_k", messages="top_k"),
+    _row("stop", "stop", None, "stop_sequences", idle=([],), moved=False),
+    _row("frequency_penalty", "frequency_penalty", idle=(0,)),
+    _row("presence_penalty", "presence_penalty", idle=(0,)),
+    _row("logit_bias", "logit_bias", idle=({},)),
+    _row("seed", "seed"),
+    _row("n", "n", idle=(1,)),
+    _row("logprobs", "logprobs", "include", None, idle=(False,), moved=False),
+    _row("top_logprobs", "top_logprobs", "top_logprobs", None, idle=(0,)),
+    _row("user", "user", "user", "metadata.user_id", loss="dropped"),
+    _row(
+        "safety_identifier",
+        "safety_identifier",
+        "safety_identifier",
+        loss="dropped",
+        why="who asks is the upstream's key there",
+    ),
+    _row(
+        "metadata",
+        "metadata",
+        "metadata",
+        loss="dropped",
+        idle=({},),
+        why="labels for what is stored, and nothing is stored there",
+    ),
+    _row(
+        "client_metadata",
+        responses="client_metadata",
+        loss="dropped",
+        why="what a client says of itself",
+    ),
+    _row(
+        "store",
+        "store",
+        "store",
+        loss="dropped",
+        why="nothing is stored there; a later `previous_response_id` is refused",
+        moved=False,
+    ),
+    _row(
+        "service_tier",
+        "service_tier",
+        "service_tier",
+        "service_tier",
+        idle=("auto", "default"),
+        why="`default` and `standard_only` are each other; others are refused",
+        moved=False,
+    ),
+    _row(
+        "prompt_cache_key",
+        "prompt_cache_key",
+        "prompt_cache_key",
+        loss="dropped",
+        why="a hint to the cache",
+    ),
+    _row(
+        "prompt_cache_retention",
+        "prompt_cache_retention",
+        "prompt_cache_retention",
+        loss="dropped",
+        why="a hint to the cache",
+    ),
+    _row(
+        "prompt_cache_options",
+        "prompt_cache_options",
+        "prompt_cache_options",
+        loss="dropped",
+        why="a hint to the cache",
+    ),
+    _row(
+        "cache_control",
+        messages="cache_control",
+        loss="dropped",
+        why="a hint to the cache; on blocks too",
+    ),
+    _row("effort", "reasoning_effort", "reasoning.effort", "output_config.effort", moved=False),
+    _row(
+        "thinking",
+        messages="thinking",
+        loss="dropped",
+        why="`disabled` becomes the effort `none`, a budget an effort where none is given",
+        moved=False,
+    ),
+    _row(
+        "reasoning_summary",
+        responses="reasoning.summary",
+        loss="dropped",
+        why="reasoning comes as the upstream gives it",
+    ),
+    _row(
+        "encrypted_reasoning",
+        responses="include",
+        loss="dropped",
+        why="what an upstream seals comes always, and a chat upstream seals nothing",
+        moved=False,
+    ),
+    _row("verbosity", "verbosity", "text.verbosity", loss="dropped", why="a hint to the style"),
+    _row("truncation", responses="truncation", idle=("disabled",)),
+    _row("max_tool_calls", responses="max_tool_calls"),
+    _row("background", responses="background", idle=(False,)),
+    _row("conversation", responses="conversation"),
+    _row("prompt", responses="prompt"),
+    _row("previous_response_id", responses="previous_response_id"),
+    _row("context_management", responses="context_management", idle=([],)),
+    _row("modalities", "modalities", idle=(["text"],)),
+    _row("audio", "audio"),
+    _row("prediction", "prediction", loss="dropped", why="it only makes the answer quicker"),
+    _row("web_search_options", "web_search_options"),
+    _row("moderation", "moderation", "moderation"),
+    _row("container", messages="container"),
+    _row("mcp_servers", messages="mcp_servers", idle=([],)),
+    _row(
+        "claude_context_management",
+        messages="context_management",
+        idle=({"edits": []}, {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}),
+    ),
+    _row(
+        "diagnostics",
+        messages="diagnostics",
+        loss="dropped",
+        why="it asks for a word about the cache, beside the answer",
+    ),
+    _row("inference_geo", messages="inference_geo"),
+    _row("speed", messages="speed", idle=("standard",)),
+    _row(
+        "stream_options",
+        "stream_options",
+        "stream_options",
+        loss="dropped",
+        why="`include_usage` is kept to; padding is the upstream's own affair",
+        moved=False,
+    ),
+)
+
+
+def read_settings(api: str, body: dict[str, JSON]) -> dict[str, JSON]:
+    """Take the moved settings of an API out of a request's body, which is changed.
+
+    A ``null`` is the same as nothing.
+    """
+    found: dict[str, JSON] = {}
+    for setting in SETTINGS:
+        place = setting.place(api)
+        if place is not None and setting.moved:
+            value = _take(body, place)
+            if value is not None:
+                found[setting.name] = value
+    return found
+
+
+def refuse_rest(body: Mapping[str, JSON], known: frozenset[str] = frozenset()) -> None:
+    """Refuse what is left in a body that a codec has taken all from that it knows.
+
+    Empty objects, of which everything was taken, and ``null`` are nothing.
+    Raises: Unsupported, with the first by name.
+    """
+    for name, value in body.items():
+        if value is not None and value != {} and name not in known:
+            raise Unsupported(name, "is not known here, so it cannot be put into another API")
+
+
+def write_settings(
+    api: str,
+    request: NeutralRequest,
+    body: dict[str, JSON],
+    *,
+    places: Mapping[str, str] | None = None,
+    own: Collection[str] = (),
+) -> None:
+    """Put the settings of a request where an API has them, in the body of another.
+
+    Of settings that may not be dropped and have no place, the first is refused by its place in the
+    client's request.
+
+    Args:
+        places: where ``api`` has the settings that are only moved, by their names and with dots
+            between levels: ``{"top_p": "config.topP"}``.
+        own: the settings that the caller writes by itself.
+
+    Without ``places`` the table says both, for the three APIs that it has.
+
+    Raises: Unsupported.
+    """
+    if places is None:
+        places = {one.name: one.places[api] for one in SETTINGS if one.moved and api in one.places}
+        own = [one.name for one in SETTINGS if not one.moved and api in one.places]
+    elif unknown := {*places, *own} - {one.name for one in SETTINGS}:
+        raise ValueError(f"no setting has the name {min(unknown)!r}")
+    for setting in SETTINGS:
+        value = request.settings.get(setting.name)
+        if value is None or setting.name in own:
+            continue
+        place = places.get(setting.name)
+        if place is not None:
+            _put(body, place, deepcopy(value))
+        elif setting.loss == "refused" and value not in setting.idle:
+            where = setting.place(request.api) or setting.name
+            raise Unsupported(where, f"the upstream's API, {api}, has no place for it")
+
+
+def _take(body: dict[str, JSON], place: str) -> JSON:
+    *levels, last = place.split(".")
+    for level in levels:
+        inner = body.get(level)
+        if not isinstance(inner, dict):
+            return None
+        body = inner
+    return body.pop(last, None)
+
+
+def _put(body: dict[str, JSON], place: str, value: JSON) -> None:
+    *levels, last = place.split(".")
+    for level in levels:
+        body = body.setdefault(level, {})
+    body[last] = value

@@ -1,0 +1,113 @@
+"""An API of a plugin that lacks something ends the start, in words that name what it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.state.folder import MemoryState
+from clawmatrix_model_proxy.api import ModelApi
+from clawmatrix_model_proxy.plugin import ModelProxyPlugin
+from clawmatrix_model_proxy.serving.api_check import check_api
+from clawmatrix_model_proxy.serving.apis import BUILT_IN
+from tests.plugins.model_proxy.example_api.quill import QuillCodec, QuillPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+QUILL = QuillPlugin().register_model_apis()[0]
+
+
+class Changed(QuillCodec):
+    """A codec whose members a test may replace."""
+
+
+def codec(name: str, value: Any) -> Any:
+    found = Changed()
+    setattr(found, name, value)
+    return found
+
+
+def wrong(change: Callable[[ModelApi], ModelApi]) -> str:
+    with pytest.raises(StartError) as caught:
+        check_api("quills", change(QUILL))
+    words = str(caught.value)
+    assert words.startswith("plugin quills: the model API ")
+    return words.partition('": ')[2]
+
+
+@pytest.mark.parametrize("api", [*BUILT_IN, QUILL], ids=lambda api: api.name)
+def test_apis_that_are_right_pass(api: ModelApi) -> None:
+    check_api("anybody", api)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("name", "a b", "name must be a word"),
+        ("name", 5, "name must be a word"),
+        ("paths", {}, "paths must have a path"),
+        ("paths", {"quill": "/talk"}, "paths['quill'] must be a path behind the base URL"),
+        ("paths", {"quill": 5}, "paths['quill'] must be a path behind the base URL"),
+        ("paths", {"quill": "a/{id}"}, "paths['quill'] may have {model} in it, but no {id}"),
+        ("stream_path", "a#b", "stream_path must be a path behind the base URL"),
+        ("stream_path", "{model", "stream_path may have {model} in it, but no {model"),
+        ("list_path", "", "list_path must be a path behind the base URL"),
+        ("key_header", "x-key", "key_header must be a header's name"),
+        ("key_header", ("x key", ""), "key_header must be a header's name"),
+    ],
+)
+def test_a_field_that_is_not_right_is_named(field: str, value: Any, words: str) -> None:
+    assert wrong(lambda api: attrs.evolve(api, **{field: value})).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "words"),
+    [
+        ("name", "", "codec.name must be a word"),
+        ("name", None, "codec.name must be a word"),
+        ("write_request", None, "codec.write_request is missing; it is called as write_request("),
+        ("write_request", lambda request: {}, "codec.write_request must take (request, *, model,"),
+        ("read_answer", lambda body: {}, "codec.read_answer must take (body, *, new_id)"),
+        ("reader", 5, "codec.reader must take (*, new_id)"),
+        ("read_error", lambda body: None, "codec.read_error must take (status, body)"),
+        ("read_models", lambda: (), "codec.read_models must take (body)"),
+        ("count_path", "/x", "codec.count_path must be a path behind the base URL"),
+        ("write_count", lambda request: {}, "codec.write_count must take (request, *, model)"),
+    ],
+)
+def test_a_member_of_a_codec_that_is_not_right_is_named(
+    member: str, value: Any, words: str
+) -> None:
+    found = codec(member, value)
+    assert wrong(lambda api: attrs.evolve(api, codec=found)).startswith(words)
+
+
+def test_what_a_codec_need_not_have_may_be_missing() -> None:
+    found = codec("read_error", None)
+    found.read_models = None
+    check_api("quills", attrs.evolve(QUILL, codec=found))
+
+
+@pytest.mark.anyio
+async def test_the_start_ends_with_the_plugin_the_api_and_the_member() -> None:
+    class Half:
+        extends = ("model-proxy",)
+
+        @hookimpl
+        def register_model_apis(self) -> list[ModelApi]:
+            return [ModelApi("half:api", {"half": "talk"}, object())]  # type: ignore[arg-type]
+
+    models = [{"id": "m", "base_url": "http://127.0.0.1:1/v1"}]
+    raw = {"node_id": "here", "secret": "s" * 40, "model-proxy": {"models": models}}
+    plugins = [ModelProxyPlugin(), Half()]
+    node = Node(Config.from_mapping(raw), plugins=plugins, state=MemoryState())
+    with pytest.raises(StartError, match=r'plugin Half: the model API "half:api": codec\.name'):
+        async with node:
+            pass
