@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core import (
+    DeadlineExceeded,
     Exchange,
     ExchangeError,
     ExchangeFailure,
+    ExchangeLimits,
     Frame,
     LocalProtocolError,
     Node,
+    NodeId,
     PluginScope,
+    Undeliverable,
     frame_types,
     hookimpl,
 )
@@ -99,3 +103,17 @@ async def test_mistakes_of_the_caller_are_of_another_kind(node_factory: NodeFact
             with pytest.raises(LocalProtocolError, match="is finished"):
                 await ex.send({})
     assert not issubclass(LocalProtocolError, ExchangeError)
+
+
+@pytest.mark.anyio
+async def test_a_name_that_nobody_has_waits_for_a_route(node_factory: NodeFactory) -> None:
+    limits = ExchangeLimits(grace=0.1, tick=0.01)
+    async with node_factory("a", limits=limits) as node:
+        assert not node.reachable(NodeId("nobody"))
+        with pytest.raises(Undeliverable, match="no route to nobody") as caught:
+            async with node.exchange("nobody", "echo", complete=True, deadline=10) as ex:
+                await ex.receive()
+        assert not caught.value.may_have_begun
+        with pytest.raises(DeadlineExceeded):
+            async with node.exchange("nobody", "echo", complete=True, deadline=0.01) as ex:
+                await ex.receive()
