@@ -38,8 +38,8 @@ class PluginManager(pluggy.PluginManager):
 
     def add_specs(self, owner: str, namespace: ModuleType | type) -> None:
         """Add the hooks of a plugin. Raises: ValueError, see ``HookSpecs.add``."""
-        self.specs.add(owner, namespace)
-        self.add_hookspecs(namespace)
+        if self.specs.add(owner, namespace):
+            self.add_hookspecs(namespace)
 
     def calling_order(self, hook: str) -> Sequence[Implementation]:
         """Return the implementations of a hook, in the order in which they are called.

@@ -62,7 +62,10 @@ class HookSpecs:
         return self._specs.get(name)
 
     def add(self, owner: str, namespace: object) -> Sequence[HookSpec]:
-        """Add the hooks that a module or an object specifies, and return them.
+        """Add the hooks that a module or an object specifies, and return those that are new.
+
+        An owner may name the same functions twice: a plugin that is installed is also passed in
+        as an object, as tests do. They are not new then.
 
         Raises: ValueError, where it specifies none, or one that has an owner already. None of
             its hooks is added then.
@@ -74,11 +77,19 @@ class HookSpecs:
         ]
         if not found:
             raise ValueError("specifies no hooks")
+        if all(self._specs.get(spec.name) == spec for spec in found):
+            return ()
         for spec in found:
             if (other := self._specs.get(spec.name)) is not None:
-                raise ValueError(f"specifies the hook {spec.name}, which belongs to {other.owner}")
+                raise ValueError(f"specifies the hook {spec.name}, {_whose(other, owner)}")
         self._specs |= {spec.name: spec for spec in found}
         return found
+
+
+def _whose(taken: HookSpec, owner: str) -> str:
+    if taken.owner == owner:
+        return f"which {owner} has already, from {taken.function.__module__}"
+    return f"which belongs to {taken.owner}"
 
 
 def _kind(name: str, function: Any) -> HookKind:

@@ -8,9 +8,11 @@ import os
 import re
 import subprocess
 import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import mypy.api
 import pytest
 import trustme
 
@@ -33,6 +35,8 @@ LINES = {
     "dice_commands.py": 40,
     "dice_http.py": 30,
     "dice_state.py": 22,
+    "hookspecs.py": 11,
+    "pigeons.py": 28,
     "tcp.py": 95,
 }
 """What the examples have at most; blank lines are not counted."""
@@ -149,6 +153,39 @@ async def test_the_endpoints_answer(load: Callable[[str], Any]) -> None:
             stranger = {"authorization": "Bearer no"}
             assert (await client.get("/dice/3", headers=stranger)).status_code == 401
         assert [info.last_fault for info in node.plugins.list() if info.faults] == []
+
+
+# --- hooks of its own
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_a_plugin_calls_hooks_of_its_own(
+    node_factory: NodeFactory,
+    root: Path,
+    load: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    package = types.ModuleType("pigeons")
+    monkeypatch.setitem(sys.modules, "pigeons", package)
+    package.hookspecs = load("hookspecs.py")  # type: ignore[attr-defined]
+    module = load("pigeons.py")
+    pigeons, loft = module.PigeonsPlugin(), module.LoftPlugin()
+    async with node_factory("a", plugins=[pigeons, loft]):
+        assert pigeons.perches == {"beam 2": "loft"}
+        assert loft.seen == ["Martha"]
+
+
+def test_the_specifications_pass_a_strict_type_checker(root: Path, tmp_path: Path) -> None:
+    package = tmp_path / "pigeons"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "hookspecs.py").write_text(example(root, "hookspecs.py"))
+    (package / "plugin.py").write_text(example(root, "pigeons.py"))
+    told, errors, code = mypy.api.run(
+        ["--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache"), str(package)]
+    )
+    assert code == 0, told + errors
 
 
 # --- state, a node without a file, event loops

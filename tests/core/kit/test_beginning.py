@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.kit.beginning import begin_plugin
+from clawmatrix_core.loading.specs import HookSpecs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +54,15 @@ def test_nothing_is_wrong_with_it(ink_pots: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "nothing wrong was found" in ran.stdout
     assert "warning" not in ran.stdout
+
+
+def test_its_readme_names_hooks_that_exist_and_that_it_does_not_use(ink_pots: Path) -> None:
+    rows = (ink_pots / "README.md").read_text().split("| hook | for |")[1].splitlines()[2:]
+    named = re.findall(r"`(\w+)`", " ".join(row.split(" | ")[0] for row in rows if row))
+    assert len(named) > 5
+    assert [name for name in named if name not in HookSpecs()] == []
+    code = "".join(path.read_text() for path in (ink_pots / "src").rglob("*.py"))
+    assert [name for name in named if f"def {name}(" in code] == []
 
 
 def test_its_types_are_right(ink_pots: Path, tmp_path: Path) -> None:

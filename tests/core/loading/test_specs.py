@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -279,6 +280,51 @@ def test_an_object_stands_in_for_the_plugin_of_its_name_that_was_not_chosen(
     assert (info.state, info.distribution) == ("active", "clawmatrix-loft")
     assert isinstance(info.plugin, Loft)
     assert registry.list()[-1] is info  # in the place of an object
+
+
+PERCHED = """
+from clawmatrix_core import hookimpl
+from {specs} import register_perches
+
+class Plugin:
+    plugin_name = "pigeons"
+    hookspecs = __import__("{specs}")
+
+    @hookimpl
+    def register_perches(self):
+        return ["roof"]
+"""
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["object", "class"])
+def test_an_object_may_bring_the_specifications_that_its_distribution_brings_too(
+    install: Installer, made: bool
+) -> None:
+    specs = install.module("pigeons") + "_clawmatrix_pigeons_specs"
+    install("pigeons", PERCHED.format(specs=specs), specs=SPECS)
+    kind = importlib.import_module(install.module("pigeons")).Plugin
+    registry = load(kind() if made else kind)
+    info = registry.get("pigeons")
+    assert info is not None
+    assert (info.state, info.reason) == ("active", None)
+    assert [one.name for one in registry.manager.specs if one.owner == "pigeons"] == [
+        "register_perches",
+        "pigeon_landed",
+    ]
+    assert registry.collect(kind.hookspecs.register_perches, str, node=None) == [
+        ("pigeons", "roof")
+    ]
+
+
+def test_another_specification_of_ones_own_hook_is_refused(install: Installer) -> None:
+    install("loft", specs=SPECS)
+    info = infos(Loft())["loft"]
+    assert info.state == "failed"
+    module = install.module("loft") + "_clawmatrix_loft_specs"
+    assert info.reason == (
+        "its hook specifications cannot be used: specifies the hook pigeon_landed, which loft has"
+        f" already, from {module}"
+    )
 
 
 # --- collisions
