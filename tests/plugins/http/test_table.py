@@ -268,6 +268,32 @@ def test_routes_that_could_answer_nothing(options: dict[str, Any], words: str) -
         HttpRoute(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"methods": "GET"},
+            r"""the route /x needs a tuple of methods such as \("GET",\), not 'GET'""",
+        ),
+        ({"methods": None}, "the route /x needs a tuple of methods"),
+        ({"methods": (1,)}, "the route /x has a method 1, which is no text"),
+        ({"path": b"/x"}, "the path of a route is text, not b'/x'"),
+        ({"endpoint": "answer"}, "the route /x has endpoint='answer', which is no function"),
+        ({"errors": "openai"}, "the route /x has errors='openai', which is no function"),
+        ({"public": "no"}, "the route /x needs True or False for public"),
+    ],
+)
+def test_routes_of_wrong_types(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        HttpRoute(**{"path": "/x", "methods": ("GET",), "endpoint": answer, **options})
+
+
+@pytest.mark.parametrize("method", ["", "GET POST", "GET,POST", "GET\n", "G\u00c9T"])
+def test_methods_are_words(method: str) -> None:
+    with pytest.raises(ValueError, match=r"the route /x has a method .*, which is no word"):
+        plain("/x", "GET", method)
+
+
 def test_a_route_has_an_endpoint_or_an_application() -> None:
     with pytest.raises(TypeError, match="/x needs an endpoint or an app"):
         HttpRoute("/x", ("GET",))
