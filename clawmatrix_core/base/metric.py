@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+
+from clawmatrix_core.base.cancellation import StrayCancellation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -92,7 +95,7 @@ class Metric:
 
     def samples(self) -> tuple[Sample, ...]:
         """Return what it reads now. Raises: what ``read`` raises; ValueError, TypeError."""
-        found = tuple(self.read())
+        found = self._read()
         seen: set[tuple[str, ...]] = set()
         for sample in found:
             self._check(sample)
@@ -100,6 +103,12 @@ class Metric:
                 raise ValueError(f"{self.name} reads two samples with the labels {sample.labels}")
             seen.add(sample.labels)
         return found
+
+    def _read(self) -> tuple[Sample, ...]:
+        try:
+            return tuple(self.read())
+        except asyncio.CancelledError:  # the result of a task, say: nobody cancels a plain call
+            raise StrayCancellation from None
 
     def _check_name(self) -> None:
         if not isinstance(self.name, str):

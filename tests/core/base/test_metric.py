@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
 import pytest
 
+from clawmatrix_core.base.cancellation import StrayCancellation
 from clawmatrix_core.base.metric import Distribution, Metric, Sample
 
 
@@ -91,6 +93,14 @@ def test_samples_that_prometheus_does_not_take(
 ) -> None:
     with pytest.raises(error, match=words):
         metric.samples()
+
+
+def test_a_read_that_lets_out_a_cancellation_fails_like_any_other() -> None:
+    def read() -> list[Sample]:
+        raise asyncio.CancelledError
+
+    with pytest.raises(StrayCancellation):
+        gauge(read).samples()
 
 
 @pytest.mark.parametrize("value", [True, 3, 0.5, math.nan, math.inf, -math.inf])
