@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.types import Message, Receive, Send
 
@@ -24,47 +24,38 @@ class Answer:
     Attributes:
         begun: true once status and headers are out.
         ended: true once the last part of the body is out.
+        replaced: true where nothing more of the application's own goes out.
 
     Args:
         send: the server's.
         extra: headers that each answer carries.
     """
 
-    __slots__ = ("_extra", "_instead", "_send", "begun", "ended")
+    __slots__ = ("_extra", "_send", "begun", "ended", "replaced")
 
     def __init__(self, send: Send, extra: list[tuple[bytes, bytes]]) -> None:
         self._send = send
         self._extra = extra
-        self._instead: tuple[HttpRefusal, bytes] | None = None
+        self.replaced = False
         self.begun = False
         self.ended = False
 
-    @property
-    def replaced(self) -> bool:
-        """Whether nothing more of the application's own goes out."""
-        return self._instead is not None
-
-    def replace(self, refusal: HttpRefusal, body: bytes) -> None:
+    async def replace(self, refusal: HttpRefusal, body: bytes) -> None:
         """Let nothing more of the application out, and a refusal where it has not begun.
 
         An answer that has begun stays without its end, and the server closes the connection.
         """
-        self._instead = (refusal, body)
+        self.replaced = True
+        if not self.begun:
+            await self.refuse(refusal, body)
 
     async def send(self, message: Message) -> None:
         """Pass a message on. Raises: BodyTooLarge, for a stream that was replaced."""
-        if self._instead is None:
+        if not self.replaced:
             await self._pass(message)
-            return
-        await self.send_replacement()
-        # An application that took the error for its own and streams on would never end.
-        if message.get("more_body"):
+        elif message.get("more_body"):
+            # An application that took the error for its own and streams on would never end.
             raise BodyTooLarge
-
-    async def send_replacement(self) -> None:
-        """Send what takes the answer's place, where it has not begun."""
-        if self._instead is not None and not self.begun:
-            await self.refuse(*self._instead)
 
     async def refuse(self, refusal: HttpRefusal, body: bytes) -> None:
         """Send a whole answer: an error, with its body in JSON."""
@@ -87,13 +78,13 @@ class Answer:
         await self._send(message)
 
 
-def limited(receive: Receive, limit: int, over: Callable[[], None]) -> Receive:
-    """Return a ``receive`` that calls ``over`` and raises once a body is over a limit.
+def limited(receive: Receive, limit: int, over: Callable[[], Awaitable[None]]) -> Receive:
+    """Return a ``receive`` that awaits ``over`` and raises once a body is over a limit.
 
     Args:
         receive: the server's.
         limit: bytes a body may have.
-        over: called before each ``BodyTooLarge`` that is raised.
+        over: awaited before each ``BodyTooLarge`` that is raised.
     """
     taken = 0
 
@@ -102,7 +93,7 @@ def limited(receive: Receive, limit: int, over: Callable[[], None]) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > limit:
-            over()
+            await over()
             raise BodyTooLarge
         return message
 

@@ -100,7 +100,6 @@ class Application:
     ) -> None:
         """Give a request its answer where the application gave it none, or half of one."""
         if answer.replaced:
-            await answer.send_replacement()
             return
         if fault is None:
             if answer.ended or _is_gone(scope):
@@ -112,10 +111,10 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    def _replace(self, answer: Answer, found: Found) -> None:
+    async def _replace(self, answer: Answer, found: Found) -> None:
         if not answer.replaced:
             refusal = self._too_large()
-            answer.replace(refusal, self._body(refusal, found))
+            await answer.replace(refusal, self._body(refusal, found))
 
     async def _refuse(self, answer: Answer, refusal: HttpRefusal, found: Found) -> None:
         await answer.refuse(refusal, self._body(refusal, found))

@@ -119,12 +119,23 @@ async def swallow(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("read")(scope, receive, send)
 
 
+async def swallow_and_wait(scope: Scope, receive: Receive, send: Send) -> None:
+    """Take the error for its own, and wait for something else."""
+    try:
+        while (await receive()).get("more_body"):
+            pass
+    except Exception:  # noqa: BLE001 - what a careless application does
+        await anyio.sleep_forever()
+    await PlainTextResponse("read")(scope, receive, send)
+
+
 def starlette(endpoint: object) -> Starlette:
     return Starlette(routes=[Route("/x", endpoint, methods=["GET", "POST"])])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    "app", [starlette(read_all), starlette(read_or_400), read_and_stream, swallow]
+    "app",
+    [starlette(read_all), starlette(read_or_400), read_and_stream, swallow, swallow_and_wait],
 )
 async def test_a_body_over_the_limit_is_413_whatever_an_application_makes_of_it(
     app: ASGIApp,
