@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shlex
 import stat
 from abc import ABC, abstractmethod
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
-from clawmatrix_core.state.files import CORE_FILES, StateFile, Stored
+from clawmatrix_core.state.files import CORE_FILES, NAME, StateFile, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,8 +35,6 @@ __all__ = [
     "StateView",
     "lock_holder",
 ]
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 class State(ABC):
@@ -175,7 +172,7 @@ class StateFolder(State):
             raise StateError(f"{path} cannot be written: {error}") from error
 
     def _declared(self, name: str) -> StateFile:
-        return self._files.get(name) or StateFile(name)
+        return self._files.get(name) or StateFile(_checked(name))
 
     def _file(self, name: str) -> Path:
         return self.path / f"{_checked(name)}.json"
@@ -219,7 +216,7 @@ class StateView(State):
 
 
 def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise LocalProtocolError(f"{name!r} cannot name a state file")
     return name
 
