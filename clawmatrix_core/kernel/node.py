@@ -223,7 +223,7 @@ class Node(Asker):
         self.plugins.when_failed(self._on_plugin_failed)
 
     def _open_state(self, stack: AsyncExitStack) -> None:
-        files = (*self.plugins.state_files(), *CORE_FILES)
+        files = (*CORE_FILES, *self.plugins.state_files())
         given, folder = self._given_state, self.config.state_dir
         self.state = stack.enter_context(StateFolder(folder, files)) if given is None else given
         self.started_at = self.clock.wall()

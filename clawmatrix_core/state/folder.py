@@ -83,8 +83,8 @@ class StateFolder(State):
     """A folder of state files. Enter it to lock it; leave it to unlock it.
 
     ``files`` says which files have come to another shape since their first version, and which
-    are looked at before anything is changed; others are of version 1. The default are the files
-    of the core.
+    are looked at before anything is changed; others are of version 1. Of two of one name the
+    first counts. The default are the files of the core.
 
     Raises: StateError on entering, where the folder is in use by another process, cannot be
         made, can be changed by other users, or one of the files cannot be used;
@@ -93,7 +93,7 @@ class StateFolder(State):
 
     def __init__(self, path: Path, files: Iterable[StateFile] = CORE_FILES) -> None:
         self.path = path
-        self._files = {file.name: file for file in files}
+        self._files = _by_name(files)
         self._lock: int | None = None
 
     def __repr__(self) -> str:
@@ -190,7 +190,7 @@ class StateView(State):
 
     def __init__(self, path: Path, files: Iterable[StateFile] = ()) -> None:
         self.path = path
-        self._files = {file.name: file for file in files}
+        self._files = _by_name(files)
 
     def __repr__(self) -> str:
         return f"<StateView of {self.path}>"
@@ -213,6 +213,13 @@ class StateView(State):
     def write(self, name: str, value: JSON) -> None:
         """Raises: LocalProtocolError, always."""
         raise LocalProtocolError(f"{self.locate(name)} is only looked at")
+
+
+def _by_name(files: Iterable[StateFile]) -> dict[str, StateFile]:
+    found: dict[str, StateFile] = {}
+    for file in files:
+        found.setdefault(file.name, file)
+    return found
 
 
 def _checked(name: str) -> str:
