@@ -10,7 +10,7 @@ import attrs
 from clawmatrix_core import hookspecs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = ["CORE", "HookKind", "HookSpec", "HookSpecs"]
 
@@ -67,13 +67,17 @@ class HookSpecs:
         An owner may name the same functions twice: a plugin that is installed is also passed in
         as an object, as tests do. They are not new then.
 
-        Raises: ValueError, where it specifies none, or one that has an owner already. None of
-            its hooks is added then.
+        What a class inherits counts too.
+
+        Raises: ValueError, where it specifies none, or one that has an owner already, or the
+            owner calls itself as the core. None of its hooks is added then.
         """
+        if owner == CORE and CORE in (spec.owner for spec in self):
+            raise ValueError(f"no plugin can be called {CORE!r}")
         found = [
             HookSpec(name, owner, _kind(name, value), value)
-            for name, value in vars(namespace).items()
-            if hasattr(value, "clawmatrix_spec")
+            for name in _names(namespace)
+            if hasattr(value := getattr(namespace, name), "clawmatrix_spec")
         ]
         if not found:
             raise ValueError("specifies no hooks")
@@ -90,6 +94,13 @@ def _whose(taken: HookSpec, owner: str) -> str:
     if taken.owner == owner:
         return f"which {owner} has already, from {taken.function.__module__}"
     return f"which belongs to {taken.owner}"
+
+
+def _names(namespace: object) -> Iterable[str]:
+    """Return what pluggy looks at, in the order of the source as far as there is one."""
+    names = dir(namespace)
+    own = [name for name in getattr(namespace, "__dict__", {}) if name in names]
+    return dict.fromkeys((*own, *names))
 
 
 def _kind(name: str, function: Any) -> HookKind:

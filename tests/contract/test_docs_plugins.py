@@ -121,7 +121,7 @@ async def test_dice_are_rolled_by_classes(mesh: MeshFactory, load: Callable[[str
         rolled: type[object] = dice.Rolled
         for numbers, message in (
             ([1, 2, "six"], "roll.dice[2]: expected a whole number, not text"),
-            ([1, 0], "roll.dice: must be > 0: 0"),
+            ([1, 0], "roll.dice: must be a list, each > 0"),
         ):
             request = {"dice": numbers}
             async with nodes["home"].exchange("office", "roll", request, answer=rolled) as ex:

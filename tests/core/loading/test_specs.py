@@ -176,6 +176,37 @@ def test_a_misspelt_hook_of_an_owner_that_is_installed_is_an_error(install: Inst
     assert said_of(info) == ("failed", "implements hooks that do not exist: register_perchs", ())
 
 
+@pytest.mark.parametrize("extends", ["silent", "perch", "core"])
+def test_one_that_specifies_no_hooks_excuses_no_unknown_ones(
+    install: Installer, extends: str
+) -> None:
+    install("silent")
+    install("perch", PERCH.replace("pigeons", extends))
+    assert infos("perch", "silent")["perch"].reason == (
+        "implements hooks that do not exist: register_perches"
+    )
+
+
+def test_an_object_that_specifies_no_hooks_excuses_no_unknown_ones() -> None:
+    class Roost:
+        extends = ("Names",)
+
+        @hookimpl
+        def register_roosts(self) -> list[str]:
+            return []
+
+    assert infos(Roost(), Names("Names"))["Roost"].state == "failed"
+    assert infos(Roost())["Roost"].state == "active"
+
+
+def test_an_owner_whose_specifications_cannot_be_used_excuses_unknown_hooks(
+    install: Installer,
+) -> None:
+    install("pigeons", specs="raise LookupError('no loft')")
+    install("perch", PERCH)
+    assert said_of(infos("perch")["perch"]) == ("active", None, ("pigeons",))
+
+
 def test_a_hook_of_an_owner_that_is_not_named_is_an_error(install: Installer) -> None:
     install("pigeons", specs=SPECS)
     install("perch", PERCH.replace('("pigeons",)', "()"))
@@ -350,3 +381,42 @@ def test_of_two_values_with_one_name_the_first_loaded_is_kept_and_both_are_told(
     told = {info.name: info.to_json().get("collisions") for info in registry.active()}
     assert told == {"a": [words], "b": [words], "c": None}
     assert caplog.text.count(words) == 1
+
+
+# --- what may specify
+
+
+class FirstSpecs:
+    @staticmethod
+    @hookspec
+    def register_roosts(node: object) -> None: ...
+
+
+class MoreSpecs(FirstSpecs):
+    @staticmethod
+    @hookspec
+    def register_eggs(node: object) -> None: ...
+
+
+@pytest.mark.parametrize("namespace", [MoreSpecs, MoreSpecs()])
+def test_inherited_specifications_count_as_they_do_for_pluggy(namespace: Any) -> None:
+    class Owner:
+        plugin_name = "owner"
+        hookspecs = namespace
+
+        @hookimpl
+        def register_roosts(self) -> list[str]:
+            return []
+
+    info = infos(Owner())["owner"]
+    assert said_of(info) == ("active", None, ())
+    assert info.hooks == ("register_roosts",)
+
+
+def test_no_plugin_can_be_called_as_the_core(install: Installer) -> None:
+    install("core", specs=SPECS)
+    install("perch", PERCH.replace('("pigeons",)', "()"))
+    found = infos("core", "perch")
+    assert found["core"].reason == "no plugin can be called 'core'"
+    assert found["perch"].reason == "implements hooks that do not exist: register_perches"
+    assert infos(Names("core"))["core"].state == "failed"
