@@ -70,7 +70,7 @@ def in_words(kind: Any, table: str = "a table") -> str:
         return f"one of {listed(kind)}"
     if is_union(kind):
         members = [in_words(m, table) for m in typing.get_args(kind) if m is not type(None)]
-        return " or ".join(members)
+        return " or ".join(dict.fromkeys(members))
     if is_mapping(kind) or attrs.has(kind):
         return table
     if arguments := typing.get_args(kind):

@@ -201,7 +201,7 @@ def test_a_union_is_read_as_the_class_whose_keys_are_there() -> None:
     term = {"left": {"left": 1, "no": "x"}, "op": "+"}
     assert read({"term": term}, Asked) == Asked(Sum(Negative(1, "x"), "+"))
     assert problems({"term": {"left": "x", "no": ""}}, Asked) == [
-        "roll.term.left: expected an object or an object or a whole number, not text"
+        "roll.term.left: expected an object or a whole number, not text"
     ]
 
 
