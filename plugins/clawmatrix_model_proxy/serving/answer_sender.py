@@ -12,6 +12,7 @@ from clawmatrix_model_proxy.errors import from_event
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.request_body import is_json
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
+from clawmatrix_model_proxy.serving.key_verdict import ERROR_LIMIT
 from clawmatrix_model_proxy.serving.upstream_call import ErrorAnswer, error_of_answer
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS
@@ -34,8 +35,6 @@ LINGER = 0.25
 connection may be used again. There are servers that close neither."""
 SECRET_LENGTH = 12
 """Characters from which on a key is a secret; shorter ones are words like ``ollama``."""
-ERROR_LIMIT = 1024 * 1024
-"""Bytes an upstream's error may have."""
 _JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
