@@ -12,7 +12,7 @@ import msgspec
 from clawmatrix_core import Check, ExchangeFailure, Finding
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
-from clawmatrix_model_proxy.neutral.codec import ListsModels
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, ListsModels
 from clawmatrix_model_proxy.serving.apis import BUILT_IN
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _Asker:
         try:
             with anyio.move_on_after(_LIMIT):
                 return judge(model, await self._ask(model, api))
-        except (ExchangeFailure, ValueError) as error:
+        except (ExchangeFailure, ValueError, BadAnswer) as error:
             failure = str(error)
         advice = "start the server there, or correct base_url; look at firewalls on the way"
         return Finding(_NAME, "problem", f"{model.id} at {model.base_url}: {failure}", advice)

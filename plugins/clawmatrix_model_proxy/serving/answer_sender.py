@@ -65,10 +65,16 @@ class AnswerSender:
         if not 200 <= response.status < 300:
             body = await response.read(ERROR_LIMIT)
             await self._send_error(self._call.error(response.status, body))
-        elif response.streams and (stream := self._call.stream()) is not None:
+        elif response.streams and (stream := self._stream_of_call()) is not None:
             await self._stream(stream)
         else:
             await self._whole(max_answer)
+
+    def _stream_of_call(self) -> AnswerStream | None:
+        try:
+            return self._call.stream()
+        except BadAnswer as bad:
+            raise self._bad_answer(bad) from None
 
     async def _send_error(self, error: ErrorAnswer) -> None:
         head = self._head(error.status, _JSON)
