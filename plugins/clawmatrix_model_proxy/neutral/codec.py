@@ -25,6 +25,7 @@ __all__ = [
     "ListsModels",
     "Making",
     "NewId",
+    "PagesModels",
     "ReadsErrors",
     "StreamReader",
     "StreamWriter",
@@ -205,6 +206,17 @@ class ListsModels(Protocol):
 
     def read_models(self, body: dict[str, JSON]) -> Iterable[str]:
         """Return the names in a list of models, as requests give them."""
+
+
+@runtime_checkable
+class PagesModels(ListsModels, Protocol):
+    """A codec whose upstreams list their models in several pages."""
+
+    def next_models(self, body: dict[str, JSON]) -> str:
+        """Return the query that asks for the page behind this one; empty at the last.
+
+        Values in it are quoted, as in ``pageToken=a%20b``.
+        """
 
 
 @runtime_checkable

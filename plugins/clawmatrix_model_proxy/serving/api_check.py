@@ -25,6 +25,7 @@ _CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
 _OPTIONAL: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "read_error": ("(status, body)", (500, {}), {}),
     "read_models": ("(body)", ({},), {}),
+    "next_models": ("(body)", ({},), {}),
     "write_count": ("(request, *, model)", ({},), {"model": ""}),
     "read_count": ("(body)", ({},), {}),
 }

@@ -108,6 +108,7 @@ class GuardedCodec:
         members: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
             "read_error": self._read("read_error", lambda found: _is(ErrorWords, found)),
             "read_models": self._read("read_models", lambda found: [_is(str, n) for n in found]),
+            "next_models": self._read("next_models", lambda found: _is(str, found)),
             "read_count": self._read("read_count", lambda found: _is(int, found)),
             "write_count": self._write_count,
         }

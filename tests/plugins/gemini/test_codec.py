@@ -411,3 +411,5 @@ def test_models_are_listed_by_their_names() -> None:
     listed = {"models": [{"name": "models/gemini-3-pro"}, {"name": 5}, "x", {"name": "tuned/a"}]}
     assert list(CODEC.read_models(listed)) == ["gemini-3-pro", "tuned/a"]
     assert list(CODEC.read_models({"models": 5})) == []
+    assert CODEC.next_models({"nextPageToken": "a b&c"}) == "pageToken=a%20b%26c"
+    assert CODEC.next_models({"nextPageToken": 5}) == ""
