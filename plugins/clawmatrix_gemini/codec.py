@@ -54,7 +54,7 @@ class GeminiCodec:
     def read_count(self, body: dict[str, Any]) -> int:
         """Read the answer to that. Raises: BadAnswer."""
         total = body.get("totalTokens")
-        if type(total) is not int:
+        if type(total) is not int or total < 0:
             raise BadAnswer("totalTokens is not a count")
         return total
 

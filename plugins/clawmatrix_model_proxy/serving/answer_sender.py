@@ -35,6 +35,8 @@ LINGER = 0.25
 connection may be used again. There are servers that close neither."""
 SECRET_LENGTH = 12
 """Characters from which on a key is a secret; shorter ones are words like ``ollama``."""
+_WAITS = frozenset({"retry-after", "retry-after-ms", "x-ms-retry-after-ms"})
+"""Headers that say how long to wait; where the upstream sent one, its body is not asked."""
 _JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -78,7 +80,7 @@ class AnswerSender:
 
     async def _send_error(self, error: ErrorAnswer) -> None:
         head = self._head(error.status, _JSON)
-        if error.headers:
+        if error.headers and not _WAITS & head.headers.keys():
             head = msgspec.structs.replace(head, headers={**error.headers, **head.headers})
         await self._exchange.finish(head, self._without_keys(error.body))
 

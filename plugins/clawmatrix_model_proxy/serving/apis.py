@@ -124,7 +124,7 @@ class Apis:
         method = token_count.count_method(bridge.upstream)
         sent = method.write(bridge, model)
         path = method.path or next(iter(api.paths.values()))
-        return CountingCall(format, self._path(model, path), sent, method.read)
+        return CountingCall(format, self._path(model, path), sent, bridge, method.read)
 
     def _bridge(self, model: ModelUpstream, api: ModelApi, client: str, body: bytes) -> Bridge:
         assert api.codec is not None
