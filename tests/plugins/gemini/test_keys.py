@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,24 @@ async def test_the_last_error_still_reaches_the_client(
             client = Client(home)
             await client.ask(hello)
     assert (client.status, client.error["message"]) == (401, "API key not valid.")
+
+
+async def test_a_compressed_error_is_read_for_the_keys_and_for_the_client(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    async def compresses(asked: Asked) -> None:
+        body = gzip.compress(error(REFUSED, reason="API_KEY_INVALID"))
+        await asked.answer(body, status=400, content_encoding="gzip")
+
+    hello = {"model": "g", "messages": [{"role": "user", "content": "Hello."}]}
+    async with upstreaming(compresses) as up:
+        made = config(up.base_url, BAD, GOOD)
+        node = node_factory("home", built_in=ALONE, plugins=[GeminiPlugin()], config=made)
+        async with node as home:
+            client = Client(home)
+            await client.ask(hello)
+    assert (client.status, client.error["message"]) == (401, "API key not valid.")
+    assert [key_of(one) for one in up.asked] == [BAD, GOOD]
 
 
 async def test_an_error_too_long_to_read_is_judged_by_its_status(
