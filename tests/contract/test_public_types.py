@@ -21,6 +21,7 @@ MODULES = (
     "clawmatrix_core.cli",
     "clawmatrix_core.testing",
     "clawmatrix_http.api",
+    "clawmatrix_mesh.api",
     "clawmatrix_model_proxy.api",
 )
 """The modules whose ``__all__`` is public."""
