@@ -211,5 +211,5 @@ def _extends_of(plugin: object) -> tuple[str, ...]:
     extends = getattr(plugin, "extends", ())
     named = isinstance(extends, tuple | list) and all(isinstance(name, str) for name in extends)
     if not named:
-        raise TypeError('extends is to be a tuple of plugin names, as in extends = ("http",)')
+        raise TypeError('extends must be a tuple of plugin names, as in extends = ("http",)')
     return tuple(extends)

@@ -19,6 +19,7 @@ MODULES = (
     "clawmatrix_core",
     "clawmatrix_core.acceptance",
     "clawmatrix_core.cli",
+    "clawmatrix_core.spi",
     "clawmatrix_core.testing",
     "clawmatrix_http.api",
     "clawmatrix_mesh.api",

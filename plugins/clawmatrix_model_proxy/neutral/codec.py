@@ -149,7 +149,8 @@ class StreamReader(Protocol):
     def done(self, *, marked: bool = False) -> Iterable[Event]:
         """Return what the end of the connection, or ``[DONE]``, amounts to.
 
-        ``marked`` is for a ``[DONE]`` behind nothing but good events, which vouches for the answer.
+        ``marked`` says that the stream ended in ``[DONE]`` and that every event before it was
+        good; then the answer is whole even if its last event is missing.
         ``Completed`` is among it, or has been given before, exactly where the stream is whole by
         the API's own rules. It may be called for both, one after the other.
         """

@@ -96,6 +96,9 @@ def test_its_code_is_clean_whatever_its_name(name: str, tmp_path: Path) -> None:
         ("secret", "has that name"),
         ("tags", "a key of the configuration has that name"),
         ("tests", "an extra of the new distribution has that name"),
+        ("test", "pytest would take its class TestPlugin for tests"),
+        ("test-bench", "pytest would take its class TestBenchPlugin for tests"),
+        ("core", "its package would be clawmatrix_core, and Python finds a package of that name"),
     ],
 )
 def test_a_name_that_cannot_be_used_is_refused(
@@ -110,6 +113,16 @@ def test_a_name_that_cannot_be_used_is_refused(
     error = capsys.readouterr().err
     assert any(part in error for part in why.split("|")), error
     assert os.listdir() == []
+
+
+def test_a_name_whose_package_can_be_imported_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clawmatrix_tea_pots.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert execute(["plugins", "new", "tea-pots", "--path", str(tmp_path / "new")]) == 2
+    assert "its package would be clawmatrix_tea_pots" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_that_exists_is_left_alone(

@@ -234,7 +234,7 @@ def test_what_extends_may_be(install: Installer, extends: str) -> None:
     install("perch", PERCH.replace('("pigeons",)', extends))
     info = infos("perch")["perch"]
     assert info.state == "failed"
-    assert 'extends is to be a tuple of plugin names, as in extends = ("http",)' in str(info.reason)
+    assert 'extends must be a tuple of plugin names, as in extends = ("http",)' in str(info.reason)
 
 
 def test_colour_and_parameters_are_held_to_a_plugins_specification(install: Installer) -> None:
