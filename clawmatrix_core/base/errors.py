@@ -171,15 +171,25 @@ class ExchangeCancelled(ExchangeError):
 class ExchangeFailure(ExchangeError):
     """An error answer. Handlers raise it to answer with one; callers get it raised.
 
-    ``code`` is a stable word (``not_found``), ``detail`` is JSON for programs.
+    Attributes:
+        code: a stable word (``not_found``).
+        detail: JSON for programs.
+        here: true where this node gave up, as it stops; the other side did not send the error.
     """
 
     def __init__(
-        self, code: str, message: str, *, detail: JSON = None, may_have_begun: bool = True
+        self,
+        code: str,
+        message: str,
+        *,
+        detail: JSON = None,
+        may_have_begun: bool = True,
+        here: bool = False,
     ) -> None:
         super().__init__(message, may_have_begun=may_have_begun)
         self.code = code
         self.detail = detail
+        self.here = here
 
 
 class WrongShape(ExchangeFailure):

@@ -12,7 +12,7 @@ import socket
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import attrs
@@ -44,7 +44,7 @@ class TcpAddress:
     """
 
     family: socket.AddressFamily
-    name: tuple[Any, ...]
+    name: tuple[str | int, ...]
 
     @property
     def ip(self) -> IPAddress:
@@ -66,7 +66,11 @@ def look_up(host: str) -> list[TcpAddress]:
         found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label that no name may have
         raise socket.gaierror(socket.EAI_NONAME, "it is not a name") from None
-    return [TcpAddress(family, name) for family, _, _, _, name in found if family in _FAMILIES]
+    return [
+        TcpAddress(family, cast("tuple[str | int, ...]", name))
+        for family, _, _, _, name in found
+        if family in _FAMILIES
+    ]
 
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)

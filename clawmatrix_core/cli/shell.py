@@ -66,8 +66,11 @@ class Shell(click.Group):
         peek_config(ctx.ensure_object(Settings), args)
         try:
             return super().resolve_command(ctx, args)
-        except click.exceptions.NoSuchCommand:
-            if hint := _plugin_left_out(ctx, args[0]):
+        except click.UsageError as error:  # older versions of click have no narrower one
+            if args[0].startswith("-"):
+                raise
+            told = error.format_message()
+            if hint := _plugin_left_out(ctx, args[0]) or _plugin_not_named(ctx, args[0], told):
                 raise click.UsageError(hint, ctx) from None
             raise
 
@@ -125,6 +128,25 @@ def _plugin_left_out(ctx: click.Context, name: str) -> str | None:
         return None
     what = "; ".join(f"{info.name} {info.reason}" for info in missing)
     return f"no command {name!r}; not all plugins are installed: {what}"
+
+
+def _plugin_not_named(ctx: click.Context, command: str, told: str) -> str | None:
+    """Name the plugins that may have the command; code of plugins that nobody named never runs."""
+    config = _readable_config(ctx.ensure_object(Settings))
+    off = config.disable if config is not None else ()
+    unused = [
+        info.name
+        for info in load_plugins(config).list()
+        if info.state == "disabled" and not info.built_in and info.name not in off
+    ]
+    if not unused:
+        return None
+    if command in unused:
+        which = f"the plugin {command} is installed and not in use: name it"
+    else:
+        which = f"the plugins {', '.join(unused)} are installed and not in use: name one"
+    where = config.path if config is not None else "the configuration"
+    return f"{told.rstrip('.')}; {which} in `plugins` of {where}"
 
 
 def _import(place: str) -> click.Command:

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from clawmatrix_core.config.kinds import fields_of
 from clawmatrix_core.config.messages import format_path
-from clawmatrix_core.config.schema import fields_of
 
 __all__ = ["Changes", "merge"]
 

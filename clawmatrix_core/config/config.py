@@ -70,6 +70,8 @@ class ConfigSection:
     template: str | None = None
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.table, str):
+            raise TypeError(f"a {type(self.table).__name__} cannot name a table")
         if self.table in CORE_KEYS:
             raise TypeError(f"{self.table!r} is a key of the core")
         check_class(self.type)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_core.config.kinds import is_mapping, is_union, plain_type
+from clawmatrix_core.config.kinds import fields_of, is_mapping, is_union, plain_type
 from clawmatrix_core.config.messages import format_path, in_words
-from clawmatrix_core.config.schema import fields_of
 from clawmatrix_core.config.types import ByteSize
 
 if TYPE_CHECKING:

@@ -8,12 +8,15 @@ import typing
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
+import attrs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
     "COLLECTIONS",
     "choices_of",
+    "fields_of",
     "is_choice",
     "is_list",
     "is_mapping",
@@ -75,3 +78,17 @@ def is_choice(kind: Any) -> bool:
 def choices_of(kind: Any) -> tuple[Any, ...]:
     """Return what a ``Literal`` or ``Enum`` allows."""
     return typing.get_args(kind) or tuple(kind)
+
+
+def fields_of(cls: type) -> list[attrs.Attribute[Any]]:
+    """Return the options of an attrs class, their types resolved.
+
+    Raises: TypeError, where a type is not there at run time.
+    """
+    try:
+        attrs.resolve_types(cls)
+    except NameError as error:
+        raise TypeError(
+            f"{cls.__qualname__}: {error}; import it outside of TYPE_CHECKING"
+        ) from None
+    return [field for field in attrs.fields(cls) if field.init]

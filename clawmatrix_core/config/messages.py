@@ -70,7 +70,7 @@ def in_words(kind: Any, table: str = "a table") -> str:
         return f"one of {listed(kind)}"
     if is_union(kind):
         members = [in_words(m, table) for m in typing.get_args(kind) if m is not type(None)]
-        return " or ".join(members)
+        return " or ".join(dict.fromkeys(members))
     if is_mapping(kind) or attrs.has(kind):
         return table
     if arguments := typing.get_args(kind):
@@ -111,6 +111,17 @@ class Wording:
     def not_a_choice(self, kind: Any, value: object) -> str:
         """Say that a value is none of those that the type allows."""
         return f"{show(value)} is not one of {listed(kind)}"
+
+    def refused(self, error: Exception, field: attrs.Attribute[Any] | None = None) -> str:
+        """Say that the validator of a field, or the class as a whole, refused a value."""
+        text = str(error.args[0]) if error.args else ""
+        if not isinstance(error, (ValueError, TypeError)) or not text:
+            return f"is refused: {type(error).__name__}" + (f": {text}" if text else "")
+        return text if field is None else text.removeprefix(f"'{field.name}' ")
+
+    def entry(self, key: str, place: int) -> str | int:
+        """Return what names an entry of a table in a path; ``place`` counts from 0."""
+        return key
 
 
 def format_path(path: Sequence[str | int]) -> str:

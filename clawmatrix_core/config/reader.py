@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections.abc
 import math
+import threading
 import typing
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -15,6 +17,7 @@ import cattrs
 from clawmatrix_core.config.kinds import (
     COLLECTIONS,
     choices_of,
+    fields_of,
     is_choice,
     is_list,
     is_mapping,
@@ -22,15 +25,18 @@ from clawmatrix_core.config.kinds import (
     is_union,
 )
 from clawmatrix_core.config.messages import Problem, Problems, Wording
-from clawmatrix_core.config.schema import fields_of
 from clawmatrix_core.config.types import Secret, Source, read_path
+from clawmatrix_core.config.unions import members_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Converter", "make_converter", "read_table"]
 
 T = TypeVar("T")
+MAX_DEPTH = 50
+"""Tables and lists within each other that are read; a value nested deeper is a mistake."""
+
 Reader: TypeAlias = "Callable[[Converter, Any, object], object]"
 
 
@@ -48,6 +54,25 @@ class Converter(cattrs.Converter):
     words: Wording
     lenient: bool
     most: float
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = _Depth()
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Read what is in a table or list. Raises: Problems, where it is nested too deep."""
+        if self._depth.now >= MAX_DEPTH:
+            raise Problems.here("is nested too deep")
+        self._depth.now += 1
+        try:
+            yield
+        finally:
+            self._depth.now -= 1
+
+
+class _Depth(threading.local):
+    now = 0
 
 
 def make_converter(
@@ -77,10 +102,10 @@ def make_converter(
     for simple in (str, int, float, bool, Path):
         converter.register_structure_hook(simple, scalar)
     readers: tuple[tuple[Callable[[Any], bool], Reader], ...] = (
-        (attrs.has, read_table),
+        (attrs.has, _inside(read_table)),
         (is_union, _read_union),
-        (is_mapping, _read_mapping),
-        (is_list, _read_list),
+        (is_mapping, _inside(_read_mapping)),
+        (is_list, _inside(_read_list)),
         (is_choice, _read_choice),
         (is_own, own),
         (lambda kind: kind is object, lambda _, kind, value: value),
@@ -88,6 +113,14 @@ def make_converter(
     for applies, reader in readers:
         converter.register_structure_hook_func(applies, _hook(reader, converter))
     return converter
+
+
+def _inside(reader: Reader) -> Reader:
+    def read(converter: Converter, kind: Any, value: object) -> object:
+        with converter.inside():
+            return reader(converter, kind, value)
+
+    return read
 
 
 def _hook(reader: Reader, converter: Converter) -> Callable[[object, Any], object]:
@@ -112,6 +145,8 @@ def read_table(converter: Converter, cls: type[T], value: object) -> T:
             arguments[key] = _read_field(converter, field, raw)
         except Problems as found:
             problems.extend(found.found if rest else found.under(key))
+            if len(problems) >= converter.most:
+                break
     names = tuple(str(f.alias) for f in fields if not f.metadata.get("rest"))
     if not converter.lenient:
         problems.extend(Problem((str(key),), "unknown key", names) for key in table)
@@ -119,8 +154,8 @@ def read_table(converter: Converter, cls: type[T], value: object) -> T:
         raise Problems(problems)
     try:
         return cls(**arguments)
-    except (ValueError, TypeError) as error:
-        raise Problems.here(_reason(error)) from None
+    except Exception as error:  # noqa: BLE001 - a validator's, which may raise anything
+        raise Problems.here(converter.words.refused(error)) from None
 
 
 def _read_field(converter: Converter, field: attrs.Attribute[Any], raw: object) -> object:
@@ -130,14 +165,9 @@ def _read_field(converter: Converter, field: attrs.Attribute[Any], raw: object) 
             field.validator(None, field, value)
         except AttributeError:
             pass  # it looks at other fields; attrs calls it again once they are all there
-        except (ValueError, TypeError) as error:
-            raise Problems.here(_reason(error, field.name)) from None
+        except Exception as error:  # noqa: BLE001 - it may raise anything
+            raise Problems.here(converter.words.refused(error, field)) from None
     return value
-
-
-def _reason(error: Exception, name: str = "") -> str:
-    text = str(error.args[0]) if error.args else type(error).__name__
-    return text.removeprefix(f"'{name}' ")
 
 
 def _read_plain(converter: Converter, kind: type, value: object) -> object:
@@ -205,11 +235,11 @@ def _read_mapping(converter: Converter, kind: Any, value: object) -> object:
     key_kind, item_kind = typing.get_args(kind)
     items: dict[object, object] = {}
     problems: list[Problem] = []
-    for key, item in value.items():
+    for place, (key, item) in enumerate(value.items()):
         try:
             items[converter.structure(key, key_kind)] = converter.structure(item, item_kind)
         except Problems as found:
-            problems.extend(found.under(str(key)))
+            problems.extend(found.under(converter.words.entry(str(key), place)))
             if len(problems) >= converter.most:
                 break
     if problems:
@@ -218,17 +248,18 @@ def _read_mapping(converter: Converter, kind: Any, value: object) -> object:
 
 
 def _read_union(converter: Converter, kind: Any, value: object) -> object:
-    members = typing.get_args(kind)
-    if value is None and type(None) in members:
+    members = [member for member in typing.get_args(kind) if member is not type(None)]
+    if value is None and len(members) < len(typing.get_args(kind)):
         return None
     failures: list[Problems] = []
-    for member in (member for member in members if member is not type(None)):
+    for member in members_for(members, value):
         try:
             return converter.structure(value, member)
         except Problems as found:
             failures.append(found)
     # The mistakes deepest inside belong to the member that the value was meant as.
-    deepest = max(failures, key=lambda found: max(len(p.path) for p in found.found))
-    if len(failures) == 1 or any(problem.path for problem in deepest.found):
+    deepest = max(failures, key=lambda found: max(len(p.path) for p in found.found), default=None)
+    meant = deepest is not None and any(problem.path for problem in deepest.found)
+    if deepest is not None and (meant or len(members) == 1):
         raise deepest
     raise Problems.here(converter.words.expected(kind, value))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import attrs
 
 from clawmatrix_core.config.kinds import (
+    fields_of,
     is_choice,
     is_list,
     is_mapping,
@@ -16,11 +17,12 @@ from clawmatrix_core.config.kinds import (
     is_union,
     plain_type,
 )
+from clawmatrix_core.config.unions import check_union
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["check_class", "fields_of", "option"]
+__all__ = ["check_class", "option"]
 
 T = TypeVar("T")
 
@@ -87,25 +89,12 @@ def option(
     )
 
 
-def fields_of(cls: type) -> list[attrs.Attribute[Any]]:
-    """Return the options of an attrs class, their types resolved.
-
-    Raises: TypeError, where a type is not there at run time.
-    """
-    try:
-        attrs.resolve_types(cls)
-    except NameError as error:
-        raise TypeError(
-            f"{cls.__qualname__}: {error}; import it outside of TYPE_CHECKING"
-        ) from None
-    return [field for field in attrs.fields(cls) if field.init]
-
-
 def check_class(cls: type, above: tuple[type, ...] = (), *, payload: bool = False) -> None:
     """Raises: TypeError, unless the class can be the type of a table, or of a payload.
 
     A payload has no secrets, paths or other types that read themselves: those look at files and
-    variables of this machine, which other nodes must not choose.
+    variables of this machine, which other nodes must not choose. The members of a union must be
+    such that a value can be only one of them: see ``unions``.
     """
     if not attrs.has(cls):
         raise TypeError(f"{cls!r} is not an attrs class")
@@ -122,6 +111,8 @@ def _check_type(kind: Any, above: tuple[type, ...], *, payload: bool) -> None:
         for inner in typing.get_args(kind):
             if inner is not Ellipsis:
                 _check_type(inner, above, payload=payload)
+        if is_union(kind):
+            check_union(kind)
     elif attrs.has(kind) and not is_own(kind):
         if kind not in above:
             check_class(kind, above, payload=payload)

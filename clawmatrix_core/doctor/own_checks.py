@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.registry import PluginRegistry
     from clawmatrix_core.loading.plugin_info import PluginInfo
@@ -44,7 +45,7 @@ def all_checks(config: Config, plugins: PluginRegistry, node: Node | None = None
     return [*own, *(check for _, check in added)]
 
 
-async def examine(node: Node) -> list[dict[str, Any]]:
+async def examine(node: Node) -> list[dict[str, JSON]]:
     """Return what all checks of a node that runs find, as ``doctor --json`` has it."""
     checks = all_checks(node.config, node.plugins, node)
     return [finding_json(finding) for finding in await run_checks(checks)]

@@ -321,4 +321,4 @@ class Exchanges:
 
 
 def _stopping(end: Endpoint, message: str) -> ExchangeFailure:
-    return ExchangeFailure("stopping", message, may_have_begun=end.may_have_begun)
+    return ExchangeFailure("stopping", message, may_have_begun=end.may_have_begun, here=True)

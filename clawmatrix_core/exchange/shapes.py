@@ -3,7 +3,7 @@
 The rules are those of the configuration: each value is taken strictly as what it is, and every
 mistake is named by its path. Two differ. A key that no field has is passed over, so that a newer
 node may say more to an older one. And a message never repeats a value, which may be anybody's
-words.
+words; an entry of an object whose keys are anybody's is named by its place, counted from 0.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
 import cattrs
 import msgspec
 
@@ -23,6 +24,8 @@ from clawmatrix_core.config.schema import check_class
 from clawmatrix_core.config.types import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clawmatrix_core.base.json_value import JSON
 
 __all__ = ["check_shape", "encode", "read_as"]
@@ -55,6 +58,32 @@ class _WireWording(Wording):
 
     def not_a_choice(self, kind: Any, value: object) -> str:
         return f"expected one of {listed(kind)}"
+
+    def refused(self, error: Exception, field: attrs.Attribute[Any] | None = None) -> str:
+        rule = field and _rule(field.validator)
+        return f"must be {rule}" if rule else "has a value that is not allowed"
+
+    def entry(self, key: str, place: int) -> str | int:
+        return place
+
+
+def _rule(validator: Any) -> str | None:
+    """Return what a validator of attrs allows, in words; a validator's error repeats the value."""
+    if type(validator).__module__ != attrs.validators.in_.__module__:
+        validator = None
+    match validator:
+        case object(compare_op=str(sign), bound=bound):
+            return f"{sign} {bound!r}"
+        case object(options=options):
+            return f"one of {', '.join(map(repr, options))}"
+        case object(pattern=pattern):
+            return f"text that matches {pattern.pattern!r}"
+        case object(member_validator=member, iterable_validator=None):
+            rule = _rule(member)
+            return rule and f"a list, each {rule}"
+        case object(validator=inner):
+            return _rule(inner)
+    return None
 
 
 _reader = make_converter(Source(base=Path()), words=_WireWording(), lenient=True, most=MOST)
@@ -97,8 +126,12 @@ def read_as(shape: type[T], payload: JSON, what: str, *, code: str) -> T:
         found = problems.found
     except RecursionError:
         raise WrongShape(code, [f"{what}: is nested too deep"]) from None
-    lines = [
-        f"{format_path((what, *problem.path))}: {problem.message}"[:_LINE]
-        for problem in found[:MOST]
-    ]
-    raise WrongShape(code, lines)
+    raise WrongShape(
+        code, [_line((what, *problem.path), problem.message) for problem in found[:MOST]]
+    )
+
+
+def _line(path: Sequence[str | int], message: str) -> str:
+    where, message = format_path(path), message[: _LINE // 2]
+    room = _LINE - len(message) - len(": ")
+    return f"{where if len(where) <= room else where[: room - 1] + '…'}: {message}"

@@ -9,7 +9,7 @@ import anyio
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.cancellation import stray
-from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.base.errors import LocalProtocolError, StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.kernel.scope import PluginScope
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["START_LIMIT", "Lifetime", "Starter"]
 
+OTHER_TASK = "a node is left by the task that entered it: it stops, and nobody waits for its end"
 START_LIMIT = 30.0
 """Seconds a plugin may take to start."""
 
@@ -63,19 +64,27 @@ class Lifetime:
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
-        """Be up inside. Raises: what the start raised, or what was raised inside."""
+        """Be up inside. Raises: what the start raised, or what was raised inside.
+
+        LocalProtocolError, where another task leaves the block than the one that entered it.
+        """
         failure: BaseException | None = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._run, group.cancel_scope)
-            try:
-                await self._up.wait()
-                if self._failure is None:
-                    yield
-            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - as above
-                failure = error
-            finally:
-                self.stopping.set()
-                self._give_up()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._run, group.cancel_scope)
+                try:
+                    await self._up.wait()
+                    if self._failure is None:
+                        yield
+                except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - as above
+                    failure = error
+                finally:
+                    self.stopping.set()
+                    self._give_up()
+        except (
+            RuntimeError
+        ) as error:  # the group's own: those of the host and of the start are kept
+            raise LocalProtocolError(OTHER_TASK) from error
         failure = failure or self._failure
         if failure is not None:
             raise failure

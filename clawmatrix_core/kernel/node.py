@@ -137,9 +137,6 @@ class Node(Asker):
         self.random = random_source or random.SystemRandom()
         self.counters: Counter[str] = Counter()
         self.instance = f"{self.random.getrandbits(64):016x}"
-        self._local = Local(
-            self.id, self.instance, self.clock.now, self.clock.wall, self.new_id, self.counters
-        )
         self.epoch = 0
         self.started_at = 0.0
         self.succession: tuple[str, ...] = ()
@@ -149,12 +146,20 @@ class Node(Asker):
         self._given_state, self._given_identity = state, identity
         self._logger = logger
         self._limits, self._rekeying = limits, rekeying
+        self._living: AbstractAsyncContextManager[None] | None = None
+        self._make_parts(watchdog=watchdog)
+
+    def _make_parts(self, *, watchdog: bool) -> None:
+        """Make what a node has before it is entered; what it keeps in its state comes later."""
         log = self.logger("node")
+        self._local = Local(
+            self.id, self.instance, self.clock.now, self.clock.wall, self.new_id, self.counters
+        )
         self._stalls = Stalls(log, watch=watchdog)
         self.plugins = PluginRegistry(
             on_enter=self._stalls.enter,
             now=self.clock.now,
-            remove_stalling=config.remove_stalling,
+            remove_stalling=self.config.remove_stalling,
         )
         self._registered = Registered(self.plugins)
         self._starter = Starter(self.plugins)
@@ -162,7 +167,6 @@ class Node(Asker):
         self._events = Events(self.hooks)
         self._reloader = Reloader(self, self.keyring, self.hooks, log)
         self._lifetime = Lifetime(self._start, self._take_leave, self._starter.cancel)
-        self._living: AbstractAsyncContextManager[None] | None = None
 
     def __repr__(self) -> str:
         if self.epoch == 0:
@@ -219,7 +223,7 @@ class Node(Asker):
         self.plugins.when_failed(self._on_plugin_failed)
 
     def _open_state(self, stack: AsyncExitStack) -> None:
-        files = (*self.plugins.state_files(), *CORE_FILES)
+        files = (*CORE_FILES, *self.plugins.state_files())
         given, folder = self._given_state, self.config.state_dir
         self.state = stack.enter_context(StateFolder(folder, files)) if given is None else given
         self.started_at = self.clock.wall()

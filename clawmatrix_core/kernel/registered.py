@@ -51,7 +51,7 @@ class Registered:
         schemes = [
             (plugin, (scheme, transport))
             for plugin, transport in hooks.collect(hookspecs.register_transports, abstract)
-            for scheme in transport.schemes
+            for scheme in self._schemes_of(plugin, transport)
         ]
         kept = hooks.unique("address scheme", schemes, lambda one: one[0])
         self.transports = dict(one for _, one in kept)
@@ -60,6 +60,16 @@ class Registered:
         self._offers = hooks.collect(hookspecs.register_offers, Offer)
         added = hooks.collect(hookspecs.register_metrics, Metric)
         self._metrics = [*((CORE, metric) for metric in own_metrics), *added]
+
+    def _schemes_of(self, plugin: str, transport: Transport) -> Sequence[str]:
+        try:
+            schemes: object = transport.schemes
+            if not isinstance(schemes, (tuple, list)):
+                raise TypeError(f"schemes is a {type(schemes).__name__}, not a tuple")
+        except Exception as error:  # noqa: BLE001 - it may be computed by the plugin
+            self._plugins.on_fault(Fault(plugin, "address scheme", error))
+            return ()
+        return schemes
 
     def control_methods(self) -> Sequence[ControlMethod]:
         """Return the control methods of plugins that work."""

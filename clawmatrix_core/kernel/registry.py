@@ -14,7 +14,8 @@ from clawmatrix_core.loading.hook_list import hooks_json
 from clawmatrix_core.loading.loader import Loader
 from clawmatrix_core.loading.manager import PluginManager
 from clawmatrix_core.loading.plugin_info import PluginInfo
-from clawmatrix_core.state.files import StateFile
+from clawmatrix_core.loading.specs import CORE
+from clawmatrix_core.state.files import CORE_FILES, StateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
@@ -63,6 +64,7 @@ class PluginRegistry:
         self.hooks = Dispatcher(self.manager, self.on_fault, on_enter=on_enter, **kwargs)
         self._loader = Loader(self.manager)
         self._infos = self._loader.infos
+        self._nameless: list[object] = []
         self._on_failed: Callable[[PluginInfo], None] = lambda _: None
 
     def list(self) -> Sequence[PluginInfo]:
@@ -182,6 +184,8 @@ class PluginRegistry:
     ) -> Sequence[tuple[str, R]]:
         """Return the values whose names nobody had before: the first plugin loaded has a name.
 
+        A value whose name is no text is a fault of its plugin, once, and left out.
+
         Args:
             what: what is named, for messages: ``control method``.
             found: values with their plugins, as ``collect`` returns them.
@@ -189,11 +193,20 @@ class PluginRegistry:
         """
         kept: dict[str, tuple[str, R]] = {}
         for plugin, value in found:
-            name = name_of(value)
+            try:
+                name = _checked(name_of(value))
+            except Exception as error:  # noqa: BLE001 - it may be computed by the plugin
+                self._misnamed(Fault(plugin, what, error), value)
+                continue
             first, had = kept.setdefault(name, (plugin, value))
             if had is not value:
                 self.collided(what, name, first, plugin)
         return tuple(kept.values())
+
+    def _misnamed(self, fault: Fault, value: object) -> None:
+        if all(value is not known for known in self._nameless):  # it is met again at each look
+            self._nameless.append(value)
+            self.on_fault(fault)
 
     def collided(self, what: str, name: str, first: str, plugin: str) -> None:
         """Note, in the log and with both plugins, that a name was taken already."""
@@ -222,9 +235,14 @@ class PluginRegistry:
         return [section for plugin, section in declared if self._infos[plugin].state == "active"]
 
     def state_files(self) -> Sequence[StateFile]:
-        """Return the files in the state folder that the loaded plugins declare."""
+        """Return the files in the state folder that the loaded plugins declare.
+
+        A file has one owner: the core has its own, then the plugin that was loaded first.
+        """
         declared = self.collect(hookspecs.register_state_files, StateFile)
-        return [file for _, file in declared]
+        own = [(CORE, file) for file in CORE_FILES]
+        kept = self.unique("state file", [*own, *declared], lambda file: file.name)
+        return [file for plugin, file in kept if plugin != CORE]
 
     def commands(self, taken: Container[str] = ()) -> Sequence[tuple[str, click.Command]]:
         """Return the commands that the loaded plugins add, with each plugin's name.
@@ -236,8 +254,14 @@ class PluginRegistry:
 
         found = []
         for plugin, command in self.collect(hookspecs.register_commands, click.Command):
-            if command.name in taken:
-                self.collided("command", command.name or "", "clawmatrix", plugin)
+            if isinstance(command.name, str) and command.name in taken:
+                self.collided("command", command.name, "clawmatrix", plugin)
             else:
                 found.append((plugin, command))
         return self.unique("command", found, lambda command: command.name or "")
+
+
+def _checked(name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"its name is {'empty' if name == '' else f'a {type(name).__name__}'}")
+    return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from importlib.util import find_spec
 from string import Template
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ _LENGTH = 24
 """Characters a name may have, so that the lines of the new files stay short."""
 _EXTRAS = frozenset({"tests"})
 """Extras of the new distribution; an extra of a plugin's name says what the plugin needs."""
+_TESTS = "Test"
+"""How the names of classes begin that pytest takes for tests."""
 _SUFFIX = ".txt"  # so that no tool takes a template for a module
 
 
@@ -54,12 +57,23 @@ def check_name(name: str, commands: Collection[str]) -> None:
     """Raises: ValueError, where a plugin cannot have the name, with the reason."""
     if not _NAME.fullmatch(name) or len(name) > _LENGTH:
         raise ValueError(
-            f"{name!r} is no name for a plugin: it is to have small letters, digits and single"
-            f" dashes, to begin with a letter, and to have {_LENGTH} characters at most"
+            f"{name!r} is no name for a plugin: use small letters, digits and single dashes, begin"
+            f" with a letter, and take {_LENGTH} characters at most"
         )
     for what, taken in _taken(commands):
         if name in taken:
             raise ValueError(f"{name!r} cannot be the plugin's name: {what} has that name")
+    words = _words(name)
+    if words["Class"].startswith(_TESTS):
+        raise ValueError(
+            f"{name!r} cannot be the plugin's name: pytest would take its class"
+            f" {words['Class']}Plugin for tests"
+        )
+    if find_spec(words["package"]) is not None:
+        raise ValueError(
+            f"{name!r} cannot be the plugin's name: its package would be {words['package']},"
+            " and Python finds a package of that name already"
+        )
 
 
 def distribution_of(name: str) -> str:

@@ -129,7 +129,7 @@ class _Checking:
     def _hooks(self, info: PluginInfo) -> Iterator[Finding]:
         if info.hooks:
             yield Finding(info.name, "ok", f"implements {', '.join(info.hooks)}")
-        else:
+        elif not self._node.plugins.manager.get_hookcallers(info.plugin):
             yield Finding(info.name, "problem", "implements no hook", "mark methods with @hookimpl")
         owners = {spec.owner for spec in self._node.plugins.manager.specs}
         for owner in info.extends:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core import hookspecs
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.loading.specs import HookSpec
 
 __all__ = ["note_collisions"]
 
@@ -46,8 +48,13 @@ def _registered(node: Node) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     for what, hook, names_of in _NAMED:
         yield what, _own_methods(node, hook) + _names(node, specs.pop(hook).function, names_of)
     for spec in specs.values():
-        if spec.owner != CORE:
+        if spec.owner != CORE and _takes_the_node_only(spec):
             yield f"name of {spec.name}", _names(node, spec.function, _names_of_value)
+
+
+def _takes_the_node_only(spec: HookSpec) -> bool:
+    """Say whether the hook can be called here: nobody knows the values of other parameters."""
+    return len(inspect.signature(spec.function).parameters) == 1
 
 
 def _names(

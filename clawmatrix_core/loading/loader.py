@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import operator
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.distributions import about
@@ -14,6 +15,7 @@ from clawmatrix_core.loading.discovery import (
     missing_extra,
 )
 from clawmatrix_core.loading.plugin_info import PluginInfo
+from clawmatrix_core.loading.specs import CORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +44,7 @@ class Loader:
         self._manager = manager
         self._specs_read = False
         self._unusable_specs: dict[str, str] = {}
+        self._here: set[str] = set()  # plugins that are installed or passed in
 
     def load(
         self, chosen: Sequence[str | object] | None = None, disabled: Iterable[str] = ()
@@ -54,8 +57,10 @@ class Loader:
         off = frozenset(disabled)
         objects = [item for item in chosen or () if not isinstance(item, str)]
         self._read_specs()
+        self._here |= {entry.name for entry in entry_points_in_order()}
         for item in objects:
-            self._add_specs_of(item)
+            self._here.add(_name_of(item))
+            self._add_specs_of(_name_of(item), item)
         names = None if chosen is None else {item for item in chosen if isinstance(item, str)}
         for entry in entry_points_in_order():
             self._consider(entry, names, off)
@@ -85,14 +90,14 @@ class Loader:
                     distribution,
                 )
 
-    def _add_specs_of(self, plugin: object) -> None:
-        namespace = getattr(plugin, "hookspecs", None)
-        if namespace is not None:
-            self._add_specs(_name_of(plugin), lambda: namespace)
+    def _add_specs_of(self, owner: str, plugin: object) -> None:
+        self._add_specs(owner, lambda: getattr(plugin, "hookspecs", None))
 
-    def _add_specs(self, owner: str, read: Callable[[], ModuleType | type]) -> None:
+    def _add_specs(self, owner: str, read: Callable[[], ModuleType | type | None]) -> None:
         try:
-            self._manager.add_specs(owner, read())
+            namespace = read()
+            if namespace is not None:
+                self._manager.add_specs(owner, namespace)
         except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
             why = f"its hook specifications cannot be used: {_on_one_line(error)}"
             self._unusable_specs[owner] = why
@@ -143,7 +148,8 @@ class Loader:
         self._read_specs()
         chosen = name or _name_of(plugin)
         if chosen not in self.infos and all(one.owner != chosen for one in self._manager.specs):
-            self._add_specs_of(plugin)
+            self._add_specs_of(chosen, plugin)
+        self._here.add(chosen)
         while (known := self.infos.get(chosen)) is not None and known.state != "disabled":
             chosen += "_"
         info = known or PluginInfo(chosen)  # it may stand in for one that was not chosen
@@ -158,14 +164,9 @@ class Loader:
         return info
 
     def _register(self, plugin: object, info: PluginInfo) -> None:
-        if self._manager.is_registered(plugin):
-            known = self._manager.get_name(plugin)
-            info.fail(f"is the same object as plugin {known}")
-            return
         try:
             extends = _extends_of(plugin)
-            wrong = self._unusable_specs.get(info.name)
-            wrong = wrong or self._manager.misfits(info.name, plugin, extends)
+            wrong = self._wrong_with(plugin, info.name, extends)
             if wrong is None:
                 self._manager.register(plugin, info.name)
         except Exception as error:  # noqa: BLE001 - attributes of plugins run their code
@@ -180,6 +181,18 @@ class Loader:
         info.plugin, info.extends = plugin, extends
         info.state, info.reason = "active", None
 
+    def _wrong_with(self, plugin: object, name: str, extends: Sequence[str]) -> str | None:
+        if name == CORE:
+            return f"no plugin can be called {CORE!r}"
+        getattr(plugin, "plugin_name", None)  # one that raises was passed over for the name
+        if not operator.eq(plugin, plugin):
+            return "is not equal to itself, so that nobody can find it again"
+        if self._manager.is_registered(plugin):
+            return f"is the same object as plugin {self._manager.get_name(plugin)}"
+        known = self._here - self._unusable_specs.keys()
+        unusable = self._unusable_specs.get(name)
+        return unusable or self._manager.misfits(name, plugin, extends, known)
+
 
 def _on_one_line(error: Exception) -> str:
     return "; ".join(str(error).strip().splitlines()) or type(error).__name__
@@ -187,12 +200,16 @@ def _on_one_line(error: Exception) -> str:
 
 def _name_of(plugin: object) -> str:
     kind = plugin if inspect.isclass(plugin) or inspect.ismodule(plugin) else type(plugin)
-    return str(getattr(plugin, "plugin_name", None) or getattr(kind, "__name__", "plugin"))
+    try:
+        name = str(getattr(plugin, "plugin_name", None) or "")
+    except Exception:  # noqa: BLE001 - it may be computed; the plugin fails as it is registered
+        name = ""
+    return name or str(getattr(kind, "__name__", "plugin"))
 
 
 def _extends_of(plugin: object) -> tuple[str, ...]:
     extends = getattr(plugin, "extends", ())
     named = isinstance(extends, tuple | list) and all(isinstance(name, str) for name in extends)
     if not named:
-        raise TypeError('extends is to be a tuple of plugin names, as in extends = ("http",)')
+        raise TypeError('extends must be a tuple of plugin names, as in extends = ("http",)')
     return tuple(extends)

@@ -38,8 +38,8 @@ class PluginManager(pluggy.PluginManager):
 
     def add_specs(self, owner: str, namespace: ModuleType | type) -> None:
         """Add the hooks of a plugin. Raises: ValueError, see ``HookSpecs.add``."""
-        self.specs.add(owner, namespace)
-        self.add_hookspecs(namespace)
+        if self.specs.add(owner, namespace):
+            self.add_hookspecs(namespace)
 
     def calling_order(self, hook: str) -> Sequence[Implementation]:
         """Return the implementations of a hook, in the order in which they are called.
@@ -68,14 +68,17 @@ class PluginManager(pluggy.PluginManager):
             raise pluggy.PluginValidationError(plugin, f"hook {hook!r} must be {colour}")
         return options
 
-    def misfits(self, name: str, plugin: object, extends: Collection[str]) -> str | None:
+    def misfits(
+        self, name: str, plugin: object, extends: Collection[str], known: Collection[str] = ()
+    ) -> str | None:
         """Say which hooks a plugin must not implement, None where there is no such hook.
 
         A hook of another plugin needs that plugin's name in ``extends``. A hook without a
-        specification is allowed where a plugin in ``extends`` has specified none here, and
-        where the implementation is marked as optional.
+        specification is allowed where the implementation is marked as optional, and where a
+        plugin in ``extends`` is not here, or cannot say which hooks it has. ``known`` are the
+        plugins of which all hooks are known, though it may be that there are none.
         """
-        owners = {spec.owner for spec in self.specs}
+        owners = {CORE, name, *known, *(spec.owner for spec in self.specs)}
         lenient = any(owner not in owners for owner in extends)
         unknown, foreign = [], []
         for hook, optional in self._implemented(plugin):

@@ -10,7 +10,7 @@ import attrs
 from clawmatrix_core import hookspecs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = ["CORE", "HookKind", "HookSpec", "HookSpecs"]
 
@@ -62,23 +62,45 @@ class HookSpecs:
         return self._specs.get(name)
 
     def add(self, owner: str, namespace: object) -> Sequence[HookSpec]:
-        """Add the hooks that a module or an object specifies, and return them.
+        """Add the hooks that a module or an object specifies, and return those that are new.
 
-        Raises: ValueError, where it specifies none, or one that has an owner already. None of
-            its hooks is added then.
+        An owner may name the same functions twice: a plugin that is installed is also passed in
+        as an object, as tests do. They are not new then.
+
+        What a class inherits counts too.
+
+        Raises: ValueError, where it specifies none, or one that has an owner already, or the
+            owner calls itself as the core. None of its hooks is added then.
         """
+        if owner == CORE and CORE in (spec.owner for spec in self):
+            raise ValueError(f"no plugin can be called {CORE!r}")
         found = [
             HookSpec(name, owner, _kind(name, value), value)
-            for name, value in vars(namespace).items()
-            if hasattr(value, "clawmatrix_spec")
+            for name in _names(namespace)
+            if hasattr(value := getattr(namespace, name), "clawmatrix_spec")
         ]
         if not found:
             raise ValueError("specifies no hooks")
+        if all(self._specs.get(spec.name) == spec for spec in found):
+            return ()
         for spec in found:
             if (other := self._specs.get(spec.name)) is not None:
-                raise ValueError(f"specifies the hook {spec.name}, which belongs to {other.owner}")
+                raise ValueError(f"specifies the hook {spec.name}, {_whose(other, owner)}")
         self._specs |= {spec.name: spec for spec in found}
         return found
+
+
+def _whose(taken: HookSpec, owner: str) -> str:
+    if taken.owner == owner:
+        return f"which {owner} has already, from {taken.function.__module__}"
+    return f"which belongs to {taken.owner}"
+
+
+def _names(namespace: object) -> Iterable[str]:
+    """Return what pluggy looks at, in the order of the source as far as there is one."""
+    names = dir(namespace)
+    own = [name for name in getattr(namespace, "__dict__", {}) if name in names]
+    return dict.fromkeys((*own, *names))
 
 
 def _kind(name: str, function: Any) -> HookKind:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
@@ -15,6 +15,7 @@ from clawmatrix_core.base.node_id import is_node_id
 from clawmatrix_core.members.identity import fingerprint, verify
 
 if TYPE_CHECKING:
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.members.identity import Identity
 
 __all__ = ["REASON_LIMIT", "Revocation", "SignedRevocation"]
@@ -65,7 +66,7 @@ class SignedRevocation:
         return cls(text.decode(), signature)
 
     @classmethod
-    def from_wire(cls, value: Any) -> SignedRevocation:
+    def from_wire(cls, value: JSON) -> SignedRevocation:
         """Take ``{"revocation": text, "sig": base64}``. Raises: RemoteProtocolError."""
         match value:
             case {"revocation": str(text), "sig": str(signature)}:

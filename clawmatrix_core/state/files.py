@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.json_value import JSON
 
-__all__ = ["CORE_FILES", "StateFile", "Stored"]
+__all__ = ["CORE_FILES", "NAME", "StateFile", "Stored"]
+
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+"""What a state file can be called."""
 
 
 @attrs.frozen
@@ -51,10 +56,17 @@ class StateFile:
         name: what ``State.read`` and ``State.write`` call it.
         upgrades: what makes a value of version 1 into one of version 2, then what makes that
             into one of version 3, and so on: whoever changes the shape appends a function.
+
+    Raises: ValueError, for a name that no file can have.
     """
 
     name: str
     upgrades: tuple[Callable[[JSON], JSON], ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        name: object = self.name
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise ValueError(f"{self.name!r} cannot name a state file")
 
     @property
     def version(self) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shlex
 import stat
 from abc import ABC, abstractmethod
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
-from clawmatrix_core.state.files import CORE_FILES, StateFile, Stored
+from clawmatrix_core.state.files import CORE_FILES, NAME, StateFile, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,8 +35,6 @@ __all__ = [
     "StateView",
     "lock_holder",
 ]
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 class State(ABC):
@@ -86,8 +83,8 @@ class StateFolder(State):
     """A folder of state files. Enter it to lock it; leave it to unlock it.
 
     ``files`` says which files have come to another shape since their first version, and which
-    are looked at before anything is changed; others are of version 1. The default are the files
-    of the core.
+    are looked at before anything is changed; others are of version 1. Of two of one name the
+    first counts. The default are the files of the core.
 
     Raises: StateError on entering, where the folder is in use by another process, cannot be
         made, can be changed by other users, or one of the files cannot be used;
@@ -96,7 +93,7 @@ class StateFolder(State):
 
     def __init__(self, path: Path, files: Iterable[StateFile] = CORE_FILES) -> None:
         self.path = path
-        self._files = {file.name: file for file in files}
+        self._files = _by_name(files)
         self._lock: int | None = None
 
     def __repr__(self) -> str:
@@ -175,7 +172,7 @@ class StateFolder(State):
             raise StateError(f"{path} cannot be written: {error}") from error
 
     def _declared(self, name: str) -> StateFile:
-        return self._files.get(name) or StateFile(name)
+        return self._files.get(name) or StateFile(_checked(name))
 
     def _file(self, name: str) -> Path:
         return self.path / f"{_checked(name)}.json"
@@ -193,7 +190,7 @@ class StateView(State):
 
     def __init__(self, path: Path, files: Iterable[StateFile] = ()) -> None:
         self.path = path
-        self._files = {file.name: file for file in files}
+        self._files = _by_name(files)
 
     def __repr__(self) -> str:
         return f"<StateView of {self.path}>"
@@ -218,8 +215,15 @@ class StateView(State):
         raise LocalProtocolError(f"{self.locate(name)} is only looked at")
 
 
+def _by_name(files: Iterable[StateFile]) -> dict[str, StateFile]:
+    found: dict[str, StateFile] = {}
+    for file in files:
+        found.setdefault(file.name, file)
+    return found
+
+
 def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise LocalProtocolError(f"{name!r} cannot name a state file")
     return name
 

@@ -130,8 +130,9 @@ class NodeFactory:
             name: its name; others dial it by that.
             dials: the names of nodes it keeps a link to.
             plugins: plugin objects, classes to make them from, or names.
-            built_in: the plugins of ClawMatrix that it has beside them. ``http`` listens on a
-                free port, ``control`` has a folder of its own, unless ``config`` says otherwise.
+            built_in: names of plugins that it has beside them, those of ClawMatrix or others that
+                are installed. ``http`` listens on a free port, ``control`` has a folder of its
+                own, unless ``config`` says otherwise.
             config: more keys and tables of its configuration.
             state: where it keeps its keys; in memory unless given.
             options: what else ``Node`` takes; see NodeOptions.

@@ -9,7 +9,7 @@ from clawmatrix_core.control.address import SERVER
 from clawmatrix_core.testing.told import ToldConfig
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     import httpx2
 
@@ -36,8 +36,17 @@ def plugin_of(node: Node, which: str | type[T]) -> object:
     for name, plugin in loaded.items():
         if name == which if isinstance(which, str) else isinstance(plugin, which):
             return plugin
+    raise LookupError(_no_plugin(node, which, loaded))
+
+
+def _no_plugin(node: Node, which: str | type[object], loaded: Iterable[str]) -> str:
     wanted = which if isinstance(which, str) else which.__name__
-    raise LookupError(f"{node.id} has no plugin {wanted}; it has {', '.join(loaded) or 'none'}")
+    told = f"{node.id} has no plugin {wanted}; it has {', '.join(loaded) or 'none'}"
+    if isinstance(which, type):
+        return told
+    if (known := node.plugins.get(which)) is not None:
+        return f"{told}; {which} is {known.state}: {known.reason}"
+    return f"{told}; an object has the name of its class, unless the class has a plugin_name"
 
 
 async def call_control(node: Node, method: str, params: Mapping[str, JSON] | None = None) -> JSON:

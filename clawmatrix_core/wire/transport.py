@@ -30,11 +30,17 @@ class Connection(ABC):
     """
 
     remote: str
-    """The other end's address, for logs and status."""
+    """The other end's address, for logs, status and limits. It need not be unique.
+
+    The part before the last colon is the source that limits on strangers go by.
+    """
 
     @abstractmethod
     async def send(self, message: bytes) -> None:
         """Send one message; return when the transport can take another.
+
+        After a send that was cancelled the other end gets the message as a whole, or not at all,
+        or the connection is lost.
 
         Raises: ConnectionLost.
         """
@@ -74,7 +80,10 @@ class Listener(ABC):
 
     @abstractmethod
     async def accept(self) -> Connection:
-        """Return the next connection that was made."""
+        """Return the next connection that was made. Cancelling it loses none.
+
+        An exception counts as a fault of the transport; the node waits a little and calls again.
+        """
 
 
 class Transport(ABC):

@@ -100,12 +100,19 @@ class _Usage(_Struct):
     def read(self) -> Usage:
         """Return it with thoughts as a part of the answer, as the other APIs count."""
         return Usage(
-            (self.prompt_token_count or 0) + (self.tool_use_prompt_token_count or 0),
-            (self.candidates_token_count or 0) + (self.thoughts_token_count or 0),
-            self.cached_content_token_count,
+            _count(self.prompt_token_count) + _count(self.tool_use_prompt_token_count),
+            _count(self.candidates_token_count) + _count(self.thoughts_token_count),
+            None
+            if self.cached_content_token_count is None
+            else _count(self.cached_content_token_count),
             None,
-            self.thoughts_token_count,
+            None if self.thoughts_token_count is None else _count(self.thoughts_token_count),
         )
+
+
+def _count(said: int | None) -> int:
+    """Return a count that an upstream gave: nothing is less than none."""
+    return max(0, said or 0)
 
 
 class _Answer(_Struct):
@@ -199,13 +206,12 @@ class GeminiReader:
     def _part(self, part: _Part) -> Iterator[Event]:
         if part.strange:
             raise BadAnswer("a part of the answer is neither text nor the call of a function")
-        if part.function_call is not None:
-            yield from self._call(part.function_call, part.thought_signature or "")
-            return
         kind = _THOUGHTS if part.thought else _TEXT
         if part.text:
             yield from self._say(kind, part.text)
-        if part.thought and part.thought_signature:
+        if part.function_call is not None:
+            yield from self._call(part.function_call, part.thought_signature or "")
+        elif part.thought and part.thought_signature:
             yield from self._say(kind, "")
             self._sealed = part.thought_signature
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from clawmatrix_gemini.answer_reader import GeminiReader
 from clawmatrix_gemini.errors import read_error
@@ -53,7 +54,7 @@ class GeminiCodec:
     def read_count(self, body: dict[str, Any]) -> int:
         """Read the answer to that. Raises: BadAnswer."""
         total = body.get("totalTokens")
-        if type(total) is not int:
+        if type(total) is not int or total < 0:
             raise BadAnswer("totalTokens is not a count")
         return total
 
@@ -64,3 +65,8 @@ class GeminiCodec:
             name = model.get("name") if isinstance(model, dict) else None
             if isinstance(name, str):
                 yield name.removeprefix("models/")
+
+    def next_models(self, body: dict[str, Any]) -> str:
+        """Return the query for the next page of that list."""
+        token = body.get("nextPageToken")
+        return f"pageToken={quote(token, safe='')}" if isinstance(token, str) and token else ""

@@ -23,6 +23,7 @@ _TYPES = {
 }
 _TOO_LONG = re.compile(r"input token count.*exceeds the maximum", re.IGNORECASE)
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
+_LONGEST_DELAY = 86_400.0
 _BAD_KEY = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
 
 
@@ -54,7 +55,7 @@ def _delay(detail: dict[str, Any]) -> float | None:
     """Return the seconds that a ``RetryInfo`` asks to wait."""
     delay = detail.get("retryDelay")
     found = _SECONDS.fullmatch(delay) if isinstance(delay, str) else None
-    return None if found is None else float(found[1])
+    return None if found is None else min(float(found[1]), _LONGEST_DELAY)
 
 
 def blocked(reason: str, message: str | None) -> ErrorWords:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
 
@@ -122,13 +122,15 @@ class _Conversation:
         name = self._names.get(result.call_id)
         if name is None:
             raise Unsupported(self._where, f"there is no call {result.call_id!r} before its result")
-        words = "\n\n".join(part.text for part in result.parts if isinstance(part, Text))
+        texts = [part for part in result.parts if _is_text(part)]
+        words = "\n\n".join(part.text for part in texts)
         found: dict[str, Any] = {
             "id": result.call_id,
             "name": name,
             "response": {"error" if result.failed else "output": words},
         }
-        media = [self._medium(part) for part in result.parts if not isinstance(part, Text)]
+        rest = [part for part in result.parts if not isinstance(part, Text) and not _is_text(part)]
+        media = [self._medium(part) for part in rest]
         return {**found, "parts": media} if media else found
 
     # --- pictures, documents, sound
@@ -146,6 +148,11 @@ class _Conversation:
         if not comma or not kind.endswith(";base64"):
             raise Unsupported(self._where, "a data: URL must be of base64")
         return _inline(kind.split(";")[0], data)
+
+
+def _is_text(part: Text | Image | File | Audio) -> TypeGuard[Text | File]:
+    """Say whether a part is words, as a document of text is: Gemini has no text in ``parts``."""
+    return isinstance(part, Text) or (isinstance(part, File) and bool(part.text))
 
 
 def _inline(kind: str, data: str) -> dict[str, Any]:

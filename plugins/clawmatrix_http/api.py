@@ -5,13 +5,14 @@ Importing this module loads neither the plugin nor a server.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -31,6 +32,8 @@ __all__ = [
 
 CLIENT_GONE = "clawmatrix.client_gone"
 """The ASGI extension by which an endpoint learns that nobody waits any more."""
+
+_METHOD = re.compile(r"[A-Za-z]+(-[A-Za-z]+)*")
 
 
 @attrs.frozen
@@ -88,6 +91,7 @@ class HttpRoute:
     mount: bool = False
 
     def __attrs_post_init__(self) -> None:
+        self._check_types()
         if (self.endpoint is None) == (self.app is None):
             raise TypeError(f"the route {self.path} needs an endpoint or an app, and not both")
         if not self.path.startswith("/"):
@@ -98,6 +102,29 @@ class HttpRoute:
             raise ValueError(
                 f"the mount {self.path} needs an app, a path without parameters, and no methods"
             )
+
+    def _check_types(self) -> None:
+        if not isinstance(self.path, str):
+            raise TypeError(f"the path of a route is text, not {self.path!r}")
+        for method in _as_methods(self.path, self.methods):
+            if not isinstance(method, str):
+                raise TypeError(f"the route {self.path} has a method {method!r}, which is no text")
+            if _METHOD.fullmatch(method) is None:
+                raise ValueError(f"the route {self.path} has a method {method!r}, which is no word")
+        for name in ("endpoint", "errors", "app"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                raise TypeError(f"the route {self.path} has {name}={value!r}, which is no function")
+        for name in ("public", "mount"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"the route {self.path} needs True or False for {name}")
+
+
+def _as_methods(path: str, methods: object) -> Iterable[object]:
+    # A str would be taken for its letters: methods E, G and T.
+    if isinstance(methods, tuple | list | set | frozenset):
+        return methods
+    raise TypeError(f'the route {path} needs a tuple of methods such as ("GET",), not {methods!r}')
 
 
 @attrs.frozen

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
 from clawmatrix_core.spi import serves_input, stray
-from clawmatrix_http.api import HttpRefusal
+from clawmatrix_http.answer import Answer, limited
+from clawmatrix_http.api import CLIENT_GONE, HttpRefusal
 from clawmatrix_http.guard import Asker, Guard, read_headers
 from clawmatrix_http.refusal import body_of, plain_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
     from clawmatrix_http.api import HttpRoute
     from clawmatrix_http.table import Found, RouteTable
@@ -23,38 +25,6 @@ __all__ = ["Application"]
 
 _FAILED = HttpRefusal(500, "internal_error", "the request failed here; the node's log says why")
 _CLOSE = (b"connection", b"close")
-
-
-class _BodyTooLarge(Exception):
-    """A body without a length went over the limit."""
-
-
-class _Answer:
-    """One answer on its way out: whether it has begun, and what each one carries."""
-
-    __slots__ = ("_extra", "_send", "begun")
-
-    def __init__(self, send: Send, extra: list[tuple[bytes, bytes]]) -> None:
-        self._send = send
-        self._extra = extra
-        self.begun = False
-
-    async def send(self, message: Message) -> None:
-        if not self.begun:
-            self.begun = True
-            if self._extra:
-                message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
-        await self._send(message)
-
-    async def refuse(self, refusal: HttpRefusal, body: bytes) -> None:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *refusal.headers,
-        ]
-        status = refusal.status
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
 
 
 class Application:
@@ -90,7 +60,7 @@ class Application:
         asker = read_headers(scope["headers"])
         found = self._table.find(scope["method"], scope["path"])
         allowed = asker.origin is not None and self._guard.allows_origin(asker)
-        answer = _Answer(send, _cross_origin(asker) if allowed else [])
+        answer = Answer(send, _cross_origin(asker) if allowed else [])
         preflight = allowed and scope["method"] == "OPTIONS"
         server = scope["server"][0] if scope.get("server") else None
         refusal = self._guard.check(asker, server=server, public=found.public or preflight)
@@ -102,43 +72,58 @@ class Application:
             await self._refuse(answer, refusal, found)
             return
         if asker.length is None:
-            receive = _limited(receive, self._max_body)
+            receive = limited(receive, self._max_body, partial(self._replace, answer, found))
         await self._run(found, scope, receive, answer)
 
     @serves_input
-    async def _run(self, found: Found, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    async def _run(self, found: Found, scope: Scope, receive: Receive, answer: Answer) -> None:
         if found.route is None:
             return
         scope["path_params"] = found.params
         if found.route.mount:
             scope["root_path"] = scope.get("root_path", "") + found.route.path.rstrip("/")
+        fault: Exception | None = None
         try:
             await _serve(found.route, scope, receive, answer.send)
         except ClientDisconnect:
             pass  # nobody is there to be told
-        except _BodyTooLarge:
-            if not answer.begun:
-                await self._refuse(answer, self._too_large(), found)
         except Exception as error:  # noqa: BLE001 - one endpoint's fault is not the server's
-            await self._failed(error, found, scope, answer)
+            fault = error
         except BaseException as error:
             if (fault := stray(error)) is None:
                 raise
-            await self._failed(fault, found, scope, answer)
+        await self._finish(fault, found, scope, answer)
 
-    async def _failed(self, error: Exception, found: Found, scope: Scope, answer: _Answer) -> None:
-        self._on_fault(found.plugin, f"{scope['method']} {scope['path'][:200]}", error)
+    async def _finish(
+        self, fault: Exception | None, found: Found, scope: Scope, answer: Answer
+    ) -> None:
+        """Give a request its answer where the application gave it none, or half of one."""
+        if answer.replaced:
+            return
+        if fault is None:
+            if answer.ended or _is_gone(scope):
+                return
+            part = "the end of its answer" if answer.begun else "an answer"
+            fault = RuntimeError(f"it returned without {part}")
+        self._on_fault(found.plugin, f"{scope['method']} {scope['path'][:200]}", fault)
         # Once it has begun, all that is left is to close: the server does, on return.
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _refuse(self, answer: _Answer, refusal: HttpRefusal, found: Found) -> None:
+    async def _replace(self, answer: Answer, found: Found) -> None:
+        if not answer.replaced:
+            refusal = self._too_large()
+            await answer.replace(refusal, self._body(refusal, found))
+
+    async def _refuse(self, answer: Answer, refusal: HttpRefusal, found: Found) -> None:
+        await answer.refuse(refusal, self._body(refusal, found))
+
+    def _body(self, refusal: HttpRefusal, found: Found) -> bytes:
         try:
-            body = body_of(refusal, found.shape)
+            return body_of(refusal, found.shape)
         except Exception as error:  # noqa: BLE001 - the client is to get an answer all the same
             self._on_fault(found.plugin or "http", f"the shape of a {refusal.status}", error)
-            body = body_of(refusal, plain_error)
-        await answer.refuse(refusal, body)
+            return body_of(refusal, plain_error)
 
     def _refuse_length(self, asker: Asker) -> HttpRefusal | None:
         if asker.length is not None and asker.length > self._max_body:
@@ -158,18 +143,13 @@ async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -
         await response(scope, receive, send)
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    taken = 0
-
-    async def counted() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
-            raise _BodyTooLarge
-        return message
-
-    return counted
+def _is_gone(scope: Scope) -> bool:
+    """Say whether nobody waits any more: an application need not answer then."""
+    told: list[bool] = []
+    client_gone = scope.get("extensions", {}).get(CLIENT_GONE)
+    if client_gone is not None:
+        client_gone["call"](lambda: told.append(True))
+    return bool(told)
 
 
 def _cross_origin(asker: Asker) -> list[tuple[bytes, bytes]]:
@@ -180,7 +160,7 @@ def _cross_origin(asker: Asker) -> list[tuple[bytes, bytes]]:
     ]
 
 
-async def _answer_preflight(answer: _Answer) -> None:
+async def _answer_preflight(answer: Answer) -> None:
     headers = [
         (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
         (b"access-control-allow-headers", b"*, authorization"),

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from starlette.routing import compile_path
 
 from clawmatrix_http.api import HttpRefusal
+from clawmatrix_http.pattern import Pattern
 from clawmatrix_http.refusal import plain_error
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Collection, Iterable, Iterator
-
-    from starlette.convertors import Convertor
 
     from clawmatrix_http.api import ErrorShape, HttpRoute
 
@@ -54,18 +51,12 @@ class _Owned:
 class _Path:
     """What a path, or a pattern of paths, has for each method."""
 
-    pattern: tuple[re.Pattern[str], dict[str, Convertor[Any]]] | None
+    pattern: Pattern | None
     methods: dict[str, _Owned] = attrs.field(factory=dict)
 
     def params(self, path: str) -> dict[str, Any] | None:
         """Return the parameters in a path, None where the pattern is another one's."""
-        if self.pattern is None:
-            return {}
-        regex, convertors = self.pattern
-        match = regex.match(path)
-        if match is None:
-            return None
-        return {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
+        return {} if self.pattern is None else self.pattern.params(path)
 
 
 class _Tier:
@@ -76,17 +67,28 @@ class _Tier:
         self._patterns: dict[str, _Path] = {}
         self.mounts: dict[str, _Owned] = {}
 
-    def get(self, text: str) -> _Path | None:
-        """Return what a path, or a pattern of just this text, has; None where there is none."""
-        return self._plain.get(text) or self._patterns.get(text)
-
     def make(self, text: str) -> _Path:
         """Return what a path has; a new one has nothing. Raises: for a pattern that is none."""
-        found = self.get(text)
+        paths = self._patterns if "{" in text else self._plain
+        found = paths.get(text)
         if found is None:
-            paths = self._patterns if "{" in text else self._plain
-            found = paths[text] = _Path(_compiled(text) if "{" in text else None)
+            found = paths[text] = _Path(Pattern.compile(text) if "{" in text else None)
         return found
+
+    def covering(self, path: str, pattern: Pattern | None) -> Iterator[_Path]:
+        """Yield what fits each request that a path fits: the same path, and wider patterns."""
+        if pattern is None:
+            yield from (one for one, _ in self.matching(path))
+            return
+        for one in self._patterns.values():
+            if one.pattern is not None and one.pattern.covers(pattern):
+                yield one
+
+    def mount_above(self, path: str) -> _Owned | None:
+        """Return the application that has each request that a path, or a pattern, fits."""
+        prefix, brace, _ = path.partition("{")
+        # A parameter may go on with the last part of the path: "/m{id}" is not below "/m".
+        return self.mount_of(prefix.rpartition("/")[0] if brace else prefix.rstrip("/"))
 
     def matching(self, path: str) -> Iterator[tuple[_Path, dict[str, Any]]]:
         """Yield what fits a path, with the parameters in it: the path itself, then patterns."""
@@ -115,8 +117,8 @@ class RouteTable:
     Args:
         routes: the routes, with the names of their plugins, in order of loading.
         built_in: the names of the plugins that come with ClawMatrix.
-        collided: told of a route that another plugin's hides: ``("route", "GET /x", first,
-            other)``.
+        collided: told of a route that would get no request, because another one answers all of
+            them: ``("route", "GET /x", first, other)``.
         report: told of a plugin whose route has a path that is none.
         works: says whether a plugin has not been taken out; its routes go with it.
     """
@@ -146,16 +148,23 @@ class RouteTable:
     def _add(self, tier: _Tier, owned: _Owned) -> None:
         route = owned.route
         if route.mount:
-            self._keep("mount", route.path, tier.mounts, route.path.rstrip("/"), owned)
+            mount = self._own.mount_above(route.path) if tier is self._others else None
+            if mount is None:
+                self._keep("mount", route.path, tier.mounts, route.path.rstrip("/"), owned)
+            else:
+                self._collided("mount", route.path, mount.plugin, owned.plugin)
         else:
-            methods = tier.make(route.path).methods
-            for method in sorted({method.upper() for method in route.methods}):
-                hidden = self._hides(method, route.path) if tier is self._others else None
-                if hidden is None:
-                    self._keep("route", f"{method} {route.path}", methods, method, owned)
-                else:
-                    self._collided("route", f"{method} {route.path}", hidden, owned.plugin)
+            self._add_methods(tier, tier.make(route.path), owned)
         self._heads.setdefault(_head(route.path), owned)
+
+    def _add_methods(self, tier: _Tier, path: _Path, owned: _Owned) -> None:
+        text = owned.route.path
+        for method in sorted({method.upper() for method in owned.route.methods}):
+            hidden = self._hides(tier, path, method, text)
+            if hidden is None:
+                self._keep("route", f"{method} {text}", path.methods, method, owned)
+            else:
+                self._collided("route", f"{method} {text}", hidden, owned.plugin)
 
     def _keep(
         self, what: str, name: str, places: dict[str, _Owned], key: str, owned: _Owned
@@ -164,14 +173,16 @@ class RouteTable:
         if first.route is not owned.route:
             self._collided(what, name, first.plugin, owned.plugin)
 
-    def _hides(self, method: str, path: str) -> str | None:
-        """Return the built-in plugin whose routes leave a path of another one no request."""
-        same = self._own.get(path)
-        fitting = [one for one, _ in self._own.matching(path)] if "{" not in path else []
-        for one in fitting if same is None else [same, *fitting]:
+    def _hides(self, tier: _Tier, path: _Path, method: str, text: str) -> str | None:
+        """Return the plugin whose routes leave a path no request by a method."""
+        before = list(self._own.covering(text, path.pattern)) if tier is self._others else []
+        if path.pattern is not None:  # a path without parameters comes before all patterns
+            before += [one for one in tier.covering(text, path.pattern) if one is not path]
+        for one in before:
             if (owned := _take(one, method)) is not None:
                 return owned.plugin
-        return None
+        mount = self._own.mount_above(text) if tier is self._others else None
+        return None if mount is None else mount.plugin
 
     def find(self, method: str, path: str) -> Found:
         """Return the route for a request."""
@@ -185,7 +196,7 @@ class RouteTable:
             mount = tier.mount_of(path)
             if mount is not None and self._works(mount.plugin):
                 return _found(mount, {})
-        return self._refused(path, lacking)
+        return self._refused(path, [one for one in lacking if one.methods])
 
     def _refused(self, path: str, lacking: list[_Path]) -> Found:
         names = {name for one in lacking for name in _methods(one, self._works)}
@@ -224,11 +235,6 @@ def _take(path: _Path, method: str) -> _Owned | None:
 def _methods(path: _Path, works: Callable[[str], bool]) -> Collection[str]:
     names = {name for name, owned in path.methods.items() if works(owned.plugin)}
     return {*names, "HEAD"} if "GET" in names else names
-
-
-def _compiled(text: str) -> tuple[re.Pattern[str], dict[str, Convertor[Any]]]:
-    regex, _, convertors = compile_path(text)
-    return regex, convertors
 
 
 def _head(path: str) -> str:

@@ -15,6 +15,7 @@ from clawmatrix_core import (
     frame_types,
     hookimpl,
 )
+from clawmatrix_mesh.api import ListensForNodes
 from clawmatrix_mesh.checks.advertised import advertised_checks
 from clawmatrix_mesh.checks.certificate import certificate_checks
 from clawmatrix_mesh.checks.live import live_checks
@@ -32,7 +33,7 @@ from clawmatrix_mesh.websocket.certificate import ServedCertificate
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     import click
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["MeshPlugin"]
 
 
-class MeshPlugin:
+class MeshPlugin(ListensForNodes):
     """Links over WebSocket, membership, heartbeat, reconnect.
 
     Its arguments are for tests, which shorten times and play nodes of other versions.
@@ -190,8 +191,8 @@ class MeshPlugin:
     # --- what commands, status and tests ask for
 
     @property
-    def addresses(self) -> Iterable[str]:
-        """The addresses actually bound."""
+    def addresses(self) -> tuple[str, ...]:
+        """See ListensForNodes."""
         return () if self._mesh is None else self._mesh.links.listening.bound
 
     def _links(self) -> Links | None:

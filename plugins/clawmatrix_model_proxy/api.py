@@ -38,6 +38,7 @@ from clawmatrix_model_proxy.neutral.codec import (
     ErrorWords,
     ListsModels,
     NewId,
+    PagesModels,
     ReadsErrors,
     StreamReader,
     Unsupported,
@@ -99,6 +100,7 @@ __all__ = [
     "NeutralRequest",
     "NewId",
     "Open",
+    "PagesModels",
     "Part",
     "ReadsErrors",
     "Reasoning",
@@ -290,7 +292,8 @@ def stream_model(
 
     Each event is the JSON of its data. The iterator ends only where the answer is whole: an error
     in the stream, or a stream that is cut, is raised after the events before it. Leave the block,
-    and the work at the upstream ends. The upstream waits while nobody takes events.
+    from whichever task, and the work at the upstream ends. The upstream waits while nobody takes
+    events.
 
     Args and Raises: as of ``ask_model``. What can be told without asking a node is raised on
         entering, the rest by the iterator.

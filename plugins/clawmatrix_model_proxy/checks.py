@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
 import attrs
-import msgspec
 
 from clawmatrix_core import Check, ExchangeFailure, Finding
+from clawmatrix_model_proxy.convert.bridge import decode_object, error_words
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
-from clawmatrix_model_proxy.neutral.codec import ListsModels
-from clawmatrix_model_proxy.serving.apis import BUILT_IN
+from clawmatrix_model_proxy.neutral.codec import BadAnswer, ListsModels, PagesModels
+from clawmatrix_model_proxy.neutral.depth import answer_depth
+from clawmatrix_model_proxy.serving.apis import BUILT_IN, name_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +30,10 @@ _LIMIT = 10.0
 """Seconds an upstream has for its list of models."""
 _AT_A_TIME = 16
 """Upstreams that are asked at the same time."""
+_PAGES = 20
+"""Pages of a list that are read at most."""
+_NO_LIST = frozenset({404, 405})
+"""Statuses of upstreams that answer, but list no models."""
 _LIST_LIMIT = 4 * 1024 * 1024
 
 
@@ -35,11 +41,15 @@ _LIST_LIMIT = 4 * 1024 * 1024
 class Answered:
     """What an upstream says to the question for its models.
 
-    ``models`` are the names that it lists, None where it gives no list.
+    Attributes:
+        status: its HTTP status.
+        models: the names that it lists, None where it gives no list, or a part of one.
+        amounts_to: the status that its error amounts to, where the API says another one.
     """
 
     status: int
     models: frozenset[str] | None = None
+    amounts_to: int | None = None
 
 
 def upstream_checks(
@@ -102,16 +112,35 @@ class _Asker:
         try:
             with anyio.move_on_after(_LIMIT):
                 answered = await self._ask(models[0], api)
-                return [judge(model, answered) for model in models]
-        except (ExchangeFailure, ValueError) as error:
+                return [judge(model, answered, api) for model in models]
+        except (ExchangeFailure, ValueError, BadAnswer) as error:
             failure = str(error)
         advice = "start the server there, or correct base_url; look at firewalls on the way"
         details = (f"{model.id} at {model.base_url}: {failure}" for model in models)
         return [Finding(_NAME, "problem", detail, advice) for detail in details]
 
     async def _ask(self, model: ModelUpstream, api: ModelApi) -> Answered:
-        """Raises: ExchangeFailure."""
-        address = HttpAddress.parse(f"{model.base_url.rstrip('/')}/{api.list_path}")
+        """Raises: ExchangeFailure, BadAnswer."""
+        found: set[str] = set()
+        path = api.list_path
+        for _ in range(_PAGES):
+            status, body = await self._get(model, api, path)
+            if status != 200:
+                words = error_words(api.codec, status, body)
+                return Answered(status, amounts_to=words.status if words is not None else None)
+            fields = _fields(body)
+            listed = _listed(fields, api)
+            if listed is None and not found:
+                return Answered(status)
+            found |= listed or set()
+            query = _next_page(fields, api)
+            if not query:
+                return Answered(status, frozenset(found))
+            path = f"{api.list_path}{'&' if '?' in api.list_path else '?'}{query}"
+        return Answered(status)  # there is more of it: whether it has the model nobody knows
+
+    async def _get(self, model: ModelUpstream, api: ModelApi, path: str) -> tuple[int, bytes]:
+        address = HttpAddress.parse(f"{model.base_url.rstrip('/')}/{path}")
         answer = await self.client.ask(address, self._request(address, model, api))
         body = b""
         try:
@@ -119,7 +148,7 @@ class _Asker:
                 body += piece
         finally:
             await answer.close()
-        return Answered(answer.status, _listed(body, api) if answer.status == 200 else None)
+        return answer.status, body
 
     def _request(self, address: HttpAddress, model: ModelUpstream, api: ModelApi) -> bytes:
         target, more = self.dialler.target(address)
@@ -132,33 +161,51 @@ class _Asker:
         return f"{head}accept-encoding: identity\r\nuser-agent: clawmatrix\r\n\r\n".encode()
 
 
-def _listed(body: bytes, api: ModelApi) -> frozenset[str] | None:
+def _fields(body: bytes) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    fields: dict[str, Any] = value if isinstance(value, dict) else {}
+        return decode_object(body)
+    except BadAnswer:
+        return {}
+
+
+@answer_depth()
+def _listed(fields: dict[str, Any], api: ModelApi) -> set[str] | None:
+    """Return the names on a page of a list, None where it is none. Raises: BadAnswer."""
     codec: object = api.codec
     if isinstance(codec, ListsModels):
-        return frozenset(codec.read_models(fields)) or None
+        return set(codec.read_models(fields)) or None
     entries = fields.get("data")
     if not isinstance(entries, list):
         return None
-    return frozenset(str(one["id"]) for one in entries if isinstance(one, dict) and "id" in one)
+    return {str(one["id"]) for one in entries if isinstance(one, dict) and "id" in one}
 
 
-def judge(model: ModelUpstream, answered: Answered) -> Finding:
-    """Return what an answer says of a model. Pure."""
+@answer_depth()
+def _next_page(fields: dict[str, Any], api: ModelApi) -> str:
+    """Return the query for the page behind this one, empty at the last. Raises: BadAnswer."""
+    codec: object = api.codec
+    if isinstance(codec, PagesModels):
+        return quote(codec.next_models(fields), safe="=&%")
+    last = fields.get("last_id")
+    if fields.get("has_more") is not True or not isinstance(last, str):
+        return ""
+    return f"after_id={quote(last, safe='')}"  # Anthropic's; others have one page
+
+
+def judge(model: ModelUpstream, answered: Answered, api: ModelApi = BUILT_IN[0]) -> Finding:
+    """Return what an answer says of a model, whose upstream speaks ``api``. Pure."""
     where = f"{model.id} at {model.base_url}"
     status, listed = answered.status, answered.models
-    if status in (401, 403):
+    means = answered.amounts_to or status
+    if means in (401, 403):
         key = "refuses the key" if model.keys else "wants a key"
         advice = "correct api_key of this model, then `clawmatrix reload`"
         return Finding(_NAME, "problem", f"{where}: the upstream {key} (HTTP {status})", advice)
-    if status == 429 or status >= 500:
+    if means >= 400 and means not in _NO_LIST:
         detail = f"{where}: the upstream answers HTTP {status}"
         return Finding(_NAME, "warning", detail, "look at the upstream itself")
-    if listed is not None and model.name_there not in listed:
+    names = {model.name_there, name_there(model, next(iter(api.paths.values())))}
+    if listed is not None and not names & listed:
         detail = f"{where}: the upstream does not list {model.name_there!r}"
         advice = "correct id or upstream_model, or have the upstream load it"
         return Finding(_NAME, "warning", detail, advice)

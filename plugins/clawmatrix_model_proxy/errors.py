@@ -76,7 +76,7 @@ class ApiError(ClawMatrixError):
 
 
 def from_exchange(error: ExchangeError, node: str) -> ApiError:
-    """Return what the client is told of an exchange that failed."""
+    """Return what the client is told of an exchange that failed; ``node`` is the node at fault."""
     status, code, param = 502, "node_failed", None
     if isinstance(error, ExchangeFailure):
         status, code = _STATUS.get(error.code, 502), error.code

@@ -12,6 +12,7 @@ from clawmatrix_core import (
     ConfigSection,
     ControlMethod,
     ExchangeFailure,
+    LocalProtocolError,
     Offer,
     StatusSection,
     frame_types,
@@ -243,7 +244,9 @@ class ModelProxyPlugin(ModelProxy):
         """See ModelProxy."""
         from clawmatrix_model_proxy.asking import in_process
 
-        return in_process.stream(self._asking_of(node), request)
+        if self._scope is None:
+            raise LocalProtocolError(f"{node.id} has not started its model-proxy plugin")
+        return in_process.stream(self._asking_of(node), request, self._scope)
 
     async def serve(self, node: Node, models: Iterable[ModelUpstream]) -> None:
         """See ModelProxy. Before the plugin has started, its start looks at their APIs."""

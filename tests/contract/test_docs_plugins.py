@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import os
 import re
 import subprocess
 import sys
+import types
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx2
+import mypy.api
 import pytest
 import trustme
 
 import clawmatrix_core.cli
-from clawmatrix_core import Config, MemoryState, Node, StateFolder
+from clawmatrix_core import (
+    Config,
+    Connection,
+    Listener,
+    MemoryState,
+    Node,
+    StateFolder,
+    Transport,
+)
 from clawmatrix_core.base.errors import ConnectionLost, DialError, ExchangeFailure
 from clawmatrix_core.cli import ExitCode
 from clawmatrix_core.testing.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
@@ -23,7 +36,7 @@ from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, free_port
 from clawmatrix_http.plugin import HttpPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
     from types import ModuleType
 
@@ -33,7 +46,9 @@ LINES = {
     "dice_commands.py": 40,
     "dice_http.py": 30,
     "dice_state.py": 22,
-    "tcp.py": 95,
+    "hookspecs.py": 11,
+    "pigeons.py": 28,
+    "tcp.py": 115,
 }
 """What the examples have at most; blank lines are not counted."""
 
@@ -117,7 +132,7 @@ async def test_dice_are_rolled_by_classes(mesh: MeshFactory, load: Callable[[str
         rolled: type[object] = dice.Rolled
         for numbers, message in (
             ([1, 2, "six"], "roll.dice[2]: expected a whole number, not text"),
-            ([1, 0], "roll.dice: must be > 0: 0"),
+            ([1, 0], "roll.dice: must be a list, each > 0"),
         ):
             request = {"dice": numbers}
             async with nodes["home"].exchange("office", "roll", request, answer=rolled) as ex:
@@ -149,6 +164,39 @@ async def test_the_endpoints_answer(load: Callable[[str], Any]) -> None:
             stranger = {"authorization": "Bearer no"}
             assert (await client.get("/dice/3", headers=stranger)).status_code == 401
         assert [info.last_fault for info in node.plugins.list() if info.faults] == []
+
+
+# --- hooks of its own
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_a_plugin_calls_hooks_of_its_own(
+    node_factory: NodeFactory,
+    root: Path,
+    load: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    package = types.ModuleType("pigeons")
+    monkeypatch.setitem(sys.modules, "pigeons", package)
+    package.hookspecs = load("hookspecs.py")  # type: ignore[attr-defined]
+    module = load("pigeons.py")
+    pigeons, loft = module.PigeonsPlugin(), module.LoftPlugin()
+    async with node_factory("a", plugins=[pigeons, loft]):
+        assert pigeons.perches == {"beam 2": "loft"}
+        assert loft.seen == ["Martha"]
+
+
+def test_the_specifications_pass_a_strict_type_checker(root: Path, tmp_path: Path) -> None:
+    package = tmp_path / "pigeons"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "hookspecs.py").write_text(example(root, "hookspecs.py"))
+    (package / "plugin.py").write_text(example(root, "pigeons.py"))
+    told, errors, code = mypy.api.run(
+        ["--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache"), str(package)]
+    )
+    assert code == 0, told + errors
 
 
 # --- state, a node without a file, event loops
@@ -321,6 +369,100 @@ async def test_a_stranger_is_held_to_the_limit(load: Callable[[str], Any]) -> No
                 await accepted.receive()
         await accepted.close()
         await dialled.close()
+
+
+@pytest.mark.parametrize("kind", [Connection, Listener, Transport], ids=lambda kind: kind.__name__)
+def test_the_tables_name_every_member_of_a_transport(kind: type, root: Path) -> None:
+    text = (root / "docs" / "writing-plugins.md").read_text()
+    pattern = rf"<!-- {kind.__name__} members -->\n(.*?)\n<!-- end -->"
+    [table] = re.findall(pattern, text, re.DOTALL)
+    functions = {name: value for name, value in vars(kind).items() if inspect.isfunction(value)}
+    signatures = {
+        f"{name}({', '.join([*inspect.signature(function).parameters][1:])})"
+        for name, function in functions.items()
+    }
+    members = {name for name in kind.__annotations__ if not name.startswith("_")} | signatures
+    assert set(re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)[1:]) == members
+
+
+def test_the_two_nodes_in_the_documentation_link(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "clawmatrix_tcp.py").write_text(example(root, "tcp.py"))
+    text = example(root, "test_two_nodes.py", "testing-plugins.md")
+    (tmp_path / "test_two_nodes.py").write_text(text)
+    conftest = 'pytest_plugins = ["clawmatrix_core.testing"]\n'
+    (tmp_path / "conftest.py").write_text(conftest)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "2 passed" in ran.stdout, ran.stdout
+
+
+@asynccontextmanager
+async def connected(module: Any) -> AsyncIterator[tuple[Any, Any]]:
+    transport = module.TcpTransport()
+    async with transport.listen("tcp://127.0.0.1:0") as listener:
+        dialled = await transport.dial(listener.addresses[0])
+        accepted = await listener.accept()
+        yield dialled, accepted
+        await dialled.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_a_send_that_was_cancelled_leaves_whole_messages(load: Callable[[str], Any]) -> None:
+    messages = [bytes([number]) * 1_000_000 for number in range(30)]
+    async with connected(load("tcp.py")) as (dialled, accepted):
+        cancelled = 0
+        while not cancelled:
+            with anyio.move_on_after(0.3) as scope:
+                for message in messages:
+                    await dialled.send(message)
+            cancelled += scope.cancelled_caught
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(dialled.send, b"last")
+            while (message := await accepted.receive()) != b"last":
+                assert message in messages
+
+
+async def send_for_ever(connection: Any) -> None:
+    while True:
+        await connection.send(b"more")
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_a_failed_send_keeps_the_close_code(load: Callable[[str], Any]) -> None:
+    async with connected(load("tcp.py")) as (dialled, accepted):
+        await accepted.close(4001, "enough")
+        with pytest.raises(ConnectionLost):
+            await send_for_ever(dialled)
+        with pytest.raises(ConnectionLost) as lost:
+            await dialled.receive()
+        assert (lost.value.code, str(lost.value)) == (4001, "connection closed (4001): enough")
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_a_close_that_is_cancelled_closes_the_socket(load: Callable[[str], Any]) -> None:
+    async with connected(load("tcp.py")) as (dialled, accepted):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await dialled.close(4001)
+        with pytest.raises(ConnectionLost):
+            await accepted.receive()
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_a_close_for_a_message_that_is_too_large_says_so(load: Callable[[str], Any]) -> None:
+    async with connected(load("tcp.py")) as (dialled, accepted):
+        accepted.limit(10)
+        await dialled.send(bytes(11))
+        with pytest.raises(ConnectionLost, match="too large"):
+            await accepted.receive()
+        await accepted.close(1009, "too large")
+        with pytest.raises(ConnectionLost) as lost:
+            await dialled.receive()
+        assert lost.value.code == 1009
 
 
 @pytest.mark.anyio

@@ -15,12 +15,20 @@ def test_the_host_of_the_page_is_the_one_that_is_tested(root: Path) -> None:
         r"<!-- start host.py -->\n```python\n(.*?)```\n<!-- end -->", page, re.DOTALL
     )
     assert shown == (root / "tests" / "integration" / "embedding_host.py").read_text()
-    assert len(shown.splitlines()) < 120
+    assert len(shown.splitlines()) < 125
+
+
+def test_the_service_of_the_page_is_the_one_that_is_tested(root: Path) -> None:
+    page = (root / "docs" / "embedding.md").read_text()
+    [shown] = re.findall(
+        r"<!-- start service.py -->\n```python\n(.*?)```\n<!-- end -->", page, re.DOTALL
+    )
+    assert shown == (root / "tests" / "integration" / "embedding_service.py").read_text()
 
 
 def test_every_name_that_the_host_imports_is_explained(root: Path) -> None:
     page = (root / "docs" / "embedding.md").read_text()
-    shown, words = page.split("<!-- end -->")
+    shown, words = page.split("<!-- end -->", 1)
     imported = re.findall(r"(?m)^from clawmatrix_[\w.]+ import (.+)$", shown)
     names = [name for line in imported for name in line.split(", ")]
     assert len(names) >= 8

@@ -119,7 +119,8 @@ def test_the_contracts_name_every_package() -> None:
     assert sorted(contract("plugins")["modules"]) == plugins
     assert sorted(contract("core")["forbidden_modules"]) == plugins
     assert sorted(contract("inside")["source_modules"]) == plugins
-    assert sorted(contract("entry-points")["forbidden_modules"]) == plugins
+    entry_points = [*plugins, *(f"{plugin}.plugin" for plugin in plugins)]
+    assert sorted(contract("entry-points")["forbidden_modules"]) == sorted(entry_points)
     assert sorted(contract("entry-points")["source_modules"]) == [f"{p}.**" for p in plugins]
 
 
@@ -233,5 +234,11 @@ def test_a_module_of_the_core_may_import_the_hooks(tree: Tree) -> None:
 
 
 def test_a_module_of_a_plugin_that_imports_its_entry_point_is_named(tree: Tree) -> None:
-    name = tree.plant(f"{MESH}.links", f"from {MESH} import MeshPlugin")
+    name = tree.plant(f"{MESH}.links", f"from {MESH}.plugin import MeshPlugin")
+    tree.assert_broken("Modules of a plugin do not import its entry point BROKEN")
+    tree.assert_broken(f"{name} -> {MESH}.plugin ")
+
+
+def test_a_module_of_a_plugin_that_imports_from_its_package_is_named(tree: Tree) -> None:
+    name = tree.plant(f"{MESH}.links", f"import {MESH}")
     tree.assert_broken(f"{name} -> {MESH} ")

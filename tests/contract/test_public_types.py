@@ -19,8 +19,10 @@ MODULES = (
     "clawmatrix_core",
     "clawmatrix_core.acceptance",
     "clawmatrix_core.cli",
+    "clawmatrix_core.spi",
     "clawmatrix_core.testing",
     "clawmatrix_http.api",
+    "clawmatrix_mesh.api",
     "clawmatrix_model_proxy.api",
 )
 """The modules whose ``__all__`` is public."""

@@ -19,6 +19,7 @@ from clawmatrix_model_proxy.api import ModelError, ModelUpstream, serve_models, 
 
 PLUGINS = ["mesh", "relay", "http", "model-proxy"]  # without "http" the host may run trio
 NOT_THERE_YET = ("model_not_found", "node_unreachable")
+PATIENCE = 60  # seconds: a model whose name is misspelt looks like one that is still to come
 
 
 class News:
@@ -61,6 +62,7 @@ async def stop_on_signal(node: Node) -> None:
 
 async def ask(node: Node, news: News, model: str, question: str) -> None:
     body = {"messages": [{"role": "user", "content": question}]}
+    give_up = anyio.current_time() + PATIENCE
     while True:
         changed = news.next
         try:
@@ -71,10 +73,11 @@ async def ask(node: Node, news: News, model: str, question: str) -> None:
             print()
             return
         except ModelError as error:
-            if error.code not in NOT_THERE_YET:
+            if error.code not in NOT_THERE_YET or anyio.current_time() >= give_up:
                 print(f"{model} gave no answer: {error.status} {error.code}: {error.message}")
                 return
-        await changed.wait()
+        with anyio.CancelScope(deadline=give_up):
+            await changed.wait()
 
 
 async def run(told: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -24,14 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOST = Path(embedding_host.__file__)
+SERVICE = [sys.executable, "-m", "uvicorn", "--port", "0", "embedding_service:app"]
 EMBEDDED = [sys.executable, "-m", "clawmatrix_model_proxy.demo.embedded"]
 
 
 @contextmanager
-def running(*command: str) -> Iterator[subprocess.Popen[str]]:
+def running(*command: str, stderr: int | None = None) -> Iterator[subprocess.Popen[str]]:
     """Run a program; it is killed at the end if it still runs."""
     environ = {**os.environ, "MESH_SECRET": SECRET}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=stderr, text=True, env=environ) as process:
         try:
             yield process
         finally:
@@ -70,6 +73,24 @@ def test_one_host_asks_the_model_of_another_and_both_stop_cleanly(
             assert (read(one), one.wait(20)) == ("stopped", 0)
 
 
+def test_a_service_embeds_a_node_for_as_long_as_it_runs(
+    upstream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESH_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("UPSTREAM", upstream)
+    command = [*SERVICE, "--app-dir", str(HOST.parent)]
+    with running(*command, stderr=subprocess.STDOUT) as service:
+        lines = iter(lambda: read(service), "")
+        [url] = next(found for line in lines if (found := re.findall(r"http://[\d.:]+", line)))
+        asked = b'{"messages": [{"role": "user", "content": "Count to 5, please"}]}'
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{url}/ask", data=asked, timeout=20) as answer:
+            assert "1 2 3 4 5" in json.load(answer)["choices"][0]["message"]["content"]
+        service.send_signal(signal.SIGTERM)
+        assert any("shutdown complete" in line for line in lines)
+        assert service.wait(20) in (0, -signal.SIGTERM)  # uvicorn ends as the signal would end it
+
+
 def test_a_host_that_cannot_start_says_why(tmp_path: Path) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -105,3 +126,24 @@ async def test_without_the_http_plugin_it_runs_on_both_loops(
         await wait_until(answered)
         tasks.cancel_scope.cancel()
     assert "programs ask at no URL" in "".join(said)
+
+
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_a_model_that_never_comes_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MESH_SECRET", SECRET)
+    monkeypatch.setattr(embedding_host, "PLUGINS", ["mesh", "relay", "model-proxy"])
+    monkeypatch.setattr(embedding_host, "PATIENCE", 0.1, raising=False)
+    arguments = ["one", "--state", str(tmp_path), "--ask", "qwne3"]
+    said: list[str] = []
+
+    def given_up() -> bool:
+        said.append(capsys.readouterr().out)
+        return "qwne3 gave no answer: 404 model_not_found" in "".join(said)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(embedding_host.run, embedding_host.parser().parse_args(arguments))
+        await wait_until(given_up, limit=5)
+        tasks.cancel_scope.cancel()

@@ -30,6 +30,10 @@ _KEPT = 4
 """How many may be kept: one that was closed last may be dropped with the next."""
 _SETTLE = 3.0
 """Seconds a transport has to let go of what is closed."""
+_CLOSES = 20
+"""How often a closed connection is closed again."""
+_CLOSES_LIMIT = 10.0
+"""Seconds for all of these: each must return at once, and not wait out a limit of its own."""
 _CHUNK = 64 * 1024
 _QUIET = 0.25
 """Seconds without progress after which a sender counts as held up."""
@@ -221,8 +225,10 @@ async def closing_twice_is_closing_once(case: TransportCase) -> None:
         async with anyio.create_task_group() as tasks:
             for end in (dialled, accepted, dialled):
                 tasks.start_soon(end.close, 4002, "enough")
-        await dialled.close(4003)
-        await accepted.close(4003)
+        with anyio.move_on_after(_CLOSES_LIMIT) as scope:
+            for number in range(_CLOSES):
+                await (dialled, accepted)[number % 2].close(4003)
+        assert not scope.cancelled_caught, f"{_CLOSES} more closes took {_CLOSES_LIMIT:g} s"
 
 
 @timed

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import DialError, StartError
 from clawmatrix_mesh.addresses import find_transport
 
 if TYPE_CHECKING:
-    from clawmatrix_core import Listener, Node, PluginScope
+    from collections.abc import AsyncIterator
+
+    from clawmatrix_core import Listener, Node, PluginScope, Transport
     from clawmatrix_mesh.links.acceptor import Acceptor
 
 __all__ = ["Listening"]
@@ -19,7 +22,7 @@ class Listening:
     """Listens at addresses for as long as the plugin's scope lasts.
 
     Attributes:
-        bound: the addresses as they were bound, with their ports.
+        bound: the addresses that are bound now, with their ports.
     """
 
     def __init__(self, node: Node, scope: PluginScope) -> None:
@@ -35,11 +38,20 @@ class Listening:
         except DialError as error:
             raise StartError(f"mesh: {error}", exit_code=2) from None
         try:
-            listener = await self._scope.enter(transport.listen(address))
+            listener = await self._scope.enter(self._listen(transport, address))
         except OSError as error:
             raise _cannot_bind(address, error) from None
-        self.bound += listener.addresses
         self._listeners.append(listener)
+        self._node.logger("mesh").info("listening on %s", ", ".join(listener.addresses))
+
+    @asynccontextmanager
+    async def _listen(self, transport: Transport, address: str) -> AsyncIterator[Listener]:
+        async with transport.listen(address) as listener:
+            self.bound += listener.addresses
+            try:
+                yield listener
+            finally:
+                self.bound = tuple(one for one in self.bound if one not in listener.addresses)
 
     def open(self, acceptor: Acceptor) -> None:
         """Have connections answered."""

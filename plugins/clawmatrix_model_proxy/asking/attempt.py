@@ -182,7 +182,8 @@ class CallAttempt:
         await self._client.finish(events.rest())
 
     def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:
-        said = from_exchange(error, target.node)
+        here = isinstance(error, ExchangeFailure) and error.here
+        said = from_exchange(error, self._node.id if here else target.node)
         if isinstance(error, ExchangeFailure) and error.code == UPSTREAM_FAILED:
             fault = attrs.evolve(fault_of_event(error.detail), kind="cut")
             return AttemptFailed(fault, said, self._format, error_sent=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
+from clawmatrix_core import LocalProtocolError
 from clawmatrix_model_proxy.api import ModelError
 from clawmatrix_model_proxy.errors import from_event
 from clawmatrix_model_proxy.streams.endings import Ending, Tail
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
     from starlette.types import Message
 
-    from clawmatrix_core import JSON
+    from clawmatrix_core import JSON, ClawMatrixError, NodeId
     from clawmatrix_model_proxy.asking.attempt import AttemptFailed
     from clawmatrix_model_proxy.asking.response import ProxiedResponse
     from clawmatrix_model_proxy.streams.formats import Format
 
-__all__ = ["EventReader", "error_of_attempt"]
+__all__ = ["EventReader", "error_of_attempt", "node_stops"]
 
 EVENT_LIMIT = 64 * 1024 * 1024
 """Bytes one event may have: the last one of an answer may repeat the whole of it."""
@@ -39,7 +40,8 @@ class EventReader:
     It ends where the answer is whole; anything else is raised, after the events before it.
     """
 
-    def __init__(self, format: Format) -> None:
+    def __init__(self, format: Format, asking: NodeId) -> None:
+        """Make one for an answer in a format; ``asking`` is this node, for errors."""
         self._format = format
         # Without room in it: the answer comes as fast as events are taken.
         self._sender, self._receiver = anyio.create_memory_object_stream[bytes](0)
@@ -47,7 +49,8 @@ class EventReader:
         self._held = self._last = b""
         self._tail = Tail()
         self._streams = self._over = False
-        self._error: ModelError | None = _bad("the answer was not followed to its end")
+        # What holds where nothing follows the answer any more.
+        self._error: ClawMatrixError | None = node_stops(asking)
         self._own_error: ModelError | None = None
 
     def __repr__(self) -> str:
@@ -70,7 +73,11 @@ class EventReader:
     async def follow(self, answer: ProxiedResponse) -> None:
         """Take the answer up to its end; cancel this to take no more."""
         with self._sender:
-            failed = await answer.give(self._take)
+            try:
+                failed = await answer.give(self._take)
+            except Exception:
+                self._error = ModelError(500, "the model-proxy plugin failed; the log says how")
+                raise
             if failed is not None:
                 self._error = error_of_attempt(failed)
             else:
@@ -83,17 +90,22 @@ class EventReader:
         elif self._streams and message["body"]:
             await self._sender.send(message["body"])
 
+    def leave(self) -> None:
+        """Note that the program has left the block, whatever becomes of the answer."""
+        if not self._over:
+            self._error = LocalProtocolError("the block of stream_model was left")
+
     # --- what the program takes
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> dict[str, JSON]:
-        """Return the next event. Raises: ModelError."""
+        """Return the next event. Raises: ModelError; LocalProtocolError, outside the block."""
         while not self._ready and not self._over:
             try:
                 self._feed(await self._receiver.receive())
-            except anyio.EndOfStream:
+            except (anyio.EndOfStream, anyio.ClosedResourceError):
                 self._over = True
                 self._error = self._error or self._own_error or self._judge()
         if self._ready:
@@ -148,6 +160,11 @@ def error_of_attempt(failed: AttemptFailed) -> ModelError:
         return ModelError(told.status, str(told), code=told.code, wait=fault.wait)
     message = fault.message or f"the upstream answered {failed.status}"
     return ModelError(failed.status, message, code=fault.code, wait=fault.wait)
+
+
+def node_stops(node: NodeId) -> ModelError:
+    """Return what a program is told where its own node, or the plugin in it, stops."""
+    return ModelError(503, f"{node}: the model-proxy plugin stops", code="stopping")
 
 
 def _bad(message: str) -> ModelError:

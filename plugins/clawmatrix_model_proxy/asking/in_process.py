@@ -11,7 +11,7 @@ import msgspec
 from clawmatrix_core import LocalProtocolError
 from clawmatrix_model_proxy.api import ModelError
 from clawmatrix_model_proxy.asking.asking import HEADERS, HOLD_HEADER
-from clawmatrix_model_proxy.asking.event_reader import EventReader, error_of_attempt
+from clawmatrix_model_proxy.asking.event_reader import EventReader, error_of_attempt, node_stops
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message
 
-    from clawmatrix_core import JSON
+    from clawmatrix_core import JSON, PluginScope
     from clawmatrix_model_proxy.api import ModelRequest
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.response import ProxiedResponse
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ask", "stream"]
 
-_FAILURES = (Exception, SystemExit, KeyboardInterrupt)
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -54,24 +53,39 @@ async def ask(asking: Asking, request: ModelRequest) -> dict[str, JSON]:
 
 @asynccontextmanager
 async def stream(
-    asking: Asking, request: ModelRequest
+    asking: Asking, request: ModelRequest, scope: PluginScope
 ) -> AsyncIterator[AsyncIterator[dict[str, JSON]]]:
-    """Yield an iterator over the events of the answer. Raises: as ``ask``."""
+    """Yield an iterator over the events of the answer. Raises: as ``ask``.
+
+    A task in the plugin's scope takes the answer. No cancel scope is open while the program has
+    the iterator, so that any task may leave the block: a program may abandon a generator that
+    holds it, which the event loop then closes in a task of its own.
+    """
     format = _format_of(request)
     if not format.streams:
         raise LocalProtocolError(f"answers of the API {format.name!r} are no streams")
     answer = _answer_to(asking, request, format, streams=True)
-    failure: BaseException | None = None
-    with EventReader(format) as reader:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(reader.follow, answer)
-            try:
-                yield reader
-            except _FAILURES as error:  # raised again below, not inside a group
-                failure = error
-            tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+    with EventReader(format, asking.node.id) as reader:
+        work, over = anyio.CancelScope(), anyio.Event()
+        if not scope.start_soon(_follow, reader, answer, work, over, name="stream of a model"):
+            raise node_stops(asking.node.id)
+        try:
+            yield reader
+        finally:
+            reader.leave()
+            work.cancel()
+            with anyio.CancelScope(shield=True):  # it ends at once
+                await over.wait()
+
+
+async def _follow(
+    reader: EventReader, answer: ProxiedResponse, work: anyio.CancelScope, over: anyio.Event
+) -> None:
+    try:
+        with work:
+            await reader.follow(answer)
+    finally:
+        over.set()
 
 
 def _format_of(request: ModelRequest) -> Format:

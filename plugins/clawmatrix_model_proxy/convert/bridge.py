@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
-__all__ = ["Bridge", "decode_object"]
+__all__ = ["Bridge", "decode_object", "error_words"]
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -110,12 +110,7 @@ class Bridge:
 
     def error(self, status: int, body: bytes) -> ErrorWords | None:
         """Return an upstream's error in the words of its codec, None where it has none."""
-        if not isinstance(self.upstream, ReadsErrors):
-            return None
-        try:
-            return self.upstream.read_error(status, decode_object(body))
-        except BadAnswer:
-            return None
+        return error_words(self.upstream, status, body)
 
     def _read(self, body: bytes) -> NeutralAnswer:
         answer = self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
@@ -133,6 +128,17 @@ class Bridge:
         if gathered.finish is None:
             raise BadAnswer("the stream has no end")
         return _encode(self.client.write_answer(gathered.answer(), self.making))
+
+
+def error_words(codec: object, status: int, body: bytes) -> ErrorWords | None:
+    """Return an upstream's error in the words of a codec, None where the codec reads no errors."""
+    if not isinstance(codec, ReadsErrors):
+        return None
+    try:
+        with answer_depth():
+            return codec.read_error(status, decode_object(body))
+    except BadAnswer:
+        return None
 
 
 def decode_object(body: bytes) -> dict[str, Any]:

@@ -142,15 +142,32 @@ class HttpResponse:
         self._release = release
         self.status, self.headers, self.framed = reader.status, reader.headers, reader.framed
         self._inflater = _inflater(reader.headers.get("content-encoding", ""))
+        self._kept = b""
 
     def whole(self) -> bytes | None:
         """Return the body where all of it came with the head; None where more may come."""
         if self._reader.complete and self._inflater is None:
-            return self._reader.take()
+            kept, self._kept = self._kept, b""
+            return kept + self._reader.take()
         return None
+
+    async def peek(self, limit: int) -> bytes:
+        """Return the body, or more than ``limit`` bytes of a longer one.
+
+        What is read is kept: ``receive`` and ``whole`` return it again. Raises: ExchangeFailure.
+        """
+        while len(self._kept) <= limit and (piece := await self._next()):
+            self._kept += piece
+        return self._kept
 
     async def receive(self) -> bytes:
         """Return the next bytes of the body, none at its end. Raises: ExchangeFailure."""
+        if self._kept:
+            kept, self._kept = self._kept, b""
+            return kept
+        return await self._next()
+
+    async def _next(self) -> bytes:
         reader = self._reader
         while True:
             data = reader.take()

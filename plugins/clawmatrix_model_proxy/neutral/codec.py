@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -24,6 +25,7 @@ __all__ = [
     "ListsModels",
     "Making",
     "NewId",
+    "PagesModels",
     "ReadsErrors",
     "StreamReader",
     "StreamWriter",
@@ -60,15 +62,27 @@ class ErrorWords:
         message: for a person.
         type: the kind, as ``invalid_request_error``, ``rate_limit_error`` or ``api_error``.
         code: the reason, as ``context_length_exceeded`` or ``content_filter``, where there is one.
-        status: the HTTP status that fits where the upstream's own does not, else None.
+        status: the HTTP status that fits where the upstream's own does not, 400 to 599, else None.
         retry_after: seconds to wait before the next request, where the body says so.
+
+    Raises: ValueError, for a status or a time to wait that is none.
     """
 
     message: str
     type: str = "upstream_error"
     code: str | None = None
-    status: int | None = None
-    retry_after: float | None = None
+    status: int | None = attrs.field(default=None)
+    retry_after: float | None = attrs.field(default=None)
+
+    @status.validator
+    def _check_status(self, _: attrs.Attribute[int | None], value: int | None) -> None:
+        if value is not None and (type(value) is not int or not 400 <= value <= 599):
+            raise ValueError(f"status must be that of an error, 400 to 599, not {value!r}")
+
+    @retry_after.validator
+    def _check_wait(self, _: attrs.Attribute[float | None], value: float | None) -> None:
+        if value is not None and not 0 <= value < math.inf:
+            raise ValueError(f"retry_after must be a number of seconds, not {value!r}")
 
     @classmethod
     def of(cls, error: object) -> ErrorWords:
@@ -135,7 +149,8 @@ class StreamReader(Protocol):
     def done(self, *, marked: bool = False) -> Iterable[Event]:
         """Return what the end of the connection, or ``[DONE]``, amounts to.
 
-        ``marked`` is for a ``[DONE]`` behind nothing but good events, which vouches for the answer.
+        ``marked`` says that the stream ended in ``[DONE]`` and that every event before it was
+        good; then the answer is whole even if its last event is missing.
         ``Completed`` is among it, or has been given before, exactly where the stream is whole by
         the API's own rules. It may be called for both, one after the other.
         """
@@ -192,6 +207,17 @@ class ListsModels(Protocol):
 
     def read_models(self, body: dict[str, JSON]) -> Iterable[str]:
         """Return the names in a list of models, as requests give them."""
+
+
+@runtime_checkable
+class PagesModels(ListsModels, Protocol):
+    """A codec whose upstreams list their models in several pages."""
+
+    def next_models(self, body: dict[str, JSON]) -> str:
+        """Return the query that asks for the page behind this one; empty at the last.
+
+        Values in it are quoted, as in ``pageToken=a%20b``.
+        """
 
 
 @runtime_checkable

@@ -19,7 +19,14 @@ Sealer = str
 _MARK = "clawmatrix."
 _ID_MARK = "__clawmatrix_"
 _ID_MARK_BYTES = _ID_MARK.encode()
-_IN_IDS = re.compile(_ID_MARK_BYTES + rb'[A-Za-z0-9_-]*(?=")')
+_SEAL = re.compile(r"[A-Za-z0-9_-]+")
+_MAKER = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)*")
+_ID_FIELDS = re.compile(
+    rb'(?<!\\)("(?:id|call_id|tool_call_id|tool_use_id)"\s*:\s*")'
+    rb'([^"\\]*' + _ID_MARK_BYTES + rb'[A-Za-z0-9_-]+)(?=")'
+)
+"""Members of JSON that name a call. A quote inside a string has a backslash in front, so that the
+text of a string never looks like one."""
 
 
 def mark(sealed: str, sealed_by: Sealer, place: Sealer) -> str:
@@ -45,18 +52,33 @@ def sealed_id(call_id: str, sealed: str, sealed_by: Sealer) -> str:
 
 
 def unsealed_id(kept: str) -> tuple[str, str, Sealer]:
-    """Return a call's own id, its seal and who sealed it, out of the id that a client gave back."""
+    """Return a call's own id, its seal and who sealed it, out of the id that a client gave back.
+
+    An id whose end is not exactly what ``sealed_id`` makes has no seal, and is returned as it is.
+    """
     call_id, found, seal = kept.rpartition(_ID_MARK)
-    if not found:
+    if not found or not _SEAL.fullmatch(seal):
         return kept, "", ""
     try:
-        words = base64.urlsafe_b64decode(seal + "=" * (-len(seal) % 4)).decode()
+        padded = seal + "=" * (-len(seal) % 4)
+        words = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         return kept, "", ""
     maker, _, sealed = words.partition(".")
+    if not sealed or not _MAKER.fullmatch(maker) or sealed_id(call_id, sealed, maker) != kept:
+        return kept, "", ""
     return call_id, sealed, maker
 
 
 def without_seals(body: bytes) -> bytes:
-    """Return a request without the seals in its ids, for an upstream that gets it unconverted."""
-    return _IN_IDS.sub(b"", body) if _ID_MARK_BYTES in body else body
+    """Return a request without the seals in its ids, for an upstream that gets it unconverted.
+
+    Nothing but the values of members that name a call is changed.
+    """
+    return _ID_FIELDS.sub(_unsealed, body) if _ID_MARK_BYTES in body else body
+
+
+def _unsealed(field: re.Match[bytes]) -> bytes:
+    kept = field[2].decode(errors="surrogateescape")
+    call_id, seal, _ = unsealed_id(kept)
+    return field[1] + call_id.encode(errors="surrogateescape") if seal else field[0]

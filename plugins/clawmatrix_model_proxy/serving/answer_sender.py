@@ -12,6 +12,7 @@ from clawmatrix_model_proxy.errors import from_event
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.request_body import is_json
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
+from clawmatrix_model_proxy.serving.key_verdict import ERROR_LIMIT
 from clawmatrix_model_proxy.serving.upstream_call import ErrorAnswer, error_of_answer
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS
@@ -34,8 +35,8 @@ LINGER = 0.25
 connection may be used again. There are servers that close neither."""
 SECRET_LENGTH = 12
 """Characters from which on a key is a secret; shorter ones are words like ``ollama``."""
-ERROR_LIMIT = 1024 * 1024
-"""Bytes an upstream's error may have."""
+_WAITS = frozenset({"retry-after", "retry-after-ms", "x-ms-retry-after-ms"})
+"""Headers that say how long to wait; where the upstream sent one, its body is not asked."""
 _JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -66,14 +67,20 @@ class AnswerSender:
         if not 200 <= response.status < 300:
             body = await response.read(ERROR_LIMIT)
             await self._send_error(self._call.error(response.status, body))
-        elif response.streams and (stream := self._call.stream()) is not None:
+        elif response.streams and (stream := self._stream_of_call()) is not None:
             await self._stream(stream)
         else:
             await self._whole(max_answer)
 
+    def _stream_of_call(self) -> AnswerStream | None:
+        try:
+            return self._call.stream()
+        except BadAnswer as bad:
+            raise self._bad_answer(bad) from None
+
     async def _send_error(self, error: ErrorAnswer) -> None:
         head = self._head(error.status, _JSON)
-        if error.headers:
+        if error.headers and not _WAITS & head.headers.keys():
             head = msgspec.structs.replace(head, headers={**error.headers, **head.headers})
         await self._exchange.finish(head, self._without_keys(error.body))
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.streams.formats import Format
     from clawmatrix_model_proxy.wire import Opening
 
-__all__ = ["BUILT_IN", "Apis"]
+__all__ = ["BUILT_IN", "Apis", "name_there"]
 
 BUILT_IN = (
     ModelApi(
@@ -124,7 +124,7 @@ class Apis:
         method = token_count.count_method(bridge.upstream)
         sent = method.write(bridge, model)
         path = method.path or next(iter(api.paths.values()))
-        return CountingCall(format, self._path(model, path), sent, method.read)
+        return CountingCall(format, self._path(model, path), sent, bridge, method.read)
 
     def _bridge(self, model: ModelUpstream, api: ModelApi, client: str, body: bytes) -> Bridge:
         assert api.codec is not None
@@ -139,4 +139,15 @@ class Apis:
         )
 
     def _path(self, model: ModelUpstream, path: str) -> str:
-        return path.replace("{model}", quote(model.name_there, safe="/:@")) if "{" in path else path
+        named = quote(name_there(model, path), safe="/:@") if "{model}" in path else ""
+        return path.replace("{model}", named)
+
+
+def name_there(model: ModelUpstream, path: str) -> str:
+    """Return the upstream's name of a model, as it fits into a path.
+
+    What stands before ``{model}`` in the path is not repeated: Google writes its names with
+    ``models/`` in front.
+    """
+    before, found, _ = path.partition("{model}")
+    return model.name_there.removeprefix(before) if found else model.name_there

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import attrs
+
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from clawmatrix_core import Node
 
 __all__ = ["checked_models", "collect_apis", "collect_models"]
+
+_OWN = "model-proxy"
+"""The plugin whose codecs are the node's own."""
 
 
 def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
@@ -47,9 +52,9 @@ def checked_models(models: Iterable[ModelUpstream]) -> tuple[ModelUpstream, ...]
     for model in given:
         try:
             check_model(model)
-            room.take(model)
         except ValueError as error:
             raise ValueError(f"the model {model.id!r}: {error}") from None
+        room.take(model)
     id_, most = next(iter(Counter(model.id for model in given).most_common(1)), ("", 0))
     if most > UPSTREAM_LIMIT:
         raise ValueError(f"the id {id_!r} has more than {UPSTREAM_LIMIT} upstreams")
@@ -59,9 +64,22 @@ def checked_models(models: Iterable[ModelUpstream]) -> tuple[ModelUpstream, ...]
 def collect_apis(node: Node) -> list[ModelApi]:
     """Return the APIs of all plugins; of two with one name, that of the plugin loaded first.
 
-    Raises: StartError, for one that has not what it must.
+    What goes wrong in a plugin's codec is a fault of that plugin. Raises: StartError, for an API
+    that has not what it must.
     """
     collected = node.hooks.collect(hookspecs.register_model_apis, ModelApi)
     for plugin, api in collected:
         check_api(plugin, api)
-    return [api for _, api in node.hooks.unique("model API", collected, lambda api: api.name)]
+    found = node.hooks.unique("model API", collected, lambda api: api.name)
+    return [api if plugin == _OWN else _guarded(node, plugin, api) for plugin, api in found]
+
+
+def _guarded(node: Node, plugin: str, api: ModelApi) -> ModelApi:
+    # Imported here: a node that only asks does without.
+    from clawmatrix_model_proxy.serving.guarded import GuardedCodec
+
+    def on_fault(member: str, error: Exception) -> None:
+        node.hooks.report(plugin, f"{member} of {api.name}", error, serving=True)
+
+    codec = None if api.codec is None else GuardedCodec(api.codec, plugin, on_fault)
+    return attrs.evolve(api, codec=codec)

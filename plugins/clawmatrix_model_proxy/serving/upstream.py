@@ -12,9 +12,9 @@ import attrs
 from anyio import CancelScope, current_time
 
 from clawmatrix_core import ExchangeFailure
-from clawmatrix_model_proxy.faults import retry_after
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
+from clawmatrix_model_proxy.serving.key_verdict import key_verdict
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
 from clawmatrix_model_proxy.wire import API_HEADERS, safe_header
 
@@ -115,11 +115,11 @@ class Upstreams:
             answer = await self._client.ask(place.address, request)
             if number is None:
                 return answer
-            if answer.status not in ROTATED:
+            verdict = await key_verdict(answer, api.codec, time.time())
+            if verdict.status not in ROTATED:
                 ring.worked(number)
                 return answer
-            wait = retry_after(answer.headers, time.time())
-            ring.refused(number, current_time(), answer.status, wait)
+            ring.refused(number, current_time(), verdict.status, verdict.wait)
             if not left:
                 return answer
             await answer.close()

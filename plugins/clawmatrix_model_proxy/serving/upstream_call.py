@@ -5,6 +5,7 @@ Either both pass as they are, or both are converted, or the tokens of the reques
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -41,6 +42,8 @@ __all__ = [
 
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
+_LONGEST_WAIT = 86_400.0
+"""Seconds that a client is told to wait at most: a day."""
 
 
 @attrs.frozen
@@ -73,11 +76,23 @@ class ErrorAnswer:
     @property
     def headers(self) -> dict[str, str]:
         """The headers that say how long to wait."""
-        return {} if self.wait is None else {"retry-after": f"{self.wait:g}"}
+        if self.wait is None:
+            return {}
+        wait = min(self.wait, _LONGEST_WAIT)
+        told = {"retry-after": str(math.ceil(wait))}  # whole seconds, by the rules of HTTP
+        if wait != int(wait):
+            told["retry-after-ms"] = str(math.ceil(wait * 1000))
+        return told
 
 
-def _converted_error(status: int, body: bytes, format: Format) -> ErrorAnswer:
-    return ErrorAnswer(_error_status(status), convert_upstream_error(status, body, format))
+def _own_error(bridge: Bridge, status: int, body: bytes, format: Format) -> ErrorAnswer:
+    """Return an error of an upstream, in the words of its codec where that reads errors."""
+    words = bridge.error(status, body)
+    if words is None:
+        return ErrorAnswer(_error_status(status), convert_upstream_error(status, body, format))
+    status = words.status or _error_status(status)
+    error = format.error(status, {**words.body, "param": None})
+    return ErrorAnswer(status, error, words.retry_after)
 
 
 def _error_status(status: int) -> int:
@@ -201,12 +216,7 @@ class ConvertedCall:
 
     def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
-        words = self.bridge.error(status, body)
-        if words is None:
-            return _converted_error(status, body, self.format)
-        status = words.status or _error_status(status)
-        error = self.format.error(status, {**words.body, "param": None})
-        return ErrorAnswer(status, error, words.retry_after)
+        return _own_error(self.bridge, status, body, self.format)
 
 
 @attrs.frozen
@@ -216,6 +226,7 @@ class CountingCall:
     format: Format
     path: str
     body: bytes
+    bridge: Bridge
     read: Callable[[bytes], int]
 
     def stream(self) -> None:
@@ -228,7 +239,7 @@ class CountingCall:
 
     def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
-        return _converted_error(status, body, self.format)
+        return _own_error(self.bridge, status, body, self.format)
 
 
 def unsent(code: str, message: str, param: str | None = None) -> ExchangeFailure:

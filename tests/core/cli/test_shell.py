@@ -248,3 +248,31 @@ def test_an_internal_error_is_one_line_and_a_trace_when_asked(tmp_path: Path, si
     done = clawmatrix("fail", "-vv", cwd=tmp_path, path=site)
     assert done.stderr.startswith("Traceback ")
     assert done.stderr.endswith(line)
+
+
+def test_a_command_of_a_plugin_that_is_installed_but_not_named_says_so(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    for name in ("greet", "other"):
+        add_plugin(site, name, "raise RuntimeError('a plugin that nobody named was imported')")
+    path = write_config(tmp_path, 'plugins = ["control"]\n')
+
+    def told(*arguments: str) -> str:
+        done = clawmatrix(*arguments, cwd=tmp_path, path=site)
+        assert done.returncode == 2
+        return done.stderr
+
+    assert told("greet") == (
+        "clawmatrix: No such command 'greet'; the plugin greet is installed and not in use:"
+        f" name it in `plugins` of {path} (see `clawmatrix --help`)\n"
+    )
+    other = told("statsu")
+    assert "No such command 'statsu'" in other
+    assert (
+        f"the plugins greet, other are installed and not in use: name one in `plugins` of {path}"
+        in other
+    )
+    write_config(tmp_path, 'plugins = ["control"]\ndisable = ["greet", "other"]\n')
+    assert "not in use" not in told("greet")
+    path.unlink()
+    assert "name it in `plugins` of the configuration" in told("greet")

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, NewType
 import attrs
 import pytest
 
+from clawmatrix_core.config.kinds import fields_of
 from clawmatrix_core.config.messages import Problem, Problems
 from clawmatrix_core.config.reader import make_converter, read_table
-from clawmatrix_core.config.schema import check_class, fields_of, option
+from clawmatrix_core.config.schema import check_class, option
 from clawmatrix_core.config.types import ByteSize, Duration, HostPort, Secret, Source
 
 Name = NewType("Name", str)

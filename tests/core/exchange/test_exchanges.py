@@ -378,9 +378,10 @@ async def test_a_node_that_stops_tells_every_other_end() -> None:
         for _ in range(2):
             pair.office.table.shut_down()
             await pair.settle()
-        for ex in (asked, answered):
-            with pytest.raises(ExchangeFailure, match="the node stops"):
+        for ex, here in ((asked, False), (answered, True)):
+            with pytest.raises(ExchangeFailure, match="the node stops") as raised:
                 await ex.receive()
+            assert raised.value.here is here  # who stops
             await ex.__aexit__(None, None, None)
         pair.office.scope.cancel()
         await pair.wind_down()

@@ -145,6 +145,42 @@ async def test_offers_that_do_not_fit_into_a_record_together_are_a_fault_by_name
         )
 
 
+class NoSchemes(MemoryTransport):
+    schemes = None  # type: ignore[assignment]
+
+
+class RegistersMisnamed:
+    @hookimpl
+    def register_transports(self) -> Any:
+        return [NoSchemes(MemoryHub())]
+
+    @hookimpl
+    def register_control_methods(self) -> Any:
+        return [ControlMethod(["x"])]  # type: ignore[arg-type]
+
+    @hookimpl
+    def register_status(self) -> Any:
+        return [StatusSection(["x"], dict)]  # type: ignore[arg-type]
+
+    @hookimpl
+    def register_offers(self) -> Any:
+        return [Offer({}, list)]  # type: ignore[arg-type]
+
+
+@pytest.mark.faults_expected
+async def test_what_has_no_usable_name_costs_nobody_else_anything(
+    node_factory: NodeFactory,
+) -> None:
+    async with alone(node_factory, RegistersMisnamed(), Registers()) as node:
+        assert list(node.transports) == ["memory"]
+        assert [method.name for method in node.control_methods()] == ["x"]
+        assert [section.name for section in node.status_sections()] == ["x"]
+        assert node.offers() == {"models": [{"id": "qwen3"}]}
+        info = node.plugins.get("RegistersMisnamed")
+        assert info is not None
+        assert info.faults == 4
+
+
 class Measures:
     """A plugin with metrics of which one cannot be read, and one has a name of the core's."""
 

@@ -12,9 +12,11 @@ import pytest
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.faults import Fault, Overrun
-from clawmatrix_core.config.config import Config
+from clawmatrix_core.config.config import Config, ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.kernel.contributions import Offer
 from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_core.state.files import StateFile
 from tests.core.loading.installer import load
 
 if TYPE_CHECKING:
@@ -189,6 +191,81 @@ def test_what_is_of_another_type_is_left_out_and_a_fault() -> None:
     assert info.last_fault == (
         "register_commands: TypeError: gave a builtin_function_or_method, not a Command"
     )
+
+
+class Files:
+    def __init__(self, name: str, *files: StateFile) -> None:
+        self.plugin_name = name
+        self.files = files
+
+    @hookimpl
+    def register_state_files(self) -> Any:
+        return self.files
+
+
+def test_a_state_file_belongs_to_the_core_or_to_the_first_that_declares_it() -> None:
+    def spoil(_: Any) -> Any:
+        raise AssertionError("it is another one's file")
+
+    birds = StateFile("birds")
+    registry = load(
+        Files("a", birds),
+        Files("b", StateFile("identity", (spoil,)), StateFile("birds", (spoil,))),
+    )
+    assert registry.state_files() == [birds]
+    collisions = [info.collisions for info in registry.active()]
+    assert collisions == [
+        ("state file birds: a has it, that of b is left out",),
+        (
+            "state file identity: core has it, that of b is left out",
+            "state file birds: a has it, that of b is left out",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", ["../identity", "", "Birds", None, ["birds"]])
+def test_what_can_name_no_state_file_is_refused_where_it_is_declared(name: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="name a state file"):
+        StateFile(name)
+
+
+class Misnamed:
+    @property
+    def name(self) -> str:
+        raise LookupError("no name yet")
+
+
+def test_what_has_no_usable_name_is_left_out_and_one_fault() -> None:
+    registry = load(Echo())
+    names: list[Any] = [None, ["x"], {}, "", "good"]
+    values: list[Any] = [Offer(name, list) for name in names]
+    found = [("Echo", value) for value in values]
+    for _ in range(2):
+        assert [*registry.unique("offer", found, lambda offer: offer.kind)] == found[-1:]
+    registry.unique("offer", [("Echo", Misnamed())], lambda value: value.name)
+    info = registry.get("Echo")
+    assert info is not None
+    assert info.faults == 5
+    assert info.last_fault == "offer: LookupError: no name yet"
+
+
+class BadTables:
+    @hookimpl
+    def register_config(self) -> Any:
+        return [ConfigSection(None, Empty)]  # type: ignore[arg-type]
+
+
+@attrs.frozen
+class Empty:
+    pass
+
+
+def test_a_table_without_a_name_is_a_fault() -> None:
+    registry = load("mesh", BadTables())
+    assert [section.table for section in registry.config_sections()] == ["mesh"]
+    info = registry.get("BadTables")
+    assert info is not None
+    assert info.faults == 1
 
 
 def test_sections_and_choices_come_from_the_configuration() -> None:

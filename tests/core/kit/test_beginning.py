@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.kit.beginning import begin_plugin
+from clawmatrix_core.loading.specs import HookSpecs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +56,15 @@ def test_nothing_is_wrong_with_it(ink_pots: Path) -> None:
     assert "warning" not in ran.stdout
 
 
+def test_its_readme_names_hooks_that_exist_and_that_it_does_not_use(ink_pots: Path) -> None:
+    rows = (ink_pots / "README.md").read_text().split("| hook | for |")[1].splitlines()[2:]
+    named = re.findall(r"`(\w+)`", " ".join(row.split(" | ")[0] for row in rows if row))
+    assert len(named) > 5
+    assert [name for name in named if name not in HookSpecs()] == []
+    code = "".join(path.read_text() for path in (ink_pots / "src").rglob("*.py"))
+    assert [name for name in named if f"def {name}(" in code] == []
+
+
 def test_its_types_are_right(ink_pots: Path, tmp_path: Path) -> None:
     ran = python(ink_pots, "-m", "mypy", "--cache-dir", tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -85,6 +96,9 @@ def test_its_code_is_clean_whatever_its_name(name: str, tmp_path: Path) -> None:
         ("secret", "has that name"),
         ("tags", "a key of the configuration has that name"),
         ("tests", "an extra of the new distribution has that name"),
+        ("test", "pytest would take its class TestPlugin for tests"),
+        ("test-bench", "pytest would take its class TestBenchPlugin for tests"),
+        ("core", "its package would be clawmatrix_core, and Python finds a package of that name"),
     ],
 )
 def test_a_name_that_cannot_be_used_is_refused(
@@ -99,6 +113,16 @@ def test_a_name_that_cannot_be_used_is_refused(
     error = capsys.readouterr().err
     assert any(part in error for part in why.split("|")), error
     assert os.listdir() == []
+
+
+def test_a_name_whose_package_can_be_imported_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clawmatrix_tea_pots.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert execute(["plugins", "new", "tea-pots", "--path", str(tmp_path / "new")]) == 2
+    assert "its package would be clawmatrix_tea_pots" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_that_exists_is_left_alone(

@@ -217,6 +217,30 @@ def test_an_owner_that_is_not_installed_is_skipped(write: Writer) -> None:
     ]
 
 
+def test_one_that_only_has_hooks_of_an_owner_that_is_not_installed_is_skipped(
+    write: Writer,
+) -> None:
+    source = """
+class Plugin:
+    extends = ("lofts",)
+    @hookimpl
+    def register_lofts(self): return []
+"""
+    folder = write(HEAD + source)
+    assert lines(folder, "problem", "warning") == []
+    assert lines(folder, "skipped") == [
+        "pigeons: lofts is not installed here, so its hooks are not looked at"
+        " -> install lofts beside it"
+    ]
+    assert not any("implements" in one.detail for one in found(folder))
+
+
+def test_a_hook_that_takes_more_than_the_node_is_not_called(write: Writer) -> None:
+    spec = HOOKSPECS.replace("node: Node", "node: Node, storey: int")
+    folder = write(HEAD + GOOD, hookspecs=spec)
+    assert lines(folder, "problem", "warning", "skipped") == []
+
+
 def test_one_that_needs_a_node_that_runs_is_not_compared(write: Writer) -> None:
     source = """
 class Plugin:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.registry import PluginRegistry
 from tests.core.loading.installer import GOOD, Installer, load, the
 
 if TYPE_CHECKING:
-    import pytest
-
     from clawmatrix_core.kernel.node import Node
 
 
@@ -274,3 +274,33 @@ def test_an_object_that_does_not_fit_is_failed() -> None:
     info = load(Wrong()).get("Wrong")
     assert info is not None
     assert info.state == "failed"
+
+
+class Raises:
+    def __init__(self, attribute: str) -> None:
+        self.attribute = attribute
+
+    def __getattr__(self, name: str) -> object:
+        if name == self.attribute:
+            raise LookupError(f"no {name} yet")
+        raise AttributeError(name)
+
+    def __dir__(self) -> list[str]:
+        return [self.attribute]
+
+
+class NeverEqual(Echo):
+    def __eq__(self, other: object) -> bool:
+        raise LookupError("compares with nobody")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "plugin", [Raises("hookspecs"), Raises("plugin_name"), Raises("extends"), NeverEqual()]
+)
+def test_an_object_whose_attributes_raise_is_failed_and_stops_no_other(plugin: object) -> None:
+    registry = load(Echo(), plugin, Named())
+    states = [info.state for info in registry.list() if info.distribution is None]
+    assert states == ["active", "failed", "active"]
+    assert PluginRegistry().add(plugin).state == "failed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +176,37 @@ def test_a_misspelt_hook_of_an_owner_that_is_installed_is_an_error(install: Inst
     assert said_of(info) == ("failed", "implements hooks that do not exist: register_perchs", ())
 
 
+@pytest.mark.parametrize("extends", ["silent", "perch", "core"])
+def test_one_that_specifies_no_hooks_excuses_no_unknown_ones(
+    install: Installer, extends: str
+) -> None:
+    install("silent")
+    install("perch", PERCH.replace("pigeons", extends))
+    assert infos("perch", "silent")["perch"].reason == (
+        "implements hooks that do not exist: register_perches"
+    )
+
+
+def test_an_object_that_specifies_no_hooks_excuses_no_unknown_ones() -> None:
+    class Roost:
+        extends = ("Names",)
+
+        @hookimpl
+        def register_roosts(self) -> list[str]:
+            return []
+
+    assert infos(Roost(), Names("Names"))["Roost"].state == "failed"
+    assert infos(Roost())["Roost"].state == "active"
+
+
+def test_an_owner_whose_specifications_cannot_be_used_excuses_unknown_hooks(
+    install: Installer,
+) -> None:
+    install("pigeons", specs="raise LookupError('no loft')")
+    install("perch", PERCH)
+    assert said_of(infos("perch")["perch"]) == ("active", None, ("pigeons",))
+
+
 def test_a_hook_of_an_owner_that_is_not_named_is_an_error(install: Installer) -> None:
     install("pigeons", specs=SPECS)
     install("perch", PERCH.replace('("pigeons",)', "()"))
@@ -202,7 +234,7 @@ def test_what_extends_may_be(install: Installer, extends: str) -> None:
     install("perch", PERCH.replace('("pigeons",)', extends))
     info = infos("perch")["perch"]
     assert info.state == "failed"
-    assert 'extends is to be a tuple of plugin names, as in extends = ("http",)' in str(info.reason)
+    assert 'extends must be a tuple of plugin names, as in extends = ("http",)' in str(info.reason)
 
 
 def test_colour_and_parameters_are_held_to_a_plugins_specification(install: Installer) -> None:
@@ -281,6 +313,51 @@ def test_an_object_stands_in_for_the_plugin_of_its_name_that_was_not_chosen(
     assert registry.list()[-1] is info  # in the place of an object
 
 
+PERCHED = """
+from clawmatrix_core import hookimpl
+from {specs} import register_perches
+
+class Plugin:
+    plugin_name = "pigeons"
+    hookspecs = __import__("{specs}")
+
+    @hookimpl
+    def register_perches(self):
+        return ["roof"]
+"""
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["object", "class"])
+def test_an_object_may_bring_the_specifications_that_its_distribution_brings_too(
+    install: Installer, made: bool
+) -> None:
+    specs = install.module("pigeons") + "_clawmatrix_pigeons_specs"
+    install("pigeons", PERCHED.format(specs=specs), specs=SPECS)
+    kind = importlib.import_module(install.module("pigeons")).Plugin
+    registry = load(kind() if made else kind)
+    info = registry.get("pigeons")
+    assert info is not None
+    assert (info.state, info.reason) == ("active", None)
+    assert [one.name for one in registry.manager.specs if one.owner == "pigeons"] == [
+        "register_perches",
+        "pigeon_landed",
+    ]
+    assert registry.collect(kind.hookspecs.register_perches, str, node=None) == [
+        ("pigeons", "roof")
+    ]
+
+
+def test_another_specification_of_ones_own_hook_is_refused(install: Installer) -> None:
+    install("loft", specs=SPECS)
+    info = infos(Loft())["loft"]
+    assert info.state == "failed"
+    module = install.module("loft") + "_clawmatrix_loft_specs"
+    assert info.reason == (
+        "its hook specifications cannot be used: specifies the hook pigeon_landed, which loft has"
+        f" already, from {module}"
+    )
+
+
 # --- collisions
 
 
@@ -304,3 +381,42 @@ def test_of_two_values_with_one_name_the_first_loaded_is_kept_and_both_are_told(
     told = {info.name: info.to_json().get("collisions") for info in registry.active()}
     assert told == {"a": [words], "b": [words], "c": None}
     assert caplog.text.count(words) == 1
+
+
+# --- what may specify
+
+
+class FirstSpecs:
+    @staticmethod
+    @hookspec
+    def register_roosts(node: object) -> None: ...
+
+
+class MoreSpecs(FirstSpecs):
+    @staticmethod
+    @hookspec
+    def register_eggs(node: object) -> None: ...
+
+
+@pytest.mark.parametrize("namespace", [MoreSpecs, MoreSpecs()])
+def test_inherited_specifications_count_as_they_do_for_pluggy(namespace: Any) -> None:
+    class Owner:
+        plugin_name = "owner"
+        hookspecs = namespace
+
+        @hookimpl
+        def register_roosts(self) -> list[str]:
+            return []
+
+    info = infos(Owner())["owner"]
+    assert said_of(info) == ("active", None, ())
+    assert info.hooks == ("register_roosts",)
+
+
+def test_no_plugin_can_be_called_as_the_core(install: Installer) -> None:
+    install("core", specs=SPECS)
+    install("perch", PERCH.replace('("pigeons",)', "()"))
+    found = infos("core", "perch")
+    assert found["core"].reason == "no plugin can be called 'core'"
+    assert found["perch"].reason == "implements hooks that do not exist: register_perches"
+    assert infos(Names("core"))["core"].state == "failed"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
-from clawmatrix_core.state.folder import State, StateFolder
+from clawmatrix_core.state.files import StateFile
+from clawmatrix_core.state.folder import State, StateFolder, StateView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,3 +269,13 @@ def test_the_files_of_the_core_are_looked_at_where_no_others_are_given(tmp_path:
         StateFolder(tmp_path).__enter__()
     with StateFolder(tmp_path, ()):
         pass
+
+
+def test_of_two_files_of_one_name_the_first_counts(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    with StateFolder(path) as folder:
+        folder.write("dice", "mine")
+    files = [StateFile("dice"), StateFile("dice", (lambda _: "spoilt",))]
+    with StateFolder(path, files) as folder:
+        assert folder.read("dice") == "mine"
+    assert StateView(path, files).read("dice") == "mine"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -126,12 +126,17 @@ async def test_what_failed_is_kept_and_the_others_are_written(
     assert state.written == [("cards", 1), ("dice", 1)]
 
 
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(object(), TypeError), ("\ud800", ValueError)],
+)
 async def test_a_value_that_is_no_json_is_an_error_and_dropped(
-    writer: StateWriter, state: RecordingState
+    writer: StateWriter, state: RecordingState, value: Any, error: type[Exception]
 ) -> None:
-    writer.write_soon("dice", object())
-    with pytest.raises(TypeError):
+    writer.write_soon("dice", value)
+    with pytest.raises(error):
         await writer.flush()
+    assert not writer.waiting
     await writer.flush()
     assert state.written == []
 
@@ -156,7 +161,62 @@ async def test_a_failure_is_told_once_until_writing_works_again(state: Recording
             await wait_until(lambda: state.failures >= 3)
             state.full = set()
             await wait_until(lambda: ("dice", number) in state.written)  # noqa: B023
-    assert told == ["writing to the state: dice: the disk is full"] * 2
+    assert told == ["writing dice to the state: dice: the disk is full"] * 2
+
+
+async def test_each_name_is_told_once_whatever_becomes_of_others(state: RecordingState) -> None:
+    told: list[str] = []
+    state.full = {"dice", "cards"}
+    async with StateWriter(
+        state, every=0.001, on_error=lambda _, what: told.append(what)
+    ) as writer:
+        writer.write_soon("dice", 1)
+        writer.write_soon("cards", 1)
+        for number in range(5):
+            state.failures = 0
+            writer.write_soon("coins", number)
+            await wait_until(lambda: state.failures >= 3 and state.read("coins") == number)  # noqa: B023
+        state.full = set()
+    assert sorted(told) == ["writing cards to the state", "writing dice to the state"]
+
+
+async def test_a_last_write_that_fails_is_raised_where_the_block_ended_well(
+    state: RecordingState,
+) -> None:
+    told: list[str] = []
+    state.full = {"dice"}
+    with pytest.raises(StateError, match="the disk is full"):
+        async with StateWriter(state, on_error=lambda _, what: told.append(what)) as writer:
+            writer.write_soon("dice", 1)
+    assert told == ["writing dice to the state"]
+
+
+async def test_a_last_write_that_fails_replaces_no_exception_of_the_block(
+    state: RecordingState,
+) -> None:
+    told: list[str] = []
+    state.full = {"dice"}
+
+    async def fail() -> None:
+        async with StateWriter(state, on_error=lambda _, what: told.append(what)) as writer:
+            writer.write_soon("dice", 1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    assert told == ["writing dice to the state"]
+
+
+async def test_a_last_write_that_fails_replaces_no_cancellation(state: RecordingState) -> None:
+    told: list[str] = []
+    state.full = {"dice"}
+    with anyio.CancelScope() as scope:
+        async with StateWriter(state, on_error=lambda _, what: told.append(what)) as writer:
+            writer.write_soon("dice", 1)
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+    assert told == ["writing dice to the state"]
 
 
 async def test_without_a_function_for_errors_the_log_is_told(
@@ -167,7 +227,7 @@ async def test_without_a_function_for_errors_the_log_is_told(
         writer.write_soon("dice", 1)
         await wait_until(lambda: caplog.messages)
         state.full = set()
-    assert caplog.messages == ["writing to the state failed: dice: the disk is full"]
+    assert caplog.messages == ["writing dice to the state failed: dice: the disk is full"]
     assert state.written == [("dice", 1)]
 
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, free_port, wait_until
+from clawmatrix_core.testing.fixtures import (
+    MeshFactory,
+    NodeFactory,
+    free_port,
+    run_command,
+    wait_until,
+)
+from tests.core.loading.installer import Installer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +128,21 @@ async def test_configuration_and_options_reach_the_node(node_factory: NodeFactor
         assert own.record.addresses == ("memory://elsewhere",)
     assert node_factory.made == [node]
     assert node_factory.faults() == []
+
+
+@pytest.mark.anyio
+async def test_installed_plugins_are_taken_by_name(
+    mesh: MeshFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    Installer(tmp_path)("pigeons")
+    built_in = ["mesh", "relay", "control", "pigeons"]
+    async with mesh({"a": [], "b": ["a"]}, built_in=built_in) as nodes:
+        for node in nodes.values():
+            info = node.plugins.get("pigeons")
+            assert info is not None
+            assert (info.state, info.distribution) == ("active", "clawmatrix-pigeons")
+            assert (await run_command(node, "status")).out.startswith(f"{node.id}  1/1 reachable")
 
 
 @pytest.mark.anyio

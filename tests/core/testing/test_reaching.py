@@ -76,6 +76,16 @@ async def test_a_plugin_is_found_by_name_and_by_class(node_factory: NodeFactory)
         assert plugin_of(node, "Loft") is loft
         with pytest.raises(LookupError, match=r"a has no plugin http; it has .*mesh, .*Loft"):
             plugin_of(node, "http")
+        with pytest.raises(LookupError, match="unless the class has a plugin_name"):
+            plugin_of(node, "loft")
+
+
+@pytest.mark.faults_expected
+async def test_a_plugin_that_failed_says_why(node_factory: NodeFactory) -> None:
+    async with node_factory("a", plugins=["no-such-plugin"]) as node:
+        why = "no-such-plugin is failed: no plugin of that name is installed"
+        with pytest.raises(LookupError, match=why):
+            plugin_of(node, "no-such-plugin")
 
 
 async def test_control_methods_are_called_within_the_process(node_factory: NodeFactory) -> None:

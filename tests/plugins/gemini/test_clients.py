@@ -338,6 +338,32 @@ async def test_a_key_that_is_refused_counts_as_one(meeting: Meeting) -> None:
     assert (error.status_code, error.code) == (401, "invalid_api_key")
 
 
+async def test_an_error_in_counting_has_the_words_of_the_codec(meeting: Meeting) -> None:
+    async with meeting(Gemini(lambda request: []), api_key="another-key-0123456789") as asking:
+        sdk = anthropic.AsyncAnthropic(base_url=asking.url, api_key=asking.token, max_retries=0)
+        asking.sdks.append(sdk)
+        said: Any = [{"role": "user", "content": "Hello."}]
+        with pytest.raises(anthropic.AuthenticationError, match=r"API key not valid\."):
+            await sdk.messages.count_tokens(model="g", messages=said)
+
+
+@pytest.mark.parametrize(
+    ("delay", "headers"),
+    [("1234567s", ("86400", None)), ("3600.25s", ("3601", "3600250"))],
+)
+async def test_the_time_to_wait_is_in_whole_seconds(
+    delay: str, headers: tuple[str, str | None], meeting: Meeting
+) -> None:
+    def says(request: Request) -> Sequence[types.GenerateContentResponse]:
+        raise Refused(429, "RESOURCE_EXHAUSTED", "Slow.", ({"retryDelay": delay},))
+
+    async with meeting(Gemini(says)) as asking:
+        asker = client("chat", asking)
+        asker.user("Tell me.")
+        told = (await failure(asker, stream=False)).response.headers
+    assert (told.get("retry-after"), told.get("retry-after-ms")) == headers
+
+
 @each_client
 async def test_a_stream_that_is_cut_never_looks_whole(name: str, meeting: Meeting) -> None:
     gemini = Gemini(lambda request: [answer(part("Once "), reason=None)], cut=True)

@@ -138,6 +138,20 @@ def test_results_go_back_in_one_content_with_their_pictures() -> None:
     assert [one.role for one in asked.contents] == ["user", "model", "user", "user"]
 
 
+def test_a_document_of_text_in_a_result_is_words_of_the_result() -> None:
+    parts = (Text("Found:"), File(text="rain"), Image("data:image/png;base64,iVBORw0KGgo="))
+    asked = written(
+        HELLO,
+        Turn("assistant", (ToolCall("c-1", "weather", ""),)),
+        Turn("tool", (ToolResult("c-1", parts),)),
+        tools=(TOOL,),
+    )
+    [result] = [one.function_response for one in asked.contents[2].parts or ()]
+    assert result is not None
+    assert result.response == {"output": "Found:\n\nrain"}
+    assert [one.inline_data is not None for one in result.parts or ()] == [True]
+
+
 @pytest.mark.parametrize(
     ("turn", "what"),
     [
@@ -310,6 +324,22 @@ def test_a_whole_answer_is_read() -> None:
     )
 
 
+def test_a_part_may_have_words_and_a_call() -> None:
+    call = {"functionCall": {"name": "f", "id": "c"}, "thoughtSignature": "c2Vl"}
+    found = answered(candidate({"text": "I look.", **call}, finishReason="STOP"))
+    assert found.blocks == (
+        Block("text", "I look."),
+        Block("tool", "{}", "c", "f", sealed="c2Vl", sealed_by="google"),
+    )
+
+
+def test_a_count_below_nothing_is_nothing() -> None:
+    counts = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
+    body = candidate({"text": "x"}, finishReason="STOP")
+    body["usageMetadata"] = {**dict.fromkeys(counts, -5), "cachedContentTokenCount": -1}
+    assert answered(body).usage == Usage(0, 0, 0, None, 0)
+
+
 def test_an_answer_without_words_is_one_where_a_limit_ended_it() -> None:
     body = {
         "candidates": [{"finishReason": "MAX_TOKENS"}],
@@ -401,7 +431,13 @@ def test_errors_are_put_into_words_that_are_known() -> None:
     assert CODEC.read_error(500, {}).message == "the upstream answered 500"
 
 
-@pytest.mark.parametrize("total", [None, "7", 7.5])
+@pytest.mark.parametrize(("delay", "seconds"), [("9" * 400 + "s", 86_400), ("1234567s", 86_400)])
+def test_a_delay_is_a_day_at_most(delay: str, seconds: float) -> None:
+    error = {"code": 429, "message": "Slow.", "details": [{"retryDelay": delay}]}
+    assert CODEC.read_error(429, {"error": error}).retry_after == seconds
+
+
+@pytest.mark.parametrize("total", [None, "7", 7.5, -1])
 def test_a_count_that_is_none_is_no_answer(total: Any) -> None:
     with pytest.raises(BadAnswer, match="totalTokens"):
         CODEC.read_count({"totalTokens": total})
@@ -411,3 +447,5 @@ def test_models_are_listed_by_their_names() -> None:
     listed = {"models": [{"name": "models/gemini-3-pro"}, {"name": 5}, "x", {"name": "tuned/a"}]}
     assert list(CODEC.read_models(listed)) == ["gemini-3-pro", "tuned/a"]
     assert list(CODEC.read_models({"models": 5})) == []
+    assert CODEC.next_models({"nextPageToken": "a b&c"}) == "pageToken=a%20b%26c"
+    assert CODEC.next_models({"nextPageToken": 5}) == ""

@@ -49,10 +49,16 @@ async def test_the_doctor_asks_the_upstream_for_its_models(
 ) -> None:
     async def lists(asked: Asked) -> None:
         if f"x-goog-api-key: {KEY}".encode() not in asked.head:
-            await asked.answer(b"{}", status=403)
+            detail = {"reason": "API_KEY_INVALID"}
+            error = {"code": 400, "message": "No.", "status": "INVALID_ARGUMENT"}
+            refused = json.dumps({"error": {**error, "details": [detail]}})
+            await asked.answer(refused.encode(), status=400)
             return
-        assert asked.head.startswith(b"GET /v1beta/models HTTP/1.1\r\n")
-        await asked.answer(json.dumps({"models": [{"name": "models/gemini-3-pro"}]}).encode())
+        pages = {
+            b"/v1beta/models": {"models": [{"name": "models/gemini-2"}], "nextPageToken": "a/b"},
+            b"/v1beta/models?pageToken=a%2Fb": {"models": [{"name": "models/gemini-3-pro"}]},
+        }
+        await asked.answer(json.dumps(pages[asked.head.split(b" ")[1]]).encode())
 
     async with upstreaming(lists) as up:
         base_url = up.base_url.removesuffix("/v1") + "/v1beta"
@@ -60,6 +66,7 @@ async def test_the_doctor_asks_the_upstream_for_its_models(
         models = [
             {"id": "gemini-3-pro", **known},
             {"id": "gemini-9", **known},
+            {"id": "g", **known, "upstream_model": "models/gemini-3-pro"},
             {"id": "x", **known, "api_key": "another-key-0123456789"},
         ]
         config = {"model-proxy": {"models": models}}
@@ -68,5 +75,6 @@ async def test_the_doctor_asks_the_upstream_for_its_models(
         async with node:
             found = await run_checks(node.checks())
     told = [(one.status, one.detail) for one in found if one.name == "model-proxy.upstream"]
-    assert [status for status, _ in told] == ["ok", "warning", "problem"]
+    assert [status for status, _ in told] == ["ok", "warning", "ok", "problem"]
     assert "does not list 'gemini-9'" in told[1][1]
+    assert "refuses the key (HTTP 400)" in told[3][1]

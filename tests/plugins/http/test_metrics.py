@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
 from clawmatrix_core.base.metric import Distribution, Metric, Sample
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_http.metrics import render
+from clawmatrix_http.plugin import HttpPlugin
+from tests.plugins.http.conftest import TOKEN, config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TEXT = """\
 # HELP letters_total Letters.
@@ -35,3 +48,34 @@ def test_each_kind_has_its_text() -> None:
 
 def test_no_metrics_are_an_empty_text() -> None:
     assert render([]) == b""
+
+
+class Flights:
+    """A plugin with one metric that can be read, and some that cannot."""
+
+    @hookimpl
+    def register_metrics(self) -> list[Metric]:
+        reads: dict[str, Callable[[], list[Sample]]] = {
+            "good": lambda: [Sample(1)],
+            "none": lambda: [Sample(None)],  # type: ignore[arg-type] # that is the point
+            "twice": lambda: [Sample(1), Sample(2)],
+        }
+        return [
+            *(Metric(name, "gauge", "", read) for name, read in reads.items()),
+            Metric("unwritten", "gauge", "", lambda: [Sample(1, ("\ud800",))], ("by",)),
+        ]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.faults_expected
+async def test_a_metric_that_cannot_be_shown_is_left_out_and_a_fault_of_its_plugin() -> None:
+    http = HttpPlugin()
+    node = Node(config(), plugins=[http, Flights()], state=MemoryState(), watchdog=False)
+    async with node, httpx2.AsyncClient(base_url=f"http://{http.address}") as client:
+        shown = await client.get("/metrics", headers={"x-api-key": TOKEN})
+        faults = {info.name: info.faults for info in node.plugins.list() if info.faults}
+    assert shown.status_code == 200
+    assert "\ngood 1.0\n" in shown.text
+    assert all(name not in shown.text for name in ("none", "twice", "unwritten"))
+    assert faults == {"Flights": 3}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
+import anyio
 import httpx2
 import pytest
 from starlette.applications import Starlette
@@ -20,6 +22,7 @@ from tests.plugins.http.conftest import TOKEN, config
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from clawmatrix_core.base.json_value import JSON
 
@@ -181,3 +184,99 @@ async def test_the_routes_of_a_plugin_that_is_taken_out_go_with_it() -> None:
         for path in ("/coo", "/loft/a"):
             assert (await client.get(path, headers=AUTH)).status_code == 404
         assert (await client.post("/coo", headers=AUTH)).status_code == 404
+
+
+async def spell(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with what the application is told."""
+    told = f"{scope['type']} {scope['root_path']} {scope['path']}"
+    await Response(told)(scope, receive, send)
+
+
+class Doors:
+    """A plugin with an application for everybody, and one behind the token."""
+
+    extends = ("http",)
+
+    @hookimpl
+    def register_http_routes(self) -> list[HttpRoute]:
+        return [
+            HttpRoute("/open", app=spell, mount=True, public=True),
+            HttpRoute("/closed", app=spell, mount=True),
+        ]
+
+
+async def ask_for(http: HttpPlugin, target: str, *headers: str) -> tuple[int, str]:
+    """Send a request's target as it is, which a client would tidy up; return status and body."""
+    assert http.address is not None
+    lines = [f"GET {target} HTTP/1.1", "host: localhost", *headers, "", ""]
+    if not any(line.startswith("connection") for line in headers):
+        lines.insert(2, "connection: close")
+    received = b""
+    async with await anyio.connect_tcp(http.address.host, http.address.port) as stream:
+        await stream.send("\r\n".join(lines).encode())
+        with contextlib.suppress(anyio.EndOfStream):
+            while True:
+                received += await stream.receive()
+    head, _, body = received.decode().partition("\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/closed",
+        "/closed//x",
+        "//closed/x",
+        "/%63losed/x",
+        "/%2fclosed",
+        "/closed%2fx",
+        "/./closed/x",
+        "/x/../closed",
+        "/closed%00",
+        "/closed;/x",
+        "/open%00/x",
+        "/open\\..\\closed",
+        "/open%3f/closed",
+        "/CLOSED/x",
+        "http://localhost/closed/x",
+        "*",
+    ],
+)
+async def test_no_way_of_writing_a_path_gets_around_the_token(target: str) -> None:
+    http = HttpPlugin()
+    async with make_node(http, Doors()):
+        status, body = await ask_for(http, target)
+    assert status == 401
+    assert "a token is needed" in body
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/open/../closed/x", "/open/../closed/x"),
+        ("/open/%2e%2e/closed/x", "/open/../closed/x"),
+        ("/open%2f..%2fclosed", "/open/../closed"),
+        ("/open//closed", "/open//closed"),
+        ("/open?/closed", "/open"),
+    ],
+)
+async def test_a_path_below_an_open_mount_reaches_no_other(target: str, path: str) -> None:
+    http = HttpPlugin()
+    async with make_node(http, Doors()):
+        assert await ask_for(http, target) == (200, f"http /open {path}")
+
+
+async def test_a_mount_gets_no_web_socket_and_no_lifespan() -> None:
+    upgrade = [
+        "connection: upgrade, close",
+        "upgrade: websocket",
+        "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "sec-websocket-version: 13",
+    ]
+    http = HttpPlugin()
+    node = make_node(http, Doors())
+    async with node:
+        status, _ = await ask_for(http, "/closed", *upgrade)
+        told = await ask_for(http, "/closed", *upgrade, f"x-api-key: {TOKEN}")
+    assert (status, told) == (401, (200, "http /closed /closed"))
+    assert not any(info.faults for info in node.plugins.list())

@@ -129,6 +129,70 @@ def test_the_same_pattern_collides_and_another_one_comes_behind() -> None:
     assert clashes == [("route", "GET /v1/models/{id}", "models", "other")]
 
 
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("/d/{id}", "/d/{name}"),
+        ("/d/{id}/x/{n:int}", "/d/{name}/x/{number:int}"),
+        ("/d/{rest:path}", "/d/{name}"),
+        ("/d/{rest:path}", "/d/{name}/{number:int}"),
+        ("/{rest:path}", "/d/{more:path}"),
+        ("/d/{id}", "/d/{number:int}"),
+        ("/d/{id}", "/d/{number:float}"),
+        ("/d/{id}", "/d/{key:uuid}.txt"),
+        ("/d/{number:float}", "/d/{number:int}"),
+    ],
+)
+@pytest.mark.parametrize("first", ["models", "other"])
+def test_a_pattern_hides_those_behind_it_that_it_covers(wide: str, narrow: str, first: str) -> None:
+    _, clashes = make_shared((first, plain(wide)), ("third", plain(narrow, "GET", "PUT")))
+    assert clashes == [("route", f"GET {narrow}", first, "third")]
+    _, apart = make_shared((first, plain(wide)), ("third", plain(narrow, "DELETE")))
+    assert apart == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("/d/{number:int}", "/d/{name}"),
+        ("/d/{name}", "/d/{rest:path}"),
+        ("/d/{name}x", "/d/{name}"),
+        ("/d/{a}-{b}", "/d/{name}"),
+        ("/d/{name}/", "/d/{name}"),
+        ("/d/{name}", "/e/{name}"),
+        ("/d/1{name}", "/d/{number:int}"),
+        ("/d/{a}/{rest:path}", "/d/{rest:path}"),
+        ("/d/0{name}", "/d/{key:uuid}"),
+    ],
+)
+def test_a_pattern_that_leaves_another_one_requests_does_not_collide(one: str, other: str) -> None:
+    _, clashes = make_shared(("models", plain(one)), ("other", plain(other)))
+    assert clashes == []
+
+
+def test_what_is_below_a_mount_of_a_built_in_plugin_collides() -> None:
+    theirs = [plain("/m/x"), plain("/m"), plain("/m/{id}"), mounted("/m"), mounted("/m/y/")]
+    apart = [plain("/mx"), plain("/m{id}"), plain("/{id}"), mounted("/mx"), mounted("/")]
+    routes = [("http", mounted("/m")), *(("other", one) for one in [*theirs, *apart])]
+    table, clashes = make_shared(*routes)
+    assert clashes == [
+        ("route", "GET /m/x", "http", "other"),
+        ("route", "GET /m", "http", "other"),
+        ("route", "GET /m/{id}", "http", "other"),
+        ("mount", "/m", "http", "other"),
+        ("mount", "/m/y/", "http", "other"),
+    ]
+    assert table.find("GET", "/m/y/1").route is routes[0][1]
+    assert table.find("POST", "/mx").route is apart[3]
+
+
+@pytest.mark.parametrize("path", ["/items/" + "1" * 5000, "/items/7\n", "/items/\u0663"])
+def test_a_parameter_that_cannot_be_converted_is_no_match(path: str) -> None:
+    found = make_table(ROUTES).find("GET", path)
+    assert found.refusal is not None
+    assert (found.refusal.status, found.public) == (404, False)
+
+
 def test_built_in_routes_come_first_in_whatever_order_they_are_given() -> None:
     theirs, own = plain("/x/{id}"), plain("/x/1")
     table, clashes = make_shared(("other", theirs), ("http", own))
@@ -202,6 +266,32 @@ def test_a_path_that_is_none_is_a_fault_of_its_plugin_and_the_others_stand() -> 
 def test_routes_that_could_answer_nothing(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         HttpRoute(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"methods": "GET"},
+            r"""the route /x needs a tuple of methods such as \("GET",\), not 'GET'""",
+        ),
+        ({"methods": None}, "the route /x needs a tuple of methods"),
+        ({"methods": (1,)}, "the route /x has a method 1, which is no text"),
+        ({"path": b"/x"}, "the path of a route is text, not b'/x'"),
+        ({"endpoint": "answer"}, "the route /x has endpoint='answer', which is no function"),
+        ({"errors": "openai"}, "the route /x has errors='openai', which is no function"),
+        ({"public": "no"}, "the route /x needs True or False for public"),
+    ],
+)
+def test_routes_of_wrong_types(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        HttpRoute(**{"path": "/x", "methods": ("GET",), "endpoint": answer, **options})
+
+
+@pytest.mark.parametrize("method", ["", "GET POST", "GET,POST", "GET\n", "G\u00c9T"])
+def test_methods_are_words(method: str) -> None:
+    with pytest.raises(ValueError, match=r"the route /x has a method .*, which is no word"):
+        plain("/x", "GET", method)
 
 
 def test_a_route_has_an_endpoint_or_an_application() -> None:

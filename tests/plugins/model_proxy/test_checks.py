@@ -96,8 +96,40 @@ async def test_a_node_that_runs_looks_at_what_it_serves(
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(401, "problem"), (403, "problem"), (429, "warning"), (503, "warning"), (404, "ok")],
+    [
+        (401, "problem"),
+        (403, "problem"),
+        (429, "warning"),
+        (503, "warning"),
+        (404, "ok"),
+        (400, "warning"),
+    ],
 )
 def test_what_a_status_means(status: int, expected: str) -> None:
     upstream = ModelUpstream("m", "http://127.0.0.1:9/v1")
     assert judge(upstream, Answered(status)).status == expected
+
+
+async def test_a_list_of_several_pages_is_read_to_its_end(upstreaming: Upstreaming) -> None:
+    async def pages(asked: Asked) -> None:
+        target = asked.head.split(b" ")[1].decode()
+        first = {"data": [{"id": "a"}], "has_more": True, "last_id": "a&b"}
+        last = {"data": [{"id": "m"}], "has_more": False, "last_id": "m"}
+        page = last if target == "/v1/models?after_id=a%26b" else first
+        await asked.answer(json.dumps(page).encode())
+
+    async with upstreaming(pages) as up:
+        api = "anthropic-messages"
+        [found] = await looked_at(models=[model(up.base_url, api=api, api_key=KEY)])
+    assert (found.status, len(up.asked)) == ("ok", 2)
+    assert "lists it" in found.detail
+
+
+async def test_a_list_without_an_end_says_nothing_of_the_model(upstreaming: Upstreaming) -> None:
+    async def endless(asked: Asked) -> None:
+        page = {"data": [{"id": "a"}], "has_more": True, "last_id": "a"}
+        await asked.answer(json.dumps(page).encode())
+
+    async with upstreaming(endless) as up:
+        [found] = await looked_at(models=[model(up.base_url)])
+    assert (found.status, len(up.asked)) == ("ok", 20)

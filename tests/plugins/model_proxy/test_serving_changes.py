@@ -154,6 +154,11 @@ async def test_a_model_that_is_not_right_is_named_and_changes_nothing(
             ([ModelUpstream("x", "pigeon")], ValueError, "the model 'x': "),
             ([ModelUpstream("x", NOWHERE)] * 17, ValueError, "'x' has more than 16 upstreams"),
             (
+                [ModelUpstream(f"x{number}", NOWHERE) for number in range(10_001)],
+                ValueError,
+                '^the model "x10000" is one too many',
+            ),
+            (
                 [ModelUpstream("x", NOWHERE, api="coo")],
                 StartError,
                 'no loaded plugin has the API "coo"',

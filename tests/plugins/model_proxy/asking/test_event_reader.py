@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_model_proxy.api import ModelError, ask_model, stream_model
 from clawmatrix_model_proxy.asking import event_reader
@@ -96,5 +97,5 @@ async def test_a_whole_answer_that_is_no_object_is_an_error(
 
 
 async def test_a_reader_shows_its_state() -> None:
-    with event_reader.EventReader(FORMATS["chat"]) as reader:
+    with event_reader.EventReader(FORMATS["chat"], NodeId("home")) as reader:
         assert repr(reader) == "<EventReader open, 0 ready>"

@@ -42,9 +42,13 @@ def wrong(change: Callable[[ModelApi], ModelApi]) -> str:
     return words.partition('": ')[2]
 
 
+async def answers_later(*args: Any, **named: Any) -> Any:
+    return {}
+
+
 @pytest.mark.parametrize("api", [*BUILT_IN, QUILL], ids=lambda api: api.name)
 def test_apis_that_are_right_pass(api: ModelApi) -> None:
-    check_api("anybody", api)
+    check_api("quills" if api is QUILL else "model-proxy", api)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,20 @@ def test_apis_that_are_right_pass(api: ModelApi) -> None:
         ("list_path", "", "list_path must be a path behind the base URL"),
         ("key_header", "x-key", "key_header must be a header's name"),
         ("key_header", ("x key", ""), "key_header must be a header's name"),
+        ("key_header", ("x-key", None), "key_header must be a header's name"),
+        ("key_header", ("x-key", "a\r\nx: y"), "key_header must be a header's name"),
+        ("key_header", ("content-length", ""), "key_header must be a header's name"),
+        ("headers", None, "headers must be a mapping"),
+        ("headers", {"x": "a\r\nEvil: 1"}, "headers['x'] must be a header's name"),
+        ("headers", {"x": 5}, "headers['x'] must be a header's name"),
+        ("headers", {"Host": "a"}, "headers['Host'] must be a header's name"),
+        ("paths", {"quill": "x y"}, "paths['quill'] must be ASCII without spaces"),
+        ("paths", {"quill": "x\r\nz"}, "paths['quill'] must be ASCII without spaces"),
+        ("paths", {1: "x"}, "paths[1] must have a format's name"),
+        ("paths", {"chat": "x", "quill": "y"}, "paths must have the codec's format 'quill' first"),
+        ("list_path", "a b", "list_path must be ASCII without spaces"),
+        ("name", "openai-completions", "name must have the plugin's name in front"),
+        ("name", "a:" + "b" * 100, "name must be a word"),
     ],
 )
 def test_a_field_that_is_not_right_is_named(field: str, value: Any, words: str) -> None:
@@ -80,6 +98,10 @@ def test_a_field_that_is_not_right_is_named(field: str, value: Any, words: str) 
         ("read_models", lambda: (), "codec.read_models must take (body)"),
         ("count_path", "/x", "codec.count_path must be a path behind the base URL"),
         ("write_count", lambda request: {}, "codec.write_count must take (request, *, model)"),
+        ("read_answer", answers_later, "codec.read_answer must take (body, *, new_id), without"),
+        ("count_path", "x", "codec.write_count is missing; count_path needs it"),
+        ("read_count", lambda body: 1, "codec.count_path is missing; read_count needs it"),
+        ("name", "responses", "codec.name must not be 'responses', which is a format of clients"),
     ],
 )
 def test_a_member_of_a_codec_that_is_not_right_is_named(
@@ -93,6 +115,14 @@ def test_what_a_codec_need_not_have_may_be_missing() -> None:
     found = codec("read_error", None)
     found.read_models = None
     check_api("quills", attrs.evolve(QUILL, codec=found))
+
+
+def test_pages_of_a_list_need_the_list() -> None:
+    found = codec("next_models", lambda body: "")
+    check_api("quills", attrs.evolve(QUILL, codec=found))
+    found.read_models = None
+    words = wrong(lambda api: attrs.evolve(api, codec=found))
+    assert words == "codec.read_models is missing; next_models needs it"
 
 
 @pytest.mark.anyio

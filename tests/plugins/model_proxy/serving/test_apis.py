@@ -15,6 +15,7 @@ from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.neutral.sealed import sealed_id
 from clawmatrix_model_proxy.plugin import ModelProxyPlugin
+from clawmatrix_model_proxy.serving.apis import name_there
 from tests.plugins.model_proxy.asking.asking import ALONE, Client, request
 
 if TYPE_CHECKING:
@@ -175,3 +176,10 @@ async def test_an_api_that_no_plugin_has_ends_the_start() -> None:
     with pytest.raises(StartError, match=r'no loaded plugin has the API "parrots:squawk"'):
         async with node:
             pass
+
+
+@pytest.mark.parametrize("name", ["g-1", "models/g-1"])
+def test_what_stands_before_a_name_in_a_path_is_not_repeated(name: str) -> None:
+    upstream = ModelUpstream("m", "http://127.0.0.1:9", upstream_model=name)
+    assert name_there(upstream, "models/{model}:talk") == "g-1"
+    assert name_there(upstream, "talk") == name

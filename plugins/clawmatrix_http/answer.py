@@ -1,0 +1,100 @@
+"""One answer on its way out, and what takes its place where the request's body is too large."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import Message, Receive, Send
+
+    from clawmatrix_http.api import HttpRefusal
+
+__all__ = ["Answer", "BodyTooLarge", "limited"]
+
+
+class BodyTooLarge(Exception):
+    """A body without a length went over the limit."""
+
+
+class Answer:
+    """What an application sends, passed on to the server.
+
+    Attributes:
+        begun: true once status and headers are out.
+        ended: true once the last part of the body is out.
+        replaced: true where nothing more of the application's own goes out.
+
+    Args:
+        send: the server's.
+        extra: headers that each answer carries.
+    """
+
+    __slots__ = ("_extra", "_send", "begun", "ended", "replaced")
+
+    def __init__(self, send: Send, extra: list[tuple[bytes, bytes]]) -> None:
+        self._send = send
+        self._extra = extra
+        self.replaced = False
+        self.begun = False
+        self.ended = False
+
+    async def replace(self, refusal: HttpRefusal, body: bytes) -> None:
+        """Let nothing more of the application out, and a refusal where it has not begun.
+
+        An answer that has begun stays without its end, and the server closes the connection.
+        """
+        self.replaced = True
+        if not self.begun:
+            await self.refuse(refusal, body)
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on. Raises: BodyTooLarge, for a stream that was replaced."""
+        if not self.replaced:
+            await self._pass(message)
+        elif message.get("more_body"):
+            # An application that took the error for its own and streams on would never end.
+            raise BodyTooLarge
+
+    async def refuse(self, refusal: HttpRefusal, body: bytes) -> None:
+        """Send a whole answer: an error, with its body in JSON."""
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *refusal.headers,
+        ]
+        status = refusal.status
+        await self._pass({"type": "http.response.start", "status": status, "headers": headers})
+        await self._pass({"type": "http.response.body", "body": body})
+
+    async def _pass(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            if self._extra:
+                message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
+        elif message["type"] == "http.response.body":
+            self.ended = not message.get("more_body", False)
+        await self._send(message)
+
+
+def limited(receive: Receive, limit: int, over: Callable[[], Awaitable[None]]) -> Receive:
+    """Return a ``receive`` that awaits ``over`` and raises once a body is over a limit.
+
+    Args:
+        receive: the server's.
+        limit: bytes a body may have.
+        over: awaited before each ``BodyTooLarge`` that is raised.
+    """
+    taken = 0
+
+    async def counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            await over()
+            raise BodyTooLarge
+        return message
+
+    return counted
