@@ -104,7 +104,7 @@ class NewConfig:
             mesh: more options of the table ``mesh``.
 
         Raises: ConfigError, where there is a configuration already; click.UsageError, for a
-            listen address that is none.
+            malformed listen address.
         """
         path = _target(settings, force=force)
         reference = secret()

@@ -30,7 +30,7 @@ class Route:
 
 
 class Routes(dict["NodeId", Route]):
-    """Routes that can say by what they differ from those that were given before.
+    """Routes, with the nodes whose next hop differs from that in the routes before.
 
     A plugin that computes routes may return these in place of a plain mapping, which is then
     compared entry by entry. Nobody changes them once they were given.

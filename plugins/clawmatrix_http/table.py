@@ -68,7 +68,7 @@ class _Tier:
         self.mounts: dict[str, _Owned] = {}
 
     def make(self, text: str) -> _Path:
-        """Return what a path has; a new one has nothing. Raises: for a pattern that is none."""
+        """Return what a path has; a new one has nothing. Raises: for a malformed pattern."""
         paths = self._patterns if "{" in text else self._plain
         found = paths.get(text)
         if found is None:
@@ -119,7 +119,7 @@ class RouteTable:
         built_in: the names of the plugins that come with ClawMatrix.
         collided: told of a route that would get no request, because another one answers all of
             them: ``("route", "GET /x", first, other)``.
-        report: told of a plugin whose route has a path that is none.
+        report: told of a plugin whose route has a malformed path.
         works: says whether a plugin has not been taken out; its routes go with it.
     """
 

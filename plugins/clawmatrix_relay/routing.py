@@ -1,6 +1,6 @@
 """Routes from the members' records: shortest by measured latency, over any number of hops.
 
-Pure: records in, routes out. A table of routes is kept by what changed, since all of it over
+Pure: records in, routes out. A table of routes updates only what a change affects, since all of it over
 all links takes seconds where many nodes have many links.
 """
 
@@ -27,7 +27,7 @@ _MUCH = 1_000_000
 
 
 class RouteTable:
-    """The route to every node that can be reached, kept by what changed.
+    """The route to every node that can be reached; a change updates the routes it affects.
 
     Say what changed, then call ``work`` until it returns True. Changes that come in between
     wait until the work on those before is done, so that no flood of them keeps it from an end.

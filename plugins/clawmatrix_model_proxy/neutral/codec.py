@@ -65,7 +65,7 @@ class ErrorWords:
         status: the HTTP status that fits where the upstream's own does not, 400 to 599, else None.
         retry_after: seconds to wait before the next request, where the body says so.
 
-    Raises: ValueError, for a status or a time to wait that is none.
+    Raises: ValueError, for a malformed status or time to wait.
     """
 
     message: str
