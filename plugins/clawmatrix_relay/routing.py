@@ -1,7 +1,7 @@
 """Routes from the members' records: shortest by measured latency, over any number of hops.
 
-Pure: records in, routes out. A table of routes updates only what a change affects, since all of it over
-all links takes seconds where many nodes have many links.
+Pure: records in, routes out. A table of routes updates only what a change affects: to compute
+all routes over all links takes seconds where many nodes have many links.
 """
 
 from __future__ import annotations
