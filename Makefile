@@ -116,7 +116,7 @@ failover-bench: .venv/.dev
 
 # The tables in docs/ that are made from the code.
 docs-tables: .venv/.dev
-	for page in configuration_doc conversion_doc models_doc simulation_doc house; do \
+	for page in configuration_doc conversion_doc models_doc simulation_doc house bounds_doc; do \
 		$(BIN)/python -m tests.contract.$$page || exit 1; done
 
 bench: .venv/.dev

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clawmatrix_core.base.bounds import Bound
     from clawmatrix_core.base.clock import Clock
     from clawmatrix_core.base.errors import (
         ClawMatrixError,
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "Bound",
     "ByteSize",
     "Changes",
     "Check",
@@ -147,6 +149,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "base.bounds": ("Bound",),
     "base.clock": ("Clock",),
     "config.config": (
         "ByteSize",

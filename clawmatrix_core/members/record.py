@@ -12,6 +12,7 @@ import cattrs
 import msgspec
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - cattrs resolves it
 from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId, is_node_id
@@ -33,10 +34,18 @@ __all__ = [
     "check_offer",
 ]
 
-RECORD_LIMIT = 64 * 1024
-"""Bytes the text of a record may have; peers refuse a longer one, and with it the node."""
-LINKS_LIMIT = 2048
-"""Links that a record may list; a hub can have so many neighbours, as far as their names fit."""
+RECORD_LIMIT = Bound(
+    64 * 1024,
+    "bytes of one record's text",
+    fed_by="a member",
+    when_full="peers refuse the record, and with it the node",
+)
+LINKS_LIMIT = Bound(
+    2048,
+    "links that one record lists",  # a hub's neighbours, as far as their names fit
+    fed_by="a member",
+    when_full="the record is refused",
+)
 OFFER_LIMIT = 24 * 1024
 """Bytes of JSON that one offer may have, so that what a node offers fits into its record."""
 OFFERS_LIMIT = 40 * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
@@ -14,12 +15,20 @@ if TYPE_CHECKING:
 
 __all__ = ["BURST", "KEPT", "MOST", "MOST_BY_ONE", "REFILL", "Rank", "RevocationTable"]
 
-MOST = 1024
-"""Keys about which a node keeps a revocation."""
+MOST = Bound(
+    1024,
+    "revocations that a node keeps",
+    fed_by="a member",
+    when_full="one by an author that counts less gives way, or the new one is refused",
+)
 KEPT = 256
 """Of those places, how many are kept for revokers."""
-MOST_BY_ONE = 256
-"""How many may be by one author."""
+MOST_BY_ONE = Bound(
+    256,
+    "revocations by one author",
+    fed_by="a member",
+    when_full="the new one is refused and counted",
+)
 BURST, REFILL = 4, 15.0
 """Times that another word on one key is taken in a row, and seconds until there may be one more."""
 

@@ -207,6 +207,7 @@ def test_a_record_may_have_64_kib() -> None:
     assert SignedRecord.from_wire(value).text == "x" * RECORD_LIMIT
 
 
+@pytest.mark.bound("clawmatrix_core.members.record.RECORD_LIMIT")
 def test_ten_thousand_links_are_too_many_for_the_wire() -> None:
     office = Member("office")
     signed = office.signed(links={f"node-{number}": 1.0 for number in range(10_000)})
@@ -231,6 +232,7 @@ def spokes(count: int, width: int = 0) -> dict[NodeId, float]:
     return {NodeId(f"{n:0{width}}"): 123.45 for n in range(count)}
 
 
+@pytest.mark.bound("clawmatrix_core.members.record.LINKS_LIMIT")
 def test_a_record_lists_a_bounded_number_of_links() -> None:
     office = Member("office")
     assert len(office.signed(links=spokes(LINKS_LIMIT)).read().links) == LINKS_LIMIT

@@ -245,6 +245,7 @@ def fill(place: Place, count: int = MOST - KEPT) -> None:
     place.now += 1
 
 
+@pytest.mark.bound("clawmatrix_core.members.revocation_table.MOST_BY_ONE")
 def test_how_many_one_author_may_have_is_bounded() -> None:
     place = Place("lab")
     for number in range(MOST_BY_ONE):
@@ -254,6 +255,7 @@ def test_how_many_one_author_may_have_is_bounded() -> None:
     assert place.known.accept(about(MOST_BY_ONE, "mallory"))
 
 
+@pytest.mark.bound("clawmatrix_core.members.revocation_table.MOST")
 def test_how_many_are_kept_is_bounded_and_no_newcomer_drives_out_another() -> None:
     place = Place("lab")
     fill(place)

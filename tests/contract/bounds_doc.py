@@ -1,0 +1,71 @@
+"""Finds the bounds that the product declares, and writes their table in docs/security.md.
+
+``python -m tests.contract.bounds_doc`` rewrites the file; a test holds it equal.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.base.bounds import Bound
+from tests.contract.house import PLUGINS, ROOT, product_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = ROOT / "docs" / "security.md"
+BEGIN, END = "<!-- bounds: begin -->\n", "<!-- bounds: end -->\n"
+
+
+def declared() -> dict[str, Bound]:
+    """Return all bounds by ``module.NAME``."""
+    found: dict[str, Bound] = {}
+    for file in product_files():
+        for name in _names_in(file):
+            module = _module_of(file)
+            bound = getattr(importlib.import_module(module), name)
+            assert isinstance(bound, Bound), f"{module}.{name}"
+            found[f"{module}.{name}"] = bound
+    return found
+
+
+def _names_in(file: Path) -> list[str]:
+    """Return the names at the top of a module to which it assigns a bound."""
+    return [
+        target.id
+        for statement in ast.parse(file.read_text()).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+        and isinstance(statement.value, ast.Call)
+        and ast.unparse(statement.value.func).split(".")[-1] == "Bound"
+    ]
+
+
+def _module_of(file: Path) -> str:
+    place = file.relative_to(PLUGINS if file.is_relative_to(PLUGINS) else ROOT)
+    return ".".join(place.with_suffix("").parts).removesuffix(".__init__")
+
+
+def render() -> str:
+    """Return the table of bounds."""
+    lines = ["| bound | most | filled by | beyond it | declared in |", "|---|--:|---|---|---|"]
+    for name, bound in declared().items():
+        module, _, constant = name.rpartition(".")
+        lines.append(
+            f"| {bound.of} | {bound.text} | {bound.fed_by} | {bound.when_full} "
+            f"| `{module}`: `{constant}` |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def whole() -> str:
+    """Return the file with the table made new."""
+    head, rest = FILE.read_text().split(BEGIN)
+    return head + BEGIN + render() + END + rest.split(END)[1]
+
+
+if __name__ == "__main__":
+    FILE.write_text(whole())
