@@ -17,14 +17,21 @@ SPECS_GROUP = "clawmatrix.hookspecs"
 DISTRIBUTION = "clawmatrix"
 
 
-def entry_points_in_order(group: str = GROUP) -> Sequence[metadata.EntryPoint]:
-    """Return the entry points of plugins, or of another group, in order of loading."""
+def entry_points_in_order(
+    group: str = GROUP, found: metadata.EntryPoints | None = None
+) -> Sequence[metadata.EntryPoint]:
+    """Return the entry points of plugins, or of another group, in order of loading.
+
+    ``found`` are those to choose from, of all groups, where they were read already: that takes
+    a look at every distribution.
+    """
 
     def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
         return (not is_built_in(entry), entry.name, about(entry.dist)[0] if entry.dist else "")
 
     # An editable install can be seen twice: by its metadata and by its source folder.
-    unique = {(e.name, e.value): e for e in metadata.entry_points(group=group)}
+    among = metadata.entry_points() if found is None else found
+    unique = {(e.name, e.value): e for e in among.select(group=group)}
     return sorted(unique.values(), key=order)
 
 
