@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 import operator
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.distributions import about
@@ -21,6 +20,7 @@ from clawmatrix_core.loading.specs import CORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from importlib import metadata
     from types import ModuleType
 
     from clawmatrix_core.loading.manager import PluginManager
@@ -57,15 +57,14 @@ class Loader:
         """
         off = frozenset(disabled)
         objects = [item for item in chosen or () if not isinstance(item, str)]
-        installed = metadata.entry_points()
-        entries = entry_points_in_order(GROUP, installed)
-        self._read_specs(installed)
-        self._here |= {entry.name for entry in entries}
+        installed = entry_points_in_order()
+        self._read_specs(installed[SPECS_GROUP])
+        self._here |= {entry.name for entry in installed[GROUP]}
         for item in objects:
             self._here.add(_name_of(item))
             self._add_specs_of(_name_of(item), item)
         names = None if chosen is None else {item for item in chosen if isinstance(item, str)}
-        for entry in entries:
+        for entry in installed[GROUP]:
             self._consider(entry, names, off)
         for name in sorted((names or set()) - self.infos.keys()):
             info = self.infos[name] = PluginInfo(name)
@@ -73,13 +72,13 @@ class Loader:
         for item in objects:
             self.add(item)
 
-    def _read_specs(self, installed: metadata.EntryPoints | None = None) -> None:
+    def _read_specs(self, entries: Sequence[metadata.EntryPoint] | None = None) -> None:
         """Read the hooks that plugins specify: of all that are installed, chosen or not."""
         if self._specs_read:
             return
         self._specs_read = True
         owners: dict[str, str] = {}
-        for entry in entry_points_in_order(SPECS_GROUP, installed):
+        for entry in entry_points_in_order()[SPECS_GROUP] if entries is None else entries:
             distribution = about(entry.dist)[0] if entry.dist else "?"
             if entry.name not in owners:
                 owners[entry.name] = distribution
