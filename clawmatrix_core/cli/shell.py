@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from clawmatrix_core.cli.collector import hold_back
 from clawmatrix_core.cli.context import (
     ExitCode,
     Settings,
@@ -226,4 +227,5 @@ def _silence(descriptor: int) -> None:
 
 def main() -> NoReturn:
     """Run ``clawmatrix`` and exit."""
+    hold_back()
     sys.exit(execute(sys.argv[1:]))

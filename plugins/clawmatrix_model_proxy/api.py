@@ -11,60 +11,12 @@ Importing this module loads neither the plugin nor anything that serves.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from clawmatrix_core import ClawMatrixError, LocalProtocolError
-from clawmatrix_model_proxy.neutral.answer import (
-    Begin,
-    Block,
-    BlockKind,
-    Close,
-    Completed,
-    Delta,
-    Event,
-    Failed,
-    Finish,
-    FinishReason,
-    NeutralAnswer,
-    Open,
-    Usage,
-    events_of,
-)
-from clawmatrix_model_proxy.neutral.codec import (
-    BadAnswer,
-    CountsTokens,
-    ErrorWords,
-    ListsModels,
-    NewId,
-    PagesModels,
-    ReadsErrors,
-    StreamReader,
-    Unsupported,
-    UpstreamCodec,
-    UpstreamError,
-)
-from clawmatrix_model_proxy.neutral.effort import effort_of
-from clawmatrix_model_proxy.neutral.request import (
-    Audio,
-    File,
-    Image,
-    NeutralRequest,
-    Part,
-    Reasoning,
-    Refusal,
-    ResponseFormat,
-    Role,
-    Text,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    ToolResult,
-    Turn,
-)
-from clawmatrix_model_proxy.neutral.settings import write_settings
-from clawmatrix_model_proxy.neutral.whole import answer_of
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 
 if TYPE_CHECKING:
@@ -72,6 +24,55 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from clawmatrix_core import JSON, Node, Secret
+    from clawmatrix_model_proxy.neutral.answer import (
+        Begin,
+        Block,
+        BlockKind,
+        Close,
+        Completed,
+        Delta,
+        Event,
+        Failed,
+        Finish,
+        FinishReason,
+        NeutralAnswer,
+        Open,
+        Usage,
+        events_of,
+    )
+    from clawmatrix_model_proxy.neutral.codec import (
+        BadAnswer,
+        CountsTokens,
+        ErrorWords,
+        ListsModels,
+        NewId,
+        PagesModels,
+        ReadsErrors,
+        StreamReader,
+        Unsupported,
+        UpstreamCodec,
+        UpstreamError,
+    )
+    from clawmatrix_model_proxy.neutral.effort import effort_of
+    from clawmatrix_model_proxy.neutral.request import (
+        Audio,
+        File,
+        Image,
+        NeutralRequest,
+        Part,
+        Reasoning,
+        Refusal,
+        ResponseFormat,
+        Role,
+        Text,
+        Tool,
+        ToolCall,
+        ToolChoice,
+        ToolResult,
+        Turn,
+    )
+    from clawmatrix_model_proxy.neutral.settings import write_settings
+    from clawmatrix_model_proxy.neutral.whole import answer_of
 
 __all__ = [
     "Audio",
@@ -129,6 +130,68 @@ __all__ = [
     "stream_model",
     "write_settings",
 ]
+
+# A node that serves no models needs none of these: each is imported when it is first used.
+_HOMES = {
+    "neutral.answer": (
+        "Begin",
+        "Block",
+        "BlockKind",
+        "Close",
+        "Completed",
+        "Delta",
+        "Event",
+        "Failed",
+        "Finish",
+        "FinishReason",
+        "NeutralAnswer",
+        "Open",
+        "Usage",
+        "events_of",
+    ),
+    "neutral.codec": (
+        "BadAnswer",
+        "CountsTokens",
+        "ErrorWords",
+        "ListsModels",
+        "NewId",
+        "PagesModels",
+        "ReadsErrors",
+        "StreamReader",
+        "Unsupported",
+        "UpstreamCodec",
+        "UpstreamError",
+    ),
+    "neutral.effort": ("effort_of",),
+    "neutral.request": (
+        "Audio",
+        "File",
+        "Image",
+        "NeutralRequest",
+        "Part",
+        "Reasoning",
+        "Refusal",
+        "ResponseFormat",
+        "Role",
+        "Text",
+        "Tool",
+        "ToolCall",
+        "ToolChoice",
+        "ToolResult",
+        "Turn",
+    ),
+    "neutral.settings": ("write_settings",),
+    "neutral.whole": ("answer_of",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__package__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 @attrs.frozen

@@ -11,7 +11,6 @@ from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
 from clawmatrix_model_proxy.offer import OfferRoom
-from clawmatrix_model_proxy.serving.api_check import check_api
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
@@ -67,6 +66,9 @@ def collect_apis(node: Node) -> list[ModelApi]:
     What goes wrong in a plugin's codec is a fault of that plugin. Raises: StartError, for an API
     that has not what it must.
     """
+    # Imported here, as below: a node that only asks does without.
+    from clawmatrix_model_proxy.serving.api_check import check_api
+
     collected = node.hooks.collect(hookspecs.register_model_apis, ModelApi)
     for plugin, api in collected:
         check_api(plugin, api)
@@ -75,7 +77,6 @@ def collect_apis(node: Node) -> list[ModelApi]:
 
 
 def _guarded(node: Node, plugin: str, api: ModelApi) -> ModelApi:
-    # Imported here: a node that only asks does without.
     from clawmatrix_model_proxy.serving.guarded import GuardedCodec
 
     def on_fault(member: str, error: Exception) -> None:
