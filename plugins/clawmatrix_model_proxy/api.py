@@ -307,7 +307,8 @@ async def serve_models(node: Node, models: Iterable[ModelUpstream]) -> None:
     They replace the models of the call before. The other nodes learn of it at once; requests under
     way go on with the upstream that they began with.
 
-    Raises: ValueError, which names what is wrong with a model; StartError, where an upstream
+    Raises: ValueError, which names what is wrong with a model; TypeError, where one is no
+        ModelUpstream, or has a field of another type; StartError, where an upstream
         speaks an API that no plugin has. Nothing is changed then. LocalProtocolError, where the
         node does not run with the ``model-proxy`` plugin.
     """
@@ -326,6 +327,13 @@ async def models_changed(node: Node) -> None:
 def _proxy_of(node: Node) -> ModelProxy:
     # mypy wants a class that can be made; this one is only compared with.
     proxy = node.plugins.find(ModelProxy)  # type: ignore[type-abstract]
-    if proxy is None:
-        raise LocalProtocolError(f"{node.id} runs no model-proxy plugin")
-    return proxy
+    if proxy is not None:
+        return proxy
+    if node.epoch == 0:
+        raise LocalProtocolError(
+            f"{node.id} does not run yet: call this inside `async with`, or in start_plugin or"
+            " node_started of a plugin"
+        )
+    info = node.plugins.get("model-proxy")
+    why = f": it is {info.state}, {info.reason}" if info is not None else ""
+    raise LocalProtocolError(f"{node.id} runs no model-proxy plugin{why}")
