@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from clawmatrix_core.base.errors import ClawMatrixError, ConfigError
-from clawmatrix_core.cli.context import ExitCode, printable
-from clawmatrix_core.control.protocol import has_surrogates
+from clawmatrix_core.base.text import NOT_UTF8, has_surrogates
+from clawmatrix_core.cli.context import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,8 @@ def describe(error: BaseException) -> tuple[int, list[str]]:
         case ClawMatrixError():
             return error.exit_code, [str(error)]
         case UnicodeEncodeError() if has_surrogates(error.object):
-            shown = printable(error.object[max(0, error.start - 40) : error.end])
-            return ExitCode.CONFIG, [f"an argument or a variable is not UTF-8 text: {shown}"]
+            # The text may hold a secret, so it is not shown.
+            return ExitCode.CONFIG, [f"an argument or a variable {NOT_UTF8}"]
         case OSError() if error.errno == errno.EADDRINUSE:
             return ExitCode.ADDRESS_IN_USE, [str(error)]
         case OSError():

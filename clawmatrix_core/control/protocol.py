@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure
+from clawmatrix_core.base.text import NOT_UTF8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ __all__ = [
     "ControlError",
     "ControlRequest",
     "failure_line",
-    "has_surrogates",
     "json_line",
     "parse_answer",
     "request_line",
@@ -97,22 +97,13 @@ def request_line(method: str, params: Mapping[str, JSON] | None = None) -> bytes
     return text
 
 
-def has_surrogates(text: str) -> bool:
-    """Say whether a text cannot be written as UTF-8.
-
-    Python stands a surrogate in the place of each byte of an argument, a variable or a file name
-    that is not UTF-8.
-    """
-    return any("\ud800" <= char <= "\udfff" for char in text)
-
-
 def _not_utf8(params: Mapping[str, JSON]) -> str:
     for name, value in params.items():
         try:
             _encode({name: value})
         except UnicodeEncodeError:
-            return f"{name.encode(errors='replace').decode()}: is not UTF-8 text"
-    return "the method: is not UTF-8 text"
+            return f"{name.encode(errors='replace').decode()}: {NOT_UTF8}"
+    return f"the method: {NOT_UTF8}"
 
 
 # --- answers

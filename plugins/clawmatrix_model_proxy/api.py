@@ -311,8 +311,8 @@ async def wait_for_model(node: Node, model: str) -> None:
     """Return once a node that serves the model is known and can be reached, at once where one is.
 
     A name that nobody ever serves is waited for without an end: give a limit, as in
-    ``with anyio.move_on_after(60)``. ``model`` is as in ModelRequest. Raises: LocalProtocolError,
-    as ``ask_model``.
+    ``with anyio.move_on_after(60)``. ``model`` is as in ModelRequest. Raises: ModelError
+    ``stopping``, where the node stops; LocalProtocolError, as ``ask_model``.
     """
     await _proxy_of(node).wait_for(node, model)
 

@@ -77,6 +77,7 @@ class ModelProxyPlugin(ModelProxy):
         self._given: tuple[ModelUpstream, ...] = ()
         self._renewing = anyio.Lock()
         self._changed = Bell()
+        self._stops = False
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -254,7 +255,8 @@ class ModelProxyPlugin(ModelProxy):
         """See ModelProxy."""
         from clawmatrix_model_proxy.asking import waiting
 
-        await waiting.wait_for(self._asking_of(node), model, self._changed)
+        asking = self._asking_of(node)
+        await waiting.wait_for(asking, model, self._changed, lambda: self._stops)
 
     async def serve(self, node: Node, models: Iterable[ModelUpstream]) -> None:
         """See ModelProxy. Before the plugin has started, its start looks at their APIs."""
@@ -279,6 +281,12 @@ class ModelProxyPlugin(ModelProxy):
         if peer.node_id != node.id:
             self._lists_of(node).note(peer)
         self._catalog_of(node).outdate()
+        self._changed.ring()
+
+    @hookimpl
+    async def node_stopping(self) -> None:
+        """See hookspecs."""
+        self._stops = True
         self._changed.ring()
 
     @hookimpl

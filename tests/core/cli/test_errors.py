@@ -40,7 +40,7 @@ from clawmatrix_core.cli.errors import describe
         (
             UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates not allowed"),
             2,
-            ["an argument or a variable is not UTF-8 text: a�"],
+            ["an argument or a variable is not UTF-8 text"],
         ),
         (KeyError("x"), 1, ["internal error: KeyError: 'x' (-vv shows where)"]),
         (ValueError(), 1, ["internal error: ValueError (-vv shows where)"]),

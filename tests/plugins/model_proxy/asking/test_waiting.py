@@ -9,7 +9,7 @@ import pytest
 
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_model_proxy.api import ModelUpstream, serve_models, wait_for_model
+from clawmatrix_model_proxy.api import ModelError, ModelUpstream, serve_models, wait_for_model
 
 if TYPE_CHECKING:
     from clawmatrix_core.testing.fixtures import NodeFactory
@@ -60,3 +60,19 @@ async def test_a_model_that_nobody_serves_is_waited_for_until_the_host_gives_up(
 async def test_a_node_that_does_not_run_is_not_waited_for(node_factory: NodeFactory) -> None:
     with pytest.raises(LocalProtocolError, match="does not run yet"):
         await wait_for_model(node_factory("home", built_in=BUILT_IN), "m")
+
+
+async def test_a_node_that_stops_ends_the_wait(node_factory: NodeFactory) -> None:
+    ended: list[str | None] = []
+
+    async def wait() -> None:
+        with pytest.raises(ModelError) as caught:
+            await wait_for_model(node, "m")
+        ended.append(caught.value.code)
+
+    async with anyio.create_task_group() as tasks:
+        async with node_factory("home", built_in=BUILT_IN) as node:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+        await wait_until(lambda: ended)
+    assert ended == ["stopping"]
