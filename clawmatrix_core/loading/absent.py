@@ -26,5 +26,9 @@ def why_absent(infos: Iterable[PluginInfo], name: str) -> str:
     found = found or [info for info in known if info.state == "failed"]
     if not found:
         return ""
-    told = "; ".join(f"the plugin {info.name} is {info.state}: {info.reason}" for info in found)
+    told = "; ".join(f"the plugin {info.name} {_state(info)}: {info.reason}" for info in found)
     return f"; {told} (see `clawmatrix plugins list`)"
+
+
+def _state(info: PluginInfo) -> str:
+    return "has failed" if info.state == "failed" else f"is {info.state}"

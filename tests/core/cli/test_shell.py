@@ -285,5 +285,5 @@ def test_a_command_of_a_plugin_that_failed_says_so(tmp_path: Path) -> None:
     write_config(tmp_path, 'plugins = ["control", "greet"]\n')
     done = clawmatrix("greet", cwd=tmp_path, path=site)
     assert done.returncode == 2
-    assert "No such command 'greet'; the plugin greet is failed: could not be" in done.stderr
+    assert "No such command 'greet'; the plugin greet has failed: could not be" in done.stderr
     assert "no paper (see `clawmatrix plugins list`)" in done.stderr

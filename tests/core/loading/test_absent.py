@@ -15,11 +15,11 @@ OFF = PluginInfo("dice", state="disabled", reason="disabled in the configuration
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("notebook.list", "the plugin notebook is failed: did not start: no paper"),
-        ("notebook", "the plugin notebook is failed: did not start: no paper"),
+        ("notebook.list", "the plugin notebook has failed: did not start: no paper"),
+        ("notebook", "the plugin notebook has failed: did not start: no paper"),
         ("dice.rolls", "the plugin dice is disabled: disabled in the configuration"),
-        ("other", "the plugin notebook is failed: did not start: no paper"),
-        ("mesh.other", "the plugin notebook is failed: did not start: no paper"),
+        ("other", "the plugin notebook has failed: did not start: no paper"),
+        ("mesh.other", "the plugin notebook has failed: did not start: no paper"),
     ],
 )
 def test_the_plugin_is_named_with_the_reason(name: str, told: str) -> None:
