@@ -20,7 +20,7 @@ from clawmatrix_core import ClawMatrixError, LocalProtocolError
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from clawmatrix_core import JSON, Node, Secret
@@ -124,10 +124,12 @@ __all__ = [
     "ask_model",
     "effort_of",
     "events_of",
+    "local_upstream",
     "models_changed",
     "openai_error",
     "serve_models",
     "stream_model",
+    "wait_for_model",
     "write_settings",
 ]
 
@@ -310,6 +312,10 @@ class ModelProxy(ABC):
         """See ``stream_model``."""
 
     @abstractmethod
+    async def wait_for(self, node: Node, model: str) -> None:
+        """See ``wait_for_model``."""
+
+    @abstractmethod
     async def serve(self, node: Node, models: Iterable[ModelUpstream]) -> None:
         """See ``serve_models``."""
 
@@ -364,13 +370,24 @@ def stream_model(
     return _proxy_of(node).stream(node, ModelRequest(model, body, api, hold, headers or {}))
 
 
+async def wait_for_model(node: Node, model: str) -> None:
+    """Return once a node that serves the model is known and can be reached, at once where one is.
+
+    A name that nobody ever serves is waited for without an end: give a limit, as in
+    ``with anyio.move_on_after(60)``. ``model`` is as in ModelRequest. Raises: ModelError
+    ``stopping``, where the node stops; LocalProtocolError, as ``ask_model``.
+    """
+    await _proxy_of(node).wait_for(node, model)
+
+
 async def serve_models(node: Node, models: Iterable[ModelUpstream]) -> None:
     """Serve these models, beside those of the configuration and of plugins.
 
     They replace the models of the call before. The other nodes learn of it at once; requests under
     way go on with the upstream that they began with.
 
-    Raises: ValueError, which names what is wrong with a model; StartError, where an upstream
+    Raises: ValueError, which names what is wrong with a model; TypeError, where one is no
+        ModelUpstream, or has a field of another type; StartError, where an upstream
         speaks an API that no plugin has. Nothing is changed then. LocalProtocolError, where the
         node does not run with the ``model-proxy`` plugin.
     """
@@ -386,9 +403,39 @@ async def models_changed(node: Node) -> None:
     await _proxy_of(node).collect_again(node)
 
 
+def local_upstream(
+    answer: str | Callable[[dict[str, JSON]], str | Awaitable[str]] | None = None,
+    *,
+    delay: float = 0.0,
+    api_key: str | None = None,
+) -> AbstractAsyncContextManager[str]:
+    """Run a small upstream in this process: ``async with local_upstream("hello") as base_url``.
+
+    It speaks the chat completions API on a free port of loopback, and is for tests of hosts, and
+    for models that are a function of the host's own. It needs asyncio and the extra ``http``.
+
+    Args:
+        answer: what it says: a text, or a function, plain or ``async``, that takes the request's
+            JSON and returns the text. Without one it computes, and counts when it is asked to
+            "count to 5".
+        delay: seconds between two words.
+        api_key: what requests must have as a Bearer token, where they must.
+    """
+    from clawmatrix_model_proxy.demo.embedded import serve_at
+
+    return serve_at(answer, delay=delay, api_key=api_key)
+
+
 def _proxy_of(node: Node) -> ModelProxy:
     # mypy wants a class that can be made; this one is only compared with.
     proxy = node.plugins.find(ModelProxy)  # type: ignore[type-abstract]
-    if proxy is None:
-        raise LocalProtocolError(f"{node.id} runs no model-proxy plugin")
-    return proxy
+    if proxy is not None:
+        return proxy
+    if node.epoch == 0:
+        raise LocalProtocolError(
+            f"{node.id} does not run yet: call this inside `async with`, or in start_plugin or"
+            " node_started of a plugin"
+        )
+    info = node.plugins.get("model-proxy")
+    why = f": it is {info.state}, {info.reason}" if info is not None else ""
+    raise LocalProtocolError(f"{node.id} runs no model-proxy plugin{why}")
