@@ -417,15 +417,37 @@ def test_the_tables_name_every_member_of_a_transport(kind: type, root: Path) -> 
     assert set(re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)[1:]) == members
 
 
+def run_tests(folder: Path, *arguments: str) -> str:
+    """Run the tests in a folder as an author of a plugin does, and return what they print."""
+    (folder / "conftest.py").write_text('pytest_plugins = ["clawmatrix_core.testing"]\n')
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    ran = subprocess.run(
+        [*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=100
+    )
+    return ran.stdout
+
+
 def test_the_two_nodes_in_the_documentation_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "clawmatrix_tcp.py").write_text(example(root, "tcp.py"))
     text = example(root, "test_two_nodes.py", "testing-plugins.md")
     (tmp_path / "test_two_nodes.py").write_text(text)
-    conftest = 'pytest_plugins = ["clawmatrix_core.testing"]\n'
-    (tmp_path / "conftest.py").write_text(conftest)
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert "2 passed" in ran.stdout, ran.stdout
+    assert "2 passed" in (out := run_tests(tmp_path)), out
+
+
+@pytest.mark.parametrize(
+    ("scheme", "checks"),
+    [("tcp", TRANSPORT_CHECKS), ("unix", [*TRANSPORT_CHECKS, *LINK_CHECKS])],
+)
+def test_the_tests_of_a_transport_in_the_documentation_run(
+    scheme: str, checks: list[TransportCheck], root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / f"clawmatrix_{scheme}.py").write_text(example(root, f"{scheme}.py"))
+    text = example(root, f"test_{scheme}.py", "testing-plugins.md")
+    (tmp_path / f"test_{scheme}.py").write_text(text)
+    collected = run_tests(tmp_path, "--collect-only")
+    assert f"{2 * len(checks)} tests collected" in collected, collected
+    out = run_tests(tmp_path, "-k", "whole_and_in_order or dialling_nobody or a_close_is_seen")
+    assert "6 passed" in out, out
 
 
 @asynccontextmanager
