@@ -36,13 +36,13 @@ async def fill(connection: SocketConnection) -> None:
     with anyio.move_on_after(0.2):
         while True:
             await connection.send(bytes(100_000))
-    with anyio.move_on_after(0):
-        await connection.send(b"never begun")
 
 
 async def test_the_rest_of_a_cancelled_message_goes_first() -> None:
     with pair() as (here, there):
         await fill(here)
+        with anyio.move_on_after(0.1):
+            await here.send(b"never begun, since the rest of the one before is still here")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(here.send, b"next")
             while (message := await there.receive()) != b"next":
@@ -90,19 +90,43 @@ async def test_last_words_arrive_though_the_closing_end_has_not_read_everything(
         assert (await lost(here.receive()))[0] == 4001
 
 
+async def test_a_close_that_is_read_is_done_at_once() -> None:
+    with pair() as (here, there), anyio.fail_after(CLOSE_TIME / 2):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(here.close, 4001)
+            assert (await lost(there.receive()))[0] == 4001
+
+
+async def test_a_close_wakes_the_tasks_of_its_own_end_at_once() -> None:
+    with pair() as (here, there):
+        await fill(here)
+        async with anyio.create_task_group() as tasks:
+            async with anyio.create_task_group() as waiting:
+                waiting.start_soon(lost, here.receive())
+                waiting.start_soon(lost, here.send(b"more"))
+                await anyio.wait_all_tasks_blocked()
+                tasks.start_soon(here.close)
+                began = anyio.current_time()
+            assert anyio.current_time() - began < CLOSE_TIME / 2
+        await there.close()
+
+
 async def test_over_tcp_last_words_arrive_too() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         dialled = socket.create_connection(server.getsockname())
         here = SocketConnection(dialled, "there")
         there = SocketConnection(server.accept()[0], "here")
     assert dialled.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    await there.send(bytes(100_000))
-    await here.send(b"last words")
+    await there.send(b"never read")
+    await fill(here)  # so that much is still under way when it closes
+
+    async def receive() -> None:
+        while True:
+            assert await there.receive() == bytes(100_000)
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(here.close, 4001, "enough")
-        await anyio.wait_all_tasks_blocked()
-        assert await there.receive() == b"last words"
-        assert (await lost(there.receive()))[0] == 4001
+        assert (await lost(receive()))[0] == 4001
     await there.close()
 
 
