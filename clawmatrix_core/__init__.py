@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.frames import Frame, Transit
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.routes import PathStatus, Route
+    from clawmatrix_core.wire.sockets.connection import SocketConnection
+    from clawmatrix_core.wire.sockets.listener import SocketListener
     from clawmatrix_core.wire.transport import Connection, Listener, Objection, Transport
 
     __version__: str
@@ -126,6 +128,8 @@ __all__ = [
     "Route",
     "Sample",
     "Secret",
+    "SocketConnection",
+    "SocketListener",
     "StartError",
     "State",
     "StateError",
@@ -209,6 +213,8 @@ _HOMES = {
     "state.folder": ("MemoryState", "State", "StateFolder"),
     "state.files": ("StateFile",),
     "state.writer": ("StateWriter",),
+    "wire.sockets.connection": ("SocketConnection",),
+    "wire.sockets.listener": ("SocketListener",),
     "wire.transport": ("Connection", "Listener", "Objection", "Transport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -10,6 +10,7 @@ import click
 
 from clawmatrix_core import Duration
 from clawmatrix_core.cli import Settings, call, echo_json, pass_settings, printable
+from clawmatrix_mesh.invite.methods import check_dialable
 
 __all__ = ["invite"]
 
@@ -31,6 +32,17 @@ class _DurationType(click.ParamType[Duration]):
             self.fail(f"expected {Duration.config_words}", param, ctx)
 
 
+def _dialable(
+    context: click.Context, option: click.Parameter, addresses: tuple[str, ...]
+) -> tuple[str, ...]:
+    for address in addresses:
+        try:
+            check_dialable(address)
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, option) from None
+    return addresses
+
+
 @click.group(invoke_without_command=True)
 @click.option(
     "--expires",
@@ -45,6 +57,7 @@ class _DurationType(click.ParamType[Duration]):
     "addresses",
     metavar="URL",
     multiple=True,
+    callback=_dialable,
     help="Where the new node dials this one; else what this node advertises or listens on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

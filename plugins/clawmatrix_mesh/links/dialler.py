@@ -9,6 +9,7 @@ import attrs
 
 from clawmatrix_core import ConnectionLost, DialError, RateLimitedLogger, redact
 from clawmatrix_core.spi import Bell, HandshakeError
+from clawmatrix_mesh.addresses import with_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,8 +129,10 @@ class PeerDialler:
         return waits.get(error.reason)
 
     def _note_failed(self, target: DialTarget, reason: str, error: str) -> None:
-        target.error, target.reason = error, reason
-        self._log.warning((target.address, reason), "%s: %s", target.address, error)
+        # A transport of a plugin may have put the address in its text, as it is configured.
+        target.error, target.reason = redact(error), reason
+        told = with_address(target.address, target.error)
+        self._log.warning((target.address, reason), "%s", told)
 
     def _backoff(self, failures: int) -> float:
         limits = self._limits

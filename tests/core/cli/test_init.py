@@ -110,6 +110,7 @@ def test_a_reference_to_the_environment_may_be_filled_later(
         (["--secret", "short"], "secret: must have at least 32 characters"),
         (["--node-id", "a b"], "node_id: must be 1 to 64"),
         (["--listen", "19000"], "--listen: expected an address like"),
+        (["--listen", "unix:///a"], "goes into listen_url of [mesh]"),
         (["--listen", "::1:5"], "--listen: an IPv6 address goes in brackets"),
         (["--secret", "x", "--secret-file", "/dev/null"], "not both"),
     ],
