@@ -8,7 +8,14 @@ import attrs
 import click
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.cli.context import ExitCode, Settings, echo_json, load_plugins, pass_settings
+from clawmatrix_core.cli.context import (
+    ExitCode,
+    Settings,
+    echo_json,
+    load_plugins,
+    pass_settings,
+    printable,
+)
 
 if TYPE_CHECKING:
     from clawmatrix_core.config.config import Config, FieldDoc
@@ -64,7 +71,7 @@ def check(settings: Settings, as_json: bool) -> int:
         return ExitCode.CONFIG if problems else ExitCode.OK
     if problems:
         raise ConfigError(problems)
-    click.echo(f"{path} is valid")
+    click.echo(printable(f"{path} is valid"))
     return ExitCode.OK
 
 

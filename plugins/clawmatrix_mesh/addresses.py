@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from clawmatrix_core import DialError
+from clawmatrix_core import DialError, redact, shown_address
 
 if TYPE_CHECKING:
     from clawmatrix_core import Node, Transport
 
-__all__ = ["check_address", "check_advertised", "find_transport"]
+__all__ = ["check_address", "check_advertised", "find_transport", "without_address"]
 
 PATH_LENGTH = 64
 """Characters that the path of an advertised address may have."""
@@ -26,11 +26,14 @@ def check_address(address: str) -> None:
         raise ValueError("an address has no spaces in it")
     scheme, separator, rest = address.partition("://")
     if not scheme or not separator or not rest:
-        raise ValueError(f'"{address}" is not an address like wss://host:port')
+        shown = shown_address(address)
+        raise ValueError(f'"{shown}" is not an address like wss://host:port')
     try:
         _ = urlsplit(address).port
-    except ValueError as error:
-        raise ValueError(f'"{address}" is not an address: {error}') from None
+    except ValueError:  # its words repeat the port, which may be a part of a password
+        raise ValueError(
+            f'"{shown_address(address)}" is not an address: its host and port are not right'
+        ) from None
 
 
 def check_advertised(address: str) -> None:
@@ -55,5 +58,10 @@ def find_transport(node: Node, address: str) -> Transport:
     transport = node.transports.get(address.partition("://")[0])
     if transport is None:
         known = ", ".join(sorted(node.transports)) or "none"
-        raise DialError(f"there is no transport for {address} (there are: {known})")
+        raise DialError(f"there is no transport for {shown_address(address)} (there are: {known})")
     return transport
+
+
+def without_address(error: object, address: str) -> str:
+    """Return the words of an error, with nothing secret of the address that was dialled."""
+    return redact(str(error).replace(address, shown_address(address)))

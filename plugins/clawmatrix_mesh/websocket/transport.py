@@ -19,11 +19,12 @@ from websockets.exceptions import (
     InvalidHandshake,
     InvalidProxy,
     InvalidStatus,
+    InvalidURI,
     ProxyError,
     WebSocketException,
 )
 
-from clawmatrix_core import Connection, DialError, Listener, Transport
+from clawmatrix_core import Connection, DialError, Listener, Transport, shown_address
 from clawmatrix_core.spi import MESSAGE_LIMIT, TcpDialler
 from clawmatrix_mesh.websocket.address import WebSocketAddress
 from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
@@ -133,14 +134,15 @@ class WebSocketTransport(Transport):
 
     @asynccontextmanager
     async def listen(self, address: str) -> AsyncIterator[Listener]:
+        shown = shown_address(address)
         try:
             parsed = WebSocketAddress.parse(address)
         except ValueError as error:
-            raise OSError(errno.EINVAL, f"{address}: {error}") from None
+            raise OSError(errno.EINVAL, f"{shown}: {error}") from None
         if parsed.path not in PATHS:
-            raise OSError(errno.EINVAL, f"{address}: the path can only be {' or '.join(PATHS)}")
+            raise OSError(errno.EINVAL, f"{shown}: the path can only be {' or '.join(PATHS)}")
         if parsed.secure and self._server_tls is None:
-            raise OSError(errno.EINVAL, f"{address}: wss needs tls_cert and tls_key")
+            raise OSError(errno.EINVAL, f"{shown}: wss needs tls_cert and tls_key")
         settings = _SETTINGS | {
             "process_request": _check_request,
             "server_header": None,
@@ -229,6 +231,16 @@ def _explain(error: Exception, target: str, open_timeout: float) -> DialError:
     return DialError(text, reason=reason)
 
 
+def _words_of_uri(cause: InvalidURI | InvalidProxy | ProxyError, target: str) -> tuple[str, str]:
+    """Return the same for an address or a proxy; the words of the first two repeat it whole."""
+    match cause:
+        case InvalidURI():
+            return "address", f"the address of {target} is not one: {cause.msg}"
+        case InvalidProxy():
+            return "proxy", "the proxy is not an address like http://host:port"
+    return "proxy", f"the proxy does not connect to {target}: {cause}"
+
+
 def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str, str] | None:
     """Return a short word for a cause and a sentence about it, None where it tells nothing."""
     match cause:
@@ -248,10 +260,8 @@ def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str,
         case InvalidStatus():
             status = cause.response.status_code
             return "not_a_node", f"{target} is not a ClawMatrix node: it answers HTTP {status}"
-        case InvalidProxy():
-            return "proxy", "the proxy is not an address like http://host:port"
-        case ProxyError():
-            return "proxy", f"the proxy does not connect to {target}: {cause}"
+        case InvalidURI() | InvalidProxy() | ProxyError():
+            return _words_of_uri(cause, target)
         case InvalidHandshake():
             return "not_a_node", f"{target} is not a ClawMatrix node: {cause}"
         case _ if f"[Errno {errno.ECONNREFUSED}]" in str(cause):
