@@ -29,6 +29,8 @@ class _DurationType(click.ParamType[Duration]):
             return Duration.parse(str(value))
         except TypeError:
             self.fail(f"expected {Duration.config_words}", param, ctx)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.group(invoke_without_command=True)
