@@ -22,6 +22,10 @@ _OWN = re.compile(r"(\x1b\[[0-9;?]*[A-Za-z]|[\n\r\t\b])")
 """Colours, moves of the cursor, and the breaks of lines: these are the business of a command."""
 
 
+_BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))
+"""What stands for bytes that are no text: names of files have some, and go on to other programs."""
+
+
 class GuardedStream:
     r"""A text stream that writes ``\uXXXX`` for a character that nobody sees.
 
@@ -40,7 +44,8 @@ class GuardedStream:
     def write(self, text: str) -> int:
         """Write the text, and return how many characters of it there were."""
         parts = _OWN.split(text)  # raises TypeError for bytes, by which click knows a text stream
-        parts[::2] = map(escaped, parts[::2])
+        keep = "" if self._stream.isatty() else _BYTES
+        parts[::2] = [escaped(part, keep=keep) for part in parts[::2]]
         self._stream.write("".join(parts))
         return len(text)
 

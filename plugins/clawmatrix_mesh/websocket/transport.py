@@ -12,6 +12,8 @@ import socket
 import ssl
 import sys
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -31,7 +33,7 @@ from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
 from clawmatrix_mesh.websocket.way import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from websockets.http11 import Request, Response
@@ -45,6 +47,8 @@ OPEN_TIMEOUT = 10.0
 """Seconds a whole opening handshake may take, on either side."""
 PATHS = ("/", "/clawmatrix")
 
+_REFUSED = {403: "ws_origin", 404: "ws_not_found", 503: "ws_stopping"}
+"""The words by which refused requests are counted, by the status of the answer."""
 _WRONG_NAME = (62, 64)
 """OpenSSL's codes for a certificate that is for another host or address."""
 
@@ -86,6 +90,7 @@ class WebSocketTransport(Transport):
         open_timeout: float = OPEN_TIMEOUT,
         tcp: TcpDialler | None = None,
         strange: TcpDialler | None = None,
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Make a transport.
 
@@ -96,11 +101,13 @@ class WebSocketTransport(Transport):
             open_timeout: seconds that a whole opening handshake may take.
             tcp: dials addresses of the configuration, and the proxy.
             strange: dials addresses that other nodes advertise.
+            refused: is told the reason, a word, for each connection that was not opened.
         """
         self._server_tls = server_tls
         self._client_tls = client_tls
         self._proxy = proxy
         self._open_timeout = open_timeout
+        self._refused = refused
         self._ways = Ways(proxy, tcp, strange)
 
     async def dial(self, address: str) -> Connection:
@@ -145,12 +152,13 @@ class WebSocketTransport(Transport):
             raise OSError(errno.EINVAL, f"{shown}: wss needs tls_cert and tls_key")
         settings = _SETTINGS | {
             "process_request": _check_request,
+            "process_response": partial(_count_refused, self._refused),
             "server_header": None,
             "open_timeout": self._open_timeout,
             "ssl": self._server_tls if parsed.secure else None,
         }
         await self._ways.require_name(parsed, self._open_timeout)
-        async with _backend().listen(parsed, settings) as listener:
+        async with _backend().listen(parsed, settings, self._refused) as listener:
             yield listener
 
 
@@ -166,7 +174,10 @@ class _Backend(Protocol):
     ) -> Connection: ...
 
     def listen(
-        self, address: WebSocketAddress, settings: Mapping[str, Any]
+        self,
+        address: WebSocketAddress,
+        settings: Mapping[str, Any],
+        refused: Callable[[str], None],
     ) -> AbstractAsyncContextManager[Listener]: ...
 
 
@@ -203,6 +214,13 @@ def _check_request(ws: _Responds, request: Request) -> Response | None:
     if request.path.partition("?")[0] in PATHS:
         return None
     return ws.respond(404, "There is nothing here.\n")
+
+
+def _count_refused(
+    refused: Callable[[str], None], ws: object, request: Request, response: Response
+) -> None:
+    if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        refused(_REFUSED.get(response.status_code, "ws_bad_request"))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

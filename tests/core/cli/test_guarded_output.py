@@ -86,3 +86,13 @@ def test_an_error_shows_no_password_of_an_address(capsys: pytest.CaptureFixture[
     code = execute(["init", "--secret", "x" * 40, "--peer", "nope://me:hid den@h:1"])
     assert code == 2
     assert "hid" not in capsys.readouterr().err
+
+
+def test_bytes_of_a_files_name_go_out_as_they_came_except_on_a_terminal() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for inner, written in ((io.StringIO(), "a\udc9bb"), (Terminal(), r"a\udc9bb")):
+        GuardedStream(inner).write("a\udc9bb")
+        assert inner.getvalue() == written
