@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from clawmatrix_core.base.errors import DialError
-from clawmatrix_mesh.addresses import check_address, check_advertised, find_transport
+from clawmatrix_mesh.addresses import (
+    check_address,
+    check_advertised,
+    find_transport,
+    without_address,
+)
+from clawmatrix_mesh.websocket.address import WebSocketAddress
 from tests.plugins.mesh.conftest import make_node
 
 
@@ -32,6 +38,32 @@ def test_an_address_has_a_scheme_and_a_place(address: str) -> None:
 def test_what_is_no_address_is_said(address: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "user:correct-horse@host:1",
+        "ws://user:correct/horse@host:1",
+        "ws://user:correct-horse@host:port",
+        "ws://user:correct-horse@[::1",
+        "ws://user:correct-horse\u2100@host",
+        "nope",
+    ],
+)
+def test_an_error_repeats_no_password(address: str) -> None:
+    said = []
+    for parse in (check_address, WebSocketAddress.parse):
+        with pytest.raises(ValueError, match="address") as caught:
+            parse(address)
+        said.append(str(caught.value))
+    assert not [one for one in said if "correct" in one or "horse" in one]
+
+
+def test_what_an_error_says_of_an_address_is_without_its_secrets() -> None:
+    address = "tcp://host/?key=k#f"
+    told = without_address(OSError(f"{address} and ws://me:pass@h are gone"), address)
+    assert told == "tcp://host/?*** and ws://me:***@h are gone"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import anyio
 import pytest
 import trustme
 
+from clawmatrix_core.base.errors import DialError
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mesh.websocket.transport import WebSocketTransport
 from tests.plugins.mesh.conftest import address_of, make_node
@@ -75,3 +76,14 @@ async def test_a_node_has_them_among_what_it_refused() -> None:
         port = int(address_of(node).rpartition(":")[2])
         await send_and_leave(port, REQUESTS["another path"][1])
         await wait_until(lambda: node.counters["ws_not_found"] == 1)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://me:correct/horse@h:1", "http://me:correct@h:horse", "ftp://me:correct@h"]
+)
+async def test_a_proxy_that_is_none_is_named_without_its_password(proxy: str) -> None:
+    with pytest.raises(DialError) as caught:
+        await WebSocketTransport(proxy=proxy).dial("ws://127.0.0.1:1")
+    assert caught.value.reason == "proxy"
+    assert "correct" not in str(caught.value)
+    assert "horse" not in str(caught.value)
