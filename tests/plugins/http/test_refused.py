@@ -107,7 +107,7 @@ async def test_a_length_of_thousands_of_digits_is_just_too_large(serving: Servin
         assert served.faults == []
 
 
-@pytest.mark.bound("refused.REASONS_MOST")
+@pytest.mark.bound("clawmatrix_http.refused.REASONS_MOST")
 async def test_reasons_are_bounded() -> None:
     totals: Counter[str] = Counter()
     refusals = Refusals(logging.getLogger("clawmatrix.test"), totals, lambda: 0.0)

@@ -108,8 +108,8 @@ def test_a_header_whose_value_is_none_is_left_out(value: str) -> None:
     assert not passes("retry-after", value)
 
 
-@pytest.mark.bound("wire.PASSED_MOST")
-@pytest.mark.bound("wire.PASSED_LENGTH")
+@pytest.mark.bound("clawmatrix_model_proxy.wire.PASSED_MOST")
+@pytest.mark.bound("clawmatrix_model_proxy.wire.PASSED_LENGTH")
 def test_headers_that_are_passed_on_are_bounded() -> None:
     many = {f"x-ratelimit-{number}": "v" for number in range(PASSED_MOST + 10)}
     assert len(passed_headers(many)) == PASSED_MOST
