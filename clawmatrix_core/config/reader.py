@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import attrs
 import cattrs
 
+from clawmatrix_core.base.text import NOT_UTF8, has_surrogates
 from clawmatrix_core.config.kinds import (
     COLLECTIONS,
     choices_of,
@@ -182,6 +183,8 @@ def _read_plain(converter: Converter, kind: type, value: object) -> object:
         raise Problems.here(converter.words.expected(kind, value))
     if kind is int and isinstance(value, int) and abs(value).bit_length() > INTEGER_BITS:
         raise Problems.here(f"expected a whole number of at most {INTEGER_BITS} bits")
+    if isinstance(value, str) and not value.isascii() and has_surrogates(value):
+        raise Problems.here(NOT_UTF8)
     return value
 
 
