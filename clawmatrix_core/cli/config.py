@@ -72,7 +72,7 @@ def check(settings: Settings, as_json: bool) -> int:
         return ExitCode.CONFIG if problems else ExitCode.OK
     if problems:
         raise ConfigError(problems)
-    click.echo(printable(f"{path} is valid"))
+    click.echo(f"{path} is valid")
     return ExitCode.OK
 
 
