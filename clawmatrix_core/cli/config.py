@@ -14,7 +14,6 @@ from clawmatrix_core.cli.context import (
     echo_json,
     load_plugins,
     pass_settings,
-    printable,
 )
 
 if TYPE_CHECKING:
