@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.log import RateLimitedLogger
     from clawmatrix_core.base.metric import Distribution, Metric, Sample
     from clawmatrix_core.base.node_id import NodeId, is_node_id
-    from clawmatrix_core.base.redaction import redact, register_secret
+    from clawmatrix_core.base.redaction import redact, register_secret, shown_address
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
         ByteSize,
@@ -150,6 +150,7 @@ __all__ = [
     "option",
     "redact",
     "register_secret",
+    "shown_address",
 ]
 
 _HOMES = {
@@ -192,7 +193,7 @@ _HOMES = {
     "base.json_value": ("JSON",),
     "base.log": ("RateLimitedLogger",),
     "base.node_id": ("NodeId", "is_node_id"),
-    "base.redaction": ("redact", "register_secret"),
+    "base.redaction": ("redact", "register_secret", "shown_address"),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),
     "hookspecs": ("hookimpl", "hookspec"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.cli.collector import hold_back
 from clawmatrix_core.cli.context import (
     ExitCode,
@@ -23,6 +24,7 @@ from clawmatrix_core.cli.context import (
     root_options,
     with_settings,
 )
+from clawmatrix_core.cli.guarded_output import guarded_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,6 +197,11 @@ cli = Shell(
 
 def execute(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; errors go to standard error."""
+    with guarded_output():
+        return _execute(arguments)
+
+
+def _execute(arguments: Sequence[str]) -> int:
     settings = Settings()
     logging.getLogger("clawmatrix").addHandler(logging.NullHandler())  # `run` sets up a log
     try:
@@ -220,10 +227,11 @@ def _tell(error: Exception, settings: Settings) -> int:
     if settings.verbosity >= 2:
         import traceback
 
-        traceback.print_exception(error)
+        for line in redact("".join(traceback.format_exception(error))).splitlines():
+            click.echo(printable(line), err=True)
     code, lines = describe(error)
     for line in lines:
-        click.echo(f"clawmatrix: {printable(line)}", err=True)
+        click.echo(f"clawmatrix: {printable(redact(line))}", err=True)
     return code
 
 

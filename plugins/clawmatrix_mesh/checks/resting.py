@@ -16,10 +16,10 @@ from clawmatrix_core import (
     Finding,
     StartError,
     StateError,
-    redact,
+    shown_address,
 )
 from clawmatrix_core.spi import HandshakeError, StateView, TrustStore
-from clawmatrix_mesh.addresses import with_address
+from clawmatrix_mesh.addresses import with_address, without_address
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys
@@ -74,17 +74,18 @@ class _Resting:
 
     async def listen(self, address: str, key: str) -> Sequence[Finding]:
         """Bind an address for a moment."""
+        shown = shown_address(address)
         try:
             transport = self._transport(address)
             if transport is None:
-                return [Finding(_LISTEN, "skipped", f"{address}: start the node to try it")]
+                return [Finding(_LISTEN, "skipped", f"{shown}: start the node to try it")]
             async with transport.listen(address):
-                return [Finding(_LISTEN, "ok", f"{address} is free")]
+                return [Finding(_LISTEN, "ok", f"{shown} is free")]
         except StartError as error:
             return [Finding("mesh.tls", "problem", str(error), "correct it in [mesh]")]
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                detail = f"{address} cannot be bound: {error.strerror or error}"
+                detail = f"{shown} cannot be bound: {error.strerror or error}"
                 advice = f"set [mesh] {key} to an address of this machine, with a port from 1024 on"
                 return [Finding(_LISTEN, "problem", detail, advice)]
         return [await self._who_has(address, key)]
@@ -107,7 +108,7 @@ class _Resting:
             who = "by a ClawMatrix node"
             if seen.record is not None:
                 who = f"by the node {seen.record.node_id}"
-        return Finding(_LISTEN, "problem", f"{address} is taken, {who}", advice)
+        return Finding(_LISTEN, "problem", f"{shown_address(address)} is taken, {who}", advice)
 
     def _looker(self) -> Looker:
         return Looker(self.config, StateView(self.config.state_dir), limit=self.limit)
@@ -134,14 +135,14 @@ class _Resting:
     async def _ask(
         self, looker: Looker, trust: TrustStore, address: str, clocks: dict[str, float]
     ) -> Finding:
-        shown = redact(address)
+        shown = shown_address(address)
         try:
             transport = self._transport(address)
             if transport is None:
                 return Finding(_PEER, "skipped", f"{shown}: start the node to try it")
             seen = await looker.look(transport, address)
         except (DialError, HandshakeError) as error:
-            detail = with_address(shown, redact(str(error)))
+            detail = with_address(shown, without_address(error, address))
             return Finding(_PEER, "problem", detail, advice_for(error.reason))
         except StartError as error:
             return Finding("mesh.tls", "problem", str(error), "correct it in [mesh]")

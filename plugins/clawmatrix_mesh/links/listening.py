@@ -6,7 +6,7 @@ import errno
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from clawmatrix_core import DialError, StartError
+from clawmatrix_core import DialError, StartError, shown_address
 from clawmatrix_mesh.addresses import find_transport
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class Listening:
         except OSError as error:
             raise _cannot_bind(address, key, error) from None
         self._listeners.append(listener)
-        self._node.logger("mesh").info("listening on %s", ", ".join(listener.addresses))
+        self._node.logger("mesh").info(
+            "listening on %s", ", ".join(map(shown_address, listener.addresses))
+        )
 
     @asynccontextmanager
     async def _listen(self, transport: Transport, address: str) -> AsyncIterator[Listener]:
@@ -66,6 +68,6 @@ def _cannot_bind(address: str, key: str, error: OSError) -> StartError:
     taken = error.errno == errno.EADDRINUSE
     why = "is taken" if taken else f"cannot be bound: {error.strerror or error}"
     return StartError(
-        f"mesh: {address} {why} (set [mesh] {key} to another address)",
+        f"mesh: {shown_address(address)} {why} (set [mesh] {key} to another address)",
         exit_code=5 if taken else 1,
     )

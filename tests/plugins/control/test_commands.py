@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clawmatrix_core.cli.shell import execute
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -97,6 +99,26 @@ def test_the_plugins_of_the_running_node(config: Path) -> None:
     entries = {entry["name"]: entry for entry in json.loads(done.stdout)["plugins"]}
     assert entries["control"]["state"] == "active"
     assert entries["relay"]["state"] == "disabled"
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "1e400", "9" * 5000, "x"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "--watch", "--interval"],
+        ["ping", "office", "--timeout"],
+        ["ping", "office", "--interval"],
+        ["ping", "office", "--count"],
+        ["invite", "--expires"],
+    ],
+)
+def test_a_number_that_is_none_is_wrong_usage_of_that_option(
+    arguments: list[str], number: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["-c", str(config), *arguments, number]) == 2
+    error = capsys.readouterr().err
+    assert f"Invalid value for '{'-n' if arguments[-1] == '--count' else arguments[-1]}'" in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["peers"], ["ping", "office"], ["reload"]])

@@ -302,7 +302,10 @@ async def test_the_bound_address_is_shown_in_status_and_env(serving: Serving) ->
         assert isinstance(address, HostPort)
         assert address.port != 0
         [section] = served.node.status_sections()
-        assert (section.name, section.read()) == ("http", {"listen": str(address)})
+        assert (section.name, section.read()) == (
+            "http",
+            {"listen": str(address), "refused": {}},
+        )
         [method] = served.node.control_methods()
         assert method.call is not None
         found = await method.call({})

@@ -14,8 +14,10 @@ from clawmatrix_mesh.addresses import (
     check_advertised,
     find_transport,
     with_address,
+    without_address,
 )
 from clawmatrix_mesh.config import MeshConfig
+from clawmatrix_mesh.websocket.address import WebSocketAddress
 from tests.plugins.mesh.conftest import make_node
 
 if TYPE_CHECKING:
@@ -47,6 +49,32 @@ def test_an_address_has_a_scheme_and_a_place(address: str) -> None:
 def test_what_is_no_address_is_said(address: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "user:correct-horse@host:1",
+        "ws://user:correct/horse@host:1",
+        "ws://user:correct-horse@host:port",
+        "ws://user:correct-horse@[::1",
+        "ws://user:correct-horse\u2100@host",
+        "nope",
+    ],
+)
+def test_an_error_repeats_no_password(address: str) -> None:
+    said = []
+    for parse in (check_address, WebSocketAddress.parse):
+        with pytest.raises(ValueError, match="address") as caught:
+            parse(address)
+        said.append(str(caught.value))
+    assert not [one for one in said if "correct" in one or "horse" in one]
+
+
+def test_what_an_error_says_of_an_address_is_without_its_secrets() -> None:
+    address = "tcp://host/?key=k#f"
+    told = without_address(OSError(f"{address} and ws://me:pass@h are gone"), address)
+    assert told == "tcp://host/?*** and ws://me:***@h are gone"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +158,7 @@ async def test_the_address_is_told_once_and_without_its_password(
     async with node_factory("a", plugins=[SmokePlugin], config={"mesh": mesh}):
         await wait_until(lambda: "refused" in caplog.text and "far away" in caplog.text)
     told = [record.getMessage() for record in caplog.records]
-    assert "smoke://user:***@hill is too far away" in told
+    assert "smoke://***@hill is too far away" in told
     [other] = [line for line in told if "refused" in line]
     assert other.startswith(f"{nobody}: connection refused by ")
 

@@ -85,7 +85,22 @@ def test_all_keys_of_a_model_are_in_order() -> None:
     assert model.upstream.keys == ()
 
 
-@pytest.mark.parametrize("hold", ["of", "5", "tokens", "-5s", ""])
+@pytest.mark.parametrize(
+    "hold",
+    [
+        "of",
+        "5",
+        "tokens",
+        "-5s",
+        "",
+        "1.5 tokens",
+        "90000s",
+        "9" * 309 + "s",
+        "1e3s",
+        "nan s",
+        "\u0665s",
+    ],
+)
 def test_a_hold_that_is_none_is_named(hold: str) -> None:
     with pytest.raises(ConfigError, match=r"model-proxy\.hold: "):
         read(hold=hold)
