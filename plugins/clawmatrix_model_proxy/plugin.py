@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from clawmatrix_core import (
     ExchangeFailure,
     LocalProtocolError,
     Offer,
+    StateFile,
+    StateWriter,
     StatusSection,
     frame_types,
     hookimpl,
@@ -25,6 +28,8 @@ from clawmatrix_model_proxy.asking.current import CurrentCatalog
 from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.lists import ModelLists
 from clawmatrix_model_proxy.asking.metrics import model_metrics
+from clawmatrix_model_proxy.asking.names import STATE, NodeNames
+from clawmatrix_model_proxy.asking.proving import Proving
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.offer import make_offer
@@ -66,6 +71,8 @@ class ModelProxyPlugin(ModelProxy):
         self._scope: PluginScope | None = None
         self._catalog: CurrentCatalog | None = None
         self._lists: ModelLists | None = None
+        self._names: NodeNames | None = None
+        self._writer: StateWriter | None = None
         self._health: Health | None = None
         self._models: tuple[ModelUpstream, ...] | None = None
         self._offer: Offered | None = None
@@ -80,6 +87,11 @@ class ModelProxyPlugin(ModelProxy):
     def register_config(self) -> list[ConfigSection]:
         """See hookspecs."""
         return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE)]
+
+    @hookimpl
+    def register_state_files(self) -> list[StateFile]:
+        """See hookspecs."""
+        return [StateFile(STATE)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -130,11 +142,13 @@ class ModelProxyPlugin(ModelProxy):
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """See hookspecs."""
         from clawmatrix_model_proxy.checks import upstream_checks
+        from clawmatrix_model_proxy.name_checks import name_checks
 
         told = config.section(ModelProxyConfig)
         if node is None:
             return upstream_checks(told, lambda: [model.upstream for model in told.models])
-        return upstream_checks(told, lambda: self._served(node), lambda: collect_apis(node))
+        upstreams = upstream_checks(told, lambda: self._served(node), lambda: collect_apis(node))
+        return [*upstreams, *name_checks(node.id, partial(self._current, node))]
 
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:
@@ -162,7 +176,11 @@ class ModelProxyPlugin(ModelProxy):
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """See hookspecs."""
         self._scope = scope
+        self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
+        self._names_of(node)  # what is stored of them is read, or the node does not start
         scope.start_soon(self._lists_of(node).run)
+        proving = Proving(node, lambda: self._current(node).parts)
+        scope.start_soon(proving.run)
         self._server = await self._make_server(node, scope, self._served(node))
 
     async def _make_server(
@@ -302,9 +320,20 @@ class ModelProxyPlugin(ModelProxy):
 
     def _catalog_of(self, node: Node) -> CurrentCatalog:
         if self._catalog is None:
-            own = partial(self._offered, node)
-            self._catalog = CurrentCatalog(node, own, self._lists_of(node))
+            own, keep = partial(self._offered, node), partial(self._keep_names, node)
+            lists, names = self._lists_of(node), self._names_of(node)
+            self._catalog = CurrentCatalog(node, own, lists, names, keep)
         return self._catalog
+
+    def _names_of(self, node: Node) -> NodeNames:
+        if self._names is None:
+            self._names = NodeNames(node)
+        return self._names
+
+    def _keep_names(self, node: Node) -> None:
+        if self._writer is not None:
+            with suppress(LocalProtocolError):  # the node stops
+                self._writer.write_soon(STATE, self._names_of(node).to_state())
 
     def _described(self, node: Node) -> dict[str, JSON]:
         return {"models": list(_describe(node, self._current(node), self._health_of(node)))}
