@@ -72,6 +72,9 @@ class Names(Protocol):
     def node_of(self, part: str) -> NodeId | None:
         """Return the node that a first part of an id means, None for no node."""
 
+    def keeps(self, part: str, node: NodeId) -> bool:
+        """Say whether a node's ids with a first part stay its own, although a node is called so."""
+
     def is_revoked(self, name: NodeId) -> bool:
         """Say whether the node of a name was put out."""
 
@@ -153,7 +156,10 @@ class Catalog:
                 part, slash, _ = model.id.partition("/")
                 if slash and part not in nodes:
                     nodes[part] = self._names.node_of(part)
-                self._put(model, nodes[part] if slash else None)
+                named = nodes[part] if slash else None
+                if named not in (None, node) and self._names.keeps(part, node):
+                    named = None
+                self._put(model, named)
         self.parts = frozenset(nodes)
 
     def _rank(self, node: NodeId) -> tuple[int, float, NodeId]:
@@ -177,13 +183,14 @@ class Catalog:
         """Return what a name means.
 
         ``node/model`` means that node alone, where the part before the first slash is a node's
-        name; any other name means every node that serves it.
+        name, and is no id that was there before the node; any other name means every node that
+        serves it.
 
         Raises: ApiError: 404 where nobody serves it, 502 where no such node is reachable.
         """
         part, slash, model = name.partition("/")
         node = self._names.node_of(part) if slash else None
-        if node is not None:
+        if node is not None and name not in self._by_id:
             if node != part:
                 raise _not_found(f"no node has the name {part!r}, but one has the name {node!r}")
             return self._pinned(node, model, reachable)
@@ -209,7 +216,7 @@ class Catalog:
         nodes = {one.nodes[0] for one in pinned}
         # The name of a node may be a publisher's here, so that no pin leads there.
         named = {node for node in nodes if self._names.node_of(node) == node}
-        pinned = [one for one in pinned if one.nodes[0] in named]
+        pinned = [one for one in pinned if one.nodes[0] in named and one.id not in self._by_id]
         yield from sorted(pinned, key=lambda entry: entry.id)
 
     def models(self) -> Iterator[tuple[str, Sequence[ServedModel]]]:

@@ -16,8 +16,8 @@ CLAIMS_MOST = Bound(
     4096,
     "first parts of model ids that are remembered as no node's name",
     fed_by="a member",
-    when_full="those that nobody offers now give way; else a new one is not remembered, and a"
-    " node's name heard later goes before it",
+    when_full="those that nobody offers who proved itself give way; else a new one is not"
+    " remembered, and a node's name heard later goes before it",
 )
 CLAIMS_BY_ONE = Bound(
     256,
@@ -53,15 +53,15 @@ class Claims:
         """Return who was first to offer ids with a first part; None where nobody has a claim."""
         return self._by_part.get(part)
 
-    def put(self, part: str, by: NodeId, offered: Collection[str]) -> bool:
+    def put(self, part: str, by: NodeId, lasting: Collection[str]) -> bool:
         """Note who offers ids with a first part, in place of an earlier claim.
 
-        ``offered`` are the first parts that are in use now. Returns False where there is no place.
+        ``lasting`` are the first parts that do not give way. Returns False where there is no place.
         """
         if by != self._own and self._counts[by] >= CLAIMS_BY_ONE:
             return False
         if by != self._own and part not in self._by_part and len(self) >= CLAIMS_MOST:
-            idle = next((one for one in self._by_part if one not in offered), None)
+            idle = next((one for one in self._by_part if one not in lasting), None)
             if idle is None:
                 return False
             self.drop(idle)

@@ -67,14 +67,15 @@ class CurrentCatalog:
     def get(self) -> Catalog:
         """Return the catalog."""
         now = self._node.clock.now()
-        if now - self._looked > LOOK:
+        keep = self._names.look()
+        renamed = self._mark != self._names.mark
+        if renamed or now - self._looked > LOOK:
             self._looked = now
-            keep = self._names.look()
             parts = self._look()
-            if self._mark != self._names.mark or not _are_same(parts, self._parts):
+            if renamed or not _are_same(parts, self._parts):
                 keep = self._make(parts) or keep
-            if keep:
-                self._keep()
+        if keep:
+            self._keep()
         return self._catalog
 
     def _make(self, parts: _Parts) -> bool:

@@ -5,11 +5,13 @@ others. From the top, the first that holds decides:
 
 1. ``publishers`` of the configuration has it: no node.
 2. It is this node's name, or is or was in ``nodes`` of the configuration: that node.
-3. This node's own ids, or those of nodes in ``nodes``, had it before a node had the name: no node.
-4. A node of that name proved itself here, or was revoked, or was forgotten by a person: that node.
-5. Ids of a member that proved itself had it before the name was heard: no node.
-6. The name is known by hearsay: that node.
-7. One of these names differs from it in case alone: that node, which is not asked for it.
+3. A node of that name proved itself here, or was revoked, or was forgotten by a person: that node.
+4. Ids of this node, or of a member that proved itself, had it before the name was heard: no node.
+5. The name is known by hearsay: that node.
+6. One of these names differs from it in case alone: that node, which is not asked for it.
+
+Where the third holds, ids of this node and of those in ``nodes`` keep their meaning if they were
+there first: a person here vouched for them.
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ class NodeNames:
         self._own_parts: frozenset[str] = frozenset()
         self._trusted: frozenset[NodeId] = frozenset()
         self._publishers: frozenset[str] = frozenset()
+        self._config: ModelProxyConfig | None = None
         self._looked = float("-inf")
         self._summary: str | None = None
         self._changes = 0
@@ -132,12 +135,13 @@ class NodeNames:
 
     def _look_at_config(self) -> None:
         config = self._node.config.section(ModelProxyConfig)
-        trusted = frozenset(config.nodes or ())
-        publishers = frozenset(map(fold, config.publishers))
-        if (trusted, publishers) != (self._trusted, self._publishers):
-            self._trusted, self._publishers = trusted, publishers
-            self._listed.update(dict.fromkeys(config.nodes or ()))
-            self._make_index()
+        if config is self._config:
+            return
+        self._config = config
+        self._trusted = frozenset(config.nodes or ())
+        self._publishers = frozenset(map(fold, config.publishers))
+        self._listed.update(dict.fromkeys(config.nodes or ()))
+        self._make_index()
 
     def _note_revoked(self, out: frozenset[NodeId], others_words: Iterable[NodeId]) -> None:
         fresh = [name for name in others_words if name not in self._revoked]
@@ -167,25 +171,28 @@ class NodeNames:
         for key, by in before.items():
             if by in self._out:
                 self._claims.drop(key)
+        proven = {node for nodes in offered.values() for node in nodes if self._counts(node)}
+        lasting = {key for key, nodes in offered.items() if not proven.isdisjoint(nodes)}
         for key, nodes in offered.items():
-            self._claim(key, nodes, offered)
+            self._claim(key, nodes, lasting)
         kept = self._claims.all() != before
         self._changes += changed or kept
         return kept
 
-    def _claim(self, key: str, nodes: dict[NodeId, str], offered: Collection[str]) -> None:
+    def _claim(self, key: str, nodes: dict[NodeId, str], lasting: Collection[str]) -> None:
         before = self._claims.get(key)
         if before is not None and self._is_trusted(before, key):
             return
         for by in sorted(nodes, key=self.seniority):
-            if self._may_claim(by, nodes[by], key, before) and self._claims.put(key, by, offered):
+            if self._may_claim(by, nodes[by], key, before) and self._claims.put(key, by, lasting):
                 return
 
     def _may_claim(self, by: NodeId, part: str, key: str, before: NodeId | None) -> bool:
         if self._is_trusted(by, key):
             return not self._is_sure(NodeId(part))
-        proven = self._node.trust.proven_since(by) is not None
-        return before is None and proven and self.node_of(part) is None
+        if before is None:
+            return self.node_of(part) is None
+        return self._counts(by) and not self._counts(before)
 
     # --- asking
 
@@ -199,18 +206,25 @@ class NodeNames:
         name, key = NodeId(part), fold(part)
         if key in self._publishers:
             return None
-        if name == self._node.id or name in self._listed:
-            return name
-        by = self._claims.get(key)
-        if by is not None and self._is_trusted(by, key):
-            return None
         if self._is_sure(name):
             return name
-        if by is not None and by != self._node.id:
+        by = self._claims.get(key)
+        if by is not None and (self._is_trusted(by, key) or self._counts(by)):
             return None
         if self._node.trust.get(name) is not None or self._node.directory.get(name) is not None:
             return name
         return next(iter(self._node.trust.alike(key)), None) or self._alike.get(key)
+
+    def keeps(self, part: str, node: NodeId) -> bool:
+        """Say whether a node's ids with a first part stay its own, although a node is called so.
+
+        A person here vouched for that node, and its ids were there before the name.
+        """
+        key = fold(part[:_PART_LIMIT])
+        by = self._claims.get(key)
+        if by is None or NodeId(part) == self._node.id or NodeId(part) in self._listed:
+            return False
+        return self._is_trusted(by, key) and self._is_trusted(node, key)
 
     def is_revoked(self, name: NodeId) -> bool:
         """Say whether the node of a name was put out."""
@@ -229,6 +243,10 @@ class NodeNames:
     def _is_trusted(self, name: NodeId, key: str) -> bool:
         """Say whether a person here vouched for a node's ids with a first part."""
         return key in self._own_parts if name == self._node.id else name in self._trusted
+
+    def _counts(self, name: NodeId) -> bool:
+        """Say whether a claim of a node counts: it proved itself here."""
+        return self._node.trust.proven_since(name) is not None
 
     def _is_sure(self, name: NodeId) -> bool:
         node = self._node

@@ -40,11 +40,16 @@ class Known:
     nodes: tuple[NodeId, ...] = (HOME, LAB, OFFICE, IDLE)
     revoked: tuple[NodeId, ...] = ()
     plain: tuple[str, ...] = ()
+    kept: tuple[tuple[str, NodeId], ...] = ()
 
     def node_of(self, part: str) -> NodeId | None:
         """Return the node of this name, whatever its case."""
         alike = (n for n in (*self.nodes, *self.revoked) if n.lower() == part.lower())
         return None if part in self.plain else next(alike, None)
+
+    def keeps(self, part: str, node: NodeId) -> bool:
+        """Say whether the node's ids were there first."""
+        return (part, node) in self.kept
 
     def is_revoked(self, name: NodeId) -> bool:
         """Say whether it was put out."""
@@ -161,6 +166,19 @@ def test_an_own_id_that_begins_with_another_nodes_name_is_asked_for_by_the_own_n
     assert "office/special" not in listed
     assert "home/office/special" in listed
     assert [id_ for id_, _ in found.models() if "special" in id_] == ["home/office/special"]
+
+
+def test_an_own_id_that_was_there_first_is_kept_and_every_other_is_the_nodes() -> None:
+    names = Known(kept=(("office", HOME),))
+    more = [ServedModel(node, "office/qwen3") for node in (HOME, LAB)]
+    found = catalog(more=[*more, ServedModel(OFFICE, "else")], names=names)
+    assert resolve("office/qwen3", found) == chosen("office/qwen3", HOME, pinned=False)
+    assert resolve("home/office/qwen3", found).nodes == (HOME,)
+    assert resolve("office/else", found) == chosen("else", OFFICE, pinned=True)
+    assert refusal("office/tiny", found).status == 404
+    assert found.left_out == {LAB: ["office/qwen3"]}
+    listed = [(one.id, one.nodes) for one in found.list(lambda _: True) if "office/q" in one.id]
+    assert listed == [("office/qwen3", (HOME,)), ("home/office/qwen3", (HOME,))]
 
 
 def test_a_name_in_another_case_leads_nowhere_and_says_why() -> None:

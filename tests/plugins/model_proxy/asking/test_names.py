@@ -76,7 +76,8 @@ def place(node_factory: NodeFactory, states: dict[str, MemoryState]) -> Placing:
             found = Place(node, NodeNames(node))
             found.hear("hub", proven=True)
             yield found
-            states["home"].write(STATE, found.names.to_state())
+        # Behind what the node's own plugin has written.
+        states["home"].write(STATE, found.names.to_state())
 
     return run
 
@@ -133,6 +134,27 @@ async def test_ids_that_were_there_first_do_not_take_a_name_away_from_a_node_tha
         assert here.means("late") == "late"
 
 
+async def test_what_a_member_offers_before_it_proves_itself_counts_from_then_on(
+    place: Placing,
+) -> None:
+    async with place() as here:
+        here.hear("lab")
+        here.offer("meta-llama/Llama-3", by=NodeId("lab"))
+        here.hear("meta-llama")
+        assert here.means("meta-llama") == "meta-llama"
+        here.hear("lab", proven=True)
+        assert here.means("meta-llama") is None
+
+
+async def test_a_claim_of_gossip_gives_way_to_one_of_a_member(place: Placing) -> None:
+    async with place() as here:
+        here.hear("ghost")
+        here.offer("meta-llama/Llama-3", by=NodeId("ghost"))
+        here.hear("meta-llama")
+        here.offer("meta-llama/Llama-3")
+        assert here.means("meta-llama") is None
+
+
 async def test_a_member_that_never_proved_itself_is_first_with_nothing(place: Placing) -> None:
     async with place() as here:
         here.hear("mallory")
@@ -142,16 +164,19 @@ async def test_a_member_that_never_proved_itself_is_first_with_nothing(place: Pl
 
 
 async def test_an_own_id_that_was_there_first_stays_whoever_takes_the_name(place: Placing) -> None:
+    llama = "meta-llama"
     async with place() as here:
-        here.hear("meta-llama")  # gossip alone keeps no own id from being asked
+        here.hear(llama)  # gossip alone keeps no own id from being asked
         here.offer("meta-llama/Llama-3", by=HOME)
-        here.hear("meta-llama", proven=True)
-        assert here.means("meta-llama") is None
+        assert here.means(llama) is None
+        here.hear(llama, proven=True)
+        assert here.means(llama) == llama
+        assert (here.names.keeps(llama, HOME), here.names.keeps(llama, HUB)) == (True, False)
     async with place() as here:
         here.offer("meta-llama/Llama-3", by=HOME)
-        assert here.means("meta-llama") is None
+        assert here.names.keeps(llama, HOME)
         here.offer("else", by=HOME)
-        assert here.means("meta-llama") == "meta-llama"
+        assert not here.names.keeps(llama, HOME)
 
 
 async def test_an_own_id_that_comes_later_than_the_node_leaves_it_its_name(place: Placing) -> None:
@@ -159,18 +184,25 @@ async def test_an_own_id_that_comes_later_than_the_node_leaves_it_its_name(place
         here.hear("office", proven=True)
         here.offer("office/qwen3", by=HOME)
         assert here.means("office") == "office"
+        assert not here.names.keeps("office", HOME)
 
 
 async def test_ids_of_the_nodes_that_get_prompts_stay_whoever_takes_the_name(
     place: Placing,
 ) -> None:
+    llama = "meta-llama"
     async with place(nodes=["hub"]) as here:
         here.offer("meta-llama/Llama-3")
-        here.hear("meta-llama", proven=True)
-        assert here.means("meta-llama") is None
+        here.hear(llama, proven=True)
+        assert here.names.keeps(llama, HUB)
+        assert not here.names.keeps(llama, MALLORY)
     async with place() as here:
-        assert here.means("meta-llama") == "meta-llama"
+        here.offer("meta-llama/Llama-3")
+        assert not here.names.keeps(llama, HUB)
         assert here.means("hub") == "hub"
+    async with place(nodes=[llama, "hub"]) as here:
+        here.offer("meta-llama/Llama-3")
+        assert not here.names.keeps(llama, HUB)
 
 
 async def test_a_name_that_ever_stood_in_nodes_is_a_nodes(place: Placing) -> None:
