@@ -38,7 +38,7 @@ def _findings(own: NodeId, catalog: Catalog) -> Iterator[Finding]:
             advice = f"ask for {own}/{ids[0]}, or choose another id"
         else:
             detail = f"{node} offers {shown}{more}, which begins with another node's name"
-            advice = f"it is neither listed nor asked; {node}/ID leads to no such model either"
+            advice = f"it is neither listed nor asked, not as {node}/{ids[0]} either"
         yield Finding(_NAME, "warning", detail, f"{advice}. {_PUBLISHER}")
 
 

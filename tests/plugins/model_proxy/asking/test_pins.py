@@ -11,7 +11,7 @@ import pytest
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.state.folder import MemoryState
-from clawmatrix_core.testing.fixtures import SECRET, wait_until
+from clawmatrix_core.testing.fixtures import SECRET, WAIT_LIMIT, wait_until
 from clawmatrix_model_proxy.asking.names import STATE
 from tests.core.members.members import Member
 from tests.plugins.model_proxy.asking.asking import NOWHERE, TOGETHER, Client, request
@@ -100,18 +100,15 @@ class Mesh:
 
     async def offered(self, id_: str, by: str, at: str = "home") -> None:
         """Return when a node lists a model by another, and that one has proved itself."""
-        node, other = self.nodes[at], NodeId(by)
-        while True:
-            listed = await control(node, "models")
-            served = [
-                each["nodeId"]
-                for one in listed["models"]
-                for each in one["nodes"]
-                if one["id"] == id_ and each["reachable"]
-            ]
-            if by in served and node.trust.proven_since(other) is not None:
-                return
-            await anyio.sleep(0.02)
+        with anyio.fail_after(WAIT_LIMIT):
+            while not await self._is_offered(id_, by, self.nodes[at]):  # noqa: ASYNC110 - it has no event
+                await anyio.sleep(0.02)
+
+    async def _is_offered(self, id_: str, by: str, at: Node) -> bool:
+        told = await control(at, "models")
+        nodes = [node for model in told["models"] if model["id"] == id_ for node in model["nodes"]]
+        listed = any(node["nodeId"] == by and node["reachable"] for node in nodes)
+        return listed and at.trust.proven_since(NodeId(by)) is not None
 
     async def ask(self, model: str, at: str = "home") -> tuple[int, str | None]:
         """Return the status of an answer, and which node it is from."""
@@ -325,3 +322,52 @@ async def test_a_bare_id_goes_to_this_node_first_and_then_to_the_one_known_for_l
         await mesh.start("zoe", served)
         await mesh.offered("m", "zoe")
         assert await mesh.ask("m") == (200, "Aaa")
+
+
+async def test_a_member_attracts_prompts_for_a_bare_id_when_those_before_it_fail(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    async with upstreaming(answer) as good, upstreaming(answer) as evil, Mesh(node_factory) as mesh:
+        await mesh.start("hub")
+        await mesh.start("home")
+        await mesh.start("office", models("m", url=good.base_url))
+        await mesh.offered("m", "office")
+        await mesh.start("Aaa", models("m", url=evil.base_url))
+        await mesh.offered("m", "Aaa")
+        assert await mesh.ask("m") == (200, "office")
+        await mesh.reload("office", models("m", "other"))  # its upstream is nowhere
+        await mesh.offered("other", "office")
+        assert await mesh.ask("m") == (200, "Aaa")
+        assert await mesh.ask("office/m") == (502, "office")
+        await mesh.stop("home")
+        await mesh.start("home", nodes=["office"])
+        await mesh.offered("m", "office")
+        assert (await mesh.ask("m"))[0] == 502
+        assert (await mesh.ask("Aaa/m"))[0] == 404
+        assert len(evil.asked) == 1
+
+
+async def test_a_member_that_takes_a_publishers_name_has_it_unless_the_configuration_says_otherwise(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    llama = "meta-llama/Llama-3"
+    async with upstreaming(answer) as good, upstreaming(answer) as evil, Mesh(node_factory) as mesh:
+        await mesh.start("hub")
+        await mesh.start("home")
+        await mesh.start("careful", publishers=["meta-llama"])
+        await mesh.start("choosy", nodes=["office"])
+        await mesh.start("office", models(llama, url=good.base_url))
+        at = ("home", "careful", "choosy", "office")
+        for name in at[:3]:
+            await mesh.offered(llama, "office", at=name)
+        await mesh.start("meta-llama", models("Llama-3", url=evil.base_url))
+        for name in ("home", "careful", "office"):
+            await mesh.offered("Llama-3", "meta-llama", at=name)
+        asked = {name: await mesh.ask(llama, at=name) for name in at}
+        assert asked == {
+            "home": (200, "meta-llama"),
+            "careful": (200, "office"),
+            "choosy": (200, "office"),
+            "office": (200, "office"),
+        }
+        assert await mesh.ask(f"office/{llama}") == (404, None)
