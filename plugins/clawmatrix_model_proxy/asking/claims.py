@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_core import Bound, NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["CLAIMS_BY_ONE", "CLAIMS_MOST", "Claims"]
 
@@ -53,22 +53,29 @@ class Claims:
         """Return who was first to offer ids with a first part; None where nobody has a claim."""
         return self._by_part.get(part)
 
-    def put(self, part: str, by: NodeId, lasting: Collection[str]) -> bool:
+    def put(self, part: str, by: NodeId, spare: list[str]) -> bool:
         """Note who offers ids with a first part, in place of an earlier claim.
 
-        ``lasting`` are the first parts that do not give way. Returns False where there is no place.
+        ``spare`` are the first parts that can give way; one that does is taken from its end.
+        Returns False where there is no place.
         """
         if by != self._own and self._counts[by] >= CLAIMS_BY_ONE:
             return False
-        if by != self._own and part not in self._by_part and len(self) >= CLAIMS_MOST:
-            idle = next((one for one in self._by_part if one not in lasting), None)
-            if idle is None:
-                return False
-            self.drop(idle)
+        full = part not in self._by_part and len(self) >= CLAIMS_MOST
+        if full and by != self._own and not self._give_way(spare):
+            return False
         self.drop(part)
         self._by_part[part] = by
         self._counts[by] += 1
         return True
+
+    def _give_way(self, spare: list[str]) -> bool:
+        while spare:
+            part = spare.pop()
+            if part in self._by_part:
+                self.drop(part)
+                return True
+        return False
 
     def drop(self, part: str) -> None:
         """Forget a claim."""

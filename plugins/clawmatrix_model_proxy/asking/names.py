@@ -5,7 +5,7 @@ others. From the top, the first that holds decides:
 
 1. ``publishers`` of the configuration has it: no node.
 2. It is this node's name, or is or was in ``nodes`` of the configuration: that node.
-3. A node of that name proved itself here, or was revoked, or was forgotten by a person: that node.
+3. A node of that name proved itself here, or a person's word revoked or forgot it: that node.
 4. Ids of this node, or of a member that proved itself, had it before the name was heard: no node.
 5. The name is known by hearsay: that node.
 6. One of these names differs from it in case alone: that node, which is not asked for it.
@@ -28,7 +28,7 @@ from clawmatrix_model_proxy.asking.claims import Claims
 from clawmatrix_model_proxy.config import ModelProxyConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from clawmatrix_core import JSON, Node
     from clawmatrix_model_proxy.asking.catalog import ServedModel
@@ -119,7 +119,7 @@ class NodeNames:
     def look(self) -> bool:
         """Take over the configuration and the revocations; return whether anything is to be kept.
 
-        A revocation by the revoked key itself says nothing: anybody can make up such a key.
+        A revocation by whoever no person here named is hearsay: its key may be made up.
         """
         before = self._changes
         self._look_at_config()
@@ -129,9 +129,13 @@ class NodeNames:
             held = [one.said for one in self._node.revocations.all() if one.holds]
             self._note_revoked(
                 frozenset(NodeId(said.node_id) for said in held),
-                [NodeId(said.node_id) for said in held if said.by_key != said.key],
+                [NodeId(said.node_id) for said in held if self._is_vouched(said.by)],
             )
         return self._changes != before
+
+    def _is_vouched(self, author: str) -> bool:
+        revokers = self._node.revocations.revokers
+        return author == self._node.id or (revokers is not None and author in revokers)
 
     def _look_at_config(self) -> None:
         config = self._node.config.section(ModelProxyConfig)
@@ -143,8 +147,8 @@ class NodeNames:
         self._listed.update(dict.fromkeys(config.nodes or ()))
         self._make_index()
 
-    def _note_revoked(self, out: frozenset[NodeId], others_words: Iterable[NodeId]) -> None:
-        fresh = [name for name in others_words if name not in self._revoked]
+    def _note_revoked(self, out: frozenset[NodeId], vouched: Iterable[NodeId]) -> None:
+        fresh = [name for name in vouched if name not in self._revoked]
         if not fresh and out == self._out:
             return
         self._out = out
@@ -155,7 +159,7 @@ class NodeNames:
 
     def _make_index(self) -> None:
         self._changes += 1
-        names = (self._node.id, *self._listed, *self._revoked)
+        names = (self._node.id, *self._listed, *self._revoked, *self._out)
         self._alike = {name.lower(): name for name in reversed(names)}
 
     def claim(self, served: Iterable[ServedModel]) -> bool:
@@ -173,18 +177,19 @@ class NodeNames:
                 self._claims.drop(key)
         proven = {node for nodes in offered.values() for node in nodes if self._counts(node)}
         lasting = {key for key, nodes in offered.items() if not proven.isdisjoint(nodes)}
+        spare = [key for key in before if key not in lasting]
         for key, nodes in offered.items():
-            self._claim(key, nodes, lasting)
+            self._claim(key, nodes, spare)
         kept = self._claims.all() != before
         self._changes += changed or kept
         return kept
 
-    def _claim(self, key: str, nodes: dict[NodeId, str], lasting: Collection[str]) -> None:
+    def _claim(self, key: str, nodes: dict[NodeId, str], spare: list[str]) -> None:
         before = self._claims.get(key)
         if before is not None and self._is_trusted(before, key):
             return
         for by in sorted(nodes, key=self.seniority):
-            if self._may_claim(by, nodes[by], key, before) and self._claims.put(key, by, lasting):
+            if self._may_claim(by, nodes[by], key, before) and self._claims.put(key, by, spare):
                 return
 
     def _may_claim(self, by: NodeId, part: str, key: str, before: NodeId | None) -> bool:
@@ -211,7 +216,7 @@ class NodeNames:
         by = self._claims.get(key)
         if by is not None and (self._is_trusted(by, key) or self._counts(by)):
             return None
-        if self._node.trust.get(name) is not None or self._node.directory.get(name) is not None:
+        if self._is_hearsay(name):
             return name
         return next(iter(self._node.trust.alike(key)), None) or self._alike.get(key)
 
@@ -247,6 +252,12 @@ class NodeNames:
     def _counts(self, name: NodeId) -> bool:
         """Say whether a claim of a node counts: it proved itself here."""
         return self._node.trust.proven_since(name) is not None
+
+    def _is_hearsay(self, name: NodeId) -> bool:
+        node = self._node
+        if name in self._out or node.trust.get(name) is not None:
+            return True
+        return node.directory.get(name) is not None
 
     def _is_sure(self, name: NodeId) -> bool:
         node = self._node

@@ -15,6 +15,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.revocation import Revocation, SignedRevocation
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_model_proxy.asking.catalog import ServedModel
+from clawmatrix_model_proxy.asking.claims import CLAIMS_BY_ONE, CLAIMS_MOST
 from clawmatrix_model_proxy.asking.names import REVOKED_MOST, STATE, NodeNames, fold
 from tests.core.members.members import Member
 from tests.plugins.model_proxy.asking.asking import ALONE
@@ -155,6 +156,21 @@ async def test_a_claim_of_gossip_gives_way_to_one_of_a_member(place: Placing) ->
         assert here.means("meta-llama") is None
 
 
+async def test_first_parts_that_only_gossip_offers_give_way_to_a_members(place: Placing) -> None:
+    async with place() as here:
+        names = [f"ghost{number}" for number in range(CLAIMS_MOST // CLAIMS_BY_ONE)]
+        made_up = []
+        for name in names:
+            here.hear(name)
+            made_up += [
+                ServedModel(NodeId(name), f"{name}-{number}/x") for number in range(CLAIMS_BY_ONE)
+            ]
+        here.names.claim(made_up)
+        here.names.claim([*made_up, ServedModel(HUB, "meta-llama/Llama-3")])
+        here.hear("meta-llama")
+        assert here.means("meta-llama") is None
+
+
 async def test_a_member_that_never_proved_itself_is_first_with_nothing(place: Placing) -> None:
     async with place() as here:
         here.hear("mallory")
@@ -240,16 +256,34 @@ async def test_a_revoked_nodes_name_stays_its_own_when_that_is_undone_and_after_
         assert here.means("office") == "office"
 
 
-async def test_a_key_that_revokes_itself_under_a_publishers_name_takes_nothing(
+async def test_a_revocation_that_nobody_vouches_for_takes_no_publishers_name(
     place: Placing,
 ) -> None:
+    for number, author in enumerate((Member("meta-llama"), Member("hub"))):
+        async with place() as here:
+            key = Member("meta-llama", life=number + 1).identity.sign_public
+            here.offer("meta-llama/Llama-3")
+            by, said_by = author.identity, str(author.name)
+            said = Revocation("meta-llama", key, said_by, by.sign_public, 1, True, "")
+            here.node.revocations.accept(SignedRevocation.make(said, by))
+            assert here.means("meta-llama") is None
+
+
+async def test_a_revocation_by_another_member_makes_a_name_where_it_comes_before_the_ids(
+    place: Placing,
+) -> None:
+    hub = Member("hub").identity
+    key = Member("office").identity.sign_public
     async with place() as here:
-        here.offer("meta-llama/Llama-3")
-        made_up = Member("meta-llama").identity
-        key = made_up.sign_public
-        said = Revocation("meta-llama", key, "meta-llama", key, 1, True, "")
-        here.node.revocations.accept(SignedRevocation.make(said, made_up))
-        assert here.means("meta-llama") is None
+        said = Revocation("office", key, "hub", hub.sign_public, 1, True, "")
+        here.node.revocations.accept(SignedRevocation.make(said, hub))
+        here.node.revocations.flush()
+        here.offer("office/qwen3")
+        assert here.means("office") == "office"
+    async with place() as here:
+        here.offer("office/qwen3")
+        assert here.means("office") == "office"
+        assert here.names.is_revoked(OFFICE)
 
 
 async def test_a_claim_of_a_revoked_member_is_over(place: Placing) -> None:
