@@ -177,7 +177,7 @@ class ModelProxyPlugin(ModelProxy):
         """See hookspecs."""
         self._scope = scope
         self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
-        self._names_of(node)  # what is stored of them is read, or the node does not start
+        self._keep_names(node)  # what is stored of them is read first, or the plugin does not start
         scope.start_soon(self._lists_of(node).run)
         proving = Proving(node, lambda: self._current(node).parts)
         scope.start_soon(proving.run)
