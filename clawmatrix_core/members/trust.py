@@ -13,6 +13,7 @@ from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import digits, fingerprint
+from clawmatrix_core.state.files import DAMAGED
 
 if TYPE_CHECKING:
     from clawmatrix_core.state.folder import State
@@ -146,8 +147,8 @@ class TrustStore:
     def __init__(self, state: State) -> None:
         self._state = state
         self.mark = 0
-        self._pins = _load(state)
-        self._forgotten = _load_forgotten(state)
+        self._pins = _convert(state, _FILE, dict[NodeId, _Pin])
+        self._forgotten = _convert(state, _FORGOTTEN, dict[NodeId, float])
         self._alike: dict[str, set[NodeId]] = {}
         for name in (*self._pins, *self._forgotten):
             self._alike.setdefault(name.lower(), set()).add(name)
@@ -341,20 +342,12 @@ class TrustStore:
             self._written = now
 
 
-def _load(state: State) -> dict[NodeId, _Pin]:
-    return _convert(state, _FILE, dict[NodeId, _Pin])
-
-
-def _load_forgotten(state: State) -> dict[NodeId, float]:
-    return _convert(state, _FORGOTTEN, dict[NodeId, float])
-
-
 def _convert(state: State, file: str, kind: type[_Stored]) -> _Stored:
     stored = state.read(file)
     try:
         return msgspec.convert({} if stored is None else stored, kind)
     except msgspec.ValidationError as error:
-        raise StateError(f"{state.locate(file)} is damaged: {error}") from None
+        raise StateError(f"{state.locate(file)} is damaged: {error}; {DAMAGED}") from None
 
 
 def _with_rival(pin: _Pin, key: bytes, *, proven: bool, now: float) -> _Pin:
