@@ -101,5 +101,7 @@ class StateFile:
         return Stored(self.version, data)
 
 
-CORE_FILES = tuple(StateFile(name) for name in ("identity", "epoch", "trust", "revocations"))
+CORE_FILES = tuple(
+    StateFile(name) for name in ("identity", "epoch", "trust", "forgotten", "revocations")
+)
 """The core's own. Plugins declare theirs with ``register_state_files``."""

@@ -194,6 +194,13 @@ _CHECKS: tuple[tuple[str, type, Callable[[object, object, Any], None]], ...] = (
 """What a model that is no configuration's is looked at for, field by field."""
 
 
+def _are_parts(_: object, __: object, value: tuple[str, ...]) -> None:
+    for part in value:
+        if "/" in part:
+            raise ValueError(f'"{part}" has a slash: write what stands before it')
+        _is_id(_, __, part)
+
+
 def _are_few(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:
     room = OfferRoom()
     counts: Counter[str] = Counter()
@@ -214,8 +221,15 @@ class ModelProxyConfig:
 
     nodes: tuple[NodeId, ...] | None = option(
         default=None,
-        shown="all that serve the model",
+        shown="this node, then by when each first proved itself",
         doc="The order in which nodes are asked, and the only ones that get prompts.",
+        reload=True,
+    )
+    publishers: tuple[str, ...] = option(
+        default=(),
+        doc="First parts of model ids, such as `meta-llama`, that name no node, whatever a member"
+        " calls itself.",
+        validator=_are_parts,
         reload=True,
     )
     models: tuple[ModelConfig, ...] = option(
