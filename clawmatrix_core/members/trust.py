@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import digits, fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from clawmatrix_core.state.folder import State
 
 __all__ = ["Conflict", "PinOutcome", "PinState", "TrustEntry", "TrustStore"]
@@ -24,6 +27,8 @@ CONFLICTS_MAX = 8
 """Other keys that are remembered for one name."""
 PREFIX_MIN = 4
 """Letters of a fingerprint that ``accept`` wants at least."""
+PAST_MAX = 16
+"""Earlier keys that are remembered for one name."""
 WRITE_INTERVAL = 10.0
 """Seconds between writes of what others can make this node write."""
 
@@ -97,12 +102,13 @@ class _Rival:
 
 @attrs.frozen
 class _Pin:
-    """A name's key as it is stored."""
+    """A name's key as it is stored; ``past`` are its earlier keys, the latest first."""
 
     key: bytes
     state: PinState
     first_seen: float
     rivals: tuple[_Rival, ...] = ()
+    past: tuple[bytes, ...] = ()
 
 
 class TrustStore:
@@ -118,6 +124,8 @@ class TrustStore:
     def __init__(self, state: State) -> None:
         self._state = state
         self._pins = _load(state)
+        self._retired = Counter(key for pin in self._pins.values() for key in pin.past)
+        self._listeners: list[Callable[[NodeId], None]] = []
         self._changed = False
         self._written = float("-inf")
 
@@ -163,8 +171,49 @@ class TrustStore:
         """
         pin = self._pins[node_id]
         rivals = tuple(rival for rival in pin.rivals if rival.key != sign_public)
-        self._put(node_id, attrs.evolve(pin, key=sign_public, rivals=rivals))
+        past = (pin.key, *(key for key in pin.past if key != sign_public))[:PAST_MAX]
+        self._put(node_id, attrs.evolve(pin, key=sign_public, rivals=rivals, past=past))
         self._write(now)
+        self._tell(node_id)
+
+    def learn_past(
+        self, node_id: NodeId, sign_public: bytes, past: tuple[bytes, ...], *, now: float
+    ) -> None:
+        """Note which keys a name had before its present one, the latest first.
+
+        The caller has seen each of them sign for the next. Nothing is noted where the name
+        has another key. Raises: StateError, where it cannot be written.
+        """
+        pin = self._pins.get(node_id)
+        if pin is None or pin.key != sign_public:
+            return
+        known = (*past, *(key for key in pin.past if key not in past))[:PAST_MAX]
+        if known != pin.past:
+            self._put(node_id, attrs.evolve(pin, past=known))
+            self._write_soon(now)
+            self._tell(node_id)
+
+    def keys(self, node_id: NodeId) -> tuple[bytes, ...]:
+        """Return a name's key and then its earlier ones, the latest first."""
+        pin = self._pins.get(node_id)
+        return () if pin is None else (pin.key, *pin.past)
+
+    def names_of(self, keys: Collection[bytes]) -> dict[bytes, list[NodeId]]:
+        """Return the names that have, or had, each of these keys."""
+        found: dict[bytes, list[NodeId]] = {}
+        for name, pin in self._pins.items():
+            for key in (pin.key, *pin.past):
+                if key in keys:
+                    found.setdefault(key, []).append(NodeId(name))
+        return found
+
+    def is_retired(self, sign_public: bytes) -> bool:
+        """Say whether a key gave its name over to another key."""
+        return sign_public in self._retired
+
+    def when_succeeded(self, call: Callable[[NodeId], None]) -> None:
+        """Have something called with each name whose earlier keys became known."""
+        self._listeners.append(call)
 
     def get(self, node_id: NodeId) -> TrustEntry | None:
         """Return what is known of a name."""
@@ -217,8 +266,10 @@ class TrustStore:
 
     def forget(self, node_id: NodeId) -> bool:
         """Remove all that is known of a name; return False where nothing was."""
-        if self._pins.pop(node_id, None) is None:
+        pin = self._pins.pop(node_id, None)
+        if pin is None:
             return False
+        self._retired -= Counter(pin.past)
         self._write()
         return True
 
@@ -244,7 +295,16 @@ class TrustStore:
         provisional = sum(pin.state is PinState.PROVISIONAL for pin in self._pins.values())
         return provisional < PROVISIONAL_MAX
 
+    def _tell(self, node_id: NodeId) -> None:
+        for listener in self._listeners:
+            listener(node_id)
+
     def _put(self, node_id: NodeId, pin: _Pin) -> None:
+        old = self._pins.get(node_id)
+        if old is not None and old.past != pin.past:
+            self._retired -= Counter(old.past)
+        if old is None or old.past != pin.past:
+            self._retired.update(pin.past)
         self._pins[node_id] = pin
         self._changed = True
 
