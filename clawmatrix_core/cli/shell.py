@@ -211,8 +211,9 @@ def _tell(error: Exception, settings: Settings) -> int:
 
         traceback.print_exception(error)
     code, lines = describe(error)
-    for line in lines:
-        click.echo(f"clawmatrix: {printable(line)}", err=True)
+    for line in lines:  # those that are set in go on with the one before
+        prefix = "" if line.startswith("    ") else "clawmatrix: "
+        click.echo(f"{prefix}{printable(line)}", err=True)
     return code
 
 

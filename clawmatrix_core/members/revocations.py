@@ -118,6 +118,11 @@ class Revocations:
         """Return those that wait for a person, in the same order."""
         return [known for known in self.all() if known.verdict is Verdict.WAITS]
 
+    def is_in_force(self, signed: SignedRevocation) -> bool:
+        """Say whether it decides about its key at this node."""
+        deciding = self._deciding.get(signed.read().key)
+        return deciding is not None and deciding.id == signed.id
+
     def settle(self) -> list[bytes]:
         """Return the keys that came to be out or in since the last call."""
         found, self._unsettled = sorted(self._unsettled), set()
@@ -180,7 +185,7 @@ class Revocations:
 
     def _verdict(self, signed: SignedRevocation) -> Verdict:
         said, deciding = signed.read(), self._deciding.get(signed.read().key)
-        if deciding is not None and deciding.id == signed.id:
+        if self.is_in_force(signed):
             return Verdict.IN_FORCE
         if signed.id in self._decisions.rejected:
             return Verdict.REJECTED

@@ -15,7 +15,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import digits, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Container
 
     from clawmatrix_core.state.folder import State
 
@@ -198,7 +198,7 @@ class TrustStore:
         pin = self._pins.get(node_id)
         return () if pin is None else (pin.key, *pin.past)
 
-    def names_of(self, keys: Collection[bytes]) -> dict[bytes, list[NodeId]]:
+    def names_of(self, keys: Container[bytes]) -> dict[bytes, list[NodeId]]:
         """Return the names that have, or had, each of these keys."""
         found: dict[bytes, list[NodeId]] = {}
         for name, pin in self._pins.items():

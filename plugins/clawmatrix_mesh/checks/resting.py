@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,20 @@ from clawmatrix_core import (
     StateError,
     redact,
 )
-from clawmatrix_core.spi import HandshakeError, StateView, TrustStore
+from clawmatrix_core.spi import (
+    HandshakeError,
+    Revocations,
+    StateView,
+    TrustStore,
+    load_identity,
+)
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys
 from clawmatrix_mesh.checks.looking import LIMIT, Looker
+from clawmatrix_mesh.checks.revocations import look_at_revokers, look_at_waiting
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
+from clawmatrix_mesh.members.revocation_methods import entries
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
 if TYPE_CHECKING:
@@ -48,7 +57,12 @@ def resting_checks(config: Config, *, limit: float = LIMIT) -> list[Check]:
     listening = [
         Check(_LISTEN, partial(resting.listen, address)) for address in listen_addresses(told)
     ]
-    return [*listening, Check(_PEER, resting.peers), Check("mesh.keys", resting.keys)]
+    return [
+        *listening,
+        Check(_PEER, resting.peers),
+        Check("mesh.keys", resting.keys),
+        Check("mesh.revocations", resting.revocations),
+    ]
 
 
 @attrs.frozen
@@ -169,3 +183,22 @@ class _Resting:
         except StateError as error:
             return [Finding("mesh.keys", "skipped", f"the known keys cannot be read: {error}")]
         return list(look_at_keys(conflicts))
+
+    async def revocations(self) -> Sequence[Finding]:
+        """Look at whose revocations count, and at those that wait."""
+        state, own, named = (
+            StateView(self.config.state_dir),
+            self.config.node_id,
+            self.told.revokers,
+        )
+        try:
+            if state.read("identity") is None:
+                return [Finding("mesh.revocations", "skipped", "this node has no key yet")]
+            identity, trust = load_identity(state), TrustStore(state)
+            known = Revocations(own, identity, state, trust, wall=time.time)
+        except StateError as error:
+            return [Finding("mesh.revocations", "skipped", f"they cannot be read: {error}")]
+        known.name_revokers(named.keys)
+        waiting = entries(known.waiting(), trust, own={identity.sign_public: own})
+        findings = look_at_revokers(named.keys, own, identity.sign_public, trust)
+        return [*findings, *look_at_waiting(waiting)]

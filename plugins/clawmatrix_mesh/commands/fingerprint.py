@@ -8,7 +8,7 @@ import click
 
 from clawmatrix_core import StateError, StateFolder
 from clawmatrix_core.cli import NotRunning, Settings, call, echo_json, pass_settings
-from clawmatrix_core.spi import load_identity
+from clawmatrix_core.spi import key_text, load_identity, toml_key
 
 __all__ = ["fingerprint"]
 
@@ -40,10 +40,13 @@ def fingerprint(settings: Settings, node: str | None, as_json: bool) -> None:
     width = max(len(entry["nodeId"]) for entry in shown)
     for entry in sorted(shown, key=lambda entry: str(entry["nodeId"])):
         click.echo(f"{entry['nodeId']:{width}}  {entry['digits']}")
+    click.echo("\nFor [mesh.revokers]:")
+    for entry in sorted(shown, key=lambda entry: str(entry["nodeId"])):
+        click.echo(f'{toml_key(entry["nodeId"])} = "{entry["key"]}"')
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry[name] for name in ("nodeId", "fingerprint", "digits")}
+    return {name: entry[name] for name in ("nodeId", "fingerprint", "digits", "key")}
 
 
 def _from_state(settings: Settings) -> dict[str, Any]:
@@ -56,4 +59,5 @@ def _from_state(settings: Settings) -> dict[str, Any]:
         "nodeId": place.node_id,
         "fingerprint": own.fingerprint,
         "digits": own.digits,
+        "key": key_text(own.sign_public),
     }

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core import ControlMethod, ExchangeFailure, LocalProtocolError, NodeId
+from clawmatrix_core.spi import Verdict
+from clawmatrix_mesh.members.obeying import Obedience
 from clawmatrix_mesh.members.params import required_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core import Node
-    from clawmatrix_core.spi import SignedRevocation
+    from clawmatrix_core.spi import KnownRevocation, SignedRevocation
 
 __all__ = ["RevokeMethods", "revocations_json"]
 
@@ -38,56 +40,75 @@ class RevokeMethods:
         """Revoke the key that a node is known by."""
         node = self._node
         name, reason = required_text(params, "node"), str(params.get("reason") or "")
-        if name == node.id:
-            raise ExchangeFailure("refused", f"{name} is this node: revoke it from another one")
-        _require_revoker(node)
-        entry = node.trust.get(NodeId(name))
-        if entry is None:
-            raise ExchangeFailure("not_found", f"no key is known of {name}")
+        key = self._key(name, own=params.get("own") is True)
+        obedience = Obedience.of(node, key)
         try:
-            signed = node.revocations.make(name, entry.sign_public, reason=reason)
+            signed = node.revocations.make(name, key, reason=reason)
         except LocalProtocolError as error:
             raise ExchangeFailure("bad_params", str(error)) from None
         self._issue(signed)
-        return {"nodeId": name, "fingerprint": entry.fingerprint}
+        return {
+            "nodeId": name,
+            "fingerprint": signed.read().fingerprint,
+            **obedience.to_json(),
+        }
+
+    def _key(self, name: str, *, own: bool) -> bytes:
+        node = self._node
+        if name == node.id:
+            if not own:
+                raise ExchangeFailure(
+                    "refused", f"{name} is this node: --own puts its own key out, for good"
+                )
+            return node.identity.sign_public
+        entry = node.trust.get(NodeId(name))
+        if entry is None:
+            raise ExchangeFailure("not_found", f"no key is known of {name}")
+        return entry.sign_public
 
     async def undo(self, params: dict[str, Any]) -> Any:
         """Let the revoked keys of a node in again: here alone, or everywhere."""
         name, local = required_text(params, "node"), params.get("local") is True
         node = self._node
-        found = [k.said for k in node.revocations.all() if k.holds and k.said.node_id == name]
-        if not found:
-            raise ExchangeFailure("not_found", f"{name} is not revoked here")
-        if not local:
-            _require_revoker(node)
+        found = [known.said for known in self._held(name)]
+        if not local and any(said.is_own for said in found):
+            raise ExchangeFailure(
+                "refused",
+                f"{name} put its own key out, which no other node takes back: give it a new key,"
+                " or let it in at this node only (--local)",
+            )
         for said in found:
             if local:
                 node.revocations.ignore(said.key)
             else:
                 self._issue(node.revocations.make(name, said.key, revoked=False))
         self._changed()
-        return {"nodeId": name, "fingerprints": [said.fingerprint for said in found]}
+        obedience = {} if local else Obedience.of(node, found[0].key).to_json()
+        return {"nodeId": name, "fingerprints": [said.fingerprint for said in found], **obedience}
+
+    def _held(self, name: str) -> list[KnownRevocation]:
+        node = self._node
+        held = [known for known in node.revocations.all() if known.holds]
+        names = node.trust.names_of({known.said.key for known in held})
+        found = [k for k in held if name in (k.said.node_id, *names.get(k.said.key, ()))]
+        if not found:
+            raise ExchangeFailure("not_found", f"{name} is not revoked here")
+        return found
 
 
 def revocations_json(node: Node) -> list[dict[str, Any]]:
-    """Return every revocation that is known, for status and ``trust list``."""
-    return [
-        {
-            "nodeId": known.said.node_id,
-            "fingerprint": known.said.fingerprint,
-            "revoked": known.holds,
-            "by": known.said.by,
-            "at": known.said.at,
-            "reason": known.said.reason,
-            "undoneHere": known.ignored,
-        }
-        for known in node.revocations.all()
-    ]
+    """Return those in force and those undone here, for status and ``trust list``."""
+    shown = (Verdict.IN_FORCE, Verdict.REJECTED)
+    return [_entry(known) for known in node.revocations.all() if known.verdict in shown]
 
 
-def _require_revoker(node: Node) -> None:
-    revokers = node.revocations.revokers
-    if revokers is not None and node.id not in revokers:
-        raise ExchangeFailure(
-            "refused", f"{node.id} is none of its own [mesh] revokers: others would not take it"
-        )
+def _entry(known: KnownRevocation) -> dict[str, Any]:
+    return {
+        "nodeId": known.said.node_id,
+        "fingerprint": known.said.fingerprint,
+        "revoked": known.holds,
+        "by": known.said.by,
+        "at": known.said.at,
+        "reason": known.said.reason,
+        "undoneHere": known.ignored,
+    }

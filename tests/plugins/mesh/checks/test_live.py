@@ -136,6 +136,7 @@ async def test_a_node_that_was_revoked_is_told(node_factory: NodeFactory) -> Non
     a = node_factory("a", dials=["b"])
     async with a, node_factory("b") as b:
         await wait_until(lambda: "b" in a.links)
+        a.revocations.name_revokers({"b": b.identity.sign_public})
         said = b.revocations.make("a", a.identity.sign_public, reason="sold")
         assert a.revocations.accept(said)
         detail, advice = await wrong(a, "mesh.keys")
