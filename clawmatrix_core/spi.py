@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.times import ago
     from clawmatrix_core.cli.new_config import NewConfig
     from clawmatrix_core.config.core import SECRET_LENGTH
-    from clawmatrix_core.config.template import toml_key
-    from clawmatrix_core.config.types import Source
     from clawmatrix_core.control.address import SocketPlace
     from clawmatrix_core.control.protocol import (
         REQUEST_LIMIT,
@@ -34,16 +32,10 @@ if TYPE_CHECKING:
     from clawmatrix_core.doctor.own_checks import examine
     from clawmatrix_core.kernel.contributions import OFFER_KINDS
     from clawmatrix_core.members.directory import Accepted
-    from clawmatrix_core.members.identity import (
-        Identity,
-        fingerprint,
-        key_text,
-        load_identity,
-        read_key_text,
-    )
+    from clawmatrix_core.members.identity import Identity, load_identity
+    from clawmatrix_core.members.named_keys import NamedKeys
     from clawmatrix_core.members.record import SignedRecord
     from clawmatrix_core.members.revocation import SignedRevocation
-    from clawmatrix_core.members.revocations import KnownRevocation, Revocations, Verdict
     from clawmatrix_core.members.succession import load_succession
     from clawmatrix_core.members.trust import Conflict, TrustStore
     from clawmatrix_core.sessions.keyring import Keyring
@@ -76,36 +68,29 @@ __all__ = [
     "HandshakeError",
     "Identity",
     "Keyring",
-    "KnownRevocation",
+    "NamedKeys",
     "NewConfig",
     "Rate",
-    "Revocations",
     "Routes",
     "Session",
     "SignedRecord",
     "SignedRevocation",
     "SocketPlace",
-    "Source",
     "StateView",
     "TcpAddress",
     "TcpDialler",
     "TrustStore",
-    "Verdict",
     "ago",
     "default_state_dir",
     "examine",
     "failure_line",
-    "fingerprint",
     "json_line",
-    "key_text",
     "load_identity",
     "load_succession",
     "raise_epoch",
     "read_frame",
-    "read_key_text",
     "serves_input",
     "stray",
-    "toml_key",
     "with_ttl",
 ]
 
@@ -120,8 +105,6 @@ _HOMES = {
     "clawmatrix_core.base.times": ("ago",),
     "clawmatrix_core.cli.new_config": ("NewConfig",),
     "clawmatrix_core.config.core": ("SECRET_LENGTH",),
-    "clawmatrix_core.config.template": ("toml_key",),
-    "clawmatrix_core.config.types": ("Source",),
     "clawmatrix_core.control.address": ("SocketPlace",),
     "clawmatrix_core.control.protocol": (
         "REQUEST_LIMIT",
@@ -134,18 +117,11 @@ _HOMES = {
     "clawmatrix_core.members.directory": ("Accepted",),
     "clawmatrix_core.members.identity": (
         "Identity",
-        "fingerprint",
-        "key_text",
         "load_identity",
-        "read_key_text",
     ),
+    "clawmatrix_core.members.named_keys": ("NamedKeys",),
     "clawmatrix_core.members.record": ("SignedRecord",),
     "clawmatrix_core.members.revocation": ("SignedRevocation",),
-    "clawmatrix_core.members.revocations": (
-        "KnownRevocation",
-        "Revocations",
-        "Verdict",
-    ),
     "clawmatrix_core.members.succession": ("load_succession",),
     "clawmatrix_core.members.trust": (
         "Conflict",

@@ -15,18 +15,16 @@ def fill_template(template: str, values: Mapping[str, object], table: str = "") 
     """Return the template with values in the place of its commented lines.
 
     The first line ``# key = …`` becomes ``key = value``. Without such a line the value goes to
-    the end, below the header of the table. A mapping becomes a table of its own at the end, in
-    the place of the commented one with its name. None and empty values leave the template as it is.
+    the end, below the header of the table. A mapping becomes a table of its own at the end.
+    None and empty values leave the template as it is.
     """
     text, inner = template, ""
     for key, value in values.items():
         if value is None or value in ((), [], {}):
             continue
         if isinstance(value, Mapping):
-            header = f"[{table}.{key}]"
-            text = re.sub(rf"(?m)^# {re.escape(header)}\n(?:# .* = .*\n?)*", "", text)
             lines = [f"{toml_key(name)} = {toml_value(one)}" for name, one in value.items()]
-            inner += "\n".join(["", header, *lines, ""])
+            inner += "\n".join(["", f"[{table}.{key}]", *lines, ""])
             continue
         line = f"{key} = {toml_value(value)}"
         commented = re.search(rf"(?m)^# {re.escape(key)} = .*$", text)

@@ -129,6 +129,11 @@ class Identity:
         return fingerprint(self.sign_public)
 
     @property
+    def key_text(self) -> str:
+        """``sign_public`` as a configuration has it."""
+        return key_text(self.sign_public)
+
+    @property
     def digits(self) -> str:
         """``sign_public`` as people read it to each other."""
         return digits(self.sign_public)

@@ -19,13 +19,14 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.decisions import Decisions, StoredRevocations
 from clawmatrix_core.members.revocation import REASON_LIMIT, Revocation, SignedRevocation
 from clawmatrix_core.members.revocation_table import Rank, RevocationTable
-from clawmatrix_core.members.revokers import Revokers
+from clawmatrix_core.members.revokers import Revokers, key_word
 from clawmatrix_core.members.trust import PinOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.members.record import NodeRecord
     from clawmatrix_core.members.trust import TrustStore
     from clawmatrix_core.state.folder import State
 
@@ -57,9 +58,14 @@ class KnownRevocation:
     verdict: Verdict
 
     @property
+    def in_force(self) -> bool:
+        """Whether it decides about its key at this node."""
+        return self.verdict is Verdict.IN_FORCE
+
+    @property
     def holds(self) -> bool:
         """Whether the key is out by it, as far as this node is concerned."""
-        return self.said.revoked and self.verdict is Verdict.IN_FORCE
+        return self.said.revoked and self.in_force
 
     @property
     def ignored(self) -> bool:
@@ -123,6 +129,11 @@ class Revocations:
         deciding = self._deciding.get(signed.read().key)
         return deciding is not None and deciding.id == signed.id
 
+    def is_by_itself(self, key: bytes) -> bool:
+        """Say whether a key is out by its own word."""
+        said = self.get(key)
+        return said is not None and said.is_own
+
     def settle(self) -> list[bytes]:
         """Return the keys that came to be out or in since the last call."""
         found, self._unsettled = sorted(self._unsettled), set()
@@ -134,6 +145,19 @@ class Revocations:
     def revokers(self) -> dict[str, bytes]:
         """The names whose revocations are in force at once, with their present keys."""
         return self._revokers.keys()
+
+    @property
+    def revoker_words(self) -> tuple[str, ...]:
+        """Short words for their keys, for this node's record."""
+        return self._revokers.words()
+
+    def is_obeyed_by(self, record: NodeRecord, own_past: Iterable[bytes] = ()) -> bool:
+        """Say whether this node's revocations are in force at once at another node.
+
+        ``record`` is the other node's: it may name an earlier key of this node (``own_past``).
+        """
+        keys = (self._identity.sign_public, *own_past)
+        return not {key_word(key) for key in keys}.isdisjoint(record.revokers)
 
     def name_revokers(self, keys: Mapping[str, bytes]) -> None:
         """Let the revocations by these be in force at once, and those by others wait.

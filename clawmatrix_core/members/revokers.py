@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.members.identity import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clawmatrix_core.members.trust import TrustStore
 
-__all__ = ["Revokers"]
+__all__ = ["Revokers", "key_word"]
+
+_WORD = 19
+"""Characters of a fingerprint that stand in a record: 80 bits."""
+
+
+def key_word(sign_public: bytes) -> str:
+    """Return the short word by which a record names a key."""
+    return fingerprint(sign_public)[:_WORD]
 
 
 class Revokers:
@@ -39,6 +48,10 @@ class Revokers:
     def keys(self) -> dict[str, bytes]:
         """Return the names with their present keys."""
         return {name: (*self._later(name, key), key)[0] for name, key in self.named.items()}
+
+    def words(self) -> tuple[str, ...]:
+        """Return short words for the present keys, as a record has them."""
+        return tuple(sorted(map(key_word, self.keys().values())))
 
     def _later(self, name: str, named: bytes) -> tuple[bytes, ...]:
         """Return the keys that the name has had since the one named, the present key first."""

@@ -12,7 +12,7 @@ import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.identity import digits, fingerprint
+from clawmatrix_core.members.identity import digits, fingerprint, key_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -82,6 +82,11 @@ class TrustEntry:
     state: PinState
     first_seen: float
     conflicts: tuple[str, ...]
+
+    @property
+    def key_text(self) -> str:
+        """The key as a configuration has it."""
+        return key_text(self.sign_public)
 
     @property
     def digits(self) -> str:

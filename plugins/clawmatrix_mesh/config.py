@@ -8,8 +8,8 @@ from pathlib import Path  # noqa: TC003 - read from the annotation
 import attrs
 
 from clawmatrix_core import ByteSize, Duration, HostPort, option
+from clawmatrix_core.spi import NamedKeys
 from clawmatrix_mesh.addresses import check_address
-from clawmatrix_mesh.revokers import NamedKeys
 
 __all__ = ["TEMPLATE", "MeshConfig", "listen_addresses"]
 
@@ -20,10 +20,8 @@ TEMPLATE = """\
 # Nodes to connect to. One is enough: the others are learned from it.
 # peers = ["wss://relay.example:19000"]
 
-# The nodes that can put another node out of the mesh by `clawmatrix revoke`, each with its key:
-# `clawmatrix fingerprint` on it prints that. What others revoke waits for `clawmatrix revocations`.
-# [mesh.revokers]
-# home = "ed25519:..."
+# The table [mesh.revokers] has the nodes that can put another one out of the mesh, each with its
+# key: `clawmatrix fingerprint --key` there prints the line.
 """
 """What ``clawmatrix init`` writes of the table."""
 

@@ -55,7 +55,7 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
 
     async def revocations() -> Sequence[Finding]:
         named = node.config.section(MeshConfig).revokers.keys
-        findings = look_at_revokers(named, node.id, node.identity.sign_public, node.trust)
+        findings = look_at_revokers(named, (node.id, node.identity.sign_public), node.trust.keys)
         return [*findings, *look_at_waiting(waiting_json(node))]
 
     return [

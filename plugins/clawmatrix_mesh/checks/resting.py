@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ from clawmatrix_core import (
 )
 from clawmatrix_core.spi import (
     HandshakeError,
-    Revocations,
     StateView,
     TrustStore,
     load_identity,
@@ -30,9 +28,8 @@ from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys
 from clawmatrix_mesh.checks.looking import LIMIT, Looker
-from clawmatrix_mesh.checks.revocations import look_at_revokers, look_at_waiting
+from clawmatrix_mesh.checks.revocations import look_at_revokers
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
-from clawmatrix_mesh.members.revocation_methods import entries
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
 if TYPE_CHECKING:
@@ -61,7 +58,7 @@ def resting_checks(config: Config, *, limit: float = LIMIT) -> list[Check]:
         *listening,
         Check(_PEER, resting.peers),
         Check("mesh.keys", resting.keys),
-        Check("mesh.revocations", resting.revocations),
+        Check("mesh.revocations", resting.revokers),
     ]
 
 
@@ -184,8 +181,8 @@ class _Resting:
             return [Finding("mesh.keys", "skipped", f"the known keys cannot be read: {error}")]
         return list(look_at_keys(conflicts))
 
-    async def revocations(self) -> Sequence[Finding]:
-        """Look at whose revocations count, and at those that wait."""
+    async def revokers(self) -> Sequence[Finding]:
+        """Look at whose revocations count."""
         state, own, named = (
             StateView(self.config.state_dir),
             self.config.node_id,
@@ -195,10 +192,7 @@ class _Resting:
             if state.read("identity") is None:
                 return [Finding("mesh.revocations", "skipped", "this node has no key yet")]
             identity, trust = load_identity(state), TrustStore(state)
-            known = Revocations(own, identity, state, trust, wall=time.time)
         except StateError as error:
-            return [Finding("mesh.revocations", "skipped", f"they cannot be read: {error}")]
-        known.name_revokers(named.keys)
-        waiting = entries(known.waiting(), trust, own={identity.sign_public: own})
-        findings = look_at_revokers(named.keys, own, identity.sign_public, trust)
-        return [*findings, *look_at_waiting(waiting)]
+            return [Finding("mesh.revocations", "skipped", f"the keys cannot be read: {error}")]
+        later = Finding("mesh.revocations", "skipped", "start the node to see those that wait")
+        return [*look_at_revokers(named.keys, (own, identity.sign_public), trust.keys), later]

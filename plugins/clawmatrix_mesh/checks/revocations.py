@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core import Finding, NodeId
-from clawmatrix_core.spi import key_text
+from clawmatrix_core.spi import NamedKeys
 from clawmatrix_mesh.members.revocation_methods import waiting_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from clawmatrix_core.spi import TrustStore
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["look_at_revokers", "look_at_waiting"]
 
@@ -33,12 +31,18 @@ def look_at_waiting(waiting: Sequence[dict[str, Any]]) -> Iterator[Finding]:
 
 
 def look_at_revokers(
-    named: Mapping[str, bytes], own: str, own_key: bytes, trust: TrustStore
+    named: Mapping[str, bytes],
+    own: tuple[str, bytes],
+    keys_of: Callable[[NodeId], tuple[bytes, ...]],
 ) -> Iterator[Finding]:
-    """Yield each of ``[mesh.revokers]`` that is known by another key than the one named."""
+    """Yield each of ``[mesh.revokers]`` that is known by another key than the one named.
+
+    ``own`` is this node's name and key; ``keys_of`` gives a name's key and its earlier ones.
+    """
     for name, key in named.items():
-        keys = (own_key,) if name == own else trust.keys(NodeId(name))
+        keys = own[1:] if name == own[0] else keys_of(NodeId(name))
         if keys and key not in keys:
             detail = f"[mesh.revokers] names a key of {name} that {name} does not have"
-            advice = f'where that is right, write {name} = "{key_text(keys[0])}"'
+            line = NamedKeys({name: keys[0]}).lines()[0]
+            advice = f"compare `clawmatrix fingerprint` there; where it is right, write {line}"
             yield Finding(_NAME, "problem", detail, advice)

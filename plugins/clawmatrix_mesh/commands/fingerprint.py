@@ -8,16 +8,17 @@ import click
 
 from clawmatrix_core import StateError, StateFolder
 from clawmatrix_core.cli import NotRunning, Settings, call, echo_json, pass_settings
-from clawmatrix_core.spi import key_text, load_identity, toml_key
+from clawmatrix_core.spi import NamedKeys, load_identity
 
 __all__ = ["fingerprint"]
 
 
 @click.command()
 @click.argument("node", required=False)
+@click.option("--key", is_flag=True, help="Print the keys as lines for [mesh.revokers].")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
-def fingerprint(settings: Settings, node: str | None, as_json: bool) -> None:
+def fingerprint(settings: Settings, node: str | None, key: bool, as_json: bool) -> None:
     """Show this node's key, and another node's, as digits to read out.
 
     With a NODE: read both lines to whoever sits there. Where they see the same two, nobody is
@@ -37,12 +38,12 @@ def fingerprint(settings: Settings, node: str | None, as_json: bool) -> None:
     if as_json:
         echo_json(shown)
         return
+    if key:
+        click.echo("\n".join(NamedKeys.parse({e["nodeId"]: e["key"] for e in shown}).lines()))
+        return
     width = max(len(entry["nodeId"]) for entry in shown)
     for entry in sorted(shown, key=lambda entry: str(entry["nodeId"])):
         click.echo(f"{entry['nodeId']:{width}}  {entry['digits']}")
-    click.echo("\nFor [mesh.revokers]:")
-    for entry in sorted(shown, key=lambda entry: str(entry["nodeId"])):
-        click.echo(f'{toml_key(entry["nodeId"])} = "{entry["key"]}"')
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
@@ -59,5 +60,5 @@ def _from_state(settings: Settings) -> dict[str, Any]:
         "nodeId": place.node_id,
         "fingerprint": own.fingerprint,
         "digits": own.digits,
-        "key": key_text(own.sign_public),
+        "key": own.key_text,
     }

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_core.spi import HandshakeError
+from clawmatrix_core.spi import HandshakeError, NamedKeys
 from clawmatrix_mesh.links.admission import source_of
 from clawmatrix_mesh.links.handshake import make_hello, receive_hello, receive_payload, seal_frame
 from clawmatrix_mesh.links.names import require_good_name
-from clawmatrix_mesh.revokers import NamedKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

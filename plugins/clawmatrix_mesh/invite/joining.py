@@ -11,12 +11,11 @@ import anyio
 import attrs
 
 from clawmatrix_core import DialError, NodeRecord, register_secret
-from clawmatrix_core.spi import SECRET_LENGTH, HandshakeError, SignedRecord
+from clawmatrix_core.spi import SECRET_LENGTH, HandshakeError, NamedKeys, SignedRecord
 from clawmatrix_mesh.invite.inviting import receive_welcome
 from clawmatrix_mesh.links.channel import Credentials, dial_channel
 from clawmatrix_mesh.links.close_codes import close_code
 from clawmatrix_mesh.links.handshake import HANDSHAKE_LIMIT, make_hello, proving, receive_hello
-from clawmatrix_mesh.revokers import NamedKeys
 
 if TYPE_CHECKING:
     from clawmatrix_core import Connection, NodeId, Transport

@@ -6,23 +6,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.spi import fingerprint
-
 if TYPE_CHECKING:
     from clawmatrix_core import Node, NodeId
 
-__all__ = ["REVOKERS", "Obedience", "key_word"]
+__all__ = ["REVOKERS", "Obedience"]
 
 REVOKERS = "revokers"
 """The feature of a node whose record says whom it obeys."""
-
-_WORD = 19
-"""Characters of a fingerprint that stand in a record: 80 bits."""
-
-
-def key_word(sign_public: bytes) -> str:
-    """Return the short word by which a record names a key."""
-    return fingerprint(sign_public)[:_WORD]
 
 
 @attrs.frozen
@@ -44,7 +34,6 @@ class Obedience:
         """Ask the directory; the node with the key that the revocation is ``about`` is left out."""
         own = node.directory.get(node.id)
         past = () if own is None else own.record.past_keys()
-        words = {key_word(key) for key in (node.identity.sign_public, *past)}
         obey: list[NodeId] = []
         ask: list[NodeId] = []
         unknown: list[NodeId] = []
@@ -57,7 +46,8 @@ class Obedience:
             elif REVOKERS not in record.features:
                 unknown.append(peer.node_id)
             else:
-                (ask if words.isdisjoint(record.revokers) else obey).append(peer.node_id)
+                obeys = node.revocations.is_obeyed_by(record, past)
+                (obey if obeys else ask).append(peer.node_id)
         return cls(tuple(obey), tuple(ask), tuple(unknown))
 
     def to_json(self) -> dict[str, list[NodeId]]:

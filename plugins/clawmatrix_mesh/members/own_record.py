@@ -10,7 +10,7 @@ import attrs
 
 from clawmatrix_core import NodeRecord
 from clawmatrix_core.spi import SignedRecord, raise_epoch
-from clawmatrix_mesh.members.obeying import REVOKERS, key_word
+from clawmatrix_mesh.members.obeying import REVOKERS
 from clawmatrix_mesh.members.revoking import REVOCATIONS
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class OwnRecord:
             offers=node.offers(),
             transit=node.relays,
             succession=node.succession,
-            revokers=tuple(sorted(map(key_word, node.revocations.revokers.values()))),
+            revokers=node.revocations.revoker_words,
         )
 
     def latest(self) -> SignedRecord:

@@ -8,12 +8,11 @@ from clawmatrix_core import ControlMethod, ExchangeFailure
 from clawmatrix_mesh.members.params import required_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
-    from clawmatrix_core import Node
-    from clawmatrix_core.spi import KnownRevocation, TrustStore
+    from clawmatrix_core import Node, NodeId
 
-__all__ = ["RevocationMethods", "entries", "waiting_json", "waiting_words"]
+__all__ = ["RevocationMethods", "all_json", "waiting_json", "waiting_words"]
 
 
 class RevocationMethods:
@@ -38,7 +37,7 @@ class RevocationMethods:
         """Return those that wait, or with ``all`` every one that is kept."""
         if params.get("all") is not True:
             return waiting_json(self._node)
-        return _entries(self._node, self._node.revocations.all())
+        return all_json(self._node)
 
     async def accept(self, params: dict[str, Any]) -> Any:
         """Put one in force at this node: of several alike that wait, the latest."""
@@ -57,7 +56,7 @@ class RevocationMethods:
     def _found(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what was named: one by its id, or all alike that wait, by the node's name."""
         which, node = required_text(params, "which"), self._node
-        known = _entries(node, node.revocations.all())
+        known = all_json(node)
         by_id = [one for one in known if one["id"] == which]
         named = [one for one in known if one["nodeId"] == which and one["verdict"] == "waits"]
         if not by_id and not named:
@@ -70,43 +69,37 @@ class RevocationMethods:
 
 def waiting_json(node: Node) -> list[dict[str, Any]]:
     """Return the revocations that wait for a person; those of keys that are known here first."""
-    waiting = _entries(node, node.revocations.waiting())
-    return sorted(waiting, key=lambda one: not one["known"])
+    return sorted(all_json(node, only_waiting=True), key=lambda one: not one["known"])
 
 
-def _entries(node: Node, found: Iterable[KnownRevocation]) -> list[dict[str, Any]]:
-    return entries(found, node.trust, own={node.identity.sign_public: node.id})
-
-
-def entries(
-    found: Iterable[KnownRevocation], trust: TrustStore, *, own: Mapping[bytes, str]
-) -> list[dict[str, Any]]:
-    """Return revocations as JSON. ``own`` is this node's key and name.
+def all_json(node: Node, *, only_waiting: bool = False) -> list[dict[str, Any]]:
+    """Return all revocations that are kept, by name and then the newest first.
 
     ``nodeId`` is what the node with the key is called here, and only where nobody here has heard
     of the key what the author calls it: whoever accepts one must not put out another node.
     """
-    found = list(found)
-    names: dict[bytes, list[str]] = {key: [name] for key, name in own.items()}
-    for key, pinned in trust.names_of({one.said.key for one in found}).items():
-        names.setdefault(key, []).extend(pinned)
-    return [_entry(one, names.get(one.said.key, [])) for one in found]
+    found = node.revocations.waiting() if only_waiting else node.revocations.all()
+    pinned = node.trust.names_of({known.said.key for known in found})
+    names = {node.identity.sign_public: [node.id], **pinned}
+    return [
+        {
+            "id": known.id,
+            "nodeId": _name(known.said.node_id, names.get(known.said.key, [])),
+            "called": known.said.node_id,
+            "known": known.said.key in names,
+            "fingerprint": known.said.fingerprint,
+            "revoked": known.said.revoked,
+            "by": known.said.by,
+            "at": known.said.at,
+            "reason": known.said.reason,
+            "verdict": str(known.verdict),
+        }
+        for known in found
+    ]
 
 
-def _entry(one: KnownRevocation, names: list[str]) -> dict[str, Any]:
-    said = one.said
-    return {
-        "id": one.id,
-        "nodeId": said.node_id if said.node_id in names or not names else names[0],
-        "called": said.node_id,
-        "known": bool(names),
-        "fingerprint": said.fingerprint,
-        "revoked": said.revoked,
-        "by": said.by,
-        "at": said.at,
-        "reason": said.reason,
-        "verdict": str(one.verdict),
-    }
+def _name(called: str, names: list[NodeId]) -> str:
+    return called if called in names or not names else names[0]
 
 
 def waiting_words(one: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core import ControlMethod, ExchangeFailure, LocalProtocolError, NodeId
-from clawmatrix_core.spi import Verdict
 from clawmatrix_mesh.members.obeying import Obedience
 from clawmatrix_mesh.members.params import required_text
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core import Node
-    from clawmatrix_core.spi import KnownRevocation, SignedRevocation
+    from clawmatrix_core.spi import SignedRevocation
 
 __all__ = ["RevokeMethods", "revocations_json"]
 
@@ -70,27 +69,32 @@ class RevokeMethods:
         """Let the revoked keys of a node in again: here alone, or everywhere."""
         name, local = required_text(params, "node"), params.get("local") is True
         node = self._node
-        found = [known.said for known in self._held(name)]
-        if not local and any(said.is_own for said in found):
+        keys = self._held(name)
+        if not local and any(node.revocations.is_by_itself(key) for key in keys.values()):
             raise ExchangeFailure(
                 "refused",
                 f"{name} put its own key out, which no other node takes back: give it a new key,"
                 " or let it in at this node only (--local)",
             )
-        for said in found:
+        for key in keys.values():
             if local:
-                node.revocations.ignore(said.key)
+                node.revocations.ignore(key)
             else:
-                self._issue(node.revocations.make(name, said.key, revoked=False))
+                self._issue(node.revocations.make(name, key, revoked=False))
         self._changed()
-        obedience = {} if local else Obedience.of(node, found[0].key).to_json()
-        return {"nodeId": name, "fingerprints": [said.fingerprint for said in found], **obedience}
+        obedience = {} if local else Obedience.of(node, next(iter(keys.values()))).to_json()
+        return {"nodeId": name, "fingerprints": [*keys], **obedience}
 
-    def _held(self, name: str) -> list[KnownRevocation]:
+    def _held(self, name: str) -> dict[str, bytes]:
+        """Return the keys of a node that are revoked here, by fingerprint."""
         node = self._node
-        held = [known for known in node.revocations.all() if known.holds]
-        names = node.trust.names_of({known.said.key for known in held})
-        found = [k for k in held if name in (k.said.node_id, *names.get(k.said.key, ()))]
+        held = {k.said.fingerprint: k.said for k in node.revocations.all() if k.holds}
+        names = node.trust.names_of({said.key for said in held.values()})
+        found = {
+            shown: said.key
+            for shown, said in held.items()
+            if name in (said.node_id, *names.get(said.key, ()))
+        }
         if not found:
             raise ExchangeFailure("not_found", f"{name} is not revoked here")
         return found
@@ -98,17 +102,16 @@ class RevokeMethods:
 
 def revocations_json(node: Node) -> list[dict[str, Any]]:
     """Return those in force and those undone here, for status and ``trust list``."""
-    shown = (Verdict.IN_FORCE, Verdict.REJECTED)
-    return [_entry(known) for known in node.revocations.all() if known.verdict in shown]
-
-
-def _entry(known: KnownRevocation) -> dict[str, Any]:
-    return {
-        "nodeId": known.said.node_id,
-        "fingerprint": known.said.fingerprint,
-        "revoked": known.holds,
-        "by": known.said.by,
-        "at": known.said.at,
-        "reason": known.said.reason,
-        "undoneHere": known.ignored,
-    }
+    return [
+        {
+            "nodeId": known.said.node_id,
+            "fingerprint": known.said.fingerprint,
+            "revoked": known.holds,
+            "by": known.said.by,
+            "at": known.said.at,
+            "reason": known.said.reason,
+            "undoneHere": known.ignored,
+        }
+        for known in node.revocations.all()
+        if known.ignored or known.in_force
+    ]

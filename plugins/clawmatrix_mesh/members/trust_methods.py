@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core import ControlMethod, ExchangeFailure, LocalProtocolError, NodeId
-from clawmatrix_core.spi import CloseCode, key_text
+from clawmatrix_core.spi import CloseCode
 from clawmatrix_mesh.members.params import required_text
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
@@ -42,7 +42,7 @@ class TrustMethods:
             "nodeId": node.id,
             "fingerprint": node.identity.fingerprint,
             "digits": node.identity.digits,
-            "key": key_text(node.identity.sign_public),
+            "key": node.identity.key_text,
             "nodes": _entries(node),
             "revoked": revocations_json(node),
         }
@@ -93,7 +93,7 @@ def _entries(node: Node) -> list[dict[str, Any]]:
             "nodeId": entry.node_id,
             "fingerprint": entry.fingerprint,
             "digits": entry.digits,
-            "key": key_text(entry.sign_public),
+            "key": entry.key_text,
             "state": str(entry.state),
             "firstSeen": int(entry.first_seen * 1000),
             "conflicts": conflicts.get(entry.node_id, []),

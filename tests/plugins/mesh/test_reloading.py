@@ -10,9 +10,9 @@ import pytest
 from clawmatrix_core.config.config import Config, Secret
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.members.identity import key_text
+from clawmatrix_core.members.revokers import key_word
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
-from clawmatrix_mesh.members.obeying import key_word
 from clawmatrix_mesh.plugin import MeshPlugin
 from tests.plugins.mesh.conftest import LIMITS, address_of, make_node
 from tests.plugins.mesh.streams import StreamPlugin, reading

@@ -1,4 +1,4 @@
-"""The table ``[mesh.revokers]``: names of nodes with their keys, read and written."""
+"""A table of a configuration that names nodes with their keys, read and written."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import attrs
 
-from clawmatrix_core import NodeId, StateError, is_node_id
-from clawmatrix_core.spi import (
-    StateView,
-    TrustStore,
-    key_text,
-    load_identity,
-    read_key_text,
-    toml_key,
-)
+from clawmatrix_core.base.errors import StateError
+from clawmatrix_core.base.node_id import NodeId, is_node_id
+from clawmatrix_core.config.template import toml_key
+from clawmatrix_core.members.identity import key_text, load_identity, read_key_text
+from clawmatrix_core.members.trust import TrustStore
+from clawmatrix_core.state.folder import StateView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core.spi import Source
+    from clawmatrix_core.config.types import Source
 
-__all__ = ["REVOKERS_MOST", "NamedKeys"]
+__all__ = ["NAMES_MOST", "NamedKeys"]
 
-REVOKERS_MOST = 64
-"""Nodes that the table can name: they all stand in this node's record and in invitations."""
+NAMES_MOST = 64
+"""Nodes that a table can name: they all stand in the node's record and in invitations."""
 
 
 @attrs.frozen
@@ -50,9 +47,13 @@ class NamedKeys:
         """Return what keys as text by name say. Raises: ValueError, TypeError."""
         if not isinstance(value, Mapping):
             raise TypeError
-        if len(value) > REVOKERS_MOST:
-            raise ValueError(f"names {len(value)} nodes, and {REVOKERS_MOST} are the most")
+        if len(value) > NAMES_MOST:
+            raise ValueError(f"names {len(value)} nodes, and {NAMES_MOST} are the most")
         return cls({name: _key(name, text) for name, text in value.items()})
+
+    def lines(self) -> list[str]:
+        """Return the table's lines in TOML."""
+        return [f'{toml_key(name)} = "{text}"' for name, text in self.texts().items()]
 
     def texts(self) -> dict[str, str]:
         """Return the keys as text, which ``parse`` takes."""
@@ -67,7 +68,9 @@ def _key(name: object, text: object) -> bytes:
             raise ValueError('expected "ed25519:" and 32 bytes of base64')
         return read_key_text(text)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}; `clawmatrix fingerprint` on {name} prints it") from None
+        raise ValueError(
+            f"{name}: {error}; `clawmatrix fingerprint --key` there prints it"
+        ) from None
 
 
 def _in_place_of(names: list[object] | tuple[object, ...], source: Source) -> str:
@@ -82,10 +85,10 @@ def _line(name: str, key: bytes | None) -> str:
     if not is_node_id(name):
         return f"# {name!r} is not the name of a node"
     if key is not None:
-        return f'{toml_key(name)} = "{key_text(key)}"'
+        return NamedKeys({name: key}).lines()[0]
     return (
         f'# {toml_key(name)} = "ed25519:..."'
-        f"   (not known here: `clawmatrix fingerprint` on {name} prints it)"
+        f"   (not known here: `clawmatrix fingerprint --key` on {name} prints the line)"
     )
 
 
