@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from clawmatrix_core.cli.collector import hold_back
 from clawmatrix_core.cli.context import (
     ExitCode,
     Settings,
@@ -72,6 +74,8 @@ class Shell(click.Group):
             told = error.format_message()
             if hint := _plugin_left_out(ctx, args[0]) or _plugin_not_named(ctx, args[0], told):
                 raise click.UsageError(hint, ctx) from None
+            if why := _plugin_failed(ctx, args[0]):
+                raise click.UsageError(f"{told.rstrip('.')}{why}", ctx) from None
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -128,6 +132,13 @@ def _plugin_left_out(ctx: click.Context, name: str) -> str | None:
         return None
     what = "; ".join(f"{info.name} {info.reason}" for info in missing)
     return f"no command {name!r}; not all plugins are installed: {what}"
+
+
+def _plugin_failed(ctx: click.Context, command: str) -> str:
+    from clawmatrix_core.loading.absent import why_absent
+
+    plugins = load_plugins(_readable_config(ctx.ensure_object(Settings))).list()
+    return why_absent([info for info in plugins if info.state == "failed"], command)
 
 
 def _plugin_not_named(ctx: click.Context, command: str, told: str) -> str | None:
@@ -227,4 +238,7 @@ def _silence(descriptor: int) -> None:
 
 def main() -> NoReturn:
     """Run ``clawmatrix`` and exit."""
+    hold_back()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # so that a file's name goes out as it came in
+        sys.stdout.reconfigure(errors="surrogateescape")
     sys.exit(execute(sys.argv[1:]))

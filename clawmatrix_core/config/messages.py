@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc
 import datetime
-import difflib
 import json
 import re
 import typing
@@ -153,6 +152,8 @@ class Problem:
     def _suggestion(self) -> str:
         if self.candidates is None:
             return ""
+        import difflib  # a configuration without mistakes does without
+
         near = difflib.get_close_matches(str(self.path[-1]), self.candidates, n=1)
         return f' (did you mean "{near[0]}"?)' if near else ""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import attrs
 import cattrs
 
+from clawmatrix_core.base.text import NOT_UTF8, has_surrogates
 from clawmatrix_core.config.kinds import (
     COLLECTIONS,
     choices_of,
@@ -177,6 +178,8 @@ def _read_plain(converter: Converter, kind: type, value: object) -> object:
         raise Problems.here("expected a finite number")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise Problems.here(converter.words.expected(kind, value))
+    if isinstance(value, str) and not value.isascii() and has_surrogates(value):
+        raise Problems.here(NOT_UTF8)
     return value
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import attrs
 
+from clawmatrix_core.base.text import NOT_UTF8, has_surrogates
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -100,6 +102,8 @@ class Secret:
             text = value
         if not text:
             raise ValueError("is empty")
+        if has_surrogates(text):
+            raise ValueError(NOT_UTF8)
         secret = source.remember(text)
         if text is value and source.mode is not None and source.mode & READABLE_BY_OTHERS:
             raise ValueError(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.config.config import Config, ConfigSection, describe
+from clawmatrix_core.config.config import Config, ConfigSection
+from clawmatrix_core.config.docs import describe
 from clawmatrix_core.kernel.contributions import Finding
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kit.light import look_at_light_modules

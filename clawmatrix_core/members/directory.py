@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.changes import Changes
 from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord
 from clawmatrix_core.members.trust import PinOutcome
@@ -16,7 +17,6 @@ from clawmatrix_core.members.trust import PinOutcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.members.trust import TrustStore
 
@@ -128,9 +128,9 @@ class Directory:
     def __len__(self) -> int:
         return len(self._peers)
 
-    def get(self, node_id: NodeId) -> Peer | None:
+    def get(self, node_id: NodeId | str) -> Peer | None:
         """Return a member, None where none of that name is known."""
-        return self._peers.get(node_id)
+        return self._peers.get(NodeId(node_id))
 
     def all(self) -> Iterable[Peer]:
         """Return every member, this node too, by name."""

@@ -21,6 +21,7 @@ from clawmatrix_core.members.revocation import REASON_LIMIT, Revocation, SignedR
 from clawmatrix_core.members.revocation_table import Rank, RevocationTable
 from clawmatrix_core.members.revokers import Revokers, key_word
 from clawmatrix_core.members.trust import PinOutcome
+from clawmatrix_core.state.files import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -363,7 +364,9 @@ class Revocations:
             for signed in (*stored.said, *(stored.others or ())):
                 self._put_newer(self._renewed(signed))
         except (msgspec.ValidationError, RemoteProtocolError, ValueError) as error:
-            raise StateError(f"{self._state.locate(_FILE)} is damaged: {error}") from None
+            raise StateError(
+                f"{self._state.locate(_FILE)} is damaged: {error}; {DAMAGED}"
+            ) from None
         self._judge_all()
         self._unsettled.clear()
 

@@ -13,6 +13,7 @@ import msgspec
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import digits, fingerprint, key_text
+from clawmatrix_core.state.files import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -330,7 +331,7 @@ def _load(state: State) -> dict[NodeId, _Pin]:
     try:
         return msgspec.convert({} if stored is None else stored, dict[NodeId, _Pin])
     except msgspec.ValidationError as error:
-        raise StateError(f"{state.locate(_FILE)} is damaged: {error}") from None
+        raise StateError(f"{state.locate(_FILE)} is damaged: {error}; {DAMAGED}") from None
 
 
 def _with_rival(pin: _Pin, key: bytes, *, proven: bool, now: float) -> _Pin:

@@ -127,7 +127,8 @@ class Guard:
         return HttpRefusal(
             401,
             "invalid_api_key",
-            f"{said}: send it as a Bearer token or x-api-key (`clawmatrix env` prints it)",
+            f"{said}: send it as a Bearer token or x-api-key (`clawmatrix env` prints it;"
+            " a program that embeds the node has it in http_access(node).token)",
             ((b"www-authenticate", b"Bearer"),),
         )
 

@@ -27,7 +27,6 @@ from clawmatrix_core import (
 )
 from clawmatrix_http import hookspecs
 from clawmatrix_http.api import HttpAccess, HttpRoute, ServesHttp
-from clawmatrix_http.checks import live_checks, resting_checks
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
 
 if TYPE_CHECKING:
@@ -100,11 +99,9 @@ class HttpPlugin(ServesHttp):
     @hookimpl
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
         """See hookspecs."""
-        from clawmatrix_http.metrics import MetricsEndpoint
-
         return [
             HttpRoute("/healthz", ("GET",), _healthz, public=True),
-            HttpRoute("/metrics", ("GET",), MetricsEndpoint(node.metrics)),
+            HttpRoute("/metrics", ("GET",), partial(_metrics, node)),
         ]
 
     @hookimpl
@@ -115,6 +112,8 @@ class HttpPlugin(ServesHttp):
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """See hookspecs."""
+        from clawmatrix_http.checks import live_checks, resting_checks
+
         if node is None:
             return resting_checks(config.section(HttpConfig).listen)
         return live_checks(lambda: self.address)
@@ -197,6 +196,13 @@ async def _healthz(request: Request) -> Response:
     from starlette.responses import JSONResponse
 
     return JSONResponse({"status": "ok"})
+
+
+async def _metrics(node: Node, request: Request) -> Response:
+    # Imported here: many nodes are never asked, and Prometheus' library is as large as the plugin.
+    from clawmatrix_http.metrics import answer
+
+    return answer(node.metrics())
 
 
 def _require_asyncio() -> None:

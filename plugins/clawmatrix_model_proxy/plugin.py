@@ -18,6 +18,7 @@ from clawmatrix_core import (
     frame_types,
     hookimpl,
 )
+from clawmatrix_core.spi import Bell
 from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
@@ -75,6 +76,8 @@ class ModelProxyPlugin(ModelProxy):
         self._asking: Asking | None = None
         self._given: tuple[ModelUpstream, ...] = ()
         self._renewing = anyio.Lock()
+        self._changed = Bell()
+        self._stops = False
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -248,6 +251,13 @@ class ModelProxyPlugin(ModelProxy):
             raise LocalProtocolError(f"{node.id} has not started its model-proxy plugin")
         return in_process.stream(self._asking_of(node), request, self._scope)
 
+    async def wait_for(self, node: Node, model: str) -> None:
+        """See ModelProxy."""
+        from clawmatrix_model_proxy.asking import waiting
+
+        asking = self._asking_of(node)
+        await waiting.wait_for(asking, model, self._changed, lambda: self._stops)
+
     async def serve(self, node: Node, models: Iterable[ModelUpstream]) -> None:
         """See ModelProxy. Before the plugin has started, its start looks at their APIs."""
         given = checked_models(models)
@@ -271,6 +281,18 @@ class ModelProxyPlugin(ModelProxy):
         if peer.node_id != node.id:
             self._lists_of(node).note(peer)
         self._catalog_of(node).outdate()
+        self._changed.ring()
+
+    @hookimpl
+    async def node_stopping(self) -> None:
+        """See hookspecs."""
+        self._stops = True
+        self._changed.ring()
+
+    @hookimpl
+    async def routes_changed(self) -> None:
+        """See hookspecs."""
+        self._changed.ring()
 
     async def _send_list(self, node: Node, exchange: Exchange) -> None:
         """Answer with the list of all models, of which the record names the digest."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 LINES = {
-    "dice.py": 50,
+    "dice.py": 38,
     "typed_dice.py": 32,
     "dice_commands.py": 40,
     "dice_http.py": 30,
@@ -119,6 +119,16 @@ def test_the_tests_in_the_documentation_pass(root: Path, tmp_path: Path) -> None
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert "6 passed" in ran.stdout, ran.stdout
+
+
+def test_the_tests_of_a_restart_and_of_a_host_pass(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "dice_state.py").write_text(example(root, "dice_state.py"))
+    for name in ("test_restart.py", "test_host.py"):
+        (tmp_path / name).write_text(example(root, name, "testing-plugins.md"))
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["clawmatrix_core.testing"]\n')
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "3 passed" in ran.stdout, ran.stdout  # that of a restart on both event loops
 
 
 @pytest.mark.anyio

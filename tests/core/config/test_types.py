@@ -186,3 +186,10 @@ def test_a_path_that_cannot_be_is_refused(written: str) -> None:
 def test_a_path_is_text() -> None:
     with pytest.raises(TypeError):
         read_path(5, Source())
+
+
+def test_a_secret_that_is_not_utf8_is_refused_and_not_shown() -> None:
+    source = Source(environ={"KEY": "open\udcff"})
+    for value in ("env:KEY", "open\udcff"):
+        with pytest.raises(ValueError, match=r"^is not UTF-8 text$"):
+            Secret.from_config(value, source)
