@@ -570,17 +570,19 @@ def test_a_person_may_change_a_decision() -> None:
         place.known.decide("1234", take=True)
 
 
-def test_what_a_person_decided_gives_way_to_no_flood() -> None:
+@pytest.mark.parametrize("take", [True, False])
+def test_what_a_person_decided_gives_way_to_no_flood(take: bool) -> None:
     place = Place("lab", "office")
     place.known.accept(signed("home"))
-    place.known.decide(place.word("home").id, take=True)
+    place.known.decide(place.word("home").id, take=take)
     fill(place, 2 * WAITING_BY_ONE)
     for number in range(WAITING_MOST):
         name = f"senior{number}"
         place.trust.check(NodeId(name), identity(name).sign_public, proven=True, now=0.0)
         place.known.accept(about(MOST + number, name))
-    assert place.out()
-    assert place.word("home").verdict is Verdict.IN_FORCE
+    assert place.out() is take
+    assert place.word("home").verdict is (Verdict.IN_FORCE if take else Verdict.REJECTED)
+    assert not place.known.accept(signed("home")), "it is kept"
 
 
 def test_what_was_in_force_before_words_could_wait_is_in_force_still() -> None:
