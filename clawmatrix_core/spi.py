@@ -13,10 +13,13 @@ from clawmatrix_core.base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.bell import Bell
+    from clawmatrix_core.base.byte_budget import BudgetExceeded, ByteBudget, HeldBytes
     from clawmatrix_core.base.cancellation import stray
     from clawmatrix_core.base.errors import HandshakeError
+    from clawmatrix_core.base.held_sockets import HeldListener
     from clawmatrix_core.base.lookups import TcpAddress
     from clawmatrix_core.base.paths import default_state_dir
+    from clawmatrix_core.base.places import Place, Places, source_of
     from clawmatrix_core.base.serving import serves_input
     from clawmatrix_core.base.tcp import TcpDialler
     from clawmatrix_core.base.times import ago
@@ -59,15 +62,21 @@ __all__ = [
     "XXPSK3",
     "Accepted",
     "Bell",
+    "BudgetExceeded",
+    "ByteBudget",
     "CloseCode",
     "Conflict",
     "ControlRequest",
     "Flow",
     "Handshake",
     "HandshakeError",
+    "HeldBytes",
+    "HeldListener",
     "Identity",
     "Keyring",
     "NewConfig",
+    "Place",
+    "Places",
     "Rate",
     "Routes",
     "Session",
@@ -88,16 +97,20 @@ __all__ = [
     "raise_epoch",
     "read_frame",
     "serves_input",
+    "source_of",
     "stray",
     "with_ttl",
 ]
 
 _HOMES = {
     "clawmatrix_core.base.bell": ("Bell",),
+    "clawmatrix_core.base.byte_budget": ("BudgetExceeded", "ByteBudget", "HeldBytes"),
     "clawmatrix_core.base.cancellation": ("stray",),
     "clawmatrix_core.base.errors": ("HandshakeError",),
+    "clawmatrix_core.base.held_sockets": ("HeldListener",),
     "clawmatrix_core.base.lookups": ("TcpAddress",),
     "clawmatrix_core.base.paths": ("default_state_dir",),
+    "clawmatrix_core.base.places": ("Place", "Places", "source_of"),
     "clawmatrix_core.base.serving": ("serves_input",),
     "clawmatrix_core.base.tcp": ("TcpDialler",),
     "clawmatrix_core.base.times": ("ago",),

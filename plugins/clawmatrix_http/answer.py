@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_core.spi import BudgetExceeded
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.types import Message, Receive, Send
 
+    from clawmatrix_core.spi import HeldBytes
     from clawmatrix_http.api import HttpRefusal
 
 __all__ = ["Answer", "BodyTooLarge", "limited"]
 
 
 class BodyTooLarge(Exception):
-    """A body without a length went over the limit."""
+    """A body went over its limit, or over that of all bodies together."""
 
 
 class Answer:
@@ -78,23 +81,36 @@ class Answer:
         await self._send(message)
 
 
-def limited(receive: Receive, limit: int, over: Callable[[], Awaitable[None]]) -> Receive:
+def limited(
+    receive: Receive, limit: int, held: HeldBytes, over: Callable[[bool], Awaitable[None]]
+) -> Receive:
     """Return a ``receive`` that awaits ``over`` and raises once a body is over a limit.
 
     Args:
         receive: the server's.
         limit: bytes a body may have.
-        over: awaited before each ``BodyTooLarge`` that is raised.
+        held: counts them among those of all bodies.
+        over: awaited before each ``BodyTooLarge`` that is raised: with True where it is the
+            bodies of all requests that are too large.
     """
     taken = 0
 
     async def counted() -> Message:
         nonlocal taken
         message = await receive()
-        taken += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        taken += size
         if taken > limit:
-            await over()
+            await over(False)
             raise BodyTooLarge
+        try:
+            if size:
+                held.add(size)
+        except BudgetExceeded:
+            await over(True)
+            raise BodyTooLarge from None
+        if not message.get("more_body", False):
+            held.finish()
         return message
 
     return counted

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
-from clawmatrix_core.spi import serves_input, stray
+from clawmatrix_core.spi import ByteBudget, serves_input, stray
 from clawmatrix_http.answer import Answer, limited
 from clawmatrix_http.api import CLIENT_GONE, HttpRefusal
 from clawmatrix_http.guard import Asker, Guard, read_headers
+from clawmatrix_http.protocol import CONNECTION, HttpConnection
 from clawmatrix_http.refusal import body_of, plain_error
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ __all__ = ["Application"]
 
 _FAILED = HttpRefusal(500, "internal_error", "the request failed here; the node's log says why")
 _CLOSE = (b"connection", b"close")
+_FULL = HttpRefusal(
+    503,
+    "bodies_full",
+    "the bodies of other requests leave no memory for this one (see [http] max_bodies)",
+    (_CLOSE, (b"retry-after", b"5")),
+)
 
 
 class Application:
@@ -35,6 +42,8 @@ class Application:
         guard: who may use them.
         max_body: bytes a request's body may have.
         on_fault: told of an endpoint that raised: its plugin, what it was asked, the exception.
+        on_refusal: told of a client that the guard refused, and why.
+        max_bodies: bytes that the bodies of all requests may have together.
     """
 
     def __init__(
@@ -43,11 +52,15 @@ class Application:
         guard: Guard,
         max_body: int,
         on_fault: Callable[[str, str, Exception], None],
+        on_refusal: Callable[[str, HttpRefusal], None] = lambda client, refusal: None,
+        max_bodies: int = 256 * 1024 * 1024,
     ) -> None:
         self._table = table
         self._guard = guard
         self._max_body = max_body
         self._on_fault = on_fault
+        self._on_refusal = on_refusal
+        self._bodies = ByteBudget(max(max_bodies, 2 * max_body))
 
     def use(self, guard: Guard, max_body: int) -> None:
         """Let others in, and other sizes, from the next request on."""
@@ -64,16 +77,22 @@ class Application:
         preflight = allowed and scope["method"] == "OPTIONS"
         server = scope["server"][0] if scope.get("server") else None
         refusal = self._guard.check(asker, server=server, public=found.public or preflight)
-        if refusal is None and preflight:
+        if refusal is not None:
+            self._on_refusal(scope["client"][0] if scope.get("client") else "somebody", refusal)
+        elif preflight:
             await _answer_preflight(answer)
             return
+        elif not found.public:
+            _connection_of(scope).prove()
         refusal = refusal or found.refusal or self._refuse_length(asker)
         if refusal is not None:
             await self._refuse(answer, refusal, found)
             return
-        if asker.length is None:
-            receive = limited(receive, self._max_body, partial(self._replace, answer, found))
-        await self._run(found, scope, receive, answer)
+        connection = _connection_of(scope)
+        with self._bodies.hold(connection.owner, connection.make_room) as held:
+            over = partial(self._replace, answer, found)
+            receive = limited(receive, self._max_body, held, over)
+            await self._run(found, scope, receive, answer)
 
     @serves_input
     async def _run(self, found: Found, scope: Scope, receive: Receive, answer: Answer) -> None:
@@ -110,9 +129,9 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _replace(self, answer: Answer, found: Found) -> None:
+    async def _replace(self, answer: Answer, found: Found, full: bool) -> None:
         if not answer.replaced:
-            refusal = self._too_large()
+            refusal = _FULL if full else self._too_large()
             await answer.replace(refusal, self._body(refusal, found))
 
     async def _refuse(self, answer: Answer, refusal: HttpRefusal, found: Found) -> None:
@@ -141,6 +160,11 @@ async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -
     elif route.endpoint is not None:
         response = await route.endpoint(Request(scope, receive))
         await response(scope, receive, send)
+
+
+def _connection_of(scope: Scope) -> HttpConnection:
+    connection: HttpConnection = scope["extensions"][CONNECTION]["connection"]
+    return connection
 
 
 def _is_gone(scope: Scope) -> bool:

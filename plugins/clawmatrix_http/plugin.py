@@ -130,6 +130,7 @@ class HttpPlugin(ServesHttp):
         _require_asyncio()
         # Imported here, so that commands which serve nothing start without them.
         from clawmatrix_http.app import Application
+        from clawmatrix_http.refusals import Refusals
         from clawmatrix_http.server import HttpServer
         from clawmatrix_http.table import RouteTable
 
@@ -148,8 +149,13 @@ class HttpPlugin(ServesHttp):
             )
             guard = _make_guard(self.token, config)
             on_fault = partial(node.hooks.report, serving=True)
-            self._app = Application(table, guard, config.max_body, on_fault)
-            server = HttpServer(self._app, bound, drain=config.drain, logger=logger)
+            noted = Refusals(node, logger)
+            self._app = Application(
+                table, guard, config.max_body, on_fault, noted.guarded, config.max_bodies
+            )
+            server = HttpServer(
+                self._app, bound, drain=config.drain, logger=logger, refused=noted.note
+            )
             self.server = await scope.enter(server)
             await scope.enter(self._published(node))
         except BaseException:

@@ -7,17 +7,17 @@ logging of the whole program; none of that is for a library that a host embeds.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AbstractContextManager, nullcontext
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from clawmatrix_core import HostPort
-from clawmatrix_http.api import CLIENT_GONE
-from clawmatrix_http.cork import CorkedTransport
+from clawmatrix_core.spi import HeldListener, Places
+from clawmatrix_http.protocol import HttpConnection, Limits
 
 if TYPE_CHECKING:
     import logging
@@ -32,6 +32,10 @@ __all__ = ["HttpServer"]
 
 KEEP_ALIVE = 75
 """Seconds an idle connection stays open; longer than clients keep theirs in a pool."""
+BACKLOG = 1024
+"""Connections that wait in the kernel to be accepted."""
+
+_CROWDED = ("too_many_connections", "a connection was closed: there are too many of them")
 
 
 class HttpServer(uvicorn.Server):
@@ -42,13 +46,42 @@ class HttpServer(uvicorn.Server):
     """
 
     def __init__(
-        self, app: ASGIApp, bound: socket.socket, *, drain: float, logger: logging.Logger
+        self,
+        app: ASGIApp,
+        bound: socket.socket,
+        *,
+        drain: float,
+        logger: logging.Logger,
+        refused: Callable[[str, str, str], None],
+        now: Callable[[], float] = time.monotonic,
+        limits: Limits | None = None,
     ) -> None:
-        """Make a server. ``drain`` is what answers under way get at the end, in seconds."""
-        super().__init__(_config(app, logger, self._on_closed))
+        """Make a server.
+
+        Args:
+            app: what answers.
+            bound: the socket to listen on, which the server takes over.
+            drain: what answers under way get at the end, in seconds.
+            logger: for what goes wrong inside.
+            refused: told of each request that is none, and of each connection that gets no
+                place: the client, a short word, and a sentence.
+            now: seconds, for what takes too long.
+            limits: times that a client has.
+        """
+        self.places = Places(lambda source: refused(source, *_CROWDED))
+        made = HttpConnection.bind(
+            logger=logger,
+            places=self.places,
+            now=now,
+            refused=refused,
+            on_closed=self._on_closed,
+        )
+        super().__init__(_config(app, made))
         host, port = bound.getsockname()[:2]
         self.address = HostPort(host, port)
-        self._bound = bound
+        self._bound = HeldListener(bound, self.places)
+        self._now = now
+        self._limits = limits or Limits()
         self._drain = drain
         self._draining_until: float | None = None
         self._ticker: asyncio.TimerHandle | None = None
@@ -121,17 +154,24 @@ class HttpServer(uvicorn.Server):
                 connection.transport.abort()
         await asyncio.sleep(0)  # lets the transports tell their protocols
 
+    def sweep(self) -> None:
+        """Close the connections whose clients took too long."""
+        now = self._now()
+        for connection in tuple(self.server_state.connections):
+            connection.sweep(now, self._limits)  # type: ignore[union-attr]
+
     def _tick(self) -> None:
-        """Keep the Date header right."""
+        """Keep the Date header right, and look for clients that are too slow."""
+        self.sweep()
         date = formatdate(usegmt=True).encode()
         self.server_state.default_headers = [(b"date", date)]
         self._ticker = asyncio.get_running_loop().call_later(1.0, self._tick)
 
 
-def _config(app: ASGIApp, logger: logging.Logger, on_closed: Callable[[], None]) -> uvicorn.Config:
+def _config(app: ASGIApp, made: type[HttpConnection]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_protocol(logger, on_closed),
+        http=made,
         ws="none",
         loop="none",
         lifespan="off",
@@ -140,40 +180,5 @@ def _config(app: ASGIApp, logger: logging.Logger, on_closed: Callable[[], None])
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
+        backlog=BACKLOG,
     )
-
-
-def _protocol(logger: logging.Logger, on_closed: Callable[[], None]) -> type[asyncio.Protocol]:
-    class Protocol(HttpToolsProtocol):
-        """uvicorn's protocol, logging to the node's logger and not each access."""
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.logger = logger
-            self.access_log = False
-            self._gone: Callable[[], None] | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(CorkedTransport(transport, self.loop))
-
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self.scope["extensions"] = {CLIENT_GONE: {"call": self._when_gone}}
-
-        def _when_gone(self, call: Callable[[], None]) -> None:
-            if self.transport.is_closing() or self.cycle.disconnected:
-                call()
-            else:
-                self._gone = call
-
-        def on_response_complete(self) -> None:
-            self._gone = None
-            super().on_response_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            if self._gone is not None:
-                self._gone()
-            on_closed()
-
-    return Protocol

@@ -26,16 +26,17 @@ from websockets.exceptions import (
 from clawmatrix_core import Connection, DialError, Listener, Transport
 from clawmatrix_core.spi import MESSAGE_LIMIT, TcpDialler
 from clawmatrix_mesh.websocket.address import WebSocketAddress
-from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
+from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT, bind
 from clawmatrix_mesh.websocket.way import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from websockets.http11 import Request, Response
 
     from clawmatrix_core import Objection
+    from clawmatrix_mesh.websocket.strangers import Door
     from clawmatrix_mesh.websocket.way import ProxyWay
 
 __all__ = ["WebSocketTransport"]
@@ -85,6 +86,7 @@ class WebSocketTransport(Transport):
         open_timeout: float = OPEN_TIMEOUT,
         tcp: TcpDialler | None = None,
         strange: TcpDialler | None = None,
+        door: Door | None = None,
     ) -> None:
         """Make a transport.
 
@@ -95,11 +97,14 @@ class WebSocketTransport(Transport):
             open_timeout: seconds that a whole opening handshake may take.
             tcp: dials addresses of the configuration, and the proxy.
             strange: dials addresses that other nodes advertise.
+            door: bounds what strangers have of this node. Without one a connection is read
+                without a bound, and ``allow`` does nothing.
         """
         self._server_tls = server_tls
         self._client_tls = client_tls
         self._proxy = proxy
         self._open_timeout = open_timeout
+        self._door = door
         self._ways = Ways(proxy, tcp, strange)
 
     async def dial(self, address: str) -> Connection:
@@ -125,7 +130,10 @@ class WebSocketTransport(Transport):
             with anyio.fail_after(self._open_timeout):
                 way = await self._ways.find(parsed, objection, self._open_timeout)
                 with _closed_unless_taken(way):
-                    return await _backend().dial(address, parsed.target, way, settings)
+                    guarded = self._door is not None
+                    return await _backend().dial(
+                        address, parsed.target, way, settings, guarded=guarded
+                    )
         except (OSError, ValueError, ImportError, WebSocketException) as error:
             where = f"{parsed.target} (through the proxy)" if self._proxy else parsed.target
             # Its cause may name the proxy with its password.
@@ -147,8 +155,8 @@ class WebSocketTransport(Transport):
             "open_timeout": self._open_timeout,
             "ssl": self._server_tls if parsed.secure else None,
         }
-        await self._ways.require_name(parsed, self._open_timeout)
-        async with _backend().listen(parsed, settings) as listener:
+        bound = bind(await self._ways.find_own(parsed, self._open_timeout))
+        async with _backend().listen(parsed, bound, settings, self._door) as listener:
             yield listener
 
 
@@ -161,10 +169,16 @@ class _Backend(Protocol):
         target: str,
         way: socket.socket | ProxyWay,
         settings: Mapping[str, Any],
+        *,
+        guarded: bool,
     ) -> Connection: ...
 
     def listen(
-        self, address: WebSocketAddress, settings: Mapping[str, Any]
+        self,
+        address: WebSocketAddress,
+        bound: Sequence[socket.socket],
+        settings: Mapping[str, Any],
+        door: Door | None,
     ) -> AbstractAsyncContextManager[Listener]: ...
 
 
