@@ -62,6 +62,11 @@ class Application:
         self._on_refusal = on_refusal
         self._bodies = ByteBudget(max(max_bodies, 2 * max_body))
 
+    @property
+    def bodies_held(self) -> int:
+        """Bytes that are held of the bodies of requests."""
+        return self._bodies.held
+
     def use(self, guard: Guard, max_body: int) -> None:
         """Let others in, and other sizes, from the next request on."""
         self._guard, self._max_body = guard, max_body

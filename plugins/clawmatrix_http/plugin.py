@@ -76,6 +76,11 @@ class HttpPlugin(ServesHttp):
         host = _EVERYWHERE.get(self.address.host, self.address.host)
         return f"http://{HostPort(host, self.address.port)}/v1"
 
+    @property
+    def bodies_held(self) -> int:
+        """Bytes that are held of the bodies of requests."""
+        return 0 if self._app is None else self._app.bodies_held
+
     def access(self) -> HttpAccess | None:
         """See ServesHttp."""
         return None if self.server is None else HttpAccess(self.base_url, self.token)
@@ -154,7 +159,12 @@ class HttpPlugin(ServesHttp):
                 table, guard, config.max_body, on_fault, noted.guarded, config.max_bodies
             )
             server = HttpServer(
-                self._app, bound, drain=config.drain, logger=logger, refused=noted.note
+                self._app,
+                bound,
+                drain=config.drain,
+                logger=logger,
+                refused=noted.note,
+                now=node.clock.now,
             )
             self.server = await scope.enter(server)
             await scope.enter(self._published(node))

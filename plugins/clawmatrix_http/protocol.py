@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.spi import Place, Places
 
 __all__ = [
+    "BESIDE",
     "CONNECTION",
     "DISCARDED",
     "HEAD",
@@ -33,9 +34,15 @@ __all__ = [
 
 HEAD = Bound(
     32 * 1024,
-    "bytes of a request's head, and of what is no body between and behind the parts of its body",
+    "bytes of a request's head",
     fed_by="a stranger",
     when_full="the request is refused with 431, and the connection closed",
+)
+BESIDE = Bound(
+    64 * 1024,
+    "bytes between two parts of a request's body, and behind the last one: what is no body",
+    fed_by="a stranger",
+    when_full="the connection is closed",
 )
 HEADERS = Bound(
     128,
@@ -55,8 +62,6 @@ DISCARDED = Bound(
     fed_by="a stranger",
     when_full="the connection is closed",
 )
-READ = 64 * 1024
-"""Bytes that are read at once."""
 CONNECTION = "clawmatrix.connection"
 """The ASGI extension by which the application reaches the connection of a request."""
 
@@ -130,7 +135,7 @@ class HttpConnection(HttpToolsProtocol, asyncio.BufferedProtocol):
         made = {
             "own_logger": logger,
             "places": places,
-            "buffer": memoryview(bytearray(READ)),
+            "buffer": memoryview(bytearray(BESIDE)),
             "now": staticmethod(now),
             "refused": staticmethod(refused),
             "on_closed": staticmethod(on_closed),
@@ -181,7 +186,7 @@ class HttpConnection(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._left, self._discarded = HEAD, 0
+        self._discarded = 0
         self._head_since = self.now()
         extensions: dict[str, dict[object, object]] = {
             CLIENT_GONE: {"call": self._when_gone},
@@ -199,7 +204,7 @@ class HttpConnection(HttpToolsProtocol, asyncio.BufferedProtocol):
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= PIPELINED:
             self._stop(_PIPELINED)
-        self._left = HEAD
+        self._left = BESIDE
         self._head_since, self._body_since, self._body = None, self.now(), 0
         super().on_headers_complete()
 
@@ -210,7 +215,7 @@ class HttpConnection(HttpToolsProtocol, asyncio.BufferedProtocol):
             if self._discarded > DISCARDED:
                 self.transport.close()
                 return
-        self._left = HEAD
+        self._left = BESIDE
         super().on_body(body)
 
     def on_message_complete(self) -> None:

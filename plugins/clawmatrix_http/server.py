@@ -154,15 +154,14 @@ class HttpServer(uvicorn.Server):
                 connection.transport.abort()
         await asyncio.sleep(0)  # lets the transports tell their protocols
 
-    def sweep(self) -> None:
-        """Close the connections whose clients took too long."""
-        now = self._now()
+    def sweep(self, now: float) -> None:
+        """Close the connections whose clients took too long, at a time in seconds."""
         for connection in tuple(self.server_state.connections):
             connection.sweep(now, self._limits)  # type: ignore[union-attr]
 
     def _tick(self) -> None:
         """Keep the Date header right, and look for clients that are too slow."""
-        self.sweep()
+        self.sweep(self._now())
         date = formatdate(usegmt=True).encode()
         self.server_state.default_headers = [(b"date", date)]
         self._ticker = asyncio.get_running_loop().call_later(1.0, self._tick)
