@@ -64,16 +64,20 @@ class HeldBytes:
 
 
 class ByteBudget:
-    """So many bytes for all, and half as many for each owner."""
+    """So many bytes for all, and half as many for each owner.
+
+    Attributes:
+        most: how many; it may be changed.
+    """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._held = 0
         self._owners: defaultdict[str, int] = defaultdict(int)
         self._unfinished: defaultdict[str, dict[HeldBytes, None]] = defaultdict(dict)
 
     def __repr__(self) -> str:
-        return f"<ByteBudget {self._held} of {self._most} bytes>"
+        return f"<ByteBudget {self._held} of {self.most} bytes>"
 
     @property
     def held(self) -> int:
@@ -94,10 +98,10 @@ class ByteBudget:
         if held.given_up:
             raise BudgetExceeded
         self._forget(held)  # it comes last again: it brings something
-        while self._owners.get(held.owner, 0) + size > self._most // 2:
+        while self._owners.get(held.owner, 0) + size > self.most // 2:
             if not self._give_up_of(held.owner):
                 raise BudgetExceeded
-        while self._held + size > self._most:
+        while self._held + size > self.most:
             if not self._give_up_of(self._busiest()):
                 raise BudgetExceeded
         self._unfinished[held.owner][held] = None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Application"]
 
 _FAILED = HttpRefusal(500, "internal_error", "the request failed here; the node's log says why")
+_MAX_BODIES = 256 * 1024 * 1024
 _CLOSE = (b"connection", b"close")
 _FULL = HttpRefusal(
     503,
@@ -53,7 +54,7 @@ class Application:
         max_body: int,
         on_fault: Callable[[str, str, Exception], None],
         on_refusal: Callable[[str, HttpRefusal], None] = lambda client, refusal: None,
-        max_bodies: int = 256 * 1024 * 1024,
+        max_bodies: int = _MAX_BODIES,
     ) -> None:
         self._table = table
         self._guard = guard
@@ -67,9 +68,10 @@ class Application:
         """Bytes that are held of the bodies of requests."""
         return self._bodies.held
 
-    def use(self, guard: Guard, max_body: int) -> None:
+    def use(self, guard: Guard, max_body: int, max_bodies: int = _MAX_BODIES) -> None:
         """Let others in, and other sizes, from the next request on."""
         self._guard, self._max_body = guard, max_body
+        self._bodies.most = max(max_bodies, 2 * max_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -82,6 +82,7 @@ class HttpConfig:
         default=ByteSize(256 * 1024 * 1024),
         doc="What the bodies of all requests may have together, at least twice `max_body`. Beyond"
         " it a body that has brought nothing for long is given up for others.",
+        reload=True,
     )
     drain: Duration = option(
         default=Duration(5),

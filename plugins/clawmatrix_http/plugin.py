@@ -180,7 +180,8 @@ class HttpPlugin(ServesHttp):
             return
         config = node.config.section(HttpConfig)
         self.token = await _find_token(node, config)
-        self._app.use(_make_guard(self.token, config), config.max_body)
+        guard = _make_guard(self.token, config)
+        self._app.use(guard, config.max_body, config.max_bodies)
         self.server.use(config.drain)
 
     @hookimpl

@@ -13,6 +13,8 @@ import msgspec
 from clawmatrix_core import ExchangeFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clawmatrix_core import Exchange
 
 __all__ = [
@@ -122,8 +124,21 @@ def safe_header(name: str, value: str) -> bool:
     return known and name.isascii() and value.isascii() and value.isprintable()
 
 
-async def read_body(exchange: Exchange, limit: int, code: str, limit_name: str) -> bytes:
+async def read_body(
+    exchange: Exchange,
+    limit: int,
+    code: str,
+    limit_name: str,
+    taken: Callable[[int], None] = lambda size: None,
+) -> bytes:
     """Return the bytes of an exchange up to its end.
+
+    Args:
+        exchange: what is read.
+        limit: bytes it may have.
+        code: the code of the error beyond that.
+        limit_name: the name of the limit, for the text of the error.
+        taken: told of bytes that came in, before they are kept.
 
     Raises: ExchangeFailure with the code, over the limit; other ExchangeErrors.
     """
@@ -135,5 +150,6 @@ async def read_body(exchange: Exchange, limit: int, code: str, limit_name: str) 
         size += len(piece)
         if size > limit:
             raise ExchangeFailure(code, f"more than {limit:d} bytes ({limit_name})")
+        taken(len(piece))
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
