@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure
 
 if TYPE_CHECKING:
@@ -31,8 +32,12 @@ __all__ = [
     "request_line",
 ]
 
-REQUEST_LIMIT = 1024 * 1024
-"""Bytes the line of a request may have."""
+REQUEST_LIMIT = Bound(
+    1024 * 1024,
+    "bytes of a request on the control socket",
+    fed_by="a client",
+    when_full="the request is refused",
+)
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes a line of an answer may have."""
 

@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from clawmatrix_core import ClawMatrixError, ExchangeFailure, StateError
+from clawmatrix_core import Bound, ClawMatrixError, ExchangeFailure, StateError
 from clawmatrix_core.spi import (
     REQUEST_LIMIT,
     ControlRequest,
@@ -30,8 +30,14 @@ if TYPE_CHECKING:
     from clawmatrix_core import ControlMethod
     from clawmatrix_core.spi import SocketPlace
 
-__all__ = ["ControlServer", "open_socket"]
+__all__ = ["CLIENTS", "ControlServer", "open_socket"]
 
+CLIENTS = Bound(
+    128,
+    "connections to the control socket",
+    fed_by="a client",
+    when_full="one more is told so and closed",
+)
 GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 
 
@@ -53,7 +59,7 @@ class ControlServer:
         report: Callable[[Exception, str | None], None],
         *,
         patience: float = 30.0,
-        clients: int = 128,
+        clients: int = CLIENTS,
     ) -> None:
         self._find = find
         self._names = names
