@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.byte_budget import BudgetExceeded, ByteBudget, HeldBytes
     from clawmatrix_core.base.cancellation import stray
     from clawmatrix_core.base.errors import HandshakeError
-    from clawmatrix_core.base.held_sockets import HeldListener
+    from clawmatrix_core.base.held_sockets import HeldServer
     from clawmatrix_core.base.lookups import TcpAddress
     from clawmatrix_core.base.paths import default_state_dir
     from clawmatrix_core.base.places import Place, Places, source_of
@@ -71,7 +71,7 @@ __all__ = [
     "Handshake",
     "HandshakeError",
     "HeldBytes",
-    "HeldListener",
+    "HeldServer",
     "Identity",
     "Keyring",
     "NewConfig",
@@ -107,7 +107,7 @@ _HOMES = {
     "clawmatrix_core.base.byte_budget": ("BudgetExceeded", "ByteBudget", "HeldBytes"),
     "clawmatrix_core.base.cancellation": ("stray",),
     "clawmatrix_core.base.errors": ("HandshakeError",),
-    "clawmatrix_core.base.held_sockets": ("HeldListener",),
+    "clawmatrix_core.base.held_sockets": ("HeldServer",),
     "clawmatrix_core.base.lookups": ("TcpAddress",),
     "clawmatrix_core.base.paths": ("default_state_dir",),
     "clawmatrix_core.base.places": ("Place", "Places", "source_of"),

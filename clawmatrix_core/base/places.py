@@ -124,21 +124,25 @@ class Places:
     """The places at one port.
 
     Args:
-        refused: told the source of each connection that is refused, or closed for another one.
+        refused: told of each connection that is refused, or closed for another one: its source,
+            and a short word for why.
         most: how many there are; as many as ``MOST`` says where it is None.
         strangers: how many of them those may have that have not proved themselves.
+
+    Attributes:
+        refuse: the function that is told.
     """
 
     def __init__(
         self,
-        refused: Callable[[str], None],
+        refused: Callable[[str, str], None],
         *,
         most: int | None = None,
         strangers: int = STRANGERS,
     ) -> None:
         self._most = most or _fitting(MOST)
         self._strangers_most = max(1, min(strangers, self._most // 2))
-        self._refused = refused
+        self.refuse = refused
         self._by_descriptor: dict[int, Place] = {}
         self._strangers = _Crowd()
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -163,7 +167,7 @@ class Places:
             cut: closes it, where another one needs the place.
         """
         if not self._has_room(descriptor, source):
-            self._refused(source)
+            self.refuse(source, "too_many_connections")
             return None
         place = self._by_descriptor[descriptor] = Place(source, cut)
         self._strangers.add(place)
@@ -210,7 +214,7 @@ class Places:
         if place is None:
             return False
         self._strangers.remove(place)
-        self._refused(place.source)
+        self.refuse(place.source, "too_many_connections")
         place.cut()
         return True
 

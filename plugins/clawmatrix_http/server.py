@@ -10,13 +10,14 @@ import asyncio
 import time
 from contextlib import AbstractContextManager, nullcontext
 from email.utils import formatdate
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import uvicorn
 
 from clawmatrix_core import HostPort
-from clawmatrix_core.spi import HeldListener, Places
+from clawmatrix_core.spi import HeldServer, Places
 from clawmatrix_http.protocol import HttpConnection, Limits
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ __all__ = ["HttpServer"]
 
 KEEP_ALIVE = 75
 """Seconds an idle connection stays open; longer than clients keep theirs in a pool."""
-BACKLOG = 1024
-"""Connections that wait in the kernel to be accepted."""
-
-_CROWDED = ("too_many_connections", "a connection was closed: there are too many of them")
+_CROWDED = {
+    "too_many_connections": "a connection was closed: there are too many of them",
+    "no_descriptor": "a connection waits: the process may open no more files",
+}
 
 
 class HttpServer(uvicorn.Server):
@@ -68,7 +69,7 @@ class HttpServer(uvicorn.Server):
             now: seconds, for what takes too long.
             limits: times that a client has.
         """
-        self.places = Places(lambda source: refused(source, *_CROWDED))
+        self.places = Places(lambda source, reason: refused(source, reason, _CROWDED[reason]))
         made = HttpConnection.bind(
             logger=logger,
             places=self.places,
@@ -77,9 +78,11 @@ class HttpServer(uvicorn.Server):
             on_closed=self._on_closed,
         )
         super().__init__(_config(app, made))
+        self._made = made
         host, port = bound.getsockname()[:2]
         self.address = HostPort(host, port)
-        self._bound = HeldListener(bound, self.places)
+        self._bound = bound
+        self._accepting: HeldServer | None = None
         self._now = now
         self._limits = limits or Limits()
         self._drain = drain
@@ -107,7 +110,14 @@ class HttpServer(uvicorn.Server):
     async def __aenter__(self) -> Self:
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)
-        await self.startup(sockets=[self._bound])
+        factory = partial(
+            self._made,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self._accepting = HeldServer(factory, [self._bound], self.places)
+        self._accepting.start()
         self._tick()
         return self
 
@@ -137,9 +147,8 @@ class HttpServer(uvicorn.Server):
 
     def _stop_accepting(self) -> None:
         self.should_exit = True
-        for server in self.servers:
-            server.close()
-        self._bound.close()
+        if self._accepting is not None:
+            self._accepting.close()
         for connection in tuple(self.server_state.connections):
             connection.shutdown()  # idle ones close; busy ones do after their answer
 
@@ -179,5 +188,4 @@ def _config(app: ASGIApp, made: type[HttpConnection]) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
-        backlog=BACKLOG,
     )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 import anyio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.connection import Connection
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.frames import CloseCode, Opcode
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from clawmatrix_core.spi import HeldListener
+from clawmatrix_core.spi import HeldServer, Places
 from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
@@ -31,6 +31,7 @@ from clawmatrix_mesh.websocket.strangers import FRAMES_HELD, READ, Stranger, Wat
 from clawmatrix_mesh.websocket.way import ProxyWay
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
@@ -48,9 +49,9 @@ class _Connection(Watched, Connection):
 
     def guard(self, transport: asyncio.BaseTransport, buffer: bytearray) -> None:
         """Read as much as a stranger may send, until ``allow`` says otherwise."""
-        assert isinstance(transport, asyncio.Transport)
         self.stranger = Stranger()
-        self._door = Doorkeeper(self, self.stranger, buffer, transport)
+        reading = cast("asyncio.Transport", transport)  # uvloop's are no subclass
+        self._door = Doorkeeper(self, self.stranger, buffer, reading)
 
     def allow(self, size: int | None) -> None:
         if self._door is None:
@@ -200,31 +201,36 @@ async def listen(
         connection = _WebSocket(ws, host_port(ws.remote_address), _prove(ws, door))
         await listener.hold(connection, ws.wait_closed)
 
-    if settings["ssl"] is not None:
-        times = {
-            "ssl_handshake_timeout": settings["open_timeout"],
-            "ssl_shutdown_timeout": CLOSE_TIMEOUT,
-        }
-        settings = {**settings, **times}
-    servers = []
+    tls = {key: value for key, value in settings.items() if key == "ssl"}
+    if tls["ssl"] is not None:
+        tls["ssl_handshake_timeout"] = settings["open_timeout"]
+        tls["ssl_shutdown_timeout"] = CLOSE_TIMEOUT
+    server = serve(handle, create_connection=Tracked, write_limit=WRITE_LIMIT, **settings)
+    factory = partial(_protocol, Tracked, server, settings)
+    places = Places(lambda *_: None) if door is None else door.places
+    accepting = HeldServer(factory, bound, places, **tls)
+    server.server = cast("asyncio.Server", accepting)  # it has what the library needs
+    accepting.start()
     try:
-        for one in bound:
-            sock = one if door is None else HeldListener(one, door.places)
-            serving = serve(
-                handle, sock=sock, create_connection=Tracked, write_limit=WRITE_LIMIT, **settings
-            )
-            servers.append(await serving)
         yield listener
     finally:
         with anyio.CancelScope(shield=True):
-            for server in servers:
-                server.close(close_connections=False)
+            server.close(close_connections=False)
             await listener.close()
             for ws in tuple(tracked):
                 ws.transport.abort()
             with anyio.move_on_after(CLOSE_TIMEOUT):
-                for server in servers:
-                    await server.wait_closed()
+                await server.wait_closed()
+
+
+def _protocol(
+    made: type[ServerConnection], server: Server, settings: Mapping[str, Any]
+) -> ServerConnection:
+    """Return the protocol of a connection that was accepted, as the library makes it."""
+    protocol = ServerProtocol(max_size=settings["max_size"], logger=settings["logger"])
+    kept = ("ping_interval", "ping_timeout", "close_timeout", "max_queue")
+    more = {key: settings[key] for key in kept}
+    return made(protocol, server, write_limit=WRITE_LIMIT, **more)
 
 
 def _guarded(door: Door) -> type[_Server]:

@@ -51,6 +51,12 @@ FRAMES_HELD = Bound(
 READ = 4096
 """Bytes that are read of a stranger at once: so many small frames take no noticeable time."""
 
+CROWDED = {
+    "too_many_connections": "a connection was closed: there are too many of them",
+    "no_descriptor": "a connection waits: the process may open no more files",
+}
+"""What it means that connections are refused before a word was said."""
+
 _TOO_MUCH = "too much was sent before the handshake was done"
 
 
@@ -71,9 +77,8 @@ class Door:
     def make(cls, refused: Callable[[str, str, str], None]) -> Door:
         """Return one for as many connections as the bounds say."""
 
-        def crowded(source: str) -> None:
-            text = "a connection was closed: there are too many of them"
-            refused(f"{source}:0", "too_many_connections", text)
+        def crowded(source: str, reason: str) -> None:
+            refused(f"{source}:0", reason, CROWDED[reason])
 
         return cls(Places(crowded), refused)
 

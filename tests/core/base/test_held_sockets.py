@@ -1,108 +1,116 @@
-"""Accepted sockets and their places, on real sockets."""
+"""Connections that are accepted, and their places, on real sockets and two event loops."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import resource
 import socket
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import anyio
+import attrs
 import pytest
 
-from clawmatrix_core.base.held_sockets import HeldListener
+from clawmatrix_core.base.held_sockets import HeldServer
 from clawmatrix_core.base.places import Places
 from clawmatrix_core.testing.fixtures import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
+
+    from anyio.abc import SocketStream
+
+pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def places() -> Places:
-    return Places(lambda _: None, most=8, strangers=4)
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
 
 
-@pytest.fixture
-def listener(places: Places) -> Iterator[HeldListener]:
-    bound = socket.create_server(("127.0.0.1", 0))
-    with HeldListener(bound, places) as listener:
-        assert bound.fileno() == -1
-        yield listener
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)  # type: ignore[attr-defined]
 
 
-def dial(listener: HeldListener) -> socket.socket:
-    return socket.create_connection(listener.getsockname(), 5)
+@attrs.define
+class Port:
+    places: Places
+    refused: list[str]
+    server: HeldServer
+    name: tuple[str, int]
+
+    async def dial(self) -> SocketStream:
+        return await anyio.connect_tcp(*self.name)
 
 
-def test_a_place_is_taken_by_accepting_and_free_after_closing(
-    listener: HeldListener, places: Places
-) -> None:
-    with pytest.raises(BlockingIOError):
-        listener.accept()
-    with dial(listener) as client:
-        accepted, name = listener.accept()
-        assert name == client.getsockname()
-        assert places.find(accepted.fileno()) is not None
-        accepted.close()
-        accepted.close()
-        assert len(places) == 0
-        assert client.recv(1) == b""
-
-
-def test_for_a_newcomer_the_oldest_stranger_is_cut(listener: HeldListener, places: Places) -> None:
-    with dial(listener) as first, dial(listener), dial(listener):
-        held = [listener.accept()[0] for _ in range(3)]
-        assert first.recv(1) == b""
-        assert held[0].recv(1) == b""
-        for one in held:
-            one.close()
-    assert len(places) == 0
-
-
-def test_whoever_gets_no_place_is_closed_and_the_next_call_goes_on(listener: HeldListener) -> None:
-    clients = [dial(listener) for _ in range(100)]
-    held = []
-    for _ in range(3):
-        try:
-            while True:
-                held.append(listener.accept()[0])
-        except BlockingIOError:
-            pass
-    assert len(held) == 8
-    for one in [*held, *clients]:
-        one.close()
-
-
-def test_without_a_free_descriptor_the_loop_rests_and_then_accepts(
-    listener: HeldListener,
-) -> None:
-    told: list[int | None] = []
-    accepted: list[asyncio.BaseTransport] = []
-
-    class Protocol(asyncio.Protocol):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            accepted.append(transport)
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, told_of: told.append(told_of["exception"].errno))
-        server = await loop.create_server(Protocol, sock=listener, backlog=500)
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        client = socket.socket()
-        client.setblocking(False)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-        try:
-            client.connect_ex(listener.getsockname())
-            await wait_until(lambda: bool(told))
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        await wait_until(lambda: bool(accepted))
-        for transport in accepted:
-            transport.close()
-        client.close()
+@asynccontextmanager
+async def listening(*, most: int = 8, strangers: int = 4) -> AsyncIterator[Port]:
+    bound = socket.create_server(("127.0.0.1", 0), backlog=200)
+    bound.setblocking(False)
+    refused: list[str] = []
+    places = Places(lambda _, reason: refused.append(reason), most=most, strangers=strangers)
+    server = HeldServer(Echo, [bound], places)
+    server.start()
+    assert server.is_serving()
+    try:
+        yield Port(places, refused, server, bound.getsockname())
+    finally:
+        server.close()
         server.close()
         await server.wait_closed()
+        assert not server.is_serving()
 
-    asyncio.run(main())
-    assert told == [errno.EMFILE]
+
+async def test_a_place_is_taken_by_accepting_and_free_after_closing() -> None:
+    async with listening() as port:
+        async with await port.dial() as client:
+            await client.send(b"hello")
+            assert await client.receive() == b"hello"
+            assert len(port.places) == 1
+        await wait_until(lambda: len(port.places) == 0)
+
+
+async def test_for_a_newcomer_the_oldest_stranger_is_cut() -> None:
+    async with listening() as port:
+        first, second, third = [await port.dial() for _ in range(3)]
+        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await first.receive()
+        for one in (second, third):
+            await one.send(b"x")
+            assert await one.receive() == b"x"
+        for one in (first, second, third):
+            await one.aclose()
+        await wait_until(lambda: len(port.places) == 0)
+
+
+async def test_a_crowd_never_has_more_than_the_places() -> None:
+    async with listening() as port:
+        crowd = [await port.dial() for _ in range(150)]
+        await wait_until(lambda: len(port.refused) >= 148)
+        await wait_until(lambda: len(port.places) <= 2)
+        async with await port.dial() as friend:
+            await friend.send(b"friend")
+            assert await friend.receive() == b"friend"
+        for one in crowd:
+            await one.aclose()
+        await wait_until(lambda: len(port.places) == 0)
+
+
+async def test_without_a_free_descriptor_the_server_rests_and_then_accepts() -> None:
+    async with listening() as port:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket() as client:
+            client.setblocking(False)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+            try:
+                client.connect_ex(port.name)
+                await wait_until(lambda: bool(port.refused))
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            await wait_until(lambda: len(port.places) == 1)
+        assert port.refused == ["no_descriptor"]

@@ -15,7 +15,9 @@ class Port:
     def __init__(self, most: int | None = None, strangers: int = STRANGERS) -> None:
         self.refused: list[str] = []
         self.closed: list[tuple[str, int]] = []
-        self.places = Places(self.refused.append, most=most, strangers=strangers)
+        self.places = Places(
+            lambda source, _: self.refused.append(source), most=most, strangers=strangers
+        )
         self._next = 10_000_000  # not the number of any open file
 
     def come(self, source: str, descriptor: int | None = None) -> int | None:

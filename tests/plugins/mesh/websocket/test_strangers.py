@@ -61,7 +61,7 @@ async def opened(
 ) -> AsyncIterator[Port]:
     """Listen with room for some strangers."""
     refused: list[str] = []
-    places = Places(lambda _: refused.append(CROWDED), strangers=strangers)
+    places = Places(lambda _, reason: refused.append(reason), strangers=strangers)
     door = Door(places, lambda _, reason, __: refused.append(reason))
     tls = None if files is None else server_tls(MeshConfig(tls_cert=files.cert, tls_key=files.key))
     transport = WebSocketTransport(server_tls=tls, open_timeout=open_timeout, door=door)
