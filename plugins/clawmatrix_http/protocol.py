@@ -98,7 +98,28 @@ _SLOW_BODY = _Fault(408, "slow_body", "the body of the request came too slowly")
 _CROWDED = _Fault(503, "bodies_full", "the bodies of other requests need the memory of this one")
 
 
-class HttpConnection(HttpToolsProtocol, asyncio.BufferedProtocol):
+class _Reader(asyncio.BufferedProtocol):
+    """Reads a connection with a bound.
+
+    It is no part of the connection: uvloop asks no protocol for a buffer that is an
+    ``asyncio.Protocol`` as well.
+    """
+
+    def __init__(self, connection: HttpConnection) -> None:
+        self._connection = connection
+        self.get_buffer = connection.get_buffer  # type: ignore[method-assign]
+        self.buffer_updated = connection.buffer_updated  # type: ignore[method-assign]
+        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
+
+    def eof_received(self) -> None:
+        self._connection.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
+
+
+class HttpConnection(HttpToolsProtocol):
     """A connection of a client.
 
     It is made by uvicorn, so that what it is to work with stands in a class of its own, which
@@ -162,6 +183,7 @@ class HttpConnection(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self._place is not None:
             self._place.cut = transport.abort
         super().connection_made(CorkedTransport(transport, self.loop))
+        transport.set_protocol(_Reader(self))
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self.buffer[: max(1, self._left)]

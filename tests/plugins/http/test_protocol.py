@@ -29,10 +29,10 @@ WITH_TOKEN = b"x-api-key: " + TOKEN.encode() + b"\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """The server needs asyncio."""
-    return "asyncio", {"use_uvloop": False}
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """The server needs asyncio, and nodes run on uvloop where it is installed."""
+    return "asyncio", {"use_uvloop": request.param}
 
 
 @attrs.define

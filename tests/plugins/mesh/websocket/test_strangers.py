@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
+UVLOOP = ("asyncio", {"use_uvloop": True})
+
+
+@pytest.fixture(params=["asyncio", UVLOOP, "trio"], ids=["asyncio", "uvloop", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> object:
+    """Nodes run on uvloop where it is installed."""
+    return request.param
+
+
 CROWDED = "too_many_connections"
 
 
@@ -246,7 +255,7 @@ async def test_pings_without_an_end_close_the_connection() -> None:
 
 
 @pytest.mark.bound("clawmatrix_mesh.websocket.strangers.FRAMES_HELD")
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio reads fewer of them at once
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # others read fewer of them at once
 async def test_frames_that_wait_are_bounded(anyio_backend: str) -> None:
     async with opened() as port, await Wire.open(port.number) as wire:
         connection = await port.accept()
