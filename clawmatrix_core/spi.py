@@ -13,13 +13,13 @@ from clawmatrix_core.base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.bell import Bell
-    from clawmatrix_core.base.byte_budget import BudgetExceeded, ByteBudget, HeldBytes
+    from clawmatrix_core.base.byte_budget import ByteBudget
     from clawmatrix_core.base.cancellation import stray
     from clawmatrix_core.base.errors import HandshakeError
     from clawmatrix_core.base.held_sockets import HeldServer
     from clawmatrix_core.base.lookups import TcpAddress
     from clawmatrix_core.base.paths import default_state_dir
-    from clawmatrix_core.base.places import Place, Places, source_of
+    from clawmatrix_core.base.places import Places, source_of
     from clawmatrix_core.base.serving import serves_input
     from clawmatrix_core.base.tcp import TcpDialler
     from clawmatrix_core.base.times import ago
@@ -62,7 +62,6 @@ __all__ = [
     "XXPSK3",
     "Accepted",
     "Bell",
-    "BudgetExceeded",
     "ByteBudget",
     "CloseCode",
     "Conflict",
@@ -70,12 +69,10 @@ __all__ = [
     "Flow",
     "Handshake",
     "HandshakeError",
-    "HeldBytes",
     "HeldServer",
     "Identity",
     "Keyring",
     "NewConfig",
-    "Place",
     "Places",
     "Rate",
     "Routes",
@@ -104,13 +101,13 @@ __all__ = [
 
 _HOMES = {
     "clawmatrix_core.base.bell": ("Bell",),
-    "clawmatrix_core.base.byte_budget": ("BudgetExceeded", "ByteBudget", "HeldBytes"),
+    "clawmatrix_core.base.byte_budget": ("ByteBudget",),
     "clawmatrix_core.base.cancellation": ("stray",),
     "clawmatrix_core.base.errors": ("HandshakeError",),
     "clawmatrix_core.base.held_sockets": ("HeldServer",),
     "clawmatrix_core.base.lookups": ("TcpAddress",),
     "clawmatrix_core.base.paths": ("default_state_dir",),
-    "clawmatrix_core.base.places": ("Place", "Places", "source_of"),
+    "clawmatrix_core.base.places": ("Places", "source_of"),
     "clawmatrix_core.base.serving": ("serves_input",),
     "clawmatrix_core.base.tcp": ("TcpDialler",),
     "clawmatrix_core.base.times": ("ago",),

@@ -7,7 +7,7 @@ brought nothing for the longest time. So nobody keeps others out by parts that n
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -66,9 +66,14 @@ class HeldBytes:
 class ByteBudget:
     """So many bytes for all, and half as many for each owner.
 
+    ``Held`` and ``Exceeded`` are the classes above.
+
     Attributes:
         most: how many; it may be changed.
     """
+
+    Held: TypeAlias = HeldBytes
+    Exceeded = BudgetExceeded
 
     def __init__(self, most: int) -> None:
         self.most = most

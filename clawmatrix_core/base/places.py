@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import resource
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -129,9 +129,13 @@ class Places:
         most: how many there are; as many as ``MOST`` says where it is None.
         strangers: how many of them those may have that have not proved themselves.
 
+    ``Taken`` is the class of one place.
+
     Attributes:
         refuse: the function that is told.
     """
+
+    Taken: TypeAlias = Place
 
     def __init__(
         self,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.spi import BudgetExceeded
+from clawmatrix_core.spi import ByteBudget
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.types import Message, Receive, Send
 
-    from clawmatrix_core.spi import HeldBytes
     from clawmatrix_http.api import HttpRefusal
 
 __all__ = ["Answer", "BodyTooLarge", "limited"]
@@ -82,7 +81,7 @@ class Answer:
 
 
 def limited(
-    receive: Receive, limit: int, held: HeldBytes, over: Callable[[bool], Awaitable[None]]
+    receive: Receive, limit: int, held: ByteBudget.Held, over: Callable[[bool], Awaitable[None]]
 ) -> Receive:
     """Return a ``receive`` that awaits ``over`` and raises once a body is over a limit.
 
@@ -106,7 +105,7 @@ def limited(
         try:
             if size:
                 held.add(size)
-        except BudgetExceeded:
+        except ByteBudget.Exceeded:
             await over(True)
             raise BodyTooLarge from None
         if not message.get("more_body", False):

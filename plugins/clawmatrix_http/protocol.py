@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from clawmatrix_core.spi import Place, Places
+    from clawmatrix_core.spi import Places
 
 __all__ = [
     "BESIDE",
@@ -168,7 +168,7 @@ class HttpConnection(HttpToolsProtocol):
         self.logger = self.own_logger
         self.access_log = False
         self._gone: Callable[[], None] | None = None
-        self._place: Place | None = None
+        self._place: Places.Taken | None = None
         self._fault: _Fault | None = None
         self._left: int = HEAD  # bytes that may come before there is a head, or more of a body
         self._discarded = 0

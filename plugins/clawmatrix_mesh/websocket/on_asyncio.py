@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from clawmatrix_core.spi import Place
     from clawmatrix_mesh.websocket.address import WebSocketAddress
     from clawmatrix_mesh.websocket.strangers import Door
 
@@ -262,7 +261,7 @@ def _guarded(door: Door) -> type[_Server]:
     return Server
 
 
-def _place(ws: _Server, door: Door) -> Place | None:
+def _place(ws: _Server, door: Door) -> Places.Taken | None:
     return door.places.find(ws.transport.get_extra_info("socket").fileno())
 
 

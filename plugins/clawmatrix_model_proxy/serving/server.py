@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core import ExchangeFailure
-from clawmatrix_core.spi import BudgetExceeded, ByteBudget
+from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
 from clawmatrix_model_proxy.wire import read_body, read_opening
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from clawmatrix_core import Exchange
-    from clawmatrix_core.spi import HeldBytes
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
     from clawmatrix_model_proxy.serving.apis import Apis
@@ -63,9 +62,11 @@ class ModelServer:
             body = await self._read(exchange, held, reading)
             await self._answer(exchange, model, opening, body)
 
-    async def _read(self, exchange: Exchange, held: HeldBytes, reading: anyio.CancelScope) -> bytes:
+    async def _read(
+        self, exchange: Exchange, held: ByteBudget.Held, reading: anyio.CancelScope
+    ) -> bytes:
         limit = self._config.max_request
-        with reading, suppress(BudgetExceeded):
+        with reading, suppress(ByteBudget.Exceeded):
             body = await read_body(exchange, limit, "too_large", "max_request", held.add)
             held.finish()
             return body
