@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.local import Local
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.sessions.session import Session
+    from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.ways import Ways
 
 __all__ = ["OpeningSender"]
@@ -37,10 +38,16 @@ class OpeningSender:
         return link.enqueue(join(encode_header(header), body), Lane.CONTROL)
 
     def send_proof(self, session: Session, answer: bool) -> bool:
-        """Send a frame that is empty but sealed; False if it has no way to go."""
-        link = self._ways.next_link(session.peer)
-        if link is None:
-            return False
+        """Send a frame that is empty but sealed; False if it has no way to go.
+
+        It goes over the link to the node itself and by the route, where these differ: either
+        may be dead without anybody's knowledge, and the old keys do not wait for a proof.
+        """
+        links = {self._ways.links.get(session.peer), self._ways.next_link(session.peer)} - {None}
+        sent = [self._prove(session, answer, link) for link in links if link is not None]
+        return any(sent)
+
+    def _prove(self, session: Session, answer: bool, link: Link) -> bool:
         header = self._header(session.peer, PROOF_TYPE, "", "sealed", re=answer)
         line = encode_header(header)
         return link.enqueue(join(line, session.seal(line, b"j")), Lane.CONTROL)

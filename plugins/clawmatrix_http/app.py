@@ -43,7 +43,7 @@ class Application:
         guard: who may use them.
         max_body: bytes a request's body may have.
         on_fault: told of an endpoint that raised: its plugin, what it was asked, the exception.
-        on_refusal: told of a client that the guard refused, and why.
+        on_refused: told of a request that was refused: the reason, and who sent it.
         max_bodies: bytes that the bodies of all requests may have together.
     """
 
@@ -53,14 +53,14 @@ class Application:
         guard: Guard,
         max_body: int,
         on_fault: Callable[[str, str, Exception], None],
-        on_refusal: Callable[[str, HttpRefusal], None] = lambda client, refusal: None,
+        on_refused: Callable[[str, str], None],
         max_bodies: int = _MAX_BODIES,
     ) -> None:
         self._table = table
         self._guard = guard
         self._max_body = max_body
         self._on_fault = on_fault
-        self._on_refusal = on_refusal
+        self._on_refused = on_refused
         self._bodies = ByteBudget(max(max_bodies, 2 * max_body))
 
     @property
@@ -84,20 +84,19 @@ class Application:
         preflight = allowed and scope["method"] == "OPTIONS"
         server = scope["server"][0] if scope.get("server") else None
         refusal = self._guard.check(asker, server=server, public=found.public or preflight)
-        if refusal is not None:
-            self._on_refusal(scope["client"][0] if scope.get("client") else "somebody", refusal)
-        elif preflight:
+        if refusal is None and preflight:
             await _answer_preflight(answer)
             return
-        elif not found.public:
+        if refusal is None and not found.public:
             _connection_of(scope).prove()
         refusal = refusal or found.refusal or self._refuse_length(asker)
         if refusal is not None:
+            self._on_refused(_reason(refusal, asker), _client(scope))
             await self._refuse(answer, refusal, found)
             return
         connection = _connection_of(scope)
         with self._bodies.hold(connection.owner, connection.make_room) as held:
-            over = partial(self._replace, answer, found)
+            over = partial(self._replace, answer, found, _client(scope))
             receive = limited(receive, self._max_body, held, over)
             await self._run(found, scope, receive, answer)
 
@@ -136,9 +135,10 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _replace(self, answer: Answer, found: Found, full: bool) -> None:
+    async def _replace(self, answer: Answer, found: Found, client: str, full: bool) -> None:
         if not answer.replaced:
             refusal = _FULL if full else self._too_large()
+            self._on_refused(refusal.code, client)
             await answer.replace(refusal, self._body(refusal, found))
 
     async def _refuse(self, answer: Answer, refusal: HttpRefusal, found: Found) -> None:
@@ -159,6 +159,18 @@ class Application:
     def _too_large(self) -> HttpRefusal:
         message = f"the body has more than {self._max_body:d} bytes (see [http] max_body)"
         return HttpRefusal(413, "request_too_large", message, (_CLOSE,))
+
+
+def _reason(refusal: HttpRefusal, asker: Asker) -> str:
+    """Return the word that a refusal is counted by."""
+    if refusal.status != 401:
+        return refusal.code
+    return "wrong_token" if asker.tokens else "no_token"
+
+
+def _client(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else "an unknown address"
 
 
 async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -> None:

@@ -126,21 +126,21 @@ class HttpConnection(HttpToolsProtocol):
     ``bind`` returns.
     """
 
-    own_logger: logging.Logger
+    own_logger: logging.LoggerAdapter[logging.Logger]
     places: Places
     buffer: memoryview
     now: Callable[[], float]
-    refused: Callable[[str, str, str], None]
+    refused: Callable[[str, str], None]
     on_closed: Callable[[], None]
 
     @classmethod
     def bind(
         cls,
         *,
-        logger: logging.Logger,
+        logger: logging.LoggerAdapter[logging.Logger],
         places: Places,
         now: Callable[[], float],
-        refused: Callable[[str, str, str], None],
+        refused: Callable[[str, str], None],
         on_closed: Callable[[], None],
     ) -> type[HttpConnection]:
         """Return the class of the connections of one server.
@@ -149,7 +149,7 @@ class HttpConnection(HttpToolsProtocol):
             logger: what uvicorn logs to.
             places: the places of its connections.
             now: seconds, for what takes too long.
-            refused: told of a request that is none: the client, a short word, and a sentence.
+            refused: told of a request that is none: a short word, and the client.
             on_closed: called once a connection is closed.
         """
         # The buffer is one for all: connections of a loop are read one after the other.
@@ -165,7 +165,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.logger = self.own_logger
+        self.logger = self.own_logger  # type: ignore[assignment]
         self.access_log = False
         self._gone: Callable[[], None] | None = None
         self._place: Places.Taken | None = None
@@ -286,8 +286,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _fail(self, fault: _Fault) -> None:
         """Answer with an error where there is no answer yet, and close."""
-        client = self.client[0] if self.client else "somebody"
-        self.refused(client, fault.reason, fault.text)
+        self.refused(fault.reason, self.client[0] if self.client else "an unknown address")
         if not self._answers() or not self.cycle.response_started:
             body = fault.text.encode() + b"\n"
             head = STATUS_LINE[fault.status] + b"content-type: text/plain\r\nconnection: close\r\n"

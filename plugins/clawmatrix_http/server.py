@@ -7,21 +7,21 @@ logging of the whole program; none of that is for a library that a host embeds.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import AbstractContextManager, nullcontext
 from email.utils import formatdate
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import uvicorn
 
-from clawmatrix_core import HostPort
+from clawmatrix_core import HostPort, RateLimitedLogger
 from clawmatrix_core.spi import HeldServer, Places
 from clawmatrix_http.protocol import HttpConnection, Limits
 
 if TYPE_CHECKING:
-    import logging
     import socket
     from collections.abc import Callable
     from types import TracebackType
@@ -33,10 +33,6 @@ __all__ = ["HttpServer"]
 
 KEEP_ALIVE = 75
 """Seconds an idle connection stays open; longer than clients keep theirs in a pool."""
-_CROWDED = {
-    "too_many_connections": "a connection was closed: there are too many of them",
-    "no_descriptor": "a connection waits: the process may open no more files",
-}
 
 
 class HttpServer(uvicorn.Server):
@@ -53,7 +49,7 @@ class HttpServer(uvicorn.Server):
         *,
         drain: float,
         logger: logging.Logger,
-        refused: Callable[[str, str, str], None],
+        on_refused: Callable[[str, str], None],
         now: Callable[[], float] = time.monotonic,
         limits: Limits | None = None,
     ) -> None:
@@ -64,17 +60,17 @@ class HttpServer(uvicorn.Server):
             bound: the socket to listen on, which the server takes over.
             drain: what answers under way get at the end, in seconds.
             logger: for what goes wrong inside.
-            refused: told of each request that is none, and of each connection that gets no
-                place: the client, a short word, and a sentence.
+            on_refused: told of bytes that are no request, and of each connection that gets no
+                place: the reason, and who sent them.
             now: seconds, for what takes too long.
             limits: times that a client has.
         """
-        self.places = Places(lambda source, reason: refused(source, reason, _CROWDED[reason]))
+        self.places = Places(lambda source, reason: on_refused(reason, source))
         made = HttpConnection.bind(
-            logger=logger,
+            logger=_Quiet(logger),
             places=self.places,
             now=now,
-            refused=refused,
+            refused=on_refused,
             on_closed=self._on_closed,
         )
         super().__init__(_config(app, made))
@@ -189,3 +185,22 @@ def _config(app: ASGIApp, made: type[HttpConnection]) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
     )
+
+
+class _Quiet(logging.LoggerAdapter[logging.Logger]):
+    """What uvicorn logs: its warnings as debug lines, its errors once a minute each.
+
+    A stranger decides how many of them there are. ``on_refused`` counts and logs what is refused.
+    """
+
+    level = logging.CRITICAL  # which uvicorn compares with its own level of tracing
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(logger, {})
+        self._limited = RateLimitedLogger(logger)
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if level >= logging.ERROR:
+            self._limited.log(level, msg, f"{msg}: %r", *args, kwargs.get("exc_info"))
+        elif level > logging.DEBUG and self.logger.isEnabledFor(logging.DEBUG):
+            self.logger.debug(msg, *args)

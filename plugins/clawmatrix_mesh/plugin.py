@@ -17,9 +17,6 @@ from clawmatrix_core import (
 )
 from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.api import ListensForNodes
-from clawmatrix_mesh.checks.advertised import advertised_checks
-from clawmatrix_mesh.checks.certificate import certificate_checks
-from clawmatrix_mesh.checks.live import live_checks
 from clawmatrix_mesh.config import TEMPLATE, MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS
 from clawmatrix_mesh.invite.methods import InviteMethods, dialable
@@ -102,6 +99,7 @@ class MeshPlugin(ListensForNodes):
                 client_tls=client_tls(config),
                 proxy=config.proxy,
                 door=Door.make(self._note_refused),
+                refused=lambda reason: node.counters.update((reason,)),
             )
         ]
 
@@ -129,12 +127,18 @@ class MeshPlugin(ListensForNodes):
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """Look at ports, peers, clocks, keys and certificates."""
+        # Imported here: a node that is never examined does without, and without X.509.
+        from clawmatrix_mesh.checks.advertised import advertised_checks
+        from clawmatrix_mesh.checks.certificate import certificate_checks
+
         told = config.section(MeshConfig)
         always = [*certificate_checks(told), *advertised_checks(told)]
         if node is None:
             from clawmatrix_mesh.checks.resting import resting_checks
 
             return [*resting_checks(config), *always]
+        from clawmatrix_mesh.checks.live import live_checks
+
         return [*live_checks(node, self._links()), *always]
 
     # --- life

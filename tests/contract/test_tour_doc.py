@@ -15,10 +15,16 @@ STEPS = re.findall(r"`([a-z_.]+):([A-Za-z_.]+)`", PAGE)
 IDS = [":".join(step) for step in STEPS]
 PLACES = re.findall(r"`((?:clawmatrix_\w+/)?(?:\w+/)*(?:\w+/|\w+\.py))`", PAGE)
 FEATURES = PAGE.split("## Where each feature is\n")[1].split("\n## ")[0]
-ROWS = re.findall(r"(?m)^\| (?!behaviour )([^|]+) \| ([^|]+) \|$", FEATURES)
-FILES = sorted({name for _, cell in ROWS for name in re.findall(r"`([^`]+)`", cell)})
-ADDED = (ROOT / "CHANGELOG.md").read_text().split("### Added\n")[1].split("\n### ")[0]
-BULLETS = [" ".join(one.split()) for one in re.findall(r"(?m)^- .*(?:\n  .*)*", ADDED)]
+CHANGES = (ROOT / "CHANGELOG.md").read_text()
+COMMON = {"the", "and", "that", "for", "with", "its", "has", "are", "not", "was", "where", "one"}
+COMMON |= {"may", "which", "from", "says"}
+ENOUGH = 0.5
+"""The likeness that a row has at least to the line that it is for."""
+
+Row = tuple[str, str, str]
+"""A heading, a behaviour, and the cell that names its files."""
+Line = tuple[str, str]
+"""A heading of the changelog, and a line below it."""
 
 
 def place(text: str) -> Path:
@@ -30,9 +36,48 @@ def place(text: str) -> Path:
     return ROOT / "clawmatrix_core" / text
 
 
-def words_of(bullet: str) -> list[str]:
-    """Return the words in a bullet that are commands, paths, options or names."""
-    return re.findall(r"`([^`]+)`", bullet)
+def rows_of(features: str) -> list[Row]:
+    """Return the rows of all tables."""
+    return [
+        (section.partition("\n")[0], words, cell)
+        for section in features.split("### ")[1:]
+        for words, cell in re.findall(r"(?m)^\| (?!behaviour )([^|]+) \| ([^|]+) \|$", section)
+    ]
+
+
+def lines_of(changes: str) -> list[Line]:
+    """Return the lines of a changelog, each with the nearest heading above it."""
+    heading, found = "", []
+    for block in re.findall(r"(?m)^#{3,4} .*|^- .*(?:\n  .*)*", changes):
+        if block.startswith("#"):
+            heading = block.strip("# ")
+        else:
+            found.append((heading, " ".join(block[2:].split())))
+    return found
+
+
+def words_of(text: str) -> set[str]:
+    """Return the words that tell one behaviour from another, by their first six letters."""
+    words = {word[:6] for word in re.findall(r"[a-z0-9_]{3,}", text.lower())}
+    return words - COMMON
+
+
+def likeness(line: str, row: str) -> float:
+    """Return how alike a line, or its first sentence, and a row are: 0 to 1."""
+    there = words_of(row)
+    wanted = words_of(re.split(r"[.;] ", line)[0]), words_of(line)
+    return max(2 * len(words & there) / (len(words) + len(there)) for words in wanted)
+
+
+def rows_like(line: str, rows: list[Row]) -> list[tuple[float, Row]]:
+    """Return the two rows of all tables that are most like a line, the best one first."""
+    return sorted(((likeness(line, row[1]), row) for row in rows), reverse=True)[:2]
+
+
+ROWS = rows_of(FEATURES)
+LINES = lines_of(CHANGES)
+FILES = sorted({name for _, _, cell in ROWS for name in re.findall(r"`([^`]+)`", cell)})
+PICKED = {line: rows_like(line[1], ROWS) for line in LINES}
 
 
 def test_the_page_has_two_walks_and_an_order() -> None:
@@ -55,7 +100,7 @@ def test_every_place_that_is_named_exists(text: str) -> None:
 
 def test_every_row_of_a_feature_names_one_file_or_two() -> None:
     assert len(ROWS) == FEATURES.count("\n| ") - FEATURES.count("\n| behaviour ")
-    for words, cell in ROWS:
+    for _, words, cell in ROWS:
         assert re.fullmatch(r"`[^`]+`(?:, `[^`]+`)?", cell), words
 
 
@@ -65,13 +110,28 @@ def test_every_file_of_a_feature_exists(name: str) -> None:
 
 
 def test_no_feature_is_said_twice() -> None:
-    behaviours = [words for words, _ in ROWS]
+    behaviours = [words for _, words, _ in ROWS]
     assert sorted(set(behaviours)) == sorted(behaviours)
 
 
-@pytest.mark.parametrize("bullet", BULLETS)
-def test_what_the_changelog_names_is_found_among_the_features(bullet: str) -> None:
-    assert [word for word in words_of(bullet) if f"`{word}`" not in FEATURES] == []
+@pytest.mark.parametrize("line", LINES, ids=[text for _, text in LINES])
+def test_a_line_of_the_changelog_has_a_row_that_is_more_like_it_than_all_others(line: Line) -> None:
+    (best, row), (second, _) = PICKED[line]
+    assert best >= ENOUGH
+    assert best > second
+    assert row[0] == line[0], "the row is under another heading"
+
+
+def test_no_row_is_for_two_lines() -> None:
+    picked = [row for (_, row), _ in PICKED.values()]
+    assert sorted(set(picked)) == sorted(picked)
+
+
+@pytest.mark.parametrize("line", LINES, ids=[text for _, text in LINES])
+def test_a_row_that_is_taken_out_is_missed(line: Line) -> None:
+    _, (second, row) = PICKED[line]
+    others = {first for other, ((_, first), _) in PICKED.items() if other != line}
+    assert second < ENOUGH or row[0] != line[0] or row in others
 
 
 def test_every_room_of_the_core_is_named() -> None:

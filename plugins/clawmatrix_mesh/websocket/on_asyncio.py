@@ -21,6 +21,7 @@ from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
+    NO_REQUEST,
     WRITE_LIMIT,
     WebSocket,
     WebSocketListener,
@@ -183,6 +184,7 @@ async def listen(
     bound: Sequence[socket.socket],
     settings: Mapping[str, Any],
     door: Door | None,
+    refused: Callable[[str], None],
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
     listener.addresses = tuple(address.at(one.getsockname()) for one in bound)
@@ -193,6 +195,13 @@ async def listen(
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
             tracked.add(self)
+
+        async def handshake(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                await super().handshake(*args, **kwargs)
+            finally:
+                if self.request is None:
+                    refused(NO_REQUEST)
 
     async def handle(ws: ServerConnection) -> None:
         assert isinstance(ws, _Server)

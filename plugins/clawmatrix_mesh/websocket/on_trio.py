@@ -17,6 +17,7 @@ from websockets.uri import parse_uri
 
 from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
+    NO_REQUEST,
     WebSocket,
     WebSocketListener,
     tune,
@@ -191,10 +192,19 @@ async def listen(
     bound: Sequence[socket.socket],
     settings: Mapping[str, Any],
     door: Door | None,
+    refused: Callable[[str], None],
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
     listener.addresses = tuple(address.at(one.getsockname()) for one in bound)
     made = _Server if door is None else _guarded(door)
+
+    class Counted(made):  # type: ignore[misc, valid-type]
+        async def handshake(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                await super().handshake(*args, **kwargs)
+            finally:
+                if self.request is None:
+                    refused(NO_REQUEST)
 
     async def handle(ws: ServerConnection) -> None:
         assert isinstance(ws, _Server)
@@ -206,7 +216,7 @@ async def listen(
 
     async def run(publish: Callable[[Server], None]) -> None:
         listeners = [_listener(one, door) for one in bound]
-        start = partial(serve, handle, listeners=listeners, create_connection=made, **settings)
+        start = partial(serve, handle, listeners=listeners, create_connection=Counted, **settings)
         async with trio.open_nursery() as nursery:
             publish(await nursery.start(start))
 

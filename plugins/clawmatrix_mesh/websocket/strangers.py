@@ -176,11 +176,8 @@ class Watched(_Library):
             return
         if stranger.left <= 0:
             door.refused(remote, "too_large", f"{remote} sent a request without an end")
-        elif ended:
-            return  # it only looked whether somebody listens, or gave up
-        elif _is_malformed(self.protocol.handshake_exc):
-            door.refused(remote, "bad_websocket", f"{remote} sent no WebSocket request")
-        else:
+        elif not ended and not _is_malformed(self.protocol.handshake_exc):
+            # Who hung up only looked whether somebody listens; other words count bad requests.
             door.refused(remote, "silent", f"{remote} sent no request in time")
 
 
