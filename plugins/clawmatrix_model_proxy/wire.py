@@ -7,6 +7,7 @@ Head, then the upstream's bytes. Fields that a version does not know are ignored
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -185,14 +186,20 @@ async def read_body(
 
     Raises: ExchangeFailure with the code, over the limit; other ExchangeErrors.
     """
-    pieces: list[bytes] = []
-    size = 0
+    first, size = b"", 0
+    whole = BytesIO()  # one large block goes back to the system, which many small ones do not
     async for piece in exchange:
         if not isinstance(piece, bytes):
             raise ExchangeFailure("bad_request", f"{exchange.peer} sent JSON in place of bytes")
-        size += len(piece)
-        if size > limit:
+        if size + len(piece) > limit:
             raise ExchangeFailure(code, f"more than {limit:d} bytes ({limit_name})")
         taken(len(piece))
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if not size:
+            first = piece
+        elif whole.tell():
+            whole.write(piece)
+        else:
+            whole.write(first)
+            whole.write(piece)
+        size += len(piece)
+    return whole.getvalue() or first
