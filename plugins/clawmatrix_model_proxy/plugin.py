@@ -21,7 +21,7 @@ from clawmatrix_core import (
     frame_types,
     hookimpl,
 )
-from clawmatrix_core.spi import Bell
+from clawmatrix_core.spi import Bell, ByteBudget
 from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
@@ -79,6 +79,7 @@ class ModelProxyPlugin(ModelProxy):
         self._offer: Offered | None = None
         self._apis: Apis | None = None
         self._upstreams: Upstreams | None = None
+        self._requests = ByteBudget(0)
         self._limits: AskLimits | None = None
         self._asking: Asking | None = None
         self._given: tuple[ModelUpstream, ...] = ()
@@ -209,7 +210,8 @@ class ModelProxyPlugin(ModelProxy):
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
-        return ModelServer(config, served, self._apis, self._upstreams, logger)
+        self._requests.most = max(config.max_requests, 2 * config.max_request)
+        return ModelServer(config, served, self._apis, self._upstreams, logger, self._requests)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)

@@ -18,6 +18,8 @@ ATTACKERS = {
     "A malicious member",
     "Who has stolen a laptop",
     "A malicious web page",
+    "A program without the token",
+    "A program that has the token",
     "A malicious plugin",
 }
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import anyio
+
 from clawmatrix_core import ExchangeFailure
+from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
 from clawmatrix_model_proxy.wire import read_body, read_opening
 
@@ -28,6 +32,7 @@ class ModelServer:
     Args:
         models: what answers for which model; of several with one id, in order of asking.
         apis: the APIs that they speak.
+        requests: counts the bytes of all requests, those of an earlier server too.
     """
 
     def __init__(
@@ -37,8 +42,10 @@ class ModelServer:
         apis: Apis,
         upstreams: Upstreams,
         logger: logging.Logger,
+        requests: ByteBudget | None = None,
     ) -> None:
         self._config = config
+        self._requests = requests or ByteBudget(config.max_requests)
         self._models: dict[str, list[ModelUpstream]] = {}
         for model in models:
             self._models.setdefault(model.id, []).append(model)
@@ -50,7 +57,25 @@ class ModelServer:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
         opening = read_opening(exchange.request)
         model = self._find(opening)
-        body = await read_body(exchange, self._config.max_request, "too_large", "max_request")
+        reading = anyio.CancelScope()
+        with self._requests.hold(exchange.peer, reading.cancel) as held:
+            body = await self._read(exchange, held, reading)
+            await self._answer(exchange, model, opening, body)
+
+    async def _read(
+        self, exchange: Exchange, held: ByteBudget.Held, reading: anyio.CancelScope
+    ) -> bytes:
+        limit = self._config.max_request
+        with reading, suppress(ByteBudget.Exceeded):
+            body = await read_body(exchange, limit, "too_large", "max_request", held.add)
+            held.finish()
+            return body
+        message = "the requests of others leave no memory for this one (max_requests)"
+        raise ExchangeFailure("busy", message, may_have_begun=False)
+
+    async def _answer(
+        self, exchange: Exchange, model: ModelUpstream, opening: Opening, body: bytes
+    ) -> None:
         call = self._apis.call_for(model, opening, body)
         api = self._apis.of(model)
         try:
