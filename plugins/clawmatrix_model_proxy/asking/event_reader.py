@@ -6,11 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
 from clawmatrix_core import LocalProtocolError
 from clawmatrix_model_proxy.api import ModelError
 from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.endings import Ending, Tail
 from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.sse import events_in, last_boundary
@@ -31,7 +31,6 @@ __all__ = ["EventReader", "error_of_attempt", "node_stops"]
 
 EVENT_LIMIT = 64 * 1024 * 1024
 """Bytes one event may have: the last one of an answer may repeat the whole of it."""
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class EventReader:
@@ -131,8 +130,8 @@ class EventReader:
         if self._own_error is not None or data in (b"", b"[DONE]"):
             return
         try:
-            payload = msgspec.json.decode(data or b"")
-        except _NOT_JSON:
+            payload = decode(data or b"")
+        except NOT_JSON:
             self._own_error = _bad("an event of the answer cannot be read")
             return
         self._last = data or b""

@@ -13,6 +13,7 @@ from clawmatrix_model_proxy.api import ModelError
 from clawmatrix_model_proxy.asking.asking import HEADERS, HOLD_HEADER
 from clawmatrix_model_proxy.asking.event_reader import EventReader, error_of_attempt, node_stops
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode_numbers
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ask", "stream"]
 
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 
 async def ask(asking: Asking, request: ModelRequest) -> dict[str, JSON]:
     """Return the whole answer. Raises: ModelError, LocalProtocolError, TypeError."""
@@ -43,8 +42,8 @@ async def ask(asking: Asking, request: ModelRequest) -> dict[str, JSON]:
     if failed is not None:
         raise error_of_attempt(failed)
     try:
-        decoded = msgspec.json.decode(b"".join(pieces))
-    except _NOT_JSON:
+        decoded = decode_numbers(b"".join(pieces))
+    except NOT_JSON:
         decoded = None
     if not isinstance(decoded, dict):
         raise ModelError(502, "the answer is not a JSON object", code="bad_answer")

@@ -10,6 +10,7 @@ import msgspec
 from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
 from clawmatrix_model_proxy.convert.one_call import OneCallReader, with_one_call
 from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.json_values import NOT_JSON, VALUES, TooManyValues, decode, marks_in
 from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
 from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
@@ -18,6 +19,7 @@ from clawmatrix_model_proxy.neutral.codec import (
     Unsupported,
 )
 from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
+from clawmatrix_model_proxy.neutral.request import Reasoning, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,9 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bridge", "decode_object", "error_words"]
 
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @attrs.frozen
@@ -72,6 +72,8 @@ class Bridge:
     ) -> Bridge:
         """Read a client's request; ``now`` is in seconds since 1970. Raises: Unsupported."""
         request = client.read_request(_request_object(body))
+        if len(body) > VALUES and _marks(request) > VALUES:
+            raise _too_many()
         options = request.settings.get("stream_options")
         wants_usage = isinstance(options, dict) and options.get("include_usage") is True
         return cls(
@@ -114,6 +116,7 @@ class Bridge:
 
     def _read(self, body: bytes) -> NeutralAnswer:
         answer = self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
+        _check_calls(answer)
         return with_one_call(answer) if self.request.parallel is False else answer
 
     @answer_depth()
@@ -127,7 +130,9 @@ class Bridge:
             gathered.take(event)
         if gathered.finish is None:
             raise BadAnswer("the stream has no end")
-        return _encode(self.client.write_answer(gathered.answer(), self.making))
+        answer = gathered.answer()
+        _check_calls(answer)
+        return _encode(self.client.write_answer(answer, self.making))
 
 
 def error_words(codec: object, status: int, body: bytes) -> ErrorWords | None:
@@ -144,8 +149,8 @@ def error_words(codec: object, status: int, body: bytes) -> ErrorWords | None:
 def decode_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of an answer. Raises: BadAnswer."""
     try:
-        decoded = _decode(body)
-    except _NOT_JSON as error:
+        decoded = decode(body)
+    except NOT_JSON as error:
         raise BadAnswer(f"the upstream's answer is not JSON: {error}") from None
     if not isinstance(decoded, dict):
         raise BadAnswer("the upstream's answer is not a JSON object")
@@ -154,10 +159,38 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 def _request_object(body: bytes) -> dict[str, Any]:
     try:
-        decoded = _decode(body)
-    except _NOT_JSON as error:
+        decoded = decode(body)
+    except TooManyValues:
+        raise _too_many() from None
+    except NOT_JSON as error:
         raise Unsupported("body", f"is not valid JSON: {error}") from None
     if not isinstance(decoded, dict):
         raise Unsupported("body", "is not a JSON object")
     decoded.pop("model", None)
     return decoded
+
+
+def _too_many() -> Unsupported:
+    return Unsupported("body", f"has more than {VALUES.text} values; it cannot be converted")
+
+
+def _marks(request: NeutralRequest) -> int:
+    """Return how many values the JSON inside of a request's strings has at most.
+
+    The arguments of calls are such strings, and seals of some makers; codecs decode them.
+    """
+    parts = (part for turn in request.turns for part in turn.parts)
+    return sum(
+        marks_in(part.arguments) + marks_in(part.sealed)
+        if isinstance(part, ToolCall)
+        else marks_in(part.sealed)
+        for part in parts
+        if isinstance(part, ToolCall | Reasoning)
+    )
+
+
+def _check_calls(answer: NeutralAnswer) -> None:
+    """Look at the JSON inside of an answer's strings. Raises: BadAnswer, for too many values."""
+    texts = [block.text for block in answer.blocks if block.kind == "tool"]
+    if sum(map(len, texts)) > VALUES and sum(map(marks_in, texts)) > VALUES:
+        raise BadAnswer(f"the arguments of its calls have more than {VALUES.text} values")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import msgspec
 
 from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.neutral.answer import (
     Close,
     Completed,
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.streams.formats import Format
 
 __all__ = ["ConvertedStream", "UpstreamEvents"]
-
-_decode = msgspec.json.Decoder().decode
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class UpstreamEvents:
@@ -89,8 +86,8 @@ class UpstreamEvents:
         if not data:
             return ()  # a comment
         try:
-            payload = _decode(data)
-        except _NOT_JSON:
+            payload = decode(data)
+        except NOT_JSON:
             return self._cut(harmless=is_no_event(data))
         if not isinstance(payload, dict):
             return self._cut(harmless=True)

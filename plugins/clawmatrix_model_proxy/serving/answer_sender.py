@@ -9,6 +9,7 @@ import msgspec
 
 from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.request_body import is_json
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
@@ -39,7 +40,6 @@ _WAITS = frozenset({"retry-after", "retry-after-ms", "x-ms-retry-after-ms"})
 """Headers that say how long to wait; where the upstream sent one, its body is not asked."""
 _JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 
 
 class AnswerSender:
@@ -188,7 +188,7 @@ class AnswerSender:
                 await self._send(stream, self._without_keys(b"".join([*self._held, rest])))
             message = "the upstream ended with an error"
             told = self._without_keys(_encode(stream.error))
-            raise ExchangeFailure(UPSTREAM_FAILED, message, detail=_decode(told))
+            raise ExchangeFailure(UPSTREAM_FAILED, message, detail=decode(told))
         if not stream.begun and ending is Ending.DONE:
             raise error or ExchangeFailure("upstream_broke", "the upstream's answer says nothing")
         if ending is Ending.DONE or (error is None and ending is not Ending.CUT):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.stages import error_of
 
 __all__ = [
@@ -32,8 +31,6 @@ _MEMBER = re.compile(rb'"(?:choices|delta|index|message|response|sequence_number
 """What a comment has that was data once, before a byte of it was damaged."""
 _MARKS = re.compile(rb'[{}"]')
 """What every event of an API has, and no word that a server sends to keep a connection."""
-_decode = msgspec.json.Decoder().decode
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def data_of(event: bytes) -> bytes | None:
@@ -74,8 +71,8 @@ def error_without_data(event: bytes) -> Any:
             return error_in(line[6:].strip())
         if line.startswith(b"{"):
             try:
-                payload = _decode(line)
-            except _NOT_JSON:
+                payload = decode(line)
+            except NOT_JSON:
                 continue
             if payload.get("error") or payload.get("object") == "error":
                 return error_of(payload)
@@ -85,8 +82,8 @@ def error_without_data(event: bytes) -> Any:
 def error_in(data: bytes) -> Any:
     """Return the error that the data of an event is, or what words it has."""
     try:
-        payload = _decode(data)
-    except _NOT_JSON:
+        payload = decode(data)
+    except NOT_JSON:
         payload = None
     if isinstance(payload, dict):
         return error_of(payload)

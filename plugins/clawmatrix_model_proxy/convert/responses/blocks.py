@@ -14,6 +14,7 @@ import msgspec
 from clawmatrix_model_proxy.convert.responses.logprobs import read_logprobs
 from clawmatrix_model_proxy.convert.responses.sealed import read_encrypted
 from clawmatrix_model_proxy.convert.responses.slots import Growing, Slot, list_in, text_in
+from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.neutral.answer import Close, Delta, Event, Open
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
@@ -166,6 +167,6 @@ def _rest(come: str, whole: str, slot: Slot) -> str:
 
 def _json(text: str) -> Any:
     try:
-        return msgspec.json.decode(text.encode())
+        return decode(text.encode())
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text
