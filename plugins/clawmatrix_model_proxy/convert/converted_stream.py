@@ -26,7 +26,7 @@ from clawmatrix_model_proxy.streams.events import (
     is_no_event,
     named_error,
 )
-from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, WholeEvents, events_in
+from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, Silence, WholeEvents, events_in
 from clawmatrix_model_proxy.streams.stages import error_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class UpstreamEvents:
         self.cut_out = CutOut()
         self._reader = reader
         self._whole = WholeEvents()
+        self._silence = Silence()
         self._last = b""
 
     @answer_depth()
@@ -60,8 +61,11 @@ class UpstreamEvents:
         whole = self._whole.feed(data)
         if not self._last:
             whole = whole.removeprefix(BYTE_ORDER_MARK)
+        last = self._last
         for event, _ in events_in(whole):
-            events += self._read(event)
+            if event:  # empty lines are nothing
+                events += self._read(event)
+        self._silence.note(len(whole), event=bool(events) or self._last is not last)
         return events
 
     @answer_depth()

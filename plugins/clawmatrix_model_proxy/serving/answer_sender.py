@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.errors import from_event
@@ -17,7 +18,7 @@ from clawmatrix_model_proxy.serving.key_verdict import ERROR_LIMIT
 from clawmatrix_model_proxy.serving.upstream_call import ErrorAnswer, error_of_answer
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS
-from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT, EventTooLarge
+from clawmatrix_model_proxy.streams.sse import EventTooLarge, portions
 from clawmatrix_model_proxy.wire import UPSTREAM_FAILED, Head
 
 if TYPE_CHECKING:
@@ -135,9 +136,10 @@ class AnswerSender:
             tasks.start_soon(self._response.pump, queue)
             try:
                 async for data in queue:
-                    if ready := self._feed(stream, data):
-                        ready = self._without_keys(ready) if stream.error is not None else ready
-                        await self._send(stream, ready)
+                    for portion in portions(data):
+                        await self._pass(stream, portion)
+                        if portion is not data:
+                            await checkpoint()
                     if stream.over:
                         await _await_end(queue)
                         break
@@ -149,13 +151,18 @@ class AnswerSender:
             self._logger.warning("model %s: %d malformed events cut out", self._model.id, count)
         await self._end(stream, error)
 
+    async def _pass(self, stream: AnswerStream, data: bytes) -> None:
+        """Send what a part of the upstream's stream comes to."""
+        if ready := self._feed(stream, data):
+            ready = self._without_keys(ready) if stream.error is not None else ready
+            await self._send(stream, ready)
+
     def _feed(self, stream: AnswerStream, data: bytes) -> bytes:
         """Return what may go out now: nothing before the answer means something."""
         try:
             whole = stream.feed(data)
-        except EventTooLarge:
-            message = f"an event of the upstream has more than {EVENT_LIMIT} bytes"
-            raise ExchangeFailure("answer_too_large", message) from None
+        except EventTooLarge as error:
+            raise ExchangeFailure("answer_too_large", str(error)) from None
         except BadAnswer as error:
             raise self._bad_answer(error) from None
         if not whole or self._headed:

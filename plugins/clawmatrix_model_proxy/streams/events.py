@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from clawmatrix_core import Bound
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
+from clawmatrix_model_proxy.streams.sse import lines_in
 from clawmatrix_model_proxy.streams.stages import error_of
 
 __all__ = [
     "ERROR_WORDS",
+    "LINES",
     "data_of",
     "error_in",
     "error_without_data",
@@ -17,6 +20,12 @@ __all__ = [
     "named_error",
 ]
 
+LINES = Bound(
+    4096,
+    "lines of one event of a stream",
+    fed_by="an upstream",
+    when_full="the event is cut out",
+)
 ERROR_WORDS = 2000
 """Characters of an error which are repeated in messages."""
 
@@ -40,6 +49,8 @@ def data_of(event: bytes) -> bytes | None:
     plain = _PLAIN.match(event)
     if plain is not None:
         return plain[1].strip()
+    if lines_in(event) > LINES:
+        return None
     lines = _LINES.split(event)
     if not all(map(_is_line, lines)):
         return None
@@ -66,7 +77,7 @@ def named_error(event: bytes) -> bool:
 
 def error_without_data(event: bytes) -> Any:
     """Return the error in lines that form no event; some servers send one like that."""
-    for line in _LINES.split(event):
+    for line in _LINES.split(event) if lines_in(event) <= LINES else ():
         if line.startswith(b"error:"):
             return error_in(line[6:].strip())
         if line.startswith(b"{"):

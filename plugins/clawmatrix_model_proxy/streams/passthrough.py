@@ -24,7 +24,7 @@ from clawmatrix_model_proxy.streams.events import (
     is_no_event,
     named_error,
 )
-from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, WholeEvents, events_in
+from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, Silence, WholeEvents, events_in
 from clawmatrix_model_proxy.streams.stages import Stage, error_of, says_end
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class PassthroughStream:
         self._last_words = format.last_words
         self._has_names = self._nameless = False
         self._whole = WholeEvents()
+        self._silence = Silence()
         self._tail = Tail()
         self._last = b""  # the data of the last event that has any, but for ``[DONE]``
         self._seen = 0
@@ -82,10 +83,12 @@ class PassthroughStream:
             whole = whole.removeprefix(BYTE_ORDER_MARK)
         self._watchful = not self.begun or any(word in whole for word in self._last_words)
         passed: list[bytes] = []
+        last = self._last
         for event, boundary in events_in(whole):
-            if self._is_good(event):
+            if event and self._is_good(event):  # empty lines are nothing
                 passed.append(event)
                 passed.append(boundary)
+        self._silence.note(len(whole), event=self._last is not last)
         out = b"".join(passed)
         if out:
             self._tail.feed(out)
