@@ -130,7 +130,9 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def _in_words(status: int, body: bytes, format: Format) -> bytes:
-    said = "".join(c if c.isprintable() else " " for c in body.decode(errors="replace"))
+    # Of a long body the beginning is looked at: more is not shown.
+    words = body[: 8 * SHOWN].decode(errors="replace")
+    said = "".join(c if c.isprintable() else " " for c in words)
     said = " ".join(said.split())[:SHOWN]
     message = f"the upstream answered {status}" + (f": {said}" if said else "")
     return ApiError(status, message, type="upstream_error", code="upstream_error").body(format)

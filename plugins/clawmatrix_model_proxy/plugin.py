@@ -35,6 +35,7 @@ from clawmatrix_model_proxy.serving.models import (
     collect_models,
 )
 from clawmatrix_model_proxy.wire import MODEL_LIST, REQUEST
+from clawmatrix_model_proxy.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -75,6 +76,7 @@ class ModelProxyPlugin(ModelProxy):
         self._asking: Asking | None = None
         self._given: tuple[ModelUpstream, ...] = ()
         self._renewing = anyio.Lock()
+        self._workers = Workers()
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -189,7 +191,7 @@ class ModelProxyPlugin(ModelProxy):
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
-        return ModelServer(config, served, self._apis, self._upstreams, logger)
+        return ModelServer(config, served, self._apis, self._upstreams, logger, self._workers)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -320,7 +322,7 @@ class ModelProxyPlugin(ModelProxy):
             from clawmatrix_model_proxy.asking.asking import Asking
 
             catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-            self._asking = Asking(node, catalog, limits, self._health_of(node))
+            self._asking = Asking(node, catalog, limits, self._health_of(node), self._workers)
         return self._asking
 
     def _limits_of(self, node: Node) -> AskLimits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,6 +16,7 @@ from clawmatrix_model_proxy.asking.event_reader import EventReader, error_of_att
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode_numbers
 from clawmatrix_model_proxy.streams.formats import FORMATS
+from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,8 +43,10 @@ async def ask(asking: Asking, request: ModelRequest) -> dict[str, JSON]:
     failed = await answer.give(take)
     if failed is not None:
         raise error_of_attempt(failed)
+    body = b"".join(pieces)
+    decode = partial(decode_numbers, body)
     try:
-        decoded = decode_numbers(b"".join(pieces))
+        decoded = await asking.workers.run(asking.node.id, len(body) // PASSED_ON, decode)
     except NOT_JSON:
         decoded = None
     if not isinstance(decoded, dict):

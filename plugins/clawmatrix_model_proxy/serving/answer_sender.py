@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.serving.upstream import UpstreamResponse
     from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
+    from clawmatrix_model_proxy.workers import Workers
 
 __all__ = ["AnswerSender"]
 
@@ -53,12 +55,14 @@ class AnswerSender:
         call: UpstreamCall,
         response: UpstreamResponse,
         logger: logging.Logger,
+        workers: Workers,
     ) -> None:
         self._exchange = exchange
         self._model = model
         self._call = call
         self._response = response
         self._logger = logger
+        self._workers = workers
         self._headed = False
         self._held: list[bytes] = []
 
@@ -104,8 +108,10 @@ class AnswerSender:
         body = await response.read(limit)
         if not response.framed and not response.streams and not is_json(body):
             raise ExchangeFailure("upstream_broke", "the upstream's answer is cut off")
+        weight = self._call.weight(len(body))
+        read = partial(self._call.whole, body, response.content_type)
         try:
-            whole = self._call.whole(body, response.content_type)
+            whole = await self._workers.run(self._exchange.peer, weight, read)
         except BadAnswer as bad:
             own = bad.words.body if isinstance(bad, UpstreamError) else error_of_answer(body)
             if own is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import ExchangeFailure
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.upstream import Upstreams
     from clawmatrix_model_proxy.wire import Opening
+    from clawmatrix_model_proxy.workers import Workers
 
 __all__ = ["ModelServer"]
 
@@ -28,6 +30,7 @@ class ModelServer:
     Args:
         models: what answers for which model; of several with one id, in order of asking.
         apis: the APIs that they speak.
+        workers: convert what is large.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class ModelServer:
         apis: Apis,
         upstreams: Upstreams,
         logger: logging.Logger,
+        workers: Workers,
     ) -> None:
         self._config = config
         self._models: dict[str, list[ModelUpstream]] = {}
@@ -45,17 +49,20 @@ class ModelServer:
         self._apis = apis
         self._upstreams = upstreams
         self._logger = logger
+        self._workers = workers
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
         opening = read_opening(exchange.request)
         model = self._find(opening)
         body = await read_body(exchange, self._config.max_request, "too_large", "max_request")
-        call = self._apis.call_for(model, opening, body)
+        size = self._apis.weight(model, opening, len(body))
+        make = partial(self._apis.call_for, model, opening, body)
+        call = await self._workers.run(exchange.peer, size, make)
         api = self._apis.of(model)
         try:
             async with self._upstreams.ask(model, api, call.path, call.body, opening) as response:
-                sender = AnswerSender(exchange, model, call, response, self._logger)
+                sender = AnswerSender(exchange, model, call, response, self._logger, self._workers)
                 await sender.run(self._config.max_answer)
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)

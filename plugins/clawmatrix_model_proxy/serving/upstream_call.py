@@ -20,6 +20,7 @@ from clawmatrix_model_proxy.neutral.sealed import without_seals
 from clawmatrix_model_proxy.request_body import with_model
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import EventTooLarge
+from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +122,9 @@ class UpstreamCall(Protocol):
     def body(self) -> bytes:
         """What the upstream is sent."""
 
+    def weight(self, size: int) -> int:
+        """Return the bytes of an answer as far as there is work in them: see ``workers``."""
+
     def stream(self) -> AnswerStream | None:
         """Return what turns an upstream's stream into the client's, None where it wants none."""
 
@@ -179,6 +183,10 @@ class PassthroughCall:
         except ApiError as error:
             raise unsent("bad_request", str(error), error.param) from None
 
+    def weight(self, size: int) -> int:
+        """See UpstreamCall."""
+        return size // PASSED_ON
+
     def stream(self) -> AnswerStream:
         """See UpstreamCall."""
         return PassthroughStream(self.format)
@@ -208,6 +216,10 @@ class ConvertedCall:
     path: str
     body: bytes
     bridge: Bridge
+
+    def weight(self, size: int) -> int:
+        """See UpstreamCall."""
+        return size
 
     def stream(self) -> AnswerStream | None:
         """See UpstreamCall."""
@@ -244,6 +256,10 @@ class CountingCall:
     body: bytes
     bridge: Bridge
     read: Callable[[bytes], int]
+
+    def weight(self, size: int) -> int:
+        """See UpstreamCall."""
+        return size
 
     def stream(self) -> None:
         """See UpstreamCall."""
