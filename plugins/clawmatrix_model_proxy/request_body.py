@@ -11,11 +11,17 @@ from clawmatrix_core import Bound
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 
-__all__ = ["MEMBERS", "Wanted", "is_json", "read_wanted", "with_model"]
+__all__ = ["MEMBERS", "MODEL_NAME", "Wanted", "is_json", "read_wanted", "with_model"]
 
 MEMBERS = Bound(
     1024,
     "members of a request of over 64 KiB",
+    fed_by="a client",
+    when_full="the request is refused",
+)
+MODEL_NAME = Bound(
+    512,
+    "characters of the model's name in a request",
     fed_by="a client",
     when_full="the request is refused",
 )
@@ -63,6 +69,9 @@ def read_wanted(body: bytes) -> Wanted:
         raise ApiError(400, f"the body of the request is not valid JSON: {error}") from None
     if not request.model:
         raise ApiError(400, "the request names no model", param="model")
+    if len(request.model) > MODEL_NAME:
+        message = f"the model's name has more than {MODEL_NAME} characters"
+        raise ApiError(400, message, param="model")
     streams = bytes(request.stream) == b"true"
     return Wanted(request.model, streams, _previous(bytes(request.previous_response_id)))
 

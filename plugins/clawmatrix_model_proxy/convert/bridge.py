@@ -8,9 +8,10 @@ import attrs
 import msgspec
 
 from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
+from clawmatrix_model_proxy.convert.limits import check_request, limited_answer, too_many_values
 from clawmatrix_model_proxy.convert.one_call import OneCallReader, with_one_call
 from clawmatrix_model_proxy.faults import fault_of_event
-from clawmatrix_model_proxy.json_values import NOT_JSON, VALUES, TooManyValues, decode, marks_in
+from clawmatrix_model_proxy.json_values import NOT_JSON, TooManyValues, decode
 from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
 from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
@@ -19,7 +20,6 @@ from clawmatrix_model_proxy.neutral.codec import (
     Unsupported,
 )
 from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
-from clawmatrix_model_proxy.neutral.request import Reasoning, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,8 +72,7 @@ class Bridge:
     ) -> Bridge:
         """Read a client's request; ``now`` is in seconds since 1970. Raises: Unsupported."""
         request = client.read_request(_request_object(body))
-        if len(body) > VALUES and _marks(request) > VALUES:
-            raise _too_many()
+        check_request(request, len(body))
         options = request.settings.get("stream_options")
         wants_usage = isinstance(options, dict) and options.get("include_usage") is True
         return cls(
@@ -115,8 +114,8 @@ class Bridge:
         return error_words(self.upstream, status, body)
 
     def _read(self, body: bytes) -> NeutralAnswer:
-        answer = self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
-        _check_calls(answer)
+        read = self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
+        answer = limited_answer(read)
         return with_one_call(answer) if self.request.parallel is False else answer
 
     @answer_depth()
@@ -130,8 +129,7 @@ class Bridge:
             gathered.take(event)
         if gathered.finish is None:
             raise BadAnswer("the stream has no end")
-        answer = gathered.answer()
-        _check_calls(answer)
+        answer = limited_answer(gathered.answer())
         return _encode(self.client.write_answer(answer, self.making))
 
 
@@ -161,36 +159,10 @@ def _request_object(body: bytes) -> dict[str, Any]:
     try:
         decoded = decode(body)
     except TooManyValues:
-        raise _too_many() from None
+        raise too_many_values() from None
     except NOT_JSON as error:
         raise Unsupported("body", f"is not valid JSON: {error}") from None
     if not isinstance(decoded, dict):
         raise Unsupported("body", "is not a JSON object")
     decoded.pop("model", None)
     return decoded
-
-
-def _too_many() -> Unsupported:
-    return Unsupported("body", f"has more than {VALUES.text} values; it cannot be converted")
-
-
-def _marks(request: NeutralRequest) -> int:
-    """Return how many values the JSON inside of a request's strings has at most.
-
-    The arguments of calls are such strings, and seals of some makers; codecs decode them.
-    """
-    parts = (part for turn in request.turns for part in turn.parts)
-    return sum(
-        marks_in(part.arguments) + marks_in(part.sealed)
-        if isinstance(part, ToolCall)
-        else marks_in(part.sealed)
-        for part in parts
-        if isinstance(part, ToolCall | Reasoning)
-    )
-
-
-def _check_calls(answer: NeutralAnswer) -> None:
-    """Look at the JSON inside of an answer's strings. Raises: BadAnswer, for too many values."""
-    texts = [block.text for block in answer.blocks if block.kind == "tool"]
-    if sum(map(len, texts)) > VALUES and sum(map(marks_in, texts)) > VALUES:
-        raise BadAnswer(f"the arguments of its calls have more than {VALUES.text} values")

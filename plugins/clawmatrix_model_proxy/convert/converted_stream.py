@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from clawmatrix_model_proxy.convert.limits import StreamLimits
 from clawmatrix_model_proxy.errors import from_event
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.neutral.answer import (
@@ -52,19 +53,21 @@ class UpstreamEvents:
         self._reader = reader
         self._whole = WholeEvents()
         self._silence = Silence()
+        self._limits = StreamLimits()
         self._last = b""
 
     @answer_depth()
     def feed(self, data: bytes) -> list[Event]:
         """Return what has come. Raises: EventTooLarge, BadAnswer."""
         events: list[Event] = []
+        self._limits.read(len(data))
         whole = self._whole.feed(data)
         if not self._last:
             whole = whole.removeprefix(BYTE_ORDER_MARK)
         last = self._last
         for event, _ in events_in(whole):
             if event:  # empty lines are nothing
-                events += self._read(event)
+                events += self._limits.take(self._read(event))
         self._silence.note(len(whole), event=bool(events) or self._last is not last)
         return events
 
@@ -73,10 +76,10 @@ class UpstreamEvents:
         """Return what the end amounts to. Raises: BadAnswer."""
         rest = self._whole.rest().rstrip(b"\r\n")
         before = attrs.evolve(self.cut_out)
-        events = list(self._read(rest)) if rest else []
+        events = list(self._limits.take(self._read(rest))) if rest else []
         if self.cut_out.count > before.count:
             self.cut_out = before  # the half of an event is cut off, not malformed
-        return [*events, *self._end(marked=False)]
+        return [*events, *self._limits.take(self._end(marked=False))]
 
     def _read(self, event: bytes) -> Iterable[Event]:
         data = data_of(event)

@@ -92,6 +92,8 @@ class Blocks:
         come = "".join(block.pieces)
         block.pieces[:] = [come]  # whole texts may be repeated, each time to be held against it
         rest = _rest(come, whole, slot)
+        if whole and not rest:
+            block.pieces[:] = [whole]  # what it is held against next time has the same spelling
         logprobs = None if block.logged else read_logprobs(fields)
         if rest or (logprobs and not block.closed):
             yield self.piece(block, rest, logprobs)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from clawmatrix_core import Bound
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
 if TYPE_CHECKING:
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ITEMS", "Growing", "Slot", "Slots", "list_in", "object_in", "text_in"]
 
-ITEMS = 1000
-"""Items that an answer may have; finding each among the others takes longer with their number."""
+ITEMS = Bound(
+    256,
+    "items of a Responses answer that is converted: each is looked for among the others",
+    fed_by="an upstream",
+    when_full="the answer ends with an error",
+)
 
 _KNOWN = frozenset({"message", "reasoning", "function_call", "custom_tool_call"})
 
@@ -180,7 +185,8 @@ class Slots:
         fitting = [slot for slot in rest if text_in(item, "call_id") in ("", slot.call_id)]
         if numbered is not None and numbered in fitting:
             return self._learn(numbered, item)
-        fitting = [slot for slot in fitting if slot not in self._by_number.values()]
+        others = set(self._by_number.values())
+        fitting = [slot for slot in fitting if slot not in others]
         return self._learn(fitting[0] if fitting else self._new(kind, None), item)
 
     def _named(self, item_id: Any, number: Any, kind: str) -> Slot | None:
