@@ -68,7 +68,7 @@ class UpstreamEvents:
         for event, _ in events_in(whole):
             if event:  # empty lines are nothing
                 events += self._limits.take(self._read(event))
-        self._silence.note(len(whole), event=bool(events) or self._last is not last)
+        self._silence.note(whole, event=bool(events) or self._last is not last)
         return events
 
     @answer_depth()

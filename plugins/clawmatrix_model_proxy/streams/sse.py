@@ -17,6 +17,7 @@ __all__ = [
     "EVENT_LIMIT",
     "PORTION",
     "SILENT_LIMIT",
+    "SILENT_LINES",
     "EventTooLarge",
     "Silence",
     "WholeEvents",
@@ -32,9 +33,15 @@ EVENT_LIMIT = Bound(
     fed_by="an upstream",
     when_full="the answer ends with an error",
 )
+SILENT_LINES = Bound(
+    65_536,
+    "lines of a stream in a row, comments and empty or unreadable events, that bring no event",
+    fed_by="an upstream",
+    when_full="the answer ends with an error",
+)
 SILENT_LIMIT = Bound(
-    256 * 1024,
-    "bytes of a stream in a row, comments and empty or unreadable events, that bring no event",
+    4 * 1024 * 1024,
+    "bytes of a stream in a row that bring no event",
     fed_by="an upstream",
     when_full="the answer ends with an error",
 )
@@ -118,16 +125,22 @@ class WholeEvents:
 
 
 class Silence:
-    """Counts the bytes of a stream in a row that bring no event."""
+    """Counts what of a stream in a row brings no event."""
 
     def __init__(self) -> None:
-        self._bytes = 0
+        self._bytes = self._lines = 0
 
-    def note(self, size: int, *, event: bool) -> None:
-        """Note so many bytes, and whether an event was among them. Raises: EventTooLarge."""
-        self._bytes = 0 if event else self._bytes + size
-        if self._bytes > SILENT_LIMIT:
-            raise EventTooLarge(f"more than {SILENT_LIMIT} bytes of the answer bring no event")
+    def note(self, data: bytes, *, event: bool) -> None:
+        """Note what has come, and whether an event was among it. Raises: EventTooLarge."""
+        if event:
+            self._bytes = self._lines = 0
+            return
+        self._bytes += len(data)
+        self._lines += lines_in(data)
+        if self._bytes > SILENT_LIMIT or self._lines > SILENT_LINES:
+            raise EventTooLarge(
+                f"{self._lines} lines of the answer, with {self._bytes} bytes, bring no event"
+            )
 
 
 def portions(data: bytes) -> Iterable[bytes]:

@@ -528,6 +528,7 @@ async def test_members_that_are_empty_are_passed_over_however_many(
         assert await read(await ask(client, up.base_url)) == BODY
 
 
+@pytest.mark.bound("clawmatrix_model_proxy.http.inflater.PIECE")
 async def test_a_small_body_that_opens_into_a_huge_one_comes_in_pieces(
     upstreaming: Upstreaming,
 ) -> None:

@@ -11,6 +11,7 @@ from clawmatrix_model_proxy.streams.sse import (
     EVENT_LIMIT,
     PORTION,
     SILENT_LIMIT,
+    SILENT_LINES,
     EventTooLarge,
     Silence,
     WholeEvents,
@@ -81,13 +82,17 @@ def test_whole_events_are_split_without_a_loss(pieces: list[bytes]) -> None:
 
 
 @pytest.mark.bound("clawmatrix_model_proxy.streams.sse.SILENT_LIMIT")
-def test_bytes_in_a_row_without_an_event_are_bounded() -> None:
+@pytest.mark.bound("clawmatrix_model_proxy.streams.sse.SILENT_LINES")
+@pytest.mark.parametrize(
+    "most", [b"x" * SILENT_LIMIT, b"\n" * SILENT_LINES, b"\r" * SILENT_LINES], ids=len
+)
+def test_what_brings_no_event_is_bounded_in_a_row(most: bytes) -> None:
     silence = Silence()
-    silence.note(SILENT_LIMIT, event=False)
-    silence.note(100, event=True)
-    silence.note(SILENT_LIMIT, event=False)
+    silence.note(most, event=False)
+    silence.note(most, event=True)
+    silence.note(most, event=False)
     with pytest.raises(EventTooLarge, match="bring no event"):
-        silence.note(1, event=False)
+        silence.note(most[:1], event=False)
 
 
 @pytest.mark.bound("clawmatrix_model_proxy.streams.sse.PORTION")
