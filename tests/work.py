@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Seen", "assert_linear", "work_of"]
 
 FACTORS = (10, 100)
-SLACK = 1.1
+SLACK = 1.15
 CONSTANT = 3000
 """Work that does not grow: imports on first use, tables that are made once."""
 _WALKS_A_LIST = frozenset({"insert", "index", "remove", "count", "sort", "copy", "reverse"})
@@ -53,7 +53,7 @@ class _Counter:
         holder: Any = getattr(argument, "__self__", None)
         walks = isinstance(holder, list) and argument.__name__ in _WALKS_A_LIST
         if walks or isinstance(holder, bytes | bytearray | str):
-            self.work += len(holder) // 16
+            self.work += len(holder) // 64
 
 
 _counters: list[_Counter] = []
@@ -77,7 +77,7 @@ class Seen(bytes):
     @staticmethod
     def _copied(data: bytes) -> Seen:
         for counter in _counters:
-            counter.work += len(data) // 16
+            counter.work += len(data) // 64
         return Seen(data)
 
 

@@ -66,7 +66,7 @@ class Inflater:
             return True
         if not self.waiting:
             return False
-        if self._rest.startswith(_GZIP, self._at):
+        if self._rest[self._at : self._at + len(_GZIP)] == _GZIP:
             self._inflate = _decompressor()
             return True
         self._at = len(self._rest)

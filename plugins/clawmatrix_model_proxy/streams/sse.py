@@ -151,19 +151,20 @@ def portions(data: bytes) -> Iterable[bytes]:
 
 
 def _portions(data: bytes) -> Iterator[bytes]:
-    # A part of so many bytes has no more lines, and one of many times the bytes seldom has.
-    at = 0
+    # A part of PORTION bytes has no more lines, and one of many times the bytes seldom has.
+    at, size = 0, 64 * PORTION
     while at < len(data):
-        size = 64 * PORTION
-        while size > PORTION and lines_in(data, at, at + size) > PORTION:
-            size //= 2
-        yield data[at : at + size]
-        at += size
+        part = data[at : at + size]
+        while len(part) > PORTION and lines_in(part) > PORTION:
+            part = part[: len(part) // 2]
+        yield part
+        at += len(part)
+        size = min(2 * len(part), 64 * PORTION)
 
 
-def lines_in(data: bytes, start: int = 0, end: int | None = None) -> int:
+def lines_in(data: bytes) -> int:
     """Return how many ends of lines there are, at most: one of two bytes counts as two."""
-    return data.count(b"\n", start, end) + data.count(b"\r", start, end)
+    return data.count(b"\n") + data.count(b"\r")
 
 
 def events_in(whole: bytes) -> Iterable[tuple[bytes, bytes]]:

@@ -85,15 +85,15 @@ class Blocks:
         """Add what of a block had not come."""
         block, whole = slot.block(kind, place), text_in(fields, name)
         if slot.calls and not slot.name:
-            block.pieces[:] = [whole or "".join(block.pieces)]
+            block.pieces[:] = [whole] if whole else block.pieces
             return
         if block.index < 0:
             yield from self._open(slot, block)
-        come = "".join(block.pieces)
-        block.pieces[:] = [come]  # whole texts may be repeated, each time to be held against it
-        rest = _rest(come, whole, slot)
-        if whole and not rest:
-            block.pieces[:] = [whole]  # what it is held against next time has the same spelling
+        rest = ""
+        if whole:
+            rest = _rest("".join(block.pieces), whole, slot)
+            # What it is held against the next time has the same spelling.
+            block.pieces[:] = [whole.removesuffix(rest)]
         logprobs = None if block.logged else read_logprobs(fields)
         if rest or (logprobs and not block.closed):
             yield self.piece(block, rest, logprobs)
@@ -138,6 +138,7 @@ class Blocks:
             # what is sealed comes with the last block of a thought, so the last stays open
             yield from self._close(slot)
         block.index = next(self._numbers)
+        slot.going.append(block)
         if slot.kind == "reasoning":
             yield Open(block.index, block.kind, slot.id, group=slot.number)
         else:
@@ -148,7 +149,8 @@ class Blocks:
 
     def _close(self, slot: Slot, sealed: str = "", sealed_by: Sealer = "") -> Iterator[Event]:
         """Close the blocks of an item; what is sealed is with the last."""
-        growing = [block for block in slot.blocks.values() if block.index >= 0 and not block.closed]
+        growing = [block for block in slot.going if not block.closed]
+        slot.going.clear()
         for block in growing:
             block.closed = True
             last = block is growing[-1]

@@ -79,6 +79,7 @@ class Slot:
     Attributes:
         number: the place at which it came.
         blocks: by their kind and their place in the item.
+        going: those that opened since all that were open were closed.
         latest: of each kind the place that events without one are about.
         done: it came whole.
     """
@@ -89,6 +90,7 @@ class Slot:
     call_id: str = ""
     name: str = ""
     blocks: dict[tuple[BlockKind, int], Growing] = attrs.field(factory=dict)
+    going: list[Growing] = attrs.field(factory=list)
     latest: dict[BlockKind, int] = attrs.field(factory=dict)
     done: bool = False
 
