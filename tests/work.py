@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Seen", "assert_linear", "work_of"]
 
 FACTORS = (10, 100)
-SLACK = 1.15
+SLACK = 1.2
 CONSTANT = 3000
 """Work that does not grow: imports on first use, tables that are made once."""
 _WALKS_A_LIST = frozenset({"insert", "index", "remove", "count", "sort", "copy", "reverse"})
