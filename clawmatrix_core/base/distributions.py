@@ -20,6 +20,11 @@ def about(dist: metadata.Distribution) -> tuple[str, str]:
     return str(about["Name"]), str(about["Version"])
 
 
+@lru_cache(maxsize=16)
+def _requirements(dist: metadata.Distribution) -> Sequence[str]:
+    return tuple(dist.requires or ())
+
+
 def same_name(one: str, other: str) -> bool:
     """Say whether two names are of one distribution."""
     return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
@@ -50,7 +55,7 @@ def missing_requirement(
 def _required_by(
     dist: metadata.Distribution, extra: str
 ) -> Iterable[tuple[str, Sequence[str], str]]:
-    for line in dist.requires or ():
+    for line in _requirements(dist):
         found = _REQUIREMENT.match(line)
         if found is not None and same_name(found[4], extra):
             extras = [name.strip() for name in (found[2] or "").split(",") if name.strip()]

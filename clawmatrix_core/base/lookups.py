@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 import attrs
-from anyio import from_thread
 from anyio.lowlevel import checkpoint, current_token
 
 if TYPE_CHECKING:
@@ -153,6 +152,8 @@ class Lookups:
 
     def _run(self, lookup: _Lookup, token: EventLoopToken) -> None:
         """Look a name up. Runs in a thread, and may outlive the event loop."""
+        from anyio import from_thread  # where no name is looked up nobody needs it
+
         try:
             lookup.found = list(self._look(lookup.host))
         except OSError as error:

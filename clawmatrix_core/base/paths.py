@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import platformdirs
-
 from clawmatrix_core.base.errors import ConfigError
 
 __all__ = ["APP", "CONFIG_NAME", "default_state_dir", "find_config"]
@@ -26,6 +24,8 @@ def find_config(explicit: Path | None = None) -> Path:
         if not explicit.expanduser().is_file():
             raise ConfigError([f"{explicit}: there is no such file; `clawmatrix init` makes one"])
         return explicit.expanduser().absolute()
+    import platformdirs  # imported here, as below: a node whose places are told does without
+
     places = [Path(CONFIG_NAME).absolute(), platformdirs.user_config_path(APP) / CONFIG_NAME]
     for place in places:
         if place.is_file():
@@ -36,4 +36,6 @@ def find_config(explicit: Path | None = None) -> Path:
 
 def default_state_dir(node_id: str) -> Path:
     """Return the folder a node keeps its state in unless it is told another."""
+    import platformdirs
+
     return platformdirs.user_state_path(APP) / node_id

@@ -8,10 +8,17 @@ import attrs
 import click
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.cli.context import ExitCode, Settings, echo_json, load_plugins, pass_settings
+from clawmatrix_core.cli.context import (
+    ExitCode,
+    Settings,
+    echo_json,
+    load_plugins,
+    pass_settings,
+)
 
 if TYPE_CHECKING:
-    from clawmatrix_core.config.config import Config, FieldDoc
+    from clawmatrix_core.config.config import Config
+    from clawmatrix_core.config.docs import FieldDoc
 
 __all__ = ["config", "options_of", "problems_of"]
 
@@ -35,8 +42,8 @@ def problems_of(configuration: Config) -> list[str]:
 
 def options_of(configuration: Config | None) -> list[FieldDoc]:
     """Return every option there is, the core's first, then table by table."""
-    from clawmatrix_core.config.config import describe
     from clawmatrix_core.config.core import CoreConfig
+    from clawmatrix_core.config.docs import describe
 
     options = describe(CoreConfig)
     for section in load_plugins(configuration).config_sections():

@@ -130,7 +130,7 @@ def render_findings(findings: Sequence[Finding]) -> str:
     lines: list[str] = []
     for finding in findings:
         status = click.style(f"{finding.status:7}", _COLOURS[finding.status])
-        lines.append(f"{status}  {finding.name:{width}}  {printable(finding.detail)}")
+        lines.append(f"{status}  {printable(finding.name):{width}}  {printable(finding.detail)}")
         if finding.advice and finding.status != "ok":
             lines.append(f"{'':9}{'':{width}}  -> {printable(finding.advice)}")
     return "\n".join([*lines, "", _summary(findings)])

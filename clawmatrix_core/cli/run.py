@@ -9,8 +9,8 @@ import anyio
 import click
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.cli.config import problems_of
-from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings
+from clawmatrix_core.cli.collector import settle
+from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings, printable
 from clawmatrix_core.cli.signals import Signals
 from clawmatrix_core.kernel.node import Node
 
@@ -49,7 +49,8 @@ async def serve(config: Config, settings: Settings) -> int:
         with signals.starting:
             async with _node(config) as node:
                 node.when_reloaded(lambda changes: _reloaded(node, settings, changes))
-                click.echo(await _is_up(node))
+                click.echo(printable(await _is_up(node)))
+                settle()
                 signals.node = node
                 tasks.start_soon(signals.reload)
                 await node.wait_stop()
@@ -66,6 +67,8 @@ def _node(config: Config) -> Node:
     try:
         return Node(config)
     except ConfigError:
+        from clawmatrix_core.cli.config import problems_of
+
         raise ConfigError(problems_of(config)) from None  # those of the plugins' tables too
 
 

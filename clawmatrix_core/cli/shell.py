@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import logging
 import os
 import sys
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from clawmatrix_core.base.redaction import redact
+from clawmatrix_core.cli.collector import hold_back
 from clawmatrix_core.cli.context import (
     ExitCode,
     Settings,
@@ -21,6 +24,7 @@ from clawmatrix_core.cli.context import (
     root_options,
     with_settings,
 )
+from clawmatrix_core.cli.guarded_output import guarded_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +76,8 @@ class Shell(click.Group):
             told = error.format_message()
             if hint := _plugin_left_out(ctx, args[0]) or _plugin_not_named(ctx, args[0], told):
                 raise click.UsageError(hint, ctx) from None
+            if why := _plugin_failed(ctx, args[0]):
+                raise click.UsageError(f"{told.rstrip('.')}{why}", ctx) from None
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -130,6 +136,13 @@ def _plugin_left_out(ctx: click.Context, name: str) -> str | None:
     return f"no command {name!r}; not all plugins are installed: {what}"
 
 
+def _plugin_failed(ctx: click.Context, command: str) -> str:
+    from clawmatrix_core.loading.absent import why_absent
+
+    plugins = load_plugins(_readable_config(ctx.ensure_object(Settings))).list()
+    return why_absent([info for info in plugins if info.state == "failed"], command)
+
+
 def _plugin_not_named(ctx: click.Context, command: str, told: str) -> str | None:
     """Name the plugins that may have the command; code of plugins that nobody named never runs."""
     config = _readable_config(ctx.ensure_object(Settings))
@@ -184,6 +197,11 @@ cli = Shell(
 
 def execute(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; errors go to standard error."""
+    with guarded_output():
+        return _execute(arguments)
+
+
+def _execute(arguments: Sequence[str]) -> int:
     settings = Settings()
     logging.getLogger("clawmatrix").addHandler(logging.NullHandler())  # `run` sets up a log
     try:
@@ -209,10 +227,11 @@ def _tell(error: Exception, settings: Settings) -> int:
     if settings.verbosity >= 2:
         import traceback
 
-        traceback.print_exception(error)
+        for line in redact("".join(traceback.format_exception(error))).splitlines():
+            click.echo(printable(line), err=True)
     code, lines = describe(error)
     for line in lines:
-        click.echo(f"clawmatrix: {printable(line)}", err=True)
+        click.echo(f"clawmatrix: {printable(redact(line))}", err=True)
     return code
 
 
@@ -226,4 +245,7 @@ def _silence(descriptor: int) -> None:
 
 def main() -> NoReturn:
     """Run ``clawmatrix`` and exit."""
+    hold_back()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # so that a file's name goes out as it came in
+        sys.stdout.reconfigure(errors="surrogateescape")
     sys.exit(execute(sys.argv[1:]))

@@ -20,7 +20,6 @@ from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.paths import default_state_dir
 from clawmatrix_core.config.changes import Changes, merge
 from clawmatrix_core.config.core import CORE_KEYS, CoreConfig, Selection
-from clawmatrix_core.config.docs import FieldDoc, describe
 from clawmatrix_core.config.messages import Problem, Problems, shared_problems, without
 from clawmatrix_core.config.reader import make_converter, read_table
 from clawmatrix_core.config.schema import check_class, option
@@ -37,10 +36,8 @@ __all__ = [
     "ConfigSection",
     "ConfigValue",
     "Duration",
-    "FieldDoc",
     "HostPort",
     "Secret",
-    "describe",
     "option",
 ]
 

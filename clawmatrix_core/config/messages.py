@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc
 import datetime
-import difflib
 import json
 import re
 import typing
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from clawmatrix_core.base.redaction import shown_address
 from clawmatrix_core.config.kinds import (
     choices_of,
     is_choice,
@@ -84,7 +84,10 @@ def show(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, (str, Path, bool)):
-        text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+        value = str(value) if isinstance(value, Path) else value
+        if isinstance(value, str) and "@" in value:
+            value = shown_address(value)  # it may be one, with a password
+        text = json.dumps(value, ensure_ascii=False)
     elif isinstance(value, (int, float)):
         text = (
             repr(value) if isinstance(value, float) or abs(value) < 10**SHOWN else "a huge number"
@@ -153,6 +156,8 @@ class Problem:
     def _suggestion(self) -> str:
         if self.candidates is None:
             return ""
+        import difflib  # a configuration without mistakes does without
+
         near = difflib.get_close_matches(str(self.path[-1]), self.candidates, n=1)
         return f' (did you mean "{near[0]}"?)' if near else ""
 

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["START_LIMIT", "Lifetime", "Starter"]
 
-OTHER_TASK = "a node is left by the task that entered it: it stops, and nobody waits for its end"
+OTHER_TASK = (
+    "a node is left by the task that entered it, after every task group and cancel scope that was"
+    " opened inside its block: either another task leaves it, or one of these is still open."
+    " The node stops, and nobody waits for its end"
+)
 START_LIMIT = 30.0
 """Seconds a plugin may take to start."""
 
@@ -66,7 +70,8 @@ class Lifetime:
     async def live(self) -> AsyncIterator[None]:
         """Be up inside. Raises: what the start raised, or what was raised inside.
 
-        LocalProtocolError, where another task leaves the block than the one that entered it.
+        LocalProtocolError, where another task leaves the block than the one that entered it, or
+        where a task group or cancel scope that was opened inside is still open.
         """
         failure: BaseException | None = None
         try:

@@ -13,14 +13,14 @@ from clawmatrix_core.members.record import OFFERS_LIMIT, check_offer
 from clawmatrix_core.wire.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clawmatrix_core.base.metric import Sample
     from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node_hooks import NodeHooks
     from clawmatrix_core.kernel.registry import PluginRegistry
 
-__all__ = ["Registered"]
+__all__ = ["Contributed", "Registered"]
 
 R = TypeVar("R")
 
@@ -123,3 +123,34 @@ class Registered:
     def _works(self, plugin: str) -> bool:
         info = self._plugins.get(plugin)
         return info is not None and info.state == "active"
+
+
+class Contributed:
+    """What a node tells of that which its plugins registered; nothing before it is entered."""
+
+    _registered: Registered
+
+    @property
+    def transports(self) -> Mapping[str, Transport]:
+        """What dials and listens, by address scheme."""
+        return self._registered.transports
+
+    def control_methods(self) -> Sequence[ControlMethod]:
+        """Return the methods that plugins added to the control socket."""
+        return self._registered.control_methods()
+
+    def owner_of_method(self, name: str) -> str | None:
+        """Return the plugin whose control method has a name, None where there is none."""
+        return self._registered.owner_of(name)
+
+    def status_sections(self) -> Sequence[StatusSection]:
+        """Return the sections that plugins added to the status."""
+        return self._registered.status_sections()
+
+    def metrics(self) -> Sequence[tuple[Metric, Sequence[Sample]]]:
+        """Return what all metrics read now, those of plugins and the core's own."""
+        return self._registered.metrics()
+
+    def offers(self) -> dict[str, list[dict[str, JSON]]]:
+        """Return what this node offers to every member, by kind."""
+        return self._registered.offers()

@@ -6,15 +6,20 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.loading.specs import CORE
+from clawmatrix_core.wire.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.loading.specs import HookSpec
 
-__all__ = ["note_collisions"]
+__all__ = ["NOBODY", "built_in_schemes", "note_collisions"]
+
+NOBODY = {"node_id": "plugins-check", "secret": "of a node that is never started" * 2}
+"""What a node is told that only lends itself to the hooks."""
 
 _NAMED: Sequence[tuple[str, str, Callable[[Any], Iterable[str]]]] = (
     ("address scheme", hookspecs.register_transports.__name__, lambda one: one.schemes),
@@ -41,6 +46,21 @@ def note_collisions(node: Node, commands: Collection[str]) -> None:
     for what, named in _registered(node):
         # Each is an object of its own, so that two equal names count as two.
         node.plugins.unique(what, [(one[0], one) for one in named], lambda one: one[1])
+
+
+def built_in_schemes() -> Collection[str]:
+    """Return the address schemes that the transports of built-in plugins have."""
+    node = Node(Config.from_mapping(NOBODY), plugins=())
+    node.plugins.load(None)
+    known = [info.name for info in node.plugins.list()]
+    node.config.bind(node.plugins.config_sections(), known=known)
+    transports = node.hooks.collect(hookspecs.register_transports, object)
+    return [
+        scheme
+        for _, transport in transports
+        if isinstance(transport, Transport)
+        for scheme in transport.schemes
+    ]
 
 
 def _registered(node: Node) -> Iterator[tuple[str, list[tuple[str, str]]]]:

@@ -74,7 +74,7 @@ def find_target(text: str) -> Target:
 
 
 def _at_place(place: str) -> Target:
-    for entry in entry_points_in_order():
+    for entry in entry_points_in_order()[GROUP]:
         if entry.value == place and entry.dist is not None:
             return Target(about(entry.dist)[0], {entry.name: place})
     return Target(place, {place.rpartition(":")[2]: place})

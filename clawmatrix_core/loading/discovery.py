@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_core.base.distributions import about, missing_requirement, same_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["GROUP", "SPECS_GROUP", "entry_points_in_order", "is_built_in", "missing_extra"]
 
@@ -17,15 +17,22 @@ SPECS_GROUP = "clawmatrix.hookspecs"
 DISTRIBUTION = "clawmatrix"
 
 
-def entry_points_in_order(group: str = GROUP) -> Sequence[metadata.EntryPoint]:
-    """Return the entry points of plugins, or of another group, in order of loading."""
+def entry_points_in_order() -> Mapping[str, Sequence[metadata.EntryPoint]]:
+    """Return the entry points of each group in order of loading.
+
+    That takes a look at the metadata of every distribution, so callers do it once.
+    """
 
     def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
         return (not is_built_in(entry), entry.name, about(entry.dist)[0] if entry.dist else "")
 
-    # An editable install can be seen twice: by its metadata and by its source folder.
-    unique = {(e.name, e.value): e for e in metadata.entry_points(group=group)}
-    return sorted(unique.values(), key=order)
+    installed = metadata.entry_points()
+    ordered: dict[str, Sequence[metadata.EntryPoint]] = {}
+    for group in (GROUP, SPECS_GROUP):
+        # An editable install can be seen twice: by its metadata and by its source folder.
+        unique = {(e.name, e.value): e for e in installed.select(group=group)}
+        ordered[group] = sorted(unique.values(), key=order)
+    return ordered
 
 
 def is_built_in(entry: metadata.EntryPoint) -> bool:

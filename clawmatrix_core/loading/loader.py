@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.distributions import about
 from clawmatrix_core.loading.discovery import (
+    GROUP,
     SPECS_GROUP,
     entry_points_in_order,
     is_built_in,
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["Loader"]
 
 _log = logging.getLogger("clawmatrix.plugins")
+
+_UNKNOWN = (
+    "no plugin of that name is installed (entry points are those of installed distributions:"
+    " `pip install -e FOLDER` installs one that you are writing)"
+)
 
 
 class Loader:
@@ -56,27 +62,28 @@ class Loader:
         """
         off = frozenset(disabled)
         objects = [item for item in chosen or () if not isinstance(item, str)]
-        self._read_specs()
-        self._here |= {entry.name for entry in entry_points_in_order()}
+        installed = entry_points_in_order()
+        self._read_specs(installed[SPECS_GROUP])
+        self._here |= {entry.name for entry in installed[GROUP]}
         for item in objects:
             self._here.add(_name_of(item))
             self._add_specs_of(_name_of(item), item)
         names = None if chosen is None else {item for item in chosen if isinstance(item, str)}
-        for entry in entry_points_in_order():
+        for entry in installed[GROUP]:
             self._consider(entry, names, off)
         for name in sorted((names or set()) - self.infos.keys()):
             info = self.infos[name] = PluginInfo(name)
-            info.fail("no plugin of that name is installed")
+            info.fail(_UNKNOWN)
         for item in objects:
             self.add(item)
 
-    def _read_specs(self) -> None:
+    def _read_specs(self, entries: Sequence[metadata.EntryPoint] | None = None) -> None:
         """Read the hooks that plugins specify: of all that are installed, chosen or not."""
         if self._specs_read:
             return
         self._specs_read = True
         owners: dict[str, str] = {}
-        for entry in entry_points_in_order(SPECS_GROUP):
+        for entry in entry_points_in_order()[SPECS_GROUP] if entries is None else entries:
             distribution = about(entry.dist)[0] if entry.dist else "?"
             if entry.name not in owners:
                 owners[entry.name] = distribution

@@ -76,7 +76,10 @@ def _method(node: Node, name: str) -> ControlMethod:
     server = node.plugins.get(SERVER)
     methods |= getattr(server.plugin if server else None, "methods", {})
     if name not in methods:
-        raise LookupError(f"{node.id} has no control method {name}; it has {', '.join(methods)}")
+        why = node.plugins.why_absent(name)
+        raise LookupError(
+            f"{node.id} has no control method {name}{why}; it has {', '.join(methods) or 'none'}"
+        )
     return methods[name]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from typing import TYPE_CHECKING
 
@@ -54,6 +53,8 @@ def _number(params: dict[str, JSON], name: str, default: float, least: float, mo
 
 def unknown_node(name: str, known: Iterable[str]) -> ExchangeFailure:
     """Return the error for a name that no member has, with those that could be meant."""
+    import difflib  # a node that is asked for nodes that are there does without
+
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near:

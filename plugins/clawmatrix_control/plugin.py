@@ -73,7 +73,10 @@ class ControlPlugin:
         kept = KeptSocket(folder, node.logger("control"))
         await scope.enter(kept, name="control socket")
         server = ControlServer(
-            lambda name: self.methods.get(name), lambda: self.methods, partial(_report, node)
+            lambda name: self.methods.get(name),
+            lambda: self.methods,
+            partial(_report, node),
+            why=node.plugins.why_absent,
         )
         scope.start_soon(kept.serve, server, name="control socket")
 

@@ -17,29 +17,18 @@ from starlette.responses import Response
 from clawmatrix_core import Distribution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from prometheus_client import Metric as Family
-    from starlette.requests import Request
 
     from clawmatrix_core import Metric, Sample
 
-__all__ = ["MetricsEndpoint", "render"]
+__all__ = ["answer", "render"]
 
 
-class MetricsEndpoint:
-    """Answers with what all metrics read now.
-
-    Args:
-        read: returns each metric with its samples.
-    """
-
-    def __init__(self, read: Callable[[], Iterable[tuple[Metric, Sequence[Sample]]]]) -> None:
-        self._read = read
-
-    async def __call__(self, request: Request) -> Response:
-        """``GET /metrics``"""
-        return Response(render(self._read()), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+def answer(metrics: Iterable[tuple[Metric, Sequence[Sample]]]) -> Response:
+    """Return the answer to ``GET /metrics``: each metric with its samples."""
+    return Response(render(metrics), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def render(metrics: Iterable[tuple[Metric, Sequence[Sample]]]) -> bytes:

@@ -16,9 +16,6 @@ from clawmatrix_core import (
     hookimpl,
 )
 from clawmatrix_mesh.api import ListensForNodes
-from clawmatrix_mesh.checks.advertised import advertised_checks
-from clawmatrix_mesh.checks.certificate import certificate_checks
-from clawmatrix_mesh.checks.live import live_checks
 from clawmatrix_mesh.config import TEMPLATE, MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS
 from clawmatrix_mesh.invite.methods import InviteMethods, dialable
@@ -96,7 +93,10 @@ class MeshPlugin(ListensForNodes):
             self._certificate = ServedCertificate(config, serving)
         return [
             WebSocketTransport(
-                server_tls=serving, client_tls=client_tls(config), proxy=config.proxy
+                server_tls=serving,
+                client_tls=client_tls(config),
+                proxy=config.proxy,
+                refused=lambda reason: node.counters.update((reason,)),
             )
         ]
 
@@ -124,12 +124,18 @@ class MeshPlugin(ListensForNodes):
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """Look at ports, peers, clocks, keys and certificates."""
+        # Imported here: a node that is never examined does without, and without X.509.
+        from clawmatrix_mesh.checks.advertised import advertised_checks
+        from clawmatrix_mesh.checks.certificate import certificate_checks
+
         told = config.section(MeshConfig)
         always = [*certificate_checks(told), *advertised_checks(told)]
         if node is None:
             from clawmatrix_mesh.checks.resting import resting_checks
 
             return [*resting_checks(config), *always]
+        from clawmatrix_mesh.checks.live import live_checks
+
         return [*live_checks(node, self._links()), *always]
 
     # --- life

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,19 +15,24 @@ from clawmatrix_core import (
     ExchangeFailure,
     LocalProtocolError,
     Offer,
+    StateFile,
+    StateWriter,
     StatusSection,
     frame_types,
     hookimpl,
 )
+from clawmatrix_core.spi import Bell
 from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.current import CurrentCatalog
+from clawmatrix_model_proxy.asking.described import describe
 from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.lists import ModelLists
 from clawmatrix_model_proxy.asking.metrics import model_metrics
+from clawmatrix_model_proxy.asking.names import STATE, NodeNames
+from clawmatrix_model_proxy.asking.proving import Proving
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
-from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.offer import make_offer
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 from clawmatrix_model_proxy.serving.models import (
@@ -38,7 +44,7 @@ from clawmatrix_model_proxy.wire import MODEL_LIST, REQUEST
 from clawmatrix_model_proxy.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractAsyncContextManager
 
     import click
@@ -46,7 +52,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON, Config, Exchange, Frame, Metric, Node, Peer, PluginScope
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
-    from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel
+    from clawmatrix_model_proxy.asking.catalog import Catalog
     from clawmatrix_model_proxy.asking.response import AskLimits
     from clawmatrix_model_proxy.offer import Offered
     from clawmatrix_model_proxy.serving.apis import Apis
@@ -67,6 +73,8 @@ class ModelProxyPlugin(ModelProxy):
         self._scope: PluginScope | None = None
         self._catalog: CurrentCatalog | None = None
         self._lists: ModelLists | None = None
+        self._names: NodeNames | None = None
+        self._writer: StateWriter | None = None
         self._health: Health | None = None
         self._models: tuple[ModelUpstream, ...] | None = None
         self._offer: Offered | None = None
@@ -77,11 +85,18 @@ class ModelProxyPlugin(ModelProxy):
         self._given: tuple[ModelUpstream, ...] = ()
         self._renewing = anyio.Lock()
         self._workers = Workers()
+        self._changed = Bell()
+        self._stops = False
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """See hookspecs."""
         return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE)]
+
+    @hookimpl
+    def register_state_files(self) -> list[StateFile]:
+        """See hookspecs."""
+        return [StateFile(STATE)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -132,11 +147,13 @@ class ModelProxyPlugin(ModelProxy):
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """See hookspecs."""
         from clawmatrix_model_proxy.checks import upstream_checks
+        from clawmatrix_model_proxy.name_checks import name_checks
 
         told = config.section(ModelProxyConfig)
         if node is None:
             return upstream_checks(told, lambda: [model.upstream for model in told.models])
-        return upstream_checks(told, lambda: self._served(node), lambda: collect_apis(node))
+        checks = upstream_checks(told, lambda: self._served(node), lambda: collect_apis(node))
+        return checks + name_checks(node.id, partial(self._current, node))
 
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:
@@ -164,7 +181,10 @@ class ModelProxyPlugin(ModelProxy):
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """See hookspecs."""
         self._scope = scope
+        self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
+        self._keep_names(node)  # what is stored of them is read first, or the plugin does not start
         scope.start_soon(self._lists_of(node).run)
+        scope.start_soon(Proving(node, lambda: self._current(node).parts).run)
         self._server = await self._make_server(node, scope, self._served(node))
 
     async def _make_server(
@@ -250,6 +270,13 @@ class ModelProxyPlugin(ModelProxy):
             raise LocalProtocolError(f"{node.id} has not started its model-proxy plugin")
         return in_process.stream(self._asking_of(node), request, self._scope)
 
+    async def wait_for(self, node: Node, model: str) -> None:
+        """See ModelProxy."""
+        from clawmatrix_model_proxy.asking import waiting
+
+        asking = self._asking_of(node)
+        await waiting.wait_for(asking, model, self._changed, lambda: self._stops)
+
     async def serve(self, node: Node, models: Iterable[ModelUpstream]) -> None:
         """See ModelProxy. Before the plugin has started, its start looks at their APIs."""
         given = checked_models(models)
@@ -273,6 +300,18 @@ class ModelProxyPlugin(ModelProxy):
         if peer.node_id != node.id:
             self._lists_of(node).note(peer)
         self._catalog_of(node).outdate()
+        self._changed.ring()
+
+    @hookimpl
+    async def node_stopping(self) -> None:
+        """See hookspecs."""
+        self._stops = True
+        self._changed.ring()
+
+    @hookimpl
+    async def routes_changed(self) -> None:
+        """See hookspecs."""
+        self._changed.ring()
 
     async def _send_list(self, node: Node, exchange: Exchange) -> None:
         """Answer with the list of all models, of which the record names the digest."""
@@ -304,12 +343,23 @@ class ModelProxyPlugin(ModelProxy):
 
     def _catalog_of(self, node: Node) -> CurrentCatalog:
         if self._catalog is None:
-            own = partial(self._offered, node)
-            self._catalog = CurrentCatalog(node, own, self._lists_of(node))
+            own, keep = partial(self._offered, node), partial(self._keep_names, node)
+            parts = self._lists_of(node), self._names_of(node)
+            self._catalog = CurrentCatalog(node, own, *parts, keep)
         return self._catalog
 
+    def _names_of(self, node: Node) -> NodeNames:
+        if self._names is None:
+            self._names = NodeNames(node)
+        return self._names
+
+    def _keep_names(self, node: Node) -> None:
+        if self._writer is not None:
+            with suppress(LocalProtocolError):  # the node stops
+                self._writer.write_soon(STATE, self._names_of(node).to_state())
+
     def _described(self, node: Node) -> dict[str, JSON]:
-        return {"models": list(_describe(node, self._current(node), self._health_of(node)))}
+        return {"models": list(describe(node, self._current(node), self._health_of(node)))}
 
     def _health_of(self, node: Node) -> Health:
         if self._health is None:
@@ -327,7 +377,9 @@ class ModelProxyPlugin(ModelProxy):
 
     def _limits_of(self, node: Node) -> AskLimits:
         if self._limits is None:
-            self._limits = _limits(node.config.section(ModelProxyConfig))
+            from clawmatrix_model_proxy.asking.limits import ask_limits
+
+            self._limits = ask_limits(node.config.section(ModelProxyConfig))
         return self._limits
 
     def _current(self, node: Node) -> Catalog:
@@ -336,33 +388,3 @@ class ModelProxyPlugin(ModelProxy):
 
 def _breaker_limits(config: ModelProxyConfig) -> BreakerLimits:
     return BreakerLimits(first=config.breaker_rest, longest=config.breaker_rest_most)
-
-
-def _limits(config: ModelProxyConfig) -> AskLimits:
-    from clawmatrix_model_proxy.asking.response import AskLimits
-
-    return AskLimits(
-        first_token=config.first_token_timeout,
-        alone=config.first_byte_timeout,
-        total=config.total_timeout,
-        keep_alive=config.keep_alive,
-        max_answer=config.max_answer,
-        balance=config.balance,
-        hold=parse_hold(config.hold),
-    )
-
-
-def _describe(node: Node, catalog: Catalog, health: Health) -> Iterator[dict[str, JSON]]:
-    for id_, served in catalog.models():
-        words = next((model.description for model in served if model.description), None)
-        nodes = [_describe_node(node, model, health) for model in served]
-        yield {"id": id_, "description": words, "nodes": nodes}
-
-
-def _describe_node(node: Node, model: ServedModel, health: Health) -> dict[str, JSON]:
-    return {
-        "nodeId": model.node,
-        "reachable": node.reachable(model.node),
-        "api": model.api,
-        "upstreams": [health.describe(target) for target in model.targets],
-    }

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 import attrs
 
@@ -100,6 +99,8 @@ def _marked(work: Callable[[], R]) -> R:
 def on_loop(call: Callable[[], None]) -> None:
     """Call something that belongs to the loop, from work that may run in a thread."""
     if getattr(_here, "works", False):
+        import anyio.from_thread  # here, since hardly ever needed
+
         anyio.from_thread.run_sync(call)
     else:
         call()

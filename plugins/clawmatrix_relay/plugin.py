@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import Check, ConfigSection, StatusSection, frame_types, hookimpl
-from clawmatrix_relay.checks import path_checks
 from clawmatrix_relay.config import RelayConfig
 from clawmatrix_relay.paths import Paths
 from clawmatrix_relay.quotas import Quotas
@@ -63,7 +62,13 @@ class RelayPlugin:
     @hookimpl
     def register_checks(self, node: Node | None) -> list[Check]:
         """Look whether relays relay; only a node that runs can."""
-        return [] if node is None else path_checks(node, self._reckoning)
+        if node is None:
+            return []
+        from clawmatrix_relay.checks import (
+            path_checks,  # a node that is never examined does without
+        )
+
+        return path_checks(node, self._reckoning)
 
     @hookimpl
     def compute_routes(self, node: Node) -> Mapping[NodeId, Route] | None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clawmatrix_core.config.config import describe
 from clawmatrix_core.config.core import CoreConfig
+from clawmatrix_core.config.docs import describe
 from clawmatrix_core.kernel.registry import PluginRegistry
 
 FILE = Path(__file__).parents[2] / "docs" / "configuration.md"

@@ -1,4 +1,7 @@
-"""A node that starts and serves imports nothing that only commands and tests need."""
+"""A node that starts and serves imports nothing that only commands and tests need.
+
+What only some nodes need, or only somebody who asks, it imports then.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from clawmatrix_core import Config, Node
 from clawmatrix_core.control.address import control_socket_path
 from clawmatrix_core.control.protocol import request_line
 
-PLUGINS = ["mesh", "relay", "http", "control", "model-proxy"]
+PLUGINS = ["mesh", "relay", "http", "control", "model-proxy", "gemini"]
 
 
 def imported(*rooms):
@@ -25,11 +28,11 @@ def imported(*rooms):
     return [name for name in sorted(sys.modules) if name.split(".")[:2] in wanted]
 
 
-def models(address):
-    request = urllib.request.Request(f"http://{address}/v1/models")
+def page(address, path):
+    request = urllib.request.Request(f"http://{address}{path}")
     request.add_header("authorization", "Bearer " + "t" * 20)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    return json.loads(opener.open(request, timeout=20).read())
+    return opener.open(request, timeout=20).read()
 
 
 async def call(socket, method):
@@ -45,16 +48,19 @@ async def main():
     config = Config.from_mapping(json.loads(sys.argv[1]))
     async with Node(config, plugins=PLUGINS) as node:
         [http] = [one.read() for one in node.status_sections() if one.name == "http"]
-        listed = await anyio.to_thread.run_sync(models, http["listen"])
+        listed = await anyio.to_thread.run_sync(page, http["listen"], "/v1/models")
         await call(control_socket_path(config.state_dir), "status")
         told = {
             "states": {info.name: info.state for info in node.plugins.active()},
-            "models": [model["id"] for model in listed["data"]],
+            "models": [model["id"] for model in json.loads(listed)["data"]],
             "serving": imported("cli", "testing", "doctor"),
+            "modules": list(sys.modules),
         }
         told["findings"] = await call(control_socket_path(config.state_dir), "doctor")
         told["examined"] = imported("cli", "testing")
+        await anyio.to_thread.run_sync(page, http["listen"], "/metrics")
         told["doctor"] = imported("doctor")
+        told["asked"] = list(sys.modules)
     print(json.dumps(told))
 
 
@@ -64,9 +70,30 @@ anyio.run(main)
 
 HEAVY = ("cattrs", "cryptography", "httptools", "starlette", "uvicorn", "websockets")
 """What a command that only asks the running node does without."""
+WHEN_ASKED = (
+    "clawmatrix_http.checks",
+    "clawmatrix_http.metrics",
+    "clawmatrix_mesh.checks.certificate",
+    "clawmatrix_mesh.checks.live",
+    "clawmatrix_model_proxy.checks",
+    "clawmatrix_relay.checks",
+    "cryptography.x509",
+    "prometheus_client",
+)
+"""What a node does without until it is asked for its health or its metrics."""
+UNUSUAL = ("anyio.from_thread", "clawmatrix_core.config.docs", "difflib", "platformdirs")
+"""What a node does without whose configuration has no mistake and names folders and numbers."""
+FOR_MODELS = (
+    "clawmatrix_gemini.codec",
+    "clawmatrix_model_proxy.neutral",
+    "clawmatrix_model_proxy.serving.api_check",
+    "clawmatrix_model_proxy.serving.server",
+)
+"""What a node does without that serves no models."""
+MODEL = {"id": "m", "base_url": "http://127.0.0.1:1/v1"}
 
 
-def serve(tmp_path: Path) -> dict[str, Any]:
+def serve(tmp_path: Path, *models: dict[str, str]) -> dict[str, Any]:
     """Run a node in a process of its own, ask it, and return what it imported."""
     config = {
         "node_id": "a",
@@ -74,7 +101,7 @@ def serve(tmp_path: Path) -> dict[str, Any]:
         "state_dir": str(tmp_path / "state"),
         "http": {"listen": "127.0.0.1:0", "token": "t" * 20},
         "mesh": {"listen": "127.0.0.1:0"},
-        "model-proxy": {"models": [{"id": "m", "base_url": "http://127.0.0.1:1/v1"}]},
+        "model-proxy": {"models": models},
     }
     command = [sys.executable, "-c", SERVE, json.dumps(config)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
@@ -84,14 +111,24 @@ def serve(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_a_node_that_serves_imports_no_command_no_test_and_no_doctor(tmp_path: Path) -> None:
-    told = serve(tmp_path)
-    plugins = ("mesh", "relay", "http", "control", "model-proxy")
+    told = serve(tmp_path, MODEL)
+    plugins = ("mesh", "relay", "http", "control", "model-proxy", "gemini")
     assert told["states"] == dict.fromkeys(plugins, "active")
     assert told["models"] == ["m", "a/m"]
     assert told["serving"] == []
     assert {finding["name"] for finding in told["findings"]} >= {"plugins", "mesh.listen"}
     assert told["examined"] == []
     assert "clawmatrix_core.doctor.own_checks" in told["doctor"]
+    assert [name for name in WHEN_ASKED if name in told["modules"]] == []
+    assert [name for name in WHEN_ASKED if name not in told["asked"]] == []
+    assert [name for name in UNUSUAL if name in told["modules"]] == []
+    assert [name for name in FOR_MODELS if name not in told["modules"]] == []
+
+
+def test_a_node_that_serves_no_models_imports_no_conversion(tmp_path: Path) -> None:
+    told = serve(tmp_path)
+    assert told["models"] == []
+    assert [name for name in FOR_MODELS if name in told["modules"]] == []
 
 
 def test_commands_that_ask_the_running_node_import_light_things() -> None:

@@ -7,7 +7,7 @@ import zlib
 from clawmatrix_core import Bound
 from clawmatrix_model_proxy.http.reader import BrokenAnswer
 
-__all__ = ["PIECE", "STEPS", "Inflater"]
+__all__ = ["EMPTY", "PIECE", "STEPS", "Inflater"]
 
 PIECE = Bound(
     64 * 1024,
@@ -20,6 +20,12 @@ STEPS = Bound(
     "parts of a compressed answer that open to nothing, in one go",
     fed_by="an upstream",
     when_full="the rest is opened after other work had its turn",
+)
+EMPTY = Bound(
+    1024 * 1024,
+    "bytes of a compressed answer in a row that open to nothing",
+    fed_by="an upstream",
+    when_full="the answer ends with an error",
 )
 _TAKEN = 4 * 1024
 """Bytes that go in at once: what is left of them is copied each time."""
@@ -34,6 +40,7 @@ class Inflater:
         self._rest = b""
         self._at = 0  # how much of the rest went in
         self._begun = False
+        self._empty = 0
 
     def __repr__(self) -> str:
         return f"<Inflater {len(self._rest) - self._at} bytes left>"
@@ -81,6 +88,9 @@ class Inflater:
             raise BrokenAnswer(f"its answer cannot be opened: {error}") from None
         left = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
         self._at += len(taken) - len(left)
+        self._empty = 0 if opened else self._empty + len(taken) - len(left)
+        if self._empty > EMPTY:
+            raise BrokenAnswer(f"more than {EMPTY} bytes of it in a row open to nothing")
         return opened
 
     def end(self) -> None:

@@ -11,7 +11,6 @@ from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
 from clawmatrix_model_proxy.offer import OfferRoom
-from clawmatrix_model_proxy.serving.api_check import check_api
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 from clawmatrix_model_proxy.workers import on_loop
 
@@ -38,7 +37,7 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
             if counts[model.id] == UPSTREAM_LIMIT:
                 raise ValueError(f"the id {model.id!r} has more than {UPSTREAM_LIMIT} upstreams")
             room.take(model)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             node.hooks.report(plugin, spec, error)
             continue
         counts[model.id] += 1
@@ -47,14 +46,21 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
 
 
 def checked_models(models: Iterable[ModelUpstream]) -> tuple[ModelUpstream, ...]:
-    """Return the models that a host gives. Raises: ValueError, which names what is wrong."""
+    """Return the models that a host gives.
+
+    Raises: ValueError, which names what is wrong; TypeError, where something is no ModelUpstream.
+    """
+    if isinstance(models, ModelUpstream | str):
+        raise TypeError(f"serve_models takes a list of ModelUpstream, not {models!r}")
     given = tuple(models)
     room = OfferRoom()
     for model in given:
+        if not isinstance(model, ModelUpstream):
+            raise TypeError(f"serve_models takes a list of ModelUpstream, with {model!r} in it")
         try:
             check_model(model)
-        except ValueError as error:
-            raise ValueError(f"the model {model.id!r}: {error}") from None
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"the model {model.id!r}: {error}") from None
         room.take(model)
     id_, most = next(iter(Counter(model.id for model in given).most_common(1)), ("", 0))
     if most > UPSTREAM_LIMIT:
@@ -68,6 +74,9 @@ def collect_apis(node: Node) -> list[ModelApi]:
     What goes wrong in a plugin's codec is a fault of that plugin. Raises: StartError, for an API
     that has not what it must.
     """
+    # Imported here, as below: a node that only asks does without.
+    from clawmatrix_model_proxy.serving.api_check import check_api
+
     collected = node.hooks.collect(hookspecs.register_model_apis, ModelApi)
     for plugin, api in collected:
         check_api(plugin, api)
@@ -76,7 +85,6 @@ def collect_apis(node: Node) -> list[ModelApi]:
 
 
 def _guarded(node: Node, plugin: str, api: ModelApi) -> ModelApi:
-    # Imported here: a node that only asks does without.
     from clawmatrix_model_proxy.serving.guarded import GuardedCodec
 
     def on_fault(member: str, error: Exception) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pty
 import signal
@@ -15,6 +16,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from clawmatrix_core.cli.collector import HELD_BACK, settle
 from clawmatrix_core.cli.run import addresses
 from clawmatrix_core.kernel.contributions import StatusSection
 
@@ -119,9 +121,8 @@ def test_a_state_folder_in_use_is_exit_code_4(tmp_path: Path) -> None:
         with running(path) as second:
             _, error = second.communicate(timeout=20)
     assert second.returncode == 4
-    assert (
-        error == f"clawmatrix: state folder {tmp_path / 'state'} is in use by process {first.pid}\n"
-    )
+    told = f"clawmatrix: state folder {tmp_path / 'state'} is in use by process {first.pid}: stop "
+    assert error.startswith(told)
 
 
 def test_an_address_in_use_is_exit_code_5(tmp_path: Path) -> None:
@@ -151,6 +152,34 @@ def test_the_log_says_more_when_asked(tmp_path: Path) -> None:
             process.terminate()
             _, error = process.communicate(timeout=20)
         assert ("I own: hello" in error) is expected
+
+
+def test_the_garbage_collector_is_held_back_until_the_node_is_up(tmp_path: Path) -> None:
+    add_plugin(
+        tmp_path,
+        """
+        import gc
+        def show(): print(*gc.get_threshold(), gc.get_freeze_count() > 10_000, flush=True)
+        class Shown:
+            async def __aenter__(self): show()
+            async def __aexit__(self, *_): show()
+        await scope.enter(Shown())
+        """,
+    )
+    with running(write_config(tmp_path, 'plugins = ["own"]\n')) as process:
+        assert first_line(process) == f"{' '.join(map(str, HELD_BACK))} False\n"
+        assert first_line(process) == "node office is up\n"
+        process.terminate()
+        out, _ = process.communicate(timeout=20)
+    assert out == f"{' '.join(map(str, gc.get_threshold()))} True\n"
+
+
+def test_a_program_that_holds_nothing_back_keeps_its_settings() -> None:
+    before = gc.get_threshold()
+    assert before != HELD_BACK
+    frozen = gc.get_freeze_count()
+    settle()
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, frozen)
 
 
 @pytest.mark.anyio

@@ -276,3 +276,14 @@ def test_a_command_of_a_plugin_that_is_installed_but_not_named_says_so(tmp_path:
     assert "not in use" not in told("greet")
     path.unlink()
     assert "name it in `plugins` of the configuration" in told("greet")
+
+
+def test_a_command_of_a_plugin_that_failed_says_so(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    add_plugin(site, "greet", "raise RuntimeError('no paper')")
+    write_config(tmp_path, 'plugins = ["control", "greet"]\n')
+    done = clawmatrix("greet", cwd=tmp_path, path=site)
+    assert done.returncode == 2
+    assert "No such command 'greet'; the plugin greet has failed: could not be" in done.stderr
+    assert "no paper (see `clawmatrix plugins list`)" in done.stderr

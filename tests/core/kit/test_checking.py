@@ -251,7 +251,7 @@ class Plugin:
     folder = write(HEAD + source)
     assert lines(folder, "problem") == []
     [line] = lines(folder, "warning")
-    assert line.startswith("pigeons: not compared with the names of others: register_status: Attr")
+    assert line.startswith("pigeons: not compared with the names of others: register_status: NotE")
 
 
 @pytest.mark.parametrize(

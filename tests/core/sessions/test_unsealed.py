@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import clawmatrix_core.exchange.exchanges
-from clawmatrix_core.config.config import Config, describe
+from clawmatrix_core.config.config import Config
 from clawmatrix_core.config.core import CoreConfig
+from clawmatrix_core.config.docs import describe
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE

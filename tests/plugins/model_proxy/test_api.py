@@ -6,25 +6,41 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from clawmatrix_model_proxy import api
 
 HEAVY = {"httptools", "starlette", "uvicorn", "anyio", "prometheus_client", "click", "pluggy"}
 CODE = """
 import json, sys
-import clawmatrix_model_proxy.api
+{0}
 print(json.dumps(sorted(sys.modules)))
 """
 
 
-def test_importing_the_contract_loads_neither_the_plugin_nor_an_extra() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True, check=True, timeout=60
-    )
+@pytest.mark.parametrize(
+    ("code", "needed"),
+    [
+        ("import clawmatrix_model_proxy.api", {"api", "refusals", "values"}),
+        ("from clawmatrix_model_proxy.api import ModelApi", {"api", "refusals", "values"}),
+        ("from clawmatrix_model_proxy.api import *", {"api", "neutral", "refusals", "values"}),
+    ],
+)
+def test_importing_the_contract_loads_neither_the_plugin_nor_an_extra(
+    code: str, needed: set[str]
+) -> None:
+    command = [sys.executable, "-c", CODE.format(code)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     loaded = set(json.loads(ran.stdout))
     own = {name for name in loaded if name.startswith("clawmatrix_model_proxy.")}
     rooms = {name.split(".")[1] for name in own}
-    assert rooms == {"api", "neutral", "refusals"}
+    assert rooms == needed
     assert loaded & HEAVY == set()
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        getattr(api, "nothing")  # noqa: B009 - mypy knows that it is not there
 
 
 def test_each_public_name_is_there_and_says_what_it_is() -> None:

@@ -15,12 +15,14 @@ from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.asking.catalog import Catalog, read_offers
 from clawmatrix_model_proxy.convert.bridge import Bridge
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
+from clawmatrix_model_proxy.convert.one_call import with_one_call
 from clawmatrix_model_proxy.convert.token_count import count_method
 from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
 from clawmatrix_model_proxy.faults import fault_of_status
 from clawmatrix_model_proxy.http.inflater import Inflater
 from clawmatrix_model_proxy.http.reader import ResponseReader
 from clawmatrix_model_proxy.json_values import has_more_values
+from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer
 from clawmatrix_model_proxy.neutral.codec import Making
 from clawmatrix_model_proxy.neutral.request import NeutralRequest
 from clawmatrix_model_proxy.neutral.sealed import sealed_id, without_seals
@@ -31,6 +33,7 @@ from clawmatrix_model_proxy.streams.events import data_of, error_without_data
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import WholeEvents, events_in, portions
+from tests.plugins.model_proxy.asking.test_catalog import Known
 from tests.plugins.model_proxy.convert.test_pairs import CODECS
 from tests.work import Seen, assert_linear
 
@@ -395,6 +398,14 @@ def test_converting_a_whole_answer(client: str, upstream: str) -> None:
     assert_linear(convert, make, 5)
 
 
+def test_leaving_out_the_calls_behind_the_first() -> None:
+    def answer(count: int) -> NeutralAnswer:
+        blocks = tuple(Block("tool", "{}", f"c{n}", "f") for n in range(count))
+        return NeutralAnswer("a", "m", 1, blocks, "tool_calls")
+
+    assert_linear(with_one_call, answer, 20)
+
+
 @pytest.mark.parametrize("convert", [wrap_upstream_error, convert_upstream_error])
 @pytest.mark.parametrize("body", [b"x y\n", b'{"error":'])
 def test_converting_an_error(convert: Callable[..., bytes], body: bytes) -> None:
@@ -416,7 +427,7 @@ def test_opening_what_is_compressed(part: bytes) -> None:
         while opened or inflater.waiting:
             opened = inflater.feed(b"")
 
-    assert_linear(open_all, lambda count: Seen(gzip.compress(part) * count), 600)
+    assert_linear(open_all, lambda count: Seen(gzip.compress(part) * count), 500)
 
 
 def test_reading_an_answer_in_small_chunks() -> None:
@@ -442,7 +453,8 @@ def test_reading_what_a_node_offers_and_listing_it() -> None:
     names = [NodeId("a"), NodeId("b")]
 
     def read(entries: list[dict[str, Any]]) -> None:
-        catalog = Catalog([one for name in names for one in read_offers(name, entries)], names)
+        served = [one for name in names for one in read_offers(name, entries)]
+        catalog = Catalog(served, names, Known(tuple(names)), NodeId("home"))
         list(catalog.list(lambda _: True))
         catalog.resolve("a/m0", lambda _: True)
 

@@ -11,7 +11,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_model_proxy.http.inflater import STEPS, Inflater
+from clawmatrix_model_proxy.http.inflater import EMPTY, STEPS, Inflater
+from clawmatrix_model_proxy.http.reader import BrokenAnswer
 from clawmatrix_model_proxy.streams.sse import PORTION, SILENT_LINES
 from clawmatrix_model_proxy.wire import Opening
 from tests.plugins.model_proxy.serving.serving import BODY, EVENT, ask, model
@@ -127,6 +128,15 @@ def test_parts_that_open_to_nothing_are_passed_over_a_few_at_a_time() -> None:
     packed = gzip.compress(b"") * 10_000 + gzip.compress(b"end")
     assert opened(packed, goes.append) == b"end"
     assert len(goes) >= 10_000 // (2 * STEPS)
+
+
+@pytest.mark.bound("clawmatrix_model_proxy.http.inflater.EMPTY")
+def test_what_opens_to_nothing_in_a_row_is_bounded() -> None:
+    empty = gzip.compress(b"")
+    fits = EMPTY // len(empty) - 300
+    assert opened((empty * fits + gzip.compress(b"end")) * 2, lambda _: None) == b"endend"
+    with pytest.raises(BrokenAnswer, match="open to nothing"):
+        opened(empty * (fits + 301), lambda _: None)
 
 
 def test_what_was_not_looked_at_is_not_copied_at_each_step() -> None:
