@@ -39,11 +39,14 @@ class Wanted(msgspec.Struct, frozen=True):
     previous: str | None = None
 
 
+_NULL = Raw(b"null")
+
+
 class _Request(msgspec.Struct):
     # What is Raw may be anything, and is not decoded.
     model: str | UnsetType | None = UNSET
-    stream: Raw = Raw(b"null")
-    previous_response_id: Raw = Raw(b"null")
+    stream: Raw = _NULL
+    previous_response_id: Raw = _NULL
 
 
 class _Name(str):
@@ -72,8 +75,10 @@ def read_wanted(body: bytes) -> Wanted:
     if len(request.model) > MODEL_NAME:
         message = f"the model's name has more than {MODEL_NAME} characters"
         raise ApiError(400, message, param="model")
-    streams = bytes(request.stream) == b"true"
-    return Wanted(request.model, streams, _previous(bytes(request.previous_response_id)))
+    streams = request.stream is not _NULL and bytes(request.stream) == b"true"
+    previous = request.previous_response_id
+    named = None if previous is _NULL else _previous(bytes(previous))
+    return Wanted(request.model, streams, named)
 
 
 def _previous(raw: bytes) -> str | None:
@@ -94,7 +99,7 @@ def with_model(body: bytes, model: str) -> bytes:
     """
     try:
         members = _members(body)
-        sent = decode(bytes(members.get("model", b"null")))
+        sent = decode(bytes(members.get("model", _NULL)))
     except NOT_JSON as error:
         raise ApiError(400, f"the body of the request is not a JSON object: {error}") from None
     if sent == model:

@@ -60,26 +60,26 @@ class UpstreamEvents:
     def feed(self, data: bytes) -> list[Event]:
         """Return what has come. Raises: EventTooLarge, BadAnswer."""
         events: list[Event] = []
-        self._limits.read(len(data))
         whole = self._whole.feed(data)
         if not self._last:
             whole = whole.removeprefix(BYTE_ORDER_MARK)
         last = self._last
         for event, _ in events_in(whole):
             if event:  # empty lines are nothing
-                events += self._limits.take(self._read(event))
-        self._silence.note(whole, event=bool(events) or self._last is not last)
-        return events
+                events += self._read(event)
+        if self._silence.lasts or self._last is last:
+            self._silence.note(whole, event=self._last is not last)
+        return self._limits.take(events, len(data))
 
     @answer_depth()
     def finish(self) -> list[Event]:
         """Return what the end amounts to. Raises: BadAnswer."""
         rest = self._whole.rest().rstrip(b"\r\n")
         before = attrs.evolve(self.cut_out)
-        events = list(self._limits.take(self._read(rest))) if rest else []
+        events = list(self._read(rest)) if rest else []
         if self.cut_out.count > before.count:
             self.cut_out = before  # the half of an event is cut off, not malformed
-        return [*events, *self._limits.take(self._end(marked=False))]
+        return self._limits.take([*events, *self._end(marked=False)], len(rest))
 
     def _read(self, event: bytes) -> Iterable[Event]:
         data = data_of(event)

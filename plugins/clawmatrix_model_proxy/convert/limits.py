@@ -17,8 +17,6 @@ from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.neutral.request import Reasoning, ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from clawmatrix_model_proxy.neutral.answer import Event
     from clawmatrix_model_proxy.neutral.request import NeutralRequest, Part
 
@@ -61,14 +59,14 @@ class StreamLimits:
     def __init__(self) -> None:
         self._bytes = self._blocks = 0
 
-    def read(self, size: int) -> None:
-        """Count bytes of the upstream's. Raises: BadAnswer."""
+    def take(self, events: list[Event], size: int) -> list[Event]:
+        """Return the events of so many bytes, each with names that are not too long.
+
+        Raises: BadAnswer.
+        """
         self._bytes += size
         if self._bytes > STREAM_LIMIT:
             raise BadAnswer(f"the stream has more than {STREAM_LIMIT} bytes, too many to convert")
-
-    def take(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Return events, each with names that are not too long. Raises: BadAnswer."""
         for event in events:
             if type(event) is Open or type(event) is Begin:
                 return [self._limited(one) for one in events]

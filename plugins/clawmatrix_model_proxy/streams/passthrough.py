@@ -88,7 +88,8 @@ class PassthroughStream:
             if event and self._is_good(event):  # empty lines are nothing
                 passed.append(event)
                 passed.append(boundary)
-        self._silence.note(whole, event=self._last is not last)
+        if self._silence.lasts or self._last is last:
+            self._silence.note(whole, event=self._last is not last)
         out = b"".join(passed)
         if out:
             self._tail.feed(out)

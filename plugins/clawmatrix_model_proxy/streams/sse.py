@@ -125,13 +125,19 @@ class WholeEvents:
 
 
 class Silence:
-    """Counts what of a stream in a row brings no event."""
+    """Counts what of a stream in a row brings no event.
+
+    Attributes:
+        lasts: whether the last that was noted brought none.
+    """
 
     def __init__(self) -> None:
+        self.lasts = False
         self._bytes = self._lines = 0
 
     def note(self, data: bytes, *, event: bool) -> None:
         """Note what has come, and whether an event was among it. Raises: EventTooLarge."""
+        self.lasts = not event
         if event:
             self._bytes = self._lines = 0
             return

@@ -76,9 +76,9 @@ def test_calls_without_a_name_count_too() -> None:
 @pytest.mark.bound("clawmatrix_model_proxy.convert.limits.STREAM_LIMIT")
 def test_a_stream_that_is_converted_has_no_more_bytes_than_the_bound() -> None:
     limits = StreamLimits()
-    limits.read(STREAM_LIMIT)
+    assert limits.take([], STREAM_LIMIT) == []
     with pytest.raises(BadAnswer, match="too many to convert"):
-        limits.read(1)
+        limits.take([], 1)
 
 
 @pytest.mark.bound("clawmatrix_model_proxy.convert.limits.NAME_LIMIT")
