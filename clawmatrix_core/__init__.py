@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
+    from clawmatrix_core.members.named_keys import NamedKeys
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
     from clawmatrix_core.state.writer import StateWriter
@@ -111,6 +112,7 @@ __all__ = [
     "MemoryState",
     "MemoryTransport",
     "Metric",
+    "NamedKeys",
     "NewerStateError",
     "Node",
     "NodeId",
@@ -167,6 +169,7 @@ _HOMES = {
     ),
     "config.changes": ("Changes",),
     "members.directory": ("NodeRecord", "Peer"),
+    "members.named_keys": ("NamedKeys",),
     "base.errors": (
         "ClawMatrixError",
         "ConfigError",

@@ -21,6 +21,7 @@ from clawmatrix_mesh.invite.invitations import INVITATIONS
 from clawmatrix_mesh.invite.methods import InviteMethods, dialable
 from clawmatrix_mesh.links.limits import LinkLimits
 from clawmatrix_mesh.links.preamble import PROTOCOL
+from clawmatrix_mesh.members.revocation_methods import RevocationMethods
 from clawmatrix_mesh.members.revoke_methods import RevokeMethods
 from clawmatrix_mesh.members.trust_methods import TrustMethods
 from clawmatrix_mesh.neighbour_frames import NEIGHBOUR_TYPES
@@ -73,14 +74,15 @@ class MeshPlugin(ListensForNodes):
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
-        """Add ``clawmatrix trust``, ``fingerprint``, ``revoke``, ``invite`` and ``join``."""
+        """Add the commands for keys, for revocations and for new members."""
         from clawmatrix_mesh.commands.fingerprint import fingerprint
         from clawmatrix_mesh.commands.invite import invite
         from clawmatrix_mesh.commands.join import join
+        from clawmatrix_mesh.commands.revocations import revocations
         from clawmatrix_mesh.commands.revoke import revoke
         from clawmatrix_mesh.commands.trust import trust
 
-        return [trust, fingerprint, revoke, invite, join]
+        return [trust, fingerprint, revoke, revocations, invite, join]
 
     @hookimpl
     def register_transports(self, node: Node) -> list[Transport]:
@@ -106,6 +108,7 @@ class MeshPlugin(ListensForNodes):
         return [
             *TrustMethods(node, self._hurry).all(),
             *RevokeMethods(node, self._issue, self._hurry).all(),
+            *RevocationMethods(node, self._settle).all(),
             *InviteMethods(node, self._invitations, self._dialable).all(),
         ]
 
@@ -216,6 +219,11 @@ class MeshPlugin(ListensForNodes):
     def _issue(self, signed: SignedRevocation) -> None:
         if self._mesh is not None:
             self._mesh.revoking.issue(signed)
+
+    def _settle(self) -> None:
+        if self._mesh is not None:
+            self._mesh.revoking.settle()
+            self._mesh.links.dialler.hurry()
 
     def _hurry(self) -> None:
         if self._mesh is not None:

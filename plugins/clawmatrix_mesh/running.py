@@ -71,7 +71,8 @@ class RunningMesh:
     async def start(self) -> None:
         """Write the first record, and bind where to listen. Raises: StartError."""
         config = self._node.config.section(MeshConfig)
-        self._node.revocations.revokers = config.revokers
+        self._node.revocations.name_revokers(config.revokers.keys)
+        self._node.revocations.settle()  # nobody is a member yet
         self.membership.own.write()
         await self.links.listen(config)
         self.scope.start_soon(self.membership.own.run)
@@ -94,9 +95,12 @@ class RunningMesh:
     def reconfigure(self, changed: frozenset[str]) -> None:
         """Take over what was changed in the configuration."""
         config = self._node.config.section(MeshConfig)
-        self._node.revocations.revokers = config.revokers
         self.links.limit(config)
-        if changed & {"tags", "mesh.advertise"}:
+        if "mesh.revokers" in changed:
+            self._node.revocations.name_revokers(config.revokers.keys)
+            self.revoking.settle()
+            self.links.dialler.hurry()
+        if changed & {"tags", "mesh.advertise", "mesh.revokers"}:
             self.advertised = config.advertise
             self.membership.own.touch()
         if "mesh.peers" in changed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -73,7 +73,8 @@ class Workers:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(AT_A_TIME)
         async with self._turn(who):
-            return await anyio.to_thread.run_sync(_marked, work, limiter=self._limiter)
+            done = await anyio.to_thread.run_sync(_done, work, limiter=self._limiter)
+        return done.pop().take()
 
     @asynccontextmanager
     async def _turn(self, who: str) -> AsyncIterator[None]:
@@ -88,10 +89,32 @@ class Workers:
                 del self._turns[who]
 
 
-def _marked(work: Callable[[], R]) -> R:
+@attrs.define
+class _Done(Generic[R]):
+    """What came of work: a value, or an error."""
+
+    value: R | None = None
+    error: Exception | None = None
+
+    def take(self) -> R:
+        """Return the value, or raise the error, once."""
+        error, self.error = self.error, None
+        if error is None:
+            return self.value  # type: ignore[return-value]  # there is one
+        try:
+            raise error
+        finally:
+            del error  # its frames lead here
+
+
+def _done(work: Callable[[], R]) -> list[_Done[R]]:
+    # An error that is raised through the future of the thread would be in a circle with it, and
+    # the large text that the error's frames hold would stay until the circle is collected.
     _here.works = True
     try:
-        return work()
+        return [_Done(work())]
+    except Exception as error:  # noqa: BLE001 - it is raised by whoever waits
+        return [_Done(error=error)]
     finally:
         _here.works = False
 
