@@ -41,6 +41,7 @@ from clawmatrix_model_proxy.serving.models import (
     collect_models,
 )
 from clawmatrix_model_proxy.wire import MODEL_LIST, REQUEST
+from clawmatrix_model_proxy.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -84,6 +85,7 @@ class ModelProxyPlugin(ModelProxy):
         self._asking: Asking | None = None
         self._given: tuple[ModelUpstream, ...] = ()
         self._renewing = anyio.Lock()
+        self._workers = Workers()
         self._changed = Bell()
         self._stops = False
 
@@ -211,7 +213,9 @@ class ModelProxyPlugin(ModelProxy):
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
         self._requests.most = max(config.max_requests, 2 * config.max_request)
-        return ModelServer(config, served, self._apis, self._upstreams, logger, self._requests)
+        return ModelServer(
+            config, served, self._apis, self._upstreams, logger, self._workers, self._requests
+        )
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -372,7 +376,7 @@ class ModelProxyPlugin(ModelProxy):
             from clawmatrix_model_proxy.asking.asking import Asking
 
             catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-            self._asking = Asking(node, catalog, limits, self._health_of(node))
+            self._asking = Asking(node, catalog, limits, self._health_of(node), self._workers)
         return self._asking
 
     def _limits_of(self, node: Node) -> AskLimits:

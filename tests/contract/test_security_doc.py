@@ -16,6 +16,7 @@ ATTACKERS = {
     "Someone on the network",
     "A curious or malicious relay",
     "A malicious member",
+    "A malicious upstream",
     "Who has stolen a laptop",
     "A malicious web page",
     "A program without the token",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.upstream import Upstreams
     from clawmatrix_model_proxy.wire import Opening
+    from clawmatrix_model_proxy.workers import Workers
 
 __all__ = ["ModelServer"]
 
@@ -32,6 +34,7 @@ class ModelServer:
     Args:
         models: what answers for which model; of several with one id, in order of asking.
         apis: the APIs that they speak.
+        workers: convert what is large.
         requests: counts the bytes of all requests, those of an earlier server too.
     """
 
@@ -42,6 +45,7 @@ class ModelServer:
         apis: Apis,
         upstreams: Upstreams,
         logger: logging.Logger,
+        workers: Workers,
         requests: ByteBudget | None = None,
     ) -> None:
         self._config = config
@@ -52,6 +56,7 @@ class ModelServer:
         self._apis = apis
         self._upstreams = upstreams
         self._logger = logger
+        self._workers = workers
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
@@ -76,11 +81,13 @@ class ModelServer:
     async def _answer(
         self, exchange: Exchange, model: ModelUpstream, opening: Opening, body: bytes
     ) -> None:
-        call = self._apis.call_for(model, opening, body)
+        size = self._apis.weight(model, opening, len(body))
+        make = partial(self._apis.call_for, model, opening, body)
+        call = await self._workers.run(exchange.peer, size, make)
         api = self._apis.of(model)
         try:
             async with self._upstreams.ask(model, api, call.path, call.body, opening) as response:
-                sender = AnswerSender(exchange, model, call, response, self._logger)
+                sender = AnswerSender(exchange, model, call, response, self._logger, self._workers)
                 await sender.run(self._config.max_answer)
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)
