@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.plain_text import json_text
 from clawmatrix_core.base.redaction import REDACTING, redact, register_secret
@@ -177,6 +178,14 @@ def _trace(record: logging.LogRecord) -> str:
     return "\n".join(filter(None, (record.exc_text, record.stack_info)))
 
 
+KEYS = Bound(
+    1024,
+    "kinds of log lines that each log counts, to write one of each in a time",
+    fed_by="a member",
+    when_full="the one that was written longest ago is forgotten",
+)
+
+
 class OncePer:
     """Lets something through once in a time, by key, and counts what it holds back.
 
@@ -184,7 +193,7 @@ class OncePer:
     """
 
     def __init__(
-        self, seconds: float, *, clock: Callable[[], float] = time.monotonic, keys: int = 1024
+        self, seconds: float, *, clock: Callable[[], float] = time.monotonic, keys: int = KEYS
     ) -> None:
         self._seconds = seconds
         self._clock = clock

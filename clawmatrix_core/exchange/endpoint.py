@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.carrier import Carrier
     from clawmatrix_core.exchange.envelope import Envelope, Key
     from clawmatrix_core.exchange.limits import ExchangeLimits
+    from clawmatrix_core.exchange.shares import Share
     from clawmatrix_core.wire.codec import Lane
     from clawmatrix_core.wire.frames import Frame
 
@@ -84,14 +85,16 @@ class Endpoint:
         carrier: Carrier,
         local: Local,
         limits: ExchangeLimits,
+        unread: Share,
+        unacked: Share,
     ) -> None:
         self.envelope = envelope
         self.key: Key = envelope.key
         self.peer: NodeId = envelope.peer
         self.lane: Lane = envelope.lane
         self.liveness = Liveness(limits, local.now())
-        self.receiving = Receiving(limits.window, opened_here=envelope.initiated)
-        self.sending = Sending(envelope, carrier, local, self.receiving, self.liveness)
+        self.receiving = Receiving(limits.window, opened_here=envelope.initiated, share=unread)
+        self.sending = Sending(envelope, carrier, local, self.receiving, self.liveness, unacked)
         self.error: ExchangeError | None = None
         self.given_up = False
         self._keeper = keeper
@@ -145,7 +148,8 @@ class Endpoint:
     async def write(self, kind: bytes, payload: bytes, *, fin: bool) -> None:
         """Send a payload once there is room for it. Raises: ExchangeError."""
         outbox = self.sending.outbox
-        while self.error is None and not outbox.closed and outbox.room() < len(payload):
+        size = len(payload)
+        while self.error is None and not outbox.closed and not outbox.takes(size):
             await self.sending.wait()
         if self.error is not None:
             raise self.error
@@ -230,7 +234,7 @@ class Endpoint:
 
     def _go_on(self) -> None:
         sending = self.sending
-        if sending.writable is not None and sending.outbox.room() >= 0:
+        if sending.writable is not None and sending.outbox.takes(0):
             sending.wake()
         if self.receiving.released:
             self._settle()
@@ -314,6 +318,8 @@ class Endpoint:
             self.abort(PeerLost(f"{self.peer} does not answer", may_have_begun=begun))
         else:
             self.flush()
+            if self.sending.writable is not None and self.sending.outbox.takes(0):
+                self.sending.wake()  # others may have left memory for what is kept
             if liveness.must_ask(now, waiting=self.sending.waiting) and not self.over:
                 self._probe()
 

@@ -24,6 +24,7 @@ from clawmatrix_core.exchange.envelope import Envelope
 from clawmatrix_core.exchange.exchange import Exchange
 from clawmatrix_core.exchange.late_frames import LateFrames
 from clawmatrix_core.exchange.limits import ExchangeLimits
+from clawmatrix_core.exchange.shares import Shares
 from clawmatrix_core.exchange.typed import TypedExchange
 from clawmatrix_core.wire.codec import Lane
 
@@ -61,6 +62,7 @@ class Exchanges:
         self._live: dict[Key, Endpoint] = {}
         self._with: dict[NodeId, dict[Key, Endpoint]] = {}
         self._per_peer: dict[NodeId, int] = {}
+        self._unread, self._unacked = Shares(self.limits.unread), Shares(self.limits.unacked)
         self._late = LateFrames(carrier, local, self.limits)
         self._busy = anyio.Event()
         self._abandoned = False
@@ -87,6 +89,16 @@ class Exchanges:
     def remembered(self) -> int:
         """How many exchanges are remembered that are over."""
         return len(self._late)
+
+    @property
+    def unread(self) -> int:
+        """Bytes that have arrived, of exchanges that are not over, and nobody has read."""
+        return self._unread.held
+
+    @property
+    def unacked(self) -> int:
+        """Bytes that are kept until the other ends have acknowledged them."""
+        return self._unacked.held
 
     # --- opening
 
@@ -125,6 +137,8 @@ class Exchanges:
             carrier=self._carrier,
             local=self._local,
             limits=self.limits,
+            unread=self._unread.of(peer),
+            unacked=self._unacked.of(peer),
         )
 
     # --- answering
@@ -143,6 +157,10 @@ class Exchanges:
             too_many = f"more than {self.limits.per_peer} exchanges open"
             self._carrier.report(header.source, "too_many_exchanges", too_many)
             self.refuse(frame, "busy", "too many exchanges are open")
+            return True
+        if not self._unread.of(header.source).admits(frame.size):
+            self._carrier.report(header.source, "too_much_unread", "more than is read of it")
+            self.refuse(frame, "busy", "too much is unread here")
             return True
         try:
             end = self._accepted(frame)

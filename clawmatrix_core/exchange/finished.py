@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from clawmatrix_core.base.bounds import Bound
+
 if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
 
@@ -15,8 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["REMEMBERED", "Done", "Finished"]
 
-REMEMBERED = 65536
-"""Exchanges that are remembered at most."""
+REMEMBERED = Bound(
+    65_536,
+    "exchanges that are over, whose numbers are remembered",
+    fed_by="a member",
+    when_full="the oldest of the node that has the most is forgotten",
+)
 
 
 class Done(msgspec.Struct, frozen=True, gc=False):

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import attrs
 
+from clawmatrix_core.base.bounds import Bound
+from clawmatrix_core.exchange.shares import UNACKED, UNREAD
 from clawmatrix_core.exchange.windows import WINDOW
 
-__all__ = ["ExchangeLimits"]
+__all__ = ["PER_PEER", "ExchangeLimits"]
+
+PER_PEER = Bound(
+    1024,
+    "exchanges that one other node has open here",
+    fed_by="a member",
+    when_full="its next one is refused as busy",
+)
 
 
 @attrs.frozen
@@ -29,9 +38,11 @@ class ExchangeLimits:
             answer, or in one frame with others.
         per_peer: exchanges that one node may have open here.
         tick: how often silent exchanges are looked at.
+        unread: bytes of all exchanges that have arrived and are not read.
+        unacked: bytes of all exchanges that were sent and are not acknowledged.
     """
 
-    window: int = attrs.field(default=WINDOW, validator=attrs.validators.ge(WINDOW))
+    window: int = attrs.field(default=int(WINDOW), validator=attrs.validators.ge(WINDOW))
     grace: float = 5.0
     probe_unacked: float = 1.0
     probe_idle: float = 10.0
@@ -39,5 +50,7 @@ class ExchangeLimits:
     linger: float = 120.0
     linger_lost: float = 3600.0
     ack: float = 0.025
-    per_peer: int = 1024
+    per_peer: int = int(PER_PEER)
     tick: float = 0.25
+    unread: int = int(UNREAD)
+    unacked: int = int(UNACKED)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.failures import failure_of
-from clawmatrix_core.exchange.windows import Inbox
+from clawmatrix_core.exchange.shares import UNREAD, Share, Shares
+from clawmatrix_core.exchange.windows import FRAME_COST, Inbox
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.errors import ExchangeFailure
+    from clawmatrix_core.wire.codec import Header
     from clawmatrix_core.wire.frames import Frame
 
 __all__ = ["Receiving"]
@@ -30,8 +33,10 @@ class Receiving:
     """
 
     __slots__ = (
+        "_counted",
         "_opened_here",
         "_readable",
+        "_share",
         "failure",
         "inbox",
         "owes",
@@ -40,7 +45,9 @@ class Receiving:
         "whole",
     )
 
-    def __init__(self, window: int, *, opened_here: bool) -> None:
+    def __init__(self, window: int, *, opened_here: bool, share: Share | None = None) -> None:
+        self._share = share or Shares(int(UNREAD)).of(NodeId(""))
+        self._counted = 0  # bytes of this exchange in the share
         self.inbox: Inbox[Frame] = Inbox(window)
         self.owes = False
         self.failure: ExchangeFailure | None = None
@@ -66,7 +73,12 @@ class Receiving:
         Raises: RemoteProtocolError.
         """
         header, inbox = frame.header, self.inbox
+        cost = frame.size + FRAME_COST
+        if not self._share.admits(cost) and not self._is_awaited(header):
+            return False  # as if it were lost: the other end asks after it
+        before = inbox.used
         ready = inbox.receive(header.seq, frame, frame.size, fin=header.fin)
+        self._count(inbox.used - before)
         if not ready:
             return header.seq < inbox.expected  # a repeat: the acknowledgement was missed
         needed = False
@@ -77,6 +89,22 @@ class Receiving:
         self.wake()
         return needed
 
+    def _is_awaited(self, header: Header) -> bool:
+        """Say whether a frame is taken however much is unread: it does not stay."""
+        if header.seq != self.inbox.expected:
+            return header.seq < self.inbox.expected
+        if self.released or header.type == "error" or self._readable is not None:
+            return True
+        return header.seq == 0 and not self._opened_here
+
+    def _count(self, size: int) -> None:
+        self._counted += size
+        self._share.add(size)
+
+    def _take(self, cost: int) -> bool:
+        self._count(-min(cost, self._counted))  # nothing is counted any more behind the end
+        return self.inbox.take(cost)
+
     def _put(self, frame: Frame, cost: int) -> bool:
         """Make a frame in order ready to be read; True where credit is due for it."""
         header = frame.header
@@ -85,7 +113,7 @@ class Receiving:
             self.inbox.ended = True
             self.failure = failure_of(frame.payload)
         elif self.released or (opening and frame.data is None) or _is_end(frame):
-            return self.inbox.take(cost)
+            return self._take(cost)
         elif opening:
             self.ready.append((frame.data, cost))
         elif frame.data is not None:
@@ -99,7 +127,7 @@ class Receiving:
     def read(self) -> tuple[Any, bool]:
         """Return the next payload, and whether the other end is to get credit for it."""
         payload, cost = self.ready.popleft()
-        return payload, self.inbox.take(cost) and not self.inbox.ended
+        return payload, self._take(cost) and not self.inbox.ended
 
     async def wait(self) -> None:
         """Return when there may be something to read, or the direction has ended."""
@@ -119,13 +147,14 @@ class Receiving:
         self.inbox.ended = True
         if not self.whole:
             self.ready.clear()
+            self._count(-self._counted)
         self.wake()
 
     def release(self) -> None:
         """Drop what is ready, and whatever comes, as if it were read."""
         self.released = True
         while self.ready:
-            self.inbox.take(self.ready.popleft()[1])
+            self._take(self.ready.popleft()[1])
 
 
 def _is_end(frame: Frame) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.envelope import Envelope
     from clawmatrix_core.exchange.liveness import Liveness
     from clawmatrix_core.exchange.receiving import Receiving
+    from clawmatrix_core.exchange.shares import Share
     from clawmatrix_core.exchange.windows import Outgoing
 
 __all__ = ["Sending"]
@@ -56,8 +57,9 @@ class Sending:
         local: Local,
         receiving: Receiving,
         liveness: Liveness,
+        share: Share | None = None,
     ) -> None:
-        self.outbox = Outbox()
+        self.outbox = Outbox(share=share)
         self.instance = None if envelope.initiated else carrier.instance_of(envelope.peer)
         self.opened = False
         self._envelope = envelope

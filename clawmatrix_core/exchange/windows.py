@@ -13,18 +13,36 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.exchange.shares import UNACKED, Share, Shares
 from clawmatrix_core.wire.codec import CHUNK
 
-__all__ = ["FRAME_COST", "WINDOW", "Inbox", "Outbox", "Outgoing"]
+__all__ = ["FRAME_COST", "KEPT", "WINDOW", "Inbox", "Outbox", "Outgoing"]
 
 T = TypeVar("T")
 
-WINDOW = 256 * 1024
+WINDOW = Bound(
+    256 * 1024,
+    "bytes in one direction of an exchange that nobody has read",
+    fed_by="a member",
+    when_full="the exchange ends with an error",
+)
 """Bytes a direction may carry before the receiver has given more credit; both ends know it."""
+
+KEPT = Bound(
+    4 * 1024 * 1024,
+    "bytes in one direction of an exchange that were sent and are kept until they are acknowledged",
+    fed_by="a member",
+    when_full="the sender waits, whatever limit the receiver gives",
+)
 
 FRAME_COST = 64
 """Bytes each frame counts beside its payload, so that empty frames are bounded too."""
+
+
+_KEPT = int(KEPT)
 
 
 class Outgoing(msgspec.Struct, frozen=True, eq=False):
@@ -49,9 +67,21 @@ class Outbox:
         closed: True once the last frame is pushed.
     """
 
-    __slots__ = ("_kept", "acked", "closed", "cursor", "limit", "next_seq", "used")
+    __slots__ = (
+        "_arrived",
+        "_kept",
+        "_share",
+        "acked",
+        "closed",
+        "cursor",
+        "limit",
+        "next_seq",
+        "used",
+    )
 
-    def __init__(self, limit: int = WINDOW) -> None:
+    def __init__(self, limit: int = int(WINDOW), share: Share | None = None) -> None:
+        self._share = share or Shares(int(UNACKED)).of(NodeId(""))
+        self._arrived = 0  # bytes of frames that are acknowledged
         self.next_seq = self.acked = self.cursor = self.used = 0
         self.limit = limit
         self.closed = False
@@ -76,13 +106,21 @@ class Outbox:
 
     def room(self) -> int:
         """Bytes of payload that one more frame may have; below 0 not even an empty one fits."""
-        return self.limit - self.used - FRAME_COST
+        return min(self.limit, self._arrived + _KEPT) - self.used - FRAME_COST
+
+    def takes(self, size: int) -> bool:
+        """Say whether there is room for a payload, and memory to keep it; one is always kept."""
+        if self.room() < size:
+            return False
+        return not self._kept or self._share.admits(size + FRAME_COST)
 
     def push(self, type_: str, kind: bytes, payload: bytes, *, fin: bool = False) -> None:
         """Add a frame. The caller has looked at ``room``, or ends the direction."""
         self._kept.append(Outgoing(self.next_seq, type_, kind, payload, fin))
         self.next_seq += 1
-        self.used += len(payload) + FRAME_COST
+        cost = len(payload) + FRAME_COST
+        self.used += cost
+        self._share.add(cost)
         self.closed = self.closed or fin
 
     def due(self) -> Outgoing | None:
@@ -109,8 +147,12 @@ class Outbox:
         """
         if ack > self.next_seq:
             raise RemoteProtocolError(f"frame {ack - 1} acknowledged, but not sent", reason="ack")
+        arrived = 0
         for _ in range(ack - self.acked):
-            self._kept.popleft()
+            arrived += len(self._kept.popleft().payload) + FRAME_COST
+        if arrived:
+            self._arrived += arrived
+            self._share.add(-arrived)
         self.acked = max(ack, self.acked)
         self.cursor = max(self.cursor, self.acked)
         self.limit = max(limit, self.limit)
@@ -118,6 +160,8 @@ class Outbox:
     def abandon(self) -> None:
         """Drop what is kept, as if it had arrived, and close; a last frame may be pushed after."""
         self._kept.clear()
+        self._share.add(self._arrived - self.used)
+        self._arrived = self.used
         self.acked = self.cursor = self.next_seq
         self.closed = True
 
@@ -134,7 +178,7 @@ class Inbox(Generic[T]):
 
     __slots__ = ("_granted", "_held", "_last", "_window", "ended", "expected", "taken", "used")
 
-    def __init__(self, window: int = WINDOW) -> None:
+    def __init__(self, window: int = int(WINDOW)) -> None:
         self.expected = self.taken = self.used = 0
         self.ended = False
         self._window = window

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import anyio
 
+from clawmatrix_core.base.bounds import Bound
+
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Awaitable, Callable
 
     from clawmatrix_core.kernel.node_hooks import NodeHooks
 
-__all__ = ["Events"]
+__all__ = ["WAITING", "Events"]
+
+WAITING = Bound(
+    16_384,
+    "events that wait until plugins have heard of those before them",
+    fed_by="a member",
+    when_full='the oldest is left out, and counted as "events_left_out"',
+)
 
 P = ParamSpec("P")
 
@@ -23,8 +33,9 @@ class Events:
     A plugin that hangs delays the events behind it by its time limit.
     """
 
-    def __init__(self, hooks: NodeHooks) -> None:
+    def __init__(self, hooks: NodeHooks, counters: Counter[str]) -> None:
         self._hooks = hooks
+        self._counters = counters
         self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
         self._arrived = anyio.Event()
         self._scope: anyio.CancelScope | None = None
@@ -42,6 +53,9 @@ class Events:
     ) -> None:
         """Have an event hook called soon. Does nothing after ``close``."""
         if not self._closed:
+            if len(self._waiting) >= WAITING:
+                self._waiting.popleft()
+                self._counters["events_left_out"] += 1
             self._waiting.append(lambda: self._hooks.notify(spec, *args, **kwargs))
             self._arrived.set()
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.kernel.events import Events
     from clawmatrix_core.kernel.node_hooks import NodeHooks
+    from clawmatrix_core.members.directory import Peer
     from clawmatrix_core.members.standing import Standing
     from clawmatrix_core.sessions.keyring import Keyring
     from clawmatrix_core.sessions.rekeying import Rekeying
@@ -69,9 +70,10 @@ class Interior:
             wall=local.wall,
             is_revoked=lambda key: standing.revocations.get(key) is not None,
             make_room=lambda newcomer: room.for_member(newcomer),
+            make_place=lambda: room.for_proved(),
             free_links=lambda wanted: room.for_links(wanted),
             is_linked=lambda name: name in ways.links,
-            on_gone=lambda peer: events.emit(hookspecs.peer_gone, peer=peer),
+            on_gone=self._on_gone,
         )
         self.stack = Stack(
             local,
@@ -94,6 +96,10 @@ class Interior:
 
     def __repr__(self) -> str:
         return f"<Interior {self.stack!r}>"
+
+    def _on_gone(self, peer: Peer) -> None:
+        self.stack.switch.heard.pop(peer.node_id, None)
+        self._events.emit(hookspecs.peer_gone, peer=peer)
 
     def own_metrics(self) -> list[Metric]:
         """Return the metrics of the core."""

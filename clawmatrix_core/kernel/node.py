@@ -168,7 +168,7 @@ class Node(Asker, Contributed):
         self._registered = Registered(self.plugins)
         self._starter = Starter(self.plugins)
         self.hooks = NodeHooks(self.plugins, self)
-        self._events = Events(self.hooks)
+        self._events = Events(self.hooks, self.counters)
         self._reloader = Reloader(self, self.keyring, self.hooks, log)
         self._lifetime = Lifetime(self._start, self._take_leave, self._starter.cancel)
 

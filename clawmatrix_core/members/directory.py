@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import RemoteProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.changes import Changes
@@ -25,6 +26,7 @@ __all__ = [
     "LINKS_SHARE",
     "LINKS_TOTAL",
     "MEMBER_LIMIT",
+    "PROVED_LIMIT",
     "RECORD_LIMIT",
     "Accepted",
     "Directory",
@@ -33,11 +35,24 @@ __all__ = [
     "SignedRecord",
 ]
 
-MEMBER_LIMIT = 4096
-"""Members that are taken in on hearsay; more have to come and prove themselves."""
-LINKS_TOTAL = 128 * 1024
-"""Links that the records of all members may list before long lists are refused; four times as
-many where the neighbours of this node, and who just proved itself, are the ones that list them."""
+MEMBER_LIMIT = Bound(
+    4096,
+    "members that are taken in on hearsay",
+    fed_by="a member",
+    when_full="a new one is refused, unless a member vouches for it and a silent one makes room",
+)
+PROVED_LIMIT = Bound(
+    2 * MEMBER_LIMIT,
+    "members in all, those included that proved themselves in a handshake",
+    fed_by="a member",
+    when_full="one that cannot be reached makes room; where there is none the newcomer is refused",
+)
+LINKS_TOTAL = Bound(
+    128 * 1024,
+    "links that the records of all members list",
+    fed_by="a member",
+    when_full="a record with a long list is refused; neighbours may list four times as many",
+)
 LINKS_SHARE = LINKS_TOTAL // MEMBER_LIMIT
 """Links that each record may list all the same."""
 
@@ -101,6 +116,7 @@ class Directory:
         wall: Callable[[], float],
         is_revoked: Callable[[bytes], bool] = lambda _: False,
         make_room: Callable[[NodeRecord], bool] = lambda _: False,
+        make_place: Callable[[], bool] = lambda: False,
         free_links: Callable[[int], None] = lambda _: None,
         is_linked: Callable[[NodeId], bool] = lambda _: False,
         on_gone: Callable[[Peer], None] = lambda _: None,
@@ -112,6 +128,7 @@ class Directory:
         self._wall = wall
         self._is_revoked = is_revoked
         self._make_room = make_room
+        self._make_place = make_place
         self._free_links = free_links
         self._is_linked = is_linked
         self._on_gone = on_gone
@@ -198,8 +215,8 @@ class Directory:
         return Accepted.NEWER, record
 
     def _check_room(self, record: NodeRecord, known: Peer | None, *, proven: bool) -> None:
-        full = known is None and not proven and len(self) >= MEMBER_LIMIT
-        if full and not self._make_room(record):
+        full = known is None and len(self) >= (PROVED_LIMIT if proven else MEMBER_LIMIT)
+        if full and not (self._make_place() if proven else self._make_room(record)):
             raise RemoteProtocolError("more members than can be", reason="too_many_members")
         more = len(record.links) - (0 if known is None else len(known.record.links))
         if more <= 0 or len(record.links) <= LINKS_SHARE:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.members.identity import digits, fingerprint, key_text
 
 if TYPE_CHECKING:
@@ -25,8 +26,12 @@ __all__ = [
     "with_rival",
 ]
 
-CONFLICTS_MAX = 8
-"""Other keys that are remembered for one name."""
+CONFLICTS_MAX = Bound(
+    8,
+    "other keys that are remembered for one name",
+    fed_by="a member",
+    when_full="the one that was not proved, or else was seen longest ago, makes room",
+)
 
 
 class PinOutcome(Enum):

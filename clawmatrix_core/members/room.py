@@ -38,6 +38,7 @@ class Room:
         self._is_reachable = is_reachable
         self._silent = _Spare(now, self._all_silent, self._is_silent)
         self._away = _Spare(now, self._all_away, self._is_away)
+        self._gone = _Spare(now, self._all_silent, self._is_away)
 
     def for_member(self, newcomer: NodeRecord) -> bool:
         """Forget a member for another one, where hearsay has filled the directory.
@@ -50,7 +51,13 @@ class Room:
         told = (peer.record.links for peer in known if peer is not None)
         if not any(newcomer.node_id in links and len(links) <= _VOUCHES for links in told):
             return False
-        name = self._silent.take()
+        return self._forget(self._silent.take())
+
+    def for_proved(self) -> bool:
+        """Forget a member that cannot be reached for one that has proved itself."""
+        return self._forget(self._silent.take() or self._gone.take())
+
+    def _forget(self, name: NodeId | None) -> bool:
         if name is not None:
             self._directory.forget(name)
         return name is not None

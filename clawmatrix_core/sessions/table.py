@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.sessions.session import Session
 
@@ -16,12 +17,20 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.link import LinkSession
 
-__all__ = ["Kept", "SessionTable"]
+__all__ = ["KEPT_PER_PEER", "UNCONFIRMED", "Kept", "SessionTable"]
 
-_KEPT_PER_PEER = 4
-"""Sessions of one peer that still open bodies, beside those in use; half-open ones first go."""
-_UNCONFIRMED = 256
-"""Sessions, of all peers, whose opener has not yet proved that it is live."""
+KEPT_PER_PEER = Bound(
+    4,
+    "sessions of one other node that still open bodies, beside those in use",
+    fed_by="a member",
+    when_full="its oldest goes, half-open ones first",
+)
+UNCONFIRMED = Bound(
+    256,
+    "sessions of all other nodes whose opener has not proved that it is live",
+    fed_by="a member",
+    when_full="one of the node that has the most goes",
+)
 _CROSSING = 5.0
 """Seconds within which two sessions count as opened by both ends at once."""
 
@@ -148,10 +157,10 @@ class SessionTable:
         in_use = (self._links.get(peer), self._current.get(peer))
         others = [kept for kept in self if kept.session.peer == peer and kept.session not in in_use]
         others.sort(key=lambda kept: kept.confirmed)
-        for kept in others[: max(0, len(others) - _KEPT_PER_PEER + 1)]:
+        for kept in others[: max(0, len(others) - KEPT_PER_PEER + 1)]:
             self.drop(kept.session)
         waiting = [kept.session for kept in self if not kept.confirmed]
-        if len(waiting) >= _UNCONFIRMED:
+        if len(waiting) >= UNCONFIRMED:
             share = Counter(session.peer for session in waiting)
             self.drop(max(waiting, key=lambda session: share[session.peer]))
 

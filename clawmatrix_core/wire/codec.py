@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import LocalProtocolError, RemoteProtocolError
 from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId
 
@@ -37,12 +38,20 @@ __all__ = [
 ]
 
 TTL_START = 32
-HEADER_LIMIT = 8 * 1024
-"""Bytes a header line may have."""
+HEADER_LIMIT = Bound(
+    8 * 1024,
+    "bytes of the header of a frame",
+    fed_by="a member",
+    when_full="the link is closed",
+)
 CHUNK = 64 * 1024
 """Bytes of payload one frame of an exchange carries at most."""
-MESSAGE_LIMIT = 1024 * 1024
-"""Bytes one message may have, all told."""
+MESSAGE_LIMIT = Bound(
+    1024 * 1024,
+    "bytes of one frame, header and body",
+    fed_by="a member",
+    when_full="the link is closed",
+)
 
 # Limits on what peers write: a reply repeats names and ids, and has to fit into a header too;
 # numbers that no honest node reaches must not get as far as arithmetic.

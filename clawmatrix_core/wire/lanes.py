@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.wire.codec import Lane
 from clawmatrix_core.wire.fair import OWN, FairQueue, Flow
 
-__all__ = ["LANE_BYTES", "LaneQueue"]
+__all__ = ["BULK_LANE", "LANE", "LANE_BYTES", "LaneQueue"]
 
-LANE_BYTES = {Lane.CONTROL: 1024 * 1024, Lane.INTERACTIVE: 1024 * 1024, Lane.BULK: 512 * 1024}
-"""Bytes that may wait in each lane of a link."""
+LANE = Bound(
+    1024 * 1024,
+    "bytes that wait in the control lane of a link, and in the interactive one",
+    fed_by="a member",
+    when_full="a frame of whoever has his share there already waits, or is dropped by a relay",
+)
+BULK_LANE = Bound(
+    512 * 1024,
+    "bytes that wait in the bulk lane of a link",
+    fed_by="a member",
+    when_full="as in the other lanes",
+)
+LANE_BYTES = {Lane.CONTROL: int(LANE), Lane.INTERACTIVE: int(LANE), Lane.BULK: int(BULK_LANE)}
+"""Bytes that may wait in each lane of a link. One message of any size fits into an empty lane."""
 
 _BULK_SHARE = 8
 """After this many interactive messages in a row, a bulk message has its turn."""

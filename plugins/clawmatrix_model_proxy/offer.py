@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from clawmatrix_core import Offer
+from clawmatrix_core import Bound, Offer
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
@@ -24,10 +24,18 @@ if TYPE_CHECKING:
 
 __all__ = ["LIST_LIMIT", "MODELS_MOST", "OfferRoom", "Offered", "make_offer"]
 
-MODELS_MOST = 10_000
-"""Models that one node may offer."""
-LIST_LIMIT = 2 * 1024 * 1024
-"""Bytes of JSON that the list of a node's models may have."""
+MODELS_MOST = Bound(
+    10_000,
+    "models that one node offers",
+    fed_by="a member",
+    when_full="its list is left out and counts against it",
+)
+LIST_LIMIT = Bound(
+    2 * 1024 * 1024,
+    "bytes of the list of one node's models",
+    fed_by="a member",
+    when_full="the list is left out",
+)
 
 _encode = msgspec.json.Encoder().encode
 

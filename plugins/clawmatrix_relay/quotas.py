@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from clawmatrix_core import RateLimitedLogger
+from clawmatrix_core import Bound, RateLimitedLogger
 from clawmatrix_core.spi import Rate
 
 if TYPE_CHECKING:
@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from clawmatrix_core.spi import Flow
     from clawmatrix_relay.config import RelayConfig
 
-__all__ = ["Quotas"]
+__all__ = ["FLOWS", "Quotas"]
 
-_FLOWS = 1024
-"""Flows whose rates are kept; the one that was quiet for longest goes."""
+FLOWS = Bound(
+    1024,
+    "pairs of a neighbour and an origin whose relayed frames are counted",
+    fed_by="a member",
+    when_full="the pair that was quiet for longest is forgotten",
+)
 _SHOWN = 16
 """Flows that status shows, of those whose frames were dropped: the latest."""
 
@@ -33,6 +37,9 @@ class Quotas:
         self._rate = self._all
         self._dropped: OrderedDict[Flow, int] = OrderedDict()
         self._log = RateLimitedLogger(node.logger("relay"), clock=node.clock.now)
+
+    def __repr__(self) -> str:
+        return f"<Quotas of {len(self._rates)} flows, {len(self._dropped)} dropped from>"
 
     def use(self, config: RelayConfig) -> None:
         """Set other limits, for what comes from now on."""
@@ -52,7 +59,7 @@ class Quotas:
         rate = self._rates.get(flow)
         if rate is None:
             rate = self._rates[flow] = Rate(self._config.origin_frames, self._config.origin_bytes)
-            if len(self._rates) > _FLOWS:
+            if len(self._rates) > FLOWS:
                 self._rates.popitem(last=False)
         else:
             self._rates.move_to_end(flow)
@@ -61,7 +68,7 @@ class Quotas:
     def note(self, flow: Flow, why: str) -> None:
         """Note that a frame was dropped, and name who sent it."""
         self._dropped[flow] = self._dropped.pop(flow, 0) + 1
-        if len(self._dropped) > _FLOWS:
+        if len(self._dropped) > FLOWS:
             self._dropped.popitem(last=False)
         via, origin = flow
         by = "" if via == origin else f" (by way of {via})"

@@ -222,6 +222,7 @@ async def test_closing_does_not_wait_for_a_peer_that_does_not_read() -> None:
             await accepted.send(b"too late")
 
 
+@pytest.mark.bound("clawmatrix_mesh.websocket.connection.HELD_LIMIT")
 async def test_a_peer_that_pings_and_does_not_read_is_cut_off() -> None:
     async with listening(WebSocketTransport()) as (listener, port), await upgraded(port) as stream:
         accepted = await listener.accept()

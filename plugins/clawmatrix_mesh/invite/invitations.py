@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from clawmatrix_core import LocalProtocolError, StateError
+from clawmatrix_core import Bound, LocalProtocolError, StateError
 from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.invite.token import invitation_psk
 
@@ -26,10 +26,18 @@ __all__ = ["INVITATIONS", "Invitation", "Invitations"]
 
 INVITATIONS = "invitations"
 """The file in the state folder."""
-OPEN_MOST = 64
-"""Invitations that can be open at the same time."""
-REMEMBERED = 256
-"""Invitations that are over and still told apart from those that never were."""
+OPEN_MOST = Bound(
+    64,
+    "invitations that are open at the same time",
+    fed_by="a client",
+    when_full="another one is refused",
+)
+REMEMBERED = Bound(
+    256,
+    "invitations that are over and still told apart from those that never were",
+    fed_by="a client",
+    when_full="the oldest is forgotten",
+)
 REMEMBERED_FOR = 7 * 24 * 3600.0
 
 _ID = 8

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_core import NamedKeys
+from clawmatrix_core import Bound, NamedKeys
 from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.links.admission import source_of
 from clawmatrix_mesh.links.handshake import make_hello, receive_hello, receive_payload, seal_frame
@@ -24,13 +24,18 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.invite.invitations import Invitations
     from clawmatrix_mesh.links.channel import Channel, Credentials
 
-__all__ = ["BURST", "REFILL", "WELCOME", "Inviter", "Turnstile", "receive_welcome"]
+__all__ = ["BURST", "REFILL", "SOURCES", "WELCOME", "Inviter", "Turnstile", "receive_welcome"]
 
 WELCOME = "welcome"
 BURST, REFILL = 8, 5.0
 """Tries that come from one place in a row, and seconds until there may be one more."""
 
-_SOURCES = 1024
+SOURCES = Bound(
+    1024,
+    "places from which invitations are tried, each with its count",
+    fed_by="a stranger",
+    when_full="the one that tried longest ago is forgotten",
+)
 
 
 @attrs.define
@@ -54,7 +59,7 @@ class Turnstile:
         now, place = self._now(), source_of(remote)
         source = self._sources.setdefault(place, _Source(BURST, now))
         self._sources.move_to_end(place)
-        if len(self._sources) > _SOURCES:
+        if len(self._sources) > SOURCES:
             self._sources.popitem(last=False)
         source.tokens = min(BURST, source.tokens + (now - source.at) / REFILL)
         source.at = now

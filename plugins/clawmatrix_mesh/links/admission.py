@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
+from clawmatrix_core import Bound
 from clawmatrix_core.spi import Places
 
 if TYPE_CHECKING:
@@ -17,8 +18,12 @@ __all__ = ["Doorway", "RefusedConnection", "RefusedConnections", "Visitor", "sou
 
 source_of = Places.source_of
 
-REMEMBERED = 32
-"""Refused connections that status shows: the latest, one for each source and reason."""
+REMEMBERED = Bound(
+    32,
+    "sources of refused connections that the status shows, one for each source and reason",
+    fed_by="a stranger",
+    when_full="the one that is longest ago makes room",
+)
 
 
 @attrs.define(eq=False)

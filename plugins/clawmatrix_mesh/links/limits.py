@@ -6,7 +6,7 @@ import attrs
 
 from clawmatrix_core import Bound
 
-__all__ = ["HELLO_LIMIT", "LinkLimits"]
+__all__ = ["HELLO_LIMIT", "UNPROVED", "LinkLimits"]
 
 HELLO_LIMIT = Bound(
     128 * 1024,
@@ -15,6 +15,12 @@ HELLO_LIMIT = Bound(
     when_full="the connection is closed",
 )
 """The most, too, that each message of a handshake may have, and the first one after it."""
+UNPROVED = Bound(
+    64,
+    "connections in a handshake at the same time",
+    fed_by="a stranger",
+    when_full="the oldest of the source that has the most is closed",
+)
 
 
 @attrs.frozen
@@ -44,7 +50,7 @@ class LinkLimits:
     """
 
     handshake: float = 10.0
-    unproved: int = 64
+    unproved: int = UNPROVED
     ping: float = 2.0
     backoff: float = 0.5
     backoff_most: float = 60.0

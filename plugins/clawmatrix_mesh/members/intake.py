@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from clawmatrix_core import Bound
 from clawmatrix_mesh.members.pace import Pace
 
 if TYPE_CHECKING:
@@ -27,8 +28,12 @@ _SLICE_TEXT = 64 * 1024
 record is begun."""
 _PAUSE = 0.01
 """Seconds between two such slices, in which others have their turn."""
-QUEUE_LIMIT = 8192
-"""Records of one neighbour that wait; those beyond are left out, and come with a digest."""
+QUEUE_LIMIT = Bound(
+    8192,
+    "records of one neighbour that wait to be taken in",
+    fed_by="a member",
+    when_full="those beyond are left out, and come again with a digest",
+)
 
 
 class Intake:

@@ -59,7 +59,7 @@ class Membership:
             protocol=protocol,
             addresses=addresses,
         )
-        self._mismatches: dict[NodeId, int] = {}
+        self._differing: set[NodeId] = set()  # neighbours that differed when they last told
         self._intake = Intake(node.clock.now, self._receive, node.switch.report)
         self._digests = Pace(_DIGESTS_BURST, _DIGESTS_REFILL, node.clock.now)
 
@@ -88,12 +88,13 @@ class Membership:
     def compare(self, link: Link, summary: object) -> None:
         """Compare a neighbour's summary; differing twice in a row calls for a digest."""
         if summary == self.summary():
-            self._mismatches.pop(link.peer, None)
+            self._differing.discard(link.peer)
             return
-        count = self._mismatches.get(link.peer, 0) + 1
-        self._mismatches[link.peer] = count % 2
-        if count >= 2:
+        if link.peer in self._differing:
+            self._differing.discard(link.peer)
             self.send_digest(link)
+        else:
+            self._differing = {*(self._differing & self._node.links.keys()), link.peer}
 
     # --- records
 

@@ -44,7 +44,7 @@ class Revoking:
         """Make one; ``let_in`` is called where keys may come in again."""
         self._node = node
         self._let_in = let_in
-        self._mismatches: dict[NodeId, int] = {}
+        self._differing: set[NodeId] = set()  # neighbours that differed when they last told
         self._listeners: list[Callable[[NodeId], None]] = []
         self._pace = Pace(_BURST, _REFILL, node.clock.now)
         self._written = float("-inf")
@@ -127,12 +127,13 @@ class Revoking:
         """Compare a neighbour's summary; differing twice in a row calls for a list."""
         self.settle()
         if summary == self._node.revocations.summary():
-            self._mismatches.pop(link.peer, None)
+            self._differing.discard(link.peer)
             return
-        count = self._mismatches.get(link.peer, 0) + 1
-        self._mismatches[link.peer] = count % 2
-        if count >= 2:
+        if link.peer in self._differing:
+            self._differing.discard(link.peer)
             self._send_have(link)
+        else:
+            self._differing = {*(self._differing & self._node.links.keys()), link.peer}
 
     def _act(self, news: list[SignedRevocation]) -> None:
         for signed in news:

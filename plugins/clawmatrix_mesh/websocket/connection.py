@@ -11,7 +11,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from websockets.exceptions import ConnectionClosed
 
-from clawmatrix_core import Connection, ConnectionLost, Listener
+from clawmatrix_core import Bound, Connection, ConnectionLost, Listener
 from clawmatrix_core.spi import Bell
 
 if TYPE_CHECKING:
@@ -39,10 +39,18 @@ CLOSE_TIMEOUT = 1.0
 """Seconds the other end has for the closing handshake."""
 WRITE_LIMIT = 64 * 1024
 """Bytes held unsent in the process before ``send`` waits."""
-HELD_LIMIT = 4 * 1024 * 1024
-"""Bytes held unsent, answers to pings included, at which the connection is cut off."""
-BACKLOG = 128
-"""Connections that wait to be accepted; more are sent away."""
+HELD_LIMIT = Bound(
+    4 * 1024 * 1024,
+    "bytes held unsent of one WebSocket, answers to pings included",
+    fed_by="a member",
+    when_full="the connection is cut off",
+)
+BACKLOG = Bound(
+    128,
+    "connections that wait to be accepted",
+    fed_by="a stranger",
+    when_full="another one is sent away",
+)
 
 _GOING_AWAY = 1001
 _UNSUPPORTED = 1003

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from clawmatrix_core import Bound
+
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.asking.health import Target
 
 __all__ = ["REMEMBERED", "PreviousResponses"]
 
-REMEMBERED = 4096
-"""Responses that are remembered; the oldest is forgotten for a new one."""
+REMEMBERED = Bound(
+    4096,
+    "responses whose target is remembered, for requests that go on from one",
+    fed_by="a member",
+    when_full="the oldest is forgotten",
+)
 _ID_LIMIT = 256
 
 

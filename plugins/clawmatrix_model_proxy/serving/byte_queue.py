@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import anyio
 
+from clawmatrix_core import Bound
+
 __all__ = ["ROOM", "ByteQueue"]
 
-ROOM = 256 * 1024
-"""Bytes that may wait; then the reading task does."""
+ROOM = Bound(
+    256 * 1024,
+    "bytes of a streamed answer that wait for the other node, one read more at most",
+    fed_by="an upstream",
+    when_full="nothing more is read of the upstream",
+)
 
 
 class ByteQueue:
@@ -17,7 +23,7 @@ class ByteQueue:
     ``close`` was given once it has taken all there is.
     """
 
-    def __init__(self, room: int = ROOM) -> None:
+    def __init__(self, room: int = int(ROOM)) -> None:
         self._room = room
         self._pieces: list[bytes] = []
         self._size = 0

@@ -261,6 +261,7 @@ def test_something_passes_once_in_a_time_and_the_rest_is_counted() -> None:
     assert gate.admit("a") == 1
 
 
+@pytest.mark.bound("clawmatrix_core.base.log.KEYS")
 def test_keys_that_strangers_choose_do_not_fill_the_memory() -> None:
     gate = OncePer(60, clock=Clock(), keys=2)
     assert [gate.admit(key) for key in "abcb"] == [0, 0, 0, None]

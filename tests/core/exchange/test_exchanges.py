@@ -108,6 +108,7 @@ async def accepted(pair: Pair) -> Endpoint:
     return there
 
 
+@pytest.mark.bound("clawmatrix_core.exchange.limits.PER_PEER")
 async def test_one_node_may_have_only_so_many_exchanges_open() -> None:
     async with Pair(per_peer=2) as pair:
         pair.office.handlers["it"] = hang
@@ -208,6 +209,7 @@ async def test_one_whose_asker_was_lost_is_remembered_while_its_keys_are_good() 
         assert repr(pair.office.table) == "<Exchanges live=0 remembered=0>"
 
 
+@pytest.mark.bound("clawmatrix_core.exchange.finished.REMEMBERED")
 async def test_numbers_of_finished_exchanges_are_bounded() -> None:
     async with Pair() as pair:
         pair.drop = lambda _: True
@@ -260,6 +262,7 @@ async def test_a_second_breach_is_not_waited_out() -> None:
         pair.flying.clear()
 
 
+@pytest.mark.bound("clawmatrix_core.exchange.windows.WINDOW")
 async def test_more_than_the_window_is_a_breach() -> None:
     async with Pair() as pair:
         await accepted(pair)

@@ -9,6 +9,7 @@ import pytest
 from trio.testing import MockClock
 
 from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_core.kernel.events import WAITING
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
 
 if TYPE_CHECKING:
@@ -76,3 +77,16 @@ async def test_events_that_wait_when_the_node_stops_are_dropped(node_factory: No
             await wait_until(lambda: hangs.calls == 1)
     assert counts.times == []
     node.offers_changed()  # after the end it has no effect
+
+
+@pytest.mark.bound("clawmatrix_core.kernel.events.WAITING")
+async def test_events_that_wait_are_bounded_and_the_oldest_are_left_out(
+    node_factory: NodeFactory,
+) -> None:
+    counts = CountsEvents()
+    async with alone(node_factory, counts) as node:
+        for _ in range(WAITING + 10):
+            node.offers_changed()
+        await wait_until(lambda: len(counts.times) >= WAITING)
+        assert len(counts.times) == WAITING
+        assert 10 <= node.counters["events_left_out"] < 20  # links and records have events too

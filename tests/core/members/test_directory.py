@@ -13,6 +13,7 @@ from clawmatrix_core.members.directory import (
     LINKS_SHARE,
     LINKS_TOTAL,
     MEMBER_LIMIT,
+    PROVED_LIMIT,
     Accepted,
     Directory,
     NodeRecord,
@@ -224,6 +225,7 @@ def test_the_signature_of_a_known_record_does_not_vouch_for_another_text() -> No
     assert reason_of(home.directory, other) == "forged_record"
 
 
+@pytest.mark.bound("clawmatrix_core.members.directory.MEMBER_LIMIT")
 def test_members_by_hearsay_are_bounded_and_those_who_prove_themselves_are_not() -> None:
     home = Member("home")
     record = home.record()
@@ -266,6 +268,32 @@ def test_a_newcomer_takes_a_place_that_the_node_makes_for_it() -> None:
     assert asked == ["office", "lab"]
 
 
+@pytest.mark.bound("clawmatrix_core.members.directory.PROVED_LIMIT")
+def test_members_that_prove_themselves_are_bounded_as_well() -> None:
+    home, office = Member("home"), Member("office")
+    away = [NodeId("node-7")]
+
+    def make_place() -> bool:
+        for name in away:
+            directory.forget(name)
+        return bool(away)
+
+    directory = Directory(
+        HOME, home.identity, home.trust, now=lambda: 0.0, wall=lambda: 0.0, make_place=make_place
+    )
+    record = home.record()
+    for number in range(PROVED_LIMIT):
+        name = NodeId(f"node-{number}")
+        peer = NodeRecord(name, record.sign_key, record.channel_key, 1, 1, "i")
+        directory.put_own(peer, SignedRecord("", name))
+    assert outcome(directory, office.signed(), proven=True) is Accepted.NEWER
+    assert len(directory) == PROVED_LIMIT
+    away.clear()
+    with pytest.raises(RemoteProtocolError, match="more members"):
+        directory.accept(Member("lab").signed(), proven=True)
+    assert outcome(directory, office.signed(seq=2), proven=True) is Accepted.NEWER
+
+
 def listing(count: int) -> dict[NodeId, float]:
     return {NodeId(f"x{n}"): 1.0 for n in range(count)}
 
@@ -284,6 +312,7 @@ def crowded(total: int, **options: Any) -> Directory:
     return directory
 
 
+@pytest.mark.bound("clawmatrix_core.members.directory.LINKS_TOTAL")
 def test_long_lists_of_links_are_refused_where_many_links_are_known() -> None:
     directory, office = crowded(LINKS_TOTAL), Member("office")
     assert reason_of(directory, office.signed(links=listing(LINKS_SHARE + 1))) == "too_many_links"

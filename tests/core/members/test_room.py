@@ -83,3 +83,14 @@ def test_the_whole_directory_is_looked_through_once_a_second_at_most() -> None:
     for _ in range(150):
         assert house.room.for_member(newcomer)
     assert house.looks <= 2 * 201 + 150
+
+
+def test_one_out_of_reach_gives_way_to_one_that_has_proved_itself_silent_ones_first() -> None:
+    house = House("away", "heard", "reached")
+    house.heard[HEARD] = 1.0
+    house.reached.add(NodeId("reached"))
+    assert house.room.for_proved()
+    assert house.names == {"home", "heard", "reached"}
+    assert house.room.for_proved()
+    assert house.names == {"home", "reached"}
+    assert not house.room.for_proved()

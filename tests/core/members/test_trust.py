@@ -181,6 +181,7 @@ def test_entries_and_conflicts_are_sorted() -> None:
     assert repr(store) == "<TrustStore 2 names, 4 conflicts>"
 
 
+@pytest.mark.bound("clawmatrix_core.members.pins.CONFLICTS_MAX")
 def test_conflicts_of_a_name_are_bounded_and_proven_ones_stay() -> None:
     store = TrustStore(MemoryState())
     store.check(OFFICE, key(1), proven=True, now=0.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from clawmatrix_core.sessions.doorkeeper import BURST, RATE
 from clawmatrix_core.wire.codec import Header
 from tests.core.sessions.session_net import HOME, LAB, OFFICE, PSK, End, Message, Net, current
@@ -41,6 +43,7 @@ def half_open(end: End, peer: NodeId) -> int:
     return sum(kept.session.peer == peer and not kept.confirmed for kept in all_)
 
 
+@pytest.mark.bound("clawmatrix_core.sessions.table.KEPT_PER_PEER")
 def test_one_that_floods_has_few_half_open_and_leaves_those_of_others_alone() -> None:
     net, home, office, lab = three()
     home.take(open_one(office))
@@ -123,6 +126,7 @@ def test_a_flood_does_not_end_the_session_in_use() -> None:
     assert used.usable
 
 
+@pytest.mark.bound("clawmatrix_core.sessions.table.UNCONFIRMED")
 def test_where_all_are_half_open_those_of_whoever_has_most_go_first() -> None:
     net = Net("home", "lab")
     home, lab = net["home"], net["lab"]

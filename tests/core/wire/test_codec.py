@@ -167,6 +167,7 @@ def test_no_message_does_worse_than_a_protocol_error(message: bytes) -> None:
     assert wire.message == message
 
 
+@pytest.mark.bound("clawmatrix_core.wire.codec.HEADER_LIMIT")
 def test_a_header_may_have_8_kib_and_no_byte_more() -> None:
     assert len(split(join(b"h" * HEADER_LIMIT, b"")).line) == HEADER_LIMIT
     with pytest.raises(RemoteProtocolError) as caught:
@@ -181,6 +182,7 @@ def test_a_message_without_a_header_is_refused(message: bytes) -> None:
     assert caught.value.reason == "header_too_large"
 
 
+@pytest.mark.bound("clawmatrix_core.wire.codec.MESSAGE_LIMIT")
 def test_a_message_may_have_1_mib_and_no_byte_more() -> None:
     message = join(b"{}", bytes(MESSAGE_LIMIT - 4))
     assert len(message) == MESSAGE_LIMIT

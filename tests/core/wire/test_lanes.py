@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,6 +112,8 @@ def test_no_lane_waits_for_ever(turns: list[bool]) -> None:
         assert runs[b"i"] <= 8 * (runs[b"b"] + 1)
 
 
+@pytest.mark.bound("clawmatrix_core.wire.lanes.LANE")
+@pytest.mark.bound("clawmatrix_core.wire.lanes.BULK_LANE")
 def test_the_lanes_of_a_link_are_bounded() -> None:
     queue = LaneQueue()
     for lane in Lane:

@@ -188,6 +188,7 @@ async def test_what_is_no_id_of_an_invitation_is_refused(attack: Attack, invite_
         await target.counted("bad_preamble")
 
 
+@pytest.mark.bound("clawmatrix_mesh.invite.inviting.SOURCES")
 def test_each_place_has_its_own_number_of_tries_and_memory_is_bounded() -> None:
     now = [0.0]
     turnstile = Turnstile(lambda: now[0])

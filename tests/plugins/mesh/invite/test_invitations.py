@@ -157,6 +157,8 @@ def test_what_cannot_be_written_is_used_all_the_same() -> None:
     assert refusal(invitations, made.id) == "invite_used"
 
 
+@pytest.mark.bound("clawmatrix_mesh.invite.invitations.OPEN_MOST")
+@pytest.mark.bound("clawmatrix_mesh.invite.invitations.REMEMBERED")
 def test_so_many_can_be_open_and_so_many_are_remembered() -> None:
     wall = Wall()
     invitations = make(wall=wall)

@@ -392,6 +392,7 @@ async def talk_without_listening(member: Member) -> None:
 # --- crowds
 
 
+@pytest.mark.bound("clawmatrix_mesh.links.limits.UNPROVED")
 async def test_a_crowd_that_never_proves_itself_does_not_keep_a_member_out(
     attack: Attack, warnings: Warnings
 ) -> None:

@@ -61,6 +61,7 @@ def test_few_long_records_are_taken_at_once_however_many_come(count: int) -> Non
     assert len(intake) == count - 6
 
 
+@pytest.mark.bound("clawmatrix_mesh.members.intake.QUEUE_LIMIT")
 def test_more_than_can_wait_is_refused_once_for_each_message() -> None:
     station = Station()
     intake, mallory = station.intake(), link("mallory")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,6 +14,7 @@ from clawmatrix_core.spi import Places
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.links.limits import HELLO_LIMIT
+from clawmatrix_mesh.websocket.connection import BACKLOG
 from clawmatrix_mesh.websocket.strangers import (
     CONTROL_FRAMES,
     FRAMES,
@@ -263,3 +264,16 @@ async def test_frames_that_wait_are_bounded(anyio_backend: str) -> None:
         await wire.stream.send(Wire.frame(b"") * (FRAMES_HELD + 100))
         assert (await wire.closed()).code == 1002
         await connection.close()
+
+
+@pytest.mark.bound("clawmatrix_mesh.websocket.connection.BACKLOG")
+async def test_connections_that_wait_to_be_accepted_are_bounded() -> None:
+    async with opened(strangers=4 * BACKLOG) as port, AsyncExitStack() as stack:
+        for _ in range(BACKLOG):
+            await stack.enter_async_context(await Wire.open(port.number))
+        async with await Wire.open(port.number) as wire:
+            assert (await wire.closed()).code == 1013
+        await port.accept()
+        async with await Wire.open(port.number):
+            for _ in range(BACKLOG):
+                await port.accept()

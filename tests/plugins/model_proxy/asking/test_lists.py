@@ -126,6 +126,8 @@ def _list(*ids: object) -> bytes:
     ],
     ids=["another list", "too many", "too long", "no list", "too deep"],
 )
+@pytest.mark.bound("clawmatrix_model_proxy.offer.MODELS_MOST")
+@pytest.mark.bound("clawmatrix_model_proxy.offer.LIST_LIMIT")
 async def test_a_list_that_is_not_right_is_left_out_and_the_record_counts(
     node_factory: NodeFactory, text: bytes, named: bytes | None, counted: int
 ) -> None:

@@ -47,6 +47,7 @@ async def test_an_error_comes_after_all_bytes() -> None:
         await anext(pipe)
 
 
+@pytest.mark.bound("clawmatrix_model_proxy.serving.byte_queue.ROOM")
 async def test_a_full_pipe_makes_its_writer_wait() -> None:
     pipe = ByteQueue(room=4)
     waited: list[str] = []
