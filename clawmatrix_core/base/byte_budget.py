@@ -57,6 +57,10 @@ class HeldBytes:
         """Note that it is whole: it is given up for nobody from now on."""
         self._budget.finish(self)
 
+    def let_go(self) -> None:
+        """Hold nothing of it any more; what comes later may be added."""
+        self._budget.release(self)
+
     def give_up(self) -> None:
         """Give it up for others."""
         self.given_up = True

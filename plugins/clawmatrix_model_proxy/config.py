@@ -11,6 +11,7 @@ import attrs
 from clawmatrix_core import ByteSize, Duration, NodeId, Secret, option
 from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_model_proxy.kept_answers import ANSWERS
 from clawmatrix_model_proxy.offer import OfferRoom
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
@@ -315,6 +316,12 @@ class ModelProxyConfig:
     max_answer: ByteSize = option(
         default=ByteSize(64 * _MIB),
         doc="The largest answer kept back until it is whole.",
+        reload=True,
+    )
+    max_answers: ByteSize = option(
+        default=ByteSize(ANSWERS),
+        doc="What all answers that are kept back may have together, at least twice `max_answer`;"
+        " half of it for each node or model that they come from.",
         reload=True,
     )
     proxy_from_env: bool = option(

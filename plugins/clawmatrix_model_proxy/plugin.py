@@ -80,7 +80,7 @@ class ModelProxyPlugin(ModelProxy):
         self._offer: Offered | None = None
         self._apis: Apis | None = None
         self._upstreams: Upstreams | None = None
-        self._requests = ByteBudget(0)
+        self._requests, self._answers = ByteBudget(0), ByteBudget(0)
         self._limits: AskLimits | None = None
         self._asking: Asking | None = None
         self._given: tuple[ModelUpstream, ...] = ()
@@ -212,9 +212,9 @@ class ModelProxyPlugin(ModelProxy):
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
-        self._requests.most = max(config.max_requests, 2 * config.max_request)
+        counted = self._requests, self._answers
         return ModelServer(
-            config, served, self._apis, self._upstreams, logger, self._workers, self._requests
+            config, served, self._apis, self._upstreams, logger, self._workers, *counted
         )
 
     @hookimpl
@@ -383,7 +383,7 @@ class ModelProxyPlugin(ModelProxy):
         if self._limits is None:
             from clawmatrix_model_proxy.asking.limits import ask_limits
 
-            self._limits = ask_limits(node.config.section(ModelProxyConfig))
+            self._limits = ask_limits(node.config.section(ModelProxyConfig), self._answers)
         return self._limits
 
     def _current(self, node: Node) -> Catalog:

@@ -8,6 +8,7 @@ import attrs
 from anyio import CancelScope, current_time
 
 from clawmatrix_core import ExchangeError, ExchangeFailure
+from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, HeldTooMuch, RawHeaders
 from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
 from clawmatrix_model_proxy.faults import (
@@ -16,6 +17,7 @@ from clawmatrix_model_proxy.faults import (
     fault_of_event,
     fault_of_status,
 )
+from clawmatrix_model_proxy.kept_answers import no_memory
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.streams.sse import WholeEvents
 from clawmatrix_model_proxy.wire import (
@@ -85,6 +87,7 @@ class CallAttempt:
         client: where the answer goes.
         describe: makes the headers of an answer out of its head.
         max_answer: bytes an answer may have that is kept until it is whole.
+        answers: counts the bytes of all such answers.
         begun: called once, when the first part of an answer is there.
     """
 
@@ -97,6 +100,7 @@ class CallAttempt:
         *,
         describe: Callable[[Head], RawHeaders],
         max_answer: int,
+        answers: ByteBudget,
         begun: Callable[[Head], None],
     ) -> None:
         self._node = node
@@ -106,6 +110,7 @@ class CallAttempt:
         self._client = client
         self._describe = describe
         self._max_answer = max_answer
+        self._answers = answers
         self._begun = begun
 
     async def make(self, target: Target, first_token: float, left: float) -> bool:
@@ -116,15 +121,23 @@ class CallAttempt:
         now = current_time()
         end = now + left
         # One scope for both limits: they cost more than they look.
-        with CancelScope(deadline=min(now + first_token, end)) as scope:
-            await self._ask(target, scope, end)
+        with (
+            CancelScope(deadline=min(now + first_token, end)) as scope,
+            self._answers.hold(target.node, scope.cancel) as held,
+        ):
+            await self._ask(target, scope, end, held)
             return True
+        if held.given_up:
+            raise self._failed(no_memory(), target)
         if scope.deadline == end:
             return False
         message = f"no answer began within {first_token:g} s"
         raise self._failed(ExchangeFailure("upstream_timeout", message), target)
 
-    async def _ask(self, target: Target, scope: CancelScope, end: float) -> None:
+    async def _ask(
+        self, target: Target, scope: CancelScope, end: float, held: ByteBudget.Held
+    ) -> None:
+        self._client.counted = held
         try:
             async with self._open(target) as exchange:
                 head = await self._first(exchange)
@@ -136,9 +149,11 @@ class CallAttempt:
                     self._client.open(head.status, self._describe(head))
                     await self._stream(exchange)
                 else:
-                    await self._whole(exchange, head)
+                    await self._whole(exchange, head, held)
         except ExchangeError as error:
             raise self._failed(error, target) from None
+        except ByteBudget.Exceeded:
+            raise self._failed(no_memory(), target) from None
         except HeldTooMuch:
             raise self._failed(_too_much(self._max_answer), target) from None
 
@@ -164,8 +179,10 @@ class CallAttempt:
         body = wrap_upstream_error(head.status, body, self._format)
         raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
 
-    async def _whole(self, exchange: Exchange, head: Head) -> None:
-        body = await read_body(exchange, self._max_answer, "answer_too_large", "max_answer")
+    async def _whole(self, exchange: Exchange, head: Head, held: ByteBudget.Held) -> None:
+        limit = self._max_answer
+        body = await read_body(exchange, limit, "answer_too_large", "max_answer", held.add)
+        held.finish()
         length = (b"content-length", b"%d" % len(body))
         self._client.open(head.status, [*self._describe(head), length])
         await self._client.finish(body)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Send
 
+    from clawmatrix_core.spi import ByteBudget
+
 __all__ = ["KEEP_ALIVE", "ClientSender", "HeldTooMuch", "RawHeaders"]
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -31,6 +33,7 @@ class ClientSender:
         last: the last bytes of the answer that were sent.
         released: a part of an answer has been sent, so that there can be no other answer.
         begun: a part of the present attempt's answer has come.
+        counted: counts the bytes that are held back of the present attempt's answer.
     """
 
     def __init__(
@@ -48,18 +51,21 @@ class ClientSender:
         self._sent_at = now()
         self._busy = self._ended = False
         self.last = b""
+        self.counted: ByteBudget.Held | None = None
 
     def open(self, status: int, headers: RawHeaders) -> None:
         """Set how the answer of this attempt begins. Nothing is sent yet."""
         self._head = (status, headers)
 
     async def write(self, data: bytes) -> None:
-        """Send, or hold back, a part of the answer. Raises: HeldTooMuch."""
+        """Send, or hold back, a part of the answer. Raises: HeldTooMuch, ByteBudget.Exceeded."""
         self.begun = True
         if self.released or self._hold.live:
             await self._release(data)
             return
         self._since = self._now() if self._since is None else self._since
+        if self.counted is not None:
+            self.counted.add(len(data))
         self._held.append(data)
         self._size += len(data)
         self._tokens += data.count(b"data:")
@@ -112,6 +118,9 @@ class ClientSender:
         if taken := self._take():
             self.last = taken
             await self._put(taken, more=True)
+        if self.counted is not None:
+            self.counted.let_go()
+            self.counted = None
 
     def _take(self) -> bytes:
         held, self._held = self._held, []

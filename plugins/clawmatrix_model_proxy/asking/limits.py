@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_model_proxy.asking.response import AskLimits
 from clawmatrix_model_proxy.hold import parse_hold
+from clawmatrix_model_proxy.kept_answers import limit_answers
 
 if TYPE_CHECKING:
+    from clawmatrix_core.spi import ByteBudget
     from clawmatrix_model_proxy.config import ModelProxyConfig
 
 __all__ = ["ask_limits"]
 
 
-def ask_limits(config: ModelProxyConfig) -> AskLimits:
+def ask_limits(config: ModelProxyConfig, answers: ByteBudget) -> AskLimits:
     """Return the times, sizes and choices of the configuration."""
     return AskLimits(
         first_token=config.first_token_timeout,
@@ -21,6 +23,7 @@ def ask_limits(config: ModelProxyConfig) -> AskLimits:
         total=config.total_timeout,
         keep_alive=config.keep_alive,
         max_answer=config.max_answer,
+        answers=limit_answers(answers, config),
         balance=config.balance,
         hold=parse_hold(config.hold),
     )

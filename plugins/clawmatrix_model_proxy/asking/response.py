@@ -10,6 +10,7 @@ import attrs
 import msgspec
 from anyio import CancelScope
 
+from clawmatrix_core.spi import ByteBudget
 from clawmatrix_http.api import CLIENT_GONE
 from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
 from clawmatrix_model_proxy.asking.candidates import Candidates, Step, Tried
@@ -19,6 +20,7 @@ from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.faults import AttemptFault
 from clawmatrix_model_proxy.hold import LIVE, Hold
 from clawmatrix_model_proxy.json_values import decode
+from clawmatrix_model_proxy.kept_answers import ANSWERS
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.wire import Head, Opening, media_type, passed_headers
 
@@ -49,6 +51,7 @@ class AskLimits:
         total: for everything, failed attempts among it.
         keep_alive: silence after which a client that streams gets a comment.
         max_answer: bytes of an answer that may be kept back.
+        answers: counts the bytes of all answers that are kept back.
         balance: how candidates of equal health are put in order.
         hold: how much of each answer is kept back, unless the request says otherwise.
     """
@@ -58,6 +61,7 @@ class AskLimits:
     total: float = 600.0
     keep_alive: float = 10.0
     max_answer: int = 64 * 1024 * 1024
+    answers: ByteBudget = attrs.field(factory=lambda: ByteBudget(int(ANSWERS)))
     balance: Balance = "order"
     hold: Hold = LIVE
 
@@ -177,6 +181,7 @@ class ProxiedResponse:
             client,
             describe=self._head_headers,
             max_answer=self._limits.max_answer,
+            answers=self._limits.answers,
             begun=lambda head: self._begun(target, head, (now() - began) * 1000),
         )
         health.begin(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core import ExchangeError, ExchangeFailure
+from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.errors import from_event
 from clawmatrix_model_proxy.json_values import decode
+from clawmatrix_model_proxy.kept_answers import no_memory
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.request_body import is_json
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
@@ -56,6 +59,7 @@ class AnswerSender:
         response: UpstreamResponse,
         logger: logging.Logger,
         workers: Workers,
+        answers: ByteBudget,
     ) -> None:
         self._exchange = exchange
         self._model = model
@@ -63,6 +67,7 @@ class AnswerSender:
         self._response = response
         self._logger = logger
         self._workers = workers
+        self._answers = answers
         self._headed = False
         self._held: list[bytes] = []
 
@@ -104,8 +109,17 @@ class AnswerSender:
         return ExchangeFailure("upstream_broke", self._words(str(bad)))
 
     async def _whole(self, limit: int) -> None:
+        reading = anyio.CancelScope()
+        with self._answers.hold(self._model.id, reading.cancel) as held:
+            with reading, suppress(ByteBudget.Exceeded):
+                body = await self._response.read(limit, held.add)
+                held.finish()
+                await self._pass_on(body)
+                return
+            raise no_memory()
+
+    async def _pass_on(self, body: bytes) -> None:
         response = self._response
-        body = await response.read(limit)
         if not response.framed and not response.streams and not is_json(body):
             raise ExchangeFailure("upstream_broke", "the upstream's answer is cut off")
         weight = self._call.weight(len(body))

@@ -10,6 +10,7 @@ import anyio
 
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
+from clawmatrix_model_proxy.kept_answers import limit_answers
 from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
 from clawmatrix_model_proxy.wire import read_body, read_opening
 
@@ -36,6 +37,7 @@ class ModelServer:
         apis: the APIs that they speak.
         workers: convert what is large.
         requests: counts the bytes of all requests, those of an earlier server too.
+        answers: counts the bytes of all answers that are kept until they are whole.
     """
 
     def __init__(
@@ -46,10 +48,13 @@ class ModelServer:
         upstreams: Upstreams,
         logger: logging.Logger,
         workers: Workers,
-        requests: ByteBudget | None = None,
+        requests: ByteBudget,
+        answers: ByteBudget,
     ) -> None:
         self._config = config
-        self._requests = requests or ByteBudget(config.max_requests)
+        self._requests = requests
+        self._requests.most = max(config.max_requests, 2 * config.max_request)
+        self._answers = limit_answers(answers, config)
         self._models: dict[str, list[ModelUpstream]] = {}
         for model in models:
             self._models.setdefault(model.id, []).append(model)
@@ -87,7 +92,8 @@ class ModelServer:
         api = self._apis.of(model)
         try:
             async with self._upstreams.ask(model, api, call.path, call.body, opening) as response:
-                sender = AnswerSender(exchange, model, call, response, self._logger, self._workers)
+                log, workers, answers = self._logger, self._workers, self._answers
+                sender = AnswerSender(exchange, model, call, response, log, workers, answers)
                 await sender.run(self._config.max_answer)
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)

@@ -215,20 +215,24 @@ class UpstreamResponse:
         else:
             queue.close()
 
-    async def read(self, limit: int) -> bytes:
-        """Return the whole body. Raises: ExchangeFailure, ``answer_too_large`` over the limit."""
+    async def read(self, limit: int, taken: Callable[[int], None] = lambda size: None) -> bytes:
+        """Return the whole body; ``taken`` is told of bytes before they are kept.
+
+        Raises: ExchangeFailure, ``answer_too_large`` over the limit.
+        """
         whole = self._answer.whole()
         if whole is not None and len(whole) <= limit:
             return whole
-        read = bytearray(whole or b"")
+        read = bytearray()
 
         def take(piece: bytes) -> None:
+            taken(len(piece))
             read.extend(piece)
             if len(read) > limit:
                 raise _TooLarge
 
         try:
-            take(b"")
+            take(whole or b"")
             await self._each(take, None)
         except _TooLarge:
             message = f"the upstream's answer has more than {limit:d} bytes (max_answer)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
@@ -149,10 +150,18 @@ async def test_a_key_that_an_upstream_repeats_is_seen_by_nobody(
 class Liar:
     """Offers the model ``m``, and answers with a head and a body of the test's choice.
 
-    Where it has a failure, that comes behind the body.
+    Where it has a failure, that comes behind the body; an endless answer has nothing there.
     """
 
-    def __init__(self, head: Any, body: bytes, failure: ExchangeFailure | None = None) -> None:
+    def __init__(
+        self,
+        head: Any,
+        body: bytes,
+        failure: ExchangeFailure | None = None,
+        *,
+        endless: bool = False,
+    ) -> None:
+        self._endless = endless
         self._head = head
         self._body = body
         self._failure = failure
@@ -176,6 +185,9 @@ class Liar:
     async def _answer(self, exchange: Exchange) -> None:
         async for _ in exchange:
             pass
+        if self._endless:
+            await exchange.send(self._head, self._body)
+            await anyio.sleep_forever()
         if self._failure is not None:
             await exchange.send(self._head, self._body)
             raise self._failure
@@ -312,3 +324,24 @@ async def test_a_node_that_starts_is_busy_and_does_not_deny_its_models(
     async with node_factory("home", built_in=(), plugins=plugins, config=config):
         pass
     assert [failure.code for failure in early] == ["busy"]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "held back"])
+async def test_answers_of_one_node_that_never_end_leave_room_for_those_of_others(
+    node_factory: NodeFactory, stream: bool
+) -> None:
+    held = Head(200, "text/event-stream" if stream else "application/json")
+    liar = node_factory("liar", built_in=("mesh",), plugins=[Liar(held, EVENT + BIG, endless=True)])
+    bounds = {"max_answer": 300_000, "max_answers": 600_000, "hold": "whole"}
+    home = node_factory("home", dials=["liar"], built_in=TOGETHER, config={"model-proxy": bounds})
+    async with liar, home, anyio.create_task_group() as tasks:
+        await wait_until(lambda: offers(home, "liar"))
+        crowd = [Client(home) for _ in range(5)]
+        for one in crowd:
+            tasks.start_soon(one.ask, request(stream=stream))
+        await wait_until(lambda: sum(one.whole for one in crowd) == 4)
+        for one in crowd:
+            if one.whole:
+                assert one.error["code"] == "answer_too_large"
+                assert "max_answers" in one.error["message"]
+        tasks.cancel_scope.cancel()

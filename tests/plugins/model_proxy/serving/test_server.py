@@ -314,3 +314,37 @@ async def test_requests_that_never_end_are_bounded_together_and_make_room(
         _, body = await ask(node)
         assert body == b"{}"
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.bound("clawmatrix_model_proxy.kept_answers.ANSWERS")
+async def test_answers_that_never_end_are_bounded_together_and_make_room(
+    serving: Serving, upstreaming: Upstreaming
+) -> None:
+    async def answer(asked: Asked) -> None:
+        if b"endless" not in asked.body:
+            await asked.answer(b"{}")
+            return
+        await asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + bytes(60_000))
+        await asked.wait_gone()
+
+    codes: list[str] = []
+    bounds = {"max_answer": 200_000, "max_answers": 400_000}
+
+    async def begin(node: Node) -> None:
+        try:
+            await ask(node, b'{"model": "m", "endless": true}')
+        except ExchangeFailure as failure:
+            codes.append(failure.code)
+
+    async with (
+        upstreaming(answer) as up,
+        serving(models=[model(up.base_url)], **bounds) as node,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(10):
+            tasks.start_soon(begin, node)
+        await wait_until(lambda: len(codes) == 7)
+        assert set(codes) == {"answer_too_large"}
+        _, body = await ask(node)
+        assert body == b"{}"
+        tasks.cancel_scope.cancel()
