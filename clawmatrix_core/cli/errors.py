@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["describe"]
 
 
-def describe(error: BaseException) -> tuple[int, list[str]]:
-    """Return the exit code of an error and what to tell the user, line by line."""
+def describe(error: BaseException, plugin: str | None = None) -> tuple[int, list[str]]:
+    """Return the exit code of an error and what to tell the user, line by line.
+
+    ``plugin`` is the third party's plugin whose command raised it, None for other commands.
+    """
     if isinstance(error, BaseExceptionGroup):
-        found = [describe(leaf) for leaf in _leaves(error)]
+        found = [describe(leaf, plugin) for leaf in _leaves(error)]
         return found[0][0], list(dict.fromkeys(line for _, lines in found for line in lines))
     match error:
         case click.UsageError():
@@ -40,7 +43,7 @@ def describe(error: BaseException) -> tuple[int, list[str]]:
         case StateError():
             return ExitCode.IN_USE, [str(error)]
         case StartError() | CommandError():
-            return error.exit_code, [str(error)]
+            return error.exit_code, [_named(error)]
         case NotRunning():
             return ExitCode.NOT_RUNNING, [str(error)]
         case ClawMatrixError():
@@ -52,7 +55,14 @@ def describe(error: BaseException) -> tuple[int, list[str]]:
             return ExitCode.FAILURE, [str(error)]
         case _:
             what = f"{type(error).__name__}: {error}".removesuffix(": ")
-            return ExitCode.FAILURE, [f"internal error: {what} (-vv shows where)"]
+            whose = "internal error" if plugin is None else f"plugin {plugin}"
+            return ExitCode.FAILURE, [f"{whose}: {what} (-vv shows where)"]
+
+
+def _named(error: StartError | CommandError) -> str:
+    """Return the words of an error, with the plugin that has raised it before them."""
+    plugin = error.plugin if isinstance(error, StartError) else ""
+    return str(error) if plugin in str(error) else f"plugin {plugin}: {error}"
 
 
 def _usage(error: click.UsageError) -> str:

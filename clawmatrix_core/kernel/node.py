@@ -7,10 +7,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.clock import Clock
-from clawmatrix_core.base.errors import LocalProtocolError
+from clawmatrix_core.base.errors import LocalProtocolError, PluginError
 from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.log import RateLimitedLogger, component_logger
 from clawmatrix_core.base.redaction import register_secret
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from clawmatrix_core.base.faults import Fault
     from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.base.metric import Metric, Sample
     from clawmatrix_core.base.node_id import NodeId
@@ -166,7 +168,9 @@ class Node(Asker):
         self.hooks = NodeHooks(self.plugins, self)
         self._events = Events(self.hooks)
         self._reloader = Reloader(self, self.keyring, self.hooks, log)
-        self._lifetime = Lifetime(self._start, self._take_leave, self._starter.cancel)
+        self._lifetime = Lifetime(
+            self._start, self._take_leave, self._starter.cancel, self._on_late
+        )
 
     def __repr__(self) -> str:
         if self.epoch == 0:
@@ -215,12 +219,13 @@ class Node(Asker):
         return complete
 
     def _load_plugins(self) -> None:
+        self.plugins.when_failed(self._on_plugin_failed)
+        self.plugins.when_ending(self._on_ending)
         self.plugins.load(self._chosen, self.config.disable)
         known = [info.name for info in self.plugins.list()]
         self.config.bind(self.plugins.config_sections(), known=known)
         for secret in self.config.secrets:
             register_secret(secret.reveal())
-        self.plugins.when_failed(self._on_plugin_failed)
 
     def _open_state(self, stack: AsyncExitStack) -> None:
         files = (*CORE_FILES, *self.plugins.state_files())
@@ -253,6 +258,10 @@ class Node(Asker):
     def stop(self) -> None:
         """Stop the node; whoever waits in ``wait_stop`` is to leave it then."""
         self._lifetime.stopping.set()
+
+    def held_up_by(self) -> list[str]:
+        """Return what a node that stops waits for: ``plugin: hook or task``."""
+        return self.plugins.hooks.awaited[:] or self._starter.holding()
 
     async def wait_stop(self) -> None:
         """Return when ``stop`` was called."""
@@ -365,9 +374,12 @@ class Node(Asker):
         """Return the methods that plugins added to the control socket."""
         return self._registered.control_methods()
 
-    def owner_of_method(self, name: str) -> str | None:
-        """Return the plugin whose control method has a name, None where there is none."""
-        return self._registered.owner_of(name)
+    def owner_of_method(self, name: str, *, works: bool = True) -> str | None:
+        """Return the plugin whose control method has a name, None where there is none.
+
+        With ``works`` false, the plugin that had the method and was taken out.
+        """
+        return self._registered.owner_of(name, works=works)
 
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the sections that plugins added to the status."""
@@ -381,13 +393,20 @@ class Node(Asker):
         """Return the checks of plugins; ``doctor.own_checks.all_checks`` adds the core's own."""
         spec = hookspecs.register_checks
         added = self.plugins.collect(spec, Check, config=self.config, node=self)
-        return [check for _, check in added]
+        return [attrs.evolve(check, plugin=plugin) for plugin, check in added]
 
     def logger(self, component: str) -> logging.Logger:
         """Return the logger of a component, below the host's where it gave one."""
         return component_logger(self._logger, component)
 
     # --- inside
+
+    def _on_ending(self, fault: Fault) -> None:
+        self._lifetime.end(PluginError(fault.plugin, f"{fault.hook}: {fault.error}"))
+
+    def _on_late(self, seconds: float) -> None:
+        who = ", ".join(self.held_up_by()) or "nobody that is known"
+        self.logger("node").warning("stopping for %g s, held up by %s", seconds, who)
 
     def _on_plugin_failed(self, info: PluginInfo) -> None:
         self._starter.plugin_failed(info)

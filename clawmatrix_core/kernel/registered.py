@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+import attrs
+
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.metric import Metric
 from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
@@ -55,11 +58,27 @@ class Registered:
         ]
         kept = hooks.unique("address scheme", schemes, lambda one: one[0])
         self.transports = dict(one for _, one in kept)
-        self._methods = hooks.collect(hookspecs.register_control_methods, ControlMethod)
-        self._sections = hooks.collect(hookspecs.register_status, StatusSection)
+        methods = hooks.collect(hookspecs.register_control_methods, ControlMethod)
+        self._methods = [one for one in methods if self._is_callable(*one)]
+        sections = hooks.collect(hookspecs.register_status, StatusSection)
+        self._sections = [(plugin, self._owned(plugin, section)) for plugin, section in sections]
         self._offers = hooks.collect(hookspecs.register_offers, Offer)
         added = hooks.collect(hookspecs.register_metrics, Metric)
         self._metrics = [*((CORE, metric) for metric in own_metrics), *added]
+
+    def _is_callable(self, plugin: str, method: ControlMethod) -> bool:
+        right = callable(method.call) != callable(method.stream)
+        if not right:
+            error = TypeError("needs a function as its call or its stream, and not both")
+            self._plugins.on_fault(Fault(plugin, f"control method {method.name}", error))
+        return right
+
+    def _owned(self, plugin: str, section: StatusSection) -> StatusSection:
+        def on_fault(error: Exception) -> None:
+            what = f"status section {section.name}"
+            self._plugins.on_fault(Fault(plugin, what, error, serving=True))
+
+        return attrs.evolve(section, plugin=plugin, on_fault=on_fault)
 
     def _schemes_of(self, plugin: str, transport: Transport) -> Sequence[str]:
         try:
@@ -75,10 +94,13 @@ class Registered:
         """Return the control methods of plugins that work."""
         return self._working("control method", self._methods, lambda one: one.name)
 
-    def owner_of(self, method: str) -> str | None:
-        """Return the plugin that has a control method, None where no plugin that works has it."""
-        working = [one for one in self._methods if self._works(one[0])]
-        return next((plugin for plugin, one in working if one.name == method), None)
+    def owner_of(self, method: str, *, works: bool = True) -> str | None:
+        """Return the plugin that has a control method, None where there is none.
+
+        With ``works`` false, the plugin that had it and was taken out.
+        """
+        wanted = [one for one in self._methods if self._works(one[0]) == works]
+        return next((plugin for plugin, one in wanted if one.name == method), None)
 
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the status sections of plugins that work."""
@@ -95,8 +117,10 @@ class Registered:
                 items = list(offer.read())
                 left -= check_offer(items, left)
                 found[offer.kind] = items
-            except Exception as error:  # noqa: BLE001 - the record must be written all the same
-                self._plugins.on_fault(Fault(plugin, f"offer of {offer.kind}", error))
+            except BaseException as error:  # the record must be written all the same
+                if (fault := stray(error, called=True)) is None:
+                    raise
+                self._plugins.on_fault(Fault(plugin, f"offer of {offer.kind}", fault))
         return found
 
     def metrics(self) -> Sequence[tuple[Metric, Sequence[Sample]]]:
@@ -110,8 +134,10 @@ class Registered:
         for plugin, metric in sorted(kept, key=lambda one: one[0] == CORE):
             try:
                 found.append((metric, metric.samples()))
-            except Exception as error:  # noqa: BLE001 - the others are read all the same
-                self._plugins.on_fault(Fault(plugin, f"metric {metric.name}", error))
+            except BaseException as error:  # the others are read all the same
+                if (fault := stray(error, called=True)) is None:
+                    raise
+                self._plugins.on_fault(Fault(plugin, f"metric {metric.name}", fault, serving=True))
         return found
 
     def _working(

@@ -12,7 +12,7 @@ from clawmatrix_control.kept_socket import KeptSocket
 from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.sections import read_sections, section_lines
 from clawmatrix_control.server import ControlServer
-from clawmatrix_control.status import NodeFacts, all_offered, peer_json, status_json
+from clawmatrix_control.status import OWN_KEYS, NodeFacts, all_offered, peer_json, status_json
 from clawmatrix_core import ConfigError, ControlMethod, ExchangeFailure, MemoryState, hookimpl
 from clawmatrix_core.spi import default_state_dir
 
@@ -59,6 +59,15 @@ class ControlPlugin:
 
         return list(COMMANDS)
 
+    def _find(self, name: str) -> ControlMethod | None:
+        found, node = self.methods.get(name), self._node
+        if found is None and node is not None:
+            owner = node.owner_of_method(name, works=False)
+            if owner is not None and (info := node.plugins.get(owner)) is not None:
+                told = f"{name} is a method of the plugin {owner}, which failed: {info.reason}"
+                raise ExchangeFailure("plugin_failed", told)
+        return found
+
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Open the socket, unless the node keeps no folder on disk."""
@@ -66,15 +75,16 @@ class ControlPlugin:
         self._own = {method.name: method for method in _Methods(node).all()}
         for name in {*self._own} & {method.name for method in node.control_methods()}:
             node.hooks.collided("control method", name, "control", node.owner_of_method(name) or "")
+        for section in node.status_sections():
+            if section.name in OWN_KEYS:
+                node.hooks.collided("status section", section.name, "control", section.plugin)
         folder = _state_folder(node)
         if folder is None:
             node.logger("control").debug("no control socket: the state is in memory")
             return
         kept = KeptSocket(folder, node.logger("control"))
         await scope.enter(kept, name="control socket")
-        server = ControlServer(
-            lambda name: self.methods.get(name), lambda: self.methods, partial(_report, node)
-        )
+        server = ControlServer(self._find, lambda: self.methods, partial(_report, node))
         scope.start_soon(kept.serve, server, name="control socket")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -15,12 +15,24 @@ from clawmatrix_core import (
     Secret,
     option,
 )
-from clawmatrix_model_proxy.api import ModelUpstream
+from clawmatrix_model_proxy import hookspecs
+from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.offer import OfferRoom
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
-__all__ = ["TEMPLATE", "Balance", "Budgets", "ModelConfig", "ModelProxyConfig", "check_model"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = [
+    "TEMPLATE",
+    "Balance",
+    "Budgets",
+    "ModelConfig",
+    "ModelProxyConfig",
+    "check_apis",
+    "check_model",
+]
 
 TEMPLATE = """\
 # Models that this node serves to the mesh.
@@ -92,6 +104,8 @@ APIS = (
     "google-generative-ai",
 )
 """The APIs of upstreams that are built in, the last by the plugin ``gemini``."""
+_ALWAYS = APIS[:3]
+"""Those that this plugin brings itself."""
 
 
 def _is_api(_: object, __: object, value: str) -> None:
@@ -171,6 +185,24 @@ def check_model(model: ModelUpstream) -> None:
     _is_url(None, None, model.base_url)
     _are_headers(None, None, model.keys)
     _is_positive(None, None, model.max_tokens)
+
+
+def check_apis(
+    table: ModelProxyConfig,
+    registered: Callable[
+        [Callable[..., Sequence[ModelApi]], type[ModelApi]], Sequence[ModelApi] | None
+    ],
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the models whose API no plugin in use has; see ``ConfigSection.check``."""
+    if all(model.api in _ALWAYS for model in table.models):
+        return
+    apis = registered(hookspecs.register_model_apis, ModelApi)
+    known = [api.name for api in apis or () if isinstance(api.name, str)]
+    for place, model in enumerate(table.models):
+        if apis is not None and model.api not in known:
+            there = ", ".join(f'"{name}"' for name in known)
+            words = f'no plugin in use has the API "{model.api}"; there are {there}'
+            yield ("models", place, "api"), words
 
 
 def _are_few(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:

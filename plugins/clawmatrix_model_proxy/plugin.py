@@ -25,10 +25,15 @@ from clawmatrix_model_proxy.asking.current import CurrentCatalog
 from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.lists import ModelLists
 from clawmatrix_model_proxy.asking.metrics import model_metrics
-from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
+from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig, check_apis
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.offer import make_offer
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
+from clawmatrix_model_proxy.serving.known_apis import (
+    KnownApis,
+    brings_models,
+    strangers_bring_apis,
+)
 from clawmatrix_model_proxy.serving.models import (
     checked_models,
     collect_apis,
@@ -42,13 +47,22 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core import JSON, Config, Exchange, Frame, Metric, Node, Peer, PluginScope
+    from clawmatrix_core import (
+        JSON,
+        Config,
+        Exchange,
+        Frame,
+        Metric,
+        Node,
+        Peer,
+        PluginInfo,
+        PluginScope,
+    )
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel
     from clawmatrix_model_proxy.asking.response import AskLimits
     from clawmatrix_model_proxy.offer import Offered
-    from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.server import ModelServer
     from clawmatrix_model_proxy.serving.upstream import Upstreams
 
@@ -69,7 +83,7 @@ class ModelProxyPlugin(ModelProxy):
         self._health: Health | None = None
         self._models: tuple[ModelUpstream, ...] | None = None
         self._offer: Offered | None = None
-        self._apis: Apis | None = None
+        self._known: KnownApis | None = None
         self._upstreams: Upstreams | None = None
         self._limits: AskLimits | None = None
         self._asking: Asking | None = None
@@ -79,7 +93,7 @@ class ModelProxyPlugin(ModelProxy):
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """See hookspecs."""
-        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE)]
+        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_apis)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -163,7 +177,25 @@ class ModelProxyPlugin(ModelProxy):
         """See hookspecs."""
         self._scope = scope
         scope.start_soon(self._lists_of(node).run)
+        if self._served(node) or strangers_bring_apis(node):
+            self._known_of(node).collect()
+            self._models = self._offer = None  # they were collected before the APIs were known
         self._server = await self._make_server(node, scope, self._served(node))
+        node.hooks.when_failed(partial(self._plugin_failed, node))
+
+    def _plugin_failed(self, node: Node, info: PluginInfo) -> None:
+        if self._scope is not None and brings_models(info):
+            self._scope.start_soon(self._without, node)
+
+    async def _without(self, node: Node) -> None:
+        """Serve what is left once a plugin is out."""
+        self._known_of(node).collect()
+        await self.collect_again(node)
+
+    def _known_of(self, node: Node) -> KnownApis:
+        if self._known is None:
+            self._known = KnownApis(node)
+        return self._known
 
     async def _make_server(
         self, node: Node, scope: PluginScope, served: tuple[ModelUpstream, ...]
@@ -171,17 +203,11 @@ class ModelProxyPlugin(ModelProxy):
         """Return what answers requests for these models. Raises: StartError, for an API unknown."""
         if not served:
             return None
-        from clawmatrix_model_proxy.serving.apis import Apis
         from clawmatrix_model_proxy.serving.server import ModelServer
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
-        if self._apis is None:
-            self._apis = Apis(
-                collect_apis(node),
-                now=node.clock.wall,
-                new_id=lambda kind: f"{kind}{node.random.getrandbits(128):032x}",
-            )
-        self._apis.check(served)
+        apis = self._known_of(node).apis or self._known_of(node).collect()
+        apis.check(served)
         config = node.config.section(ModelProxyConfig)
         if self._upstreams is None:
             upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
@@ -189,7 +215,7 @@ class ModelProxyPlugin(ModelProxy):
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
-        return ModelServer(config, served, self._apis, self._upstreams, logger)
+        return ModelServer(config, served, apis, self._upstreams, logger)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -222,7 +248,7 @@ class ModelProxyPlugin(ModelProxy):
             before = self._given
             self._given = before if given is None else given
             try:
-                served = collect_models(node)
+                served = collect_models(node, self._known_of(node).can_serve)
                 self._server = await self._make_server(node, scope, served)
             except BaseException:
                 self._given = before
@@ -287,7 +313,7 @@ class ModelProxyPlugin(ModelProxy):
 
     def _served(self, node: Node) -> tuple[ModelUpstream, ...]:
         if self._models is None:
-            self._models = collect_models(node)
+            self._models = collect_models(node, self._known_of(node).can_serve)
         return self._models
 
     def _offered(self, node: Node) -> Offered:
