@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.log import RateLimitedLogger
     from clawmatrix_core.base.metric import Distribution, Metric, Sample
     from clawmatrix_core.base.node_id import NodeId, is_node_id
-    from clawmatrix_core.base.redaction import redact, register_secret
+    from clawmatrix_core.base.redaction import redact, register_secret, shown_address
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
         ByteSize,
@@ -50,7 +50,9 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.exchange.typed import TypedExchange
     from clawmatrix_core.hookspecs import hookimpl, hookspec
-    from clawmatrix_core.kernel.contributions import (
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.loading.contributions import (
         Check,
         ControlMethod,
         Finding,
@@ -58,8 +60,6 @@ if TYPE_CHECKING:
         StatusSection,
         frame_types,
     )
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.state.files import StateFile
@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.frames import Frame, Transit
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.routes import PathStatus, Route
+    from clawmatrix_core.wire.sockets.connection import SocketConnection
+    from clawmatrix_core.wire.sockets.listener import SocketListener
     from clawmatrix_core.wire.transport import Connection, Listener, Objection, Transport
 
     __version__: str
@@ -126,6 +128,8 @@ __all__ = [
     "Route",
     "Sample",
     "Secret",
+    "SocketConnection",
+    "SocketListener",
     "StartError",
     "State",
     "StateError",
@@ -146,6 +150,7 @@ __all__ = [
     "option",
     "redact",
     "register_secret",
+    "shown_address",
 ]
 
 _HOMES = {
@@ -188,7 +193,7 @@ _HOMES = {
     "base.json_value": ("JSON",),
     "base.log": ("RateLimitedLogger",),
     "base.node_id": ("NodeId", "is_node_id"),
-    "base.redaction": ("redact", "register_secret"),
+    "base.redaction": ("redact", "register_secret", "shown_address"),
     "wire.codec": ("Header", "Lane"),
     "wire.frames": ("Frame", "Transit"),
     "hookspecs": ("hookimpl", "hookspec"),
@@ -196,7 +201,7 @@ _HOMES = {
     "loading.plugin_info": ("PluginInfo",),
     "testing.memory": ("MemoryHub", "MemoryTransport"),
     "kernel.node": ("Node",),
-    "kernel.contributions": (
+    "loading.contributions": (
         "Check",
         "ControlMethod",
         "Finding",
@@ -209,6 +214,8 @@ _HOMES = {
     "state.folder": ("MemoryState", "State", "StateFolder"),
     "state.files": ("StateFile",),
     "state.writer": ("StateWriter",),
+    "wire.sockets.connection": ("SocketConnection",),
+    "wire.sockets.listener": ("SocketListener",),
     "wire.transport": ("Connection", "Listener", "Objection", "Transport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

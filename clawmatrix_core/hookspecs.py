@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.contributions import (
+    from clawmatrix_core.loading.contributions import (
         Check,
         ControlMethod,
         Offer,

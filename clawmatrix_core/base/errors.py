@@ -2,11 +2,11 @@
 
 ::
 
-    ClawMatrixError
+    ClawMatrixError               ``.exit_code`` is what a program that fails with it ends with
     ├── ConfigError               the configuration; ``.problems`` lists all of them, each by path
     ├── StateError                the state folder: locked, unreadable, readable by others
     │   └── NewerStateError       a newer program wrote a file in it
-    ├── StartError                the node cannot start; ``.exit_code`` for the command line
+    ├── StartError                the node cannot start before a person mends something
     ├── PluginError               a plugin could not be used; ``.plugin`` names it
     ├── LocalProtocolError        our own caller broke a rule of the protocol
     ├── RemoteProtocolError       a peer sent something it must not; costs that peer its link
@@ -56,11 +56,20 @@ __all__ = [
 
 
 class ClawMatrixError(Exception):
-    """The root of all errors raised by ClawMatrix."""
+    """The root of all errors raised by ClawMatrix.
+
+    Attributes:
+        exit_code: what ``clawmatrix`` ends with where a command fails with the error; a program
+            of a host may end with it too.
+    """
+
+    exit_code: int = 1
 
 
 class ConfigError(ClawMatrixError):
     """The configuration has errors; all of them, each with its path, are in ``problems``."""
+
+    exit_code = 2
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -70,9 +79,13 @@ class ConfigError(ClawMatrixError):
 class StateError(ClawMatrixError):
     """The state folder, or a file in it, cannot be used."""
 
+    exit_code = 4
+
 
 class NewerStateError(StateError):
     """A newer program wrote a file in the state folder; nothing was changed."""
+
+    exit_code = 7
 
 
 class StartError(ClawMatrixError):

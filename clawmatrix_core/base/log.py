@@ -6,13 +6,13 @@ calls ``configure_logging``, a host that embeds a node has handlers of its own.
 
 from __future__ import annotations
 
-import json as json_module
 import logging
 import os
 import time
 from typing import TYPE_CHECKING, TextIO
 
 from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.base.plain_text import json_text
 from clawmatrix_core.base.redaction import REDACTING, redact, register_secret
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ LEVELS = {
 }
 _BY_VERBOSITY = (logging.WARNING, logging.INFO, logging.DEBUG)
 _COLOURS = {"D": "\x1b[2m", "I": "\x1b[32m", "W": "\x1b[33m", "E": "\x1b[31m", "C": "\x1b[1;31m"}
-_UNPRINTABLE = {
-    code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)
-}
 
 
 def component_logger(base: logging.Logger | None, component: str) -> logging.Logger:
@@ -139,7 +136,9 @@ def _component(record: logging.LogRecord) -> str:
 
 def _printable(text: str) -> str:
     """Return the text on one line: what a peer sent must not draw on a terminal."""
-    return text.translate(_UNPRINTABLE)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class _ConsoleFormatter(logging.Formatter):
@@ -170,7 +169,7 @@ class _JsonFormatter(logging.Formatter):
         }
         if trace := _trace(record):
             entry["trace"] = trace
-        return json_module.dumps(entry, ensure_ascii=False)
+        return json_text(entry)
 
 
 def _trace(record: logging.LogRecord) -> str:

@@ -9,7 +9,14 @@ import traceback
 from threading import Lock
 from urllib.parse import quote
 
-__all__ = ["REDACTING", "SECRET_AT_LEAST", "RedactingFilter", "redact", "register_secret"]
+__all__ = [
+    "REDACTING",
+    "SECRET_AT_LEAST",
+    "RedactingFilter",
+    "redact",
+    "register_secret",
+    "shown_address",
+]
 
 SECRET_AT_LEAST = 8
 """Characters a registered secret has at least; shorter ones are words of the language."""
@@ -19,11 +26,29 @@ _OBVIOUS = (
     (re.compile(r"(?i)\b(bearer\s+)(?=[^\s\"',;]*\d)[^\s\"',;]{8,}"), r"\1***"),
     (re.compile(r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?basic\s+)[^\s\"',;]+"), r"\1***"),
     (re.compile(r"(?i)(\b(?:x-api-key|api[_-]?key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&]+"), r"\1***"),
-    (re.compile(r"(?i)([?&](?:access_token|token|key|secret)=)[^\s\"'&#]+"), r"\1***"),
-    (re.compile(r"(://[^\s/:@\"']*:)[^\s/@\"']+(?=@)"), r"\1***"),
+    (
+        re.compile(
+            r"(?i)([?&#](?:[\w.-]*(?:token|key|secret|passw(?:or)?d|signature|credentials?)"
+            r"|pwd|pass|auth|sig|code|session|jwt)=)[^\s\"'&#]+"
+        ),
+        r"\1***",
+    ),
+    # A password as far as an address has one, with every @ in it; one with a slash, a question
+    # mark or a hash, which is no port; and a name alone, which may be a token.
+    (re.compile(r"(://[^\s/:@?#\"']{0,256}:)[^\s/?#\"']{1,200}(?=@)"), r"\1***"),
+    (
+        re.compile(
+            r"(://[^\s/:@?#\"']{0,256}:)(?!\d{1,5}[/?#\"'])(?!\*\*\*@)[^\s@\"']{1,200}(?=@)"
+        ),
+        r"\1***",
+    ),
+    (re.compile(r"(://)[^\s/:@?#\"']{1,256}(?=@)"), r"\1***"),
     (re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"), _HIDDEN),
     (re.compile(r"\bcmi_[A-Za-z0-9_-]{16,}"), _HIDDEN),
 )
+
+
+_SCHEME = re.compile(r"[^\s/?#@:]*://")
 
 
 class _Registry:
@@ -62,6 +87,21 @@ def redact(text: str) -> str:
     for pattern, replacement in _OBVIOUS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def shown_address(address: str) -> str:
+    """Return an address without what may be secret in it: user, password, query and fragment.
+
+    Where the parts end is read the careful way: everything before the last ``@`` is taken for
+    user and password, whatever is in it.
+    """
+    found = _SCHEME.match(address)
+    scheme = found[0] if found is not None else ""
+    _, at, rest = address[len(scheme) :].rpartition("@")
+    place = re.split("[?#]", rest, maxsplit=1)[0]
+    user = f"{_HIDDEN}@" if at else ""
+    more = f"{rest[len(place)]}{_HIDDEN}" if len(rest) > len(place) else ""
+    return redact(f"{scheme}{user}{place}{more}")
 
 
 class RedactingFilter(logging.Filter):

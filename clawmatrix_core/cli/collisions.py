@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_core.cli.context import load_plugins
 from clawmatrix_core.cli.shell import OWN_COMMANDS
 from clawmatrix_core.doctor.own_checks import look_at_names
-from clawmatrix_core.kernel.contributions import Finding
+from clawmatrix_core.loading.contributions import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -8,7 +8,13 @@ import attrs
 import click
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.cli.context import ExitCode, Settings, echo_json, load_plugins, pass_settings
+from clawmatrix_core.cli.context import (
+    ExitCode,
+    Settings,
+    echo_json,
+    load_plugins,
+    pass_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,6 +14,7 @@ import attrs
 import click
 
 from clawmatrix_core.base.errors import ClawMatrixError
+from clawmatrix_core.base.plain_text import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -234,18 +235,8 @@ def load_plugins(config: Config | None) -> PluginRegistry:
 
 
 def echo_json(value: object, *, compact: bool = False) -> None:
-    """Print JSON: indented for people and diffs, or on one line for streams of it."""
-    import json
+    """Print JSON: indented for people and diffs, or on one line for streams of it.
 
-    text = json.dumps(value, ensure_ascii=False, indent=None if compact else 2)
-    click.echo(text)
-
-
-def printable(text: str) -> str:
-    """Return the text with what is no character for people replaced.
-
-    What a peer or an upstream wrote must not move the cursor of a terminal.
+    What moves the cursor of a terminal, or the direction of text, is an escape in it.
     """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else "�" for char in text)
+    click.echo(json_text(value, indent=None if compact else 2))

@@ -40,6 +40,8 @@ __all__ = [
 class NotRunning(ClawMatrixError):
     """The node of the configuration does not run here, or without its control socket."""
 
+    exit_code = 3
+
 
 @attrs.frozen
 class NodePlace:

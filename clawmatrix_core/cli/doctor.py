@@ -23,7 +23,7 @@ from clawmatrix_core.cli.context import (
 from clawmatrix_core.cli.control_client import ControlError, NotRunning, call
 from clawmatrix_core.doctor.own_checks import all_checks, config_problems
 from clawmatrix_core.doctor.running import finding_from_json, finding_json, run_checks
-from clawmatrix_core.kernel.contributions import Finding
+from clawmatrix_core.loading.contributions import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,7 +130,7 @@ def render_findings(findings: Sequence[Finding]) -> str:
     lines: list[str] = []
     for finding in findings:
         status = click.style(f"{finding.status:7}", _COLOURS.get(finding.status))
-        lines.append(f"{status}  {finding.name:{width}}  {printable(finding.detail)}")
+        lines.append(f"{status}  {printable(finding.name):{width}}  {printable(finding.detail)}")
         if finding.advice and finding.status != "ok":
             lines.append(f"{'':9}{'':{width}}  -> {printable(finding.advice)}")
     return "\n".join([*lines, "", _summary(findings)])

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clawmatrix_core.base.errors import (
-    ClawMatrixError,
-    ConfigError,
-    NewerStateError,
-    StartError,
-    StateError,
-)
-from clawmatrix_core.cli.context import CommandError, ExitCode
-from clawmatrix_core.cli.control_client import ControlError, NotRunning
+from clawmatrix_core.base.errors import ClawMatrixError, ConfigError, StartError
+from clawmatrix_core.base.text import NOT_UTF8, has_surrogates
+from clawmatrix_core.cli.context import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,17 +32,13 @@ def describe(error: BaseException, plugin: str | None = None) -> tuple[int, list
             return error.exit_code, [error.format_message()]
         case ConfigError():
             return ExitCode.CONFIG, list(error.problems)
-        case NewerStateError():
-            return ExitCode.NEWER_STATE, [str(error)]
-        case StateError():
-            return ExitCode.IN_USE, [str(error)]
-        case StartError() | CommandError():
+        case StartError():
             return error.exit_code, [_named(error)]
-        case NotRunning():
-            return ExitCode.NOT_RUNNING, [str(error)]
         case ClawMatrixError():
-            wrong_usage = isinstance(error, ControlError) and error.code == "bad_params"
-            return ExitCode.CONFIG if wrong_usage else ExitCode.FAILURE, [str(error)]
+            return error.exit_code, [str(error)]
+        case UnicodeEncodeError() if has_surrogates(error.object):
+            # The text may hold a secret, so it is not shown.
+            return ExitCode.CONFIG, [f"an argument or a variable {NOT_UTF8}"]
         case OSError() if error.errno == errno.EADDRINUSE:
             return ExitCode.ADDRESS_IN_USE, [str(error)]
         case OSError():
@@ -59,10 +49,10 @@ def describe(error: BaseException, plugin: str | None = None) -> tuple[int, list
             return ExitCode.FAILURE, [f"{whose}: {what} (-vv shows where)"]
 
 
-def _named(error: StartError | CommandError) -> str:
+def _named(error: StartError) -> str:
     """Return the words of an error, with the plugin that has raised it before them."""
-    plugin = error.plugin if isinstance(error, StartError) else ""
-    return str(error) if plugin in str(error) else f"plugin {plugin}: {error}"
+    named = error.plugin in str(error)
+    return str(error) if named else f"plugin {error.plugin}: {error}"
 
 
 def _usage(error: click.UsageError) -> str:

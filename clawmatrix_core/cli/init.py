@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from clawmatrix_core.cli.context import Settings, pass_settings
+from clawmatrix_core.base.redaction import shown_address
+from clawmatrix_core.cli.context import Settings, pass_settings, printable
 from clawmatrix_core.cli.new_config import DEFAULT_LISTEN, NewConfig, make_secret
 
 __all__ = ["init"]
@@ -60,7 +61,8 @@ def init(
     new.write(force=force)
     config_option = f" -c {new.path}" if settings.file is not None else ""
     steps = _next_steps(new, peers, config_option)
-    click.echo("\n".join([f"wrote {new.path}", *notes, *steps]))
+    lines = [f"wrote {new.path}", *notes, *steps]
+    click.echo("\n".join(map(printable, lines)))
 
 
 def _secret(given: str | None, file: Path | None, *, joins: bool) -> str:
@@ -71,7 +73,7 @@ def _secret(given: str | None, file: Path | None, *, joins: bool) -> str:
     if given is None and joins:
         raise click.UsageError(
             "to join a mesh its secret is needed: --secret or --secret-file"
-            " (or an invitation, which needs none: `clawmatrix join TOKEN`)"
+            " (or an invitation, which needs none: `clawmatrix join`)"
         )
     if given == "-":
         return _read_secret()
@@ -88,13 +90,13 @@ def _next_steps(new: NewConfig, peers: tuple[str, ...], config_option: str) -> l
     steps = [
         f"  node   {new.node_id}",
         f"  listen {new.listen or '(connects to others only)'}",
-        *(f"  peer   {peer}" for peer in peers),
+        *(f"  peer   {shown_address(peer)}" for peer in peers),
         "",
         f"Start it:              clawmatrix run{config_option}",
         f"Have it run always:    clawmatrix service{config_option}",
     ]
     if new.listen is not None:
         steps.append(f"Let another one in:    clawmatrix invite{config_option}")
-        steps.append("                       (while it runs; there: clawmatrix join TOKEN)")
+        steps.append("                       (while it runs; there: clawmatrix join)")
     steps.append(f"Then look at the mesh: clawmatrix status{config_option}")
     return steps

@@ -37,7 +37,8 @@ def rotate(settings: Settings, as_json: bool) -> None:
     except StateError as error:
         if "in use" not in str(error):
             raise
-        raise StateError(f"{error}: stop the node first") from None
+        told = str(error).rpartition(": ")[0]
+        raise StateError(f"{told}: stop the node first") from None
     if as_json:
         echo_json({"nodeId": place.node_id, "old": old.fingerprint, "new": new.fingerprint})
         return

@@ -173,6 +173,11 @@ def _listen(given: str | None, *, joins: bool) -> str | None:
     """Return where the node listens, as the file says it. Raises: click.UsageError."""
     if given is None:
         return None if joins else DEFAULT_LISTEN
+    if "://" in given:
+        raise click.UsageError(
+            "--listen: expected HOST:PORT. An address of another transport goes into listen_url of"
+            " [mesh], once the file is written, and the transport's plugin into plugins"
+        )
     try:
         HostPort.parse(given)
     except TypeError:

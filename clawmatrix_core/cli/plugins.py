@@ -120,18 +120,22 @@ def check(what: str, as_json: bool) -> int:
     metavar="FOLDER",
     help="Where to write it; else ./clawmatrix-NAME.",
 )
-def new(name: str, path: Path | None) -> None:
+@click.option(
+    "--transport", is_flag=True, help="Write a transport, for addresses like NAME://host:port."
+)
+def new(name: str, path: Path | None, transport: bool) -> None:
     """Write the distribution of a new plugin, which works and has tests.
 
     It has a table of the configuration, a command, an HTTP route, a status section, and frames
-    between nodes: keep what you need. A folder that exists is left alone.
+    between nodes: keep what you need. With --transport it links nodes over TCP, and its tests
+    are those of every transport. A folder that exists is left alone.
     """
     from clawmatrix_core.cli.shell import OWN_COMMANDS
     from clawmatrix_core.kit.beginning import begin_plugin, distribution_of
 
     folder = path or Path(distribution_of(name))
     try:
-        begin_plugin(name, folder, [*OWN_COMMANDS])
+        begin_plugin(name, folder, [*OWN_COMMANDS], transport=transport)
     except (ValueError, FileExistsError) as error:
         raise click.UsageError(str(error)) from None
     click.echo(f"wrote {folder}")

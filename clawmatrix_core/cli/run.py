@@ -12,7 +12,7 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.faults import Overrun
 from clawmatrix_core.cli.collector import settle
-from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings
+from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings, printable
 from clawmatrix_core.cli.signals import Signals
 from clawmatrix_core.cli.stopping import StopLimit
 from clawmatrix_core.kernel.node import Node
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import Config
-    from clawmatrix_core.kernel.contributions import StatusSection
+    from clawmatrix_core.loading.contributions import StatusSection
 
 __all__ = ["addresses", "run", "serve"]
 
@@ -56,7 +56,7 @@ async def serve(config: Config, settings: Settings) -> int:
                 async with node:
                     node.when_reloaded(lambda changes: _reloaded(node, settings, changes))
                     _look_at_commands(node)
-                    click.echo(await _is_up(node))
+                    click.echo(printable(await _is_up(node)))
                     settle()
                     signals.node = node
                     tasks.start_soon(signals.reload)

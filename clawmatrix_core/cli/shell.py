@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import logging
 import os
 import sys
@@ -15,6 +16,7 @@ import attrs
 import click
 
 from clawmatrix_core.base.faults import Fault
+from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.cli.collector import hold_back
 from clawmatrix_core.cli.context import (
     ExitCode,
@@ -24,6 +26,7 @@ from clawmatrix_core.cli.context import (
     root_options,
     with_settings,
 )
+from clawmatrix_core.cli.guarded_output import guarded_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +82,8 @@ class Shell(click.Group):
             told = error.format_message()
             if hint := _plugin_left_out(ctx, args[0]) or _plugin_not_named(ctx, args[0], told):
                 raise click.UsageError(hint, ctx) from None
+            if why := _plugin_failed(ctx, args[0]):
+                raise click.UsageError(f"{told.rstrip('.')}{why}", ctx) from None
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -152,14 +157,18 @@ def _plugin_left_out(ctx: click.Context, name: str) -> str | None:
     config = _readable_config(ctx.ensure_object(Settings))
     if config is not None and name in _commands_of(None):
         return f"{name!r} is a command of a plugin that {config.path} leaves out"
-    infos = load_plugins(config).list()
-    missing = [info for info in infos if info.state == "not installed"]
-    failed = [info for info in infos if info.state == "failed"]
-    if not missing and not failed:
+    missing = [info for info in load_plugins(config).list() if info.state == "not installed"]
+    if not missing:
         return None
-    what = "; ".join(f"{info.name} {info.reason}" for info in (*failed, *missing))
-    how = "work" if failed else "are installed"
-    return f"no command {name!r}; not all plugins {how}: {what}"
+    what = "; ".join(f"{info.name} {info.reason}" for info in missing)
+    return f"no command {name!r}; not all plugins are installed: {what}"
+
+
+def _plugin_failed(ctx: click.Context, command: str) -> str:
+    from clawmatrix_core.loading.absent import why_absent
+
+    plugins = load_plugins(_readable_config(ctx.ensure_object(Settings))).list()
+    return why_absent([info for info in plugins if info.state == "failed"], command)
 
 
 def _plugin_not_named(ctx: click.Context, command: str, told: str) -> str | None:
@@ -216,6 +225,11 @@ cli = Shell(
 
 def execute(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; errors go to standard error."""
+    with guarded_output():
+        return _execute(arguments)
+
+
+def _execute(arguments: Sequence[str]) -> int:
     settings = Settings()
     logging.getLogger("clawmatrix").addHandler(logging.NullHandler())  # `run` sets up a log
     try:
@@ -243,10 +257,11 @@ def _tell(error: BaseException, settings: Settings) -> int:
     if settings.verbosity >= 2:
         import traceback
 
-        traceback.print_exception(error)
+        for line in redact("".join(traceback.format_exception(error))).splitlines():
+            click.echo(printable(line), err=True)
     code, lines = describe(error, settings.plugin)
     for line in lines:
-        click.echo(f"clawmatrix: {printable(line)}", err=True)
+        click.echo(f"clawmatrix: {printable(redact(line))}", err=True)
     return code
 
 
@@ -261,4 +276,6 @@ def _silence(descriptor: int) -> None:
 def main() -> NoReturn:
     """Run ``clawmatrix`` and exit."""
     hold_back()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # so that a file's name goes out as it came in
+        sys.stdout.reconfigure(errors="surrogateescape")
     sys.exit(execute(sys.argv[1:]))

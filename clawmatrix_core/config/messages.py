@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from clawmatrix_core.base.redaction import shown_address
 from clawmatrix_core.config.kinds import (
     choices_of,
     is_choice,
@@ -83,7 +84,10 @@ def show(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, (str, Path, bool)):
-        text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+        value = str(value) if isinstance(value, Path) else value
+        if isinstance(value, str) and "@" in value:
+            value = shown_address(value)  # it may be one, with a password
+        text = json.dumps(value, ensure_ascii=False)
     elif isinstance(value, (int, float)):
         text = (
             repr(value) if isinstance(value, float) or abs(value) < 10**SHOWN else "a huge number"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import attrs
 import cattrs
 
+from clawmatrix_core.base.text import NOT_UTF8, has_surrogates
 from clawmatrix_core.config.kinds import (
     COLLECTIONS,
     choices_of,
@@ -36,6 +37,9 @@ __all__ = ["Converter", "make_converter", "read_table"]
 T = TypeVar("T")
 MAX_DEPTH = 50
 """Tables and lists within each other that are read; a value nested deeper is a mistake."""
+
+INTEGER_BITS = 64
+"""A whole number of more is a mistake, and no machine counts with it."""
 
 Reader: TypeAlias = "Callable[[Converter, Any, object], object]"
 
@@ -177,6 +181,10 @@ def _read_plain(converter: Converter, kind: type, value: object) -> object:
         raise Problems.here("expected a finite number")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise Problems.here(converter.words.expected(kind, value))
+    if kind is int and isinstance(value, int) and abs(value).bit_length() > INTEGER_BITS:
+        raise Problems.here(f"expected a whole number of at most {INTEGER_BITS} bits")
+    if isinstance(value, str) and not value.isascii() and has_surrogates(value):
+        raise Problems.here(NOT_UTF8)
     return value
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import attrs
 
+from clawmatrix_core.base.text import NOT_UTF8, has_surrogates
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,6 +33,9 @@ _SIZES = {"": 1, "b": 1} | {
     for unit in (letter + ending,)
 }
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DIGITS_MOST = 30
+_SIZE_MOST = 2**60
+_DAYS_MOST = 10_000
 
 
 @attrs.define
@@ -96,6 +101,8 @@ class Secret:
             text = value
         if not text:
             raise ValueError("is empty")
+        if has_surrogates(text):
+            raise ValueError(NOT_UTF8)
         secret = source.remember(text)
         if text is value and source.mode is not None and source.mode & READABLE_BY_OTHERS:
             raise ValueError(
@@ -170,7 +177,7 @@ class ByteSize(int):
     def from_config(cls, value: object, source: Source) -> ByteSize:
         """Return the size. Raises: ValueError, TypeError."""
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return cls(value)
+            return cls._checked(value)
         if not isinstance(value, str):
             raise TypeError
         return cls.parse(value)
@@ -179,12 +186,20 @@ class ByteSize(int):
     def parse(cls, text: str) -> ByteSize:
         """Return the size the text says: ``512 kB`` is 512,000 bytes, ``4 GiB`` is 4 x 2**30.
 
-        Raises: TypeError.
+        Raises: TypeError; ValueError, for more than any machine has.
         """
         if (match := _NUMBER_AND_UNIT.fullmatch(text)) is None or match[2].lower() not in _SIZES:
             raise TypeError
+        if len(match[1]) > _DIGITS_MOST:
+            raise ValueError(f"has a number of more than {_DIGITS_MOST} digits")
         number = float(match[1]) if "." in match[1] else int(match[1])
-        return cls(number * _SIZES[match[2].lower()])
+        return cls._checked(number * _SIZES[match[2].lower()])
+
+    @classmethod
+    def _checked(cls, size: float) -> ByteSize:
+        if size > _SIZE_MOST:
+            raise ValueError(f"must be at most {_SIZE_MOST} bytes")
+        return cls(size)
 
     def __str__(self) -> str:
         size, unit = int(self), "B"
@@ -204,19 +219,28 @@ class Duration(float):
     def from_config(cls, value: object, source: Source) -> Duration:
         """Return the duration. Raises: ValueError, TypeError."""
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if value < 0 or not math.isfinite(value):
+            if not 0 <= value < math.inf:
                 raise ValueError("must be zero or more, and finite")
-            return cls(value)
+            return cls._checked(value)
         if not isinstance(value, str):
             raise TypeError
         return cls.parse(value)
 
     @classmethod
     def parse(cls, text: str) -> Duration:
-        """Return the duration the text says. Raises: TypeError."""
+        """Return the duration the text says.
+
+        Raises: TypeError; ValueError, for more than timers take.
+        """
         if (match := _NUMBER_AND_UNIT.fullmatch(text)) is None or match[2] not in _SECONDS:
             raise TypeError
-        return cls(float(match[1]) * _SECONDS[match[2]])
+        return cls._checked(float(match[1]) * _SECONDS[match[2]])
+
+    @classmethod
+    def _checked(cls, seconds: float) -> Duration:
+        if seconds > _DAYS_MOST * 86400:
+            raise ValueError(f"must be at most {_DAYS_MOST} days")
+        return cls(seconds)
 
 
 @attrs.frozen

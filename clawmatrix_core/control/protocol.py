@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure
+from clawmatrix_core.base.text import NOT_UTF8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,11 +45,12 @@ class ControlError(ClawMatrixError):
     """The node answered with an error, or not at all.
 
     ``code`` is a stable word: one of a method's own, or ``timeout``, ``closed``, ``denied``.
-    ``detail`` is JSON for programs.
+    ``detail`` is JSON for programs. ``exit_code`` is 2 for ``bad_params``, else 1.
     """
 
     def __init__(self, code: str, message: str, *, detail: JSON = None) -> None:
         super().__init__(message)
+        self.exit_code = 2 if code == "bad_params" else 1
         self.code = code
         self.detail = detail
 
@@ -81,11 +83,27 @@ class ControlRequest:
 
 
 def request_line(method: str, params: Mapping[str, JSON] | None = None) -> bytes:
-    """Return the line of a request. Raises: ControlError, where it is too long."""
-    text = json_line({"method": method, "params": params or {}})
+    """Return the line of a request.
+
+    Raises: ControlError, where it is too long, or a parameter is text that UTF-8 cannot write:
+        what a command was given in other bytes. TypeError, for what is not JSON.
+    """
+    try:
+        text = json_line({"method": method, "params": params or {}})
+    except UnicodeEncodeError:
+        raise ControlError("bad_params", _not_utf8(params or {})) from None
     if len(text) > REQUEST_LIMIT:
         raise ControlError("bad_request", f"a request of {len(text)} bytes is too long")
     return text
+
+
+def _not_utf8(params: Mapping[str, JSON]) -> str:
+    for name, value in params.items():
+        try:
+            _encode({name: value})
+        except UnicodeEncodeError:
+            return f"{name.encode(errors='replace').decode()}: {NOT_UTF8}"
+    return f"the method: {NOT_UTF8}"
 
 
 # --- answers

@@ -12,7 +12,7 @@ from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.doctor.running import finding_json, run_checks
 from clawmatrix_core.doctor.state_checks import look_at_files, look_at_folder, look_at_lock
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core.loading.contributions import Check, Finding
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import StateFolder
 

@@ -9,7 +9,7 @@ import attrs
 
 from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.redaction import redact
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core.loading.contributions import Check, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,7 +17,8 @@ import attrs
 import cattrs
 import msgspec
 
-from clawmatrix_core.base.errors import WrongShape
+from clawmatrix_core.base.errors import LocalProtocolError, WrongShape
+from clawmatrix_core.base.text import NOT_UTF8
 from clawmatrix_core.config.messages import Problems, Wording, format_path, in_words, listed
 from clawmatrix_core.config.reader import make_converter
 from clawmatrix_core.config.schema import check_class
@@ -107,10 +108,16 @@ def check_shape(shape: type) -> None:
 
 
 def encode(payload: JSON) -> bytes:
-    """Return a payload as JSON; an instance of an attrs class becomes an object."""
+    """Return a payload as JSON; an instance of an attrs class becomes an object.
+
+    Raises: TypeError, for what is not JSON; LocalProtocolError, for text that is not UTF-8.
+    """
     if type(payload) is not dict and hasattr(type(payload), "__attrs_attrs__"):
         payload = _writer.unstructure(payload)
-    return _encode(payload)
+    try:
+        return _encode(payload)
+    except UnicodeEncodeError:
+        raise LocalProtocolError(f"a text of the payload {NOT_UTF8}") from None
 
 
 def read_as(shape: type[T], payload: JSON, what: str, *, code: str) -> T:

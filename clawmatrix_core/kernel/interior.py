@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.sessions.keyring import Keyring
     from clawmatrix_core.sessions.rekeying import Rekeying
     from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.ways import Ways
 
 __all__ = ["Interior"]
 
@@ -48,6 +49,7 @@ class Interior:
     def __init__(
         self,
         local: Local,
+        ways: Ways,
         standing: Standing,
         keyring: Keyring,
         *,
@@ -68,11 +70,12 @@ class Interior:
             is_revoked=lambda key: standing.revocations.get(key) is not None,
             make_room=lambda newcomer: room.for_member(newcomer),
             free_links=lambda wanted: room.for_links(wanted),
-            is_linked=lambda name: name in self.stack.ways.links,
+            is_linked=lambda name: name in ways.links,
             on_gone=lambda peer: events.emit(hookspecs.peer_gone, peer=peer),
         )
         self.stack = Stack(
             local,
+            ways,
             identity=standing.identity,
             psks=lambda: keyring.psks,
             directory=self.directory,
@@ -83,7 +86,7 @@ class Interior:
             limits=limits,
         )
         keyring.when_changed(self.stack.sessions.retire)
-        ways, heard = self.stack.ways, self.stack.switch.heard
+        heard = self.stack.switch.heard
         room = Room(self.directory, local.now, heard, lambda name: ways.next_link(name) is not None)
         self.routing = Routing(self.stack, hooks, events)
         self.roster = Roster(self.directory, self.stack, self.routing, events)

@@ -11,6 +11,7 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.errors import LocalProtocolError, StartError
 from clawmatrix_core.base.faults import Fault, Overrun
+from clawmatrix_core.base.patience import tell_until
 from clawmatrix_core.kernel.scope import PluginScope
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["START_LIMIT", "Lifetime", "Starter"]
 
-OTHER_TASK = "a node is left by the task that entered it: it stops, and nobody waits for its end"
+OTHER_TASK = (
+    "a node is left by the task that entered it, after every task group and cancel scope that was"
+    " opened inside its block: either another task leaves it, or one of these is still open."
+    " The node stops, and nobody waits for its end"
+)
 TOLD = 5.0
 """Seconds between two lines in the log about who holds up the stop."""
 START_LIMIT = 30.0
@@ -80,7 +85,8 @@ class Lifetime:
     async def live(self) -> AsyncIterator[None]:
         """Be up inside. Raises: what the start raised, or what was raised inside.
 
-        LocalProtocolError, where another task leaves the block than the one that entered it.
+        LocalProtocolError, where another task leaves the block than the one that entered it, or
+        where a task group or cancel scope that was opened inside is still open.
         """
         failure: BaseException | None = None
         try:
@@ -108,13 +114,7 @@ class Lifetime:
     async def _tell(self) -> None:
         with anyio.CancelScope(shield=True):
             await self.stopping.wait()
-            seconds = 0.0
-            while not self._ended.is_set():
-                with anyio.move_on_after(TOLD):
-                    await self._ended.wait()
-                    return
-                seconds += TOLD
-                self._late(seconds)
+            await tell_until(self._ended, self._late, every=TOLD)
 
     async def _run(self) -> None:
         with anyio.CancelScope(shield=True):

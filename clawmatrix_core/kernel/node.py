@@ -11,26 +11,31 @@ import attrs
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.clock import Clock
+from clawmatrix_core.base.entered import once_entered
 from clawmatrix_core.base.errors import LocalProtocolError, PluginError
 from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.log import RateLimitedLogger, component_logger
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.exchange.asking import Asker
 from clawmatrix_core.exchange.limits import ExchangeLimits
-from clawmatrix_core.kernel.contributions import Check
 from clawmatrix_core.kernel.events import Events
 from clawmatrix_core.kernel.interior import Interior
 from clawmatrix_core.kernel.life import Lifetime, Starter
+from clawmatrix_core.kernel.mistakes import check_core
 from clawmatrix_core.kernel.node_hooks import NodeHooks
-from clawmatrix_core.kernel.registered import Registered
+from clawmatrix_core.kernel.registered import Contributed, Registered
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.kernel.reloading import Reloader
 from clawmatrix_core.kernel.stalls import Stalls
+from clawmatrix_core.loading.contributions import Check
+from clawmatrix_core.loading.sole_use import sole_use
 from clawmatrix_core.members.standing import open_standing
 from clawmatrix_core.sessions.keyring import Keyring
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import State, StateFolder
 from clawmatrix_core.wire.routes import PathStatus
+from clawmatrix_core.wire.ways import Ways
 
 if TYPE_CHECKING:
     import logging
@@ -40,14 +45,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     from clawmatrix_core.base.faults import Fault
-    from clawmatrix_core.base.json_value import JSON
-    from clawmatrix_core.base.metric import Metric, Sample
-    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.exchanges import Exchanges
-    from clawmatrix_core.kernel.contributions import ControlMethod, StatusSection
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.kernel.stack import Stack
     from clawmatrix_core.kernel.switch import Switch
@@ -62,12 +63,11 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.frames import Frame
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.wire.routes import Route
-    from clawmatrix_core.wire.transport import Transport
 
 __all__ = ["Node"]
 
 
-class Node(Asker):
+class Node(Asker, Contributed):
     """One member of a mesh: ``async with Node(config) as node: ...``, once.
 
     It installs no signal handler, configures no logging and uses no globals, so that several
@@ -94,16 +94,16 @@ class Node(Asker):
             parts, plugins use what ``docs/spi.md`` lists.
     """
 
-    state: State
-    identity: Identity
-    trust: TrustStore
-    revocations: Revocations
-    directory: Directory
-    stack: Stack
-    sessions: Sessions
-    switch: Switch
-    exchanges: Exchanges
-    _interior: Interior
+    state: State = once_entered()
+    identity: Identity = once_entered()
+    trust: TrustStore = once_entered()
+    revocations: Revocations = once_entered()
+    directory: Directory = once_entered()
+    stack: Stack = once_entered()
+    sessions: Sessions = once_entered()
+    switch: Switch = once_entered()
+    exchanges: Exchanges = once_entered()
+    _interior: Interior = once_entered()
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Node(Asker):
 
         Args:
             config: what it is told. Its plugin tables are read on entering.
-            plugins: names and plugin objects; default is what the configuration names.
+            plugins: names, objects and classes; default is what the configuration names.
             state: where it keeps its identity; default is the configured folder.
             identity: its keys; default is those in its state, made on first start.
             clock, random_source: for tests.
@@ -131,7 +131,11 @@ class Node(Asker):
             limits: times and sizes of exchanges.
             rekeying: for how long, and for how much, keys are good.
             watchdog: whether a thread watches for plugins that block the loop.
+
+        Raises: ConfigError, where a key of the core has a mistake; it has all that there are.
         """
+        self._chosen = plugins if plugins is not None else config.plugins
+        check_core(config, self._chosen)
         self.config = config
         self.id: NodeId = config.node_id
         self.keyring = Keyring(config.secret, config.previous_secrets)
@@ -144,7 +148,6 @@ class Node(Asker):
         self.succession: tuple[str, ...] = ()
         self.relays = False
         self.http_url: str | None = None
-        self._chosen = plugins if plugins is not None else config.plugins
         self._given_state, self._given_identity = state, identity
         self._logger = logger
         self._limits, self._rekeying = limits, rekeying
@@ -157,6 +160,7 @@ class Node(Asker):
         self._local = Local(
             self.id, self.instance, self.clock.now, self.clock.wall, self.new_id, self.counters
         )
+        self._ways = Ways()
         self._stalls = Stalls(log, watch=watchdog)
         self.plugins = PluginRegistry(
             on_enter=self._stalls.enter,
@@ -201,7 +205,7 @@ class Node(Asker):
         await self._interior.take_leave()
 
     async def _start(self, stack: AsyncExitStack) -> bool:
-        self._load_plugins()
+        self._load_plugins(stack)
         self._open_state(stack)
         self._build(stack)
         tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -218,10 +222,11 @@ class Node(Asker):
             tasks.start_soon(task)
         return complete
 
-    def _load_plugins(self) -> None:
+    def _load_plugins(self, stack: AsyncExitStack) -> None:
         self.plugins.when_failed(self._on_plugin_failed)
         self.plugins.when_ending(self._on_ending)
         self.plugins.load(self._chosen, self.config.disable)
+        stack.enter_context(sole_use(self.plugins.list(), self.id, self.plugins.fail))
         known = [info.name for info in self.plugins.list()]
         self.config.bind(self.plugins.config_sections(), known=known)
         for secret in self.config.secrets:
@@ -242,6 +247,7 @@ class Node(Asker):
         self.trust, self.revocations = standing.trust, standing.revocations
         self._interior = Interior(
             self._local,
+            self._ways,
             standing,
             self.keyring,
             hooks=self.hooks,
@@ -309,21 +315,21 @@ class Node(Asker):
     @property
     def links(self) -> Mapping[NodeId, Link]:
         """The open link to each neighbour."""
-        return self.stack.ways.links
+        return self._ways.links
 
     @property
     def routes(self) -> Mapping[NodeId, Route]:
         """The next hop to each node that can be reached, neighbours among them."""
-        return self.stack.ways.routes
+        return self._ways.routes
 
     @property
     def heard(self) -> Mapping[NodeId, float]:
         """The clock's time at which each node was last heard."""
         return self.stack.switch.heard
 
-    def reachable(self, node_id: NodeId) -> bool:
+    def reachable(self, node_id: NodeId | str) -> bool:
         """Say whether there is a way to a node; to itself there always is."""
-        return node_id == self.id or self.stack.ways.next_link(node_id) is not None
+        return node_id == self.id or self._ways.next_link(NodeId(node_id)) is not None
 
     async def run_link(self, link: Link) -> str:
         """Carry frames over a proved link, the only one to its peer; return why it closed."""
@@ -341,10 +347,6 @@ class Node(Asker):
         """Drop the members with a revoked key, and all they have here; return their names."""
         return self._interior.roster.expel(key)
 
-    def offers(self) -> dict[str, list[dict[str, JSON]]]:
-        """Return what this node offers to every member, by kind."""
-        return self._registered.offers()
-
     def offers_changed(self) -> None:
         """Say that an offer reads differently now; the record is written again soon."""
         self._events.emit(hookspecs.offers_changed)
@@ -353,8 +355,9 @@ class Node(Asker):
         """Compute the routes now, and tell exchanges that wait for one."""
         self._interior.routing.compute()
 
-    async def path_status(self, peer: NodeId, *, probe: bool = False) -> PathStatus:
+    async def path_status(self, peer: NodeId | str, *, probe: bool = False) -> PathStatus:
         """Return how a node is reached; with ``probe``, after making sure."""
+        peer = NodeId(peer)
         found = await self.hooks.first(hookspecs.path_status, peer=peer, probe=probe)
         if isinstance(found, PathStatus):
             return found
@@ -363,31 +366,7 @@ class Node(Asker):
             return PathStatus("direct", latency_ms=link.rtt, last_seen=self.clock.wall())
         return PathStatus("unreachable", reason="no link")
 
-    # --- what plugins registered
-
-    @property
-    def transports(self) -> Mapping[str, Transport]:
-        """What dials and listens, by address scheme."""
-        return self._registered.transports
-
-    def control_methods(self) -> Sequence[ControlMethod]:
-        """Return the methods that plugins added to the control socket."""
-        return self._registered.control_methods()
-
-    def owner_of_method(self, name: str, *, works: bool = True) -> str | None:
-        """Return the plugin whose control method has a name, None where there is none.
-
-        With ``works`` false, the plugin that had the method and was taken out.
-        """
-        return self._registered.owner_of(name, works=works)
-
-    def status_sections(self) -> Sequence[StatusSection]:
-        """Return the sections that plugins added to the status."""
-        return self._registered.status_sections()
-
-    def metrics(self) -> Sequence[tuple[Metric, Sequence[Sample]]]:
-        """Return what all metrics read now, those of plugins and the core's own."""
-        return self._registered.metrics()
+    # --- what plugins add
 
     def checks(self) -> list[Check]:
         """Return the checks of plugins; ``doctor.own_checks.all_checks`` adds the core's own."""

@@ -10,20 +10,20 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.metric import Metric
-from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
+from clawmatrix_core.loading.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.loading.specs import CORE
 from clawmatrix_core.members.record import OFFERS_LIMIT, check_offer
 from clawmatrix_core.wire.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clawmatrix_core.base.metric import Sample
-    from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node_hooks import NodeHooks
     from clawmatrix_core.kernel.registry import PluginRegistry
+    from clawmatrix_core.loading.contributions import JSON
 
-__all__ = ["Registered"]
+__all__ = ["Contributed", "Registered"]
 
 R = TypeVar("R")
 
@@ -94,13 +94,10 @@ class Registered:
         """Return the control methods of plugins that work."""
         return self._working("control method", self._methods, lambda one: one.name)
 
-    def owner_of(self, method: str, *, works: bool = True) -> str | None:
-        """Return the plugin that has a control method, None where there is none.
-
-        With ``works`` false, the plugin that had it and was taken out.
-        """
-        wanted = [one for one in self._methods if self._works(one[0]) == works]
-        return next((plugin for plugin, one in wanted if one.name == method), None)
+    def owner_of(self, method: str) -> str | None:
+        """Return the plugin that has a control method, None where no plugin that works has it."""
+        working = [one for one in self._methods if self._works(one[0])]
+        return next((plugin for plugin, one in working if one.name == method), None)
 
     def status_sections(self) -> Sequence[StatusSection]:
         """Return the status sections of plugins that work."""
@@ -149,3 +146,34 @@ class Registered:
     def _works(self, plugin: str) -> bool:
         info = self._plugins.get(plugin)
         return info is not None and info.state == "active"
+
+
+class Contributed:
+    """What a node tells of that which its plugins registered; nothing before it is entered."""
+
+    _registered: Registered
+
+    @property
+    def transports(self) -> Mapping[str, Transport]:
+        """What dials and listens, by address scheme."""
+        return self._registered.transports
+
+    def control_methods(self) -> Sequence[ControlMethod]:
+        """Return the methods that plugins added to the control socket."""
+        return self._registered.control_methods()
+
+    def owner_of_method(self, name: str) -> str | None:
+        """Return the plugin whose control method has a name, None where there is none."""
+        return self._registered.owner_of(name)
+
+    def status_sections(self) -> Sequence[StatusSection]:
+        """Return the sections that plugins added to the status."""
+        return self._registered.status_sections()
+
+    def metrics(self) -> Sequence[tuple[Metric, Sequence[Sample]]]:
+        """Return what all metrics read now, those of plugins and the core's own."""
+        return self._registered.metrics()
+
+    def offers(self) -> dict[str, list[dict[str, JSON]]]:
+        """Return what this node offers to every member, by kind."""
+        return self._registered.offers()

@@ -11,6 +11,7 @@ from clawmatrix_core.base.cancellation import EndsProcess, stray
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.kernel.dispatcher import Dispatcher
+from clawmatrix_core.loading.absent import why_absent
 from clawmatrix_core.loading.hook_list import hooks_json
 from clawmatrix_core.loading.loader import Loader
 from clawmatrix_core.loading.manager import PluginManager
@@ -86,6 +87,10 @@ class PluginRegistry:
     def hook_list(self) -> Sequence[JSON]:
         """Return every hook with its implementations; see ``hooks_json``."""
         return hooks_json(self.manager, [info.name for info in self.active()])
+
+    def why_absent(self, name: str) -> str:
+        """Return why a plugin's method may be missing, in words to add; see ``why_absent``."""
+        return why_absent(self.list(), name)
 
     def find(self, kind: type[T]) -> T | None:
         """Return the object of the first plugin that works and is of a kind, None without one.

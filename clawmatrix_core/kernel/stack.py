@@ -20,7 +20,6 @@ from clawmatrix_core.kernel.opening_sender import OpeningSender
 from clawmatrix_core.kernel.switch import Switch
 from clawmatrix_core.sessions.doorkeeper import RATE
 from clawmatrix_core.sessions.sessions import Sessions
-from clawmatrix_core.wire.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.sessions.rekeying import Rekeying
     from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.ways import Ways
 
 __all__ = ["Stack"]
 
@@ -53,6 +53,7 @@ class Stack:
     def __init__(
         self,
         local: Local,
+        ways: Ways,
         *,
         identity: Identity,
         psks: Callable[[], Sequence[bytes]],
@@ -67,6 +68,7 @@ class Stack:
 
         Args:
             local: the node.
+            ways: where links and routes are kept.
             identity: its keys.
             psks: returns the secrets of the mesh that are in force, the present one first.
             directory: the records of members.
@@ -77,7 +79,7 @@ class Stack:
             limits: times and sizes of exchanges.
         """
         self.local = local
-        self.ways = Ways()
+        self.ways = ways
         self.openings = OpeningSender(local, self.ways)
         self.sessions = Sessions(
             local,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.config.core import CORE_KEYS
 from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_core.kit.names import built_in_schemes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,23 +29,29 @@ _TESTS = "Test"
 _SUFFIX = ".txt"  # so that no tool takes a template for a module
 
 
-def begin_plugin(name: str, folder: Path, commands: Collection[str]) -> Sequence[Path]:
+def begin_plugin(
+    name: str, folder: Path, commands: Collection[str], *, transport: bool = False
+) -> Sequence[Path]:
     """Write the distribution of a new plugin, and return its files.
 
     Args:
         name: the name of the plugin: ``dice`` or ``ink-pots``.
         folder: where to write; it must not exist.
         commands: the names of the core's own commands.
+        transport: write a transport in the place of a feature; its scheme is the name.
 
     Raises: ValueError, where the name cannot be used; FileExistsError, where the folder exists;
         OSError, where it cannot be written.
     """
     check_name(name, commands)
+    if transport and name in built_in_schemes():
+        raise ValueError(f"{name!r} cannot be the scheme: a transport of ClawMatrix has it")
     if folder.exists() or folder.is_symlink():
         raise FileExistsError(f"{folder} exists: choose another folder with --path, or remove it")
     words = _words(name)
     written = []
-    for path, text in _templates(files(__package__) / "template", folder):
+    template = "template_transport" if transport else "template"
+    for path, text in _templates(files(__package__) / template, folder):
         target = path.parent / path.name.removesuffix(_SUFFIX)
         target = folder / _with_package(target.relative_to(folder), words["package"])
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -13,11 +13,11 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config, ConfigSection
 from clawmatrix_core.config.docs import describe
-from clawmatrix_core.kernel.contributions import Finding
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kit.light import look_at_light_modules
-from clawmatrix_core.kit.names import note_collisions
+from clawmatrix_core.kit.names import NOBODY, note_collisions
 from clawmatrix_core.loading.annotations import misfits_of_plugin
+from clawmatrix_core.loading.contributions import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from clawmatrix_core.loading.plugin_info import PluginInfo
 
 __all__ = ["check_plugins"]
-
-_NOBODY = {"node_id": "plugins-check", "secret": "of a node that is never started" * 2}
-"""What a node is told that only lends itself to the hooks."""
 
 
 def check_plugins(target: Target, commands: Collection[str]) -> Sequence[Finding]:
@@ -53,7 +50,7 @@ class _Checking:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._node = Node(Config.from_mapping(_NOBODY), plugins=())
+        self._node = Node(Config.from_mapping(NOBODY), plugins=())
         self._node.plugins.load(None)
         self._added: list[PluginInfo] = []
 

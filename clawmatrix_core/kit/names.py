@@ -6,15 +6,20 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.loading.specs import CORE
+from clawmatrix_core.wire.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.loading.specs import HookSpec
 
-__all__ = ["note_collisions"]
+__all__ = ["NOBODY", "built_in_schemes", "note_collisions"]
+
+NOBODY = {"node_id": "plugins-check", "secret": "of a node that is never started" * 2}
+"""What a node is told that only lends itself to the hooks."""
 
 _NAMED: Sequence[tuple[str, str, Callable[[Any], Iterable[str]]]] = (
     ("address scheme", hookspecs.register_transports.__name__, lambda one: one.schemes),
@@ -43,6 +48,21 @@ def note_collisions(node: Node, commands: Collection[str]) -> None:
         node.plugins.unique(what, [(one[0], one) for one in named], lambda one: one[1])
 
 
+def built_in_schemes() -> Collection[str]:
+    """Return the address schemes that the transports of built-in plugins have."""
+    node = Node(Config.from_mapping(NOBODY), plugins=())
+    node.plugins.load(None)
+    known = [info.name for info in node.plugins.list()]
+    node.config.bind(node.plugins.config_sections(), known=known)
+    transports = node.hooks.collect(hookspecs.register_transports, object)
+    return [
+        scheme
+        for _, transport in transports
+        if isinstance(transport, Transport)
+        for scheme in transport.schemes
+    ]
+
+
 def _registered(node: Node) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     specs = {spec.name: spec for spec in node.plugins.manager.specs if spec.kind == "collect"}
     for what, hook, names_of in _NAMED:
@@ -60,11 +80,22 @@ def _takes_the_node_only(spec: HookSpec) -> bool:
 def _names(
     node: Node, spec: Callable[..., Any], names_of: Callable[[Any], Iterable[str]]
 ) -> list[tuple[str, str]]:
-    collected = node.hooks.collect(spec, object)
+    collected = [one for one in node.hooks.collect(spec, object) if _is_right(node, spec, *one)]
     # A plugin may register one name twice, as routes do for two endings of a path.
     return list(
         dict.fromkeys((plugin, name) for plugin, value in collected for name in names_of(value))
     )
+
+
+def _is_right(node: Node, spec: Callable[..., Any], plugin: str, value: object) -> bool:
+    """Have a value look at itself, where it can; what it raises is a fault of its plugin."""
+    try:
+        if callable(verify := getattr(value, "verify", None)):
+            verify()
+    except Exception as error:  # noqa: BLE001 - it may raise anything
+        node.hooks.report(plugin, spec, error)
+        return False
+    return True
 
 
 def _own_methods(node: Node, hook: str) -> list[tuple[str, str]]:

@@ -30,6 +30,11 @@ __all__ = ["Loader"]
 
 _log = logging.getLogger("clawmatrix.plugins")
 
+_UNKNOWN = (
+    "no plugin of that name is installed (entry points are those of installed distributions:"
+    " `pip install -e FOLDER` installs one that you are writing)"
+)
+
 
 class Loader:
     """Loads plugins into a manager. One that cannot be loaded stops no other.
@@ -69,7 +74,7 @@ class Loader:
             self._consider(entry, names, off)
         for name in sorted((names or set()) - self.infos.keys()):
             info = self.infos[name] = PluginInfo(name)
-            info.fail("no plugin of that name is installed")
+            info.fail(_UNKNOWN)
         for item in objects:
             self.add(item)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core.base.errors import RemoteProtocolError
+from clawmatrix_core.base.errors import RemoteProtocolError, StateError
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.changes import Changes
 from clawmatrix_core.members.record import RECORD_LIMIT, NodeRecord, SignedRecord
 from clawmatrix_core.members.trust import PinOutcome
@@ -16,7 +18,6 @@ from clawmatrix_core.members.trust import PinOutcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.members.trust import TrustStore
 
@@ -128,9 +129,9 @@ class Directory:
     def __len__(self) -> int:
         return len(self._peers)
 
-    def get(self, node_id: NodeId) -> Peer | None:
+    def get(self, node_id: NodeId | str) -> Peer | None:
         """Return a member, None where none of that name is known."""
-        return self._peers.get(node_id)
+        return self._peers.get(NodeId(node_id))
 
     def all(self) -> Iterable[Peer]:
         """Return every member, this node too, by name."""
@@ -232,6 +233,14 @@ class Directory:
         The caller has seen that the record is signed. Raises: StateError, from the trust store.
         """
         return self.judge(record, proven=True) is not PinOutcome.CONFLICT
+
+    def note_proof(self, node_id: NodeId) -> None:
+        """Note that a session was made with the keys in a member's record."""
+        peer = self._peers.get(node_id)
+        if peer is not None and node_id != self._own:
+            with suppress(StateError):  # it is remembered, and written with the next change
+                key = peer.record.sign_key_bytes()
+                self._trust.note_proof(node_id, key, now=self._wall())
 
     def forget(self, node_id: NodeId) -> None:
         """Drop a member, and tell of it. Its pin stays."""

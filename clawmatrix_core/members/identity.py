@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from clawmatrix_core.base.errors import StateError
+from clawmatrix_core.state.files import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,4 +148,4 @@ def load_identity(state: State, random_bytes: Callable[[int], bytes] = os.urando
     try:
         return Identity.from_json(data)
     except StateError as error:
-        raise StateError(f"{state.locate('identity')}: {error}") from None
+        raise StateError(f"{state.locate('identity')}: {error}; {DAMAGED}") from None

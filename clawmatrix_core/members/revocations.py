@@ -14,6 +14,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.revocation import REASON_LIMIT, Revocation, SignedRevocation
 from clawmatrix_core.members.revocation_table import Rank, RevocationTable
 from clawmatrix_core.members.trust import PinOutcome
+from clawmatrix_core.state.files import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -217,7 +218,9 @@ class Revocations:
                 base64.b64decode(key, validate=True): at for key, at in stored.ignored.items()
             }
         except (msgspec.ValidationError, RemoteProtocolError, ValueError) as error:
-            raise StateError(f"{self._state.locate(_FILE)} is damaged: {error}") from None
+            raise StateError(
+                f"{self._state.locate(_FILE)} is damaged: {error}; {DAMAGED}"
+            ) from None
 
     def _renewed(self, signed: SignedRevocation) -> SignedRevocation:
         """Sign the own word again, where it was signed with a key this node no longer has."""

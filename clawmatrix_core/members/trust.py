@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import math
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 import msgspec
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import digits, fingerprint
+from clawmatrix_core.state.files import DAMAGED
 
 if TYPE_CHECKING:
     from clawmatrix_core.state.folder import State
 
 __all__ = ["Conflict", "PinOutcome", "PinState", "TrustEntry", "TrustStore"]
 
-PROVISIONAL_MAX = 10_000
-"""Names that gossip alone may fill the store with."""
+PROVISIONAL_MAX = Bound(
+    10_000,
+    "names that are known by hearsay alone",
+    fed_by="a member",
+    when_full="the name is taken in, but not kept",
+)
+PINNED_MAX = Bound(
+    16_384,
+    "names whose keys a handshake proved",
+    fed_by="a member",
+    when_full="the name is taken in, but not kept; names that a person accepts always are",
+)
 CONFLICTS_MAX = 8
 """Other keys that are remembered for one name."""
 PREFIX_MIN = 4
@@ -28,6 +40,8 @@ WRITE_INTERVAL = 10.0
 """Seconds between writes of what others can make this node write."""
 
 _FILE = "trust"
+_FORGOTTEN = "forgotten"
+_Stored = TypeVar("_Stored")
 
 
 class PinOutcome(Enum):
@@ -97,12 +111,24 @@ class _Rival:
 
 @attrs.frozen
 class _Pin:
-    """A name's key as it is stored."""
+    """A name's key as it is stored.
+
+    ``proven`` is when the key first proved itself here, over a link or in a session; older
+    versions have not stored it.
+    """
 
     key: bytes
     state: PinState
     first_seen: float
     rivals: tuple[_Rival, ...] = ()
+    proven: float | None = None
+
+    @property
+    def proven_since(self) -> float | None:
+        """When the name first proved itself here, None where it never did."""
+        if self.proven is None and self.state is PinState.PINNED:
+            return self.first_seen
+        return self.proven
 
 
 class TrustStore:
@@ -112,12 +138,20 @@ class TrustStore:
     others can cause without end (names heard by gossip, conflicts) is written at once after
     a quiet time and else at most every 10 s: call ``flush`` when stopping.
 
+    Attributes:
+        mark: grows whenever a name came or went, got another key or proved itself.
+
     Raises: StateError, where what is stored cannot be used.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._pins = _load(state)
+        self.mark = 0
+        self._pins = _convert(state, _FILE, dict[NodeId, _Pin])
+        self._forgotten = _convert(state, _FORGOTTEN, dict[NodeId, float])
+        self._alike: dict[str, set[NodeId]] = {}
+        for name in (*self._pins, *self._forgotten):
+            self._alike.setdefault(name.lower(), set()).add(name)
         self._changed = False
         self._written = float("-inf")
 
@@ -136,9 +170,12 @@ class TrustStore:
         """
         pin = self._pins.get(node_id)
         if pin is not None and pin.key == sign_public:
-            if proven and pin.state is PinState.PROVISIONAL:
-                self._put(node_id, attrs.evolve(pin, state=PinState.PINNED))
+            if proven and pin.state is PinState.PROVISIONAL and self._may_pin():
+                since = now if pin.proven is None else pin.proven
+                self._put(node_id, attrs.evolve(pin, state=PinState.PINNED, proven=since))
                 self._write(now)
+            elif proven:
+                self.note_proof(node_id, sign_public, now=now)
             return PinOutcome.KNOWN
         if pin is None or (proven and pin.state is PinState.PROVISIONAL):
             self._adopt(node_id, sign_public, pin, proven=proven, now=now)
@@ -146,6 +183,17 @@ class TrustStore:
         self._put(node_id, _with_rival(pin, sign_public, proven=proven, now=now))
         self._write_soon(now)
         return PinOutcome.CONFLICT
+
+    def note_proof(self, node_id: NodeId, sign_public: bytes, *, now: float) -> None:
+        """Note that a session showed that whoever has a name has its key.
+
+        A session counts for since when a name is known. It pins no key: that takes a link, or
+        a person. Raises: StateError, where it cannot be written; see ``check``.
+        """
+        pin = self._pins.get(node_id)
+        if pin is not None and pin.key == sign_public and pin.proven_since is None:
+            self._put(node_id, attrs.evolve(pin, proven=now))
+            self._write_soon(now)
 
     def insist(self, node_id: NodeId, sign_public: bytes, *, now: float) -> None:
         """Know a name by a proved key, whatever it was known by before.
@@ -170,6 +218,19 @@ class TrustStore:
         """Return what is known of a name."""
         pin = self._pins.get(node_id)
         return None if pin is None else _entry(node_id, pin)
+
+    def proven_since(self, node_id: NodeId) -> float | None:
+        """Return when a name first proved itself here, in seconds since 1970; None for never."""
+        pin = self._pins.get(node_id)
+        return None if pin is None else pin.proven_since
+
+    def is_forgotten(self, node_id: NodeId) -> bool:
+        """Say whether a person forgot a name that had proved itself."""
+        return node_id in self._forgotten
+
+    def alike(self, word: str) -> list[NodeId]:
+        """Return the names, and forgotten ones, that a word in lower case is but for case."""
+        return sorted(self._alike.get(word, ()))
 
     def acquaintance(self, node_id: NodeId, sign_public: bytes) -> tuple[bool, float]:
         """Return whether a name's key was proved here, and when it was first seen.
@@ -210,15 +271,26 @@ class TrustStore:
             raise LocalProtocolError(f"{found} of {node_id} with a fingerprint {prefix}")
         [chosen] = matching
         rest = tuple(rival for rival in rivals if rival is not chosen)
-        accepted = _Pin(chosen.key, PinState.PINNED, chosen.first_seen, rest)
+        since = None if pin is None else pin.proven_since
+        accepted = _Pin(chosen.key, PinState.PINNED, chosen.first_seen, rest, since)
         self._put(node_id, accepted)
         self._write()
         return _entry(node_id, accepted)
 
     def forget(self, node_id: NodeId) -> bool:
-        """Remove all that is known of a name; return False where nothing was."""
-        if self._pins.pop(node_id, None) is None:
+        """Remove what is known of a name; return False where nothing was.
+
+        That it was a node's name stays known, where it had proved itself.
+        """
+        pin = self._pins.pop(node_id, None)
+        if pin is None:
             return False
+        self.mark += 1
+        if pin.proven_since is not None:
+            self._forgotten[node_id] = pin.proven_since
+            self._state.write(_FORGOTTEN, self._forgotten)
+        elif node_id not in self._forgotten:
+            self._alike[node_id.lower()].discard(node_id)
         self._write()
         return True
 
@@ -231,20 +303,30 @@ class TrustStore:
         self, node_id: NodeId, key: bytes, old: _Pin | None, *, proven: bool, now: float
     ) -> None:
         rivals = () if old is None else tuple(rival for rival in old.rivals if rival.key != key)
-        if proven:
-            self._put(node_id, _Pin(key, PinState.PINNED, now, rivals))
+        if proven and self._may_pin():
+            self._put(node_id, _Pin(key, PinState.PINNED, now, rivals, now))
             self._write(now)
-        elif self._has_room():
-            self._put(node_id, _Pin(key, PinState.PROVISIONAL, now))
+        elif old is not None or (not proven and self._may_keep()):
+            since = now if proven else None
+            self._put(node_id, _Pin(key, PinState.PROVISIONAL, now, rivals, since))
             self._write_soon(now)
 
-    def _has_room(self) -> bool:
-        if len(self._pins) < PROVISIONAL_MAX:
+    def _may_pin(self) -> bool:
+        return self._has_room(PinState.PINNED, PINNED_MAX)
+
+    def _may_keep(self) -> bool:
+        return self._has_room(PinState.PROVISIONAL, PROVISIONAL_MAX)
+
+    def _has_room(self, state: PinState, most: int) -> bool:
+        if len(self._pins) < most:
             return True
-        provisional = sum(pin.state is PinState.PROVISIONAL for pin in self._pins.values())
-        return provisional < PROVISIONAL_MAX
+        return sum(pin.state is state for pin in self._pins.values()) < most
 
     def _put(self, node_id: NodeId, pin: _Pin) -> None:
+        before = self._pins.get(node_id)
+        if before is None or (before.key, before.proven_since) != (pin.key, pin.proven_since):
+            self.mark += 1
+        self._alike.setdefault(node_id.lower(), set()).add(node_id)
         self._pins[node_id] = pin
         self._changed = True
 
@@ -260,12 +342,12 @@ class TrustStore:
             self._written = now
 
 
-def _load(state: State) -> dict[NodeId, _Pin]:
-    stored = state.read(_FILE)
+def _convert(state: State, file: str, kind: type[_Stored]) -> _Stored:
+    stored = state.read(file)
     try:
-        return msgspec.convert({} if stored is None else stored, dict[NodeId, _Pin])
+        return msgspec.convert({} if stored is None else stored, kind)
     except msgspec.ValidationError as error:
-        raise StateError(f"{state.locate(_FILE)} is damaged: {error}") from None
+        raise StateError(f"{state.locate(file)} is damaged: {error}; {DAMAGED}") from None
 
 
 def _with_rival(pin: _Pin, key: bytes, *, proven: bool, now: float) -> _Pin:

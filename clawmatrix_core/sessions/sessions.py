@@ -199,6 +199,7 @@ class Sessions:
         session = kept.session
         before = self.sending(session.peer)
         self.table.prefer(kept)
+        self._directory.note_proof(session.peer)
         anew = before is None or before.remote_instance != session.remote_instance
         if anew or self.hints.concern(session.peer):
             self._ready(session.peer, session.remote_instance)

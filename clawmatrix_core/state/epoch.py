@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import StateError
+from clawmatrix_core.state.files import DAMAGED
 
 if TYPE_CHECKING:
     from clawmatrix_core.state.folder import State
@@ -31,5 +32,5 @@ def _read_epoch(state: State) -> int:
     if epoch is None:
         return 0
     if type(epoch) is not int or epoch < 0:
-        raise StateError(f"{state.locate('epoch')}: a number from 0 is expected")
+        raise StateError(f"{state.locate('epoch')}: a number from 0 is expected; {DAMAGED}")
     return epoch

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.json_value import JSON
 
-__all__ = ["CORE_FILES", "NAME", "StateFile", "Stored"]
+__all__ = ["CORE_FILES", "DAMAGED", "NAME", "StateFile", "Stored"]
 
+
+DAMAGED = "put a good copy in its place, or move it away and lose what is in it"
+"""What a person can do about a file that cannot be used."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 """What a state file can be called."""
@@ -36,11 +39,11 @@ class Stored:
         try:
             envelope = msgspec.json.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise StateError(f"{path} is damaged: {error}") from None
+            raise StateError(f"{path} is damaged: {error}; {DAMAGED}") from None
         match envelope:
             case {"version": int(version), **rest} if version >= 1 and version is not True:
                 return cls(version, rest.get("data", msgspec.UNSET))
-        raise StateError(f'{path} is damaged: no "version" and "data" in it')
+        raise StateError(f'{path} is damaged: no "version" and "data" in it; {DAMAGED}')
 
     def encode(self) -> bytes:
         """Return the content of a file. Raises: TypeError, for what is not JSON."""
@@ -78,10 +81,11 @@ class StateFile:
         if stored.version > self.version:
             raise NewerStateError(
                 f"{path} has version {stored.version}, this program reads up to version"
-                f" {self.version}: a newer ClawMatrix wrote it (nothing was changed)"
+                f" {self.version}: a newer ClawMatrix wrote it; run that one"
+                " (nothing was changed)"
             )
         if stored.data is msgspec.UNSET:
-            raise StateError(f'{path} is damaged: no "version" and "data" in it')
+            raise StateError(f'{path} is damaged: no "version" and "data" in it; {DAMAGED}')
 
     def upgrade(self, path: Path, stored: Stored) -> Stored:
         """Return a value in its present shape. Raises: StateError, where it has no sense."""
@@ -92,10 +96,12 @@ class StateFile:
         except Exception as error:  # noqa: BLE001 - what is on disk may be anything
             raise StateError(  # its text may be a part of what is kept: a key, a token
                 f"{path} cannot be brought from version {stored.version} to {self.version}:"
-                f" {type(error).__name__}"
+                f" {type(error).__name__}; {DAMAGED}"
             ) from None
         return Stored(self.version, data)
 
 
-CORE_FILES = tuple(StateFile(name) for name in ("identity", "epoch", "trust", "revocations"))
+CORE_FILES = tuple(
+    StateFile(name) for name in ("identity", "epoch", "trust", "forgotten", "revocations")
+)
 """The core's own. Plugins declare theirs with ``register_state_files``."""

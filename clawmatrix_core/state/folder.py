@@ -105,7 +105,8 @@ class StateFolder(State):
             _refuse_modes(self.path, stat.S_IWGRP | stat.S_IWOTH, "700")
             self._lock = _take_lock(self.path)
         except OSError as error:
-            raise StateError(f"the state folder {self.path} cannot be used: {error}") from error
+            told = f"the state folder {self.path} cannot be used: {_why(error)}"
+            raise StateError(f"{told}; mend that, or give the node another state_dir") from error
         try:
             self._bring_up_to_date()
         except StateError:
@@ -169,7 +170,8 @@ class StateFolder(State):
         try:
             _replace(path, content)
         except OSError as error:
-            raise StateError(f"{path} cannot be written: {error}") from error
+            told = f"{path} cannot be written: {_why(error)}"
+            raise StateError(f"{told}; see to the disk, and to the rights of the folder") from error
 
     def _declared(self, name: str) -> StateFile:
         return self._files.get(name) or StateFile(_checked(name))
@@ -245,11 +247,21 @@ def _take_lock(folder: Path) -> int:
         # Empty for the moment between the other's lock and its write.
         holder = os.pread(lock, 20, 0).decode(errors="replace") or "(just starting)"
         os.close(lock)
-        raise StateError(f"state folder {folder} is in use by process {holder}") from None
+        raise StateError(f"state folder {folder} is in use by {_in_words(holder)}") from None
     except OSError:
         os.close(lock)
         raise
     return lock
+
+
+def _in_words(holder: str) -> str:
+    if holder == str(os.getpid()):
+        return "another node of this process: give each node a state_dir of its own"
+    return f"process {holder}: stop that one, or give this node another state_dir"
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def lock_holder(folder: Path) -> str | None:
@@ -275,7 +287,8 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StateError(f"{path} cannot be read: {error}") from error
+        told = f"{path} cannot be read: {_why(error)}"
+        raise StateError(f"{told}; see to the disk, and to the owner of the file") from error
 
 
 def _replace(path: Path, content: bytes) -> None:

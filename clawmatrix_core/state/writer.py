@@ -181,6 +181,7 @@ class StateWriter:
             except BaseException as error:
                 if not isinstance(error, Exception) or isinstance(error, _MAY_PASS):
                     self._waiting.setdefault(name, value)
+                    self._changed.set()  # the task may have seen nothing that waits meanwhile
                 raise
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.config.changes import Changes
-    from clawmatrix_core.kernel.contributions import ControlMethod
     from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.loading.contributions import ControlMethod
 
 __all__ = ["call_control", "http_client", "plugin_of", "reload", "stream_control"]
 
@@ -76,7 +76,10 @@ def _method(node: Node, name: str) -> ControlMethod:
     server = node.plugins.get(SERVER)
     methods |= getattr(server.plugin if server else None, "methods", {})
     if name not in methods:
-        raise LookupError(f"{node.id} has no control method {name}; it has {', '.join(methods)}")
+        why = node.plugins.why_absent(name)
+        raise LookupError(
+            f"{node.id} has no control method {name}{why}; it has {', '.join(methods) or 'none'}"
+        )
     return methods[name]
 
 

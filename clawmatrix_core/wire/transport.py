@@ -100,8 +100,8 @@ class Transport(ABC):
         """Connect to an address that another node advertises, which may have made it up.
 
         A transport over IP looks the name up once, and connects to none of its numbers to which
-        there is an objection. One that has no numbers calls ``dial``. One that does neither
-        takes no such addresses, and the nodes behind them are reached over relays.
+        there is an objection. One whose addresses name something on this machine leaves the
+        method out: it takes no such addresses, and the nodes behind them are reached over relays.
 
         Raises: DialError.
         """

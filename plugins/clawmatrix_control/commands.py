@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -39,6 +40,18 @@ __all__ = ["COMMANDS"]
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+class _Seconds(click.FloatRange):
+    """A number of seconds in a range. ``nan`` is in each range, as far as click compares."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds", param, ctx)
+        return seconds
+
+
 def _style() -> Style:
     return Style(use_colour(is_terminal=sys.stdout.isatty(), environ=os.environ))
 
@@ -52,7 +65,7 @@ def _show(text: str) -> None:
 @click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1),
+    type=_Seconds(0.1, 86_400),
     default=2.0,
     show_default=True,
     metavar="SECONDS",
@@ -129,7 +142,7 @@ def peers(settings: Settings, as_json: bool) -> None:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.001, 3600),
+    type=_Seconds(0.001, 3600),
     default=5.0,
     show_default=True,
     metavar="SECONDS",
@@ -137,7 +150,7 @@ def peers(settings: Settings, as_json: bool) -> None:
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(0, 3600),
+    type=_Seconds(0, 3600),
     default=1.0,
     show_default=True,
     metavar="SECONDS",

@@ -59,15 +59,6 @@ class ControlPlugin:
 
         return list(COMMANDS)
 
-    def _find(self, name: str) -> ControlMethod | None:
-        found, node = self.methods.get(name), self._node
-        if found is None and node is not None:
-            owner = node.owner_of_method(name, works=False)
-            if owner is not None and (info := node.plugins.get(owner)) is not None:
-                told = f"{name} is a method of the plugin {owner}, which failed: {info.reason}"
-                raise ExchangeFailure("plugin_failed", told)
-        return found
-
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Open the socket, unless the node keeps no folder on disk."""
@@ -84,7 +75,12 @@ class ControlPlugin:
             return
         kept = KeptSocket(folder, node.logger("control"))
         await scope.enter(kept, name="control socket")
-        server = ControlServer(self._find, lambda: self.methods, partial(_report, node))
+        server = ControlServer(
+            lambda name: self.methods.get(name),
+            lambda: self.methods,
+            partial(_report, node),
+            why=node.plugins.why_absent,
+        )
         scope.start_soon(kept.serve, server, name="control socket")
 
 

@@ -42,6 +42,7 @@ class ControlServer:
         find: returns a method by its name, None where there is none now.
         names: returns the names of all methods, for whoever asked for another one.
         report: is told of a method that failed, and which; of no method where the server did.
+        why: returns why a method may be missing, as words to add, or an empty text.
         patience: seconds a client may take to send its request, or to take a line.
         clients: connections at a time; one more is refused.
     """
@@ -52,11 +53,13 @@ class ControlServer:
         names: Callable[[], Iterable[str]],
         report: Callable[[Exception, str | None], None],
         *,
+        why: Callable[[str], str] = lambda _: "",
         patience: float = 30.0,
         clients: int = 128,
     ) -> None:
         self._find = find
         self._names = names
+        self._why = why
         self._report = report
         self._patience = patience
         self._free = clients
@@ -117,7 +120,8 @@ class ControlServer:
         if method is None or (method.call is None and method.stream is None):
             names = ", ".join(sorted(self._names()))
             raise ExchangeFailure(
-                "unknown_method", f"no method {request.method!r}; there are {names}"
+                "unknown_method",
+                f"no method {request.method!r}{self._why(request.method)}; there are {names}",
             )
         try:
             if method.call is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_http.outgoing import check_head
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -50,7 +52,11 @@ class Answer:
             await self.refuse(refusal, body)
 
     async def send(self, message: Message) -> None:
-        """Pass a message on. Raises: BodyTooLarge, for a stream that was replaced."""
+        """Pass a message on.
+
+        Raises: BodyTooLarge, for a stream that was replaced; BadAnswerHead, where its beginning
+            could not be sent.
+        """
         if not self.replaced:
             await self._pass(message)
         elif message.get("more_body"):
@@ -70,6 +76,7 @@ class Answer:
 
     async def _pass(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            check_head(message)
             self.begun = True
             if self._extra:
                 message = {**message, "headers": [*message.get("headers", ()), *self._extra]}

@@ -35,6 +35,7 @@ class Application:
         guard: who may use them.
         max_body: bytes a request's body may have.
         on_fault: told of an endpoint that raised: its plugin, what it was asked, the exception.
+        on_refused: told of a request that was refused: the reason, and who sent it.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Application:
         guard: Guard,
         max_body: int,
         on_fault: Callable[[str, str, Exception], None],
+        on_refused: Callable[[str, str], None],
     ) -> None:
         self._table = table
         self._guard = guard
         self._max_body = max_body
         self._on_fault = on_fault
+        self._on_refused = on_refused
 
     def use(self, guard: Guard, max_body: int) -> None:
         """Let others in, and other sizes, from the next request on."""
@@ -69,10 +72,12 @@ class Application:
             return
         refusal = refusal or found.refusal or self._refuse_length(asker)
         if refusal is not None:
+            self._on_refused(_reason(refusal, asker), _client(scope))
             await self._refuse(answer, refusal, found)
             return
         if asker.length is None:
-            receive = limited(receive, self._max_body, partial(self._replace, answer, found))
+            over = partial(self._replace, answer, found, _client(scope))
+            receive = limited(receive, self._max_body, over)
         await self._run(found, scope, receive, answer)
 
     @serves_input
@@ -108,9 +113,10 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _replace(self, answer: Answer, found: Found) -> None:
+    async def _replace(self, answer: Answer, found: Found, client: str) -> None:
         if not answer.replaced:
             refusal = self._too_large()
+            self._on_refused(refusal.code, client)
             await answer.replace(refusal, self._body(refusal, found))
 
     async def _refuse(self, answer: Answer, refusal: HttpRefusal, found: Found) -> None:
@@ -133,6 +139,18 @@ class Application:
     def _too_large(self) -> HttpRefusal:
         message = f"the body has more than {self._max_body:d} bytes (see [http] max_body)"
         return HttpRefusal(413, "request_too_large", message, (_CLOSE,))
+
+
+def _reason(refusal: HttpRefusal, asker: Asker) -> str:
+    """Return the word that a refusal is counted by."""
+    if refusal.status != 401:
+        return refusal.code
+    return "wrong_token" if asker.tokens else "no_token"
+
+
+def _client(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else "an unknown address"
 
 
 async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -> None:

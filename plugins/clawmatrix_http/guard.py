@@ -23,6 +23,9 @@ __all__ = ["Asker", "Guard", "host_of", "read_headers"]
 _WANTED = frozenset((b"host", b"origin", b"authorization", b"x-api-key", b"content-length"))
 
 
+_LENGTH_DIGITS = 18
+
+
 @attrs.define
 class Asker:
     """What the headers of a request say of who sent it.
@@ -52,10 +55,18 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Asker:
         elif name == b"x-api-key":
             asker.tokens.append(value.strip())
         elif name == b"content-length":
-            asker.length = int(value) if value.isdigit() else None
+            asker.length = _length(value)
         elif value[:7].lower() == b"bearer ":
             asker.tokens.append(value[7:].strip())
     return asker
+
+
+def _length(value: bytes) -> int | None:
+    """Return the length of a body; one of more digits than any body has is just too large."""
+    if not value.isdigit():
+        return None
+    digits = value.lstrip(b"0")
+    return int(digits or b"0") if len(digits) <= _LENGTH_DIGITS else 10**_LENGTH_DIGITS
 
 
 def host_of(value: bytes) -> str | None:
@@ -127,7 +138,8 @@ class Guard:
         return HttpRefusal(
             401,
             "invalid_api_key",
-            f"{said}: send it as a Bearer token or x-api-key (`clawmatrix env` prints it)",
+            f"{said}: send it as a Bearer token or x-api-key (`clawmatrix env` prints it;"
+            " a program that embeds the node has it in http_access(node).token)",
             ((b"www-authenticate", b"Bearer"),),
         )
 

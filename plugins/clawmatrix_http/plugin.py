@@ -28,6 +28,7 @@ from clawmatrix_core import (
 from clawmatrix_http import hookspecs
 from clawmatrix_http.api import HttpAccess, HttpRoute, ServesHttp
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
+from clawmatrix_http.refused import Refusals, refused_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from clawmatrix_core import JSON, Config, Node, PluginScope
+    from clawmatrix_core import JSON, Config, Metric, Node, PluginScope
     from clawmatrix_http.app import Application
     from clawmatrix_http.guard import Guard
     from clawmatrix_http.server import HttpServer
@@ -61,6 +62,7 @@ class HttpPlugin(ServesHttp):
         self.server: HttpServer | None = None
         self.token = ""
         self._app: Application | None = None
+        self._refusals: Refusals | None = None
 
     @property
     def address(self) -> HostPort | None:
@@ -121,7 +123,12 @@ class HttpPlugin(ServesHttp):
     @hookimpl
     def register_status(self) -> list[StatusSection]:
         """See hookspecs."""
-        return [StatusSection("http", self._status)]
+        return [StatusSection("http", self._status, refused_lines, "yellow")]
+
+    @hookimpl
+    def register_metrics(self, node: Node) -> list[Metric]:
+        """See hookspecs."""
+        return [self._refusals_of(node).metric()]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
@@ -147,8 +154,11 @@ class HttpPlugin(ServesHttp):
             )
             guard = _make_guard(self.token, config)
             on_fault = partial(node.hooks.report, serving=True)
-            self._app = Application(table, guard, config.max_body, on_fault)
-            server = HttpServer(self._app, bound, drain=config.drain, logger=logger)
+            refused = self._refusals_of(node).count
+            self._app = Application(table, guard, config.max_body, on_fault, refused)
+            server = HttpServer(
+                self._app, bound, drain=config.drain, logger=logger, on_refused=refused
+            )
             self.server = await scope.enter(server)
             await scope.enter(self._published(node))
         except BaseException:
@@ -185,7 +195,16 @@ class HttpPlugin(ServesHttp):
         return {"baseUrl": self.base_url, "token": self.token}
 
     def _status(self) -> JSON:
-        return {"listen": None if self.address is None else str(self.address)}
+        refused = {} if self._refusals is None else self._refusals.counts
+        return {
+            "listen": None if self.address is None else str(self.address),
+            "refused": dict(sorted(refused.items())),
+        }
+
+    def _refusals_of(self, node: Node) -> Refusals:
+        if self._refusals is None:
+            self._refusals = Refusals(node.logger("http"), node.counters, node.clock.now)
+        return self._refusals
 
 
 def _report(node: Node, plugin: str, error: Exception) -> None:

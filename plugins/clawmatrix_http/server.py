@@ -7,6 +7,7 @@ logging of the whole program; none of that is for a library that a host embeds.
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,11 @@ import anyio
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from clawmatrix_core import HostPort
+from clawmatrix_core import HostPort, RateLimitedLogger
 from clawmatrix_http.api import CLIENT_GONE
 from clawmatrix_http.cork import CorkedTransport
 
 if TYPE_CHECKING:
-    import logging
     import socket
     from collections.abc import Callable
     from types import TracebackType
@@ -42,10 +42,20 @@ class HttpServer(uvicorn.Server):
     """
 
     def __init__(
-        self, app: ASGIApp, bound: socket.socket, *, drain: float, logger: logging.Logger
+        self,
+        app: ASGIApp,
+        bound: socket.socket,
+        *,
+        drain: float,
+        logger: logging.Logger,
+        on_refused: Callable[[str, str], None],
     ) -> None:
-        """Make a server. ``drain`` is what answers under way get at the end, in seconds."""
-        super().__init__(_config(app, logger, self._on_closed))
+        """Make a server.
+
+        ``drain`` is what answers under way get at the end, in seconds. ``on_refused`` is told of
+        bytes that are no request: the reason, and who sent them.
+        """
+        super().__init__(_config(app, logger, self._on_closed, on_refused))
         host, port = bound.getsockname()[:2]
         self.address = HostPort(host, port)
         self._bound = bound
@@ -128,10 +138,15 @@ class HttpServer(uvicorn.Server):
         self._ticker = asyncio.get_running_loop().call_later(1.0, self._tick)
 
 
-def _config(app: ASGIApp, logger: logging.Logger, on_closed: Callable[[], None]) -> uvicorn.Config:
+def _config(
+    app: ASGIApp,
+    logger: logging.Logger,
+    on_closed: Callable[[], None],
+    on_refused: Callable[[str, str], None],
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_protocol(logger, on_closed),
+        http=_protocol(logger, on_closed, on_refused),
         ws="none",
         loop="none",
         lifespan="off",
@@ -143,13 +158,38 @@ def _config(app: ASGIApp, logger: logging.Logger, on_closed: Callable[[], None])
     )
 
 
-def _protocol(logger: logging.Logger, on_closed: Callable[[], None]) -> type[asyncio.Protocol]:
+class _Quiet(logging.LoggerAdapter[logging.Logger]):
+    """What uvicorn logs: its warnings as debug lines, its errors once a minute each.
+
+    A stranger decides how many of them there are. ``on_refused`` counts and logs what is refused.
+    """
+
+    level = logging.CRITICAL  # which uvicorn compares with its own level of tracing
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(logger, {})
+        self._limited = RateLimitedLogger(logger)
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if level >= logging.ERROR:
+            self._limited.log(level, msg, f"{msg}: %r", *args, kwargs.get("exc_info"))
+        elif level > logging.DEBUG and self.logger.isEnabledFor(logging.DEBUG):
+            self.logger.debug(msg, *args)
+
+
+def _protocol(
+    logger: logging.Logger,
+    on_closed: Callable[[], None],
+    on_refused: Callable[[str, str], None],
+) -> type[asyncio.Protocol]:
+    quiet = _Quiet(logger)
+
     class Protocol(HttpToolsProtocol):
         """uvicorn's protocol, logging to the node's logger and not each access."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self.logger = logger
+            self.logger = quiet  # type: ignore[assignment]
             self.access_log = False
             self._gone: Callable[[], None] | None = None
 
@@ -159,6 +199,10 @@ def _protocol(logger: logging.Logger, on_closed: Callable[[], None]) -> type[asy
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self.scope["extensions"] = {CLIENT_GONE: {"call": self._when_gone}}
+
+        def send_400_response(self, msg: str) -> None:
+            on_refused("bad_request", self.client[0] if self.client else "an unknown address")
+            super().send_400_response(msg)
 
         def _when_gone(self, call: Callable[[], None]) -> None:
             if self.transport.is_closing() or self.cycle.disconnected:

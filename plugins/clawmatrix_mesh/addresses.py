@@ -6,12 +6,18 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from clawmatrix_core import DialError
+from clawmatrix_core import DialError, redact, shown_address
 
 if TYPE_CHECKING:
     from clawmatrix_core import Node, Transport
 
-__all__ = ["check_address", "check_advertised", "find_transport"]
+__all__ = [
+    "check_address",
+    "check_advertised",
+    "find_transport",
+    "with_address",
+    "without_address",
+]
 
 PATH_LENGTH = 64
 """Characters that the path of an advertised address may have."""
@@ -26,11 +32,14 @@ def check_address(address: str) -> None:
         raise ValueError("an address has no spaces in it")
     scheme, separator, rest = address.partition("://")
     if not scheme or not separator or not rest:
-        raise ValueError(f'"{address}" is not an address like wss://host:port')
+        shown = shown_address(address)
+        raise ValueError(f'"{shown}" is not an address like wss://host:port')
     try:
         _ = urlsplit(address).port
-    except ValueError as error:
-        raise ValueError(f'"{address}" is not an address: {error}') from None
+    except ValueError:  # its words repeat the port, which may be a part of a password
+        raise ValueError(
+            f'"{shown_address(address)}" is not an address: its host and port are not right'
+        ) from None
 
 
 def check_advertised(address: str) -> None:
@@ -55,5 +64,28 @@ def find_transport(node: Node, address: str) -> Transport:
     transport = node.transports.get(address.partition("://")[0])
     if transport is None:
         known = ", ".join(sorted(node.transports)) or "none"
-        raise DialError(f"there is no transport for {address} (there are: {known})")
+        why = _why_not_here(node, address.partition("://")[0])
+        raise DialError(
+            f"there is no transport for {shown_address(address)} (there are: {known}){why}"
+        )
     return transport
+
+
+def with_address(address: str, text: str) -> str:
+    """Return what went wrong at an address, with the address in it once."""
+    return text if address in text else f"{address}: {text}"
+
+
+def _why_not_here(node: Node, scheme: str) -> str:
+    """Return what is known of a plugin with the name of a scheme that nobody serves."""
+    info = next((one for one in node.plugins.list() if one.name == scheme), None)
+    if info is None:
+        return ": add the plugin that has one to plugins = [...]"
+    if info.reason is None:
+        return f": the plugin {scheme} has none"
+    return f": the plugin {scheme} is {info.state}: {info.reason}"
+
+
+def without_address(error: object, address: str) -> str:
+    """Return the words of an error, with nothing secret of the address that was dialled."""
+    return redact(str(error).replace(address, shown_address(address)))

@@ -10,18 +10,32 @@ import attrs
 from clawmatrix_core import ByteSize, Duration, HostPort, is_node_id, option
 from clawmatrix_mesh.addresses import check_address
 
-__all__ = ["TEMPLATE", "MeshConfig", "listen_addresses"]
+__all__ = ["TEMPLATE", "ListenAddress", "MeshConfig", "listen_addresses"]
 
 TEMPLATE = """\
 [mesh]
 # Where other nodes can connect to; leave it out on a node that only connects to others.
 # listen = "0.0.0.0:19000"
+# The same over the transport of another plugin, which has to be named in plugins.
+# listen_url = "tcp://0.0.0.0:19005"
 # Nodes to connect to. One is enough: the others are learned from it.
 # peers = ["wss://relay.example:19000"]
 """
 """What ``clawmatrix init`` writes of the table."""
 
 _SHORTEST_HEARTBEAT = 0.01
+
+
+class ListenAddress(HostPort):
+    """Where to listen for WebSocket connections."""
+
+    @classmethod
+    def parse(cls, text: str) -> HostPort:
+        """See HostPort. A whole address has a key of its own."""
+        scheme, separator, _ = text.partition("://")
+        if separator:
+            raise ValueError(f'write it without "{scheme}://"; whole addresses go into listen_url')
+        return super().parse(text)
 
 
 def _is_address(_: object, __: object, value: str | None) -> None:
@@ -57,13 +71,14 @@ def _is_long_enough(_: object, __: object, value: Duration) -> None:
 class MeshConfig:
     """How this node links to others."""
 
-    listen: HostPort | None = option(
+    listen: ListenAddress | None = option(
         default=None,
         doc="Where other nodes can dial this one. Left out: it only dials.",
     )
     listen_url: str | None = option(
         default=None,
-        doc="The same for a transport of another plugin, as a whole address: `memory://name`.",
+        doc="Where nodes can dial this one over the transport of another plugin, as a whole"
+        " address: `tcp://0.0.0.0:19005`. With `listen` as well, the node listens at both.",
         validator=_is_address,
     )
     advertise: tuple[str, ...] = option(
@@ -128,10 +143,10 @@ class MeshConfig:
     )
 
 
-def listen_addresses(config: MeshConfig) -> list[str]:
-    """Return the whole addresses to listen at."""
-    addresses = [config.listen_url] if config.listen_url else []
+def listen_addresses(config: MeshConfig) -> dict[str, str]:
+    """Return the whole addresses to listen at, each with the key that it stands in."""
+    addresses = {config.listen_url: "listen_url"} if config.listen_url else {}
     if config.listen is not None:
         scheme = "wss" if config.tls_cert else "ws"
-        addresses.append(f"{scheme}://{config.listen}")
+        addresses[f"{scheme}://{config.listen}"] = "listen"
     return addresses

@@ -93,7 +93,10 @@ class MeshPlugin(ListensForNodes):
             self._certificate = ServedCertificate(config, serving)
         return [
             WebSocketTransport(
-                server_tls=serving, client_tls=client_tls(config), proxy=config.proxy
+                server_tls=serving,
+                client_tls=client_tls(config),
+                proxy=config.proxy,
+                refused=lambda reason: node.counters.update((reason,)),
             )
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core import redact
+from clawmatrix_core import shown_address
 from clawmatrix_core.spi import ago
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
@@ -24,7 +24,7 @@ def mesh_status(node: Node, links: Links | None) -> dict[str, Any]:
     upgrades = links.direct.upgrades if links and links.direct else {}
     refused = links.acceptor.refused.latest() if links else ()
     return {
-        "listen": list(links.listening.bound) if links else [],
+        "listen": [shown_address(one) for one in links.listening.bound] if links else [],
         "links": [_link(link) for link in node.links.values()],
         "dialling": [_target(target) for target in targets],
         "direct": [_upgrade(name, one) for name, one in sorted(upgrades.items()) if one.addresses],
@@ -71,7 +71,7 @@ def _target(target: DialTarget) -> dict[str, Any]:
 def _upgrade(name: NodeId, upgrade: Upgrade) -> dict[str, Any]:
     return {
         "nodeId": name,
-        "addresses": [redact(address) for address in upgrade.addresses],
+        "addresses": [shown_address(address) for address in upgrade.addresses],
         "failures": upgrade.failures,
         "error": upgrade.error,
     }

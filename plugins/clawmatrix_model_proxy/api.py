@@ -12,18 +12,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import attrs
-
-from clawmatrix_core import ClawMatrixError, LocalProtocolError
+from clawmatrix_core import LocalProtocolError
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
+from clawmatrix_model_proxy.values import ModelApi, ModelError, ModelRequest, ModelUpstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from clawmatrix_core import JSON, Node, Secret
+    from clawmatrix_core import JSON, Node
     from clawmatrix_model_proxy.neutral.answer import (
         Begin,
         Block,
@@ -124,10 +123,12 @@ __all__ = [
     "ask_model",
     "effort_of",
     "events_of",
+    "local_upstream",
     "models_changed",
     "openai_error",
     "serve_models",
     "stream_model",
+    "wait_for_model",
     "write_settings",
 ]
 
@@ -194,108 +195,6 @@ def __getattr__(name: str) -> object:
     return value
 
 
-@attrs.frozen
-class ModelApi:
-    """An API that upstreams of models speak.
-
-    Attributes:
-        name: the word for it in configurations; a third party's has its plugin's name in front,
-            ``plugin:word``.
-        paths: the formats that such an upstream takes as they are, each with the path behind the
-            base URL that takes it, and a query where there is one. The first is the codec's own.
-            ``{model}`` in a path stands for the upstream's name of the model; a request to that
-            first path names the model in its body only where it is not in the path.
-        codec: writes and reads that first format, so that requests of the clients' APIs can be
-            converted; None where nothing is.
-        key_header: the header that carries the key, and what stands before the key in it.
-        headers: what is sent with each request.
-        stream_path: the path for requests that want a stream, where that is another one.
-        list_path: the path that lists the upstream's models, for ``clawmatrix doctor``.
-    """
-
-    name: str
-    paths: Mapping[str, str]
-    codec: UpstreamCodec | None = None
-    key_header: tuple[str, str] = ("authorization", "Bearer ")
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    stream_path: str | None = None
-    list_path: str = "models"
-
-
-@attrs.frozen
-class ModelUpstream:
-    """A server that answers for a model which this node serves.
-
-    Attributes:
-        id: the name that others ask for.
-        base_url: where the upstream's API is, up to and with ``/v1``.
-        api: the API that it speaks, the name of a ``ModelApi``.
-        keys: what it takes as a key, in the order in which they are tried.
-        upstream_model: its own name for the model, None where that is ``id``.
-        description: a line about the model, for people.
-        max_tokens: the limit of an answer where the API wants one and the request has none.
-        developer_role: the chat upstream knows the role ``developer``; others ignore it or refuse.
-        max_tokens_field: what the chat upstream calls the limit of an answer.
-    """
-
-    id: str
-    base_url: str
-    api: str = "openai-completions"
-    keys: tuple[Secret, ...] = ()
-    upstream_model: str | None = None
-    description: str | None = None
-    max_tokens: int = 8192
-    developer_role: bool = False
-    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
-
-    @property
-    def name_there(self) -> str:
-        """The name the upstream knows the model by."""
-        return self.upstream_model or self.id
-
-
-class ModelError(ClawMatrixError):
-    """A model gave no answer, or its answer broke off.
-
-    Attributes:
-        status: the HTTP status that a client of the HTTP server would get; also where the answer
-            broke off in the middle.
-        code: the error's word, such as ``model_not_found`` or ``node_lost``, None without one.
-        message: what a person is told.
-        wait: seconds for which the upstream wants to be left alone, None where it says nothing.
-    """
-
-    def __init__(
-        self, status: int, message: str, *, code: str | None = None, wait: float | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.wait = wait
-
-
-@attrs.frozen
-class ModelRequest:
-    """A request of a program in the node's own process.
-
-    Attributes:
-        model: the id of a model, or ``node/id``.
-        body: the request in the form of ``api``; its ``model`` and ``stream`` are set here.
-        api: the API that it is written in: ``chat``, ``responses``, ``messages``,
-            ``count_tokens`` or ``embeddings``.
-        hold: how much of an answer is kept back, as in the header ``x-clawmatrix-hold``;
-            None for what is configured.
-        headers: those of the API, such as ``anthropic-beta``.
-    """
-
-    model: str
-    body: Mapping[str, JSON]
-    api: str = "chat"
-    hold: str | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-
-
 class ModelProxy(ABC):
     """What the object of a plugin is that asks for models and serves them; see the functions."""
 
@@ -308,6 +207,10 @@ class ModelProxy(ABC):
         self, node: Node, request: ModelRequest
     ) -> AbstractAsyncContextManager[AsyncIterator[dict[str, JSON]]]:
         """See ``stream_model``."""
+
+    @abstractmethod
+    async def wait_for(self, node: Node, model: str) -> None:
+        """See ``wait_for_model``."""
 
     @abstractmethod
     async def serve(self, node: Node, models: Iterable[ModelUpstream]) -> None:
@@ -364,13 +267,24 @@ def stream_model(
     return _proxy_of(node).stream(node, ModelRequest(model, body, api, hold, headers or {}))
 
 
+async def wait_for_model(node: Node, model: str) -> None:
+    """Return once a node that serves the model is known and can be reached, at once where one is.
+
+    A name that nobody ever serves is waited for without an end: give a limit, as in
+    ``with anyio.move_on_after(60)``. ``model`` is as in ModelRequest. Raises: ModelError
+    ``stopping``, where the node stops; LocalProtocolError, as ``ask_model``.
+    """
+    await _proxy_of(node).wait_for(node, model)
+
+
 async def serve_models(node: Node, models: Iterable[ModelUpstream]) -> None:
     """Serve these models, beside those of the configuration and of plugins.
 
     They replace the models of the call before. The other nodes learn of it at once; requests under
     way go on with the upstream that they began with.
 
-    Raises: ValueError, which names what is wrong with a model; StartError, where an upstream
+    Raises: ValueError, which names what is wrong with a model; TypeError, where one is no
+        ModelUpstream, or has a field of another type; StartError, where an upstream
         speaks an API that no plugin has. Nothing is changed then. LocalProtocolError, where the
         node does not run with the ``model-proxy`` plugin.
     """
@@ -386,9 +300,39 @@ async def models_changed(node: Node) -> None:
     await _proxy_of(node).collect_again(node)
 
 
+def local_upstream(
+    answer: str | Callable[[dict[str, JSON]], str | Awaitable[str]] | None = None,
+    *,
+    delay: float = 0.0,
+    api_key: str | None = None,
+) -> AbstractAsyncContextManager[str]:
+    """Run a small upstream in this process: ``async with local_upstream("hello") as base_url``.
+
+    It speaks the chat completions API on a free port of loopback, and is for tests of hosts, and
+    for models that are a function of the host's own. It needs asyncio and the extra ``http``.
+
+    Args:
+        answer: what it says: a text, or a function, plain or ``async``, that takes the request's
+            JSON and returns the text. Without one it computes, and counts when it is asked to
+            "count to 5".
+        delay: seconds between two words.
+        api_key: what requests must have as a Bearer token, where they must.
+    """
+    from clawmatrix_model_proxy.demo.embedded import serve_at
+
+    return serve_at(answer, delay=delay, api_key=api_key)
+
+
 def _proxy_of(node: Node) -> ModelProxy:
     # mypy wants a class that can be made; this one is only compared with.
     proxy = node.plugins.find(ModelProxy)  # type: ignore[type-abstract]
-    if proxy is None:
-        raise LocalProtocolError(f"{node.id} runs no model-proxy plugin")
-    return proxy
+    if proxy is not None:
+        return proxy
+    if node.epoch == 0:
+        raise LocalProtocolError(
+            f"{node.id} does not run yet: call this inside `async with`, or in start_plugin or"
+            " node_started of a plugin"
+        )
+    info = node.plugins.get("model-proxy")
+    why = f": it is {info.state}, {info.reason}" if info is not None else ""
+    raise LocalProtocolError(f"{node.id} runs no model-proxy plugin{why}")

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import attrs
 
-from clawmatrix_core import (
-    ByteSize,
-    Duration,
-    NodeId,
-    Secret,
-    option,
-)
+from clawmatrix_core import ByteSize, Duration, NodeId, Secret, option
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.hold import parse_hold
@@ -180,11 +174,42 @@ class ModelConfig:
 
 
 def check_model(model: ModelUpstream) -> None:
-    """Raises: ValueError, unless a plugin's model could stand in the configuration."""
-    _is_id(None, None, model.id)
-    _is_url(None, None, model.base_url)
-    _are_headers(None, None, model.keys)
-    _is_positive(None, None, model.max_tokens)
+    """Raises: ValueError, unless a plugin's model could stand in the configuration.
+
+    It names the field. TypeError, where a field is of another type than it has to be.
+    """
+    for name, kind, check in _CHECKS:
+        value = getattr(model, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError(f"{name}: expected {kind.__name__}, not {type(value).__name__}")
+        try:
+            check(None, None, value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+
+def _are_secrets(_: object, __: object, value: tuple[Secret, ...]) -> None:
+    for key in value:
+        if not isinstance(key, Secret):
+            raise TypeError(f"keys: expected a Secret, not {type(key).__name__}")
+        _is_header(_, __, key)
+
+
+_CHECKS: tuple[tuple[str, type, Callable[[object, object, Any], None]], ...] = (
+    ("id", str, _is_id),
+    ("base_url", str, _is_url),
+    ("api", str, lambda *_: None),
+    ("keys", tuple, _are_secrets),
+    ("max_tokens", int, _is_positive),
+)
+"""What a model that is no configuration's is looked at for, field by field."""
+
+
+def _are_parts(_: object, __: object, value: tuple[str, ...]) -> None:
+    for part in value:
+        if "/" in part:
+            raise ValueError(f'"{part}" has a slash: write what stands before it')
+        _is_id(_, __, part)
 
 
 def check_apis(
@@ -197,7 +222,7 @@ def check_apis(
     if all(model.api in _ALWAYS for model in table.models):
         return
     apis = registered(hookspecs.register_model_apis, ModelApi)
-    known = [api.name for api in apis or () if isinstance(api.name, str)]
+    known = [str(api.name) for api in apis or ()]
     for place, model in enumerate(table.models):
         if apis is not None and model.api not in known:
             there = ", ".join(f'"{name}"' for name in known)
@@ -225,8 +250,15 @@ class ModelProxyConfig:
 
     nodes: tuple[NodeId, ...] | None = option(
         default=None,
-        shown="all that serve the model",
+        shown="this node, then by when each first proved itself",
         doc="The order in which nodes are asked, and the only ones that get prompts.",
+        reload=True,
+    )
+    publishers: tuple[str, ...] = option(
+        default=(),
+        doc="First parts of model ids, such as `meta-llama`, that name no node, whatever a member"
+        " calls itself.",
+        validator=_are_parts,
         reload=True,
     )
     models: tuple[ModelConfig, ...] = option(

@@ -8,7 +8,11 @@ import attrs
 
 __all__ = ["LIVE", "Hold", "parse_hold"]
 
-_WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(s|tokens?)", re.IGNORECASE)
+SECONDS_MOST = 86_400
+"""The longest time that an answer is kept back: a day."""
+TOKENS_MOST = 1_000_000
+
+_WORDS = re.compile(r"(?a:(\d{1,9}(?:\.\d{1,9})?)\s*s|(\d{1,9})\s*tokens?)", re.IGNORECASE)
 
 
 @attrs.frozen
@@ -51,5 +55,7 @@ def parse_hold(text: str) -> Hold:
     match = _WORDS.fullmatch(word)
     if match is None:
         raise ValueError(f'{text[:40]!r} is none of "off", "whole", "5s" and "200 tokens"')
-    number = float(match[1])
-    return Hold(seconds=number) if match[2] == "s" else Hold(tokens=int(number))
+    hold = Hold(seconds=float(match[1])) if match[1] else Hold(tokens=int(match[2]))
+    if hold.seconds > SECONDS_MOST or hold.tokens > TOKENS_MOST:
+        raise ValueError(f"at most {SECONDS_MOST} s or {TOKENS_MOST} tokens can be kept back")
+    return hold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,26 +15,27 @@ from clawmatrix_core import (
     ExchangeFailure,
     LocalProtocolError,
     Offer,
+    StateFile,
+    StateWriter,
     StatusSection,
     frame_types,
     hookimpl,
 )
+from clawmatrix_core.spi import Bell
 from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.current import CurrentCatalog
+from clawmatrix_model_proxy.asking.described import describe
 from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.lists import ModelLists
 from clawmatrix_model_proxy.asking.metrics import model_metrics
+from clawmatrix_model_proxy.asking.names import STATE, NodeNames
+from clawmatrix_model_proxy.asking.proving import Proving
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig, check_apis
-from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.offer import make_offer
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
-from clawmatrix_model_proxy.serving.known_apis import (
-    KnownApis,
-    brings_models,
-    strangers_bring_apis,
-)
+from clawmatrix_model_proxy.serving.known_apis import KnownApis, strangers_bring_models
 from clawmatrix_model_proxy.serving.models import (
     checked_models,
     collect_apis,
@@ -42,7 +44,7 @@ from clawmatrix_model_proxy.serving.models import (
 from clawmatrix_model_proxy.wire import MODEL_LIST, REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractAsyncContextManager
 
     import click
@@ -55,12 +57,11 @@ if TYPE_CHECKING:
         Metric,
         Node,
         Peer,
-        PluginInfo,
         PluginScope,
     )
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
-    from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel
+    from clawmatrix_model_proxy.asking.catalog import Catalog
     from clawmatrix_model_proxy.asking.response import AskLimits
     from clawmatrix_model_proxy.offer import Offered
     from clawmatrix_model_proxy.serving.server import ModelServer
@@ -80,20 +81,29 @@ class ModelProxyPlugin(ModelProxy):
         self._scope: PluginScope | None = None
         self._catalog: CurrentCatalog | None = None
         self._lists: ModelLists | None = None
+        self._names: NodeNames | None = None
+        self._writer: StateWriter | None = None
         self._health: Health | None = None
         self._models: tuple[ModelUpstream, ...] | None = None
         self._offer: Offered | None = None
-        self._known: KnownApis | None = None
+        self._known = KnownApis()
         self._upstreams: Upstreams | None = None
         self._limits: AskLimits | None = None
         self._asking: Asking | None = None
         self._given: tuple[ModelUpstream, ...] = ()
         self._renewing = anyio.Lock()
+        self._changed = Bell()
+        self._stops = False
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """See hookspecs."""
         return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_apis)]
+
+    @hookimpl
+    def register_state_files(self) -> list[StateFile]:
+        """See hookspecs."""
+        return [StateFile(STATE)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -144,11 +154,13 @@ class ModelProxyPlugin(ModelProxy):
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """See hookspecs."""
         from clawmatrix_model_proxy.checks import upstream_checks
+        from clawmatrix_model_proxy.name_checks import name_checks
 
         told = config.section(ModelProxyConfig)
         if node is None:
             return upstream_checks(told, lambda: [model.upstream for model in told.models])
-        return upstream_checks(told, lambda: self._served(node), lambda: collect_apis(node))
+        checks = upstream_checks(told, lambda: self._served(node), lambda: collect_apis(node))
+        return checks + name_checks(node.id, partial(self._current, node))
 
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:
@@ -176,26 +188,16 @@ class ModelProxyPlugin(ModelProxy):
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """See hookspecs."""
         self._scope = scope
+        self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
+        self._keep_names(node)  # what is stored of them is read first, or the plugin does not start
         scope.start_soon(self._lists_of(node).run)
-        if self._served(node) or strangers_bring_apis(node):
-            self._known_of(node).collect()
+        told = node.config.section(ModelProxyConfig).models
+        if told or self._given or strangers_bring_models(node):
+            self._known.collect(node)
             self._models = self._offer = None  # they were collected before the APIs were known
+        scope.start_soon(Proving(node, lambda: self._current(node).parts).run)
         self._server = await self._make_server(node, scope, self._served(node))
-        node.hooks.when_failed(partial(self._plugin_failed, node))
-
-    def _plugin_failed(self, node: Node, info: PluginInfo) -> None:
-        if self._scope is not None and brings_models(info):
-            self._scope.start_soon(self._without, node)
-
-    async def _without(self, node: Node) -> None:
-        """Serve what is left once a plugin is out."""
-        self._known_of(node).collect()
-        await self.collect_again(node)
-
-    def _known_of(self, node: Node) -> KnownApis:
-        if self._known is None:
-            self._known = KnownApis(node)
-        return self._known
+        self._known.watch(node, scope, self.collect_again)
 
     async def _make_server(
         self, node: Node, scope: PluginScope, served: tuple[ModelUpstream, ...]
@@ -206,7 +208,7 @@ class ModelProxyPlugin(ModelProxy):
         from clawmatrix_model_proxy.serving.server import ModelServer
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
-        apis = self._known_of(node).apis or self._known_of(node).collect()
+        apis = self._known.apis or self._known.collect(node)
         apis.check(served)
         config = node.config.section(ModelProxyConfig)
         if self._upstreams is None:
@@ -248,7 +250,7 @@ class ModelProxyPlugin(ModelProxy):
             before = self._given
             self._given = before if given is None else given
             try:
-                served = collect_models(node, self._known_of(node).can_serve)
+                served = collect_models(node, self._known.can_serve)
                 self._server = await self._make_server(node, scope, served)
             except BaseException:
                 self._given = before
@@ -274,6 +276,13 @@ class ModelProxyPlugin(ModelProxy):
             raise LocalProtocolError(f"{node.id} has not started its model-proxy plugin")
         return in_process.stream(self._asking_of(node), request, self._scope)
 
+    async def wait_for(self, node: Node, model: str) -> None:
+        """See ModelProxy."""
+        from clawmatrix_model_proxy.asking import waiting
+
+        asking = self._asking_of(node)
+        await waiting.wait_for(asking, model, self._changed, lambda: self._stops)
+
     async def serve(self, node: Node, models: Iterable[ModelUpstream]) -> None:
         """See ModelProxy. Before the plugin has started, its start looks at their APIs."""
         given = checked_models(models)
@@ -297,6 +306,18 @@ class ModelProxyPlugin(ModelProxy):
         if peer.node_id != node.id:
             self._lists_of(node).note(peer)
         self._catalog_of(node).outdate()
+        self._changed.ring()
+
+    @hookimpl
+    async def node_stopping(self) -> None:
+        """See hookspecs."""
+        self._stops = True
+        self._changed.ring()
+
+    @hookimpl
+    async def routes_changed(self) -> None:
+        """See hookspecs."""
+        self._changed.ring()
 
     async def _send_list(self, node: Node, exchange: Exchange) -> None:
         """Answer with the list of all models, of which the record names the digest."""
@@ -313,7 +334,7 @@ class ModelProxyPlugin(ModelProxy):
 
     def _served(self, node: Node) -> tuple[ModelUpstream, ...]:
         if self._models is None:
-            self._models = collect_models(node, self._known_of(node).can_serve)
+            self._models = collect_models(node, self._known.can_serve)
         return self._models
 
     def _offered(self, node: Node) -> Offered:
@@ -328,12 +349,23 @@ class ModelProxyPlugin(ModelProxy):
 
     def _catalog_of(self, node: Node) -> CurrentCatalog:
         if self._catalog is None:
-            own = partial(self._offered, node)
-            self._catalog = CurrentCatalog(node, own, self._lists_of(node))
+            own, keep = partial(self._offered, node), partial(self._keep_names, node)
+            parts = self._lists_of(node), self._names_of(node)
+            self._catalog = CurrentCatalog(node, own, *parts, keep)
         return self._catalog
 
+    def _names_of(self, node: Node) -> NodeNames:
+        if self._names is None:
+            self._names = NodeNames(node)
+        return self._names
+
+    def _keep_names(self, node: Node) -> None:
+        if self._writer is not None:
+            with suppress(LocalProtocolError):  # the node stops
+                self._writer.write_soon(STATE, self._names_of(node).to_state())
+
     def _described(self, node: Node) -> dict[str, JSON]:
-        return {"models": list(_describe(node, self._current(node), self._health_of(node)))}
+        return {"models": list(describe(node, self._current(node), self._health_of(node)))}
 
     def _health_of(self, node: Node) -> Health:
         if self._health is None:
@@ -351,7 +383,9 @@ class ModelProxyPlugin(ModelProxy):
 
     def _limits_of(self, node: Node) -> AskLimits:
         if self._limits is None:
-            self._limits = _limits(node.config.section(ModelProxyConfig))
+            from clawmatrix_model_proxy.asking.limits import ask_limits
+
+            self._limits = ask_limits(node.config.section(ModelProxyConfig))
         return self._limits
 
     def _current(self, node: Node) -> Catalog:
@@ -360,33 +394,3 @@ class ModelProxyPlugin(ModelProxy):
 
 def _breaker_limits(config: ModelProxyConfig) -> BreakerLimits:
     return BreakerLimits(first=config.breaker_rest, longest=config.breaker_rest_most)
-
-
-def _limits(config: ModelProxyConfig) -> AskLimits:
-    from clawmatrix_model_proxy.asking.response import AskLimits
-
-    return AskLimits(
-        first_token=config.first_token_timeout,
-        alone=config.first_byte_timeout,
-        total=config.total_timeout,
-        keep_alive=config.keep_alive,
-        max_answer=config.max_answer,
-        balance=config.balance,
-        hold=parse_hold(config.hold),
-    )
-
-
-def _describe(node: Node, catalog: Catalog, health: Health) -> Iterator[dict[str, JSON]]:
-    for id_, served in catalog.models():
-        words = next((model.description for model in served if model.description), None)
-        nodes = [_describe_node(node, model, health) for model in served]
-        yield {"id": id_, "description": words, "nodes": nodes}
-
-
-def _describe_node(node: Node, model: ServedModel, health: Health) -> dict[str, JSON]:
-    return {
-        "nodeId": model.node,
-        "reachable": node.reachable(model.node),
-        "api": model.api,
-        "upstreams": [health.describe(target) for target in model.targets],
-    }

@@ -6,13 +6,16 @@ Head, then the upstream's bytes. Fields that a version does not know are ignored
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_core import ExchangeFailure
+from clawmatrix_core import Bound, ExchangeFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clawmatrix_core import Exchange
 
 __all__ = [
@@ -24,10 +27,11 @@ __all__ = [
     "UPSTREAM_LIMIT",
     "Head",
     "Opening",
+    "media_type",
+    "passed_headers",
     "read_body",
     "read_head",
     "read_opening",
-    "safe_header",
 ]
 
 REQUEST = "model_req"
@@ -47,7 +51,22 @@ _BODILESS = frozenset({204, 205})
 _PASSED = frozenset(
     ("retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-should-retry", "x-request-id")
 )
-_PASSED_PREFIX = "x-ratelimit-"
+_LIMIT_NAME = re.compile(r"x-ratelimit-[0-9a-z_.-]{1,64}")
+_MEDIA_TYPE = re.compile(r"[0-9A-Za-z!#$&^_.+-]+/[0-9A-Za-z!#$&^_.+-]+[ \t]*(?:;[\x20-\x7e]*)?")
+EVENT_STREAM = "text/event-stream"
+
+PASSED_MOST = Bound(
+    32,
+    "headers of one answer that are passed on to the client",
+    fed_by="an upstream",
+    when_full="further headers are left out",
+)
+PASSED_LENGTH = Bound(
+    1024,
+    "characters of the value of a header that is passed on",
+    fed_by="an upstream",
+    when_full="the header is left out",
+)
 
 
 class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -92,7 +111,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     @property
     def streams(self) -> bool:
         """True where the body is a stream of events."""
-        return self.status < 300 and self.content_type.lower().startswith("text/event-stream")
+        return self.status < 300 and self.content_type.lower().startswith(EVENT_STREAM)
 
 
 def read_opening(payload: Any) -> Opening:
@@ -116,10 +135,36 @@ def read_head(payload: Any) -> Head:
     return head
 
 
-def safe_header(name: str, value: str) -> bool:
-    """Say whether a header of the upstream may be passed on to the client."""
-    known = name in _PASSED or name.startswith(_PASSED_PREFIX)
-    return known and name.isascii() and value.isascii() and value.isprintable()
+def passed_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return those headers of an upstream that are passed on to the client.
+
+    They are those that clients act on. One whose name is no word of HTTP, or whose value is no
+    line of text, is left out: an upstream or a peer has made it up.
+    """
+    passed = {}
+    for name, value in headers.items():
+        if _is_passed(name, value):
+            passed[name] = value
+            if len(passed) >= PASSED_MOST:
+                break
+    return passed
+
+
+def _is_passed(name: str, value: str) -> bool:
+    if name not in _PASSED and _LIMIT_NAME.fullmatch(name) is None:
+        return False
+    return len(value) <= PASSED_LENGTH and value.isascii() and value.isprintable()
+
+
+def media_type(value: str) -> str:
+    """Return a content type of an upstream as a header may have it.
+
+    A text that is none is taken for JSON, which all APIs answer with, or for a stream of events
+    where it begins as one.
+    """
+    if len(value) <= PASSED_LENGTH and _MEDIA_TYPE.fullmatch(value) is not None:
+        return value
+    return EVENT_STREAM if value.lower().startswith(EVENT_STREAM) else "application/json"
 
 
 async def read_body(exchange: Exchange, limit: int, code: str, limit_name: str) -> bytes:

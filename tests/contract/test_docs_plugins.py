@@ -7,8 +7,10 @@ import inspect
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import tempfile
 import types
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -30,7 +32,12 @@ from clawmatrix_core import (
 )
 from clawmatrix_core.base.errors import ConnectionLost, DialError, ExchangeFailure
 from clawmatrix_core.cli import ExitCode
-from clawmatrix_core.testing.acceptance import TRANSPORT_CHECKS, TransportCase, TransportCheck
+from clawmatrix_core.testing.acceptance import (
+    LINK_CHECKS,
+    TRANSPORT_CHECKS,
+    TransportCase,
+    TransportCheck,
+)
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, free_port, wait_until
 from clawmatrix_http.plugin import HttpPlugin
 
@@ -40,14 +47,15 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 LINES = {
-    "dice.py": 50,
+    "dice.py": 38,
     "typed_dice.py": 32,
     "dice_commands.py": 40,
     "dice_http.py": 30,
     "dice_state.py": 22,
     "hookspecs.py": 11,
     "pigeons.py": 28,
-    "tcp.py": 115,
+    "tcp.py": 45,
+    "unix.py": 55,
 }
 """What the examples have at most; blank lines are not counted."""
 
@@ -119,6 +127,16 @@ def test_the_tests_in_the_documentation_pass(root: Path, tmp_path: Path) -> None
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert "6 passed" in ran.stdout, ran.stdout
+
+
+def test_the_tests_of_a_restart_and_of_a_host_pass(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "dice_state.py").write_text(example(root, "dice_state.py"))
+    for name in ("test_restart.py", "test_host.py"):
+        (tmp_path / name).write_text(example(root, name, "testing-plugins.md"))
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["clawmatrix_core.testing"]\n')
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "3 passed" in ran.stdout, ran.stdout  # that of a restart on both event loops
 
 
 @pytest.mark.anyio
@@ -331,15 +349,37 @@ def test_the_names_for_commands_are_those_documented(root: Path) -> None:
 # --- the transport
 
 
-def case(module: Any) -> TransportCase:
-    anywhere = "tcp://127.0.0.1:0"
-    return TransportCase(module.TcpTransport, anywhere, anywhere, f"tcp://127.0.0.1:{free_port()}")
+@pytest.fixture
+def cases(load: Callable[[str], Any]) -> Iterator[dict[str, TransportCase]]:
+    """The transports of the page."""
+    tcp, anywhere = load("tcp.py"), "tcp://127.0.0.1:0"
+    nobody = f"tcp://127.0.0.1:{free_port()}"
+    # The path of a Unix socket must be short: that of tmp_path may not be.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        one, other, none = (f"unix://{folder}/{name}" for name in ("one", "other", "nobody"))
+        yield {
+            "tcp": TransportCase(tcp.TcpTransport, anywhere, anywhere, nobody),
+            "unix": TransportCase(load("unix.py").UnixTransport, one, other, none),
+        }
 
 
 @pytest.mark.anyio
+@pytest.mark.both_loops
 @pytest.mark.parametrize("check", TRANSPORT_CHECKS, ids=lambda check: check.__name__)
-async def test_the_transport_passes(check: TransportCheck, load: Callable[[str], Any]) -> None:
-    await check(case(load("tcp.py")))
+@pytest.mark.parametrize("scheme", ["tcp", "unix"])
+async def test_the_transport_passes(
+    check: TransportCheck, scheme: str, cases: dict[str, TransportCase]
+) -> None:
+    await check(cases[scheme])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("check", LINK_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("scheme", ["tcp", "unix"])
+async def test_links_over_the_transport_pass(
+    check: TransportCheck, scheme: str, cases: dict[str, TransportCase]
+) -> None:
+    await check(cases[scheme])
 
 
 @pytest.mark.anyio
@@ -387,15 +427,37 @@ def test_the_tables_name_every_member_of_a_transport(kind: type, root: Path) -> 
     assert set(re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)[1:]) == members
 
 
+def run_tests(folder: Path, *arguments: str) -> str:
+    """Run the tests in a folder as an author of a plugin does, and return what they print."""
+    (folder / "conftest.py").write_text('pytest_plugins = ["clawmatrix_core.testing"]\n')
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    ran = subprocess.run(
+        [*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=100
+    )
+    return ran.stdout
+
+
 def test_the_two_nodes_in_the_documentation_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "clawmatrix_tcp.py").write_text(example(root, "tcp.py"))
     text = example(root, "test_two_nodes.py", "testing-plugins.md")
     (tmp_path / "test_two_nodes.py").write_text(text)
-    conftest = 'pytest_plugins = ["clawmatrix_core.testing"]\n'
-    (tmp_path / "conftest.py").write_text(conftest)
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert "2 passed" in ran.stdout, ran.stdout
+    assert "2 passed" in (out := run_tests(tmp_path)), out
+
+
+@pytest.mark.parametrize(
+    ("scheme", "checks"),
+    [("tcp", TRANSPORT_CHECKS), ("unix", [*TRANSPORT_CHECKS, *LINK_CHECKS])],
+)
+def test_the_tests_of_a_transport_in_the_documentation_run(
+    scheme: str, checks: list[TransportCheck], root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / f"clawmatrix_{scheme}.py").write_text(example(root, f"{scheme}.py"))
+    text = example(root, f"test_{scheme}.py", "testing-plugins.md")
+    (tmp_path / f"test_{scheme}.py").write_text(text)
+    collected = run_tests(tmp_path, "--collect-only")
+    assert f"{2 * len(checks)} tests collected" in collected, collected
+    out = run_tests(tmp_path, "-k", "whole_and_in_order or dialling_nobody or a_close_is_seen")
+    assert "6 passed" in out, out
 
 
 @asynccontextmanager
@@ -472,3 +534,25 @@ async def test_dialling_nobody_says_so(load: Callable[[str], Any]) -> None:
     module = load("tcp.py")
     with pytest.raises(DialError, match="cannot be reached"):
         await module.TcpTransport().dial(f"tcp://127.0.0.1:{free_port()}")
+
+
+@pytest.mark.anyio
+async def test_a_node_takes_the_place_of_one_that_was_killed(
+    cases: dict[str, TransportCase],
+) -> None:
+    case = cases["unix"]
+    place = anyio.Path(case.address.removeprefix("unix://"))
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(place))
+    sock.close()  # as a process that ends leaves it
+    async with case.transport().listen(case.address):
+        assert (await place.stat()).st_mode & 0o777 == 0o600
+        with pytest.raises(OSError, match="in use"):
+            async with case.transport().listen(case.address):
+                pytest.fail("it took the place of a node that runs")
+    assert not await place.exists()
+    await place.touch()
+    with pytest.raises(OSError, match="in use"):
+        async with case.transport().listen(case.address):
+            pytest.fail("it took the place of a file")
+    assert await place.exists()

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from clawmatrix_core import PluginInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from clawmatrix_core.testing.fixtures import NodeFactory
 
 
 def test_the_host_of_the_page_is_the_one_that_is_tested(root: Path) -> None:
@@ -15,7 +22,7 @@ def test_the_host_of_the_page_is_the_one_that_is_tested(root: Path) -> None:
         r"<!-- start host.py -->\n```python\n(.*?)```\n<!-- end -->", page, re.DOTALL
     )
     assert shown == (root / "tests" / "integration" / "embedding_host.py").read_text()
-    assert len(shown.splitlines()) < 125
+    assert len(shown.splitlines()) < 105
 
 
 def test_the_service_of_the_page_is_the_one_that_is_tested(root: Path) -> None:
@@ -29,7 +36,28 @@ def test_the_service_of_the_page_is_the_one_that_is_tested(root: Path) -> None:
 def test_every_name_that_the_host_imports_is_explained(root: Path) -> None:
     page = (root / "docs" / "embedding.md").read_text()
     shown, words = page.split("<!-- end -->", 1)
-    imported = re.findall(r"(?m)^from clawmatrix_[\w.]+ import (.+)$", shown)
-    names = [name for line in imported for name in line.split(", ")]
+    imported = re.findall(r"(?m)^from clawmatrix_[\w.]+ import (\([^)]+\)|.+)$", shown)
+    names = [name for told in imported for name in re.findall(r"\w+", told)]
     assert len(names) >= 8
     assert [name for name in names if not re.search(rf"\b{name}\b", words)] == []
+
+
+def test_the_fields_of_a_plugins_state_are_those_that_it_has(root: Path) -> None:
+    page = (root / "docs" / "embedding.md").read_text()
+    [table] = re.findall(r"<!-- plugin info -->\n(.*?)\n<!-- end plugin info -->", page, re.DOTALL)
+    cells = [row.split("|")[1] for row in table.splitlines()[2:]]
+    told = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    fields = [field.name for field in attrs.fields(PluginInfo)]
+    assert sorted(told) == sorted({*fields} - {"overruns"})  # which the registry alone counts
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_function_of_the_host_is_a_model(root: Path, node_factory: NodeFactory) -> None:
+    page = (root / "docs" / "embedding.md").read_text()
+    pattern = r"<!-- start local_model.py -->\n```python\n(.*?)```"
+    [code] = re.findall(pattern, page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(code, "local_model.py", "exec"), names)
+    async with node_factory("host", built_in=["mesh", "model-proxy"]) as node:
+        assert await names["said"](node, "hello you") == "HELLO YOU"

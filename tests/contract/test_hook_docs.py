@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import clawmatrix_core
 from tests.contract.every_hook import HOOKS, SPECS
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ CALLERS = (
 
 def heading(hook: str) -> str:
     return f"{hook}({', '.join(inspect.signature(SPECS[hook]).parameters)})"
+
+
+def signature(hook: str) -> str:
+    """Return the signature of a hook with its types, as the page shows it."""
+    spec = SPECS[hook]
+    told = inspect.signature(spec)
+    taken = ", ".join(f"{one.name}: {one.annotation}" for one in told.parameters.values())
+    colour = "async def" if inspect.iscoroutinefunction(spec) else "def"
+    return f"`{colour} {hook}({taken}) -> {told.return_annotation}`"
 
 
 def sections(root: Path) -> dict[str, str]:
@@ -52,10 +62,11 @@ def test_each_section_says_what_the_hook_is(hook: str, root: Path) -> None:
     body = sections(root)[heading(hook)]
     colour = "`async`" if inspect.iscoroutinefunction(SPECS[hook]) else "`def`"
     assert body.lstrip().startswith(f"{colour}, dispatch: {dispatch(hook)}.")
+    assert f"\n\n{signature(hook)}\n\n" in body
     for parameter in inspect.signature(SPECS[hook]).parameters:
         assert f"\n- `{parameter}`:" in body
     assert body.count("```python") == 1
-    assert body.index("@hookimpl") < body.index(f"def {hook}(")
+    assert body.index("@hookimpl") < body.rindex(f"def {hook}(")
 
 
 @every_hook
@@ -104,3 +115,11 @@ def test_every_mention_of_a_hook_with_its_parameters_is_right(root: Path) -> Non
             if name in SPECS and taken and f"{name}({taken})" != heading(name):
                 wrong.append(f"{page.name}: {name}({taken})")
     assert wrong == []
+
+
+def test_the_types_of_the_cores_hooks_can_be_imported_as_the_page_says() -> None:
+    told = {word for hook in SPECS for word in re.findall(r"[\w.]+", signature(hook))}
+    types = {word for word in told if word[0].isupper()}
+    apis = {"HttpRoute", "ModelApi", "ModelUpstream"}  # of the plugins' own api
+    assert types - {"None", "Mapping"} - apis <= set(clawmatrix_core.__all__)
+    assert apis < types

@@ -13,32 +13,18 @@ from pathlib import Path
 
 import anyio
 
-from clawmatrix_core import ClawMatrixError, Config, Node, hookimpl
+from clawmatrix_core import ClawMatrixError, Config, Node
 from clawmatrix_http.api import http_access
-from clawmatrix_model_proxy.api import ModelError, ModelUpstream, serve_models, stream_model
+from clawmatrix_model_proxy.api import (
+    ModelError,
+    ModelUpstream,
+    serve_models,
+    stream_model,
+    wait_for_model,
+)
 
 PLUGINS = ["mesh", "relay", "http", "model-proxy"]  # without "http" the host may run trio
-NOT_THERE_YET = ("model_not_found", "node_unreachable")
 PATIENCE = 60  # seconds: a model whose name is misspelt looks like one that is still to come
-
-
-class News:
-    """A plugin of the host's own: it tells the host that nodes, models or routes have changed."""
-
-    def __init__(self) -> None:
-        self.next = anyio.Event()
-
-    @hookimpl
-    async def peer_changed(self) -> None:
-        self._tell()
-
-    @hookimpl
-    async def routes_changed(self) -> None:
-        self._tell()
-
-    def _tell(self) -> None:
-        self.next.set()
-        self.next = anyio.Event()
 
 
 def configured(told: argparse.Namespace) -> Config:
@@ -60,30 +46,23 @@ async def stop_on_signal(node: Node) -> None:
             node.stop()
 
 
-async def ask(node: Node, news: News, model: str, question: str) -> None:
+async def ask(node: Node, model: str, question: str) -> None:
     body = {"messages": [{"role": "user", "content": question}]}
-    give_up = anyio.current_time() + PATIENCE
-    while True:
-        changed = news.next
-        try:
-            async with stream_model(node, model, body) as events:
-                async for event in events:
-                    for choice in event.get("choices", []):
-                        print(choice["delta"].get("content") or "", end="", flush=True)
-            print()
-            return
-        except ModelError as error:
-            if error.code not in NOT_THERE_YET or anyio.current_time() >= give_up:
-                print(f"{model} gave no answer: {error.status} {error.code}: {error.message}")
-                return
-        with anyio.CancelScope(deadline=give_up):
-            await changed.wait()
+    with anyio.move_on_after(PATIENCE):
+        await wait_for_model(node, model)
+    try:
+        async with stream_model(node, model, body) as events:
+            async for event in events:
+                for choice in event.get("choices", []):
+                    print(choice["delta"].get("content") or "", end="", flush=True)
+        print()
+    except ModelError as error:
+        print(f"{model} gave no answer: {error.status} {error.code}: {error.message}")
 
 
 async def run(told: argparse.Namespace) -> None:
-    news = News()
     logger = logging.getLogger("host.node")
-    async with Node(configured(told), plugins=[*PLUGINS, news], logger=logger) as node:
+    async with Node(configured(told), plugins=PLUGINS, logger=logger) as node:
         models = [one.partition("=") for one in told.serve]
         await serve_models(node, [ModelUpstream(name, url) for name, _, url in models])
         access = http_access(node)  # access.token is what the clients of access.url show
@@ -91,7 +70,7 @@ async def run(told: argparse.Namespace) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop_on_signal, node)
             if told.ask:
-                tasks.start_soon(ask, node, news, told.ask, "Count to 5, please")
+                tasks.start_soon(ask, node, told.ask, "Count to 5, please")
             await node.wait_stop()
             tasks.cancel_scope.cancel()
     print("stopped", flush=True)
@@ -114,7 +93,7 @@ def main() -> int:
         anyio.run(run, parser().parse_args())
     except ClawMatrixError as error:
         print(error, file=sys.stderr)
-        return getattr(error, "exit_code", 1)
+        return error.exit_code
     return 0
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-KEPT = ["epoch", "http", "identity", "invitations", "revocations", "trust"]
+KEPT = ["epoch", "http", "identity", "invitations", "model-names", "revocations", "trust"]
 PASSING = {"lock", "control.socket"}
 """What is there while a node runs, and says nothing to the next run."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from anyio.lowlevel import checkpoint
 
-from clawmatrix_core import Check, Finding, redact
+from clawmatrix_core import Check, Finding, shown_address
 from clawmatrix_mesh.addresses import check_advertised
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ def advertised_checks(config: MeshConfig) -> list[Check]:
 
 
 def _look(address: str) -> Finding:
+    shown = shown_address(address)
     try:
         check_advertised(address)
     except ValueError as error:
-        return Finding(_NAME, "problem", f"{redact(address)}: no node dials it: {error}", _ADVICE)
-    return Finding(_NAME, "ok", f"{redact(address)} is one that others may dial")
+        return Finding(_NAME, "problem", f"{shown}: no node dials it: {error}", _ADVICE)
+    return Finding(_NAME, "ok", f"{shown} is one that others may dial")

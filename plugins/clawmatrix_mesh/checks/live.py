@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import Check, Finding
+from clawmatrix_mesh.addresses import with_address
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys, look_at_own_key
@@ -68,7 +69,7 @@ def look_at_dials(targets: Iterable[DialTarget], linked: frozenset[str]) -> Iter
             yield Finding(_PEER, "ok", f"{address}: linked to {target.node_id}")
         elif target.error:
             advice = advice_for(target.reason)
-            yield Finding(_PEER, "problem", f"{address}: {target.error}", advice)
+            yield Finding(_PEER, "problem", with_address(address, target.error), advice)
         else:
             detail = f"{address}: there is no link yet, and no answer"
             yield Finding(_PEER, "warning", detail, "look again in a moment")

@@ -16,9 +16,10 @@ from clawmatrix_core import (
     Finding,
     StartError,
     StateError,
-    redact,
+    shown_address,
 )
 from clawmatrix_core.spi import HandshakeError, StateView, TrustStore
+from clawmatrix_mesh.addresses import with_address, without_address
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys
@@ -46,7 +47,8 @@ def resting_checks(config: Config, *, limit: float = LIMIT) -> list[Check]:
     told = config.section(MeshConfig)
     resting = _Resting(config, told, limit)
     listening = [
-        Check(_LISTEN, partial(resting.listen, address)) for address in listen_addresses(told)
+        Check(_LISTEN, partial(resting.listen, address, key))
+        for address, key in listen_addresses(told).items()
     ]
     return [*listening, Check(_PEER, resting.peers), Check("mesh.keys", resting.keys)]
 
@@ -70,26 +72,27 @@ class _Resting:
             open_timeout=self.limit,
         )
 
-    async def listen(self, address: str) -> Sequence[Finding]:
+    async def listen(self, address: str, key: str) -> Sequence[Finding]:
         """Bind an address for a moment."""
+        shown = shown_address(address)
         try:
             transport = self._transport(address)
             if transport is None:
-                return [Finding(_LISTEN, "skipped", f"{address}: start the node to try it")]
+                return [Finding(_LISTEN, "skipped", f"{shown}: start the node to try it")]
             async with transport.listen(address):
-                return [Finding(_LISTEN, "ok", f"{address} is free")]
+                return [Finding(_LISTEN, "ok", f"{shown} is free")]
         except StartError as error:
             return [Finding("mesh.tls", "problem", str(error), "correct it in [mesh]")]
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                detail = f"{address} cannot be bound: {error.strerror or error}"
-                advice = "set [mesh] listen to an address of this machine, with a port from 1024 on"
+                detail = f"{shown} cannot be bound: {error.strerror or error}"
+                advice = f"set [mesh] {key} to an address of this machine, with a port from 1024 on"
                 return [Finding(_LISTEN, "problem", detail, advice)]
-        return [await self._who_has(address)]
+        return [await self._who_has(address, key)]
 
-    async def _who_has(self, address: str) -> Finding:
+    async def _who_has(self, address: str, key: str) -> Finding:
         everywhere = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-        advice = "stop it, or set [mesh] listen to another port; `ss -ltnp` shows whose it is"
+        advice = f"stop it, or set [mesh] {key} to another port; `ss -ltnp` shows whose it is"
         try:
             transport = self._transport(everywhere)
             assert transport is not None, "it has just been tried"
@@ -105,7 +108,7 @@ class _Resting:
             who = "by a ClawMatrix node"
             if seen.record is not None:
                 who = f"by the node {seen.record.node_id}"
-        return Finding(_LISTEN, "problem", f"{address} is taken, {who}", advice)
+        return Finding(_LISTEN, "problem", f"{shown_address(address)} is taken, {who}", advice)
 
     def _looker(self) -> Looker:
         return Looker(self.config, StateView(self.config.state_dir), limit=self.limit)
@@ -132,14 +135,15 @@ class _Resting:
     async def _ask(
         self, looker: Looker, trust: TrustStore, address: str, clocks: dict[str, float]
     ) -> Finding:
-        shown = redact(address)
+        shown = shown_address(address)
         try:
             transport = self._transport(address)
             if transport is None:
                 return Finding(_PEER, "skipped", f"{shown}: start the node to try it")
             seen = await looker.look(transport, address)
         except (DialError, HandshakeError) as error:
-            return Finding(_PEER, "problem", f"{shown}: {error}", advice_for(error.reason))
+            detail = with_address(shown, without_address(error, address))
+            return Finding(_PEER, "problem", detail, advice_for(error.reason))
         except StartError as error:
             return Finding("mesh.tls", "problem", str(error), "correct it in [mesh]")
         if seen.record is not None:

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from clawmatrix_core import Duration
+from clawmatrix_core import Duration, shown_address
 from clawmatrix_core.cli import Settings, call, echo_json, pass_settings, printable
+from clawmatrix_mesh.invite.methods import check_dialable
 
 __all__ = ["invite"]
 
@@ -29,6 +30,19 @@ class _DurationType(click.ParamType[Duration]):
             return Duration.parse(str(value))
         except TypeError:
             self.fail(f"expected {Duration.config_words}", param, ctx)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _dialable(
+    context: click.Context, option: click.Parameter, addresses: tuple[str, ...]
+) -> tuple[str, ...]:
+    for address in addresses:
+        try:
+            check_dialable(address)
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, option) from None
+    return addresses
 
 
 @click.group(invoke_without_command=True)
@@ -45,6 +59,7 @@ class _DurationType(click.ParamType[Duration]):
     "addresses",
     metavar="URL",
     multiple=True,
+    callback=_dialable,
     help="Where the new node dials this one; else what this node advertises or listens on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -65,14 +80,13 @@ def invite(
     if as_json:
         echo_json(made)
         return
+    where = ", ".join(printable(shown_address(address)) for address in made["addresses"])
     until = time.strftime("%Y-%m-%d %H:%M", time.localtime(made["expires"] / 1000))
-    click.echo(
-        "On the new machine: clawmatrix join TOKEN    (or `join -`, which reads it)", err=True
-    )
+    click.echo("On the new machine: clawmatrix join    (it asks for this token)", err=True)
     click.echo(made["token"])
     click.echo(
         f"Whoever has it first joins, once, until {until}: send it on a way you trust.\n"
-        f"The new node will dial {', '.join(made['addresses'])} (another: --address URL).\n"
+        f"The new node will dial {where} (another: --address URL).\n"
         f"{_ONLY_HERE if all(map(_is_here, made['addresses'])) else ''}"
         f"To take it back: clawmatrix invite revoke {made['id']}",
         err=True,
@@ -100,7 +114,7 @@ def list_invitations(settings: Settings, as_json: bool) -> None:
 def revoke_invitation(settings: Settings, id_: str) -> None:
     """Take an invitation back that nobody has used yet."""
     call(settings.config_file(), "invite.revoke", {"id": id_})
-    click.echo(f"invitation {id_} is no longer good")
+    click.echo(f"invitation {printable(id_)} is no longer good")
 
 
 def _is_here(address: str) -> bool:

@@ -13,8 +13,15 @@ import anyio
 import attrs
 import click
 
-from clawmatrix_core import ConfigError, DialError, NodeId, StateFolder
-from clawmatrix_core.cli import CommandError, ExitCode, Progress, Settings, pass_settings
+from clawmatrix_core import ConfigError, DialError, NodeId, StateFolder, shown_address
+from clawmatrix_core.cli import (
+    CommandError,
+    ExitCode,
+    Progress,
+    Settings,
+    pass_settings,
+    printable,
+)
 from clawmatrix_core.spi import (
     HandshakeError,
     NewConfig,
@@ -22,6 +29,7 @@ from clawmatrix_core.spi import (
     default_state_dir,
     load_identity,
 )
+from clawmatrix_mesh.addresses import without_address
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.joining import Welcomed, join_mesh
 from clawmatrix_mesh.invite.token import BadToken, Token
@@ -67,7 +75,7 @@ class JoinError(CommandError):
 
 
 @click.command()
-@click.argument("token")
+@click.argument("token", metavar="[TOKEN|-]", default="-")
 @click.option("--node-id", metavar="ID", help="This node's name; else this host's.")
 @click.option("--listen", metavar="HOST:PORT", help="Where other nodes can connect to this one.")
 @click.option(
@@ -80,9 +88,11 @@ class JoinError(CommandError):
 def join(
     settings: Settings, token: str, node_id: str | None, listen: str | None, ca: Path | None
 ) -> None:
-    """Join the mesh that made TOKEN, and write the configuration of this node.
+    """Join the mesh that made an invitation, and write the configuration of this node.
 
-    With `-` the token is read from standard input, and stays out of the shell's history.
+    The invitation's token is asked for, and not shown; where standard input is no terminal, it is
+    read from there: `clawmatrix invite | ssh lab clawmatrix join -`. TOKEN on the command line
+    works too, and stays in the shell's history.
     """
     invitation = _decode(_read() if token == "-" else token)
     new = NewConfig.plan(
@@ -98,7 +108,7 @@ def join(
     attrs.evolve(new, secret=secret).write()
     suffix = f" -c {new.path}" if settings.file is not None else ""
     click.echo(
-        f"joined the mesh of {invitation.node_id} as {new.node_id}\n"
+        f"joined the mesh of {printable(invitation.node_id)} as {new.node_id}\n"
         f"wrote {new.path}\n\n"
         f"Start it:              clawmatrix run{suffix}\n"
         f"Have it run always:    clawmatrix service{suffix}\n"
@@ -109,7 +119,13 @@ def join(
 def _read() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Invitation", hide_input=True, err=True))
-    return sys.stdin.read(64 * 1024)
+    given = sys.stdin.read(64 * 1024)
+    if not given.strip():
+        raise JoinError(
+            "no invitation came by standard input: run this on a terminal, which asks for it",
+            exit_code=JoinExitCode.BAD_TOKEN,
+        )
+    return given
 
 
 def _decode(text: str) -> Token:
@@ -133,8 +149,9 @@ def _use(token: Token, new: NewConfig, ca: Path | None) -> str:
     """Use the invitation; keep this node's keys, and whose key the inviting node's is."""
     name = NodeId(new.node_id)
     transport = WebSocketTransport(client_tls=client_tls(MeshConfig(ca=ca)))
+    where = ", ".join(map(shown_address, token.addresses))
     with StateFolder(default_state_dir(name)) as state, Progress() as progress:
-        progress.show(f"dialling {token.node_id} at {', '.join(token.addresses)} ...")
+        progress.show(f"dialling {token.node_id} at {where} ...")
         welcomed = _join(token, name, load_identity(state), transport)
         # The token led to this key, whatever was known before.
         TrustStore(state).insist(NodeId(token.node_id), welcomed.sign_public, now=time.time())
@@ -147,10 +164,19 @@ def _join(
     try:
         return anyio.run(join_mesh, token, name, identity, transport)
     except DialError as error:
+        told = _without_addresses(error, token)
         raise JoinError(
-            f"{token.node_id} is not reached: {error}", exit_code=ExitCode.UNREACHABLE
+            f"{token.node_id} is not reached: {told}", exit_code=ExitCode.UNREACHABLE
         ) from None
     except HandshakeError as error:
         code, hint = _REFUSED.get(error.reason, (ExitCode.FAILURE, ""))
         hint = hint.format(name=name, key=identity.fingerprint[:9])
-        raise JoinError(f"{error}: {hint}" if hint else str(error), exit_code=code) from None
+        told = _without_addresses(error, token)
+        raise JoinError(f"{told}: {hint}" if hint else told, exit_code=code) from None
+
+
+def _without_addresses(error: Exception, token: Token) -> str:
+    text = str(error)
+    for address in token.addresses:
+        text = without_address(text, address)
+    return text

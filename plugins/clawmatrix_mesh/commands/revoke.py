@@ -37,10 +37,11 @@ def revoke(
         echo_json(answer)
     elif undo:
         where = "at this node" if local else "again: the mesh is being told"
-        click.echo(f"{node} may come in {where}")
+        click.echo(f"{printable(node)} may come in {where}")
     else:
         click.echo(
-            f"{node} ({answer['fingerprint']}) is revoked: the mesh is being told.\n{_STILL}"
+            f"{printable(node)} ({answer['fingerprint']}) is revoked: the mesh is being told.\n"
+            f"{_STILL}"
         )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
-from clawmatrix_core.cli import call
+from clawmatrix_core.cli import call, echo_json, printable
 from clawmatrix_mesh.commands.revoke import revoked_line
 
 __all__ = ["trust"]
@@ -28,11 +27,11 @@ def list_keys(as_json: bool) -> None:
     """List every node's key, and keys that were refused."""
     answer = _call("trust.list")
     if as_json:
-        click.echo(json.dumps(answer, indent=2))
+        echo_json(answer)
         return
     click.echo(f"this node  {answer['fingerprint']}")
     for entry in answer["nodes"]:
-        click.echo(f"{entry['nodeId']}  {entry['fingerprint']}  {entry['state']}")
+        click.echo(printable(f"{entry['nodeId']}  {entry['fingerprint']}  {entry['state']}"))
         for conflict in entry["conflicts"]:
             proven = "proved by a handshake" if conflict["proven"] else "heard from others"
             click.echo(
@@ -53,11 +52,11 @@ def show_key(node: str, as_json: bool) -> None:
     if not found:
         raise click.ClickException(f"no key is known of {node}")
     if as_json:
-        click.echo(json.dumps(found[0], indent=2))
+        echo_json(found[0])
         return
     for name, value in found[0].items():
         if name != "conflicts":
-            click.echo(f"{name}: {value}")
+            click.echo(printable(f"{name}: {value}"))
     for conflict in found[0]["conflicts"]:
         click.echo(f"refused: {conflict['fingerprint']}")
 

@@ -167,5 +167,6 @@ def _load(state: State) -> list[Invitation]:
         if any(len(base64.b64decode(one.key, validate=True)) not in (0, 32) for one in found):
             raise ValueError
     except (msgspec.ValidationError, ValueError):
-        raise StateError(f"{state.locate(INVITATIONS)} is damaged: no invitations in it") from None
+        told = f"{state.locate(INVITATIONS)} is damaged: no invitations in it"
+        raise StateError(f"{told}; remove it, and invite again") from None
     return found

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import Node
     from clawmatrix_mesh.invite.invitations import Invitation, Invitations
 
-__all__ = ["LONGEST", "SHORTEST", "InviteMethods", "dialable"]
+__all__ = ["LONGEST", "SHORTEST", "InviteMethods", "check_dialable", "dialable"]
 
 SHORTEST, LONGEST = 1.0, 7 * 24 * 3600.0
 """Seconds for which an invitation is good."""
@@ -56,8 +56,8 @@ class InviteMethods:
         if not where:
             raise ExchangeFailure(
                 "refused",
-                f"{self._node.id} listens nowhere, so nobody can dial it: invite at a node that"
-                " listens, or say --address",
+                f"{self._node.id} listens at no ws:// or wss:// address, so nobody can join by it:"
+                " invite at a node that does, or say --address",
             )
         try:
             made, secret = self._invitations().make(lifetime)
@@ -100,6 +100,18 @@ def dialable(advertised: Iterable[str], bound: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))[:ADDRESSES_MOST]
 
 
+def check_dialable(address: str) -> None:
+    """Check that one who joins can dial an address. Raises: ValueError, with words for people."""
+    check_address(address)
+    try:
+        WebSocketAddress.parse(address)
+    except ValueError:
+        raise ValueError(
+            f'"{address}" is not an address like wss://host:port; whoever joins has no plugins'
+            " yet, and dials only ws:// and wss://"
+        ) from None
+
+
 def _addresses(given: Any) -> list[str]:
     if given is None:
         return []
@@ -109,8 +121,7 @@ def _addresses(given: Any) -> list[str]:
         raise ExchangeFailure("bad_params", f"a token has room for {ADDRESSES_MOST} addresses")
     for address in given:
         try:
-            check_address(address)
-            WebSocketAddress.parse(address)
+            check_dialable(address)
         except ValueError as error:
             raise ExchangeFailure("bad_params", f"addresses: {error}") from None
         if len(address.encode()) > _ADDRESS_LIMIT:

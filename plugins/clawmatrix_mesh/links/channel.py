@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_core import LocalProtocolError, NodeId, redact
+from clawmatrix_core import LocalProtocolError, NodeId, shown_address
 from clawmatrix_core.spi import XXPSK3, Handshake, HandshakeError, Session
 from clawmatrix_mesh.links.limits import HELLO_LIMIT
 from clawmatrix_mesh.links.preamble import PROTOCOL, Preamble, agree, cut
@@ -164,7 +164,9 @@ async def _dialling(
         )
     handshake.read(message)
     if expect is not None and handshake.remote_static != expect:
-        raise HandshakeError(f"another node is at {redact(connection.remote)}", reason="wrong_node")
+        raise HandshakeError(
+            f"another node is at {shown_address(connection.remote)}", reason="wrong_node"
+        )
     await connection.send(handshake.write())
     return _Agreed(handshake, protocol, answer.versions, psk, invite)
 

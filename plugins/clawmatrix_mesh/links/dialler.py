@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core import ConnectionLost, DialError, RateLimitedLogger, redact
+from clawmatrix_core import ConnectionLost, DialError, RateLimitedLogger, shown_address
 from clawmatrix_core.spi import Bell, HandshakeError
+from clawmatrix_mesh.addresses import with_address, without_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ class PeerDialler:
 
     def add(self, address: str) -> DialTarget:
         """Note that an address is wanted. The caller runs ``keep`` with the target returned."""
-        target = self.targets[address] = DialTarget(redact(address))
+        target = self.targets[address] = DialTarget(shown_address(address))
         return target
 
     async def keep(self, address: str, target: DialTarget) -> None:
@@ -109,9 +110,10 @@ class PeerDialler:
         except HandshakeError as error:
             wait = self._note_refused(target, error)
         except (DialError, ConnectionLost) as error:
-            self._note_failed(target, getattr(error, "reason", ""), str(error))
+            reason = getattr(error, "reason", "")
+            self._note_failed(target, reason, without_address(error, address))
         except Exception as error:  # noqa: BLE001 - the next dial may fare better
-            target.error = str(error) or type(error).__name__
+            target.error = without_address(error, address) or type(error).__name__
             self._report(error, "dial")
         target.failures = 0 if steady else target.failures + 1
         return self._backoff(target.failures) if wait is None else wait
@@ -128,8 +130,10 @@ class PeerDialler:
         return waits.get(error.reason)
 
     def _note_failed(self, target: DialTarget, reason: str, error: str) -> None:
+        # A transport of a plugin may have put the address in its text.
         target.error, target.reason = error, reason
-        self._log.warning((target.address, reason), "%s: %s", target.address, error)
+        told = with_address(target.address, error)
+        self._log.warning((target.address, reason), "%s", told)
 
     def _backoff(self, failures: int) -> float:
         limits = self._limits

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core import ConnectionLost, DialError, redact
+from clawmatrix_core import ConnectionLost, DialError, shown_address
 from clawmatrix_core.spi import CloseCode, HandshakeError
-from clawmatrix_mesh.addresses import check_advertised
+from clawmatrix_mesh.addresses import check_advertised, without_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -176,7 +176,7 @@ class DirectDialler:
             upgrade.failures, upgrade.error = 0, None
             self._trying.discard(name)
             self._held.add(name)
-            self._log.info("%s is reached directly, at %s", name, redact(address))
+            self._log.info("%s is reached directly, at %s", name, shown_address(address))
 
         key = peer.record.channel_key_bytes()
         try:
@@ -189,13 +189,13 @@ class DirectDialler:
         except HandshakeError as error:
             if error.reason == "duplicate":
                 return True
-            upgrade.error = str(error)
+            upgrade.error = without_address(error, address)
         except (DialError, ConnectionLost) as error:
-            upgrade.error = str(error)
+            upgrade.error = without_address(error, address)
             if getattr(error, "reason", "") == "not_permitted":
                 self._node.counters["not_permitted"] += 1
         except Exception as error:  # noqa: BLE001 - the relay is still there
-            upgrade.error = str(error) or type(error).__name__
+            upgrade.error = without_address(error, address) or type(error).__name__
             self._report(error, "direct dial")
         return name in self._held
 

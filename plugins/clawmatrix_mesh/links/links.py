@@ -77,8 +77,8 @@ class Links:
 
     async def listen(self, config: MeshConfig) -> None:
         """Bind the addresses of the configuration. Raises: StartError."""
-        for address in listen_addresses(config):
-            await self.listening.bind(address)
+        for address, key in listen_addresses(config).items():
+            await self.listening.bind(address, key)
 
     def open(self, config: MeshConfig) -> None:
         """Answer connections and dial, from now on."""

@@ -6,7 +6,7 @@ import errno
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from clawmatrix_core import DialError, StartError
+from clawmatrix_core import DialError, StartError, shown_address
 from clawmatrix_mesh.addresses import find_transport
 
 if TYPE_CHECKING:
@@ -31,18 +31,23 @@ class Listening:
         self._scope = scope
         self._listeners: list[Listener] = []
 
-    async def bind(self, address: str) -> None:
-        """Listen at an address. Connections wait there for ``open``. Raises: StartError."""
+    async def bind(self, address: str, key: str) -> None:
+        """Listen at an address. Connections wait there for ``open``. Raises: StartError.
+
+        ``key`` is that of the address in the table ``mesh``, for the message.
+        """
         try:
             transport = find_transport(self._node, address)
         except DialError as error:
-            raise StartError(f"mesh: {error}", exit_code=2) from None
+            raise StartError(f"mesh.{key}: {error}", exit_code=2) from None
         try:
             listener = await self._scope.enter(self._listen(transport, address))
         except OSError as error:
-            raise _cannot_bind(address, error) from None
+            raise _cannot_bind(address, key, error) from None
         self._listeners.append(listener)
-        self._node.logger("mesh").info("listening on %s", ", ".join(listener.addresses))
+        self._node.logger("mesh").info(
+            "listening on %s", ", ".join(map(shown_address, listener.addresses))
+        )
 
     @asynccontextmanager
     async def _listen(self, transport: Transport, address: str) -> AsyncIterator[Listener]:
@@ -59,10 +64,10 @@ class Listening:
             self._scope.start_soon(acceptor.accept, listener)
 
 
-def _cannot_bind(address: str, error: OSError) -> StartError:
+def _cannot_bind(address: str, key: str, error: OSError) -> StartError:
     taken = error.errno == errno.EADDRINUSE
     why = "is taken" if taken else f"cannot be bound: {error.strerror or error}"
     return StartError(
-        f"mesh: {address} {why} (set [mesh] listen to another address)",
+        f"mesh: {shown_address(address)} {why} (set [mesh] {key} to another address)",
         exit_code=5 if taken else 1,
     )

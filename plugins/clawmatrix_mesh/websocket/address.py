@@ -21,13 +21,19 @@ class WebSocketAddress:
 
     @classmethod
     def parse(cls, address: str) -> WebSocketAddress:
-        """Raises: ValueError."""
-        parts = urlsplit(address)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise ValueError("not an address like ws://host:port or wss://host:port")
+        """Raises: ValueError, whose words repeat nothing of the address."""
+        wrong = ValueError("not an address like ws://host:port or wss://host:port")
+        try:
+            parts = urlsplit(address)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise wrong from None
+        if parts.scheme not in ("ws", "wss") or not host:
+            raise wrong
         secure = parts.scheme == "wss"
-        port = (443 if secure else 80) if parts.port is None else parts.port
-        return cls(secure, parts.hostname, port, parts.path or "/")
+        return cls(
+            secure, host, (443 if secure else 80) if port is None else port, parts.path or "/"
+        )
 
     @property
     def target(self) -> str:

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOSE_TIMEOUT",
     "HELD_LIMIT",
+    "NO_REQUEST",
     "WRITE_LIMIT",
     "WebSocket",
     "WebSocketListener",
     "tune",
 ]
 
+NO_REQUEST = "ws_no_request"
+"""The reason that is counted for a connection which sends no request of HTTP."""
 CLOSE_TIMEOUT = 1.0
 """Seconds the other end has for the closing handshake."""
 WRITE_LIMIT = 64 * 1024

@@ -17,6 +17,7 @@ from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
+    NO_REQUEST,
     WRITE_LIMIT,
     WebSocket,
     WebSocketListener,
@@ -27,7 +28,7 @@ from clawmatrix_mesh.websocket.way import ProxyWay
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from websockets.asyncio.connection import Connection
 
@@ -133,7 +134,7 @@ async def dial(
 
 @asynccontextmanager
 async def listen(
-    address: WebSocketAddress, settings: Mapping[str, Any]
+    address: WebSocketAddress, settings: Mapping[str, Any], refused: Callable[[str], None]
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
     tracked: WeakSet[ServerConnection] = WeakSet()
@@ -142,6 +143,13 @@ async def listen(
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
             tracked.add(self)
+
+        async def handshake(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                await super().handshake(*args, **kwargs)
+            finally:
+                if self.request is None:
+                    refused(NO_REQUEST)
 
     async def handle(ws: ServerConnection) -> None:
         connection = _connection(ws, host_port(ws.remote_address))

@@ -19,6 +19,7 @@ from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
+    NO_REQUEST,
     WRITE_LIMIT,
     WebSocket,
     WebSocketListener,
@@ -211,9 +212,17 @@ async def dial(
 
 @asynccontextmanager
 async def listen(
-    address: WebSocketAddress, settings: Mapping[str, Any]
+    address: WebSocketAddress, settings: Mapping[str, Any], refused: Callable[[str], None]
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
+
+    class Counted(_Server):
+        async def handshake(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                await super().handshake(*args, **kwargs)
+            finally:
+                if self.request is None:
+                    refused(NO_REQUEST)
 
     async def handle(ws: ServerConnection) -> None:
         assert isinstance(ws, _Server)
@@ -225,7 +234,7 @@ async def listen(
 
     async def run(publish: Callable[[Server], None]) -> None:
         listeners = await trio.open_tcp_listeners(address.port, host=address.host)
-        start = partial(serve, handle, listeners=listeners, create_connection=_Server, **settings)
+        start = partial(serve, handle, listeners=listeners, create_connection=Counted, **settings)
         async with trio.open_nursery() as nursery:
             publish(await nursery.start(start))
 

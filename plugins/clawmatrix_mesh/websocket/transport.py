@@ -12,6 +12,8 @@ import socket
 import ssl
 import sys
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -19,18 +21,19 @@ from websockets.exceptions import (
     InvalidHandshake,
     InvalidProxy,
     InvalidStatus,
+    InvalidURI,
     ProxyError,
     WebSocketException,
 )
 
-from clawmatrix_core import Connection, DialError, Listener, Transport
+from clawmatrix_core import Connection, DialError, Listener, Transport, shown_address
 from clawmatrix_core.spi import MESSAGE_LIMIT, TcpDialler
 from clawmatrix_mesh.websocket.address import WebSocketAddress
 from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
 from clawmatrix_mesh.websocket.way import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from websockets.http11 import Request, Response
@@ -44,6 +47,8 @@ OPEN_TIMEOUT = 10.0
 """Seconds a whole opening handshake may take, on either side."""
 PATHS = ("/", "/clawmatrix")
 
+_REFUSED = {403: "ws_origin", 404: "ws_not_found", 503: "ws_stopping"}
+"""The words by which refused requests are counted, by the status of the answer."""
 _WRONG_NAME = (62, 64)
 """OpenSSL's codes for a certificate that is for another host or address."""
 
@@ -85,6 +90,7 @@ class WebSocketTransport(Transport):
         open_timeout: float = OPEN_TIMEOUT,
         tcp: TcpDialler | None = None,
         strange: TcpDialler | None = None,
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Make a transport.
 
@@ -95,11 +101,13 @@ class WebSocketTransport(Transport):
             open_timeout: seconds that a whole opening handshake may take.
             tcp: dials addresses of the configuration, and the proxy.
             strange: dials addresses that other nodes advertise.
+            refused: is told the reason, a word, for each connection that was not opened.
         """
         self._server_tls = server_tls
         self._client_tls = client_tls
         self._proxy = proxy
         self._open_timeout = open_timeout
+        self._refused = refused
         self._ways = Ways(proxy, tcp, strange)
 
     async def dial(self, address: str) -> Connection:
@@ -133,22 +141,24 @@ class WebSocketTransport(Transport):
 
     @asynccontextmanager
     async def listen(self, address: str) -> AsyncIterator[Listener]:
+        shown = shown_address(address)
         try:
             parsed = WebSocketAddress.parse(address)
         except ValueError as error:
-            raise OSError(errno.EINVAL, f"{address}: {error}") from None
+            raise OSError(errno.EINVAL, f"{shown}: {error}") from None
         if parsed.path not in PATHS:
-            raise OSError(errno.EINVAL, f"{address}: the path can only be {' or '.join(PATHS)}")
+            raise OSError(errno.EINVAL, f"{shown}: the path can only be {' or '.join(PATHS)}")
         if parsed.secure and self._server_tls is None:
-            raise OSError(errno.EINVAL, f"{address}: wss needs tls_cert and tls_key")
+            raise OSError(errno.EINVAL, f"{shown}: wss needs tls_cert and tls_key")
         settings = _SETTINGS | {
             "process_request": _check_request,
+            "process_response": partial(_count_refused, self._refused),
             "server_header": None,
             "open_timeout": self._open_timeout,
             "ssl": self._server_tls if parsed.secure else None,
         }
         await self._ways.require_name(parsed, self._open_timeout)
-        async with _backend().listen(parsed, settings) as listener:
+        async with _backend().listen(parsed, settings, self._refused) as listener:
             yield listener
 
 
@@ -164,7 +174,10 @@ class _Backend(Protocol):
     ) -> Connection: ...
 
     def listen(
-        self, address: WebSocketAddress, settings: Mapping[str, Any]
+        self,
+        address: WebSocketAddress,
+        settings: Mapping[str, Any],
+        refused: Callable[[str], None],
     ) -> AbstractAsyncContextManager[Listener]: ...
 
 
@@ -203,6 +216,13 @@ def _check_request(ws: _Responds, request: Request) -> Response | None:
     return ws.respond(404, "There is nothing here.\n")
 
 
+def _count_refused(
+    refused: Callable[[str], None], ws: object, request: Request, response: Response
+) -> None:
+    if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        refused(_REFUSED.get(response.status_code, "ws_bad_request"))
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
@@ -229,6 +249,16 @@ def _explain(error: Exception, target: str, open_timeout: float) -> DialError:
     return DialError(text, reason=reason)
 
 
+def _words_of_uri(cause: InvalidURI | InvalidProxy | ProxyError, target: str) -> tuple[str, str]:
+    """Return the same for an address or a proxy; the words of the first two repeat it whole."""
+    match cause:
+        case InvalidURI():
+            return "address", f"the address of {target} is not one: {cause.msg}"
+        case InvalidProxy():
+            return "proxy", "the proxy is not an address like http://host:port"
+    return "proxy", f"the proxy does not connect to {target}: {cause}"
+
+
 def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str, str] | None:
     """Return a short word for a cause and a sentence about it, None where it tells nothing."""
     match cause:
@@ -248,10 +278,8 @@ def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str,
         case InvalidStatus():
             status = cause.response.status_code
             return "not_a_node", f"{target} is not a ClawMatrix node: it answers HTTP {status}"
-        case InvalidProxy():
-            return "proxy", "the proxy is not an address like http://host:port"
-        case ProxyError():
-            return "proxy", f"the proxy does not connect to {target}: {cause}"
+        case InvalidURI() | InvalidProxy() | ProxyError():
+            return _words_of_uri(cause, target)
         case InvalidHandshake():
             return "not_a_node", f"{target} is not a ClawMatrix node: {cause}"
         case _ if f"[Errno {errno.ECONNREFUSED}]" in str(cause):

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import attrs
+from websockets.exceptions import InvalidProxy
 from websockets.proxy import parse_proxy
 
 from clawmatrix_core import DialError
@@ -91,7 +92,10 @@ class Ways:
     async def _through(
         self, proxy: str, address: WebSocketAddress, at: TcpAddress | None, limit: float
     ) -> ProxyWay:
-        parsed, parts = parse_proxy(proxy), urlsplit(proxy)
+        try:
+            parsed, parts = parse_proxy(proxy), urlsplit(proxy)
+        except ValueError:  # its words repeat what may be a part of the password
+            raise InvalidProxy("", "its host and port are not right") from None
         found = await self._tcp.look_up(parsed.host, parsed.port, limit=limit)
         best = found[0]
         if len(found) > 1:  # the library tries one address

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from clawmatrix_core import NodeId
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Catalog", "Choice", "ListedModel", "ServedModel", "read_offers"]
+    from clawmatrix_core import NodeId
+
+__all__ = ["Catalog", "Choice", "ListedModel", "Names", "ServedModel", "read_offers"]
 
 _ID_LIMIT = 200
 _TEXT_LIMIT = 2000
@@ -65,15 +66,35 @@ class ListedModel:
     description: str | None
 
 
+class Names(Protocol):
+    """What is known of the names of nodes; ``NodeNames`` has it."""
+
+    def node_of(self, part: str) -> NodeId | None:
+        """Return the node that a first part of an id means, None for no node."""
+
+    def keeps(self, part: str, node: NodeId) -> bool:
+        """Say whether a node's ids with a first part stay its own, although a node is called so."""
+
+    def is_revoked(self, name: NodeId) -> bool:
+        """Say whether the node of a name was put out."""
+
+    def seniority(self, name: NodeId) -> tuple[int, float, NodeId]:
+        """Return what sorts nodes into the order in which they are asked."""
+
+
 def read_offers(node: NodeId, offers: object) -> Iterator[ServedModel]:
     """Yield the models in a node's record. What is malformed there is left out."""
     for entry in offers if isinstance(offers, list) else ():
         if not isinstance(entry, dict):
             continue
         id_ = entry.get("id")
-        if isinstance(id_, str) and 0 < len(id_) <= _ID_LIMIT and id_.isprintable():
+        if isinstance(id_, str) and 0 < len(id_) <= _ID_LIMIT and _is_clean(id_):
             words, api = _text(entry, "description"), _text(entry, "api") or ""
             yield ServedModel(node, id_, words, api, _count(entry))
+
+
+def _is_clean(id_: str) -> bool:
+    return id_.isprintable() and id_ == id_.strip("/ ")
 
 
 def _text(entry: dict[str, Any], name: str) -> str | None:
@@ -92,43 +113,87 @@ class Catalog:
 
     Args:
         served: every model at every node.
-        known: every node there is, with models or without.
+        known: every node whose models are known, with models or without.
+        names: which first parts of ids are names of nodes.
+        own: the node that asks.
         order: the order in which nodes are asked and the only ones that are; None for all,
-            by name.
+            by seniority.
+
+    Attributes:
+        parts: the first parts of all ids with a slash, also of those that are left out.
+        left_out: by node, its ids that begin with another node's name, which nobody asks it for.
     """
 
     def __init__(
         self,
         served: Iterable[ServedModel],
         known: Collection[NodeId],
+        names: Names,
+        own: NodeId,
         order: Sequence[NodeId] | None = None,
     ) -> None:
-        rank = None if order is None else {name: at for at, name in enumerate(order)}
+        self.parts: frozenset[str] = frozenset()
+        self.left_out: dict[NodeId, list[str]] = {}
         self._known = frozenset(known)
-        self._order = rank
+        self._names = names
+        self._own = own
+        self._order = None if order is None else {name: at for at, name in enumerate(order)}
         self._by_id: dict[str, dict[NodeId, ServedModel]] = {}
+        self._pinned_only: dict[str, dict[NodeId, ServedModel]] = {}
         self._elsewhere: set[str] = set()
-        for model in sorted(served, key=lambda m: (rank.get(m.node, -1) if rank else 0, m.node)):
-            if rank is not None and model.node not in rank:
-                self._elsewhere.add(model.id)
-            else:
-                self._by_id.setdefault(model.id, {}).setdefault(model.node, model)
+        self._sort_in(served)
 
     def __repr__(self) -> str:
         return f"<Catalog of {len(self._by_id)} models at {len(self._known)} nodes>"
 
+    def _sort_in(self, served: Iterable[ServedModel]) -> None:
+        by_node: dict[NodeId, list[ServedModel]] = {}
+        for model in served:
+            by_node.setdefault(model.node, []).append(model)
+        nodes: dict[str, NodeId | None] = {}
+        for node in sorted(by_node, key=self._rank):
+            for model in by_node[node]:
+                part, slash, _ = model.id.partition("/")
+                if slash and part not in nodes:
+                    nodes[part] = self._names.node_of(part)
+                named = nodes[part] if slash else None
+                if named not in (None, node) and self._names.keeps(part, node):
+                    named = None
+                self._put(model, named)
+        self.parts = frozenset(nodes)
+
+    def _rank(self, node: NodeId) -> tuple[int, float, NodeId]:
+        if self._order is None:
+            return self._names.seniority(node)
+        return self._order.get(node, -1), 0.0, node
+
+    def _put(self, model: ServedModel, named: NodeId | None) -> None:
+        node = model.node
+        if named is not None and node != named:
+            self.left_out.setdefault(node, []).append(model.id)
+            if node != self._own:
+                return
+        if self._order is not None and node not in self._order:
+            self._elsewhere.add(model.id)
+            return
+        table = self._by_id if named is None else self._pinned_only
+        table.setdefault(model.id, {}).setdefault(node, model)
+
     def resolve(self, name: str, reachable: Callable[[NodeId], bool]) -> Choice:
         """Return what a name means.
 
-        ``node/model`` means that node alone, where the part before the slash names one; any
-        other name means every node that serves it.
+        ``node/model`` means that node alone, where the part before the first slash is a node's
+        name, and is no id that was there before the node; any other name means every node that
+        serves it.
 
         Raises: ApiError: 404 where nobody serves it, 502 where no such node is reachable.
         """
-        pin = self._split(name)
-        if pin is not None:
-            node, model = pin
-            return self._pinned(name, node, model, reachable)
+        part, slash, model = name.partition("/")
+        node = self._names.node_of(part) if slash else None
+        if node is not None and name not in self._by_id:
+            if node != part:
+                raise _not_found(f"no node has the name {part!r}, but one has the name {node!r}")
+            return self._pinned(node, model, reachable)
         served = self._by_id.get(name, {})
         if not served:
             raise self._unknown(name)
@@ -145,42 +210,54 @@ class Catalog:
             if there:
                 words = next((m.description for m in there if m.description), None)
                 yield ListedModel(id_, tuple(m.node for m in there), words)
-            pinned += [ListedModel(f"{m.node}/{m.id}", (m.node,), m.description) for m in there]
+            pinned += map(_as_pin, there)
+        for served in self._pinned_only.values():
+            pinned += [_as_pin(model) for node, model in served.items() if reachable(node)]
+        nodes = {one.nodes[0] for one in pinned}
+        # The name of a node may be a publisher's here, so that no pin leads there.
+        named = {node for node in nodes if self._names.node_of(node) == node}
+        pinned = [one for one in pinned if one.nodes[0] in named and one.id not in self._by_id]
         yield from sorted(pinned, key=lambda entry: entry.id)
 
     def models(self) -> Iterator[tuple[str, Sequence[ServedModel]]]:
-        """Yield every id with who serves it, reachable or not, in the order of asking."""
+        """Yield every id with who serves it, reachable or not, in the order of asking.
+
+        An id that only ``node/id`` leads to is among them as that.
+        """
         for id_ in sorted(self._by_id):
             yield id_, tuple(self._by_id[id_].values())
+        for id_ in sorted(self._pinned_only):
+            for node, model in self._pinned_only[id_].items():
+                yield f"{node}/{id_}", (model,)
 
-    def _split(self, name: str) -> tuple[NodeId, str] | None:
-        """Return node and model, for the longest beginning that names a node."""
-        at = name.rfind("/")
-        while at > 0:
-            node, model = NodeId(name[:at]), name[at + 1 :]
-            if node in self._known and model:
-                # A model's own id may look like a pin; it is one only where it leads somewhere.
-                return (
-                    None if name in self._by_id and not self._serves(node, model) else (node, model)
-                )
-            at = name.rfind("/", 0, at)
-        return None
-
-    def _serves(self, node: NodeId, model: str) -> bool:
-        return node in self._by_id.get(model, ())
-
-    def _pinned(
-        self, name: str, node: NodeId, model: str, reachable: Callable[[NodeId], bool]
-    ) -> Choice:
+    def _pinned(self, node: NodeId, model: str, reachable: Callable[[NodeId], bool]) -> Choice:
         if self._order is not None and node not in self._order:
             raise _not_found(
                 f"{node} is not among the nodes that get prompts, see [model-proxy] nodes"
             )
-        if not self._serves(node, model):
+        if node not in self._known:
+            raise self._missing(node)
+        served = self._at(node, model)
+        if served is None:
             raise _not_found(f"the node {node} does not serve the model {model!r}")
         if not reachable(node):
             raise _unreachable(f"the node {node} is not reachable")
-        return Choice(model, self._by_id[model][node].targets, pinned=True)
+        return Choice(served.id, served.targets, pinned=True)
+
+    def _at(self, node: NodeId, model: str) -> ServedModel | None:
+        """Return a node's model; its id may begin with the name of the node."""
+        tables: tuple[tuple[Mapping[str, dict[NodeId, ServedModel]], str], ...] = (
+            (self._by_id, model),
+            (self._pinned_only, model),
+            (self._pinned_only, f"{node}/{model}"),
+        )
+        found = (table.get(id_, {}).get(node) for table, id_ in tables)
+        return next((served for served in found if served is not None), None)
+
+    def _missing(self, node: NodeId) -> ApiError:
+        if self._names.is_revoked(node):
+            return _not_found(f"the node {node} was revoked")
+        return _unreachable(f"the node {node} is not reachable: nothing was heard of it lately")
 
     def _unknown(self, name: str) -> ApiError:
         if name in self._elsewhere:
@@ -189,6 +266,10 @@ class Catalog:
                 " see [model-proxy] nodes"
             )
         return _not_found(f"no node serves the model {name!r}")
+
+
+def _as_pin(model: ServedModel) -> ListedModel:
+    return ListedModel(f"{model.node}/{model.id}", (model.node,), model.description)
 
 
 def _not_found(message: str) -> ApiError:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import Node, NodeId
     from clawmatrix_model_proxy.asking.catalog import ServedModel
     from clawmatrix_model_proxy.asking.lists import ModelLists
+    from clawmatrix_model_proxy.asking.names import NodeNames
     from clawmatrix_model_proxy.offer import Offered
 
 __all__ = ["CurrentCatalog"]
@@ -20,21 +21,40 @@ __all__ = ["CurrentCatalog"]
 LOOK = 1.0
 """Seconds after which the records are looked at again although none is known to have changed."""
 
-_Parts = tuple[tuple["NodeId", ...] | None, tuple[tuple["NodeId", tuple["ServedModel", ...]], ...]]
+_Models = tuple[tuple["NodeId", tuple["ServedModel", ...]], ...]
+_Parts = tuple[tuple["NodeId", ...] | None, _Models]
 
 
 class CurrentCatalog:
     """Keeps the catalog. Records change all the time, but seldom in what they offer."""
 
-    def __init__(self, node: Node, own: Callable[[], Offered], lists: ModelLists) -> None:
-        """Make it; ``own`` gives what this node offers, the same object while that is the same."""
+    def __init__(
+        self,
+        node: Node,
+        own: Callable[[], Offered],
+        lists: ModelLists,
+        names: NodeNames,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make it.
+
+        Args:
+            node: whose catalog it is.
+            own: gives what this node offers, the same object while that is the same.
+            lists: knows what the others offer.
+            names: knows which first parts of ids are names of nodes.
+            keep: called where ``names`` has something to be stored.
+        """
         self._node = node
+        self._names = names
+        self._keep = keep
         self._own = own
         self._lists = lists
         self._offered: Offered | None = None
         self._served: tuple[ServedModel, ...] = ()
         self._parts: _Parts | None = None
-        self._catalog = Catalog((), ())
+        self._mark: tuple[int, int] | None = None
+        self._catalog = Catalog((), (), names, node.id)
         self._looked = float("-inf")
 
     def __repr__(self) -> str:
@@ -47,15 +67,31 @@ class CurrentCatalog:
     def get(self) -> Catalog:
         """Return the catalog."""
         now = self._node.clock.now()
-        if now - self._looked > LOOK:
+        keep = self._names.look()
+        renamed = self._mark != self._names.mark
+        if renamed or now - self._looked > LOOK:
             self._looked = now
             parts = self._look()
-            if not _are_same(parts, self._parts):
-                self._parts = parts
-                order, nodes = parts
-                served = (model for _, models in nodes for model in models)
-                self._catalog = Catalog(served, [name for name, _ in nodes], order)
+            if renamed or not _are_same(parts, self._parts):
+                keep = self._make(parts) or keep
+        if keep:
+            self._keep()
         return self._catalog
+
+    def _make(self, parts: _Parts) -> bool:
+        """Make the catalog anew; return whether there are names to be stored."""
+        order, nodes = parts
+        served = [model for _, models in nodes for model in models]
+        keep = self._names.claim(served)
+        before = self._catalog.left_out.keys()
+        known = [name for name, _ in nodes]
+        self._catalog = Catalog(served, known, self._names, self._node.id, order)
+        self._parts, self._mark = parts, self._names.mark
+        for name in self._catalog.left_out.keys() - before - {self._node.id}:
+            first = self._catalog.left_out[name][0]
+            told = f"a model {first[:80]!r}, whose name begins with another node's"
+            self._node.switch.report(name, "taken_name", told)
+        return keep
 
     def _look(self) -> _Parts:
         node = self._node

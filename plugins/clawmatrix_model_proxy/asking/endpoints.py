@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from clawmatrix_model_proxy.asking.asking import HEADERS
+from clawmatrix_model_proxy.asking.catalog import ListedModel
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from clawmatrix_model_proxy.asking.asking import Asking
-    from clawmatrix_model_proxy.asking.catalog import ListedModel
 
 __all__ = ["ModelEndpoints"]
 
@@ -73,10 +73,12 @@ class ModelEndpoints:
         catalog = self._catalog()
         anthropic = "anthropic-version" in request.headers
         try:
-            catalog.resolve(name, self._node.reachable)
+            choice = catalog.resolve(name, self._node.reachable)
         except ApiError as error:
             return ErrorResponse(error, FORMATS["messages" if anthropic else "chat"])
-        found = next(entry for entry in catalog.list(self._node.reachable) if entry.id == name)
+        listed = catalog.list(self._node.reachable)
+        alias = ListedModel(name, choice.nodes, None)  # an id that begins with its node's name
+        found = next((entry for entry in listed if entry.id == name), alias)
         return _json(self._anthropic_entry(found) if anthropic else self._entry(found))
 
     def _entry(self, listed: ListedModel) -> dict[str, object]:

@@ -109,5 +109,7 @@ def _answer_to(
     began = asking.node.clock.now()
     try:
         return asking.answer(msgspec.json.encode(body), headers, format, began)
+    except UnicodeEncodeError:
+        raise TypeError("the request has text that is not UTF-8, so it is no JSON") from None
     except ApiError as error:
         raise ModelError(error.status, str(error), code=error.code) from None

@@ -19,10 +19,10 @@ from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.faults import AttemptFault
 from clawmatrix_model_proxy.hold import LIVE, Hold
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.wire import Head, Opening, safe_header
+from clawmatrix_model_proxy.wire import Head, Opening, media_type, passed_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -202,9 +202,8 @@ class ProxiedResponse:
     async def _fail(self, failed: AttemptFailed, final: Tried, client: ClientSender) -> None:
         self._asked = final.target
         body = _with_tried(failed.body, self._candidates.tried)
-        passed = [(k.encode(), v.encode()) for k, v in failed.headers.items() if safe_header(k, v)]
         event = self._format.event(body, b"")
-        await client.fail(failed.status, [*self._who(), *passed], body, event)
+        await client.fail(failed.status, [*self._who(), *_passed(failed.headers)], body, event)
 
     def _begun(self, target: Target, head: Head, milliseconds: float) -> None:
         self._health.first_token(target, milliseconds)
@@ -213,15 +212,14 @@ class ProxiedResponse:
 
     def _head_headers(self, head: Head) -> RawHeaders:
         elapsed = (self._node.clock.now() - self._began) * 1000
-        overhead = max(0.0, elapsed - head.upstream_ms)
-        passed = ((k, v) for k, v in head.headers.items() if safe_header(k, v))
+        upstream = head.upstream_ms if 0 <= head.upstream_ms <= elapsed else 0.0
         streams = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         return [
-            (b"content-type", _latin(head.content_type)),
+            (b"content-type", media_type(head.content_type).encode()),
             *self._who(),
             (b"x-clawmatrix-upstream-model", _latin(head.upstream_model)),
-            (b"x-clawmatrix-overhead-ms", b"%.2f" % overhead),
-            *((name.encode(), value.encode()) for name, value in passed),
+            (b"x-clawmatrix-overhead-ms", b"%.2f" % (elapsed - upstream)),
+            *_passed(head.headers),
             *(streams if head.streams else ()),
         ]
 
@@ -257,6 +255,10 @@ def _with_tried(body: bytes, tried: list[Tried]) -> bytes:
         for one in tried
     ]
     return _encode({**told, "tried": listed})
+
+
+def _passed(headers: Mapping[str, str]) -> RawHeaders:
+    return [(name.encode(), value.encode()) for name, value in passed_headers(headers).items()]
 
 
 def _latin(text: str) -> bytes:

@@ -22,17 +22,20 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from clawmatrix_model_proxy.demo.embedded_answer import Completion, compute, delay_of
+from clawmatrix_model_proxy.demo.embedded_answer import Completion, compute, delay_of, say
 from clawmatrix_model_proxy.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from typing import TypeAlias
 
     from anyio import CancelScope
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["MODEL", "Running", "Stats", "make_app", "serve"]
+    Answers: TypeAlias = str | Callable[[dict[str, Any]], str | Awaitable[str]] | None
+
+__all__ = ["MODEL", "Running", "Stats", "make_app", "serve", "serve_at"]
 
 MODEL = "embedded"
 """The model listed. Any name is answered; one that ends in ``@50ms`` is that slow per word."""
@@ -161,11 +164,23 @@ async def _watch(receive: Receive, scope: CancelScope) -> None:
     scope.cancel()
 
 
-def make_app(stats: Stats, *, delay: float = 0.0, api_key: str | None = None) -> ASGIApp:
+async def _answer(asked: dict[str, Any], answer: Answers) -> Completion:
+    if answer is None:
+        return compute(asked)
+    said = answer if isinstance(answer, str) else answer(asked)
+    text = said if isinstance(said, str) else await said
+    return say(asked, lambda _: text)
+
+
+def make_app(
+    stats: Stats, *, answer: Answers = None, delay: float = 0.0, api_key: str | None = None
+) -> ASGIApp:
     """Return the ASGI application.
 
     Args:
         stats: counts what happens.
+        answer: what it says, or a function of the request that returns that; see
+            ``local_upstream``.
         delay: seconds between two words; a whole answer waits for all of them.
         api_key: what must come as a Bearer token, where one must.
     """
@@ -176,7 +191,7 @@ def make_app(stats: Stats, *, delay: float = 0.0, api_key: str | None = None) ->
             if api_key is not None and request.headers.get("authorization") != f"Bearer {api_key}":
                 raise ApiError(401, "the API key is wrong", code="invalid_api_key")
             asked = _read(await request.body())
-            return _CompletionResponse(asked, compute(asked), stats, delay)
+            return _CompletionResponse(asked, await _answer(asked, answer), stats, delay)
         except ApiError as error:
             return Response(error.body(), error.status, media_type="application/json")
 
@@ -217,7 +232,11 @@ class _EmbeddedServer(uvicorn.Server):
 
 @asynccontextmanager
 async def serve(
-    port: int = 0, *, delay: float = 0.0, api_key: str | None = None
+    port: int = 0,
+    *,
+    answer: Answers = None,
+    delay: float = 0.0,
+    api_key: str | None = None,
 ) -> AsyncIterator[Running]:
     """Run the upstream on a loopback port. Needs asyncio. Raises: OSError."""
     stats = Stats()
@@ -225,7 +244,7 @@ async def serve(
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", port))
-        app = make_app(stats, delay=delay, api_key=api_key)
+        app = make_app(stats, answer=answer, delay=delay, api_key=api_key)
         config = uvicorn.Config(
             app, ws="none", lifespan="off", log_config=None, server_header=False
         )
@@ -237,6 +256,13 @@ async def serve(
             yield Running(f"http://127.0.0.1:{bound.getsockname()[1]}/v1", stats)
         finally:
             await _stop(server)
+
+
+@asynccontextmanager
+async def serve_at(answer: Answers, *, delay: float, api_key: str | None) -> AsyncIterator[str]:
+    """See ``local_upstream``."""
+    async with serve(answer=answer, delay=delay, api_key=api_key) as running:
+        yield running.base_url
 
 
 async def _stop(server: uvicorn.Server) -> None:

@@ -13,7 +13,7 @@ from clawmatrix_model_proxy.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Completion", "compute", "delay_of"]
+__all__ = ["Completion", "compute", "delay_of", "say"]
 
 COUNT_LIMIT = 1_000_000
 _INTRODUCTION = "This is the embedded model of ClawMatrix: it computes, it does not think."
@@ -59,12 +59,18 @@ class Completion:
 
 def compute(request: dict[str, Any]) -> Completion:
     """Return the answer to a chat completion request. Raises: ApiError."""
+    return say(request, lambda asked: " ".join(_reply(asked).split()))
+
+
+def say(request: dict[str, Any], reply: Callable[[str], str]) -> Completion:
+    """Return what ``reply`` makes of the user's last message, as an answer. Raises: ApiError."""
     messages = request.get("messages")
     if not isinstance(messages, list) or not messages:
         raise ApiError(400, "messages must be a list with at least one message", param="messages")
     texts = [_text(message) for message in messages]
     asked = [text for message, text in zip(messages, texts, strict=True) if _is_users(message)]
-    words = _reply(asked[-1] if asked else "").split()
+    text = reply(asked[-1] if asked else "")
+    words = text.split(" ") if text else []
     limit = request.get("max_completion_tokens") or request.get("max_tokens")
     cut = isinstance(limit, int) and 0 < limit < len(words)
     prompt_tokens = sum(len(text.split()) for text in texts)

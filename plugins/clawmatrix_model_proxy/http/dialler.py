@@ -46,13 +46,17 @@ class HttpAddress:
 
     @classmethod
     def parse(cls, url: str) -> HttpAddress:
-        """Raises: ValueError, where it is no URL of an HTTP server."""
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError("not an address like http://host:port")
-        host = parts.hostname
-        host = host if host.isascii() else host.encode("idna").decode()
-        port = parts.port or _PORTS[parts.scheme]
+        """Raises: ValueError, where it is no URL of an HTTP server; it repeats nothing of it."""
+        wrong = ValueError("not an address like http://host:port")
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+            host = host if host is None or host.isascii() else host.encode("idna").decode()
+        except ValueError:
+            raise wrong from None
+        if parts.scheme not in _PORTS or not host:
+            raise wrong
+        port = port or _PORTS[parts.scheme]
         path = quote(parts.path, safe=_SAFE) or "/"
         query = f"?{quote(parts.query, safe=_SAFE + '?')}" if parts.query else ""
         return cls(parts.scheme, host, port, path + query)
@@ -83,12 +87,16 @@ class _Proxy:
     @classmethod
     def parse(cls, url: str) -> _Proxy:
         whole = url if "://" in url else f"http://{url}"
+        try:
+            address = HttpAddress.parse(whole)
+        except ValueError as error:
+            raise ValueError(f"the proxy of the environment is {error}") from None
         parts = urlsplit(whole)
         credentials = None
         if parts.username is not None:
             plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             credentials = "Basic " + base64.b64encode(plain.encode()).decode()
-        return cls(HttpAddress.parse(whole), credentials)
+        return cls(address, credentials)
 
 
 class HttpDialler:
@@ -111,8 +119,14 @@ class HttpDialler:
         return f"<Dialler {len(self._proxies)} proxies>"
 
     def target(self, address: HttpAddress) -> tuple[str, str]:
-        """Return what the first line of a request asks for, and its further header lines."""
-        proxy = self._proxy_for(address) if address.scheme == "http" else None
+        """Return what the first line of a request asks for, and its further header lines.
+
+        Raises: ExchangeFailure, where the environment names a proxy that is none.
+        """
+        try:
+            proxy = self._proxy_for(address) if address.scheme == "http" else None
+        except ValueError as error:
+            raise _unreachable(str(error)) from None
         if proxy is None:
             return address.path, ""
         return f"http://{address.authority}{address.path}", _authorization(proxy)

@@ -14,6 +14,7 @@ import msgspec
 from clawmatrix_core.spi import stray
 from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, ErrorWords, Unsupported
+from clawmatrix_model_proxy.serving.sound import sound, sound_count, sound_words
 from clawmatrix_model_proxy.serving.upstream_call import unsent
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class GuardedCodec:
         """See UpstreamCodec."""
         read = self._codec.read_answer
         answer: NeutralAnswer = self._guard.reading(
-            "codec.read_answer", lambda: _is(NeutralAnswer, read(body, new_id=new_id))
+            "codec.read_answer", lambda: sound(_is(NeutralAnswer, read(body, new_id=new_id)))
         )
         return answer
 
@@ -111,10 +112,12 @@ class GuardedCodec:
     def _add_optional(self, codec: Any) -> None:
         """Add what a codec need not have: its presence says what the codec does."""
         members: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
-            "read_error": self._read("read_error", lambda found: _is(ErrorWords, found)),
+            "read_error": self._read(
+                "read_error", lambda found: sound_words(_is(ErrorWords, found))
+            ),
             "read_models": self._read("read_models", lambda found: [_is(str, n) for n in found]),
             "next_models": self._read("next_models", lambda found: _is(str, found)),
-            "read_count": self._read("read_count", lambda found: _is(int, found)),
+            "read_count": self._read("read_count", sound_count),
             "write_count": self._write_count,
         }
         for name, guarded in members.items():
@@ -164,7 +167,7 @@ class GuardedReader:
 
 def _events(found: Iterable[Event]) -> list[Event]:
     # A generator runs here, where its faults are caught.
-    return [_is(Event, event) for event in found]
+    return [sound(_is(Event, event)) for event in found]
 
 
 def _encoded(body: Any) -> Any:

@@ -9,11 +9,13 @@ from clawmatrix_model_proxy.api import ModelApi
 from clawmatrix_model_proxy.serving.models import working_apis
 
 if TYPE_CHECKING:
-    from clawmatrix_core import Node, PluginInfo
+    from collections.abc import Awaitable, Callable
+
+    from clawmatrix_core import Node, PluginInfo, PluginScope
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.serving.apis import Apis
 
-__all__ = ["KnownApis", "brings_models", "strangers_bring_apis"]
+__all__ = ["KnownApis", "strangers_bring_models"]
 
 _APIS = hookspecs.register_model_apis
 _UPSTREAMS = hookspecs.register_model_upstreams
@@ -26,18 +28,16 @@ class KnownApis:
         apis: the APIs, None until they are collected.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self) -> None:
         self.apis: Apis | None = None
-        self._node = node
         self._owners: dict[str, str] = {}
 
-    def collect(self) -> Apis:
+    def collect(self, node: Node) -> Apis:
         """Ask the plugins that work for their APIs. One with a wrong API is taken out."""
         from clawmatrix_model_proxy.serving.apis import Apis  # a node that only asks does without
 
-        node = self._node
         collected = node.hooks.collect(_APIS, ModelApi)
-        self._owners |= {api.name: plugin for plugin, api in collected if isinstance(api.name, str)}
+        self._owners |= {str(api.name): plugin for plugin, api in collected}
         self.apis = Apis(
             working_apis(node, collected),
             now=node.clock.wall,
@@ -45,10 +45,26 @@ class KnownApis:
         )
         return self.apis
 
-    def can_serve(self, model: ModelUpstream, own: bool) -> bool:
+    def watch(
+        self, node: Node, scope: PluginScope, again: Callable[[Node], Awaitable[None]]
+    ) -> None:
+        """Have models served without a plugin that is taken out: ``again`` collects them."""
+
+        async def renew() -> None:
+            self.collect(node)
+            await again(node)
+
+        def failed(info: PluginInfo) -> None:
+            if _brings(info):
+                scope.start_soon(renew, name="models without a plugin")
+
+        node.hooks.when_failed(failed)
+
+    def can_serve(self, node: Node, model: ModelUpstream, own: bool) -> bool:
         """Say whether a model can be served, as far as that is known.
 
         Args:
+            node: the node.
             model: the model.
             own: whether the configuration or the host has it: an API that was never there is
                 their mistake, and is found when the server is made.
@@ -64,16 +80,14 @@ class KnownApis:
         words = f"the model {model.id!r} has the API {model.api!r}, and {why}"
         if not own:
             raise ValueError(words)
-        self._node.logger("model-proxy").error("not served: %s", words)
+        node.logger("model-proxy").error("not served: %s", words)
         return False
 
 
-def strangers_bring_apis(node: Node) -> bool:
-    """Say whether a third party's plugin brings APIs: they are looked at as the node starts."""
-    infos = node.hooks.plugins()
-    return any(_APIS.__name__ in info.hooks and not info.built_in for info in infos)
+def strangers_bring_models(node: Node) -> bool:
+    """Say whether a third party's plugin brings models or APIs: they are looked at at the start."""
+    return any(_brings(info) and not info.built_in for info in node.hooks.plugins())
 
 
-def brings_models(info: PluginInfo) -> bool:
-    """Say whether a plugin brings models, or APIs of their upstreams."""
+def _brings(info: PluginInfo) -> bool:
     return bool({_APIS.__name__, _UPSTREAMS.__name__} & {*info.hooks})

@@ -26,7 +26,7 @@ _OWN = "model-proxy"
 
 
 def collect_models(
-    node: Node, usable: Callable[[ModelUpstream, bool], bool] = lambda _, __: True
+    node: Node, usable: Callable[[Node, ModelUpstream, bool], bool] = lambda *_: True
 ) -> tuple[ModelUpstream, ...]:
     """Return the models of all plugins that work. One that is not right is its plugin's fault.
 
@@ -42,12 +42,12 @@ def collect_models(
     for plugin, model in node.hooks.collect(spec, ModelUpstream):
         try:
             check_model(model)
-            if not usable(model, plugin == _OWN):
+            if not usable(node, model, plugin == _OWN):
                 continue
             if counts[model.id] == UPSTREAM_LIMIT:
                 raise ValueError(f"the id {model.id!r} has more than {UPSTREAM_LIMIT} upstreams")
             room.take(model)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             node.hooks.report(plugin, spec, error)
             continue
         counts[model.id] += 1
@@ -56,14 +56,21 @@ def collect_models(
 
 
 def checked_models(models: Iterable[ModelUpstream]) -> tuple[ModelUpstream, ...]:
-    """Return the models that a host gives. Raises: ValueError, which names what is wrong."""
+    """Return the models that a host gives.
+
+    Raises: ValueError, which names what is wrong; TypeError, where something is no ModelUpstream.
+    """
+    if isinstance(models, ModelUpstream | str):
+        raise TypeError(f"serve_models takes a list of ModelUpstream, not {models!r}")
     given = tuple(models)
     room = OfferRoom()
     for model in given:
+        if not isinstance(model, ModelUpstream):
+            raise TypeError(f"serve_models takes a list of ModelUpstream, with {model!r} in it")
         try:
             check_model(model)
-        except ValueError as error:
-            raise ValueError(f"the model {model.id!r}: {error}") from None
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"the model {model.id!r}: {error}") from None
         room.take(model)
     id_, most = next(iter(Counter(model.id for model in given).most_common(1)), ("", 0))
     if most > UPSTREAM_LIMIT:

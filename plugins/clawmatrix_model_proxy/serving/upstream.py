@@ -16,7 +16,7 @@ from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.serving.key_verdict import key_verdict
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
-from clawmatrix_model_proxy.wire import API_HEADERS, safe_header
+from clawmatrix_model_proxy.wire import API_HEADERS, media_type, passed_headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -192,10 +192,10 @@ class UpstreamResponse:
         self._began = began
         headers = answer.headers
         self.status, self.framed = answer.status, answer.framed
-        self.content_type = headers.get("content-type", "application/json")
+        self.content_type = media_type(headers.get("content-type", "application/json"))
         if streaming and self.content_type.lower().startswith(_NO_TYPES):
             self.content_type = "text/event-stream"
-        self.headers = {k: v for k, v in headers.items() if safe_header(k, v)}
+        self.headers = passed_headers(headers)
 
     @property
     def streams(self) -> bool:

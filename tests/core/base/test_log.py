@@ -173,8 +173,16 @@ def test_what_a_peer_sent_cannot_draw_on_the_terminal(
     configure: Callable[..., io.StringIO],
 ) -> None:
     stream = configure()
-    component_logger(None, "mesh").warning("%s", "a\nb\x1b[2J\x9b\u2028c")
-    assert stream.getvalue().endswith("mesh: a\\nb\\x1b[2J\\x9b\\u2028c\n")
+    component_logger(None, "mesh").warning("%s", "a\nb\x1b[2J\x9b\u2028\u202e\x7fc")
+    assert stream.getvalue().endswith("mesh: a\\nb\\x1b[2J\\x9b\\u2028\\u202e\\x7fc\n")
+
+
+def test_a_log_in_json_draws_nothing_either(configure: Callable[..., io.StringIO]) -> None:
+    stream = configure(json=True)
+    component_logger(None, "mesh").warning("%s", "\x9b\u2028\u202e\x7f")
+    line = stream.getvalue().removesuffix("\n")
+    assert line.isprintable()
+    assert json.loads(line)["message"] == "\x9b\u2028\u202e\x7f"
 
 
 def test_colour_is_for_terminals_only(configure: Callable[..., io.StringIO]) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from clawmatrix_core.base.redaction import REDACTING, redact, register_secret
+from clawmatrix_core.base.redaction import REDACTING, redact, register_secret, shown_address
 
 SECRET = 'a secret with "quotes" & back\\slashes é'
 
@@ -47,6 +47,14 @@ def test_a_word_is_not_taken_for_a_secret() -> None:
         ('{"api_key": "k1"}', '{"api_key": "***"}'),
         ("GET /v1?a=1&token=t1&b=2", "GET /v1?a=1&token=***&b=2"),
         ("https://me:pass@host/x", "https://me:***@host/x"),
+        ("ws://me:p@ss@host/x", "ws://me:***@host/x"),
+        ("ws://me:p/a?s#s@host:1", "ws://me:***@host:1"),
+        ("ws://me:pass@host/#part", "ws://me:***@host/#part"),
+        ("https://t0ken@host/x", "https://***@host/x"),
+        ("https://h/#access_token=t1&b=2", "https://h/#access_token=***&b=2"),
+        ("https://h/?X-Amz-Signature=t1", "https://h/?X-Amz-Signature=***"),
+        ("https://host:8080/path/@x", "https://host:8080/path/@x"),
+        ("http://h/p?mail=a@b", "http://h/p?mail=a@b"),
         ("sk-proj-0123456789abcdef", "***"),
         ("bearer authentication is needed", "bearer authentication is needed"),
         ("ws://127.0.0.1:80/x at 12:30", "ws://127.0.0.1:80/x at 12:30"),
@@ -54,6 +62,25 @@ def test_a_word_is_not_taken_for_a_secret() -> None:
 )
 def test_what_plainly_is_a_secret_is_taken_out(text: str, clean: str) -> None:
     assert redact(text) == clean
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("wss://host:1/path", "wss://host:1/path"),
+        ("ws://me:pass@host:1/x", "ws://***@host:1/x"),
+        ("ws://token@host", "ws://***@host"),
+        ("ws://me:p@s/s?w#d@host:1", "ws://***@host:1"),
+        ("ws://host/x?k=v#f", "ws://host/x?***"),
+        ("ws://me:pass@host/#f", "ws://***@host/#***"),
+        ("me:pass@host:1", "***@host:1"),
+        ("host", "host"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_secret(address: str, shown: str) -> None:
+    assert shown_address(address) == shown
+    assert shown_address(shown) == shown
 
 
 def test_arguments_and_exceptions_of_a_record_are_cleaned() -> None:

@@ -39,7 +39,9 @@ def test_every_mistake_is_named_and_no_secret_shown(
     assert execute(["config", "check", "-c", path]) == 2
     error = capsys.readouterr().err
     assert error.splitlines() == [
-        'clawmatrix: plugins: "nothing": no plugin of that name is installed',
+        'clawmatrix: plugins: "nothing": no plugin of that name is installed (entry points are'
+        " those of installed distributions: `pip install -e FOLDER` installs one that you are"
+        " writing)",
         "clawmatrix: node_id: must be 1 to 64 letters, digits, dots, dashes or underscores",
         'clawmatrix: contrl: unknown key (did you mean "control"?)',
     ]

@@ -7,8 +7,15 @@ import errno
 import click
 import pytest
 
-from clawmatrix_core.base.errors import ConfigError, PeerLost, StartError, StateError
-from clawmatrix_core.cli.context import CommandError
+from clawmatrix_core.base.errors import (
+    ClawMatrixError,
+    ConfigError,
+    NewerStateError,
+    PeerLost,
+    StartError,
+    StateError,
+)
+from clawmatrix_core.cli.context import CommandError, ExitCode
 from clawmatrix_core.cli.control_client import ControlError, NotRunning
 from clawmatrix_core.cli.errors import describe
 
@@ -29,6 +36,12 @@ from clawmatrix_core.cli.errors import describe
         (ControlError("timeout", "late"), 1, ["late"]),
         (ControlError("bad_params", "expires: too long"), 2, ["expires: too long"]),
         (PeerLost("office is gone"), 1, ["office is gone"]),
+        (NewerStateError("a newer one"), 7, ["a newer one"]),
+        (
+            UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates not allowed"),
+            2,
+            ["an argument or a variable is not UTF-8 text"],
+        ),
         (KeyError("x"), 1, ["internal error: KeyError: 'x' (-vv shows where)"]),
         (ValueError(), 1, ["internal error: ValueError (-vv shows where)"]),
     ],
@@ -49,3 +62,11 @@ def test_a_group_is_told_by_what_is_in_it() -> None:
         4,
         ["locked", "internal error: ValueError: x (-vv shows where)"],
     )
+
+
+def test_the_codes_that_errors_carry_are_those_of_the_command_line() -> None:
+    assert ClawMatrixError.exit_code == ExitCode.FAILURE
+    assert ConfigError.exit_code == ExitCode.CONFIG
+    assert StateError.exit_code == ExitCode.IN_USE
+    assert NewerStateError.exit_code == ExitCode.NEWER_STATE
+    assert NotRunning.exit_code == ExitCode.NOT_RUNNING

@@ -65,6 +65,8 @@ secret = "env:MESH"
 [mesh]
 # Where other nodes can connect to; leave it out on a node that only connects to others.
 {listen}
+# The same over the transport of another plugin, which has to be named in plugins.
+# listen_url = "tcp://0.0.0.0:19005"
 # Nodes to connect to. One is enough: the others are learned from it.
 {peers}
 

@@ -46,7 +46,7 @@ def test_the_configuration_decides_what_is_active(
     entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["plugins"]}
     assert entries["control"]["state"] == "active"
     assert entries["mesh"]["state"] == "disabled"
-    assert entries["foo"]["reason"] == "no plugin of that name is installed"
+    assert entries["foo"]["reason"].startswith("no plugin of that name is installed")
 
 
 def test_a_configuration_that_is_asked_for_must_be_there(nowhere: Path) -> None:

@@ -243,7 +243,7 @@ def test_an_internal_error_is_one_line_and_a_trace_when_asked(tmp_path: Path, si
     add_plugin(site, "failing", code)
     write_config(tmp_path, 'plugins = ["failing"]\n')
     done = clawmatrix("fail", cwd=tmp_path, path=site)
-    line = "clawmatrix: internal error: RuntimeError: by �[2J mistake (-vv shows where)\n"
+    line = "clawmatrix: plugin failing: RuntimeError: by �[2J mistake (-vv shows where)\n"
     assert (done.returncode, done.stderr) == (1, line)
     done = clawmatrix("fail", "-vv", cwd=tmp_path, path=site)
     assert done.stderr.startswith("Traceback ")
@@ -276,3 +276,14 @@ def test_a_command_of_a_plugin_that_is_installed_but_not_named_says_so(tmp_path:
     assert "not in use" not in told("greet")
     path.unlink()
     assert "name it in `plugins` of the configuration" in told("greet")
+
+
+def test_a_command_of_a_plugin_that_failed_says_so(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    add_plugin(site, "greet", "raise RuntimeError('no paper')")
+    write_config(tmp_path, 'plugins = ["control", "greet"]\n')
+    done = clawmatrix("greet", cwd=tmp_path, path=site)
+    assert done.returncode == 2
+    assert "No such command 'greet'; the plugin greet has failed: could not be" in done.stderr
+    assert "no paper (see `clawmatrix plugins list`)" in done.stderr

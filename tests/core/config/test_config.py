@@ -305,3 +305,10 @@ def test_secrets_from_before_are_as_long_and_few() -> None:
             _ = Config.from_mapping({**CORE, "previous_secrets": wrong}).secret
         assert "previous_secrets" in str(caught.value)
         assert "pppp" not in str(caught.value)
+
+
+def test_text_of_a_host_that_is_not_utf8_is_named_by_its_key() -> None:
+    config = Config.from_mapping({"node_id": "a", "secret": "s" * 40, "tags": ["é", "a\udcff"]})
+    with pytest.raises(ConfigError) as caught:
+        _ = config.tags
+    assert caught.value.problems == ("tags[1]: is not UTF-8 text",)

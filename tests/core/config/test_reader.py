@@ -205,6 +205,8 @@ def test_values_that_code_has_made_already_are_taken() -> None:
         ("peers", 5, 'expected one of "*" or a list, each text, got 5'),
         ("text", datetime.date(2026, 1, 1), "expected text, got a date or time"),
         ("text", object(), "expected text, got a object"),
+        ("count", 2**64, "expected a whole number of at most 64 bits"),
+        ("count", -(10**4000), "expected a whole number of at most 64 bits"),
         ("text", 10**100, "expected text, got a huge number"),
         ("count", "x" * 100, f'expected a whole number, got "{"x" * 58}…'),
     ],

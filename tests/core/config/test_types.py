@@ -54,7 +54,32 @@ def test_a_duration_is_nothing_else(written: object) -> None:
         Duration.from_config(written, Source())
 
 
-@pytest.mark.parametrize("written", [-1, -0.5, float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    "written", [2**60 + 1, 10**400, "9" * 30, "9" * 31, "9" * 5000, "9" * 400 + ".0 GiB"]
+)
+def test_a_size_is_one_that_a_machine_may_have(written: object) -> None:
+    with pytest.raises(ValueError, match=r"at most|more than"):
+        ByteSize.from_config(written, Source())
+
+
+@pytest.mark.parametrize(
+    "written", [864_000_001, 10**300, "10001d", "9" * 400 + "s", "9" * 5000 + "s"]
+)
+def test_a_duration_is_one_that_timers_take(written: object) -> None:
+    with pytest.raises(ValueError, match=r"at most 10000 days|zero or more"):
+        Duration.from_config(written, Source())
+
+
+@pytest.mark.parametrize("digits", ["\u0665", "\u00b2", "\uff15"])
+def test_only_the_digits_of_ascii_are_numbers(digits: str) -> None:
+    for read in (lambda: ByteSize.parse(digits), lambda: Duration.parse(f"{digits}s")):
+        with pytest.raises(TypeError):
+            read()
+    with pytest.raises(TypeError):
+        HostPort.parse(f"a:{digits}")
+
+
+@pytest.mark.parametrize("written", [-1, -0.5, float("inf"), float("nan"), -(10**400)])
 def test_a_duration_is_finite_and_not_negative(written: float) -> None:
     with pytest.raises(ValueError, match="zero or more"):
         Duration.from_config(written, Source())
@@ -186,3 +211,10 @@ def test_a_path_that_cannot_be_is_refused(written: str) -> None:
 def test_a_path_is_text() -> None:
     with pytest.raises(TypeError):
         read_path(5, Source())
+
+
+def test_a_secret_that_is_not_utf8_is_refused_and_not_shown() -> None:
+    source = Source(environ={"KEY": "open\udcff"})
+    for value in ("env:KEY", "open\udcff"):
+        with pytest.raises(ValueError, match=r"^is not UTF-8 text$"):
+            Secret.from_config(value, source)

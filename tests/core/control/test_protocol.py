@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import pytest
 
@@ -96,3 +98,17 @@ def test_what_is_no_answer_is_an_error(text: bytes) -> None:
     with pytest.raises(ControlError) as caught:
         parse_answer(text)
     assert caught.value.code == "protocol"
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"count": 1, "text": "a\udcff"}, "text: is not UTF-8 text"),
+        ({"a\udcff": 1}, "a?: is not UTF-8 text"),
+        ({"texts": ["a\udcff"]}, "texts: is not UTF-8 text"),
+    ],
+)
+def test_text_that_is_not_utf8_is_the_callers_mistake(params: dict[str, Any], told: str) -> None:
+    with pytest.raises(ControlError, match=f"^{re.escape(told)}$") as caught:
+        request_line("echo", params)
+    assert (caught.value.code, caught.value.exit_code) == ("bad_params", 2)

@@ -9,7 +9,7 @@ import pytest
 
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.doctor.running import finding_from_json, finding_json, run_checks
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core.loading.contributions import Check, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,6 +15,7 @@ import pytest
 from clawmatrix_core import (
     ExchangeFailure,
     Frame,
+    LocalProtocolError,
     Node,
     PluginScope,
     Secret,
@@ -307,3 +308,8 @@ async def test_typed_talk_between_two_nodes(mesh: MeshFactory) -> None:
 
         with pytest.raises(TypeError, match="not an attrs class"):
             home.exchange("office", "roll", answer=dict)
+
+
+def test_text_that_is_not_utf8_is_the_callers_mistake() -> None:
+    with pytest.raises(LocalProtocolError, match=r"^a text of the payload is not UTF-8 text$"):
+        encode({"name": "a\udcff"})

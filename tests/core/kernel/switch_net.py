@@ -20,6 +20,7 @@ from clawmatrix_core.wire.codec import with_ttl
 from clawmatrix_core.wire.link import Link
 from clawmatrix_core.wire.routes import Route
 from clawmatrix_core.wire.transport import Connection
+from clawmatrix_core.wire.ways import Ways
 from tests.core.members.members import Member
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Station:
         )
         self.stack = Stack(
             local,
+            Ways(),
             identity=self.member.identity,
             psks=lambda: (PSK,),
             directory=self.member.directory,

@@ -44,3 +44,14 @@ async def test_the_task_that_entered_the_node_goes_on(node_factory: NodeFactory)
     with anyio.fail_after(5):
         await node.wait_stop()
         await anyio.lowlevel.checkpoint()
+
+
+async def test_a_task_group_that_is_still_open_is_named_as_a_cause(
+    node_factory: NodeFactory,
+) -> None:
+    node, tasks = node_factory("home", built_in=()), anyio.create_task_group()
+    with pytest.raises(LocalProtocolError, match=r"task group and cancel scope .* still open"):
+        async with node:
+            await tasks.__aenter__()
+    with anyio.fail_after(5):
+        await node.wait_stop()

@@ -11,6 +11,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import digits, fingerprint
 from clawmatrix_core.members.trust import (
     CONFLICTS_MAX,
+    PINNED_MAX,
     PROVISIONAL_MAX,
     Conflict,
     PinOutcome,
@@ -190,6 +191,7 @@ def test_conflicts_of_a_name_are_bounded_and_proven_ones_stay() -> None:
     assert kept == [key(number) for number in range(99, 99 - CONFLICTS_MAX + 1, -1)] + [key(2)]
 
 
+@pytest.mark.bound("clawmatrix_core.members.trust.PROVISIONAL_MAX")
 def test_hearsay_cannot_fill_the_store_without_end() -> None:
     store = TrustStore(MemoryState())
     store.check(HOME, key(1), proven=True, now=0.0)
@@ -225,9 +227,9 @@ def test_proofs_and_decisions_are_written_at_once() -> None:
     store.accept(OFFICE, fingerprint(key(2)))
     store.forget(HOME)
     assert TrustStore(state).entries() == store.entries()
-    assert state.writes == 4
+    assert state.writes == 5
     store.flush()
-    assert state.writes == 4
+    assert state.writes == 5
 
 
 def test_what_others_can_repeat_is_written_seldom() -> None:
@@ -289,3 +291,96 @@ def test_an_entry_has_its_key_as_digits() -> None:
     store.check(OFFICE, key(1), proven=True, now=1.0)
     [entry] = store.entries()
     assert entry.digits == digits(key(1))
+
+
+def test_since_when_a_name_is_proven_outlives_a_restart_and_a_change_of_key() -> None:
+    state = MemoryState()
+    store = TrustStore(state)
+    store.check(OFFICE, key(1), proven=False, now=1.0)
+    assert store.proven_since(OFFICE) is None
+    store.note_proof(OFFICE, key(2), now=2.0)  # another's key
+    assert store.proven_since(OFFICE) is None
+    store.note_proof(OFFICE, key(1), now=30.0)
+    assert pinned(store) == (key(1), PinState.PROVISIONAL)
+    store.check(OFFICE, key(1), proven=True, now=40.0)
+    store.succeed(OFFICE, key(3), now=50.0)
+    assert store.proven_since(OFFICE) == 30.0
+    assert TrustStore(state).proven_since(OFFICE) == 30.0
+
+
+def test_another_key_that_is_proven_begins_anew() -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=False, now=1.0)
+    store.note_proof(OFFICE, key(1), now=2.0)
+    store.check(OFFICE, key(2), proven=True, now=9.0)
+    assert (pinned(store), store.proven_since(OFFICE)) == ((key(2), PinState.PINNED), 9.0)
+
+
+def test_a_key_that_a_person_accepts_leaves_the_name_its_time() -> None:
+    store = TrustStore(MemoryState())
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    store.check(OFFICE, key(2), proven=True, now=9.0)
+    store.accept(OFFICE, fingerprint(key(2)))
+    assert store.proven_since(OFFICE) == 1.0
+
+
+def test_pins_of_older_versions_are_proven_since_they_were_first_seen() -> None:
+    state = MemoryState()
+    old = {"key": "AAAA", "state": "pinned", "first_seen": 5.0, "rivals": []}
+    state.write("trust", {"office": old, "home": {**old, "state": "provisional"}})
+    store = TrustStore(state)
+    assert store.proven_since(OFFICE) == 5.0
+    assert store.proven_since(HOME) is None
+
+
+def test_a_name_that_proved_itself_is_remembered_when_it_is_forgotten() -> None:
+    state = MemoryState()
+    store = TrustStore(state)
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    store.check(HOME, key(2), proven=False, now=1.0)
+    store.forget(OFFICE)
+    store.forget(HOME)
+    for one in (store, TrustStore(state)):
+        assert (one.is_forgotten(OFFICE), one.is_forgotten(HOME)) == (True, False)
+        assert (one.alike("office"), one.alike("home")) == ([OFFICE], [])
+        assert one.get(OFFICE) is None
+
+
+def test_names_are_found_whatever_their_case() -> None:
+    store = TrustStore(MemoryState())
+    store.check(NodeId("Office"), key(1), proven=False, now=1.0)
+    store.check(OFFICE, key(2), proven=True, now=1.0)
+    assert store.alike("office") == ["Office", "office"]
+    assert store.alike("offic") == []
+
+
+def test_the_mark_moves_with_names_keys_and_proofs_alone() -> None:
+    store = TrustStore(MemoryState())
+    marks = [store.mark]
+    store.check(OFFICE, key(1), proven=False, now=1.0)
+    marks.append(store.mark)
+    store.check(OFFICE, key(1), proven=True, now=2.0)
+    marks.append(store.mark)
+    store.check(OFFICE, key(1), proven=True, now=3.0)
+    store.check(OFFICE, key(2), proven=True, now=3.0)  # a conflict
+    assert store.mark == marks[-1]
+    store.forget(OFFICE)
+    marks.append(store.mark)
+    assert len(set(marks)) == len(marks)
+
+
+@pytest.mark.bound("clawmatrix_core.members.trust.PINNED_MAX")
+def test_names_that_prove_themselves_are_bounded_and_those_a_person_accepts_are_kept() -> None:
+    state = MemoryState()
+    one = {"key": "AAAA", "state": "pinned", "first_seen": 5.0, "rivals": []}
+    state.write("trust", {f"n{number}": one for number in range(PINNED_MAX)})
+    store = TrustStore(state)
+    assert store.check(OFFICE, key(1), proven=True, now=6.0) is NEW
+    assert store.get(OFFICE) is None
+    assert store.check(HOME, key(1), proven=False, now=6.0) is NEW
+    assert store.check(HOME, key(1), proven=True, now=7.0) is KNOWN
+    assert pinned(store, HOME) == (key(1), PinState.PROVISIONAL)
+    assert store.proven_since(HOME) == 7.0
+    assert store.check(HOME, key(2), proven=True, now=8.0) is NEW
+    assert (pinned(store, HOME)[0], store.proven_since(HOME)) == (key(2), 8.0)
+    assert sum(e.state is PinState.PINNED for e in store.entries()) == PINNED_MAX

@@ -283,3 +283,35 @@ async def test_a_plugin_whose_state_cannot_be_written_has_a_fault(
     [info] = [info for info in node.plugins.list() if info.name == "DicePlugin"]
     assert info.faults >= 1
     assert "the disk is full" in str(info.last_fault)
+
+
+class SlowState(RecordingState):
+    """State whose writes wait until they are let go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def write(self, name: str, value: JSON) -> None:
+        self.begun.set()
+        self.go_on.wait(10)
+        super().write(name, value)
+
+
+async def test_what_a_flush_could_not_write_is_tried_again_without_a_change() -> None:
+    state = SlowState()
+    state.full.add("dice")
+
+    async def flush() -> None:
+        with pytest.raises(StateError, match="full"):
+            await slow.flush()
+
+    async with StateWriter(state, every=0.02, on_error=lambda *_: None) as slow:
+        async with anyio.create_task_group() as tasks:
+            slow.write_soon("dice", 3)
+            tasks.start_soon(flush)
+            await wait_until(state.begun.is_set)
+            await anyio.wait_all_tasks_blocked()  # the writer's own task has found nothing
+            state.go_on.set()
+        state.full.clear()
+        await wait_until(lambda: state.written == [("dice", 3)])

@@ -14,8 +14,8 @@ from clawmatrix_core.cli.context import Settings, pass_settings
 from clawmatrix_core.cli.control_client import call
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.contributions import ControlMethod
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, run_command
 from clawmatrix_core.testing.told import toml_text
 
@@ -100,3 +100,38 @@ async def test_the_next_command_line_has_the_commands_of_its_own_node(
     async with node_factory("b", built_in=("control",), plugins=[Pigeons()]) as node:
         done = await run_command(node, "coo", stdin="Martha\n")
         assert (done.exit_code, done.out) == (23, "coo, Martha\n")
+
+
+class Notes:
+    """A plugin with a group of commands."""
+
+    @hookimpl
+    def register_control_methods(self) -> list[ControlMethod]:
+        async def add(params: dict[str, JSON]) -> str:
+            return f"{params['text']} is noted"
+
+        return [ControlMethod("notes.add", call=add)]
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        @click.group()
+        def notes() -> None:
+            """Keep notes."""
+
+        @notes.command()
+        @click.argument("text")
+        @pass_settings
+        def add(settings: Settings, text: str) -> None:
+            click.echo(call(settings.config_file(), "notes.add", {"text": text}))
+
+        return [notes]
+
+
+async def test_a_group_of_commands_takes_the_settings_behind_any_name(
+    node_factory: NodeFactory,
+) -> None:
+    async with node_factory("a", built_in=["mesh", "control"], plugins=[Notes]) as node:
+        done = await run_command(node, "notes", "add", "milk")
+        assert (done.exit_code, done.out) == (0, "milk is noted\n")
+        done = await run_command(node, "notes", "add", "a\udcff")
+        assert (done.exit_code, done.err) == (2, "clawmatrix: text: is not UTF-8 text\n")

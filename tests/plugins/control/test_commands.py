@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clawmatrix_core.cli.shell import execute
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -97,6 +99,26 @@ def test_the_plugins_of_the_running_node(config: Path) -> None:
     entries = {entry["name"]: entry for entry in json.loads(done.stdout)["plugins"]}
     assert entries["control"]["state"] == "active"
     assert entries["relay"]["state"] == "disabled"
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "1e400", "9" * 5000, "x"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "--watch", "--interval"],
+        ["ping", "office", "--timeout"],
+        ["ping", "office", "--interval"],
+        ["ping", "office", "--count"],
+        ["invite", "--expires"],
+    ],
+)
+def test_a_number_that_is_none_is_wrong_usage_of_that_option(
+    arguments: list[str], number: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["-c", str(config), *arguments, number]) == 2
+    error = capsys.readouterr().err
+    assert f"Invalid value for '{'-n' if arguments[-1] == '--count' else arguments[-1]}'" in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["peers"], ["ping", "office"], ["reload"]])
@@ -216,3 +238,22 @@ def test_a_reload_of_a_file_with_mistakes_names_them_all_and_changes_nothing(
             'clawmatrix: mesh.perrs: unknown key (did you mean "peers"?)',
         ]
         assert clawmatrix("status", "-c", path).stdout.endswith("  tags: gpu\n")
+
+
+def test_a_name_that_is_not_utf8_is_a_mistake_of_usage(config: Path) -> None:
+    module = [sys.executable, "-m", "clawmatrix_core.cli"]
+    command = [*module, "ping", "-c", str(config), os.fsdecode(b"a\xff")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "clawmatrix: node: is not UTF-8 text\n"
+
+
+def test_a_file_whose_name_is_not_utf8_is_told_as_it_is(tmp_path: Path) -> None:
+    path = write_config(tmp_path)
+    odd = os.fsencode(tmp_path) + b"/odd\xff.toml"
+    os.rename(os.fsencode(path), odd)
+    command = [sys.executable, "-m", "clawmatrix_core.cli", "config", "check", "-c"]
+    command.append(os.fsdecode(odd))
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False, env=strict)
+    assert (done.returncode, done.stdout) == (0, odd + b" is valid\n")

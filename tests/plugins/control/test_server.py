@@ -15,7 +15,7 @@ from clawmatrix_control.server import ControlServer, open_socket
 from clawmatrix_core.base.errors import ExchangeFailure, StateError
 from clawmatrix_core.control.address import NOTE, SocketPlace
 from clawmatrix_core.control.protocol import REQUEST_LIMIT
-from clawmatrix_core.kernel.contributions import ControlMethod
+from clawmatrix_core.loading.contributions import ControlMethod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -295,3 +295,9 @@ async def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> No
     with pytest.raises(StateError, match="cannot be made"):
         async with open_socket(SocketPlace(tmp_path / "none" / "c.sock", tmp_path / "state")):
             pass
+
+
+async def test_an_unknown_method_is_told_why_it_may_be_missing(tmp_path: Path) -> None:
+    async with running(tmp_path, why=lambda name: f"; {name} is out") as served:
+        [answer] = await ask(served.path, request("dice.rolls"))
+        assert answer["error"]["message"].startswith("no method 'dice.rolls'; dice.rolls is out; ")

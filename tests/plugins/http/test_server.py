@@ -96,7 +96,9 @@ async def test_without_the_token_every_path_is_401_in_its_shape(serving: Serving
     assert {a.status_code for a in (openai, anthropic, plain, unknown)} == {401}
     assert openai.json()["error"]["code"] == "invalid_api_key"
     assert anthropic.json()["error"]["type"] == "authentication_error"
-    assert "token" in plain.json()["error"]
+    assert plain.json()["error"].startswith("the token is wrong: send it as a Bearer token")
+    assert "`clawmatrix env` prints it" in plain.json()["error"]
+    assert "has it in http_access(node).token" in plain.json()["error"]
     assert openai.headers["www-authenticate"] == "Bearer"
 
 
@@ -300,7 +302,10 @@ async def test_the_bound_address_is_shown_in_status_and_env(serving: Serving) ->
         assert isinstance(address, HostPort)
         assert address.port != 0
         [section] = served.node.status_sections()
-        assert (section.name, section.read()) == ("http", {"listen": str(address)})
+        assert (section.name, section.read()) == (
+            "http",
+            {"listen": str(address), "refused": {}},
+        )
         [method] = served.node.control_methods()
         assert method.call is not None
         found = await method.call({})

@@ -21,9 +21,9 @@ print(json.dumps(sorted(sys.modules)))
 @pytest.mark.parametrize(
     ("code", "needed"),
     [
-        ("import clawmatrix_model_proxy.api", {"api", "refusals"}),
-        ("from clawmatrix_model_proxy.api import ModelApi", {"api", "refusals"}),
-        ("from clawmatrix_model_proxy.api import *", {"api", "neutral", "refusals"}),
+        ("import clawmatrix_model_proxy.api", {"api", "refusals", "values"}),
+        ("from clawmatrix_model_proxy.api import ModelApi", {"api", "refusals", "values"}),
+        ("from clawmatrix_model_proxy.api import *", {"api", "neutral", "refusals", "values"}),
     ],
 )
 def test_importing_the_contract_loads_neither_the_plugin_nor_an_extra(

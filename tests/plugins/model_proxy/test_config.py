@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.config.config import Config, ConfigSection
-from clawmatrix_model_proxy.config import Budgets, ModelProxyConfig
+from clawmatrix_core.config.config import Config, ConfigSection, Secret
+from clawmatrix_model_proxy.api import ModelUpstream
+from clawmatrix_model_proxy.config import Budgets, ModelProxyConfig, check_model
 
 MODEL = {"id": "m", "base_url": "http://127.0.0.1:1/v1"}
 
@@ -84,7 +85,22 @@ def test_all_keys_of_a_model_are_in_order() -> None:
     assert model.upstream.keys == ()
 
 
-@pytest.mark.parametrize("hold", ["of", "5", "tokens", "-5s", ""])
+@pytest.mark.parametrize(
+    "hold",
+    [
+        "of",
+        "5",
+        "tokens",
+        "-5s",
+        "",
+        "1.5 tokens",
+        "90000s",
+        "9" * 309 + "s",
+        "1e3s",
+        "nan s",
+        "\u0665s",
+    ],
+)
 def test_a_hold_that_is_none_is_named(hold: str) -> None:
     with pytest.raises(ConfigError, match=r"model-proxy\.hold: "):
         read(hold=hold)
@@ -93,3 +109,36 @@ def test_a_hold_that_is_none_is_named(hold: str) -> None:
 def test_a_time_limit_is_more_than_nothing() -> None:
     with pytest.raises(ConfigError, match=r"model-proxy\.idle_timeout: must be more than zero"):
         read(idle_timeout=0)
+
+
+URL = "http://127.0.0.1:9/v1"
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (ModelUpstream("", URL), "id: must be 1 to 200"),
+        (ModelUpstream("q", "q"), "base_url: must be a URL like"),
+        (ModelUpstream("q", URL, keys=(Secret("\n"),)), "keys: must be printable ASCII"),
+        (ModelUpstream("q", URL, max_tokens=0), "max_tokens: must be more than zero"),
+    ],
+)
+def test_a_wrong_value_of_a_model_is_named_by_its_field(model: ModelUpstream, told: str) -> None:
+    with pytest.raises(ValueError, match=f"^{told}"):
+        check_model(model)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"id": 7, "base_url": URL}, "id: expected str, not int"),
+        ({"id": "q", "base_url": None}, "base_url: expected str, not NoneType"),
+        ({"id": "q", "base_url": URL, "api": None}, "api: expected str, not NoneType"),
+        ({"id": "q", "base_url": URL, "keys": "k"}, "keys: expected tuple, not str"),
+        ({"id": "q", "base_url": URL, "keys": ("k",)}, "keys: expected a Secret, not str"),
+        ({"id": "q", "base_url": URL, "max_tokens": True}, "max_tokens: expected int, not bool"),
+    ],
+)
+def test_a_field_of_another_type_is_named(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(TypeError, match=f"^{told}$"):
+        check_model(ModelUpstream(**fields))

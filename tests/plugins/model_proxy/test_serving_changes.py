@@ -190,9 +190,24 @@ async def test_a_plugin_that_starts_before_the_model_proxy_may_say_so_too(
 
 async def test_where_nobody_serves_models_it_is_an_error(node_factory: NodeFactory) -> None:
     node = node_factory("here", built_in=(), plugins=[ModelProxyPlugin()])
-    with pytest.raises(LocalProtocolError, match="here runs no model-proxy plugin"):
+    with pytest.raises(LocalProtocolError, match="here does not run yet: call this inside"):
         await serve_models(node, [])
+    with pytest.raises(LocalProtocolError, match="here does not run yet"):
+        await ask_model(node, "m", ASKED)
+    async with node_factory("bare", built_in=()) as bare:
+        told = "^bare runs no model-proxy plugin: it is disabled, not among the plugins chosen$"
+        with pytest.raises(LocalProtocolError, match=told):
+            await serve_models(bare, [])
     async with node:
         pass
     with pytest.raises(LocalProtocolError, match="stopping"):
         await serve_models(node, [ModelUpstream("m", NOWHERE)])
+
+
+@pytest.mark.parametrize("models", [["q"], "q", ModelUpstream("q", NOWHERE), [None]])
+async def test_what_is_no_list_of_models_is_told(models: Any, node_factory: NodeFactory) -> None:
+    async with node_factory("a", built_in=["mesh", "model-proxy"]) as node:
+        with pytest.raises(TypeError, match=r"^serve_models takes a list of ModelUpstream"):
+            await serve_models(node, models)
+        with pytest.raises(TypeError, match=r"^the model 'q': base_url: expected str, not int$"):
+            await serve_models(node, [ModelUpstream("q", 7)])  # type: ignore[arg-type]

@@ -8,7 +8,16 @@ import msgspec
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
-from clawmatrix_model_proxy.wire import Head, Opening, read_head, read_opening, safe_header
+from clawmatrix_model_proxy.wire import (
+    PASSED_LENGTH,
+    PASSED_MOST,
+    Head,
+    Opening,
+    media_type,
+    passed_headers,
+    read_head,
+    read_opening,
+)
 
 
 def travel(value: object) -> Any:
@@ -65,9 +74,61 @@ def test_only_a_stream_of_events_that_went_well_streams() -> None:
     assert not Head(200, "application/json").streams
 
 
+def passes(name: str, value: str = "3") -> bool:
+    return bool(passed_headers({name: value}))
+
+
 def test_only_headers_that_clients_act_on_are_passed() -> None:
-    assert safe_header("retry-after", "3")
-    assert safe_header("x-ratelimit-remaining-requests", "3")
+    assert passes("retry-after")
+    assert passes("x-ratelimit-remaining-requests")
     for name in ("set-cookie", "openai-organization", "server", "content-length"):
-        assert not safe_header(name, "x")
-    assert not safe_header("retry-after", "3\r\nset-cookie: x")
+        assert not passes(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-ratelimit-a\r\nset-cookie: b",
+        "x-ratelimit-a b",
+        "x-ratelimit-a:",
+        "x-ratelimit-a\n",
+        "x-ratelimit-",
+        "x-ratelimit-\u0661",
+        "x-ratelimit-\xe9",
+        f"x-ratelimit-{'a' * 65}",
+        "X-Ratelimit-A",
+    ],
+)
+def test_a_header_whose_name_is_none_is_left_out(name: str) -> None:
+    assert not passes(name)
+
+
+@pytest.mark.parametrize("value", ["3\r\nset-cookie: x", "\0", "\x7f", "\x9b", "\xe9", "a\nb"])
+def test_a_header_whose_value_is_none_is_left_out(value: str) -> None:
+    assert not passes("retry-after", value)
+
+
+@pytest.mark.bound("clawmatrix_model_proxy.wire.PASSED_MOST")
+@pytest.mark.bound("clawmatrix_model_proxy.wire.PASSED_LENGTH")
+def test_headers_that_are_passed_on_are_bounded() -> None:
+    many = {f"x-ratelimit-{number}": "v" for number in range(PASSED_MOST + 10)}
+    assert len(passed_headers(many)) == PASSED_MOST
+    assert passes("x-request-id", "x" * PASSED_LENGTH)
+    assert not passes("x-request-id", "x" * (PASSED_LENGTH + 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("application/json", "application/json"),
+        ("text/event-stream; charset=utf-8", "text/event-stream; charset=utf-8"),
+        ("Text/Event-Stream;x", "Text/Event-Stream;x"),
+        ("", "application/json"),
+        ("text/html\r\nset-cookie: p=1", "application/json"),
+        ("text/event-stream\nx: y", "text/event-stream"),
+        ("text/plain; \xe9", "application/json"),
+        ("text/" + "x" * 2000, "application/json"),
+    ],
+)
+def test_a_content_type_is_one_or_that_of_json(given: str, told: str) -> None:
+    assert media_type(given) == told

@@ -13,6 +13,7 @@ import pytest
 from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.base.errors import DialError, ExchangeFailure, HandshakeError, StartError
 from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.config.config import Config, Secret
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.state.folder import MemoryState
@@ -114,9 +115,19 @@ async def test_a_token_says_where_the_node_listens_or_what_it_advertises() -> No
     async with make_node("node", advertise=advertised) as node:
         assert (await invite(node)).addresses == ("wss://relay.example:443/clawmatrix",)
     async with make_node("node", listen=None) as node:
-        with pytest.raises(ExchangeFailure, match="listens nowhere"):
+        with pytest.raises(ExchangeFailure, match="listens at no ws:// or wss:// address"):
             await invite(node)
         assert (await invite(node, addresses=["ws://a:1"])).addresses == ("ws://a:1",)
+
+
+def test_an_address_that_nobody_can_join_by_is_refused_at_its_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for address in ("unix:///run/a.sock", "smoke"):
+        assert execute(["invite", "--address", address]) == 2
+        error = capsys.readouterr().err
+        assert "'--address'" in error, error
+        assert f'"{address}" is not an address like wss://host:port' in error, error
 
 
 def test_a_node_that_listens_everywhere_is_dialled_by_its_hosts_name(

@@ -17,10 +17,14 @@ async def test_a_port_that_is_taken_ends_the_start_with_its_exit_code() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(StartError, match=f"mesh: ws://127.0.0.1:{port} is taken") as raised:
-            async with make_node("node", listen=f"127.0.0.1:{port}"):
-                pass
-    assert raised.value.exit_code == 5
+        here = f"127.0.0.1:{port}"
+        for listen, listen_url in ((here, None), (None, f"ws://{here}")):
+            key = "listen" if listen else "listen_url"
+            words = rf"mesh: ws://127.0.0.1:{port} is taken \(set \[mesh\] {key} to another"
+            with pytest.raises(StartError, match=words) as raised:
+                async with make_node("node", listen=listen, listen_url=listen_url):
+                    pass
+            assert raised.value.exit_code == 5
 
 
 async def test_an_address_that_is_not_this_machines_ends_the_start() -> None:
@@ -31,7 +35,7 @@ async def test_an_address_that_is_not_this_machines_ends_the_start() -> None:
 
 
 async def test_a_listening_address_without_a_transport_is_a_mistake_of_the_configuration() -> None:
-    with pytest.raises(StartError, match="no transport for smoke://a") as raised:
+    with pytest.raises(StartError, match=r"mesh\.listen_url: there is no transport") as raised:
         async with make_node("node", listen_url="smoke://a"):
             pass
     assert raised.value.exit_code == 2

@@ -150,6 +150,8 @@ async def network(
                 table = serves(served[name], model=model, **asking)
             node = node_factory(name, dials=to, built_in=TOGETHER, config=table)
             nodes[name] = await stack.enter_async_context(node)
+            # One after the other, so that they are asked in this order.
+            await wait_until(lambda: all(one.reachable(NodeId(name)) for one in nodes.values()))  # noqa: B023
         await wait_until(lambda: all(_knows(node, nodes, served) for node in nodes.values()))
         yield nodes
 

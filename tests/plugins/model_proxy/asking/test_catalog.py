@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_model_proxy.asking.catalog import Catalog, Choice, ServedModel, read_offers
+from clawmatrix_model_proxy.asking.catalog import (
+    Catalog,
+    Choice,
+    Names,
+    ServedModel,
+    read_offers,
+)
 from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
@@ -17,7 +24,7 @@ from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-HOME, LAB, OFFICE = NodeId("home"), NodeId("lab"), NodeId("office")
+HOME, LAB, OFFICE, IDLE = NodeId("home"), NodeId("lab"), NodeId("office"), NodeId("idle")
 SERVED = [
     ServedModel(OFFICE, "qwen3", "a fast one"),
     ServedModel(LAB, "qwen3"),
@@ -26,10 +33,42 @@ SERVED = [
 ]
 
 
-def catalog(order: list[NodeId] | None = None, more: Collection[ServedModel] = ()) -> Catalog:
+@attrs.define
+class Known:
+    """Names of nodes; those further to the front proved themselves earlier."""
+
+    nodes: tuple[NodeId, ...] = (HOME, LAB, OFFICE, IDLE)
+    revoked: tuple[NodeId, ...] = ()
+    plain: tuple[str, ...] = ()
+    kept: tuple[tuple[str, NodeId], ...] = ()
+
+    def node_of(self, part: str) -> NodeId | None:
+        """Return the node of this name, whatever its case."""
+        alike = (n for n in (*self.nodes, *self.revoked) if n.lower() == part.lower())
+        return None if part in self.plain else next(alike, None)
+
+    def keeps(self, part: str, node: NodeId) -> bool:
+        """Say whether the node's ids were there first."""
+        return (part, node) in self.kept
+
+    def is_revoked(self, name: NodeId) -> bool:
+        """Say whether it was put out."""
+        return name in self.revoked
+
+    def seniority(self, name: NodeId) -> tuple[int, float, NodeId]:
+        """Return its place."""
+        return 1, self.nodes.index(name), name
+
+
+def catalog(
+    order: list[NodeId] | None = None,
+    more: Collection[ServedModel] = (),
+    names: Names | None = None,
+    heard: Collection[NodeId] = (HOME, LAB, OFFICE, IDLE),
+) -> Catalog:
     """Return the catalog of three nodes, and one more that serves nothing."""
-    known = {HOME, LAB, OFFICE, NodeId("idle"), *(model.node for model in more)}
-    return Catalog([*SERVED, *more], known, order)
+    served = [model for model in (*SERVED, *more) if model.node in heard]
+    return Catalog(served, heard, names or Known(), HOME, order)
 
 
 def resolve(name: str, found: Catalog | None = None, down: Collection[str] = ()) -> Choice:
@@ -49,8 +88,10 @@ def refusal(name: str, found: Catalog | None = None, down: Collection[str] = ())
     return caught.value
 
 
-def test_a_bare_name_means_every_node_that_serves_it_by_name() -> None:
+def test_a_bare_name_means_every_node_that_serves_it_the_one_known_for_longest_first() -> None:
     assert resolve("qwen3") == chosen("qwen3", LAB, OFFICE, pinned=False)
+    names = Known((HOME, OFFICE, IDLE, LAB))
+    assert resolve("qwen3", catalog(names=names)) == chosen("qwen3", OFFICE, LAB, pinned=False)
 
 
 def test_the_configured_order_decides_and_leaves_out_all_others() -> None:
@@ -78,7 +119,7 @@ def test_an_id_with_a_slash_is_split_only_at_a_node() -> None:
 
 
 def test_each_upstream_of_a_node_is_asked_before_the_next_node() -> None:
-    found = Catalog([ServedModel(LAB, "m", upstreams=2), ServedModel(OFFICE, "m")], [LAB, OFFICE])
+    found = catalog(more=[ServedModel(LAB, "m", upstreams=2), ServedModel(OFFICE, "m")])
     targets = [(target.node, target.upstream) for target in resolve("m", found).targets]
     assert targets == [(LAB, 0), (LAB, 1), (OFFICE, 0)]
     assert resolve("m", found).nodes == (LAB, OFFICE)
@@ -96,16 +137,75 @@ def test_the_number_of_upstreams_is_taken_as_far_as_it_makes_sense(
     assert served.upstreams == taken
 
 
-def test_the_longest_node_name_wins() -> None:
-    nested = ServedModel(NodeId("lab/rack"), "qwen3")
-    found = catalog(more=[nested])
-    assert resolve("lab/rack/qwen3", found).nodes == (NodeId("lab/rack"),)
+def test_an_id_of_another_that_begins_with_a_nodes_name_is_neither_listed_nor_asked() -> None:
+    shadow = ["office/special", "office/qwen3", "OFFICE/qwen3", "home/tiny", "office//x"]
+    found = catalog(more=[ServedModel(LAB, id_) for id_ in shadow])
+    assert refusal("office/special", found).status == 404
+    assert resolve("office/qwen3", found) == chosen("qwen3", OFFICE, pinned=True)
+    for id_ in shadow:
+        assert refusal(f"lab/{id_}", found).status == 404
+    assert found.left_out == {LAB: shadow}
+    assert [one.id for one in found.list(lambda _: True)] == [
+        one.id for one in catalog().list(lambda _: True)
+    ]
 
 
-def test_an_id_that_begins_with_a_nodes_name_is_still_found() -> None:
-    found = catalog(more=[ServedModel(LAB, "office/special")])
-    assert resolve("office/special", found) == chosen("office/special", LAB, pinned=False)
-    assert resolve("office/qwen3", found).pinned
+def test_an_id_that_begins_with_its_own_nodes_name_is_that_nodes() -> None:
+    found = catalog(more=[ServedModel(OFFICE, "office/special")])
+    assert resolve("office/special", found) == chosen("office/special", OFFICE, pinned=True)
+    assert resolve("office/office/special", found).nodes == (OFFICE,)
+    assert "office/office/special" in [one.id for one in found.list(lambda _: True)]
+    assert found.left_out == {}
+
+
+def test_an_own_id_that_begins_with_another_nodes_name_is_asked_for_by_the_own_name() -> None:
+    found = catalog(more=[ServedModel(HOME, "office/special")])
+    assert refusal("office/special", found).status == 404
+    assert resolve("home/office/special", found) == chosen("office/special", HOME, pinned=True)
+    listed = [one.id for one in found.list(lambda _: True)]
+    assert "office/special" not in listed
+    assert "home/office/special" in listed
+    assert [id_ for id_, _ in found.models() if "special" in id_] == ["home/office/special"]
+
+
+def test_an_own_id_that_was_there_first_is_kept_and_every_other_is_the_nodes() -> None:
+    names = Known(kept=(("office", HOME),))
+    more = [ServedModel(node, "office/qwen3") for node in (HOME, LAB)]
+    found = catalog(more=[*more, ServedModel(OFFICE, "else")], names=names)
+    assert resolve("office/qwen3", found) == chosen("office/qwen3", HOME, pinned=False)
+    assert resolve("home/office/qwen3", found).nodes == (HOME,)
+    assert resolve("office/else", found) == chosen("else", OFFICE, pinned=True)
+    assert refusal("office/tiny", found).status == 404
+    assert found.left_out == {LAB: ["office/qwen3"]}
+    listed = [(one.id, one.nodes) for one in found.list(lambda _: True) if "office/q" in one.id]
+    assert listed == [("office/qwen3", (HOME,)), ("home/office/qwen3", (HOME,))]
+
+
+def test_a_name_in_another_case_leads_nowhere_and_says_why() -> None:
+    error = refusal("Office/qwen3")
+    assert (error.status, error.code) == (404, "model_not_found")
+    assert "'office'" in str(error)
+
+
+def test_a_node_that_was_not_heard_lately_is_502() -> None:
+    away = catalog(heard=[HOME, LAB])
+    assert (refusal("office/qwen3", away).status) == 502
+    assert refusal("office/no-such", away).code == "node_unreachable"
+
+
+def test_a_revoked_node_is_404() -> None:
+    names = Known((HOME, LAB, IDLE), revoked=(OFFICE,))
+    shadow = ServedModel(LAB, "office/qwen3")
+    error = refusal("office/qwen3", catalog(more=[shadow], names=names, heard=[HOME, LAB]))
+    assert (error.status, error.code) == (404, "model_not_found")
+    assert "revoked" in str(error)
+
+
+def test_a_publisher_that_a_node_is_called_after_leads_to_all_who_serve_the_id() -> None:
+    names = Known(plain=("office",))
+    found = catalog(more=[ServedModel(LAB, "office/qwen3")], names=names)
+    assert resolve("office/qwen3", found) == chosen("office/qwen3", LAB, pinned=False)
+    assert [one.nodes for one in found.list(lambda _: True) if one.id == "office/qwen3"] == [(LAB,)]
 
 
 def test_an_unknown_model_is_404() -> None:
@@ -172,6 +272,9 @@ def test_offers_of_a_record_are_read_and_nonsense_is_left_out() -> None:
         {"id": 7},
         {"id": "x" * 201},
         {"id": "line\nbreak"},
+        {"id": "/office/qwen3"},
+        {"id": " office/qwen3"},
+        {"id": "office/"},
         {},
         "text",
         None,
@@ -194,13 +297,18 @@ NAMES = st.text("ab/", min_size=1, max_size=5)
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), NAMES), max_size=6), NAMES)
 def test_a_choice_always_names_nodes_that_serve_it(pairs: list[tuple[str, str]], name: str) -> None:
+    a, b = NodeId("a"), NodeId("b")
     served = [ServedModel(NodeId(node), model) for node, model in pairs]
-    found = Catalog(served, {NodeId("a"), NodeId("b")})
-    pinned = {f"{node}/{model}" for node, model in pairs}
-    if name not in pinned | {model for _, model in pairs}:
+    found = Catalog(served, {a, b}, Known((a, b)), NodeId("home"))
+    part, slash, rest = name.partition("/")
+    if slash and part in ("a", "b"):
+        right = {(part, rest), (part, name)} & set(pairs)
+    else:
+        right = {pair for pair in pairs if pair[1] == name}
+    if not right:
         assert refusal(name, found).status == 404
         return
     choice = resolve(name, found)
     assert choice.nodes
-    assert all((node, choice.model) in pairs for node in choice.nodes)
-    assert name == (f"{choice.nodes[0]}/{choice.model}" if choice.pinned else choice.model)
+    assert {(node, choice.model) for node in choice.nodes} <= right
+    assert choice.pinned is (part in ("a", "b") and bool(slash))

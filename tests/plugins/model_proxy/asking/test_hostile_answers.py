@@ -9,8 +9,9 @@ import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Offer, frame_types
+from clawmatrix_core.loading.contributions import Offer, frame_types
 from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_http.outgoing import check_head
 from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.plugin import ModelProxyPlugin
 from clawmatrix_model_proxy.wire import REQUEST, Head
@@ -236,6 +237,45 @@ async def test_nothing_is_said_behind_the_end() -> None:
     await client.keep_alive(1.0)
     await client.tick()
     assert [message.get("more_body") for message in said] == [None, True, False]
+
+
+HEADS = {
+    "a line break in a name": {"x-ratelimit-a\r\nset-cookie: b": "v"},
+    "a space in a name": {"x-ratelimit-a b": "v"},
+    "a colon in a name": {"x-ratelimit-a:": "v"},
+    "a line break in a value": {"retry-after": "1\r\nset-cookie: b"},
+    "thousands of them": {f"x-ratelimit-{number}": "v" for number in range(2000)},
+}
+
+
+@pytest.mark.parametrize("status", [200, 503])
+@pytest.mark.parametrize("name", HEADS)
+async def test_a_header_that_a_node_made_up_is_left_out(
+    name: str, status: int, node_factory: NodeFactory
+) -> None:
+    head = Head(status, "text/html\r\nset-cookie: b", "m\r\nset-cookie: b", -1e308, HEADS[name])
+    liar = node_factory("liar", built_in=("mesh",), plugins=[Liar(head, GOOD)])
+    home = node_factory("home", dials=["liar"], built_in=TOGETHER)
+    async with liar, home:
+        await wait_until(lambda: offers(home, "liar"))
+        asking = Client(home)
+        await asking.ask(request())
+    assert asking.status == status
+    check_head(asking.messages[0])
+    assert len(asking.messages[0]["headers"]) < 50
+    assert asking.headers["content-type"] == "application/json"
+    assert b"set-cookie:" not in b"".join(name for name, _ in asking.messages[0]["headers"])
+
+
+@pytest.mark.parametrize("hold", ["9" * 309 + " tokens", "9" * 309 + "s", "\u0665s", "nan s"])
+async def test_a_hold_header_that_is_none_is_refused_by_name(
+    hold: str, node_factory: NodeFactory
+) -> None:
+    config = {"model-proxy": {"models": [{"id": "m", "base_url": NOWHERE}]}}
+    async with node_factory("home", built_in=ALONE, config=config) as node:
+        asking = Client(node)
+        await asking.ask(request(), **{"x-clawmatrix-hold": hold})
+    assert (asking.status, asking.error["param"]) == (400, "x-clawmatrix-hold")
 
 
 @pytest.mark.parametrize("name", ["accept", "anthropic-beta", "x-clawmatrix-hold"])

@@ -160,6 +160,8 @@ async def test_what_is_wrong_with_a_request_is_told_without_asking_anybody(
             await stream_model(node, "m", ASKED, api="embeddings").__aenter__()
         with pytest.raises(TypeError):
             await ask_model(node, "m", {"messages": object()})
+        with pytest.raises(TypeError, match="is not UTF-8"):
+            await ask_model(node, "m", {"messages": ["a\udcff"]})
 
 
 async def test_an_upstream_out_of_reach_is_an_error_with_a_code(node_factory: NodeFactory) -> None:

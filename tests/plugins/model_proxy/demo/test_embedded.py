@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx2
 import openai
 import pytest
 
 from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_model_proxy.api import local_upstream
 from clawmatrix_model_proxy.demo import embedded
 
 pytestmark = pytest.mark.anyio
@@ -104,3 +106,44 @@ async def test_a_port_that_is_taken_is_an_oserror() -> None:
         with pytest.raises(OSError, match="in use"):
             async with embedded.serve(port):
                 pass
+
+
+def in_turn(request: dict[str, Any]) -> str:
+    return f"{request['model']} has {len(request['messages'])}"
+
+
+async def later(request: dict[str, Any]) -> str:
+    await anyio.lowlevel.checkpoint()
+    return in_turn(request)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("two  spaces\nstay", "two  spaces\nstay"),
+        ("", ""),
+        (in_turn, "embedded has 1"),
+        (later, "embedded has 1"),
+        (None, "1 2"),
+    ],
+)
+async def test_a_test_says_what_the_upstream_answers(answer: Any, said: str) -> None:
+    async with (
+        local_upstream(answer, api_key="key") as url,
+        openai.AsyncOpenAI(base_url=url, api_key="key", max_retries=0) as client,
+    ):
+        completions = client.chat.completions
+        whole = await completions.create(**asks("count to 2"))
+        assert whole.choices[0].message.content == said
+        stream = await completions.create(**asks("count to 2", stream=True))
+        pieces = [piece.choices[0].delta.content or "" async for piece in stream]
+        assert "".join(pieces) == said
+
+
+async def test_a_function_that_raises_is_an_error_of_the_upstream() -> None:
+    def wrong(_: dict[str, Any]) -> str:
+        raise LookupError("no words")
+
+    async with local_upstream(wrong) as url, httpx2.AsyncClient(base_url=url) as client:
+        answer = await client.post("/chat/completions", json=asks("hello"))
+        assert (answer.status_code, "no words" in answer.text) == (500, False)

@@ -471,6 +471,21 @@ async def test_an_address_is_written_as_it_travels(
     assert (address.authority, address.host_port, address.path) == (authority, host_port, path)
 
 
+@pytest.mark.parametrize("proxy", ["http://me:correct/horse@h:1", "me:correct@h:horse", "//[x"])
+async def test_a_proxy_of_the_environment_is_named_without_its_password(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    dialler = HttpDialler(5.0, proxy_from_env=True)
+    address = HttpAddress.parse("http://models.test/v1")
+    with pytest.raises(ExchangeFailure, match="the proxy of the environment is not") as caught:
+        await dialler.dial(address)
+    with pytest.raises(ExchangeFailure):
+        dialler.target(address)
+    assert "correct" not in str(caught.value)
+    assert "horse" not in str(caught.value)
+
+
 async def test_idle_connections_that_are_closed_meanwhile_go_to_one_caller_each(
     upstreaming: Upstreaming,
 ) -> None:

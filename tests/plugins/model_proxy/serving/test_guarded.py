@@ -11,6 +11,7 @@ import pytest
 from clawmatrix_core import hookimpl
 from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_model_proxy.api import ErrorWords, ModelApi
+from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer, Usage
 from tests.plugins.model_proxy.asking.asking import ALONE, Client
 from tests.plugins.model_proxy.example_api.quill import QuillCodec, QuillPlugin, QuillReader
 
@@ -98,6 +99,8 @@ def reader(fault: str) -> Any:
 
 
 WRITES = "codec.write_request"
+HUGE = NeutralAnswer("q", "m", 1, (), "stop", Usage(2**70))
+NO_TEXT = NeutralAnswer("q", "m", 1, (Block("text", "\ud800"),), "stop")
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,8 @@ WRITES = "codec.write_request"
         (False, "write_request", lambda request, *, model, max_tokens: {"a": object()}, WRITES),
         (False, "read_answer", fails, "codec.read_answer"),
         (False, "read_answer", lambda body, *, new_id: None, "codec.read_answer"),
+        (False, "read_answer", lambda body, *, new_id: HUGE, "codec.read_answer"),
+        (False, "read_answer", lambda body, *, new_id: NO_TEXT, "codec.read_answer"),
         (True, "reader", fails, "codec.reader"),
         (True, "reader", reader("first"), "reader.read"),
         (True, "reader", reader("late"), "reader.read"),

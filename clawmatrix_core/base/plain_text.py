@@ -1,0 +1,40 @@
+"""Text that moves no cursor: what a peer or an upstream wrote, as a terminal may show it.
+
+The characters that are taken out are those for which ``str.isprintable`` is false: the control
+characters of ASCII and of Latin-1 (U+0080 to U+009F), DEL, the marks that change the direction of
+text, the separators of lines and paragraphs, characters without width, spaces other than the
+ASCII one, lone surrogates, and code points that no character has.
+"""
+
+from __future__ import annotations
+
+import json
+
+__all__ = ["escaped", "json_text", "printable"]
+
+
+def printable(text: str) -> str:
+    """Return the text with U+FFFD for each character that people would not see."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def escaped(text: str, *, keep: str = "") -> str:
+    r"""Return the text with ``\uXXXX`` for each character that people would not see.
+
+    Inside a string of JSON the escape means the same character. ``keep`` has the characters that
+    stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in keep else _escape(char) for char in text)
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """Return JSON that can be shown: only the line breaks of its layout are not printable."""
+    return escaped(json.dumps(value, ensure_ascii=False, indent=indent), keep="\n")
+
+
+def _escape(char: str) -> str:
+    return json.dumps(char)[1:-1] if char != "\x7f" else r"\u007f"

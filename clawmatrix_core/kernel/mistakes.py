@@ -1,0 +1,30 @@
+"""Every mistake of a configuration in one error, before a node is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.kernel.registry import PluginRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clawmatrix_core.config.config import Config
+
+__all__ = ["check_core"]
+
+
+def check_core(config: Config, chosen: Sequence[str | object] | None) -> None:
+    """Raises: ConfigError, where one of the core's keys has a mistake.
+
+    It has the mistakes in tables of plugins too: so the plugins are loaded, only for this.
+    """
+    try:
+        _ = config.node_id
+    except ConfigError:
+        plugins = PluginRegistry()
+        plugins.load(chosen, config.disable)
+        known = [info.name for info in plugins.list()]
+        config.bind(plugins.config_sections(), known=known)
+        raise

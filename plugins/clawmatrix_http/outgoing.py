@@ -1,0 +1,52 @@
+"""The head of an answer, checked before any of it is sent.
+
+Endpoints are other people's code, and put texts of yet others into headers. A wrong one that
+reached the connection would end it in the middle of the head, without an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Message
+
+__all__ = ["BadAnswerHead", "check_head"]
+
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+
+
+class BadAnswerHead(ValueError):
+    """The status or a header of an answer is none; the route that made it is to blame."""
+
+
+def check_head(message: Message) -> None:
+    """Check the message with which an answer begins. Raises: BadAnswerHead."""
+    status = message.get("status")
+    if type(status) is not int or not 200 <= status <= 599:
+        raise BadAnswerHead(f"its status is {status!r}, and no number from 200 to 599")
+    try:
+        headers = [(name, value) for name, value in message.get("headers", ())]
+    except (TypeError, ValueError):
+        raise BadAnswerHead("its headers are no pairs of a name and a value") from None
+    lengths = 0
+    for name, value in headers:
+        _check_header(name, value)
+        if name.lower() == b"content-length":
+            lengths += 1
+            if _LENGTH.fullmatch(value) is None or lengths > 1:
+                raise BadAnswerHead("its content-length is no single whole number")
+
+
+def _check_header(name: object, value: object) -> None:
+    if not isinstance(name, bytes) or _NAME.fullmatch(name) is None:
+        raise BadAnswerHead(f"the name of its header {_show(name)} is no word of HTTP")
+    if not isinstance(value, bytes) or _VALUE.fullmatch(value) is None:
+        raise BadAnswerHead(f"the value of its header {_show(name)} is no line of text")
+
+
+def _show(name: object) -> str:
+    return f"{name!r:.80}"
