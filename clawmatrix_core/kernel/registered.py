@@ -35,10 +35,12 @@ class Registered:
 
     Attributes:
         transports: by address scheme; fixed once collected.
+        owners: the plugins that have them, by address scheme.
     """
 
     def __init__(self, plugins: PluginRegistry) -> None:
         self.transports: dict[str, Transport] = {}
+        self.owners: dict[str, str] = {}
         self._plugins = plugins
         self._methods: Sequence[tuple[str, ControlMethod]] = ()
         self._sections: Sequence[tuple[str, StatusSection]] = ()
@@ -58,6 +60,7 @@ class Registered:
         ]
         kept = hooks.unique("address scheme", schemes, lambda one: one[0])
         self.transports = dict(one for _, one in kept)
+        self.owners = {scheme: plugin for plugin, (scheme, _) in kept}
         methods = hooks.collect(hookspecs.register_control_methods, ControlMethod)
         self._methods = [one for one in methods if self._is_callable(*one)]
         sections = hooks.collect(hookspecs.register_status, StatusSection)
@@ -157,6 +160,10 @@ class Contributed:
     def transports(self) -> Mapping[str, Transport]:
         """What dials and listens, by address scheme."""
         return self._registered.transports
+
+    def owner_of_scheme(self, scheme: str) -> str | None:
+        """Return the plugin whose transport serves an address scheme, None where there is none."""
+        return self._registered.owners.get(scheme)
 
     def control_methods(self) -> Sequence[ControlMethod]:
         """Return the methods that plugins added to the control socket."""

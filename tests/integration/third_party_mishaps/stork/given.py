@@ -24,7 +24,7 @@ def _raise(error: BaseException) -> Any:
 
 
 def _block(value: Any) -> Any:
-    time.sleep(1.4)
+    time.sleep(1.8)
     return value
 
 

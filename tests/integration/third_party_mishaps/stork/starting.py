@@ -33,7 +33,7 @@ class StartHangs:
 class StartBlocks:
     @hookimpl
     async def start_plugin(self) -> None:
-        time.sleep(1.5)  # noqa: ASYNC251 - this is the mistake
+        time.sleep(1.8)  # noqa: ASYNC251 - this is the mistake
 
 
 class TaskRaises:
@@ -65,7 +65,7 @@ class LoopBlocks:
 
     async def fly(self) -> None:
         await anyio.sleep(0.1)
-        time.sleep(1.4)  # noqa: ASYNC251 - this is the mistake
+        time.sleep(1.8)  # noqa: ASYNC251 - this is the mistake
 
 
 class LoopBlocksBelow:
@@ -74,12 +74,13 @@ class LoopBlocksBelow:
         scope.start_soon(self.fly)
 
     async def fly(self) -> None:
-        await anyio.sleep(4)  # not at the time of the one above: that would be one stall
-        await _flap()
+        while True:  # one of these comes apart from what blocks elsewhere
+            await anyio.sleep(2.5)
+            await _flap()
 
 
 async def _flap() -> None:
-    time.sleep(1.4)  # noqa: ASYNC251 - this is the mistake
+    time.sleep(1.8)  # noqa: ASYNC251 - this is the mistake
 
 
 class Cancelled:
