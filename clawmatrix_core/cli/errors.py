@@ -31,7 +31,7 @@ def describe(error: BaseException, plugin: str | None = None) -> tuple[int, list
         case click.ClickException():
             return error.exit_code, [error.format_message()]
         case ConfigError():
-            return ExitCode.CONFIG, list(error.problems)
+            return ExitCode.CONFIG, [line for one in error.problems for line in one.splitlines()]
         case StartError():
             return error.exit_code, [_named(error)]
         case ClawMatrixError():

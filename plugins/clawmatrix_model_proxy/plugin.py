@@ -21,7 +21,7 @@ from clawmatrix_core import (
     frame_types,
     hookimpl,
 )
-from clawmatrix_core.spi import Bell
+from clawmatrix_core.spi import Bell, ByteBudget
 from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
@@ -35,13 +35,14 @@ from clawmatrix_model_proxy.asking.proving import Proving
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig, check_apis
 from clawmatrix_model_proxy.offer import make_offer
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
-from clawmatrix_model_proxy.serving.known_apis import KnownApis, strangers_bring_models
+from clawmatrix_model_proxy.serving.known_apis import KnownApis
 from clawmatrix_model_proxy.serving.models import (
     checked_models,
     collect_apis,
     collect_models,
 )
 from clawmatrix_model_proxy.wire import MODEL_LIST, REQUEST
+from clawmatrix_model_proxy.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -88,10 +89,12 @@ class ModelProxyPlugin(ModelProxy):
         self._offer: Offered | None = None
         self._known = KnownApis()
         self._upstreams: Upstreams | None = None
+        self._requests = ByteBudget(0)
         self._limits: AskLimits | None = None
         self._asking: Asking | None = None
         self._given: tuple[ModelUpstream, ...] = ()
         self._renewing = anyio.Lock()
+        self._workers = Workers()
         self._changed = Bell()
         self._stops = False
 
@@ -191,9 +194,7 @@ class ModelProxyPlugin(ModelProxy):
         self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
         self._keep_names(node)  # what is stored of them is read first, or the plugin does not start
         scope.start_soon(self._lists_of(node).run)
-        told = node.config.section(ModelProxyConfig).models
-        if told or self._given or strangers_bring_models(node):
-            self._known.collect(node)
+        if self._known.look(node, self._given):
             self._models = self._offer = None  # they were collected before the APIs were known
         scope.start_soon(Proving(node, lambda: self._current(node).parts).run)
         self._server = await self._make_server(node, scope, self._served(node))
@@ -217,7 +218,10 @@ class ModelProxyPlugin(ModelProxy):
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
-        return ModelServer(config, served, apis, self._upstreams, logger)
+        self._requests.most = max(config.max_requests, 2 * config.max_request)
+        return ModelServer(
+            config, served, apis, self._upstreams, logger, self._workers, self._requests
+        )
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -378,7 +382,7 @@ class ModelProxyPlugin(ModelProxy):
             from clawmatrix_model_proxy.asking.asking import Asking
 
             catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-            self._asking = Asking(node, catalog, limits, self._health_of(node))
+            self._asking = Asking(node, catalog, limits, self._health_of(node), self._workers)
         return self._asking
 
     def _limits_of(self, node: Node) -> AskLimits:

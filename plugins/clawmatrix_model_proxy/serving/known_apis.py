@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi
+from clawmatrix_model_proxy.config import ModelProxyConfig
 from clawmatrix_model_proxy.serving.models import working_apis
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from clawmatrix_core import Node, PluginInfo, PluginScope
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.serving.apis import Apis
 
-__all__ = ["KnownApis", "strangers_bring_models"]
+__all__ = ["KnownApis"]
 
 _APIS = hookspecs.register_model_apis
 _UPSTREAMS = hookspecs.register_model_upstreams
@@ -31,6 +32,18 @@ class KnownApis:
     def __init__(self) -> None:
         self.apis: Apis | None = None
         self._owners: dict[str, str] = {}
+
+    def look(self, node: Node, given: Collection[ModelUpstream]) -> bool:
+        """Collect the APIs as the node starts, where anybody has models; say whether that was so.
+
+        Third parties' plugins that bring models or APIs are looked at in any case. ``given`` are
+        the host's models.
+        """
+        strange = any(_brings(info) and not info.built_in for info in node.hooks.plugins())
+        if not (strange or given or node.config.section(ModelProxyConfig).models):
+            return False
+        self.collect(node)
+        return True
 
     def collect(self, node: Node) -> Apis:
         """Ask the plugins that work for their APIs. One with a wrong API is taken out."""
@@ -82,11 +95,6 @@ class KnownApis:
             raise ValueError(words)
         node.logger("model-proxy").error("not served: %s", words)
         return False
-
-
-def strangers_bring_models(node: Node) -> bool:
-    """Say whether a third party's plugin brings models or APIs: they are looked at at the start."""
-    return any(_brings(info) and not info.built_in for info in node.hooks.plugins())
 
 
 def _brings(info: PluginInfo) -> bool:
