@@ -440,7 +440,7 @@ def test_a_node_with_all_of_them_serves_whatever_blocks_or_hangs(
             "method-blocks": lambda: node.ask("stork.blocks"),
             "status-blocks": lambda: node.ask("status", probe=False),
         }
-        wait_for(named, "all that block are named")
+        wait_for(named, "all that block are named", 60)
         assert {plugins()[name]["state"] for name in BUILT_IN} == {"active"}
         assert answers(node)
     finally:

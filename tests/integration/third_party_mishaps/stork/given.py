@@ -23,8 +23,8 @@ def _raise(error: BaseException) -> Any:
     raise error
 
 
-def _block(value: Any) -> Any:
-    time.sleep(1.8)
+def _block(value: Any, seconds: float = 1.8) -> Any:
+    time.sleep(seconds)
     return value
 
 
@@ -73,7 +73,7 @@ class OfferHuge:
 class OfferBlocks:
     @hookimpl
     def register_offers(self) -> Any:
-        return [Offer("offer-blocks", lambda: _block([]))]
+        return [Offer("offer-blocks", lambda: _block([], 2.5))]
 
 
 class MetricRaises:

@@ -33,7 +33,7 @@ class StartHangs:
 class StartBlocks:
     @hookimpl
     async def start_plugin(self) -> None:
-        time.sleep(1.8)  # noqa: ASYNC251 - this is the mistake
+        time.sleep(2.5)  # noqa: ASYNC251 - this is the mistake
 
 
 class TaskRaises:
@@ -64,8 +64,10 @@ class LoopBlocks:
         scope.start_soon(self.fly)
 
     async def fly(self) -> None:
-        await anyio.sleep(0.1)
-        time.sleep(1.8)  # noqa: ASYNC251 - this is the mistake
+        while True:
+            await anyio.sleep(0.1)
+            time.sleep(1.8)  # noqa: ASYNC251 - this is the mistake
+            await anyio.sleep(2)
 
 
 class LoopBlocksBelow:
