@@ -143,7 +143,7 @@ async def test_made_up_records_that_list_each_other_are_bounded_by_their_links(
     records = [signed(record, keys[n % 16]) for n, record in enumerate(made_up)]
     links = dict.fromkeys([*names, "node"], 1)
     async with attack() as target, await Member.join(target.port, links=links) as member:
-        async with reading(member):
+        async with reading(member), doing(lambda: _alive(member)):
             for at in range(0, len(records), 50):
                 await member.send("records", records[at : at + 50])
             await target.counted("too_many_links", 100)
