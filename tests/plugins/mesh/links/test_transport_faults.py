@@ -12,6 +12,8 @@ from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mesh.plugin import MeshPlugin
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from clawmatrix_core.testing.fixtures import NodeFactory
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults_expected]
@@ -25,7 +27,7 @@ class Storks(Transport):
             sys.exit(4)
         raise KeyError("wing")
 
-    def listen(self, address: str) -> Listener:
+    def listen(self, address: str) -> AbstractAsyncContextManager[Listener]:
         raise OSError("no chimney")
 
 
