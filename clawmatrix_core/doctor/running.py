@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
+from clawmatrix_core.base.as_list import as_list
 from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.kernel.contributions import Check, Finding
 
@@ -40,10 +41,16 @@ async def _run(check: Check, limit: float) -> Sequence[Finding]:
     why = f"the check took over {limit:g} s"
     try:
         with anyio.move_on_after(limit):
-            return list(await check.run())
+            return [_sound(finding) for finding in as_list(await check.run())]
     except Exception as error:  # noqa: BLE001 - one check's fault must not hide the others
         why = f"the check itself failed: {type(error).__name__}: {error}"
     return [Finding(check.name, "problem", why, "tell who wrote the plugin")]
+
+
+def _sound(finding: object) -> Finding:
+    if not isinstance(finding, Finding):
+        raise TypeError(f"gave a {type(finding).__name__}, not a Finding")
+    return finding
 
 
 def _clean(finding: Finding) -> Finding:

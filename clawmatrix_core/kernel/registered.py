@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.as_list import as_list
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.metric import Metric
 from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
@@ -92,7 +93,7 @@ class Registered:
         for plugin, offer in self._plugins.unique("offer", working, lambda one: one.kind):
             found[offer.kind] = []
             try:
-                items = list(offer.read())
+                items = as_list(offer.read())
                 left -= check_offer(items, left)
                 found[offer.kind] = items
             except Exception as error:  # noqa: BLE001 - the record must be written all the same

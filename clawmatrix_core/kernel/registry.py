@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.errors import PluginError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.kernel.dispatcher import Dispatcher
@@ -120,7 +121,7 @@ class PluginRegistry:
 
     # --- faults
 
-    def on_fault(self, fault: Fault) -> None:
+    def on_fault(self, fault: Fault, *, log: bool = True) -> None:
         """Count a fault against its plugin; take the plugin out if it keeps overrunning.
 
         A plugin stays in where it comes with ClawMatrix, and whatever it does while it serves the
@@ -133,10 +134,9 @@ class PluginRegistry:
             return
         info.faults += 1
         info.last_fault = str(fault)
-        if info.faults <= 3 or info.faults % 1000 == 0:
-            _log.error(
-                "plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=fault.error
-            )
+        if log and (info.faults <= 3 or info.faults % 1000 == 0):
+            trace = None if isinstance(fault.error, PluginError) else fault.error
+            _log.error("plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=trace)
         counts = isinstance(fault.error, Overrun) and not (info.built_in or fault.serving)
         if counts and self._removes and self._overruns_too_often(info):
             self.fail(info, f"taken out after {_OVERRUNS} hooks that ran out of time: {fault}")

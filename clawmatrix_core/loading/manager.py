@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pluggy
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.loading.signatures import unmarked
 from clawmatrix_core.loading.specs import CORE, HookSpecs
 from clawmatrix_core.loading.tracing import TracedImpl, is_tracing, traced
 
@@ -53,7 +54,7 @@ class PluginManager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         """Refuse an implementation whose colour is not its specification's."""
-        options = super().parse_hookimpl_opts(plugin, name)
+        options = self._options(plugin, name)
         if options is None:
             return None
         hook = options.get("specname") or name
@@ -95,6 +96,10 @@ class PluginManager(pluggy.PluginManager):
 
     def _implemented(self, plugin: object) -> Iterator[tuple[str, bool]]:
         for name in dir(plugin):
-            options = super().parse_hookimpl_opts(plugin, name)
+            options = self._options(plugin, name)
             if options is not None:
                 yield options.get("specname") or name, bool(options.get("optionalhook"))
+
+    def _options(self, plugin: object, name: str) -> Any:
+        unmarked(plugin, name, f"{PROJECT}_impl")
+        return super().parse_hookimpl_opts(plugin, name)

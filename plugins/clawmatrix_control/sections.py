@@ -35,10 +35,16 @@ def section_lines(sections: Iterable[StatusSection], values: dict[str, JSON]) ->
         if section.text is None or (isinstance(value, dict) and value.keys() == {"error"}):
             continue
         try:
-            texts = [str(text) for text in section.text(value)]
+            texts = _lines(section.text(value))
         except Exception as error:  # noqa: BLE001 - the other sections have their lines all the same
             why = f"{section.name}: no text, {type(error).__name__}: {error}"
             lines.append({"text": why, "colour": "red"})
         else:
             lines += [{"text": text, "colour": section.colour} for text in texts]
     return lines
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise TypeError("gave a str, not a list of lines")
+    return [str(text) for text in texts]

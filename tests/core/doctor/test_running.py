@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -45,6 +45,23 @@ async def test_a_check_that_raises_is_a_problem_and_the_others_are_made() -> Non
     [bad, good] = await run_checks([Check("broken", broken), Check("fine", fine)])
     assert (bad.name, bad.status) == ("broken", "problem")
     assert bad.detail == "the check itself failed: ValueError: no stethoscope"
+    assert good == FINE
+
+
+@pytest.mark.parametrize(
+    ("gives", "why"),
+    [
+        ("ok", "gave a str, not a list"),
+        (FINE, "gave a Finding, not a list"),
+        (["ok"], "gave a str, not a Finding"),
+    ],
+)
+async def test_what_is_no_list_of_findings_is_a_problem_of_that_check(gives: Any, why: str) -> None:
+    async def careless() -> Any:
+        return gives
+
+    [bad, good] = await run_checks([Check("careless", careless), Check("fine", fine)])
+    assert (bad.name, bad.detail) == ("careless", f"the check itself failed: TypeError: {why}")
     assert good == FINE
 
 
