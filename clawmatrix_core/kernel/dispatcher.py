@@ -67,7 +67,7 @@ class Dispatcher:
     ) -> list[tuple[str, R]]:
         """Return what registration hooks return, each value with its plugin's name.
 
-        A plugin that raises contributes nothing, and is a fault.
+        A plugin that raises, or gives no list, contributes nothing, and is a fault.
         """
         arguments = arguments_of(self._manager.specs, "collect", spec, args, kwargs)
         found: list[tuple[str, R]] = []

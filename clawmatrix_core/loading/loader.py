@@ -78,6 +78,9 @@ class Loader:
             info = self.infos[name] = PluginInfo(name)
             near = nearest(name, there)
             info.fail(_UNKNOWN + (f'; did you mean "{near}"?' if near else _INSTALLING))
+        for name in sorted(off - {*there}):
+            if near := nearest(name, there):
+                _log.warning('disable: no plugin is called %s; did you mean "%s"?', name, near)
         for item in objects:
             self.add(item)
 

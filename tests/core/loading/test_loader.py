@@ -94,6 +94,15 @@ def test_a_misspelt_name_is_told_with_the_one_that_is_near(name: str, near: str)
     assert info.reason == f'no plugin of that name is installed; did you mean "{near}"?'
 
 
+@pytest.mark.parametrize(("name", "told"), [("htpp", 1), ("no-such-thing", 0), ("http", 0)])
+def test_a_misspelt_name_of_what_is_disabled_is_told(
+    name: str, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    PluginRegistry().load(["relay"], disabled=[name])
+    assert caplog.text.count('no plugin is called htpp; did you mean "http"?') == told
+    assert len(caplog.records) == told
+
+
 def test_a_second_object_of_one_name_gets_another_and_both_are_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
