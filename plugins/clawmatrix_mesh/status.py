@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core import shown_address
-from clawmatrix_core.spi import ago
+from clawmatrix_core import ago, shown_address
 from clawmatrix_mesh.members.revocation_methods import waiting_json, waiting_words
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
