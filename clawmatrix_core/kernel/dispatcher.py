@@ -16,7 +16,7 @@ from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.serving import serves_input
 from clawmatrix_core.base.steps import Steps
-from clawmatrix_core.loading.signatures import arguments_of
+from clawmatrix_core.loading.calls import arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
