@@ -130,6 +130,10 @@ class Endpoint:
         """Set the deadline, counted from now."""
         self.liveness.deadline = self._local.now() + seconds
 
+    def outlast(self, seconds: float | None) -> None:
+        """Go on for so long without a route; None is as long as other exchanges do."""
+        self.liveness.outlast(seconds)
+
     def open(self, kind: bytes, payload: bytes, *, complete: bool) -> None:
         """Send the opening frame, which is the whole request where it is ``complete``."""
         if self._keeper.add(self):
