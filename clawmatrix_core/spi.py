@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.bell import Bell
     from clawmatrix_core.base.cancellation import stray
     from clawmatrix_core.base.errors import HandshakeError
+    from clawmatrix_core.base.forwarded import Proxies
     from clawmatrix_core.base.lookups import TcpAddress
     from clawmatrix_core.base.paths import default_state_dir
     from clawmatrix_core.base.serving import serves_input
@@ -68,6 +69,7 @@ __all__ = [
     "Identity",
     "Keyring",
     "NewConfig",
+    "Proxies",
     "Rate",
     "Routes",
     "Session",
@@ -96,6 +98,7 @@ _HOMES = {
     "clawmatrix_core.base.bell": ("Bell",),
     "clawmatrix_core.base.cancellation": ("stray",),
     "clawmatrix_core.base.errors": ("HandshakeError",),
+    "clawmatrix_core.base.forwarded": ("Proxies",),
     "clawmatrix_core.base.lookups": ("TcpAddress",),
     "clawmatrix_core.base.paths": ("default_state_dir",),
     "clawmatrix_core.base.serving": ("serves_input",),

@@ -25,6 +25,7 @@ from clawmatrix_core import (
     hookimpl,
     register_secret,
 )
+from clawmatrix_core.spi import Proxies
 from clawmatrix_http import hookspecs
 from clawmatrix_http.api import HttpAccess, HttpRoute, ServesHttp
 from clawmatrix_http.config import TOKEN_LENGTH, HttpConfig
@@ -63,6 +64,7 @@ class HttpPlugin(ServesHttp):
         self.token = ""
         self._app: Application | None = None
         self._refusals: Refusals | None = None
+        self._proxies = Proxies()
 
     @property
     def address(self) -> HostPort | None:
@@ -155,7 +157,8 @@ class HttpPlugin(ServesHttp):
             guard = _make_guard(self.token, config)
             on_fault = partial(node.hooks.report, serving=True)
             refused = self._refusals_of(node).count
-            self._app = Application(table, guard, config.max_body, on_fault, refused)
+            self._proxies.use(config.proxies)
+            self._app = Application(table, guard, config.max_body, on_fault, refused, self._proxies)
             server = HttpServer(
                 self._app, bound, drain=config.drain, logger=logger, on_refused=refused
             )
@@ -174,6 +177,7 @@ class HttpPlugin(ServesHttp):
         config = node.config.section(HttpConfig)
         self.token = await _find_token(node, config)
         self._app.use(_make_guard(self.token, config), config.max_body)
+        self._proxies.use(config.proxies)
         self.server.use(config.drain)
 
     @hookimpl

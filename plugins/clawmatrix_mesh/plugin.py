@@ -15,6 +15,7 @@ from clawmatrix_core import (
     frame_types,
     hookimpl,
 )
+from clawmatrix_core.spi import Proxies
 from clawmatrix_mesh.api import ListensForNodes
 from clawmatrix_mesh.config import TEMPLATE, MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS
@@ -57,6 +58,7 @@ class MeshPlugin(ListensForNodes):
         self._limits = limits or LinkLimits()
         self._protocol = protocol
         self._certificate: ServedCertificate | None = None
+        self._proxies = Proxies()
         self._mesh: RunningMesh | None = None
 
     # --- registration: nothing runs yet
@@ -85,18 +87,21 @@ class MeshPlugin(ListensForNodes):
     @hookimpl
     def register_transports(self, node: Node) -> list[Transport]:
         """Add ``ws`` and ``wss``."""
+        from clawmatrix_mesh.websocket.front import Front
         from clawmatrix_mesh.websocket.transport import WebSocketTransport
 
         config = node.config.section(MeshConfig)
         serving = server_tls(config)
         if serving is not None:
             self._certificate = ServedCertificate(config, serving)
+        self._proxies.use(config.proxies)
         return [
             WebSocketTransport(
                 server_tls=serving,
                 client_tls=client_tls(config),
                 proxy=config.proxy,
                 refused=lambda reason: node.counters.update((reason,)),
+                front=Front(self._proxies, self._health),
             )
         ]
 
@@ -155,10 +160,17 @@ class MeshPlugin(ListensForNodes):
             self._mesh.open()
 
     @hookimpl
-    async def config_changed(self, changed: frozenset[str]) -> None:
+    async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         """Dial other addresses, and take over what else was changed."""
+        self._proxies.use(node.config.section(MeshConfig).proxies)
         if self._mesh is not None:
             self._mesh.reconfigure(changed)
+
+    @hookimpl(tryfirst=True)
+    async def node_stopping(self) -> None:
+        """Tell load balancers to send no more connections here."""
+        if self._mesh is not None:
+            self._mesh.links.listening.health = "stopping"
 
     # --- frames and events
 
@@ -200,6 +212,9 @@ class MeshPlugin(ListensForNodes):
     def addresses(self) -> tuple[str, ...]:
         """See ListensForNodes."""
         return () if self._mesh is None else self._mesh.links.listening.bound
+
+    def _health(self) -> str:
+        return "starting" if self._mesh is None else self._mesh.links.listening.health
 
     def _links(self) -> Links | None:
         return None if self._mesh is None else self._mesh.links

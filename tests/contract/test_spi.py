@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-MOST = 40
+MOST = 41
 """Names that ``spi`` has at most."""
 OPEN = {
     CORE: frozenset(clawmatrix_core.__all__),

@@ -13,7 +13,6 @@ from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.connection import Connection
 
     from clawmatrix_mesh.websocket.address import WebSocketAddress
+    from clawmatrix_mesh.websocket.front import Front
 
 __all__ = ["dial", "listen"]
 
@@ -134,7 +134,10 @@ async def dial(
 
 @asynccontextmanager
 async def listen(
-    address: WebSocketAddress, settings: Mapping[str, Any], refused: Callable[[str], None]
+    address: WebSocketAddress,
+    settings: Mapping[str, Any],
+    refused: Callable[[str], None],
+    front: Front,
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
     tracked: WeakSet[ServerConnection] = WeakSet()
@@ -152,7 +155,7 @@ async def listen(
                     refused(NO_REQUEST)
 
     async def handle(ws: ServerConnection) -> None:
-        connection = _connection(ws, host_port(ws.remote_address))
+        connection = _connection(ws, front.remote(ws.remote_address, ws.request))
         await listener.hold(connection, ws.wait_closed)
 
     server = await serve(

@@ -15,7 +15,6 @@ from websockets.trio.server import Server, ServerConnection, serve
 from websockets.uri import parse_uri
 
 from clawmatrix_core.spi import Bell
-from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from websockets.server import ServerProtocol
 
     from clawmatrix_mesh.websocket.address import WebSocketAddress
+    from clawmatrix_mesh.websocket.front import Front
 
 __all__ = ["dial", "listen"]
 
@@ -212,7 +212,10 @@ async def dial(
 
 @asynccontextmanager
 async def listen(
-    address: WebSocketAddress, settings: Mapping[str, Any], refused: Callable[[str], None]
+    address: WebSocketAddress,
+    settings: Mapping[str, Any],
+    refused: Callable[[str], None],
+    front: Front,
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
 
@@ -229,7 +232,7 @@ async def listen(
         own = _socket_of(ws)
         tune(own)
         scope = trio.CancelScope()
-        connection = _WebSocket(ws, host_port(own.getpeername()), scope)
+        connection = _WebSocket(ws, front.remote(own.getpeername(), ws.request), scope)
         await listener.hold(connection, partial(_tend, ws, scope))
 
     async def run(publish: Callable[[Server], None]) -> None:
