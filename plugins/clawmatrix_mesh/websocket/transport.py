@@ -52,6 +52,7 @@ PATHS = ("/", "/clawmatrix")
 
 _REFUSED = {403: "ws_origin", 404: "ws_not_found", 503: "ws_stopping"}
 """The words by which refused requests are counted, by the status of the answer."""
+_THROUGH = " (through the proxy)"
 _WRONG_NAME = (62, 64)
 """OpenSSL's codes for a certificate that is for another host or address."""
 
@@ -141,7 +142,7 @@ class WebSocketTransport(Transport):
                 with _closed_unless_taken(way):
                     return await _backend().dial(address, parsed.target, way, settings)
         except (OSError, ValueError, ImportError, WebSocketException) as error:
-            where = f"{parsed.target} (through the proxy)" if self._proxy else parsed.target
+            where = f"{parsed.target}{_THROUGH}" if self._proxy else parsed.target
             # Its cause may name the proxy with its password.
             raise _explain(error, where, self._open_timeout) from None
 
@@ -264,6 +265,7 @@ def _explain(error: Exception, target: str, open_timeout: float) -> DialError:
 
 def _words_of_uri(cause: InvalidURI | InvalidProxy | ProxyError, target: str) -> tuple[str, str]:
     """Return the same for an address or a proxy; the words of the first two repeat it whole."""
+    target = target.removesuffix(_THROUGH)
     match cause:
         case InvalidURI():
             return "address", f"the address of {target} is not one: {cause.msg}"
