@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.metric import Distribution, Metric, Sample
     from clawmatrix_core.base.node_id import NodeId, is_node_id
     from clawmatrix_core.base.redaction import redact, register_secret, shown_address
+    from clawmatrix_core.base.times import ago
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
         ByteSize,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
+    from clawmatrix_core.members.named_keys import NamedKeys
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
     from clawmatrix_core.state.writer import StateWriter
@@ -111,6 +113,7 @@ __all__ = [
     "MemoryState",
     "MemoryTransport",
     "Metric",
+    "NamedKeys",
     "NewerStateError",
     "Node",
     "NodeId",
@@ -143,6 +146,7 @@ __all__ = [
     "Undeliverable",
     "WrongShape",
     "__version__",
+    "ago",
     "frame_types",
     "hookimpl",
     "hookspec",
@@ -154,6 +158,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "base.times": ("ago",),
     "base.bounds": ("Bound",),
     "base.clock": ("Clock",),
     "config.config": (
@@ -167,6 +172,7 @@ _HOMES = {
     ),
     "config.changes": ("Changes",),
     "members.directory": ("NodeRecord", "Peer"),
+    "members.named_keys": ("NamedKeys",),
     "base.errors": (
         "ClawMatrixError",
         "ConfigError",

@@ -28,7 +28,7 @@ def describe(error: BaseException) -> tuple[int, list[str]]:
         case click.ClickException():
             return error.exit_code, [error.format_message()]
         case ConfigError():
-            return ExitCode.CONFIG, list(error.problems)
+            return ExitCode.CONFIG, [line for one in error.problems for line in one.splitlines()]
         case ClawMatrixError():
             return error.exit_code, [str(error)]
         case UnicodeEncodeError() if has_surrogates(error.object):

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import click
 
+from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.base.paths import default_state_dir
 from clawmatrix_core.base.redaction import shown_address
 from clawmatrix_core.cli.context import Settings, pass_settings, printable
 from clawmatrix_core.cli.new_config import DEFAULT_LISTEN, NewConfig, make_secret
+from clawmatrix_core.members.identity import key_text, load_identity
+from clawmatrix_core.state.folder import StateFolder, StateView
 
 __all__ = ["init"]
 
@@ -46,8 +50,8 @@ def init(
 ) -> None:
     """Write a configuration for this machine.
 
-    A new mesh gets a secret of 256 random bits. To join a mesh, name one of its nodes with
-    --peer, and give its secret.
+    A new mesh gets a secret of 256 random bits, and this node can put others out of it. To join a
+    mesh, name one of its nodes with --peer, and give its secret.
     """
     new = NewConfig.plan(
         settings,
@@ -58,11 +62,22 @@ def init(
         force=force,
     )
     notes = new.check()
+    if not peers:  # whoever joins a mesh leaves it to the nodes that are there
+        new = new.with_mesh(revokers={new.node_id: key_text(_own_key(NodeId(new.node_id)))})
     new.write(force=force)
     config_option = f" -c {new.path}" if settings.file is not None else ""
     steps = _next_steps(new, peers, config_option)
     lines = [f"wrote {new.path}", *notes, *steps]
     click.echo("\n".join(map(printable, lines)))
+
+
+def _own_key(node_id: NodeId) -> bytes:
+    """Return the node's public key; make the key where there is none. Raises: StateError."""
+    folder = default_state_dir(node_id)
+    if StateView(folder).read("identity") is not None:
+        return load_identity(StateView(folder)).sign_public
+    with StateFolder(folder) as state:
+        return load_identity(state).sign_public
 
 
 def _secret(given: str | None, file: Path | None, *, joins: bool) -> str:

@@ -111,6 +111,11 @@ class NewConfig:
         table = {"listen": _listen(listen, joins=bool(peers)), "peers": peers, **mesh}
         return cls(path, node_id or node_id_from(socket.gethostname()), reference, {"mesh": table})
 
+    def with_mesh(self, **options: object) -> Self:
+        """Return the same with more options of the table ``mesh``."""
+        mesh = {**self.tables.get("mesh", {}), **options}
+        return attrs.evolve(self, tables={**self.tables, "mesh": mesh})
+
     @property
     def listen(self) -> object:
         """Where the node listens, as the file says it; None where it only connects to others."""

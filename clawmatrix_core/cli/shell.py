@@ -230,8 +230,9 @@ def _tell(error: Exception, settings: Settings) -> int:
         for line in redact("".join(traceback.format_exception(error))).splitlines():
             click.echo(printable(line), err=True)
     code, lines = describe(error)
-    for line in lines:
-        click.echo(f"clawmatrix: {printable(redact(line))}", err=True)
+    for line in lines:  # those that are set in go on with the one before
+        prefix = "" if line.startswith("    ") else "clawmatrix: "
+        click.echo(f"{prefix}{printable(redact(line))}", err=True)
     return code
 
 

@@ -254,6 +254,7 @@ class Config:
     def _read_core(self, raw: Mapping[str, object]) -> None:
         try:
             self._core = read_table(self._converter, CoreConfig, raw)
+            self._source.node_id, self._source.state_dir = self.node_id, self.state_dir
         except Problems as found:
             self._problems = found.found
         wrong = {problem.path[0] for problem in self._problems}

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+__all__ = ["fill_template", "toml_key", "toml_value"]
 
-__all__ = ["fill_template", "toml_value"]
+_BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 
 
 def fill_template(template: str, values: Mapping[str, object], table: str = "") -> str:
     """Return the template with values in the place of its commented lines.
 
     The first line ``# key = …`` becomes ``key = value``. Without such a line the value goes to
-    the end, below the header of the table. None and empty values leave the template as it is.
+    the end, below the header of the table. A mapping becomes a table of its own at the end.
+    None and empty values leave the template as it is.
     """
-    text = template
+    text, inner = template, ""
     for key, value in values.items():
-        if value is None or value == () or value == []:
+        if value is None or value in ((), [], {}):
+            continue
+        if isinstance(value, Mapping):
+            lines = [f"{toml_key(name)} = {toml_value(one)}" for name, one in value.items()]
+            inner += "\n".join(["", f"[{table}.{key}]", *lines, ""])
             continue
         line = f"{key} = {toml_value(value)}"
         commented = re.search(rf"(?m)^# {re.escape(key)} = .*$", text)
@@ -28,12 +32,17 @@ def fill_template(template: str, values: Mapping[str, object], table: str = "") 
             text = text[: commented.start()] + line + text[commented.end() :]
         else:
             text = f"{_with_header(text, table)}{line}\n"
-    return text
+    return text + inner
 
 
 def _with_header(text: str, table: str) -> str:
     header = f"[{table}]"
     return text if not table or header in text.splitlines() else f"{text}{header}\n"
+
+
+def toml_key(name: str) -> str:
+    """Return the name of an option as TOML."""
+    return name if _BARE_KEY.fullmatch(name) else toml_value(name)
 
 
 def toml_value(value: object) -> str:

@@ -45,12 +45,16 @@ class Source:
     Attributes:
         base: the folder that relative paths start from.
         mode: permission bits of the file; None where there is no file.
+        node_id: the node's name; None where the configuration has none that is valid.
+        state_dir: the folder of the node's state; None as well.
         environ: what ``env:NAME`` looks in.
         secrets: every secret read so far, so that messages can be cleaned of them.
     """
 
     base: Path = attrs.field(factory=Path.cwd)
     mode: int | None = None
+    node_id: str | None = None
+    state_dir: Path | None = None
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     secrets: list[Secret] = attrs.field(factory=list)
 

@@ -220,12 +220,14 @@ class Directory:
         The caller has seen that the record is signed. Raises: StateError, from the trust store.
         """
         name, key, now = record.node_id, record.sign_key_bytes(), self._wall()
-        pin = self._trust.get(name)
-        if pin is not None and pin.sign_public in record.past_keys():
+        past, pinned = record.past_keys(), self._trust.keys(name)[:1]
+        succeeds = bool(pinned) and pinned[0] in past
+        if succeeds:
             self._trust.succeed(name, key, now=now)
-            self._trust.check(name, key, proven=proven, now=now)
-            return PinOutcome.NEW
-        return self._trust.check(name, key, proven=proven, now=now)
+        outcome = self._trust.check(name, key, proven=proven, now=now)
+        if past:
+            self._trust.learn_past(name, key, past, now=now)
+        return PinOutcome.NEW if succeeds else outcome
 
     def admits(self, record: NodeRecord) -> bool:
         """Say whether a proved record has the key that its name is known by; pin a new name.

@@ -22,13 +22,23 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.state.folder import State
 
-__all__ = ["Identity", "digits", "fingerprint", "load_identity", "psk_from_secret", "verify"]
+__all__ = [
+    "Identity",
+    "digits",
+    "fingerprint",
+    "key_text",
+    "load_identity",
+    "psk_from_secret",
+    "read_key_text",
+    "verify",
+]
 
 KEY = 32
 FINGERPRINT_BYTES = 20
 """Bytes of the hash that a fingerprint shows: 160 bits, eight groups of four letters."""
 SECRET_LABEL = b"clawmatrix cluster secret v1"
 
+_KEY_PREFIX = "ed25519:"
 _DIGITS = 40
 _DIGITS_LABEL = b"clawmatrix fingerprint v1\0"
 
@@ -48,6 +58,22 @@ def digits(sign_public: bytes) -> str:
     hashed = int.from_bytes(hashlib.sha256(_DIGITS_LABEL + sign_public).digest())
     text = f"{hashed % 10**_DIGITS:0{_DIGITS}}"
     return " ".join(text[at : at + 5] for at in range(0, _DIGITS, 5))
+
+
+def key_text(sign_public: bytes) -> str:
+    """Return a public key as a configuration has it: ``ed25519:`` and base64."""
+    return _KEY_PREFIX + base64.b64encode(sign_public).decode()
+
+
+def read_key_text(text: str) -> bytes:
+    """Return the 32 bytes of the key that ``key_text`` gave. Raises: ValueError."""
+    try:
+        key = base64.b64decode(text.removeprefix(_KEY_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY or not text.startswith(_KEY_PREFIX):
+        raise ValueError(f'expected "{_KEY_PREFIX}" and 32 bytes of base64')
+    return key
 
 
 def verify(sign_public: bytes, signature: bytes, data: bytes) -> bool:
@@ -102,6 +128,11 @@ class Identity:
     @fingerprint.default
     def _derive_fingerprint(self) -> str:
         return fingerprint(self.sign_public)
+
+    @property
+    def key_text(self) -> str:
+        """``sign_public`` as a configuration has it."""
+        return key_text(self.sign_public)
 
     @property
     def digits(self) -> str:

@@ -123,6 +123,7 @@ class NodeRecord:
         offers: lists by kind (``models``, ``agents``), for every member to see.
         transit: whether it passes on frames for others. A record that does not say relays.
         succession: how the node came to its signing key from earlier ones; see ``succession``.
+        revokers: whose revocations are in force there at once, by a short word for each key.
     """
 
     node_id: NodeId = attrs.field(validator=_check_name)
@@ -140,6 +141,7 @@ class NodeRecord:
     offers: dict[str, list[dict[str, JSON]]] = attrs.field(factory=dict, validator=_check_offers)
     transit: bool = True
     succession: tuple[str, ...] = ()
+    revokers: tuple[str, ...] = ()
 
     @property
     def age(self) -> tuple[int, int]:

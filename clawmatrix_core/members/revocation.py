@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,11 @@ class Revocation(msgspec.Struct, frozen=True, rename="camel"):
         """The key as people compare it."""
         return fingerprint(self.key)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether a key says this of itself."""
+        return self.by_key == self.key
+
 
 @attrs.frozen
 class SignedRevocation:
@@ -81,6 +87,11 @@ class SignedRevocation:
     def read(self) -> Revocation:
         """Return what it says, its signature not yet checked. Raises: RemoteProtocolError."""
         return self._read
+
+    @cached_property
+    def id(self) -> str:
+        """A word for this one, as nodes and people name it: 16 hex digits."""
+        return hashlib.sha256(self.signature.encode()).hexdigest()[:16]
 
     @property
     def order(self) -> tuple[int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from enum import Enum, StrEnum
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -12,10 +12,22 @@ import msgspec
 from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.identity import digits, fingerprint
+from clawmatrix_core.members.identity import fingerprint
+from clawmatrix_core.members.pins import (
+    Conflict,
+    Pin,
+    PinOutcome,
+    PinState,
+    TrustEntry,
+    conflict_of,
+    entry_of,
+    with_rival,
+)
 from clawmatrix_core.state.files import DAMAGED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
     from clawmatrix_core.state.folder import State
 
 __all__ = ["Conflict", "PinOutcome", "PinState", "TrustEntry", "TrustStore"]
@@ -32,103 +44,16 @@ PINNED_MAX = Bound(
     fed_by="a member",
     when_full="the name is taken in, but not kept; names that a person accepts always are",
 )
-CONFLICTS_MAX = 8
-"""Other keys that are remembered for one name."""
 PREFIX_MIN = 4
 """Letters of a fingerprint that ``accept`` wants at least."""
+PAST_MAX = 16
+"""Earlier keys that are remembered for one name."""
 WRITE_INTERVAL = 10.0
 """Seconds between writes of what others can make this node write."""
 
 _FILE = "trust"
 _FORGOTTEN = "forgotten"
 _Stored = TypeVar("_Stored")
-
-
-class PinOutcome(Enum):
-    """What ``TrustStore.check`` says of a name and a key."""
-
-    NEW = "new"
-    """Nothing spoke against the key, and it is the name's from now on."""
-    KNOWN = "known"
-    """It is the name's key."""
-    CONFLICT = "conflict"
-    """The name has another key: refuse whoever showed this one."""
-
-
-class PinState(StrEnum):
-    """How a key came to its name."""
-
-    PINNED = "pinned"
-    """Proved by a handshake, or accepted by a person."""
-    PROVISIONAL = "provisional"
-    """Heard from others; the first proof decides."""
-
-
-@attrs.frozen
-class Conflict:
-    """Another key that was shown under a name that has one already.
-
-    Times are seconds since 1970. ``proven`` says that a handshake showed it at least once:
-    whoever did has the key and the cluster secret.
-    """
-
-    node_id: NodeId
-    fingerprint: str
-    sign_public: bytes
-    first_seen: float
-    last_seen: float
-    count: int
-    proven: bool
-
-
-@attrs.frozen
-class TrustEntry:
-    """A name, its key, and the fingerprints of other keys shown under it."""
-
-    node_id: NodeId
-    fingerprint: str
-    sign_public: bytes
-    state: PinState
-    first_seen: float
-    conflicts: tuple[str, ...]
-
-    @property
-    def digits(self) -> str:
-        """The key as people read it to each other."""
-        return digits(self.sign_public)
-
-
-@attrs.frozen
-class _Rival:
-    """A conflict as it is stored."""
-
-    key: bytes
-    first_seen: float
-    last_seen: float
-    count: int = 1
-    proven: bool = False
-
-
-@attrs.frozen
-class _Pin:
-    """A name's key as it is stored.
-
-    ``proven`` is when the key first proved itself here, over a link or in a session; older
-    versions have not stored it.
-    """
-
-    key: bytes
-    state: PinState
-    first_seen: float
-    rivals: tuple[_Rival, ...] = ()
-    proven: float | None = None
-
-    @property
-    def proven_since(self) -> float | None:
-        """When the name first proved itself here, None where it never did."""
-        if self.proven is None and self.state is PinState.PINNED:
-            return self.first_seen
-        return self.proven
 
 
 class TrustStore:
@@ -147,11 +72,13 @@ class TrustStore:
     def __init__(self, state: State) -> None:
         self._state = state
         self.mark = 0
-        self._pins = _convert(state, _FILE, dict[NodeId, _Pin])
+        self._pins = _convert(state, _FILE, dict[NodeId, Pin])
         self._forgotten = _convert(state, _FORGOTTEN, dict[NodeId, float])
         self._alike: dict[str, set[NodeId]] = {}
         for name in (*self._pins, *self._forgotten):
             self._alike.setdefault(name.lower(), set()).add(name)
+        self._retired = Counter(key for pin in self._pins.values() for key in pin.past)
+        self._listeners: list[Callable[[NodeId], None]] = []
         self._changed = False
         self._written = float("-inf")
 
@@ -180,7 +107,7 @@ class TrustStore:
         if pin is None or (proven and pin.state is PinState.PROVISIONAL):
             self._adopt(node_id, sign_public, pin, proven=proven, now=now)
             return PinOutcome.NEW
-        self._put(node_id, _with_rival(pin, sign_public, proven=proven, now=now))
+        self._put(node_id, with_rival(pin, sign_public, proven=proven, now=now))
         self._write_soon(now)
         return PinOutcome.CONFLICT
 
@@ -211,13 +138,54 @@ class TrustStore:
         """
         pin = self._pins[node_id]
         rivals = tuple(rival for rival in pin.rivals if rival.key != sign_public)
-        self._put(node_id, attrs.evolve(pin, key=sign_public, rivals=rivals))
+        past = (pin.key, *(key for key in pin.past if key != sign_public))[:PAST_MAX]
+        self._put(node_id, attrs.evolve(pin, key=sign_public, rivals=rivals, past=past))
         self._write(now)
+        self._tell(node_id)
+
+    def learn_past(
+        self, node_id: NodeId, sign_public: bytes, past: tuple[bytes, ...], *, now: float
+    ) -> None:
+        """Note which keys a name had before its present one, the latest first.
+
+        The caller has seen each of them sign for the next. Nothing is noted where the name
+        has another key. Raises: StateError, where it cannot be written.
+        """
+        pin = self._pins.get(node_id)
+        if pin is None or pin.key != sign_public:
+            return
+        known = (*past, *(key for key in pin.past if key not in past))[:PAST_MAX]
+        if known != pin.past:
+            self._put(node_id, attrs.evolve(pin, past=known))
+            self._write_soon(now)
+            self._tell(node_id)
+
+    def keys(self, node_id: NodeId) -> tuple[bytes, ...]:
+        """Return a name's key and then its earlier ones, the latest first."""
+        pin = self._pins.get(node_id)
+        return () if pin is None else (pin.key, *pin.past)
+
+    def names_of(self, keys: Container[bytes]) -> dict[bytes, list[NodeId]]:
+        """Return the names that have, or had, each of these keys."""
+        found: dict[bytes, list[NodeId]] = {}
+        for name, pin in self._pins.items():
+            for key in (pin.key, *pin.past):
+                if key in keys:
+                    found.setdefault(key, []).append(NodeId(name))
+        return found
+
+    def is_retired(self, sign_public: bytes) -> bool:
+        """Say whether a key gave its name over to another key."""
+        return sign_public in self._retired
+
+    def when_succeeded(self, call: Callable[[NodeId], None]) -> None:
+        """Have something called with each name whose earlier keys became known."""
+        self._listeners.append(call)
 
     def get(self, node_id: NodeId) -> TrustEntry | None:
         """Return what is known of a name."""
         pin = self._pins.get(node_id)
-        return None if pin is None else _entry(node_id, pin)
+        return None if pin is None else entry_of(node_id, pin)
 
     def proven_since(self, node_id: NodeId) -> float | None:
         """Return when a name first proved itself here, in seconds since 1970; None for never."""
@@ -244,12 +212,12 @@ class TrustStore:
 
     def entries(self) -> list[TrustEntry]:
         """Return all names, sorted."""
-        return [_entry(NodeId(node_id), pin) for node_id, pin in sorted(self._pins.items())]
+        return [entry_of(NodeId(node_id), pin) for node_id, pin in sorted(self._pins.items())]
 
     def conflicts(self) -> list[Conflict]:
         """Return all conflicts, sorted by name and then the latest first."""
         return [
-            _conflict(NodeId(node_id), rival)
+            conflict_of(NodeId(node_id), rival)
             for node_id, pin in sorted(self._pins.items())
             for rival in sorted(pin.rivals, key=lambda rival: -rival.last_seen)
         ]
@@ -272,10 +240,10 @@ class TrustStore:
         [chosen] = matching
         rest = tuple(rival for rival in rivals if rival is not chosen)
         since = None if pin is None else pin.proven_since
-        accepted = _Pin(chosen.key, PinState.PINNED, chosen.first_seen, rest, since)
+        accepted = Pin(chosen.key, PinState.PINNED, chosen.first_seen, rest, since)
         self._put(node_id, accepted)
         self._write()
-        return _entry(node_id, accepted)
+        return entry_of(node_id, accepted)
 
     def forget(self, node_id: NodeId) -> bool:
         """Remove what is known of a name; return False where nothing was.
@@ -286,6 +254,7 @@ class TrustStore:
         if pin is None:
             return False
         self.mark += 1
+        self._retired -= Counter(pin.past)
         if pin.proven_since is not None:
             self._forgotten[node_id] = pin.proven_since
             self._state.write(_FORGOTTEN, self._forgotten)
@@ -300,15 +269,15 @@ class TrustStore:
             self._write()
 
     def _adopt(
-        self, node_id: NodeId, key: bytes, old: _Pin | None, *, proven: bool, now: float
+        self, node_id: NodeId, key: bytes, old: Pin | None, *, proven: bool, now: float
     ) -> None:
         rivals = () if old is None else tuple(rival for rival in old.rivals if rival.key != key)
         if proven and self._may_pin():
-            self._put(node_id, _Pin(key, PinState.PINNED, now, rivals, now))
+            self._put(node_id, Pin(key, PinState.PINNED, now, rivals, now))
             self._write(now)
         elif old is not None or (not proven and self._may_keep()):
             since = now if proven else None
-            self._put(node_id, _Pin(key, PinState.PROVISIONAL, now, rivals, since))
+            self._put(node_id, Pin(key, PinState.PROVISIONAL, now, rivals, since))
             self._write_soon(now)
 
     def _may_pin(self) -> bool:
@@ -322,11 +291,19 @@ class TrustStore:
             return True
         return sum(pin.state is state for pin in self._pins.values()) < most
 
-    def _put(self, node_id: NodeId, pin: _Pin) -> None:
+    def _tell(self, node_id: NodeId) -> None:
+        for listener in self._listeners:
+            listener(node_id)
+
+    def _put(self, node_id: NodeId, pin: Pin) -> None:
         before = self._pins.get(node_id)
         if before is None or (before.key, before.proven_since) != (pin.key, pin.proven_since):
             self.mark += 1
         self._alike.setdefault(node_id.lower(), set()).add(node_id)
+        if before is not None and before.past != pin.past:
+            self._retired -= Counter(before.past)
+        if before is None or before.past != pin.past:
+            self._retired.update(pin.past)
         self._pins[node_id] = pin
         self._changed = True
 
@@ -348,43 +325,6 @@ def _convert(state: State, file: str, kind: type[_Stored]) -> _Stored:
         return msgspec.convert({} if stored is None else stored, kind)
     except msgspec.ValidationError as error:
         raise StateError(f"{state.locate(file)} is damaged: {error}; {DAMAGED}") from None
-
-
-def _with_rival(pin: _Pin, key: bytes, *, proven: bool, now: float) -> _Pin:
-    """Return the pin with one more showing of the key; the least telling rival makes room."""
-    known = next((rival for rival in pin.rivals if rival.key == key), None)
-    if known is None:
-        rival = _Rival(key, now, now, proven=proven)
-    else:
-        rival = attrs.evolve(
-            known, last_seen=now, count=known.count + 1, proven=known.proven or proven
-        )
-    others = [other for other in pin.rivals if other is not known]
-    others.sort(key=lambda other: (other.proven, other.last_seen), reverse=True)
-    return attrs.evolve(pin, rivals=(rival, *others[: CONFLICTS_MAX - 1]))
-
-
-def _conflict(node_id: NodeId, rival: _Rival) -> Conflict:
-    return Conflict(
-        node_id,
-        fingerprint(rival.key),
-        rival.key,
-        rival.first_seen,
-        rival.last_seen,
-        rival.count,
-        rival.proven,
-    )
-
-
-def _entry(node_id: NodeId, pin: _Pin) -> TrustEntry:
-    return TrustEntry(
-        node_id,
-        fingerprint(pin.key),
-        pin.key,
-        pin.state,
-        pin.first_seen,
-        tuple(fingerprint(rival.key) for rival in pin.rivals),
-    )
 
 
 def _plain(text: str) -> str:

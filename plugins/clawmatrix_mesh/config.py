@@ -6,7 +6,7 @@ from pathlib import Path  # noqa: TC003 - read from the annotation
 
 import attrs
 
-from clawmatrix_core import ByteSize, Duration, HostPort, is_node_id, option
+from clawmatrix_core import ByteSize, Duration, HostPort, NamedKeys, option
 from clawmatrix_core.spi import Proxies
 from clawmatrix_mesh.addresses import check_address
 
@@ -20,6 +20,9 @@ TEMPLATE = """\
 # listen_url = "tcp://0.0.0.0:19005"
 # Nodes to connect to. One is enough: the others are learned from it.
 # peers = ["wss://relay.example:19000"]
+
+# The table [mesh.revokers] has the nodes that can put another one out of the mesh, each with its
+# key: `clawmatrix fingerprint --key` there prints the line.
 """
 """What ``clawmatrix init`` writes of the table."""
 
@@ -52,12 +55,6 @@ def _are_addresses(_: object, __: object, value: tuple[str, ...]) -> None:
 
 def _are_networks(_: object, __: object, value: tuple[str, ...]) -> None:
     Proxies(value)
-
-
-def _are_node_ids(_: object, __: object, value: tuple[str, ...] | None) -> None:
-    for name in value or ():
-        if not is_node_id(name):
-            raise ValueError(f'"{name}" is not the name of a node')
 
 
 def _is_long_enough(_: object, __: object, value: Duration) -> None:
@@ -110,11 +107,11 @@ class MeshConfig:
         validator=_are_networks,
         reload=True,
     )
-    revokers: tuple[str, ...] | None = option(
-        default=None,
-        shown="every member",
-        doc="The nodes whose revocations this node takes; no others can put a node out.",
-        validator=_are_node_ids,
+    revokers: NamedKeys = option(
+        factory=NamedKeys,
+        shown="nobody",
+        doc="The nodes whose revocations are in force here at once, each with its key. Those by"
+        " others wait for `clawmatrix revocations accept`.",
         reload=True,
     )
     direct: bool = option(

@@ -15,13 +15,14 @@ from clawmatrix_core import (
     frame_types,
     hookimpl,
 )
-from clawmatrix_core.spi import Proxies
+from clawmatrix_core.spi import HandshakeError, Proxies
 from clawmatrix_mesh.api import ListensForNodes
 from clawmatrix_mesh.config import TEMPLATE, MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS
 from clawmatrix_mesh.invite.methods import InviteMethods, dialable
 from clawmatrix_mesh.links.limits import LinkLimits
 from clawmatrix_mesh.links.preamble import PROTOCOL
+from clawmatrix_mesh.members.revocation_methods import RevocationMethods
 from clawmatrix_mesh.members.revoke_methods import RevokeMethods
 from clawmatrix_mesh.members.trust_methods import TrustMethods
 from clawmatrix_mesh.neighbour_frames import NEIGHBOUR_TYPES
@@ -75,19 +76,21 @@ class MeshPlugin(ListensForNodes):
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
-        """Add ``clawmatrix trust``, ``fingerprint``, ``revoke``, ``invite`` and ``join``."""
+        """Add the commands for keys, for revocations and for new members."""
         from clawmatrix_mesh.commands.fingerprint import fingerprint
         from clawmatrix_mesh.commands.invite import invite
         from clawmatrix_mesh.commands.join import join
+        from clawmatrix_mesh.commands.revocations import revocations
         from clawmatrix_mesh.commands.revoke import revoke
         from clawmatrix_mesh.commands.trust import trust
 
-        return [trust, fingerprint, revoke, invite, join]
+        return [trust, fingerprint, revoke, revocations, invite, join]
 
     @hookimpl
     def register_transports(self, node: Node) -> list[Transport]:
         """Add ``ws`` and ``wss``."""
         from clawmatrix_mesh.websocket.front import Front
+        from clawmatrix_mesh.websocket.strangers import Door
         from clawmatrix_mesh.websocket.transport import WebSocketTransport
 
         config = node.config.section(MeshConfig)
@@ -100,6 +103,7 @@ class MeshPlugin(ListensForNodes):
                 server_tls=serving,
                 client_tls=client_tls(config),
                 proxy=config.proxy,
+                door=Door.make(self._note_refused),
                 refused=lambda reason: node.counters.update((reason,)),
                 front=Front(self._proxies, self._health),
             )
@@ -111,6 +115,7 @@ class MeshPlugin(ListensForNodes):
         return [
             *TrustMethods(node, self._hurry).all(),
             *RevokeMethods(node, self._issue, self._hurry).all(),
+            *RevocationMethods(node, self._settle).all(),
             *InviteMethods(node, self._invitations, self._dialable).all(),
         ]
 
@@ -219,6 +224,10 @@ class MeshPlugin(ListensForNodes):
     def _links(self) -> Links | None:
         return None if self._mesh is None else self._mesh.links
 
+    def _note_refused(self, remote: str, reason: str, text: str) -> None:
+        if self._mesh is not None:
+            self._mesh.links.acceptor.note_refused(remote, HandshakeError(text, reason=reason))
+
     def _invitations(self) -> Invitations:
         if self._mesh is None:
             raise ExchangeFailure("refused", "the mesh plugin has not started")
@@ -231,6 +240,11 @@ class MeshPlugin(ListensForNodes):
     def _issue(self, signed: SignedRevocation) -> None:
         if self._mesh is not None:
             self._mesh.revoking.issue(signed)
+
+    def _settle(self) -> None:
+        if self._mesh is not None:
+            self._mesh.revoking.settle()
+            self._mesh.links.dialler.hurry()
 
     def _hurry(self) -> None:
         if self._mesh is not None:

@@ -58,7 +58,7 @@ class RunningMesh:
             protocol=PROTOCOL,
             addresses=lambda: self.advertised,
         )
-        self.revoking = Revoking(node)
+        self.revoking = Revoking(node, let_in=self._ask_neighbours)
         inviter = Inviter(node, self.invitations)
         self.links = Links(
             node,
@@ -74,7 +74,8 @@ class RunningMesh:
     async def start(self) -> None:
         """Write the first record, and bind where to listen. Raises: StartError."""
         config = self._node.config.section(MeshConfig)
-        self._node.revocations.revokers = config.revokers
+        self._node.revocations.name_revokers(config.revokers.keys)
+        self._node.revocations.settle()  # nobody is a member yet
         self.membership.own.write()
         await self.links.listen(config)
         self.scope.start_soon(self.membership.own.run)
@@ -88,6 +89,11 @@ class RunningMesh:
         self.membership.own.write()  # some of what it says is known only now
         self.links.open(self._node.config.section(MeshConfig))
 
+    def _ask_neighbours(self) -> None:
+        """Ask for records that were refused: those of members that may come in again."""
+        for link in tuple(self._node.links.values()):
+            self.membership.send_digest(link)
+
     def greet(self, link: Link) -> None:
         """Tell a new neighbour which records and revocations are known here."""
         if link.closing is None:
@@ -97,9 +103,12 @@ class RunningMesh:
     def reconfigure(self, changed: frozenset[str]) -> None:
         """Take over what was changed in the configuration."""
         config = self._node.config.section(MeshConfig)
-        self._node.revocations.revokers = config.revokers
         self.links.limit(config)
-        if changed & {"tags", "mesh.advertise"}:
+        if "mesh.revokers" in changed:
+            self._node.revocations.name_revokers(config.revokers.keys)
+            self.revoking.settle()
+            self.links.dialler.hurry()
+        if changed & {"tags", "mesh.advertise", "mesh.revokers"}:
             self.advertised = config.advertise
             self.membership.own.touch()
         if "mesh.peers" in changed:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core import shown_address
-from clawmatrix_core.spi import ago
+from clawmatrix_core import ago, shown_address
+from clawmatrix_mesh.members.revocation_methods import waiting_json, waiting_words
 from clawmatrix_mesh.members.revoke_methods import revocations_json
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.links.links import Links
 
 __all__ = ["mesh_lines", "mesh_status"]
+
+_SHOWN = 3
+"""Revocations that wait which are named in a status; the command lists them all."""
 
 
 def mesh_status(node: Node, links: Links | None) -> dict[str, Any]:
@@ -30,17 +33,31 @@ def mesh_status(node: Node, links: Links | None) -> dict[str, Any]:
         "direct": [_upgrade(name, one) for name, one in sorted(upgrades.items()) if one.addresses],
         "refused": [_refused(one) for one in refused],
         "revoked": revocations_json(node),
+        "waiting": waiting_json(node),
     }
 
 
 def mesh_lines(section: dict[str, Any], now: float) -> list[str]:
-    """Return a line for each node that was put out; ``now`` is wall-clock seconds."""
-    return [_put_out(one, now) for one in section["revoked"] if one["revoked"]]
+    """Return a line for each node that was put out, and for some that a person decides about.
+
+    ``now`` is wall-clock seconds.
+    """
+    out = [_put_out(one, now) for one in section["revoked"] if one["revoked"]]
+    waiting = section["waiting"]
+    lines = [f"{waiting_words(one)} {_ago(one, now)}: it waits" for one in waiting[:_SHOWN]]
+    if waiting:
+        more = f"{len(waiting) - _SHOWN} more wait: " if len(waiting) > _SHOWN else ""
+        lines.append(f"{more}clawmatrix revocations list")
+    return [*out, *lines]
 
 
 def _put_out(one: dict[str, Any], now: float) -> str:
     why = f": {one['reason']}" if one.get("reason") else ""
-    return f"{one['nodeId']} was revoked by {one['by']} {ago(now - one['at'] / 1000)}{why}"
+    return f"{one['nodeId']} was revoked by {one['by']} {_ago(one, now)}{why}"
+
+
+def _ago(one: dict[str, Any], now: float) -> str:
+    return ago(now - one["at"] / 1000)
 
 
 def _link(link: Link) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -100,6 +101,17 @@ def secret_of(machine: Machine) -> str:
     return str(tomllib.loads(machine.config.read_text())["secret"])
 
 
+def revokers_of(machine: Machine) -> dict[str, str]:
+    """Return the table [mesh.revokers] of a machine's configuration."""
+    found: dict[str, str] = tomllib.loads(machine.config.read_text())["mesh"]["revokers"]
+    return found
+
+
+def revoker_line(machine: Machine) -> dict[str, str]:
+    """Return the line that `clawmatrix fingerprint` prints for the table."""
+    return tomllib.loads(machine.cli("fingerprint", "--key").stdout)
+
+
 def status_of(machine: Machine, peer: str) -> str | None:
     shown = control_client.call(machine.config, "peers", {})
     return next((one["status"] for one in shown if one["nodeId"] == peer), None)
@@ -126,6 +138,8 @@ def test_a_machine_joins_and_is_a_member(
     secret = secret_of(relay)
     assert secret_of(lab) == secret
     assert secret not in joined.stdout + joined.stderr
+    assert "Nodes that can put another one out: relay\n" in joined.stdout
+    assert revokers_of(lab) == revokers_of(relay) == revoker_line(relay)
     assert lab.cli("config", "check").returncode == 0
 
     lab.run()
@@ -224,3 +238,52 @@ def test_a_machine_joins_over_tls_with_a_private_authority(
     lab.run()
     monkeypatch.setenv("XDG_STATE_HOME", str(lab.home / "state"))
     wait_for(lambda: status_of(lab, "relay") == "direct", f"lab has a link\n{lab.log}")
+
+
+def waits_at(machine: Machine) -> str:
+    return machine.cli("revocations", "list").stdout
+
+
+def test_any_member_may_put_out_nobody_but_the_founder_does(machines: dict[str, Machine]) -> None:
+    relay, lab, late = machines.values()
+    listen = f"127.0.0.1:{free_port()}"
+    assert relay.cli("init", "--node-id", "relay", "--listen", listen).returncode == 0
+    relay.run()
+    for machine in (lab, late):
+        joined = machine.cli("join", "--node-id", machine.name, invited(relay))
+        assert joined.returncode == 0, joined.stderr
+        machine.run()
+    wait_for(lambda: "late" in lab.cli("peers").stdout, "lab knows late")
+    wait_for(lambda: "late" in relay.cli("peers").stdout, "relay knows late")
+
+    revoked = lab.cli("revoke", "late", "--reason", "envy")
+    assert revoked.returncode == 0, revoked.stderr
+    assert "Waits for a person at: relay (there: clawmatrix revocations accept late)" in (
+        revoked.stdout
+    )
+    wait_for(lambda: "late was revoked by lab (envy)" in waits_at(relay), "it waits at relay")
+    assert "late was revoked by lab (envy)" in relay.cli("status").stdout
+    assert "late was revoked by lab (envy): it waits for you" in relay.cli("doctor").stdout
+    assert status_of_all(relay)["late"] == "direct"
+
+    rejected = relay.cli("revocations", "reject", "late")
+    assert rejected.stdout == "what lab said of late is not in force at this node\n"
+    assert waits_at(relay) == "no revocation waits\n"
+    assert "rejected" in relay.cli("revocations", "list", "--all").stdout
+    assert relay.cli("revocations", "accept", "late").returncode == 1
+
+    assert lab.cli("revoke", "--undo", "late", "--local").returncode == 0
+    revoked = relay.cli("revoke", "late", "--json")
+    answer = json.loads(revoked.stdout)
+    assert sorted(answer["obey"]) == ["lab"]
+    wait_for(lambda: "late" not in status_of_all(relay), "relay is rid of it")
+    wait_for(lambda: "revoked by relay" in lab.cli("status").stdout, "lab obeys")
+    for machine in (relay, lab, late):
+        for process in machine.processes:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def status_of_all(machine: Machine) -> dict[str, str]:
+    shown = json.loads(machine.cli("peers", "--json").stdout)
+    return {one["nodeId"]: one["status"] for one in shown}

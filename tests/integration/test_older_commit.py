@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import openai
 import pytest
 
+from clawmatrix_core.members.identity import key_text
 from tests.integration.conftest import NodeProcess, UpstreamProcess, ask, free_port, wait_for
 from tests.tools.commits import install
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+KEY = key_text(bytes(range(32)))
 PROMPT = "How much is 6 times 7?"
 
 
@@ -141,3 +143,58 @@ def check_knows(node: NodeProcess, model: str, *, models: int) -> None:
         with ask(client, model, PROMPT) as stream:
             text = "".join(c.delta.content or "" for chunk in stream for c in chunk.choices)
         assert PROMPT.upper() in text
+
+
+def test_what_an_older_node_revokes_waits_and_what_a_newer_one_says_is_taken(
+    older: str, make_node: Callable[[str, str], NodeProcess]
+) -> None:
+    port = free_port()
+    bare = 'plugins = ["mesh", "relay", "control"]\n[mesh]\n'
+    dial = f'{bare}peers = ["ws://127.0.0.1:{port}"]\n'
+    hub = make_node("hub", f'{bare}listen = "127.0.0.1:{port}"\n')
+    old, guest = make_node("old", dial), make_node("guest", dial)
+    old.python = older
+    for node in (hub, old, guest):
+        node.start()
+    hub.wait_for_status("old", "direct")
+    old.wait_for_status("guest", "relay")
+    old.ask("revoke.add", node="guest")
+    wait_for(lambda: hub.ask("revocations.list"), "it waits at the hub")
+    assert hub.status_of("guest") == "direct"
+    assert old.status_of("guest") is None
+    hub.ask("revocations.accept", which="guest")
+    wait_for(lambda: hub.status_of("guest") is None, "the hub is rid of the guest")
+    assert hub.ask("revoke.undo", node="guest")["unknown"] == ["old"]
+    hub.wait_for_status("guest", "direct")
+    old.wait_for_status("guest", "relay")
+
+
+@pytest.mark.parametrize("inviting", ["older", "newer"])
+def test_old_and_new_invite_each_other(
+    inviting: str,
+    older: str,
+    make_node: Callable[[str, str], NodeProcess],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "states"))
+    listen = f'[mesh]\nlisten = "127.0.0.1:{free_port()}"\n'
+    relay = make_node("relay", f'plugins = ["mesh", "control"]\n{listen}')
+    guest = make_node("guest", "")
+    if inviting == "older":
+        relay.python = older
+    else:
+        relay.configure(f'plugins = ["mesh", "control"]\n{listen}[mesh.revokers]\nx = "{KEY}"\n')
+        guest.python = older
+    relay.start()
+    wait_for(lambda: relay.ask("status"), "the relay is up")
+    token = relay.cli("invite").stdout.strip()
+    guest.config.unlink()
+    joined = guest.cli("join", "--node-id", "guest", token)
+    assert joined.returncode == 0, joined.stderr
+    assert guest.cli("config", "check").returncode == 0
+    assert "\n[mesh.revokers]" not in guest.config.read_text(), "neither knows of any"
+    with guest.config.open("a") as file:
+        file.write('[http]\nlisten = "127.0.0.1:0"\n')
+    guest.start()
+    relay.wait_for_status("guest", "direct")

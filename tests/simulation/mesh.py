@@ -14,7 +14,7 @@ from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.node import Node
-from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.members.identity import Identity, key_text
 from clawmatrix_core.state.folder import MemoryState, State
 from clawmatrix_mesh.plugin import MeshPlugin
 from clawmatrix_relay.plugin import RelayPlugin
@@ -87,6 +87,7 @@ class Mesh:
 
     Attributes:
         hosts: by name.
+        founders: the hosts whose word puts a node out, everywhere.
         faults: what plugins did wrong, in all runs; empty where all is well.
         counters: those of all runs that are over.
     """
@@ -102,6 +103,7 @@ class Mesh:
         self.simulation = simulation
         self.network = simulation.network
         self.hosts: dict[str, Host] = {}
+        self.founders: list[Host] = []
         self.faults: list[str] = []
         self.counters: Counter[str] = Counter()
         self._tasks = tasks
@@ -164,6 +166,7 @@ class Mesh:
         mesh = {
             "listen_url": f"memory://{name}",
             "peers": [f"memory://{peer}" for peer in host.peers],
+            "revokers": {one.node_id: key_text(one.identity.sign_public) for one in self.founders},
             **{key: v(host) if callable(v) else v for key, v in self._settings.items()},
         }
         transport = SimTransportPlugin(self.network.transport(name))
@@ -210,7 +213,9 @@ async def mesh_of(
     async with anyio.create_task_group() as tasks:
         mesh = Mesh(simulation, tasks, plugins, settings, rekeying)
         for name in names:
-            mesh.add(name, sorted(there for here, there in links if here == name))
+            mesh.founders.append(
+                mesh.add(name, sorted(there for here, there in links if here == name))
+            )
         try:
             for name in mesh.hosts:
                 await mesh.start(name)

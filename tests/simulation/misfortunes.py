@@ -178,6 +178,8 @@ class Misfortunes:
         up = [host.name for host in self._mesh.up]
         victim, revoker = self._rng.sample(up, 2) if len(up) > 2 else ("", "")
         node = self._mesh.hosts[revoker].running if revoker else None
+        if self._mesh.hosts.get(revoker) not in self._mesh.founders:
+            return
         if node is None or self.outcast or not self._is_dispensable(victim):
             return
         if any(entry.node_id == victim for entry in node.trust.entries()):

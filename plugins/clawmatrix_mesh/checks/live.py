@@ -9,6 +9,9 @@ from clawmatrix_mesh.addresses import with_address
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys, look_at_own_key
+from clawmatrix_mesh.checks.revocations import look_at_revokers, look_at_waiting
+from clawmatrix_mesh.config import MeshConfig
+from clawmatrix_mesh.members.revocation_methods import waiting_json
 from clawmatrix_mesh.times import utc_words
 
 if TYPE_CHECKING:
@@ -51,11 +54,17 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
     async def keys() -> Sequence[Finding]:
         return [*look_at_own_key(node), *look_at_keys(node.trust.conflicts())]
 
+    async def revocations() -> Sequence[Finding]:
+        named = node.config.section(MeshConfig).revokers.keys
+        findings = look_at_revokers(named, (node.id, node.identity.sign_public), node.trust.keys)
+        return [*findings, *look_at_waiting(waiting_json(node))]
+
     return [
         Check("mesh.listen", listen),
         Check(_PEER, peers),
         Check("mesh.clock", clocks),
         Check("mesh.keys", keys),
+        Check("mesh.revocations", revocations),
     ]
 
 

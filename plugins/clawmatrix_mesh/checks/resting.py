@@ -18,12 +18,13 @@ from clawmatrix_core import (
     StateError,
     shown_address,
 )
-from clawmatrix_core.spi import HandshakeError, StateView, TrustStore
+from clawmatrix_core.spi import HandshakeError, StateView, TrustStore, load_identity
 from clawmatrix_mesh.addresses import with_address, without_address
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
 from clawmatrix_mesh.checks.keys import look_at_keys
 from clawmatrix_mesh.checks.looking import LIMIT, Looker
+from clawmatrix_mesh.checks.revocations import look_at_revokers
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
@@ -50,7 +51,12 @@ def resting_checks(config: Config, *, limit: float = LIMIT) -> list[Check]:
         Check(_LISTEN, partial(resting.listen, address, key))
         for address, key in listen_addresses(told).items()
     ]
-    return [*listening, Check(_PEER, resting.peers), Check("mesh.keys", resting.keys)]
+    return [
+        *listening,
+        Check(_PEER, resting.peers),
+        Check("mesh.keys", resting.keys),
+        Check("mesh.revocations", resting.revokers),
+    ]
 
 
 @attrs.frozen
@@ -173,3 +179,19 @@ class _Resting:
         except StateError as error:
             return [Finding("mesh.keys", "skipped", f"the known keys cannot be read: {error}")]
         return list(look_at_keys(conflicts))
+
+    async def revokers(self) -> Sequence[Finding]:
+        """Look at whose revocations count."""
+        state, own, named = (
+            StateView(self.config.state_dir),
+            self.config.node_id,
+            self.told.revokers,
+        )
+        try:
+            if state.read("identity") is None:
+                return [Finding("mesh.revocations", "skipped", "this node has no key yet")]
+            identity, trust = load_identity(state), TrustStore(state)
+        except StateError as error:
+            return [Finding("mesh.revocations", "skipped", f"the keys cannot be read: {error}")]
+        later = Finding("mesh.revocations", "skipped", "start the node to see those that wait")
+        return [*look_at_revokers(named.keys, (own, identity.sign_public), trust.keys), later]

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from clawmatrix_core import StateError, StateFolder
+from clawmatrix_core import NamedKeys, StateError, StateFolder
 from clawmatrix_core.cli import NotRunning, Settings, call, echo_json, pass_settings
 from clawmatrix_core.spi import load_identity
 
@@ -15,9 +15,10 @@ __all__ = ["fingerprint"]
 
 @click.command()
 @click.argument("node", required=False)
+@click.option("--key", is_flag=True, help="Print the keys as lines for [mesh.revokers].")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
-def fingerprint(settings: Settings, node: str | None, as_json: bool) -> None:
+def fingerprint(settings: Settings, node: str | None, key: bool, as_json: bool) -> None:
     """Show this node's key, and another node's, as digits to read out.
 
     With a NODE: read both lines to whoever sits there. Where they see the same two, nobody is
@@ -37,13 +38,16 @@ def fingerprint(settings: Settings, node: str | None, as_json: bool) -> None:
     if as_json:
         echo_json(shown)
         return
+    if key:
+        click.echo("\n".join(NamedKeys.parse({e["nodeId"]: e["key"] for e in shown}).lines()))
+        return
     width = max(len(entry["nodeId"]) for entry in shown)
     for entry in sorted(shown, key=lambda entry: str(entry["nodeId"])):
         click.echo(f"{entry['nodeId']:{width}}  {entry['digits']}")
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry[name] for name in ("nodeId", "fingerprint", "digits")}
+    return {name: entry[name] for name in ("nodeId", "fingerprint", "digits", "key")}
 
 
 def _from_state(settings: Settings) -> dict[str, Any]:
@@ -56,4 +60,5 @@ def _from_state(settings: Settings) -> dict[str, Any]:
         "nodeId": place.node_id,
         "fingerprint": own.fingerprint,
         "digits": own.digits,
+        "key": own.key_text,
     }

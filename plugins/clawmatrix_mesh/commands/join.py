@@ -104,12 +104,15 @@ def join(
     )
     new.check()  # a secret of its own stands there until the mesh's is known
     _require_writable(new.path)
-    secret = _use(invitation, new, ca)
-    attrs.evolve(new, secret=secret).write()
+    welcomed = _use(invitation, new, ca)
+    revokers = welcomed.revokers.texts()
+    attrs.evolve(new, secret=welcomed.secret).with_mesh(revokers=revokers).write()
+    named = ", ".join(revokers) or "nobody (see [mesh.revokers])"
     suffix = f" -c {new.path}" if settings.file is not None else ""
     click.echo(
         f"joined the mesh of {printable(invitation.node_id)} as {new.node_id}\n"
-        f"wrote {new.path}\n\n"
+        f"wrote {new.path}\n"
+        f"Nodes that can put another one out: {named}\n\n"
         f"Start it:              clawmatrix run{suffix}\n"
         f"Have it run always:    clawmatrix service{suffix}\n"
         f"Then look at the mesh: clawmatrix status{suffix}"
@@ -145,7 +148,7 @@ def _require_writable(path: Path) -> None:
         raise ConfigError([f"{path} cannot be written: {path.parent} is not yours to write to"])
 
 
-def _use(token: Token, new: NewConfig, ca: Path | None) -> str:
+def _use(token: Token, new: NewConfig, ca: Path | None) -> Welcomed:
     """Use the invitation; keep this node's keys, and whose key the inviting node's is."""
     name = NodeId(new.node_id)
     transport = WebSocketTransport(client_tls=client_tls(MeshConfig(ca=ca)))
@@ -155,7 +158,7 @@ def _use(token: Token, new: NewConfig, ca: Path | None) -> str:
         welcomed = _join(token, name, load_identity(state), transport)
         # The token led to this key, whatever was known before.
         TrustStore(state).insist(NodeId(token.node_id), welcomed.sign_public, now=time.time())
-    return welcomed.secret
+    return welcomed
 
 
 def _join(

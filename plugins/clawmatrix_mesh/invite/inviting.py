@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from clawmatrix_core import NamedKeys
 from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.links.admission import source_of
 from clawmatrix_mesh.links.handshake import make_hello, receive_hello, receive_payload, seal_frame
@@ -99,13 +100,23 @@ class Inviter:
         self._node.logger("mesh").info("%s joins by invitation %s", name, invite)
         await channel.connection.send(make_hello(own, channel))
         told: dict[str, object] = {"secret": self._node.keyring.secret.reveal()}
+        if revokers := self._node.revocations.revokers:
+            told["revokers"] = NamedKeys(revokers).texts()
         await channel.connection.send(seal_frame(own, channel, WELCOME, name, told))
 
 
-async def receive_welcome(channel: Channel, sender: NodeId) -> str:
-    """Return the secret of the mesh. Raises: HandshakeError, ConnectionLost."""
+async def receive_welcome(channel: Channel, sender: NodeId) -> tuple[str, NamedKeys]:
+    """Return the secret of the mesh, and whose revocations are in force at the inviting node.
+
+    An older node names nobody. Raises: HandshakeError, ConnectionLost.
+    """
     payload: dict[str, Any] = await receive_payload(channel, WELCOME, sender)
     secret = payload.get("secret")
     if not isinstance(secret, str):
         raise HandshakeError("a welcome without a secret", reason="bad_hello")
-    return secret
+    try:
+        return secret, NamedKeys.parse(payload.get("revokers", {}))
+    except (TypeError, ValueError) as error:
+        raise HandshakeError(
+            f"a welcome with wrong revokers: {error}", reason="bad_hello"
+        ) from None

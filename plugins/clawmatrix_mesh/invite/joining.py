@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from clawmatrix_core import DialError, NodeRecord, register_secret
+from clawmatrix_core import DialError, NamedKeys, NodeRecord, register_secret
 from clawmatrix_core.spi import SECRET_LENGTH, HandshakeError, SignedRecord
 from clawmatrix_mesh.invite.inviting import receive_welcome
 from clawmatrix_mesh.links.channel import Credentials, dial_channel
@@ -44,10 +44,12 @@ class Welcomed:
     Attributes:
         secret: the mesh's.
         sign_public: the inviting node's Ed25519 key, to be pinned under its name.
+        revokers: whose revocations are in force at the inviting node.
     """
 
     secret: str = attrs.field(repr=False)
     sign_public: bytes
+    revokers: NamedKeys = attrs.field(factory=NamedKeys)
 
 
 async def join_mesh(
@@ -102,11 +104,11 @@ async def _prove(connection: Connection, token: Token, own: Credentials) -> Welc
         raise HandshakeError(
             "the node goes by another name than the invitation", reason="bad_hello"
         )
-    secret = await receive_welcome(channel, proved.record.node_id)
+    secret, revokers = await receive_welcome(channel, proved.record.node_id)
     if len(secret) < SECRET_LENGTH or secret.startswith(_REFERENCES):
         raise HandshakeError("a welcome with a secret that is none", reason="bad_hello")
     register_secret(secret)
-    return Welcomed(secret, proved.record.sign_key_bytes())
+    return Welcomed(secret, proved.record.sign_key_bytes(), revokers)
 
 
 def _credentials(token: Token, node_id: NodeId, identity: Identity) -> Credentials:

@@ -10,6 +10,7 @@ import attrs
 
 from clawmatrix_core import NodeRecord
 from clawmatrix_core.spi import SignedRecord, raise_epoch
+from clawmatrix_mesh.members.obeying import REVOKERS
 from clawmatrix_mesh.members.revoking import REVOCATIONS
 
 if TYPE_CHECKING:
@@ -104,12 +105,13 @@ class OwnRecord:
             instance=node.instance,
             protocol=self._protocol,
             version=self._version,
-            features=(REVOCATIONS,),
+            features=(REVOCATIONS, REVOKERS),
             addresses=tuple(self.addresses()),
             tags=node.config.tags,
             offers=node.offers(),
             transit=node.relays,
             succession=node.succession,
+            revokers=node.revocations.revoker_words,
         )
 
     def latest(self) -> SignedRecord:

@@ -31,6 +31,8 @@ _BATCH = 64
 """Revocations in one frame."""
 _BURST, _REFILL = 1024, 64.0
 """Revocations of one neighbour that are read at once, and in a second after that."""
+_WAITING_GAP = 10.0
+"""Seconds between two lines in the log on revocations that wait."""
 _WRITE_GAP = 1.0
 """Seconds between two writes of what others said, which comes again where it was lost."""
 
@@ -38,12 +40,15 @@ _WRITE_GAP = 1.0
 class Revoking:
     """Spreads revocations, and expels the members that they are about."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, let_in: Callable[[], None]) -> None:
+        """Make one; ``let_in`` is called where keys may come in again."""
         self._node = node
+        self._let_in = let_in
         self._mismatches: dict[NodeId, int] = {}
         self._listeners: list[Callable[[NodeId], None]] = []
         self._pace = Pace(_BURST, _REFILL, node.clock.now)
         self._written = float("-inf")
+        self._warned = float("-inf")
         self._unwritten = False
         self._bell = Bell()
 
@@ -120,6 +125,7 @@ class Revoking:
 
     def compare(self, link: Link, summary: object) -> None:
         """Compare a neighbour's summary; differing twice in a row calls for a list."""
+        self.settle()
         if summary == self._node.revocations.summary():
             self._mismatches.pop(link.peer, None)
             return
@@ -129,13 +135,25 @@ class Revoking:
             self._send_have(link)
 
     def _act(self, news: list[SignedRevocation]) -> None:
-        node = self._node
         for signed in news:
-            said = signed.read()
             self._log(signed)
-            if node.revocations.get(said.key) is not None and said.key != node.identity.sign_public:
-                for name in node.expel(said.key):
+        self.settle()
+
+    def settle(self) -> None:
+        """Put out the members whose keys came to be revoked, by whatever changed here."""
+        node = self._node
+        changed = node.revocations.settle()
+        names = node.trust.names_of(set(changed)) if changed else {}
+        back = [key for key in changed if node.revocations.get(key) is None]
+        for key in changed:
+            if key in back:
+                log = node.logger("mesh").warning
+                log("%s may come in again", ", ".join(names.get(key, ())) or "a key not known here")
+            elif key != node.identity.sign_public:
+                for name in node.expel(key):
                     self._tell(name)
+        if back:
+            self._let_in()
 
     def _tell(self, name: NodeId) -> None:
         for listener in self._listeners:
@@ -146,11 +164,21 @@ class Revoking:
         done = "revoked" if said.revoked else "let in again"
         if said.key == self._node.identity.sign_public:
             log.warning("this node was %s by %s: %s", done, said.by, said.reason or "no reason")
+        elif not self._node.revocations.is_in_force(signed):
+            level = logging.WARNING if self._may_warn() else logging.DEBUG
+            words = "%s says that %s was %s: see `clawmatrix revocations list`"
+            log.log(level, words, said.by, said.node_id, done)
         else:
             # A flood is about keys that nobody has heard of; one that is a member's is news.
             _, since = self._node.trust.acquaintance(NodeId(said.node_id), said.key)
             level = logging.DEBUG if since == math.inf else logging.WARNING
             log.log(level, "%s was %s by %s", said.node_id, done, said.by)
+
+    def _may_warn(self) -> bool:
+        now = self._node.clock.now()
+        soon = now - self._warned < _WAITING_GAP
+        self._warned = self._warned if soon else now
+        return not soon
 
     def _spread(self, news: list[SignedRevocation], *, but: Link | None = None) -> None:
         for link in tuple(self._node.links.values()):

@@ -42,6 +42,7 @@ class TrustMethods:
             "nodeId": node.id,
             "fingerprint": node.identity.fingerprint,
             "digits": node.identity.digits,
+            "key": node.identity.key_text,
             "nodes": _entries(node),
             "revoked": revocations_json(node),
         }
@@ -92,6 +93,7 @@ def _entries(node: Node) -> list[dict[str, Any]]:
             "nodeId": entry.node_id,
             "fingerprint": entry.fingerprint,
             "digits": entry.digits,
+            "key": entry.key_text,
             "state": str(entry.state),
             "firstSeen": int(entry.first_seen * 1000),
             "conflicts": conflicts.get(entry.node_id, []),

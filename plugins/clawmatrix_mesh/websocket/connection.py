@@ -15,9 +15,12 @@ from clawmatrix_core import Connection, ConnectionLost, Listener
 from clawmatrix_core.spi import Bell
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from websockets import protocol
+
+    from clawmatrix_core.spi import TcpAddress
+    from clawmatrix_mesh.websocket.strangers import Stranger
 
 __all__ = [
     "CLOSE_TIMEOUT",
@@ -26,6 +29,7 @@ __all__ = [
     "WRITE_LIMIT",
     "WebSocket",
     "WebSocketListener",
+    "bind",
     "tune",
 ]
 
@@ -59,6 +63,13 @@ class _Socket(Protocol):
 
     async def send(self, message: bytes) -> None: ...
 
+    @property
+    def stranger(self) -> Stranger | None: ...
+
+    def allow(self, size: int | None) -> None: ...
+
+    def refuse(self) -> None: ...
+
 
 class WebSocket(Connection):
     """A connection of the library, its errors translated."""
@@ -70,17 +81,25 @@ class WebSocket(Connection):
         *,
         close: Callable[[int, str], Awaitable[None]],
         abort: Callable[[], None],
+        proved: Callable[[], None] | None = None,
     ) -> None:
         self.remote = remote
+        self._ws = ws
         self._protocol = ws.protocol
         self._recv = ws.recv
         self._send = ws.send
         self._close = close
         self._abort = abort
+        self._proved = proved
         self._closing: ConnectionLost | None = None
 
     def __repr__(self) -> str:
         return f"<WebSocket to {self.remote} {'closing' if self._closing else 'open'}>"
+
+    @property
+    def stranger(self) -> Stranger | None:
+        """Counts what the other end sends, None once it has proved itself."""
+        return self._ws.stranger
 
     async def send(self, message: bytes) -> None:
         try:
@@ -92,10 +111,15 @@ class WebSocket(Connection):
         if self._closing is not None:
             await checkpoint()
             raise _again(self._closing)
+        stranger = self._ws.stranger
+        if stranger is not None and stranger.stuck:
+            self._ws.refuse()
         try:
             message = await self._recv()
         except ConnectionClosed as error:
             raise self._lost(error) from None
+        if stranger is not None:
+            stranger.take()
         if isinstance(message, bytes):
             return message
         reason = "text messages are not taken"
@@ -104,6 +128,11 @@ class WebSocket(Connection):
 
     def limit(self, size: int) -> None:
         self._protocol.max_message_size = size
+
+    def allow(self, size: int | None) -> None:
+        self._ws.allow(size)
+        if size is None and self._proved is not None:
+            self._proved()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         if self._closing is None:
@@ -160,6 +189,26 @@ class WebSocketListener(Listener):
         async with anyio.create_task_group() as tasks:
             for connection in self._open:
                 tasks.start_soon(connection.close, _GOING_AWAY, "the listener closed")
+
+
+def bind(addresses: Sequence[TcpAddress]) -> list[socket.socket]:
+    """Return a listening socket for each address. Raises: OSError."""
+    bound: list[socket.socket] = []
+    try:
+        for address in addresses:
+            sock = socket.socket(address.family, socket.SOCK_STREAM)
+            bound.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if address.family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(address.name)
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+    except OSError:
+        for sock in bound:
+            sock.close()
+        raise
+    return bound
 
 
 def tune(sock: Any) -> None:

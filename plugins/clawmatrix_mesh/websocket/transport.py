@@ -30,18 +30,19 @@ from websockets.exceptions import (
 from clawmatrix_core import Connection, DialError, Listener, Transport, shown_address
 from clawmatrix_core.spi import MESSAGE_LIMIT, TcpDialler
 from clawmatrix_mesh.websocket.address import WebSocketAddress
-from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
+from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT, bind
 from clawmatrix_mesh.websocket.front import HEALTH, HEALTHY, Front
 from clawmatrix_mesh.websocket.statuses import explain_proxy_status, explain_status
 from clawmatrix_mesh.websocket.way import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from websockets.http11 import Request, Response
 
     from clawmatrix_core import Objection
+    from clawmatrix_mesh.websocket.strangers import Door
     from clawmatrix_mesh.websocket.way import ProxyWay
 
 __all__ = ["WebSocketTransport"]
@@ -94,6 +95,7 @@ class WebSocketTransport(Transport):
         open_timeout: float = OPEN_TIMEOUT,
         tcp: TcpDialler | None = None,
         strange: TcpDialler | None = None,
+        door: Door | None = None,
         refused: Callable[[str], None] = lambda _: None,
         front: Front | None = None,
     ) -> None:
@@ -106,6 +108,8 @@ class WebSocketTransport(Transport):
             open_timeout: seconds that a whole opening handshake may take.
             tcp: dials addresses of the configuration, and the proxy.
             strange: dials addresses that other nodes advertise.
+            door: bounds what strangers have of this node. Without one a connection is read
+                without a bound, and ``allow`` does nothing.
             refused: is told the reason, a word, for each connection that was not opened.
             front: the reverse proxies in front of what it listens at; None for none.
         """
@@ -113,6 +117,7 @@ class WebSocketTransport(Transport):
         self._client_tls = client_tls
         self._proxy = proxy
         self._open_timeout = open_timeout
+        self._door = door
         self._refused = refused
         self._front = front or Front()
         self._ways = Ways(proxy, tcp, strange)
@@ -140,7 +145,10 @@ class WebSocketTransport(Transport):
             with anyio.fail_after(self._open_timeout):
                 way = await self._ways.find(parsed, objection, self._open_timeout)
                 with _closed_unless_taken(way):
-                    return await _backend().dial(address, parsed.target, way, settings)
+                    guarded = self._door is not None
+                    return await _backend().dial(
+                        address, parsed.target, way, settings, guarded=guarded
+                    )
         except (OSError, ValueError, ImportError, WebSocketException) as error:
             where = f"{parsed.target}{_THROUGH}" if self._proxy else parsed.target
             # Its cause may name the proxy with its password.
@@ -164,8 +172,10 @@ class WebSocketTransport(Transport):
             "open_timeout": self._open_timeout,
             "ssl": self._server_tls if parsed.secure else None,
         }
-        await self._ways.require_name(parsed, self._open_timeout)
-        async with _backend().listen(parsed, settings, self._refused, self._front) as listener:
+        bound = bind(await self._ways.find_own(parsed, self._open_timeout))
+        async with _backend().listen(
+            parsed, bound, settings, self._door, self._refused, self._front
+        ) as listener:
             yield listener
 
 
@@ -178,12 +188,16 @@ class _Backend(Protocol):
         target: str,
         way: socket.socket | ProxyWay,
         settings: Mapping[str, Any],
+        *,
+        guarded: bool,
     ) -> Connection: ...
 
     def listen(
         self,
         address: WebSocketAddress,
+        bound: Sequence[socket.socket],
         settings: Mapping[str, Any],
+        door: Door | None,
         refused: Callable[[str], None],
         front: Front,
     ) -> AbstractAsyncContextManager[Listener]: ...

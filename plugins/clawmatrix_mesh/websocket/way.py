@@ -89,12 +89,9 @@ class Ways:
         first = min(permitted, key=lambda one: one.ip.version)
         return await self._through(self._proxy, address, first, left)
 
-    async def require_name(self, address: WebSocketAddress, limit: float) -> None:
-        """Look up the name to listen at. Raises: OSError.
-
-        The library does so again, in threads that hold up a stop where no name server answers.
-        """
-        await self._tcp.look_up(address.host, address.port, limit=limit)
+    async def find_own(self, address: WebSocketAddress, limit: float) -> list[TcpAddress]:
+        """Return where to listen. Raises: OSError."""
+        return await self._tcp.look_up(address.host, address.port, limit=limit)
 
     async def _through(
         self, proxy: str, address: WebSocketAddress, at: TcpAddress | None, limit: float

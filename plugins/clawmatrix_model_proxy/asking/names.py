@@ -119,23 +119,21 @@ class NodeNames:
     def look(self) -> bool:
         """Take over the configuration and the revocations; return whether anything is to be kept.
 
-        A revocation by whoever no person here named is hearsay: its key may be made up.
+        Those that wait for a person, and a key's word on itself, are hearsay: any member can make
+        up a name and a key for them.
         """
         before = self._changes
         self._look_at_config()
         summary, now = self._node.revocations.summary(), self._node.clock.now()
         if summary != self._summary or now - self._looked >= _LOOK:
             self._summary, self._looked = summary, now
-            held = [one.said for one in self._node.revocations.all() if one.holds]
+            known = self._node.revocations.all()
+            vouched = [one.said for one in known if one.holds and one.said.by_key != one.said.key]
             self._note_revoked(
-                frozenset(NodeId(said.node_id) for said in held),
-                [NodeId(said.node_id) for said in held if self._is_vouched(said.by)],
+                frozenset(NodeId(one.said.node_id) for one in known if one.said.revoked),
+                [NodeId(said.node_id) for said in vouched],
             )
         return self._changes != before
-
-    def _is_vouched(self, author: str) -> bool:
-        revokers = self._node.revocations.revokers
-        return author == self._node.id or (revokers is not None and author in revokers)
 
     def _look_at_config(self) -> None:
         config = self._node.config.section(ModelProxyConfig)

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from clawmatrix_core.cli.shell import execute
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.members.identity import load_identity
+from clawmatrix_core.state.folder import StateFolder
 
 SECRET = "0123456789abcdef" * 3
 
@@ -33,7 +36,8 @@ def test_what_is_written_passes_the_check(home: Path, capsys: pytest.CaptureFixt
     assert path.stat().st_mode & 0o777 == 0o600
     config = tomllib.loads(path.read_text())
     assert config["node_id"] == "office"
-    assert config["mesh"] == {"listen": "0.0.0.0:19000"}
+    assert config["mesh"].keys() == {"listen", "revokers"}
+    assert config["mesh"]["listen"] == "0.0.0.0:19000"
     assert config["secret"] not in text
     assert execute(["config", "check"]) == 0
 
@@ -122,3 +126,26 @@ def test_what_the_check_would_refuse_is_not_written(
     assert execute(["init", "-c", str(path), *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not path.exists()
+
+
+def test_the_founder_of_a_mesh_can_put_others_out_of_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    path = home / "a.toml"
+    for options in ((), ("--force",)):
+        assert execute(["init", "-c", str(path), "--node-id", "my.box", *options]) == 0
+        with StateFolder(Config.load(path).state_dir) as state:
+            own = load_identity(state).key_text
+        assert tomllib.loads(path.read_text())["mesh"]["revokers"] == {"my.box": own}
+        assert execute(["config", "check", "-c", str(path)]) == 0
+
+
+def test_init_writes_the_key_of_a_node_that_runs(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    path = home / "a.toml"
+    assert execute(["init", "-c", str(path), "--node-id", "office"]) == 0
+    with StateFolder(Config.load(path).state_dir):
+        assert execute(["init", "-c", str(path), "--node-id", "office", "--force"]) == 0

@@ -70,6 +70,9 @@ secret = "env:MESH"
 # Nodes to connect to. One is enough: the others are learned from it.
 {peers}
 
+# The table [mesh.revokers] has the nodes that can put another one out of the mesh, each with its
+# key: `clawmatrix fingerprint --key` there prints the line.
+{revokers}
 # Models that this node serves to the mesh.
 # [[model-proxy.models]]
 # id = "qwen3"
@@ -79,27 +82,32 @@ secret = "env:MESH"
 """
 
 
+LISTEN = '# listen = "0.0.0.0:19000"'
+PEERS = '# peers = ["wss://relay.example:19000"]'
+
+
 @pytest.mark.parametrize(
-    ("mesh", "listen", "peers"),
+    ("mesh", "listen", "peers", "rest"),
     [
-        ({}, '# listen = "0.0.0.0:19000"', '# peers = ["wss://relay.example:19000"]'),
+        ({}, LISTEN, PEERS, ""),
+        ({"peers": ("ws://b:1", "ws://c:1")}, LISTEN, 'peers = ["ws://b:1", "ws://c:1"]', ""),
         (
-            {"listen": None, "peers": ("ws://b:1", "ws://c:1")},
-            '# listen = "0.0.0.0:19000"',
-            'peers = ["ws://b:1", "ws://c:1"]',
-        ),
-        (
-            {"listen": "[::1]:5", "peers": (), "ca": "/ca.pem"},
+            {"revokers": {"b": "ed25519:x", "c.d": "y"}, "listen": "[::1]:5", "ca": "/ca.pem"},
             'listen = "[::1]:5"',
-            '# peers = ["wss://relay.example:19000"]\nca = "/ca.pem"',
+            PEERS,
+            'ca = "/ca.pem"\n\n[mesh.revokers]\nb = "ed25519:x"\n"c.d" = "y"\n',
         ),
     ],
 )
 def test_the_whole_text_with_the_templates_of_plugins(
-    mesh: dict[str, object], listen: str, peers: str
+    mesh: dict[str, object], listen: str, peers: str, rest: str
 ) -> None:
     text = NewConfig(HERE, "a", "env:MESH", {"mesh": mesh}).render()
-    assert text == WHOLE.format(listen=listen, peers=peers)
+    assert text == WHOLE.format(listen=listen, peers=peers, revokers=rest)
+    assert tomllib.loads(text)["mesh"] == {
+        key: list(value) if key == "peers" else value  # type: ignore[call-overload]
+        for key, value in mesh.items()
+    }
 
 
 def test_what_the_templates_show_is_valid() -> None:

@@ -52,6 +52,7 @@ def test_names_on_the_wire_are_camel_case() -> None:
         "offers": {"models": [{"id": "m"}]},
         "transit": True,
         "succession": [],
+        "revokers": [],
     }
     assert signed.to_wire() == {"record": signed.text, "sig": signed.signature}
 

@@ -9,8 +9,8 @@ import pytest
 from clawmatrix_core.base.errors import LocalProtocolError, StateError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import digits, fingerprint
+from clawmatrix_core.members.pins import CONFLICTS_MAX
 from clawmatrix_core.members.trust import (
-    CONFLICTS_MAX,
     PINNED_MAX,
     PROVISIONAL_MAX,
     Conflict,

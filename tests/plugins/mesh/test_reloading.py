@@ -9,6 +9,8 @@ import pytest
 
 from clawmatrix_core.config.config import Config, Secret
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.members.identity import key_text
+from clawmatrix_core.members.revokers import key_word
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
 from clawmatrix_mesh.plugin import MeshPlugin
@@ -111,10 +113,19 @@ async def test_limits_of_links_and_revokers_are_taken_over(node_factory: NodeFac
         await wait_until(lambda: "b" in a.links)
         rate = a.links[b.id].rate
         assert rate is not None
-        await a.reload(told("a", mesh={"link_frames": 1, "revokers": ["b"]}))
+        await a.reload(
+            told("a", mesh={"link_frames": 1, "revokers": {"b": key_text(b.identity.sign_public)}})
+        )
         spent = [rate.spend(1e9, 100) for _ in range(5)]
         assert spent[-1] == pytest.approx(4.0)
-        assert a.revocations.revokers == ("b",)
+        assert a.revocations.revokers == {"b": b.identity.sign_public}
+        await wait_until(lambda: knows_revokers(b, a) == (key_word(b.identity.sign_public),))
+        assert key_word(b.identity.sign_public) == b.identity.fingerprint[:19]
+
+
+def knows_revokers(at: Node, of: Node) -> tuple[str, ...]:
+    peer = at.directory.get(of.id)
+    return () if peer is None else peer.record.revokers
 
 
 async def test_another_secret_is_used_for_new_links_and_the_old_one_is_retired(

@@ -136,6 +136,7 @@ async def test_a_node_that_was_revoked_is_told(node_factory: NodeFactory) -> Non
     a = node_factory("a", dials=["b"])
     async with a, node_factory("b") as b:
         await wait_until(lambda: "b" in a.links)
+        a.revocations.name_revokers({"b": b.identity.sign_public})
         said = b.revocations.make("a", a.identity.sign_public, reason="sold")
         assert a.revocations.accept(said)
         detail, advice = await wrong(a, "mesh.keys")
@@ -145,6 +146,37 @@ async def test_a_node_that_was_revoked_is_told(node_factory: NodeFactory) -> Non
     assert detail.startswith("this node was revoked by b on ")
     assert detail.endswith(": sold")
     assert "clawmatrix revoke --undo" in advice
+
+
+async def test_revocations_that_wait_are_named_with_what_to_do(node_factory: NodeFactory) -> None:
+    a = node_factory("a", dials=["b"])
+    async with a, node_factory("b") as b:
+        await wait_until(lambda: "b" in a.links)
+        assert [one.status for one in await found(a, "mesh.revocations")] == ["ok"]
+        for number in range(6):
+            key = bytes([number]) * 32
+            assert a.revocations.accept(b.revocations.make(f"x{number}", key, reason="sold"))
+        detail, advice = await wrong(a, "mesh.revocations", "warning")
+        more = (await found(a, "mesh.revocations"))[-1]
+    assert detail == "x0, whose key is not known here, was revoked by b (sold): it waits for you"
+    assert advice.startswith("clawmatrix revocations accept x0, or reject x0")
+    assert more.detail == "1 more revocations wait"
+
+
+async def test_a_revoker_with_another_key_than_the_one_named_is_found(
+    node_factory: NodeFactory,
+) -> None:
+    other = Identity.generate().key_text
+    told = {"mesh": {"revokers": {"a": other, "b": other, "c": other}}}
+    a = node_factory("a", dials=["b"], config=told)
+    async with a, node_factory("b") as b:
+        await wait_until(lambda: "b" in a.links)
+        findings = [one for one in await found(a, "mesh.revocations") if one.status == "problem"]
+    for one, node in zip(findings, (a, b), strict=True):
+        assert (
+            one.detail == f"[mesh.revokers] names a key of {node.id} that {node.id} does not have"
+        )
+        assert f'write {node.id} = "{node.identity.key_text}"' in str(one.advice)
 
 
 def test_strangers_and_what_was_long_ago_are_no_findings() -> None:

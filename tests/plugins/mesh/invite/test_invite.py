@@ -16,6 +16,8 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.config.config import Config, Secret
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.members.named_keys import NamedKeys
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, free_port, wait_until
 from clawmatrix_mesh.config import MeshConfig
@@ -301,6 +303,29 @@ async def test_a_secret_is_sent_only_when_its_use_is_on_disk() -> None:
         state.full = False
         assert len(tap.seen) == 4, "neither hello nor welcome"
         assert await refusal(token, guest) == "invite_used"
+
+
+async def test_an_invitation_carries_whose_revocations_are_in_force() -> None:
+    home, later = Identity.generate(), Identity.generate()
+    async with make_node("node", revokers={"home": home.key_text}) as node:
+        welcomed = await Guest().join(await invite(node))
+        assert welcomed.revokers == NamedKeys({"home": home.sign_public})
+        node.trust.check(NodeId("home"), home.sign_public, proven=True, now=0.0)
+        node.trust.succeed(NodeId("home"), later.sign_public, now=1.0)
+        welcomed = await Guest("second").join(await invite(node))
+        assert welcomed.revokers == NamedKeys({"home": later.sign_public}), "its present key"
+
+
+async def test_an_invitation_without_revokers_names_nobody() -> None:
+    async with make_node("node") as node:
+        assert (await Guest().join(await invite(node))).revokers == NamedKeys()
+
+
+async def test_a_welcome_with_names_that_are_none_is_refused() -> None:
+    async with make_node("node") as node:
+        node.revocations.name_revokers({'x" = 1\n[mesh': bytes(32)})
+        with pytest.raises(HandshakeError, match="a welcome with wrong revokers"):
+            await Guest().join(await invite(node))
 
 
 @pytest.mark.parametrize("secret", ["short", "file:" + "/a" * 20, "env:" + "A" * 40])

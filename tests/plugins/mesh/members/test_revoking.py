@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +14,15 @@ from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.kernel.node import Node
-from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.members.identity import Identity, key_text
 from clawmatrix_core.members.revocation import Revocation, SignedRevocation
+from clawmatrix_core.members.succession import rotate
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
+from clawmatrix_mesh.members.obeying import Obedience
+from clawmatrix_mesh.members.revoking import REVOCATIONS
 from clawmatrix_mesh.plugin import MeshPlugin
+from clawmatrix_mesh.status import mesh_lines
 from tests.plugins.mesh.conftest import LIMITS, Attack, address_of
 from tests.plugins.mesh.wire import Member, port_of
 
@@ -28,11 +34,30 @@ pytestmark = pytest.mark.anyio
 MALLORY = NodeId("mallory")
 
 
+ALL = ("hub", "home", "lab")
+
+
+def key_of(name: str) -> Identity:
+    """Return the key that each node of a name has here."""
+    return Identity.generate(Random(name).randbytes)
+
+
+def named(*names: str) -> dict[str, str]:
+    """Return the table of revokers with these names."""
+    return {name: key_text(key_of(name).sign_public) for name in names}
+
+
+def told(name: str, **mesh: Any) -> Config:
+    mesh = {"listen": "127.0.0.1:0", "heartbeat": 0.2, "revokers": named(*ALL), **mesh}
+    return Config.from_mapping({"node_id": name, "secret": SECRET, "mesh": mesh})
+
+
 def make(name: str, state: MemoryState | None = None, **mesh: Any) -> Node:
-    mesh = {"listen": "127.0.0.1:0", "heartbeat": 0.2, **mesh}
-    told = {"node_id": name, "secret": SECRET, "mesh": mesh}
     plugins = [MeshPlugin(limits=LIMITS), "relay"]
-    return Node(Config.from_mapping(told), plugins=plugins, state=state or MemoryState())
+    state = state or MemoryState()
+    if state.read("identity") is None:
+        state.write("identity", key_of(name).to_json())
+    return Node(told(name, **mesh), plugins=plugins, state=state)
 
 
 @asynccontextmanager
@@ -150,17 +175,183 @@ async def test_a_lost_revocation_is_made_good_by_the_heartbeat() -> None:
         await wait_until(lambda: home.revocations.get(key) is not None)
 
 
-async def test_only_named_revokers_put_a_node_out() -> None:
-    async with mesh_of_four(revokers=["hub"]) as nodes:
-        with pytest.raises(ExchangeFailure, match="none of its own"):
-            await ask(nodes["home"], "revoke.add", node="mallory")
-        key = nodes["lab"].identity.sign_public
-        nodes["home"].revocations.make("lab", key)  # as one with another configuration would
-        await wait_until(lambda: nodes["hub"].counters["unauthorized_revocation"] >= 1)
-        assert nodes["hub"].revocations.get(key) is None
-        assert "lab" in nodes["hub"].links
-        await ask(nodes["hub"], "revoke.add", node="mallory")
-        await wait_until(lambda: all(is_rid_of(nodes[name]) for name in ("hub", "home", "lab")))
+async def waiting(node: Node) -> list[tuple[str, str]]:
+    """Return what waits at a node, by node and author; the status says the same."""
+    found = await ask(node, "revocations.list")
+    assert found == mesh_status(node)["waiting"]
+    return [(one["nodeId"], one["by"]) for one in found]
+
+
+async def test_a_revocation_by_a_node_that_is_not_named_waits_everywhere_else() -> None:
+    async with mesh_of_four(revokers=named("hub")) as nodes:
+        hub, home, lab = (nodes[name] for name in ALL)
+        answer = await ask(home, "revoke.add", node="mallory", reason="I do not like it")
+        assert (answer["obey"], answer["ask"], answer["unknown"]) == ([], ["hub", "lab"], [])
+        for node in (hub, lab):
+            await wait_until(lambda node=node: node.revocations.waiting())  # type: ignore[misc]
+            assert await waiting(node) == [("mallory", "home")]
+            assert MALLORY in node.links
+            assert mesh_status(node)["revoked"] == []
+        assert is_rid_of(home), "at its own node it is in force"
+        answer = await ask(hub, "revoke.add", node="mallory")
+        assert (answer["obey"], answer["ask"]) == (["home", "lab"], [])
+        await wait_until(lambda: all(is_rid_of(node) for node in (hub, lab)))
+        assert await waiting(lab) == []
+
+
+async def test_where_nobody_is_named_no_node_puts_out_another_for_all() -> None:
+    async with mesh_of_four(revokers={}) as nodes:
+        hub, _, lab = (nodes[name] for name in ALL)
+        await ask(nodes["mallory"], "revoke.add", node="lab")
+        await wait_until(lambda: hub.revocations.waiting())
+        assert "lab" in hub.links
+        async with nodes["home"].exchange("lab", "ping", {"n": 1}, complete=True) as ex:
+            await ex.receive()
+        assert await waiting(lab) == [("lab", "mallory")]
+
+
+async def test_a_person_accepts_what_waits_and_that_outlives_a_restart() -> None:
+    state = MemoryState()
+    async with make("hub", revokers={}) as hub, make("home", peers=[address_of(hub)]) as home:
+        async with make("lab", state, peers=[address_of(hub)], revokers={}) as lab:
+            await wait_until(lambda: lab.reachable(home.id) and home.reachable(lab.id))
+            await ask(home, "revoke.add", node="hub", reason="stolen")
+            await ask(home, "revoke.undo", node="hub", local=True)
+            await wait_until(lambda: lab.revocations.waiting())
+        async with make("lab", state, peers=[address_of(hub)], revokers={}) as lab:
+            assert await waiting(lab) == [("hub", "home")]
+            await wait_until(lambda: "hub" in lab.links)
+            answer = await ask(lab, "revocations.accept", which="hub")
+            assert (answer["nodeId"], answer["verdict"]) == ("hub", "in force")
+            await wait_until(lambda: "hub" not in lab.links)
+            [entry] = mesh_status(lab)["revoked"]
+            assert (entry["nodeId"], entry["revoked"], entry["reason"]) == ("hub", True, "stolen")
+            with pytest.raises(ExchangeFailure, match="no revocation of hub waits"):
+                await ask(lab, "revocations.accept", which="hub")
+        async with make("lab", state, peers=[address_of(hub)], revokers={}) as lab:
+            assert lab.revocations.get(hub.identity.sign_public) is not None
+            await ask(lab, "revocations.reject", which=answer["id"])
+            await wait_until(lambda: "hub" in lab.links)
+
+
+async def test_a_person_rejects_what_waits_and_that_outlives_a_restart() -> None:
+    state = MemoryState()
+    async with make("hub", revokers={}) as hub, make("home", peers=[address_of(hub)]) as home:
+        async with make("lab", state, peers=[address_of(hub)], revokers={}) as lab:
+            await wait_until(lambda: lab.reachable(home.id))
+            await ask(home, "revoke.add", node="hub")
+            await ask(home, "revoke.undo", node="hub", local=True)
+            await wait_until(lambda: lab.revocations.waiting())
+            await ask(lab, "revocations.reject", which="hub")
+        async with make("lab", state, peers=[address_of(hub)], revokers={}) as lab:
+            await wait_until(lambda: "hub" in lab.links)
+            assert await waiting(lab) == []
+            [entry] = await ask(lab, "revocations.list", all=True)
+            assert (entry["by"], entry["verdict"]) == ("home", "rejected")
+
+
+async def test_a_reload_puts_the_table_in_force() -> None:
+    async with mesh_of_four(revokers={}) as nodes:
+        hub, home = nodes["hub"], nodes["home"]
+        await ask(home, "revoke.add", node="mallory")
+        await wait_until(lambda: hub.revocations.waiting())
+        await hub.reload(told("hub", revokers=named("home")))
+        await wait_until(lambda: is_rid_of(hub))
+        assert await waiting(hub) == []
+        await wait_until(lambda: obeys(home, "hub"))
+        await hub.reload(told("hub", revokers={}))
+        await wait_until(lambda: MALLORY in hub.links)
+        assert await waiting(hub) == [("mallory", "home")]
+
+
+def obeys(at: Node, name: str) -> bool:
+    """Say whether a node knows that another one takes its word."""
+    return name in Obedience.of(at, bytes(32)).obey
+
+
+async def test_a_rotated_key_of_a_revoker_is_followed() -> None:
+    state = MemoryState()
+    async with make("hub", revokers=named("home")) as hub, make("x", peers=[address_of(hub)]) as x:
+        async with make("home", state, peers=[address_of(hub)]):
+            await wait_until(lambda: hub.trust.get(NodeId("home")) is not None)
+            await wait_until(lambda: "x" in hub.links)
+        rotate(state, "home", int(hub.clock.wall() * 1000))
+        async with make("home", state, peers=[address_of(hub)]) as home:
+            assert home.identity != key_of("home")
+            await wait_until(lambda: obeys(home, "hub") and home.trust.get(x.id) is not None)
+            answer = await ask(home, "revoke.add", node="x")
+            assert answer["obey"] == ["hub"]
+            await wait_until(lambda: "x" not in hub.links)
+
+
+async def test_a_node_puts_its_own_key_out_and_nobody_lets_it_in_for_others() -> None:
+    async with mesh_of_four(revokers={}) as nodes:
+        others, mallory = [nodes[name] for name in ALL], nodes["mallory"]
+        with pytest.raises(ExchangeFailure, match="--own puts its own key out"):
+            await ask(mallory, "revoke.add", node="mallory")
+        answer = await ask(mallory, "revoke.add", node="mallory", own=True)
+        assert answer["obey"] == ["home", "hub", "lab"]
+        await wait_until(lambda: all(is_rid_of(node) for node in others))
+        with pytest.raises(ExchangeFailure, match="put its own key out"):
+            await ask(nodes["hub"], "revoke.undo", node="mallory")
+        await ask(nodes["hub"], "revoke.undo", node="mallory", local=True)
+        await wait_until(lambda: MALLORY in nodes["hub"].links)
+        assert is_rid_of(nodes["lab"])
+
+
+async def test_what_waits_names_the_node_that_has_the_key_here(attack: Attack) -> None:
+    async with (
+        attack() as target,
+        await Member.join(target.port, features=[REVOCATIONS]) as mallory,
+    ):
+        junk = said(mallory, target.lab, node_id="junk")
+        unknown = said(mallory, target.lab, node_id="nobody", key=bytes(32))
+        new = [SignedRevocation.make(one, mallory.identity).to_wire() for one in (unknown, junk)]
+        await mallory.send("revocations", {"new": new})
+        await wait_until(lambda: len(target.node.revocations.waiting()) == 2)
+        first, second = mesh_status(target.node)["waiting"]
+        assert (first["nodeId"], first["called"], first["known"]) == ("lab", "junk", True)
+        assert (second["nodeId"], second["known"]) == ("nobody", False)
+        with pytest.raises(ExchangeFailure, match="no revocation of junk waits"):
+            await ask(target.node, "revocations.accept", which="junk")
+        lines = "\n".join(mesh_lines(mesh_status(target.node), target.node.clock.wall()))
+        assert 'lab (by the name "junk") was revoked by mallory' in lines
+        assert "nobody, whose key is not known here, was revoked by mallory" in lines
+        assert "clawmatrix revocations list" in lines
+
+
+async def test_several_that_differ_are_told_apart_by_their_ids(attack: Attack) -> None:
+    async with (
+        attack() as target,
+        await Member.join(target.port, features=[REVOCATIONS]) as mallory,
+    ):
+        node = target.node
+        news = [said(mallory, target.lab, node_id="x", key=bytes([n]) * 32) for n in (1, 2)]
+        new = [SignedRevocation.make(one, mallory.identity) for one in news]
+        await mallory.send("revocations", {"new": [one.to_wire() for one in new]})
+        await wait_until(lambda: len(node.revocations.waiting()) == 2)
+        with pytest.raises(ExchangeFailure, match="several that differ wait for x: say"):
+            await ask(node, "revocations.accept", which="x")
+        answer = await ask(node, "revocations.accept", which=new[1].id)
+        assert answer["fingerprint"] == news[1].fingerprint
+        assert node.revocations.get(bytes([2]) * 32) == news[1]
+        assert node.revocations.get(bytes([1]) * 32) is None
+
+
+async def test_revocations_that_wait_are_named_in_the_log_once_in_a_while(
+    attack: Attack, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        attack() as target,
+        await Member.join(target.port, features=[REVOCATIONS]) as mallory,
+    ):
+        about = [said(mallory, target.lab, key=bytes([n]) * 32) for n in range(8)]
+        new = [SignedRevocation.make(one, mallory.identity).to_wire() for one in about]
+        await mallory.send("revocations", {"new": new})
+        await wait_until(lambda: len(target.home.revocations.waiting()) == 8)
+        told = [r for r in caplog.records if "says that lab was revoked" in r.getMessage()]
+        assert len([r for r in told if r.levelno == logging.WARNING]) == 3, "once at each node"
+        assert mesh_status(target.node)["revoked"] == []
 
 
 async def test_what_cannot_be_revoked_is_named() -> None:
@@ -214,7 +405,7 @@ async def test_a_node_of_an_older_version_is_told_nothing(attack: Attack) -> Non
     async with attack(heartbeat=0.5) as target, await Member.join(target.port) as older:
         key = Identity.generate().sign_public
         signed = target.node.revocations.make("somebody", key)
-        await wait_until(lambda: target.home.revocations.get(key) is not None)
+        await wait_until(lambda: target.home.revocations.waiting())
         await older.send("heartbeat", {"t": 1.0})
         beats = 0
         while beats < 3:

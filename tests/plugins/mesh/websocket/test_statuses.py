@@ -11,7 +11,7 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from clawmatrix_core.base.errors import DialError
-from clawmatrix_core.config.sections import ConfigSection
+from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_mesh.checks.advice import advice_for
 from clawmatrix_mesh.checks.resting import resting_checks
 from clawmatrix_mesh.config import MeshConfig
@@ -104,7 +104,7 @@ async def test_doctor_and_join_have_the_words_of_a_status() -> None:
         config = make_node("home", peers=[address]).config
         config.bind([ConfigSection("mesh", MeshConfig)])
         [check] = [one for one in resting_checks(config) if one.name == "mesh.peer"]
-        [finding] = await check.run()
+        finding, *_ = await check.run()
         assert "answers HTTP 502: a reverse proxy there does not reach" in finding.detail
         assert finding.advice == advice_for("bad_gateway")
         async with make_node("node") as node:

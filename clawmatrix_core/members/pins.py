@@ -1,0 +1,161 @@
+"""A name's key as the trust store keeps it, and what the store tells of it."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from clawmatrix_core.members.identity import digits, fingerprint, key_text
+
+if TYPE_CHECKING:
+    from clawmatrix_core.base.node_id import NodeId
+
+__all__ = [
+    "CONFLICTS_MAX",
+    "Conflict",
+    "Pin",
+    "PinOutcome",
+    "PinState",
+    "Rival",
+    "TrustEntry",
+    "conflict_of",
+    "entry_of",
+    "with_rival",
+]
+
+CONFLICTS_MAX = 8
+"""Other keys that are remembered for one name."""
+
+
+class PinOutcome(Enum):
+    """What ``TrustStore.check`` says of a name and a key."""
+
+    NEW = "new"
+    """Nothing spoke against the key, and it is the name's from now on."""
+    KNOWN = "known"
+    """It is the name's key."""
+    CONFLICT = "conflict"
+    """The name has another key: refuse whoever showed this one."""
+
+
+class PinState(StrEnum):
+    """How a key came to its name."""
+
+    PINNED = "pinned"
+    """Proved by a handshake, or accepted by a person."""
+    PROVISIONAL = "provisional"
+    """Heard from others; the first proof decides."""
+
+
+@attrs.frozen
+class Conflict:
+    """Another key that was shown under a name that has one already.
+
+    Times are seconds since 1970. ``proven`` says that a handshake showed it at least once:
+    whoever did has the key and the cluster secret.
+    """
+
+    node_id: NodeId
+    fingerprint: str
+    sign_public: bytes
+    first_seen: float
+    last_seen: float
+    count: int
+    proven: bool
+
+
+@attrs.frozen
+class TrustEntry:
+    """A name, its key, and the fingerprints of other keys shown under it."""
+
+    node_id: NodeId
+    fingerprint: str
+    sign_public: bytes
+    state: PinState
+    first_seen: float
+    conflicts: tuple[str, ...]
+
+    @property
+    def key_text(self) -> str:
+        """The key as a configuration has it."""
+        return key_text(self.sign_public)
+
+    @property
+    def digits(self) -> str:
+        """The key as people read it to each other."""
+        return digits(self.sign_public)
+
+
+@attrs.frozen
+class Rival:
+    """A conflict as it is stored."""
+
+    key: bytes
+    first_seen: float
+    last_seen: float
+    count: int = 1
+    proven: bool = False
+
+
+@attrs.frozen
+class Pin:
+    """A name's key as it is stored.
+
+    ``proven`` is when the key first proved itself here, over a link or in a session; older
+    versions have not stored it. ``past`` are the name's earlier keys, the latest first.
+    """
+
+    key: bytes
+    state: PinState
+    first_seen: float
+    rivals: tuple[Rival, ...] = ()
+    proven: float | None = None
+    past: tuple[bytes, ...] = ()
+
+    @property
+    def proven_since(self) -> float | None:
+        """When the name first proved itself here, None where it never did."""
+        if self.proven is None and self.state is PinState.PINNED:
+            return self.first_seen
+        return self.proven
+
+
+def with_rival(pin: Pin, key: bytes, *, proven: bool, now: float) -> Pin:
+    """Return the pin with one more showing of the key; the least telling rival makes room."""
+    known = next((rival for rival in pin.rivals if rival.key == key), None)
+    if known is None:
+        rival = Rival(key, now, now, proven=proven)
+    else:
+        rival = attrs.evolve(
+            known, last_seen=now, count=known.count + 1, proven=known.proven or proven
+        )
+    others = [other for other in pin.rivals if other is not known]
+    others.sort(key=lambda other: (other.proven, other.last_seen), reverse=True)
+    return attrs.evolve(pin, rivals=(rival, *others[: CONFLICTS_MAX - 1]))
+
+
+def conflict_of(node_id: NodeId, rival: Rival) -> Conflict:
+    """Return a stored conflict as others see it."""
+    return Conflict(
+        node_id,
+        fingerprint(rival.key),
+        rival.key,
+        rival.first_seen,
+        rival.last_seen,
+        rival.count,
+        rival.proven,
+    )
+
+
+def entry_of(node_id: NodeId, pin: Pin) -> TrustEntry:
+    """Return a stored pin as others see it."""
+    return TrustEntry(
+        node_id,
+        fingerprint(pin.key),
+        pin.key,
+        pin.state,
+        pin.first_seen,
+        tuple(fingerprint(rival.key) for rival in pin.rivals),
+    )

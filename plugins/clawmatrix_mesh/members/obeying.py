@@ -1,0 +1,55 @@
+"""Which nodes take this node's revocations, as far as their records say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from clawmatrix_core import Node, NodeId
+
+__all__ = ["REVOKERS", "Obedience"]
+
+REVOKERS = "revokers"
+"""The feature of a node whose record says whom it obeys."""
+
+
+@attrs.frozen
+class Obedience:
+    """Other members, by what they do with a revocation by this node.
+
+    Attributes:
+        obey: those where it is in force at once.
+        ask: those where it waits for a person.
+        unknown: those whose records do not say, as nodes of an older version.
+    """
+
+    obey: tuple[NodeId, ...] = ()
+    ask: tuple[NodeId, ...] = ()
+    unknown: tuple[NodeId, ...] = ()
+
+    @classmethod
+    def of(cls, node: Node, about: bytes) -> Obedience:
+        """Ask the directory; the node with the key that the revocation is ``about`` is left out."""
+        own = node.directory.get(node.id)
+        past = () if own is None else own.record.past_keys()
+        obey: list[NodeId] = []
+        ask: list[NodeId] = []
+        unknown: list[NodeId] = []
+        for peer in node.directory.others():
+            record = peer.record
+            if about in (record.sign_key_bytes(), *record.past_keys()):
+                continue
+            if about == node.identity.sign_public:
+                obey.append(peer.node_id)
+            elif REVOKERS not in record.features:
+                unknown.append(peer.node_id)
+            else:
+                obeys = node.revocations.is_obeyed_by(record, past)
+                (obey if obeys else ask).append(peer.node_id)
+        return cls(tuple(obey), tuple(ask), tuple(unknown))
+
+    def to_json(self) -> dict[str, list[NodeId]]:
+        """Return it as the control methods answer."""
+        return {"obey": [*self.obey], "ask": [*self.ask], "unknown": [*self.unknown]}
