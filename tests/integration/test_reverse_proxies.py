@@ -322,6 +322,12 @@ async def test_reverse_proxies_that_are_set_up_wrongly_are_told_by_their_status(
         assert caught.value.reason == reason
 
 
+async def test_reverse_proxies_can_serve_a_node_below_a_path(tmp_path: Path) -> None:
+    async with fronted("nginx", tmp_path, below_a_path) as (node, front):
+        token = await invite(node, addresses=[f"{front.address}/mesh/"])
+        await Guest().join(token, front.transport())
+
+
 async def test_reverse_proxies_without_their_node_are_told_from_a_node_that_is_none(
     tmp_path: Path,
 ) -> None:
