@@ -301,8 +301,9 @@ class Endpoint:
         if self.liveness.in_trouble and not self.over:
             self._probe()
 
-    def note_unroutable(self) -> None:
-        """Note that there is no route to the other end at the moment."""
+    def note_unroutable(self, *, redialling: bool = False) -> None:
+        """Note that there is no route now; ``redialling`` where this node dials the lost link."""
+        self.liveness.redialling |= redialling
         self.liveness.note_unroutable(self._local.now())
 
     def tick(self, now: float) -> None:

@@ -18,6 +18,8 @@ class ExchangeLimits:
             the other end may use before it has heard of another.
         grace: how long a node may have no route before its exchanges fail. Longer than a link
             that died at one end only takes to be noticed at the other, and made again.
+        redial: the same where this node itself dials the link that is gone: it has not to wait
+            for the heartbeat of another.
         probe_unacked: silence after which a side asks what arrived, while it waits for that.
         probe_idle: silence after which a side asks whether the other is still there.
         lost: silence after which the other side is lost, although it was asked.
@@ -34,6 +36,7 @@ class ExchangeLimits:
 
     window: int = attrs.field(default=WINDOW, validator=attrs.validators.ge(WINDOW))
     grace: float = 15.0
+    redial: float = 5.0
     probe_unacked: float = 1.0
     probe_idle: float = 10.0
     lost: float = 25.0

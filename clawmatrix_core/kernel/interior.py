@@ -109,7 +109,7 @@ class Interior:
 
         def over() -> None:
             stack.remove_link(link)
-            self.routing.lost()
+            self.routing.lost(link)
 
         try:
             return await link.run(stack.switch.on_message, over)

@@ -31,6 +31,20 @@ async def test_no_route_within_grace_ends_it_and_nothing_has_begun() -> None:
         await leave(pair, ex)
 
 
+async def test_the_end_that_dials_the_lost_link_gives_up_sooner() -> None:
+    async with Pair() as pair:
+        ex = await serve_one(pair, Gate().wait)
+        pair.home.routed = False
+        for one in pair.home.table.live:
+            one.note_unroutable(redialling=True)
+        await pair.pass_time(4.75)
+        assert pair.home.table.live
+        await pair.pass_time(0.75)
+        with pytest.raises(Undeliverable):
+            await ex.receive()
+        await leave(pair, ex)
+
+
 async def test_where_another_node_can_be_asked_the_time_without_a_route_is_shorter() -> None:
     async with Pair() as pair:
         pair.home.routed = False
