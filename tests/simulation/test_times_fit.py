@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.testing.simulation import Quality, run_simulation
 from tests.simulation.mesh import comes_true, mesh_of
 
