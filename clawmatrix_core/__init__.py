@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Undeliverable,
         WrongShape,
     )
+    from clawmatrix_core.base.forwarded import Proxies
     from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.base.log import RateLimitedLogger
     from clawmatrix_core.base.metric import Distribution, Metric, Sample
@@ -126,6 +127,7 @@ __all__ = [
     "PluginError",
     "PluginInfo",
     "PluginScope",
+    "Proxies",
     "RateLimitedLogger",
     "RemoteProtocolError",
     "Route",
@@ -158,6 +160,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "base.forwarded": ("Proxies",),
     "base.times": ("ago",),
     "base.bounds": ("Bound",),
     "base.clock": ("Clock",),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path  # noqa: TC003 - read from the annotation
 
 import attrs
 
-from clawmatrix_core import ByteSize, Duration, HostPort, NamedKeys, option
+from clawmatrix_core import ByteSize, Duration, HostPort, NamedKeys, Proxies, option
 from clawmatrix_mesh.addresses import check_address
 
-__all__ = ["TEMPLATE", "ListenAddress", "MeshConfig", "listen_addresses"]
+__all__ = ["TEMPLATE", "USUAL_HEARTBEAT", "ListenAddress", "MeshConfig", "listen_addresses"]
 
 TEMPLATE = """\
 [mesh]
@@ -27,6 +26,8 @@ TEMPLATE = """\
 """What ``clawmatrix init`` writes of the table."""
 
 _SHORTEST_HEARTBEAT = 0.01
+USUAL_HEARTBEAT = 5.0
+"""Seconds; times of exchanges fit it, and grow with one that is longer."""
 
 
 class ListenAddress(HostPort):
@@ -52,11 +53,7 @@ def _are_addresses(_: object, __: object, value: tuple[str, ...]) -> None:
 
 
 def _are_networks(_: object, __: object, value: tuple[str, ...]) -> None:
-    for network in value:
-        try:
-            ipaddress.ip_network(network, strict=False)
-        except ValueError:
-            raise ValueError(f'"{network}" is not a network like "10.8.0.0/16"') from None
+    Proxies(value)
 
 
 def _is_long_enough(_: object, __: object, value: Duration) -> None:
@@ -101,6 +98,14 @@ class MeshConfig:
         default=None,
         doc="An HTTP or SOCKS proxy to dial through. Environment variables are not read.",
     )
+    proxies: tuple[str, ...] = option(
+        default=(),
+        doc="Networks of the reverse proxies in front of this node, for instance"
+        ' `["127.0.0.1/32"]`. What they say of where a connection comes from is believed'
+        " (`X-Forwarded-For`, `Forwarded`); nobody else is.",
+        validator=_are_networks,
+        reload=True,
+    )
     revokers: NamedKeys = option(
         factory=NamedKeys,
         shown="nobody",
@@ -134,8 +139,9 @@ class MeshConfig:
         reload=True,
     )
     heartbeat: Duration = option(
-        default=Duration(5.0),
-        doc="How often each link is asked for a sign of life. Two missed close it.",
+        default=Duration(USUAL_HEARTBEAT),
+        doc="How often each link is asked for a sign of life. Two missed close it."
+        " All nodes of a mesh should have the same.",
         validator=_is_long_enough,
     )
 

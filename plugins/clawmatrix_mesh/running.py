@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core import StartError, StateError
-from clawmatrix_mesh.config import MeshConfig
+from clawmatrix_mesh.config import USUAL_HEARTBEAT, MeshConfig
 from clawmatrix_mesh.invite.invitations import Invitations
 from clawmatrix_mesh.invite.inviting import Inviter
+from clawmatrix_mesh.links.healing import healed_within
 from clawmatrix_mesh.links.links import Links
 from clawmatrix_mesh.links.preamble import PROTOCOL
 from clawmatrix_mesh.members.membership import Membership
@@ -47,6 +48,8 @@ class RunningMesh:
         self._node = node
         self.scope = scope
         config = node.config.section(MeshConfig)
+        if config.heartbeat > USUAL_HEARTBEAT:
+            node.exchanges.outlast(healed_within(config.heartbeat, limits))
         self.advertised = config.advertise
         self.invitations = _load_invitations(node)
         self.membership = Membership(

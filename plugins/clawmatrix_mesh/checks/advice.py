@@ -10,6 +10,8 @@ _OTHER_PROGRAM = (
     " it is a node with tls_cert"
 )
 
+_PAGE = "docs/reverse-proxies.md has settings that work"
+
 _ADVICE = {
     "not_listening": "start the node there, or correct host and port in [mesh] peers",
     "name": "correct the host in [mesh] peers, or look at this machine's name server",
@@ -23,6 +25,20 @@ _ADVICE = {
     "bad_websocket": _OTHER_PROGRAM,
     "text_message": _OTHER_PROGRAM,
     "proxy": "correct [mesh] proxy, or have the proxy let this address through",
+    "proxy_down": "start the proxy, correct [mesh] proxy, or take it out: the peers are not asked",
+    "proxy_package": "`pip install python-socks` into the environment of ClawMatrix",
+    "proxy_target": "start the node there, or correct host and port in [mesh] peers",
+    "redirected": "write the address that it names into [mesh] peers",
+    "no_upgrade": f"have the reverse proxy there pass on Upgrade and Connection; {_PAGE}",
+    "wants_password": "write wss://USER:PASSWORD@HOST into [mesh] peers, or have the reverse proxy"
+    " ask for no password: nodes prove themselves",
+    "forbidden": f"have the reverse proxy or firewall there let this machine in; {_PAGE}",
+    "no_such_path": f"correct the path in [mesh] peers, or in the reverse proxy there; {_PAGE}",
+    "throttled": "wait, or have the reverse proxy there limit connections less",
+    "bad_gateway": f"start the node behind the reverse proxy, or correct its address; {_PAGE}",
+    "unavailable": "wait; where it stays so, start the node, and ask its /healthz from the proxy",
+    "old_http": f"have the reverse proxy there use HTTP/1.1; {_PAGE}",
+    "gateway_tls": "give the proxy ws:// where the node has no tls_cert, else its certificate",
     "address": "correct the address in [mesh] peers",
     "wrong_secret": "give both nodes the same secret: `clawmatrix secret use` where it is wrong,"
     " then `clawmatrix reload`",
