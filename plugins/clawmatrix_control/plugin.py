@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,7 +12,14 @@ from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.sections import read_sections, section_lines
 from clawmatrix_control.server import ControlServer
 from clawmatrix_control.status import NodeFacts, all_offered, peer_json, status_json
-from clawmatrix_core import ConfigError, ControlMethod, ExchangeFailure, MemoryState, hookimpl
+from clawmatrix_core import (
+    ConfigError,
+    ControlMethod,
+    ExchangeFailure,
+    MemoryState,
+    __version__,
+    hookimpl,
+)
 from clawmatrix_core.spi import default_state_dir
 
 if TYPE_CHECKING:
@@ -126,7 +132,7 @@ class _Methods:
         values = await read_sections(sections)
         facts = NodeFacts(
             node.id,
-            version("clawmatrix"),
+            __version__,
             node.clock.wall() - node.started_at,
             tuple(node.links),
             node.counters,

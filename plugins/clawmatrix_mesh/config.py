@@ -15,7 +15,7 @@ __all__ = ["TEMPLATE", "ListenAddress", "MeshConfig", "listen_addresses"]
 TEMPLATE = """\
 [mesh]
 # Where other nodes can connect to; leave it out on a node that only connects to others.
-# listen = "0.0.0.0:19000"
+# listen = "*:19000"
 # The same over the transport of another plugin, which has to be named in plugins.
 # listen_url = "tcp://0.0.0.0:19005"
 # Nodes to connect to. One is enough: the others are learned from it.
@@ -30,7 +30,9 @@ _SHORTEST_HEARTBEAT = 0.01
 
 
 class ListenAddress(HostPort):
-    """Where to listen for WebSocket connections."""
+    """Where to listen for WebSocket connections. The host ``*`` means all addresses."""
+
+    everywhere = "*"
 
     @classmethod
     def parse(cls, text: str) -> HostPort:
@@ -70,7 +72,8 @@ class MeshConfig:
 
     listen: ListenAddress | None = option(
         default=None,
-        doc="Where other nodes can dial this one. Left out: it only dials.",
+        doc="Where other nodes can dial this one; the host `*` stands for all addresses of the"
+        " machine, of IPv4 and IPv6. Left out: it only dials.",
     )
     listen_url: str | None = option(
         default=None,

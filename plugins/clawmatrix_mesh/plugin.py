@@ -176,8 +176,11 @@ class MeshPlugin(ListensForNodes):
         return self._mesh.frames.take(frame)
 
     @hookimpl
-    async def link_opened(self, link: Link) -> None:
-        """Tell a new neighbour what is known here."""
+    async def link_opened(self, node: Node, link: Link) -> None:
+        """Say so, and tell a new neighbour what is known here."""
+        how = "dialled" if link.dialled else "from"
+        where = link.connection.remote
+        node.logger("mesh").info("link to %s is open (%s %s)", link.peer, how, where)
         if self._mesh is not None:
             self._mesh.greet(link)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core import StartError, StateError
+from clawmatrix_core import StartError, StateError, __version__
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.invitations import Invitations
 from clawmatrix_mesh.invite.inviting import Inviter
@@ -51,7 +50,7 @@ class RunningMesh:
         self.invitations = _load_invitations(node)
         self.membership = Membership(
             node,
-            version=metadata.version("clawmatrix"),
+            version=__version__,
             protocol=PROTOCOL,
             addresses=lambda: self.advertised,
         )

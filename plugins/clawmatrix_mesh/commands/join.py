@@ -106,7 +106,7 @@ def join(
     _require_writable(new.path)
     welcomed = _use(invitation, new, ca)
     revokers = welcomed.revokers.texts()
-    attrs.evolve(new, secret=welcomed.secret).with_mesh(revokers=revokers).write()
+    attrs.evolve(new, secret=welcomed.secret).with_table("mesh", revokers=revokers).write()
     named = ", ".join(revokers) or "nobody (see [mesh.revokers])"
     suffix = f" -c {new.path}" if settings.file is not None else ""
     click.echo(

@@ -28,7 +28,7 @@ from clawmatrix_mesh.websocket.way import ProxyWay
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from websockets.asyncio.connection import Connection
 
@@ -134,7 +134,10 @@ async def dial(
 
 @asynccontextmanager
 async def listen(
-    address: WebSocketAddress, settings: Mapping[str, Any], refused: Callable[[str], None]
+    address: WebSocketAddress,
+    bound: Sequence[socket.socket],
+    settings: Mapping[str, Any],
+    refused: Callable[[str], None],
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
     tracked: WeakSet[ServerConnection] = WeakSet()
@@ -155,22 +158,18 @@ async def listen(
         connection = _connection(ws, host_port(ws.remote_address))
         await listener.hold(connection, ws.wait_closed)
 
-    server = await serve(
-        handle,
-        address.host,
-        address.port,
-        create_connection=Tracked,
-        write_limit=WRITE_LIMIT,
-        **settings,
-    )
-    listener.addresses = tuple(address.at(one.getsockname()) for one in server.sockets)
+    more = {"create_connection": Tracked, "write_limit": WRITE_LIMIT, **settings}
+    servers = [await serve(handle, sock=one, **more) for one in bound]
+    listener.addresses = tuple(address.at(one.getsockname()) for one in bound)
     try:
         yield listener
     finally:
         with anyio.CancelScope(shield=True):
-            server.close(close_connections=False)
+            for server in servers:
+                server.close(close_connections=False)
             await listener.close()
             for ws in tuple(tracked):
                 ws.transport.abort()
             with anyio.move_on_after(CLOSE_TIMEOUT):
-                await server.wait_closed()
+                for server in servers:
+                    await server.wait_closed()

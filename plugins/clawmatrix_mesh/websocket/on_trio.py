@@ -29,7 +29,7 @@ from clawmatrix_mesh.websocket.way import ProxyWay
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from websockets.client import ClientProtocol
     from websockets.server import ServerProtocol
@@ -212,7 +212,10 @@ async def dial(
 
 @asynccontextmanager
 async def listen(
-    address: WebSocketAddress, settings: Mapping[str, Any], refused: Callable[[str], None]
+    address: WebSocketAddress,
+    bound: Sequence[socket.socket],
+    settings: Mapping[str, Any],
+    refused: Callable[[str], None],
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
 
@@ -233,13 +236,13 @@ async def listen(
         await listener.hold(connection, partial(_tend, ws, scope))
 
     async def run(publish: Callable[[Server], None]) -> None:
-        listeners = await trio.open_tcp_listeners(address.port, host=address.host)
+        listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(one)) for one in bound]
         start = partial(serve, handle, listeners=listeners, create_connection=Counted, **settings)
         async with trio.open_nursery() as nursery:
             publish(await nursery.start(start))
 
-    server, end = await _apart(run)
-    listener.addresses = tuple(address.at(one.socket.getsockname()) for one in server.listeners)
+    listener.addresses = tuple(address.at(one.getsockname()) for one in bound)
+    _, end = await _apart(run)
     try:
         yield listener
     finally:

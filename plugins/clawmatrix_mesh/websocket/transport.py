@@ -29,11 +29,11 @@ from websockets.exceptions import (
 from clawmatrix_core import Connection, DialError, Listener, Transport, shown_address
 from clawmatrix_core.spi import MESSAGE_LIMIT, TcpDialler
 from clawmatrix_mesh.websocket.address import WebSocketAddress
-from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT
+from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT, bind
 from clawmatrix_mesh.websocket.way import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from websockets.http11 import Request, Response
@@ -157,8 +157,8 @@ class WebSocketTransport(Transport):
             "open_timeout": self._open_timeout,
             "ssl": self._server_tls if parsed.secure else None,
         }
-        await self._ways.require_name(parsed, self._open_timeout)
-        async with _backend().listen(parsed, settings, self._refused) as listener:
+        bound = bind(await self._ways.find_own(parsed, self._open_timeout))
+        async with _backend().listen(parsed, bound, settings, self._refused) as listener:
             yield listener
 
 
@@ -176,6 +176,7 @@ class _Backend(Protocol):
     def listen(
         self,
         address: WebSocketAddress,
+        bound: Sequence[socket.socket],
         settings: Mapping[str, Any],
         refused: Callable[[str], None],
     ) -> AbstractAsyncContextManager[Listener]: ...

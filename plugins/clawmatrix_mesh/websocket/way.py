@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,15 +12,13 @@ from websockets.exceptions import InvalidProxy
 from websockets.proxy import parse_proxy
 
 from clawmatrix_core import DialError
-from clawmatrix_core.spi import TcpDialler
+from clawmatrix_core.spi import TcpAddress, TcpDialler
 from clawmatrix_mesh.websocket.address import host_port
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterable
 
     from clawmatrix_core import Objection
-    from clawmatrix_core.spi import TcpAddress
     from clawmatrix_mesh.websocket.address import WebSocketAddress
 
 __all__ = ["ProxyWay", "Ways"]
@@ -82,12 +81,15 @@ class Ways:
         first = min(permitted, key=lambda one: one.ip.version)
         return await self._through(self._proxy, address, first, left)
 
-    async def require_name(self, address: WebSocketAddress, limit: float) -> None:
-        """Look up the name to listen at. Raises: OSError.
+    async def find_own(self, address: WebSocketAddress, limit: float) -> list[TcpAddress]:
+        """Return where to listen; the host ``*`` is all addresses of both families.
 
-        The library does so again, in threads that hold up a stop where no name server answers.
+        Raises: OSError.
         """
-        await self._tcp.look_up(address.host, address.port, limit=limit)
+        if address.host == "*":
+            both = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))
+            return [TcpAddress(family, (host, address.port)) for family, host in both]
+        return await self._tcp.look_up(address.host, address.port, limit=limit)
 
     async def _through(
         self, proxy: str, address: WebSocketAddress, at: TcpAddress | None, limit: float

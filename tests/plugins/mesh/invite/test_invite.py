@@ -125,7 +125,7 @@ async def test_a_token_says_where_the_node_listens_or_what_it_advertises() -> No
 def test_an_address_that_nobody_can_join_by_is_refused_at_its_option(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for address in ("unix:///run/a.sock", "smoke"):
+    for address in ("unix:///run/a.sock", "smoke/x"):
         assert execute(["invite", "--address", address]) == 2
         error = capsys.readouterr().err
         assert "'--address'" in error, error
