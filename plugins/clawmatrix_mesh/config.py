@@ -48,8 +48,8 @@ def _is_address(_: object, __: object, value: str | None) -> None:
         check_address(value)
 
 
-def _are_addresses(_: object, __: object, value: tuple[str, ...]) -> None:
-    for address in value:
+def _are_addresses(_: object, __: object, value: tuple[str, ...] | None) -> None:
+    for address in value or ():
         check_address(address)
 
 
@@ -81,9 +81,10 @@ class MeshConfig:
         " address: `tcp://0.0.0.0:19005`. With `listen` as well, the node listens at both.",
         validator=_is_address,
     )
-    advertise: tuple[str, ...] = option(
-        default=(),
-        doc="Addresses at which others reach this node, put into its record.",
+    advertise: tuple[str, ...] | None = option(
+        default=None,
+        shown="for `ws`, addresses of this machine that the node listens at",
+        doc="Addresses at which others reach this node, put into its record; `[]` for none.",
         validator=_are_addresses,
         reload=True,
     )

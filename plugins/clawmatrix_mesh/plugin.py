@@ -216,8 +216,10 @@ class MeshPlugin(ListensForNodes):
         return self._mesh.invitations
 
     def _dialable(self) -> list[str]:
-        advertised = () if self._mesh is None else self._mesh.advertised
-        return dialable(advertised, self.addresses)
+        if self._mesh is None:
+            return []
+        named, found = self._mesh.advertised(), self._mesh.advertised.seen()
+        return dialable(() if named == found else named, self.addresses, found)
 
     def _issue(self, signed: SignedRevocation) -> None:
         if self._mesh is not None:

@@ -11,6 +11,7 @@ from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.invitations import Invitations
 from clawmatrix_mesh.invite.inviting import Inviter
 from clawmatrix_mesh.links.links import Links
+from clawmatrix_mesh.links.own_addresses import OwnAddresses
 from clawmatrix_mesh.links.preamble import PROTOCOL
 from clawmatrix_mesh.members.membership import Membership
 from clawmatrix_mesh.members.revoking import Revoking
@@ -31,7 +32,7 @@ class RunningMesh:
     Raises: StartError, where the invitations in the state folder cannot be used.
 
     Attributes:
-        advertised: the addresses that stand in this node's record.
+        advertised: gives the addresses that stand in this node's record.
         membership: writes the node's record, and spreads all records.
         revoking: spreads revocations.
         invitations: those that this node made.
@@ -45,14 +46,17 @@ class RunningMesh:
     ) -> None:
         self._node = node
         self.scope = scope
-        config = node.config.section(MeshConfig)
-        self.advertised = config.advertise
+        self.advertised = OwnAddresses(
+            lambda: node.config.section(MeshConfig).advertise,
+            lambda: self.links.listening.bound,
+            node.clock.now,
+        )
         self.invitations = _load_invitations(node)
         self.membership = Membership(
             node,
             version=__version__,
             protocol=PROTOCOL,
-            addresses=lambda: self.advertised,
+            addresses=self.advertised,
         )
         self.revoking = Revoking(node)
         inviter = Inviter(node, self.invitations)
@@ -100,7 +104,6 @@ class RunningMesh:
             self.revoking.settle()
             self.links.dialler.hurry()
         if changed & {"tags", "mesh.advertise", "mesh.revokers"}:
-            self.advertised = config.advertise
             self.membership.own.touch()
         if "mesh.peers" in changed:
             self.links.dial(config.peers)

@@ -39,7 +39,11 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
         bound = ", ".join(links.listening.bound if links else ())
         if not bound:
             return [Finding("mesh.listen", "skipped", "this node only dials")]
-        return [Finding("mesh.listen", "ok", f"listens at {bound}")]
+        listens = Finding("mesh.listen", "ok", f"listens at {bound}")
+        own = node.directory.get(node.id)
+        if own is None or own.record.addresses or not _has_relayed(node):
+            return [listens]
+        return [listens, _unknown_address(bound)]
 
     async def peers() -> Sequence[Finding]:
         linked = frozenset(map(str, node.links))
@@ -66,6 +70,16 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
         Check("mesh.keys", keys),
         Check("mesh.revocations", revocations),
     ]
+
+
+def _has_relayed(node: Node) -> bool:
+    return any(name not in node.links for name in node.routes)
+
+
+def _unknown_address(bound: str) -> Finding:
+    detail = f"it listens at {bound} and tells nobody an address: some reach it over relays only"
+    advice = "set [mesh] advertise to what others can dial, such as wss://HOST:PORT"
+    return Finding("mesh.listen", "warning", detail, advice)
 
 
 def look_at_dials(targets: Iterable[DialTarget], linked: frozenset[str]) -> Iterator[Finding]:

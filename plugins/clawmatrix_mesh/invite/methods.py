@@ -12,7 +12,7 @@ from clawmatrix_mesh.invite.token import ADDRESSES_MOST, Token
 from clawmatrix_mesh.websocket.address import WebSocketAddress, host_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from clawmatrix_core import Node
     from clawmatrix_mesh.invite.invitations import Invitation, Invitations
@@ -96,13 +96,18 @@ class InviteMethods:
         return {"id": id_}
 
 
-def dialable(advertised: Iterable[str], bound: Iterable[str]) -> list[str]:
+def dialable(
+    advertised: Iterable[str], bound: Iterable[str], seen: Sequence[str] = ()
+) -> list[str]:
     """Return where others can dial this node, as far as it knows: not more than a guess.
 
-    What it advertises; else where it listens, under the host's name where that is everywhere.
+    What its configuration advertises; else where it listens. Where that is everywhere, these
+    are the addresses of this machine, ``seen``, and the host's name, which not all may know.
     """
     found = [address for address in advertised if _is_websocket(address)]
-    for address in () if found else filter(_is_websocket, bound):
+    named = bool(found)
+    found += () if named else seen[: ADDRESSES_MOST - 1]
+    for address in () if named else filter(_is_websocket, bound):
         parsed = WebSocketAddress.parse(address)
         host = socket.gethostname() if parsed.host in _ANY_HOST else parsed.host
         scheme = "wss" if parsed.secure else "ws"
@@ -112,11 +117,11 @@ def dialable(advertised: Iterable[str], bound: Iterable[str]) -> list[str]:
 
 def whole_address(given: str, scheme: str, port: int) -> str:
     """Return a whole address for a host alone, or a host and port; any other text as it is."""
-    if "://" in given or "/" in given or "@" in given:
+    if not given or "/" in given or "@" in given:
         return given
     bare = f"[{given}]" if given.count(":") > 1 and not given.startswith("[") else given
     named = re.search(r":[0-9]+$", bare) is not None and not bare.endswith("]")
-    return f"{scheme}://{bare}" if named or not given else f"{scheme}://{bare}:{port}"
+    return f"{scheme}://{bare}" if named else f"{scheme}://{bare}:{port}"
 
 
 def check_dialable(address: str) -> None:
