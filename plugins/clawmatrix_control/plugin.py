@@ -148,7 +148,7 @@ class _Methods:
     async def peers(self, params: dict[str, JSON]) -> list[JSON]:
         """Return the peers alone; ``params`` are those of ``status``."""
         probe = params.get("probe") is not False
-        peers = list(self._node.directory.others())
+        peers = list(self._node.directory.listed())
         found: dict[str, JSON] = {}
         limiter = anyio.CapacityLimiter(PROBES)
         deadline = anyio.current_time() + (PROBE_LIMIT if probe else 0.0)

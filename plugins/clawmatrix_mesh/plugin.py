@@ -187,7 +187,13 @@ class MeshPlugin(ListensForNodes):
     @hookimpl
     async def link_closed(self, node: Node, link: Link, reason: str) -> None:
         """Say why."""
-        node.logger("mesh").info("link to %s closed: %s", link.peer, reason)
+        log = node.logger("mesh")
+        log.info("link to %s closed: %s", link.peer, reason)
+        links = self._links()
+        if links is not None and link.peer not in node.links:  # no other link took its place
+            often = links.flaps.note(link.peer, reason, node.clock.wall())
+            if often is not None:
+                log.warning("%s", often)
 
     @hookimpl
     async def offers_changed(self) -> None:

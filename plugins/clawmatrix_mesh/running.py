@@ -57,6 +57,7 @@ class RunningMesh:
             version=__version__,
             protocol=PROTOCOL,
             addresses=self.advertised,
+            key_refused=lambda who: self.links.own_key.refused(who),
         )
         self.revoking = Revoking(node)
         inviter = Inviter(node, self.invitations)
@@ -74,6 +75,8 @@ class RunningMesh:
     async def start(self) -> None:
         """Write the first record, and bind where to listen. Raises: StartError."""
         config = self._node.config.section(MeshConfig)
+        for lost in self._node.trust.lost:
+            self._node.logger("mesh").warning("%s", lost)
         self._node.revocations.name_revokers(config.revokers.keys)
         self._node.revocations.settle()  # nobody is a member yet
         self.membership.own.write()

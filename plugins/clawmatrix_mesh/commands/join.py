@@ -60,7 +60,7 @@ _REFUSED: dict[str, tuple[int, str]] = {
     ),
     "invite_expired": (JoinExitCode.INVITE_EXPIRED, _ASK),
     "busy": (ExitCode.UNREACHABLE, "try again in a minute"),
-    "pin_conflict": (
+    "key_refused": (
         ExitCode.FAILURE,
         "choose another name with --node-id, or, if this is that machine installed again, run"
         " `clawmatrix trust accept {name} {key}` there and join once more",

@@ -259,8 +259,8 @@ async def test_a_name_that_is_anothers_costs_no_invitation() -> None:
     async with make_node("node") as node:
         await first.join(await invite(node))
         token = await invite(node)
-        assert await refusal(token, Guest()) == "pin_conflict"
-        assert await refusal(token, Guest("node")) == "pin_conflict"
+        assert await refusal(token, Guest()) == "key_refused"
+        assert await refusal(token, Guest("node")) == "key_refused"
         assert (await Guest("second").join(token)).secret == SECRET
         assert (await first.join(await invite(node))).secret == SECRET, "the same one, again"
 
