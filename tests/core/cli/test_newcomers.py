@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
 import pytest
@@ -222,3 +224,28 @@ def test_a_terminal_that_is_not_utf8_gets_question_marks(tmp_path: Path) -> None
         )
     assert done.returncode == 0, done.stderr
     assert b"tags: ?, \xfc" in done.stdout
+
+
+def test_status_works_after_an_update_took_the_metadata_away(tmp_path: Path) -> None:
+    """The node says the version that it was started with; nothing is read anew for a status."""
+    site = tmp_path / "site"
+    info = site / "clawmatrix-9.9.dist-info"
+    info.mkdir(parents=True)
+    own = distribution("clawmatrix")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: clawmatrix\nVersion: 9.9\n")
+    (info / "entry_points.txt").write_text(own.read_text("entry_points.txt") or "")
+    path = write_config(tmp_path, 'plugins = ["mesh", "control"]\n')
+    places = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "clawmatrix_core.cli", "run", "-c", str(path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": places}
+    ) as node:
+        assert node.stdout is not None
+        assert node.stdout.readline() == "node office is up\n"
+        info.rename(tmp_path / "away")
+        found = clawmatrix("status", "--json", cwd=tmp_path)
+        listed = clawmatrix("plugins", "list", cwd=tmp_path)
+        node.terminate()
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["version"] == "9.9"
+    assert listed.returncode == 0, listed.stderr
