@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.metric import Distribution, Metric, Sample
     from clawmatrix_core.base.node_id import NodeId, is_node_id
     from clawmatrix_core.base.redaction import redact, register_secret, shown_address
+    from clawmatrix_core.base.times import ago
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
         ByteSize,
@@ -145,6 +146,7 @@ __all__ = [
     "Undeliverable",
     "WrongShape",
     "__version__",
+    "ago",
     "frame_types",
     "hookimpl",
     "hookspec",
@@ -156,6 +158,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "base.times": ("ago",),
     "base.bounds": ("Bound",),
     "base.clock": ("Clock",),
     "config.config": (

@@ -13,21 +13,21 @@ from clawmatrix_core.base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.bell import Bell
+    from clawmatrix_core.base.byte_budget import ByteBudget
     from clawmatrix_core.base.cancellation import stray
     from clawmatrix_core.base.errors import HandshakeError
+    from clawmatrix_core.base.held_sockets import HeldServer
     from clawmatrix_core.base.lookups import TcpAddress
     from clawmatrix_core.base.paths import default_state_dir
+    from clawmatrix_core.base.places import Places
     from clawmatrix_core.base.serving import serves_input
     from clawmatrix_core.base.tcp import TcpDialler
-    from clawmatrix_core.base.times import ago
     from clawmatrix_core.cli.new_config import NewConfig
     from clawmatrix_core.config.core import SECRET_LENGTH
     from clawmatrix_core.control.address import SocketPlace
     from clawmatrix_core.control.protocol import (
-        REQUEST_LIMIT,
         ControlRequest,
-        failure_line,
-        json_line,
+        answer_line,
     )
     from clawmatrix_core.doctor.own_checks import examine
     from clawmatrix_core.kernel.contributions import OFFER_KINDS
@@ -53,21 +53,23 @@ __all__ = [
     "MESSAGE_LIMIT",
     "OFFER_KINDS",
     "OPENING_TYPES",
-    "REQUEST_LIMIT",
     "SECRET_LENGTH",
     "TTL_START",
     "XXPSK3",
     "Accepted",
     "Bell",
+    "ByteBudget",
     "CloseCode",
     "Conflict",
     "ControlRequest",
     "Flow",
     "Handshake",
     "HandshakeError",
+    "HeldServer",
     "Identity",
     "Keyring",
     "NewConfig",
+    "Places",
     "Rate",
     "Routes",
     "Session",
@@ -78,11 +80,9 @@ __all__ = [
     "TcpAddress",
     "TcpDialler",
     "TrustStore",
-    "ago",
+    "answer_line",
     "default_state_dir",
     "examine",
-    "failure_line",
-    "json_line",
     "load_identity",
     "load_succession",
     "raise_epoch",
@@ -94,21 +94,21 @@ __all__ = [
 
 _HOMES = {
     "clawmatrix_core.base.bell": ("Bell",),
+    "clawmatrix_core.base.byte_budget": ("ByteBudget",),
     "clawmatrix_core.base.cancellation": ("stray",),
     "clawmatrix_core.base.errors": ("HandshakeError",),
+    "clawmatrix_core.base.held_sockets": ("HeldServer",),
     "clawmatrix_core.base.lookups": ("TcpAddress",),
     "clawmatrix_core.base.paths": ("default_state_dir",),
+    "clawmatrix_core.base.places": ("Places",),
     "clawmatrix_core.base.serving": ("serves_input",),
     "clawmatrix_core.base.tcp": ("TcpDialler",),
-    "clawmatrix_core.base.times": ("ago",),
     "clawmatrix_core.cli.new_config": ("NewConfig",),
     "clawmatrix_core.config.core": ("SECRET_LENGTH",),
     "clawmatrix_core.control.address": ("SocketPlace",),
     "clawmatrix_core.control.protocol": (
-        "REQUEST_LIMIT",
         "ControlRequest",
-        "failure_line",
-        "json_line",
+        "answer_line",
     ),
     "clawmatrix_core.doctor.own_checks": ("examine",),
     "clawmatrix_core.kernel.contributions": ("OFFER_KINDS",),

@@ -97,9 +97,9 @@ def shown_address(address: str) -> str:
     """
     found = _SCHEME.match(address)
     scheme = found[0] if found is not None else ""
-    _, at, rest = address[len(scheme) :].rpartition("@")
+    before, at, rest = address[len(scheme) :].rpartition("@")
     place = re.split("[?#]", rest, maxsplit=1)[0]
-    user = f"{_HIDDEN}@" if at else ""
+    user = f"{_HIDDEN}@" if before else at
     more = f"{rest[len(place)]}{_HIDDEN}" if len(rest) > len(place) else ""
     return redact(f"{scheme}{user}{place}{more}")
 

@@ -7,11 +7,12 @@ answer, a JSON object a line: ``{"result": …}``, or ``{"item": …}`` any numb
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 import msgspec
 
+from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import ClawMatrixError, ExchangeFailure
 from clawmatrix_core.base.text import NOT_UTF8
 
@@ -26,14 +27,17 @@ __all__ = [
     "REQUEST_LIMIT",
     "ControlError",
     "ControlRequest",
-    "failure_line",
-    "json_line",
+    "answer_line",
     "parse_answer",
     "request_line",
 ]
 
-REQUEST_LIMIT = 1024 * 1024
-"""Bytes the line of a request may have."""
+REQUEST_LIMIT = Bound(
+    1024 * 1024,
+    "bytes of a request on the control socket",
+    fed_by="a client",
+    when_full="the request is refused",
+)
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes a line of an answer may have."""
 
@@ -57,7 +61,9 @@ class ControlError(ClawMatrixError):
 
 @attrs.frozen
 class ControlRequest:
-    """What a client asks for."""
+    """What a client asks for; its line has ``most`` bytes at most."""
+
+    most: ClassVar[int] = REQUEST_LIMIT
 
     method: str
     params: dict[str, JSON]
@@ -89,7 +95,7 @@ def request_line(method: str, params: Mapping[str, JSON] | None = None) -> bytes
         what a command was given in other bytes. TypeError, for what is not JSON.
     """
     try:
-        text = json_line({"method": method, "params": params or {}})
+        text = _encode({"method": method, "params": params or {}}) + b"\n"
     except UnicodeEncodeError:
         raise ControlError("bad_params", _not_utf8(params or {})) from None
     if len(text) > REQUEST_LIMIT:
@@ -109,18 +115,20 @@ def _not_utf8(params: Mapping[str, JSON]) -> str:
 # --- answers
 
 
-def json_line(value: dict[str, JSON]) -> bytes:
-    """Return a JSON object as a line. Raises: TypeError, for what is not JSON."""
-    return _encode(value) + b"\n"
+def answer_line(told: dict[str, JSON] | ClawMatrixError) -> bytes:
+    """Return a line of an answer: an object, or an error of ours, for the user to read.
+
+    Raises: TypeError, for what is not JSON.
+    """
+    return _encode(_failure(told) if isinstance(told, ClawMatrixError) else told) + b"\n"
 
 
-def failure_line(error: ClawMatrixError) -> bytes:
-    """Return the line that ends an answer with an error of ours, for the user to read."""
+def _failure(error: ClawMatrixError) -> dict[str, JSON]:
     code = error.code if isinstance(error, ExchangeFailure) else "failed"
     told: dict[str, JSON] = {"code": code, "message": str(error)}
     if isinstance(error, ExchangeFailure) and error.detail is not None:
         told["detail"] = error.detail
-    return json_line({"error": told})
+    return {"error": told}
 
 
 def parse_answer(text: bytes) -> dict[str, JSON]:

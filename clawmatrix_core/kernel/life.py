@@ -9,7 +9,7 @@ import anyio
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.cancellation import stray
-from clawmatrix_core.base.errors import LocalProtocolError, StartError
+from clawmatrix_core.base.errors import ClawMatrixError, LocalProtocolError, StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.kernel.scope import PluginScope
 
@@ -162,7 +162,9 @@ class Starter:
 
     def _did_not_start(self, info: PluginInfo, error: Exception) -> None:
         self._plugins.on_fault(Fault(info.name, hookspecs.start_plugin.__name__, error))
-        self._plugins.fail(info, f"did not start: {type(error).__name__}: {error}")
+        known = isinstance(error, ClawMatrixError)  # written for people, unlike names of classes
+        why = str(error) if known else f"{type(error).__name__}: {error}"
+        self._plugins.fail(info, f"did not start: {why}")
 
     def cancel(self) -> None:
         """Start nothing more, and end the start that goes on."""

@@ -67,6 +67,13 @@ class Connection(ABC):
         that cannot do it lets it be: what comes out of ``receive`` is measured again.
         """
 
+    def allow(self, size: int | None) -> None:  # noqa: B027 - a transport need not do it
+        """Read this many bytes more of the other end, or any number where the size is None.
+
+        A transport may read a bounded number of bytes of a stranger. The node allows it more as
+        the handshake goes on, and any number once the other end has proved itself.
+        """
+
     @abstractmethod
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close; returns within a second or two whatever the other end does. Idempotent."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core import ago
 from clawmatrix_core.cli import printable
-from clawmatrix_core.spi import ago
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,12 +11,10 @@ import anyio
 from anyio.abc import SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from clawmatrix_core import ClawMatrixError, ExchangeFailure, StateError
+from clawmatrix_core import Bound, ClawMatrixError, ExchangeFailure, StateError
 from clawmatrix_core.spi import (
-    REQUEST_LIMIT,
     ControlRequest,
-    failure_line,
-    json_line,
+    answer_line,
     serves_input,
     stray,
 )
@@ -30,8 +28,14 @@ if TYPE_CHECKING:
     from clawmatrix_core import ControlMethod
     from clawmatrix_core.spi import SocketPlace
 
-__all__ = ["ControlServer", "open_socket"]
+__all__ = ["CLIENTS", "ControlServer", "open_socket"]
 
+CLIENTS = Bound(
+    128,
+    "connections to the control socket",
+    fed_by="a client",
+    when_full="one more is told so and closed",
+)
 GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 
 
@@ -55,7 +59,7 @@ class ControlServer:
         *,
         why: Callable[[str], str] = lambda _: "",
         patience: float = 30.0,
-        clients: int = 128,
+        clients: int = CLIENTS,
     ) -> None:
         self._find = find
         self._names = names
@@ -83,7 +87,7 @@ class ControlServer:
             async with stream:
                 if self._free < 0:
                     busy = ExchangeFailure("busy", "too many clients")
-                    await self._send(stream, failure_line(busy))
+                    await self._send(stream, answer_line(busy))
                 else:
                     await self._answer(stream)
         except GONE:
@@ -97,18 +101,18 @@ class ControlServer:
         try:
             await self._run(await self._read(stream), stream)
         except ClawMatrixError as error:
-            await self._send(stream, failure_line(error))
+            await self._send(stream, answer_line(error))
 
     async def _read(self, stream: SocketStream) -> ControlRequest:
         lines = BufferedByteReceiveStream(stream)
         try:
             with anyio.fail_after(self._patience):
-                text = await lines.receive_until(b"\n", REQUEST_LIMIT)
+                text = await lines.receive_until(b"\n", ControlRequest.most)
         except TimeoutError:
             raise ExchangeFailure("timeout", "no request came") from None
         except anyio.DelimiterNotFound:
             raise ExchangeFailure(
-                "too_large", f"a request has {REQUEST_LIMIT} bytes at most"
+                "too_large", f"a request has {ControlRequest.most} bytes at most"
             ) from None
         except anyio.IncompleteRead:
             raise anyio.EndOfStream from None
@@ -125,7 +129,7 @@ class ControlServer:
             )
         try:
             if method.call is not None:
-                answer = json_line({"result": await method.call(request.params)})
+                answer = answer_line({"result": await method.call(request.params)})
             else:
                 answer = await self._stream(method, request, stream)
         except (ClawMatrixError, *GONE):
@@ -141,7 +145,7 @@ class ControlServer:
     def _failed(self, error: Exception, request: ControlRequest) -> bytes:
         self._report(error, request.method)
         told = f"{request.method} failed; the node's log says how"
-        return failure_line(ExchangeFailure("internal", told))
+        return answer_line(ExchangeFailure("internal", told))
 
     async def _stream(
         self,
@@ -165,7 +169,7 @@ class ControlServer:
             try:
                 async with aclosing(_generator(method.stream(request.params))) as items:
                     async for item in items:
-                        await self._send(stream, json_line({"item": item}))
+                        await self._send(stream, answer_line({"item": item}))
             except Exception as error:  # noqa: BLE001 - raised again below, not inside a group
                 failure = error
             tasks.cancel_scope.cancel()
@@ -173,7 +177,7 @@ class ControlServer:
             raise anyio.EndOfStream
         if failure is not None:
             raise failure
-        return json_line({"end": True})
+        return answer_line({"end": True})
 
     async def _send(self, stream: SocketStream, data: bytes) -> None:
         """Send a line; a client that takes nothing has left."""

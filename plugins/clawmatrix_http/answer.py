@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_core.spi import ByteBudget
 from clawmatrix_http.outgoing import check_head
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ __all__ = ["Answer", "BodyTooLarge", "limited"]
 
 
 class BodyTooLarge(Exception):
-    """A body without a length went over the limit."""
+    """A body went over its limit, or over that of all bodies together."""
 
 
 class Answer:
@@ -85,23 +86,37 @@ class Answer:
         await self._send(message)
 
 
-def limited(receive: Receive, limit: int, over: Callable[[], Awaitable[None]]) -> Receive:
+def limited(
+    receive: Receive, limit: int, held: ByteBudget.Held, over: Callable[[bool], Awaitable[None]]
+) -> Receive:
     """Return a ``receive`` that awaits ``over`` and raises once a body is over a limit.
 
     Args:
         receive: the server's.
         limit: bytes a body may have.
-        over: awaited before each ``BodyTooLarge`` that is raised.
+        held: counts them among those of all bodies.
+        over: awaited before each ``BodyTooLarge`` that is raised: with True where it is the
+            bodies of all requests that are too large.
     """
     taken = 0
 
     async def counted() -> Message:
         nonlocal taken
         message = await receive()
-        taken += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        taken += size
         if taken > limit:
-            await over()
+            await over(False)
             raise BodyTooLarge
+        try:
+            if size:
+                held.add(size)
+        except ByteBudget.Exceeded:
+            if not held.given_up:  # its connection is closed already, where it was
+                await over(True)
+            raise BodyTooLarge from None
+        if not message.get("more_body", False):
+            held.finish()
         return message
 
     return counted

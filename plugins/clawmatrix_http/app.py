@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
-from clawmatrix_core.spi import serves_input, stray
+from clawmatrix_core.spi import ByteBudget, serves_input, stray
 from clawmatrix_http.answer import Answer, limited
 from clawmatrix_http.api import CLIENT_GONE, HttpRefusal
 from clawmatrix_http.guard import Asker, Guard, read_headers
+from clawmatrix_http.protocol import CONNECTION, HttpConnection
 from clawmatrix_http.refusal import body_of, plain_error
 
 if TYPE_CHECKING:
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["Application"]
 
 _FAILED = HttpRefusal(500, "internal_error", "the request failed here; the node's log says why")
+_MAX_BODIES = 256 * 1024 * 1024
 _CLOSE = (b"connection", b"close")
+_FULL = HttpRefusal(
+    503,
+    "bodies_full",
+    "the bodies of other requests leave no memory for this one (see [http] max_bodies)",
+    (_CLOSE, (b"retry-after", b"5")),
+)
 
 
 class Application:
@@ -36,6 +44,7 @@ class Application:
         max_body: bytes a request's body may have.
         on_fault: told of an endpoint that raised: its plugin, what it was asked, the exception.
         on_refused: told of a request that was refused: the reason, and who sent it.
+        max_bodies: bytes that the bodies of all requests may have together.
     """
 
     def __init__(
@@ -45,16 +54,24 @@ class Application:
         max_body: int,
         on_fault: Callable[[str, str, Exception], None],
         on_refused: Callable[[str, str], None],
+        max_bodies: int = _MAX_BODIES,
     ) -> None:
         self._table = table
         self._guard = guard
         self._max_body = max_body
         self._on_fault = on_fault
         self._on_refused = on_refused
+        self._bodies = ByteBudget(max(max_bodies, 2 * max_body))
 
-    def use(self, guard: Guard, max_body: int) -> None:
+    @property
+    def bodies_held(self) -> int:
+        """Bytes that are held of the bodies of requests."""
+        return self._bodies.held
+
+    def use(self, guard: Guard, max_body: int, max_bodies: int = _MAX_BODIES) -> None:
         """Let others in, and other sizes, from the next request on."""
         self._guard, self._max_body = guard, max_body
+        self._bodies.most = max(max_bodies, 2 * max_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,15 +87,18 @@ class Application:
         if refusal is None and preflight:
             await _answer_preflight(answer)
             return
+        if refusal is None and not found.public:
+            _connection_of(scope).prove()
         refusal = refusal or found.refusal or self._refuse_length(asker)
         if refusal is not None:
             self._on_refused(_reason(refusal, asker), _client(scope))
             await self._refuse(answer, refusal, found)
             return
-        if asker.length is None:
+        connection = _connection_of(scope)
+        with self._bodies.hold(connection.owner, connection.make_room) as held:
             over = partial(self._replace, answer, found, _client(scope))
-            receive = limited(receive, self._max_body, over)
-        await self._run(found, scope, receive, answer)
+            receive = limited(receive, self._max_body, held, over)
+            await self._run(found, scope, receive, answer)
 
     @serves_input
     async def _run(self, found: Found, scope: Scope, receive: Receive, answer: Answer) -> None:
@@ -115,9 +135,9 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _replace(self, answer: Answer, found: Found, client: str) -> None:
+    async def _replace(self, answer: Answer, found: Found, client: str, full: bool) -> None:
         if not answer.replaced:
-            refusal = self._too_large()
+            refusal = _FULL if full else self._too_large()
             self._on_refused(refusal.code, client)
             await answer.replace(refusal, self._body(refusal, found))
 
@@ -159,6 +179,11 @@ async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -
     elif route.endpoint is not None:
         response = await route.endpoint(Request(scope, receive))
         await response(scope, receive, send)
+
+
+def _connection_of(scope: Scope) -> HttpConnection:
+    connection: HttpConnection = scope["extensions"][CONNECTION]["connection"]
+    return connection
 
 
 def _is_gone(scope: Scope) -> bool:

@@ -78,6 +78,12 @@ class HttpConfig:
         doc="The largest body a request may have.",
         reload=True,
     )
+    max_bodies: ByteSize = option(
+        default=ByteSize(256 * 1024 * 1024),
+        doc="What the bodies of all requests may have together, at least twice `max_body`. Beyond"
+        " it a body that has brought nothing for long is given up for others.",
+        reload=True,
+    )
     drain: Duration = option(
         default=Duration(5),
         doc="How long answers that are under way get when the node stops; at most 8 s.",

@@ -77,6 +77,11 @@ class HttpPlugin(ServesHttp):
         host = _EVERYWHERE.get(self.address.host, self.address.host)
         return f"http://{HostPort(host, self.address.port)}/v1"
 
+    @property
+    def bodies_held(self) -> int:
+        """Bytes that are held of the bodies of requests."""
+        return 0 if self._app is None else self._app.bodies_held
+
     def access(self) -> HttpAccess | None:
         """See ServesHttp."""
         return None if self.server is None else HttpAccess(self.base_url, self.token)
@@ -155,9 +160,16 @@ class HttpPlugin(ServesHttp):
             guard = _make_guard(self.token, config)
             on_fault = partial(node.hooks.report, serving=True)
             refused = self._refusals_of(node).count
-            self._app = Application(table, guard, config.max_body, on_fault, refused)
+            self._app = Application(
+                table, guard, config.max_body, on_fault, refused, config.max_bodies
+            )
             server = HttpServer(
-                self._app, bound, drain=config.drain, logger=logger, on_refused=refused
+                self._app,
+                bound,
+                drain=config.drain,
+                logger=logger,
+                on_refused=refused,
+                now=node.clock.now,
             )
             self.server = await scope.enter(server)
             await scope.enter(self._published(node))
@@ -173,7 +185,8 @@ class HttpPlugin(ServesHttp):
             return
         config = node.config.section(HttpConfig)
         self.token = await _find_token(node, config)
-        self._app.use(_make_guard(self.token, config), config.max_body)
+        guard = _make_guard(self.token, config)
+        self._app.use(guard, config.max_body, config.max_bodies)
         self.server.use(config.drain)
 
     @hookimpl

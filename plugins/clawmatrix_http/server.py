@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import AbstractContextManager, nullcontext
 from email.utils import formatdate
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from clawmatrix_core import HostPort, RateLimitedLogger
-from clawmatrix_http.api import CLIENT_GONE
-from clawmatrix_http.cork import CorkedTransport
+from clawmatrix_core.spi import HeldServer, Places
+from clawmatrix_http.protocol import HttpConnection, Limits
 
 if TYPE_CHECKING:
     import socket
@@ -49,16 +50,37 @@ class HttpServer(uvicorn.Server):
         drain: float,
         logger: logging.Logger,
         on_refused: Callable[[str, str], None],
+        now: Callable[[], float] = time.monotonic,
+        limits: Limits | None = None,
     ) -> None:
         """Make a server.
 
-        ``drain`` is what answers under way get at the end, in seconds. ``on_refused`` is told of
-        bytes that are no request: the reason, and who sent them.
+        Args:
+            app: what answers.
+            bound: the socket to listen on, which the server takes over.
+            drain: what answers under way get at the end, in seconds.
+            logger: for what goes wrong inside.
+            on_refused: told of bytes that are no request, and of each connection that gets no
+                place: the reason, and who sent them.
+            now: seconds, for what takes too long.
+            limits: times that a client has.
         """
-        super().__init__(_config(app, logger, self._on_closed, on_refused))
+        self.places = Places(lambda source, reason: on_refused(reason, source))
+        made = HttpConnection.bind(
+            logger=_Quiet(logger),
+            places=self.places,
+            now=now,
+            refused=on_refused,
+            on_closed=self._on_closed,
+        )
+        super().__init__(_config(app, made))
+        self._made = made
         host, port = bound.getsockname()[:2]
         self.address = HostPort(host, port)
         self._bound = bound
+        self._accepting: HeldServer | None = None
+        self._now = now
+        self._limits = limits or Limits()
         self._drain = drain
         self._draining_until: float | None = None
         self._ticker: asyncio.TimerHandle | None = None
@@ -84,7 +106,14 @@ class HttpServer(uvicorn.Server):
     async def __aenter__(self) -> Self:
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)
-        await self.startup(sockets=[self._bound])
+        factory = partial(
+            self._made,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self._accepting = HeldServer(factory, [self._bound], self.places)
+        self._accepting.start()
         self._tick()
         return self
 
@@ -114,9 +143,8 @@ class HttpServer(uvicorn.Server):
 
     def _stop_accepting(self) -> None:
         self.should_exit = True
-        for server in self.servers:
-            server.close()
-        self._bound.close()
+        if self._accepting is not None:
+            self._accepting.close()
         for connection in tuple(self.server_state.connections):
             connection.shutdown()  # idle ones close; busy ones do after their answer
 
@@ -131,22 +159,23 @@ class HttpServer(uvicorn.Server):
                 connection.transport.abort()
         await asyncio.sleep(0)  # lets the transports tell their protocols
 
+    def sweep(self, now: float) -> None:
+        """Close the connections whose clients took too long, at a time in seconds."""
+        for connection in tuple(self.server_state.connections):
+            connection.sweep(now, self._limits)  # type: ignore[union-attr]
+
     def _tick(self) -> None:
-        """Keep the Date header right."""
+        """Keep the Date header right, and look for clients that are too slow."""
+        self.sweep(self._now())
         date = formatdate(usegmt=True).encode()
         self.server_state.default_headers = [(b"date", date)]
         self._ticker = asyncio.get_running_loop().call_later(1.0, self._tick)
 
 
-def _config(
-    app: ASGIApp,
-    logger: logging.Logger,
-    on_closed: Callable[[], None],
-    on_refused: Callable[[str, str], None],
-) -> uvicorn.Config:
+def _config(app: ASGIApp, made: type[HttpConnection]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_protocol(logger, on_closed, on_refused),
+        http=made,
         ws="none",
         loop="none",
         lifespan="off",
@@ -175,49 +204,3 @@ class _Quiet(logging.LoggerAdapter[logging.Logger]):
             self._limited.log(level, msg, f"{msg}: %r", *args, kwargs.get("exc_info"))
         elif level > logging.DEBUG and self.logger.isEnabledFor(logging.DEBUG):
             self.logger.debug(msg, *args)
-
-
-def _protocol(
-    logger: logging.Logger,
-    on_closed: Callable[[], None],
-    on_refused: Callable[[str, str], None],
-) -> type[asyncio.Protocol]:
-    quiet = _Quiet(logger)
-
-    class Protocol(HttpToolsProtocol):
-        """uvicorn's protocol, logging to the node's logger and not each access."""
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.logger = quiet  # type: ignore[assignment]
-            self.access_log = False
-            self._gone: Callable[[], None] | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(CorkedTransport(transport, self.loop))
-
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self.scope["extensions"] = {CLIENT_GONE: {"call": self._when_gone}}
-
-        def send_400_response(self, msg: str) -> None:
-            on_refused("bad_request", self.client[0] if self.client else "an unknown address")
-            super().send_400_response(msg)
-
-        def _when_gone(self, call: Callable[[], None]) -> None:
-            if self.transport.is_closing() or self.cycle.disconnected:
-                call()
-            else:
-                self._gone = call
-
-        def on_response_complete(self) -> None:
-            self._gone = None
-            super().on_response_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            if self._gone is not None:
-                self._gone()
-            on_closed()
-
-    return Protocol

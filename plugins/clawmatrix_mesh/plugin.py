@@ -15,6 +15,7 @@ from clawmatrix_core import (
     frame_types,
     hookimpl,
 )
+from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.api import ListensForNodes
 from clawmatrix_mesh.config import TEMPLATE, MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS
@@ -87,6 +88,7 @@ class MeshPlugin(ListensForNodes):
     @hookimpl
     def register_transports(self, node: Node) -> list[Transport]:
         """Add ``ws`` and ``wss``."""
+        from clawmatrix_mesh.websocket.strangers import Door
         from clawmatrix_mesh.websocket.transport import WebSocketTransport
 
         config = node.config.section(MeshConfig)
@@ -98,6 +100,7 @@ class MeshPlugin(ListensForNodes):
                 server_tls=serving,
                 client_tls=client_tls(config),
                 proxy=config.proxy,
+                door=Door.make(self._note_refused),
                 refused=lambda reason: node.counters.update((reason,)),
             )
         ]
@@ -215,6 +218,10 @@ class MeshPlugin(ListensForNodes):
 
     def _links(self) -> Links | None:
         return None if self._mesh is None else self._mesh.links
+
+    def _note_refused(self, remote: str, reason: str, text: str) -> None:
+        if self._mesh is not None:
+            self._mesh.links.acceptor.note_refused(remote, HandshakeError(text, reason=reason))
 
     def _invitations(self) -> Invitations:
         if self._mesh is None:

@@ -59,7 +59,7 @@ class RunningMesh:
             addresses=self.advertised,
             key_refused=lambda who: self.links.own_key.refused(who),
         )
-        self.revoking = Revoking(node)
+        self.revoking = Revoking(node, let_in=self._ask_neighbours)
         inviter = Inviter(node, self.invitations)
         self.links = Links(
             node,
@@ -91,6 +91,11 @@ class RunningMesh:
         """Let others in, and dial."""
         self.membership.own.write()  # some of what it says is known only now
         self.links.open(self._node.config.section(MeshConfig))
+
+    def _ask_neighbours(self) -> None:
+        """Ask for records that were refused: those of members that may come in again."""
+        for link in tuple(self._node.links.values()):
+            self.membership.send_digest(link)
 
     def greet(self, link: Link) -> None:
         """Tell a new neighbour which records and revocations are known here."""

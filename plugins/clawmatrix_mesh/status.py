@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core import shown_address
-from clawmatrix_core.spi import ago
+from clawmatrix_core import ago, shown_address
 from clawmatrix_mesh.addresses import with_address
 from clawmatrix_mesh.checks.advice import OF_MEMBERS, RECENT, advice_for
 from clawmatrix_mesh.links.flapping import Flap

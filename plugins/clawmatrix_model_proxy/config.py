@@ -306,6 +306,12 @@ class ModelProxyConfig:
         doc="The largest request taken from another node.",
         reload=True,
     )
+    max_requests: ByteSize = option(
+        default=ByteSize(256 * _MIB),
+        doc="What the requests of all other nodes may have together, at least twice `max_request`;"
+        " half of it for each node. Beyond it one that has brought nothing for long is given up.",
+        reload=True,
+    )
     max_answer: ByteSize = option(
         default=ByteSize(64 * _MIB),
         doc="The largest answer kept back until it is whole.",

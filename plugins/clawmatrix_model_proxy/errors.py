@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from clawmatrix_core import (
     ClawMatrixError,
     DeadlineExceeded,
@@ -15,6 +13,7 @@ from clawmatrix_core import (
     Undeliverable,
 )
 from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -124,14 +123,16 @@ def convert_upstream_error(status: int, body: bytes, format: Format) -> bytes:
 
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decoded = decode(body)
+    except NOT_JSON:
         return None
     return decoded if isinstance(decoded, dict) else None
 
 
 def _in_words(status: int, body: bytes, format: Format) -> bytes:
-    said = "".join(c if c.isprintable() else " " for c in body.decode(errors="replace"))
+    # Of a long body the beginning is looked at: more is not shown.
+    words = body[: 8 * SHOWN].decode(errors="replace")
+    said = "".join(c if c.isprintable() else " " for c in words)
     said = " ".join(said.split())[:SHOWN]
     message = f"the upstream answered {status}" + (f": {said}" if said else "")
     return ApiError(status, message, type="upstream_error", code="upstream_error").body(format)

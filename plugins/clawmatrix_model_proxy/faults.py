@@ -7,9 +7,9 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
-import msgspec
 
 from clawmatrix_core import DeadlineExceeded, ExchangeError, ExchangeFailure
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,8 +146,8 @@ def _seconds_until(date: str, wall: float) -> float:
 
 def _read_error(body: bytes) -> tuple[str | None, str]:
     try:
-        decoded: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decoded: Any = decode(body)
+    except NOT_JSON:
         return None, ""
     error = decoded.get("error") if isinstance(decoded, dict) else None
     if not isinstance(error, dict):

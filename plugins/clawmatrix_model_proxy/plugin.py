@@ -21,7 +21,7 @@ from clawmatrix_core import (
     frame_types,
     hookimpl,
 )
-from clawmatrix_core.spi import Bell
+from clawmatrix_core.spi import Bell, ByteBudget
 from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
@@ -41,6 +41,7 @@ from clawmatrix_model_proxy.serving.models import (
     collect_models,
 )
 from clawmatrix_model_proxy.wire import MODEL_LIST, REQUEST
+from clawmatrix_model_proxy.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -79,10 +80,12 @@ class ModelProxyPlugin(ModelProxy):
         self._offer: Offered | None = None
         self._apis: Apis | None = None
         self._upstreams: Upstreams | None = None
+        self._requests = ByteBudget(0)
         self._limits: AskLimits | None = None
         self._asking: Asking | None = None
         self._given: tuple[ModelUpstream, ...] = ()
         self._renewing = anyio.Lock()
+        self._workers = Workers()
         self._changed = Bell()
         self._stops = False
 
@@ -209,7 +212,10 @@ class ModelProxyPlugin(ModelProxy):
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
-        return ModelServer(config, served, self._apis, self._upstreams, logger)
+        self._requests.most = max(config.max_requests, 2 * config.max_request)
+        return ModelServer(
+            config, served, self._apis, self._upstreams, logger, self._workers, self._requests
+        )
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -370,7 +376,7 @@ class ModelProxyPlugin(ModelProxy):
             from clawmatrix_model_proxy.asking.asking import Asking
 
             catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-            self._asking = Asking(node, catalog, limits, self._health_of(node))
+            self._asking = Asking(node, catalog, limits, self._health_of(node), self._workers)
         return self._asking
 
     def _limits_of(self, node: Node) -> AskLimits:

@@ -7,9 +7,28 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from clawmatrix_core import Bound
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 
-__all__ = ["Wanted", "is_json", "read_wanted", "with_model"]
+__all__ = ["MEMBERS", "MODEL_NAME", "Wanted", "is_json", "read_wanted", "with_model"]
+
+MEMBERS = Bound(
+    1024,
+    "members of a request of over 64 KiB",
+    fed_by="a client",
+    when_full="the request is refused",
+)
+MODEL_NAME = Bound(
+    512,
+    "characters of the model's name in a request",
+    fed_by="a client",
+    when_full="the request is refused",
+)
+_LARGE = 64 * 1024
+"""Bytes of a request from which on its members are counted."""
+_ID_LIMIT = 4096
+"""Bytes of the id of an earlier response; no longer one is known."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -20,17 +39,26 @@ class Wanted(msgspec.Struct, frozen=True):
     previous: str | None = None
 
 
+_NULL = Raw(b"null")
+
+
 class _Request(msgspec.Struct):
+    # What is Raw may be anything, and is not decoded.
     model: str | UnsetType | None = UNSET
-    stream: Any = None
-    previous_response_id: Any = None
+    stream: Raw = _NULL
+    previous_response_id: Raw = _NULL
+
+
+class _Name(str):
+    """The name of a member, made by a hook that counts them."""
+
+    __slots__ = ()
 
 
 _read_request = msgspec.json.Decoder(_Request).decode
-_read_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_read_few = msgspec.json.Decoder(dict[str, Raw]).decode
 _read_any = msgspec.json.Decoder(Raw).decode
 _encode = msgspec.json.Encoder().encode
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read_wanted(body: bytes) -> Wanted:
@@ -40,13 +68,28 @@ def read_wanted(body: bytes) -> Wanted:
     except msgspec.ValidationError as error:
         param = "model" if "$.model" in str(error) else None
         raise ApiError(400, f"the request is not valid: {error}", param=param) from None
-    except _NOT_JSON as error:
+    except NOT_JSON as error:
         raise ApiError(400, f"the body of the request is not valid JSON: {error}") from None
     if not request.model:
         raise ApiError(400, "the request names no model", param="model")
+    if len(request.model) > MODEL_NAME:
+        message = f"the model's name has more than {MODEL_NAME} characters"
+        raise ApiError(400, message, param="model")
+    streams = request.stream is not _NULL and bytes(request.stream) == b"true"
     previous = request.previous_response_id
-    named = previous if isinstance(previous, str) and previous else None
-    return Wanted(request.model, request.stream is True, named)
+    named = None if previous is _NULL else _previous(bytes(previous))
+    return Wanted(request.model, streams, named)
+
+
+def _previous(raw: bytes) -> str | None:
+    """Return the id of an earlier response; None where it is no text."""
+    if not raw.startswith(b'"'):
+        return None
+    if len(raw) > _ID_LIMIT:
+        message = f"the id of a response has more than {_ID_LIMIT} bytes"
+        raise ApiError(400, message, param="previous_response_id")
+    named: Any = decode(raw)
+    return named or None
 
 
 def with_model(body: bytes, model: str) -> bytes:
@@ -55,9 +98,9 @@ def with_model(body: bytes, model: str) -> bytes:
     A body that names the model already comes back untouched. Raises: ApiError.
     """
     try:
-        members = _read_members(body)
-        sent = msgspec.json.decode(members.get("model", Raw(b"null")))
-    except _NOT_JSON as error:
+        members = _members(body)
+        sent = decode(bytes(members.get("model", _NULL)))
+    except NOT_JSON as error:
         raise ApiError(400, f"the body of the request is not a JSON object: {error}") from None
     if sent == model:
         return body
@@ -65,10 +108,27 @@ def with_model(body: bytes, model: str) -> bytes:
     return _encode(members)
 
 
+def _members(body: bytes) -> dict[str, Raw]:
+    """Return the members of an object, each as it is written. Raises: what is in NOT_JSON."""
+    if len(body) <= _LARGE:
+        return _read_few(body)
+    count = 0
+
+    def counted(kind: type, name: str) -> _Name:
+        nonlocal count
+        count += 1
+        if count > MEMBERS:
+            raise ValueError(f"it has more than {MEMBERS.text} members")
+        return _Name(name)
+
+    read: dict[str, Raw] = msgspec.json.decode(body, type=dict[_Name, Raw], dec_hook=counted)
+    return read
+
+
 def is_json(body: bytes) -> bool:
     """Say whether the bytes are one whole JSON value."""
     try:
         _read_any(body)
-    except _NOT_JSON:
+    except NOT_JSON:
         return False
     return True

@@ -7,6 +7,7 @@ Head, then the upstream's bytes. Fields that a version does not know are ignored
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from clawmatrix_core import Bound, ExchangeFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from clawmatrix_core import Exchange
 
@@ -167,18 +168,38 @@ def media_type(value: str) -> str:
     return EVENT_STREAM if value.lower().startswith(EVENT_STREAM) else "application/json"
 
 
-async def read_body(exchange: Exchange, limit: int, code: str, limit_name: str) -> bytes:
+async def read_body(
+    exchange: Exchange,
+    limit: int,
+    code: str,
+    limit_name: str,
+    taken: Callable[[int], None] = lambda size: None,
+) -> bytes:
     """Return the bytes of an exchange up to its end.
+
+    Args:
+        exchange: what is read.
+        limit: bytes it may have.
+        code: the code of the error beyond that.
+        limit_name: the name of the limit, for the text of the error.
+        taken: told of bytes that came in, before they are kept.
 
     Raises: ExchangeFailure with the code, over the limit; other ExchangeErrors.
     """
-    pieces: list[bytes] = []
-    size = 0
+    first, size = b"", 0
+    whole = BytesIO()  # one large block goes back to the system, which many small ones do not
     async for piece in exchange:
         if not isinstance(piece, bytes):
             raise ExchangeFailure("bad_request", f"{exchange.peer} sent JSON in place of bytes")
-        size += len(piece)
-        if size > limit:
+        if size + len(piece) > limit:
             raise ExchangeFailure(code, f"more than {limit:d} bytes ({limit_name})")
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        taken(len(piece))
+        if not size:
+            first = piece
+        elif whole.tell():
+            whole.write(piece)
+        else:
+            whole.write(first)
+            whole.write(piece)
+        size += len(piece)
+    return whole.getvalue() or first

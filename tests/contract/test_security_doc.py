@@ -16,8 +16,11 @@ ATTACKERS = {
     "Someone on the network",
     "A curious or malicious relay",
     "A malicious member",
+    "A malicious upstream",
     "Who has stolen a laptop",
     "A malicious web page",
+    "A program without the token",
+    "A program that has the token",
     "A malicious plugin",
 }
 

@@ -88,7 +88,7 @@ class Acceptor:
                 if neighbour is not None:
                     await self._runner.run(neighbour)
         except HandshakeError as error:
-            self._note_refused(connection.remote, error)
+            self.note_refused(connection.remote, error)
         except Exception as error:  # noqa: BLE001 - one connection's fault is not the others'
             self._report(error, "accepted connection")
 
@@ -126,7 +126,8 @@ class Acceptor:
             await neighbours.decide(proved, dialled=False)
             return self._runner.take(channel, proved)
 
-    def _note_refused(self, remote: str, error: HandshakeError) -> None:
+    def note_refused(self, remote: str, error: HandshakeError) -> None:
+        """Count and log a connection that was refused, and keep it for status."""
         if error.reason in ("duplicate", "self"):
             return  # nobody did wrong; the dialling end knows
         self._node.counters[error.reason] += 1

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
 
 import anyio
 import attrs
 
+from clawmatrix_core.spi import Places
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["Doorway", "RefusedConnection", "RefusedConnections", "Visitor", "source_of"]
 
+source_of = Places.source_of
+
 REMEMBERED = 32
 """Refused connections that status shows: the latest, one for each source and reason."""
-
-
-def source_of(remote: str) -> str:
-    """Return what connections from one place have in common: a host, or an IPv6 network."""
-    host = remote.rpartition(":")[0] or remote
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 @attrs.define(eq=False)

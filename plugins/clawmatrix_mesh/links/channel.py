@@ -111,6 +111,7 @@ async def dial_channel(
     """
     connection.limit(HELLO_LIMIT)
     agreed = await _dialling(connection, own, psk or own.psks()[0], expect, invite)
+    connection.allow(HELLO_LIMIT)
     return _channel(connection, own, agreed, dialled=True)
 
 
@@ -123,6 +124,7 @@ async def answer_channel(
     """
     connection.limit(HELLO_LIMIT)
     agreed = await _answering(connection, own, invited or _uninvited)
+    connection.allow(HELLO_LIMIT)
     return _channel(connection, own, agreed, dialled=False)
 
 

@@ -94,10 +94,12 @@ async def prove(
         if dialled:
             channel = await dial_channel(connection, own)
             await connection.send(make_hello(own, channel))
-            return await receive_hello(channel)
-        channel = await answer_channel(connection, own)
-        proved = await receive_hello(channel)
-        await connection.send(make_hello(own, channel))
+            proved = await receive_hello(channel)
+        else:
+            channel = await answer_channel(connection, own)
+            proved = await receive_hello(channel)
+            await connection.send(make_hello(own, channel))
+        connection.allow(None)
         return proved
 
 

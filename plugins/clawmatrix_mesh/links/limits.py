@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import attrs
 
+from clawmatrix_core import Bound
+
 __all__ = ["HELLO_LIMIT", "LinkLimits"]
 
-HELLO_LIMIT = 128 * 1024
-"""Bytes that each message of a handshake may have, and the first one after it."""
+HELLO_LIMIT = Bound(
+    128 * 1024,
+    "bytes read of a connection as its hello, once its Noise messages are done",
+    fed_by="a stranger",
+    when_full="the connection is closed",
+)
+"""The most, too, that each message of a handshake may have, and the first one after it."""
 
 
 @attrs.frozen

@@ -76,6 +76,7 @@ class LinkRunner:
         # a small frame goes first.
         self._heartbeat.beat(link)
         channel.connection.limit(MESSAGE_LIMIT)
+        channel.connection.allow(None)
         neighbour = Neighbour(link, channel.remote_key, proved.record.epoch, channel.psk)
         self.neighbours.put(neighbour)
         return neighbour

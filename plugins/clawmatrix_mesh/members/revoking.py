@@ -40,8 +40,10 @@ _WRITE_GAP = 1.0
 class Revoking:
     """Spreads revocations, and expels the members that they are about."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, let_in: Callable[[], None]) -> None:
+        """Make one; ``let_in`` is called where keys may come in again."""
         self._node = node
+        self._let_in = let_in
         self._mismatches: dict[NodeId, int] = {}
         self._listeners: list[Callable[[NodeId], None]] = []
         self._pace = Pace(_BURST, _REFILL, node.clock.now)
@@ -142,13 +144,16 @@ class Revoking:
         node = self._node
         changed = node.revocations.settle()
         names = node.trust.names_of(set(changed)) if changed else {}
+        back = [key for key in changed if node.revocations.get(key) is None]
         for key in changed:
-            if node.revocations.get(key) is None:
+            if key in back:
                 log = node.logger("mesh").warning
                 log("%s may come in again", ", ".join(names.get(key, ())) or "a key not known here")
             elif key != node.identity.sign_public:
                 for name in node.expel(key):
                     self._tell(name)
+        if back:
+            self._let_in()
 
     def _tell(self, name: NodeId) -> None:
         for listener in self._listeners:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from websockets import protocol
 
     from clawmatrix_core.spi import TcpAddress
+    from clawmatrix_mesh.websocket.strangers import Stranger
 
 __all__ = [
     "CLOSE_TIMEOUT",
@@ -64,6 +65,13 @@ class _Socket(Protocol):
 
     async def send(self, message: bytes) -> None: ...
 
+    @property
+    def stranger(self) -> Stranger | None: ...
+
+    def allow(self, size: int | None) -> None: ...
+
+    def refuse(self) -> None: ...
+
 
 class WebSocket(Connection):
     """A connection of the library, its errors translated."""
@@ -75,17 +83,25 @@ class WebSocket(Connection):
         *,
         close: Callable[[int, str], Awaitable[None]],
         abort: Callable[[], None],
+        proved: Callable[[], None] | None = None,
     ) -> None:
         self.remote = remote
+        self._ws = ws
         self._protocol = ws.protocol
         self._recv = ws.recv
         self._send = ws.send
         self._close = close
         self._abort = abort
+        self._proved = proved
         self._closing: ConnectionLost | None = None
 
     def __repr__(self) -> str:
         return f"<WebSocket to {self.remote} {'closing' if self._closing else 'open'}>"
+
+    @property
+    def stranger(self) -> Stranger | None:
+        """Counts what the other end sends, None once it has proved itself."""
+        return self._ws.stranger
 
     async def send(self, message: bytes) -> None:
         try:
@@ -97,10 +113,15 @@ class WebSocket(Connection):
         if self._closing is not None:
             await checkpoint()
             raise _again(self._closing)
+        stranger = self._ws.stranger
+        if stranger is not None and stranger.stuck:
+            self._ws.refuse()
         try:
             message = await self._recv()
         except ConnectionClosed as error:
             raise self._lost(error) from None
+        if stranger is not None:
+            stranger.take()
         if isinstance(message, bytes):
             return message
         reason = "text messages are not taken"
@@ -109,6 +130,11 @@ class WebSocket(Connection):
 
     def limit(self, size: int) -> None:
         self._protocol.max_message_size = size
+
+    def allow(self, size: int | None) -> None:
+        self._ws.allow(size)
+        if size is None and self._proved is not None:
+            self._proved()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         if self._closing is None:

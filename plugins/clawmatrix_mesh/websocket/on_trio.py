@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 from websockets.exceptions import ConcurrencyError, ConnectionClosed
-from websockets.protocol import Protocol, State
+from websockets.protocol import State
 from websockets.trio.client import ClientConnection, connect
+from websockets.trio.connection import Connection
 from websockets.trio.server import Server, ServerConnection, serve
 from websockets.uri import parse_uri
 
-from clawmatrix_core.spi import Bell
 from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
-    CLOSE_TIMEOUT,
-    HELD_LIMIT,
     NO_REQUEST,
-    WRITE_LIMIT,
     WebSocket,
     WebSocketListener,
     tune,
 )
+from clawmatrix_mesh.websocket.strangers import Stranger, Watched
+from clawmatrix_mesh.websocket.trio_buffered import Buffered
+from clawmatrix_mesh.websocket.trio_places import HeldListener, HeldStream
 from clawmatrix_mesh.websocket.way import ProxyWay
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from websockets.server import ServerProtocol
 
     from clawmatrix_mesh.websocket.address import WebSocketAddress
+    from clawmatrix_mesh.websocket.strangers import Door
 
 __all__ = ["dial", "listen"]
 
@@ -43,100 +44,45 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class _Buffered(trio.abc.HalfCloseableStream):
-    """A stream that takes what is sent at once and writes it in a task of its own.
+class _Connection(Watched, Connection):
+    """What both ends have beside the library."""
 
-    While the library writes it holds a lock that its reading task needs as well, so two
-    ends that both wait for the other to read would wait for ever. With this it never
-    waits there; ``room`` is where a sender does.
-    """
+    buffered: Buffered
 
-    def __init__(self, inner: trio.abc.Stream, protocol: Protocol) -> None:
-        self.inner = inner
-        self._protocol = protocol
-        self._close_by: float | None = None
-        self._queue: list[bytes] = []
-        self._held = 0
-        self._ending = False
-        self._gone = False
-        self._news = Bell()
-        self._room = Bell()
+    def guard(self) -> None:
+        """Read as much as a stranger may send, until ``allow`` says otherwise."""
+        self.stranger = self.buffered.stranger = Stranger()
+        self.buffered.refuse = self.refuse
 
-    async def room(self) -> None:
-        """Wait until less is held than the limit, or the stream is gone."""
-        await trio.lowlevel.checkpoint()
-        while self._held >= WRITE_LIMIT and not self._gone:
-            await self._room.wait()
+    def allow(self, size: int | None) -> None:
+        self.buffered.allow(size)
+        self.stranger = self.buffered.stranger
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        if self._gone or self._held > HELD_LIMIT:
-            raise trio.BrokenResourceError
-        self._queue.append(bytes(data))
-        self._held += len(data)
-        self._news.ring()
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.room()
-
-    async def send_eof(self) -> None:
-        self._ending = True
-        self._news.ring()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        if self._protocol.state is not State.CLOSING:
-            return await self.inner.receive_some(max_bytes)
-        # The library waits here for the other end to close, however long that takes.
-        if self._close_by is None:
-            self._close_by = trio.current_time() + CLOSE_TIMEOUT
-        with trio.move_on_at(self._close_by):
-            return await self.inner.receive_some(max_bytes)
-        return b""
-
-    async def aclose(self) -> None:
-        self._leave()
-        await self.inner.aclose()
-
-    async def write_out(self) -> None:
-        """Write until the end, or until the stream is closed or breaks."""
-        try:
-            while not self._gone:
-                if self._queue:
-                    data = b"".join(self._queue)
-                    self._queue.clear()
-                    await self.inner.send_all(data)
-                    self._held -= len(data)
-                    self._room.ring()
-                elif self._ending:
-                    await self._end()
-                    return
-                else:
-                    await self._news.wait()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._leave()
-
-    async def _end(self) -> None:
-        if isinstance(self.inner, trio.abc.HalfCloseableStream):
-            await self.inner.send_eof()
-        else:
-            await self.aclose()
-
-    def _leave(self) -> None:
-        self._gone = True
-        self._queue.clear()
-        self._news.ring()
-        self._room.ring()
+    def fail(self, code: int, reason: str) -> None:
+        """Close the connection, telling the other end where that is possible."""
+        self.buffered.cut()
+        if self.protocol.state is State.OPEN:
+            self.protocol.fail(code, reason)
+            for data in filter(None, self.protocol.data_to_send()):
+                self.buffered.push(data)
 
 
-class _Client(ClientConnection):
+class _Client(_Connection, ClientConnection):
     def __init__(
         self, nursery: trio.Nursery, stream: trio.abc.Stream, protocol: ClientProtocol, **more: Any
     ) -> None:
-        self.buffered = _Buffered(stream, protocol)
+        self.buffered = Buffered(stream, protocol)
         super().__init__(nursery, self.buffered, protocol, **more)
         nursery.start_soon(self.buffered.write_out)
 
 
-class _Server(ServerConnection):
+class _GuardedClient(_Client):
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.guard()
+
+
+class _Server(_Connection, ServerConnection):
     def __init__(
         self,
         nursery: trio.Nursery,
@@ -145,16 +91,40 @@ class _Server(ServerConnection):
         server: Server,
         **more: Any,
     ) -> None:
-        self.buffered = _Buffered(stream, protocol)
+        self.buffered = Buffered(stream, protocol)
         super().__init__(nursery, self.buffered, protocol, server, **more)
         nursery.start_soon(self.buffered.write_out)
+
+
+def _guarded(door: Door) -> type[_Server]:
+    """Return the class of connections that come in by a door."""
+
+    class Server(_Server):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            self.guard()
+
+        async def recv_events(self) -> None:
+            remote = host_port(_socket_of(self).getpeername())
+            try:
+                await super().recv_events()
+            finally:
+                self.tell_unopened(door, remote, ended=self.buffered.ended)
+
+    return Server
 
 
 class _WebSocket(WebSocket):
     """A connection that waits for room before it sends, and then sends whole."""
 
-    def __init__(self, ws: _Client | _Server, remote: str, scope: trio.CancelScope) -> None:
-        super().__init__(ws, remote, close=ws.aclose, abort=scope.cancel)
+    def __init__(
+        self,
+        ws: _Client | _Server,
+        remote: str,
+        scope: trio.CancelScope,
+        proved: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(ws, remote, close=ws.aclose, abort=scope.cancel, proved=proved)
         self._room = ws.buffered.room
 
     async def send(self, message: bytes) -> None:
@@ -186,13 +156,19 @@ class _Dial(connect):
 
 
 async def dial(
-    address: str, target: str, way: socket.socket | ProxyWay, settings: Mapping[str, Any]
+    address: str,
+    target: str,
+    way: socket.socket | ProxyWay,
+    settings: Mapping[str, Any],
+    *,
+    guarded: bool,
 ) -> WebSocket:
     if isinstance(way, ProxyWay):
         more = way.settings()
     else:
         more = {"stream": trio.SocketStream(trio.socket.from_stdlib_socket(way)), "proxy": None}
-    dial = _Dial(address, create_connection=_Client, **settings, **more)
+    made = _GuardedClient if guarded else _Client
+    dial = _Dial(address, create_connection=made, **settings, **more)
     dial.through = way.through if isinstance(way, ProxyWay) else None
 
     async def run(publish: Callable[[WebSocket], None]) -> None:
@@ -215,11 +191,14 @@ async def listen(
     address: WebSocketAddress,
     bound: Sequence[socket.socket],
     settings: Mapping[str, Any],
+    door: Door | None,
     refused: Callable[[str], None],
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
+    listener.addresses = tuple(address.at(one.getsockname()) for one in bound)
+    made = _Server if door is None else _guarded(door)
 
-    class Counted(_Server):
+    class Counted(made):  # type: ignore[misc, valid-type]
         async def handshake(self, *args: Any, **kwargs: Any) -> None:
             try:
                 await super().handshake(*args, **kwargs)
@@ -232,16 +211,15 @@ async def listen(
         own = _socket_of(ws)
         tune(own)
         scope = trio.CancelScope()
-        connection = _WebSocket(ws, host_port(own.getpeername()), scope)
+        connection = _WebSocket(ws, host_port(own.getpeername()), scope, _prove(own, door))
         await listener.hold(connection, partial(_tend, ws, scope))
 
     async def run(publish: Callable[[Server], None]) -> None:
-        listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(one)) for one in bound]
+        listeners = [_listener(one, door) for one in bound]
         start = partial(serve, handle, listeners=listeners, create_connection=Counted, **settings)
         async with trio.open_nursery() as nursery:
             publish(await nursery.start(start))
 
-    listener.addresses = tuple(address.at(one.getsockname()) for one in bound)
     _, end = await _apart(run)
     try:
         yield listener
@@ -251,10 +229,23 @@ async def listen(
             await end()
 
 
+def _listener(bound: socket.socket, door: Door | None) -> Any:  # the library names its own type
+    if door is None:
+        return trio.SocketListener(trio.socket.from_stdlib_socket(bound))
+    return HeldListener(bound, door.places)
+
+
+def _prove(sock: trio.socket.SocketType, door: Door | None) -> Callable[[], None] | None:
+    place = None if door is None else door.places.find(sock.fileno())
+    return None if door is None or place is None else partial(door.places.prove, place)
+
+
 def _socket_of(ws: _Client | _Server) -> trio.socket.SocketType:
     stream = ws.buffered.inner
     if isinstance(stream, trio.SSLStream):
         stream = stream.transport_stream
+    if isinstance(stream, HeldStream):
+        stream = stream.inner
     assert isinstance(stream, trio.SocketStream), "the library opened something else than TCP"
     return stream.socket
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
     from clawmatrix_core import Objection
+    from clawmatrix_mesh.websocket.strangers import Door
     from clawmatrix_mesh.websocket.way import ProxyWay
 
 __all__ = ["WebSocketTransport"]
@@ -90,6 +91,7 @@ class WebSocketTransport(Transport):
         open_timeout: float = OPEN_TIMEOUT,
         tcp: TcpDialler | None = None,
         strange: TcpDialler | None = None,
+        door: Door | None = None,
         refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Make a transport.
@@ -101,12 +103,15 @@ class WebSocketTransport(Transport):
             open_timeout: seconds that a whole opening handshake may take.
             tcp: dials addresses of the configuration, and the proxy.
             strange: dials addresses that other nodes advertise.
+            door: bounds what strangers have of this node. Without one a connection is read
+                without a bound, and ``allow`` does nothing.
             refused: is told the reason, a word, for each connection that was not opened.
         """
         self._server_tls = server_tls
         self._client_tls = client_tls
         self._proxy = proxy
         self._open_timeout = open_timeout
+        self._door = door
         self._refused = refused
         self._ways = Ways(proxy, tcp, strange)
 
@@ -133,7 +138,10 @@ class WebSocketTransport(Transport):
             with anyio.fail_after(self._open_timeout):
                 way = await self._ways.find(parsed, objection, self._open_timeout)
                 with _closed_unless_taken(way):
-                    return await _backend().dial(address, parsed.target, way, settings)
+                    guarded = self._door is not None
+                    return await _backend().dial(
+                        address, parsed.target, way, settings, guarded=guarded
+                    )
         except (OSError, ValueError, ImportError, WebSocketException) as error:
             where = f"{parsed.target} (through the proxy)" if self._proxy else parsed.target
             # Its cause may name the proxy with its password.
@@ -158,7 +166,8 @@ class WebSocketTransport(Transport):
             "ssl": self._server_tls if parsed.secure else None,
         }
         bound = bind(await self._ways.find_own(parsed, self._open_timeout))
-        async with _backend().listen(parsed, bound, settings, self._refused) as listener:
+        backend = _backend()
+        async with backend.listen(parsed, bound, settings, self._door, self._refused) as listener:
             yield listener
 
 
@@ -171,6 +180,8 @@ class _Backend(Protocol):
         target: str,
         way: socket.socket | ProxyWay,
         settings: Mapping[str, Any],
+        *,
+        guarded: bool,
     ) -> Connection: ...
 
     def listen(
@@ -178,6 +189,7 @@ class _Backend(Protocol):
         address: WebSocketAddress,
         bound: Sequence[socket.socket],
         settings: Mapping[str, Any],
+        door: Door | None,
         refused: Callable[[str], None],
     ) -> AbstractAsyncContextManager[Listener]: ...
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.asking.catalog import Catalog
     from clawmatrix_model_proxy.asking.health import Health
     from clawmatrix_model_proxy.streams.formats import Format
+    from clawmatrix_model_proxy.workers import Workers
 
 __all__ = ["HEADERS", "HOLD_HEADER", "Asking"]
 
@@ -39,6 +40,7 @@ class Asking:
         catalog: returns who serves what, now.
         limits: returns how it asks, now.
         health: how well each target has been doing.
+        workers: decode large answers for programs in this process.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Asking:
         catalog: Callable[[], Catalog],
         limits: Callable[[], AskLimits],
         health: Health,
+        workers: Workers,
     ) -> None:
         self.node = node
+        self.workers = workers
         self.catalog = catalog
         self._limits = limits
         self._health = health

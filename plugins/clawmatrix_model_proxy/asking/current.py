@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_core import Bound
 from clawmatrix_model_proxy.asking.catalog import Catalog, read_offers
 from clawmatrix_model_proxy.config import ModelProxyConfig
 
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.asking.names import NodeNames
     from clawmatrix_model_proxy.offer import Offered
 
-__all__ = ["CurrentCatalog"]
+__all__ = ["CATALOG_MOST", "CurrentCatalog", "models_that_fit"]
 
+CATALOG_MOST = Bound(
+    50_000,
+    "models of all nodes together that can be asked for",
+    fed_by="a member",
+    when_full="those of the nodes that were known last are left out",
+)
 LOOK = 1.0
 """Seconds after which the records are looked at again although none is known to have changed."""
 
@@ -81,7 +88,7 @@ class CurrentCatalog:
     def _make(self, parts: _Parts) -> bool:
         """Make the catalog anew; return whether there are names to be stored."""
         order, nodes = parts
-        served = [model for _, models in nodes for model in models]
+        served = models_that_fit(nodes, self._names.seniority)
         keep = self._names.claim(served)
         before = self._catalog.left_out.keys()
         known = [name for name, _ in nodes]
@@ -106,6 +113,19 @@ class CurrentCatalog:
             *((peer.node_id, self._lists.of(peer)) for peer in others),
         ]
         return node.config.section(ModelProxyConfig).nodes, tuple(nodes)
+
+
+def models_that_fit(
+    nodes: _Models, seniority: Callable[[NodeId], tuple[int, float, NodeId]]
+) -> list[ServedModel]:
+    """Return the models of all nodes, or of the senior ones where they are too many."""
+    if sum(len(models) for _, models in nodes) > CATALOG_MOST:
+        nodes = tuple(sorted(nodes, key=lambda entry: seniority(entry[0])))
+    found: list[ServedModel] = []
+    for _, models in nodes:
+        if len(found) + len(models) <= CATALOG_MOST:
+            found += models
+    return found
 
 
 def _are_same(parts: _Parts, before: _Parts | None) -> bool:

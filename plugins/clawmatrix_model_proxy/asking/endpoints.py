@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
+from anyio.lowlevel import checkpoint
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -15,6 +16,8 @@ from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -57,15 +60,25 @@ class ModelEndpoints:
 
     async def list_models(self, request: Request) -> Response:
         """``GET /v1/models``"""
-        listed = list(self._catalog().list(self._node.reachable))
         if "anthropic-version" not in request.headers:
-            return _json({"object": "list", "data": [self._entry(one) for one in listed]})
-        entries = [self._anthropic_entry(one) for one in listed]
+            return _json({"object": "list", "data": await self._listed(self._entry)})
+        entries = await self._listed(self._anthropic_entry)
         ends = {
             "first_id": entries[0]["id"] if entries else None,
             "last_id": entries[-1]["id"] if entries else None,
         }
         return _json({"data": entries, "has_more": False, **ends})
+
+    async def _listed(
+        self, entry_of: Callable[[ListedModel], dict[str, object]]
+    ) -> list[dict[str, object]]:
+        """Return the entries of all models, with other work in between where there are many."""
+        entries: list[dict[str, object]] = []
+        for listed in self._catalog().list(self._node.reachable):
+            entries.append(entry_of(listed))
+            if len(entries) % _SLICE == 0:
+                await checkpoint()
+        return entries
 
     async def one_model(self, request: Request) -> Response:
         """``GET /v1/models/{id}``"""
@@ -102,6 +115,8 @@ class ModelEndpoints:
         }
 
 
+_SLICE = 500
+"""Models that are listed in one go."""
 _WANTED = {name.encode(): name for name in HEADERS}
 
 

@@ -6,14 +6,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
-from clawmatrix_core import LocalProtocolError
+from clawmatrix_core import Bound, LocalProtocolError
 from clawmatrix_model_proxy.api import ModelError
 from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.endings import Ending, Tail
 from clawmatrix_model_proxy.streams.events import data_of
-from clawmatrix_model_proxy.streams.sse import events_in, last_boundary
+from clawmatrix_model_proxy.streams.sse import EventTooLarge, WholeEvents, events_in
 from clawmatrix_model_proxy.streams.stages import Stage, error_of
 
 if TYPE_CHECKING:
@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["EventReader", "error_of_attempt", "node_stops"]
 
-EVENT_LIMIT = 64 * 1024 * 1024
-"""Bytes one event may have: the last one of an answer may repeat the whole of it."""
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+EVENT_LIMIT = Bound(
+    64 * 1024 * 1024,
+    "bytes of one event that a program in the node's process is given",
+    fed_by="a member",
+    when_full="the answer ends with an error",
+)
+"""The last event of an answer may repeat the whole of it."""
 
 
 class EventReader:
@@ -46,7 +50,8 @@ class EventReader:
         # Without room in it: the answer comes as fast as events are taken.
         self._sender, self._receiver = anyio.create_memory_object_stream[bytes](0)
         self._ready: deque[dict[str, JSON]] = deque()
-        self._held = self._last = b""
+        self._whole = WholeEvents(limit=EVENT_LIMIT)
+        self._last = b""
         self._tail = Tail()
         self._streams = self._over = False
         # What holds where nothing follows the answer any more.
@@ -115,15 +120,16 @@ class EventReader:
         raise StopAsyncIteration
 
     def _feed(self, data: bytes) -> None:
-        data, seen = self._held + data, len(self._held)
-        end = last_boundary(data, seen)
-        whole, self._held = data[:end], data[end:]
+        try:
+            whole = self._whole.feed(data)
+        except EventTooLarge as error:
+            self._own_error = self._own_error or _bad(str(error))
+            self._whole.rest()
+            return
         self._tail.feed(whole)
         for event, _ in events_in(whole):
-            self._read(event)
-        if len(self._held) > EVENT_LIMIT:
-            self._own_error = self._own_error or _bad(f"an event of more than {EVENT_LIMIT} bytes")
-            self._held = b""
+            if event:  # empty lines are nothing
+                self._read(event)
 
     def _read(self, event: bytes) -> None:
         """Put an event with data among those that are ready; an error is kept for the end."""
@@ -131,8 +137,8 @@ class EventReader:
         if self._own_error is not None or data in (b"", b"[DONE]"):
             return
         try:
-            payload = msgspec.json.decode(data or b"")
-        except _NOT_JSON:
+            payload = decode(data or b"")
+        except NOT_JSON:
             self._own_error = _bad("an event of the answer cannot be read")
             return
         self._last = data or b""
@@ -146,7 +152,7 @@ class EventReader:
 
     def _judge(self) -> ModelError | None:
         """Say what is wrong with an answer whose node says that it is whole."""
-        self._tail.feed(self._held)
+        self._tail.feed(self._whole.rest())
         cut = self._format.ending(self._tail, self._last) is Ending.CUT
         return _bad("the answer ended in the middle") if cut else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,7 +14,9 @@ from clawmatrix_model_proxy.api import ModelError
 from clawmatrix_model_proxy.asking.asking import HEADERS, HOLD_HEADER
 from clawmatrix_model_proxy.asking.event_reader import EventReader, error_of_attempt, node_stops
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode_numbers
 from clawmatrix_model_proxy.streams.formats import FORMATS
+from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ask", "stream"]
 
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 
 async def ask(asking: Asking, request: ModelRequest) -> dict[str, JSON]:
     """Return the whole answer. Raises: ModelError, LocalProtocolError, TypeError."""
@@ -42,9 +43,11 @@ async def ask(asking: Asking, request: ModelRequest) -> dict[str, JSON]:
     failed = await answer.give(take)
     if failed is not None:
         raise error_of_attempt(failed)
+    body = b"".join(pieces)
+    decode = partial(decode_numbers, body)
     try:
-        decoded = msgspec.json.decode(b"".join(pieces))
-    except _NOT_JSON:
+        decoded = await asking.workers.run(asking.node.id, len(body) // PASSED_ON, decode)
+    except NOT_JSON:
         decoded = None
     if not isinstance(decoded, dict):
         raise ModelError(502, "the answer is not a JSON object", code="bad_answer")

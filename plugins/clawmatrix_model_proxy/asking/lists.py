@@ -10,7 +10,7 @@ import attrs
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from clawmatrix_core import ExchangeError, ExchangeFailure, Lane
+from clawmatrix_core import Bound, ExchangeError, ExchangeFailure, Lane
 from clawmatrix_core.spi import Bell
 from clawmatrix_model_proxy.asking.catalog import read_offers
 from clawmatrix_model_proxy.offer import LIST_LIMIT, MODELS_MOST
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL_LISTS_MOST", "ModelLists"]
 
-ALL_LISTS_MOST = 30_000
-"""Models in the lists of all other nodes together. One that goes beyond is left out."""
+ALL_LISTS_MOST = Bound(
+    30_000,
+    "models in the lists of all other nodes together",
+    fed_by="a member",
+    when_full="a list that goes beyond is left out and counts against its node",
+)
 _AT_A_TIME = 4
 """Lists that are fetched at the same time."""
 _DEADLINE = 30.0

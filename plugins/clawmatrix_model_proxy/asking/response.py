@@ -18,6 +18,7 @@ from clawmatrix_model_proxy.asking.failover import rule_for
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.faults import AttemptFault
 from clawmatrix_model_proxy.hold import LIVE, Hold
+from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.wire import Head, Opening, media_type, passed_headers
 
@@ -247,7 +248,7 @@ def _with_tried(body: bytes, tried: list[Tried]) -> bytes:
     """Add the list of what was tried to an error, where that is more than the error itself."""
     if len(tried) < 2:
         return body
-    told: Any = msgspec.json.decode(body)
+    told: Any = decode(body)
     if not isinstance(told, dict):
         return body
     listed = [

@@ -8,8 +8,10 @@ import attrs
 import msgspec
 
 from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
+from clawmatrix_model_proxy.convert.limits import check_request, limited_answer, too_many_values
 from clawmatrix_model_proxy.convert.one_call import OneCallReader, with_one_call
 from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.json_values import NOT_JSON, TooManyValues, decode
 from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
 from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
@@ -35,9 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bridge", "decode_object", "error_words"]
 
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @attrs.frozen
@@ -72,6 +72,7 @@ class Bridge:
     ) -> Bridge:
         """Read a client's request; ``now`` is in seconds since 1970. Raises: Unsupported."""
         request = client.read_request(_request_object(body))
+        check_request(request, len(body))
         options = request.settings.get("stream_options")
         wants_usage = isinstance(options, dict) and options.get("include_usage") is True
         return cls(
@@ -113,7 +114,8 @@ class Bridge:
         return error_words(self.upstream, status, body)
 
     def _read(self, body: bytes) -> NeutralAnswer:
-        answer = self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
+        read = self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
+        answer = limited_answer(read)
         return with_one_call(answer) if self.request.parallel is False else answer
 
     @answer_depth()
@@ -127,7 +129,8 @@ class Bridge:
             gathered.take(event)
         if gathered.finish is None:
             raise BadAnswer("the stream has no end")
-        return _encode(self.client.write_answer(gathered.answer(), self.making))
+        answer = limited_answer(gathered.answer())
+        return _encode(self.client.write_answer(answer, self.making))
 
 
 def error_words(codec: object, status: int, body: bytes) -> ErrorWords | None:
@@ -144,8 +147,8 @@ def error_words(codec: object, status: int, body: bytes) -> ErrorWords | None:
 def decode_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of an answer. Raises: BadAnswer."""
     try:
-        decoded = _decode(body)
-    except _NOT_JSON as error:
+        decoded = decode(body)
+    except NOT_JSON as error:
         raise BadAnswer(f"the upstream's answer is not JSON: {error}") from None
     if not isinstance(decoded, dict):
         raise BadAnswer("the upstream's answer is not a JSON object")
@@ -154,8 +157,10 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 def _request_object(body: bytes) -> dict[str, Any]:
     try:
-        decoded = _decode(body)
-    except _NOT_JSON as error:
+        decoded = decode(body)
+    except TooManyValues:
+        raise too_many_values() from None
+    except NOT_JSON as error:
         raise Unsupported("body", f"is not valid JSON: {error}") from None
     if not isinstance(decoded, dict):
         raise Unsupported("body", "is not a JSON object")

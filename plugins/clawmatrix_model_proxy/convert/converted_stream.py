@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import msgspec
 
+from clawmatrix_model_proxy.convert.limits import StreamLimits
 from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.neutral.answer import (
     Close,
     Completed,
@@ -26,7 +27,7 @@ from clawmatrix_model_proxy.streams.events import (
     is_no_event,
     named_error,
 )
-from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, WholeEvents, events_in
+from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, Silence, WholeEvents, events_in
 from clawmatrix_model_proxy.streams.stages import error_of
 
 if TYPE_CHECKING:
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.streams.formats import Format
 
 __all__ = ["ConvertedStream", "UpstreamEvents"]
-
-_decode = msgspec.json.Decoder().decode
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class UpstreamEvents:
@@ -54,6 +52,8 @@ class UpstreamEvents:
         self.cut_out = CutOut()
         self._reader = reader
         self._whole = WholeEvents()
+        self._silence = Silence()
+        self._limits = StreamLimits()
         self._last = b""
 
     @answer_depth()
@@ -63,9 +63,13 @@ class UpstreamEvents:
         whole = self._whole.feed(data)
         if not self._last:
             whole = whole.removeprefix(BYTE_ORDER_MARK)
+        last = self._last
         for event, _ in events_in(whole):
-            events += self._read(event)
-        return events
+            if event:  # empty lines are nothing
+                events += self._read(event)
+        if self._silence.lasts or self._last is last:
+            self._silence.note(whole, event=self._last is not last)
+        return self._limits.take(events, len(data))
 
     @answer_depth()
     def finish(self) -> list[Event]:
@@ -75,7 +79,7 @@ class UpstreamEvents:
         events = list(self._read(rest)) if rest else []
         if self.cut_out.count > before.count:
             self.cut_out = before  # the half of an event is cut off, not malformed
-        return [*events, *self._end(marked=False)]
+        return self._limits.take([*events, *self._end(marked=False)], len(rest))
 
     def _read(self, event: bytes) -> Iterable[Event]:
         data = data_of(event)
@@ -89,8 +93,8 @@ class UpstreamEvents:
         if not data:
             return ()  # a comment
         try:
-            payload = _decode(data)
-        except _NOT_JSON:
+            payload = decode(data)
+        except NOT_JSON:
             return self._cut(harmless=is_no_event(data))
         if not isinstance(payload, dict):
             return self._cut(harmless=True)

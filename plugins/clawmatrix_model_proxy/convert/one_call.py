@@ -25,9 +25,9 @@ _CALLS = ("tool", "free_tool")
 
 def with_one_call(answer: NeutralAnswer) -> NeutralAnswer:
     """Return a whole answer without the calls behind the first."""
-    calls = [block for block in answer.blocks if block.kind in _CALLS]
-    rest = calls[1:]
-    blocks = tuple(block for block in answer.blocks if not any(block is one for one in rest))
+    calls = [at for at, block in enumerate(answer.blocks) if block.kind in _CALLS]
+    rest = frozenset(calls[1:])
+    blocks = tuple(block for at, block in enumerate(answer.blocks) if at not in rest)
     return msgspec.structs.replace(answer, blocks=blocks)
 
 

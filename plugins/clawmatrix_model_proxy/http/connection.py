@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import SocketAttribute
+from anyio.lowlevel import checkpoint
 
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.http.inflater import Inflater
@@ -156,8 +157,12 @@ class HttpResponse:
 
         What is read is kept: ``receive`` and ``whole`` return it again. Raises: ExchangeFailure.
         """
-        while len(self._kept) <= limit and (piece := await self._next()):
-            self._kept += piece
+        kept = bytearray(self._kept)
+        try:
+            while len(kept) <= limit and (piece := await self._next()):
+                kept += piece
+        finally:
+            self._kept = bytes(kept)
         return self._kept
 
     async def receive(self) -> bytes:
@@ -173,6 +178,9 @@ class HttpResponse:
             data = reader.take()
             if self._inflater is not None:
                 data = self._inflated(self._inflater, data)
+                await checkpoint()  # a small body may open to a large one
+                if not data and self._inflater.waiting:
+                    continue
             if data or reader.complete or self._connection is None:
                 return data
             await self._connection.fill()
@@ -180,7 +188,7 @@ class HttpResponse:
     def _inflated(self, inflater: Inflater, data: bytes) -> bytes:
         try:
             opened = inflater.feed(data)
-            if not opened and self._reader.complete:
+            if not opened and self._reader.complete and not inflater.waiting:
                 inflater.end()
         except BrokenAnswer as error:
             raise broke(str(error)) from None

@@ -163,7 +163,7 @@ class HttpDialler:
 
     async def _open(self, address: HttpAddress) -> ByteStream:
         sock = await self._tcp.open(address.host, address.port, limit=self.limit)
-        stream = await SocketStream.from_socket(sock)
+        stream = _read_on_demand(await SocketStream.from_socket(sock))
         return stream if address.scheme == "http" else await self._wrap(stream, address)
 
     async def _wrap(self, stream: ByteStream, address: HttpAddress) -> ByteStream:
@@ -187,6 +187,19 @@ class HttpDialler:
 
 
 _LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError)
+
+
+def _read_on_demand(stream: SocketStream) -> SocketStream:
+    """Return a stream that is read from only while somebody receives.
+
+    On asyncio a socket that was connected elsewhere is read from at once, and without an end as
+    long as data waits for ``receive``. anyio prevents that where it connects itself; there is no
+    public way. A stream without these members reads on demand.
+    """
+    transport = getattr(stream, "_transport", None)
+    if transport is not None:
+        transport.pause_reading()
+    return stream
 
 
 async def _tunnel(stream: ByteStream, address: HttpAddress, proxy: _Proxy) -> None:

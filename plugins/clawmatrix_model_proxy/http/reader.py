@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-__all__ = ["HEAD_LIMIT", "BrokenAnswer", "ResponseReader"]
+from clawmatrix_core import Bound
 
-HEAD_LIMIT = 128 * 1024
-"""Bytes that may come before an answer's head is complete."""
+__all__ = ["BETWEEN", "HEADERS", "HEAD_LIMIT", "BrokenAnswer", "ResponseReader"]
+
+HEAD_LIMIT = Bound(
+    128 * 1024,
+    "bytes of the head of an answer, with those of answers before it",
+    fed_by="an upstream",
+    when_full="the answer is refused",
+)
+HEADERS = Bound(
+    256,
+    "headers of an answer",
+    fed_by="an upstream",
+    when_full="the answer is refused",
+)
+BETWEEN = Bound(
+    128 * 1024,
+    "bytes in a row of an answer behind its head that are none of its body: extensions of chunks,"
+    " trailers",
+    fed_by="an upstream",
+    when_full="the answer ends with an error",
+)
 
 
 class BrokenAnswer(Exception):
@@ -40,7 +59,7 @@ class ResponseReader:
         self.headers: dict[str, str] = {}
         self.begun = self.complete = self.framed = self.reusable = False
         self._pieces: list[bytes] = []
-        self._before = 0
+        self._before = self._between = self._headers = 0
 
     def feed(self, data: bytes) -> None:
         """Take what came. Raises: BrokenAnswer."""
@@ -49,11 +68,23 @@ class ResponseReader:
         except HttpParserUpgrade:
             raise BrokenAnswer("it changes to another protocol") from None
         except HttpParserError as error:
+            if isinstance(error.__context__, BrokenAnswer):
+                raise error.__context__ from None
             if not self.complete:
                 raise BrokenAnswer(f"it is not HTTP: {error}") from None
             self.reusable = False  # the answer was whole, what follows it is none
-        if not self.begun:
-            self._before += len(data)
+        self._count(len(data))
+
+    def _count(self, size: int) -> None:
+        """Count bytes that are none of the body. Raises: BrokenAnswer."""
+        if self._pieces:
+            self._between = 0
+        elif self.begun and not self.complete:
+            self._between += size
+            if self._between > BETWEEN:
+                raise BrokenAnswer(f"{BETWEEN} bytes of it in a row are none of its body")
+        elif not self.begun:
+            self._before += size
             if self._before > HEAD_LIMIT:
                 raise BrokenAnswer(f"its head has more than {HEAD_LIMIT} bytes")
 
@@ -84,6 +115,9 @@ class ResponseReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.begun:
             return  # a trailer
+        self._headers += 1
+        if self._headers > HEADERS:
+            raise BrokenAnswer(f"its head has more than {HEADERS} headers")
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         before = self.headers.get(key)
         self.headers[key] = text if before is None else f"{before}, {text}"

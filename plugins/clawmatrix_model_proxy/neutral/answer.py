@@ -183,7 +183,7 @@ class NeutralAnswer(msgspec.Struct, frozen=True):
 class _Growing:
     opened: Open
     pieces: list[str] = attrs.field(factory=list)
-    logprobs: list[dict[str, JSON]] | None = None
+    logprobs: list[dict[str, JSON]] | None = None  # a list of its own, of all that came
     closed: Close | None = None
 
     def block(self) -> Block:
@@ -220,7 +220,8 @@ class Gathered:
                 growing = self._blocks[event.index]
                 growing.pieces.append(event.text)
                 if event.logprobs is not None:
-                    growing.logprobs = [*(growing.logprobs or ()), *event.logprobs]
+                    growing.logprobs = growing.logprobs or []
+                    growing.logprobs += event.logprobs
             case Open():
                 self._blocks[event.index] = _Growing(event)
             case Close():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.errors import from_event
+from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.request_body import is_json
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
@@ -16,7 +19,7 @@ from clawmatrix_model_proxy.serving.key_verdict import ERROR_LIMIT
 from clawmatrix_model_proxy.serving.upstream_call import ErrorAnswer, error_of_answer
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS
-from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT, EventTooLarge
+from clawmatrix_model_proxy.streams.sse import EventTooLarge, portions
 from clawmatrix_model_proxy.wire import UPSTREAM_FAILED, Head
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.serving.upstream import UpstreamResponse
     from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
+    from clawmatrix_model_proxy.workers import Workers
 
 __all__ = ["AnswerSender"]
 
@@ -39,7 +43,6 @@ _WAITS = frozenset({"retry-after", "retry-after-ms", "x-ms-retry-after-ms"})
 """Headers that say how long to wait; where the upstream sent one, its body is not asked."""
 _JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 
 
 class AnswerSender:
@@ -52,12 +55,14 @@ class AnswerSender:
         call: UpstreamCall,
         response: UpstreamResponse,
         logger: logging.Logger,
+        workers: Workers,
     ) -> None:
         self._exchange = exchange
         self._model = model
         self._call = call
         self._response = response
         self._logger = logger
+        self._workers = workers
         self._headed = False
         self._held: list[bytes] = []
 
@@ -103,8 +108,10 @@ class AnswerSender:
         body = await response.read(limit)
         if not response.framed and not response.streams and not is_json(body):
             raise ExchangeFailure("upstream_broke", "the upstream's answer is cut off")
+        weight = self._call.weight(len(body))
+        read = partial(self._call.whole, body, response.content_type)
         try:
-            whole = self._call.whole(body, response.content_type)
+            whole = await self._workers.run(self._exchange.peer, weight, read)
         except BadAnswer as bad:
             own = bad.words.body if isinstance(bad, UpstreamError) else error_of_answer(body)
             if own is None:
@@ -135,9 +142,10 @@ class AnswerSender:
             tasks.start_soon(self._response.pump, queue)
             try:
                 async for data in queue:
-                    if ready := self._feed(stream, data):
-                        ready = self._without_keys(ready) if stream.error is not None else ready
-                        await self._send(stream, ready)
+                    for portion in portions(data):
+                        await self._pass(stream, portion)
+                        if portion is not data:
+                            await checkpoint()
                     if stream.over:
                         await _await_end(queue)
                         break
@@ -149,13 +157,18 @@ class AnswerSender:
             self._logger.warning("model %s: %d malformed events cut out", self._model.id, count)
         await self._end(stream, error)
 
+    async def _pass(self, stream: AnswerStream, data: bytes) -> None:
+        """Send what a part of the upstream's stream comes to."""
+        if ready := self._feed(stream, data):
+            ready = self._without_keys(ready) if stream.error is not None else ready
+            await self._send(stream, ready)
+
     def _feed(self, stream: AnswerStream, data: bytes) -> bytes:
         """Return what may go out now: nothing before the answer means something."""
         try:
             whole = stream.feed(data)
-        except EventTooLarge:
-            message = f"an event of the upstream has more than {EVENT_LIMIT} bytes"
-            raise ExchangeFailure("answer_too_large", message) from None
+        except EventTooLarge as error:
+            raise ExchangeFailure("answer_too_large", str(error)) from None
         except BadAnswer as error:
             raise self._bad_answer(error) from None
         if not whole or self._headed:
@@ -188,7 +201,7 @@ class AnswerSender:
                 await self._send(stream, self._without_keys(b"".join([*self._held, rest])))
             message = "the upstream ended with an error"
             told = self._without_keys(_encode(stream.error))
-            raise ExchangeFailure(UPSTREAM_FAILED, message, detail=_decode(told))
+            raise ExchangeFailure(UPSTREAM_FAILED, message, detail=decode(told))
         if not stream.begun and ending is Ending.DONE:
             raise error or ExchangeFailure("upstream_broke", "the upstream's answer says nothing")
         if ending is Ending.DONE or (error is None and ending is not Ending.CUT):

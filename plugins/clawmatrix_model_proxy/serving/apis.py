@@ -22,6 +22,7 @@ from clawmatrix_model_proxy.serving.upstream_call import (
     unsent,
 )
 from clawmatrix_model_proxy.streams.formats import FORMATS
+from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -86,6 +87,11 @@ class Apis:
     def of(self, model: ModelUpstream) -> ModelApi:
         """Return the API that a model's upstream speaks."""
         return self._apis[model.api]
+
+    def weight(self, model: ModelUpstream, opening: Opening, size: int) -> int:
+        """Return the bytes of a request as far as there is work in them: see ``workers``."""
+        passes = opening.format in self._apis[model.api].paths
+        return size // PASSED_ON if passes else size
 
     def call_for(self, model: ModelUpstream, opening: Opening, body: bytes) -> UpstreamCall:
         """Return how a model's upstream is asked, and how its answer is read.

@@ -12,6 +12,7 @@ from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
 from clawmatrix_model_proxy.offer import OfferRoom
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
+from clawmatrix_model_proxy.workers import on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +88,8 @@ def _guarded(node: Node, plugin: str, api: ModelApi) -> ModelApi:
     from clawmatrix_model_proxy.serving.guarded import GuardedCodec
 
     def on_fault(member: str, error: Exception) -> None:
-        node.hooks.report(plugin, f"{member} of {api.name}", error, serving=True)
+        what = f"{member} of {api.name}"
+        on_loop(lambda: node.hooks.report(plugin, what, error, serving=True))
 
     codec = None if api.codec is None else GuardedCodec(api.codec, plugin, on_fault)
     return attrs.evolve(api, codec=codec)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
+
 from clawmatrix_core import ExchangeFailure
+from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
 from clawmatrix_model_proxy.wire import read_body, read_opening
 
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.upstream import Upstreams
     from clawmatrix_model_proxy.wire import Opening
+    from clawmatrix_model_proxy.workers import Workers
 
 __all__ = ["ModelServer"]
 
@@ -28,6 +34,8 @@ class ModelServer:
     Args:
         models: what answers for which model; of several with one id, in order of asking.
         apis: the APIs that they speak.
+        workers: convert what is large.
+        requests: counts the bytes of all requests, those of an earlier server too.
     """
 
     def __init__(
@@ -37,25 +45,49 @@ class ModelServer:
         apis: Apis,
         upstreams: Upstreams,
         logger: logging.Logger,
+        workers: Workers,
+        requests: ByteBudget | None = None,
     ) -> None:
         self._config = config
+        self._requests = requests or ByteBudget(config.max_requests)
         self._models: dict[str, list[ModelUpstream]] = {}
         for model in models:
             self._models.setdefault(model.id, []).append(model)
         self._apis = apis
         self._upstreams = upstreams
         self._logger = logger
+        self._workers = workers
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
         opening = read_opening(exchange.request)
         model = self._find(opening)
-        body = await read_body(exchange, self._config.max_request, "too_large", "max_request")
-        call = self._apis.call_for(model, opening, body)
+        reading = anyio.CancelScope()
+        with self._requests.hold(exchange.peer, reading.cancel) as held:
+            body = await self._read(exchange, held, reading)
+            await self._answer(exchange, model, opening, body)
+
+    async def _read(
+        self, exchange: Exchange, held: ByteBudget.Held, reading: anyio.CancelScope
+    ) -> bytes:
+        limit = self._config.max_request
+        with reading, suppress(ByteBudget.Exceeded):
+            body = await read_body(exchange, limit, "too_large", "max_request", held.add)
+            held.finish()
+            return body
+        message = "the requests of others leave no memory for this one (max_requests)"
+        raise ExchangeFailure("busy", message, may_have_begun=False)
+
+    async def _answer(
+        self, exchange: Exchange, model: ModelUpstream, opening: Opening, body: bytes
+    ) -> None:
+        size = self._apis.weight(model, opening, len(body))
+        make = partial(self._apis.call_for, model, opening, body)
+        call = await self._workers.run(exchange.peer, size, make)
         api = self._apis.of(model)
         try:
             async with self._upstreams.ask(model, api, call.path, call.body, opening) as response:
-                sender = AnswerSender(exchange, model, call, response, self._logger)
+                sender = AnswerSender(exchange, model, call, response, self._logger, self._workers)
                 await sender.run(self._config.max_answer)
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)

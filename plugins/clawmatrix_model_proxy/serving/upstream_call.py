@@ -14,11 +14,13 @@ import msgspec
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
 from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.neutral.sealed import without_seals
 from clawmatrix_model_proxy.request_body import with_model
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import EventTooLarge
+from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +122,9 @@ class UpstreamCall(Protocol):
     def body(self) -> bytes:
         """What the upstream is sent."""
 
+    def weight(self, size: int) -> int:
+        """Return the bytes of an answer as far as there is work in them: see ``workers``."""
+
     def stream(self) -> AnswerStream | None:
         """Return what turns an upstream's stream into the client's, None where it wants none."""
 
@@ -131,21 +136,34 @@ class UpstreamCall(Protocol):
 
 
 class _Read(msgspec.Struct):
-    id: Any = ""
-    error: Any = None
-    object: Any = None
+    # What is Raw may be anything, of any size, and is not decoded here.
+    id: msgspec.Raw = msgspec.Raw(b"null")
+    error: msgspec.Raw = msgspec.Raw(b"null")
+    object: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the answer says of itself that it is one."""
+        return bytes(self.object) == b'"error"'
+
+    def text_of_id(self) -> str:
+        """Return the id, empty where it is no text. Raises: what is in NOT_JSON."""
+        raw = bytes(self.id)
+        text = decode(raw) if raw.startswith(b'"') and len(raw) < _NO_ID else ""
+        return text if isinstance(text, str) else ""
 
 
 _read = msgspec.json.Decoder(_Read).decode
-_NOT_AN_OBJECT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NO_ID = 4096
+"""Bytes of an answer's id from which on it is none."""
 
 
 def error_of_answer(body: bytes) -> Any:
     """Return the error that is in an answer whose status says that it is none; None without."""
     try:
         read = _read(body)
-        return msgspec.json.decode(body) if read.object == "error" else read.error or None
-    except _NOT_AN_OBJECT:  # fields that are not read need not be text until all is decoded
+        return decode(body if read.is_error else bytes(read.error)) or None
+    except NOT_JSON:  # fields that are not read need not be text until all is decoded
         return None
 
 
@@ -165,6 +183,10 @@ class PassthroughCall:
         except ApiError as error:
             raise unsent("bad_request", str(error), error.param) from None
 
+    def weight(self, size: int) -> int:
+        """See UpstreamCall."""
+        return size // PASSED_ON
+
     def stream(self) -> AnswerStream:
         """See UpstreamCall."""
         return PassthroughStream(self.format)
@@ -173,11 +195,13 @@ class PassthroughCall:
         """See UpstreamCall."""
         try:
             read = _read(body)
-        except _NOT_AN_OBJECT:
+            failed = read.is_error or decode(bytes(read.error))
+            answer_id = read.text_of_id()
+        except NOT_JSON:
             raise BadAnswer("the upstream's answer is not a JSON object") from None
-        if read.error or read.object == "error":
+        if failed:
             raise BadAnswer("the upstream's answer is an error")
-        return WholeAnswer(body, type_, read.id if isinstance(read.id, str) else "")
+        return WholeAnswer(body, type_, answer_id)
 
     def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
@@ -192,6 +216,10 @@ class ConvertedCall:
     path: str
     body: bytes
     bridge: Bridge
+
+    def weight(self, size: int) -> int:
+        """See UpstreamCall."""
+        return size
 
     def stream(self) -> AnswerStream | None:
         """See UpstreamCall."""
@@ -228,6 +256,10 @@ class CountingCall:
     body: bytes
     bridge: Bridge
     read: Callable[[bytes], int]
+
+    def weight(self, size: int) -> int:
+        """See UpstreamCall."""
+        return size
 
     def stream(self) -> None:
         """See UpstreamCall."""

@@ -12,8 +12,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.sse import BOUNDARY
 
@@ -66,8 +65,8 @@ class Tail:
 def _payloads(events: list[bytes]) -> Iterator[dict[str, Any]]:
     for event in events:
         try:
-            payload = msgspec.json.decode(data_of(event) or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            payload = decode(data_of(event) or b"")
+        except NOT_JSON:
             continue  # a comment
         if isinstance(payload, dict):
             yield payload

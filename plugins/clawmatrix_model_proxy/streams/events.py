@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
+from clawmatrix_core import Bound
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
+from clawmatrix_model_proxy.streams.sse import lines_in
 from clawmatrix_model_proxy.streams.stages import error_of
 
 __all__ = [
     "ERROR_WORDS",
+    "LINES",
     "data_of",
     "error_in",
     "error_without_data",
@@ -18,6 +20,12 @@ __all__ = [
     "named_error",
 ]
 
+LINES = Bound(
+    4096,
+    "lines of one event of a stream",
+    fed_by="an upstream",
+    when_full="the event is cut out",
+)
 ERROR_WORDS = 2000
 """Characters of an error which are repeated in messages."""
 
@@ -32,8 +40,6 @@ _MEMBER = re.compile(rb'"(?:choices|delta|index|message|response|sequence_number
 """What a comment has that was data once, before a byte of it was damaged."""
 _MARKS = re.compile(rb'[{}"]')
 """What every event of an API has, and no word that a server sends to keep a connection."""
-_decode = msgspec.json.Decoder().decode
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def data_of(event: bytes) -> bytes | None:
@@ -43,6 +49,8 @@ def data_of(event: bytes) -> bytes | None:
     plain = _PLAIN.match(event)
     if plain is not None:
         return plain[1].strip()
+    if lines_in(event) > LINES:
+        return None
     lines = _LINES.split(event)
     if not all(map(_is_line, lines)):
         return None
@@ -69,13 +77,13 @@ def named_error(event: bytes) -> bool:
 
 def error_without_data(event: bytes) -> Any:
     """Return the error in lines that form no event; some servers send one like that."""
-    for line in _LINES.split(event):
+    for line in _LINES.split(event) if lines_in(event) <= LINES else ():
         if line.startswith(b"error:"):
             return error_in(line[6:].strip())
         if line.startswith(b"{"):
             try:
-                payload = _decode(line)
-            except _NOT_JSON:
+                payload = decode(line)
+            except NOT_JSON:
                 continue
             if payload.get("error") or payload.get("object") == "error":
                 return error_of(payload)
@@ -85,8 +93,8 @@ def error_without_data(event: bytes) -> Any:
 def error_in(data: bytes) -> Any:
     """Return the error that the data of an event is, or what words it has."""
     try:
-        payload = _decode(data)
-    except _NOT_JSON:
+        payload = decode(data)
+    except NOT_JSON:
         payload = None
     if isinstance(payload, dict):
         return error_of(payload)

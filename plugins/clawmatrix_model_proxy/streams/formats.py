@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.refusals import anthropic_type
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.stages import (
@@ -114,8 +115,8 @@ def _messages_event(body: bytes, last: bytes) -> bytes:
 
 def _member(body: bytes, name: str) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = decode(body)
+    except NOT_JSON:
         return {}
     value = found.get(name) if isinstance(found, dict) else None
     return value if isinstance(value, dict) else {}
@@ -156,7 +157,7 @@ _read_type = msgspec.json.Decoder(_Typed).decode
 def _type_of(data: bytes) -> str:
     try:
         return _read_type(data).type
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return ""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.cut_out import CutOut
 from clawmatrix_model_proxy.streams.endings import Ending, Tail
 from clawmatrix_model_proxy.streams.events import (
@@ -23,7 +24,7 @@ from clawmatrix_model_proxy.streams.events import (
     is_no_event,
     named_error,
 )
-from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, WholeEvents, events_in
+from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, Silence, WholeEvents, events_in
 from clawmatrix_model_proxy.streams.stages import Stage, error_of, says_end
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ _NAMED = re.compile(rb"(?:^|[\r\n])event: ?([^\r\n]+)")
 _NAMELESS = (b'"message_', b'"content_block_')
 """What is in the data of events of which clients need the name."""
 _check = msgspec.json.Decoder(msgspec.Raw).decode
-_decode = msgspec.json.Decoder().decode
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class PassthroughStream:
@@ -64,6 +63,7 @@ class PassthroughStream:
         self._last_words = format.last_words
         self._has_names = self._nameless = False
         self._whole = WholeEvents()
+        self._silence = Silence()
         self._tail = Tail()
         self._last = b""  # the data of the last event that has any, but for ``[DONE]``
         self._seen = 0
@@ -83,10 +83,13 @@ class PassthroughStream:
             whole = whole.removeprefix(BYTE_ORDER_MARK)
         self._watchful = not self.begun or any(word in whole for word in self._last_words)
         passed: list[bytes] = []
+        last = self._last
         for event, boundary in events_in(whole):
-            if self._is_good(event):
+            if event and self._is_good(event):  # empty lines are nothing
                 passed.append(event)
                 passed.append(boundary)
+        if self._silence.lasts or self._last is last:
+            self._silence.note(whole, event=self._last is not last)
         out = b"".join(passed)
         if out:
             self._tail.feed(out)
@@ -141,19 +144,19 @@ class PassthroughStream:
             return False
         try:
             passes = self._passes(event, data)
-        except _NOT_JSON:
+        except NOT_JSON:
             self.cut_out.add(self._last, harmless=is_no_event(data))
             return False
         self._last = data if passes else self._last
         return passes
 
     def _passes(self, event: bytes, data: bytes) -> bool:
-        """Look at the data of an event. Raises: what is in _NOT_JSON."""
+        """Look at the data of an event. Raises: what is in NOT_JSON."""
         if self._names and self._is_misnamed(event, data):
             raise msgspec.DecodeError("its name is not that of its data")
         looked_at = not self.begun or self.cut_out.count
         if looked_at or (self._watchful and any(word in data for word in self._last_words)):
-            return self._look_at(_decode(data), data)
+            return self._look_at(decode(data), data)
         _check(data)
         data.isascii() or data.decode()  # which is not looked at above
         return True
@@ -173,7 +176,7 @@ class PassthroughStream:
         if name not in self._names and not self._has_names:
             self._nameless = self._nameless or any(word in data for word in _NAMELESS)
             return False
-        payload = _decode(data)
+        payload = decode(data)
         kind = payload.get("type") if isinstance(payload, dict) else None
         if not isinstance(kind, str) or kind == "error" or kind.encode() == name:
             return False
@@ -203,8 +206,8 @@ class PassthroughStream:
         self.over = True
         self.error = error_in(data)
         try:
-            passes = self._format.stage(_decode(data)) is Stage.ERROR
-        except (*_NOT_JSON, AttributeError):
+            passes = self._format.stage(decode(data)) is Stage.ERROR
+        except (*NOT_JSON, AttributeError):
             passes = False
         self._last = data if passes else self._last
         return passes

@@ -70,6 +70,7 @@ def test_what_plainly_is_a_secret_is_taken_out(text: str, clean: str) -> None:
         ("wss://host:1/path", "wss://host:1/path"),
         ("ws://me:pass@host:1/x", "ws://***@host:1/x"),
         ("ws://token@host", "ws://***@host"),
+        ("unix://@name", "unix://@name"),
         ("ws://me:p@s/s?w#d@host:1", "ws://***@host:1"),
         ("ws://host/x?k=v#f", "ws://host/x?***"),
         ("ws://me:pass@host/#f", "ws://***@host/#***"),

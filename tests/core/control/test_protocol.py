@@ -13,8 +13,7 @@ from clawmatrix_core.control.protocol import (
     REQUEST_LIMIT,
     ControlError,
     ControlRequest,
-    failure_line,
-    json_line,
+    answer_line,
     parse_answer,
     request_line,
 )
@@ -56,13 +55,13 @@ def test_what_is_no_request_is_refused(text: bytes) -> None:
 
 
 def test_an_answer_is_one_line() -> None:
-    assert json_line({"result": "a\nb"}) == b'{"result":"a\\nb"}\n'
-    assert failure_line(ExchangeFailure("x", "y", detail={"z": 1})).count(b"\n") == 1
+    assert answer_line({"result": "a\nb"}) == b'{"result":"a\\nb"}\n'
+    assert answer_line(ExchangeFailure("x", "y", detail={"z": 1})).count(b"\n") == 1
 
 
 def test_what_is_not_json_cannot_be_answered() -> None:
     with pytest.raises(TypeError):
-        json_line({"result": object()})
+        answer_line({"result": object()})
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,7 @@ def test_what_is_not_json_cannot_be_answered() -> None:
     ],
 )
 def test_errors_keep_their_code(error: ClawMatrixError, expected: object) -> None:
-    assert json.loads(failure_line(error)) == {"error": expected}
+    assert json.loads(answer_line(error)) == {"error": expected}
 
 
 def test_what_the_client_writes_the_server_reads() -> None:
@@ -87,9 +86,9 @@ def test_what_the_client_writes_the_server_reads() -> None:
 
 
 def test_what_the_server_answers_the_client_reads() -> None:
-    assert parse_answer(json_line({"item": [1, None]})) == {"item": [1, None]}
+    assert parse_answer(answer_line({"item": [1, None]})) == {"item": [1, None]}
     with pytest.raises(ControlError, match=r"^no$") as caught:
-        parse_answer(failure_line(ExchangeFailure("unknown_node", "no", detail={"x": 1})))
+        parse_answer(answer_line(ExchangeFailure("unknown_node", "no", detail={"x": 1})))
     assert (caught.value.code, caught.value.detail) == ("unknown_node", {"x": 1})
 
 

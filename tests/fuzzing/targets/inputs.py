@@ -16,7 +16,7 @@ from anyio.abc import SocketStream
 
 from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
 from clawmatrix_core.config.config import Config, ConfigSection
-from clawmatrix_core.control.protocol import ControlRequest, failure_line, json_line
+from clawmatrix_core.control.protocol import ControlRequest, answer_line
 from clawmatrix_http.config import HttpConfig
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_model_proxy.config import ModelProxyConfig
@@ -160,9 +160,9 @@ def control(data: bytes) -> None:
     try:
         request = ControlRequest.parse(data)
     except ExchangeFailure as error:
-        json.loads(failure_line(error))
+        json.loads(answer_line(error))
     else:
-        json.loads(json_line({"result": [request.method, request.params]}))
+        json.loads(answer_line({"result": [request.method, request.params]}))
 
 
 def _requests() -> list[bytes]:

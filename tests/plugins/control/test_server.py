@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import stat
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from clawmatrix_control.server import ControlServer, open_socket
+from clawmatrix_control.server import CLIENTS, ControlServer, open_socket
 from clawmatrix_core.base.errors import ExchangeFailure, StateError
 from clawmatrix_core.control.address import NOTE, SocketPlace
 from clawmatrix_core.control.protocol import REQUEST_LIMIT
@@ -181,6 +181,7 @@ async def test_garbage_is_refused(tmp_path: Path, line: bytes) -> None:
         assert code_of(await ask(served.path, line)) == "bad_request"
 
 
+@pytest.mark.bound("clawmatrix_core.control.protocol.REQUEST_LIMIT")
 async def test_a_line_that_does_not_end_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as served, await anyio.connect_unix(served.path) as stream:
         await stream.send(b"x" * (REQUEST_LIMIT + 1))
@@ -238,6 +239,17 @@ async def test_many_clients_are_served_at_once(tmp_path: Path) -> None:
         for n in range(100):
             tasks.start_soon(one, n)
     assert sorted(answer["result"]["n"] for answer in answers) == list(range(100))
+
+
+@pytest.mark.bound("clawmatrix_control.server.CLIENTS")
+async def test_clients_beyond_the_bound_are_told_so(tmp_path: Path) -> None:
+    async with running(tmp_path) as served, AsyncExitStack() as held:
+        for _ in range(CLIENTS):
+            stream = await held.enter_async_context(await anyio.connect_unix(served.path))
+            await stream.send(request("wait"))
+            await stream.receive()
+        async with await anyio.connect_unix(served.path) as one_more:
+            assert code_of(await all_of(one_more)) == "busy"
 
 
 async def test_one_client_too_many_is_told_so(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-BINARY, TEXT, CLOSE = 2, 1, 8
+BINARY, TEXT, CLOSE, PING = 2, 1, 8, 9
 PATIENCE = 10.0
 PREAMBLE = b'{"clawmatrix":[1,1]}'
 

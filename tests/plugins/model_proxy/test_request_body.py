@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_model_proxy.errors import ApiError
-from clawmatrix_model_proxy.request_body import is_json, read_wanted, with_model
+from clawmatrix_model_proxy.request_body import MEMBERS, is_json, read_wanted, with_model
 
 JSON = st.recursive(
     st.none()
@@ -95,3 +95,32 @@ def test_json_is_told_from_half_of_it() -> None:
     assert is_json(b' {"a": [1]} ')
     assert not is_json(b'{"a": [1]')
     assert not is_json(b"")
+
+
+LONG = "y" * 70_000
+
+
+def test_a_large_request_gets_its_model_too() -> None:
+    body = json.dumps({"model": "office/m", "text": LONG, "é": [1]}).encode()
+    assert json.loads(with_model(body, "m")) == {"model": "m", "text": LONG, "é": [1]}
+
+
+@pytest.mark.bound("clawmatrix_model_proxy.request_body.MEMBERS")
+def test_a_large_request_has_no_more_members_than_the_bound() -> None:
+    members = {f"k{number}": 0 for number in range(MEMBERS - 2)}
+    fits = {"model": "m", "text": LONG, **members}
+    assert json.loads(with_model(json.dumps(fits).encode(), "n"))["model"] == "n"
+    with pytest.raises(ApiError, match="1,024 members"):
+        with_model(json.dumps({**fits, "more": 0}).encode(), "n")
+
+
+def test_what_is_not_acted_on_is_not_decoded() -> None:
+    many = b"[" + b"[]," * 200_000 + b"[]]"
+    wanted = read_wanted(b'{"model":"m","stream":%b,"previous_response_id":%b}' % (many, many))
+    assert (wanted.streams, wanted.previous) == (False, None)
+
+
+def test_the_id_of_a_response_has_a_limit() -> None:
+    with pytest.raises(ApiError) as caught:
+        read_wanted(b'{"model":"m","previous_response_id":"%b"}' % (b"x" * 5000))
+    assert caught.value.param == "previous_response_id"

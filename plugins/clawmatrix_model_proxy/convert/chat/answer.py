@@ -39,6 +39,9 @@ THOUGHTS = ("reasoning", "summary")
 
 Logprobs = list[dict[str, Any]]
 
+_ID_END = 256
+"""Characters at the end of an answer's id that ids of its calls are made of, where it has none."""
+
 
 def read_answer(body: dict[str, Any]) -> NeutralAnswer:
     """Read an upstream's whole answer. Raises: BadAnswer."""
@@ -91,7 +94,8 @@ def read_created(value: Any) -> int:
 
 def spare_id(answer_id: str, number: int) -> str:
     """Return an id for a call that the upstream gave none; empty where nothing tells it apart."""
-    letters = re.sub(r"[^A-Za-z0-9]", "", answer_id.removeprefix("chatcmpl-"))
+    # Every call has one, and an upstream's id may be of any length.
+    letters = re.sub(r"[^A-Za-z0-9]", "", answer_id.removeprefix("chatcmpl-")[-_ID_END:])
     return f"call_{letters[-24:]}_{number}" if letters else ""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.neutral.sealed import sealed_id
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def written_seal(sealed: str, sealed_by: str) -> dict[str, Any]:
         return {}
     if sealed_by == "chat":
         try:
-            return {_FIELD: msgspec.json.decode(sealed)}
-        except (msgspec.DecodeError, RecursionError):
+            return {_FIELD: decode(sealed.encode())}
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return {}  # a client changed it, so that nobody can read it any more
     return {_FIELD: {sealed_by: {_INNER: sealed}}}
 

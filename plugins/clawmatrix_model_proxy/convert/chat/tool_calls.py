@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from clawmatrix_core import Bound
 from clawmatrix_model_proxy.convert.chat.answer import spare_id
 from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal
 from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 
     from clawmatrix_model_proxy.neutral.answer import BlockKind, Event
 
-__all__ = ["Calls"]
+__all__ = ["OPEN_CALLS", "Calls"]
+
+
+OPEN_CALLS = Bound(
+    1024,
+    "calls of tools in a stream of chat completions, with or without a name",
+    fed_by="an upstream",
+    when_full="the answer ends with an error",
+)
 
 
 @attrs.define
@@ -34,7 +43,7 @@ class _Call:
     id: str = ""
     free: bool = False
     block: int | None = None
-    early: str = ""
+    early: list[str] = attrs.field(factory=list)
     sealed: str = ""
     sealed_by: str = ""
 
@@ -96,7 +105,7 @@ class Calls:
         if not call.sealed:
             call.sealed, call.sealed_by = answer_seal(fields)
         if call.block is None:
-            call.early += text
+            call.early.append(text)
             if name:
                 self._begin(call, name, events)
         elif text:
@@ -111,6 +120,8 @@ class Calls:
             if found is not None and name and id and found.id and found.id != id:
                 found = None
         if found is None:
+            if len(self._open) == OPEN_CALLS:
+                raise bad_answer("choices[0].delta.tool_calls", f"more than {OPEN_CALLS} calls")
             found = _Call(id)
             self._open.append(found)
         if index is not None:
@@ -132,5 +143,5 @@ class Calls:
         self.kinds.add(kind)
         seal = (call.sealed, call.sealed_by)
         events.append(Open(call.block, kind, call.id, name, -1, *seal))
-        if call.early:
-            events.append(Delta(call.block, call.early))
+        if early := "".join(call.early):
+            events.append(Delta(call.block, early))

@@ -11,6 +11,7 @@ import msgspec
 from clawmatrix_model_proxy.convert.messages.parts import write_document, write_image
 from clawmatrix_model_proxy.convert.messages.settings import write_own
 from clawmatrix_model_proxy.convert.messages.tools import write_choice, write_tools
+from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.neutral.codec import Unsupported
 from clawmatrix_model_proxy.neutral.request import (
     Audio,
@@ -34,7 +35,6 @@ __all__ = ["write_request"]
 Block = dict[str, Any]
 _SIDES = {"system": "system", "developer": "system", "assistant": "assistant"}
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
-_decode = msgspec.json.Decoder().decode
 
 
 def write_request(request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def read_arguments(arguments: str) -> dict[str, Any] | None:
     if not arguments.strip():
         return {}
     try:
-        decoded = _decode(arguments)
+        decoded = decode(arguments.encode())
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return decoded if isinstance(decoded, dict) else None

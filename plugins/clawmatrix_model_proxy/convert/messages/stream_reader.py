@@ -8,7 +8,7 @@ import attrs
 import msgspec
 
 from clawmatrix_model_proxy.convert.messages.answer import block_kind, explanation, words
-from clawmatrix_model_proxy.convert.messages.usage import read_reason, read_usage
+from clawmatrix_model_proxy.convert.messages.usage import USAGE, read_reason, read_usage
 from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
@@ -178,7 +178,8 @@ class MessagesReader:
         # Counts are totals so far; what a later event leaves out stands as it was.
         usage = holder.get("usage")
         if isinstance(usage, dict):
-            self._usage.update({name: n for name, n in usage.items() if n is not None})
+            found = ((name, usage.get(name)) for name in USAGE)
+            self._usage.update({name: n for name, n in found if n is not None})
 
     def _end(self, _payload: dict[str, Any]) -> Iterable[Event]:
         self._ended = True

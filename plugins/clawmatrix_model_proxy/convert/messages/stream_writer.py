@@ -13,6 +13,8 @@ from clawmatrix_model_proxy.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.neutral.sealed import mark, sealed_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from clawmatrix_model_proxy.neutral.answer import BlockKind, Event
     from clawmatrix_model_proxy.neutral.codec import Making
 
@@ -82,8 +84,8 @@ class MessagesWriter:
         """Write what was kept, up to the first block that is not whole."""
         written: list[bytes] = []
         while self._kept and self._now < 0:
-            self._now = min(self._kept)
-            for event in self._kept.pop(self._now):
+            self._now = next(iter(self._kept))  # blocks have their numbers in the order of opening
+            for event in _together(self._kept.pop(self._now)):
                 match event:
                     case Open():
                         written.append(self._block.open(event))
@@ -104,6 +106,16 @@ class MessagesWriter:
         }
         usage = write_usage(finish.usage if finish.usage is not None else self._begin.usage)
         return _event("message_delta", delta=delta, usage=usage)
+
+
+def _together(events: list[Open | Delta | Close]) -> Iterator[Open | Delta | Close]:
+    """Yield the events of one block, with its pieces as one."""
+    pieces = [event.text for event in events if isinstance(event, Delta)]
+    yield events[0]
+    if pieces:
+        yield Delta(events[0].index, "".join(pieces))
+    if isinstance(events[-1], Close):
+        yield events[-1]
 
 
 class _BlockWriter:

@@ -10,8 +10,16 @@ from clawmatrix_model_proxy.neutral.codec import BadAnswer
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.neutral.answer import FinishReason
 
-__all__ = ["read_reason", "read_usage", "write_reason", "write_usage"]
+__all__ = ["USAGE", "read_reason", "read_usage", "write_reason", "write_usage"]
 
+USAGE = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens_details",
+)
+"""The fields of ``usage`` that are read."""
 _REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "max_tokens": "length",

@@ -14,6 +14,7 @@ import msgspec
 from clawmatrix_model_proxy.convert.responses.logprobs import read_logprobs
 from clawmatrix_model_proxy.convert.responses.sealed import read_encrypted
 from clawmatrix_model_proxy.convert.responses.slots import Growing, Slot, list_in, text_in
+from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.neutral.answer import Close, Delta, Event, Open
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
@@ -84,13 +85,15 @@ class Blocks:
         """Add what of a block had not come."""
         block, whole = slot.block(kind, place), text_in(fields, name)
         if slot.calls and not slot.name:
-            block.pieces[:] = [whole or "".join(block.pieces)]
+            block.pieces[:] = [whole] if whole else block.pieces
             return
         if block.index < 0:
             yield from self._open(slot, block)
-        come = "".join(block.pieces)
-        block.pieces[:] = [come]  # whole texts may be repeated, each time to be held against it
-        rest = _rest(come, whole, slot)
+        rest = ""
+        if whole:
+            rest = _rest("".join(block.pieces), whole, slot)
+            # What it is held against the next time has the same spelling.
+            block.pieces[:] = [whole.removesuffix(rest)]
         logprobs = None if block.logged else read_logprobs(fields)
         if rest or (logprobs and not block.closed):
             yield self.piece(block, rest, logprobs)
@@ -135,6 +138,7 @@ class Blocks:
             # what is sealed comes with the last block of a thought, so the last stays open
             yield from self._close(slot)
         block.index = next(self._numbers)
+        slot.going.append(block)
         if slot.kind == "reasoning":
             yield Open(block.index, block.kind, slot.id, group=slot.number)
         else:
@@ -145,7 +149,8 @@ class Blocks:
 
     def _close(self, slot: Slot, sealed: str = "", sealed_by: Sealer = "") -> Iterator[Event]:
         """Close the blocks of an item; what is sealed is with the last."""
-        growing = [block for block in slot.blocks.values() if block.index >= 0 and not block.closed]
+        growing = [block for block in slot.going if not block.closed]
+        slot.going.clear()
         for block in growing:
             block.closed = True
             last = block is growing[-1]
@@ -166,6 +171,6 @@ def _rest(come: str, whole: str, slot: Slot) -> str:
 
 def _json(text: str) -> Any:
     try:
-        return msgspec.json.decode(text.encode())
+        return decode(text.encode())
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from clawmatrix_core import Bound
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
 if TYPE_CHECKING:
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ITEMS", "Growing", "Slot", "Slots", "list_in", "object_in", "text_in"]
 
-ITEMS = 1000
-"""Items that an answer may have; finding each among the others takes longer with their number."""
+ITEMS = Bound(
+    256,
+    "items of a Responses answer that is converted: each is looked for among the others",
+    fed_by="an upstream",
+    when_full="the answer ends with an error",
+)
 
 _KNOWN = frozenset({"message", "reasoning", "function_call", "custom_tool_call"})
 
@@ -74,6 +79,7 @@ class Slot:
     Attributes:
         number: the place at which it came.
         blocks: by their kind and their place in the item.
+        going: those that opened since all that were open were closed.
         latest: of each kind the place that events without one are about.
         done: it came whole.
     """
@@ -84,6 +90,7 @@ class Slot:
     call_id: str = ""
     name: str = ""
     blocks: dict[tuple[BlockKind, int], Growing] = attrs.field(factory=dict)
+    going: list[Growing] = attrs.field(factory=list)
     latest: dict[BlockKind, int] = attrs.field(factory=dict)
     done: bool = False
 
@@ -180,7 +187,8 @@ class Slots:
         fitting = [slot for slot in rest if text_in(item, "call_id") in ("", slot.call_id)]
         if numbered is not None and numbered in fitting:
             return self._learn(numbered, item)
-        fitting = [slot for slot in fitting if slot not in self._by_number.values()]
+        others = set(self._by_number.values())
+        fitting = [slot for slot in fitting if slot not in others]
         return self._learn(fitting[0] if fitting else self._new(kind, None), item)
 
     def _named(self, item_id: Any, number: Any, kind: str) -> Slot | None:

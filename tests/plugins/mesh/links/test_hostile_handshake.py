@@ -18,6 +18,7 @@ from tests.plugins.mesh.conftest import LIMITS, Attack, make_node
 from tests.plugins.mesh.wire import (
     PREAMBLE,
     TEXT,
+    UPGRADE,
     Closed,
     Member,
     Wire,
@@ -80,7 +81,7 @@ async def test_another_secret_is_refused(attack: Attack, warnings: Warnings) -> 
         b'{"clawmatrix":' + b"[" * 900 + b"]" * 10 + b"\n",
         b"\xff\xfe\n",
         b"x" * 5000 + b"\n",
-        bytes(HELLO_LIMIT),
+        bytes(60_000),
     ],
     ids=lambda first: repr(first[:30]),
 )
@@ -97,7 +98,7 @@ async def test_garbage_in_place_of_a_preamble_is_refused(
 
 @pytest.mark.parametrize(
     ("noise", "reason"),
-    [(b"", "short"), (b"x" * 31, "short"), (bytes(48), "forged"), (b"x" * 70000, "too_large")],
+    [(b"", "short"), (b"x" * 31, "short"), (bytes(48), "forged"), (b"x" * 60000, "forged")],
 )
 async def test_garbage_in_place_of_a_key_is_refused(
     attack: Attack, warnings: Warnings, noise: bytes, reason: str
@@ -119,6 +120,7 @@ async def test_a_text_message_is_refused(attack: Attack, warnings: Warnings) -> 
     await refuse_each(attack, warnings, "text_message", 1003, "text messages", attempt)
 
 
+@pytest.mark.bound("clawmatrix_mesh.links.limits.HELLO_LIMIT")
 async def test_a_message_too_large_for_a_stranger_is_refused(
     attack: Attack, warnings: Warnings
 ) -> None:
@@ -126,6 +128,22 @@ async def test_a_message_too_large_for_a_stranger_is_refused(
         async with await Member.shake(port) as stranger:
             await stranger.wire.stream.send(b"\x82\xff" + (HELLO_LIMIT + 1).to_bytes(8) + bytes(4))
             return await stranger.wire.closed()
+
+    await refuse_each(attack, warnings, "too_large", 1009, "left its handshake", attempt)
+
+
+@pytest.mark.bound("clawmatrix_mesh.websocket.strangers.OPENING")
+async def test_messages_that_come_with_the_request_are_not_read_beyond_the_bound(
+    attack: Attack, warnings: Warnings
+) -> None:
+    async def attempt(port: int) -> Closed:
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            wire = Wire(stream)
+            await stream.send(UPGRADE + (wire.frame(bytes(1_000_000)) * 3)[: 200 * 1024])
+            while b"\r\n\r\n" not in wire._read:
+                wire._read += await stream.receive()
+            wire._read = wire._read.partition(b"\r\n\r\n")[2]
+            return await wire.closed()
 
     await refuse_each(attack, warnings, "too_large", 1009, "left its handshake", attempt)
 

@@ -72,6 +72,7 @@ async def test_an_end_without_its_blank_line_is_one(node_factory: NodeFactory) -
     assert await taken(node_factory, STREAM, EVENT + DONE.rstrip()) == (1, None)
 
 
+@pytest.mark.bound("clawmatrix_model_proxy.asking.event_reader.EVENT_LIMIT")
 async def test_an_event_without_end_is_not_kept(
     node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ async def test_a_list_that_is_not_offered_any_more_is_refused(node_factory: Node
                     await exchange.receive()
 
 
+@pytest.mark.bound("clawmatrix_model_proxy.asking.lists.ALL_LISTS_MOST")
 async def test_lists_of_all_nodes_together_are_bounded(
     node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

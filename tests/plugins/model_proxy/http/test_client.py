@@ -6,11 +6,13 @@ import contextlib
 import gzip
 import socket
 import ssl
+import threading
 import zlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trustme
 from anyio.abc import SocketAttribute
@@ -541,6 +543,7 @@ async def test_members_that_are_empty_are_passed_over_however_many(
         assert await read(await ask(client, up.base_url)) == BODY
 
 
+@pytest.mark.bound("clawmatrix_model_proxy.http.inflater.PIECE")
 async def test_a_small_body_that_opens_into_a_huge_one_comes_in_pieces(
     upstreaming: Upstreaming,
 ) -> None:
@@ -621,3 +624,33 @@ async def test_an_answer_that_tls_keeps_back_goes_to_nobody(
     async with authority.serve(twice) as url, client_of() as client:
         for _ in range(3):
             assert await read(await ask(client, url)) == body
+
+
+@pytest.mark.both_loops
+async def test_an_upstream_is_read_no_faster_than_its_answer_is_taken() -> None:
+    sent, total, piece = [0], 256 * 1024 * 1024, bytes(1024 * 1024)
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            with contextlib.suppress(OSError):
+                while sent[0] < total:
+                    connection.sendall(piece)
+                    sent[0] += len(piece)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        address = HttpAddress.parse(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        connection = await HttpDialler(5.0).dial(address)
+        await connection.send(b"POST /v1 HTTP/1.1\r\n\r\n", 5.0)
+        for _ in range(20_000):  # before anything is received, so that nothing but the dialler acts
+            await anyio.lowlevel.checkpoint()
+            if sent[0] == total:
+                break
+        await connection.read_head()
+        await connection.close()
+        thread.join()
+    assert sent[0] < total // 4

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_model_proxy.http.reader import HEAD_LIMIT, BrokenAnswer, ResponseReader
+from clawmatrix_model_proxy.http.reader import (
+    BETWEEN,
+    HEAD_LIMIT,
+    HEADERS,
+    BrokenAnswer,
+    ResponseReader,
+)
 
 BY_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nContent-Length: 5\r\n\r\nhello"
 BY_CHUNKS = (
@@ -94,6 +100,7 @@ def test_what_is_no_answer_is_refused(data: bytes) -> None:
         ResponseReader().feed(data)
 
 
+@pytest.mark.bound("clawmatrix_model_proxy.http.reader.HEAD_LIMIT")
 @pytest.mark.parametrize("line", [b"x-%d: 1\r\n", b"\r\nHTTP/1.1 100 Number-%d\r\n"])
 def test_a_head_without_end_is_refused(line: bytes) -> None:
     def endless(reader: ResponseReader) -> None:
@@ -118,3 +125,29 @@ def test_a_connection_that_says_more_or_means_to_close_is_not_used_again(data: b
     reader, body = read(data)
     assert (reader.status, body, reader.complete) == (200, b"hello", True)
     assert not reader.reusable
+
+
+@pytest.mark.bound("clawmatrix_model_proxy.http.reader.HEADERS")
+@pytest.mark.parametrize("line", [b"x-%d: 1\r\n", b"x: %d\r\n"])
+def test_an_answer_has_no_more_headers_than_the_bound(line: bytes) -> None:
+    lines = [line % number for number in range(HEADERS)]
+    reader, _ = read(b"HTTP/1.1 204 X\r\n", *lines, b"\r\n")
+    assert reader.complete
+    with pytest.raises(BrokenAnswer, match="more than 256 headers"):
+        read(b"HTTP/1.1 204 X\r\n" + b"".join(lines) + line % 1 + b"\r\n")
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.bound("clawmatrix_model_proxy.http.reader.BETWEEN")
+@pytest.mark.parametrize("begin", [b"5;x=", b"0\r\nx: ", b"0\r\n" + b"x: y\r\n" * 5])
+def test_what_is_none_of_the_body_has_a_limit(begin: bytes) -> None:
+    with pytest.raises(BrokenAnswer, match="none of its body"):
+        read(CHUNKED + begin, *[b"a" * 4096] * (BETWEEN // 4096 + 1))
+
+
+def test_a_body_in_chunks_of_one_byte_is_read() -> None:
+    pieces = [b"1\r\na\r\n" * 1000] * 60
+    _, body = read(CHUNKED, *pieces, b"0\r\n\r\n")
+    assert body == b"a" * 60_000

@@ -12,10 +12,12 @@ import httpx2
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
+from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_model_proxy.wire import REQUEST, Opening
 from tests.plugins.model_proxy.serving.serving import BODY, DONE, EVENT, ask, ask_code, model
 
 if TYPE_CHECKING:
+    from clawmatrix_core.kernel.node import Node
     from tests.plugins.model_proxy.conftest import Asked, Serving, Upstreaming
 
 pytestmark = pytest.mark.anyio
@@ -281,3 +283,34 @@ async def test_an_answer_is_left_open_by_nobody(serving: Serving, embedded_url: 
             while (stats := (await client.get(stats_url)).json())["active"]:
                 await anyio.lowlevel.checkpoint()
         assert stats["cancelled"] == before["cancelled"] + 1
+
+
+async def test_requests_that_never_end_are_bounded_together_and_make_room(
+    serving: Serving, upstreaming: Upstreaming
+) -> None:
+    async def answer(asked: Asked) -> None:
+        await asked.answer(b"{}")
+
+    codes: list[str] = []
+    bounds = {"max_request": 200_000, "max_requests": 400_000}
+
+    async def begin(node: Node) -> None:
+        async with node.exchange(node.id, REQUEST, Opening("chat", "m")) as exchange:
+            await exchange.send(b"x" * 60_000)
+            try:
+                await exchange.receive()
+            except ExchangeFailure as failure:
+                codes.append(failure.code)
+
+    async with (
+        upstreaming(answer) as up,
+        serving(models=[model(up.base_url)], **bounds) as node,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(10):
+            tasks.start_soon(begin, node)
+        await wait_until(lambda: len(codes) == 7)
+        assert set(codes) == {"busy"}
+        _, body = await ask(node)
+        assert body == b"{}"
+        tasks.cancel_scope.cancel()

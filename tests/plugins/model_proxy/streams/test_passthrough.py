@@ -25,7 +25,6 @@ from clawmatrix_model_proxy.streams.sse import (
     EventTooLarge,
     WholeEvents,
     events_in,
-    last_boundary,
 )
 from clawmatrix_model_proxy.streams.stages import Stage, chat_stage, messages_stage, responses_stage
 
@@ -303,9 +302,6 @@ def test_a_long_event_with_carriage_returns_is_looked_through_once() -> None:
     whole, line = WholeEvents(), b"data: 1\r\n"
     assert not any(whole.feed(line) for _ in range(20_000))
     assert events_of(whole, b"\r\n") == [(line * 20_000)[:-2]]
-    known = line + b"\r\n" + line  # of which it is said that no event ends in it
-    assert last_boundary(known + line, len(known)) == 0
-    assert last_boundary(known + b"\r\n", len(known)) == len(known) + 2
 
 
 def test_text_that_is_no_utf8_is_cut_out_of_a_stream_that_has_begun() -> None:

@@ -1,0 +1,148 @@
+"""A number of bytes that many hold together, shared fairly between who makes them be held.
+
+What is not whole yet can be given up for others: of whoever has the most the part that has
+brought nothing for the longest time. So nobody keeps others out by parts that never end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["BudgetExceeded", "ByteBudget", "HeldBytes"]
+
+
+class BudgetExceeded(Exception):
+    """There is no memory for more of this, or others needed it."""
+
+
+@attrs.define(eq=False)
+class HeldBytes:
+    """What is held of one thing that comes in, while this is entered.
+
+    Attributes:
+        owner: who makes it be held.
+        size: bytes.
+    """
+
+    owner: str
+    _budget: ByteBudget = attrs.field(repr=False)
+    _give_up: Callable[[], None] = attrs.field(repr=False)
+    size: int = 0
+    given_up: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._budget.release(self)
+
+    def add(self, size: int) -> None:
+        """Hold so many bytes more. Raises: BudgetExceeded."""
+        self._budget.add(self, size)
+
+    def finish(self) -> None:
+        """Note that it is whole: it is given up for nobody from now on."""
+        self._budget.finish(self)
+
+    def give_up(self) -> None:
+        """Give it up for others."""
+        self.given_up = True
+        self._give_up()
+
+
+class ByteBudget:
+    """So many bytes for all, and half as many for each owner.
+
+    ``Held`` and ``Exceeded`` are the classes above.
+
+    Attributes:
+        most: how many; it may be changed.
+    """
+
+    Held: TypeAlias = HeldBytes
+    Exceeded = BudgetExceeded
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._held = 0
+        self._owners: defaultdict[str, int] = defaultdict(int)
+        self._unfinished: defaultdict[str, dict[HeldBytes, None]] = defaultdict(dict)
+
+    def __repr__(self) -> str:
+        return f"<ByteBudget {self._held} of {self.most} bytes>"
+
+    @property
+    def held(self) -> int:
+        """Bytes that are held now."""
+        return self._held
+
+    def hold(self, owner: str, give_up: Callable[[], None]) -> HeldBytes:
+        """Return what counts the bytes of one thing.
+
+        Args:
+            owner: who makes it be held.
+            give_up: called where others need the bytes: it is to drop them.
+        """
+        return HeldBytes(owner, self, give_up)
+
+    def add(self, held: HeldBytes, size: int) -> None:
+        """See ``HeldBytes``."""
+        if held.given_up:
+            raise BudgetExceeded
+        self._forget(held)  # it comes last again: it brings something
+        while self._owners.get(held.owner, 0) + size > self.most // 2:
+            if not self._give_up_of(held.owner):
+                raise BudgetExceeded
+        while self._held + size > self.most:
+            if not self._give_up_of(self._busiest()):
+                raise BudgetExceeded
+        self._unfinished[held.owner][held] = None
+        self._count(held, size)
+
+    def finish(self, held: HeldBytes) -> None:
+        """See ``HeldBytes``."""
+        self._forget(held)
+
+    def release(self, held: HeldBytes) -> None:
+        """Hold it no more. Idempotent."""
+        self._forget(held)
+        self._count(held, -held.size)
+
+    def _busiest(self) -> str | None:
+        """Return the owner of the most bytes, of those that have unfinished ones."""
+        return max(self._unfinished, key=lambda owner: self._owners.get(owner, 0), default=None)
+
+    def _give_up_of(self, owner: str | None) -> bool:
+        if owner is None or not self._unfinished.get(owner):
+            return False
+        held = next(iter(self._unfinished[owner]))
+        self.release(held)
+        held.give_up()
+        return True
+
+    def _forget(self, held: HeldBytes) -> None:
+        others = self._unfinished.get(held.owner)
+        if others is not None:
+            others.pop(held, None)
+            if not others:
+                del self._unfinished[held.owner]
+
+    def _count(self, held: HeldBytes, size: int) -> None:
+        held.size += size
+        self._held += size
+        self._owners[held.owner] += size
+        if self._owners[held.owner] == 0:
+            del self._owners[held.owner]

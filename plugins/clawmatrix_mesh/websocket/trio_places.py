@@ -1,0 +1,88 @@
+"""Places for connections that come in under trio. Importing this imports trio."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from clawmatrix_core.spi import Places
+from clawmatrix_mesh.websocket.address import host_port
+
+if TYPE_CHECKING:
+    import socket
+
+
+__all__ = ["HeldListener", "HeldStream"]
+
+
+@attrs.define(eq=False)
+class HeldStream(trio.abc.HalfCloseableStream):
+    """A stream whose place is free once it is closed.
+
+    Attributes:
+        inner: the stream of the socket.
+    """
+
+    inner: trio.SocketStream
+    _places: Places
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """See trio."""
+        await self.inner.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """See trio."""
+        await self.inner.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """See trio."""
+        return await self.inner.receive_some(max_bytes)
+
+    async def send_eof(self) -> None:
+        """See trio."""
+        await self.inner.send_eof()
+
+    async def aclose(self) -> None:
+        """Close it, and give its place back."""
+        descriptor = self.inner.socket.fileno()
+        try:
+            await self.inner.aclose()
+        finally:
+            if descriptor >= 0:
+                self._places.leave(descriptor)
+
+
+class HeldListener(trio.abc.Listener[HeldStream]):
+    """Gives each connection that it accepts a place, or closes it."""
+
+    def __init__(self, bound: socket.socket, places: Places) -> None:
+        self.socket = trio.socket.from_stdlib_socket(bound)
+        self._inner = trio.SocketListener(self.socket)
+        self._places = places
+
+    async def accept(self) -> HeldStream:
+        """Return the next connection that gets a place."""
+        while True:
+            sock = (await self._inner.accept()).socket
+            try:
+                source = Places.source_of(host_port(sock.getpeername()))
+            except OSError:  # it has gone already
+                sock.close()
+                continue
+            cut = partial(_cut, sock)
+            if self._places.enter(sock.fileno(), source, cut) is not None:
+                return HeldStream(trio.SocketStream(sock), self._places)
+            sock.close()
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._inner.aclose()
+
+
+def _cut(sock: trio.socket.SocketType) -> None:
+    with suppress(OSError):
+        sock.shutdown(trio.socket.SHUT_RDWR)
