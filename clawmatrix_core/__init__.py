@@ -232,9 +232,9 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from clawmatrix_core.base.distributions import own_version
 
-        value: Any = version("clawmatrix")
+        value: Any = own_version()
     elif name in _HOME_OF:
         value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     else:

@@ -14,7 +14,7 @@ __all__ = ["TEMPLATE", "USUAL_HEARTBEAT", "ListenAddress", "MeshConfig", "listen
 TEMPLATE = """\
 [mesh]
 # Where other nodes can connect to; leave it out on a node that only connects to others.
-# listen = "0.0.0.0:19000"
+# listen = "*:19000"
 # The same over the transport of another plugin, which has to be named in plugins.
 # listen_url = "tcp://0.0.0.0:19005"
 # Nodes to connect to. One is enough: the others are learned from it.
@@ -31,7 +31,9 @@ USUAL_HEARTBEAT = 5.0
 
 
 class ListenAddress(HostPort):
-    """Where to listen for WebSocket connections."""
+    """Where to listen for WebSocket connections. The host ``*`` means all addresses."""
+
+    everywhere = "*"
 
     @classmethod
     def parse(cls, text: str) -> HostPort:
@@ -47,8 +49,8 @@ def _is_address(_: object, __: object, value: str | None) -> None:
         check_address(value)
 
 
-def _are_addresses(_: object, __: object, value: tuple[str, ...]) -> None:
-    for address in value:
+def _are_addresses(_: object, __: object, value: tuple[str, ...] | None) -> None:
+    for address in value or ():
         check_address(address)
 
 
@@ -67,7 +69,8 @@ class MeshConfig:
 
     listen: ListenAddress | None = option(
         default=None,
-        doc="Where other nodes can dial this one. Left out: it only dials.",
+        doc="Where other nodes can dial this one; the host `*` stands for all addresses of the"
+        " machine, of IPv4 and IPv6. Left out: it only dials.",
     )
     listen_url: str | None = option(
         default=None,
@@ -75,9 +78,10 @@ class MeshConfig:
         " address: `tcp://0.0.0.0:19005`. With `listen` as well, the node listens at both.",
         validator=_is_address,
     )
-    advertise: tuple[str, ...] = option(
-        default=(),
-        doc="Addresses at which others reach this node, put into its record.",
+    advertise: tuple[str, ...] | None = option(
+        default=None,
+        shown="for `ws`, addresses of this machine that the node listens at",
+        doc="Addresses at which others reach this node, put into its record; `[]` for none.",
         validator=_are_addresses,
         reload=True,
     )

@@ -191,15 +191,24 @@ class MeshPlugin(ListensForNodes):
         return self._mesh.frames.take(frame)
 
     @hookimpl
-    async def link_opened(self, link: Link) -> None:
-        """Tell a new neighbour what is known here."""
+    async def link_opened(self, node: Node, link: Link) -> None:
+        """Say so, and tell a new neighbour what is known here."""
+        how = "dialled" if link.dialled else "from"
+        where = link.connection.remote
+        node.logger("mesh").info("link to %s is open (%s %s)", link.peer, how, where)
         if self._mesh is not None:
             self._mesh.greet(link)
 
     @hookimpl
     async def link_closed(self, node: Node, link: Link, reason: str) -> None:
         """Say why."""
-        node.logger("mesh").info("link to %s closed: %s", link.peer, reason)
+        log = node.logger("mesh")
+        log.info("link to %s closed: %s", link.peer, reason)
+        links = self._links()
+        if links is not None and link.peer not in node.links:  # no other link took its place
+            often = links.flaps.note(link.peer, reason, node.clock.wall())
+            if often is not None:
+                log.warning("%s", often)
 
     @hookimpl
     async def offers_changed(self) -> None:
@@ -235,8 +244,10 @@ class MeshPlugin(ListensForNodes):
         return self._mesh.invitations
 
     def _dialable(self) -> list[str]:
-        advertised = () if self._mesh is None else self._mesh.advertised
-        return dialable(advertised, self.addresses)
+        if self._mesh is None:
+            return []
+        named, found = self._mesh.advertised(), self._mesh.advertised.seen()
+        return dialable(() if named == found else named, self.addresses, found)
 
     def _issue(self, signed: SignedRevocation) -> None:
         if self._mesh is not None:

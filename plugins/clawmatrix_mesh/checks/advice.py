@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["advice_for"]
+__all__ = ["OF_MEMBERS", "RECENT", "advice_for"]
+
+RECENT = 900.0
+"""Seconds for which a refusal is worth a look."""
+OF_MEMBERS = frozenset({"wrong_secret", "twin", "version", "pin_conflict", "revoked"})
+"""Reasons that a member has; others are those of strangers, whom every open port gets."""
 
 _SCHEMES = "write wss:// where the other node has tls_cert, else ws://"
 _OTHER_PROGRAM = (
@@ -47,6 +52,9 @@ _ADVICE = {
     " the same key",
     "pin_conflict": "where that node was installed again: `clawmatrix trust accept NODE"
     " FINGERPRINT` on the one that refuses; where not, somebody else uses its name",
+    "key_refused": "where this node lost its state or was installed again, on the node that"
+    " refuses: `clawmatrix trust accept NODE FINGERPRINT`, with the fingerprint of `clawmatrix"
+    " fingerprint` here; or bring back a copy of the state folder from before",
     "revoked": "`clawmatrix revoke --undo NODE` lets it in again, if that is wanted",
     "self": "take this address out of [mesh] peers",
     "silent": "what listens there takes connections and says nothing: is it a node, does it hang?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,15 +13,13 @@ from websockets.exceptions import InvalidProxy
 from websockets.proxy import parse_proxy
 
 from clawmatrix_core import DialError
-from clawmatrix_core.spi import TcpDialler
+from clawmatrix_core.spi import TcpAddress, TcpDialler
 from clawmatrix_mesh.websocket.address import host_port
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterable
 
     from clawmatrix_core import Objection
-    from clawmatrix_core.spi import TcpAddress
     from clawmatrix_mesh.websocket.address import WebSocketAddress
 
 __all__ = ["ProxyWay", "Ways"]
@@ -90,7 +89,13 @@ class Ways:
         return await self._through(self._proxy, address, first, left)
 
     async def find_own(self, address: WebSocketAddress, limit: float) -> list[TcpAddress]:
-        """Return where to listen. Raises: OSError."""
+        """Return where to listen; the host ``*`` is all addresses of both families.
+
+        Raises: OSError.
+        """
+        if address.host == "*":
+            both = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))
+            return [TcpAddress(family, (host, address.port)) for family, host in both]
         return await self._tcp.look_up(address.host, address.port, limit=limit)
 
     async def _through(
