@@ -33,7 +33,6 @@ class Receiving:
     """
 
     __slots__ = (
-        "_counted",
         "_opened_here",
         "_readable",
         "_share",
@@ -47,7 +46,6 @@ class Receiving:
 
     def __init__(self, window: int, *, opened_here: bool, share: Share | None = None) -> None:
         self._share = share or Shares(int(UNREAD)).of(NodeId(""))
-        self._counted = 0  # bytes of this exchange in the share
         self.inbox: Inbox[Frame] = Inbox(window)
         self.owes = False
         self.failure: ExchangeFailure | None = None
@@ -78,7 +76,7 @@ class Receiving:
             return False  # as if it were lost: the other end asks after it
         before = inbox.used
         ready = inbox.receive(header.seq, frame, frame.size, fin=header.fin)
-        self._count(inbox.used - before)
+        self._share.add(inbox.used - before)
         if not ready:
             return header.seq < inbox.expected  # a repeat: the acknowledgement was missed
         needed = False
@@ -97,12 +95,8 @@ class Receiving:
             return True
         return header.seq == 0 and not self._opened_here
 
-    def _count(self, size: int) -> None:
-        self._counted += size
-        self._share.add(size)
-
     def _take(self, cost: int) -> bool:
-        self._count(-min(cost, self._counted))  # nothing is counted any more behind the end
+        self._share.add(-cost)
         return self.inbox.take(cost)
 
     def _put(self, frame: Frame, cost: int) -> bool:
@@ -147,7 +141,7 @@ class Receiving:
         self.inbox.ended = True
         if not self.whole:
             self.ready.clear()
-            self._count(-self._counted)
+            self._take(self.inbox.used - self.inbox.taken)
         self.wake()
 
     def release(self) -> None:

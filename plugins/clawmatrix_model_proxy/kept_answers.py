@@ -8,7 +8,6 @@ from clawmatrix_core import Bound, ExchangeFailure
 
 if TYPE_CHECKING:
     from clawmatrix_core.spi import ByteBudget
-    from clawmatrix_model_proxy.config import ModelProxyConfig
 
 __all__ = ["ANSWERS", "limit_answers", "no_memory"]
 
@@ -21,9 +20,9 @@ ANSWERS = Bound(
 )
 
 
-def limit_answers(answers: ByteBudget, config: ModelProxyConfig) -> ByteBudget:
-    """Have answers keep to a configuration; return what counts them."""
-    answers.most = max(config.max_answers, 2 * config.max_answer)
+def limit_answers(answers: ByteBudget, most: int, one: int) -> ByteBudget:
+    """Have all answers keep to ``most`` bytes, and one to ``one``; return what counts them."""
+    answers.most = max(most, 2 * one)
     return answers
 
 

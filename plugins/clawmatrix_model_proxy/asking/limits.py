@@ -23,7 +23,7 @@ def ask_limits(config: ModelProxyConfig, answers: ByteBudget) -> AskLimits:
         total=config.total_timeout,
         keep_alive=config.keep_alive,
         max_answer=config.max_answer,
-        answers=limit_answers(answers, config),
+        answers=limit_answers(answers, config.max_answers, config.max_answer),
         balance=config.balance,
         hold=parse_hold(config.hold),
     )

@@ -183,6 +183,7 @@ class ProxiedResponse:
             max_answer=self._limits.max_answer,
             answers=self._limits.answers,
             begun=lambda head: self._begun(target, head, (now() - began) * 1000),
+            others=not step.last,
         )
         health.begin(target)
         try:

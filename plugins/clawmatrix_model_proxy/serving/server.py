@@ -54,7 +54,7 @@ class ModelServer:
         self._config = config
         self._requests = requests
         self._requests.most = max(config.max_requests, 2 * config.max_request)
-        self._answers = limit_answers(answers, config)
+        self._answers = limit_answers(answers, config.max_answers, config.max_answer)
         self._models: dict[str, list[ModelUpstream]] = {}
         for model in models:
             self._models.setdefault(model.id, []).append(model)
