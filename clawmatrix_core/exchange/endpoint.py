@@ -151,8 +151,7 @@ class Endpoint:
 
     async def write(self, kind: bytes, payload: bytes, *, fin: bool) -> None:
         """Send a payload once there is room for it. Raises: ExchangeError."""
-        outbox = self.sending.outbox
-        size = len(payload)
+        outbox, size = self.sending.outbox, len(payload)
         while self.error is None and not outbox.closed and not outbox.takes(size):
             await self.sending.wait()
         if self.error is not None:
@@ -237,9 +236,7 @@ class Endpoint:
         self.liveness.note_heard(self._local.now(), settled=settled)
 
     def _go_on(self) -> None:
-        sending = self.sending
-        if sending.writable is not None and sending.outbox.takes(0):
-            sending.wake()
+        self.sending.wake_for_room()
         if self.receiving.released:
             self._settle()
 
@@ -323,8 +320,7 @@ class Endpoint:
             self.abort(PeerLost(f"{self.peer} does not answer", may_have_begun=begun))
         else:
             self.flush()
-            if self.sending.writable is not None and self.sending.outbox.takes(0):
-                self.sending.wake()  # others may have left memory for what is kept
+            self.sending.wake_for_room()  # others may have left memory for what is kept
             if liveness.must_ask(now, waiting=self.sending.waiting) and not self.over:
                 self._probe()
 

@@ -209,6 +209,11 @@ class Sending:
         """True while a writer waits for room, or frames for their acknowledgement."""
         return self.writable is not None or self.outbox.cursor > self.outbox.acked
 
+    def wake_for_room(self) -> None:
+        """Wake the writer where there is room for what it has."""
+        if self.writable is not None and self.outbox.takes(0):
+            self.wake()
+
     def wake(self) -> None:
         """Wake the writer."""
         if self.writable is not None:
