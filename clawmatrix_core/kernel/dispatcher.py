@@ -37,7 +37,11 @@ class Dispatcher:
     """Calls hooks, one implementation at a time, each inside its own fault boundary.
 
     ``on_fault`` must not raise and must not call hooks. ``on_enter`` is told whose code the
-    event loop is about to run, and None after each stretch of it.
+    event loop is about to run, and None after each stretch of it. ``on_nothing`` is told of a
+    plugin and its registration hook that returned None.
+
+    Attributes:
+        awaited: the event hooks that have not returned: ``plugin: hook``.
     """
 
     def __init__(
@@ -46,11 +50,14 @@ class Dispatcher:
         on_fault: Callable[[Fault], None],
         *,
         on_enter: Callable[[str | None], None] = lambda _: None,
+        on_nothing: Callable[[str, str], None] = lambda _, __: None,
         budget: float = EVENT_BUDGET,
     ) -> None:
         self._manager = manager
         self._on_fault = on_fault
         self._on_enter = on_enter
+        self._on_nothing = on_nothing
+        self.awaited: list[str] = []
         self._budget = budget
         self._frame_impls: dict[str, tuple[Implementation, ...]] | None = None
         self._any_frame_impls: tuple[Implementation, ...] = ()
@@ -72,7 +79,9 @@ class Dispatcher:
         arguments = _bind(spec, args, kwargs)
         found: list[tuple[str, R]] = []
         for impl in self._impls(spec.__name__):
-            values = self._guarded_sync(spec.__name__, impl, arguments, list)
+            values = self._guarded_sync(spec.__name__, impl, arguments, _listed)
+            if values is _NOTHING:
+                self._on_nothing(impl.plugin_name, spec.__name__)
             found += [(impl.plugin_name, value) for value in values or ()]
         return found
 
@@ -90,7 +99,9 @@ class Dispatcher:
         """
         arguments = _bind(spec, args, kwargs)
         for impl in self._impls(spec.__name__):
-            result: R | None = self._guarded_sync(spec.__name__, impl, arguments, check)
+            result: R | None = self._guarded_sync(
+                spec.__name__, impl, arguments, lambda one: None if one is None else check(one)
+            )
             if result is not None:
                 return result
         return None
@@ -119,8 +130,10 @@ class Dispatcher:
             try:
                 if impl.function(*[arguments[name] for name in impl.argnames]):
                     return True
-            except Exception as error:  # noqa: BLE001 - the fault boundary of frame hooks
-                self._on_fault(Fault(impl.plugin_name, hook, error))
+            except BaseException as error:
+                if (fault := stray(error, called=True)) is None:
+                    raise
+                self._on_fault(Fault(impl.plugin_name, hook, fault, serving=True))
             finally:
                 self._on_enter(None)
         return False
@@ -176,15 +189,17 @@ class Dispatcher:
 
     async def _guarded(self, hook: str, impl: Implementation, arguments: dict[str, Any]) -> Any:
         error: Exception = Overrun(f"took over {self._budget:g} s")
+        awaited = f"{impl.plugin_name}: {hook}"
+        self.awaited.append(awaited)
         try:
             with anyio.move_on_after(self._budget):
                 return await self._await(impl, arguments)
-        except Exception as raised:  # noqa: BLE001 - the fault boundary of event hooks
-            error = raised
         except BaseException as raised:
             if (fault := stray(raised)) is None:
                 raise
             error = fault
+        finally:
+            self.awaited.remove(awaited)
         self._on_fault(Fault(impl.plugin_name, hook, error))
         return None
 
@@ -202,22 +217,32 @@ class Dispatcher:
         hook: str,
         impl: Implementation,
         arguments: dict[str, Any],
-        make: Callable[[Any], Any] = lambda result: result,
+        make: Callable[[Any], Any],
     ) -> Any:
         self._on_enter(impl.plugin_name)
         try:
-            result = impl.function(*[arguments[name] for name in impl.argnames])
-            return None if result is None else make(result)
-        except StartError:
+            return make(impl.function(*[arguments[name] for name in impl.argnames]))
+        except StartError as error:
+            error.plugin = error.plugin or impl.plugin_name
             raise
-        except Exception as error:  # noqa: BLE001 - the fault boundary of sync hooks
-            self._on_fault(Fault(impl.plugin_name, hook, error))
+        except BaseException as error:
+            if (fault := stray(error, called=True)) is None:
+                raise
+            self._on_fault(Fault(impl.plugin_name, hook, fault))
             return None
         finally:
             self._on_enter(None)
 
     def _impls(self, hook: str) -> Sequence[Implementation]:
         return self._manager.calling_order(hook)
+
+
+_NOTHING: list[Any] = []
+"""What a registration hook gives that returned None."""
+
+
+def _listed(values: Any) -> list[Any]:
+    return _NOTHING if values is None else list(values)
 
 
 def _bind(

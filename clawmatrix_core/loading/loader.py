@@ -14,6 +14,7 @@ from clawmatrix_core.loading.discovery import (
     entry_points_in_order,
     is_built_in,
     missing_extra,
+    other_version,
 )
 from clawmatrix_core.loading.plugin_info import PluginInfo
 from clawmatrix_core.loading.specs import CORE
@@ -85,7 +86,9 @@ class Loader:
         owners: dict[str, str] = {}
         for entry in entry_points_in_order()[SPECS_GROUP] if entries is None else entries:
             distribution = about(entry.dist)[0] if entry.dist else "?"
-            if entry.name not in owners:
+            if unfit := other_version(entry):
+                self._unusable_specs[entry.name] = unfit
+            elif entry.name not in owners:
                 owners[entry.name] = distribution
                 self._add_specs(entry.name, entry.load)
             else:
@@ -105,7 +108,8 @@ class Loader:
             namespace = read()
             if namespace is not None:
                 self._manager.add_specs(owner, namespace)
-        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
+        except BaseException as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            _words_of(error)
             why = f"its hook specifications cannot be used: {_on_one_line(error)}"
             self._unusable_specs[owner] = why
             _log.error("plugin %s: %s", owner, why)
@@ -134,10 +138,14 @@ class Loader:
             info.reason = "disabled in the configuration"
         elif missing and (names is None or entry.name in names):
             info.state, info.reason = "not installed", missing
+            if names is not None:
+                _log.warning("plugin %s is not installed: it %s", info.name, missing)
         elif names is not None and entry.name not in names:
             info.reason = "not among the plugins chosen"
         elif names is None and not info.built_in:
             info.reason = f"name it to use it: plugins = [..., {entry.name!r}]"
+        elif unfit := other_version(entry):
+            info.fail(unfit)
         else:
             self._load(entry, info)
 
@@ -145,8 +153,8 @@ class Loader:
         try:
             loaded = entry.load()
             plugin = loaded() if inspect.isclass(loaded) else loaded
-        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
-            info.fail(f"could not be imported: {type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            info.fail(f"could not be imported: {_words_of(error)}")
         else:
             self._register(plugin, info)
 
@@ -164,8 +172,8 @@ class Loader:
         self.infos[chosen] = info
         try:
             made = plugin() if inspect.isclass(plugin) else plugin
-        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
-            info.fail(f"could not be made: {type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            info.fail(f"could not be made: {_words_of(error)}")
         else:
             self._register(made, info)
         return info
@@ -176,7 +184,8 @@ class Loader:
             wrong = self._wrong_with(plugin, info.name, extends)
             if wrong is None:
                 self._manager.register(plugin, info.name)
-        except Exception as error:  # noqa: BLE001 - attributes of plugins run their code
+        except BaseException as error:  # noqa: BLE001 - attributes of plugins run their code
+            _words_of(error)
             info.fail(f"does not fit the hooks: {_on_one_line(error)}")
             return
         if wrong is not None:
@@ -187,6 +196,8 @@ class Loader:
         info.hooks = tuple(sorted(name for name in names if name in self._manager.specs))
         info.plugin, info.extends = plugin, extends
         info.state, info.reason = "active", None
+        if not info.hooks and getattr(plugin, "hookspecs", None) is None:
+            info.warn("does nothing: it implements no hook")
 
     def _wrong_with(self, plugin: object, name: str, extends: Sequence[str]) -> str | None:
         if name == CORE:
@@ -201,7 +212,14 @@ class Loader:
         return unusable or self._manager.misfits(name, plugin, extends, known)
 
 
-def _on_one_line(error: Exception) -> str:
+def _words_of(error: BaseException) -> str:
+    """Return an error in words. Raises: Ctrl-C again, which is the user's."""
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+        raise error
+    return f"{type(error).__name__}: {error}"
+
+
+def _on_one_line(error: BaseException) -> str:
     return "; ".join(str(error).strip().splitlines()) or type(error).__name__
 
 
@@ -209,7 +227,8 @@ def _name_of(plugin: object) -> str:
     kind = plugin if inspect.isclass(plugin) or inspect.ismodule(plugin) else type(plugin)
     try:
         name = str(getattr(plugin, "plugin_name", None) or "")
-    except Exception:  # noqa: BLE001 - it may be computed; the plugin fails as it is registered
+    except BaseException as error:  # noqa: BLE001 - it may be computed; the plugin fails as it is registered
+        _words_of(error)
         name = ""
     return name or str(getattr(kind, "__name__", "plugin"))
 

@@ -17,8 +17,8 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.control.address import NOTE, control_socket_path
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.members.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.state.folder import MemoryState
@@ -116,7 +116,7 @@ async def test_the_status_has_the_sections_of_plugins(tmp_path: Path) -> None:
         status = await result(config, "status")
         assert await result(config, "extra", a=1) == {"extra": {"a": 1}}
     assert status["extra"] == {"x": 1}
-    assert status["broken"] == {"error": "ValueError: no reading"}
+    assert status["broken"] == {"error": "plugin extra: ValueError: no reading"}
     assert status["peers"] == []
     assert status["asked"] == [1, 2]
     assert "lines" not in status
