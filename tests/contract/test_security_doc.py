@@ -22,7 +22,7 @@ ATTACKERS = {
     "A malicious member",
     "A malicious upstream",
     "Another user of the machine",
-    "Who has stolen a laptop",
+    "Someone who has stolen a laptop",
     "A malicious web page",
     "A program without the token",
     "A program that has the token",
@@ -96,7 +96,7 @@ def test_each_test_of_the_table_is_one_that_make_test_runs(root: Path) -> None:
 
 
 def test_each_attacker_has_what_it_can_and_what_it_cannot_do(root: Path) -> None:
-    text = part(page(root), "## Who attacks, and what they can do")
+    text = part(page(root), "## Attackers, and what they can do")
     assert set(re.findall(r"(?m)^### (.*)$", text)) == ATTACKERS
     for attacker in ATTACKERS:
         about = part(text, f"### {attacker}")
