@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -27,7 +28,7 @@ from clawmatrix_core.config.schema import check_class, option
 from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from clawmatrix_core.base.node_id import NodeId
 
@@ -196,6 +197,15 @@ class Config:
     def disable(self) -> tuple[str, ...]:
         """The plugins to leave out."""
         return self._selection.disable
+
+    @property
+    def sound(self) -> bool:
+        """Whether the keys at the top are right, as far as that can be told without plugins.
+
+        What is no table there has to be a key of the core.
+        """
+        tables = all(isinstance(value, Mapping) for value in self._tables.values())
+        return self._core is not None and tables
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

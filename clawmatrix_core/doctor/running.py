@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import anyio
 import attrs
 
+from clawmatrix_core.base.as_list import as_list
 from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.loading.contributions import Check, Finding
@@ -42,7 +43,7 @@ async def _run(check: Check, limit: float) -> Sequence[Finding]:
     why = f"the check took over {limit:g} s"
     try:
         with anyio.move_on_after(limit):
-            return [_checked(finding) for finding in await check.run()]
+            return [_checked(finding) for finding in as_list(await check.run())]
     except BaseException as error:  # one check's fault must not hide the others
         if (fault := stray(error)) is None:
             raise

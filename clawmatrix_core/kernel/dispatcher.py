@@ -6,17 +6,17 @@ time, is named and counted, and the others are called all the same.
 
 from __future__ import annotations
 
-import inspect
-from functools import cache
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
 
+from clawmatrix_core.base.as_list import as_list
 from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.serving import serves_input
 from clawmatrix_core.base.steps import Steps
+from clawmatrix_core.loading.calls import arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -74,9 +74,9 @@ class Dispatcher:
     ) -> list[tuple[str, R]]:
         """Return what registration hooks return, each value with its plugin's name.
 
-        A plugin that raises contributes nothing, and is a fault.
+        A plugin that raises, or gives no list, contributes nothing, and is a fault.
         """
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "collect", spec, args, kwargs)
         found: list[tuple[str, R]] = []
         for impl in self._impls(spec.__name__):
             values = self._guarded_sync(spec.__name__, impl, arguments, _listed)
@@ -97,7 +97,7 @@ class Dispatcher:
 
         An answer that ``check`` raises at is a fault, and the next plugin is asked.
         """
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "ask", spec, args, kwargs)
         for impl in self._impls(spec.__name__):
             result: R | None = self._guarded_sync(
                 spec.__name__, impl, arguments, lambda one: None if one is None else check(one)
@@ -158,7 +158,7 @@ class Dispatcher:
         self, spec: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs
     ) -> None:
         """Await every implementation of an event hook."""
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "notify", spec, args, kwargs)
         for impl in self._impls(spec.__name__):
             await self._guarded(spec.__name__, impl, arguments)
 
@@ -166,7 +166,7 @@ class Dispatcher:
         self, spec: Callable[P, Awaitable[R | None]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R | None:
         """Return the first result that is not None; later implementations are not called."""
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "first", spec, args, kwargs)
         for impl in self._impls(spec.__name__):
             result: R | None = await self._guarded(spec.__name__, impl, arguments)
             if result is not None:
@@ -180,7 +180,7 @@ class Dispatcher:
 
         Raises: what it raises. There is no time limit.
         """
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "one", spec, args, kwargs)
         for impl in self._impls(spec.__name__):
             if impl.plugin_name == plugin:
                 result: R = await self._await(impl, arguments)
@@ -242,15 +242,4 @@ _NOTHING: list[Any] = []
 
 
 def _listed(values: Any) -> list[Any]:
-    return _NOTHING if values is None else list(values)
-
-
-def _bind(
-    spec: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
-) -> dict[str, Any]:
-    return _signature(spec).bind(*args, **kwargs).arguments
-
-
-@cache
-def _signature(spec: Callable[..., object]) -> inspect.Signature:
-    return inspect.signature(spec)
+    return _NOTHING if values is None else as_list(values)

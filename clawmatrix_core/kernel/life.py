@@ -9,7 +9,12 @@ import anyio
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.cancellation import stray
-from clawmatrix_core.base.errors import ClawMatrixError, LocalProtocolError, StartError
+from clawmatrix_core.base.errors import (
+    ClawMatrixError,
+    LocalProtocolError,
+    PluginError,
+    StartError,
+)
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.patience import tell_until
 from clawmatrix_core.kernel.scope import PluginScope
@@ -182,7 +187,8 @@ class Starter:
             self._did_not_start(info, fault)
 
     def _did_not_start(self, info: PluginInfo, error: Exception) -> None:
-        self._plugins.on_fault(Fault(info.name, hookspecs.start_plugin.__name__, error))
+        fault = Fault(info.name, hookspecs.start_plugin.__name__, error)
+        self._plugins.on_fault(fault, log=not isinstance(error, PluginError))  # the reason says it
         known = isinstance(error, ClawMatrixError)  # written for people, unlike names of classes
         why = str(error) if known else f"{type(error).__name__}: {error}"
         self._plugins.fail(info, f"did not start: {why}")

@@ -10,6 +10,7 @@ import anyio
 import attrs
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.as_list import as_list
 from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.base.entered import once_entered
 from clawmatrix_core.base.errors import LocalProtocolError, PluginError
@@ -133,8 +134,9 @@ class Node(Asker, Contributed):
             watchdog: whether a thread watches for plugins that block the loop.
 
         Raises: ConfigError, where a key of the core has a mistake; it has all that there are.
+            TypeError, where ``plugins`` is a text or a mapping, not a list.
         """
-        self._chosen = plugins if plugins is not None else config.plugins
+        self._chosen = config.plugins if plugins is None else as_list(plugins, "plugins is")
         check_core(config, self._chosen)
         self.config = config
         self.id: NodeId = config.node_id

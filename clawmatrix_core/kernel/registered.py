@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.as_list import as_list
 from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.metric import Metric
@@ -114,7 +115,7 @@ class Registered:
         for plugin, offer in self._plugins.unique("offer", working, lambda one: one.kind):
             found[offer.kind] = []
             try:
-                items = list(offer.read())
+                items = as_list(offer.read())
                 left -= check_offer(items, left)
                 found[offer.kind] = items
             except BaseException as error:  # the record must be written all the same

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.cancellation import EndsProcess, stray
+from clawmatrix_core.base.errors import PluginError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.kernel.dispatcher import Dispatcher
@@ -124,7 +125,7 @@ class PluginRegistry:
 
     # --- faults
 
-    def on_fault(self, fault: Fault) -> None:
+    def on_fault(self, fault: Fault, *, log: bool = True) -> None:
         """Count a fault against its plugin; take the plugin out if it keeps overrunning.
 
         A plugin stays in where it comes with ClawMatrix, and whatever it does while it serves the
@@ -137,10 +138,9 @@ class PluginRegistry:
             return
         info.faults += 1
         info.last_fault = str(fault)
-        if info.faults <= 3 or info.faults % 1000 == 0:
-            _log.error(
-                "plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=fault.error
-            )
+        if log and (info.faults <= 3 or info.faults % 1000 == 0):
+            trace = None if isinstance(fault.error, PluginError) else fault.error
+            _log.error("plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=trace)
         if isinstance(fault.error, EndsProcess) and not fault.serving:
             self._on_ending(fault)
         counts = isinstance(fault.error, Overrun) and not (info.built_in or fault.serving)

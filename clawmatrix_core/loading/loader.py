@@ -8,6 +8,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.distributions import about
+from clawmatrix_core.config.messages import nearest
 from clawmatrix_core.loading.discovery import (
     GROUP,
     SPECS_GROUP,
@@ -30,9 +31,10 @@ __all__ = ["Loader"]
 
 _log = logging.getLogger("clawmatrix.plugins")
 
-_UNKNOWN = (
-    "no plugin of that name is installed (entry points are those of installed distributions:"
-    " `pip install -e FOLDER` installs one that you are writing)"
+_UNKNOWN = "no plugin of that name is installed"
+_INSTALLING = (
+    " (entry points are those of installed distributions: `pip install -e FOLDER` installs one that"
+    " you are writing)"
 )
 
 
@@ -72,9 +74,14 @@ class Loader:
         names = None if chosen is None else {item for item in chosen if isinstance(item, str)}
         for entry in installed[GROUP]:
             self._consider(entry, names, off)
+        there = [*self.infos, *map(_name_of, objects)]
         for name in sorted((names or set()) - self.infos.keys()):
             info = self.infos[name] = PluginInfo(name)
-            info.fail(_UNKNOWN)
+            near = nearest(name, there)
+            info.fail(_UNKNOWN + (f'; did you mean "{near}"?' if near else _INSTALLING))
+        for name in sorted(off - {*there}):
+            if near := nearest(name, there):
+                _log.warning('disable: no plugin is called %s; did you mean "%s"?', name, near)
         for item in objects:
             self.add(item)
 
@@ -170,6 +177,7 @@ class Loader:
         info = known or PluginInfo(chosen)  # it may stand in for one that was not chosen
         self.infos.pop(chosen, None)  # objects come last, in the host's order
         self.infos[chosen] = info
+        self._tell_renamed(name or _name_of(plugin), info)
         try:
             made = plugin() if inspect.isclass(plugin) else plugin
         except BaseException as error:  # noqa: BLE001 - one broken plugin must not stop the others
@@ -177,6 +185,14 @@ class Loader:
         else:
             self._register(made, info)
         return info
+
+    def _tell_renamed(self, name: str, info: PluginInfo) -> None:
+        if name == info.name:
+            return
+        words = f"plugin {name}: another one has this name, the later one is called {info.name}"
+        _log.warning("%s", words)
+        for one in (self.infos[name], info):
+            one.collisions = (*one.collisions, words)
 
     def _register(self, plugin: object, info: PluginInfo) -> None:
         try:

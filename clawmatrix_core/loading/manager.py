@@ -9,6 +9,7 @@ import pluggy
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.loading.reserved import wrong_frame_types
+from clawmatrix_core.loading.signatures import unmarked
 from clawmatrix_core.loading.specs import CORE, HookSpecs
 from clawmatrix_core.loading.tracing import TracedImpl, is_tracing, traced
 
@@ -54,7 +55,7 @@ class PluginManager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         """Refuse an implementation whose colour is not its specification's."""
-        options = super().parse_hookimpl_opts(plugin, name)
+        options = self._options(plugin, name)
         if options is None:
             return None
         hook = options.get("specname") or name
@@ -98,7 +99,11 @@ class PluginManager(pluggy.PluginManager):
 
     def _implemented(self, plugin: object) -> Iterator[tuple[str, bool, object]]:
         for name in dir(plugin):
-            options = super().parse_hookimpl_opts(plugin, name)
+            options = self._options(plugin, name)
             if options is not None:
                 hook, optional = options.get("specname") or name, bool(options.get("optionalhook"))
                 yield hook, optional, getattr(plugin, name)
+
+    def _options(self, plugin: object, name: str) -> Any:
+        unmarked(plugin, name, f"{PROJECT}_impl")
+        return super().parse_hookimpl_opts(plugin, name)

@@ -39,7 +39,7 @@ def section_lines(sections: Iterable[StatusSection], values: dict[str, JSON]) ->
         if section.text is None or (isinstance(value, dict) and value.keys() == {"error"}):
             continue
         try:
-            texts = [str(text) for text in section.text(value)]
+            texts = _lines(section.text(value))
         except BaseException as error:  # the other sections have their lines all the same
             if (fault := stray(error, called=True)) is None:
                 raise
@@ -50,3 +50,9 @@ def section_lines(sections: Iterable[StatusSection], values: dict[str, JSON]) ->
             colour = section.colour if section.colour in _COLOURS else None
             lines += [{"text": text, "colour": colour} for text in texts]
     return lines
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise TypeError("gave a str, not a list of lines")
+    return [str(text) for text in texts]

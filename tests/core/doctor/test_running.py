@@ -48,6 +48,23 @@ async def test_a_check_that_raises_is_a_problem_and_the_others_are_made() -> Non
     assert good == FINE
 
 
+@pytest.mark.parametrize(
+    ("gives", "why"),
+    [
+        ("ok", "gave a str, not a list"),
+        (FINE, "gave a Finding, not a list"),
+        (["ok"], "gave a str, not a Finding"),
+    ],
+)
+async def test_what_is_no_list_of_findings_is_a_problem_of_that_check(gives: Any, why: str) -> None:
+    async def careless() -> Any:
+        return gives
+
+    [bad, good] = await run_checks([Check("careless", careless), Check("fine", fine)])
+    assert (bad.name, bad.detail) == ("careless", f"the check itself failed: TypeError: {why}")
+    assert good == FINE
+
+
 async def test_a_check_that_hangs_is_a_problem_once_its_time_is_over() -> None:
     async def endless() -> Sequence[Finding]:
         await anyio.sleep_forever()
@@ -61,7 +78,7 @@ async def test_a_check_that_hangs_is_a_problem_once_its_time_is_over() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (None, "TypeError: 'NoneType' object is not iterable"),
+        (None, "TypeError: gave a NoneType, not a list"),
         (["fine"], "TypeError: gave a str, not a Finding"),
         ([Finding("x", "dreadful", "y")], "ValueError: gave the status 'dreadful', not one of ok,"),  # type: ignore[arg-type]
         ([Finding("x", "ok", 5)], "TypeError: gave a finding whose name, detail or advice"),  # type: ignore[arg-type]

@@ -223,7 +223,7 @@ def test_one_that_raises_or_gives_no_list_contributes_nothing() -> None:
     bench = Bench(GivesOne(), Raises(), GivesNoList())
     assert bench.collected() == [("GivesOne", "one")]
     assert bench.told() == [
-        "GivesNoList.register_config: TypeError: 'int' object is not iterable",
+        "GivesNoList.register_config: TypeError: gave a int, not a list",
         "Raises.register_config: LookupError: nothing here",
     ]
     assert bench.entered[-1] is None

@@ -90,6 +90,7 @@ class Extra:
             StatusSection("broken", broken, text=lambda json: ["never shown"]),
             StatusSection("peers", lambda: "mine"),
             StatusSection("asked", asked, text=lambda json: json[0].upper(), colour="green"),
+            StatusSection("one", lambda: 1, text=lambda json: "one line"),
         ]
 
     @hookimpl
@@ -136,6 +137,7 @@ async def test_the_status_for_people_has_lines_and_offers_besides(tmp_path: Path
             "text": "asked: no text, AttributeError: 'int' object has no attribute 'upper'",
             "colour": "red",
         },
+        {"text": "one: no text, TypeError: gave a str, not a list of lines", "colour": "red"},
     ]
     assert lab["offers"] == {"models": [], "pigeons": ["coop"]}
     assert told["peers"] == [lab]
