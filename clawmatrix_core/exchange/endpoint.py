@@ -275,10 +275,9 @@ class Endpoint:
         inbox.expected = max(inbox.expected, seq + 1)
         self.sending.outbox.abandon()
         self.sending.send_credit()
-        if self.liveness.is_late(self._local.now()):
-            self._stop(DeadlineExceeded("the deadline passed"))  # seen there first
-        else:
-            self._stop(ExchangeCancelled(f"{self.peer} cancelled"))
+        late = self.liveness.is_late(self._local.now())  # seen there first
+        cancelled = ExchangeCancelled(f"{self.peer} cancelled")
+        self._stop(DeadlineExceeded("the deadline passed") if late else cancelled)
 
     def on_undeliverable(self, seq: int, reason: str) -> bool:
         """Take a relay's word that it did not pass on a frame of this side; it is due again.
@@ -320,7 +319,7 @@ class Endpoint:
             self.abort(PeerLost(f"{self.peer} does not answer", may_have_begun=begun))
         else:
             self.flush()
-            self.sending.wake_for_room()  # others may have left memory for what is kept
+            self.sending.wake_for_room()  # others may have left memory
             if liveness.must_ask(now, waiting=self.sending.waiting) and not self.over:
                 self._probe()
 
