@@ -145,6 +145,7 @@ class Course:
     misfortunes: Misfortunes
     schedule: Schedule
     qualities: dict[tuple[str, str], Quality]
+    hour: float
     report: Report = attrs.field(factory=Report)
 
     async def run(self, hours: int, told: Callable[[Hour], None]) -> None:
@@ -157,8 +158,8 @@ class Course:
     async def _hour(self, number: int) -> None:
         rng = random.Random(self.simulation.random.getrandbits(64))
         traffic = Traffic(self.mesh, self.scene.flows, rng, GAP)
-        ends = anyio.current_time() + HOUR
-        with anyio.move_on_after(2 * HOUR) as limit:
+        ends = anyio.current_time() + self.hour
+        with anyio.move_on_after(self.hour + HOUR) as limit:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(traffic.run)
                 while anyio.current_time() < ends:
@@ -218,9 +219,13 @@ class Course:
 
 
 async def endure(
-    simulation: Simulation, hours: int, told: Callable[[Hour], None] = lambda _: None
+    simulation: Simulation,
+    hours: int,
+    told: Callable[[Hour], None] = lambda _: None,
+    *,
+    hour: float = HOUR,
 ) -> Report:
-    """Let eight nodes live for some hours, and return what came of it."""
+    """Let eight nodes live for some hours of so many seconds, and return what came of it."""
     rng, scene = simulation.random, Scene(simulation)
     names = [f"n{number}" for number in range(NODES)]
     links: Links = random_graph(rng, names, 3.0, mutual=0.2)
@@ -228,13 +233,15 @@ async def endure(
     for (a, b), quality in qualities.items():
         simulation.network.set_quality(a, b, quality)
     before = tasks_alive()
-    async with mesh_of(simulation, names, links, plugins=scene.plugins) as mesh:
-        async with anyio.create_task_group() as tasks:
-            misfortunes = HourlyMisfortunes(simulation, scene, mesh, links, tasks)
-            misfortunes.steady = frozenset(names[:STEADY])
-            schedule = Schedule(rng, scene, mesh, misfortunes)
-            course_ = Course(simulation, scene, mesh, misfortunes, schedule, qualities)
-            await course_.run(hours, told)
+    async with (
+        mesh_of(simulation, names, links, plugins=scene.plugins) as mesh,
+        anyio.create_task_group() as tasks,
+    ):
+        misfortunes = HourlyMisfortunes(simulation, scene, mesh, links, tasks)
+        misfortunes.steady = frozenset(names[:STEADY])
+        schedule = Schedule(rng, scene, mesh, misfortunes)
+        course_ = Course(simulation, scene, mesh, misfortunes, schedule, qualities, hour)
+        await course_.run(hours, told)
     report = course_.report
     report.done = misfortunes.done
     report.wrong += [f"at the end: {one}" for one in mesh.faults]

@@ -23,9 +23,7 @@ __all__ = ["main", "played"]
 MB = 2**20
 
 
-def played(
-    hours: int, seed: int, told: Callable[[Hour], None] = lambda _: None
-) -> Report:
+def played(hours: int, seed: int, told: Callable[[Hour], None] = lambda _: None) -> Report:
     """Play some hours of a seed: an even one on asyncio, an odd one on trio."""
     return run_simulation(
         lambda simulation: endure(simulation, hours, told),

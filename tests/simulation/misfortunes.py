@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.simulation.judge import Scene
     from tests.simulation.mesh import Host, Links, Mesh
 
+    Deed = Callable[["Misfortunes"], Awaitable[None]]
+
 __all__ = ["Misfortunes", "revoke"]
 
 SKEWS = (-40_000.0, -30.0, 0.0, 30.0, 40_000.0)
@@ -70,7 +72,7 @@ class Misfortunes:
         self._ledger.storm()
         await self._one_of(self.HARD)
 
-    async def _one_of(self, things: Sequence[Callable[[Misfortunes], Awaitable[None]]]) -> None:
+    async def _one_of(self, things: Sequence[Deed]) -> None:
         thing = self._rng.choice(things)
         self.done[thing.__name__] += 1
         await thing(self)
@@ -219,8 +221,17 @@ class Misfortunes:
         """Let everything pass again."""
         self._mesh.network.heal()
 
-    GENTLE = (tamper, tamper, tamper, slow_down, shuffle, jump, rotate, join)
-    HARD = (partition, one_way, crash, crash, sever, renew, revoke)
+    GENTLE: tuple[Deed, ...] = (
+        tamper,
+        tamper,
+        tamper,
+        slow_down,
+        shuffle,
+        jump,
+        rotate,
+        join,
+    )
+    HARD: tuple[Deed, ...] = (partition, one_way, crash, crash, sever, renew, revoke)
 
 
 async def revoke(mesh: Mesh, name: str, *, by: str) -> None:
