@@ -51,7 +51,9 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.exchange.typed import TypedExchange
     from clawmatrix_core.hookspecs import hookimpl, hookspec
-    from clawmatrix_core.kernel.contributions import (
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.loading.contributions import (
         Check,
         ControlMethod,
         Finding,
@@ -59,8 +61,6 @@ if TYPE_CHECKING:
         StatusSection,
         frame_types,
     )
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.members.named_keys import NamedKeys
@@ -207,7 +207,7 @@ _HOMES = {
     "loading.plugin_info": ("PluginInfo",),
     "testing.memory": ("MemoryHub", "MemoryTransport"),
     "kernel.node": ("Node",),
-    "kernel.contributions": (
+    "loading.contributions": (
         "Check",
         "ControlMethod",
         "Finding",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["about", "missing_requirement", "same_name"]
+__all__ = ["about", "missing_requirement", "same_name", "unmet"]
 
 
 @lru_cache(maxsize=16)
@@ -30,6 +30,7 @@ def same_name(one: str, other: str) -> bool:
     return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
 
 
+_NAME = re.compile(r"[^A-Za-z0-9._-]")
 _REQUIREMENT = re.compile(
     r"""^([A-Za-z0-9._-]+)\s*(?:\[([^]]*)\])?[^;]*;(.*\bextra\s*==\s*['"]([^'"]+).*)$"""
 )
@@ -49,6 +50,26 @@ def missing_requirement(
                 wanted += [other for other in others if other not in wanted]
             elif not _is_installed(name) and _applies(marker, extra):
                 return name, extra
+    return None
+
+
+def unmet(dist: metadata.Distribution, name: str, version: str) -> str | None:
+    """Return what a distribution wants of another one, where this version of it is not that."""
+    lines = [
+        line for line in _requirements(dist) if same_name(_NAME.split(line, maxsplit=1)[0], name)
+    ]
+    if not lines:
+        return None
+    from packaging.requirements import InvalidRequirement, Requirement  # as below
+
+    for line in lines:
+        try:
+            wanted = Requirement(line)
+        except InvalidRequirement:
+            continue  # nobody can tell
+        applies = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+        if applies and not wanted.specifier.contains(version, prereleases=True):
+            return f"{name}{wanted.specifier}"
     return None
 
 

@@ -77,12 +77,14 @@ class Settings:
         verbosity: how often ``-v`` was given.
         log: what ``--log`` gave.
         log_json: whether the log is written as JSON.
+        plugin: the third party's plugin whose command runs, None for others.
     """
 
     file: Path | None = None
     verbosity: int = 0
     log: str | None = None
     log_json: bool = False
+    plugin: str | None = None
 
     def config_file(self) -> Path:
         """Return the configuration file to use. Raises: ConfigError."""

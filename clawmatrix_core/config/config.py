@@ -11,8 +11,9 @@ import copy
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
@@ -26,7 +27,7 @@ from clawmatrix_core.config.schema import check_class, option
 from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from clawmatrix_core.base.node_id import NodeId
 
@@ -41,9 +42,17 @@ __all__ = [
     "option",
 ]
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 _AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
+
+
+class Registered(Protocol):
+    """Asks the plugins in use what they register."""
+
+    def __call__(self, spec: Callable[..., Sequence[R]], kind: type[R], /) -> Sequence[R] | None:
+        """Return the values of a registration hook, None where a plugin could not say."""
 
 
 @attrs.frozen
@@ -58,6 +67,8 @@ class ConfigSection:
         type: the attrs class, made of ``option``.
         template: commented TOML that ``clawmatrix init`` writes into a new configuration. A line
             ``# key = …`` shows an option; it is filled in where ``init`` was told its value.
+        check: yields mistakes in the table that show only beside what plugins register: the path
+            in the table, and what is wrong. ``config check``, ``doctor`` and a reload ask it.
 
     Raises: TypeError, where the class cannot be read from a table.
     """
@@ -65,6 +76,7 @@ class ConfigSection:
     table: str
     type: type
     template: str | None = None
+    check: Callable[[Any, Registered], Iterable[tuple[tuple[str | int, ...], str]]] | None = None
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.table, str):
@@ -145,6 +157,11 @@ class Config:
         return self._checked.tags
 
     @property
+    def stop_timeout(self) -> Duration:
+        """How long a stop may take before ``clawmatrix run`` ends, in seconds."""
+        return self._checked.stop_timeout
+
+    @property
     def remove_stalling(self) -> bool:
         """Whether a third party's plugin that blocks the loop again and again is taken out."""
         return self._checked.remove_stalling
@@ -178,6 +195,15 @@ class Config:
     def disable(self) -> tuple[str, ...]:
         """The plugins to leave out."""
         return self._selection.disable
+
+    @property
+    def sound(self) -> bool:
+        """Whether the keys at the top are right, as far as that can be told without plugins.
+
+        What is no table there has to be a key of the core.
+        """
+        tables = all(isinstance(value, Mapping) for value in self._tables.values())
+        return self._core is not None and tables
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -219,6 +245,15 @@ class Config:
         if not isinstance(section, type_):
             raise LookupError(f"{type_.__qualname__} is not a section of this configuration")
         return section
+
+    def mistakes_beside(self, registered: Registered) -> list[str]:
+        """Return the mistakes that show beside what plugins register; after ``bind``."""
+        return [
+            str(Problem((section.table, *path), words))
+            for section in self._bound
+            if section.check is not None
+            for path, words in section.check(self._sections[section.type], registered)
+        ]
 
     def taking(self, new: Config) -> tuple[Config, Changes]:
         """Return this configuration with what a new one changes, where that can be changed.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core.base.faults import Fault, Overrun
-from clawmatrix_core.base.traces import owner_of, place_of
+from clawmatrix_core.base.traces import Place, owner_of
 from clawmatrix_core.base.watchdog import LoopWatchdog
 
 if TYPE_CHECKING:
@@ -77,5 +77,6 @@ class Stalls:
             return None
         if self._plugins.get(name) is not None:
             return name
-        places = [(info.name, place_of(info.plugin)) for info in self._plugins.active()]
-        return owner_of(stack, places)
+        return owner_of(
+            stack, [Place.of(info.name, info.plugin) for info in self._plugins.active()]
+        )

@@ -12,7 +12,7 @@ from clawmatrix_control.kept_socket import KeptSocket
 from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.sections import read_sections, section_lines
 from clawmatrix_control.server import ControlServer
-from clawmatrix_control.status import NodeFacts, all_offered, peer_json, status_json
+from clawmatrix_control.status import OWN_KEYS, NodeFacts, all_offered, peer_json, status_json
 from clawmatrix_core import ConfigError, ControlMethod, ExchangeFailure, MemoryState, hookimpl
 from clawmatrix_core.spi import default_state_dir
 
@@ -66,6 +66,9 @@ class ControlPlugin:
         self._own = {method.name: method for method in _Methods(node).all()}
         for name in {*self._own} & {method.name for method in node.control_methods()}:
             node.hooks.collided("control method", name, "control", node.owner_of_method(name) or "")
+        for section in node.status_sections():
+            if section.name in OWN_KEYS:
+                node.hooks.collided("status section", section.name, "control", section.plugin)
         folder = _state_folder(node)
         if folder is None:
             node.logger("control").debug("no control socket: the state is in memory")

@@ -112,9 +112,7 @@ class Application:
             await _serve(found.route, scope, receive, answer.send)
         except ClientDisconnect:
             pass  # nobody is there to be told
-        except Exception as error:  # noqa: BLE001 - one endpoint's fault is not the server's
-            fault = error
-        except BaseException as error:
+        except BaseException as error:  # one endpoint's fault is not the server's
             if (fault := stray(error)) is None:
                 raise
         await self._finish(fault, found, scope, answer)
@@ -147,8 +145,10 @@ class Application:
     def _body(self, refusal: HttpRefusal, found: Found) -> bytes:
         try:
             return body_of(refusal, found.shape)
-        except Exception as error:  # noqa: BLE001 - the client is to get an answer all the same
-            self._on_fault(found.plugin or "http", f"the shape of a {refusal.status}", error)
+        except BaseException as error:  # the client is to get an answer all the same
+            if (fault := stray(error, called=True)) is None:
+                raise
+            self._on_fault(found.plugin or "http", f"the shape of a {refusal.status}", fault)
             return body_of(refusal, plain_error)
 
     def _refuse_length(self, asker: Asker) -> HttpRefusal | None:

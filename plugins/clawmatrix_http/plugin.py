@@ -241,7 +241,8 @@ def _require_asyncio() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        raise PluginError("http", "the HTTP server needs asyncio") from None
+        why = "the HTTP server needs asyncio; on trio leave the plugin out"
+        raise PluginError("http", why) from None
 
 
 async def _bind(listen: HostPort) -> socket.socket:

@@ -8,7 +8,7 @@ import anyio
 import attrs
 
 from clawmatrix_core import ConnectionLost, DialError, RateLimitedLogger, shown_address
-from clawmatrix_core.spi import Bell, HandshakeError
+from clawmatrix_core.spi import Bell, HandshakeError, stray
 from clawmatrix_mesh.addresses import with_address, without_address
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class PeerDialler:
         connector: Connector,
         *,
         limits: LinkLimits,
-        report: Callable[[Exception, str], None],
+        report: Callable[[str, Exception, str], None],
     ) -> None:
         self.targets: dict[str, DialTarget] = {}
         self._node = node
@@ -112,9 +112,11 @@ class PeerDialler:
         except (DialError, ConnectionLost) as error:
             reason = getattr(error, "reason", "")
             self._note_failed(target, reason, without_address(error, address))
-        except Exception as error:  # noqa: BLE001 - the next dial may fare better
-            target.error = without_address(error, address) or type(error).__name__
-            self._report(error, "dial")
+        except BaseException as error:  # the next dial may fare better
+            if (fault := stray(error)) is None:
+                raise
+            target.error = without_address(fault, address) or type(fault).__name__
+            self._report(address, fault, "dial")
         target.failures = 0 if steady else target.failures + 1
         return self._backoff(target.failures) if wait is None else wait
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_mesh.addresses import report_transport
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
 from clawmatrix_mesh.links.acceptor import Acceptor
 from clawmatrix_mesh.links.advertised import DialPolicy
@@ -55,7 +57,7 @@ class Links:
     ) -> None:
         config = node.config.section(MeshConfig)
         limits = attrs.evolve(limits, frames=config.link_frames, bytes=int(config.link_bytes))
-        self._scope, report = scope, scope.report
+        self._scope, report = scope, partial(report_transport, node)
         self.heartbeat = Heartbeat(node, membership, revoking, config.heartbeat)
         self._neighbours = Neighbours(node, self.heartbeat, limits.ping)
         own = _credentials(node, membership, protocol)

@@ -19,8 +19,8 @@ from clawmatrix_mesh.links.admission import RefusedConnection
 from tests.plugins.mesh.conftest import address_of, make_node
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.contributions import Finding
     from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.loading.contributions import Finding
 
 pytestmark = pytest.mark.anyio
 
