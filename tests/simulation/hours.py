@@ -21,7 +21,7 @@ from tests.simulation.judge import Scene, settle, tasks_alive
 from tests.simulation.mesh import mesh_of, random_graph
 from tests.simulation.misfortunes import Misfortunes
 from tests.simulation.schedule import QUIET, Schedule, Traffic
-from tests.tools.flat import course
+from tests.tools.flat import WARM_UP, course
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Hour:
     Attributes:
         number: the hour, counted from 1.
         resident: bytes of the process.
-        kinds: how many objects there are, by type.
+        objects: how many objects there are.
         tasks: how many tasks run.
         calls: how the calls of the hour ended.
         good: how many of these had to end as planned.
@@ -64,7 +64,7 @@ class Hour:
 
     number: int
     resident: int
-    kinds: Counter[str]
+    objects: int
     tasks: int
     calls: Counter[str]
     good: int
@@ -78,11 +78,15 @@ class Report:
         wrong: what must not have happened, in words.
         hours: one after the other.
         done: how often which misfortune came.
+        warm: how many objects there were of each type after the warm-up.
+        last: how many there are now.
     """
 
     wrong: list[str] = attrs.field(factory=list)
     hours: list[Hour] = attrs.field(factory=list)
     done: Counter[str] = attrs.field(factory=Counter)
+    warm: Counter[str] = attrs.field(factory=Counter)
+    last: Counter[str] = attrs.field(factory=Counter)
 
     @property
     def calls(self) -> Counter[str]:
@@ -98,7 +102,7 @@ class Report:
         """Add to ``wrong`` how far memory was not flat."""
         if len(self.hours) < ENOUGH:
             return
-        objects = course([(hour.number, hour.kinds.total()) for hour in self.hours])
+        objects = course([(hour.number, hour.objects) for hour in self.hours])
         resident = course([(hour.number, hour.resident) for hour in self.hours])
         self.wrong += objects.wrong(
             "the number of objects",
@@ -109,9 +113,7 @@ class Report:
 
     def grown(self) -> list[tuple[str, int]]:
         """Return of which types there are more in the last hour than after the warm-up."""
-        then = self.hours[len(self.hours) // 5]
-        more = self.hours[-1].kinds - then.kinds
-        return more.most_common(15)
+        return (self.last - self.warm).most_common(15)
 
 
 class HourlyMisfortunes(Misfortunes):
@@ -145,13 +147,14 @@ class Course:
     misfortunes: Misfortunes
     schedule: Schedule
     qualities: dict[tuple[str, str], Quality]
+    hours: int
     hour: float
     report: Report = attrs.field(factory=Report)
 
-    async def run(self, hours: int, told: Callable[[Hour], None]) -> None:
+    async def run(self, told: Callable[[Hour], None]) -> None:
         """Live through the hours, and tell of each."""
         await self.schedule.expect_statuses("at the start")
-        for number in range(1, hours + 1):
+        for number in range(1, self.hours + 1):
             await self._hour(number)
             told(self.report.hours[-1])
 
@@ -201,9 +204,12 @@ class Course:
         self.schedule.statuses.clear()
         self.simulation.trace.clear()
         gc.collect()
-        kinds = Counter(type(thing).__qualname__ for thing in gc.get_objects())
-        resident = psutil.Process().memory_info().rss
-        self.report.hours.append(Hour(number, resident, kinds, tasks_alive(), calls, good))
+        resident, report = psutil.Process().memory_info().rss, self.report
+        report.last = Counter(type(thing).__qualname__ for thing in gc.get_objects())
+        if number <= max(1, self.hours * WARM_UP):
+            report.warm = report.last
+        objects = report.last.total()
+        report.hours.append(Hour(number, resident, objects, tasks_alive(), calls, good))
 
     def _states(self) -> list[str]:
         """Return which plugins were taken out, or failed in anything."""
@@ -240,8 +246,8 @@ async def endure(
         misfortunes = HourlyMisfortunes(simulation, scene, mesh, links, tasks)
         misfortunes.steady = frozenset(names[:STEADY])
         schedule = Schedule(rng, scene, mesh, misfortunes)
-        course_ = Course(simulation, scene, mesh, misfortunes, schedule, qualities, hour)
-        await course_.run(hours, told)
+        course_ = Course(simulation, scene, mesh, misfortunes, schedule, qualities, hours, hour)
+        await course_.run(told)
     report = course_.report
     report.done = misfortunes.done
     report.wrong += [f"at the end: {one}" for one in mesh.faults]

@@ -49,7 +49,7 @@ def main() -> int:
 
 def _tell(hour: Hour) -> None:
     print(
-        f"hour {hour.number}: {hour.calls.total()} calls, {hour.kinds.total():,} objects,"
+        f"hour {hour.number}: {hour.calls.total()} calls, {hour.objects:,} objects,"
         f" {hour.resident / MB:.1f} MiB, {hour.tasks} tasks",
         file=sys.stderr,
         flush=True,

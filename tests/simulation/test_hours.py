@@ -28,7 +28,7 @@ def hours(*counts: int) -> Report:
     """Return a report of hours with so many objects."""
     return Report(
         hours=[
-            Hour(number, 100 * 2**20, Counter(Session=count), 10, Counter(), 0)
+            Hour(number, 100 * 2**20, count, 10, Counter(), 0)
             for number, count in enumerate(counts, 1)
         ]
     )
@@ -36,6 +36,7 @@ def hours(*counts: int) -> Report:
 
 def test_objects_that_become_more_in_each_hour_are_wrong() -> None:
     report = hours(*range(1000, 1100, 5))
+    report.warm, report.last = Counter(Session=20, tuple=7), Counter(Session=95, tuple=7)
     report.judge()
     assert [one.partition(" by ")[0] for one in report.wrong] == ["the number of objects grew"]
     assert report.grown() == [("Session", 75)]

@@ -11,7 +11,10 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Course", "course"]
+__all__ = ["WARM_UP", "Course", "course"]
+
+WARM_UP = 0.2
+"""The share of the samples, at the start, that does not count."""
 
 
 @attrs.frozen
@@ -47,7 +50,7 @@ class Course:
         return found
 
 
-def course(samples: Sequence[tuple[float, float]], *, warm_up: float = 0.2) -> Course:
+def course(samples: Sequence[tuple[float, float]], *, warm_up: float = WARM_UP) -> Course:
     """Return how a quantity went.
 
     Args:
