@@ -86,7 +86,7 @@ simulate-long: .venv/.dev
 	$(BIN)/python -m tests.simulation.long $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))
 
 endure: .venv/.dev
-	$(BIN)/python -m tests.endurance.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(KEEP))
+	$(BIN)/python -m tests.endurance.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(KEEP)) $(if $(ONLY),--only $(ONLY))
 
 soak-relays: .venv/.dev
 	$(BIN)/python -m pytest -q -s -m slow tests/integration/test_relays_lost.py tests/integration/test_suspend.py

@@ -25,7 +25,7 @@ from tests.endurance.watch import Watch
 from tests.endurance.world import World, now, world
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 __all__ = ["Report", "endure", "main"]
 
@@ -60,6 +60,7 @@ class Run:
     seed: int
     seconds: float
     watch: Watch
+    only: Sequence[str]
     book: Book = attrs.field(factory=Book)
     attacks: Counter[str] = attrs.field(factory=Counter)
     wrong: list[str] = attrs.field(factory=list)
@@ -106,7 +107,7 @@ class Run:
         world, rng = self.world, random.Random(f"attacks {self.seed}")
         target = Target(world.mesh_port, world.http_port, world.token, "office/newlines")
         while now() < ends:
-            for name in rng.sample(sorted(ATTACKS), len(ATTACKS)):
+            for name in rng.sample(self.only, len(self.only)):
                 if now() < ends:
                     self.attacks[name] += 1
                     await attack(name, target, rng)
@@ -129,12 +130,17 @@ class Run:
             await anyio.sleep(gap * rng.uniform(0.5, 1.5))
 
 
-async def endure(folder: Path, *, seconds: float, seed: int) -> Report:
-    """Run for some seconds, and return what came of it; needs asyncio."""
+async def endure(
+    folder: Path, *, seconds: float, seed: int, only: Sequence[str] = tuple(sorted(ATTACKS))
+) -> Report:
+    """Run for some seconds, with attacks of these names, and return what came of it.
+
+    Needs asyncio.
+    """
     with world(folder) as there:
         watch = Watch(there)
         await run_sync(watch.at_rest)
-        run = Run(there, seed, seconds, watch)
+        run = Run(there, seed, seconds, watch, only)
         await run.all()
         report = Report([*run.wrong, *run.book.wrong], run.book.ended, run.attacks)
         report.wrong += await run_sync(watch.states)
@@ -154,6 +160,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=sorted(ATTACKS), default=sorted(ATTACKS))
     parser.add_argument("--keep", type=Path, help="a folder for the logs, which stay there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -161,7 +168,8 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
 
         async def run() -> Report:
-            return await endure(folder, seconds=options.minutes * 60, seed=options.seed)
+            seconds = options.minutes * 60
+            return await endure(folder, seconds=seconds, seed=options.seed, only=options.only)
 
         report = anyio.run(run)
     for title, counter in (("calls", report.calls), ("attacks", report.attacks)):
