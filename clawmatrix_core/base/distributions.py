@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["about", "missing_requirement", "same_name", "unmet"]
+__all__ = ["about", "missing_requirement", "own_version", "same_name", "unmet"]
+
+
+UNKNOWN = "unknown"
+"""The version of a program whose metadata is not there."""
 
 
 @lru_cache(maxsize=16)
@@ -18,6 +22,18 @@ def about(dist: metadata.Distribution) -> tuple[str, str]:
     """Return a distribution's name and version; each look at its metadata would parse it anew."""
     about = dist.metadata
     return str(about["Name"]), str(about["Version"])
+
+
+@lru_cache(maxsize=1)
+def own_version() -> str:
+    """Return the version of this program, as it was when it was asked for first.
+
+    Its metadata can go while a node runs: an update puts other files in its place.
+    """
+    try:
+        return metadata.version("clawmatrix")
+    except metadata.PackageNotFoundError:
+        return UNKNOWN
 
 
 @lru_cache(maxsize=16)

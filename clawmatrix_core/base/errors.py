@@ -150,7 +150,8 @@ class DialError(ClawMatrixError):
     """A transport could not connect to an address.
 
     ``reason`` is a short word where it is known: ``not_listening``, ``name``, ``timeout``, ``tls``,
-    ``untrusted``, ``broken_off``, ``not_a_node``, ``proxy``, ``address``; else empty.
+    ``untrusted``, ``broken_off``, ``not_a_node``, ``proxy``, ``address`` and others that only
+    choose the advice; else empty.
     """
 
     def __init__(self, message: str, *, reason: str = "") -> None:

@@ -80,8 +80,8 @@ def diagnose(settings: Settings) -> Diagnosis:
         advice = "make one with `clawmatrix init` or `clawmatrix join`, or name it with -c FILE"
         return Diagnosis(False, (Finding("config", "problem", str(error), advice),))
     try:
-        call(path, "plugins", timeout=SIGN_OF_LIFE)
-        answer = call(path, "doctor", timeout=ANSWER_LIMIT)
+        call(path, "plugins", timeout=SIGN_OF_LIFE, tell=False)
+        answer = call(path, "doctor", timeout=ANSWER_LIMIT, tell=False)
     except ConfigError as error:
         return Diagnosis(False, tuple(config_problems(error.problems)))
     except NotRunning as error:
@@ -89,7 +89,7 @@ def diagnose(settings: Settings) -> Diagnosis:
         node = Finding("node", "skipped", redact(str(error)).partition(" (")[0], advice)
     except ControlError as error:
         advice = _ADVICE.get(error.code, "look at its log, or stop it and start it again")
-        node = Finding("node", "problem", redact(str(error)), advice)
+        node = Finding("node", "problem", redact(str(error)).partition(" (")[0], advice)
     else:
         own = Finding("node", "ok", f"runs, and answered for {path}")
         found = tuple(map(finding_from_json, answer))

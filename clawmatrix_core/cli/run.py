@@ -13,6 +13,7 @@ from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.faults import Overrun
 from clawmatrix_core.cli.collector import settle
 from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings, printable
+from clawmatrix_core.cli.owner import require_own_file
 from clawmatrix_core.cli.signals import Signals
 from clawmatrix_core.cli.stopping import StopLimit
 from clawmatrix_core.kernel.node import Node
@@ -36,6 +37,7 @@ def run(settings: Settings) -> int:
     its configuration again.
     """
     config = settings.load_config()
+    require_own_file(settings.config_file())
     settings.start_logging(config)
     options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
     return anyio.run(serve, config, settings, backend="asyncio", backend_options=options)

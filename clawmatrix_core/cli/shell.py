@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import sys
+from difflib import get_close_matches
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,6 +18,7 @@ import click
 
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.redaction import redact
+from clawmatrix_core.base.text import lenient_output
 from clawmatrix_core.cli.collector import hold_back
 from clawmatrix_core.cli.context import (
     ExitCode,
@@ -44,6 +46,7 @@ OWN_COMMANDS = {
     "secret": "clawmatrix_core.cli.secret:secret",
     "key": "clawmatrix_core.cli.key:key",
     "service": "clawmatrix_core.cli.service:service",
+    "completion": "clawmatrix_core.cli.completion:completion",
 }
 """Commands of the core, by where they are: each is imported when it is wanted."""
 
@@ -84,6 +87,9 @@ class Shell(click.Group):
                 raise click.UsageError(hint, ctx) from None
             if why := _plugin_failed(ctx, args[0]):
                 raise click.UsageError(f"{told.rstrip('.')}{why}", ctx) from None
+            if meant := get_close_matches(args[0], self.list_commands(ctx), 1):
+                told = f"no command {args[0]!r}; did you mean {meant[0]!r}?"
+                raise click.UsageError(told, ctx) from None
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -198,9 +204,9 @@ def _import(place: str) -> click.Command:
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        from importlib.metadata import version
+        from clawmatrix_core.base.distributions import own_version
 
-        click.echo(f"clawmatrix {version('clawmatrix')}")
+        click.echo(f"clawmatrix {own_version()}")
         ctx.exit()
 
 
@@ -277,6 +283,6 @@ def _silence(descriptor: int) -> None:
 def main() -> NoReturn:
     """Run ``clawmatrix`` and exit."""
     hold_back()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # so that a file's name goes out as it came in
-        sys.stdout.reconfigure(errors="surrogateescape")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=lenient_output())
     sys.exit(execute(sys.argv[1:]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,13 +110,14 @@ class Config:
     def load(cls, path: str | os.PathLike[str]) -> Config:
         """Read a TOML file.
 
-        Raises: ConfigError, where it cannot be read or is not TOML. Mistakes in what it
-            says are raised by ``bind``.
+        Raises: ConfigError, where it cannot be read, is not TOML, or where any user of the
+            machine can change it. Mistakes in what it says are raised by ``bind``.
         """
         path = Path(path)
         try:
             with path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode & 0o7777
+                _refuse_open_to_all(path, mode)
                 text = file.read().decode()
             raw = tomllib.loads(text)
         except OSError as error:
@@ -321,6 +323,13 @@ class Config:
             if len(secret) >= 4:
                 lines = [line.replace(secret.reveal(), "***") for line in lines]
         return ConfigError(lines)
+
+
+def _refuse_open_to_all(path: Path, mode: int) -> None:
+    """Refuse a file that every user can change: it says which plugins the node loads."""
+    if mode & stat.S_IWOTH:
+        told = f"{path}: others can change it (mode {mode:04o}): chmod o-w the file"
+        raise ConfigError([told])
 
 
 def _place(path: Path, error: ValueError) -> str:

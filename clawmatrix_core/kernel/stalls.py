@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core.base.faults import Fault, Overrun
+from clawmatrix_core.base.log import log_stack
 from clawmatrix_core.base.traces import Place, owner_of
 from clawmatrix_core.base.watchdog import LoopWatchdog
 
@@ -67,7 +68,8 @@ class Stalls:
     def _on_stall(self, name: str, seconds: float, stack: str, serving: bool) -> None:
         # In the watchdog's thread, where no plugin may be taken out.
         culprit = self._culprit(name, stack)
-        self._log.error("%s blocks the loop for %.1f s\n%s", culprit or name, seconds, stack)
+        told = f"{culprit or name} blocks the loop for {seconds:.1f} s"
+        log_stack(self._log, told, stack)
         if culprit is not None:
             error = Overrun(f"blocked the event loop for over {seconds:.1f} s")
             self._faults.append(Fault(culprit, "event loop", error, serving))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,7 +12,14 @@ from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.sections import read_sections, section_lines
 from clawmatrix_control.server import ControlServer
 from clawmatrix_control.status import OWN_KEYS, NodeFacts, all_offered, peer_json, status_json
-from clawmatrix_core import ConfigError, ControlMethod, ExchangeFailure, MemoryState, hookimpl
+from clawmatrix_core import (
+    ConfigError,
+    ControlMethod,
+    ExchangeFailure,
+    MemoryState,
+    __version__,
+    hookimpl,
+)
 from clawmatrix_core.spi import default_state_dir
 
 if TYPE_CHECKING:
@@ -129,7 +135,7 @@ class _Methods:
         values = await read_sections(sections)
         facts = NodeFacts(
             node.id,
-            version("clawmatrix"),
+            __version__,
             node.clock.wall() - node.started_at,
             tuple(node.links),
             node.counters,
@@ -145,7 +151,7 @@ class _Methods:
     async def peers(self, params: dict[str, JSON]) -> list[JSON]:
         """Return the peers alone; ``params`` are those of ``status``."""
         probe = params.get("probe") is not False
-        peers = list(self._node.directory.others())
+        peers = list(self._node.directory.listed())
         found: dict[str, JSON] = {}
         limiter = anyio.CapacityLimiter(PROBES)
         deadline = anyio.current_time() + (PROBE_LIMIT if probe else 0.0)
