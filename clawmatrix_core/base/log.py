@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
 __all__ = [
+    "LINES",
     "OncePer",
     "RateLimitedLogger",
     "component_logger",
@@ -224,8 +225,19 @@ class OncePer:
         return held
 
 
+LINES = Bound(
+    60,
+    "lines that one part of a node logs in a minute about others",
+    fed_by="a stranger",
+    when_full="lines are left out, and counted in the next one",
+)
+
+
 class RateLimitedLogger:
-    """Logs a message once in a time, by key, with the number of those left out."""
+    """Logs a message once in a time, by key, with the number of those left out.
+
+    At most ``LINES`` are logged in that time under all keys, since keys may be of others' making.
+    """
 
     def __init__(
         self,
@@ -236,14 +248,32 @@ class RateLimitedLogger:
     ) -> None:
         self._logger = logger
         self._gate = OncePer(seconds, clock=clock)
+        self._seconds = seconds
+        self._clock = clock
+        self._since = float("-inf")
+        self._lines = self._left_out = 0
 
     def log(self, level: int, key: Hashable, message: str, *args: object) -> None:
         """Log the message, unless one with this key was logged a short time ago."""
         if not self._logger.isEnabledFor(level) or (held := self._gate.admit(key)) is None:
             return
+        if not self._has_room():
+            self._left_out += 1
+            return
         if held:
             message, args = message + " (%d more since the last one)", (*args, held)
+        if self._left_out:
+            message, args = message + " (%d others were left out)", (*args, self._left_out)
+            self._left_out = 0
         self._logger.log(level, message, *args, stacklevel=2)
+
+    def _has_room(self) -> bool:
+        """Count one more line, unless there were enough in this time."""
+        now = self._clock()
+        if now - self._since >= self._seconds:
+            self._since, self._lines = now, 0
+        self._lines += 1
+        return self._lines <= LINES
 
     def warning(self, key: Hashable, message: str, *args: object) -> None:
         """Log a warning, unless one with this key was logged a short time ago."""

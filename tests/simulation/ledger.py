@@ -136,6 +136,13 @@ class Ledger:
         if stream.deadline is None or spent < stream.deadline - 1e-6:
             self.wrong.append(f"{stream}: late after {spent:g} s")
 
+    def turn_page(self) -> list[str]:
+        """Return what ``close`` returns, and forget all traffic so far; none is under way."""
+        wrong = self.close()
+        for book in (self.streams, self.begun, self.ended, self.served, self.wrong, self.visits):
+            book.clear()
+        return wrong
+
     def close(self) -> list[str]:
         """Return all that must not have happened; nothing is under way any more."""
         wrong = list(self.wrong)

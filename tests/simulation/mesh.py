@@ -16,6 +16,7 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.members.identity import Identity, key_text
 from clawmatrix_core.members.named_keys import NAMES_MOST
+from clawmatrix_core.members.succession import rotate
 from clawmatrix_core.state.folder import MemoryState, State
 from clawmatrix_mesh.plugin import MeshPlugin
 from clawmatrix_relay.plugin import RelayPlugin
@@ -149,6 +150,15 @@ class Mesh:
         host.stop.set()
         await host.gone.wait()
 
+    def change_key(self, name: str) -> None:
+        """Give a host that is down new keys, as ``clawmatrix key rotate`` does."""
+        host = self.hosts[name]
+        if host.state.read("identity") is None:
+            host.state.write("identity", host.identity.to_json())
+        now = round(self.simulation.wall(name)() * 1000)
+        random_bytes = self.simulation.random.randbytes
+        _, host.identity = rotate(host.state, host.node_id, now, random_bytes)
+
     async def _live(self, host: Host, *, task_status: anyio.abc.TaskStatus[Node]) -> None:
         node = self._make(host)
         try:
@@ -194,7 +204,7 @@ class Mesh:
 
     def _look_for_faults(self, node: Node) -> None:
         for info in node.plugins.list():
-            if info.faults:
+            if info.faults or info.state == "failed":
                 self.faults.append(f"{node.id}: {info.name}: {info.last_fault}")
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.testing.simulation import Simulation
     from tests.simulation.judge import Scene
-    from tests.simulation.mesh import Links, Mesh
+    from tests.simulation.mesh import Host, Links, Mesh
+
+    Deed = Callable[["Misfortunes"], Awaitable[None]]
 
 __all__ = ["Misfortunes", "revoke"]
 
@@ -34,6 +36,7 @@ class Misfortunes:
         links: who dials whom.
         done: how often each thing was done.
         outcast: who was revoked, and by whom.
+        steady: names of hosts whose nodes are never ended.
         GENTLE: those in which no stream may be lost; what is in it twice comes more often.
         HARD: those in which streams may end with an error.
     """
@@ -49,6 +52,7 @@ class Misfortunes:
         self.links = set(links)
         self.done: Counter[str] = Counter()
         self.outcast: tuple[str, str] | None = None
+        self.steady: frozenset[str] = frozenset()
         self._simulation = simulation
         self._rng = simulation.random
         self._mesh = mesh
@@ -68,7 +72,7 @@ class Misfortunes:
         self._ledger.storm()
         await self._one_of(self.HARD)
 
-    async def _one_of(self, things: Sequence[Callable[[Misfortunes], Awaitable[None]]]) -> None:
+    async def _one_of(self, things: Sequence[Deed]) -> None:
         thing = self._rng.choice(things)
         self.done[thing.__name__] += 1
         await thing(self)
@@ -149,7 +153,7 @@ class Misfortunes:
         """End a node, with or without a word; perhaps it comes back soon."""
         up = self._mesh.up
         if len(up) > 2:
-            name = self._rng.choice(up).name
+            name = self._rng.choice(self._mortal).name
             await self._mesh.crash(name, silent=self._rng.random() < 0.5)
             if self._rng.random() < 0.5:
                 self._tasks.start_soon(self._come_back, name, self._rng.uniform(0.1, 20))
@@ -158,9 +162,22 @@ class Misfortunes:
         """Stop a node in good order, and start it again."""
         up = self._mesh.up
         if len(up) > 2:
-            name = self._rng.choice(up).name
+            name = self._rng.choice(self._mortal).name
             await self._mesh.stop(name)
             self._tasks.start_soon(self._come_back, name, self._rng.uniform(0.1, 5))
+
+    @property
+    def _mortal(self) -> list[Host]:
+        return [host for host in self._mesh.up if host.name not in self.steady]
+
+    async def change_key(self) -> None:
+        """Stop a node, give it new keys that its old key signs for, and start it again."""
+        up = self._mortal
+        if len(up) > 2:
+            host = self._rng.choice(up)
+            await self._mesh.stop(host.name)
+            self._mesh.change_key(host.name)
+            self._tasks.start_soon(self._come_back, host.name, self._rng.uniform(0.1, 5))
 
     async def _come_back(self, name: str, after: float) -> None:
         await anyio.sleep(after)
@@ -204,8 +221,17 @@ class Misfortunes:
         """Let everything pass again."""
         self._mesh.network.heal()
 
-    GENTLE = (tamper, tamper, tamper, slow_down, shuffle, jump, rotate, join)
-    HARD = (partition, one_way, crash, crash, sever, renew, revoke)
+    GENTLE: tuple[Deed, ...] = (
+        tamper,
+        tamper,
+        tamper,
+        slow_down,
+        shuffle,
+        jump,
+        rotate,
+        join,
+    )
+    HARD: tuple[Deed, ...] = (partition, one_way, crash, crash, sever, renew, revoke)
 
 
 async def revoke(mesh: Mesh, name: str, *, by: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.simulation.mesh import Host, Mesh
     from tests.simulation.traffic import FlowPlugin
 
-__all__ = ["backend_of", "play"]
+__all__ = ["QUIET", "Schedule", "Traffic", "backend_of", "play"]
 
 HEARTBEAT = 5.0
 FLOODING = 4.0
@@ -143,19 +143,22 @@ class Schedule:
 
 
 class Traffic:
-    """Streams between random nodes, one after the other and at the same time."""
+    """Streams between random nodes, one every ``gap`` seconds on average."""
 
-    def __init__(self, mesh: Mesh, flows: dict[str, FlowPlugin], rng: random.Random) -> None:
+    def __init__(
+        self, mesh: Mesh, flows: dict[str, FlowPlugin], rng: random.Random, gap: float = 2.0
+    ) -> None:
         self._mesh = mesh
         self._flows = flows
         self._rng = rng
+        self._gap = gap
         self._over = anyio.Event()
 
     async def run(self) -> None:
         """Open streams until told to end; return when all have ended."""
         async with anyio.create_task_group() as streams:
             while not self._over.is_set():
-                await anyio.sleep(self._rng.expovariate(0.5))
+                await anyio.sleep(self._rng.expovariate(1 / self._gap))
                 streams.start_soon(self._open, random.Random(self._rng.getrandbits(64)))
 
     async def _open(self, rng: random.Random) -> None:

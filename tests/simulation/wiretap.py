@@ -35,6 +35,10 @@ class Wiretap:
         """Under how many sessions bodies were heard."""
         return len({place[:8] for _, place in self._sealed})
 
+    def forget(self) -> None:
+        """Forget which counters were used so far, to have room for those to come."""
+        self._sealed.clear()
+
     def hear(self, message: bytes, frame: tuple[Wire, Header] | None) -> None:
         """Take a message in, and what it is as a frame, if it is one."""
         self.frames += 1

@@ -14,6 +14,7 @@ import pytest
 
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.log import (
+    LINES,
     OncePer,
     RateLimitedLogger,
     component_logger,
@@ -283,6 +284,24 @@ def test_a_repeated_message_is_logged_once_with_the_number_left_out(
     assert said(stream) == [
         "mesh: office was refused",
         "mesh: office was refused (12 more since the last one)",
+    ]
+
+
+@pytest.mark.bound("clawmatrix_core.base.log.LINES")
+def test_many_keys_get_no_more_lines_than_are_allowed_in_the_time(
+    configure: Callable[..., io.StringIO],
+) -> None:
+    stream, clock = configure(), Clock()
+    limited = RateLimitedLogger(component_logger(None, "mesh"), seconds=60, clock=clock)
+    for number in range(LINES + 40):
+        limited.warning(number, "%s was refused", number)
+    assert len(said(stream)) == LINES
+    clock.now += 61
+    limited.warning("late", "%s was refused", "late")
+    limited.warning("later", "%s was refused", "later")
+    assert said(stream)[LINES:] == [
+        "mesh: late was refused (40 others were left out)",
+        "mesh: later was refused",
     ]
 
 
