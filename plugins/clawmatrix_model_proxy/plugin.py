@@ -195,7 +195,7 @@ class ModelProxyPlugin(ModelProxy):
         if not served:
             return None
         from clawmatrix_model_proxy.serving.apis import Apis
-        from clawmatrix_model_proxy.serving.server import ModelServer
+        from clawmatrix_model_proxy.serving.server import ModelServer, note_failed
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
         if self._apis is None:
@@ -213,9 +213,9 @@ class ModelProxyPlugin(ModelProxy):
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
         self._requests.most = max(config.max_requests, 2 * config.max_request)
-        return ModelServer(
-            config, served, self._apis, self._upstreams, logger, self._workers, self._requests
-        )
+        failed, upstreams = partial(note_failed, node), self._upstreams
+        requests, workers = self._requests, self._workers
+        return ModelServer(config, served, self._apis, upstreams, logger, workers, requests, failed)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
