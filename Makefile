@@ -4,10 +4,11 @@
 #   make check           what CI runs: lint, types, tests
 #   make flakes          the tests five times, and what ever failed
 #   make fuzz            five minutes of malformed input of every kind
+#   make attacks         every known attack, on real nodes
 #   make bench           the benchmarks, and docs/benchmarks.md
 #   make bench-against   this commit's speed against that of an older one (REV=...)
 #   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
-.PHONY: demo test test-trio flakes lint types check cover format simulate fuzz soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
+.PHONY: demo test test-trio flakes lint types check cover format simulate fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -19,7 +20,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 
 help:
-	@sed -n '2,8p' Makefile | sed 's/^# *//'
+	@sed -n '2,10p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -79,6 +80,11 @@ format: .venv/.dev
 simulate: .venv/.dev
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow tests/simulation --timeout 3600
 	$(BIN)/python -m tests.simulation.run --seeds 1000 --story --workers $(WORKERS)
+
+# Each attack on three real nodes, while a friend calls through them; ONLY=bodies runs some.
+# One at a time: what the friend waits for is measured (Linux only).
+attacks: .venv/.dev
+	$(BIN)/python -m pytest -q -s -m slow tests/attacks $(if $(ONLY),-k '$(ONLY)')
 
 soak-relays: .venv/.dev
 	$(BIN)/python -m pytest -q -s -m slow tests/integration/test_relays_lost.py tests/integration/test_suspend.py

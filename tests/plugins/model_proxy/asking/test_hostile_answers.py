@@ -260,6 +260,7 @@ async def test_a_header_that_a_node_made_up_is_left_out(
         await wait_until(lambda: offers(home, "liar"))
         asking = Client(home)
         await asking.ask(request())
+        assert home.counters["bad_header"] == 1
     assert asking.status == status
     check_head(asking.messages[0])
     assert len(asking.messages[0]["headers"]) < 50
