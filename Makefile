@@ -8,7 +8,7 @@
 #   make bench           the benchmarks, and docs/benchmarks.md
 #   make bench-against   this commit's speed against that of an older one (REV=...)
 #   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
-.PHONY: demo test test-trio flakes lint types check cover format simulate fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
+.PHONY: reverse-proxies demo test test-trio flakes lint types check cover format simulate fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -108,6 +108,11 @@ soak: .venv/.dev
 
 clients: .clients/.python .clients/.npm
 	unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest -q -m slow tests/sdk/clients $(if $(ONLY),-k '$(ONLY)')
+
+# nginx, HAProxy and Caddy in front of a node; Debian's are installed where that is allowed.
+reverse-proxies: .venv/.dev
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install -y -q nginx-light haproxy caddy; fi
+	$(BIN)/python -m pytest -q -rs tests/integration/test_reverse_proxies.py
 
 # Coverage-guided where there is a wheel of atheris for this Python and system, else without.
 .venv/.fuzz: .venv/.dev

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Undeliverable,
         WrongShape,
     )
+    from clawmatrix_core.base.forwarded import Proxies
     from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.base.log import RateLimitedLogger
     from clawmatrix_core.base.metric import Distribution, Metric, Sample
@@ -51,7 +52,9 @@ if TYPE_CHECKING:
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.exchange.typed import TypedExchange
     from clawmatrix_core.hookspecs import hookimpl, hookspec
-    from clawmatrix_core.kernel.contributions import (
+    from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.loading.contributions import (
         Check,
         ControlMethod,
         Finding,
@@ -59,8 +62,6 @@ if TYPE_CHECKING:
         StatusSection,
         frame_types,
     )
-    from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.members.named_keys import NamedKeys
@@ -126,6 +127,7 @@ __all__ = [
     "PluginError",
     "PluginInfo",
     "PluginScope",
+    "Proxies",
     "RateLimitedLogger",
     "RemoteProtocolError",
     "Route",
@@ -158,6 +160,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "base.forwarded": ("Proxies",),
     "base.times": ("ago",),
     "base.bounds": ("Bound",),
     "base.clock": ("Clock",),
@@ -207,7 +210,7 @@ _HOMES = {
     "loading.plugin_info": ("PluginInfo",),
     "testing.memory": ("MemoryHub", "MemoryTransport"),
     "kernel.node": ("Node",),
-    "kernel.contributions": (
+    "loading.contributions": (
         "Check",
         "ControlMethod",
         "Finding",
@@ -229,9 +232,9 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from clawmatrix_core.base.distributions import own_version
 
-        value: Any = version("clawmatrix")
+        value: Any = own_version()
     elif name in _HOME_OF:
         value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     else:

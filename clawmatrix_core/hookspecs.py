@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.link import Link
     from clawmatrix_core.kernel.node import Node
-    from clawmatrix_core.kernel.contributions import (
+    from clawmatrix_core.loading.contributions import (
         Check,
         ControlMethod,
         Offer,
@@ -75,7 +75,8 @@ def register_state_files() -> list[StateFile]:
 def register_commands() -> list[click.Command]:
     """Add commands to ``clawmatrix``.
 
-    Called by the command line, in a process in which no node runs. Dispatch: collect.
+    Called by the command line, in a process in which no node runs, and by ``clawmatrix run`` to
+    name what is wrong with commands of third parties. Dispatch: collect.
     """
     raise NotImplementedError
 

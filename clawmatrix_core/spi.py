@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         answer_line,
     )
     from clawmatrix_core.doctor.own_checks import examine
-    from clawmatrix_core.kernel.contributions import OFFER_KINDS
+    from clawmatrix_core.loading.contributions import OFFER_KINDS
     from clawmatrix_core.members.directory import Accepted
     from clawmatrix_core.members.identity import Identity, load_identity
     from clawmatrix_core.members.record import SignedRecord
@@ -111,7 +111,7 @@ _HOMES = {
         "answer_line",
     ),
     "clawmatrix_core.doctor.own_checks": ("examine",),
-    "clawmatrix_core.kernel.contributions": ("OFFER_KINDS",),
+    "clawmatrix_core.loading.contributions": ("OFFER_KINDS",),
     "clawmatrix_core.members.directory": ("Accepted",),
     "clawmatrix_core.members.identity": (
         "Identity",

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["about", "missing_requirement", "same_name"]
+__all__ = ["about", "missing_requirement", "own_version", "same_name", "unmet"]
+
+
+UNKNOWN = "unknown"
+"""The version of a program whose metadata is not there."""
 
 
 @lru_cache(maxsize=16)
@@ -18,6 +22,18 @@ def about(dist: metadata.Distribution) -> tuple[str, str]:
     """Return a distribution's name and version; each look at its metadata would parse it anew."""
     about = dist.metadata
     return str(about["Name"]), str(about["Version"])
+
+
+@lru_cache(maxsize=1)
+def own_version() -> str:
+    """Return the version of this program, as it was when it was asked for first.
+
+    Its metadata can go while a node runs: an update puts other files in its place.
+    """
+    try:
+        return metadata.version("clawmatrix")
+    except metadata.PackageNotFoundError:
+        return UNKNOWN
 
 
 @lru_cache(maxsize=16)
@@ -30,6 +46,7 @@ def same_name(one: str, other: str) -> bool:
     return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
 
 
+_NAME = re.compile(r"[^A-Za-z0-9._-]")
 _REQUIREMENT = re.compile(
     r"""^([A-Za-z0-9._-]+)\s*(?:\[([^]]*)\])?[^;]*;(.*\bextra\s*==\s*['"]([^'"]+).*)$"""
 )
@@ -49,6 +66,26 @@ def missing_requirement(
                 wanted += [other for other in others if other not in wanted]
             elif not _is_installed(name) and _applies(marker, extra):
                 return name, extra
+    return None
+
+
+def unmet(dist: metadata.Distribution, name: str, version: str) -> str | None:
+    """Return what a distribution wants of another one, where this version of it is not that."""
+    lines = [
+        line for line in _requirements(dist) if same_name(_NAME.split(line, maxsplit=1)[0], name)
+    ]
+    if not lines:
+        return None
+    from packaging.requirements import InvalidRequirement, Requirement  # as below
+
+    for line in lines:
+        try:
+            wanted = Requirement(line)
+        except InvalidRequirement:
+            continue  # nobody can tell
+        applies = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+        if applies and not wanted.specifier.contains(version, prereleases=True):
+            return f"{name}{wanted.specifier}"
     return None
 
 

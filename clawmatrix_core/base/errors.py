@@ -93,11 +93,16 @@ class StartError(ClawMatrixError):
 
     A plugin raises it out of ``start_plugin`` where running without it would be worse than
     not running: its port is taken, its certificate cannot be read.
+
+    Attributes:
+        exit_code: what ``clawmatrix run`` ends with.
+        plugin: the plugin that raised it; the node fills it in.
     """
 
-    def __init__(self, message: str, *, exit_code: int = 1) -> None:
+    def __init__(self, message: str, *, exit_code: int = 5) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+        self.plugin = ""
 
 
 class PluginError(ClawMatrixError):
@@ -145,7 +150,8 @@ class DialError(ClawMatrixError):
     """A transport could not connect to an address.
 
     ``reason`` is a short word where it is known: ``not_listening``, ``name``, ``timeout``, ``tls``,
-    ``untrusted``, ``broken_off``, ``not_a_node``, ``proxy``, ``address``; else empty.
+    ``untrusted``, ``broken_off``, ``not_a_node``, ``proxy``, ``address`` and others that only
+    choose the advice; else empty.
     """
 
     def __init__(self, message: str, *, reason: str = "") -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "RateLimitedLogger",
     "component_logger",
     "configure_logging",
+    "log_stack",
     "parse_levels",
     "redact",
     "register_secret",
@@ -50,6 +51,15 @@ def component_logger(base: logging.Logger | None, component: str) -> logging.Log
     logger = parent.getChild(component)
     logger.addFilter(REDACTING)
     return logger
+
+
+def log_stack(logger: logging.Logger, message: str, stack: str) -> None:
+    """Log an error with the stack of another thread, which goes below the message line by line."""
+    if logger.isEnabledFor(logging.ERROR):
+        told = logger.makeRecord(
+            logger.name, logging.ERROR, __file__, 0, "%s", (message,), None, sinfo=stack
+        )
+        logger.handle(told)
 
 
 def parse_levels(spec: str) -> dict[str, int]:
@@ -147,7 +157,7 @@ class _ConsoleFormatter(logging.Formatter):
         self._coloured = coloured
 
     def format(self, record: logging.LogRecord) -> str:
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
         letter, component = record.levelname[:1], _component(record)
         if self._coloured:
             letter = f"{_COLOURS.get(letter, '')}{letter}\x1b[0m"

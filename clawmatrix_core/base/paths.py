@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import ConfigError
 
-__all__ = ["APP", "CONFIG_NAME", "default_state_dir", "find_config"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["APP", "CONFIG_NAME", "default_state_dir", "expand", "find_config", "user_config"]
 
 APP = "clawmatrix"
 CONFIG_NAME = "clawmatrix.toml"
@@ -21,12 +25,13 @@ def find_config(explicit: Path | None = None) -> Path:
     Raises: ConfigError, which names the places that were looked at.
     """
     if explicit is not None:
-        if not explicit.expanduser().is_file():
+        given = expand(explicit)
+        if not given.is_file():
             raise ConfigError([f"{explicit}: there is no such file; `clawmatrix init` makes one"])
-        return explicit.expanduser().absolute()
-    import platformdirs  # imported here, as below: a node whose places are told does without
-
-    places = [Path(CONFIG_NAME).absolute(), platformdirs.user_config_path(APP) / CONFIG_NAME]
+        return given.absolute()
+    places = [Path(CONFIG_NAME).absolute()]
+    if not places[0].is_file():
+        places.append(user_config())
     for place in places:
         if place.is_file():
             return place
@@ -35,7 +40,35 @@ def find_config(explicit: Path | None = None) -> Path:
 
 
 def default_state_dir(node_id: str) -> Path:
-    """Return the folder a node keeps its state in unless it is told another."""
+    """Return the folder a node keeps its state in unless it is told another.
+
+    Raises: ConfigError, where the user has no home folder.
+    """
+    import platformdirs  # imported here, as below: a node whose places are told does without
+
+    return _of_user(platformdirs.user_state_path, "state_dir in the configuration") / node_id
+
+
+def user_config() -> Path:
+    """Return where the user's own configuration is. Raises: ConfigError, as below."""
     import platformdirs
 
-    return platformdirs.user_state_path(APP) / node_id
+    return _of_user(platformdirs.user_config_path, "the configuration with -c FILE") / CONFIG_NAME
+
+
+def expand(path: Path) -> Path:
+    """Return a path with the home folder in the place of ``~``. Raises: ConfigError."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ConfigError([f"{path}: this user has no home folder"]) from None
+
+
+def _of_user(find: Callable[[str], Path], otherwise: str) -> Path:
+    try:
+        found = find(APP)
+    except (KeyError, RuntimeError):  # the user has no entry in the system's list
+        found = Path("~")
+    if not found.is_absolute():
+        raise ConfigError([f"this user has no home folder: set HOME, or name {otherwise}"])
+    return found

@@ -183,6 +183,14 @@ class Places:
         """Return the place of an open socket."""
         return self._by_descriptor.get(descriptor)
 
+    def move(self, place: Place, source: str) -> None:
+        """Count a connection for another source: the proxy that it came by says who it is."""
+        if source != place.source:
+            stranger = self._strangers.remove(place)
+            place.source = source
+            if stranger:
+                self._strangers.add(place)
+
     def prove(self, place: Place) -> None:
         """Note that the other end of a connection has proved itself."""
         place.proved = True

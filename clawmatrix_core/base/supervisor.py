@@ -76,7 +76,9 @@ class Supervisor:
         self._on_fault = on_fault
         self._grace = grace
         self._open: list[_Held] = []
+        self._at_work: list[str] = []
         self._running = False
+        self._leaving = False
 
     async def __aenter__(self) -> Self:
         self._stop, self._stopped = Event(), Event()
@@ -95,6 +97,14 @@ class Supervisor:
     def __repr__(self) -> str:
         state = "running" if self._running else "stopped"
         return f"<Supervisor {self.name} {state}, {len(self._open)} open>"
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """The tasks and context managers that a stop waits for; empty before one."""
+        if not self._leaving or self._stopped.is_set():
+            return ()
+        tasks = (f"task {name}" for name in self._at_work)
+        return (*tasks, *(held.name for held in self._open))
 
     def start_soon(
         self, fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
@@ -150,6 +160,7 @@ class Supervisor:
     def cancel(self) -> None:
         """End all tasks and close all context managers, soon. ``wait_stopped`` waits for it."""
         self._running = False
+        self._leaving = True
         self._stop.set()
 
     async def wait_stopped(self) -> None:
@@ -211,8 +222,6 @@ class Supervisor:
                     held.entered = True
                     held.ready.set()
                     await held.leave.wait()
-        except Exception as error:  # noqa: BLE001 - raised by ``enter``, or reported
-            self._fail(held, error)
         except BaseException as error:
             if (fault := stray(error)) is None:
                 raise
@@ -232,14 +241,15 @@ class Supervisor:
     async def _guard(
         self, fn: Callable[..., Awaitable[object]], args: tuple[object, ...], name: str
     ) -> None:
+        self._at_work.append(name)
         try:
             await fn(*args)
-        except Exception as error:  # noqa: BLE001 - one task's fault is not its siblings'
-            self._report(error, name)
-        except BaseException as error:
+        except BaseException as error:  # one task's fault is not its siblings'
             if (fault := stray(error)) is None:
                 raise
             self._report(fault, name)
+        finally:
+            self._at_work.remove(name)
 
     async def _guard_started(
         self,
@@ -250,18 +260,19 @@ class Supervisor:
         task_status: TaskStatus[Any] = TASK_STATUS_IGNORED,
     ) -> None:
         status = _Status(task_status)
+        self._at_work.append(name)
         try:
             await fn(*args, task_status=status)
-        except Exception as error:
-            if not status.done:
-                raise
-            self._report(error, name)
         except BaseException as error:
             if (fault := stray(error)) is None:
                 raise
             if not status.done:
+                if fault is error:
+                    raise
                 raise fault from error
             self._report(fault, name)
+        finally:
+            self._at_work.remove(name)
 
     def _report(self, error: Exception, name: str) -> None:
         try:

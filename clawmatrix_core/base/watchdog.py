@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
@@ -14,10 +13,10 @@ import anyio
 
 from clawmatrix_core.base.log import component_logger
 from clawmatrix_core.base.serving import is_serving
+from clawmatrix_core.base.traces import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
 __all__ = ["LoopWatchdog"]
 
@@ -126,7 +125,9 @@ class LoopWatchdog:
         self._reported = beaten
         try:
             frame = sys._current_frames().get(self._watched)
-            self._report(self.current or "something", waited, _stack(frame), is_serving(frame))
+            self._report(
+                self.current or "something", waited, text_of(frame, STACK_DEPTH), is_serving(frame)
+            )
         except Exception:  # noqa: BLE001 - the thread must live on
             component_logger(None, "watchdog").exception("reporting a stall failed")
 
@@ -153,12 +154,6 @@ class LoopWatchdog:
         if self._given_starved is not None:
             return self._given_starved() + self._stopped
         return (self._waits.read() if self._waits is not None else 0.0) + self._stopped
-
-
-def _stack(frame: FrameType | None) -> str:
-    if frame is None:
-        return ""
-    return "".join(traceback.format_stack(frame)[-STACK_DEPTH:])
 
 
 class ProcessorWaits:

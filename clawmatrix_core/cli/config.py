@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 import click
@@ -17,10 +17,15 @@ from clawmatrix_core.cli.context import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.config.docs import FieldDoc
+    from clawmatrix_core.kernel.registry import PluginRegistry
 
 __all__ = ["config", "options_of", "problems_of"]
+
+R = TypeVar("R")
 
 
 def problems_of(configuration: Config) -> list[str]:
@@ -35,9 +40,28 @@ def problems_of(configuration: Config) -> list[str]:
     known = [info.name for info in registry.list()]
     try:
         configuration.bind(registry.config_sections(), known=known)
+        problems += configuration.mistakes_beside(_Resting(registry, configuration))
     except ConfigError as error:
         problems += error.problems
     return problems
+
+
+class _Resting:
+    """Asks plugins what they register where no node runs."""
+
+    def __init__(self, registry: PluginRegistry, configuration: Config) -> None:
+        self._registry = registry
+        self._configuration = configuration
+
+    def __call__(self, spec: Callable[..., Sequence[R]], kind: type[R], /) -> Sequence[R] | None:
+        from clawmatrix_core.kernel.node import Node  # most configurations need no look at plugins
+
+        node, before = Node(self._configuration), self._faults()
+        found = self._registry.collect(spec, kind, node)
+        return None if self._faults() > before else [value for _, value in found]
+
+    def _faults(self) -> int:
+        return sum(info.faults for info in self._registry.list())
 
 
 def options_of(configuration: Config | None) -> list[FieldDoc]:

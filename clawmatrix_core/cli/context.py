@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,6 +36,9 @@ __all__ = [
     "root_options",
     "with_settings",
 ]
+
+DEFAULT_LOG = "info"
+"""What a node in the foreground logs, unless it is told: its links come and go."""
 
 C = TypeVar("C", bound=click.Command)
 
@@ -77,12 +81,14 @@ class Settings:
         verbosity: how often ``-v`` was given.
         log: what ``--log`` gave.
         log_json: whether the log is written as JSON.
+        plugin: the third party's plugin whose command runs, None for others.
     """
 
     file: Path | None = None
     verbosity: int = 0
     log: str | None = None
     log_json: bool = False
+    plugin: str | None = None
 
     def config_file(self) -> Path:
         """Return the configuration file to use. Raises: ConfigError."""
@@ -120,7 +126,7 @@ class Settings:
         except ConfigError:
             configured = None  # named with all other problems when the node starts
         configure_logging(
-            self.log or configured,
+            self.log or configured or DEFAULT_LOG,
             json=self.log_json,
             stream=sys.stderr,
             verbosity=self.verbosity,
@@ -138,6 +144,7 @@ def with_settings(command: C) -> C:
     own = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
     extended = copy.copy(command)
     extended.params = list(command.params)
+    extended.short_help = command.short_help or _summary(command.help)
     does_nothing = isinstance(command, click.Group) and not command.invoke_without_command
     for param in _shared_options(shown=not does_nothing):
         if own.isdisjoint(param.opts):
@@ -145,6 +152,15 @@ def with_settings(command: C) -> C:
     if isinstance(extended, click.Group):
         extended.commands = {name: with_settings(c) for name, c in extended.commands.items()}
     return extended
+
+
+def _summary(help_: str | None) -> str | None:
+    """Return the first sentence of a help text, whole: click cuts it off at the line's end."""
+    if help_ is None or "\b" in help_:
+        return None
+    paragraph = " ".join(inspect.cleandoc(help_).partition("\n\n")[0].split())
+    sentence, full_stop, _ = paragraph.partition(". ")
+    return sentence.rstrip(".") + "." if full_stop or paragraph else None
 
 
 def root_options() -> list[click.Parameter]:

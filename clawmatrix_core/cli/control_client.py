@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import tomllib
 from contextlib import closing
@@ -9,9 +10,11 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import attrs
+import click
 
 from clawmatrix_core.base.errors import ClawMatrixError, ConfigError
 from clawmatrix_core.base.paths import default_state_dir
+from clawmatrix_core.base.plain_text import printable
 from clawmatrix_core.config.types import Source, read_path
 from clawmatrix_core.control.address import SERVER, control_socket_paths
 from clawmatrix_core.control.protocol import (
@@ -37,6 +40,11 @@ __all__ = [
 ]
 
 
+SILENCE = 2.0
+"""Seconds without an answer after which a command says that it waits."""
+_HANGS = " (does it hang? `clawmatrix doctor` looks)"
+
+
 class NotRunning(ClawMatrixError):
     """The node of the configuration does not run here, or without its control socket."""
 
@@ -47,12 +55,14 @@ class NotRunning(ClawMatrixError):
 class NodePlace:
     """Which node a configuration is for, and where its state is.
 
-    ``has_control`` says whether the configuration lets it have a control socket.
+    ``has_control`` says whether the configuration lets it have a control socket, ``is_chosen``
+    whether it says where the state is.
     """
 
     node_id: str
     state_dir: Path
     has_control: bool = True
+    is_chosen: bool = False
 
 
 def locate(config_path: Path) -> NodePlace:
@@ -78,7 +88,7 @@ def locate(config_path: Path) -> NodePlace:
         )
     except (TypeError, ValueError):
         raise ConfigError(["state_dir: expected a path"]) from None
-    return NodePlace(node_id, state_dir, _chooses(raw, SERVER))
+    return NodePlace(node_id, state_dir, _chooses(raw, SERVER), folder is not None)
 
 
 def call(
@@ -87,15 +97,19 @@ def call(
     params: Mapping[str, JSON] | None = None,
     *,
     timeout: float = 30.0,
+    tell: bool = True,
 ) -> JSON:
     """Return what a method of the running node returns.
 
-    ``timeout`` is in seconds, for the whole answer. Raises: NotRunning, ControlError.
+    ``timeout`` is in seconds, for the whole answer. With ``tell``, standard error says
+    so when the node takes long. Raises: NotRunning, ControlError.
     """
     place = locate(config_path)
     deadline = monotonic() + timeout
     with closing(_connect(place, timeout)) as connection:
         _send(connection, place, method, params)
+        if tell:
+            _tell_if_silent(connection, place, timeout)
         for answer in _answers(connection, place, lambda: deadline - monotonic()):
             if "result" in answer:
                 return answer["result"]
@@ -188,8 +202,16 @@ def _answers(
         yield parse_answer(line)
 
 
+def _tell_if_silent(connection: socket.socket, place: NodePlace, timeout: float) -> None:
+    """Wait for a first sign of an answer, and say so where it takes long."""
+    if timeout <= SILENCE or select.select([connection], [], [], SILENCE)[0]:
+        return
+    told = f"clawmatrix: node {place.node_id} has not answered for {SILENCE:g} s; waiting up to"
+    click.echo(f"{printable(told)} {timeout:g} s (Ctrl-C ends it)", err=True)
+
+
 def _receive(connection: socket.socket, place: NodePlace, timeout: float) -> bytes:
-    late = ControlError("timeout", f"node {place.node_id} did not answer in time")
+    late = ControlError("timeout", f"node {place.node_id} did not answer in time{_HANGS}")
     if timeout <= 0:
         raise late
     connection.settimeout(timeout)

@@ -23,7 +23,7 @@ from clawmatrix_core.cli.context import (
 from clawmatrix_core.cli.control_client import ControlError, NotRunning, call
 from clawmatrix_core.doctor.own_checks import all_checks, config_problems
 from clawmatrix_core.doctor.running import finding_from_json, finding_json, run_checks
-from clawmatrix_core.kernel.contributions import Finding
+from clawmatrix_core.loading.contributions import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,8 +80,8 @@ def diagnose(settings: Settings) -> Diagnosis:
         advice = "make one with `clawmatrix init` or `clawmatrix join`, or name it with -c FILE"
         return Diagnosis(False, (Finding("config", "problem", str(error), advice),))
     try:
-        call(path, "plugins", timeout=SIGN_OF_LIFE)
-        answer = call(path, "doctor", timeout=ANSWER_LIMIT)
+        call(path, "plugins", timeout=SIGN_OF_LIFE, tell=False)
+        answer = call(path, "doctor", timeout=ANSWER_LIMIT, tell=False)
     except ConfigError as error:
         return Diagnosis(False, tuple(config_problems(error.problems)))
     except NotRunning as error:
@@ -89,11 +89,11 @@ def diagnose(settings: Settings) -> Diagnosis:
         node = Finding("node", "skipped", redact(str(error)).partition(" (")[0], advice)
     except ControlError as error:
         advice = _ADVICE.get(error.code, "look at its log, or stop it and start it again")
-        node = Finding("node", "problem", redact(str(error)), advice)
+        node = Finding("node", "problem", redact(str(error)).partition(" (")[0], advice)
     else:
         own = Finding("node", "ok", f"runs, and answered for {path}")
-        found = (own, *map(finding_from_json, answer), *_look_at_commands(settings))
-        return Diagnosis(True, found)
+        found = tuple(map(finding_from_json, answer))
+        return Diagnosis(True, (own, *found, *_look_at_commands(settings, found)))
     return Diagnosis(False, (node, *look(settings)))
 
 
@@ -113,9 +113,9 @@ def look(settings: Settings) -> list[Finding]:
     return [valid, *found, *look_at_commands(config)]
 
 
-def _look_at_commands(settings: Settings) -> list[Finding]:
+def _look_at_commands(settings: Settings, known: Sequence[Finding]) -> list[Finding]:
     try:
-        return look_at_commands(settings.load_config())
+        return look_at_commands(settings.load_config(), known)
     except ConfigError:
         return []  # the node has said so
 
@@ -129,7 +129,7 @@ def render_findings(findings: Sequence[Finding]) -> str:
     width = max((len(finding.name) for finding in findings), default=0)
     lines: list[str] = []
     for finding in findings:
-        status = click.style(f"{finding.status:7}", _COLOURS[finding.status])
+        status = click.style(f"{finding.status:7}", _COLOURS.get(finding.status))
         lines.append(f"{status}  {printable(finding.name):{width}}  {printable(finding.detail)}")
         if finding.advice and finding.status != "ok":
             lines.append(f"{'':9}{'':{width}}  -> {printable(finding.advice)}")

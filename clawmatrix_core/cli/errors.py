@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clawmatrix_core.base.errors import ClawMatrixError, ConfigError
+from clawmatrix_core.base.errors import ClawMatrixError, ConfigError, StartError
 from clawmatrix_core.base.text import NOT_UTF8, has_surrogates
 from clawmatrix_core.cli.context import ExitCode
 
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["describe"]
 
 
-def describe(error: BaseException) -> tuple[int, list[str]]:
-    """Return the exit code of an error and what to tell the user, line by line."""
+def describe(error: BaseException, plugin: str | None = None) -> tuple[int, list[str]]:
+    """Return the exit code of an error and what to tell the user, line by line.
+
+    ``plugin`` is the third party's plugin whose command raised it, None for other commands.
+    """
     if isinstance(error, BaseExceptionGroup):
-        found = [describe(leaf) for leaf in _leaves(error)]
+        found = [describe(leaf, plugin) for leaf in _leaves(error)]
         return found[0][0], list(dict.fromkeys(line for _, lines in found for line in lines))
     match error:
         case click.UsageError():
@@ -29,6 +32,8 @@ def describe(error: BaseException) -> tuple[int, list[str]]:
             return error.exit_code, [error.format_message()]
         case ConfigError():
             return ExitCode.CONFIG, [line for one in error.problems for line in one.splitlines()]
+        case StartError():
+            return error.exit_code, [_named(error)]
         case ClawMatrixError():
             return error.exit_code, [str(error)]
         case UnicodeEncodeError() if has_surrogates(error.object):
@@ -40,7 +45,14 @@ def describe(error: BaseException) -> tuple[int, list[str]]:
             return ExitCode.FAILURE, [str(error)]
         case _:
             what = f"{type(error).__name__}: {error}".removesuffix(": ")
-            return ExitCode.FAILURE, [f"internal error: {what} (-vv shows where)"]
+            whose = "internal error" if plugin is None else f"plugin {plugin}"
+            return ExitCode.FAILURE, [f"{whose}: {what} (-vv shows where)"]
+
+
+def _named(error: StartError) -> str:
+    """Return the words of an error, with the plugin that has raised it before them."""
+    named = error.plugin in str(error)
+    return str(error) if named else f"plugin {error.plugin}: {error}"
 
 
 def _usage(error: click.UsageError) -> str:

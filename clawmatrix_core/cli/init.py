@@ -8,10 +8,16 @@ from pathlib import Path
 import click
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.base.paths import default_state_dir
+from clawmatrix_core.base.paths import default_state_dir, expand
 from clawmatrix_core.base.redaction import shown_address
 from clawmatrix_core.cli.context import Settings, pass_settings, printable
-from clawmatrix_core.cli.new_config import DEFAULT_LISTEN, NewConfig, make_secret
+from clawmatrix_core.cli.new_config import (
+    DEFAULT_HTTP,
+    DEFAULT_LISTEN,
+    NewConfig,
+    checked_listen,
+    make_secret,
+)
 from clawmatrix_core.members.identity import key_text, load_identity
 from clawmatrix_core.state.folder import StateFolder, StateView
 
@@ -24,6 +30,11 @@ __all__ = ["init"]
     "--listen",
     metavar="HOST:PORT",
     help=f"Where other nodes connect to; {DEFAULT_LISTEN} if no --peer is given.",
+)
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Where programs on this machine reach the models; else 127.0.0.1:19100.",
 )
 @click.option("--peer", "peers", metavar="URL", multiple=True, help="A node to connect to.")
 @click.option(
@@ -43,6 +54,7 @@ def init(
     settings: Settings,
     node_id: str | None,
     listen: str | None,
+    http: str | None,
     peers: tuple[str, ...],
     secret: str | None,
     secret_file: Path | None,
@@ -61,9 +73,13 @@ def init(
         secret=lambda: _secret(secret, secret_file, joins=bool(peers)),
         force=force,
     )
+    if http is not None:
+        new = new.with_table("http", listen=checked_listen("--http", http))
     notes = new.check()
     if not peers:  # whoever joins a mesh leaves it to the nodes that are there
-        new = new.with_mesh(revokers={new.node_id: key_text(_own_key(NodeId(new.node_id)))})
+        new = new.with_table(
+            "mesh", revokers={new.node_id: key_text(_own_key(NodeId(new.node_id)))}
+        )
     new.write(force=force)
     config_option = f" -c {new.path}" if settings.file is not None else ""
     steps = _next_steps(new, peers, config_option)
@@ -84,7 +100,7 @@ def _secret(given: str | None, file: Path | None, *, joins: bool) -> str:
     if given is not None and file is not None:
         raise click.UsageError("give --secret or --secret-file, not both")
     if file is not None:
-        return f"file:{file.expanduser().absolute()}"
+        return f"file:{expand(file).absolute()}"
     if given is None and joins:
         raise click.UsageError(
             "to join a mesh its secret is needed: --secret or --secret-file"
@@ -105,6 +121,7 @@ def _next_steps(new: NewConfig, peers: tuple[str, ...], config_option: str) -> l
     steps = [
         f"  node   {new.node_id}",
         f"  listen {new.listen or '(connects to others only)'}",
+        f"  models http://{new.tables.get('http', {}).get('listen', DEFAULT_HTTP)}/v1",
         *(f"  peer   {shown_address(peer)}" for peer in peers),
         "",
         f"Start it:              clawmatrix run{config_option}",

@@ -9,6 +9,7 @@ import click
 from clawmatrix_core.base.errors import StateError
 from clawmatrix_core.cli.context import Settings, echo_json, pass_settings
 from clawmatrix_core.cli.control_client import locate
+from clawmatrix_core.cli.owner import require_own_file
 from clawmatrix_core.members.identity import digits
 from clawmatrix_core.members.succession import rotate as rotate_keys
 from clawmatrix_core.state.folder import StateFolder
@@ -30,6 +31,7 @@ def rotate(settings: Settings, as_json: bool) -> None:
     Other nodes go along when they next hear from it. A key that was stolen is not mended
     by this, since the thief can do the same: revoke it.
     """
+    require_own_file(settings.config_file())
     place = locate(settings.config_file())
     try:
         with StateFolder(place.state_dir) as state:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 import click
-import platformdirs
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.base.paths import APP, CONFIG_NAME, find_config
+from clawmatrix_core.base.paths import expand, find_config, user_config
 from clawmatrix_core.cli.config import problems_of
 from clawmatrix_core.cli.context import load_plugins
 from clawmatrix_core.config.config import Config, HostPort
@@ -29,9 +28,18 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.cli.context import Settings
 
-__all__ = ["DEFAULT_LISTEN", "NewConfig", "make_secret", "node_id_from"]
+__all__ = [
+    "DEFAULT_HTTP",
+    "DEFAULT_LISTEN",
+    "NewConfig",
+    "checked_listen",
+    "make_secret",
+    "node_id_from",
+]
 
-DEFAULT_LISTEN = "0.0.0.0:19000"
+DEFAULT_LISTEN = "*:19000"
+DEFAULT_HTTP = "127.0.0.1:19100"
+"""Where the plugin ``http`` listens unless it is told otherwise; a test holds them equal."""
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -111,10 +119,10 @@ class NewConfig:
         table = {"listen": _listen(listen, joins=bool(peers)), "peers": peers, **mesh}
         return cls(path, node_id or node_id_from(socket.gethostname()), reference, {"mesh": table})
 
-    def with_mesh(self, **options: object) -> Self:
-        """Return the same with more options of the table ``mesh``."""
-        mesh = {**self.tables.get("mesh", {}), **options}
-        return attrs.evolve(self, tables={**self.tables, "mesh": mesh})
+    def with_table(self, table: str, **options: object) -> Self:
+        """Return the same with more options of a table."""
+        values = {**self.tables.get(table, {}), **options}
+        return attrs.evolve(self, tables={**self.tables, table: values})
 
     @property
     def listen(self) -> object:
@@ -162,12 +170,12 @@ class NewConfig:
 def _target(settings: Settings, *, force: bool) -> Path:
     """Return where a new configuration goes. Raises: ConfigError, where one is already."""
     if settings.file is not None:
-        path = settings.file.expanduser().absolute()
+        path = expand(settings.file).absolute()
     else:
         try:
             path = find_config()
         except ConfigError:
-            path = platformdirs.user_config_path(APP) / CONFIG_NAME
+            path = user_config()
     if path.exists() and not force:
         others = "-c FILE writes another, `clawmatrix init --force` overwrites it"
         raise ConfigError([f"{path} is there already: {others}"])
@@ -183,10 +191,17 @@ def _listen(given: str | None, *, joins: bool) -> str | None:
             "--listen: expected HOST:PORT. An address of another transport goes into listen_url of"
             " [mesh], once the file is written, and the transport's plugin into plugins"
         )
+    if not given.startswith("*:"):  # that is checked with the table
+        checked_listen("--listen", given)
+    return given
+
+
+def checked_listen(option: str, given: str) -> str:
+    """Return where to listen, as the option says it. Raises: click.UsageError."""
     try:
         HostPort.parse(given)
     except TypeError:
-        raise click.UsageError(f"--listen: expected {HostPort.config_words}") from None
+        raise click.UsageError(f"{option}: expected {HostPort.config_words}") from None
     except ValueError as error:
-        raise click.UsageError(f"--listen: {error}") from None
+        raise click.UsageError(f"{option}: {error}") from None
     return given

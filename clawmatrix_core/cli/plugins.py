@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.cli.collisions import command_collisions
+from clawmatrix_core.cli.collisions import add_to_entries
 from clawmatrix_core.cli.context import (
     ExitCode,
     Settings,
@@ -43,6 +43,7 @@ def render_plugins(entries: list[dict[str, Any]]) -> str:
         if entry.get("waitsFor"):
             lines.append(f"{'':{width}}  waits for: {', '.join(entry['waitsFor'])}")
         lines += [f"{'':{width}}  collision: {words}" for words in entry.get("collisions", ())]
+        lines += [f"{'':{width}}  warning: {words}" for words in entry.get("warnings", ())]
         if entry.get("faults"):
             lines.append(f"{'':{width}}  faults: {entry['faults']}, last {entry.get('lastFault')}")
     return "\n".join(printable(line) for line in lines)
@@ -161,10 +162,7 @@ def _entries(settings: Settings) -> list[dict[str, Any]]:
     config = _config(settings)
     if found is None:
         found = [info.to_json() for info in load_plugins(config).list()]
-    told = command_collisions(config)
-    for entry in found:
-        if more := told.get(entry["name"]):
-            entry["collisions"] = [*entry.get("collisions", ()), *more]
+    add_to_entries(config, found)
     return found
 
 

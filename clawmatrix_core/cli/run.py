@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
+from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
+from clawmatrix_core.base.faults import Overrun
 from clawmatrix_core.cli.collector import settle
 from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings, printable
+from clawmatrix_core.cli.owner import require_own_file
 from clawmatrix_core.cli.signals import Signals
+from clawmatrix_core.cli.stopping import StopLimit
 from clawmatrix_core.kernel.node import Node
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import Config
-    from clawmatrix_core.kernel.contributions import StatusSection
+    from clawmatrix_core.loading.contributions import StatusSection
 
 __all__ = ["addresses", "run", "serve"]
 
@@ -33,6 +37,7 @@ def run(settings: Settings) -> int:
     its configuration again.
     """
     config = settings.load_config()
+    require_own_file(settings.config_file())
     settings.start_logging(config)
     options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
     return anyio.run(serve, config, settings, backend="asyncio", backend_options=options)
@@ -43,19 +48,38 @@ async def serve(config: Config, settings: Settings) -> int:
 
     Raises: what the node raises when it cannot start.
     """
-    signals = Signals()
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(signals.watch)
-        with signals.starting:
-            async with _node(config) as node:
-                node.when_reloaded(lambda changes: _reloaded(node, settings, changes))
-                click.echo(printable(await _is_up(node)))
-                settle()
-                signals.node = node
-                tasks.start_soon(signals.reload)
-                await node.wait_stop()
-        tasks.cancel_scope.cancel()
-    return ExitCode.OK
+    node = _node(config)
+    with StopLimit(config.stop_timeout, node.held_up_by) as limit:
+        signals = Signals(limit.begin)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(signals.watch)
+            tasks.start_soon(limit.watch, node)
+            with signals.starting:
+                async with node:
+                    node.when_reloaded(lambda changes: _reloaded(node, settings, changes))
+                    _look_at_commands(node)
+                    click.echo(printable(await _is_up(node)))
+                    settle()
+                    signals.node = node
+                    tasks.start_soon(signals.reload)
+                    await node.wait_stop()
+            tasks.cancel_scope.cancel()
+    return ExitCode.FAILURE if _was_held_up(node) else ExitCode.OK
+
+
+def _was_held_up(node: Node) -> bool:
+    """Say whether a plugin took longer over the stop than it may, and was cut off."""
+    late = f"{hookspecs.node_stopping.__name__}: {Overrun.__name__}"
+    return any((info.last_fault or "").startswith(late) for info in node.plugins.list())
+
+
+def _look_at_commands(node: Node) -> None:
+    """Have the log name what is wrong with the commands of third parties."""
+    wanted = hookspecs.register_commands.__name__
+    if any(wanted in info.hooks and not info.built_in for info in node.plugins.active()):
+        from clawmatrix_core.cli.shell import OWN_COMMANDS  # which imports this module
+
+        node.plugins.commands(OWN_COMMANDS)
 
 
 def _reloaded(node: Node, settings: Settings, changes: Changes) -> None:
@@ -83,5 +107,5 @@ async def addresses(sections: Iterable[StatusSection]) -> list[str]:
     for section in sections:
         value: Any = await section.value()
         listen = value.get("listen") if isinstance(value, dict) else None
-        found += [listen] if isinstance(listen, str) else listen or []
+        found += [listen] if isinstance(listen, str) else listen if isinstance(listen, list) else []
     return [str(address) for address in found]

@@ -88,7 +88,7 @@ def _service(config: Path, *, system: bool, launchd: bool) -> Service:
     place = locate(config)
     if not is_node_id(place.node_id):
         raise ConfigError([f"node_id: {place.node_id!r} is not the name of a node"])
-    owner = pwd.getpwuid(config.stat().st_uid)
+    owner = _owner(config)
     logs = Path("/Library/Logs") if system else Path(owner.pw_dir) / "Library" / "Logs"
     home = {"HOME": owner.pw_dir} if system and launchd else {}  # systemd sets it itself
     reads = any(variables(tomllib.loads(config.read_text())))
@@ -101,6 +101,16 @@ def _service(config: Path, *, system: bool, launchd: bool) -> Service:
         user=owner.pw_name if system else None,
         log=logs / f"clawmatrix-{place.node_id}.log",
     )
+
+
+def _owner(config: Path) -> pwd.struct_passwd:
+    """Return the user whose the configuration is. Raises: ConfigError."""
+    uid = config.stat().st_uid
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        told = f"{config} belongs to the user {uid}, which this machine has no name for"
+        raise ConfigError([f"{told}: give the file to a user of this machine (chown)"]) from None
 
 
 def _environ(environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,13 +8,17 @@ import io
 import logging
 import os
 import sys
+from difflib import get_close_matches
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import attrs
 import click
 
+from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.redaction import redact
+from clawmatrix_core.base.text import lenient_output
 from clawmatrix_core.cli.collector import hold_back
 from clawmatrix_core.cli.context import (
     ExitCode,
@@ -42,6 +46,7 @@ OWN_COMMANDS = {
     "secret": "clawmatrix_core.cli.secret:secret",
     "key": "clawmatrix_core.cli.key:key",
     "service": "clawmatrix_core.cli.service:service",
+    "completion": "clawmatrix_core.cli.completion:completion",
 }
 """Commands of the core, by where they are: each is imported when it is wanted."""
 
@@ -61,7 +66,8 @@ class Shell(click.Group):
         """Return a command; plugins are loaded only where it is none of the core's."""
         if cmd_name in OWN_COMMANDS:
             return with_settings(_import(OWN_COMMANDS[cmd_name]))
-        return self._plugin_commands(ctx).get(cmd_name)
+        found = self._plugin_commands(ctx).get(cmd_name)
+        return None if found is None else found.command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -69,7 +75,10 @@ class Shell(click.Group):
         """Return the command to run, or say why there is none."""
         peek_config(ctx.ensure_object(Settings), args)
         try:
-            return super().resolve_command(ctx, args)
+            name, command, rest = super().resolve_command(ctx, args)
+            if name is not None and name not in OWN_COMMANDS:
+                ctx.ensure_object(Settings).plugin = self._plugin_commands(ctx)[name].stranger
+            return name, command, rest
         except click.UsageError as error:  # older versions of click have no narrower one
             if args[0].startswith("-"):
                 raise
@@ -78,6 +87,9 @@ class Shell(click.Group):
                 raise click.UsageError(hint, ctx) from None
             if why := _plugin_failed(ctx, args[0]):
                 raise click.UsageError(f"{told.rstrip('.')}{why}", ctx) from None
+            if meant := get_close_matches(args[0], self.list_commands(ctx), 1):
+                told = f"no command {args[0]!r}; did you mean {meant[0]!r}?"
+                raise click.UsageError(told, ctx) from None
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -89,11 +101,11 @@ class Shell(click.Group):
             raise _PipeClosed from error
         return result
 
-    def _plugin_commands(self, ctx: click.Context) -> dict[str, click.Command]:
+    def _plugin_commands(self, ctx: click.Context) -> dict[str, PluginCommand]:
         # Kept for one command line: the next one in this process may have other plugins.
         if __name__ not in ctx.meta:
             ctx.meta[__name__] = _commands_of(_readable_config(ctx.ensure_object(Settings)))
-        added: dict[str, click.Command] = ctx.meta[__name__]
+        added: dict[str, PluginCommand] = ctx.meta[__name__]
         return added
 
 
@@ -108,11 +120,33 @@ def peek_config(settings: Settings, args: Sequence[str]) -> None:
             settings.file = Path(here.removeprefix("--config="))
 
 
-def _commands_of(config: Config | None) -> dict[str, click.Command]:
-    found: dict[str, click.Command] = {}
-    for _, command in load_plugins(config).commands(OWN_COMMANDS):
-        if command.name is not None:
-            found[command.name] = with_settings(command)
+@attrs.frozen
+class PluginCommand:
+    """A command of a plugin.
+
+    Attributes:
+        command: the command, with the options that all commands take.
+        stranger: the name of the plugin, None for one that comes with ClawMatrix.
+    """
+
+    command: click.Command
+    stranger: str | None
+
+
+def _commands_of(config: Config | None) -> dict[str, PluginCommand]:
+    registry = load_plugins(config)
+    found: dict[str, PluginCommand] = {}
+    for plugin, command in registry.commands(OWN_COMMANDS):
+        info = registry.get(plugin)
+        stranger = None if info is None or info.built_in else plugin
+        try:
+            found[str(command.name)] = PluginCommand(with_settings(command), stranger)
+        except Exception as error:  # noqa: BLE001 - a plugin may put anything into a command
+            registry.on_fault(Fault(plugin, f"command {command.name}", error))
+    for info in registry.list():
+        if info.faults:
+            told = printable(f"clawmatrix: warning: plugin {info.name}: {info.last_fault}")
+            click.echo(told, err=True)
     return found
 
 
@@ -170,9 +204,9 @@ def _import(place: str) -> click.Command:
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        from importlib.metadata import version
+        from clawmatrix_core.base.distributions import own_version
 
-        click.echo(f"clawmatrix {version('clawmatrix')}")
+        click.echo(f"clawmatrix {own_version()}")
         ctx.exit()
 
 
@@ -216,12 +250,14 @@ def _execute(arguments: Sequence[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return ExitCode.CONFIG
-    except Exception as error:  # noqa: BLE001 - what a user sees of any error is one line
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - what a user sees of any error is one line
         return _tell(error, settings)
     return int(result) if isinstance(result, int) else ExitCode.OK
 
 
-def _tell(error: Exception, settings: Settings) -> int:
+def _tell(error: BaseException, settings: Settings) -> int:
     from clawmatrix_core.cli.errors import describe
 
     if settings.verbosity >= 2:
@@ -229,7 +265,7 @@ def _tell(error: Exception, settings: Settings) -> int:
 
         for line in redact("".join(traceback.format_exception(error))).splitlines():
             click.echo(printable(line), err=True)
-    code, lines = describe(error)
+    code, lines = describe(error, settings.plugin)
     for line in lines:  # those that are set in go on with the one before
         prefix = "" if line.startswith("    ") else "clawmatrix: "
         click.echo(f"{prefix}{printable(redact(line))}", err=True)
@@ -247,6 +283,6 @@ def _silence(descriptor: int) -> None:
 def main() -> NoReturn:
     """Run ``clawmatrix`` and exit."""
     hold_back()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # so that a file's name goes out as it came in
-        sys.stdout.reconfigure(errors="surrogateescape")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=lenient_output())
     sys.exit(execute(sys.argv[1:]))

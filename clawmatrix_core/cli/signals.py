@@ -12,6 +12,8 @@ import anyio
 from clawmatrix_core.base.errors import ClawMatrixError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.abc import TaskStatus
 
     from clawmatrix_core.kernel.node import Node
@@ -32,7 +34,9 @@ class Signals:
         starting: cancelled by a signal that comes before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stopping: Callable[[], None] = lambda: None) -> None:
+        """Make one; ``stopping`` is called as the first SIGINT or SIGTERM comes."""
+        self._stopping = stopping
         self.node: Node | None = None
         self.starting = anyio.CancelScope()
         ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # started by nohup
@@ -52,6 +56,7 @@ class Signals:
                 if not first:
                     os._exit(128 + number)  # files are replaced as a whole: none is torn
                 first = False
+                self._stopping()
                 if self.node is not None:
                     self.node.stop()
                 else:

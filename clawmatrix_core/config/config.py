@@ -10,9 +10,11 @@ from __future__ import annotations
 import copy
 import os
 import re
+import stat
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
@@ -26,7 +28,7 @@ from clawmatrix_core.config.schema import check_class, option
 from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from clawmatrix_core.base.node_id import NodeId
 
@@ -41,9 +43,17 @@ __all__ = [
     "option",
 ]
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 _AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
+
+
+class Registered(Protocol):
+    """Asks the plugins in use what they register."""
+
+    def __call__(self, spec: Callable[..., Sequence[R]], kind: type[R], /) -> Sequence[R] | None:
+        """Return the values of a registration hook, None where a plugin could not say."""
 
 
 @attrs.frozen
@@ -58,6 +68,8 @@ class ConfigSection:
         type: the attrs class, made of ``option``.
         template: commented TOML that ``clawmatrix init`` writes into a new configuration. A line
             ``# key = …`` shows an option; it is filled in where ``init`` was told its value.
+        check: yields mistakes in the table that show only beside what plugins register: the path
+            in the table, and what is wrong. ``config check``, ``doctor`` and a reload ask it.
 
     Raises: TypeError, where the class cannot be read from a table.
     """
@@ -65,6 +77,7 @@ class ConfigSection:
     table: str
     type: type
     template: str | None = None
+    check: Callable[[Any, Registered], Iterable[tuple[tuple[str | int, ...], str]]] | None = None
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.table, str):
@@ -97,13 +110,14 @@ class Config:
     def load(cls, path: str | os.PathLike[str]) -> Config:
         """Read a TOML file.
 
-        Raises: ConfigError, where it cannot be read or is not TOML. Mistakes in what it
-            says are raised by ``bind``.
+        Raises: ConfigError, where it cannot be read, is not TOML, or where any user of the
+            machine can change it. Mistakes in what it says are raised by ``bind``.
         """
         path = Path(path)
         try:
             with path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode & 0o7777
+                _refuse_open_to_all(path, mode)
                 text = file.read().decode()
             raw = tomllib.loads(text)
         except OSError as error:
@@ -145,6 +159,11 @@ class Config:
         return self._checked.tags
 
     @property
+    def stop_timeout(self) -> Duration:
+        """How long a stop may take before ``clawmatrix run`` ends, in seconds."""
+        return self._checked.stop_timeout
+
+    @property
     def remove_stalling(self) -> bool:
         """Whether a third party's plugin that blocks the loop again and again is taken out."""
         return self._checked.remove_stalling
@@ -178,6 +197,15 @@ class Config:
     def disable(self) -> tuple[str, ...]:
         """The plugins to leave out."""
         return self._selection.disable
+
+    @property
+    def sound(self) -> bool:
+        """Whether the keys at the top are right, as far as that can be told without plugins.
+
+        What is no table there has to be a key of the core.
+        """
+        tables = all(isinstance(value, Mapping) for value in self._tables.values())
+        return self._core is not None and tables
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -219,6 +247,15 @@ class Config:
         if not isinstance(section, type_):
             raise LookupError(f"{type_.__qualname__} is not a section of this configuration")
         return section
+
+    def mistakes_beside(self, registered: Registered) -> list[str]:
+        """Return the mistakes that show beside what plugins register; after ``bind``."""
+        return [
+            str(Problem((section.table, *path), words))
+            for section in self._bound
+            if section.check is not None
+            for path, words in section.check(self._sections[section.type], registered)
+        ]
 
     def taking(self, new: Config) -> tuple[Config, Changes]:
         """Return this configuration with what a new one changes, where that can be changed.
@@ -286,6 +323,13 @@ class Config:
             if len(secret) >= 4:
                 lines = [line.replace(secret.reveal(), "***") for line in lines]
         return ConfigError(lines)
+
+
+def _refuse_open_to_all(path: Path, mode: int) -> None:
+    """Refuse a file that every user can change: it says which plugins the node loads."""
+    if mode & stat.S_IWOTH:
+        told = f"{path}: others can change it (mode {mode:04o}): chmod o-w the file"
+        raise ConfigError([told])
 
 
 def _place(path: Path, error: ValueError) -> str:

@@ -9,7 +9,7 @@ import attrs
 from clawmatrix_core.base.log import parse_levels
 from clawmatrix_core.base.node_id import NodeId, is_node_id
 from clawmatrix_core.config.schema import option
-from clawmatrix_core.config.types import Secret  # noqa: TC001 - read from the annotation
+from clawmatrix_core.config.types import Duration, Secret
 
 __all__ = ["CORE_KEYS", "SECRETS_MOST", "SECRET_LENGTH", "CoreConfig", "Selection"]
 
@@ -70,6 +70,11 @@ class CoreConfig:
     remove_stalling: bool = option(
         default=True,
         doc="Take a third party's plugin out that blocks the event loop again and again.",
+    )
+    stop_timeout: Duration = option(
+        default=Duration(30),
+        doc="How long a stop may take before `clawmatrix run` names who holds it up, and ends.",
+        validator=attrs.validators.gt(0),
     )
     tags: tuple[str, ...] = option(
         default=(), doc="Words other nodes see this node by.", reload=True

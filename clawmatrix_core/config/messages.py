@@ -33,6 +33,7 @@ __all__ = [
     "format_path",
     "in_words",
     "listed",
+    "nearest",
     "shared_problems",
     "show",
     "without",
@@ -154,12 +155,15 @@ class Problem:
         return f"{format_path(self.path)}: {self.message}{self._suggestion()}"
 
     def _suggestion(self) -> str:
-        if self.candidates is None:
-            return ""
-        import difflib  # a configuration without mistakes does without
+        near = None if self.candidates is None else nearest(str(self.path[-1]), self.candidates)
+        return f' (did you mean "{near}"?)' if near else ""
 
-        near = difflib.get_close_matches(str(self.path[-1]), self.candidates, n=1)
-        return f' (did you mean "{near[0]}"?)' if near else ""
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """Return the name that may have been meant, None where none is like it."""
+    import difflib  # a configuration without mistakes does without
+
+    return next(iter(difflib.get_close_matches(name, list(candidates), n=1)), None)
 
 
 class Problems(Exception):

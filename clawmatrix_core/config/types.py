@@ -252,6 +252,8 @@ class HostPort:
     """An address to listen on or to connect to; port 0 asks for any free one."""
 
     config_words: ClassVar[str] = 'an address like "127.0.0.1:19100" or "[::1]:19100"'
+    everywhere: ClassVar[str] = "[::]"
+    """The host for all addresses of the machine."""
 
     host: str
     port: int
@@ -275,8 +277,8 @@ class HostPort:
             host = host[1:-1]
         elif ":" in host:
             raise ValueError("an IPv6 address goes in brackets: [::1]:19100")
-        if not host:
-            raise ValueError(f'names no host: "0.0.0.0:{port}" listens on all addresses')
+        if not host or (host == "*" and cls.everywhere != "*"):
+            raise ValueError(f'names no host: "{cls.everywhere}:{port}" listens on all addresses')
         if int(port) > 65535:
             raise ValueError("the port must be at most 65535")
         return cls(host, int(port))

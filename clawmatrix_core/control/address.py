@@ -143,12 +143,25 @@ def _make_private(folder: Path) -> None:
 def control_socket_paths(state_dir: Path) -> Iterator[Path]:
     """Yield where the socket can be: the place that the running node noted, then the usual one.
 
+    A note outlives a node that was killed, and the folder that it names may have gone since. A
+    folder that another user can have made there is passed over.
+
     Raises: StateError, where there is no usual place; OSError, where the note cannot be read.
     """
     try:
         noted = (state_dir / NOTE).read_text().strip()
     except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
         noted = ""
-    if noted:
+    if noted and _is_left_to_owner_of(state_dir, (state_dir / noted).parent):
         yield state_dir / noted
     yield control_socket_path(state_dir)
+
+
+def _is_left_to_owner_of(state_dir: Path, folder: Path) -> bool:
+    """Say whether the folder belongs to the owner of the state, and nobody else may write in it."""
+    try:
+        status, owner = folder.lstat(), state_dir.stat().st_uid
+    except OSError:
+        return False
+    is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == owner
+    return is_own and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

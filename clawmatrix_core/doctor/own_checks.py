@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
+import attrs
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.doctor.running import finding_json, run_checks
 from clawmatrix_core.doctor.state_checks import look_at_files, look_at_folder, look_at_lock
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core.loading.contributions import Check, Finding
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import StateFolder
 
@@ -42,7 +43,7 @@ def all_checks(config: Config, plugins: PluginRegistry, node: Node | None = None
     """
     own = OwnChecks(plugins).register_checks(config, node)
     added = plugins.collect(hookspecs.register_checks, Check, config=config, node=node)
-    return [*own, *(check for _, check in added)]
+    return [*own, *(attrs.evolve(check, plugin=plugin) for plugin, check in added)]
 
 
 async def examine(node: Node) -> list[dict[str, JSON]]:
@@ -113,6 +114,8 @@ async def _compare(node: Node) -> Sequence[Finding]:
     try:
         new = await anyio.to_thread.run_sync(Config.load, path)
         _, changes = node.config.taking(new)
+        if mistakes := new.mistakes_beside(node.hooks.registered):
+            return list(config_problems(mistakes))
     except ConfigError as error:
         return list(config_problems(error.problems))
     waiting = [(changes.reloaded, "clawmatrix reload"), (changes.restart, "restart the node")]
@@ -143,6 +146,9 @@ def look_at_plugins(infos: Iterable[PluginInfo], named: Collection[object]) -> I
         elif info.faults:
             detail = f"{info.faults} faults, the last one: {info.last_fault}"
             yield Finding(name, "warning", detail, "see the log; it goes on working")
+        for words in info.warnings:
+            advice = "tell who wrote the plugin, or leave it out with `disable`"
+            yield Finding(name, "warning", words, advice)
     yield from _look_at_neighbours(infos)
     yield Finding("plugins", "ok", f"{active} are active")
 

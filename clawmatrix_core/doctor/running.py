@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import anyio
 import attrs
 
+from clawmatrix_core.base.as_list import as_list
+from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.redaction import redact
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core.loading.contributions import Check, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,6 +20,7 @@ __all__ = ["CHECK_LIMIT", "finding_from_json", "finding_json", "run_checks"]
 CHECK_LIMIT = 20.0
 """Seconds a check may take."""
 _AT_ONCE = 16
+_STATUSES = get_args(get_type_hints(Finding)["status"])
 
 
 async def run_checks(checks: Iterable[Check], *, limit: float = CHECK_LIMIT) -> list[Finding]:
@@ -40,10 +43,24 @@ async def _run(check: Check, limit: float) -> Sequence[Finding]:
     why = f"the check took over {limit:g} s"
     try:
         with anyio.move_on_after(limit):
-            return list(await check.run())
-    except Exception as error:  # noqa: BLE001 - one check's fault must not hide the others
-        why = f"the check itself failed: {type(error).__name__}: {error}"
-    return [Finding(check.name, "problem", why, "tell who wrote the plugin")]
+            return [_checked(finding) for finding in as_list(await check.run())]
+    except BaseException as error:  # one check's fault must not hide the others
+        if (fault := stray(error)) is None:
+            raise
+        why = f"the check itself failed: {type(fault).__name__}: {fault}"
+    owner = f"plugin {check.plugin}: " if check.plugin else ""
+    return [Finding(str(check.name), "problem", f"{owner}{why}", "tell who wrote the plugin")]
+
+
+def _checked(finding: object) -> Finding:
+    if not isinstance(finding, Finding):
+        raise TypeError(f"gave a {type(finding).__name__}, not a Finding")
+    if finding.status not in _STATUSES:
+        raise ValueError(f"gave the status {finding.status!r}, not one of {', '.join(_STATUSES)}")
+    texts = (finding.name, finding.detail, finding.advice or "")
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("gave a finding whose name, detail or advice is no text")
+    return finding
 
 
 def _clean(finding: Finding) -> Finding:

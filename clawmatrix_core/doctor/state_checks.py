@@ -10,7 +10,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import NewerStateError, StateError
-from clawmatrix_core.kernel.contributions import Finding
+from clawmatrix_core.loading.contributions import Finding
 from clawmatrix_core.state.folder import StateView, lock_holder
 
 if TYPE_CHECKING:

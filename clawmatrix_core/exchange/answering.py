@@ -48,9 +48,7 @@ async def answer(exchange: Exchange, end: Endpoint, handler: Handler, scope: Han
             end.fail(failure)
         except ExchangeError as error:
             end.fail(ExchangeFailure("failed", str(error)))
-        except Exception as error:  # noqa: BLE001 - a handler's fault boundary
-            _report(error, exchange, end, scope)
-        except BaseException as error:
+        except BaseException as error:  # a handler's fault boundary
             if (fault := stray(error)) is None:
                 raise
             _report(fault, exchange, end, scope)

@@ -130,6 +130,10 @@ class Endpoint:
         """Set the deadline, counted from now."""
         self.liveness.deadline = self._local.now() + seconds
 
+    def outlast(self, seconds: float | None) -> None:
+        """Go on for so long without a route; None is as long as other exchanges do."""
+        self.liveness.outlast(seconds)
+
     def open(self, kind: bytes, payload: bytes, *, complete: bool) -> None:
         """Send the opening frame, which is the whole request where it is ``complete``."""
         if self._keeper.add(self):
@@ -297,8 +301,9 @@ class Endpoint:
         if self.liveness.in_trouble and not self.over:
             self._probe()
 
-    def note_unroutable(self) -> None:
-        """Note that there is no route to the other end at the moment."""
+    def note_unroutable(self, *, redialling: bool = False) -> None:
+        """Note that there is no route now; ``redialling`` where this node dials the lost link."""
+        self.liveness.redialling |= redialling
         self.liveness.note_unroutable(self._local.now())
 
     def tick(self, now: float) -> None:

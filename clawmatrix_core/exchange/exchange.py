@@ -85,6 +85,14 @@ class Exchange:
         """True once this side has sent its last frame."""
         return self._end.sending.outbox.closed
 
+    def outlast(self, seconds: float | None) -> None:
+        """Fail with Undeliverable only after so many seconds without a route to the peer.
+
+        Less than the usual time (``grace`` of ExchangeLimits) is right where another node can be
+        asked instead: it is as long as a dead link may take to heal. None is the usual time.
+        """
+        self._end.outlast(seconds)
+
     # --- asking
 
     async def __aenter__(self) -> Self:

@@ -69,6 +69,11 @@ class Exchanges:
     def __repr__(self) -> str:
         return f"<Exchanges live={len(self._live)} remembered={len(self._late)}>"
 
+    def outlast(self, seconds: float) -> None:
+        """Give up no exchange opened from now on while its links may still heal within this."""
+        self.limits = self.limits.outlasting(seconds)
+        self._late.use(self.limits)
+
     @property
     def live(self) -> tuple[Endpoint, ...]:
         """The ends of exchanges that are not over."""

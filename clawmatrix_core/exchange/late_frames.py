@@ -31,6 +31,10 @@ class LateFrames:
     def __len__(self) -> int:
         return len(self._done) + len(self._lost)
 
+    def use(self, limits: ExchangeLimits) -> None:
+        """Remember for other times from now on."""
+        self._limits = limits
+
     # --- remembering
 
     def remember(self, key: Key, ack: int, *, clean: bool, refusal: bytes | None = None) -> None:

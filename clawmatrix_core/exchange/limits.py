@@ -16,7 +16,10 @@ class ExchangeLimits:
     Attributes:
         window: bytes that wait here unread in each exchange, at most; not below WINDOW, which
             the other end may use before it has heard of another.
-        grace: how long a node may have no route before its exchanges fail.
+        grace: how long a node may have no route before its exchanges fail. Longer than a link
+            that died at one end only takes to be noticed at the other, and made again.
+        redial: the same where this node itself dials the link that is gone: it has not to wait
+            for the heartbeat of another.
         probe_unacked: silence after which a side asks what arrived, while it waits for that.
         probe_idle: silence after which a side asks whether the other is still there.
         lost: silence after which the other side is lost, although it was asked.
@@ -32,7 +35,8 @@ class ExchangeLimits:
     """
 
     window: int = attrs.field(default=WINDOW, validator=attrs.validators.ge(WINDOW))
-    grace: float = 5.0
+    grace: float = 15.0
+    redial: float = 5.0
     probe_unacked: float = 1.0
     probe_idle: float = 10.0
     lost: float = 25.0
@@ -41,3 +45,9 @@ class ExchangeLimits:
     ack: float = 0.025
     per_peer: int = 1024
     tick: float = 0.25
+
+    def outlasting(self, seconds: float) -> ExchangeLimits:
+        """Return the same, with times long enough for links that take so long to heal."""
+        more = max(0.0, seconds - self.grace)
+        times = {name: getattr(self, name) + more for name in ("grace", "lost", "linger")}
+        return attrs.evolve(self, **times)

@@ -23,15 +23,29 @@ class Liveness:
         in_trouble: the last frame had no way to go.
         doubted: the other end said that it does not know the exchange; that may be old news.
         deadline: when the exchange must be over, None for no limit.
+        grace: seconds for which there may be no way to the other end.
+        redialling: this node itself dials the link that is gone.
     """
 
-    __slots__ = ("_limits", "_trouble_since", "asked", "deadline", "doubted", "heard", "in_trouble")
+    __slots__ = (
+        "_limits",
+        "_trouble_since",
+        "asked",
+        "deadline",
+        "doubted",
+        "grace",
+        "heard",
+        "in_trouble",
+        "redialling",
+    )
 
     def __init__(self, limits: ExchangeLimits, now: float) -> None:
         self.heard = self.asked = now
         self.in_trouble = False
         self.doubted = False
         self.deadline: float | None = None
+        self.grace = limits.grace
+        self.redialling = False
         self._limits = limits
         self._trouble_since: float | None = None  # no way out since then, and nothing heard
 
@@ -48,7 +62,7 @@ class Liveness:
         self.heard = now
         if settled:
             self.asked = now
-        self._trouble_since, self.in_trouble = None, False
+        self._trouble_since, self.in_trouble, self.redialling = None, False, False
 
     def note_sent(self) -> None:
         """Note that a frame got away, or waits for space only."""
@@ -64,6 +78,14 @@ class Liveness:
         """Note that the other end is being asked what has arrived there."""
         self.asked = now
 
+    @property
+    def _patience(self) -> float:
+        return min(self.grace, self._limits.redial) if self.redialling else self.grace
+
+    def outlast(self, seconds: float | None) -> None:
+        """Allow so many seconds without a way; None for the usual ones."""
+        self.grace = self._limits.grace if seconds is None else seconds
+
     def is_late(self, now: float) -> bool:
         """Say whether the deadline has passed."""
         return self.deadline is not None and now >= self.deadline
@@ -71,7 +93,7 @@ class Liveness:
     def is_stranded(self, now: float) -> bool:
         """Say whether there has been no way to the other end for too long."""
         since = self._trouble_since
-        return self.in_trouble and since is not None and now - since > self._limits.grace
+        return self.in_trouble and since is not None and now - since > self._patience
 
     def is_lost(self, now: float) -> bool:
         """Say whether the other end has been silent for too long, although it was asked."""

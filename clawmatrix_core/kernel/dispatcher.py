@@ -6,17 +6,17 @@ time, is named and counted, and the others are called all the same.
 
 from __future__ import annotations
 
-import inspect
-from functools import cache
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
 
+from clawmatrix_core.base.as_list import as_list
 from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.serving import serves_input
 from clawmatrix_core.base.steps import Steps
+from clawmatrix_core.loading.calls import arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -37,7 +37,11 @@ class Dispatcher:
     """Calls hooks, one implementation at a time, each inside its own fault boundary.
 
     ``on_fault`` must not raise and must not call hooks. ``on_enter`` is told whose code the
-    event loop is about to run, and None after each stretch of it.
+    event loop is about to run, and None after each stretch of it. ``on_nothing`` is told of a
+    plugin and its registration hook that returned None.
+
+    Attributes:
+        awaited: the event hooks that have not returned: ``plugin: hook``.
     """
 
     def __init__(
@@ -46,11 +50,14 @@ class Dispatcher:
         on_fault: Callable[[Fault], None],
         *,
         on_enter: Callable[[str | None], None] = lambda _: None,
+        on_nothing: Callable[[str, str], None] = lambda _, __: None,
         budget: float = EVENT_BUDGET,
     ) -> None:
         self._manager = manager
         self._on_fault = on_fault
         self._on_enter = on_enter
+        self._on_nothing = on_nothing
+        self.awaited: list[str] = []
         self._budget = budget
         self._frame_impls: dict[str, tuple[Implementation, ...]] | None = None
         self._any_frame_impls: tuple[Implementation, ...] = ()
@@ -67,12 +74,14 @@ class Dispatcher:
     ) -> list[tuple[str, R]]:
         """Return what registration hooks return, each value with its plugin's name.
 
-        A plugin that raises contributes nothing, and is a fault.
+        A plugin that raises, or gives no list, contributes nothing, and is a fault.
         """
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "collect", spec, args, kwargs)
         found: list[tuple[str, R]] = []
         for impl in self._impls(spec.__name__):
-            values = self._guarded_sync(spec.__name__, impl, arguments, list)
+            values = self._guarded_sync(spec.__name__, impl, arguments, _listed)
+            if values is _NOTHING:
+                self._on_nothing(impl.plugin_name, spec.__name__)
             found += [(impl.plugin_name, value) for value in values or ()]
         return found
 
@@ -88,9 +97,11 @@ class Dispatcher:
 
         An answer that ``check`` raises at is a fault, and the next plugin is asked.
         """
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "ask", spec, args, kwargs)
         for impl in self._impls(spec.__name__):
-            result: R | None = self._guarded_sync(spec.__name__, impl, arguments, check)
+            result: R | None = self._guarded_sync(
+                spec.__name__, impl, arguments, lambda one: None if one is None else check(one)
+            )
             if result is not None:
                 return result
         return None
@@ -119,8 +130,10 @@ class Dispatcher:
             try:
                 if impl.function(*[arguments[name] for name in impl.argnames]):
                     return True
-            except Exception as error:  # noqa: BLE001 - the fault boundary of frame hooks
-                self._on_fault(Fault(impl.plugin_name, hook, error))
+            except BaseException as error:
+                if (fault := stray(error, called=True)) is None:
+                    raise
+                self._on_fault(Fault(impl.plugin_name, hook, fault, serving=True))
             finally:
                 self._on_enter(None)
         return False
@@ -145,7 +158,7 @@ class Dispatcher:
         self, spec: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs
     ) -> None:
         """Await every implementation of an event hook."""
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "notify", spec, args, kwargs)
         for impl in self._impls(spec.__name__):
             await self._guarded(spec.__name__, impl, arguments)
 
@@ -153,7 +166,7 @@ class Dispatcher:
         self, spec: Callable[P, Awaitable[R | None]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R | None:
         """Return the first result that is not None; later implementations are not called."""
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "first", spec, args, kwargs)
         for impl in self._impls(spec.__name__):
             result: R | None = await self._guarded(spec.__name__, impl, arguments)
             if result is not None:
@@ -167,7 +180,7 @@ class Dispatcher:
 
         Raises: what it raises. There is no time limit.
         """
-        arguments = _bind(spec, args, kwargs)
+        arguments = arguments_of(self._manager.specs, "one", spec, args, kwargs)
         for impl in self._impls(spec.__name__):
             if impl.plugin_name == plugin:
                 result: R = await self._await(impl, arguments)
@@ -176,15 +189,17 @@ class Dispatcher:
 
     async def _guarded(self, hook: str, impl: Implementation, arguments: dict[str, Any]) -> Any:
         error: Exception = Overrun(f"took over {self._budget:g} s")
+        awaited = f"{impl.plugin_name}: {hook}"
+        self.awaited.append(awaited)
         try:
             with anyio.move_on_after(self._budget):
                 return await self._await(impl, arguments)
-        except Exception as raised:  # noqa: BLE001 - the fault boundary of event hooks
-            error = raised
         except BaseException as raised:
             if (fault := stray(raised)) is None:
                 raise
             error = fault
+        finally:
+            self.awaited.remove(awaited)
         self._on_fault(Fault(impl.plugin_name, hook, error))
         return None
 
@@ -202,16 +217,18 @@ class Dispatcher:
         hook: str,
         impl: Implementation,
         arguments: dict[str, Any],
-        make: Callable[[Any], Any] = lambda result: result,
+        make: Callable[[Any], Any],
     ) -> Any:
         self._on_enter(impl.plugin_name)
         try:
-            result = impl.function(*[arguments[name] for name in impl.argnames])
-            return None if result is None else make(result)
-        except StartError:
+            return make(impl.function(*[arguments[name] for name in impl.argnames]))
+        except StartError as error:
+            error.plugin = error.plugin or impl.plugin_name
             raise
-        except Exception as error:  # noqa: BLE001 - the fault boundary of sync hooks
-            self._on_fault(Fault(impl.plugin_name, hook, error))
+        except BaseException as error:
+            if (fault := stray(error, called=True)) is None:
+                raise
+            self._on_fault(Fault(impl.plugin_name, hook, fault))
             return None
         finally:
             self._on_enter(None)
@@ -220,12 +237,9 @@ class Dispatcher:
         return self._manager.calling_order(hook)
 
 
-def _bind(
-    spec: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
-) -> dict[str, Any]:
-    return _signature(spec).bind(*args, **kwargs).arguments
+_NOTHING: list[Any] = []
+"""What a registration hook gives that returned None."""
 
 
-@cache
-def _signature(spec: Callable[..., object]) -> inspect.Signature:
-    return inspect.signature(spec)
+def _listed(values: Any) -> list[Any]:
+    return _NOTHING if values is None else as_list(values)

@@ -106,11 +106,14 @@ class Interior:
         self.routing.changed()
         self._events.emit(hookspecs.link_opened, link=link)
         stack.exchanges.flush(link.peer, again=True)
-        try:
-            return await link.run(stack.switch.on_message)
-        finally:
+
+        def over() -> None:
             stack.remove_link(link)
-            self.routing.lost()
+            self.routing.lost(link)
+
+        try:
+            return await link.run(stack.switch.on_message, over)
+        finally:
             self._events.emit(hookspecs.link_closed, link=link, reason=link.closing or "closed")
 
     async def run_ticks(self) -> None:

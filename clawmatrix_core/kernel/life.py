@@ -9,8 +9,14 @@ import anyio
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.cancellation import stray
-from clawmatrix_core.base.errors import ClawMatrixError, LocalProtocolError, StartError
+from clawmatrix_core.base.errors import (
+    ClawMatrixError,
+    LocalProtocolError,
+    PluginError,
+    StartError,
+)
 from clawmatrix_core.base.faults import Fault, Overrun
+from clawmatrix_core.base.patience import tell_until
 from clawmatrix_core.kernel.scope import PluginScope
 
 if TYPE_CHECKING:
@@ -27,6 +33,8 @@ OTHER_TASK = (
     " opened inside its block: either another task leaves it, or one of these is still open."
     " The node stops, and nobody waits for its end"
 )
+TOLD = 5.0
+"""Seconds between two lines in the log about who holds up the stop."""
 START_LIMIT = 30.0
 """Seconds a plugin may take to start."""
 
@@ -46,6 +54,7 @@ class Lifetime:
         start: Callable[[AsyncExitStack], Awaitable[bool]],
         leave: Callable[[], Awaitable[None]],
         give_up: Callable[[], None],
+        late: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Make one.
 
@@ -54,17 +63,28 @@ class Lifetime:
                 was cut short.
             leave: called before the stack is closed, where the start was complete.
             give_up: cuts a start short.
+            late: called every few seconds of a stop that takes long, with the seconds so far.
         """
         self.stopping = anyio.Event()
         self._start = start
         self._leave = leave
         self._give_up = give_up
-        self._up = anyio.Event()
+        self._late = late
+        self._up, self._ended = anyio.Event(), anyio.Event()
+        self._host: anyio.CancelScope | None = None
         self._failure: Exception | None = None
 
     def __repr__(self) -> str:
         state = "stopping" if self.stopping.is_set() else "up" if self._up.is_set() else "starting"
         return f"<Lifetime {state}>"
+
+    def end(self, error: Exception) -> None:
+        """Stop the node in order, end the host's block, and raise this out of it."""
+        self._failure = self._failure or error
+        self.stopping.set()
+        self._give_up()
+        if self._host is not None:
+            self._host.cancel()
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
@@ -76,7 +96,9 @@ class Lifetime:
         failure: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._run, group.cancel_scope)
+                self._host = group.cancel_scope
+                group.start_soon(self._run)
+                group.start_soon(self._tell)
                 try:
                     await self._up.wait()
                     if self._failure is None:
@@ -94,7 +116,12 @@ class Lifetime:
         if failure is not None:
             raise failure
 
-    async def _run(self, host: anyio.CancelScope) -> None:
+    async def _tell(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.stopping.wait()
+            await tell_until(self._ended, self._late, every=TOLD)
+
+    async def _run(self) -> None:
         with anyio.CancelScope(shield=True):
             try:
                 async with AsyncExitStack() as stack:
@@ -103,16 +130,16 @@ class Lifetime:
                         await self.stopping.wait()
                         await self._leave()
             except Exception as error:  # noqa: BLE001 - raised in the host's task
-                self._failure = error
-                host.cancel()
+                self.end(error)
             finally:
                 self._up.set()
+                self._ended.set()
 
     async def _started(self, stack: AsyncExitStack) -> bool:
         try:
             return await self._start(stack)
         except Exception as error:  # noqa: BLE001 - kept from the stack, which would group it
-            self._failure = error
+            self._failure = self._failure or error
             return False
 
 
@@ -151,17 +178,17 @@ class Starter:
                 await hooks.one(info.name, start, scope=scope)
             if self._waiting.cancelled_caught and not self._cancelled:
                 raise Overrun(f"took over {START_LIMIT:g} s")
-        except StartError:
+        except StartError as error:
+            error.plugin = error.plugin or info.name
             raise
-        except Exception as error:  # noqa: BLE001 - a plugin that cannot start is out
-            self._did_not_start(info, error)
-        except BaseException as error:
+        except BaseException as error:  # a plugin that cannot start is out
             if (fault := stray(error)) is None:
                 raise
             self._did_not_start(info, fault)
 
     def _did_not_start(self, info: PluginInfo, error: Exception) -> None:
-        self._plugins.on_fault(Fault(info.name, hookspecs.start_plugin.__name__, error))
+        fault = Fault(info.name, hookspecs.start_plugin.__name__, error)
+        self._plugins.on_fault(fault, log=not isinstance(error, PluginError))  # the reason says it
         known = isinstance(error, ClawMatrixError)  # written for people, unlike names of classes
         why = str(error) if known else f"{type(error).__name__}: {error}"
         self._plugins.fail(info, f"did not start: {why}")
@@ -171,6 +198,10 @@ class Starter:
         self._cancelled = True
         if self._waiting is not None:
             self._waiting.cancel()
+
+    def holding(self) -> list[str]:
+        """Return what has not ended of the plugin that is being stopped: ``plugin: task``."""
+        return [f"{name}: {what}" for name, scope in self._scopes.items() for what in scope.late]
 
     def plugin_failed(self, info: PluginInfo) -> None:
         """End what a plugin runs."""

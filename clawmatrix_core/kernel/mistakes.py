@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.kernel.registry import PluginRegistry
 
 if TYPE_CHECKING:
@@ -16,15 +15,13 @@ __all__ = ["check_core"]
 
 
 def check_core(config: Config, chosen: Sequence[str | object] | None) -> None:
-    """Raises: ConfigError, where one of the core's keys has a mistake.
+    """Raises: ConfigError, where one of the core's keys has a mistake, or is unknown.
 
     It has the mistakes in tables of plugins too: so the plugins are loaded, only for this.
     """
-    try:
-        _ = config.node_id
-    except ConfigError:
-        plugins = PluginRegistry()
-        plugins.load(chosen, config.disable)
-        known = [info.name for info in plugins.list()]
-        config.bind(plugins.config_sections(), known=known)
-        raise
+    if config.sound:
+        return
+    plugins = PluginRegistry()
+    plugins.load(chosen, config.disable)
+    known = [info.name for info in plugins.list()]
+    config.bind(plugins.config_sections(), known=known)

@@ -7,18 +7,19 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.as_list import as_list
 from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.base.entered import once_entered
-from clawmatrix_core.base.errors import LocalProtocolError
+from clawmatrix_core.base.errors import LocalProtocolError, PluginError
 from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.log import RateLimitedLogger, component_logger
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.exchange.asking import Asker
 from clawmatrix_core.exchange.limits import ExchangeLimits
-from clawmatrix_core.kernel.contributions import Check
 from clawmatrix_core.kernel.events import Events
 from clawmatrix_core.kernel.interior import Interior
 from clawmatrix_core.kernel.life import Lifetime, Starter
@@ -28,6 +29,7 @@ from clawmatrix_core.kernel.registered import Contributed, Registered
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.kernel.reloading import Reloader
 from clawmatrix_core.kernel.stalls import Stalls
+from clawmatrix_core.loading.contributions import Check
 from clawmatrix_core.loading.sole_use import sole_use
 from clawmatrix_core.members.standing import open_standing
 from clawmatrix_core.sessions.keyring import Keyring
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from clawmatrix_core.base.faults import Fault
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.exchange.exchange import Exchange
@@ -131,8 +134,9 @@ class Node(Asker, Contributed):
             watchdog: whether a thread watches for plugins that block the loop.
 
         Raises: ConfigError, where a key of the core has a mistake; it has all that there are.
+            TypeError, where ``plugins`` is a text or a mapping, not a list.
         """
-        self._chosen = plugins if plugins is not None else config.plugins
+        self._chosen = config.plugins if plugins is None else as_list(plugins, "plugins is")
         check_core(config, self._chosen)
         self.config = config
         self.id: NodeId = config.node_id
@@ -170,7 +174,9 @@ class Node(Asker, Contributed):
         self.hooks = NodeHooks(self.plugins, self)
         self._events = Events(self.hooks)
         self._reloader = Reloader(self, self.keyring, self.hooks, log)
-        self._lifetime = Lifetime(self._start, self._take_leave, self._starter.cancel)
+        self._lifetime = Lifetime(
+            self._start, self._take_leave, self._starter.cancel, self._on_late
+        )
 
     def __repr__(self) -> str:
         if self.epoch == 0:
@@ -219,13 +225,14 @@ class Node(Asker, Contributed):
         return complete
 
     def _load_plugins(self, stack: AsyncExitStack) -> None:
+        self.plugins.when_failed(self._on_plugin_failed)
+        self.plugins.when_ending(self._on_ending)
         self.plugins.load(self._chosen, self.config.disable)
         stack.enter_context(sole_use(self.plugins.list(), self.id, self.plugins.fail))
         known = [info.name for info in self.plugins.list()]
         self.config.bind(self.plugins.config_sections(), known=known)
         for secret in self.config.secrets:
             register_secret(secret.reveal())
-        self.plugins.when_failed(self._on_plugin_failed)
 
     def _open_state(self, stack: AsyncExitStack) -> None:
         files = (*CORE_FILES, *self.plugins.state_files())
@@ -259,6 +266,10 @@ class Node(Asker, Contributed):
     def stop(self) -> None:
         """Stop the node; whoever waits in ``wait_stop`` is to leave it then."""
         self._lifetime.stopping.set()
+
+    def held_up_by(self) -> list[str]:
+        """Return what a node that stops waits for: ``plugin: hook or task``."""
+        return self.plugins.hooks.awaited[:] or self._starter.holding()
 
     async def wait_stop(self) -> None:
         """Return when ``stop`` was called."""
@@ -363,13 +374,20 @@ class Node(Asker, Contributed):
         """Return the checks of plugins; ``doctor.own_checks.all_checks`` adds the core's own."""
         spec = hookspecs.register_checks
         added = self.plugins.collect(spec, Check, config=self.config, node=self)
-        return [check for _, check in added]
+        return [attrs.evolve(check, plugin=plugin) for plugin, check in added]
 
     def logger(self, component: str) -> logging.Logger:
         """Return the logger of a component, below the host's where it gave one."""
         return component_logger(self._logger, component)
 
     # --- inside
+
+    def _on_ending(self, fault: Fault) -> None:
+        self._lifetime.end(PluginError(fault.plugin, f"{fault.hook}: {fault.error}"))
+
+    def _on_late(self, seconds: float) -> None:
+        who = ", ".join(self.held_up_by()) or "nobody that is known"
+        self.logger("node").warning("stopping for %g s, held up by %s", seconds, who)
 
     def _on_plugin_failed(self, info: PluginInfo) -> None:
         self._starter.plugin_failed(info)

@@ -50,6 +50,10 @@ class NodeHooks:
         """Return what a registration hook gives, by plugin."""
         return self._plugins.collect(spec, kind, self._node, *args, **kwargs)
 
+    def registered(self, spec: Callable[..., Sequence[R]], kind: type[R], /) -> Sequence[R]:
+        """Return what a registration hook gives; see ``ConfigSection.check``."""
+        return [value for _, value in self._plugins.collect(spec, kind, self._node)]
+
     def unique(
         self, what: str, found: Iterable[tuple[str, R]], name_of: Callable[[R], str]
     ) -> Sequence[tuple[str, R]]:
@@ -78,6 +82,15 @@ class NodeHooks:
         """
         name = what if isinstance(what, str) else what.__name__
         self._plugins.on_fault(Fault(plugin, name, error, serving))
+
+    def fail(self, plugin: str, reason: str) -> None:
+        """Take a plugin out, with all that it registered: what it handed over cannot be used."""
+        if (info := self._plugins.get(plugin)) is not None:
+            self._plugins.fail(info, reason)
+
+    def when_failed(self, call: Callable[[PluginInfo], None]) -> None:
+        """Call this for each plugin that is taken out from now on."""
+        self._plugins.when_failed(call)
 
     def works(self, plugin: str) -> bool:
         """Say whether a plugin is loaded and has not been taken out."""

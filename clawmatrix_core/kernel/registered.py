@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+import attrs
+
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.as_list import as_list
+from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.metric import Metric
-from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
+from clawmatrix_core.loading.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.loading.specs import CORE
 from clawmatrix_core.members.record import OFFERS_LIMIT, check_offer
 from clawmatrix_core.wire.transport import Transport
@@ -16,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clawmatrix_core.base.metric import Sample
-    from clawmatrix_core.kernel.contributions import JSON
     from clawmatrix_core.kernel.node_hooks import NodeHooks
     from clawmatrix_core.kernel.registry import PluginRegistry
+    from clawmatrix_core.loading.contributions import JSON
 
 __all__ = ["Contributed", "Registered"]
 
@@ -32,10 +36,12 @@ class Registered:
 
     Attributes:
         transports: by address scheme; fixed once collected.
+        owners: the plugins that have them, by address scheme.
     """
 
     def __init__(self, plugins: PluginRegistry) -> None:
         self.transports: dict[str, Transport] = {}
+        self.owners: dict[str, str] = {}
         self._plugins = plugins
         self._methods: Sequence[tuple[str, ControlMethod]] = ()
         self._sections: Sequence[tuple[str, StatusSection]] = ()
@@ -55,11 +61,28 @@ class Registered:
         ]
         kept = hooks.unique("address scheme", schemes, lambda one: one[0])
         self.transports = dict(one for _, one in kept)
-        self._methods = hooks.collect(hookspecs.register_control_methods, ControlMethod)
-        self._sections = hooks.collect(hookspecs.register_status, StatusSection)
+        self.owners = {scheme: plugin for plugin, (scheme, _) in kept}
+        methods = hooks.collect(hookspecs.register_control_methods, ControlMethod)
+        self._methods = [one for one in methods if self._is_callable(*one)]
+        sections = hooks.collect(hookspecs.register_status, StatusSection)
+        self._sections = [(plugin, self._owned(plugin, section)) for plugin, section in sections]
         self._offers = hooks.collect(hookspecs.register_offers, Offer)
         added = hooks.collect(hookspecs.register_metrics, Metric)
         self._metrics = [*((CORE, metric) for metric in own_metrics), *added]
+
+    def _is_callable(self, plugin: str, method: ControlMethod) -> bool:
+        right = callable(method.call) != callable(method.stream)
+        if not right:
+            error = TypeError("needs a function as its call or its stream, and not both")
+            self._plugins.on_fault(Fault(plugin, f"control method {method.name}", error))
+        return right
+
+    def _owned(self, plugin: str, section: StatusSection) -> StatusSection:
+        def on_fault(error: Exception) -> None:
+            what = f"status section {section.name}"
+            self._plugins.on_fault(Fault(plugin, what, error, serving=True))
+
+        return attrs.evolve(section, plugin=plugin, on_fault=on_fault)
 
     def _schemes_of(self, plugin: str, transport: Transport) -> Sequence[str]:
         try:
@@ -92,11 +115,13 @@ class Registered:
         for plugin, offer in self._plugins.unique("offer", working, lambda one: one.kind):
             found[offer.kind] = []
             try:
-                items = list(offer.read())
+                items = as_list(offer.read())
                 left -= check_offer(items, left)
                 found[offer.kind] = items
-            except Exception as error:  # noqa: BLE001 - the record must be written all the same
-                self._plugins.on_fault(Fault(plugin, f"offer of {offer.kind}", error))
+            except BaseException as error:  # the record must be written all the same
+                if (fault := stray(error, called=True)) is None:
+                    raise
+                self._plugins.on_fault(Fault(plugin, f"offer of {offer.kind}", fault))
         return found
 
     def metrics(self) -> Sequence[tuple[Metric, Sequence[Sample]]]:
@@ -110,8 +135,10 @@ class Registered:
         for plugin, metric in sorted(kept, key=lambda one: one[0] == CORE):
             try:
                 found.append((metric, metric.samples()))
-            except Exception as error:  # noqa: BLE001 - the others are read all the same
-                self._plugins.on_fault(Fault(plugin, f"metric {metric.name}", error))
+            except BaseException as error:  # the others are read all the same
+                if (fault := stray(error, called=True)) is None:
+                    raise
+                self._plugins.on_fault(Fault(plugin, f"metric {metric.name}", fault, serving=True))
         return found
 
     def _working(
@@ -134,6 +161,10 @@ class Contributed:
     def transports(self) -> Mapping[str, Transport]:
         """What dials and listens, by address scheme."""
         return self._registered.transports
+
+    def owner_of_scheme(self, scheme: str) -> str | None:
+        """Return the plugin whose transport serves an address scheme, None where there is none."""
+        return self._registered.owners.get(scheme)
 
     def control_methods(self) -> Sequence[ControlMethod]:
         """Return the methods that plugins added to the control socket."""

@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.cancellation import EndsProcess, stray
+from clawmatrix_core.base.errors import PluginError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.kernel.dispatcher import Dispatcher
@@ -62,11 +64,14 @@ class PluginRegistry:
         self._removes = remove_stalling
         self.manager = PluginManager()
         kwargs = {} if budget is None else {"budget": budget}
-        self.hooks = Dispatcher(self.manager, self.on_fault, on_enter=on_enter, **kwargs)
+        self.hooks = Dispatcher(
+            self.manager, self.on_fault, on_enter=on_enter, on_nothing=self._on_nothing, **kwargs
+        )
         self._loader = Loader(self.manager)
         self._infos = self._loader.infos
         self._nameless: list[object] = []
-        self._on_failed: Callable[[PluginInfo], None] = lambda _: None
+        self._on_failed: list[Callable[[PluginInfo], None]] = []
+        self._on_ending: Callable[[Fault], None] = lambda _: None
 
     def list(self) -> Sequence[PluginInfo]:
         """Return every plugin that is installed or was passed in, in order of loading."""
@@ -120,7 +125,7 @@ class PluginRegistry:
 
     # --- faults
 
-    def on_fault(self, fault: Fault) -> None:
+    def on_fault(self, fault: Fault, *, log: bool = True) -> None:
         """Count a fault against its plugin; take the plugin out if it keeps overrunning.
 
         A plugin stays in where it comes with ClawMatrix, and whatever it does while it serves the
@@ -133,10 +138,11 @@ class PluginRegistry:
             return
         info.faults += 1
         info.last_fault = str(fault)
-        if info.faults <= 3 or info.faults % 1000 == 0:
-            _log.error(
-                "plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=fault.error
-            )
+        if log and (info.faults <= 3 or info.faults % 1000 == 0):
+            trace = None if isinstance(fault.error, PluginError) else fault.error
+            _log.error("plugin %s: %s (fault %d)", info.name, fault, info.faults, exc_info=trace)
+        if isinstance(fault.error, EndsProcess) and not fault.serving:
+            self._on_ending(fault)
         counts = isinstance(fault.error, Overrun) and not (info.built_in or fault.serving)
         if counts and self._removes and self._overruns_too_often(info):
             self.fail(info, f"taken out after {_OVERRUNS} hooks that ran out of time: {fault}")
@@ -154,11 +160,19 @@ class PluginRegistry:
         info.fail(reason)
         self.manager.unregister(name=info.name)
         self._changed()
-        self._on_failed(info)
+        for call in self._on_failed:
+            call(info)
+
+    def _on_nothing(self, plugin: str, hook: str) -> None:
+        self._infos[plugin].warn(f"does nothing in {hook}: it returned None, not a list")
 
     def when_failed(self, call: Callable[[PluginInfo], None]) -> None:
         """Call this for each plugin that is taken out while it runs."""
-        self._on_failed = call
+        self._on_failed.append(call)
+
+    def when_ending(self, call: Callable[[Fault], None]) -> None:
+        """Call this with the fault of each plugin that means to end the process."""
+        self._on_ending = call
 
     # --- what plugins register
 
@@ -200,8 +214,10 @@ class PluginRegistry:
         for plugin, value in found:
             try:
                 name = _checked(name_of(value))
-            except Exception as error:  # noqa: BLE001 - it may be computed by the plugin
-                self._misnamed(Fault(plugin, what, error), value)
+            except BaseException as error:  # it may be computed by the plugin
+                if (fault := stray(error, called=True)) is None:
+                    raise
+                self._misnamed(Fault(plugin, what, fault), value)
                 continue
             first, had = kept.setdefault(name, (plugin, value))
             if had is not value:

@@ -9,7 +9,7 @@ import anyio.to_thread
 import attrs
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.base.errors import LocalProtocolError
+from clawmatrix_core.base.errors import ConfigError, LocalProtocolError
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.config.config import Config
 
@@ -56,6 +56,8 @@ class Reloader:
             if config is None:
                 config = await anyio.to_thread.run_sync(self._read)
             taken, changes = self._node.config.taking(config)
+            if mistakes := config.mistakes_beside(self._hooks.registered):
+                raise ConfigError(mistakes)
             with anyio.CancelScope(shield=True):  # every plugin is told, or none
                 changes = await self._take_over(taken, changes)
             return changes

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.events import Events
     from clawmatrix_core.kernel.node_hooks import NodeHooks
     from clawmatrix_core.kernel.stack import Stack
+    from clawmatrix_core.wire.link import Link
 
 __all__ = ["Routing"]
 
@@ -36,10 +37,10 @@ class Routing:
         """Have the routes computed in a moment, since links or records changed."""
         self._dirty.set()
 
-    def lost(self) -> None:
+    def lost(self, link: Link) -> None:
         """Compute the routes at once: a link is gone, and no question may find it in them."""
         if self._running:
-            self.compute()
+            self.compute(link.peer if link.dialled else None)
 
     async def run(self) -> None:
         """Compute routes whenever something changed, until cancelled."""
@@ -53,8 +54,11 @@ class Routing:
         finally:
             self._running = False
 
-    def compute(self) -> None:
-        """Compute the routes now, and tell exchanges that wait for one."""
+    def compute(self, dialled: NodeId | None = None) -> None:
+        """Compute the routes now, and tell exchanges that wait for one.
+
+        ``dialled`` is the other end of a link that is gone, where this node dials it again.
+        """
         ways, exchanges = self._stack.ways, self._stack.exchanges
         before = ways.routes
         routes = self._hooks.ask(hookspecs.compute_routes, _checked) or {}
@@ -64,7 +68,8 @@ class Routing:
             lost = name != self._stack.local.node_id and ways.next_link(name) is None
             for end in exchanges.of(name):
                 if lost:
-                    end.note_unroutable()
+                    mine = name in before and before[name].next_hop == dialled
+                    end.note_unroutable(redialling=mine)
                 else:
                     end.resume(again=True)
         if changed:

@@ -23,10 +23,13 @@ class PluginScope(Supervisor):
     """
 
     def __init__(self, plugin: str, on_fault: Callable[[Fault], None]) -> None:
-        super().__init__(plugin, self.report)
+        super().__init__(plugin, self._task_failed)
         self.plugin = plugin
         self._report_fault = on_fault
 
     def report(self, error: Exception, what: str) -> None:
-        """Count a fault against the plugin."""
+        """Count a fault of the plugin while it served the input of others."""
+        self._report_fault(Fault(self.plugin, what, error, serving=True))
+
+    def _task_failed(self, error: Exception, what: str) -> None:
         self._report_fault(Fault(self.plugin, what, error))

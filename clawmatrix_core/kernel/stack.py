@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import LocalProtocolError
-from clawmatrix_core.kernel.opening_sender import OpeningSender
 from clawmatrix_core.kernel.switch import Switch
 from clawmatrix_core.sessions.doorkeeper import RATE
+from clawmatrix_core.sessions.opening_sender import OpeningSender
 from clawmatrix_core.sessions.sessions import Sessions
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core.base.faults import Fault, Overrun
-from clawmatrix_core.base.traces import owner_of, place_of
+from clawmatrix_core.base.log import log_stack
+from clawmatrix_core.base.traces import Place, owner_of
 from clawmatrix_core.base.watchdog import LoopWatchdog
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Stalls:
     def _on_stall(self, name: str, seconds: float, stack: str, serving: bool) -> None:
         # In the watchdog's thread, where no plugin may be taken out.
         culprit = self._culprit(name, stack)
-        self._log.error("%s blocks the loop for %.1f s\n%s", culprit or name, seconds, stack)
+        told = f"{culprit or name} blocks the loop for {seconds:.1f} s"
+        log_stack(self._log, told, stack)
         if culprit is not None:
             error = Overrun(f"blocked the event loop for over {seconds:.1f} s")
             self._faults.append(Fault(culprit, "event loop", error, serving))
@@ -77,5 +79,6 @@ class Stalls:
             return None
         if self._plugins.get(name) is not None:
             return name
-        places = [(info.name, place_of(info.plugin)) for info in self._plugins.active()]
-        return owner_of(stack, places)
+        return owner_of(
+            stack, [Place.of(info.name, info.plugin) for info in self._plugins.active()]
+        )

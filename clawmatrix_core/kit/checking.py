@@ -13,11 +13,11 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config, ConfigSection
 from clawmatrix_core.config.docs import describe
-from clawmatrix_core.kernel.contributions import Finding
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kit.light import look_at_light_modules
 from clawmatrix_core.kit.names import NOBODY, note_collisions
 from clawmatrix_core.loading.annotations import misfits_of_plugin
+from clawmatrix_core.loading.contributions import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

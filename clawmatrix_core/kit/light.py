@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.kernel.contributions import Finding
+from clawmatrix_core.loading.contributions import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

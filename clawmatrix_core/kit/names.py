@@ -80,11 +80,22 @@ def _takes_the_node_only(spec: HookSpec) -> bool:
 def _names(
     node: Node, spec: Callable[..., Any], names_of: Callable[[Any], Iterable[str]]
 ) -> list[tuple[str, str]]:
-    collected = node.hooks.collect(spec, object)
+    collected = [one for one in node.hooks.collect(spec, object) if _is_right(node, spec, *one)]
     # A plugin may register one name twice, as routes do for two endings of a path.
     return list(
         dict.fromkeys((plugin, name) for plugin, value in collected for name in names_of(value))
     )
+
+
+def _is_right(node: Node, spec: Callable[..., Any], plugin: str, value: object) -> bool:
+    """Have a value look at itself, where it can; what it raises is a fault of its plugin."""
+    try:
+        if callable(verify := getattr(value, "verify", None)):
+            verify()
+    except Exception as error:  # noqa: BLE001 - it may raise anything
+        node.hooks.report(plugin, spec, error)
+        return False
+    return True
 
 
 def _own_methods(node: Node, hook: str) -> list[tuple[str, str]]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.distributions import about, missing_requirement, same_name
+from clawmatrix_core.base.distributions import about, missing_requirement, same_name, unmet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["GROUP", "SPECS_GROUP", "entry_points_in_order", "is_built_in", "missing_extra"]
+__all__ = [
+    "GROUP",
+    "SPECS_GROUP",
+    "entry_points_in_order",
+    "is_built_in",
+    "missing_extra",
+    "other_version",
+]
 
 GROUP = "clawmatrix.plugins"
 SPECS_GROUP = "clawmatrix.hookspecs"
@@ -38,6 +45,14 @@ def entry_points_in_order() -> Mapping[str, Sequence[metadata.EntryPoint]]:
 def is_built_in(entry: metadata.EntryPoint) -> bool:
     """Say whether a plugin came with ClawMatrix itself."""
     return entry.dist is not None and same_name(about(entry.dist)[0], DISTRIBUTION)
+
+
+def other_version(entry: metadata.EntryPoint) -> str | None:
+    """Say which ClawMatrix a third party's distribution needs, where that is not this one."""
+    if entry.dist is None or is_built_in(entry):
+        return None
+    wanted = unmet(entry.dist, DISTRIBUTION, here := metadata.version(DISTRIBUTION))
+    return f"needs {wanted}, and this is {DISTRIBUTION} {here}" if wanted else None
 
 
 def missing_extra(entry: metadata.EntryPoint) -> str | None:

@@ -8,12 +8,14 @@ import operator
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.distributions import about
+from clawmatrix_core.config.messages import nearest
 from clawmatrix_core.loading.discovery import (
     GROUP,
     SPECS_GROUP,
     entry_points_in_order,
     is_built_in,
     missing_extra,
+    other_version,
 )
 from clawmatrix_core.loading.plugin_info import PluginInfo
 from clawmatrix_core.loading.specs import CORE
@@ -29,9 +31,10 @@ __all__ = ["Loader"]
 
 _log = logging.getLogger("clawmatrix.plugins")
 
-_UNKNOWN = (
-    "no plugin of that name is installed (entry points are those of installed distributions:"
-    " `pip install -e FOLDER` installs one that you are writing)"
+_UNKNOWN = "no plugin of that name is installed"
+_INSTALLING = (
+    " (entry points are those of installed distributions: `pip install -e FOLDER` installs one that"
+    " you are writing)"
 )
 
 
@@ -71,9 +74,14 @@ class Loader:
         names = None if chosen is None else {item for item in chosen if isinstance(item, str)}
         for entry in installed[GROUP]:
             self._consider(entry, names, off)
+        there = [*self.infos, *map(_name_of, objects)]
         for name in sorted((names or set()) - self.infos.keys()):
             info = self.infos[name] = PluginInfo(name)
-            info.fail(_UNKNOWN)
+            near = nearest(name, there)
+            info.fail(_UNKNOWN + (f'; did you mean "{near}"?' if near else _INSTALLING))
+        for name in sorted(off - {*there}):
+            if near := nearest(name, there):
+                _log.warning('disable: no plugin is called %s; did you mean "%s"?', name, near)
         for item in objects:
             self.add(item)
 
@@ -85,7 +93,9 @@ class Loader:
         owners: dict[str, str] = {}
         for entry in entry_points_in_order()[SPECS_GROUP] if entries is None else entries:
             distribution = about(entry.dist)[0] if entry.dist else "?"
-            if entry.name not in owners:
+            if unfit := other_version(entry):
+                self._unusable_specs[entry.name] = unfit
+            elif entry.name not in owners:
                 owners[entry.name] = distribution
                 self._add_specs(entry.name, entry.load)
             else:
@@ -105,7 +115,8 @@ class Loader:
             namespace = read()
             if namespace is not None:
                 self._manager.add_specs(owner, namespace)
-        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
+        except BaseException as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            _words_of(error)
             why = f"its hook specifications cannot be used: {_on_one_line(error)}"
             self._unusable_specs[owner] = why
             _log.error("plugin %s: %s", owner, why)
@@ -134,10 +145,14 @@ class Loader:
             info.reason = "disabled in the configuration"
         elif missing and (names is None or entry.name in names):
             info.state, info.reason = "not installed", missing
+            if names is not None:
+                _log.warning("plugin %s is not installed: it %s", info.name, missing)
         elif names is not None and entry.name not in names:
             info.reason = "not among the plugins chosen"
         elif names is None and not info.built_in:
             info.reason = f"name it to use it: plugins = [..., {entry.name!r}]"
+        elif unfit := other_version(entry):
+            info.fail(unfit)
         else:
             self._load(entry, info)
 
@@ -145,8 +160,8 @@ class Loader:
         try:
             loaded = entry.load()
             plugin = loaded() if inspect.isclass(loaded) else loaded
-        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
-            info.fail(f"could not be imported: {type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            info.fail(f"could not be imported: {_words_of(error)}")
         else:
             self._register(plugin, info)
 
@@ -162,13 +177,22 @@ class Loader:
         info = known or PluginInfo(chosen)  # it may stand in for one that was not chosen
         self.infos.pop(chosen, None)  # objects come last, in the host's order
         self.infos[chosen] = info
+        self._tell_renamed(name or _name_of(plugin), info)
         try:
             made = plugin() if inspect.isclass(plugin) else plugin
-        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the others
-            info.fail(f"could not be made: {type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001 - one broken plugin must not stop the others
+            info.fail(f"could not be made: {_words_of(error)}")
         else:
             self._register(made, info)
         return info
+
+    def _tell_renamed(self, name: str, info: PluginInfo) -> None:
+        if name == info.name:
+            return
+        words = f"plugin {name}: another one has this name, the later one is called {info.name}"
+        _log.warning("%s", words)
+        for one in (self.infos[name], info):
+            one.collisions = (*one.collisions, words)
 
     def _register(self, plugin: object, info: PluginInfo) -> None:
         try:
@@ -176,7 +200,8 @@ class Loader:
             wrong = self._wrong_with(plugin, info.name, extends)
             if wrong is None:
                 self._manager.register(plugin, info.name)
-        except Exception as error:  # noqa: BLE001 - attributes of plugins run their code
+        except BaseException as error:  # noqa: BLE001 - attributes of plugins run their code
+            _words_of(error)
             info.fail(f"does not fit the hooks: {_on_one_line(error)}")
             return
         if wrong is not None:
@@ -187,6 +212,8 @@ class Loader:
         info.hooks = tuple(sorted(name for name in names if name in self._manager.specs))
         info.plugin, info.extends = plugin, extends
         info.state, info.reason = "active", None
+        if not info.hooks and getattr(plugin, "hookspecs", None) is None:
+            info.warn("does nothing: it implements no hook")
 
     def _wrong_with(self, plugin: object, name: str, extends: Sequence[str]) -> str | None:
         if name == CORE:
@@ -201,7 +228,14 @@ class Loader:
         return unusable or self._manager.misfits(name, plugin, extends, known)
 
 
-def _on_one_line(error: Exception) -> str:
+def _words_of(error: BaseException) -> str:
+    """Return an error in words. Raises: Ctrl-C again, which is the user's."""
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+        raise error
+    return f"{type(error).__name__}: {error}"
+
+
+def _on_one_line(error: BaseException) -> str:
     return "; ".join(str(error).strip().splitlines()) or type(error).__name__
 
 
@@ -209,7 +243,8 @@ def _name_of(plugin: object) -> str:
     kind = plugin if inspect.isclass(plugin) or inspect.ismodule(plugin) else type(plugin)
     try:
         name = str(getattr(plugin, "plugin_name", None) or "")
-    except Exception:  # noqa: BLE001 - it may be computed; the plugin fails as it is registered
+    except BaseException as error:  # noqa: BLE001 - it may be computed; the plugin fails as it is registered
+        _words_of(error)
         name = ""
     return name or str(getattr(kind, "__name__", "plugin"))
 

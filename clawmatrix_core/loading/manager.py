@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pluggy
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.loading.reserved import wrong_frame_types
+from clawmatrix_core.loading.signatures import unmarked
 from clawmatrix_core.loading.specs import CORE, HookSpecs
 from clawmatrix_core.loading.tracing import TracedImpl, is_tracing, traced
 
@@ -53,7 +55,7 @@ class PluginManager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         """Refuse an implementation whose colour is not its specification's."""
-        options = super().parse_hookimpl_opts(plugin, name)
+        options = self._options(plugin, name)
         if options is None:
             return None
         hook = options.get("specname") or name
@@ -81,7 +83,9 @@ class PluginManager(pluggy.PluginManager):
         owners = {CORE, name, *known, *(spec.owner for spec in self.specs)}
         lenient = any(owner not in owners for owner in extends)
         unknown, foreign = [], []
-        for hook, optional in self._implemented(plugin):
+        for hook, optional, function in self._implemented(plugin):
+            if wrong := wrong_frame_types(function):
+                return f"wants frames that no plugin gets: {wrong}"
             spec = self.specs.get(hook)
             if spec is None and not (optional or lenient):
                 unknown.append(hook)
@@ -93,8 +97,13 @@ class PluginManager(pluggy.PluginManager):
             return f"implements hooks of plugins that it does not extend: {', '.join(foreign)}"
         return None
 
-    def _implemented(self, plugin: object) -> Iterator[tuple[str, bool]]:
+    def _implemented(self, plugin: object) -> Iterator[tuple[str, bool, object]]:
         for name in dir(plugin):
-            options = super().parse_hookimpl_opts(plugin, name)
+            options = self._options(plugin, name)
             if options is not None:
-                yield options.get("specname") or name, bool(options.get("optionalhook"))
+                hook, optional = options.get("specname") or name, bool(options.get("optionalhook"))
+                yield hook, optional, getattr(plugin, name)
+
+    def _options(self, plugin: object, name: str) -> Any:
+        unmarked(plugin, name, f"{PROJECT}_impl")
+        return super().parse_hookimpl_opts(plugin, name)

@@ -28,6 +28,7 @@ class PluginInfo:
         waits_for: those of ``extends`` that do not work here, so that nobody calls its
             implementations of their hooks.
         collisions: what it registered under a name that another plugin had first.
+        warnings: what it does to no effect.
         faults: how often a hook or task of it failed; the last one is ``last_fault``.
     """
 
@@ -40,6 +41,7 @@ class PluginInfo:
     extends: tuple[str, ...] = ()
     waits_for: tuple[str, ...] = ()
     collisions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     faults: int = 0
     last_fault: str | None = None
     overruns: list[float] = attrs.field(factory=list, repr=False)
@@ -50,6 +52,12 @@ class PluginInfo:
         """Put the plugin down as failed, and say so in the log."""
         self.state, self.reason = "failed", reason
         _log.error("plugin %s failed: %s", self.name, reason)
+
+    def warn(self, words: str) -> None:
+        """Note what the plugin does to no effect, and say so in the log, once."""
+        if words not in self.warnings:
+            self.warnings = (*self.warnings, words)
+            _log.warning("plugin %s %s", self.name, words)
 
     def to_json(self) -> dict[str, object]:
         """Return the plugin's entry in ``plugins list --json``."""
@@ -65,6 +73,8 @@ class PluginInfo:
             entry["waitsFor"] = list(self.waits_for)
         if self.collisions:
             entry["collisions"] = list(self.collisions)
+        if self.warnings:
+            entry["warnings"] = list(self.warnings)
         if self.faults:
             entry["faults"] = self.faults
             entry["lastFault"] = self.last_fault

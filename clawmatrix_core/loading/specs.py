@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.loading.signatures import unmarked, wrong_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ CORE = "core"
 
 HookKind: TypeAlias = Literal["collect", "notify", "first", "frame"]
 
+_MARK = "clawmatrix_spec"
 _FRAME_HOOKS = frozenset({"frame_received", "transit_received"})
 
 
@@ -42,6 +44,13 @@ class HookSpec:
     def is_async(self) -> bool:
         """Whether implementations are ``async def``."""
         return inspect.iscoroutinefunction(self.function)
+
+    @property
+    def verbs(self) -> Sequence[str]:
+        """What it may be called with, of the methods of ``Dispatcher``; the usual one first."""
+        if self.is_async:
+            return (self.kind, "one")
+        return ("ask",) if self.kind == "first" else (self.kind,)
 
 
 class HookSpecs:
@@ -69,25 +78,34 @@ class HookSpecs:
 
         What a class inherits counts too.
 
-        Raises: ValueError, where it specifies none, or one that has an owner already, or the
-            owner calls itself as the core. None of its hooks is added then.
+        Raises: ValueError, where it specifies none, one that has an owner already, or one that
+            nobody could call, or the owner calls itself as the core. None of its hooks is added
+            then.
         """
         if owner == CORE and CORE in (spec.owner for spec in self):
             raise ValueError(f"no plugin can be called {CORE!r}")
-        found = [
-            HookSpec(name, owner, _kind(name, value), value)
-            for name in _names(namespace)
-            if hasattr(value := getattr(namespace, name), "clawmatrix_spec")
-        ]
+        found = _specified(owner, namespace)
         if not found:
             raise ValueError("specifies no hooks")
         if all(self._specs.get(spec.name) == spec for spec in found):
             return ()
         for spec in found:
+            if owner != CORE and (wrong := wrong_signature(namespace, spec.name, spec.function)):
+                raise ValueError(f"specifies the hook {wrong}")
             if (other := self._specs.get(spec.name)) is not None:
                 raise ValueError(f"specifies the hook {spec.name}, {_whose(other, owner)}")
         self._specs |= {spec.name: spec for spec in found}
         return found
+
+
+def _specified(owner: str, namespace: object) -> list[HookSpec]:
+    found = []
+    for name in _names(namespace):
+        unmarked(namespace, name, _MARK)
+        value = getattr(namespace, name)
+        if hasattr(value, _MARK):
+            found.append(HookSpec(name, owner, _kind(name, value), value))
+    return found
 
 
 def _whose(taken: HookSpec, owner: str) -> str:

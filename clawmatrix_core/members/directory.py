@@ -149,6 +149,10 @@ class Directory:
         """Return every member but this node, by name."""
         return [peer for peer in self.all() if peer.node_id != self._own]
 
+    def listed(self) -> Iterable[Peer]:
+        """Return the others but for those that a person hid, by name."""
+        return [peer for peer in self.others() if not self._trust.is_hidden(peer.node_id)]
+
     @property
     def mark(self) -> int:
         """Counts the changes; ``changed_since`` takes an earlier one."""

@@ -41,6 +41,22 @@ class Standing:
     revocations: Revocations
 
 
+def _what_is_lost(state: State) -> tuple[str, ...]:
+    """Return what is gone of the state of a node that ran before."""
+    if state.read("epoch") is None:
+        return ()
+    lost = []
+    if state.read("identity") is None:
+        told = f"{state.locate('identity')} is gone: this node has a new key, which others refuse"
+        lost.append(f"{told} until a person accepts it")
+    if state.read("trust") is None:
+        told = (
+            f"{state.locate('trust')} is gone: the keys of the other nodes are not known any more"
+        )
+        lost.append(f"{told}, and those that they show next are taken")
+    return tuple(lost)
+
+
 def open_standing(
     node_id: NodeId, state: State, *, wall: Callable[[], float], identity: Identity | None = None
 ) -> Standing:
@@ -48,9 +64,13 @@ def open_standing(
 
     ``identity`` are other keys than those of the state. Raises: StateError.
     """
+    lost = _what_is_lost(state)
     keys = identity or load_identity(state)
     epoch = next_epoch(state)
     trust = TrustStore(state)
+    trust.lost = lost
+    if state.read("trust") is None:
+        state.write("trust", {})  # from now on it is known that there was one
     succession = load_succession(state, node_id, keys)
     revocations = Revocations(node_id, keys, state, trust, wall=wall)
     revocations.flush()

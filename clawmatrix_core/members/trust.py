@@ -53,6 +53,7 @@ WRITE_INTERVAL = 10.0
 
 _FILE = "trust"
 _FORGOTTEN = "forgotten"
+_HIDDEN = "hidden"
 _Stored = TypeVar("_Stored")
 
 
@@ -65,6 +66,7 @@ class TrustStore:
 
     Attributes:
         mark: grows whenever a name came or went, got another key or proved itself.
+        lost: what of the node's state was gone when it started, in sentences.
 
     Raises: StateError, where what is stored cannot be used.
     """
@@ -72,8 +74,10 @@ class TrustStore:
     def __init__(self, state: State) -> None:
         self._state = state
         self.mark = 0
+        self.lost: tuple[str, ...] = ()
         self._pins = _convert(state, _FILE, dict[NodeId, Pin])
         self._forgotten = _convert(state, _FORGOTTEN, dict[NodeId, float])
+        self._hidden = _convert(state, _HIDDEN, dict[NodeId, float])
         self._alike: dict[str, set[NodeId]] = {}
         for name in (*self._pins, *self._forgotten):
             self._alike.setdefault(name.lower(), set()).add(name)
@@ -103,9 +107,13 @@ class TrustStore:
                 self._write(now)
             elif proven:
                 self.note_proof(node_id, sign_public, now=now)
+            if proven:
+                self._show(node_id)
             return PinOutcome.KNOWN
         if pin is None or (proven and pin.state is PinState.PROVISIONAL):
             self._adopt(node_id, sign_public, pin, proven=proven, now=now)
+            if proven:
+                self._show(node_id)
             return PinOutcome.NEW
         self._put(node_id, with_rival(pin, sign_public, proven=proven, now=now))
         self._write_soon(now)
@@ -118,6 +126,8 @@ class TrustStore:
         a person. Raises: StateError, where it cannot be written; see ``check``.
         """
         pin = self._pins.get(node_id)
+        if pin is not None and pin.key == sign_public:
+            self._show(node_id)
         if pin is not None and pin.key == sign_public and pin.proven_since is None:
             self._put(node_id, attrs.evolve(pin, proven=now))
             self._write_soon(now)
@@ -262,6 +272,23 @@ class TrustStore:
             self._alike[node_id.lower()].discard(node_id)
         self._write()
         return True
+
+    def hide(self, node_id: NodeId, *, now: float) -> None:
+        """List a name no more, until a link or a session proves it. Raises: StateError."""
+        self._hidden[node_id] = now
+        self._state.write(_HIDDEN, self._hidden)
+
+    def hidden(self) -> list[NodeId]:
+        """Return the names that are not listed, sorted."""
+        return sorted(map(NodeId, self._hidden))
+
+    def is_hidden(self, node_id: NodeId) -> bool:
+        """Say whether a name is not listed."""
+        return node_id in self._hidden
+
+    def _show(self, node_id: NodeId) -> None:
+        if self._hidden.pop(node_id, None) is not None:
+            self._state.write(_HIDDEN, self._hidden)
 
     def flush(self) -> None:
         """Write what is not written yet. Raises: StateError."""

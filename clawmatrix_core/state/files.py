@@ -102,6 +102,6 @@ class StateFile:
 
 
 CORE_FILES = tuple(
-    StateFile(name) for name in ("identity", "epoch", "trust", "forgotten", "revocations")
+    StateFile(name) for name in ("identity", "epoch", "trust", "forgotten", "hidden", "revocations")
 )
 """The core's own. Plugins declare theirs with ``register_state_files``."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.config.changes import Changes
-    from clawmatrix_core.kernel.contributions import ControlMethod
     from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.loading.contributions import ControlMethod
 
 __all__ = ["call_control", "http_client", "plugin_of", "reload", "stream_control"]
 

@@ -183,10 +183,13 @@ class Link:
             if self._scope is not None:
                 self._scope.cancel()
 
-    async def run(self, deliver: Callable[[Link, bytes], None]) -> str:
+    async def run(
+        self, deliver: Callable[[Link, bytes], None], over: Callable[[], None] = lambda: None
+    ) -> str:
         """Carry messages until the link closes; return why it did.
 
-        ``deliver`` must not wait. A RemoteProtocolError out of it closes the link.
+        ``deliver`` must not wait. A RemoteProtocolError out of it closes the link. ``over`` is
+        called when nothing more is carried: after that the connection may take its time to close.
         """
         try:
             async with anyio.create_task_group() as tasks:
@@ -198,6 +201,7 @@ class Link:
         finally:
             self.close("the node stopped")
             self._space_waiters.clear()
+            over()
             with anyio.CancelScope(shield=True):
                 await self.connection.close(self._close_code, self.closing or "")
         return self.closing or ""

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
+_PATIENCE = 10.0
+"""Seconds in which a node has to tell its status: it makes sure of ways for 4 s."""
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -79,7 +82,7 @@ def status(settings: Settings, as_json: bool, watch: bool, interval: float) -> N
     """
     if watch:
         _watch(settings, as_json=as_json, interval=interval)
-    answer = call(settings.config_file(), "status", _params(as_json))
+    answer = call(settings.config_file(), "status", _params(as_json), timeout=_PATIENCE)
     if as_json:
         echo_json(answer)
     else:
@@ -95,7 +98,7 @@ def _watch(settings: Settings, *, as_json: bool, interval: float) -> NoReturn:
     redraw = sys.stdout.isatty() and not as_json
     while True:
         try:
-            answer = call(settings.config_file(), "status", _params(as_json))
+            answer = call(settings.config_file(), "status", _params(as_json), timeout=_PATIENCE)
         except (NotRunning, ControlError) as error:
             if as_json:
                 raise
@@ -121,7 +124,7 @@ def _redrawn(text: str) -> str:
 @pass_settings
 def peers(settings: Settings, as_json: bool) -> None:
     """Show the other nodes, and how each is reached."""
-    answer = call(settings.config_file(), "peers", _params(as_json))
+    answer = call(settings.config_file(), "peers", _params(as_json), timeout=_PATIENCE)
     if as_json:
         echo_json(answer)
     elif answer:

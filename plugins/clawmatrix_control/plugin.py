@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,8 +11,15 @@ from clawmatrix_control.kept_socket import KeptSocket
 from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.sections import read_sections, section_lines
 from clawmatrix_control.server import ControlServer
-from clawmatrix_control.status import NodeFacts, all_offered, peer_json, status_json
-from clawmatrix_core import ConfigError, ControlMethod, ExchangeFailure, MemoryState, hookimpl
+from clawmatrix_control.status import OWN_KEYS, NodeFacts, all_offered, peer_json, status_json
+from clawmatrix_core import (
+    ConfigError,
+    ControlMethod,
+    ExchangeFailure,
+    MemoryState,
+    __version__,
+    hookimpl,
+)
 from clawmatrix_core.spi import default_state_dir
 
 if TYPE_CHECKING:
@@ -66,6 +72,9 @@ class ControlPlugin:
         self._own = {method.name: method for method in _Methods(node).all()}
         for name in {*self._own} & {method.name for method in node.control_methods()}:
             node.hooks.collided("control method", name, "control", node.owner_of_method(name) or "")
+        for section in node.status_sections():
+            if section.name in OWN_KEYS:
+                node.hooks.collided("status section", section.name, "control", section.plugin)
         folder = _state_folder(node)
         if folder is None:
             node.logger("control").debug("no control socket: the state is in memory")
@@ -126,7 +135,7 @@ class _Methods:
         values = await read_sections(sections)
         facts = NodeFacts(
             node.id,
-            version("clawmatrix"),
+            __version__,
             node.clock.wall() - node.started_at,
             tuple(node.links),
             node.counters,
@@ -142,7 +151,7 @@ class _Methods:
     async def peers(self, params: dict[str, JSON]) -> list[JSON]:
         """Return the peers alone; ``params`` are those of ``status``."""
         probe = params.get("probe") is not False
-        peers = list(self._node.directory.others())
+        peers = list(self._node.directory.listed())
         found: dict[str, JSON] = {}
         limiter = anyio.CapacityLimiter(PROBES)
         deadline = anyio.current_time() + (PROBE_LIMIT if probe else 0.0)

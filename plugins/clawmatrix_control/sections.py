@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from clawmatrix_core.spi import stray
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from clawmatrix_core import JSON, StatusSection
 
 __all__ = ["read_sections", "section_lines"]
+
+_COLOURS = ("green", "yellow", "red")
 
 
 async def read_sections(sections: Sequence[StatusSection]) -> dict[str, JSON]:
@@ -35,10 +39,20 @@ def section_lines(sections: Iterable[StatusSection], values: dict[str, JSON]) ->
         if section.text is None or (isinstance(value, dict) and value.keys() == {"error"}):
             continue
         try:
-            texts = [str(text) for text in section.text(value)]
-        except Exception as error:  # noqa: BLE001 - the other sections have their lines all the same
-            why = f"{section.name}: no text, {type(error).__name__}: {error}"
+            texts = _lines(section.text(value))
+        except BaseException as error:  # the other sections have their lines all the same
+            if (fault := stray(error, called=True)) is None:
+                raise
+            section.on_fault(fault)
+            why = f"{section.name}: no text, {type(fault).__name__}: {fault}"
             lines.append({"text": why, "colour": "red"})
         else:
-            lines += [{"text": text, "colour": section.colour} for text in texts]
+            colour = section.colour if section.colour in _COLOURS else None
+            lines += [{"text": text, "colour": colour} for text in texts]
     return lines
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise TypeError("gave a str, not a list of lines")
+    return [str(text) for text in texts]

@@ -134,9 +134,7 @@ class ControlServer:
                 answer = await self._stream(method, request, stream)
         except (ClawMatrixError, *GONE):
             raise
-        except Exception as error:  # noqa: BLE001 - a method's fault is its plugin's
-            answer = self._failed(error, request)
-        except BaseException as error:
+        except BaseException as error:  # a method's fault is its plugin's
             if (fault := stray(error)) is None:
                 raise
             answer = self._failed(fault, request)
@@ -170,8 +168,9 @@ class ControlServer:
                 async with aclosing(_generator(method.stream(request.params))) as items:
                     async for item in items:
                         await self._send(stream, answer_line({"item": item}))
-            except Exception as error:  # noqa: BLE001 - raised again below, not inside a group
-                failure = error
+            except BaseException as error:  # raised again below, not inside a group
+                if (failure := stray(error)) is None:
+                    raise
             tasks.cancel_scope.cancel()
         if left:
             raise anyio.EndOfStream

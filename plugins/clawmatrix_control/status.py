@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import JSON, NodeRecord, PathStatus, Peer, PluginInfo
 
-__all__ = ["NodeFacts", "all_offered", "offered", "peer_json", "status_json"]
+__all__ = ["OWN_KEYS", "NodeFacts", "all_offered", "offered", "peer_json", "status_json"]
+
+
+OWN_KEYS = frozenset(
+    {"nodeId", "version", *OFFER_KINDS, "tags", "peers", "node", "offers", "lines"}
+)
+"""What the status has of its own: no section of a plugin gets such a name."""
 
 
 @attrs.frozen
@@ -80,7 +86,7 @@ def status_json(
         "peers": peers,
         "node": _node_json(facts, own),
     }
-    added = {name: value for name, value in sections.items() if name not in status}
+    added = {name: value for name, value in sections.items() if name not in OWN_KEYS}
     return {**status, **added}
 
 

@@ -79,7 +79,7 @@ class HttpRoute:
     ``scope["extensions"][CLIENT_GONE]["call"]`` of a request is a function: what it is given is
     called once, if the client goes before it has its whole answer.
 
-    Raises: TypeError, ValueError, for a route that could answer nothing.
+    A route that could answer nothing is left out, as a fault of its plugin; the others stay.
     """
 
     path: str
@@ -90,7 +90,8 @@ class HttpRoute:
     app: ASGIApp | None = None
     mount: bool = False
 
-    def __attrs_post_init__(self) -> None:
+    def verify(self) -> None:
+        """Raises: TypeError, ValueError, for a route that could answer nothing."""
         self._check_types()
         if (self.endpoint is None) == (self.app is None):
             raise TypeError(f"the route {self.path} needs an endpoint or an app, and not both")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from clawmatrix_core import Proxies
     from clawmatrix_http.api import HttpRoute
     from clawmatrix_http.table import Found, RouteTable
 
@@ -44,6 +45,7 @@ class Application:
         max_body: bytes a request's body may have.
         on_fault: told of an endpoint that raised: its plugin, what it was asked, the exception.
         on_refused: told of a request that was refused: the reason, and who sent it.
+        proxies: whose word counts for who sent a request.
         max_bodies: bytes that the bodies of all requests may have together.
     """
 
@@ -54,6 +56,7 @@ class Application:
         max_body: int,
         on_fault: Callable[[str, str, Exception], None],
         on_refused: Callable[[str, str], None],
+        proxies: Proxies,
         max_bodies: int = _MAX_BODIES,
     ) -> None:
         self._table = table
@@ -61,6 +64,7 @@ class Application:
         self._max_body = max_body
         self._on_fault = on_fault
         self._on_refused = on_refused
+        self._proxies = proxies
         self._bodies = ByteBudget(max(max_bodies, 2 * max_body))
 
     @property
@@ -91,12 +95,12 @@ class Application:
             _connection_of(scope).prove()
         refusal = refusal or found.refusal or self._refuse_length(asker)
         if refusal is not None:
-            self._on_refused(_reason(refusal, asker), _client(scope))
+            self._on_refused(_reason(refusal, asker), self._client(scope))
             await self._refuse(answer, refusal, found)
             return
         connection = _connection_of(scope)
         with self._bodies.hold(connection.owner, connection.make_room) as held:
-            over = partial(self._replace, answer, found, _client(scope))
+            over = partial(self._replace, answer, found, self._client(scope))
             receive = limited(receive, self._max_body, held, over)
             await self._run(found, scope, receive, answer)
 
@@ -112,9 +116,7 @@ class Application:
             await _serve(found.route, scope, receive, answer.send)
         except ClientDisconnect:
             pass  # nobody is there to be told
-        except Exception as error:  # noqa: BLE001 - one endpoint's fault is not the server's
-            fault = error
-        except BaseException as error:
+        except BaseException as error:  # one endpoint's fault is not the server's
             if (fault := stray(error)) is None:
                 raise
         await self._finish(fault, found, scope, answer)
@@ -147,14 +149,24 @@ class Application:
     def _body(self, refusal: HttpRefusal, found: Found) -> bytes:
         try:
             return body_of(refusal, found.shape)
-        except Exception as error:  # noqa: BLE001 - the client is to get an answer all the same
-            self._on_fault(found.plugin or "http", f"the shape of a {refusal.status}", error)
+        except BaseException as error:  # the client is to get an answer all the same
+            if (fault := stray(error, called=True)) is None:
+                raise
+            self._on_fault(found.plugin or "http", f"the shape of a {refusal.status}", fault)
             return body_of(refusal, plain_error)
 
     def _refuse_length(self, asker: Asker) -> HttpRefusal | None:
         if asker.length is not None and asker.length > self._max_body:
             return self._too_large()
         return None
+
+    def _client(self, scope: Scope) -> str:
+        """Return who sent a request, for the log."""
+        client = scope.get("client")
+        if not client:
+            return "an unknown address"
+        listed, forwarded = _values(scope, b"x-forwarded-for"), _values(scope, b"forwarded")
+        return self._proxies.client(client[0], listed, forwarded)
 
     def _too_large(self) -> HttpRefusal:
         message = f"the body has more than {self._max_body:d} bytes (see [http] max_body)"
@@ -168,9 +180,8 @@ def _reason(refusal: HttpRefusal, asker: Asker) -> str:
     return "wrong_token" if asker.tokens else "no_token"
 
 
-def _client(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else "an unknown address"
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 
 async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -> None:

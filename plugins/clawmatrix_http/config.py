@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from clawmatrix_core import ByteSize, Duration, HostPort, Secret, option
+from clawmatrix_core import ByteSize, Duration, HostPort, Proxies, Secret, option
 
 __all__ = ["DRAIN_LIMIT", "TOKEN_LENGTH", "HttpConfig"]
 
@@ -41,6 +41,10 @@ def _are_origins(_: object, __: object, value: tuple[str, ...]) -> None:
             raise ValueError(f'"{origin}" is not an origin like "https://app.example"')
 
 
+def _are_networks(_: object, __: object, value: tuple[str, ...]) -> None:
+    Proxies(value)
+
+
 def _is_short(_: object, __: object, value: Duration) -> None:
     if value > DRAIN_LIMIT:
         raise ValueError(f"must be at most {DRAIN_LIMIT:g} s")
@@ -71,6 +75,14 @@ class HttpConfig:
         default=(),
         doc='Web pages that may use the API, by origin: "https://app.example".',
         validator=_are_origins,
+        reload=True,
+    )
+    proxies: tuple[str, ...] = option(
+        default=(),
+        doc="Networks of the reverse proxies in front of the API, for instance"
+        ' `["127.0.0.1/32"]`. What they say of where a request comes from is believed, and is in'
+        " the log.",
+        validator=_are_networks,
         reload=True,
     )
     max_body: ByteSize = option(

@@ -18,6 +18,7 @@ from clawmatrix_core import (
     ControlMethod,
     HostPort,
     PluginError,
+    Proxies,
     StartError,
     StateError,
     StateFile,
@@ -63,6 +64,7 @@ class HttpPlugin(ServesHttp):
         self.token = ""
         self._app: Application | None = None
         self._refusals: Refusals | None = None
+        self._proxies = Proxies()
 
     @property
     def address(self) -> HostPort | None:
@@ -160,8 +162,15 @@ class HttpPlugin(ServesHttp):
             guard = _make_guard(self.token, config)
             on_fault = partial(node.hooks.report, serving=True)
             refused = self._refusals_of(node).count
+            self._proxies.use(config.proxies)
             self._app = Application(
-                table, guard, config.max_body, on_fault, refused, config.max_bodies
+                table,
+                guard,
+                config.max_body,
+                on_fault,
+                refused,
+                self._proxies,
+                config.max_bodies,
             )
             server = HttpServer(
                 self._app,
@@ -187,6 +196,7 @@ class HttpPlugin(ServesHttp):
         self.token = await _find_token(node, config)
         guard = _make_guard(self.token, config)
         self._app.use(guard, config.max_body, config.max_bodies)
+        self._proxies.use(config.proxies)
         self.server.use(config.drain)
 
     @hookimpl
@@ -241,7 +251,8 @@ def _require_asyncio() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        raise PluginError("http", "the HTTP server needs asyncio") from None
+        why = "the HTTP server needs asyncio; on trio leave the plugin out"
+        raise PluginError("http", why) from None
 
 
 async def _bind(listen: HostPort) -> socket.socket:

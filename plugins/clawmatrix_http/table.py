@@ -147,6 +147,7 @@ class RouteTable:
 
     def _add(self, tier: _Tier, owned: _Owned) -> None:
         route = owned.route
+        route.verify()
         if route.mount:
             mount = self._own.mount_above(route.path) if tier is self._others else None
             if mount is None:

@@ -71,6 +71,12 @@ def find_transport(node: Node, address: str) -> Transport:
     return transport
 
 
+def report_transport(node: Node, address: str, error: Exception, what: str) -> None:
+    """Count what a connection let out against the plugin whose transport made it."""
+    owner = node.owner_of_scheme(address.partition("://")[0]) or "mesh"
+    node.hooks.report(owner, what, error, serving=True)
+
+
 def with_address(address: str, text: str) -> str:
     """Return what went wrong at an address, with the address in it once."""
     return text if address in text else f"{address}: {text}"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path  # noqa: TC003 - read from the annotation
 
 import attrs
 
-from clawmatrix_core import ByteSize, Duration, HostPort, NamedKeys, option
+from clawmatrix_core import ByteSize, Duration, HostPort, NamedKeys, Proxies, option
 from clawmatrix_mesh.addresses import check_address
 
-__all__ = ["TEMPLATE", "ListenAddress", "MeshConfig", "listen_addresses"]
+__all__ = ["TEMPLATE", "USUAL_HEARTBEAT", "ListenAddress", "MeshConfig", "listen_addresses"]
 
 TEMPLATE = """\
 [mesh]
 # Where other nodes can connect to; leave it out on a node that only connects to others.
-# listen = "0.0.0.0:19000"
+# listen = "*:19000"
 # The same over the transport of another plugin, which has to be named in plugins.
 # listen_url = "tcp://0.0.0.0:19005"
 # Nodes to connect to. One is enough: the others are learned from it.
@@ -27,10 +26,14 @@ TEMPLATE = """\
 """What ``clawmatrix init`` writes of the table."""
 
 _SHORTEST_HEARTBEAT = 0.01
+USUAL_HEARTBEAT = 5.0
+"""Seconds; times of exchanges fit it, and grow with one that is longer."""
 
 
 class ListenAddress(HostPort):
-    """Where to listen for WebSocket connections."""
+    """Where to listen for WebSocket connections. The host ``*`` means all addresses."""
+
+    everywhere = "*"
 
     @classmethod
     def parse(cls, text: str) -> HostPort:
@@ -46,17 +49,13 @@ def _is_address(_: object, __: object, value: str | None) -> None:
         check_address(value)
 
 
-def _are_addresses(_: object, __: object, value: tuple[str, ...]) -> None:
-    for address in value:
+def _are_addresses(_: object, __: object, value: tuple[str, ...] | None) -> None:
+    for address in value or ():
         check_address(address)
 
 
 def _are_networks(_: object, __: object, value: tuple[str, ...]) -> None:
-    for network in value:
-        try:
-            ipaddress.ip_network(network, strict=False)
-        except ValueError:
-            raise ValueError(f'"{network}" is not a network like "10.8.0.0/16"') from None
+    Proxies(value)
 
 
 def _is_long_enough(_: object, __: object, value: Duration) -> None:
@@ -70,7 +69,8 @@ class MeshConfig:
 
     listen: ListenAddress | None = option(
         default=None,
-        doc="Where other nodes can dial this one. Left out: it only dials.",
+        doc="Where other nodes can dial this one; the host `*` stands for all addresses of the"
+        " machine, of IPv4 and IPv6. Left out: it only dials.",
     )
     listen_url: str | None = option(
         default=None,
@@ -78,9 +78,10 @@ class MeshConfig:
         " address: `tcp://0.0.0.0:19005`. With `listen` as well, the node listens at both.",
         validator=_is_address,
     )
-    advertise: tuple[str, ...] = option(
-        default=(),
-        doc="Addresses at which others reach this node, put into its record.",
+    advertise: tuple[str, ...] | None = option(
+        default=None,
+        shown="for `ws`, addresses of this machine that the node listens at",
+        doc="Addresses at which others reach this node, put into its record; `[]` for none.",
         validator=_are_addresses,
         reload=True,
     )
@@ -100,6 +101,14 @@ class MeshConfig:
     proxy: str | None = option(
         default=None,
         doc="An HTTP or SOCKS proxy to dial through. Environment variables are not read.",
+    )
+    proxies: tuple[str, ...] = option(
+        default=(),
+        doc="Networks of the reverse proxies in front of this node, for instance"
+        ' `["127.0.0.1/32"]`. What they say of where a connection comes from is believed'
+        " (`X-Forwarded-For`, `Forwarded`); nobody else is.",
+        validator=_are_networks,
+        reload=True,
     )
     revokers: NamedKeys = option(
         factory=NamedKeys,
@@ -134,8 +143,9 @@ class MeshConfig:
         reload=True,
     )
     heartbeat: Duration = option(
-        default=Duration(5.0),
-        doc="How often each link is asked for a sign of life. Two missed close it.",
+        default=Duration(USUAL_HEARTBEAT),
+        doc="How often each link is asked for a sign of life. Two missed close it."
+        " All nodes of a mesh should have the same.",
         validator=_is_long_enough,
     )
 

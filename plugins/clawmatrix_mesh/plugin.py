@@ -9,6 +9,7 @@ from clawmatrix_core import (
     ConfigSection,
     ControlMethod,
     ExchangeFailure,
+    Proxies,
     Route,
     StateFile,
     StatusSection,
@@ -59,6 +60,7 @@ class MeshPlugin(ListensForNodes):
         self._limits = limits or LinkLimits()
         self._protocol = protocol
         self._certificate: ServedCertificate | None = None
+        self._proxies = Proxies()
         self._mesh: RunningMesh | None = None
 
     # --- registration: nothing runs yet
@@ -88,6 +90,7 @@ class MeshPlugin(ListensForNodes):
     @hookimpl
     def register_transports(self, node: Node) -> list[Transport]:
         """Add ``ws`` and ``wss``."""
+        from clawmatrix_mesh.websocket.front import Front
         from clawmatrix_mesh.websocket.strangers import Door
         from clawmatrix_mesh.websocket.transport import WebSocketTransport
 
@@ -95,6 +98,7 @@ class MeshPlugin(ListensForNodes):
         serving = server_tls(config)
         if serving is not None:
             self._certificate = ServedCertificate(config, serving)
+        self._proxies.use(config.proxies)
         return [
             WebSocketTransport(
                 server_tls=serving,
@@ -102,6 +106,7 @@ class MeshPlugin(ListensForNodes):
                 proxy=config.proxy,
                 door=Door.make(self._note_refused),
                 refused=lambda reason: node.counters.update((reason,)),
+                front=Front(self._proxies, self._health),
             )
         ]
 
@@ -161,10 +166,17 @@ class MeshPlugin(ListensForNodes):
             self._mesh.open()
 
     @hookimpl
-    async def config_changed(self, changed: frozenset[str]) -> None:
+    async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         """Dial other addresses, and take over what else was changed."""
+        self._proxies.use(node.config.section(MeshConfig).proxies)
         if self._mesh is not None:
             self._mesh.reconfigure(changed)
+
+    @hookimpl(tryfirst=True)
+    async def node_stopping(self) -> None:
+        """Tell load balancers to send no more connections here."""
+        if self._mesh is not None:
+            self._mesh.links.listening.health = "stopping"
 
     # --- frames and events
 
@@ -179,15 +191,24 @@ class MeshPlugin(ListensForNodes):
         return self._mesh.frames.take(frame)
 
     @hookimpl
-    async def link_opened(self, link: Link) -> None:
-        """Tell a new neighbour what is known here."""
+    async def link_opened(self, node: Node, link: Link) -> None:
+        """Say so, and tell a new neighbour what is known here."""
+        how = "dialled" if link.dialled else "from"
+        where = link.connection.remote
+        node.logger("mesh").info("link to %s is open (%s %s)", link.peer, how, where)
         if self._mesh is not None:
             self._mesh.greet(link)
 
     @hookimpl
     async def link_closed(self, node: Node, link: Link, reason: str) -> None:
         """Say why."""
-        node.logger("mesh").info("link to %s closed: %s", link.peer, reason)
+        log = node.logger("mesh")
+        log.info("link to %s closed: %s", link.peer, reason)
+        links = self._links()
+        if links is not None and link.peer not in node.links:  # no other link took its place
+            often = links.flaps.note(link.peer, reason, node.clock.wall())
+            if often is not None:
+                log.warning("%s", often)
 
     @hookimpl
     async def offers_changed(self) -> None:
@@ -207,6 +228,9 @@ class MeshPlugin(ListensForNodes):
         """See ListensForNodes."""
         return () if self._mesh is None else self._mesh.links.listening.bound
 
+    def _health(self) -> str:
+        return "starting" if self._mesh is None else self._mesh.links.listening.health
+
     def _links(self) -> Links | None:
         return None if self._mesh is None else self._mesh.links
 
@@ -220,8 +244,10 @@ class MeshPlugin(ListensForNodes):
         return self._mesh.invitations
 
     def _dialable(self) -> list[str]:
-        advertised = () if self._mesh is None else self._mesh.advertised
-        return dialable(advertised, self.addresses)
+        if self._mesh is None:
+            return []
+        named, found = self._mesh.advertised(), self._mesh.advertised.seen()
+        return dialable(() if named == found else named, self.addresses, found)
 
     def _issue(self, signed: SignedRevocation) -> None:
         if self._mesh is not None:

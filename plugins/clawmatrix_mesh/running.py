@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core import StartError, StateError
-from clawmatrix_mesh.config import MeshConfig
+from clawmatrix_core import StartError, StateError, __version__
+from clawmatrix_mesh.config import USUAL_HEARTBEAT, MeshConfig
 from clawmatrix_mesh.invite.invitations import Invitations
 from clawmatrix_mesh.invite.inviting import Inviter
+from clawmatrix_mesh.links.healing import healed_within
 from clawmatrix_mesh.links.links import Links
+from clawmatrix_mesh.links.own_addresses import OwnAddresses
 from clawmatrix_mesh.links.preamble import PROTOCOL
 from clawmatrix_mesh.members.membership import Membership
 from clawmatrix_mesh.members.revoking import Revoking
@@ -32,7 +33,7 @@ class RunningMesh:
     Raises: StartError, where the invitations in the state folder cannot be used.
 
     Attributes:
-        advertised: the addresses that stand in this node's record.
+        advertised: gives the addresses that stand in this node's record.
         membership: writes the node's record, and spreads all records.
         revoking: spreads revocations.
         invitations: those that this node made.
@@ -47,13 +48,20 @@ class RunningMesh:
         self._node = node
         self.scope = scope
         config = node.config.section(MeshConfig)
-        self.advertised = config.advertise
+        if config.heartbeat > USUAL_HEARTBEAT:
+            node.exchanges.outlast(healed_within(config.heartbeat, limits))
+        self.advertised = OwnAddresses(
+            lambda: node.config.section(MeshConfig).advertise,
+            lambda: self.links.listening.bound,
+            node.clock.now,
+        )
         self.invitations = _load_invitations(node)
         self.membership = Membership(
             node,
-            version=metadata.version("clawmatrix"),
+            version=__version__,
             protocol=PROTOCOL,
-            addresses=lambda: self.advertised,
+            addresses=self.advertised,
+            key_refused=lambda who: self.links.own_key.refused(who),
         )
         self.revoking = Revoking(node, let_in=self._ask_neighbours)
         inviter = Inviter(node, self.invitations)
@@ -71,6 +79,8 @@ class RunningMesh:
     async def start(self) -> None:
         """Write the first record, and bind where to listen. Raises: StartError."""
         config = self._node.config.section(MeshConfig)
+        for lost in self._node.trust.lost:
+            self._node.logger("mesh").warning("%s", lost)
         self._node.revocations.name_revokers(config.revokers.keys)
         self._node.revocations.settle()  # nobody is a member yet
         self.membership.own.write()
@@ -106,7 +116,6 @@ class RunningMesh:
             self.revoking.settle()
             self.links.dialler.hurry()
         if changed & {"tags", "mesh.advertise", "mesh.revokers"}:
-            self.advertised = config.advertise
             self.membership.own.touch()
         if "mesh.peers" in changed:
             self.links.dial(config.peers)

@@ -309,7 +309,10 @@ def local_upstream(
     """Run a small upstream in this process: ``async with local_upstream("hello") as base_url``.
 
     It speaks the chat completions API on a free port of loopback, and is for tests of hosts, and
-    for models that are a function of the host's own. It needs asyncio and the extra ``http``.
+    for models that are a function of the host's own. It needs asyncio and the extra ``http``; a
+    host on trio enters it by ``anyio.from_thread.start_blocking_portal()``.
+
+    Raises: LocalProtocolError on entering, where asyncio does not run.
 
     Args:
         answer: what it says: a text, or a function, plain or ``async``, that takes the request's

@@ -32,9 +32,10 @@ from clawmatrix_model_proxy.asking.lists import ModelLists
 from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.asking.names import STATE, NodeNames
 from clawmatrix_model_proxy.asking.proving import Proving
-from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
+from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig, check_apis
 from clawmatrix_model_proxy.offer import make_offer
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
+from clawmatrix_model_proxy.serving.known_apis import KnownApis
 from clawmatrix_model_proxy.serving.models import (
     checked_models,
     collect_apis,
@@ -49,13 +50,21 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core import JSON, Config, Exchange, Frame, Metric, Node, Peer, PluginScope
+    from clawmatrix_core import (
+        JSON,
+        Config,
+        Exchange,
+        Frame,
+        Metric,
+        Node,
+        Peer,
+        PluginScope,
+    )
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.catalog import Catalog
     from clawmatrix_model_proxy.asking.response import AskLimits
     from clawmatrix_model_proxy.offer import Offered
-    from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.server import ModelServer
     from clawmatrix_model_proxy.serving.upstream import Upstreams
 
@@ -78,7 +87,7 @@ class ModelProxyPlugin(ModelProxy):
         self._health: Health | None = None
         self._models: tuple[ModelUpstream, ...] | None = None
         self._offer: Offered | None = None
-        self._apis: Apis | None = None
+        self._known = KnownApis()
         self._upstreams: Upstreams | None = None
         self._requests = ByteBudget(0)
         self._limits: AskLimits | None = None
@@ -92,7 +101,7 @@ class ModelProxyPlugin(ModelProxy):
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """See hookspecs."""
-        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE)]
+        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_apis)]
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
@@ -185,8 +194,11 @@ class ModelProxyPlugin(ModelProxy):
         self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
         self._keep_names(node)  # what is stored of them is read first, or the plugin does not start
         scope.start_soon(self._lists_of(node).run)
+        if self._known.look(node, self._given):
+            self._models = self._offer = None  # they were collected before the APIs were known
         scope.start_soon(Proving(node, lambda: self._current(node).parts).run)
         self._server = await self._make_server(node, scope, self._served(node))
+        self._known.watch(node, scope, self.collect_again)
 
     async def _make_server(
         self, node: Node, scope: PluginScope, served: tuple[ModelUpstream, ...]
@@ -194,17 +206,11 @@ class ModelProxyPlugin(ModelProxy):
         """Return what answers requests for these models. Raises: StartError, for an API unknown."""
         if not served:
             return None
-        from clawmatrix_model_proxy.serving.apis import Apis
         from clawmatrix_model_proxy.serving.server import ModelServer, note_failed
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
-        if self._apis is None:
-            self._apis = Apis(
-                collect_apis(node),
-                now=node.clock.wall,
-                new_id=lambda kind: f"{kind}{node.random.getrandbits(128):032x}",
-            )
-        self._apis.check(served)
+        apis = self._known.apis or self._known.collect(node)
+        apis.check(served)
         config = node.config.section(ModelProxyConfig)
         if self._upstreams is None:
             upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
@@ -215,7 +221,7 @@ class ModelProxyPlugin(ModelProxy):
         self._requests.most = max(config.max_requests, 2 * config.max_request)
         failed, upstreams = partial(note_failed, node), self._upstreams
         requests, workers = self._requests, self._workers
-        return ModelServer(config, served, self._apis, upstreams, logger, workers, requests, failed)
+        return ModelServer(config, served, apis, upstreams, logger, workers, requests, failed)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -248,7 +254,7 @@ class ModelProxyPlugin(ModelProxy):
             before = self._given
             self._given = before if given is None else given
             try:
-                served = collect_models(node)
+                served = collect_models(node, self._known.can_serve)
                 self._server = await self._make_server(node, scope, served)
             except BaseException:
                 self._given = before
@@ -332,7 +338,7 @@ class ModelProxyPlugin(ModelProxy):
 
     def _served(self, node: Node) -> tuple[ModelUpstream, ...]:
         if self._models is None:
-            self._models = collect_models(node)
+            self._models = collect_models(node, self._known.can_serve)
         return self._models
 
     def _offered(self, node: Node) -> Offered:

@@ -42,7 +42,7 @@ def path_checks(node: Node, reckoning: Reckoning) -> list[Check]:
 
 async def _look(node: Node, reckoning: Reckoning) -> list[Finding]:
     """Make sure of every path that leads over others."""
-    far = [peer.record for peer in node.directory.others() if peer.node_id not in node.links]
+    far = [peer.record for peer in node.directory.listed() if peer.node_id not in node.links]
     node.compute_routes()  # what the records say by now
     graph = reckoning.graph
     before = await ways(node.id, tuple(node.links), graph)

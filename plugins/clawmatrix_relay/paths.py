@@ -81,6 +81,8 @@ class Paths:
         if link is not None and link.closing is None:
             age = node.clock.now() - link.last_received
             return PathStatus("direct", None, link.rtt, self._last_seen(peer), age)
+        if path.next_hop == peer:  # no relay leads to itself
+            return self._unreachable(peer, "the link to it is closing")
         if path.next_hop is None:
             return self._unreachable(peer, self._why_no_path(peer))
         return None

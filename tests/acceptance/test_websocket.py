@@ -288,7 +288,7 @@ async def test_dial_errors_say_what_to_do(authority: trustme.CA) -> None:
     assert "proxy is not an address" in await dial_error(
         WebSocketTransport(proxy="secret"), "ws://127.0.0.1:1"
     )
-    assert "through the proxy" in await dial_error(
+    assert "the proxy 127.0.0.1:1 is not reached" in await dial_error(
         WebSocketTransport(proxy="http://me:secret@127.0.0.1:1"), "ws://127.0.0.1:1"
     )
 

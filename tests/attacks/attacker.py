@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
+from clawmatrix_core.base.errors import DecryptError
 from tests.integration.conftest import SECRET
 from tests.plugins.mesh.wire import Closed, Member
 
@@ -52,7 +53,10 @@ class Attacker:
         """Read until the link closes."""
         try:
             while True:
-                line, payload = await self.member.receive()
+                try:
+                    line, payload = await self.member.receive()
+                except DecryptError:
+                    continue  # another node's, sealed under keys that only it would have
                 if line["type"] == "heartbeat":
                     await self.send("heartbeat_ack", {"t": payload.get("t")}, lane=0)
                 else:

@@ -17,8 +17,8 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport

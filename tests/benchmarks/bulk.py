@@ -18,8 +18,8 @@ import anyio
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_core.wire.codec import CHUNK
 from tests.benchmarks.unsealed import take_the_seal_out

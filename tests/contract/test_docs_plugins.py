@@ -54,6 +54,7 @@ LINES = {
     "dice_state.py": 22,
     "hookspecs.py": 11,
     "pigeons.py": 28,
+    "hook_class.py": 27,
     "tcp.py": 45,
     "unix.py": 55,
 }
@@ -204,12 +205,24 @@ async def test_a_plugin_calls_hooks_of_its_own(
         assert loft.seen == ["Martha"]
 
 
+@pytest.mark.anyio
+@pytest.mark.both_loops
+async def test_specifications_may_stand_in_a_class(
+    node_factory: NodeFactory, load: Callable[[str], Any]
+) -> None:
+    module = load("hook_class.py")
+    alarm = module.AlarmPlugin()
+    async with node_factory("a", plugins=[alarm, module.TowerPlugin()]):
+        assert alarm.bells == ["great bell"]
+
+
 def test_the_specifications_pass_a_strict_type_checker(root: Path, tmp_path: Path) -> None:
     package = tmp_path / "pigeons"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "hookspecs.py").write_text(example(root, "hookspecs.py"))
     (package / "plugin.py").write_text(example(root, "pigeons.py"))
+    (package / "hook_class.py").write_text(example(root, "hook_class.py"))
     # In a process of its own: mypy raises the recursion limit of the process that it runs in.
     options = ("--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache"))
     command = [sys.executable, "-m", "mypy", *options, str(package)]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from clawmatrix_core import PluginInfo
+from clawmatrix_core import LocalProtocolError, PluginInfo
+from clawmatrix_model_proxy.api import local_upstream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,13 +52,29 @@ def test_the_fields_of_a_plugins_state_are_those_that_it_has(root: Path) -> None
     assert sorted(told) == sorted({*fields} - {"overruns"})  # which the registry alone counts
 
 
+def example(root: Path, name: str) -> dict[str, Any]:
+    page = (root / "docs" / "embedding.md").read_text()
+    [code] = re.findall(rf"<!-- start {name} -->\n```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(code, name, "exec"), names)
+    return names
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_function_of_the_host_is_a_model(root: Path, node_factory: NodeFactory) -> None:
-    page = (root / "docs" / "embedding.md").read_text()
-    pattern = r"<!-- start local_model.py -->\n```python\n(.*?)```"
-    [code] = re.findall(pattern, page, re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(compile(code, "local_model.py", "exec"), names)
+    said = example(root, "local_model.py")["said"]
     async with node_factory("host", built_in=["mesh", "model-proxy"]) as node:
-        assert await names["said"](node, "hello you") == "HELLO YOU"
+        assert await said(node, "hello you") == "HELLO YOU"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_function_is_a_model_of_a_host_on_trio_too(
+    root: Path, node_factory: NodeFactory
+) -> None:
+    said = example(root, "trio_model.py")["said_on_trio"]
+    async with node_factory("host", built_in=["mesh", "model-proxy"]) as node:
+        assert await said(node, "hello you") == "HELLO YOU"
+        with pytest.raises(LocalProtocolError, match="start_blocking_portal"):
+            await local_upstream("hello").__aenter__()

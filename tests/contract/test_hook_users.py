@@ -20,7 +20,9 @@ from clawmatrix_core.config.config import Config, ConfigSection, option
 from clawmatrix_core.doctor.own_checks import all_checks
 from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import (
+from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_core.loading.contributions import (
     Check,
     ControlMethod,
     Finding,
@@ -28,8 +30,6 @@ from clawmatrix_core.kernel.contributions import (
     StatusSection,
     frame_types,
 )
-from clawmatrix_core.kernel.node import Node
-from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_core.state.folder import StateFolder
 from clawmatrix_core.testing.fixtures import (

@@ -11,7 +11,7 @@ import pytest
 
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.loading.specs import CORE
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
 from tests.contract.every_hook import HOOKS, SPECS

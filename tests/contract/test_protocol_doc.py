@@ -24,6 +24,7 @@ from clawmatrix_core.wire.codec import Header
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.inviting import BURST, REFILL, WELCOME
 from clawmatrix_mesh.links.close_codes import InviteCloseCode
+from clawmatrix_mesh.links.heartbeat import patience_of
 from clawmatrix_mesh.links.limits import HELLO_LIMIT, LinkLimits
 from clawmatrix_mesh.links.preamble import PREAMBLE_LIMIT, PROTOCOL
 from clawmatrix_model_proxy.wire import Head, Opening
@@ -111,6 +112,7 @@ def test_the_times_are_the_codes(root: Path) -> None:
         **attrs.asdict(ExchangeLimits()),
         **attrs.asdict(LinkLimits()),
         "heartbeat": MeshConfig().heartbeat,
+        "patience": patience_of(MeshConfig().heartbeat),
         "invite_burst": BURST,
         "invite_refill": REFILL,
         "HOP_COST": HOP_COST,

@@ -37,6 +37,7 @@ SPECIAL = ("__init__", "__call__", "__aenter__", "__anext__", "__enter__", "__it
 
 
 EXEMPT = {
+    "clawmatrix_core.ConfigSection": "its check is given the table, an object of its own class",
     "clawmatrix_core.option": "what a field has is of any type, as with attrs.field",
 }
 

@@ -1,9 +1,11 @@
-"""The security page: each promise, and each thing an attacker can do, names its test."""
+"""The security page: each promise has a name, and a row with its tests in the table at the end."""
 
 from __future__ import annotations
 
-import ast
 import re
+import subprocess
+import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,64 +13,90 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+TABLE = "\n## What shows each promise\n"
+TEST = re.compile(r"`(tests/[\w/]+\.py::test_\w+)`")
+PROMISE = re.compile(r"(?m)^(?:- )?\*\*([A-Z]\d+)\*\* ")
 ATTACKERS = {
     "Someone on the network",
     "A curious or malicious relay",
     "A malicious member",
     "A malicious upstream",
-    "Who has stolen a laptop",
+    "Another user of the machine",
+    "Someone who has stolen a laptop",
     "A malicious web page",
     "A program without the token",
     "A program that has the token",
     "A malicious plugin",
 }
+UNPROMISED = {"What is not promised"}
+"""Sections whose points are no promises."""
+
+
+def split(page: str) -> tuple[str, str]:
+    """Return what stands before the table of tests, and the table."""
+    text, table = page.split(TABLE)
+    return text, table
+
+
+def part(text: str, heading: str) -> str:
+    """Return what stands under a heading, with what is below it."""
+    level = heading.split()[0]
+    return re.split(rf"(?m)^#{{1,{len(level)}}} ", text.split(f"{heading}\n", 1)[1])[0]
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    """Return the tests of each promise."""
+    lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {name: TEST.findall(tests) for name, tests in cells}
+
+
+def wrong(page: str) -> list[str]:
+    """Return what is wrong with the promises and their table, but for the tests themselves."""
+    text, table = split(page)
+    named, shown = PROMISE.findall(text), rows(table)
+    found = [f"{name} names two promises" for name, times in Counter(named).items() if times > 1]
+    found += [f"{name} has no row" for name in named if name not in shown]
+    found += [f"{name} is a row without a promise" for name in shown if name not in named]
+    found += [f"{name} has no test" for name, tests in shown.items() if not tests]
+    found += [f"no sentence names a test: {word}" for word in re.findall(r"\S*\btest_\w+", text)]
+    for heading in re.findall(r"(?m)^#{2,3} .*$", text):
+        if heading.lstrip("# ") not in UNPROMISED:
+            own = re.split(r"(?m)^#", part(text, heading))[0]
+            points = re.findall(r"(?m)^- .*$", own)
+            found += [f"no promise: {one}" for one in points if not PROMISE.match(one)]
+    return found
 
 
 def page(root: Path) -> str:
     return (root / "docs" / "security.md").read_text()
 
 
-def part(text: str, heading: str) -> str:
-    """Return what stands under a heading, those below it among it."""
-    level = heading.split()[0]
-    return re.split(rf"(?m)^#{{1,{len(level)}}} ", text.split(f"{heading}\n", 1)[1])[0]
+def test_each_promise_has_a_row_and_no_sentence_names_a_test(root: Path) -> None:
+    assert wrong(page(root)) == []
+    assert len(rows(split(page(root))[1])) > 100
 
 
-def points(text: str) -> list[str]:
-    """Return the points of all lists, each on one line."""
-    found = re.findall(r"(?m)^- .*(?:\n  .*)*", text)
-    return [" ".join(point.split()) for point in found]
-
-
-def missing(root: Path, text: str) -> list[str]:
-    """Return what is named as a test and is none."""
-    found = []
-    for file, name in NAMED.findall(text):
-        path = root / file
-        tree = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-        if name not in {node.name for node in tree.body if isinstance(node, kinds)}:
-            found.append(f"{file}::{name}")
-    return found
-
-
-def test_every_test_that_the_page_names_is_there(root: Path) -> None:
-    text = page(root)
-    assert len(NAMED.findall(text)) > 60
-    assert len(NAMED.findall(text)) == text.count(".py::"), "a name that is not read"
-    assert missing(root, text) == []
-
-
-@pytest.mark.parametrize("heading", ["## The ground it stands on", *sorted(ATTACKERS)])
-def test_every_line_names_the_test_that_shows_it(root: Path, heading: str) -> None:
-    heading = heading if heading.startswith("#") else f"### {heading}"
-    unshown = [one for one in points(part(page(root), heading)) if not NAMED.search(one)]
-    assert unshown == []
+def test_each_test_of_the_table_is_one_that_make_test_runs(root: Path) -> None:
+    table = split(page(root))[1]
+    named = set(TEST.findall(table))
+    assert len(TEST.findall(table)) == table.count("::"), "a name that is not read"
+    files = sorted({name.partition("::")[0] for name in named})
+    collecting = ["--collect-only", "-q", "-m", "not slow", "-p", "no:xdist", *files]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *collecting],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    collected = {line.partition("[")[0] for line in run.stdout.splitlines()}
+    assert named - collected == set()
 
 
 def test_each_attacker_has_what_it_can_and_what_it_cannot_do(root: Path) -> None:
-    text = part(page(root), "## Who attacks, and what they can do")
+    text = part(page(root), "## Attackers, and what they can do")
     assert set(re.findall(r"(?m)^### (.*)$", text)) == ATTACKERS
     for attacker in ATTACKERS:
         about = part(text, f"### {attacker}")
@@ -76,14 +104,23 @@ def test_each_attacker_has_what_it_can_and_what_it_cannot_do(root: Path) -> None
             assert re.search(rf"(?m)^(It|They) {lead}\n\n- ", about), (attacker, lead)
 
 
+RIGHT = (
+    "\n## A\n\n- **A1** one\n\n**A2** two\n\n## What is not promised\n\n- three\n"
+    f"{TABLE}\n| promise | tests |\n|---|---|\n"
+    "| A1 | `tests/test_a.py::test_b` |\n| A2 | `tests/test_a.py::test_b` |\n"
+)
+
+
 @pytest.mark.parametrize(
-    "named",
+    ("old", "new", "told"),
     [
-        "tests/contract/test_nowhere.py::test_it",
-        "tests/contract/test_security_doc.py::test_that_is_not_there",
-        "tests/contract/test_security_doc.py::points.inner",
+        ("two\n", "two\n", []),
+        ("**A2**", "**A1**", ["A1 names two promises", "A2 is a row without a promise"]),
+        ("**A2**", "**A3**", ["A3 has no row", "A2 is a row without a promise"]),
+        ("| A2 | `tests/test_a.py::test_b` |", "| A2 | |", ["A2 has no test"]),
+        ("two\n", "two, see `test_b`\n", ["no sentence names a test: `test_b"]),
+        ("one\n", "one\n- more\n", ["no promise: - more"]),
     ],
 )
-def test_a_test_that_is_not_there_is_found(root: Path, named: str) -> None:
-    text = f"- a promise: `{named}`"
-    assert missing(root, text) or not NAMED.search(text)
+def test_what_is_wrong_is_found(old: str, new: str, told: list[str]) -> None:
+    assert wrong(RIGHT.replace(old, new)) == told

@@ -25,6 +25,7 @@ from clawmatrix_model_proxy.api import (
 
 PLUGINS = ["mesh", "relay", "http", "model-proxy"]  # without "http" the host may run trio
 PATIENCE = 60  # seconds: a model whose name is misspelt looks like one that is still to come
+GRACE = 20  # seconds that the host's own answers may take once it is to stop
 
 
 def configured(told: argparse.Namespace) -> Config:
@@ -40,10 +41,10 @@ def configured(told: argparse.Namespace) -> Config:
     )
 
 
-async def stop_on_signal(node: Node) -> None:
+async def wait_for_signal() -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
-            node.stop()
+            return  # a second one ends the program at once
 
 
 async def ask(node: Node, model: str, question: str) -> None:
@@ -67,12 +68,12 @@ async def run(told: argparse.Namespace) -> None:
         await serve_models(node, [ModelUpstream(name, url) for name, _, url in models])
         access = http_access(node)  # access.token is what the clients of access.url show
         print("programs ask at", access.url if access else "no URL", flush=True)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(stop_on_signal, node)
+        async with anyio.create_task_group() as answers:  # it ends when all of them have ended
             if told.ask:
-                tasks.start_soon(ask, node, told.ask, "Count to 5, please")
-            await node.wait_stop()
-            tasks.cancel_scope.cancel()
+                answers.start_soon(ask, node, told.ask, "Count to 5, please")
+            await wait_for_signal()
+            await serve_models(node, [])
+            answers.cancel_scope.deadline = anyio.current_time() + GRACE
     print("stopped", flush=True)
 
 

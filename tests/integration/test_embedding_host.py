@@ -73,6 +73,19 @@ def test_one_host_asks_the_model_of_another_and_both_stop_cleanly(
             assert (read(one), one.wait(20)) == ("stopped", 0)
 
 
+def test_an_answer_under_way_is_whole_although_the_host_is_to_stop(tmp_path: Path) -> None:
+    host = [sys.executable, str(HOST), "--state", str(tmp_path), "one"]
+    with running(*EMBEDDED, "--delay", "0.2") as slow:
+        url = read(slow).removeprefix("listening on ")
+        with running(*host, "--serve", f"qwen3={url}", "--ask", "qwen3") as one:
+            assert read(one).startswith("programs ask at ")
+            assert one.stdout is not None
+            begun = one.stdout.read(1)  # the others come after it
+            one.send_signal(signal.SIGTERM)
+            assert (begun + read(one)).replace(" ", "") == "12345"
+            assert (read(one), one.wait(20)) == ("stopped", 0)
+
+
 def test_a_service_embeds_a_node_for_as_long_as_it_runs(
     upstream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

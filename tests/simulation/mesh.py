@@ -15,6 +15,7 @@ from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.members.identity import Identity, key_text
+from clawmatrix_core.members.named_keys import NAMES_MOST
 from clawmatrix_core.state.folder import MemoryState, State
 from clawmatrix_mesh.plugin import MeshPlugin
 from clawmatrix_relay.plugin import RelayPlugin
@@ -166,7 +167,10 @@ class Mesh:
         mesh = {
             "listen_url": f"memory://{name}",
             "peers": [f"memory://{peer}" for peer in host.peers],
-            "revokers": {one.node_id: key_text(one.identity.sign_public) for one in self.founders},
+            "revokers": {
+                one.node_id: key_text(one.identity.sign_public)
+                for one in self.founders[:NAMES_MOST]
+            },
             **{key: v(host) if callable(v) else v for key, v in self._settings.items()},
         }
         transport = SimTransportPlugin(self.network.transport(name))

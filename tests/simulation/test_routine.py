@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.testing.simulation import Quality, run_simulation
 from tests.simulation.mesh import mesh_of, random_graph
 from tests.simulation.truth import status_errors

@@ -8,7 +8,7 @@ import anyio
 
 from clawmatrix_core.base.errors import ExchangeError, ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.loading.contributions import frame_types
 from tests.simulation.ledger import Ledger, Stream
 from tests.simulation.wiretap import MARK
 

@@ -22,12 +22,13 @@ _ADVICE = "correct it in [mesh] advertise, or put it into [mesh] peers of the no
 
 def advertised_checks(config: MeshConfig) -> list[Check]:
     """Return the check, where addresses are advertised."""
-    if not config.advertise:
+    named = config.advertise
+    if not named:
         return []
 
     async def addresses() -> Sequence[Finding]:
         await checkpoint()
-        return [_look(address) for address in config.advertise]
+        return [_look(address) for address in named]
 
     return [Check(_NAME, addresses)]
 

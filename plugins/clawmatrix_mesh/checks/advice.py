@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["advice_for"]
+__all__ = ["OF_MEMBERS", "RECENT", "advice_for"]
+
+RECENT = 900.0
+"""Seconds for which a refusal is worth a look."""
+OF_MEMBERS = frozenset({"wrong_secret", "twin", "version", "pin_conflict", "revoked"})
+"""Reasons that a member has; others are those of strangers, whom every open port gets."""
 
 _SCHEMES = "write wss:// where the other node has tls_cert, else ws://"
 _OTHER_PROGRAM = (
     "another program listens there: correct host and port in [mesh] peers, or write wss:// where"
     " it is a node with tls_cert"
 )
+
+_PAGE = "docs/reverse-proxies.md has settings that work"
 
 _ADVICE = {
     "not_listening": "start the node there, or correct host and port in [mesh] peers",
@@ -23,6 +30,20 @@ _ADVICE = {
     "bad_websocket": _OTHER_PROGRAM,
     "text_message": _OTHER_PROGRAM,
     "proxy": "correct [mesh] proxy, or have the proxy let this address through",
+    "proxy_down": "start the proxy, correct [mesh] proxy, or take it out: the peers are not asked",
+    "proxy_package": "`pip install python-socks` into the environment of ClawMatrix",
+    "proxy_target": "start the node there, or correct host and port in [mesh] peers",
+    "redirected": "write the address that it names into [mesh] peers",
+    "no_upgrade": f"have the reverse proxy there pass on Upgrade and Connection; {_PAGE}",
+    "wants_password": "write wss://USER:PASSWORD@HOST into [mesh] peers, or have the reverse proxy"
+    " ask for no password: nodes prove themselves",
+    "forbidden": f"have the reverse proxy or firewall there let this machine in; {_PAGE}",
+    "no_such_path": f"correct the path in [mesh] peers, or in the reverse proxy there; {_PAGE}",
+    "throttled": "wait, or have the reverse proxy there limit connections less",
+    "bad_gateway": f"start the node behind the reverse proxy, or correct its address; {_PAGE}",
+    "unavailable": "wait; where it stays so, start the node, and ask its /healthz from the proxy",
+    "old_http": f"have the reverse proxy there use HTTP/1.1; {_PAGE}",
+    "gateway_tls": "give the proxy ws:// where the node has no tls_cert, else its certificate",
     "address": "correct the address in [mesh] peers",
     "wrong_secret": "give both nodes the same secret: `clawmatrix secret use` where it is wrong,"
     " then `clawmatrix reload`",
@@ -31,6 +52,9 @@ _ADVICE = {
     " the same key",
     "pin_conflict": "where that node was installed again: `clawmatrix trust accept NODE"
     " FINGERPRINT` on the one that refuses; where not, somebody else uses its name",
+    "key_refused": "where this node lost its state or was installed again, on the node that"
+    " refuses: `clawmatrix trust accept NODE FINGERPRINT`, with the fingerprint of `clawmatrix"
+    " fingerprint` here; or bring back a copy of the state folder from before",
     "revoked": "`clawmatrix revoke --undo NODE` lets it in again, if that is wanted",
     "self": "take this address out of [mesh] peers",
     "silent": "what listens there takes connections and says nothing: is it a node, does it hang?",

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import Node
     from clawmatrix_core.spi import Conflict
+    from clawmatrix_mesh.links.own_key import OwnKey
 
-__all__ = ["look_at_keys", "look_at_own_key"]
+__all__ = ["look_at_keys", "look_at_lost", "look_at_own_key", "look_at_refusals"]
 
 _NAME = "mesh.keys"
 
@@ -32,6 +33,25 @@ def look_at_keys(conflicts: Iterable[Conflict]) -> Iterator[Finding]:
         yield Finding(_NAME, "problem" if one.proven else "warning", detail, advice)
     if none:
         yield Finding(_NAME, "ok", "every name has one key")
+
+
+def look_at_refusals(own: OwnKey) -> Iterator[Finding]:
+    """Yield who knows another key under this node's name."""
+    for one in own.latest():
+        last = utc_words(int(one.last * 1000))
+        detail = f"{one.who} knows another key under this node's name ({one.count} times, last"
+        advice = (
+            f"where this node lost its state or was installed again, there: {own.remedy}; or bring"
+            " back a copy of the state folder from before"
+        )
+        yield Finding(_NAME, "problem", f"{detail} {last})", advice)
+
+
+def look_at_lost(lost: Iterable[str]) -> Iterator[Finding]:
+    """Yield what of the state was gone when the node started."""
+    for what in lost:
+        advice = "stop the node and bring back a copy of the state folder, if there is one"
+        yield Finding(_NAME, "problem", what, advice)
 
 
 def look_at_own_key(node: Node) -> Iterator[Finding]:

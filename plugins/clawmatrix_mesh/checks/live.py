@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core import Check, Finding
 from clawmatrix_mesh.addresses import with_address
-from clawmatrix_mesh.checks.advice import advice_for
+from clawmatrix_mesh.checks.advice import OF_MEMBERS, RECENT, advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
-from clawmatrix_mesh.checks.keys import look_at_keys, look_at_own_key
+from clawmatrix_mesh.checks.keys import (
+    look_at_keys,
+    look_at_lost,
+    look_at_own_key,
+    look_at_refusals,
+)
 from clawmatrix_mesh.checks.revocations import look_at_revokers, look_at_waiting
 from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.members.revocation_methods import waiting_json
@@ -22,14 +27,10 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.links.dialler import DialTarget
     from clawmatrix_mesh.links.links import Links
 
-__all__ = ["RECENT", "live_checks", "look_at_dials", "look_at_refused"]
-
-RECENT = 900.0
-"""Seconds for which a refusal is worth a look."""
+__all__ = ["live_checks", "look_at_dials", "look_at_refused"]
 
 _PEER = "mesh.peer"
-_TOLD = frozenset({"wrong_secret", "twin", "version", "pin_conflict", "revoked"})
-"""Reasons that a member has; others are those of strangers, whom every open port gets."""
+_FLAPS = "look at the log of both nodes, and at the network between them"
 
 
 def live_checks(node: Node, links: Links | None) -> list[Check]:
@@ -39,7 +40,11 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
         bound = ", ".join(links.listening.bound if links else ())
         if not bound:
             return [Finding("mesh.listen", "skipped", "this node only dials")]
-        return [Finding("mesh.listen", "ok", f"listens at {bound}")]
+        listens = Finding("mesh.listen", "ok", f"listens at {bound}")
+        own = node.directory.get(node.id)
+        if own is None or own.record.addresses or not _has_relayed(node):
+            return [listens]
+        return [listens, _unknown_address(bound)]
 
     async def peers() -> Sequence[Finding]:
         linked = frozenset(map(str, node.links))
@@ -52,7 +57,15 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
         return list(look_at_clocks({p: ahead for p, ahead in told.items() if ahead is not None}))
 
     async def keys() -> Sequence[Finding]:
-        return [*look_at_own_key(node), *look_at_keys(node.trust.conflicts())]
+        own = look_at_refusals(links.own_key) if links else ()
+        lost = look_at_lost(node.trust.lost)
+        return [*look_at_own_key(node), *own, *lost, *look_at_keys(node.trust.conflicts())]
+
+    async def flapping() -> Sequence[Finding]:
+        return [
+            Finding("mesh.flapping", "warning", str(one), _FLAPS)
+            for one in (links.flaps.latest(node.clock.wall()) if links else ())
+        ]
 
     async def revocations() -> Sequence[Finding]:
         named = node.config.section(MeshConfig).revokers.keys
@@ -62,10 +75,21 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
     return [
         Check("mesh.listen", listen),
         Check(_PEER, peers),
+        Check("mesh.flapping", flapping),
         Check("mesh.clock", clocks),
         Check("mesh.keys", keys),
         Check("mesh.revocations", revocations),
     ]
+
+
+def _has_relayed(node: Node) -> bool:
+    return any(name not in node.links for name in node.routes)
+
+
+def _unknown_address(bound: str) -> Finding:
+    detail = f"it listens at {bound} and tells nobody an address: some reach it over relays only"
+    advice = "set [mesh] advertise to what others can dial, such as wss://HOST:PORT"
+    return Finding("mesh.listen", "warning", detail, advice)
 
 
 def look_at_dials(targets: Iterable[DialTarget], linked: frozenset[str]) -> Iterator[Finding]:
@@ -89,7 +113,7 @@ def look_at_dials(targets: Iterable[DialTarget], linked: frozenset[str]) -> Iter
 def look_at_refused(refused: Iterable[RefusedConnection], now: float) -> Iterator[Finding]:
     """Yield who was refused lately for a reason that only members have."""
     for one in refused:
-        if one.reason in _TOLD and now - one.last < RECENT:
+        if one.reason in OF_MEMBERS and now - one.last < RECENT:
             times = f"{one.count} times, last {utc_words(int(one.last * 1000))}"
             detail = f"refused: {one.message} ({times})"
             yield Finding("mesh.refused", "problem", detail, advice_for(one.reason))

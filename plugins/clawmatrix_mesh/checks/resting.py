@@ -98,6 +98,7 @@ class _Resting:
 
     async def _who_has(self, address: str, key: str) -> Finding:
         everywhere = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+        everywhere = everywhere.replace("//*:", "//127.0.0.1:")
         advice = f"stop it, or set [mesh] {key} to another port; `ss -ltnp` shows whose it is"
         try:
             transport = self._transport(everywhere)

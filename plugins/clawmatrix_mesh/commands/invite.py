@@ -10,7 +10,7 @@ import click
 
 from clawmatrix_core import Duration, shown_address
 from clawmatrix_core.cli import Settings, call, echo_json, pass_settings, printable
-from clawmatrix_mesh.invite.methods import check_dialable
+from clawmatrix_mesh.invite.methods import check_dialable, whole_address
 
 __all__ = ["invite"]
 
@@ -39,7 +39,7 @@ def _dialable(
 ) -> tuple[str, ...]:
     for address in addresses:
         try:
-            check_dialable(address)
+            check_dialable(whole_address(address, "ws", 0))
         except ValueError as error:
             raise click.BadParameter(str(error), context, option) from None
     return addresses
@@ -60,7 +60,8 @@ def _dialable(
     metavar="URL",
     multiple=True,
     callback=_dialable,
-    help="Where the new node dials this one; else what this node advertises or listens on.",
+    help="Where the new node dials this one: a whole address, or a host alone, for the port that"
+    " this node listens at; else what it advertises or listens on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -87,7 +88,7 @@ def invite(
     click.echo(
         f"Whoever has it first joins, once, until {until}: send it on a way you trust.\n"
         f"The new node will dial {where} (another: --address URL).\n"
-        f"{_ONLY_HERE if all(map(_is_here, made['addresses'])) else ''}"
+        f"{_doubt(made['addresses'])}"
         f"To take it back: clawmatrix invite revoke {made['id']}",
         err=True,
     )
@@ -115,6 +116,16 @@ def revoke_invitation(settings: Settings, id_: str) -> None:
     """Take an invitation back that nobody has used yet."""
     call(settings.config_file(), "invite.revoke", {"id": id_})
     click.echo(f"invitation {printable(id_)} is no longer good")
+
+
+def _doubt(addresses: list[str]) -> str:
+    """Return what may keep another machine from dialling these, empty where nothing does."""
+    if all(map(_is_here, addresses)):
+        return _ONLY_HERE
+    hosts = [urlsplit(address).hostname or "" for address in addresses]
+    if all("." not in host and ":" not in host for host in hosts):
+        return f"Other machines may not know the name {printable(hosts[0])}.\n"
+    return ""
 
 
 def _is_here(address: str) -> bool:

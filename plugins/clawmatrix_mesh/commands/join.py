@@ -60,7 +60,7 @@ _REFUSED: dict[str, tuple[int, str]] = {
     ),
     "invite_expired": (JoinExitCode.INVITE_EXPIRED, _ASK),
     "busy": (ExitCode.UNREACHABLE, "try again in a minute"),
-    "pin_conflict": (
+    "key_refused": (
         ExitCode.FAILURE,
         "choose another name with --node-id, or, if this is that machine installed again, run"
         " `clawmatrix trust accept {name} {key}` there and join once more",
@@ -106,7 +106,7 @@ def join(
     _require_writable(new.path)
     welcomed = _use(invitation, new, ca)
     revokers = welcomed.revokers.texts()
-    attrs.evolve(new, secret=welcomed.secret).with_mesh(revokers=revokers).write()
+    attrs.evolve(new, secret=welcomed.secret).with_table("mesh", revokers=revokers).write()
     named = ", ".join(revokers) or "nobody (see [mesh.revokers])"
     suffix = f" -c {new.path}" if settings.file is not None else ""
     click.echo(

@@ -39,6 +39,8 @@ def list_keys(as_json: bool) -> None:
                 f"  to let it in: clawmatrix trust accept {entry['nodeId']}"
                 f" {conflict['fingerprint'][:9]}"
             )
+    for name in answer["hidden"]:
+        click.echo(printable(f"{name}  is hidden until it is heard itself"))
     for entry in answer["revoked"]:
         click.echo(revoked_line(entry))
 
@@ -72,7 +74,13 @@ def accept(node: str, fingerprint: str) -> None:
 
 @trust.command()
 @click.argument("node")
-def forget(node: str) -> None:
-    """Forget a node's key; the next one that it proves is taken."""
-    answer = _call("trust.forget", node=node)
-    click.echo(f"the key of {answer['nodeId']} is forgotten")
+@click.option("--hide", is_flag=True, help="List the node no more, until it is heard itself.")
+def forget(node: str, hide: bool) -> None:
+    """Forget a node's key; the next one that it proves is taken.
+
+    Other nodes know a node that is retired for a week. With --hide it is not listed here; a link
+    or a session with it lists it again.
+    """
+    answer = _call("trust.forget", node=node, hide=hide)
+    hidden = ", and it is listed no more until it is heard itself" if hide else ""
+    click.echo(printable(f"the key of {answer['nodeId']} is forgotten{hidden}"))

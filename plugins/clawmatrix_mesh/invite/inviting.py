@@ -28,7 +28,7 @@ __all__ = ["BURST", "REFILL", "WELCOME", "Inviter", "Turnstile", "receive_welcom
 
 WELCOME = "welcome"
 BURST, REFILL = 8, 5.0
-"""Tries that come from one place in a row, and seconds until there may be one more."""
+"""Unknown invitations that one place may name in a row, and seconds until one more."""
 
 _SOURCES = 1024
 
@@ -40,7 +40,7 @@ class _Source:
 
 
 class Turnstile:
-    """Lets each place try invitations so often. Memory is bounded."""
+    """Lets each place name unknown invitations so often. Memory is bounded."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -62,12 +62,6 @@ class Turnstile:
             raise HandshakeError(f"too many invitations from {place}", reason="invite_rate")
         source.tokens -= 1
 
-    def forgive(self, remote: str) -> None:
-        """Count a try back: it was a good one."""
-        source = self._sources.get(source_of(remote))
-        if source is not None:
-            source.tokens += 1
-
 
 class Inviter:
     """Answers those that come with an invitation."""
@@ -78,9 +72,17 @@ class Inviter:
         self._turnstile = Turnstile(node.clock.now)
 
     def key(self, invite: str, remote: str) -> bytes:
-        """Return the key of an invitation that somebody names. Raises: HandshakeError."""
-        self._turnstile.count_try(remote)
-        return self._invitations.key(invite)
+        """Return the key of an invitation that somebody names. Raises: HandshakeError.
+
+        Many may come from one place, a proxy or a NAT. So nobody has to wait for the tries of
+        others there whose invitation is known here; its proof costs as much as any handshake.
+        """
+        try:
+            return self._invitations.key(invite)
+        except HandshakeError as error:
+            if error.reason == "invite_unknown":
+                self._turnstile.count_try(remote)
+            raise
 
     async def welcome(self, channel: Channel, own: Credentials) -> None:
         """Let in whoever has proved an invitation, which is then used.
@@ -95,7 +97,6 @@ class Inviter:
         self._invitations.key(invite)
         require_good_name(self._node, proved, channel.remote_key)
         self._invitations.spend(invite, name)
-        self._turnstile.forgive(channel.connection.remote)
         self._node.logger("mesh").info("%s joins by invitation %s", name, invite)
         await channel.connection.send(make_hello(own, channel))
         told: dict[str, object] = {"secret": self._node.keyring.secret.reveal()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,12 @@ from clawmatrix_mesh.invite.token import ADDRESSES_MOST, Token
 from clawmatrix_mesh.websocket.address import WebSocketAddress, host_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from clawmatrix_core import Node
     from clawmatrix_mesh.invite.invitations import Invitation, Invitations
 
-__all__ = ["LONGEST", "SHORTEST", "InviteMethods", "check_dialable", "dialable"]
+__all__ = ["LONGEST", "SHORTEST", "InviteMethods", "check_dialable", "dialable", "whole_address"]
 
 SHORTEST, LONGEST = 1.0, 7 * 24 * 3600.0
 """Seconds for which an invitation is good."""
@@ -52,7 +53,7 @@ class InviteMethods:
         lifetime = params.get("expires")
         if not isinstance(lifetime, (int, float)) or not SHORTEST <= lifetime <= LONGEST:
             raise ExchangeFailure("bad_params", "an invitation is good for a second to 7 days")
-        where = _addresses(params.get("addresses")) or self._addresses()
+        where = self._given(params.get("addresses")) or self._addresses()
         if not where:
             raise ExchangeFailure(
                 "refused",
@@ -67,6 +68,15 @@ class InviteMethods:
         expires = int(made.expires * 1000)
         token = self._token(made.id, secret, where)
         return {"id": made.id, "token": token, "expires": expires, "addresses": where}
+
+    def _given(self, addresses: Any) -> list[str]:
+        if not isinstance(addresses, list):
+            return _addresses(addresses)
+        bound = next(filter(_is_websocket, self._addresses()), "ws://localhost")
+        here = WebSocketAddress.parse(bound)
+        scheme = "wss" if here.secure else "ws"
+        whole = (whole_address(one, scheme, here.port) for one in addresses if isinstance(one, str))
+        return _addresses([*whole, *(one for one in addresses if not isinstance(one, str))])
 
     def _token(self, id_: str, secret: bytes, where: list[str]) -> str:
         node = self._node
@@ -86,18 +96,32 @@ class InviteMethods:
         return {"id": id_}
 
 
-def dialable(advertised: Iterable[str], bound: Iterable[str]) -> list[str]:
+def dialable(
+    advertised: Iterable[str], bound: Iterable[str], seen: Sequence[str] = ()
+) -> list[str]:
     """Return where others can dial this node, as far as it knows: not more than a guess.
 
-    What it advertises; else where it listens, under the host's name where that is everywhere.
+    What its configuration advertises; else where it listens. Where that is everywhere, these
+    are the addresses of this machine, ``seen``, and the host's name, which not all may know.
     """
     found = [address for address in advertised if _is_websocket(address)]
-    for address in () if found else filter(_is_websocket, bound):
+    named = bool(found)
+    found += () if named else seen[: ADDRESSES_MOST - 1]
+    for address in () if named else filter(_is_websocket, bound):
         parsed = WebSocketAddress.parse(address)
         host = socket.gethostname() if parsed.host in _ANY_HOST else parsed.host
         scheme = "wss" if parsed.secure else "ws"
         found.append(f"{scheme}://{host_port((host, parsed.port))}")
     return list(dict.fromkeys(found))[:ADDRESSES_MOST]
+
+
+def whole_address(given: str, scheme: str, port: int) -> str:
+    """Return a whole address for a host alone, or a host and port; any other text as it is."""
+    if not given or "/" in given or "@" in given:
+        return given
+    bare = f"[{given}]" if given.count(":") > 1 and not given.startswith("[") else given
+    named = re.search(r":[0-9]+$", bare) is not None and not bare.endswith("]")
+    return f"{scheme}://{bare}" if named else f"{scheme}://{bare}:{port}"
 
 
 def check_dialable(address: str) -> None:

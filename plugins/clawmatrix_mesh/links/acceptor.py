@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 from clawmatrix_core import RateLimitedLogger
-from clawmatrix_core.spi import HandshakeError
+from clawmatrix_core.spi import HandshakeError, stray
 from clawmatrix_mesh.links.admission import Doorway, RefusedConnections, source_of
 from clawmatrix_mesh.links.channel import answer_channel
 from clawmatrix_mesh.links.handshake import make_hello, proving, receive_hello
@@ -58,7 +58,7 @@ class Acceptor:
         invites: Invites,
         *,
         limits: LinkLimits,
-        report: Callable[[Exception, str], None],
+        report: Callable[[str, Exception, str], None],
     ) -> None:
         self.refused = RefusedConnections()
         self._node = node
@@ -71,17 +71,20 @@ class Acceptor:
 
     async def accept(self, listener: Listener) -> None:
         """Take connections until cancelled."""
+        where = next(iter(listener.addresses), "")
         async with anyio.create_task_group() as tasks:
             while True:
                 try:
                     connection = await listener.accept()
-                except Exception as error:  # noqa: BLE001 - it may accept again
-                    self._report(error, "accept")
+                except BaseException as error:  # it may accept again
+                    if (fault := stray(error)) is None:
+                        raise
+                    self._report(where, fault, "accept")
                     await anyio.sleep(_REST)
                 else:
-                    tasks.start_soon(self._answer, connection)
+                    tasks.start_soon(self._answer, connection, where)
 
-    async def _answer(self, connection: Connection) -> None:
+    async def _answer(self, connection: Connection, where: str) -> None:
         try:
             async with closing(connection):
                 neighbour = await self._let_in(connection)
@@ -89,8 +92,10 @@ class Acceptor:
                     await self._runner.run(neighbour)
         except HandshakeError as error:
             self.note_refused(connection.remote, error)
-        except Exception as error:  # noqa: BLE001 - one connection's fault is not the others'
-            self._report(error, "accepted connection")
+        except BaseException as error:  # one connection's fault is not the others'
+            if (fault := stray(error)) is None:
+                raise
+            self._report(where, fault, "accepted connection")
 
     async def _let_in(self, connection: Connection) -> Neighbour | None:
         """Run the handshake while others of its kind leave it the time.

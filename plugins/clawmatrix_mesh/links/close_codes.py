@@ -55,7 +55,7 @@ _TOLD: dict[int, tuple[str, str]] = {
     ),
     CloseCode.DUPLICATE: ("duplicate", "{} has a link to this node already"),
     CloseCode.PIN_CONFLICT: (
-        "pin_conflict",
+        "key_refused",
         "{} knows another key under this node's name: see `clawmatrix trust list` there",
     ),
     CloseCode.SELF: ("self", "{} is this node itself"),

@@ -8,8 +8,9 @@ import anyio
 import attrs
 
 from clawmatrix_core import ConnectionLost, DialError, RateLimitedLogger, shown_address
-from clawmatrix_core.spi import Bell, HandshakeError
+from clawmatrix_core.spi import Bell, HandshakeError, stray
 from clawmatrix_mesh.addresses import with_address, without_address
+from clawmatrix_mesh.links.own_key import REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +60,10 @@ class PeerDialler:
         connector: Connector,
         *,
         limits: LinkLimits,
-        report: Callable[[Exception, str], None],
+        report: Callable[[str, Exception, str], None],
+        key_refused: Callable[[str], None],
     ) -> None:
+        self._key_refused = key_refused
         self.targets: dict[str, DialTarget] = {}
         self._node = node
         self._connector = connector
@@ -112,9 +115,11 @@ class PeerDialler:
         except (DialError, ConnectionLost) as error:
             reason = getattr(error, "reason", "")
             self._note_failed(target, reason, without_address(error, address))
-        except Exception as error:  # noqa: BLE001 - the next dial may fare better
-            target.error = without_address(error, address) or type(error).__name__
-            self._report(error, "dial")
+        except BaseException as error:  # the next dial may fare better
+            if (fault := stray(error)) is None:
+                raise
+            target.error = without_address(fault, address) or type(fault).__name__
+            self._report(address, fault, "dial")
         target.failures = 0 if steady else target.failures + 1
         return self._backoff(target.failures) if wait is None else wait
 
@@ -124,6 +129,8 @@ class PeerDialler:
             target.error = None  # there is a link, and the address is for nothing else
             return None
         self._note_failed(target, error.reason, str(error))
+        if error.reason == REASON:
+            self._key_refused(target.node_id or target.address)
         if error.reason not in ("handshake_lost", "busy"):
             self._node.counters[error.reason] += 1
         waits = {"twin": self._limits.twin_wait, "self": self._limits.self_wait}
@@ -132,6 +139,8 @@ class PeerDialler:
     def _note_failed(self, target: DialTarget, reason: str, error: str) -> None:
         # A transport of a plugin may have put the address in its text.
         target.error, target.reason = error, reason
+        if reason == REASON:
+            return  # it is told with what to do
         told = with_address(target.address, error)
         self._log.warning((target.address, reason), "%s", told)
 

@@ -15,7 +15,7 @@ import anyio
 import attrs
 
 from clawmatrix_core import ConnectionLost, DialError, shown_address
-from clawmatrix_core.spi import CloseCode, HandshakeError
+from clawmatrix_core.spi import CloseCode, HandshakeError, stray
 from clawmatrix_mesh.addresses import check_advertised, without_address
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class DirectDialler:
         limits: LinkLimits,
         own: Callable[[], Iterable[str]],
         policy: DialPolicy,
-        report: Callable[[Exception, str], None],
+        report: Callable[[str, Exception, str], None],
     ) -> None:
         self.upgrades: dict[NodeId, Upgrade] = {}
         self._node = node
@@ -194,9 +194,11 @@ class DirectDialler:
             upgrade.error = without_address(error, address)
             if getattr(error, "reason", "") == "not_permitted":
                 self._node.counters["not_permitted"] += 1
-        except Exception as error:  # noqa: BLE001 - the relay is still there
-            upgrade.error = without_address(error, address) or type(error).__name__
-            self._report(error, "direct dial")
+        except BaseException as error:  # the relay is still there
+            if (fault := stray(error)) is None:
+                raise
+            upgrade.error = without_address(fault, address) or type(fault).__name__
+            self._report(address, fault, "direct dial")
         return name in self._held
 
     def _went_with_its_secret(self, link: Link) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.members.membership import Membership
     from clawmatrix_mesh.members.revoking import Revoking
 
-__all__ = ["JITTER", "MISSED", "Heartbeat"]
+__all__ = ["JITTER", "MISSED", "Heartbeat", "patience_of"]
 
 JITTER = 0.2
 """By how much of itself the interval varies, so that a mesh does not beat in step."""
@@ -21,6 +21,13 @@ MISSED = 2
 """Heartbeats that may pass without a byte before a link is dead."""
 
 _SMOOTHING = 0.25
+_LEAST = 0.005
+"""Seconds of rest between two looks at a link, so that none is looked at for ever."""
+
+
+def patience_of(interval: float) -> float:
+    """Return the seconds without a byte after which a link is dead."""
+    return MISSED * interval * (1 + JITTER)
 
 
 class Heartbeat:
@@ -37,22 +44,30 @@ class Heartbeat:
     @property
     def patience(self) -> float:
         """Seconds without a byte after which a link is dead."""
-        return MISSED * self._interval * (1 + JITTER)
+        return patience_of(self._interval)
 
     async def run(self, link: Link) -> None:
         """Beat until the link is dead, then close it."""
         while link.closing is None:
             self.beat(link)
             slowed = link.slowed
-            spread = self._node.random.uniform(-JITTER, JITTER)
-            await anyio.sleep(self._interval * (1 + spread))
+            await anyio.sleep(self._rest(link))
             if link.slowed > slowed:
                 much = f"more than is read from one link: slowed by {link.slowed - slowed:.1f} s"
                 self._node.switch.report(link.peer, "flooding", much)
             silent = self._node.clock.now() - link.last_received
-            if silent > self.patience:
+            if silent >= self.patience:
                 self._node.counters["missed_heartbeats"] += 1
                 link.close(f"no sign of life for {silent:.0f} s", CloseCode.DEAD)
+
+    def _rest(self, link: Link) -> float:
+        """Return the seconds to the next beat; a link that may be dead by then is looked at first.
+
+        So the other end, which may wait for this one to dial again, knows when that is.
+        """
+        spread = self._node.random.uniform(-JITTER, JITTER)
+        left = link.last_received + self.patience - self._node.clock.now()
+        return max(_LEAST, min(self._interval * (1 + spread), left))
 
     def beat(self, link: Link) -> None:
         """Ask for a sign of life now."""

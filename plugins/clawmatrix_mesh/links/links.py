@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_mesh.addresses import report_transport
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
 from clawmatrix_mesh.links.acceptor import Acceptor
 from clawmatrix_mesh.links.advertised import DialPolicy
@@ -13,9 +15,11 @@ from clawmatrix_mesh.links.channel import Credentials
 from clawmatrix_mesh.links.connector import Connector
 from clawmatrix_mesh.links.dialler import PeerDialler
 from clawmatrix_mesh.links.direct import DirectDialler
+from clawmatrix_mesh.links.flapping import Flaps
 from clawmatrix_mesh.links.heartbeat import Heartbeat
 from clawmatrix_mesh.links.listening import Listening
 from clawmatrix_mesh.links.neighbours import Neighbours
+from clawmatrix_mesh.links.own_key import OwnKey
 from clawmatrix_mesh.links.runner import LinkRunner
 from clawmatrix_mesh.links.waking import Waking
 
@@ -40,6 +44,8 @@ class Links:
         acceptor: answers connections, and knows which were refused.
         dialler: dials the peers, and knows how that goes.
         direct: dials nodes behind relays, None where that is not wanted.
+        own_key: knows who refuses this node's key.
+        flaps: counts links that close again and again.
     """
 
     def __init__(
@@ -55,15 +61,20 @@ class Links:
     ) -> None:
         config = node.config.section(MeshConfig)
         limits = attrs.evolve(limits, frames=config.link_frames, bytes=int(config.link_bytes))
-        self._scope, report = scope, scope.report
+        self._scope, report = scope, partial(report_transport, node)
+        self.own_key, self.flaps = OwnKey(node), Flaps()
         self.heartbeat = Heartbeat(node, membership, revoking, config.heartbeat)
         self._neighbours = Neighbours(node, self.heartbeat, limits.ping)
         own = _credentials(node, membership, protocol)
-        self._runner = LinkRunner(node, membership, self.heartbeat, self._neighbours, own, limits)
+        self._runner = LinkRunner(
+            node, membership, self.heartbeat, self._neighbours, own, limits, self.own_key.refused
+        )
         self.listening = Listening(node, scope)
         self.acceptor = Acceptor(node, self._runner, invites, limits=limits, report=report)
         connector = Connector(node, self._runner, limits=limits)
-        self.dialler = PeerDialler(node, connector, limits=limits, report=report)
+        self.dialler = PeerDialler(
+            node, connector, limits=limits, report=report, key_refused=self.own_key.refused
+        )
         self.direct: DirectDialler | None = None
         if config.direct:
             here = membership.own.addresses

@@ -23,10 +23,12 @@ class Listening:
 
     Attributes:
         bound: the addresses that are bound now, with their ports.
+        health: ``ok`` while connections are answered, else ``starting`` or ``stopping``.
     """
 
     def __init__(self, node: Node, scope: PluginScope) -> None:
         self.bound: tuple[str, ...] = ()
+        self.health = "starting"
         self._node = node
         self._scope = scope
         self._listeners: list[Listener] = []
@@ -60,6 +62,7 @@ class Listening:
 
     def open(self, acceptor: Acceptor) -> None:
         """Have connections answered."""
+        self.health = "ok"
         for listener in self._listeners:
             self._scope.start_soon(acceptor.accept, listener)
 

@@ -15,7 +15,7 @@ from clawmatrix_mesh.links.handshake import make_hello
 from clawmatrix_mesh.links.neighbours import Neighbour
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from clawmatrix_core import Connection, Node
     from clawmatrix_mesh.links.channel import Channel, Credentials
@@ -47,7 +47,9 @@ class LinkRunner:
         neighbours: Neighbours,
         credentials: Credentials,
         limits: LinkLimits,
+        key_refused: Callable[[str], None],
     ) -> None:
+        self._key_refused = key_refused
         self.neighbours = neighbours
         self.credentials = credentials
         self._node = node
@@ -104,6 +106,9 @@ class LinkRunner:
         finally:
             self.neighbours.remove(neighbour)
             self._membership.own.touch()
+        held = self._node.clock.now() - link.opened
+        if link.lost_code == CloseCode.PIN_CONFLICT and held < self._limits.handshake:
+            self._key_refused(str(link.peer))  # it may also forget a key, but then the link was old
         misbehaved = lost_reason(link.lost_code)
         if misbehaved is not None:
             self._node.switch.report(link.peer, misbehaved, reason)

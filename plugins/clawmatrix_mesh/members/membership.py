@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from clawmatrix_core import RemoteProtocolError, StateError
 from clawmatrix_core.spi import Accepted, SignedRecord
 from clawmatrix_mesh.members.digests import Summary, make_digest, missing_in
@@ -32,6 +34,26 @@ _RACE = 5.0
 """Seconds for which records may race on several ways, so that an older one comes last."""
 
 
+_DIGESTS_IN_VAIN = 3
+"""Digests to a neighbour that change nothing at either end: one of them refuses a record, where
+two keys have one name. The next one waits until something changes."""
+
+
+@attrs.define
+class _Mismatch:
+    """What a neighbour's records differ by.
+
+    Attributes:
+        summaries: the own summary and the neighbour's.
+        beats: heartbeats that told them since the last digest.
+        digests: those that were sent while both stayed as they are.
+    """
+
+    summaries: tuple[str, object]
+    beats: int
+    digests: int = 0
+
+
 class Membership:
     """Takes records from neighbours, and compares what both ends know.
 
@@ -47,7 +69,9 @@ class Membership:
         version: str,
         protocol: tuple[int, int],
         addresses: Callable[[], Iterable[str]],
+        key_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._key_refused = key_refused
         self._node = node
         self._summary = Summary(node.directory.all, node.clock.now)
         self.spreading = Spreading(node, self._summary)
@@ -59,7 +83,7 @@ class Membership:
             protocol=protocol,
             addresses=addresses,
         )
-        self._mismatches: dict[NodeId, int] = {}
+        self._mismatches: dict[NodeId, _Mismatch] = {}
         self._intake = Intake(node.clock.now, self._receive, node.switch.report)
         self._digests = Pace(_DIGESTS_BURST, _DIGESTS_REFILL, node.clock.now)
 
@@ -90,9 +114,13 @@ class Membership:
         if summary == self.summary():
             self._mismatches.pop(link.peer, None)
             return
-        count = self._mismatches.get(link.peer, 0) + 1
-        self._mismatches[link.peer] = count % 2
-        if count >= 2:
+        seen = self._mismatches.get(link.peer)
+        both = (self.summary(), summary)
+        if seen is None or seen.summaries != both:
+            seen = self._mismatches[link.peer] = _Mismatch(both, 0 if seen is None else seen.beats)
+        seen.beats += 1
+        if seen.beats >= 2 and seen.digests < _DIGESTS_IN_VAIN:
+            seen.beats, seen.digests = 0, seen.digests + 1
             self.send_digest(link)
 
     # --- records
@@ -130,7 +158,10 @@ class Membership:
                 self.own.outdo(record)
             case Accepted.CONFLICT:
                 name = record.node_id
-                self._node.switch.report(name, "pin_conflict", f"{name} under another key")
+                if name == self._node.id:
+                    self._key_refused(str(link.peer))
+                else:
+                    self._node.switch.report(name, "pin_conflict", f"{name} under another key")
 
     def _note_old(self, record: NodeRecord, link: Link) -> None:
         """Count a record that was replayed, unless it may just have lost a race."""

@@ -44,6 +44,7 @@ class TrustMethods:
             "digits": node.identity.digits,
             "key": node.identity.key_text,
             "nodes": _entries(node),
+            "hidden": list(node.trust.hidden()),
             "revoked": revocations_json(node),
         }
 
@@ -59,9 +60,13 @@ class TrustMethods:
         return {"nodeId": name, "fingerprint": entry.fingerprint}
 
     async def forget(self, params: dict[str, Any]) -> Any:
-        """Forget a node's key."""
-        name = required_text(params, "node")
-        if not self._node.trust.forget(NodeId(name)):
+        """Forget a node's key; with ``hide`` true, list the node no more until it is heard."""
+        name, hide = required_text(params, "node"), params.get("hide") is True
+        node = self._node
+        known = node.trust.forget(NodeId(name))
+        if hide and (known or node.directory.get(NodeId(name)) is not None):
+            node.trust.hide(NodeId(name), now=node.clock.wall())
+        elif not known:
             raise ExchangeFailure("not_found", f"no key is known of {name}")
         _drop(self._node, name)
         self._changed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections import deque
 from contextlib import suppress
@@ -44,6 +45,7 @@ HELD_LIMIT = 4 * 1024 * 1024
 BACKLOG = 128
 """Connections that wait to be accepted; more are sent away."""
 
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 _GOING_AWAY = 1001
 _UNSUPPORTED = 1003
 _TRY_AGAIN = 1013
@@ -192,23 +194,41 @@ class WebSocketListener(Listener):
 
 
 def bind(addresses: Sequence[TcpAddress]) -> list[socket.socket]:
-    """Return a listening socket for each address. Raises: OSError."""
+    """Return a listening socket for each address. Raises: OSError.
+
+    Where any free port is asked for, all have the one that the first one got. An address of
+    IPv6 is left out on a machine without IPv6, if there is another.
+    """
     bound: list[socket.socket] = []
     try:
         for address in addresses:
-            sock = socket.socket(address.family, socket.SOCK_STREAM)
-            bound.append(sock)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if address.family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.bind(address.name)
-            sock.listen(BACKLOG)
-            sock.setblocking(False)
+            try:
+                bound.append(_bind(address, bound[0].getsockname()[1] if bound else 0))
+            except OSError as error:
+                if error.errno not in _NO_IPV6 or not bound:
+                    raise
     except OSError:
         for sock in bound:
             sock.close()
         raise
     return bound
+
+
+def _bind(address: TcpAddress, otherwise: int) -> socket.socket:
+    """Return a listening socket; ``otherwise`` is the port where the address names none."""
+    host, port, *more = address.name
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port or otherwise, *more))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def tune(sock: Any) -> None:

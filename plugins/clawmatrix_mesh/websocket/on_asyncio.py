@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from clawmatrix_mesh.websocket.address import WebSocketAddress
+    from clawmatrix_mesh.websocket.front import Front
     from clawmatrix_mesh.websocket.strangers import Door
 
 __all__ = ["dial", "listen"]
@@ -185,6 +186,7 @@ async def listen(
     settings: Mapping[str, Any],
     door: Door | None,
     refused: Callable[[str], None],
+    front: Front,
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
     listener.addresses = tuple(address.at(one.getsockname()) for one in bound)
@@ -205,8 +207,11 @@ async def listen(
 
     async def handle(ws: ServerConnection) -> None:
         assert isinstance(ws, _Server)
-        tune(ws.transport.get_extra_info("socket"))
-        connection = _WebSocket(ws, host_port(ws.remote_address), _prove(ws, door))
+        own = ws.transport.get_extra_info("socket")
+        tune(own)
+        remote = front.remote(ws.remote_address, ws.request)
+        proved = None if door is None else door.admit(own.fileno(), remote)
+        connection = _WebSocket(ws, remote, proved)
         await listener.hold(connection, ws.wait_closed)
 
     tls = {key: value for key, value in settings.items() if key == "ssl"}
@@ -272,8 +277,3 @@ def _guarded(door: Door) -> type[_Server]:
 
 def _place(ws: _Server, door: Door) -> Places.Taken | None:
     return door.places.find(ws.transport.get_extra_info("socket").fileno())
-
-
-def _prove(ws: _Server, door: Door | None) -> Callable[[], None] | None:
-    place = None if door is None else _place(ws, door)
-    return None if door is None or place is None else partial(door.places.prove, place)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from websockets.server import ServerProtocol
 
     from clawmatrix_mesh.websocket.address import WebSocketAddress
+    from clawmatrix_mesh.websocket.front import Front
     from clawmatrix_mesh.websocket.strangers import Door
 
 __all__ = ["dial", "listen"]
@@ -193,6 +194,7 @@ async def listen(
     settings: Mapping[str, Any],
     door: Door | None,
     refused: Callable[[str], None],
+    front: Front,
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
     listener.addresses = tuple(address.at(one.getsockname()) for one in bound)
@@ -211,7 +213,9 @@ async def listen(
         own = _socket_of(ws)
         tune(own)
         scope = trio.CancelScope()
-        connection = _WebSocket(ws, host_port(own.getpeername()), scope, _prove(own, door))
+        remote = front.remote(own.getpeername(), ws.request)
+        proved = None if door is None else door.admit(own.fileno(), remote)
+        connection = _WebSocket(ws, remote, scope, proved)
         await listener.hold(connection, partial(_tend, ws, scope))
 
     async def run(publish: Callable[[Server], None]) -> None:
@@ -233,11 +237,6 @@ def _listener(bound: socket.socket, door: Door | None) -> Any:  # the library na
     if door is None:
         return trio.SocketListener(trio.socket.from_stdlib_socket(bound))
     return HeldListener(bound, door.places)
-
-
-def _prove(sock: trio.socket.SocketType, door: Door | None) -> Callable[[], None] | None:
-    place = None if door is None else door.places.find(sock.fileno())
-    return None if door is None or place is None else partial(door.places.prove, place)
 
 
 def _socket_of(ws: _Client | _Server) -> trio.socket.SocketType:

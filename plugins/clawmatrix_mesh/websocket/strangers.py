@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -82,6 +83,17 @@ class Door:
             refused(f"{source}:0", reason, CROWDED[reason])
 
         return cls(Places(crowded), refused)
+
+    def admit(self, descriptor: int, remote: str) -> Callable[[], None] | None:
+        """Count a connection that has opened for where it comes from, behind proxies too.
+
+        Returns what to call once its other end has proved itself; None where it has no place.
+        """
+        place = self.places.find(descriptor)
+        if place is None:
+            return None
+        self.places.move(place, Places.source_of(remote))
+        return partial(self.places.prove, place)
 
 
 class Stranger:

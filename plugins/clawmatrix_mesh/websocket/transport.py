@@ -20,6 +20,7 @@ import anyio
 from websockets.exceptions import (
     InvalidHandshake,
     InvalidProxy,
+    InvalidProxyStatus,
     InvalidStatus,
     InvalidURI,
     ProxyError,
@@ -30,6 +31,8 @@ from clawmatrix_core import Connection, DialError, Listener, Transport, shown_ad
 from clawmatrix_core.spi import MESSAGE_LIMIT, TcpDialler
 from clawmatrix_mesh.websocket.address import WebSocketAddress
 from clawmatrix_mesh.websocket.connection import CLOSE_TIMEOUT, bind
+from clawmatrix_mesh.websocket.front import HEALTH, HEALTHY, Front
+from clawmatrix_mesh.websocket.statuses import explain_proxy_status, explain_status
 from clawmatrix_mesh.websocket.way import Ways
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ PATHS = ("/", "/clawmatrix")
 
 _REFUSED = {403: "ws_origin", 404: "ws_not_found", 503: "ws_stopping"}
 """The words by which refused requests are counted, by the status of the answer."""
+_THROUGH = " (through the proxy)"
 _WRONG_NAME = (62, 64)
 """OpenSSL's codes for a certificate that is for another host or address."""
 
@@ -93,6 +97,7 @@ class WebSocketTransport(Transport):
         strange: TcpDialler | None = None,
         door: Door | None = None,
         refused: Callable[[str], None] = lambda _: None,
+        front: Front | None = None,
     ) -> None:
         """Make a transport.
 
@@ -106,6 +111,7 @@ class WebSocketTransport(Transport):
             door: bounds what strangers have of this node. Without one a connection is read
                 without a bound, and ``allow`` does nothing.
             refused: is told the reason, a word, for each connection that was not opened.
+            front: the reverse proxies in front of what it listens at; None for none.
         """
         self._server_tls = server_tls
         self._client_tls = client_tls
@@ -113,6 +119,7 @@ class WebSocketTransport(Transport):
         self._open_timeout = open_timeout
         self._door = door
         self._refused = refused
+        self._front = front or Front()
         self._ways = Ways(proxy, tcp, strange)
 
     async def dial(self, address: str) -> Connection:
@@ -143,7 +150,7 @@ class WebSocketTransport(Transport):
                         address, parsed.target, way, settings, guarded=guarded
                     )
         except (OSError, ValueError, ImportError, WebSocketException) as error:
-            where = f"{parsed.target} (through the proxy)" if self._proxy else parsed.target
+            where = f"{parsed.target}{_THROUGH}" if self._proxy else parsed.target
             # Its cause may name the proxy with its password.
             raise _explain(error, where, self._open_timeout) from None
 
@@ -159,15 +166,16 @@ class WebSocketTransport(Transport):
         if parsed.secure and self._server_tls is None:
             raise OSError(errno.EINVAL, f"{shown}: wss needs tls_cert and tls_key")
         settings = _SETTINGS | {
-            "process_request": _check_request,
+            "process_request": partial(_check_request, self._front),
             "process_response": partial(_count_refused, self._refused),
             "server_header": None,
             "open_timeout": self._open_timeout,
             "ssl": self._server_tls if parsed.secure else None,
         }
         bound = bind(await self._ways.find_own(parsed, self._open_timeout))
-        backend = _backend()
-        async with backend.listen(parsed, bound, settings, self._door, self._refused) as listener:
+        async with _backend().listen(
+            parsed, bound, settings, self._door, self._refused, self._front
+        ) as listener:
             yield listener
 
 
@@ -191,6 +199,7 @@ class _Backend(Protocol):
         settings: Mapping[str, Any],
         door: Door | None,
         refused: Callable[[str], None],
+        front: Front,
     ) -> AbstractAsyncContextManager[Listener]: ...
 
 
@@ -221,18 +230,24 @@ class _Responds(Protocol):
     def respond(self, status: int, text: str) -> Response: ...
 
 
-def _check_request(ws: _Responds, request: Request) -> Response | None:
+def _check_request(front: Front, ws: _Responds, request: Request) -> Response | None:
     if "Origin" in request.headers:  # only browsers send one, on behalf of a page
         return ws.respond(403, "Web pages have no business here.\n")
-    if request.path.partition("?")[0] in PATHS:
+    path = request.path.partition("?")[0]
+    if path in PATHS:
         return None
+    if path == HEALTH:
+        health = front.health()
+        return ws.respond(200 if health == HEALTHY else 503, f"{health}\n")
     return ws.respond(404, "There is nothing here.\n")
 
 
 def _count_refused(
     refused: Callable[[str], None], ws: object, request: Request, response: Response
 ) -> None:
-    if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+    if request.path.partition("?")[0] == HEALTH and response.status_code in (200, 503):
+        refused("ws_health")
+    elif response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         refused(_REFUSED.get(response.status_code, "ws_bad_request"))
 
 
@@ -264,12 +279,16 @@ def _explain(error: Exception, target: str, open_timeout: float) -> DialError:
 
 def _words_of_uri(cause: InvalidURI | InvalidProxy | ProxyError, target: str) -> tuple[str, str]:
     """Return the same for an address or a proxy; the words of the first two repeat it whole."""
+    target = target.removesuffix(_THROUGH)
     match cause:
         case InvalidURI():
             return "address", f"the address of {target} is not one: {cause.msg}"
         case InvalidProxy():
             return "proxy", "the proxy is not an address like http://host:port"
-    return "proxy", f"the proxy does not connect to {target}: {cause}"
+        case InvalidProxyStatus():
+            return explain_proxy_status(cause.response.status_code, target)
+    inner = cause.__cause__ if "SOCKS" in str(cause) else cause  # the proxy's own words
+    return "proxy", f"the proxy does not connect to {target}: {inner}"
 
 
 def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str, str] | None:
@@ -289,8 +308,7 @@ def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str,
         case TimeoutError():
             return "timeout", f"no answer from {target} within {open_timeout:g} s"
         case InvalidStatus():
-            status = cause.response.status_code
-            return "not_a_node", f"{target} is not a ClawMatrix node: it answers HTTP {status}"
+            return explain_status(cause.response, target)
         case InvalidURI() | InvalidProxy() | ProxyError():
             return _words_of_uri(cause, target)
         case InvalidHandshake():

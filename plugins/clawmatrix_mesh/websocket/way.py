@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,18 +13,21 @@ from websockets.exceptions import InvalidProxy
 from websockets.proxy import parse_proxy
 
 from clawmatrix_core import DialError
-from clawmatrix_core.spi import TcpDialler
+from clawmatrix_core.spi import TcpAddress, TcpDialler
 from clawmatrix_mesh.websocket.address import host_port
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterable
 
     from clawmatrix_core import Objection
-    from clawmatrix_core.spi import TcpAddress
     from clawmatrix_mesh.websocket.address import WebSocketAddress
 
 __all__ = ["ProxyWay", "Ways"]
+
+_PROXY_SHARE = 0.5
+"""The share of the time for a connection that the one to the proxy may take."""
+_LOOKED_UP_HERE = ("socks4", "socks5")
+"""Schemes of proxies that are told numbers; socks4a and socks5h look names up themselves."""
 
 
 @attrs.frozen
@@ -66,7 +71,8 @@ class Ways:
     ) -> socket.socket | ProxyWay:
         """Return the way to an address, within ``limit`` seconds.
 
-        Raises: DialError, where there is an objection to every address; OSError; InvalidProxy.
+        Raises: DialError, where there is an objection to every address, or the proxy cannot be
+            used; OSError; InvalidProxy.
         """
         if objection is None:
             if self._proxy is None:
@@ -83,7 +89,13 @@ class Ways:
         return await self._through(self._proxy, address, first, left)
 
     async def find_own(self, address: WebSocketAddress, limit: float) -> list[TcpAddress]:
-        """Return where to listen. Raises: OSError."""
+        """Return where to listen; the host ``*`` is all addresses of both families.
+
+        Raises: OSError.
+        """
+        if address.host == "*":
+            both = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))
+            return [TcpAddress(family, (host, address.port)) for family, host in both]
         return await self._tcp.look_up(address.host, address.port, limit=limit)
 
     async def _through(
@@ -93,12 +105,12 @@ class Ways:
             parsed, parts = parse_proxy(proxy), urlsplit(proxy)
         except ValueError:  # its words repeat what may be a part of the password
             raise InvalidProxy("", "its host and port are not right") from None
-        found = await self._tcp.look_up(parsed.host, parsed.port, limit=limit)
-        best = found[0]
-        if len(found) > 1:  # the library tries one address
-            with await self._tcp.open_one(found, limit=limit) as trial:
-                name = trial.getpeername()
-            best = next((one for one in found if one.name[:2] == name[:2]), best)
+        _require_socks(parsed.scheme)
+        deadline = anyio.current_time() + limit
+        best = await self._reach(parsed.host, parsed.port, limit * _PROXY_SHARE)
+        if at is None and parsed.scheme in _LOOKED_UP_HERE:
+            left = deadline - anyio.current_time()
+            [at, *_] = await self._tcp.look_up(address.host, address.port, limit=left)
         user, separator, _ = parts.netloc.rpartition("@")
         place = host_port(best.name)
         return ProxyWay(
@@ -107,6 +119,30 @@ class Ways:
             None if at is None else address.at(at.name),
             address.host if address.secure and at is not None else None,
         )
+
+    async def _reach(self, host: str, port: int, limit: float) -> TcpAddress:
+        """Return the address of a proxy that accepts, so that a dead one is blamed itself.
+
+        The library tries one address. Raises: DialError.
+        """
+        try:
+            found = await self._tcp.look_up(host, port, limit=limit)
+            with await self._tcp.open_one(found, limit=limit) as trial:
+                name = trial.getpeername()
+        except OSError as error:
+            why = f"it does not answer within {limit:g} s"
+            if not isinstance(error, TimeoutError):
+                why = error.strerror or type(error).__name__
+            shown = host_port((host, port))
+            text = f"the proxy {shown} is not reached: {why} (see [mesh] proxy)"
+            raise DialError(text, reason="proxy_down") from None
+        return next((one for one in found if one.name[:2] == name[:2]), found[0])
+
+
+def _require_socks(scheme: str) -> None:
+    if scheme.startswith("socks") and find_spec("python_socks") is None:
+        text = "a SOCKS proxy needs the package python-socks: install it beside ClawMatrix"
+        raise DialError(text, reason="proxy_package")
 
 
 def _permitted(

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["AttemptFailed", "CallAttempt"]
 
 _ERROR_LIMIT = 1024 * 1024
+HASTE = 5.0
+"""Seconds that a node without a route gets while another candidate could answer instead."""
 
 
 @attrs.frozen
@@ -86,6 +88,7 @@ class CallAttempt:
         describe: makes the headers of an answer out of its head.
         max_answer: bytes an answer may have that is kept until it is whole.
         begun: called once, when the first part of an answer is there.
+        others: whether other candidates are left, which a dead link is not waited for then.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class CallAttempt:
         describe: Callable[[Head], RawHeaders],
         max_answer: int,
         begun: Callable[[Head], None],
+        others: bool = False,
     ) -> None:
         self._node = node
         self._opening = opening
@@ -107,6 +111,7 @@ class CallAttempt:
         self._describe = describe
         self._max_answer = max_answer
         self._begun = begun
+        self._others = others
 
     async def make(self, target: Target, first_token: float, left: float) -> bool:
         """Ask, and see the answer through; False where it was not whole in the time left.
@@ -127,6 +132,8 @@ class CallAttempt:
     async def _ask(self, target: Target, scope: CancelScope, end: float) -> None:
         try:
             async with self._open(target) as exchange:
+                if self._others:
+                    exchange.outlast(HASTE)
                 head = await self._first(exchange)
                 scope.deadline = end
                 if head.status >= 400:
@@ -179,6 +186,9 @@ class CallAttempt:
                 raise ExchangeFailure("bad_answer", "JSON in place of bytes")
             if whole := events.feed(data):
                 await self._client.write(whole)
+                if self._others and self._client.released:
+                    exchange.outlast(None)  # no other candidate can take over any more
+                    self._others = False
         await self._client.finish(events.rest())
 
     def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:

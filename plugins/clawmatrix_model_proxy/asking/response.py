@@ -178,6 +178,7 @@ class ProxiedResponse:
             describe=self._head_headers,
             max_answer=self._limits.max_answer,
             begun=lambda head: self._begun(target, head, (now() - began) * 1000),
+            others=not step.last,
         )
         health.begin(target)
         try:

@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clawmatrix_core import LocalProtocolError
 from clawmatrix_model_proxy.demo.embedded_answer import Completion, compute, delay_of, say
 from clawmatrix_model_proxy.errors import ApiError
 
@@ -40,6 +41,10 @@ __all__ = ["MODEL", "Running", "Stats", "make_app", "serve", "serve_at"]
 MODEL = "embedded"
 """The model listed. Any name is answered; one that ends in ``@50ms`` is that slow per word."""
 
+_ONLY_ASYNCIO = (
+    "local_upstream needs asyncio; on trio enter it in a thread of its own, by"
+    " anyio.from_thread.start_blocking_portal()"
+)
 _encode = msgspec.json.Encoder().encode
 _FAIRNESS = 16
 """Words sent in a row before others get a turn."""
@@ -260,7 +265,11 @@ async def serve(
 
 @asynccontextmanager
 async def serve_at(answer: Answers, *, delay: float, api_key: str | None) -> AsyncIterator[str]:
-    """See ``local_upstream``."""
+    """See ``local_upstream``. Raises: LocalProtocolError, where asyncio does not run."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise LocalProtocolError(_ONLY_ASYNCIO) from None
     async with serve(answer=answer, delay=delay, api_key=api_key) as running:
         yield running.base_url
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core import StartError
+from clawmatrix_core import PluginError
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ _OPTIONAL: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
 
 
 def check_api(plugin: str, api: ModelApi) -> None:
-    """Raises: StartError, which names the plugin, the API and the member that is not right."""
-    for member, wrong in _wrongs(plugin, api):
-        name = str(api.name)[:100]
-        raise StartError(f'plugin {plugin}: the model API "{name}": {member} {wrong}')
+    """Raises: PluginError, which names the plugin, the API and each member that is not right."""
+    if found := _wrongs(plugin, api):
+        wrong = "; ".join(f"{member} {why}" for member, why in found)
+        raise PluginError(plugin, f'the model API "{str(api.name)[:100]}": {wrong}')
 
 
 def _wrongs(plugin: str, api: ModelApi) -> list[tuple[str, str]]:

@@ -81,8 +81,12 @@ class Apis:
                 known = ", ".join(self._apis)
                 raise StartError(
                     f'model-proxy: the model "{model.id}": no loaded plugin has the API'
-                    f' "{model.api}"; there are {known}'
+                    f' "{model.api}"; there are {known}',
+                    exit_code=2,
                 )
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._apis
 
     def of(self, model: ModelUpstream) -> ModelApi:
         """Return the API that a model's upstream speaks."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from clawmatrix_core.spi import stray
 from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, ErrorWords, Unsupported
 from clawmatrix_model_proxy.serving.sound import sound, sound_count, sound_words
@@ -45,8 +46,10 @@ class _Guard:
             return read()
         except (BadAnswer, RecursionError):
             raise
-        except Exception as error:  # noqa: BLE001 - a stranger's code
-            raise BadAnswer(self._noted(member, error)) from None
+        except BaseException as error:  # a stranger's code
+            if (fault := stray(error, called=True)) is None:
+                raise
+            raise BadAnswer(self._noted(member, fault)) from None
 
     def writing(self, member: str, write: Callable[[], R]) -> R:
         """Return what ``write`` does. Raises: Unsupported; ExchangeFailure, for a fault."""
@@ -54,8 +57,10 @@ class _Guard:
             return write()
         except (Unsupported, RecursionError):
             raise
-        except Exception as error:  # noqa: BLE001 - a stranger's code
-            raise unsent("failed", self._noted(member, error)) from None
+        except BaseException as error:  # a stranger's code
+            if (fault := stray(error, called=True)) is None:
+                raise
+            raise unsent("failed", self._noted(member, fault)) from None
 
     def _noted(self, member: str, error: Exception) -> str:
         """Note a fault, and return what others are told: nothing of its words."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_core import PluginError
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.config import check_model
@@ -15,18 +16,26 @@ from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 from clawmatrix_model_proxy.workers import on_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from clawmatrix_core import Node
 
-__all__ = ["checked_models", "collect_apis", "collect_models"]
+__all__ = ["checked_models", "collect_apis", "collect_models", "working_apis"]
 
 _OWN = "model-proxy"
 """The plugin whose codecs are the node's own."""
 
 
-def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
-    """Return the models of all plugins that work. One that is not right is its plugin's fault."""
+def collect_models(
+    node: Node, usable: Callable[[Node, ModelUpstream, bool], bool] = lambda *_: True
+) -> tuple[ModelUpstream, ...]:
+    """Return the models of all plugins that work. One that is not right is its plugin's fault.
+
+    Args:
+        node: the node.
+        usable: says whether a model can be served at all, as far as that is known; told whether
+            the configuration or the host has it. Raises: ValueError, for a fault.
+    """
     found: list[ModelUpstream] = []
     counts: Counter[str] = Counter()
     room = OfferRoom()
@@ -34,6 +43,8 @@ def collect_models(node: Node) -> tuple[ModelUpstream, ...]:
     for plugin, model in node.hooks.collect(spec, ModelUpstream):
         try:
             check_model(model)
+            if not usable(node, model, plugin == _OWN):
+                continue
             if counts[model.id] == UPSTREAM_LIMIT:
                 raise ValueError(f"the id {model.id!r} has more than {UPSTREAM_LIMIT} upstreams")
             room.take(model)
@@ -71,16 +82,24 @@ def checked_models(models: Iterable[ModelUpstream]) -> tuple[ModelUpstream, ...]
 def collect_apis(node: Node) -> list[ModelApi]:
     """Return the APIs of all plugins; of two with one name, that of the plugin loaded first.
 
-    What goes wrong in a plugin's codec is a fault of that plugin. Raises: StartError, for an API
-    that has not what it must.
+    What goes wrong in a plugin's codec is a fault of that plugin. A plugin with an API that has not
+    what it must is taken out.
     """
+    return working_apis(node, node.hooks.collect(hookspecs.register_model_apis, ModelApi))
+
+
+def working_apis(node: Node, collected: Sequence[tuple[str, ModelApi]]) -> list[ModelApi]:
+    """Return those of the APIs that can be used; see ``collect_apis``."""
     # Imported here, as below: a node that only asks does without.
     from clawmatrix_model_proxy.serving.api_check import check_api
 
-    collected = node.hooks.collect(hookspecs.register_model_apis, ModelApi)
     for plugin, api in collected:
-        check_api(plugin, api)
-    found = node.hooks.unique("model API", collected, lambda api: api.name)
+        try:
+            check_api(plugin, api)
+        except PluginError as error:
+            node.hooks.fail(plugin, str(error).partition(": ")[2])
+    working = [one for one in collected if node.hooks.works(one[0])]
+    found = node.hooks.unique("model API", working, lambda api: api.name)
     return [api if plugin == _OWN else _guarded(node, plugin, api) for plugin, api in found]
 
 

@@ -18,6 +18,7 @@ from clawmatrix_core.base.log import (
     RateLimitedLogger,
     component_logger,
     configure_logging,
+    log_stack,
     parse_levels,
     register_secret,
 )
@@ -71,7 +72,7 @@ def say_all(*components: str) -> None:
 
 
 def said(stream: io.StringIO) -> list[str]:
-    return [line.split(" ", 2)[2] for line in stream.getvalue().splitlines()]
+    return [line.split(" ", 3)[3] for line in stream.getvalue().splitlines()]
 
 
 def test_levels_are_read_by_component() -> None:
@@ -152,7 +153,8 @@ def test_a_line_has_time_level_component_and_message(
     stream = configure()
     component_logger(None, "mesh").warning("the link to %s is gone", "office")
     assert re.fullmatch(
-        r"\d\d:\d\d:\d\d\.\d{3} W mesh: the link to office is gone\n", stream.getvalue()
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} W mesh: the link to office is gone\n",
+        stream.getvalue(),
     )
 
 
@@ -281,3 +283,13 @@ def test_a_repeated_message_is_logged_once_with_the_number_left_out(
         "mesh: office was refused",
         "mesh: office was refused (12 more since the last one)",
     ]
+
+
+def test_a_stack_of_another_thread_has_a_line_for_each_frame(
+    configure: Callable[..., io.StringIO],
+) -> None:
+    stream = configure()
+    log_stack(component_logger(None, "core"), "slow blocks the loop", 'File "a.py"\n  sleep()\n')
+    first, *rest = stream.getvalue().splitlines()
+    assert first.endswith("E core: slow blocks the loop")
+    assert rest == ['    File "a.py"', "      sleep()"]

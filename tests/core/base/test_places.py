@@ -181,3 +181,20 @@ def test_a_place_is_given_back_once() -> None:
 )
 def test_connections_of_one_network_have_one_source(remote: str, source: str) -> None:
     assert source_of(remote) == source
+
+
+def test_a_connection_that_came_by_a_proxy_counts_for_who_is_behind_it() -> None:
+    port = Port(strangers=16)
+    good = port.come("proxy")
+    place = port.places.find(good or 0)
+    assert place is not None
+    port.places.move(place, "10.0.0.1")
+    for _ in range(40):
+        bad = port.places.find(port.come("proxy") or 0)
+        assert bad is not None
+        port.places.move(bad, "10.6.6.6")
+    assert ("proxy", good) not in port.closed
+    assert len(port.closed) == 40 - port.places.strangers + 1
+    port.places.prove(place)
+    port.places.move(place, "10.0.0.2")
+    assert port.places.strangers == len(port.places) - 1

@@ -17,7 +17,7 @@ import pytest
 from clawmatrix_core.cli.doctor import render_findings
 from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.control.address import control_socket_path
-from clawmatrix_core.kernel.contributions import Finding
+from clawmatrix_core.loading.contributions import Finding
 from clawmatrix_core.state.folder import StateFolder
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ def test_a_command_of_a_plugin_prints_nothing_that_moves_the_cursor(
     write_config(tmp_path, 'plugins = ["careless"]\n')
     done = clawmatrix("-vv", "careless", cwd=tmp_path, path=site)
     assert done.returncode == 1, done
-    assert "internal error: ValueError" in done.stderr
+    assert "plugin careless: ValueError" in done.stderr
     for text in (done.stdout, done.stderr):
         assert text.replace("\n", "").isprintable()
     said = json.loads(done.stdout.splitlines()[-1])["said"]

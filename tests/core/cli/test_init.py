@@ -37,7 +37,7 @@ def test_what_is_written_passes_the_check(home: Path, capsys: pytest.CaptureFixt
     config = tomllib.loads(path.read_text())
     assert config["node_id"] == "office"
     assert config["mesh"].keys() == {"listen", "revokers"}
-    assert config["mesh"]["listen"] == "0.0.0.0:19000"
+    assert config["mesh"]["listen"] == "*:19000"
     assert config["secret"] not in text
     assert execute(["config", "check"]) == 0
 

@@ -82,7 +82,7 @@ secret = "env:MESH"
 """
 
 
-LISTEN = '# listen = "0.0.0.0:19000"'
+LISTEN = '# listen = "*:19000"'
 PEERS = '# peers = ["wss://relay.example:19000"]'
 
 
@@ -133,7 +133,7 @@ def test_a_node_that_joins_listens_only_where_that_is_said(tmp_path: Path) -> No
     new = NewConfig.plan(settings, node_id="a", listen=None, peers=("ws://b:1",), ca=None)
     assert (new.path, new.node_id, new.listen) == (tmp_path / "a.toml", "a", None)
     assert new.tables == {"mesh": {"listen": None, "peers": ("ws://b:1",), "ca": None}}
-    assert NewConfig.plan(settings, node_id=None, listen=None, peers=()).listen == "0.0.0.0:19000"
+    assert NewConfig.plan(settings, node_id=None, listen=None, peers=()).listen == "*:19000"
 
 
 def test_the_secret_is_not_asked_for_where_a_configuration_is_there(tmp_path: Path) -> None:

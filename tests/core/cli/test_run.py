@@ -18,7 +18,7 @@ import pytest
 
 from clawmatrix_core.cli.collector import HELD_BACK, settle
 from clawmatrix_core.cli.run import addresses
-from clawmatrix_core.kernel.contributions import StatusSection
+from clawmatrix_core.loading.contributions import StatusSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ def test_an_address_in_use_is_exit_code_5(tmp_path: Path) -> None:
     add_plugin(tmp_path, "raise StartError('port 1 is taken', exit_code=5)\n")
     with running(write_config(tmp_path, 'plugins = ["own"]\n')) as process:
         _, error = process.communicate(timeout=20)
-    assert (process.returncode, error) == (5, "clawmatrix: port 1 is taken\n")
+    assert (process.returncode, error) == (5, "clawmatrix: plugin own: port 1 is taken\n")
 
 
 def test_a_plugin_that_does_not_start_is_shown_and_the_node_goes_on(tmp_path: Path) -> None:

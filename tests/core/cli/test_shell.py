@@ -243,7 +243,7 @@ def test_an_internal_error_is_one_line_and_a_trace_when_asked(tmp_path: Path, si
     add_plugin(site, "failing", code)
     write_config(tmp_path, 'plugins = ["failing"]\n')
     done = clawmatrix("fail", cwd=tmp_path, path=site)
-    line = "clawmatrix: internal error: RuntimeError: by �[2J mistake (-vv shows where)\n"
+    line = "clawmatrix: plugin failing: RuntimeError: by �[2J mistake (-vv shows where)\n"
     assert (done.returncode, done.stderr) == (1, line)
     done = clawmatrix("fail", "-vv", cwd=tmp_path, path=site)
     assert done.stderr.startswith("Traceback ")

@@ -228,6 +228,12 @@ def test_a_secret_in_a_file_that_others_can_read_is_refused(tmp_path: Path) -> N
     assert line.startswith("secret: is written out in a file that others can read (mode 0644)")
 
 
+def test_a_file_that_any_user_can_change_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, 'node_id = "office"\nsecret = "env:SECRET"', 0o646)
+    with pytest.raises(ConfigError, match=r"others can change it \(mode 0646\): chmod o-w"):
+        Config.load(path)
+
+
 def test_a_secret_in_the_environment_lets_the_file_be_public(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

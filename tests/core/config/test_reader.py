@@ -196,7 +196,7 @@ def test_values_that_code_has_made_already_are_taken() -> None:
         ("colour", "green", '"green" is not one of "red", "blue"'),
         ("noted", "x", 'expected a whole number, got "x"'),
         ("listen", "x", "expected an address like"),
-        ("listen", ":1", 'names no host: "0.0.0.0:1" listens on all addresses'),
+        ("listen", ":1", 'names no host: "[::]:1" listens on all addresses'),
         ("size", "big", 'or text like "512 kB" or "4 GiB", got "big"'),
         ("wait", -1, "must be zero or more, and finite"),
         ("order", "abc", 'expected a list, each text, got "abc"'),

@@ -147,6 +147,36 @@ def test_the_noted_place_comes_before_the_usual_one(
     assert list(control_socket_paths(state)) == [usual]
 
 
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
+def test_a_noted_place_where_others_can_put_a_socket_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    state, noted = tmp_path / "state", tmp_path / "gone" / "x.sock"
+    SocketPlace(noted, state).note()
+    usual = control_socket_path(state)
+    assert list(control_socket_paths(state)) == [usual]
+    noted.parent.mkdir()
+    assert list(control_socket_paths(state)) == [noted, usual]
+    noted.parent.chmod(mode)
+    assert list(control_socket_paths(state)) == [usual]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to another user")
+def test_a_noted_place_in_a_folder_of_another_user_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    state, noted = tmp_path / "state", tmp_path / "taken" / "x.sock"
+    SocketPlace(noted, state).note()
+    noted.parent.mkdir(mode=0o755)
+    os.chown(noted.parent, 65534, 65534)
+    usual = control_socket_path(state)
+    assert list(control_socket_paths(state)) == [usual]
+    os.chown(state, 65534, 65534)  # the node of that user, of whom root asks
+    assert list(control_socket_paths(state)) == [noted, usual]
+
+
 def test_a_built_in_plugin_serves_the_socket() -> None:
     [entry] = metadata.entry_points(group="clawmatrix.plugins", name=SERVER)
     assert entry.value.startswith("clawmatrix_control.plugin:")

@@ -10,8 +10,8 @@ import pytest
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.doctor.own_checks import OwnChecks, all_checks, examine, look_at_plugins
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Check, Finding
 from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_core.loading.contributions import Check, Finding
 from clawmatrix_core.loading.plugin_info import PluginInfo
 from clawmatrix_core.state.folder import StateFolder
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.doctor.running import finding_from_json, finding_json, run_checks
-from clawmatrix_core.kernel.contributions import Check, Finding
+from clawmatrix_core.loading.contributions import Check, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,23 @@ async def test_a_check_that_raises_is_a_problem_and_the_others_are_made() -> Non
     assert good == FINE
 
 
+@pytest.mark.parametrize(
+    ("gives", "why"),
+    [
+        ("ok", "gave a str, not a list"),
+        (FINE, "gave a Finding, not a list"),
+        (["ok"], "gave a str, not a Finding"),
+    ],
+)
+async def test_what_is_no_list_of_findings_is_a_problem_of_that_check(gives: Any, why: str) -> None:
+    async def careless() -> Any:
+        return gives
+
+    [bad, good] = await run_checks([Check("careless", careless), Check("fine", fine)])
+    assert (bad.name, bad.detail) == ("careless", f"the check itself failed: TypeError: {why}")
+    assert good == FINE
+
+
 async def test_a_check_that_hangs_is_a_problem_once_its_time_is_over() -> None:
     async def endless() -> Sequence[Finding]:
         await anyio.sleep_forever()
@@ -55,6 +72,25 @@ async def test_a_check_that_hangs_is_a_problem_once_its_time_is_over() -> None:
 
     [bad, good] = await run_checks([Check("endless", endless), Check("fine", fine)], limit=0.05)
     assert (bad.status, bad.detail) == ("problem", "the check took over 0.05 s")
+    assert good == FINE
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "TypeError: gave a NoneType, not a list"),
+        (["fine"], "TypeError: gave a str, not a Finding"),
+        ([Finding("x", "dreadful", "y")], "ValueError: gave the status 'dreadful', not one of ok,"),  # type: ignore[arg-type]
+        ([Finding("x", "ok", 5)], "TypeError: gave a finding whose name, detail or advice"),  # type: ignore[arg-type]
+    ],
+)
+async def test_what_is_no_finding_is_one_that_names_the_plugin(given: Any, words: str) -> None:
+    async def odd() -> Any:
+        return given
+
+    [bad, good] = await run_checks([Check("odd", odd, plugin="own"), Check("fine", fine)])
+    assert (bad.name, bad.status) == ("odd", "problem")
+    assert bad.detail.startswith(f"plugin own: the check itself failed: {words}")
     assert good == FINE
 
 

@@ -22,12 +22,42 @@ async def test_no_route_within_grace_ends_it_and_nothing_has_begun() -> None:
     async with Pair() as pair:
         pair.home.routed = False
         ex = await serve_one(pair, Gate().wait)
-        await pair.pass_time(5)
+        await pair.pass_time(15)
         assert pair.home.table.live
         await pair.pass_time(0.5)
         with pytest.raises(Undeliverable, match="no route to office") as caught:
             await ex.receive()
         assert not caught.value.may_have_begun
+        await leave(pair, ex)
+
+
+async def test_the_end_that_dials_the_lost_link_gives_up_sooner() -> None:
+    async with Pair() as pair:
+        ex = await serve_one(pair, Gate().wait)
+        pair.home.routed = False
+        for one in pair.home.table.live:
+            one.note_unroutable(redialling=True)
+        await pair.pass_time(4.75)
+        assert pair.home.table.live
+        await pair.pass_time(0.75)
+        with pytest.raises(Undeliverable):
+            await ex.receive()
+        await leave(pair, ex)
+
+
+async def test_where_another_node_can_be_asked_the_time_without_a_route_is_shorter() -> None:
+    async with Pair() as pair:
+        pair.home.routed = False
+        ex = await serve_one(pair, Gate().wait)
+        ex.outlast(5.0)
+        await pair.pass_time(4.75)
+        ex.outlast(None)
+        await pair.pass_time(2)
+        assert pair.home.table.live
+        ex.outlast(5.0)
+        await pair.pass_time(0.5)
+        with pytest.raises(Undeliverable):
+            await ex.receive()
         await leave(pair, ex)
 
 
@@ -39,7 +69,7 @@ async def test_no_route_for_too_long_ends_both_ends_and_it_may_have_begun() -> N
             side.routed = False
             for one in side.table.live:
                 one.note_unroutable()
-        await pair.pass_time(5.5)
+        await pair.pass_time(15.5)
         assert gate.cancelled()
         with pytest.raises(Undeliverable) as caught:
             await ex.receive()
@@ -146,7 +176,7 @@ async def test_reports_for_longer_than_grace_end_it_and_are_no_proof() -> None:
         pair.drop = lambda _: True
         ex = await serve_one(pair, Gate().wait)
         reported = 0
-        for _ in range(30):
+        for _ in range(70):
             await pair.pass_time(0.25)
             while reported < len(pair.log):
                 pair.report(pair.log[reported])

@@ -14,8 +14,8 @@ from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.dispatcher import Dispatcher
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.loading.manager import PluginManager
 from clawmatrix_core.wire.codec import Header
 from clawmatrix_core.wire.frames import Frame, Transit
@@ -223,7 +223,7 @@ def test_one_that_raises_or_gives_no_list_contributes_nothing() -> None:
     bench = Bench(GivesOne(), Raises(), GivesNoList())
     assert bench.collected() == [("GivesOne", "one")]
     assert bench.told() == [
-        "GivesNoList.register_config: TypeError: 'int' object is not iterable",
+        "GivesNoList.register_config: TypeError: gave a int, not a list",
         "Raises.register_config: LookupError: nothing here",
     ]
     assert bench.entered[-1] is None

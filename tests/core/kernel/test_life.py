@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from clawmatrix_core.base.errors import PluginError
+from clawmatrix_core.kernel import life
 from clawmatrix_core.kernel.life import Lifetime
 
 if TYPE_CHECKING:
@@ -70,3 +72,36 @@ async def test_a_host_that_is_cancelled_leaves_in_order() -> None:
             await anyio.sleep_forever()
     assert scope.cancelled_caught
     assert house.log == ["started", "given up", "left", "closed"]
+
+
+async def test_an_end_from_inside_stops_in_order_and_is_raised_out_of_the_block() -> None:
+    house = House()
+
+    async def live() -> None:
+        async with house.lifetime.live():
+            house.lifetime.end(PluginError("own", "has had enough"))
+            await anyio.sleep_forever()
+
+    with pytest.raises(PluginError, match="plugin own: has had enough"):
+        await live()
+    assert [word for word in house.log if word != "given up"] == ["started", "left", "closed"]
+    assert "given up" in house.log
+
+
+async def test_a_stop_that_takes_long_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(life, "TOLD", 0.01)
+    told, enough = list[float](), anyio.Event()
+
+    class Slow(House):
+        async def leave(self) -> None:
+            await enough.wait()
+
+    def late(seconds: float) -> None:
+        told.append(seconds)
+        enough.set()
+
+    house = Slow()
+    house.lifetime = Lifetime(house.start, house.leave, lambda: None, late)
+    async with house.lifetime.live():
+        pass
+    assert told == [0.01]

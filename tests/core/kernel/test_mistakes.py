@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -37,3 +39,24 @@ def test_a_table_of_a_plugin_that_is_not_chosen_is_no_mistake() -> None:
         Node(Config.from_mapping(told), plugins=[])
     [problem] = caught.value.problems
     assert problem.startswith("node_id: ")
+
+
+def test_an_unknown_key_at_the_top_is_named_before_the_node_is_entered() -> None:
+    told = {"node_id": "here", "secret": SECRET, "tagz": ["gpu"], "dice": {"most": "many"}}
+    with pytest.raises(ConfigError) as caught:
+        Node(Config.from_mapping(told), plugins=[Dice])
+    [dice, tagz] = caught.value.problems
+    assert dice.startswith("dice.most: ")
+    assert tagz == 'tagz: unknown key (did you mean "tags"?)'
+
+
+@pytest.mark.parametrize("plugins", ["mesh", {"mesh": True}])
+def test_a_text_in_the_place_of_a_list_of_plugins_is_an_error(plugins: Any) -> None:
+    config = Config.from_mapping({"node_id": "here", "secret": SECRET})
+    with pytest.raises(TypeError, match=f"^plugins is a {type(plugins).__name__}, not a list$"):
+        Node(config, plugins=plugins)
+
+
+def test_an_unknown_table_waits_for_the_plugins_that_may_have_it() -> None:
+    told = {"node_id": "here", "secret": SECRET, "dices": {"most": 3}}
+    assert Node(Config.from_mapping(told), plugins=[Dice]).epoch == 0

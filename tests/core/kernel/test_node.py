@@ -22,8 +22,8 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel import life
-from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
 

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, wait_until
 from clawmatrix_core.testing.memory import MemoryTransport

@@ -9,7 +9,7 @@ import pytest
 from clawmatrix_core.base.metric import Metric, Sample
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
+from clawmatrix_core.loading.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.wire.routes import PathStatus
 
@@ -30,6 +30,10 @@ def alone(
     return node_factory("home", built_in=(), plugins=plugins, watchdog=watchdog, **options)
 
 
+async def called(params: dict[str, Any]) -> Any:
+    return params
+
+
 def explode() -> Any:
     raise LookupError("nothing to offer")
 
@@ -43,7 +47,7 @@ class Registers:
 
     @hookimpl
     def register_control_methods(self) -> list[ControlMethod]:
-        return [ControlMethod("x")]
+        return [ControlMethod("x", call=called)]
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:

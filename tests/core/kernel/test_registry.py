@@ -14,8 +14,8 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import Config, ConfigSection
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Offer
 from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_core.loading.contributions import Offer
 from clawmatrix_core.state.files import StateFile
 from tests.core.loading.installer import load
 

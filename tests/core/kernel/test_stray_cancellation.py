@@ -10,7 +10,7 @@ import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
 
 if TYPE_CHECKING:

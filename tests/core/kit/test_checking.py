@@ -13,7 +13,7 @@ from clawmatrix_core.kit.checking import check_plugins
 from clawmatrix_core.kit.target import find_target
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.contributions import Finding
+    from clawmatrix_core.loading.contributions import Finding
     from tests.core.kit.conftest import Writer
 
 HEAD = """

@@ -78,8 +78,42 @@ def test_a_name_that_nobody_has_is_told() -> None:
     info = the("no-such-thing")
     assert info.state == "failed"
     assert "no plugin of that name is installed" in str(info.reason)
+    assert "did you mean" not in str(info.reason)
     assert "`pip install -e FOLDER`" in str(info.reason)
     assert info.distribution is None
+
+
+class Presence:
+    plugin_name = "presence"
+
+
+@pytest.mark.parametrize(("name", "near"), [("mehs", "mesh"), ("presense", "presence")])
+def test_a_misspelt_name_is_told_with_the_one_that_is_near(name: str, near: str) -> None:
+    info = load(name, Presence()).get(name)
+    assert info is not None
+    assert info.reason == f'no plugin of that name is installed; did you mean "{near}"?'
+
+
+@pytest.mark.parametrize(("name", "told"), [("htpp", 1), ("no-such-thing", 0), ("http", 0)])
+def test_a_misspelt_name_of_what_is_disabled_is_told(
+    name: str, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    PluginRegistry().load(["relay"], disabled=[name])
+    assert caplog.text.count('no plugin is called htpp; did you mean "http"?') == told
+    assert len(caplog.records) == told
+
+
+def test_a_second_object_of_one_name_gets_another_and_both_are_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    found = {info.name: info for info in load(Presence(), Presence(), Presence()).active()}
+    assert [*found] == ["presence", "presence_", "presence__"]
+    second, third = (
+        f"plugin presence: another one has this name, the later one is called {name}"
+        for name in ("presence_", "presence__")
+    )
+    assert [info.collisions for info in found.values()] == [(second, third), (second,), (third,)]
+    assert caplog.text.count("another one has this name") == 2
 
 
 def test_of_two_with_one_name_the_second_is_left_out(

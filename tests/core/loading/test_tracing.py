@@ -15,8 +15,8 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.log import configure_logging
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
 from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.loading.manager import PluginManager
 from clawmatrix_core.loading.tracing import TracedImpl
 from clawmatrix_core.wire.codec import Header

@@ -14,8 +14,8 @@ from clawmatrix_core.cli.context import Settings, pass_settings
 from clawmatrix_core.cli.control_client import call
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.contributions import ControlMethod
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, run_command
 from clawmatrix_core.testing.told import toml_text
 

@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse, Response
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config, ConfigSection, option
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ControlMethod
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.contributions import ControlMethod
 from clawmatrix_core.testing.fixtures import (
     SECRET,
     NodeFactory,

@@ -50,6 +50,17 @@ class Willing(Flood):
         raise AssertionError
 
 
+class Slow(Flood):
+    """A connection that is gone, and closes only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.let = anyio.Event()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        await self.let.wait()
+
+
 class OneWay(Flood):
     """A connection that is silent, and that does not take what is sent."""
 

@@ -17,7 +17,7 @@ from clawmatrix_core.wire.close_codes import CloseCode
 from clawmatrix_core.wire.codec import Lane
 from clawmatrix_core.wire.lanes import LANE_BYTES
 from clawmatrix_core.wire.link import DRAIN_LIMIT, Link
-from tests.core.wire.connections import Flood, OneWay, Willing
+from tests.core.wire.connections import Flood, OneWay, Slow, Willing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -363,3 +363,14 @@ async def test_an_idle_link_wakes_for_a_message() -> None:
             for _ in range(2):
                 assert link.enqueue(b"x", Lane.BULK)
             assert await theirs.receive() == b"x"
+
+
+async def test_a_link_is_over_before_its_connection_has_closed() -> None:
+    connection, over = Slow(), anyio.Event()
+    link = make_link(connection)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(link.run, nowhere, over.set)
+        with anyio.fail_after(5):
+            await over.wait()
+        assert link.closing == "dried up"
+        connection.let.set()

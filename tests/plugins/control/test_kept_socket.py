@@ -18,7 +18,7 @@ from clawmatrix_control.kept_socket import KeptSocket
 from clawmatrix_control.server import ControlServer
 from clawmatrix_core.control.address import NOTE, control_socket_paths
 from clawmatrix_core.control.protocol import request_line
-from clawmatrix_core.kernel.contributions import ControlMethod
+from clawmatrix_core.loading.contributions import ControlMethod
 from clawmatrix_core.testing import wait_until
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.control.address import NOTE, control_socket_path
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.kernel.node import Node
+from clawmatrix_core.loading.contributions import ControlMethod, Offer, StatusSection
 from clawmatrix_core.members.directory import Accepted, NodeRecord, SignedRecord
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.state.folder import MemoryState
@@ -90,6 +90,7 @@ class Extra:
             StatusSection("broken", broken, text=lambda json: ["never shown"]),
             StatusSection("peers", lambda: "mine"),
             StatusSection("asked", asked, text=lambda json: json[0].upper(), colour="green"),
+            StatusSection("one", lambda: 1, text=lambda json: "one line"),
         ]
 
     @hookimpl
@@ -116,7 +117,7 @@ async def test_the_status_has_the_sections_of_plugins(tmp_path: Path) -> None:
         status = await result(config, "status")
         assert await result(config, "extra", a=1) == {"extra": {"a": 1}}
     assert status["extra"] == {"x": 1}
-    assert status["broken"] == {"error": "ValueError: no reading"}
+    assert status["broken"] == {"error": "plugin extra: ValueError: no reading"}
     assert status["peers"] == []
     assert status["asked"] == [1, 2]
     assert "lines" not in status
@@ -136,6 +137,7 @@ async def test_the_status_for_people_has_lines_and_offers_besides(tmp_path: Path
             "text": "asked: no text, AttributeError: 'int' object has no attribute 'upper'",
             "colour": "red",
         },
+        {"text": "one: no text, TypeError: gave a str, not a list of lines", "colour": "red"},
     ]
     assert lab["offers"] == {"models": [], "pigeons": ["coop"]}
     assert told["peers"] == [lab]

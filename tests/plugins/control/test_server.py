@@ -15,7 +15,7 @@ from clawmatrix_control.server import CLIENTS, ControlServer, open_socket
 from clawmatrix_core.base.errors import ExchangeFailure, StateError
 from clawmatrix_core.control.address import NOTE, SocketPlace
 from clawmatrix_core.control.protocol import REQUEST_LIMIT
-from clawmatrix_core.kernel.contributions import ControlMethod
+from clawmatrix_core.loading.contributions import ControlMethod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -15,7 +15,7 @@ from clawmatrix_http.checks import live_checks, resting_checks
 if TYPE_CHECKING:
     from anyio.abc import SocketStream
 
-    from clawmatrix_core.kernel.contributions import Check
+    from clawmatrix_core.loading.contributions import Check
     from tests.plugins.http.conftest import Serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]

@@ -122,3 +122,13 @@ async def test_the_status_has_a_line_once_something_was_refused() -> None:
     assert refused_lines({"listen": None, "refused": {}}) == []
     told = refused_lines({"listen": None, "refused": {"no_token": 3, "bad_request": 1}})
     assert told == ["HTTP requests refused: 3 no_token, 1 bad_request"]
+
+
+@pytest.mark.parametrize(("proxies", "who"), [([], "127.0.0.1"), (["127.0.0.1"], "192.0.2.7")])
+async def test_forwarded_addresses_are_those_of_configured_proxies_in_the_log(
+    serving: Serving, caplog: pytest.LogCaptureFixture, proxies: list[str], who: str
+) -> None:
+    headers = {"x-forwarded-for": "198.51.100.66, 192.0.2.7"}
+    async with serving(proxies=proxies) as served, client(served) as asking:
+        await asking.get("/metrics", headers={**headers, "host": "evil.example"})
+    assert f"a request from {who} was refused: host_not_allowed" in caplog.messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import socket
 import threading
@@ -403,7 +404,7 @@ async def test_nothing_is_listening_once_the_node_has_stopped(serving: Serving) 
         await anyio.connect_tcp(address.host, address.port)
 
 
-def test_on_trio_the_plugin_is_out_and_the_node_goes_on() -> None:
+def test_on_trio_the_plugin_is_out_and_the_node_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     plugin = HttpPlugin()
 
     async def run() -> str | None:
@@ -414,4 +415,8 @@ def test_on_trio_the_plugin_is_out_and_the_node_goes_on() -> None:
             return info.reason
 
     reason = anyio.run(run, backend="trio")
-    assert "the HTTP server needs asyncio" in str(reason)
+    why = "plugin http: the HTTP server needs asyncio; on trio leave the plugin out"
+    assert reason == f"did not start: {why}"
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [record.getMessage() for record in errors] == [f"plugin http failed: {reason}"]
+    assert errors[0].exc_info is None

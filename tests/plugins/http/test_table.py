@@ -265,7 +265,7 @@ def test_a_path_that_is_none_is_a_fault_of_its_plugin_and_the_others_stand() -> 
 )
 def test_routes_that_could_answer_nothing(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        HttpRoute(**options)
+        HttpRoute(**options).verify()
 
 
 @pytest.mark.parametrize(
@@ -285,17 +285,28 @@ def test_routes_that_could_answer_nothing(options: dict[str, Any], words: str) -
 )
 def test_routes_of_wrong_types(options: dict[str, Any], words: str) -> None:
     with pytest.raises(TypeError, match=words):
-        HttpRoute(**{"path": "/x", "methods": ("GET",), "endpoint": answer, **options})
+        HttpRoute(**{"path": "/x", "methods": ("GET",), "endpoint": answer, **options}).verify()
 
 
 @pytest.mark.parametrize("method", ["", "GET POST", "GET,POST", "GET\n", "G\u00c9T"])
 def test_methods_are_words(method: str) -> None:
     with pytest.raises(ValueError, match=r"the route /x has a method .*, which is no word"):
-        plain("/x", "GET", method)
+        plain("/x", "GET", method).verify()
 
 
 def test_a_route_has_an_endpoint_or_an_application() -> None:
     with pytest.raises(TypeError, match="/x needs an endpoint or an app"):
-        HttpRoute("/x", ("GET",))
+        HttpRoute("/x", ("GET",)).verify()
     with pytest.raises(TypeError, match="not both"):
-        HttpRoute("/x", ("GET",), answer, app=Response())
+        HttpRoute("/x", ("GET",), answer, app=Response()).verify()
+
+
+def test_a_route_that_could_answer_nothing_is_left_out_and_the_others_stay() -> None:
+    faults: list[tuple[str, str]] = []
+    table, _ = make_shared(
+        ("a", plain("x")),
+        ("a", plain("/y")),
+        report=lambda plugin, error: faults.append((plugin, str(error))),
+    )
+    assert table.find("GET", "/y").route is not None
+    assert faults == [("a", "the route x has a path that does not begin with a slash")]

@@ -10,7 +10,7 @@ import anyio
 
 from clawmatrix_core.base.errors import ExchangeError
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.loading.contributions import frame_types
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

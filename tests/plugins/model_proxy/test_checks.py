@@ -16,7 +16,7 @@ from clawmatrix_model_proxy.config import ModelProxyConfig
 from tests.plugins.model_proxy.serving.serving import model
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.contributions import Finding
+    from clawmatrix_core.loading.contributions import Finding
     from tests.plugins.model_proxy.conftest import Asked, Serving, Upstreaming
 
 pytestmark = pytest.mark.anyio

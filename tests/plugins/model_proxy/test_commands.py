@@ -69,9 +69,12 @@ async def test_env_prints_what_a_shell_can_take(config: Path) -> None:
     found = json.loads(await run(config, "env", "--json"))
     assert found["baseUrl"].startswith("http://127.0.0.1:")
     root, token = found["baseUrl"].removesuffix("/v1"), found["token"]
+    bypass = found["noProxy"]
+    assert bypass.split(",")[-1] == "127.0.0.1"
     assert await run(config, "env") == (
         f"export OPENAI_BASE_URL={root}/v1 OPENAI_API_KEY={token}\n"
         f"export ANTHROPIC_BASE_URL={root} ANTHROPIC_API_KEY={token}\n"
+        f"export NO_PROXY={bypass} no_proxy={bypass}\n"
     )
 
 

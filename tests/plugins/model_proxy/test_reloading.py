@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
 from clawmatrix_model_proxy.plugin import ModelProxyPlugin
@@ -127,7 +128,6 @@ async def served_by(node: Node) -> list[str]:
     return [one["nodeId"] for entry in listed for one in entry["nodes"]]
 
 
-@pytest.mark.faults_expected
 async def test_an_api_that_nobody_speaks_is_named_and_the_models_stay(
     node_factory: NodeFactory,
 ) -> None:
@@ -140,7 +140,8 @@ async def test_an_api_that_nobody_speaks_is_named_and_the_models_stay(
             "models": [{"id": "other", "base_url": "http://127.0.0.1:9", "api": "pigeon:coo"}]
         }
         raw = {"node_id": "here", "secret": SECRET, "model-proxy": strange}
-        changes = await node.reload(Config.from_mapping(raw))
-        [fault] = changes.faults
-        assert 'no loaded plugin has the API "pigeon:coo"' in fault
+        with pytest.raises(ConfigError) as caught:
+            await node.reload(Config.from_mapping(raw))
+        [problem] = caught.value.problems
+        assert problem.startswith('model-proxy.models[0].api: no plugin in use has the API "pigeon')
         assert [offer["id"] for offer in node.offers()["models"]] == ["m"]

@@ -12,6 +12,7 @@ from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
 from clawmatrix_model_proxy.api import (
+    ModelError,
     ModelUpstream,
     ask_model,
     models_changed,
@@ -77,6 +78,51 @@ async def test_models_that_a_host_gives_are_asked_from_another_node(
         assert await ask_model(home, "n", ASKED) == {"id": "two"}
         await serve_models(office, [])
         await wait_until(lambda: seen(home, office) == [])
+
+
+async def test_models_taken_out_are_heard_of_although_the_node_stops_right_after_its_record(
+    mesh: MeshFactory,
+) -> None:
+    async with mesh(PAIR, plugins=[ModelProxyPlugin]) as nodes:
+        home, office = nodes["home"], nodes["office"]
+        await serve_models(office, [ModelUpstream("m", NOWHERE)])
+        await wait_until(lambda: seen(home, office) == ["m"])
+        await serve_models(office, [])
+        await wait_until(lambda: seen(office, office) == [])
+        office.stop()
+        await wait_until(lambda: seen(home, office) == [])
+
+
+async def test_a_node_that_has_stopped_is_known_with_its_models_and_out_of_reach(
+    mesh: MeshFactory,
+) -> None:
+    async with mesh(PAIR, plugins=[ModelProxyPlugin]) as nodes:
+        home, office = nodes["home"], nodes["office"]
+        await serve_models(office, [ModelUpstream("m", NOWHERE)])
+        await wait_until(lambda: seen(home, office) == ["m"])
+        office.stop()
+        await wait_until(lambda: not home.reachable("office"))
+        assert seen(home, office) == ["m"]
+
+
+async def test_stop_ends_the_answers_of_a_host_that_is_still_inside_the_block(
+    mesh: MeshFactory, upstreaming: Upstreaming
+) -> None:
+    async def stream(asked: Asked) -> None:
+        await asked.begin_stream()
+        await asked.chunk(EVENT)
+        await anyio.sleep_forever()
+
+    async with upstreaming(stream) as up, mesh(PAIR, plugins=[ModelProxyPlugin]) as nodes:
+        home, office = nodes["home"], nodes["office"]
+        await serve_models(office, [ModelUpstream("m", up.base_url)])
+        await wait_until(lambda: seen(home, office) == ["m"])
+        async with stream_model(home, "m", ASKED) as events:
+            await anext(events)
+            home.stop()
+            with pytest.raises(ModelError) as caught:
+                await anext(events)
+        assert caught.value.code == "stopping"
 
 
 async def test_a_plugin_says_that_its_models_are_others(

@@ -13,14 +13,15 @@ from clawmatrix_core.config.config import Secret
 from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
+from clawmatrix_mesh.checks.advice import RECENT
 from clawmatrix_mesh.checks.clocks import look_at_clocks
-from clawmatrix_mesh.checks.live import RECENT, look_at_refused
+from clawmatrix_mesh.checks.live import look_at_refused
 from clawmatrix_mesh.links.admission import RefusedConnection
 from tests.plugins.mesh.conftest import address_of, make_node
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.contributions import Finding
     from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.loading.contributions import Finding
 
 pytestmark = pytest.mark.anyio
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from anyio.abc import SocketStream
 
     from clawmatrix_core.base.node_id import NodeId
-    from clawmatrix_core.kernel.contributions import Finding
+    from clawmatrix_core.loading.contributions import Finding
 
 pytestmark = pytest.mark.anyio
 

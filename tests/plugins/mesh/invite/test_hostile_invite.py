@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from clawmatrix_core.base.errors import HandshakeError
@@ -162,18 +163,32 @@ async def refused(target: Target, token: Token) -> int:
             return closed.code
 
 
-async def test_a_flood_of_invitations_is_slowed_and_named_once(
+async def test_guesses_at_an_invitation_lock_out_nobody_of_the_same_place(
     attack: Attack, warnings: Warnings
 ) -> None:
     async with attack() as target:
         token = await invite(target.node)
         codes = [await refused(target, token) for _ in range(BURST + 20)]
+        assert codes == [4010] * len(codes)
+        assert len(warnings("without its secret")) == 1
+        used = await invite(target.node)
+        await Guest("first").join(used)
+        assert [await refused(target, used) for _ in range(3)] == [4011] * 3
+        await Guest("second").join(token)
+
+
+async def test_a_flood_of_unknown_invitations_is_slowed_and_named_once(
+    attack: Attack, warnings: Warnings
+) -> None:
+    async with attack() as target:
+        token = await invite(target.node)
+        unknown = attrs.evolve(token, id=bytes(8))
+        codes = [await refused(target, unknown) for _ in range(BURST + 20)]
         assert codes[:BURST] == [4010] * BURST
         assert codes.count(1013) >= 10
         await wait_until(lambda: target.node.counters["invite_rate"] == codes.count(1013))
         assert len(warnings("too many invitations")) == 1
-        assert len(warnings("without its secret")) == 1
-        assert await is_open(target, token)
+        await Guest().join(token)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS
 from clawmatrix_mesh.invite.inviting import BURST
 from clawmatrix_mesh.invite.joining import Welcomed
-from clawmatrix_mesh.invite.methods import dialable
+from clawmatrix_mesh.invite.methods import dialable, whole_address
 from clawmatrix_mesh.plugin import MeshPlugin
 from clawmatrix_mesh.websocket.tls import client_tls
 from clawmatrix_mesh.websocket.transport import WebSocketTransport
@@ -125,7 +125,7 @@ async def test_a_token_says_where_the_node_listens_or_what_it_advertises() -> No
 def test_an_address_that_nobody_can_join_by_is_refused_at_its_option(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for address in ("unix:///run/a.sock", "smoke"):
+    for address in ("unix:///run/a.sock", "smoke/x"):
         assert execute(["invite", "--address", address]) == 2
         error = capsys.readouterr().err
         assert "'--address'" in error, error
@@ -138,6 +138,39 @@ def test_a_node_that_listens_everywhere_is_dialled_by_its_hosts_name(
     monkeypatch.setattr("socket.gethostname", lambda: "box")
     assert dialable((), ["ws://0.0.0.0:1", "wss://[::]:2"]) == ["ws://box:1", "wss://box:2"]
     assert dialable((), ["ws://[::1]:3", "tcp://x:1"]) == ["ws://[::1]:3"]
+    seen = [f"ws://192.0.2.{n}:1" for n in range(20)]
+    both = dialable((), ["ws://0.0.0.0:1", "ws://[::]:1"], seen)
+    assert (both[:7], both[7:]) == (seen[:7], ["ws://box:1"])
+    assert dialable(["wss://relay.example:9"], ["ws://[::]:1"], seen) == ["wss://relay.example:9"]
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ("relay.example", "ws://relay.example:19000"),
+        ("relay.example:8443", "ws://relay.example:8443"),
+        ("192.0.2.7", "ws://192.0.2.7:19000"),
+        ("2001:db8::7", "ws://[2001:db8::7]:19000"),
+        ("[2001:db8::7]", "ws://[2001:db8::7]:19000"),
+        ("[2001:db8::7]:1", "ws://[2001:db8::7]:1"),
+        ("wss://relay.example", "wss://relay.example"),
+        ("relay/x", "relay/x"),
+        ("", ""),
+    ],
+)
+def test_invite_with_a_bare_hostname_gets_scheme_and_port_of_the_node(
+    given: str, whole: str
+) -> None:
+    assert whole_address(given, "ws", 19000) == whole
+
+
+async def test_a_token_for_a_bare_hostname_leads_to_the_node() -> None:
+    async with make_node("node") as node:
+        token = await invite(node, addresses=["127.0.0.1"])
+        assert token.addresses == (address_of(node),)
+        assert (await Guest().join(token)).secret == SECRET
+        with pytest.raises(ExchangeFailure, match="not an address"):
+            await invite(node, addresses=["user:word@relay.example"])
 
 
 @pytest.mark.parametrize(
@@ -226,8 +259,8 @@ async def test_a_name_that_is_anothers_costs_no_invitation() -> None:
     async with make_node("node") as node:
         await first.join(await invite(node))
         token = await invite(node)
-        assert await refusal(token, Guest()) == "pin_conflict"
-        assert await refusal(token, Guest("node")) == "pin_conflict"
+        assert await refusal(token, Guest()) == "key_refused"
+        assert await refusal(token, Guest("node")) == "key_refused"
         assert (await Guest("second").join(token)).secret == SECRET
         assert (await first.join(await invite(node))).secret == SECRET, "the same one, again"
 

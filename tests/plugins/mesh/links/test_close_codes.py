@@ -20,7 +20,6 @@ def reason_told(code: int | None, *, dialled: bool = True) -> str:
         "version",
         "twin",
         "duplicate",
-        "pin_conflict",
         "self",
         "silent",
         "revoked",
@@ -31,6 +30,10 @@ def reason_told(code: int | None, *, dialled: bool = True) -> str:
 )
 def test_the_dialling_end_is_told_the_reason_by_the_code(reason: str) -> None:
     assert reason_told(close_code(reason)) == reason
+
+
+def test_the_node_whose_key_is_refused_gets_a_word_of_its_own() -> None:
+    assert reason_told(close_code("pin_conflict")) == "key_refused"
 
 
 def test_a_wrong_invitation_looks_like_an_unknown_one() -> None:

@@ -146,10 +146,11 @@ async def test_made_up_records_that_list_each_other_are_bounded_by_their_links(
         async with reading(member):
             for at in range(0, len(records), 50):
                 await member.send("records", records[at : at + 50])
-            await target.counted("too_many_links", 100)
-            await calls_are_served(target, record_property)
-            await wait_until(lambda: len(target.node.routes) > 200, limit=60)
-            await calls_are_served(target, record_property)
+            async with doing(lambda: _alive(member)):
+                await target.counted("too_many_links", 100)
+                await calls_are_served(target, record_property)
+                await wait_until(lambda: len(target.node.routes) > 200, limit=60)
+                await calls_are_served(target, record_property)
         known = [peer.record for peer in target.node.directory.all()]
         assert sum(len(record.links) for record in known) < LINKS_TOTAL + len(links) + 10
         assert "failed" not in {info.state for info in target.node.plugins.list()}

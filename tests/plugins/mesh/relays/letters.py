@@ -10,7 +10,7 @@ import attrs
 
 from clawmatrix_core.base.errors import ExchangeError
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import frame_types
+from clawmatrix_core.loading.contributions import frame_types
 
 if TYPE_CHECKING:
     from clawmatrix_core.exchange.exchange import Exchange

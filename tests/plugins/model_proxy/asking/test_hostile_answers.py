@@ -10,7 +10,7 @@ import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Offer, frame_types
+from clawmatrix_core.loading.contributions import Offer, frame_types
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_http.outgoing import check_head
 from clawmatrix_model_proxy.asking.attempt import CallAttempt

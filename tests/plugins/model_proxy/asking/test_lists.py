@@ -14,7 +14,7 @@ from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.contributions import Offer, frame_types
+from clawmatrix_core.loading.contributions import Offer, frame_types
 from clawmatrix_core.testing import wait_until
 from clawmatrix_core.testing.fixtures import SECRET
 from clawmatrix_model_proxy.asking.lists import ModelLists

@@ -1,4 +1,4 @@
-"""An API of a plugin that lacks something ends the start, in words that name what it is."""
+"""A plugin with an API that lacks something is taken out, in words that name what it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.base.errors import PluginError
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.kernel.node import Node
@@ -35,7 +35,7 @@ def codec(name: str, value: Any) -> Any:
 
 
 def wrong(change: Callable[[ModelApi], ModelApi]) -> str:
-    with pytest.raises(StartError) as caught:
+    with pytest.raises(PluginError) as caught:
         check_api("quills", change(QUILL))
     words = str(caught.value)
     assert words.startswith("plugin quills: the model API ")
@@ -125,19 +125,39 @@ def test_pages_of_a_list_need_the_list() -> None:
     assert words == "codec.read_models is missing; next_models needs it"
 
 
+class Half:
+    """A plugin whose codec lacks all that a codec has."""
+
+    extends = ("model-proxy",)
+
+    @hookimpl
+    def register_model_apis(self) -> list[ModelApi]:
+        return [ModelApi("half:api", {"half": "talk"}, object())]  # type: ignore[arg-type]
+
+
 @pytest.mark.anyio
-async def test_the_start_ends_with_the_plugin_the_api_and_the_member() -> None:
-    class Half:
-        extends = ("model-proxy",)
-
-        @hookimpl
-        def register_model_apis(self) -> list[ModelApi]:
-            return [ModelApi("half:api", {"half": "talk"}, object())]  # type: ignore[arg-type]
-
-    models = [{"id": "m", "base_url": "http://127.0.0.1:1/v1"}]
+@pytest.mark.parametrize("api", ["openai-completions", "half:api"])
+async def test_a_plugin_with_a_wrong_api_is_taken_out_and_the_others_serve(api: str) -> None:
+    models = [
+        {"id": "m", "base_url": "http://127.0.0.1:1/v1"},
+        {"id": "n", "base_url": "http://127.0.0.1:1/v1", "api": api},
+    ]
     raw = {"node_id": "here", "secret": "s" * 40, "model-proxy": {"models": models}}
     plugins = [ModelProxyPlugin(), Half()]
-    node = Node(Config.from_mapping(raw), plugins=plugins, state=MemoryState())
-    with pytest.raises(StartError, match=r'plugin Half: the model API "half:api": codec\.name'):
-        async with node:
-            pass
+    async with Node(Config.from_mapping(raw), plugins=plugins, state=MemoryState()) as node:
+        info = node.plugins.get("Half")
+        assert info is not None
+        assert info.state == "failed"
+        assert str(info.reason).startswith('the model API "half:api": codec.name must be a word')
+        offered = [one["id"] for one in node.offers()["models"]]
+    assert offered == (["m", "n"] if api == "openai-completions" else ["m"])
+
+
+@pytest.mark.anyio
+async def test_a_wrong_api_is_found_where_no_model_needs_it() -> None:
+    raw = {"node_id": "here", "secret": "s" * 40}
+    plugins = [ModelProxyPlugin(), Half()]
+    async with Node(Config.from_mapping(raw), plugins=plugins, state=MemoryState()) as node:
+        info = node.plugins.get("Half")
+        assert info is not None
+        assert info.state == "failed"

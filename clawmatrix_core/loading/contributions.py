@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 import anyio
 import attrs
+import msgspec
 
+from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.json_value import JSON
 from clawmatrix_core.members.record import OFFER_LIMIT
 
@@ -54,11 +56,13 @@ class Finding:
 class Check:
     """Something that ``clawmatrix doctor`` looks at: ``run`` returns what it found.
 
-    It may take 20 seconds, and changes nothing. One that raises is shown as a problem.
+    It may take 20 seconds, and changes nothing. One that raises, or returns what are no findings,
+    is shown as a problem that names ``plugin``, which the node fills in.
     """
 
     name: str
     run: Callable[[], Awaitable[Sequence[Finding]]]
+    plugin: str = attrs.field(default="", kw_only=True)
 
 
 @attrs.frozen
@@ -83,22 +87,34 @@ class StatusSection:
         read: returns that JSON: a plain function at once, an ``async`` one within five seconds.
         text: returns lines about that JSON, which ``clawmatrix status`` prints below the node.
         colour: the colour of these lines on a terminal.
+        plugin: the plugin that registered it; the node fills it in.
+        on_fault: told of what goes wrong in ``read`` and ``text``; the node fills it in.
     """
 
     name: str
     read: Callable[[], JSON]
     text: Callable[[JSON], Sequence[str]] | None = None
     colour: Literal["green", "yellow", "red"] | None = None
+    plugin: str = attrs.field(default="", kw_only=True)
+    on_fault: Callable[[Exception], None] = attrs.field(
+        default=lambda _: None, kw_only=True, repr=False, eq=False
+    )
 
     async def value(self) -> JSON:
-        """Return what it reads, or ``{"error": ...}`` where it cannot be read."""
+        """Return what it reads, or ``{"error": ...}`` where that cannot be read, or is no JSON."""
+        why = f"took over {READ_LIMIT:g} s"
         try:
             with anyio.move_on_after(READ_LIMIT):
                 found = self.read()
-                return await found if inspect.isawaitable(found) else found
-        except Exception as error:  # noqa: BLE001 - one section must not take the status
-            return {"error": f"{type(error).__name__}: {error}"}
-        return {"error": f"took over {READ_LIMIT:g} s"}
+                value: JSON = await found if inspect.isawaitable(found) else found
+                msgspec.json.encode(value)
+                return value
+        except BaseException as error:  # one section must not take the status
+            if (fault := stray(error)) is None:
+                raise
+            self.on_fault(fault)
+            why = f"{type(fault).__name__}: {fault}"
+        return {"error": f"plugin {self.plugin}: {why}" if self.plugin else why}
 
 
 @attrs.frozen
