@@ -4,12 +4,13 @@
 #   make check           what CI runs: lint, types, tests
 #   make flakes          the tests five times, and what ever failed
 #   make fuzz            five minutes of malformed input of every kind
+#   make attacks         every known attack, on real nodes
 #   make endure          real nodes, used and attacked for 90 minutes (MINUTES=N SEED=N KEEP=FOLDER)
 #   make simulate-long   a hundred hours of eight nodes on a virtual clock (HOURS=N SEED=N)
 #   make bench           the benchmarks, and docs/benchmarks.md
 #   make bench-against   this commit's speed against that of an older one (REV=...)
 #   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
-.PHONY: reverse-proxies demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
+.PHONY: reverse-proxies demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -21,7 +22,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 
 help:
-	@sed -n '2,11p' Makefile | sed 's/^# *//'
+	@sed -n '2,12p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -87,6 +88,11 @@ simulate-long: .venv/.dev
 
 endure: .venv/.dev
 	$(BIN)/python -m tests.endurance.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(KEEP)) $(if $(ONLY),--only $(ONLY))
+
+# Each attack on three real nodes, while a friend calls through them; ONLY=bodies runs some.
+# One at a time: what the friend waits for is measured (Linux only).
+attacks: .venv/.dev
+	$(BIN)/python -m pytest -q -s -m slow tests/attacks $(if $(ONLY),-k '$(ONLY)')
 
 soak-relays: .venv/.dev
 	$(BIN)/python -m pytest -q -s -m slow tests/integration/test_relays_lost.py tests/integration/test_suspend.py

@@ -12,7 +12,7 @@ from clawmatrix_core.base.errors import (
     PeerLost,
     Undeliverable,
 )
-from clawmatrix_core.exchange.failures import error_body
+from clawmatrix_core.exchange.failures import error_body, like
 from clawmatrix_core.exchange.liveness import Liveness
 from clawmatrix_core.exchange.receiving import Receiving
 from clawmatrix_core.exchange.sending import Sending
@@ -155,7 +155,7 @@ class Endpoint:
         while self.error is None and not outbox.closed and not outbox.takes(size):
             await self.sending.wait()
         if self.error is not None:
-            raise self.error
+            raise like(self.error)
         if outbox.closed:
             raise LocalProtocolError("this side of the exchange is finished")
         self.push("data", kind, payload, fin=fin)
@@ -174,7 +174,7 @@ class Endpoint:
             if receiving.whole:
                 raise StopAsyncIteration
             if self.error is not None:
-                raise self.error
+                raise like(self.error)
             await receiving.wait()
         payload, credit_due = receiving.read()
         if credit_due:

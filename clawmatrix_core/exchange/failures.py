@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.wire.codec import CHUNK
 
-__all__ = ["error_body", "failure_of"]
+if TYPE_CHECKING:
+    from clawmatrix_core.base.errors import ExchangeError
+
+__all__ = ["error_body", "failure_of", "like"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,3 +45,16 @@ def failure_of(payload: Any) -> ExchangeFailure:
         detail=payload.get("detail"),
         may_have_begun=payload.get("begun") is not False,
     )
+
+
+def like(error: ExchangeError) -> ExchangeError:
+    """Return a new error like one that an exchange keeps, so that it can be raised.
+
+    An error leads to the frames that it was raised through, and these lead to the exchange. If
+    the exchange kept that error, the frames and all they have read (a request of many megabytes)
+    would stay in memory until the next collection of circles.
+    """
+    made = type(error).__new__(type(error), *error.args)
+    vars(made).update(vars(error))
+    made.__cause__ = error.__cause__
+    return made

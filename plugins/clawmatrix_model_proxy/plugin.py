@@ -206,7 +206,7 @@ class ModelProxyPlugin(ModelProxy):
         """Return what answers requests for these models. Raises: StartError, for an API unknown."""
         if not served:
             return None
-        from clawmatrix_model_proxy.serving.server import ModelServer
+        from clawmatrix_model_proxy.serving.server import ModelServer, note_failed
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
         apis = self._known.apis or self._known.collect(node)
@@ -218,8 +218,9 @@ class ModelProxyPlugin(ModelProxy):
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
-        counted = self._requests, self._answers
-        return ModelServer(config, served, apis, self._upstreams, logger, self._workers, *counted)
+        failed, counted = partial(note_failed, node), (self._requests, self._answers)
+        workers, upstreams = self._workers, self._upstreams
+        return ModelServer(config, served, apis, upstreams, logger, workers, *counted, failed)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -148,8 +149,15 @@ def make_node(tmp_path: Path) -> Iterator[Callable[[str, str], NodeProcess]]:
 @pytest.fixture
 def upstream(tmp_path: Path) -> Iterator[UpstreamProcess]:
     """Run the embedded upstream."""
+    with run_upstream(tmp_path / "upstream.log") as running:
+        yield running
+
+
+@contextmanager
+def run_upstream(log_file: Path) -> Iterator[UpstreamProcess]:
+    """Run the embedded upstream."""
     port = free_port()
-    with (tmp_path / "upstream.log").open("ab") as log:
+    with log_file.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "clawmatrix_model_proxy.demo.embedded", "--port", str(port)],
             stdin=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 from websockets.frames import DATA_OPCODES, CloseCode, Frame
+from websockets.protocol import State
 
 from clawmatrix_core import Bound
 from clawmatrix_core.spi import Places
@@ -184,11 +185,13 @@ class Watched(_Library):
     def tell_unopened(self, door: Door, remote: str, *, ended: bool) -> None:
         """Say why a connection never opened; ``ended`` where the other end hung up."""
         stranger = self.stranger
-        if self.request is not None or stranger is None:
+        opened = self.request is not None and self.protocol.state is not State.CONNECTING
+        if stranger is None or opened:
             return
         if stranger.left <= 0:
-            door.refused(remote, "too_large", f"{remote} sent a request without an end")
-        elif not ended and not _is_malformed(self.protocol.handshake_exc):
+            what = "a request without an end" if self.request is None else "too much with a request"
+            door.refused(remote, "too_large", f"{remote} sent {what}")
+        elif self.request is None and not ended and not _is_malformed(self.protocol.handshake_exc):
             # Who hung up only looked whether somebody listens; other words count bad requests.
             door.refused(remote, "silent", f"{remote} sent no request in time")
 

@@ -193,7 +193,7 @@ class ProxiedResponse:
                 return None
             failed = _out_of_time(self._limits.total, self._format)
         except AttemptFailed as error:
-            failed = error
+            failed = error.with_traceback(None)  # whose frames lead here, and hold the request
         except BaseException:
             health.abandoned(target)  # the client is gone
             raise
@@ -210,7 +210,7 @@ class ProxiedResponse:
         self._asked = final.target
         body = _with_tried(failed.body, self._candidates.tried)
         event = self._format.event(body, b"")
-        await client.fail(failed.status, [*self._who(), *_passed(failed.headers)], body, event)
+        await client.fail(failed.status, [*self._who(), *self._passed(failed.headers)], body, event)
 
     def _begun(self, target: Target, head: Head, milliseconds: float) -> None:
         self._health.first_token(target, milliseconds)
@@ -226,7 +226,7 @@ class ProxiedResponse:
             *self._who(),
             (b"x-clawmatrix-upstream-model", _latin(head.upstream_model)),
             (b"x-clawmatrix-overhead-ms", b"%.2f" % (elapsed - upstream)),
-            *_passed(head.headers),
+            *self._passed(head.headers),
             *(streams if head.streams else ()),
         ]
 
@@ -235,6 +235,14 @@ class ProxiedResponse:
             (b"x-clawmatrix-node", self._asked.node.encode()),
             (b"x-clawmatrix-attempts", b"%d" % self._attempts),
         ]
+
+    def _passed(self, headers: Mapping[str, str]) -> RawHeaders:
+        """Return the headers of an answer that the client gets. Nodes send no others."""
+        passed = passed_headers(headers)
+        if left_out := len(headers) - len(passed):
+            told = f"{left_out} headers of an answer that are left out"
+            self._node.switch.report(self._asked.node, "bad_header", told)
+        return [(name.encode(), value.encode()) for name, value in passed.items()]
 
 
 async def _watch(receive: Receive, scope: CancelScope) -> None:
@@ -262,10 +270,6 @@ def _with_tried(body: bytes, tried: list[Tried]) -> bytes:
         for one in tried
     ]
     return _encode({**told, "tried": listed})
-
-
-def _passed(headers: Mapping[str, str]) -> RawHeaders:
-    return [(name.encode(), value.encode()) for name, value in passed_headers(headers).items()]
 
 
 def _latin(text: str) -> bytes:

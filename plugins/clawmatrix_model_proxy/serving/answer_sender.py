@@ -150,7 +150,7 @@ class AnswerSender:
     # --- streams
 
     async def _stream(self, stream: AnswerStream) -> None:
-        error: ExchangeError | None = None
+        held: list[ExchangeError] = []  # of one; a variable would be in a circle with its frames
         queue = ByteQueue()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._response.pump, queue)
@@ -164,12 +164,12 @@ class AnswerSender:
                         await _await_end(queue)
                         break
             except ExchangeError as failed:
-                error = failed
+                held.append(failed.with_traceback(None))
             tasks.cancel_scope.cancel()
         if stream.malformed:
             count = stream.malformed
             self._logger.warning("model %s: %d malformed events cut out", self._model.id, count)
-        await self._end(stream, error)
+        await self._end(stream, held)
 
     async def _pass(self, stream: AnswerStream, data: bytes) -> None:
         """Send what a part of the upstream's stream comes to."""
@@ -199,14 +199,14 @@ class AnswerSender:
         head = self._head(response.status, response.content_type, stream.answer_id)
         await self._exchange.send(head, data)
 
-    async def _end(self, stream: AnswerStream, error: ExchangeError | None) -> None:
+    async def _end(self, stream: AnswerStream, held: list[ExchangeError]) -> None:
         own = stream.error
         try:
             rest, ending = stream.finish()
         except BadAnswer as bad:
             raise self._bad_answer(bad) from None
-        if error is not None and own is None and ending is Ending.CUT:
-            raise error  # what cut it off says more than what may be missing of it
+        if held and own is None and ending is Ending.CUT:
+            raise held.pop()  # what cut it off says more than what may be missing of it
         if stream.error is not None and not self._headed:
             await self._send_stream_error(stream.error)
             return
@@ -217,13 +217,14 @@ class AnswerSender:
             told = self._without_keys(_encode(stream.error))
             raise ExchangeFailure(UPSTREAM_FAILED, message, detail=decode(told))
         if not stream.begun and ending is Ending.DONE:
-            raise error or ExchangeFailure("upstream_broke", "the upstream's answer says nothing")
-        if ending is Ending.DONE or (error is None and ending is not Ending.CUT):
+            words = "the upstream's answer says nothing"
+            raise held.pop() if held else ExchangeFailure("upstream_broke", words)
+        if ending is Ending.DONE or (not held and ending is not Ending.CUT):
             if rest or not self._headed:
                 await self._send(stream, b"".join([*self._held, rest]))
             await self._exchange.finish()
             return
-        raise error or self._cut(stream)
+        raise held.pop() if held else self._cut(stream)
 
     def _cut(self, stream: AnswerStream) -> ExchangeFailure:
         why = "the upstream's answer ended in the middle"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import anyio
 
 from clawmatrix_core import Bound
@@ -65,7 +67,7 @@ class ByteQueue:
     async def __anext__(self) -> bytes:
         while not self._pieces:
             if self._error is not None:
-                raise self._error
+                self._raise()
             if self._closed:
                 raise StopAsyncIteration
             self._wake = anyio.Event()
@@ -77,3 +79,12 @@ class ByteQueue:
             self._space.set()
             self._space = None
         return data
+
+    def _raise(self) -> NoReturn:
+        """Raise the error, once: if it were kept, its frames would lead back here."""
+        error, self._error = self._error, None
+        assert error is not None
+        try:
+            raise error
+        finally:
+            del error

@@ -16,9 +16,9 @@ from clawmatrix_model_proxy.wire import read_body, read_opening
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from clawmatrix_core import Exchange
+    from clawmatrix_core import Exchange, Node
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
     from clawmatrix_model_proxy.serving.apis import Apis
@@ -26,7 +26,21 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.wire import Opening
     from clawmatrix_model_proxy.workers import Workers
 
-__all__ = ["ModelServer"]
+__all__ = ["ModelServer", "note_failed"]
+
+_REQUESTS = frozenset({"busy", "too_large", "cannot_convert", "bad_request", "model_not_found"})
+_ANSWERS = frozenset({"answer_too_large", "upstream_broke"})
+
+
+def note_failed(node: Node, peer: str, code: str, words: str) -> None:
+    """Count a request that is refused, or an answer of an upstream that is none.
+
+    The log names who asked; of an answer it names the model, which ``ModelServer`` sees to.
+    """
+    if code in _REQUESTS:
+        node.switch.report(peer, f"model_{code}", words)
+    elif code in _ANSWERS:
+        node.counters[code] += 1
 
 
 class ModelServer:
@@ -38,6 +52,8 @@ class ModelServer:
         workers: convert what is large.
         requests: counts the bytes of all requests, those of an earlier server too.
         answers: counts the bytes of all answers that are kept until they are whole.
+        failed: told of each request that came to nothing: the node that asked, the error's code,
+            and the error in words.
     """
 
     def __init__(
@@ -50,6 +66,7 @@ class ModelServer:
         workers: Workers,
         requests: ByteBudget,
         answers: ByteBudget,
+        failed: Callable[[str, str, str], None] = lambda peer, code, words: None,
     ) -> None:
         self._config = config
         self._requests = requests
@@ -62,9 +79,17 @@ class ModelServer:
         self._upstreams = upstreams
         self._logger = logger
         self._workers = workers
+        self._failed = failed
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
+        try:
+            await self._handle(exchange)
+        except ExchangeFailure as failure:
+            self._failed(exchange.peer, failure.code, str(failure))
+            raise
+
+    async def _handle(self, exchange: Exchange) -> None:
         opening = read_opening(exchange.request)
         model = self._find(opening)
         reading = anyio.CancelScope()

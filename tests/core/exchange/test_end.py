@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -159,6 +161,36 @@ async def test_a_deadline_holds_although_the_other_end_is_out_of_reach() -> None
         with pytest.raises(DeadlineExceeded):
             await gate.exchange.receive()
         await leave(pair, ex)
+
+
+async def test_what_was_read_goes_with_an_exchange_that_fails() -> None:
+    class Text(bytearray):
+        """Large, and with weak references."""
+
+    held: list[weakref.ref[Text]] = []
+
+    async def gather(ex: Exchange) -> None:
+        text = Text()
+        held.append(weakref.ref(text))
+        async for piece in ex:
+            text += piece
+
+    gc.disable()  # what is in a circle stays until a collection
+    try:
+        async with Pair() as pair:
+            ex = await serve_one(pair, gather, deadline=3)
+            await ex.send(b"x" * 1000)
+            await pair.settle()
+            assert len(held[0]() or b"") == 1000
+            await pair.pass_time(3.5)
+            assert held[0]() is None
+            for _ in range(2):  # it fails in the same way however often it is read
+                with pytest.raises(DeadlineExceeded) as caught:
+                    await ex.receive()
+                assert caught.value.may_have_begun
+            await leave(pair, ex)
+    finally:
+        gc.enable()
 
 
 async def test_a_deadline_that_the_other_end_sees_first_is_a_deadline_here() -> None:

@@ -218,12 +218,13 @@ class Member:
         port: int,
         name: str = "mallory",
         *,
+        secret: str = SECRET,
         identity: Identity | None = None,
         wire: Wire | None = None,
         **changes: Any,
     ) -> Member:
         """Go all the way: there is a link after this."""
-        member = await cls.shake(port, name, identity=identity, wire=wire)
+        member = await cls.shake(port, name, secret=secret, identity=identity, wire=wire)
         async with member.wire.closed_if_it_fails(own=wire is None):
             await member.send_hello(**changes)
             await member.receive_hello()

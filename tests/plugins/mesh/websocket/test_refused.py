@@ -14,6 +14,7 @@ from clawmatrix_core.base.errors import DialError
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mesh.websocket.transport import WebSocketTransport
 from tests.plugins.mesh.conftest import address_of, make_node
+from tests.plugins.mesh.wire import UPGRADE, Wire
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream
@@ -76,6 +77,14 @@ async def test_a_node_has_them_among_what_it_refused() -> None:
         port = int(address_of(node).rpartition(":")[2])
         await send_and_leave(port, REQUESTS["another path"][1])
         await wait_until(lambda: node.counters["ws_not_found"] == 1)
+
+
+async def test_messages_that_come_with_the_request_are_counted() -> None:
+    async with make_node("node") as node:
+        port = int(address_of(node).rpartition(":")[2])
+        for _ in range(5):
+            await send_and_leave(port, UPGRADE + Wire.frame(bytes(1_000_000)))
+        await wait_until(lambda: node.counters["too_large"] == 5)
 
 
 @pytest.mark.parametrize(

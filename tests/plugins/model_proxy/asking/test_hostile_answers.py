@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.loading.contributions import Offer, frame_types
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_http.outgoing import check_head
+from clawmatrix_model_proxy.asking.attempt import CallAttempt
 from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.plugin import ModelProxyPlugin
 from clawmatrix_model_proxy.wire import REQUEST, Head
@@ -272,11 +274,28 @@ async def test_a_header_that_a_node_made_up_is_left_out(
         await wait_until(lambda: offers(home, "liar"))
         asking = Client(home)
         await asking.ask(request())
+        assert home.counters["bad_header"] == 1
     assert asking.status == status
     check_head(asking.messages[0])
     assert len(asking.messages[0]["headers"]) < 50
     assert asking.headers["content-type"] == "application/json"
     assert b"set-cookie:" not in b"".join(name for name, _ in asking.messages[0]["headers"])
+
+
+async def test_a_request_goes_from_memory_with_the_attempts_that_failed(
+    node_factory: NodeFactory,
+) -> None:
+    config = {"model-proxy": {"models": [{"id": "m", "base_url": NOWHERE}]}}
+    async with node_factory("home", built_in=ALONE, config=config) as node:
+        gc.collect()
+        gc.disable()  # what is in a circle stays until a collection
+        try:
+            asking = Client(node)
+            await asking.ask(request())
+            assert asking.status == 502
+            assert not [one for one in gc.get_objects() if isinstance(one, CallAttempt)]
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("hold", ["9" * 309 + " tokens", "9" * 309 + "s", "\u0665s", "nan s"])

@@ -73,6 +73,7 @@ async def test_a_small_answer_that_opens_to_a_stream_without_events_is_ended(
 
     async with upstreaming(answer) as up, serving(models=[model(up.base_url)]) as node:
         failure, turns = await turns_until_failure(node, api)
+        assert node.counters["answer_too_large"] == 1
     assert "bring no event" in failure
     assert turns >= SILENT_LINES // PORTION
 

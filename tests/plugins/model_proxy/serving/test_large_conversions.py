@@ -127,6 +127,7 @@ async def test_a_request_with_more_values_than_the_bound_is_refused_before_it_is
     async with upstreaming(answer) as up, serving(models=[model(up.base_url)]) as node:
         with pytest.raises(ExchangeFailure, match="131,072 values") as caught:
             await ask(node, request(*[SHORT] * times), opening=MESSAGES)
+        assert node.counters["model_cannot_convert"] == 1
         head, _ = await ask(node, request(*[SHORT] * 1000), opening=MESSAGES)
     assert (caught.value.code, caught.value.may_have_begun) == ("cannot_convert", False)
     assert head.status == 200

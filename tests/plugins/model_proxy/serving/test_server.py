@@ -311,6 +311,7 @@ async def test_requests_that_never_end_are_bounded_together_and_make_room(
             tasks.start_soon(begin, node)
         await wait_until(lambda: len(codes) == 7)
         assert set(codes) == {"busy"}
+        assert node.counters["model_busy"] == 7
         _, body = await ask(node)
         assert body == b"{}"
         tasks.cancel_scope.cancel()
