@@ -19,7 +19,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13 python3.14 p
 	>/dev/null 2>&1; then echo $$p; break; fi; done)
 BIN := .venv/bin
 # More than there are cores: tests wait most of the time.
-WORKERS ?= 3
+WORKERS ?= 5
 
 help:
 	@sed -n '2,12p' Makefile | sed 's/^# *//'
@@ -51,7 +51,7 @@ demo: .venv/.demo
 
 # Real processes on a busy machine: what fails is run once more, and the summary names it.
 test: .venv/.npm
-	$(BIN)/python -m pytest -q -n $(WORKERS) --reruns 1 -raR -m "not slow"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --reruns 1 -raR -m "not slow"
 
 # Every async test on trio, which `make test` leaves to a few: run before a release.
 test-trio: .venv/.npm

@@ -67,8 +67,8 @@ FAILED = {
 """The reasons of plugins that are out, in part."""
 
 FAULTY = {
-    "returns-mapping": "register_http_routes: TypeError: gave a str, not a HttpRoute",
-    "returns-one": "register_status: TypeError: 'StatusSection' object is not iterable",
+    "returns-mapping": "register_http_routes: TypeError: gave a dict, not a list",
+    "returns-one": "register_status: TypeError: gave a StatusSection, not a list",
     "returns-others": "register_commands: TypeError: gave a builtin_function_or_method",
     "hook-raises": "register_http_routes: LookupError: no runway",
     "table-plain": "register_config: TypeError: ",

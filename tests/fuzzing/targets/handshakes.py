@@ -12,6 +12,8 @@ import attrs
 from clawmatrix_core.base.errors import ConnectionLost, HandshakeError, RemoteProtocolError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.directory import SignedRecord
+from clawmatrix_core.members.identity import key_text
+from clawmatrix_core.members.named_keys import NamedKeys
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.wire.codec import Header, encode_header, join
 from clawmatrix_mesh.invite.inviting import receive_welcome
@@ -190,8 +192,17 @@ def welcome(data: bytes) -> None:
     """Take what the inviting node tells whoever joined."""
     tape = Tape(_sealed("welcome", data))
     steps = receive_welcome(_channel(tape), NodeId("lab"))
-    secret = _run(Stepped(steps, (RemoteProtocolError, ConnectionLost)))
+    told = _run(Stepped(steps, (RemoteProtocolError, ConnectionLost)))
+    assert isinstance(told, tuple)
+    secret, revokers = told
     assert isinstance(secret, str)
+    assert NamedKeys.parse(revokers.texts()) == revokers
+
+
+def _welcomes() -> list[bytes]:
+    secret = b'j{"secret":"' + b"s" * 40 + b'"'
+    key = key_text(Member("lab").identity.sign_public).encode()
+    return [secret + b"}", secret + b',"revokers":{"lab":"' + key + b'"}}', b"b"]
 
 
 # --- the text of an invitation
@@ -224,7 +235,7 @@ TARGETS = [
     Target(
         "welcome",
         welcome,
-        lambda: [b'j{"secret":"' + b"s" * 40 + b'"}', b"b"],
+        _welcomes,
         (RemoteProtocolError, ConnectionLost),
     ),
     Target("invitation token", token, _tokens, (BadToken,)),
