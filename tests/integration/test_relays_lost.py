@@ -120,14 +120,18 @@ def ask(env: dict[str, Any], number: int, words: int) -> Asked:
     return Asked(None if ended == ["stop", "[DONE]"] else f"{number}: ended {ended}", pause)
 
 
-def run(mesh: Mesh, streams: int, words: int, gap: float) -> list[Asked]:
-    """Run streams from home and lab by turns, while relays are killed."""
+def run(mesh: Mesh, streams: int, words: int, gap: float, kills: int) -> list[Asked]:
+    """Run streams from home and lab by turns, while relays are killed so many times at least."""
     envs = [mesh.ends[name].ask("http.env") for name in ("home", "lab")]
     with ThreadPoolExecutor(AT_ONCE + 1) as pool:
         tormentor = pool.submit(mesh.torment, gap)
         try:
-            asking = [pool.submit(ask, envs[n % 2], n, words) for n in range(streams)]
-            return [one.result() for one in asking]
+            answers: list[Asked] = []
+            while len(answers) < streams or (mesh.kills < kills and not tormentor.done()):
+                numbers = range(len(answers), len(answers) + streams)
+                asking = [pool.submit(ask, envs[n % 2], n, words) for n in numbers]
+                answers += [one.result() for one in asking]
+            return answers
         finally:
             mesh.stop()
             tormentor.result()
@@ -150,7 +154,7 @@ def report(mesh: Mesh, answers: list[Asked], note: Callable[[str, object], None]
 def test_streams_outlive_the_relays_that_carry_them(
     mesh: Mesh, record_property: Callable[[str, object], None]
 ) -> None:
-    answers = run(mesh, streams=AT_ONCE, words=250, gap=0.3)
+    answers = run(mesh, streams=AT_ONCE, words=250, gap=0.3, kills=2)
     report(mesh, answers, record_property)
     assert mesh.kills >= 2
 
@@ -160,6 +164,6 @@ def test_streams_outlive_the_relays_that_carry_them(
 def test_two_hundred_streams_outlive_a_relay_killed_every_few_seconds(
     mesh: Mesh, record_property: Callable[[str, object], None]
 ) -> None:
-    answers = run(mesh, streams=200, words=300, gap=2.0)
+    answers = run(mesh, streams=200, words=300, gap=2.0, kills=10)
     report(mesh, answers, record_property)
     assert mesh.kills >= 10
