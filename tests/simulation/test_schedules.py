@@ -13,7 +13,7 @@ from tests.simulation.schedule import backend_of, play
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHARE = range(100)
+SHARE = range(40)
 """The seeds of everyday; ``make simulate`` plays a thousand."""
 
 
