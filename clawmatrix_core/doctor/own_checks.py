@@ -59,7 +59,7 @@ class OwnChecks:
         self._plugins = plugins
 
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
-        """See hookspecs."""
+        """Return the core's own checks."""
         if node is None:
             return [self._plugins_check(config), self._resting_state_check(config)]
         return [_config_check(node), self._plugins_check(config), _state_check(node)]

@@ -232,9 +232,7 @@ class SignedRecord:
             AttributeError,
             RecursionError,
         ) as error:
-            raise RemoteProtocolError(
-                f"a record that is none: {error}", reason="bad_record"
-            ) from None
+            raise RemoteProtocolError(f"a malformed record: {error}", reason="bad_record") from None
         if len(record.links) > LINKS_LIMIT:
             raise RemoteProtocolError(
                 f"{record.node_id} lists more than {LINKS_LIMIT} links", reason="too_many_links"

@@ -105,7 +105,7 @@ class SignedRevocation:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             revocation = None
         if revocation is None or not _is_sound(revocation):
-            raise RemoteProtocolError("a revocation that is none", reason="bad_revocation")
+            raise RemoteProtocolError("a malformed revocation", reason="bad_revocation")
         return revocation
 
     def is_signed(self) -> bool:

@@ -110,7 +110,7 @@ def _watch(settings: Settings, *, as_json: bool, interval: float) -> NoReturn:
         if not as_json:
             click.echo(_redrawn(text) if redraw else f"{text}\n", nl=not redraw, color=True)
         sys.stdout.flush()
-        time.sleep(interval)
+        time.sleep(interval)  # between two looks at the node, as `--watch` says
 
 
 def _redrawn(text: str) -> str:

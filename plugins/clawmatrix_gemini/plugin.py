@@ -17,7 +17,7 @@ class GeminiPlugin:
 
     @hookimpl
     def register_model_apis(self) -> list[ModelApi]:
-        """See hookspecs."""
+        """Return the APIs that upstreams may speak."""
         # Imported here: a node that serves no models does without.
         from clawmatrix_gemini.codec import GeminiCodec
 

@@ -90,7 +90,7 @@ class HttpPlugin(ServesHttp):
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
-        """See hookspecs."""
+        """Return the plugin's table of the configuration."""
         return [ConfigSection("http", HttpConfig)]
 
     @hookimpl
@@ -100,14 +100,14 @@ class HttpPlugin(ServesHttp):
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
-        """See hookspecs."""
+        """Return the plugin's commands."""
         from clawmatrix_http.commands import env  # a node that runs does without
 
         return [env]
 
     @hookimpl
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
-        """See hookspecs."""
+        """Return the plugin's routes."""
         return [
             HttpRoute("/healthz", ("GET",), _healthz, public=True),
             HttpRoute("/metrics", ("GET",), partial(_metrics, node)),
@@ -115,12 +115,12 @@ class HttpPlugin(ServesHttp):
 
     @hookimpl
     def register_control_methods(self) -> list[ControlMethod]:
-        """See hookspecs."""
+        """Return the plugin's methods of the control socket."""
         return [ControlMethod("http.env", call=self._env)]
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
-        """See hookspecs."""
+        """Return the plugin's checks for ``clawmatrix doctor``."""
         from clawmatrix_http.checks import live_checks, resting_checks
 
         if node is None:
@@ -129,17 +129,17 @@ class HttpPlugin(ServesHttp):
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
-        """See hookspecs."""
+        """Return the plugin's section of the status."""
         return [StatusSection("http", self._status, refused_lines, "yellow")]
 
     @hookimpl
     def register_metrics(self, node: Node) -> list[Metric]:
-        """See hookspecs."""
+        """Return the plugin's metrics."""
         return [self._refusals_of(node).metric()]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """See hookspecs. Raises: StartError, where the address is taken."""
+        """Open the port of the HTTP server. Raises: StartError, where the address is taken."""
         _require_asyncio()
         # Imported here, so that commands which serve nothing start without them.
         from clawmatrix_http.app import Application
@@ -189,7 +189,7 @@ class HttpPlugin(ServesHttp):
 
     @hookimpl
     async def config_changed(self, node: Node) -> None:
-        """See hookspecs. Requests under way go on as they were let in."""
+        """Put a changed configuration in force. Requests under way go on as they were let in."""
         if self.server is None or self._app is None:
             return
         config = node.config.section(HttpConfig)
@@ -201,7 +201,7 @@ class HttpPlugin(ServesHttp):
 
     @hookimpl
     async def node_stopping(self) -> None:
-        """See hookspecs. Answers under way get their time while links still work."""
+        """Take no new request. Answers under way get their time while links still work."""
         if self.server is not None:
             await self.server.drain()
 

@@ -149,7 +149,8 @@ class HttpConnection(HttpToolsProtocol):
             logger: what uvicorn logs to.
             places: the places of its connections.
             now: seconds, for what takes too long.
-            refused: told of a request that is none: a short word, and the client.
+            refused: called for each refused request, with a short word for the reason and the
+                address of the client.
             on_closed: called once a connection is closed.
         """
         # The buffer is one for all: connections of a loop are read one after the other.

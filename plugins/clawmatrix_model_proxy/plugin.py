@@ -100,17 +100,17 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
-        """See hookspecs."""
+        """Return the plugin's table of the configuration."""
         return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_apis)]
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
-        """See hookspecs."""
+        """Return the files that the plugin keeps in the state folder."""
         return [StateFile(STATE)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
-        """See hookspecs."""
+        """Return the plugin's commands."""
         from clawmatrix_model_proxy.commands import models
         from clawmatrix_model_proxy.demo.command import demo
 
@@ -118,7 +118,7 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl
     def register_http_routes(self, node: Node) -> list[HttpRoute]:
-        """See hookspecs."""
+        """Return the plugin's routes."""
         from clawmatrix_model_proxy.asking.endpoints import ModelEndpoints
 
         api = ModelEndpoints(self._asking_of(node))
@@ -136,7 +136,7 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
-        """See hookspecs."""
+        """Return the plugin's methods of the control socket."""
 
         async def call(params: dict[str, JSON]) -> JSON:
             return self._described(node)
@@ -145,17 +145,17 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
-        """See hookspecs."""
+        """Return the plugin's section of the status."""
         return [StatusSection("model-proxy", partial(self._described, node))]
 
     @hookimpl
     def register_metrics(self, node: Node) -> list[Metric]:
-        """See hookspecs."""
+        """Return the plugin's metrics."""
         return model_metrics(self._health_of(node), node.clock.now)
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
-        """See hookspecs."""
+        """Return the plugin's checks for ``clawmatrix doctor``."""
         from clawmatrix_model_proxy.checks import upstream_checks
         from clawmatrix_model_proxy.name_checks import name_checks
 
@@ -167,7 +167,7 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl
     def register_offers(self, node: Node) -> list[Offer]:
-        """See hookspecs."""
+        """Return the models that this node tells others of."""
         return [
             Offer("models", lambda: self._offered(node).in_record),
             Offer("model_lists", lambda: self._offered(node).lists),
@@ -175,7 +175,7 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl(tryfirst=True)
     def register_model_apis(self) -> list[ModelApi]:
-        """See hookspecs."""
+        """Return the APIs that upstreams may speak."""
         # Imported here, as in what follows: a node that only asks does without.
         from clawmatrix_model_proxy.serving.apis import BUILT_IN
 
@@ -183,13 +183,13 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl(tryfirst=True)
     def register_model_upstreams(self, node: Node) -> list[ModelUpstream]:
-        """See hookspecs."""
+        """Return the models that are served."""
         told = node.config.section(ModelProxyConfig).models
         return [*(model.upstream for model in told), *self._given]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """See hookspecs."""
+        """Start to ask for models, and to serve them."""
         self._scope = scope
         self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
         self._keep_names(node)  # what is stored of them is read first, or the plugin does not start
@@ -225,7 +225,7 @@ class ModelProxyPlugin(ModelProxy):
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
     def frame_received(self, node: Node, frame: Frame) -> bool | None:
-        """See hookspecs."""
+        """Answer a request of another node, or a question for its list of models."""
         if frame.header.type == MODEL_LIST and self._scope is not None:
             return node.accept(frame, partial(self._send_list, node), self._scope)
         if self._server is None or self._scope is None:
@@ -236,7 +236,7 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
-        """See hookspecs. Requests under way go on with what they began with."""
+        """Put a changed configuration in force; requests under way keep what they began with."""
         if self._scope is None or not any(key.startswith("model-proxy.") for key in changed):
             return
         await self._renew(node, self._scope)
@@ -305,7 +305,7 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl
     async def peer_changed(self, node: Node, peer: Peer) -> None:
-        """See hookspecs."""
+        """Take over what another node offers now."""
         if peer.node_id != node.id:
             self._lists_of(node).note(peer)
         self._catalog_of(node).outdate()
@@ -313,13 +313,13 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl
     async def node_stopping(self) -> None:
-        """See hookspecs."""
+        """Have programs that wait for a model wait no longer."""
         self._stops = True
         self._changed.ring()
 
     @hookimpl
     async def routes_changed(self) -> None:
-        """See hookspecs."""
+        """Have programs that wait for a model look again."""
         self._changed.ring()
 
     async def _send_list(self, node: Node, exchange: Exchange) -> None:
@@ -332,7 +332,7 @@ class ModelProxyPlugin(ModelProxy):
 
     @hookimpl
     async def peer_gone(self, node: Node) -> None:
-        """See hookspecs."""
+        """Leave the models of a node that has gone out of the catalog."""
         self._catalog_of(node).outdate()
 
     def _served(self, node: Node) -> tuple[ModelUpstream, ...]:

@@ -160,8 +160,8 @@ def _is_passed(name: str, value: str) -> bool:
 def media_type(value: str) -> str:
     """Return a content type of an upstream as a header may have it.
 
-    A text that is none is taken for JSON, which all APIs answer with, or for a stream of events
-    where it begins as one.
+    An invalid one is replaced by that of an event stream, where it begins so, and else by that of
+    JSON, which all APIs answer with.
     """
     if len(value) <= PASSED_LENGTH and _MEDIA_TYPE.fullmatch(value) is not None:
         return value

@@ -86,7 +86,7 @@ def on_undeliverable(node: Node, frame: Frame) -> None:
     """Take a neighbour's word on a frame that got no further, or pass it back."""
     about, link = frame.payload, frame.link
     if link is None or not _is_report(about):
-        node.switch.report(frame.header.source, "bad_undeliverable", "a report that is none")
+        node.switch.report(frame.header.source, "bad_undeliverable", "a malformed report")
         return
     taken = _take(node, link, about) if about["from"] == node.id else _hand_back(node, link, about)
     if not taken:

@@ -42,7 +42,7 @@ def main(port: int, model: str) -> None:
         began = time.monotonic()
         status, words = call(port, token, model)
         print(json.dumps([began, time.monotonic() - began, status, words]), flush=True)
-        time.sleep(GAP)
+        time.sleep(GAP)  # a friend calls at a pace, not as fast as it can
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ ATTACKS = (
         ),
     ),
     Attack(
-        "headers of an answer that are none",
+        "malformed headers of an answer",
         f"{_HERE}_of_members.py::test_a_member_answers_with_headers_that_are_none",
         (
             f"{_MODELS}/asking/test_hostile_answers.py::"

@@ -77,7 +77,7 @@ def dial(port: int, context: ssl.SSLContext | None, source: str = "127.0.0.1") -
         except ConnectionRefusedError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.1)
+            time.sleep(0.1)  # between looks at a process that starts
 
 
 def measure(kind: str) -> list[float]:
@@ -117,10 +117,10 @@ def _crowd(pid: int, port: int, context: ssl.SSLContext | None, said: bytes, cou
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
         most = max(most, resident(pid))
-        time.sleep(0.05)
+        time.sleep(0.05)  # between looks at its memory
     for sock in crowd:
         sock.close()
-    time.sleep(1)
+    time.sleep(1)  # for the node to notice that the crowd left, before the next one
     return most - before
 
 

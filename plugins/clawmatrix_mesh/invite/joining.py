@@ -106,7 +106,7 @@ async def _prove(connection: Connection, token: Token, own: Credentials) -> Welc
         )
     secret, revokers = await receive_welcome(channel, proved.record.node_id)
     if len(secret) < SECRET_LENGTH or secret.startswith(_REFERENCES):
-        raise HandshakeError("a welcome with a secret that is none", reason="bad_hello")
+        raise HandshakeError("a welcome with an invalid secret", reason="bad_hello")
     register_secret(secret)
     return Welcomed(secret, proved.record.sign_key_bytes(), revokers)
 

@@ -95,4 +95,4 @@ def _read(digest: Any) -> dict[str, tuple[int, int]]:
             if isinstance(name, str) and isinstance(epoch, int) and isinstance(seq, int)
         }
     except (TypeError, ValueError):
-        raise RemoteProtocolError("a digest that is none", reason="bad_digest") from None
+        raise RemoteProtocolError("a malformed digest", reason="bad_digest") from None

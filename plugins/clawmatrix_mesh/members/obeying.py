@@ -17,12 +17,12 @@ REVOKERS = "revokers"
 
 @attrs.frozen
 class Obedience:
-    """Other members, by what they do with a revocation by this node.
+    """The other members, sorted by how they treat a revocation of this node.
 
     Attributes:
-        obey: those where it is in force at once.
-        ask: those where it waits for a person.
-        unknown: those whose records do not say, as nodes of an older version.
+        obey: members that put it in force at once.
+        ask: members where it waits for a person.
+        unknown: members whose records do not say, such as nodes of an older version.
     """
 
     obey: tuple[NodeId, ...] = ()
@@ -31,7 +31,7 @@ class Obedience:
 
     @classmethod
     def of(cls, node: Node, about: bytes) -> Obedience:
-        """Ask the directory; the node with the key that the revocation is ``about`` is left out."""
+        """Ask the directory; the node with the revoked key, ``about``, is left out."""
         own = node.directory.get(node.id)
         past = () if own is None else own.record.past_keys()
         obey: list[NodeId] = []

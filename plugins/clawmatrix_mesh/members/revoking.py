@@ -101,7 +101,7 @@ class Revoking:
             case {"new": list(new)}:
                 self._take(link, new)
             case _:
-                raise RemoteProtocolError("revocations that are none", reason="bad_revocation")
+                raise RemoteProtocolError("malformed revocations", reason="bad_revocation")
 
     def _take(self, link: Link, new: list[Any]) -> None:
         node, news = self._node, []

@@ -159,7 +159,10 @@ class Watched(_Library):
     _control = 0
 
     def fail(self, code: int, reason: str) -> None:
-        """Close the connection, telling the other end why where that is possible."""
+        """Close the connection, telling the other end why where that is possible.
+
+        The connection of each event loop implements it in its own way.
+        """
         raise NotImplementedError
 
     def process_event(self, event: Any) -> None:

@@ -121,7 +121,7 @@ class HttpDialler:
     def target(self, address: HttpAddress) -> tuple[str, str]:
         """Return what the first line of a request asks for, and its further header lines.
 
-        Raises: ExchangeFailure, where the environment names a proxy that is none.
+        Raises: ExchangeFailure, where the environment names a proxy with an invalid URL.
         """
         try:
             proxy = self._proxy_for(address) if address.scheme == "http" else None

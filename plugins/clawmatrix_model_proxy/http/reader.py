@@ -22,8 +22,7 @@ HEADERS = Bound(
 )
 BETWEEN = Bound(
     128 * 1024,
-    "bytes in a row of an answer behind its head that are none of its body: extensions of chunks,"
-    " trailers",
+    "bytes in a row behind the head of an answer that do not belong to its body, such as trailers",
     fed_by="an upstream",
     when_full="the answer ends with an error",
 )
@@ -76,13 +75,13 @@ class ResponseReader:
         self._count(len(data))
 
     def _count(self, size: int) -> None:
-        """Count bytes that are none of the body. Raises: BrokenAnswer."""
+        """Count bytes that do not belong to the body. Raises: BrokenAnswer."""
         if self._pieces:
             self._between = 0
         elif self.begun and not self.complete:
             self._between += size
             if self._between > BETWEEN:
-                raise BrokenAnswer(f"{BETWEEN} bytes of it in a row are none of its body")
+                raise BrokenAnswer(f"{BETWEEN} bytes in a row do not belong to its body")
         elif not self.begun:
             self._before += size
             if self._before > HEAD_LIMIT:

@@ -1,7 +1,7 @@
 """A plugin's codec, watched: what it lets out is a fault of its plugin, and of nobody else.
 
-Beside the errors of its contract, a codec may raise anything, or return what is none of its
-contract's values. Requests end with an error that names the plugin then, and streams too.
+Beside the errors of its contract, a codec may raise anything, or return a value outside
+of its contract. Requests end with an error that names the plugin then, and streams too.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _events(found: Iterable[Event]) -> list[Event]:
 
 
 def _encoded(body: Any) -> Any:
-    """Return a body with its values as JSON: what is none of JSON shows here."""
+    """Return a body with its values as JSON. Raises where a value is not JSON."""
     return {
         _is(str, name): msgspec.Raw(_encode(value)) for name, value in _is(Mapping, body).items()
     }

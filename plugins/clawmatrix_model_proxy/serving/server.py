@@ -33,9 +33,10 @@ _ANSWERS = frozenset({"answer_too_large", "upstream_broke"})
 
 
 def note_failed(node: Node, peer: str, code: str, words: str) -> None:
-    """Count a request that is refused, or an answer of an upstream that is none.
+    """Count a refused request, or an answer of an upstream that cannot be used.
 
-    The log names who asked; of an answer it names the model, which ``ModelServer`` sees to.
+    The log line about a request names the node that asked. ``ModelServer`` logs the line about an
+    answer, which names the model.
     """
     if code in _REQUESTS:
         node.switch.report(peer, f"model_{code}", words)

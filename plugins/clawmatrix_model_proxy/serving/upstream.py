@@ -169,7 +169,7 @@ class _Place:
 def _on_one_line(value: str) -> str:
     """Return a header's value that another node wrote. Raises: ExchangeFailure."""
     if not (value.isascii() and value.isprintable()):
-        raise ExchangeFailure("bad_request", "a header that is none", may_have_begun=False)
+        raise ExchangeFailure("bad_request", "a malformed header", may_have_begun=False)
     return value
 
 

@@ -29,7 +29,7 @@ BAD_HEADS: dict[str, dict[str, Any]] = {
     "a status below all": {"status": 0},
     "a status above all": {"status": 600},
     "a huge status": {"status": 2**53},
-    "headers that are none": {"status": 200, "headers": 7},
+    "headers that are no list": {"status": 200, "headers": 7},
     "a header of three parts": {"status": 200, "headers": [(b"a", b"b", b"c")]},
     "a name of text": {"status": 200, "headers": [("x-a", b"v")]},
     "an empty name": {"status": 200, "headers": [(b"", b"v")]},

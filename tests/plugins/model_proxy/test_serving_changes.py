@@ -44,7 +44,7 @@ class Provider:
 
     @hookimpl
     def register_model_upstreams(self) -> list[ModelUpstream]:
-        """See hookspecs."""
+        """Return the models of the moment."""
         return self.models
 
 
@@ -224,7 +224,7 @@ async def test_a_plugin_that_starts_before_the_model_proxy_may_say_so_too(
     class Early(Provider):
         @hookimpl
         async def start_plugin(self, node: Node) -> None:
-            """See hookspecs."""
+            """Offer a model at once."""
             self.models = [ModelUpstream("early", NOWHERE)]
             await models_changed(node)
             await serve_models(node, [ModelUpstream("given", NOWHERE)])

@@ -33,7 +33,7 @@ async def ping(node: Node, to: str) -> Any:
 
 
 def misroute(node: Node, to: str, hop: str) -> None:
-    """Have a node believe in a way that is none, until routes are computed again."""
+    """Have a node believe in a route that does not exist, until routes are computed again."""
     node.stack.ways.routes = {**node.stack.ways.routes, NodeId(to): Route(NodeId(hop), 1.0, 2)}
 
 

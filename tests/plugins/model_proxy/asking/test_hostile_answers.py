@@ -1,4 +1,4 @@
-"""Whole answers that are none, and serving nodes that do not keep to the protocol."""
+"""Malformed whole answers, and serving nodes that do not keep to the protocol."""
 
 from __future__ import annotations
 

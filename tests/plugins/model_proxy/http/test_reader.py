@@ -142,8 +142,8 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 @pytest.mark.bound("clawmatrix_model_proxy.http.reader.BETWEEN")
 @pytest.mark.parametrize("begin", [b"5;x=", b"0\r\nx: ", b"0\r\n" + b"x: y\r\n" * 5])
-def test_what_is_none_of_the_body_has_a_limit(begin: bytes) -> None:
-    with pytest.raises(BrokenAnswer, match="none of its body"):
+def test_bytes_that_do_not_belong_to_the_body_have_a_limit(begin: bytes) -> None:
+    with pytest.raises(BrokenAnswer, match="do not belong to its body"):
         read(CHUNKED + begin, *[b"a" * 4096] * (BETWEEN // 4096 + 1))
 
 

@@ -29,7 +29,7 @@ class Provider:
 
     @hookimpl
     def register_model_upstreams(self) -> list[ModelUpstream]:
-        """See hookspecs."""
+        """Return the models that are served."""
         return [ModelUpstream("theirs", NOWHERE), ModelUpstream("odd", NOWHERE, api="x:nothing")]
 
 
