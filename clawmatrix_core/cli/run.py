@@ -93,7 +93,7 @@ def _node(config: Config) -> Node:
     except ConfigError:
         from clawmatrix_core.cli.config import problems_of
 
-        raise ConfigError(problems_of(config)) from None  # those of the plugins' tables too
+        raise ConfigError(problems_of(config)) from None  # with plugins that are not there
 
 
 async def _is_up(node: Node) -> str:

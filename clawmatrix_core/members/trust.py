@@ -105,10 +105,9 @@ class TrustStore:
                 since = now if pin.proven is None else pin.proven
                 self._put(node_id, attrs.evolve(pin, state=PinState.PINNED, proven=since))
                 self._write(now)
+                self._show(node_id)
             elif proven:
                 self.note_proof(node_id, sign_public, now=now)
-            if proven:
-                self._show(node_id)
             return PinOutcome.KNOWN
         if pin is None or (proven and pin.state is PinState.PROVISIONAL):
             self._adopt(node_id, sign_public, pin, proven=proven, now=now)
@@ -126,9 +125,10 @@ class TrustStore:
         a person. Raises: StateError, where it cannot be written; see ``check``.
         """
         pin = self._pins.get(node_id)
-        if pin is not None and pin.key == sign_public:
-            self._show(node_id)
-        if pin is not None and pin.key == sign_public and pin.proven_since is None:
+        if pin is None or pin.key != sign_public:
+            return
+        self._show(node_id)
+        if pin.proven_since is None:
             self._put(node_id, attrs.evolve(pin, proven=now))
             self._write_soon(now)
 
