@@ -27,7 +27,7 @@ MOST = Bound(
     4096,
     "connections at one port; no more than half the descriptors of the process",
     fed_by="a stranger",
-    when_full="the stranger that has waited longest is closed, or the new connection is",
+    when_full="the new connection is closed, and the stranger that has waited longest with it",
 )
 STRANGERS = Bound(
     512,
