@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["about", "missing_requirement", "own_version", "same_name", "unmet"]
-
+__all__ = ["UNKNOWN", "about", "missing_requirement", "own_version", "same_name", "unmet"]
 
 UNKNOWN = "unknown"
 """The version of a program whose metadata is not there."""

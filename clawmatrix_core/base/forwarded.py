@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.bounds import Bound
+from clawmatrix_core.base.ip import IPAddress, read_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +25,6 @@ FORWARDED_LENGTH = Bound(
     when_full="the header counts for nothing, and the request is the proxy's own",
 )
 
-_IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PAIR = re.compile(rf'\s*(?P<name>{_TOKEN})=(?:"(?P<quoted>[^"\\]*)"|(?P<plain>{_TOKEN}))\s*')
 _WITH_PORT = re.compile(r"\[(?P<v6>[^]]+)\](?::\w+)?|(?P<v4>[0-9.]+):\w+")
@@ -66,7 +66,7 @@ class Proxies:
         found = {self._walk(peer, chain) for chain in chains}
         return str(found.pop()) if len(found) == 1 else host
 
-    def _walk(self, peer: _IPAddress, chain: Sequence[str]) -> _IPAddress:
+    def _walk(self, peer: IPAddress, chain: Sequence[str]) -> IPAddress:
         """Return the last address that a trusted proxy vouches for."""
         for text in reversed(chain):
             address = _address(text)
@@ -77,7 +77,7 @@ class Proxies:
                 break
         return peer
 
-    def _trusts(self, address: _IPAddress) -> bool:
+    def _trusts(self, address: IPAddress) -> bool:
         return any(address in network for network in self._networks)
 
 
@@ -88,18 +88,13 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise ValueError(f'"{text}" is not a network like "10.8.0.0/16"') from None
 
 
-def _address(text: str) -> _IPAddress | None:
+def _address(text: str) -> IPAddress | None:
     """Return the number in a text such as ``192.0.2.1:80`` or ``[2001:db8::1]``, None for none."""
     text = text.strip()
     match = _WITH_PORT.fullmatch(text)
     if match is not None:
         text = match["v6"] or match["v4"]
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    return read_ip(text)
 
 
 def _joined(values: Sequence[str]) -> str:

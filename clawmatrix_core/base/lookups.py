@@ -18,6 +18,8 @@ import anyio
 import attrs
 from anyio.lowlevel import checkpoint, current_token
 
+from clawmatrix_core.base.ip import IPAddress
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -29,8 +31,6 @@ CONFIGURED_NAMES = 256
 """Threads for names from a configuration: one a name, so that these are no more than the names."""
 STRANGE_NAMES = 8
 """Threads for names that other nodes chose. A lookup that finds none free waits."""
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 from clawmatrix_core.base.bounds import Bound
+from clawmatrix_core.base.ip import read_ip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ MOST = Bound(
     4096,
     "connections at one port; no more than half the descriptors of the process",
     fed_by="a stranger",
-    when_full="the stranger that has waited longest is closed, or the new connection is",
+    when_full="the new connection is closed, and the stranger that has waited longest with it",
 )
 STRANGERS = Bound(
     512,
@@ -45,14 +46,11 @@ KNOWN = Bound(
 def source_of(remote: str) -> str:
     """Return what connections from one place have in common: a host, or an IPv6 network."""
     host = remote.rpartition(":")[0] or remote
-    try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
+    address = read_ip(host.strip("[]"))
+    if address is None:
         return host
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, 64), strict=False))
 
 

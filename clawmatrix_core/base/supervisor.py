@@ -76,7 +76,7 @@ class Supervisor:
         self._on_fault = on_fault
         self._grace = grace
         self._open: list[_Held] = []
-        self._at_work: list[str] = []
+        self._at_work: dict[object, str] = {}  # the tasks that run, by name
         self._running = False
         self._leaving = False
 
@@ -103,7 +103,7 @@ class Supervisor:
         """The tasks and context managers that a stop waits for; empty before one."""
         if not self._leaving or self._stopped.is_set():
             return ()
-        tasks = (f"task {name}" for name in self._at_work)
+        tasks = (f"task {name}" for name in self._at_work.values())
         return (*tasks, *(held.name for held in self._open))
 
     def start_soon(
@@ -241,7 +241,7 @@ class Supervisor:
     async def _guard(
         self, fn: Callable[..., Awaitable[object]], args: tuple[object, ...], name: str
     ) -> None:
-        self._at_work.append(name)
+        self._at_work[(task := object())] = name
         try:
             await fn(*args)
         except BaseException as error:  # one task's fault is not its siblings'
@@ -249,7 +249,7 @@ class Supervisor:
                 raise
             self._report(fault, name)
         finally:
-            self._at_work.remove(name)
+            del self._at_work[task]
 
     async def _guard_started(
         self,
@@ -260,7 +260,7 @@ class Supervisor:
         task_status: TaskStatus[Any] = TASK_STATUS_IGNORED,
     ) -> None:
         status = _Status(task_status)
-        self._at_work.append(name)
+        self._at_work[(task := object())] = name
         try:
             await fn(*args, task_status=status)
         except BaseException as error:
@@ -272,7 +272,7 @@ class Supervisor:
                 raise fault from error
             self._report(fault, name)
         finally:
-            self._at_work.remove(name)
+            del self._at_work[task]
 
     def _report(self, error: Exception, name: str) -> None:
         try:

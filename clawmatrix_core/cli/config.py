@@ -31,12 +31,7 @@ R = TypeVar("R")
 def problems_of(configuration: Config) -> list[str]:
     """Return every mistake in the configuration, as the node would name them."""
     registry = load_plugins(configuration)
-    named = configuration.plugins or ()
-    problems = [
-        f'plugins: "{info.name}": {info.reason}'
-        for info in registry.list()
-        if info.state in ("failed", "not installed") and info.name in named
-    ]
+    problems = [*registry.not_usable(configuration.plugins or ())]
     known = [info.name for info in registry.list()]
     try:
         configuration.bind(registry.config_sections(), known=known)

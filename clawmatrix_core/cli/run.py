@@ -9,7 +9,6 @@ import anyio
 import click
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.faults import Overrun
 from clawmatrix_core.cli.collector import settle
 from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings, printable
@@ -48,7 +47,7 @@ async def serve(config: Config, settings: Settings) -> int:
 
     Raises: what the node raises when it cannot start.
     """
-    node = _node(config)
+    node = Node(config)
     with StopLimit(config.stop_timeout, node.held_up_by) as limit:
         signals = Signals(limit.begin)
         async with anyio.create_task_group() as tasks:
@@ -85,15 +84,6 @@ def _look_at_commands(node: Node) -> None:
 def _reloaded(node: Node, settings: Settings, changes: Changes) -> None:
     if "log" in changes.reloaded:
         settings.start_logging(node.config)
-
-
-def _node(config: Config) -> Node:
-    try:
-        return Node(config)
-    except ConfigError:
-        from clawmatrix_core.cli.config import problems_of
-
-        raise ConfigError(problems_of(config)) from None  # those of the plugins' tables too
 
 
 async def _is_up(node: Node) -> str:

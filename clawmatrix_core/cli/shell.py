@@ -8,7 +8,6 @@ import io
 import logging
 import os
 import sys
-from difflib import get_close_matches
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -87,8 +86,8 @@ class Shell(click.Group):
                 raise click.UsageError(hint, ctx) from None
             if why := _plugin_failed(ctx, args[0]):
                 raise click.UsageError(f"{told.rstrip('.')}{why}", ctx) from None
-            if meant := get_close_matches(args[0], self.list_commands(ctx), 1):
-                told = f"no command {args[0]!r}; did you mean {meant[0]!r}?"
+            if meant := _nearest(args[0], self.list_commands(ctx)):
+                told = f"no command {args[0]!r}; did you mean {meant!r}?"
                 raise click.UsageError(told, ctx) from None
             raise
 
@@ -168,6 +167,12 @@ def _plugin_left_out(ctx: click.Context, name: str) -> str | None:
         return None
     what = "; ".join(f"{info.name} {info.reason}" for info in missing)
     return f"no command {name!r}; not all plugins are installed: {what}"
+
+
+def _nearest(command: str, commands: Sequence[str]) -> str | None:
+    from clawmatrix_core.config.messages import nearest  # right commands do without
+
+    return nearest(command, commands)
 
 
 def _plugin_failed(ctx: click.Context, command: str) -> str:

@@ -6,7 +6,6 @@ import collections.abc
 import math
 import threading
 import typing
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -30,7 +29,7 @@ from clawmatrix_core.config.types import Secret, Source, read_path
 from clawmatrix_core.config.unions import members_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["Converter", "make_converter", "read_table"]
 
@@ -53,6 +52,7 @@ class Converter(cattrs.Converter):
         words: what it says of a wrong value.
         lenient: whether it passes over keys that no field has.
         most: mistakes after which it looks for no more in a list or table.
+        depth: ``now`` has the tables and lists that this thread is inside of.
     """
 
     words: Wording
@@ -61,18 +61,7 @@ class Converter(cattrs.Converter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._depth = _Depth()
-
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Read what is in a table or list. Raises: Problems, where it is nested too deep."""
-        if self._depth.now >= MAX_DEPTH:
-            raise Problems.here("is nested too deep")
-        self._depth.now += 1
-        try:
-            yield
-        finally:
-            self._depth.now -= 1
+        self.depth = _Depth()
 
 
 class _Depth(threading.local):
@@ -120,9 +109,17 @@ def make_converter(
 
 
 def _inside(reader: Reader) -> Reader:
+    """Return a reader of tables or lists that refuses what is nested too deep."""
+
     def read(converter: Converter, kind: Any, value: object) -> object:
-        with converter.inside():
+        depth = converter.depth
+        if depth.now >= MAX_DEPTH:
+            raise Problems.here("is nested too deep")
+        depth.now += 1
+        try:
             return reader(converter, kind, value)
+        finally:
+            depth.now -= 1
 
     return read
 

@@ -108,9 +108,8 @@ class Lifetime:
                 finally:
                     self.stopping.set()
                     self._give_up()
-        except (
-            RuntimeError
-        ) as error:  # the group's own: those of the host and of the start are kept
+        except RuntimeError as error:
+            # It is the task group's: what the host and the start raise is kept for below.
             raise LocalProtocolError(OTHER_TASK) from error
         failure = failure or self._failure
         if failure is not None:

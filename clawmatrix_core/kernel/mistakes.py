@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.kernel.registry import PluginRegistry
 
 if TYPE_CHECKING:
@@ -17,11 +18,16 @@ __all__ = ["check_core"]
 def check_core(config: Config, chosen: Sequence[str | object] | None) -> None:
     """Raises: ConfigError, where one of the core's keys has a mistake, or is unknown.
 
-    It has the mistakes in tables of plugins too: so the plugins are loaded, only for this.
+    It has the mistakes in tables of plugins too, and names plugins that cannot be used: so the
+    plugins are loaded, only for this.
     """
     if config.sound:
         return
     plugins = PluginRegistry()
     plugins.load(chosen, config.disable)
     known = [info.name for info in plugins.list()]
-    config.bind(plugins.config_sections(), known=known)
+    try:
+        config.bind(plugins.config_sections(), known=known)
+    except ConfigError as error:
+        named = plugins.not_usable(config.plugins or ())
+        raise ConfigError([*named, *error.problems]) from None

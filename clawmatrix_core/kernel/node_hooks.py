@@ -94,8 +94,7 @@ class NodeHooks:
 
     def works(self, plugin: str) -> bool:
         """Say whether a plugin is loaded and has not been taken out."""
-        info = self._plugins.get(plugin)
-        return info is not None and info.state == "active"
+        return self._plugins.works(plugin)
 
     def ask(
         self,

@@ -100,7 +100,7 @@ class Registered:
 
     def owner_of(self, method: str) -> str | None:
         """Return the plugin that has a control method, None where no plugin that works has it."""
-        working = [one for one in self._methods if self._works(one[0])]
+        working = [one for one in self._methods if self._plugins.works(one[0])]
         return next((plugin for plugin, one in working if one.name == method), None)
 
     def status_sections(self) -> Sequence[StatusSection]:
@@ -111,7 +111,7 @@ class Registered:
         """Return what plugins that work offer, by kind. One that raises offers nothing."""
         found: dict[str, list[dict[str, JSON]]] = {}
         left = OFFERS_LIMIT
-        working = [one for one in self._offers if self._works(one[0])]
+        working = [one for one in self._offers if self._plugins.works(one[0])]
         for plugin, offer in self._plugins.unique("offer", working, lambda one: one.kind):
             found[offer.kind] = []
             try:
@@ -129,7 +129,7 @@ class Registered:
 
         A metric that cannot be read is a fault of its plugin, and left out.
         """
-        working = [one for one in self._metrics if one[0] == CORE or self._works(one[0])]
+        working = [one for one in self._metrics if one[0] == CORE or self._plugins.works(one[0])]
         kept = self._plugins.unique("metric", working, lambda one: one.name)
         found: list[tuple[Metric, Sequence[Sample]]] = []
         for plugin, metric in sorted(kept, key=lambda one: one[0] == CORE):
@@ -144,12 +144,8 @@ class Registered:
     def _working(
         self, what: str, collected: Sequence[tuple[str, R]], name_of: Callable[[R], str]
     ) -> Sequence[R]:
-        working = [one for one in collected if self._works(one[0])]
+        working = [one for one in collected if self._plugins.works(one[0])]
         return [value for _, value in self._plugins.unique(what, working, name_of)]
-
-    def _works(self, plugin: str) -> bool:
-        info = self._plugins.get(plugin)
-        return info is not None and info.state == "active"
 
 
 class Contributed:

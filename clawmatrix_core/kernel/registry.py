@@ -85,6 +85,19 @@ class PluginRegistry:
         """Return the plugins that work, in order of loading."""
         return tuple(info for info in self._infos.values() if info.state == "active")
 
+    def works(self, name: str) -> bool:
+        """Say whether a plugin is loaded and has not been taken out."""
+        info = self._infos.get(name)
+        return info is not None and info.state == "active"
+
+    def not_usable(self, named: Container[object]) -> Sequence[str]:
+        """Return the mistake of each plugin that a configuration names and that cannot be used."""
+        return [
+            f'plugins: "{info.name}": {info.reason}'
+            for info in self._infos.values()
+            if info.state in ("failed", "not installed") and info.name in named
+        ]
+
     def hook_list(self) -> Sequence[JSON]:
         """Return every hook with its implementations; see ``hooks_json``."""
         return hooks_json(self.manager, [info.name for info in self.active()])
@@ -253,7 +266,7 @@ class PluginRegistry:
             if first not in (plugin, *info.extends):
                 self.collided("table", section.table, first, plugin)
                 self.fail(info, f"the table [{section.table}] belongs to the plugin {first}")
-        return [section for plugin, section in declared if self._infos[plugin].state == "active"]
+        return [section for plugin, section in declared if self.works(plugin)]
 
     def state_files(self) -> Sequence[StateFile]:
         """Return the files in the state folder that the loaded plugins declare.

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.config.config import Config, ConfigSection
+from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.config.docs import describe
-from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kit.light import look_at_light_modules
-from clawmatrix_core.kit.names import NOBODY, note_collisions
+from clawmatrix_core.kit.names import node_at_rest, note_collisions
 from clawmatrix_core.loading.annotations import misfits_of_plugin
 from clawmatrix_core.loading.contributions import Finding
 
@@ -50,8 +49,7 @@ class _Checking:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._node = Node(Config.from_mapping(NOBODY), plugins=())
-        self._node.plugins.load(None)
+        self._node = node_at_rest()
         self._added: list[PluginInfo] = []
 
     # --- hooks of its own

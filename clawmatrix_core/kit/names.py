@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.loading.specs import HookSpec
 
-__all__ = ["NOBODY", "built_in_schemes", "note_collisions"]
+__all__ = ["built_in_schemes", "node_at_rest", "note_collisions"]
 
-NOBODY = {"node_id": "plugins-check", "secret": "of a node that is never started" * 2}
+_NOBODY = {"node_id": "plugins-check", "secret": "of a node that is never started" * 2}
 """What a node is told that only lends itself to the hooks."""
 
 _NAMED: Sequence[tuple[str, str, Callable[[Any], Iterable[str]]]] = (
@@ -48,10 +48,16 @@ def note_collisions(node: Node, commands: Collection[str]) -> None:
         node.plugins.unique(what, [(one[0], one) for one in named], lambda one: one[1])
 
 
+def node_at_rest() -> Node:
+    """Return a node with the built-in plugins that is not started: it lends itself to hooks."""
+    node = Node(Config.from_mapping(_NOBODY), plugins=())
+    node.plugins.load(None)
+    return node
+
+
 def built_in_schemes() -> Collection[str]:
     """Return the address schemes that the transports of built-in plugins have."""
-    node = Node(Config.from_mapping(NOBODY), plugins=())
-    node.plugins.load(None)
+    node = node_at_rest()
     known = [info.name for info in node.plugins.list()]
     node.config.bind(node.plugins.config_sections(), known=known)
     transports = node.hooks.collect(hookspecs.register_transports, object)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.base.distributions import about, missing_requirement, same_name, unmet
+from clawmatrix_core.base.distributions import (
+    UNKNOWN,
+    about,
+    missing_requirement,
+    own_version,
+    same_name,
+    unmet,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,9 +56,10 @@ def is_built_in(entry: metadata.EntryPoint) -> bool:
 
 def other_version(entry: metadata.EntryPoint) -> str | None:
     """Say which ClawMatrix a third party's distribution needs, where that is not this one."""
-    if entry.dist is None or is_built_in(entry):
+    here = own_version()
+    if entry.dist is None or is_built_in(entry) or here == UNKNOWN:
         return None
-    wanted = unmet(entry.dist, DISTRIBUTION, here := metadata.version(DISTRIBUTION))
+    wanted = unmet(entry.dist, DISTRIBUTION, here)
     return f"needs {wanted}, and this is {DISTRIBUTION} {here}" if wanted else None
 
 

@@ -9,7 +9,7 @@ import pluggy
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.loading.reserved import wrong_frame_types
-from clawmatrix_core.loading.signatures import unmarked
+from clawmatrix_core.loading.signatures import move_marks
 from clawmatrix_core.loading.specs import CORE, HookSpecs
 from clawmatrix_core.loading.tracing import TracedImpl, is_tracing, traced
 
@@ -23,6 +23,7 @@ Implementation: TypeAlias = pluggy.HookImpl | TracedImpl
 """What a plugin implements a hook with: ``plugin_name``, ``argnames`` and ``function``."""
 
 PROJECT = "clawmatrix"
+_MARK = f"{PROJECT}_impl"
 
 
 class PluginManager(pluggy.PluginManager):
@@ -53,9 +54,14 @@ class PluginManager(pluggy.PluginManager):
         impls = caller.get_hookimpls()[::-1]  # pluggy lists the last one first
         return [traced(hook, impl) for impl in impls] if self._tracing else impls
 
+    def register(self, plugin: object, name: str | None = None) -> str | None:
+        """Register a plugin, as pluggy does; ``@hookimpl`` may stand above ``@staticmethod``."""
+        move_marks(plugin, _MARK)
+        return super().register(plugin, name)
+
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         """Refuse an implementation whose colour is not its specification's."""
-        options = self._options(plugin, name)
+        options = super().parse_hookimpl_opts(plugin, name)
         if options is None:
             return None
         hook = options.get("specname") or name
@@ -98,12 +104,9 @@ class PluginManager(pluggy.PluginManager):
         return None
 
     def _implemented(self, plugin: object) -> Iterator[tuple[str, bool, object]]:
+        move_marks(plugin, _MARK)
         for name in dir(plugin):
-            options = self._options(plugin, name)
+            options = super().parse_hookimpl_opts(plugin, name)
             if options is not None:
                 hook, optional = options.get("specname") or name, bool(options.get("optionalhook"))
                 yield hook, optional, getattr(plugin, name)
-
-    def _options(self, plugin: object, name: str) -> Any:
-        unmarked(plugin, name, f"{PROJECT}_impl")
-        return super().parse_hookimpl_opts(plugin, name)

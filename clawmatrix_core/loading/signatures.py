@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["unmarked", "wrong_signature"]
+__all__ = ["move_marks", "wrong_signature"]
 
 _NAMED = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
-def unmarked(namespace: object, name: str, mark: str) -> None:
-    """Put a mark that stands on a ``staticmethod`` or ``classmethod`` on the function inside.
+def move_marks(namespace: object, mark: str) -> None:
+    """Put each mark that stands on a ``staticmethod`` or ``classmethod`` on the function inside.
 
     So ``@hookspec`` and ``@hookimpl`` may stand above ``@staticmethod`` or below it: pluggy looks
     at the function alone.
     """
-    found = inspect.getattr_static(namespace, name, None)
-    if isinstance(found, staticmethod | classmethod) and hasattr(found, mark):
-        function = found.__func__
-        if not hasattr(function, mark):
-            setattr(function, mark, getattr(found, mark))
+    classes = namespace.__mro__ if inspect.isclass(namespace) else type(namespace).__mro__
+    for holder in (namespace, *classes):
+        for found in tuple(getattr(holder, "__dict__", {}).values()):
+            if isinstance(found, staticmethod | classmethod) and hasattr(found, mark):
+                function = found.__func__
+                if not hasattr(function, mark):
+                    setattr(function, mark, getattr(found, mark))
 
 
 def wrong_signature(namespace: object, name: str, function: Callable[..., Any]) -> str | None:

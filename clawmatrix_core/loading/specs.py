@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.loading.signatures import unmarked, wrong_signature
+from clawmatrix_core.loading.signatures import move_marks, wrong_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -100,8 +100,8 @@ class HookSpecs:
 
 def _specified(owner: str, namespace: object) -> list[HookSpec]:
     found = []
+    move_marks(namespace, _MARK)
     for name in _names(namespace):
-        unmarked(namespace, name, _MARK)
         value = getattr(namespace, name)
         if hasattr(value, _MARK):
             found.append(HookSpec(name, owner, _kind(name, value), value))

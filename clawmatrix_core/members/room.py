@@ -36,9 +36,9 @@ class Room:
         self._directory = directory
         self._heard = heard
         self._is_reachable = is_reachable
-        self._silent = _Spare(now, self._all_silent, self._is_silent)
-        self._away = _Spare(now, self._all_away, self._is_away)
-        self._gone = _Spare(now, self._all_silent, self._is_away)
+        self._silent = _Spare(now, self._others, self._is_silent)
+        self._away = _Spare(now, self._others_with_links, self._is_away)
+        self._gone = _Spare(now, self._others, self._is_away)
 
     def for_member(self, newcomer: NodeRecord) -> bool:
         """Forget a member for another one, where hearsay has filled the directory.
@@ -79,10 +79,10 @@ class Room:
         known = self._directory.get(name) is not None
         return known and not self._directory.is_own(name) and not self._is_reachable(name)
 
-    def _all_silent(self) -> Iterable[NodeId]:
+    def _others(self) -> Iterable[NodeId]:
         return (peer.node_id for peer in self._directory.others())
 
-    def _all_away(self) -> Iterable[NodeId]:
+    def _others_with_links(self) -> Iterable[NodeId]:
         peers = sorted(self._directory.others(), key=lambda peer: -len(peer.record.links))
         return (peer.node_id for peer in peers if peer.record.links)
 

@@ -81,7 +81,10 @@ class TrustStore:
         self._alike: dict[str, set[NodeId]] = {}
         for name in (*self._pins, *self._forgotten):
             self._alike.setdefault(name.lower(), set()).add(name)
-        self._retired = Counter(key for pin in self._pins.values() for key in pin.past)
+        self._states: Counter[PinState] = Counter()  # how many names are in each
+        self._retired: Counter[bytes] = Counter()  # how many names had each key before
+        for pin in self._pins.values():
+            self._count(pin, 1)
         self._listeners: list[Callable[[NodeId], None]] = []
         self._changed = False
         self._written = float("-inf")
@@ -105,10 +108,9 @@ class TrustStore:
                 since = now if pin.proven is None else pin.proven
                 self._put(node_id, attrs.evolve(pin, state=PinState.PINNED, proven=since))
                 self._write(now)
+                self._show(node_id)
             elif proven:
                 self.note_proof(node_id, sign_public, now=now)
-            if proven:
-                self._show(node_id)
             return PinOutcome.KNOWN
         if pin is None or (proven and pin.state is PinState.PROVISIONAL):
             self._adopt(node_id, sign_public, pin, proven=proven, now=now)
@@ -126,9 +128,10 @@ class TrustStore:
         a person. Raises: StateError, where it cannot be written; see ``check``.
         """
         pin = self._pins.get(node_id)
-        if pin is not None and pin.key == sign_public:
-            self._show(node_id)
-        if pin is not None and pin.key == sign_public and pin.proven_since is None:
+        if pin is None or pin.key != sign_public:
+            return
+        self._show(node_id)
+        if pin.proven_since is None:
             self._put(node_id, attrs.evolve(pin, proven=now))
             self._write_soon(now)
 
@@ -264,12 +267,15 @@ class TrustStore:
         if pin is None:
             return False
         self.mark += 1
-        self._retired -= Counter(pin.past)
+        self._count(pin, -1)
         if pin.proven_since is not None:
             self._forgotten[node_id] = pin.proven_since
             self._state.write(_FORGOTTEN, self._forgotten)
         elif node_id not in self._forgotten:
-            self._alike[node_id.lower()].discard(node_id)
+            alike = self._alike[node_id.lower()]
+            alike.discard(node_id)
+            if not alike:
+                del self._alike[node_id.lower()]
         self._write()
         return True
 
@@ -308,15 +314,10 @@ class TrustStore:
             self._write_soon(now)
 
     def _may_pin(self) -> bool:
-        return self._has_room(PinState.PINNED, PINNED_MAX)
+        return self._states[PinState.PINNED] < PINNED_MAX
 
     def _may_keep(self) -> bool:
-        return self._has_room(PinState.PROVISIONAL, PROVISIONAL_MAX)
-
-    def _has_room(self, state: PinState, most: int) -> bool:
-        if len(self._pins) < most:
-            return True
-        return sum(pin.state is state for pin in self._pins.values()) < most
+        return self._states[PinState.PROVISIONAL] < PROVISIONAL_MAX
 
     def _tell(self, node_id: NodeId) -> None:
         for listener in self._listeners:
@@ -327,12 +328,18 @@ class TrustStore:
         if before is None or (before.key, before.proven_since) != (pin.key, pin.proven_since):
             self.mark += 1
         self._alike.setdefault(node_id.lower(), set()).add(node_id)
-        if before is not None and before.past != pin.past:
-            self._retired -= Counter(before.past)
-        if before is None or before.past != pin.past:
-            self._retired.update(pin.past)
+        if before is not None:
+            self._count(before, -1)
+        self._count(pin, 1)
         self._pins[node_id] = pin
         self._changed = True
+
+    def _count(self, pin: Pin, by: int) -> None:
+        self._states[pin.state] += by
+        for key in pin.past:
+            self._retired[key] += by
+            if not self._retired[key]:
+                del self._retired[key]
 
     def _write_soon(self, now: float) -> None:
         # Outside the interval on either side: a wall clock can be set back.

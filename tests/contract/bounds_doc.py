@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.bounds import Bound
-from tests.contract.house import PLUGINS, ROOT, product_files
+from tests.contract.house import ROOT, module_of, product_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def declared() -> dict[str, Bound]:
     found: dict[str, Bound] = {}
     for file in product_files():
         for name in _names_in(file):
-            module = _module_of(file)
+            module = module_of(file)
             bound = getattr(importlib.import_module(module), name)
             assert isinstance(bound, Bound), f"{module}.{name}"
             found[f"{module}.{name}"] = bound
@@ -42,11 +42,6 @@ def _names_in(file: Path) -> list[str]:
         and isinstance(statement.value, ast.Call)
         and ast.unparse(statement.value.func).split(".")[-1] == "Bound"
     ]
-
-
-def _module_of(file: Path) -> str:
-    place = file.relative_to(PLUGINS if file.is_relative_to(PLUGINS) else ROOT)
-    return ".".join(place.with_suffix("").parts).removesuffix(".__init__")
 
 
 def render() -> str:

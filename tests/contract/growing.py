@@ -12,11 +12,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from tests.contract.house import PLUGINS, ROOT, product_files
+from tests.contract.house import module_of, product_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 # Rooms whose objects last for one command or one test.
 SHORT_LIVED = ("clawmatrix_core.testing", "clawmatrix_core.cli", "clawmatrix_core.kit")
@@ -37,7 +36,7 @@ _UNBOUNDED_CACHES = ("cache", "functools.cache")
 
 def growing() -> dict[str, str]:
     """Return each growing container by ``module.Class.attribute``: the place that adds to it."""
-    modules = {_module_of(file): file for file in product_files()}
+    modules = {module_of(file): file for file in product_files()}
     return growing_in(
         {
             module: ast.parse(file.read_text())
@@ -65,11 +64,6 @@ def growing_in(trees: Mapping[str, ast.Module]) -> dict[str, str]:
                 if place and (not attribute.startswith("_") or place.startswith(f"{module}:")):
                     found[f"{module}.{owner.name}.{attribute}"] = place
     return found
-
-
-def _module_of(file: Path) -> str:
-    place = file.relative_to(PLUGINS if file.is_relative_to(PLUGINS) else ROOT)
-    return ".".join(place.with_suffix("").parts).removesuffix(".__init__")
 
 
 def _containers(owner: ast.ClassDef) -> set[str]:

@@ -55,6 +55,12 @@ class Size:
         return Size(self.files + other.files, self.code + other.code, self.lines + other.lines)
 
 
+def module_of(file: Path) -> str:
+    """Return the name by which a file of the product is imported."""
+    place = file.relative_to(PLUGINS if file.is_relative_to(PLUGINS) else ROOT)
+    return ".".join(place.with_suffix("").parts).removesuffix(".__init__")
+
+
 def product_files() -> list[Path]:
     """Return all files of Python in the core and in the plugins."""
     return sorted(CORE.rglob("*.py")) + sorted(PLUGINS.rglob("*.py"))

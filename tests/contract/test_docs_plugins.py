@@ -59,6 +59,8 @@ LINES = {
     "unix.py": 55,
 }
 """What the examples have at most; blank lines are not counted."""
+CONFTEST = 'pytest_plugins = ["clawmatrix_core.testing"]\n'
+"""What the author of a plugin writes into the ``conftest.py`` beside the tests."""
 
 
 def example(root: Path, name: str, page: str = "writing-plugins.md") -> str:
@@ -125,19 +127,15 @@ def test_the_tests_in_the_documentation_pass(root: Path, tmp_path: Path) -> None
         re.DOTALL,
     )
     (tmp_path / "conftest.py").write_text(conftest)
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert "6 passed" in ran.stdout, ran.stdout
+    assert "6 passed" in (out := run_tests(tmp_path)), out
 
 
 def test_the_tests_of_a_restart_and_of_a_host_pass(root: Path, tmp_path: Path) -> None:
     (tmp_path / "dice_state.py").write_text(example(root, "dice_state.py"))
     for name in ("test_restart.py", "test_host.py"):
         (tmp_path / name).write_text(example(root, name, "testing-plugins.md"))
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["clawmatrix_core.testing"]\n')
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert "3 passed" in ran.stdout, ran.stdout  # that of a restart on both event loops
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    assert "3 passed" in (out := run_tests(tmp_path)), out  # that of a restart on both event loops
 
 
 @pytest.mark.anyio
@@ -442,7 +440,6 @@ def test_the_tables_name_every_member_of_a_transport(kind: type, root: Path) -> 
 
 def run_tests(folder: Path, *arguments: str) -> str:
     """Run the tests in a folder as an author of a plugin does, and return what they print."""
-    (folder / "conftest.py").write_text('pytest_plugins = ["clawmatrix_core.testing"]\n')
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
     ran = subprocess.run(
         [*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=100
@@ -454,6 +451,7 @@ def test_the_two_nodes_in_the_documentation_link(root: Path, tmp_path: Path) -> 
     (tmp_path / "clawmatrix_tcp.py").write_text(example(root, "tcp.py"))
     text = example(root, "test_two_nodes.py", "testing-plugins.md")
     (tmp_path / "test_two_nodes.py").write_text(text)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     assert "2 passed" in (out := run_tests(tmp_path)), out
 
 
@@ -467,6 +465,7 @@ def test_the_tests_of_a_transport_in_the_documentation_run(
     (tmp_path / f"clawmatrix_{scheme}.py").write_text(example(root, f"{scheme}.py"))
     text = example(root, f"test_{scheme}.py", "testing-plugins.md")
     (tmp_path / f"test_{scheme}.py").write_text(text)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     collected = run_tests(tmp_path, "--collect-only")
     assert f"{2 * len(checks)} tests collected" in collected, collected
     out = run_tests(tmp_path, "-k", "whole_and_in_order or dialling_nobody or a_close_is_seen")

@@ -50,6 +50,15 @@ def test_an_unknown_key_at_the_top_is_named_before_the_node_is_entered() -> None
     assert tagz == 'tagz: unknown key (did you mean "tags"?)'
 
 
+def test_a_plugin_that_is_not_there_is_named_with_them() -> None:
+    told = {"node_id": "here", "secret": SECRET, "plugins": ["dicee"], "tagz": ["gpu"]}
+    with pytest.raises(ConfigError) as caught:
+        Node(Config.from_mapping(told))
+    [plugin, tagz] = caught.value.problems
+    assert plugin.startswith('plugins: "dicee": no plugin of that name is installed')
+    assert tagz.startswith("tagz: unknown key")
+
+
 @pytest.mark.parametrize("plugins", ["mesh", {"mesh": True}])
 def test_a_text_in_the_place_of_a_list_of_plugins_is_an_error(plugins: Any) -> None:
     config = Config.from_mapping({"node_id": "here", "secret": SECRET})
