@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Application"]
 
 _FAILED = HttpRefusal(500, "internal_error", "the request failed here; the node's log says why")
-_MAX_BODIES = 256 * 1024 * 1024
 _CLOSE = (b"connection", b"close")
 _FULL = HttpRefusal(
     503,
@@ -57,7 +56,7 @@ class Application:
         on_fault: Callable[[str, str, Exception], None],
         on_refused: Callable[[str, str], None],
         proxies: Proxies,
-        max_bodies: int = _MAX_BODIES,
+        max_bodies: int,
     ) -> None:
         self._table = table
         self._guard = guard
@@ -72,7 +71,7 @@ class Application:
         """Bytes that are held of the bodies of requests."""
         return self._bodies.held
 
-    def use(self, guard: Guard, max_body: int, max_bodies: int = _MAX_BODIES) -> None:
+    def use(self, guard: Guard, max_body: int, max_bodies: int) -> None:
         """Let others in, and other sizes, from the next request on."""
         self._guard, self._max_body = guard, max_body
         self._bodies.most = max(max_bodies, 2 * max_body)
