@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-
 _PATIENCE = 10.0
 """Seconds in which a node has to tell its status: it makes sure of ways for 4 s."""
 

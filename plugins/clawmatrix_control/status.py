@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OWN_KEYS", "NodeFacts", "all_offered", "offered", "peer_json", "status_json"]
 
-
 OWN_KEYS = frozenset(
     {"nodeId", "version", *OFFER_KINDS, "tags", "peers", "node", "offers", "lines"}
 )

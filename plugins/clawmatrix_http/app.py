@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Application"]
 
 _FAILED = HttpRefusal(500, "internal_error", "the request failed here; the node's log says why")
-_MAX_BODIES = 256 * 1024 * 1024
 _CLOSE = (b"connection", b"close")
 _FULL = HttpRefusal(
     503,
@@ -57,7 +56,7 @@ class Application:
         on_fault: Callable[[str, str, Exception], None],
         on_refused: Callable[[str, str], None],
         proxies: Proxies,
-        max_bodies: int = _MAX_BODIES,
+        max_bodies: int,
     ) -> None:
         self._table = table
         self._guard = guard
@@ -72,7 +71,7 @@ class Application:
         """Bytes that are held of the bodies of requests."""
         return self._bodies.held
 
-    def use(self, guard: Guard, max_body: int, max_bodies: int = _MAX_BODIES) -> None:
+    def use(self, guard: Guard, max_body: int, max_bodies: int) -> None:
         """Let others in, and other sizes, from the next request on."""
         self._guard, self._max_body = guard, max_body
         self._bodies.most = max(max_bodies, 2 * max_body)
@@ -100,7 +99,7 @@ class Application:
             return
         connection = _connection_of(scope)
         with self._bodies.hold(connection.owner, connection.make_room) as held:
-            over = partial(self._replace, answer, found, self._client(scope))
+            over = partial(self._replace, answer, found, scope)
             receive = limited(receive, self._max_body, held, over)
             await self._run(found, scope, receive, answer)
 
@@ -137,10 +136,10 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _replace(self, answer: Answer, found: Found, client: str, full: bool) -> None:
+    async def _replace(self, answer: Answer, found: Found, scope: Scope, full: bool) -> None:
         if not answer.replaced:
             refusal = _FULL if full else self._too_large()
-            self._on_refused(refusal.code, client)
+            self._on_refused(refusal.code, self._client(scope))
             await answer.replace(refusal, self._body(refusal, found))
 
     async def _refuse(self, answer: Answer, refusal: HttpRefusal, found: Found) -> None:

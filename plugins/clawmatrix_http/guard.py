@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Asker", "Guard", "host_of", "read_headers"]
 
 _WANTED = frozenset((b"host", b"origin", b"authorization", b"x-api-key", b"content-length"))
-
-
 _LENGTH_DIGITS = 18
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "check_address",
     "check_advertised",
     "find_transport",
+    "report_transport",
     "with_address",
     "without_address",
 ]

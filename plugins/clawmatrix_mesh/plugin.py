@@ -246,8 +246,8 @@ class MeshPlugin(ListensForNodes):
     def _dialable(self) -> list[str]:
         if self._mesh is None:
             return []
-        named, found = self._mesh.advertised(), self._mesh.advertised.seen()
-        return dialable(() if named == found else named, self.addresses, found)
+        advertised = self._mesh.advertised
+        return dialable(advertised.named() or (), self.addresses, advertised.seen())
 
     def _issue(self, signed: SignedRevocation) -> None:
         if self._mesh is not None:

@@ -65,7 +65,7 @@ def _missing(section: dict[str, Any], now: float) -> Iterator[str]:
     for one in section["dialling"]:
         if one["error"]:
             yield with_address(one["address"], one["error"])
-            yield from (f"  -> {advice}" for advice in filter(None, [one["advice"]]))
+            yield f"  -> {one['advice']}"
     for one in section["refused"]:
         if one["reason"] in OF_MEMBERS and now - one["last"] / 1000 < RECENT:
             last = ago(max(0.0, now - one["last"] / 1000))

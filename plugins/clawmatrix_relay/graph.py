@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from clawmatrix_core import NodeId, NodeRecord
+    from clawmatrix_core import NodeId
 
 __all__ = ["PER_MS", "Change", "Graph", "cost"]
 
@@ -39,16 +39,11 @@ class Graph:
         looked: links looked at so far; tests hold this against what changed.
     """
 
-    def __init__(self, records: Iterable[NodeRecord] = ()) -> None:
+    def __init__(self) -> None:
         self.closed: set[NodeId] = set()
         self.looked = 0
         self._told: dict[NodeId, Mapping[NodeId, float]] = {}
         self._costs: dict[NodeId, dict[NodeId, int]] = {}
-        for record in records:
-            for _ in self.put(record.node_id, record.links):
-                pass
-            if not record.transit:
-                self.closed.add(record.node_id)
 
     def __repr__(self) -> str:
         return f"<Graph of {len(self._told)} records, {len(self._costs)} nodes linked>"

@@ -14,16 +14,14 @@ from clawmatrix_relay.graph import PER_MS, Graph
 from clawmatrix_relay.shortest import HOP, ShortestPaths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from clawmatrix_core import NodeId, NodeRecord
 
-__all__ = ["HOP_COST", "RouteTable", "shortest_routes"]
+__all__ = ["HOP_COST", "RouteTable"]
 
 HOP_COST = HOP / PER_MS
 """Milliseconds that each hop counts beside its latency, so that short paths win ties."""
-
-_MUCH = 1_000_000
 
 
 class RouteTable:
@@ -148,19 +146,3 @@ class RouteTable:
         for peer, latency in still.items():
             routes.setdefault(peer, Route(peer, latency, 1))
         return Routes(routes)
-
-
-def shortest_routes(
-    own: NodeId, neighbours: Mapping[NodeId, float], records: Iterable[NodeRecord]
-) -> Mapping[NodeId, Route]:
-    """Return the route to every node that can be reached, from nothing; see ``RouteTable``.
-
-    ``neighbours`` are the open links, each with its round trip in milliseconds.
-    """
-    table = RouteTable(own)
-    for record in records:
-        table.note_record(record.node_id, record)
-    table.note_neighbours(neighbours)
-    while not table.work(_MUCH):
-        pass
-    return table.routes()

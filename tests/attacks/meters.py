@@ -1,15 +1,13 @@
-"""What a process takes of the machine, read from ``/proc``."""
+"""What a process takes of the machine."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import attrs
+import psutil
 
 __all__ = ["Meter"]
-
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @attrs.frozen
@@ -21,26 +19,21 @@ class Meter:
     @property
     def resident(self) -> int:
         """Bytes of memory that are resident now."""
-        return self._memory("VmRSS")
+        return psutil.Process(self.pid).memory_info().rss
 
     @property
     def peak(self) -> int:
         """Bytes of memory that were resident at most since ``forget_peak``."""
-        return self._memory("VmHWM")
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        [line] = [one for one in status.splitlines() if one.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
 
     @property
     def processor(self) -> float:
         """Seconds of processor time since the process began."""
-        fields = self._read("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        times = psutil.Process(self.pid).cpu_times()
+        return times.user + times.system
 
     def forget_peak(self) -> None:
         """Count the peak from now on."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
-
-    def _memory(self, name: str) -> int:
-        [line] = [one for one in self._read("status").splitlines() if one.startswith(f"{name}:")]
-        return int(line.split()[1]) * 1024
-
-    def _read(self, name: str) -> str:
-        return Path(f"/proc/{self.pid}/{name}").read_text()

@@ -7,7 +7,6 @@ the endurance run.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import time
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
-from clawmatrix_core.members.identity import Identity, key_text
+from clawmatrix_core.members.identity import Identity
+from clawmatrix_core.members.revocation import Revocation, SignedRevocation
 from tests.plugins.mesh.wire import UPGRADE, Closed, Member, Wire, header, record_of, signed
 
 if TYPE_CHECKING:
@@ -206,28 +206,16 @@ async def revocations(target: Target, rng: Random) -> None:
             await anyio.sleep(0.05)
 
 
-def _revocation(rng: Random) -> dict[str, str]:
+def _revocation(rng: Random) -> object:
     author = Identity.generate(rng.randbytes)
-    text = json.dumps(
-        {
-            "nodeId": f"junk{rng.randint(0, 999)}",
-            "key": _plain(Identity.generate(rng.randbytes)),
-            "by": f"author{rng.randint(0, 9)}",
-            "byKey": _plain(author),
-            "at": int(time.time() * 1000),
-            "revoked": True,
-        }
+    said = Revocation(
+        node_id=f"junk{rng.randint(0, 999)}",
+        key=Identity.generate(rng.randbytes).sign_public,
+        by=f"author{rng.randint(0, 9)}",
+        by_key=author.sign_public,
+        at=int(time.time() * 1000),
     )
-    signature = author.sign(b"clawmatrix revocation v1\0" + text.encode())
-    return {"revocation": text, "sig": _base64(signature)}
-
-
-def _plain(identity: Identity) -> str:
-    return key_text(identity.sign_public).partition(":")[2]
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return SignedRevocation.make(said, author).to_wire()
 
 
 async def exchanges(target: Target, rng: Random) -> None:

@@ -183,16 +183,13 @@ class _Resting:
 
     async def revokers(self) -> Sequence[Finding]:
         """Look at whose revocations count."""
-        state, own, named = (
-            StateView(self.config.state_dir),
-            self.config.node_id,
-            self.told.revokers,
-        )
+        state = StateView(self.config.state_dir)
         try:
             if state.read("identity") is None:
                 return [Finding("mesh.revocations", "skipped", "this node has no key yet")]
             identity, trust = load_identity(state), TrustStore(state)
         except StateError as error:
             return [Finding("mesh.revocations", "skipped", f"the keys cannot be read: {error}")]
+        own = (self.config.node_id, identity.sign_public)
         later = Finding("mesh.revocations", "skipped", "start the node to see those that wait")
-        return [*look_at_revokers(named.keys, (own, identity.sign_public), trust.keys), later]
+        return [*look_at_revokers(self.told.revokers.keys, own, trust.keys), later]

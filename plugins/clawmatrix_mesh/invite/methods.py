@@ -75,8 +75,9 @@ class InviteMethods:
         bound = next(filter(_is_websocket, self._addresses()), "ws://localhost")
         here = WebSocketAddress.parse(bound)
         scheme = "wss" if here.secure else "ws"
-        whole = (whole_address(one, scheme, here.port) for one in addresses if isinstance(one, str))
-        return _addresses([*whole, *(one for one in addresses if not isinstance(one, str))])
+        return _addresses(
+            [whole_address(x, scheme, here.port) if isinstance(x, str) else x for x in addresses]
+        )
 
     def _token(self, id_: str, secret: bytes, where: list[str]) -> str:
         node = self._node

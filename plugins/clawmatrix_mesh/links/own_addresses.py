@@ -24,8 +24,11 @@ _FRESH = 30.0
 class OwnAddresses:
     """Says where others can dial this node, from where it listens and what the machine has.
 
-    Args:
+    Attributes:
         named: returns the addresses of the configuration, None where it names none.
+
+    Args:
+        named: see above.
         bound: returns the addresses that the node listens at.
         now: the clock.
         interfaces: returns the addresses of the machine.
@@ -38,7 +41,7 @@ class OwnAddresses:
         now: Callable[[], float],
         interfaces: Callable[[], Iterable[Interface]] = own_interfaces,
     ) -> None:
-        self._named = named
+        self.named = named
         self._bound = bound
         self._now = now
         self._interfaces = interfaces
@@ -47,7 +50,7 @@ class OwnAddresses:
 
     def __call__(self) -> tuple[str, ...]:
         """Return the addresses, the best first."""
-        named = self._named()
+        named = self.named()
         return self.seen() if named is None else named
 
     def seen(self) -> tuple[str, ...]:

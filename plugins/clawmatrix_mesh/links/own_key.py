@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from clawmatrix_core import Bound, RateLimitedLogger
+from clawmatrix_core import Bound, NodeId, RateLimitedLogger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,10 +79,7 @@ class OwnKey:
         """Yield those that refused it lately and have no steady link since, the latest first."""
         node = self._node
         for one in reversed(self._refusals.values()):
-            held = [
-                node.clock.now() - link.opened
-                for name, link in node.links.items()
-                if str(name) == one.who
-            ]
-            if node.clock.wall() - one.last < _RECENT and not any(t > _STEADY for t in held):
+            link = node.links.get(NodeId(one.who))
+            steady = link is not None and node.clock.now() - link.opened > _STEADY
+            if node.clock.wall() - one.last < _RECENT and not steady:
                 yield one

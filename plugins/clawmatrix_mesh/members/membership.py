@@ -32,8 +32,6 @@ _DIGESTS_BURST, _DIGESTS_REFILL = 8, 1.0
 """Digests of a neighbour that are answered at once, and in a second after that."""
 _RACE = 5.0
 """Seconds for which records may race on several ways, so that an older one comes last."""
-
-
 _DIGESTS_IN_VAIN = 3
 """Digests to a neighbour that change nothing at either end: one of them refuses a record, where
 two keys have one name. The next one waits until something changes."""

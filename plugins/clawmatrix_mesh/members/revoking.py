@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from clawmatrix_core import NodeId, RemoteProtocolError, StateError
+from clawmatrix_core import NodeId, RateLimitedLogger, RemoteProtocolError, StateError
 from clawmatrix_core.spi import Bell, SignedRevocation
 from clawmatrix_mesh.members.pace import Pace
 
@@ -48,9 +48,11 @@ class Revoking:
         self._listeners: list[Callable[[NodeId], None]] = []
         self._pace = Pace(_BURST, _REFILL, node.clock.now)
         self._written = float("-inf")
-        self._warned = float("-inf")
         self._unwritten = False
         self._bell = Bell()
+        self._waiting_log = RateLimitedLogger(
+            node.logger("mesh"), seconds=_WAITING_GAP, clock=node.clock.now
+        )
 
     async def run(self) -> None:
         """Write what others said, now and then, until cancelled."""
@@ -145,7 +147,7 @@ class Revoking:
         node = self._node
         changed = node.revocations.settle()
         names = node.trust.names_of(set(changed)) if changed else {}
-        back = [key for key in changed if node.revocations.get(key) is None]
+        back = {key for key in changed if node.revocations.get(key) is None}
         for key in changed:
             if key in back:
                 log = node.logger("mesh").warning
@@ -166,20 +168,13 @@ class Revoking:
         if said.key == self._node.identity.sign_public:
             log.warning("this node was %s by %s: %s", done, said.by, said.reason or "no reason")
         elif not self._node.revocations.is_in_force(signed):
-            level = logging.WARNING if self._may_warn() else logging.DEBUG
             words = "%s says that %s was %s: see `clawmatrix revocations list`"
-            log.log(level, words, said.by, said.node_id, done)
+            self._waiting_log.warning("waits", words, said.by, said.node_id, done)
         else:
             # A flood is about keys that nobody has heard of; one that is a member's is news.
             _, since = self._node.trust.acquaintance(NodeId(said.node_id), said.key)
             level = logging.DEBUG if since == math.inf else logging.WARNING
             log.log(level, "%s was %s by %s", said.node_id, done, said.by)
-
-    def _may_warn(self) -> bool:
-        now = self._node.clock.now()
-        soon = now - self._warned < _WAITING_GAP
-        self._warned = self._warned if soon else now
-        return not soon
 
     def _spread(self, news: list[SignedRevocation], *, but: Link | None = None) -> None:
         for link in tuple(self._node.links.values()):

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOSE_TIMEOUT",
     "HELD_LIMIT",
-    "NO_REQUEST",
     "WRITE_LIMIT",
     "WebSocket",
     "WebSocketListener",
     "bind",
+    "counting",
     "tune",
 ]
 
@@ -237,6 +237,20 @@ def _bind(address: TcpAddress, otherwise: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def counting(made: type[Any], refused: Callable[[str], None]) -> type[Any]:
+    """Return a class of the library's server connections that tells of those without a request."""
+
+    class Counting(made):  # type: ignore[misc]
+        async def handshake(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                await super().handshake(*args, **kwargs)
+            finally:
+                if self.request is None:
+                    refused(NO_REQUEST)
+
+    return Counting
 
 
 def tune(sock: Any) -> None:

@@ -21,15 +21,14 @@ from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
     CLOSE_TIMEOUT,
     HELD_LIMIT,
-    NO_REQUEST,
     WRITE_LIMIT,
     WebSocket,
     WebSocketListener,
+    counting,
     tune,
 )
 from clawmatrix_mesh.websocket.doorkeeper import Doorkeeper
 from clawmatrix_mesh.websocket.strangers import FRAMES_HELD, READ, Stranger, Watched
-from clawmatrix_mesh.websocket.way import ProxyWay
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.websocket.address import WebSocketAddress
     from clawmatrix_mesh.websocket.front import Front
     from clawmatrix_mesh.websocket.strangers import Door
+    from clawmatrix_mesh.websocket.way import Way
 
 __all__ = ["dial", "listen"]
 
@@ -162,17 +162,18 @@ class _WebSocket(WebSocket):
 async def dial(
     address: str,
     target: str,
-    way: socket.socket | ProxyWay,
+    way: Way,
     settings: Mapping[str, Any],
     *,
     guarded: bool,
 ) -> WebSocket:
     if "ssl" in settings:
         settings = {**settings, "ssl_shutdown_timeout": CLOSE_TIMEOUT}
-    more = way.settings() if isinstance(way, ProxyWay) else {"sock": way, "proxy": None}
+    # Where a proxy connects, the library may set the socket itself.
+    sock: dict[str, Any] = {} if way.sock is None else {"sock": way.sock}
     made = _GuardedClient if guarded else _Client
-    dial = _Dial(address, create_connection=made, write_limit=WRITE_LIMIT, **settings, **more)
-    dial.through = way.through if isinstance(way, ProxyWay) else None
+    dial = _Dial(address, create_connection=made, write_limit=WRITE_LIMIT, **settings, **sock)
+    dial.through = way.through
     ws = await dial
     assert isinstance(ws, _Client)
     tune(ws.transport.get_extra_info("socket"))
@@ -193,17 +194,10 @@ async def listen(
     tracked: WeakSet[ServerConnection] = WeakSet()
     made = _Server if door is None else _guarded(door)
 
-    class Tracked(made):  # type: ignore[misc, valid-type]
+    class Tracked(counting(made, refused)):  # type: ignore[misc]
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
             tracked.add(self)
-
-        async def handshake(self, *args: Any, **kwargs: Any) -> None:
-            try:
-                await super().handshake(*args, **kwargs)
-            finally:
-                if self.request is None:
-                    refused(NO_REQUEST)
 
     async def handle(ws: ServerConnection) -> None:
         assert isinstance(ws, _Server)

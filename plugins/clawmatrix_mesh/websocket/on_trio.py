@@ -17,26 +17,25 @@ from websockets.uri import parse_uri
 
 from clawmatrix_mesh.websocket.address import host_port
 from clawmatrix_mesh.websocket.connection import (
-    NO_REQUEST,
     WebSocket,
     WebSocketListener,
+    counting,
     tune,
 )
 from clawmatrix_mesh.websocket.strangers import Stranger, Watched
 from clawmatrix_mesh.websocket.trio_buffered import Buffered
 from clawmatrix_mesh.websocket.trio_places import HeldListener, HeldStream
-from clawmatrix_mesh.websocket.way import ProxyWay
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from websockets.client import ClientProtocol
-    from websockets.server import ServerProtocol
+    from websockets.protocol import Protocol
 
     from clawmatrix_mesh.websocket.address import WebSocketAddress
     from clawmatrix_mesh.websocket.front import Front
     from clawmatrix_mesh.websocket.strangers import Door
+    from clawmatrix_mesh.websocket.way import Way
 
 __all__ = ["dial", "listen"]
 
@@ -48,7 +47,17 @@ T = TypeVar("T")
 class _Connection(Watched, Connection):
     """What both ends have beside the library."""
 
-    buffered: Buffered
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        stream: trio.abc.Stream,
+        protocol: Protocol,
+        *args: Any,
+        **more: Any,
+    ) -> None:
+        self.buffered = Buffered(stream, protocol)
+        super().__init__(nursery, self.buffered, protocol, *args, **more)
+        nursery.start_soon(self.buffered.write_out)
 
     def guard(self) -> None:
         """Read as much as a stranger may send, until ``allow`` says otherwise."""
@@ -69,12 +78,7 @@ class _Connection(Watched, Connection):
 
 
 class _Client(_Connection, ClientConnection):
-    def __init__(
-        self, nursery: trio.Nursery, stream: trio.abc.Stream, protocol: ClientProtocol, **more: Any
-    ) -> None:
-        self.buffered = Buffered(stream, protocol)
-        super().__init__(nursery, self.buffered, protocol, **more)
-        nursery.start_soon(self.buffered.write_out)
+    pass
 
 
 class _GuardedClient(_Client):
@@ -84,17 +88,7 @@ class _GuardedClient(_Client):
 
 
 class _Server(_Connection, ServerConnection):
-    def __init__(
-        self,
-        nursery: trio.Nursery,
-        stream: trio.abc.Stream,
-        protocol: ServerProtocol,
-        server: Server,
-        **more: Any,
-    ) -> None:
-        self.buffered = Buffered(stream, protocol)
-        super().__init__(nursery, self.buffered, protocol, server, **more)
-        nursery.start_soon(self.buffered.write_out)
+    pass
 
 
 def _guarded(door: Door) -> type[_Server]:
@@ -159,18 +153,15 @@ class _Dial(connect):
 async def dial(
     address: str,
     target: str,
-    way: socket.socket | ProxyWay,
+    way: Way,
     settings: Mapping[str, Any],
     *,
     guarded: bool,
 ) -> WebSocket:
-    if isinstance(way, ProxyWay):
-        more = way.settings()
-    else:
-        more = {"stream": trio.SocketStream(trio.socket.from_stdlib_socket(way)), "proxy": None}
+    stream = None if way.sock is None else _stream_of(way.sock)
     made = _GuardedClient if guarded else _Client
-    dial = _Dial(address, create_connection=made, **settings, **more)
-    dial.through = way.through if isinstance(way, ProxyWay) else None
+    dial = _Dial(address, create_connection=made, stream=stream, **settings)
+    dial.through = way.through
 
     async def run(publish: Callable[[WebSocket], None]) -> None:
         async with dial as ws:
@@ -198,15 +189,7 @@ async def listen(
 ) -> AsyncIterator[WebSocketListener]:
     listener = WebSocketListener()
     listener.addresses = tuple(address.at(one.getsockname()) for one in bound)
-    made = _Server if door is None else _guarded(door)
-
-    class Counted(made):  # type: ignore[misc, valid-type]
-        async def handshake(self, *args: Any, **kwargs: Any) -> None:
-            try:
-                await super().handshake(*args, **kwargs)
-            finally:
-                if self.request is None:
-                    refused(NO_REQUEST)
+    made = counting(_Server if door is None else _guarded(door), refused)
 
     async def handle(ws: ServerConnection) -> None:
         assert isinstance(ws, _Server)
@@ -220,7 +203,7 @@ async def listen(
 
     async def run(publish: Callable[[Server], None]) -> None:
         listeners = [_listener(one, door) for one in bound]
-        start = partial(serve, handle, listeners=listeners, create_connection=Counted, **settings)
+        start = partial(serve, handle, listeners=listeners, create_connection=made, **settings)
         async with trio.open_nursery() as nursery:
             publish(await nursery.start(start))
 
@@ -231,6 +214,10 @@ async def listen(
         with trio.CancelScope(shield=True):
             await listener.close()
             await end()
+
+
+def _stream_of(sock: socket.socket) -> trio.SocketStream:
+    return trio.SocketStream(trio.socket.from_stdlib_socket(sock))
 
 
 def _listener(bound: socket.socket, door: Door | None) -> Any:  # the library names its own type

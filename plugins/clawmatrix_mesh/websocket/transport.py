@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import Objection
     from clawmatrix_mesh.websocket.strangers import Door
-    from clawmatrix_mesh.websocket.way import ProxyWay
+    from clawmatrix_mesh.websocket.way import Way
 
 __all__ = ["WebSocketTransport"]
 
@@ -146,6 +146,7 @@ class WebSocketTransport(Transport):
                 way = await self._ways.find(parsed, objection, self._open_timeout)
                 with _closed_unless_taken(way):
                     guarded = self._door is not None
+                    settings |= way.settings()
                     return await _backend().dial(
                         address, parsed.target, way, settings, guarded=guarded
                     )
@@ -186,7 +187,7 @@ class _Backend(Protocol):
         self,
         address: str,
         target: str,
-        way: socket.socket | ProxyWay,
+        way: Way,
         settings: Mapping[str, Any],
         *,
         guarded: bool,
@@ -204,13 +205,13 @@ class _Backend(Protocol):
 
 
 @contextmanager
-def _closed_unless_taken(way: socket.socket | ProxyWay) -> Iterator[None]:
+def _closed_unless_taken(way: Way) -> Iterator[None]:
     """Close a socket that came to be no connection, also where the library did not get it."""
     try:
         yield
     except BaseException:
-        if isinstance(way, socket.socket):
-            way.close()
+        if way.sock is not None:
+            way.sock.close()
         raise
 
 
@@ -313,7 +314,4 @@ def _words(cause: BaseException, target: str, open_timeout: float) -> tuple[str,
             return _words_of_uri(cause, target)
         case InvalidHandshake():
             return "not_a_node", f"{target} is not a ClawMatrix node: {cause}"
-        case _ if f"[Errno {errno.ECONNREFUSED}]" in str(cause):
-            # asyncio joins the texts where a name has several addresses.
-            return "not_listening", f"connection refused by {target} (is a node listening there?)"
     return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import Objection
     from clawmatrix_mesh.websocket.address import WebSocketAddress
 
-__all__ = ["ProxyWay", "Ways"]
+__all__ = ["Way", "Ways"]
 
 _PROXY_SHARE = 0.5
 """The share of the time for a connection that the one to the proxy may take."""
@@ -31,25 +31,29 @@ _LOOKED_UP_HERE = ("socks4", "socks5")
 
 
 @attrs.frozen
-class ProxyWay:
-    """A proxy, by its number, so that the library has no name to look up.
+class Way:
+    """A socket, or a proxy by its number, so that the library has no name to look up.
 
     Attributes:
-        url: the proxy's address.
+        sock: is connected to where the address leads; None where a proxy connects.
+        proxy: the proxy's address.
         proxy_name: its name, where its certificate is checked; else None.
         through: the address that it is to connect to, None for the one that is dialled.
         target_name: the name that the target's certificate is checked for, None without TLS.
     """
 
-    url: str = attrs.field(repr=False)
+    sock: socket.socket | None = None
+    proxy: str | None = attrs.field(default=None, repr=False)
     proxy_name: str | None = None
     through: str | None = None
     target_name: str | None = None
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings of the library for it."""
+        """Return the settings of the library for it, but for the socket."""
         names = {"proxy_server_hostname": self.proxy_name, "server_hostname": self.target_name}
-        return {"proxy": self.url} | {key: name for key, name in names.items() if name is not None}
+        return {"proxy": self.proxy} | {
+            key: name for key, name in names.items() if name is not None
+        }
 
 
 class Ways:
@@ -68,7 +72,7 @@ class Ways:
 
     async def find(
         self, address: WebSocketAddress, objection: Objection | None, limit: float
-    ) -> socket.socket | ProxyWay:
+    ) -> Way:
         """Return the way to an address, within ``limit`` seconds.
 
         Raises: DialError, where there is an objection to every address, or the proxy cannot be
@@ -76,14 +80,14 @@ class Ways:
         """
         if objection is None:
             if self._proxy is None:
-                return await self._tcp.open(address.host, address.port, limit=limit)
+                return Way(await self._tcp.open(address.host, address.port, limit=limit))
             return await self._through(self._proxy, address, None, limit)
         deadline = anyio.current_time() + limit
         found = await self._strange.look_up(address.host, address.port, limit=limit)
         permitted = _permitted(found, objection, address)
         left = deadline - anyio.current_time()
         if self._proxy is None:
-            return await self._strange.open_one(permitted, limit=left)
+            return Way(await self._strange.open_one(permitted, limit=left))
         # A proxy connects to one address. Fewer of them have IPv6 than have IPv4.
         first = min(permitted, key=lambda one: one.ip.version)
         return await self._through(self._proxy, address, first, left)
@@ -100,7 +104,7 @@ class Ways:
 
     async def _through(
         self, proxy: str, address: WebSocketAddress, at: TcpAddress | None, limit: float
-    ) -> ProxyWay:
+    ) -> Way:
         try:
             parsed, parts = parse_proxy(proxy), urlsplit(proxy)
         except ValueError:  # its words repeat what may be a part of the password
@@ -113,11 +117,11 @@ class Ways:
             [at, *_] = await self._tcp.look_up(address.host, address.port, limit=left)
         user, separator, _ = parts.netloc.rpartition("@")
         place = host_port(best.name)
-        return ProxyWay(
-            parts._replace(netloc=f"{user}{separator}{place}").geturl(),
-            parsed.host if parsed.scheme == "https" else None,
-            None if at is None else address.at(at.name),
-            address.host if address.secure and at is not None else None,
+        return Way(
+            proxy=parts._replace(netloc=f"{user}{separator}{place}").geturl(),
+            proxy_name=parsed.host if parsed.scheme == "https" else None,
+            through=None if at is None else address.at(at.name),
+            target_name=address.host if address.secure and at is not None else None,
         )
 
     async def _reach(self, host: str, port: int, limit: float) -> TcpAddress:

@@ -31,9 +31,9 @@ from clawmatrix_core.wire.codec import (
 )
 from clawmatrix_mesh.times import utc_words
 from clawmatrix_model_proxy.asking.catalog import read_offers
-from clawmatrix_relay.routing import shortest_routes
 from tests.core.members.members import LABEL, Member, base64_of
 from tests.fuzzing.target import Target
+from tests.plugins.relay.tables import shortest_routes
 
 __all__ = ["TARGETS", "record_text"]
 

@@ -11,8 +11,8 @@ from clawmatrix_core.doctor.running import run_checks
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, wait_until
 from clawmatrix_relay.checks import in_the_way, ways
-from clawmatrix_relay.graph import Graph
 from tests.core.members.members import Member
+from tests.plugins.relay.tables import graph_of
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
@@ -104,7 +104,7 @@ async def test_the_shortest_way_tells_who_is_in_it() -> None:
         Member(name).record(links=dict(there), transit=name != LEAF)
         for name, there in links.items()
     ]
-    graph = Graph(records)
+    graph = graph_of(HOME, records)
     before = await ways(HOME, [HUB], graph)
     assert in_the_way(OFFICE, before, graph) == [LEAF]
     assert in_the_way(LEAF, before, graph) == []

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_relay.graph import PER_MS, Graph
-from clawmatrix_relay.routing import HOP_COST, shortest_routes
+from clawmatrix_relay.graph import PER_MS
+from clawmatrix_relay.routing import HOP_COST
 from tests.core.members.members import Member
+from tests.plugins.relay.tables import graph_of, shortest_routes
 
 if TYPE_CHECKING:
     from clawmatrix_core.members.record import NodeRecord
@@ -37,7 +38,7 @@ def routes(links: Links, own: str = "a") -> dict[str, tuple[str, float, int]]:
 
 def test_an_edge_counts_where_both_ends_list_it_and_costs_the_mean() -> None:
     links = {"a": {"b": 10.0, "c": 5.0}, "b": {"a": 20.0}, "c": {"b": 1.0}}
-    graph = Graph(records(links))
+    graph = graph_of(NAMES[0], records(links))
     costs = {name: dict(graph.of(name)) for name in NAMES if graph.of(name)}
     assert costs == {"a": {"b": 15 * PER_MS}, "b": {"a": 15 * PER_MS}}
 

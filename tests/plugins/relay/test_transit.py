@@ -13,8 +13,8 @@ from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.members.record import SignedRecord
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
 from clawmatrix_core.wire.routes import Route
-from clawmatrix_relay.routing import shortest_routes
 from tests.core.members.members import Member
+from tests.plugins.relay.tables import shortest_routes
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node

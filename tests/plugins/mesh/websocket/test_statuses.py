@@ -19,6 +19,7 @@ from clawmatrix_mesh.websocket.transport import WebSocketTransport
 from tests.plugins.mesh.conftest import make_node
 from tests.plugins.mesh.invite.inviting import Guest, invite
 from tests.plugins.mesh.wire import port_of
+from tests.plugins.tcp import pass_on, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,13 +44,8 @@ async def answering(head: str) -> AsyncIterator[int]:
             await stream.send(f"{head}\r\ncontent-length: 0\r\n\r\n".encode())
             await stream.send_eof()
 
-    async with (
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(listener.serve, serve)
-        yield listener.extra(SocketAttribute.local_port)
-        tasks.cancel_scope.cancel()
+    async with serving(serve) as port:
+        yield port
 
 
 async def failed(address: str, proxy: str | None = None) -> DialError:
@@ -194,31 +190,8 @@ class SocksProxy:
             await near.send(bytes([5, self.code, 0, 1, 0, 0, 0, 0, 0, 0]))
             if self.code:
                 return
-            async with (
-                await anyio.connect_tcp("127.0.0.1", port) as far,
-                anyio.create_task_group() as tasks,
-            ):
-                tasks.start_soon(_pass_on, near, far)
-                tasks.start_soon(_pass_on, far, near)
-
-
-async def _pass_on(source: ByteStream, sink: ByteStream) -> None:
-    try:
-        while True:
-            await sink.send(await source.receive())
-    except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await sink.aclose()
-
-
-@asynccontextmanager
-async def socks(proxy: SocksProxy) -> AsyncIterator[int]:
-    async with (
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(listener.serve, proxy.serve)
-        yield listener.extra(SocketAttribute.local_port)
-        tasks.cancel_scope.cancel()
+            async with await anyio.connect_tcp("127.0.0.1", port) as far:
+                await pass_on(near, far)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +200,10 @@ async def socks(proxy: SocksProxy) -> AsyncIterator[int]:
 )
 async def test_socks_proxies_are_dialled_through(scheme: str, told: tuple[int, bytes]) -> None:
     proxy = SocksProxy()
-    async with socks(proxy) as port, WebSocketTransport().listen("ws://127.0.0.1:0") as listener:
+    async with (
+        serving(proxy.serve) as port,
+        WebSocketTransport().listen("ws://127.0.0.1:0") as listener,
+    ):
         transport = WebSocketTransport(proxy=f"{scheme}://127.0.0.1:{port}")
         with anyio.fail_after(10):
             there = port_of(listener.addresses[0])
@@ -237,7 +213,7 @@ async def test_socks_proxies_are_dialled_through(scheme: str, told: tuple[int, b
 
 
 async def test_socks_proxies_that_refuse_are_told_in_their_words() -> None:
-    async with socks(SocksProxy(5)) as port:
+    async with serving(SocksProxy(5).serve) as port:
         error = await failed("ws://127.0.0.1:1", f"socks5://127.0.0.1:{port}")
     assert error.reason == "proxy"
     assert "the proxy does not connect to 127.0.0.1:1: " in str(error)

@@ -19,6 +19,7 @@ from clawmatrix_mesh.websocket.transport import WebSocketTransport
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.invite.inviting import Guest, invite
 from tests.plugins.mesh.wire import port_of
+from tests.plugins.tcp import pass_on, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -203,52 +204,30 @@ class HttpProxy:
         self.first: list[bytes] = []
         self.target = 0
 
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[int]:
-        async with (
-            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
-            anyio.create_task_group() as tasks,
-        ):
-            tasks.start_soon(listener.serve, self._serve)
-            yield listener.extra(SocketAttribute.local_port)
-            tasks.cancel_scope.cancel()
-
-    async def _serve(self, near: ByteStream) -> None:
+    async def serve(self, near: ByteStream) -> None:
         async with near:
             try:
                 head = await near.receive()
             except anyio.EndOfStream:  # somebody looked whether it is there
                 return
             self.told.append(head.split()[1].decode())
-            async with (
-                await anyio.connect_tcp("127.0.0.1", self.target) as far,
-                anyio.create_task_group() as tasks,
-            ):
+            async with await anyio.connect_tcp("127.0.0.1", self.target) as far:
                 await near.send(b"HTTP/1.1 200 Connected\r\n\r\n")
                 self.first.append(await near.receive())
                 await far.send(self.first[-1])
-                tasks.start_soon(_pass_on, near, far)
-                tasks.start_soon(_pass_on, far, near)
-
-
-async def _pass_on(source: ByteStream, sink: ByteStream) -> None:
-    try:
-        while True:
-            await sink.send(await source.receive())
-    except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await sink.aclose()
+                await pass_on(near, far)
 
 
 @asynccontextmanager
-async def proxied(net: Net, host: str = "proxy.example") -> AsyncIterator[tuple[HttpProxy, str]]:
+async def proxied() -> AsyncIterator[tuple[HttpProxy, str]]:
     proxy = HttpProxy()
-    async with proxy.run() as port:
-        yield proxy, f"http://me:secret@{host}:{port}"
+    async with serving(proxy.serve) as port:
+        yield proxy, f"http://me:secret@proxy.example:{port}"
 
 
 async def test_the_proxys_own_name_is_looked_up_here_and_a_peers_by_the_proxy() -> None:
     net = Net(proxy_example=[BLACK_HOLE, "127.0.0.1"])
-    async with proxied(net) as (proxy, url), listening(WebSocketTransport()) as proxy.target:
+    async with proxied() as (proxy, url), listening(WebSocketTransport()) as proxy.target:
         transport = WebSocketTransport(proxy=url, tcp=net.dialler())
         await dial(transport, f"ws://peer.example:{proxy.target}", None)
         assert proxy.told == [f"peer.example:{proxy.target}"]
@@ -256,7 +235,7 @@ async def test_the_proxys_own_name_is_looked_up_here_and_a_peers_by_the_proxy() 
 
 async def test_an_advertised_name_is_told_to_a_proxy_as_a_number() -> None:
     net = Net(proxy_example=["127.0.0.1"], one_example=["2001:db8::1", "192.0.2.1"])
-    async with proxied(net) as (proxy, url), listening(WebSocketTransport()) as proxy.target:
+    async with proxied() as (proxy, url), listening(WebSocketTransport()) as proxy.target:
         transport = WebSocketTransport(proxy=url, tcp=net.dialler(), strange=net.dialler())
         await dial(transport, f"ws://one.example:{proxy.target}", none)
         assert proxy.told == [f"192.0.2.1:{proxy.target}"]
@@ -273,7 +252,7 @@ async def test_behind_a_proxy_the_certificate_is_checked_for_the_name() -> None:
     authority.issue_cert("one.example").configure_cert(server)
     net = Net(proxy_example=["127.0.0.1"], one_example=["192.0.2.1"], two_example=["192.0.2.1"])
     serving = WebSocketTransport(server_tls=server)
-    async with proxied(net) as (proxy, url), listening(serving, "wss") as proxy.target:
+    async with proxied() as (proxy, url), listening(serving, "wss") as proxy.target:
         transport = WebSocketTransport(
             proxy=url, client_tls=_trusting(authority), tcp=net.dialler(), strange=net.dialler()
         )

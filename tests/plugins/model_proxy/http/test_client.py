@@ -24,6 +24,7 @@ from clawmatrix_core.base.tcp import TcpDialler, connect
 from clawmatrix_model_proxy.http.client import KEPT, HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.http.inflater import PIECE
+from tests.plugins.tcp import pass_on, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -356,36 +357,17 @@ async def test_https_goes_through_a_tunnel(tmp_path: Path, no_proxies: pytest.Mo
         async with near:
             heads.append(await near.receive())
             host, _, port = heads[0].split()[1].decode().rpartition(":")
-            async with (
-                await anyio.connect_tcp(host, int(port)) as far,
-                anyio.create_task_group() as tasks,
-            ):
+            async with await anyio.connect_tcp(host, int(port)) as far:
                 await near.send(b"HTTP/1.1 200 Connected\r\n\r\n")
-                tasks.start_soon(_pass_on, near, far)
-                tasks.start_soon(_pass_on, far, near)
+                await pass_on(near, far)
 
-    async with (
-        authority.serve() as url,
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(listener.serve, tunnel)
-        port = listener.extra(SocketAttribute.local_port)
+    async with authority.serve() as url, serving(tunnel) as port:
         no_proxies.setenv("https_proxy", f"127.0.0.1:{port}")
         dialler = HttpDialler(5.0, proxy_from_env=True)
         assert dialler.target(HttpAddress.parse(url)) == ("/v1", "")
         async with client_of(dialler) as client:
             assert await read(await ask(client, url)) == BODY
-        tasks.cancel_scope.cancel()
     assert heads[0].startswith(b"CONNECT " + url[8:-3].encode() + b" HTTP/1.1\r\n")
-
-
-async def _pass_on(source: ByteStream, sink: ByteStream) -> None:
-    try:
-        while True:
-            await sink.send(await source.receive())
-    except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await sink.aclose()
 
 
 async def test_a_proxy_that_does_not_connect_is_told_of(
