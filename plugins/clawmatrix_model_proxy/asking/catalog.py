@@ -219,6 +219,13 @@ class Catalog:
         pinned = [one for one in pinned if one.nodes[0] in named and one.id not in self._by_id]
         yield from sorted(pinned, key=lambda entry: entry.id)
 
+    def entry(self, name: str, reachable: Callable[[NodeId], bool]) -> ListedModel:
+        """Return what the list says of a name. Raises: ApiError, as ``resolve``."""
+        choice = self.resolve(name, reachable)
+        served = (self._at(node, choice.model) for node in choice.nodes)
+        words = (model.description for model in served if model is not None)
+        return ListedModel(name, choice.nodes, next(filter(None, words), None))
+
     def models(self) -> Iterator[tuple[str, Sequence[ServedModel]]]:
         """Yield every id with who serves it, reachable or not, in the order of asking.
 
