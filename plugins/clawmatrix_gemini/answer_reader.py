@@ -100,19 +100,21 @@ class _Usage(_Struct):
     def read(self) -> Usage:
         """Return it with thoughts as a part of the answer, as the other APIs count."""
         return Usage(
-            _count(self.prompt_token_count) + _count(self.tool_use_prompt_token_count),
-            _count(self.candidates_token_count) + _count(self.thoughts_token_count),
-            None
-            if self.cached_content_token_count is None
-            else _count(self.cached_content_token_count),
+            _sum(self.prompt_token_count, self.tool_use_prompt_token_count),
+            _sum(self.candidates_token_count, self.thoughts_token_count),
+            _count(self.cached_content_token_count),
             None,
-            None if self.thoughts_token_count is None else _count(self.thoughts_token_count),
+            _count(self.thoughts_token_count),
         )
 
 
-def _count(said: int | None) -> int:
+def _count(said: int | None) -> int | None:
     """Return a count that an upstream gave: nothing is less than none."""
-    return max(0, said or 0)
+    return None if said is None else max(0, said)
+
+
+def _sum(*said: int | None) -> int:
+    return sum(_count(one) or 0 for one in said)
 
 
 class _Answer(_Struct):

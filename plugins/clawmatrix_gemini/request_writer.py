@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -122,16 +122,24 @@ class _Conversation:
         name = self._names.get(result.call_id)
         if name is None:
             raise Unsupported(self._where, f"there is no call {result.call_id!r} before its result")
-        texts = [part for part in result.parts if _is_text(part)]
-        words = "\n\n".join(part.text for part in texts)
+        words, media = self._result_parts(result)
         found: dict[str, Any] = {
             "id": result.call_id,
             "name": name,
-            "response": {"error" if result.failed else "output": words},
+            "response": {"error" if result.failed else "output": "\n\n".join(words)},
         }
-        rest = [part for part in result.parts if not isinstance(part, Text) and not _is_text(part)]
-        media = [self._medium(part) for part in rest]
         return {**found, "parts": media} if media else found
+
+    def _result_parts(self, result: ToolResult) -> tuple[list[str], list[dict[str, Any]]]:
+        """Return the words of a result, and the rest: Gemini has no text in ``parts`` there."""
+        words: list[str] = []
+        media: list[dict[str, Any]] = []
+        for part in result.parts:
+            if isinstance(part, Text) or (isinstance(part, File) and part.text):
+                words.append(part.text)
+            else:
+                media.append(self._medium(part))
+        return words, media
 
     # --- pictures, documents, sound
 
@@ -148,11 +156,6 @@ class _Conversation:
         if not comma or not kind.endswith(";base64"):
             raise Unsupported(self._where, "a data: URL must be of base64")
         return _inline(kind.split(";")[0], data)
-
-
-def _is_text(part: Text | Image | File | Audio) -> TypeGuard[Text | File]:
-    """Say whether a part is words, as a document of text is: Gemini has no text in ``parts``."""
-    return isinstance(part, Text) or (isinstance(part, File) and bool(part.text))
 
 
 def _inline(kind: str, data: str) -> dict[str, Any]:

@@ -28,9 +28,11 @@ __all__ = [
 
 VALUES = Bound(
     131_072,
-    "values in one JSON text that is decoded: a request or an answer that is converted, an event",
-    fed_by="a client or an upstream",
-    when_full="the request is refused and names the bound, an answer is none, an event is cut out",
+    "values in one JSON text that is decoded: a request or an answer that is converted, an event,"
+    " a list of models",
+    fed_by="a client, an upstream or a member",
+    when_full="the request is refused and names the bound, an answer or a list is none, an event is"
+    " cut out",
 )
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What ``decode`` raises."""

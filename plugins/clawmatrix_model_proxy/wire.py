@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "API_HEADERS",
+    "EVENT_STREAM",
     "MODEL_LIST",
     "REQUEST",
     "SMALL",

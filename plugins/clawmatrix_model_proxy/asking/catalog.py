@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -204,20 +205,34 @@ class Catalog:
 
     def list(self, reachable: Callable[[NodeId], bool]) -> Iterator[ListedModel]:
         """Yield what can be used now: each id once, then each as ``node/id``."""
-        pinned: list[ListedModel] = []
+        pinned: dict[NodeId, list[ServedModel]] = {}
         for id_ in sorted(self._by_id):
             there = [model for node, model in self._by_id[id_].items() if reachable(node)]
             if there:
                 words = next((m.description for m in there if m.description), None)
                 yield ListedModel(id_, tuple(m.node for m in there), words)
-            pinned += map(_as_pin, there)
+            for model in there:
+                pinned.setdefault(model.node, []).append(model)
         for served in self._pinned_only.values():
-            pinned += [_as_pin(model) for node, model in served.items() if reachable(node)]
-        nodes = {one.nodes[0] for one in pinned}
-        # The name of a node may be a publisher's here, so that no pin leads there.
-        named = {node for node in nodes if self._names.node_of(node) == node}
-        pinned = [one for one in pinned if one.nodes[0] in named and one.id not in self._by_id]
-        yield from sorted(pinned, key=lambda entry: entry.id)
+            for node, model in served.items():
+                if reachable(node):
+                    pinned.setdefault(node, []).append(model)
+        for node in sorted(pinned, key="{}/".format):
+            # The name of a node may be a publisher's here, so that no pin leads there.
+            if self._names.node_of(node) == node:
+                yield from self._pins(node, pinned[node])
+
+    def _pins(self, node: NodeId, served: Iterable[ServedModel]) -> Iterator[ListedModel]:
+        for model in sorted(served, key=attrgetter("id")):
+            if (id_ := f"{node}/{model.id}") not in self._by_id:
+                yield ListedModel(id_, (node,), model.description)
+
+    def entry(self, name: str, reachable: Callable[[NodeId], bool]) -> ListedModel:
+        """Return what the list says of a name. Raises: ApiError, as ``resolve``."""
+        choice = self.resolve(name, reachable)
+        served = (self._at(node, choice.model) for node in choice.nodes)
+        words = (model.description for model in served if model is not None)
+        return ListedModel(name, choice.nodes, next(filter(None, words), None))
 
     def models(self) -> Iterator[tuple[str, Sequence[ServedModel]]]:
         """Yield every id with who serves it, reachable or not, in the order of asking.
@@ -266,10 +281,6 @@ class Catalog:
                 " see [model-proxy] nodes"
             )
         return _not_found(f"no node serves the model {name!r}")
-
-
-def _as_pin(model: ServedModel) -> ListedModel:
-    return ListedModel(f"{model.node}/{model.id}", (model.node,), model.description)
 
 
 def _not_found(message: str) -> ApiError:

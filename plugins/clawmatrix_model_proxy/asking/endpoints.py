@@ -11,7 +11,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from clawmatrix_model_proxy.asking.asking import HEADERS
-from clawmatrix_model_proxy.asking.catalog import ListedModel
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from clawmatrix_model_proxy.asking.asking import Asking
+    from clawmatrix_model_proxy.asking.catalog import ListedModel
 
 __all__ = ["ModelEndpoints"]
 
@@ -83,15 +83,11 @@ class ModelEndpoints:
     async def one_model(self, request: Request) -> Response:
         """``GET /v1/models/{id}``"""
         name = request.path_params["id"]
-        catalog = self._catalog()
         anthropic = "anthropic-version" in request.headers
         try:
-            choice = catalog.resolve(name, self._node.reachable)
+            found = self._catalog().entry(name, self._node.reachable)
         except ApiError as error:
             return ErrorResponse(error, FORMATS["messages" if anthropic else "chat"])
-        listed = catalog.list(self._node.reachable)
-        alias = ListedModel(name, choice.nodes, None)  # an id that begins with its node's name
-        found = next((entry for entry in listed if entry.id == name), alias)
         return _json(self._anthropic_entry(found) if anthropic else self._entry(found))
 
     def _entry(self, listed: ListedModel) -> dict[str, object]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 import attrs
-import msgspec
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core import Bound, ExchangeError, ExchangeFailure, Lane
 from clawmatrix_core.spi import Bell
 from clawmatrix_model_proxy.asking.catalog import read_offers
+from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.offer import LIST_LIMIT, MODELS_MOST
 from clawmatrix_model_proxy.wire import MODEL_LIST, read_body
 
@@ -173,9 +173,11 @@ class ModelLists:
 
 async def _read(name: NodeId, text: bytes) -> tuple[ServedModel, ...]:
     try:
-        entries = msgspec.json.decode(text, type=list)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ExchangeFailure("bad_answer", "a list of models that is no JSON list") from None
+        entries = decode(text)
+    except NOT_JSON:
+        entries = None
+    if not isinstance(entries, list):
+        raise ExchangeFailure("bad_answer", "a list of models that is no JSON list")
     models: list[ServedModel] = []
     for at in range(0, len(entries), _SLICE):
         models += read_offers(name, entries[at : at + _SLICE])

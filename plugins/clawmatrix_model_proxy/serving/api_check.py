@@ -122,18 +122,14 @@ def _wrong_codec(codec: object) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if not _is(getattr(codec, "name", None), _NAME):
         found.append(("codec.name", _WORDS))
-    for name, (shape, args, named) in _CALLS.items():
-        method = getattr(codec, name, None)
-        if method is None:
-            found.append((f"codec.{name}", f"is missing; it is called as {name}{shape}"))
-        elif not _takes(method, args, named):
-            found.append((f"codec.{name}", f"must take {shape}, without async"))
     count_path = getattr(codec, "count_path", None)
     if count_path is not None and (why := _of(count_path)):
         found.append(("codec.count_path", why))
-    for name, (shape, args, named) in _OPTIONAL.items():
+    for name, (shape, args, named) in {**_CALLS, **_OPTIONAL}.items():
         method = getattr(codec, name, None)
-        if method is not None and not _takes(method, args, named):
+        if method is None and name in _CALLS:
+            found.append((f"codec.{name}", f"is missing; it is called as {name}{shape}"))
+        elif method is not None and not _takes(method, args, named):
             found.append((f"codec.{name}", f"must take {shape}, without async"))
     return [*found, *_halves(codec)]
 

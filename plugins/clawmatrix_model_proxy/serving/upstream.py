@@ -16,7 +16,7 @@ from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.serving.key_verdict import key_verdict
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
-from clawmatrix_model_proxy.wire import API_HEADERS, media_type, passed_headers
+from clawmatrix_model_proxy.wire import API_HEADERS, EVENT_STREAM, media_type, passed_headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -194,13 +194,13 @@ class UpstreamResponse:
         self.status, self.framed = answer.status, answer.framed
         self.content_type = media_type(headers.get("content-type", "application/json"))
         if streaming and self.content_type.lower().startswith(_NO_TYPES):
-            self.content_type = "text/event-stream"
+            self.content_type = EVENT_STREAM
         self.headers = passed_headers(headers)
 
     @property
     def streams(self) -> bool:
         """True where the body is a stream of events."""
-        return self.content_type.lower().startswith("text/event-stream")
+        return self.content_type.lower().startswith(EVENT_STREAM)
 
     def elapsed_ms(self) -> float:
         """Return the milliseconds since the request was sent."""

@@ -20,6 +20,7 @@ from clawmatrix_model_proxy.neutral.sealed import without_seals
 from clawmatrix_model_proxy.request_body import with_model
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import EventTooLarge
+from clawmatrix_model_proxy.wire import EVENT_STREAM
 from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ __all__ = [
     "unsent",
 ]
 
-EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
 _LONGEST_WAIT = 86_400.0
 """Seconds that a client is told to wait at most: a day."""

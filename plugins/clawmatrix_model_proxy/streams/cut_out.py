@@ -7,6 +7,8 @@ from typing import Any
 import attrs
 import msgspec
 
+from clawmatrix_model_proxy.json_values import NOT_JSON
+
 __all__ = ["CutOut"]
 
 
@@ -15,7 +17,6 @@ class _Numbered(msgspec.Struct):
 
 
 _read = msgspec.json.Decoder(_Numbered).decode
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @attrs.define
@@ -67,5 +68,5 @@ class CutOut:
 def _number(data: bytes) -> int | None:
     try:
         return _read(data).sequence_number
-    except _UNREADABLE:
+    except NOT_JSON:
         return None

@@ -46,10 +46,18 @@ async def google(asked: Asked) -> None:
         await asked.answer(json.dumps(ANSWER).encode())
 
 
-def config(base_url: str, first: str, *more: str) -> dict[str, Any]:
+async def ask(node_factory: NodeFactory, base_url: str, *keys: str, times: int = 1) -> list[Client]:
+    """Ask an upstream that takes these keys, one time after the other; return who asked."""
     api = {"base_url": base_url, "api": "google-generative-ai"}
-    model = {"id": "g", **api, "api_key": first, "api_keys": list(more)}
-    return {"model-proxy": {"models": [model]}}
+    model = {"id": "g", **api, "api_key": keys[0], "api_keys": list(keys[1:])}
+    config: dict[str, Any] = {"model-proxy": {"models": [model]}}
+    hello = {"model": "g", "messages": [{"role": "user", "content": "Hello."}]}
+    node = node_factory("home", built_in=ALONE, plugins=[GeminiPlugin()], config=config)
+    async with node as home:
+        clients = [Client(home) for _ in range(times)]
+        for client in clients:
+            await client.ask(hello)
+    return clients
 
 
 @pytest.mark.parametrize(
@@ -63,28 +71,17 @@ def config(base_url: str, first: str, *more: str) -> dict[str, Any]:
 async def test_the_next_key_is_taken_by_what_the_body_of_an_error_says(
     keys: tuple[str, str], asked: list[str], node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
-    hello = {"model": "g", "messages": [{"role": "user", "content": "Hello."}]}
     async with upstreaming(google) as up:
-        made = config(up.base_url, *keys)
-        node = node_factory("home", built_in=ALONE, plugins=[GeminiPlugin()], config=made)
-        async with node as home:
-            for _ in range(2):
-                client = Client(home)
-                await client.ask(hello)
-                assert client.status == 200
+        clients = await ask(node_factory, up.base_url, *keys, times=2)
+    assert [client.status for client in clients] == [200, 200]
     assert [key_of(one) for one in up.asked] == asked
 
 
 async def test_the_last_error_still_reaches_the_client(
     node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
-    hello = {"model": "g", "messages": [{"role": "user", "content": "Hello."}]}
     async with upstreaming(google) as up:
-        made = config(up.base_url, BAD)
-        node = node_factory("home", built_in=ALONE, plugins=[GeminiPlugin()], config=made)
-        async with node as home:
-            client = Client(home)
-            await client.ask(hello)
+        [client] = await ask(node_factory, up.base_url, BAD)
     assert (client.status, client.error["message"]) == (401, "API key not valid.")
 
 
@@ -95,13 +92,8 @@ async def test_a_compressed_error_is_read_for_the_keys_and_for_the_client(
         body = gzip.compress(error(REFUSED, reason="API_KEY_INVALID"))
         await asked.answer(body, status=400, content_encoding="gzip")
 
-    hello = {"model": "g", "messages": [{"role": "user", "content": "Hello."}]}
     async with upstreaming(compresses) as up:
-        made = config(up.base_url, BAD, GOOD)
-        node = node_factory("home", built_in=ALONE, plugins=[GeminiPlugin()], config=made)
-        async with node as home:
-            client = Client(home)
-            await client.ask(hello)
+        [client] = await ask(node_factory, up.base_url, BAD, GOOD)
     assert (client.status, client.error["message"]) == (401, "API key not valid.")
     assert [key_of(one) for one in up.asked] == [BAD, GOOD]
 
@@ -116,11 +108,6 @@ async def test_an_error_too_long_to_read_is_judged_by_its_status(
         else:
             await google(asked)
 
-    hello = {"model": "g", "messages": [{"role": "user", "content": "Hello."}]}
     async with upstreaming(floods) as up:
-        made = config(up.base_url, BAD, GOOD)
-        node = node_factory("home", built_in=ALONE, plugins=[GeminiPlugin()], config=made)
-        async with node as home:
-            client = Client(home)
-            await client.ask(hello)
+        [client] = await ask(node_factory, up.base_url, BAD, GOOD)
     assert client.status == 200

@@ -13,6 +13,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_model_proxy.asking.catalog import (
     Catalog,
     Choice,
+    ListedModel,
     Names,
     ServedModel,
     read_offers,
@@ -255,6 +256,19 @@ def test_everything_listed_can_be_asked_for() -> None:
     found = catalog([OFFICE, LAB])
     for entry in found.list(lambda _: True):
         assert resolve(entry.id, found).nodes == entry.nodes
+
+
+@pytest.mark.parametrize("down", [(), (LAB,), (OFFICE, HOME)])
+def test_what_is_said_of_one_name_is_what_the_list_says(down: Collection[NodeId]) -> None:
+    found = catalog(more=[ServedModel(OFFICE, "office/special", "a rare one")])
+    for entry in found.list(lambda node: node not in down):
+        assert found.entry(entry.id, lambda node: node not in down) == entry
+
+
+def test_a_name_that_is_not_in_the_list_but_leads_to_a_node_is_told_of_as_well() -> None:
+    found = catalog(more=[ServedModel(OFFICE, "office/special", "a rare one")])
+    told = found.entry("office/special", lambda _: True)
+    assert told == ListedModel("office/special", (OFFICE,), "a rare one")
 
 
 def test_models_are_told_whether_reachable_or_not() -> None:

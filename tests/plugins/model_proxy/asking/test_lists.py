@@ -18,6 +18,7 @@ from clawmatrix_core.loading.contributions import Offer, frame_types
 from clawmatrix_core.testing import wait_until
 from clawmatrix_core.testing.fixtures import SECRET
 from clawmatrix_model_proxy.asking.lists import ModelLists
+from clawmatrix_model_proxy.json_values import VALUES
 from clawmatrix_model_proxy.offer import LIST_LIMIT, MODELS_MOST
 from clawmatrix_model_proxy.wire import MODEL_LIST
 from tests.plugins.model_proxy.asking.asking import TOGETHER, Client, request
@@ -123,8 +124,9 @@ def _list(*ids: object) -> bytes:
         (b"x" * (LIST_LIMIT + 1), None, 0),
         (b'{"id": "a"}', None, 0),
         (b"[" * 100_000, None, 0),
+        (b"[" + b"{}," * VALUES + b"{}]", None, 0),
     ],
-    ids=["another list", "too many", "too long", "no list", "too deep"],
+    ids=["another list", "too many", "too long", "no list", "too deep", "too many values"],
 )
 @pytest.mark.bound("clawmatrix_model_proxy.offer.MODELS_MOST")
 @pytest.mark.bound("clawmatrix_model_proxy.offer.LIST_LIMIT")

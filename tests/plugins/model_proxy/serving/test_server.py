@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,6 +18,8 @@ from clawmatrix_model_proxy.wire import REQUEST, Opening
 from tests.plugins.model_proxy.serving.serving import BODY, DONE, EVENT, ask, ask_code, model
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from clawmatrix_core.kernel.node import Node
     from tests.plugins.model_proxy.conftest import Asked, Serving, Upstreaming
 
@@ -285,36 +288,43 @@ async def test_an_answer_is_left_open_by_nobody(serving: Serving, embedded_url: 
         assert stats["cancelled"] == before["cancelled"] + 1
 
 
+async def seven_of_ten_are_given_up(
+    node: Node, begin: Callable[[Node], Awaitable[object]], code: str
+) -> None:
+    """Begin ten that never end where there is room for three, and see that others are served."""
+    codes: list[str] = []
+
+    async def failing() -> None:
+        try:
+            await begin(node)
+        except ExchangeFailure as failure:
+            codes.append(failure.code)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(failing)
+        await wait_until(lambda: len(codes) == 7)
+        assert set(codes) == {code}
+        _, body = await ask(node)
+        assert body == b"{}"
+        tasks.cancel_scope.cancel()
+
+
 async def test_requests_that_never_end_are_bounded_together_and_make_room(
     serving: Serving, upstreaming: Upstreaming
 ) -> None:
     async def answer(asked: Asked) -> None:
         await asked.answer(b"{}")
 
-    codes: list[str] = []
-    bounds = {"max_request": 200_000, "max_requests": 400_000}
-
     async def begin(node: Node) -> None:
         async with node.exchange(node.id, REQUEST, Opening("chat", "m")) as exchange:
             await exchange.send(b"x" * 60_000)
-            try:
-                await exchange.receive()
-            except ExchangeFailure as failure:
-                codes.append(failure.code)
+            await exchange.receive()
 
-    async with (
-        upstreaming(answer) as up,
-        serving(models=[model(up.base_url)], **bounds) as node,
-        anyio.create_task_group() as tasks,
-    ):
-        for _ in range(10):
-            tasks.start_soon(begin, node)
-        await wait_until(lambda: len(codes) == 7)
-        assert set(codes) == {"busy"}
+    bounds = {"max_request": 200_000, "max_requests": 400_000}
+    async with upstreaming(answer) as up, serving(models=[model(up.base_url)], **bounds) as node:
+        await seven_of_ten_are_given_up(node, begin, "busy")
         assert node.counters["model_busy"] == 7
-        _, body = await ask(node)
-        assert body == b"{}"
-        tasks.cancel_scope.cancel()
 
 
 @pytest.mark.bound("clawmatrix_model_proxy.kept_answers.ANSWERS")
@@ -328,24 +338,7 @@ async def test_answers_that_never_end_are_bounded_together_and_make_room(
         await asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + bytes(60_000))
         await asked.wait_gone()
 
-    codes: list[str] = []
     bounds = {"max_answer": 200_000, "max_answers": 400_000}
-
-    async def begin(node: Node) -> None:
-        try:
-            await ask(node, b'{"model": "m", "endless": true}')
-        except ExchangeFailure as failure:
-            codes.append(failure.code)
-
-    async with (
-        upstreaming(answer) as up,
-        serving(models=[model(up.base_url)], **bounds) as node,
-        anyio.create_task_group() as tasks,
-    ):
-        for _ in range(10):
-            tasks.start_soon(begin, node)
-        await wait_until(lambda: len(codes) == 7)
-        assert set(codes) == {"answer_too_large"}
-        _, body = await ask(node)
-        assert body == b"{}"
-        tasks.cancel_scope.cancel()
+    endless = partial(ask, body=b'{"model": "m", "endless": true}')
+    async with upstreaming(answer) as up, serving(models=[model(up.base_url)], **bounds) as node:
+        await seven_of_ten_are_given_up(node, endless, "answer_too_large")
