@@ -100,7 +100,7 @@ class Application:
             return
         connection = _connection_of(scope)
         with self._bodies.hold(connection.owner, connection.make_room) as held:
-            over = partial(self._replace, answer, found, self._client(scope))
+            over = partial(self._replace, answer, found, scope)
             receive = limited(receive, self._max_body, held, over)
             await self._run(found, scope, receive, answer)
 
@@ -137,10 +137,10 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _replace(self, answer: Answer, found: Found, client: str, full: bool) -> None:
+    async def _replace(self, answer: Answer, found: Found, scope: Scope, full: bool) -> None:
         if not answer.replaced:
             refusal = _FULL if full else self._too_large()
-            self._on_refused(refusal.code, client)
+            self._on_refused(refusal.code, self._client(scope))
             await answer.replace(refusal, self._body(refusal, found))
 
     async def _refuse(self, answer: Answer, refusal: HttpRefusal, found: Found) -> None:

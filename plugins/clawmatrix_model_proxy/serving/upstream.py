@@ -215,13 +215,16 @@ class UpstreamResponse:
         else:
             queue.close()
 
+    def whole(self, limit: int) -> bytes | None:
+        """Return the body where all of it came with the head, and is within the limit."""
+        return self._answer.whole(limit)
+
     async def read(self, limit: int, taken: Callable[[int], None] = lambda size: None) -> bytes:
         """Return the whole body; ``taken`` is told of bytes before they are kept.
 
         Raises: ExchangeFailure, ``answer_too_large`` over the limit.
         """
-        whole = self._answer.whole()
-        if whole is not None and len(whole) <= limit:
+        if (whole := self.whole(limit)) is not None:
             return whole
         read = bytearray()
 
@@ -232,7 +235,6 @@ class UpstreamResponse:
                 raise _TooLarge
 
         try:
-            take(whole or b"")
             await self._each(take, None)
         except _TooLarge:
             message = f"the upstream's answer has more than {limit:d} bytes (max_answer)"
