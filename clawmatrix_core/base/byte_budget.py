@@ -52,9 +52,9 @@ class HeldBytes:
     ) -> None:
         self._budget.release(self)
 
-    def add(self, size: int) -> None:
-        """Hold so many bytes more. Raises: BudgetExceeded."""
-        self._budget.add(self, size)
+    def add(self, size: int, *, whole: bool = False) -> None:
+        """Hold so many bytes more, with which it is ``whole`` or not. Raises: BudgetExceeded."""
+        self._budget.add(self, size, whole=whole)
 
     def finish(self) -> None:
         """Note that it is whole: it is given up for nobody from now on."""
@@ -105,7 +105,7 @@ class ByteBudget:
         """
         return HeldBytes(owner, self, give_up)
 
-    def add(self, held: HeldBytes, size: int) -> None:
+    def add(self, held: HeldBytes, size: int, *, whole: bool = False) -> None:
         """See ``HeldBytes``."""
         if held.given_up:
             raise BudgetExceeded
@@ -118,8 +118,9 @@ class ByteBudget:
         while self._held + size > most:
             if not self._give_up_of(self._busiest()):
                 raise BudgetExceeded
-        held.unfinished = True
-        self._unfinished[owner][held] = None
+        if not whole:
+            held.unfinished = True
+            self._unfinished[owner][held] = None
         self._count(held, size)
 
     def finish(self, held: HeldBytes) -> None:
@@ -156,6 +157,9 @@ class ByteBudget:
     def _count(self, held: HeldBytes, size: int) -> None:
         held.size += size
         self._held += size
-        owned = self._owners[held.owner] = self._owners.get(held.owner, 0) + size
-        if owned == 0:
-            del self._owners[held.owner]
+        owners, owner = self._owners, held.owner
+        owned = owners.get(owner, 0) + size
+        if owned:
+            owners[owner] = owned
+        else:
+            owners.pop(owner, None)

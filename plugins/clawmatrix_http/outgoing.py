@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -35,9 +35,7 @@ def check_head(message: Message) -> None:
         raise BadAnswerHead("its headers are no pairs of a name and a value") from None
     lengths = 0
     for name, value in headers:
-        if not isinstance(name, bytes):
-            raise _bad_name(name)
-        is_length = _is_length(name)
+        is_length = _is_length(name) if isinstance(name, bytes) else _wrong(name)
         if not isinstance(value, bytes) or _VALUE.fullmatch(value) is None:
             raise BadAnswerHead(f"the value of its header {_show(name)} is no line of text")
         if is_length:
@@ -50,12 +48,12 @@ def check_head(message: Message) -> None:
 def _is_length(name: bytes) -> bool:
     """Say whether a header is the length of the body. Raises: BadAnswerHead, for a wrong name."""
     if _NAME.fullmatch(name) is None:
-        raise _bad_name(name)
+        _wrong(name)
     return name.lower() == b"content-length"
 
 
-def _bad_name(name: object) -> BadAnswerHead:
-    return BadAnswerHead(f"the name of its header {_show(name)} is no word of HTTP")
+def _wrong(name: object) -> NoReturn:
+    raise BadAnswerHead(f"the name of its header {_show(name)} is no word of HTTP")
 
 
 def _show(name: object) -> str:

@@ -88,21 +88,18 @@ class ModelServer:
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
-        try:
-            await self._handle(exchange)
-        except ExchangeFailure as failure:
-            self._failed(exchange.peer, failure.code, str(failure))
-            raise
-
-    async def _handle(self, exchange: Exchange) -> None:
-        opening = read_opening(exchange.request)
-        model = self._find(opening)
         # A request that came as a whole is read without waiting: there is nothing to cancel.
         reading = None if exchange.complete else anyio.CancelScope()
         give_up = _cancel_nothing if reading is None else reading.cancel
-        with self._requests.hold(exchange.peer, give_up) as held:
-            body = await self._read(exchange, held, reading or nullcontext())
-            await self._answer(exchange, model, opening, body)
+        try:
+            opening = read_opening(exchange.request)
+            model = self._find(opening)
+            with self._requests.hold(exchange.peer, give_up) as held:
+                body = await self._read(exchange, held, reading or nullcontext())
+                await self._answer(exchange, model, opening, body)
+        except ExchangeFailure as failure:
+            self._failed(exchange.peer, failure.code, str(failure))
+            raise
 
     async def _read(
         self, exchange: Exchange, held: ByteBudget.Held, reading: AbstractContextManager[object]
@@ -123,7 +120,8 @@ class ModelServer:
         call = await self._workers.run(exchange.peer, size, make)
         api = self._apis.of(model)
         try:
-            async with self._upstreams.ask(model, api, call.path, call.body, opening) as response:
+            response = await self._upstreams.ask(model, api, call.path, call.body, opening)
+            async with response:
                 log, workers, answers = self._logger, self._workers, self._answers
                 sender = AnswerSender(exchange, model, call, response, log, workers, answers)
                 await sender.run(self._config.max_answer)
