@@ -30,6 +30,8 @@ class HeldBytes:
     Attributes:
         owner: who makes it be held.
         size: bytes.
+        given_up: others needed its bytes.
+        unfinished: it has brought something, and is not whole yet.
     """
 
     owner: str
@@ -37,6 +39,7 @@ class HeldBytes:
     _give_up: Callable[[], None] = attrs.field(repr=False)
     size: int = 0
     given_up: bool = False
+    unfinished: bool = False
 
     def __enter__(self) -> Self:
         return self
@@ -49,9 +52,9 @@ class HeldBytes:
     ) -> None:
         self._budget.release(self)
 
-    def add(self, size: int) -> None:
-        """Hold so many bytes more. Raises: BudgetExceeded."""
-        self._budget.add(self, size)
+    def add(self, size: int, *, whole: bool = False) -> None:
+        """Hold so many bytes more, with which it is ``whole`` or not. Raises: BudgetExceeded."""
+        self._budget.add(self, size, whole=whole)
 
     def finish(self) -> None:
         """Note that it is whole: it is given up for nobody from now on."""
@@ -82,7 +85,7 @@ class ByteBudget:
     def __init__(self, most: int) -> None:
         self.most = most
         self._held = 0
-        self._owners: defaultdict[str, int] = defaultdict(int)
+        self._owners: dict[str, int] = {}
         self._unfinished: defaultdict[str, dict[HeldBytes, None]] = defaultdict(dict)
 
     def __repr__(self) -> str:
@@ -102,28 +105,35 @@ class ByteBudget:
         """
         return HeldBytes(owner, self, give_up)
 
-    def add(self, held: HeldBytes, size: int) -> None:
+    def add(self, held: HeldBytes, size: int, *, whole: bool = False) -> None:
         """See ``HeldBytes``."""
         if held.given_up:
             raise BudgetExceeded
-        self._forget(held)  # it comes last again: it brings something
-        while self._owners.get(held.owner, 0) + size > self.most // 2:
-            if not self._give_up_of(held.owner):
+        owner, most = held.owner, self.most
+        if held.unfinished:
+            self._forget(held)  # it comes last again: it brings something
+        while self._owners.get(owner, 0) + size > most // 2:
+            if not self._give_up_of(owner):
                 raise BudgetExceeded
-        while self._held + size > self.most:
+        while self._held + size > most:
             if not self._give_up_of(self._busiest()):
                 raise BudgetExceeded
-        self._unfinished[held.owner][held] = None
+        if not whole:
+            held.unfinished = True
+            self._unfinished[owner][held] = None
         self._count(held, size)
 
     def finish(self, held: HeldBytes) -> None:
         """See ``HeldBytes``."""
-        self._forget(held)
+        if held.unfinished:
+            self._forget(held)
 
     def release(self, held: HeldBytes) -> None:
         """Hold it no more. Idempotent."""
-        self._forget(held)
-        self._count(held, -held.size)
+        if held.unfinished:
+            self._forget(held)
+        if held.size:
+            self._count(held, -held.size)
 
     def _busiest(self) -> str | None:
         """Return the owner of the most bytes, of those that have unfinished ones."""
@@ -138,15 +148,18 @@ class ByteBudget:
         return True
 
     def _forget(self, held: HeldBytes) -> None:
-        others = self._unfinished.get(held.owner)
-        if others is not None:
-            others.pop(held, None)
-            if not others:
-                del self._unfinished[held.owner]
+        held.unfinished = False
+        others = self._unfinished[held.owner]
+        del others[held]
+        if not others:
+            del self._unfinished[held.owner]
 
     def _count(self, held: HeldBytes, size: int) -> None:
         held.size += size
         self._held += size
-        self._owners[held.owner] += size
-        if self._owners[held.owner] == 0:
-            del self._owners[held.owner]
+        owners, owner = self._owners, held.owner
+        owned = owners.get(owner, 0) + size
+        if owned:
+            owners[owner] = owned
+        else:
+            owners.pop(owner, None)

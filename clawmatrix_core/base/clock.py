@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from asyncio import get_running_loop
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,10 +23,10 @@ def loop_time() -> float:
     milliseconds only, too coarse to measure round trips with.
     """
     try:
-        asyncio.get_running_loop()
+        get_running_loop()
     except RuntimeError:
         return anyio.current_time()
-    return time.monotonic()
+    return monotonic()
 
 
 @attrs.frozen

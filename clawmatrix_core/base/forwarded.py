@@ -56,7 +56,7 @@ class Proxies:
             listed: the values of all headers ``X-Forwarded-For``, in their order.
             forwarded: the values of all headers ``Forwarded``, in their order.
         """
-        peer = _address(host)
+        peer = _address(host) if self._networks else None
         if peer is None or not self._trusts(peer):
             return host
         chains = [_listed(listed)] if listed else []

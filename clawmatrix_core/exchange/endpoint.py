@@ -204,6 +204,8 @@ class Endpoint:
         header = frame.header
         self._hear(header.ack, header.limit)
         match header.type:
+            case "data":
+                self._on_numbered(frame)
             case "credit":
                 if header.fin:  # the answer to a probe: what is not acknowledged was lost
                     self.sending.send_lost_again()

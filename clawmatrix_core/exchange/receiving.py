@@ -72,16 +72,21 @@ class Receiving:
         """
         header, inbox = frame.header, self.inbox
         cost = frame.size + FRAME_COST
-        if not self._share.admits(cost) and not self._is_awaited(header):
-            return False  # as if it were lost: the other end asks after it
+        if not self._share.take(cost):
+            if not self._is_awaited(header):
+                return False  # as if it were lost: the other end asks after it
+            self._share.add(cost)
         before = inbox.used
-        ready = inbox.receive(header.seq, frame, frame.size, fin=header.fin)
-        self._share.add(inbox.used - before)
+        try:
+            ready = inbox.receive(header.seq, frame, frame.size, fin=header.fin)
+        finally:
+            if inbox.used == before:  # a repeat, or an error
+                self._share.add(-cost)
         if not ready:
             return header.seq < inbox.expected  # a repeat: the acknowledgement was missed
         needed = False
-        for item, cost in ready:
-            needed = self._put(item, cost) or needed
+        for item, held in ready:
+            needed = self._put(item, held) or needed
         if inbox.ended and self.failure is None:
             self.whole = True
         self.wake()

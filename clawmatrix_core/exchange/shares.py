@@ -50,6 +50,15 @@ class Share:
         shares = self._all
         return self.held + size <= shares.most - shares.held
 
+    def take(self, size: int) -> bool:
+        """Count bytes that are held from now on, where ``admits`` says that they may be."""
+        shares = self._all
+        if self.held + size > shares.most - shares.held:
+            return False
+        self.held += size
+        shares.held += size
+        return True
+
     def add(self, size: int) -> None:
         """Count bytes that are held from now on; a negative number takes them off."""
         self.held += size

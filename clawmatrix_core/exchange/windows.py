@@ -147,15 +147,16 @@ class Outbox:
         """
         if ack > self.next_seq:
             raise RemoteProtocolError(f"frame {ack - 1} acknowledged, but not sent", reason="ack")
-        arrived = 0
-        for _ in range(ack - self.acked):
-            arrived += len(self._kept.popleft().payload) + FRAME_COST
-        if arrived:
+        if ack > self.acked:
+            arrived = 0
+            for _ in range(ack - self.acked):
+                arrived += len(self._kept.popleft().payload) + FRAME_COST
             self._arrived += arrived
             self._share.add(-arrived)
-        self.acked = max(ack, self.acked)
-        self.cursor = max(self.cursor, self.acked)
-        self.limit = max(limit, self.limit)
+            self.acked = ack
+            self.cursor = max(self.cursor, ack)
+        if limit > self.limit:
+            self.limit = limit
 
     def abandon(self) -> None:
         """Drop what is kept, as if it had arrived, and close; a last frame may be pushed after."""
@@ -196,15 +197,19 @@ class Inbox(Generic[T]):
         A repeat gives nothing. Raises: RemoteProtocolError past the limit that was given, or
         behind the frame that ended the direction.
         """
-        if seq < self.expected or seq in self._held or self.ended:
+        held = self._held
+        if seq < self.expected or seq in held or self.ended:
             return []
         cost = size + FRAME_COST
         self._check(seq, cost, fin=fin)
         self.used += cost
-        self._held[seq] = (item, cost)
-        ready = []
-        while self.expected in self._held:
-            ready.append(self._held.pop(self.expected))
+        if seq != self.expected:
+            held[seq] = (item, cost)
+            return []
+        ready = [(item, cost)]
+        self.expected += 1
+        while held and self.expected in held:
+            ready.append(held.pop(self.expected))
             self.expected += 1
         self.ended = self._last is not None and self.expected > self._last
         return ready

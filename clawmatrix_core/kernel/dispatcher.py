@@ -6,7 +6,8 @@ time, is named and counted, and the others are called all the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 import anyio
 
@@ -19,7 +20,7 @@ from clawmatrix_core.base.steps import Steps
 from clawmatrix_core.loading.calls import arguments_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Sequence
 
     from clawmatrix_core.loading.manager import Implementation, PluginManager
     from clawmatrix_core.wire.frames import Frame, Transit
@@ -28,6 +29,9 @@ __all__ = ["EVENT_BUDGET", "Dispatcher"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_Taker: TypeAlias = tuple[str, Callable[..., object]]
+"""A plugin, and what it takes frames with, called with the node and the frame."""
+_Takers: TypeAlias = tuple[_Taker, ...]
 
 EVENT_BUDGET = 10.0
 """Seconds an event hook may take."""
@@ -59,9 +63,9 @@ class Dispatcher:
         self._on_nothing = on_nothing
         self.awaited: list[str] = []
         self._budget = budget
-        self._frame_impls: dict[str, tuple[Implementation, ...]] | None = None
-        self._any_frame_impls: tuple[Implementation, ...] = ()
-        self._transit_impls: tuple[Implementation, ...] | None = None
+        self._frame_impls: dict[str, _Takers] | None = None
+        self._any_frame_impls: _Takers = ()
+        self._transit_impls: _Takers | None = None
 
     def plugins_changed(self) -> None:
         """Forget the frame tables; they are built again when the next frame comes."""
@@ -112,42 +116,42 @@ class Dispatcher:
         if table is None:
             table = self._build_frame_table()
         impls = table.get(frame.header.type, self._any_frame_impls)
-        return self._until_taken("frame_received", impls, {"node": node, "frame": frame})
+        return self._until_taken("frame_received", impls, node, frame)
 
     def transit(self, node: object, transit: Transit) -> bool:
         """Give a frame for another node to the plugins, until one deals with it."""
         impls = self._transit_impls
         if impls is None:
-            impls = self._transit_impls = tuple(self._impls("transit_received"))
-        return self._until_taken("transit_received", impls, {"node": node, "transit": transit})
+            found = self._impls("transit_received")
+            impls = self._transit_impls = tuple(_taker(impl, "transit") for impl in found)
+        return self._until_taken("transit_received", impls, node, transit)
 
     @serves_input
-    def _until_taken(
-        self, hook: str, impls: Iterable[Implementation], arguments: dict[str, object]
-    ) -> bool:
-        for impl in impls:
-            self._on_enter(impl.plugin_name)
+    def _until_taken(self, hook: str, takers: _Takers, node: object, one: object) -> bool:
+        enter = self._on_enter
+        for plugin, take in takers:
+            enter(plugin)
             try:
-                if impl.function(*[arguments[name] for name in impl.argnames]):
+                if take(node, one):
                     return True
             except BaseException as error:
                 if (fault := stray(error, called=True)) is None:
                     raise
-                self._on_fault(Fault(impl.plugin_name, hook, fault, serving=True))
+                self._on_fault(Fault(plugin, hook, fault, serving=True))
             finally:
-                self._on_enter(None)
+                enter(None)
         return False
 
-    def _build_frame_table(self) -> dict[str, tuple[Implementation, ...]]:
+    def _build_frame_table(self) -> dict[str, _Takers]:
         # Types that no plugin names have no entry: a peer cannot make the table grow.
         wanted = [
-            (impl, getattr(impl.function, "clawmatrix_frame_types", None))
+            (_taker(impl, "frame"), getattr(impl.function, "clawmatrix_frame_types", None))
             for impl in self._impls("frame_received")
         ]
         named = frozenset[str]().union(*(types for _, types in wanted if types is not None))
-        self._any_frame_impls = tuple(impl for impl, types in wanted if types is None)
+        self._any_frame_impls = tuple(taker for taker, types in wanted if types is None)
         self._frame_impls = {
-            kind: tuple(impl for impl, types in wanted if types is None or kind in types)
+            kind: tuple(taker for taker, types in wanted if types is None or kind in types)
             for kind in named
         }
         return self._frame_impls
@@ -235,6 +239,18 @@ class Dispatcher:
 
     def _impls(self, hook: str) -> Sequence[Implementation]:
         return self._manager.calling_order(hook)
+
+
+def _taker(impl: Implementation, second: str) -> _Taker:
+    """Return what one hook is called with, for each frame: the node, and what is ``second``.
+
+    Most implementations want both, in this order, and are called without anything in between.
+    """
+    function, wanted = impl.function, tuple(impl.argnames)
+    if wanted == ("node", second):
+        return impl.plugin_name, function
+    places = [("node", second).index(name) for name in wanted]
+    return impl.plugin_name, lambda *both: function(*[both[place] for place in places])
 
 
 _NOTHING: list[Any] = []

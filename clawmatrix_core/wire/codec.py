@@ -125,15 +125,18 @@ class Wire(msgspec.Struct, frozen=True):
         return self.message[self.body_at :]
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Header)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Header).decode
+# Plain numbers, which are compared faster: these are looked at for each frame.
+_HEADER_LIMIT, _MESSAGE_LIMIT = int(HEADER_LIMIT), int(MESSAGE_LIMIT)
+_HEADER_END = _HEADER_LIMIT + 2
 _decode_any = msgspec.json.Decoder().decode
 
 
 def encode_header(header: Header) -> bytes:
     """Return the header line, without its newline."""
-    line = _encoder.encode(header)
-    if len(line) > HEADER_LIMIT:
+    line = _encode(header)
+    if len(line) > _HEADER_LIMIT:
         raise LocalProtocolError(f"the header has {len(line)} bytes, the limit is {HEADER_LIMIT}")
     return line
 
@@ -141,7 +144,7 @@ def encode_header(header: Header) -> bytes:
 def decode_header(line: bytes) -> Header:
     """Return the header on the line. Raises: RemoteProtocolError."""
     try:
-        return _decoder.decode(line)
+        return _decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"bad header: {error}", reason="bad_header") from None
 
@@ -153,11 +156,11 @@ def join(line: bytes, body: bytes, ttl: int = TTL_START) -> bytes:
 
 def split(message: bytes) -> Wire:
     """Take a message apart. Raises: RemoteProtocolError."""
-    if len(message) > MESSAGE_LIMIT:
+    if len(message) > _MESSAGE_LIMIT:
         raise RemoteProtocolError(
             f"a message of {len(message)} bytes, the limit is {MESSAGE_LIMIT}", reason="too_large"
         )
-    end = message.find(b"\n", 1, HEADER_LIMIT + 2)
+    end = message.find(b"\n", 1, _HEADER_END)
     if end < 0:
         raise RemoteProtocolError(
             f"no header within {HEADER_LIMIT} bytes", reason="header_too_large"

@@ -103,19 +103,19 @@ def limited(
     async def counted() -> Message:
         nonlocal taken
         message = await receive()
-        size = len(message.get("body", b""))
+        size, whole = len(message.get("body", b"")), not message.get("more_body", False)
         taken += size
         if taken > limit:
             await over(False)
             raise BodyTooLarge
         try:
             if size:
-                held.add(size)
+                held.add(size, whole=whole)
         except ByteBudget.Exceeded:
             if not held.given_up:  # its connection is closed already, where it was
                 await over(True)
             raise BodyTooLarge from None
-        if not message.get("more_body", False):
+        if whole:
             held.finish()
         return message
 

@@ -7,7 +7,8 @@ reached the connection would end it in the middle of the head, without an answer
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -34,18 +35,25 @@ def check_head(message: Message) -> None:
         raise BadAnswerHead("its headers are no pairs of a name and a value") from None
     lengths = 0
     for name, value in headers:
-        _check_header(name, value)
-        if name.lower() == b"content-length":
+        is_length = _is_length(name) if isinstance(name, bytes) else _wrong(name)
+        if not isinstance(value, bytes) or _VALUE.fullmatch(value) is None:
+            raise BadAnswerHead(f"the value of its header {_show(name)} is no line of text")
+        if is_length:
             lengths += 1
             if _LENGTH.fullmatch(value) is None or lengths > 1:
                 raise BadAnswerHead("its content-length is no single whole number")
 
 
-def _check_header(name: object, value: object) -> None:
-    if not isinstance(name, bytes) or _NAME.fullmatch(name) is None:
-        raise BadAnswerHead(f"the name of its header {_show(name)} is no word of HTTP")
-    if not isinstance(value, bytes) or _VALUE.fullmatch(value) is None:
-        raise BadAnswerHead(f"the value of its header {_show(name)} is no line of text")
+@lru_cache(maxsize=256)  # the names are few; a wrong one raises, and is not kept
+def _is_length(name: bytes) -> bool:
+    """Say whether a header is the length of the body. Raises: BadAnswerHead, for a wrong name."""
+    if _NAME.fullmatch(name) is None:
+        _wrong(name)
+    return name.lower() == b"content-length"
+
+
+def _wrong(name: object) -> NoReturn:
+    raise BadAnswerHead(f"the name of its header {_show(name)} is no word of HTTP")
 
 
 def _show(name: object) -> str:

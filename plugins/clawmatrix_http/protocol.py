@@ -62,6 +62,8 @@ DISCARDED = Bound(
     fed_by="a stranger",
     when_full="the connection is closed",
 )
+# Plain numbers, which are compared faster: these are looked at for each header and each request.
+_HEAD, _HEADERS, _PIPELINED_MOST, _BESIDE = int(HEAD), int(HEADERS), int(PIPELINED), int(BESIDE)
 CONNECTION = "clawmatrix.connection"
 """The ASGI extension by which the application reaches the connection of a request."""
 
@@ -96,6 +98,9 @@ _PIPELINED = _Fault(400, "pipelined", "too many requests wait for an answer on t
 _SLOW_HEAD = _Fault(408, "slow_head", "the head of the request did not come in time")
 _SLOW_BODY = _Fault(408, "slow_body", "the body of the request came too slowly")
 _CROWDED = _Fault(503, "bodies_full", "the bodies of other requests need the memory of this one")
+
+
+_on_header = HttpToolsProtocol.on_header  # which ``super`` would look up for each header
 
 
 class _Reader(asyncio.BufferedProtocol):
@@ -171,7 +176,7 @@ class HttpConnection(HttpToolsProtocol):
         self._gone: Callable[[], None] | None = None
         self._place: Places.Taken | None = None
         self._fault: _Fault | None = None
-        self._left: int = HEAD  # bytes that may come before there is a head, or more of a body
+        self._left = _HEAD  # bytes that may come before there is a head, or more of a body
         self._discarded = 0
         self._head_since: float | None = self.now()
         self._body_since: float | None = None
@@ -191,7 +196,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._left -= nbytes
-        self.data_received(bytes(self.buffer[:nbytes]))
+        self.data_received(self.buffer[:nbytes].tobytes())
         if self._left <= 0 and not self.transport.is_closing():
             self._fail(_TOO_LARGE)
 
@@ -220,14 +225,14 @@ class HttpConnection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_since is None:
             return  # behind the body, where nobody looks for headers
-        if len(self.headers) >= HEADERS:
+        if len(self.headers) >= _HEADERS:
             self._stop(_TOO_LARGE)
-        super().on_header(name, value)
+        _on_header(self, name, value)
 
     def on_headers_complete(self) -> None:
-        if len(self.pipeline) >= PIPELINED:
+        if len(self.pipeline) >= _PIPELINED_MOST:
             self._stop(_PIPELINED)
-        self._left = BESIDE
+        self._left = _BESIDE
         self._head_since, self._body_since, self._body = None, self.now(), 0
         super().on_headers_complete()
 
@@ -238,11 +243,11 @@ class HttpConnection(HttpToolsProtocol):
             if self._discarded > DISCARDED:
                 self.transport.close()
                 return
-        self._left = BESIDE
+        self._left = _BESIDE
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._left, self._body_since = HEAD, None
+        self._left, self._body_since = _HEAD, None
         super().on_message_complete()
 
     def _stop(self, fault: _Fault) -> NoReturn:

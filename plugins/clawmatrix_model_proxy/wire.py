@@ -53,9 +53,12 @@ _BODILESS = frozenset({204, 205})
 _PASSED = frozenset(
     ("retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-should-retry", "x-request-id")
 )
+_LIMIT = "x-ratelimit-"
 _LIMIT_NAME = re.compile(r"x-ratelimit-[0-9a-z_.-]{1,64}")
 _MEDIA_TYPE = re.compile(r"[0-9A-Za-z!#$&^_.+-]+/[0-9A-Za-z!#$&^_.+-]+[ \t]*(?:;[\x20-\x7e]*)?")
 EVENT_STREAM = "text/event-stream"
+_USUAL = frozenset({"application/json", EVENT_STREAM})
+"""Media types that are well formed, and need no look."""
 
 PASSED_MOST = Bound(
     32,
@@ -153,7 +156,7 @@ def passed_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_passed(name: str, value: str) -> bool:
-    if name not in _PASSED and _LIMIT_NAME.fullmatch(name) is None:
+    if name not in _PASSED and not (name.startswith(_LIMIT) and _LIMIT_NAME.fullmatch(name)):
         return False
     return len(value) <= PASSED_LENGTH and value.isascii() and value.isprintable()
 
@@ -164,7 +167,9 @@ def media_type(value: str) -> str:
     An invalid one is replaced by that of an event stream, where it begins so, and else by that of
     JSON, which all APIs answer with.
     """
-    if len(value) <= PASSED_LENGTH and _MEDIA_TYPE.fullmatch(value) is not None:
+    if value in _USUAL or (
+        len(value) <= PASSED_LENGTH and _MEDIA_TYPE.fullmatch(value) is not None
+    ):
         return value
     return EVENT_STREAM if value.lower().startswith(EVENT_STREAM) else "application/json"
 

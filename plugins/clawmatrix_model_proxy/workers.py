@@ -29,6 +29,7 @@ AT_A_TIME = Bound(
     fed_by="a client or an upstream",
     when_full="the others wait for their turn",
 )
+_ON_LOOP = int(ON_LOOP)  # which is compared faster
 PASSED_ON = 32
 """By how many times less work it is to pass a text on than to convert it."""
 
@@ -68,7 +69,7 @@ class Workers:
             size: the bytes of the text; up to ON_LOOP the work is done at once, on the loop.
             work: shares nothing that changes with other work.
         """
-        if size <= ON_LOOP:
+        if size <= _ON_LOOP:
             return work()
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(AT_A_TIME)

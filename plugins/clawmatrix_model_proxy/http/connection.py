@@ -145,11 +145,17 @@ class HttpResponse:
         self._inflater = _inflater(reader.headers.get("content-encoding", ""))
         self._kept = b""
 
-    def whole(self) -> bytes | None:
-        """Return the body where all of it came with the head; None where more may come."""
-        if self._reader.complete and self._inflater is None:
-            kept, self._kept = self._kept, b""
-            return kept + self._reader.take()
+    def whole(self, limit: int) -> bytes | None:
+        """Return the body where all of it came with the head; None where more may come.
+
+        None as well where it has more than ``limit`` bytes: ``receive`` returns it then.
+        """
+        if not self._reader.complete or self._inflater is not None:
+            return None
+        whole, self._kept = self._kept + self._reader.take(), b""
+        if len(whole) <= limit:
+            return whole
+        self._kept = whole
         return None
 
     async def peek(self, limit: int) -> bytes:

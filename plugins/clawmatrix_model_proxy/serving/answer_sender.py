@@ -109,6 +109,9 @@ class AnswerSender:
         return ExchangeFailure("upstream_broke", self._words(str(bad)))
 
     async def _whole(self, limit: int) -> None:
+        if (whole := self._response.whole(limit)) is not None:
+            await self._pass_on(whole)
+            return
         reading = anyio.CancelScope()
         with self._answers.hold(self._model.id, reading.cancel) as held:
             with reading, suppress(ByteBudget.Exceeded):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from clawmatrix_model_proxy.wire import read_body, read_opening
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from clawmatrix_core import Exchange, Node
     from clawmatrix_model_proxy.api import ModelUpstream
@@ -30,6 +31,10 @@ __all__ = ["ModelServer", "note_failed"]
 
 _REQUESTS = frozenset({"busy", "too_large", "cannot_convert", "bad_request", "model_not_found"})
 _ANSWERS = frozenset({"answer_too_large", "upstream_broke"})
+
+
+def _cancel_nothing() -> None:
+    """Cancel nothing."""
 
 
 def note_failed(node: Node, peer: str, code: str, words: str) -> None:
@@ -84,22 +89,21 @@ class ModelServer:
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
+        # A request that came as a whole is read without waiting: there is nothing to cancel.
+        reading = None if exchange.complete else anyio.CancelScope()
+        give_up = _cancel_nothing if reading is None else reading.cancel
         try:
-            await self._handle(exchange)
+            opening = read_opening(exchange.request)
+            model = self._find(opening)
+            with self._requests.hold(exchange.peer, give_up) as held:
+                body = await self._read(exchange, held, reading or nullcontext())
+                await self._answer(exchange, model, opening, body)
         except ExchangeFailure as failure:
             self._failed(exchange.peer, failure.code, str(failure))
             raise
 
-    async def _handle(self, exchange: Exchange) -> None:
-        opening = read_opening(exchange.request)
-        model = self._find(opening)
-        reading = anyio.CancelScope()
-        with self._requests.hold(exchange.peer, reading.cancel) as held:
-            body = await self._read(exchange, held, reading)
-            await self._answer(exchange, model, opening, body)
-
     async def _read(
-        self, exchange: Exchange, held: ByteBudget.Held, reading: anyio.CancelScope
+        self, exchange: Exchange, held: ByteBudget.Held, reading: AbstractContextManager[object]
     ) -> bytes:
         limit = self._config.max_request
         with reading, suppress(ByteBudget.Exceeded):
@@ -117,7 +121,8 @@ class ModelServer:
         call = await self._workers.run(exchange.peer, size, make)
         api = self._apis.of(model)
         try:
-            async with self._upstreams.ask(model, api, call.path, call.body, opening) as response:
+            response = await self._upstreams.ask(model, api, call.path, call.body, opening)
+            async with response:
                 log, workers, answers = self._logger, self._workers, self._answers
                 sender = AnswerSender(exchange, model, call, response, log, workers, answers)
                 await sender.run(self._config.max_answer)

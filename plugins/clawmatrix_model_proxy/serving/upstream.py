@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -19,7 +18,7 @@ from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
 from clawmatrix_model_proxy.wire import API_HEADERS, EVENT_STREAM, media_type, passed_headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -74,11 +73,10 @@ class Upstreams:
         """Close connections that nobody used for a while, until cancelled."""
         await self._client.run()
 
-    @asynccontextmanager
     async def ask(
         self, model: ModelUpstream, api: ModelApi, path: str, body: bytes, opening: Opening
-    ) -> AsyncIterator[UpstreamResponse]:
-        """Send a request to a path of the model's upstream; leaving closes the answer.
+    ) -> UpstreamResponse:
+        """Send a request to a path of the model's upstream; leaving the answer closes it.
 
         ``api`` is the one that the upstream speaks.
 
@@ -91,10 +89,7 @@ class Upstreams:
             answer = await self._send(model, api, path, body, opening, began)
         if scope.cancelled_caught:
             raise _silent(self._budgets.first_byte)
-        try:
-            yield UpstreamResponse(answer, self._budgets, began, streaming=opening.stream)
-        finally:
-            await answer.close()
+        return UpstreamResponse(answer, self._budgets, began, streaming=opening.stream)
 
     async def _send(
         self,
@@ -114,6 +109,9 @@ class Upstreams:
             place, request = self._request(model, api, path, body, opening, key)
             answer = await self._client.ask(place.address, request)
             if number is None:
+                return answer
+            if 200 <= answer.status < 300:
+                ring.worked(number)
                 return answer
             verdict = await key_verdict(answer, api.codec, time.time())
             if verdict.status not in ROTATED:
@@ -174,7 +172,7 @@ def _on_one_line(value: str) -> str:
 
 
 class UpstreamResponse:
-    """An upstream's answer, its body not yet read.
+    """An upstream's answer, its body not yet read; leaving it closes it.
 
     Attributes:
         status: its HTTP status.
@@ -197,6 +195,17 @@ class UpstreamResponse:
             self.content_type = EVENT_STREAM
         self.headers = passed_headers(headers)
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._answer.close()
+
     @property
     def streams(self) -> bool:
         """True where the body is a stream of events."""
@@ -215,13 +224,16 @@ class UpstreamResponse:
         else:
             queue.close()
 
+    def whole(self, limit: int) -> bytes | None:
+        """Return the body where all of it came with the head, and is within the limit."""
+        return self._answer.whole(limit)
+
     async def read(self, limit: int, taken: Callable[[int], None] = lambda size: None) -> bytes:
         """Return the whole body; ``taken`` is told of bytes before they are kept.
 
         Raises: ExchangeFailure, ``answer_too_large`` over the limit.
         """
-        whole = self._answer.whole()
-        if whole is not None and len(whole) <= limit:
+        if (whole := self.whole(limit)) is not None:
             return whole
         read = bytearray()
 
@@ -232,7 +244,6 @@ class UpstreamResponse:
                 raise _TooLarge
 
         try:
-            take(whole or b"")
             await self._each(take, None)
         except _TooLarge:
             message = f"the upstream's answer has more than {limit:d} bytes (max_answer)"

@@ -135,11 +135,14 @@ class UpstreamCall(Protocol):
         """Return the client's form of an upstream's error."""
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class _Read(msgspec.Struct):
     # What is Raw may be anything, of any size, and is not decoded here.
-    id: msgspec.Raw = msgspec.Raw(b"null")
-    error: msgspec.Raw = msgspec.Raw(b"null")
-    object: msgspec.Raw = msgspec.Raw(b"null")
+    id: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
+    object: msgspec.Raw = _NULL
 
     @property
     def is_error(self) -> bool:
@@ -195,7 +198,7 @@ class PassthroughCall:
         """See UpstreamCall."""
         try:
             read = _read(body)
-            failed = read.is_error or decode(bytes(read.error))
+            failed = read.is_error or (read.error is not _NULL and decode(bytes(read.error)))
             answer_id = read.text_of_id()
         except NOT_JSON:
             raise BadAnswer("the upstream's answer is not a JSON object") from None
