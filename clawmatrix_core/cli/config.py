@@ -15,6 +15,7 @@ from clawmatrix_core.cli.context import (
     load_plugins,
     pass_settings,
 )
+from clawmatrix_core.loading.absent import not_usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +32,9 @@ R = TypeVar("R")
 def problems_of(configuration: Config) -> list[str]:
     """Return every mistake in the configuration, as the node would name them."""
     registry = load_plugins(configuration)
-    problems = [*registry.not_usable(configuration.plugins or ())]
-    known = [info.name for info in registry.list()]
+    infos = registry.list()
+    problems = [*not_usable(infos, configuration.plugins or ())]
+    known = [info.name for info in infos]
     try:
         configuration.bind(registry.config_sections(), known=known)
         problems += configuration.mistakes_beside(_Resting(registry, configuration))

@@ -282,10 +282,7 @@ class Endpoint:
         self._stop(DeadlineExceeded("the deadline passed") if late else cancelled)
 
     def on_undeliverable(self, seq: int, reason: str) -> bool:
-        """Take a relay's word that it did not pass on a frame of this side; it is due again.
-
-        Returns False where the frame was never sent, or is known to have arrived.
-        """
+        """Send again a frame that a relay did not pass on; False where it was not sent, or came."""
         if not self.sending.take_back(seq):
             return False
         if reason != "congested":

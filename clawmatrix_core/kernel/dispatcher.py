@@ -6,7 +6,6 @@ time, is named and counted, and the others are called all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 import anyio
@@ -17,10 +16,10 @@ from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.serving import serves_input
 from clawmatrix_core.base.steps import Steps
-from clawmatrix_core.loading.calls import arguments_of
+from clawmatrix_core.loading.calls import Taker, arguments_of, taker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from clawmatrix_core.loading.manager import Implementation, PluginManager
     from clawmatrix_core.wire.frames import Frame, Transit
@@ -29,9 +28,7 @@ __all__ = ["EVENT_BUDGET", "Dispatcher"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_Taker: TypeAlias = tuple[str, Callable[..., object]]
-"""A plugin, and what it takes frames with, called with the node and the frame."""
-_Takers: TypeAlias = tuple[_Taker, ...]
+_Takers: TypeAlias = tuple[Taker, ...]
 
 EVENT_BUDGET = 10.0
 """Seconds an event hook may take."""
@@ -123,7 +120,7 @@ class Dispatcher:
         impls = self._transit_impls
         if impls is None:
             found = self._impls("transit_received")
-            impls = self._transit_impls = tuple(_taker(impl, "transit") for impl in found)
+            impls = self._transit_impls = tuple(taker(impl, "transit") for impl in found)
         return self._until_taken("transit_received", impls, node, transit)
 
     @serves_input
@@ -145,13 +142,13 @@ class Dispatcher:
     def _build_frame_table(self) -> dict[str, _Takers]:
         # Types that no plugin names have no entry: a peer cannot make the table grow.
         wanted = [
-            (_taker(impl, "frame"), getattr(impl.function, "clawmatrix_frame_types", None))
+            (taker(impl, "frame"), getattr(impl.function, "clawmatrix_frame_types", None))
             for impl in self._impls("frame_received")
         ]
         named = frozenset[str]().union(*(types for _, types in wanted if types is not None))
-        self._any_frame_impls = tuple(taker for taker, types in wanted if types is None)
+        self._any_frame_impls = tuple(take for take, types in wanted if types is None)
         self._frame_impls = {
-            kind: tuple(taker for taker, types in wanted if types is None or kind in types)
+            kind: tuple(take for take, types in wanted if types is None or kind in types)
             for kind in named
         }
         return self._frame_impls
@@ -239,18 +236,6 @@ class Dispatcher:
 
     def _impls(self, hook: str) -> Sequence[Implementation]:
         return self._manager.calling_order(hook)
-
-
-def _taker(impl: Implementation, second: str) -> _Taker:
-    """Return what one hook is called with, for each frame: the node, and what is ``second``.
-
-    Most implementations want both, in this order, and are called without anything in between.
-    """
-    function, wanted = impl.function, tuple(impl.argnames)
-    if wanted == ("node", second):
-        return impl.plugin_name, function
-    places = [("node", second).index(name) for name in wanted]
-    return impl.plugin_name, lambda *both: function(*[both[place] for place in places])
 
 
 _NOTHING: list[Any] = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_core.loading.absent import not_usable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +26,9 @@ def check_core(config: Config, chosen: Sequence[str | object] | None) -> None:
         return
     plugins = PluginRegistry()
     plugins.load(chosen, config.disable)
-    known = [info.name for info in plugins.list()]
+    infos = plugins.list()
     try:
-        config.bind(plugins.config_sections(), known=known)
+        config.bind(plugins.config_sections(), known=[info.name for info in infos])
     except ConfigError as error:
-        named = plugins.not_usable(config.plugins or ())
+        named = not_usable(infos, config.plugins or ())
         raise ConfigError([*named, *error.problems]) from None

@@ -90,14 +90,6 @@ class PluginRegistry:
         info = self._infos.get(name)
         return info is not None and info.state == "active"
 
-    def not_usable(self, named: Container[object]) -> Sequence[str]:
-        """Return the mistake of each plugin that a configuration names and that cannot be used."""
-        return [
-            f'plugins: "{info.name}": {info.reason}'
-            for info in self._infos.values()
-            if info.state in ("failed", "not installed") and info.name in named
-        ]
-
     def hook_list(self) -> Sequence[JSON]:
         """Return every hook with its implementations; see ``hooks_json``."""
         return hooks_json(self.manager, [info.name for info in self.active()])

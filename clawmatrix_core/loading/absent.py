@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Sequence
 
     from clawmatrix_core.loading.plugin_info import PluginInfo
 
-__all__ = ["why_absent"]
+__all__ = ["not_usable", "why_absent"]
 
 
 def why_absent(infos: Iterable[PluginInfo], name: str) -> str:
@@ -28,6 +28,15 @@ def why_absent(infos: Iterable[PluginInfo], name: str) -> str:
         return ""
     told = "; ".join(f"the plugin {info.name} {_state(info)}: {info.reason}" for info in found)
     return f"; {told} (see `clawmatrix plugins list`)"
+
+
+def not_usable(infos: Iterable[PluginInfo], named: Container[object]) -> Sequence[str]:
+    """Return the mistake of each plugin that a configuration names and that cannot be used."""
+    return [
+        f'plugins: "{info.name}": {info.reason}'
+        for info in infos
+        if info.state in ("failed", "not installed") and info.name in named
+    ]
 
 
 def _state(info: PluginInfo) -> str:

@@ -6,17 +6,22 @@ It is told before any implementation runs: no plugin that implements the hook is
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clawmatrix_core.base.errors import LocalProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from clawmatrix_core.loading.manager import Implementation
     from clawmatrix_core.loading.specs import HookSpecs
 
-__all__ = ["arguments_of"]
+__all__ = ["Taker", "arguments_of", "taker"]
+
+Taker: TypeAlias = tuple[str, Callable[..., object]]
+"""A plugin, and what it takes frames with, called with the node and the frame."""
 
 
 def arguments_of(
@@ -52,3 +57,15 @@ def arguments_of(
 @cache
 def _signature(spec: Callable[..., object]) -> inspect.Signature:
     return inspect.signature(spec)
+
+
+def taker(impl: Implementation, second: str) -> Taker:
+    """Return what one hook is called with, for each frame: the node, and what is ``second``.
+
+    Most implementations want both, in this order, and are called without anything in between.
+    """
+    function, wanted = impl.function, tuple(impl.argnames)
+    if wanted == ("node", second):
+        return impl.plugin_name, function
+    places = [("node", second).index(name) for name in wanted]
+    return impl.plugin_name, lambda *both: function(*[both[place] for place in places])

@@ -123,7 +123,7 @@ def _is_type(kind: ast.expr) -> bool:
 
 def _grown(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Give each attribute that something is added to, with the line."""
-    for node in ast.walk(tree):
+    for node, known in _with_short_names(tree, {}):
         match node:
             case ast.Call(func=ast.Attribute(value=value, attr=method)) if method in _GROWING:
                 targets: list[ast.expr] = [value]
@@ -137,8 +137,36 @@ def _grown(tree: ast.AST) -> Iterator[tuple[str, int]]:
             case _:
                 continue
         for target in targets:
-            if (name := _attribute(target)) is not None:
+            if (name := _attribute(target, known)) is not None:
                 yield name, node.lineno
+
+
+def _with_short_names(
+    node: ast.AST, known: Mapping[str, str]
+) -> Iterator[tuple[ast.expr | ast.stmt, Mapping[str, str]]]:
+    """Give each node, with the local names that stand for attributes: ``held = self._held``."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        known = {**known, **dict(_short_names(node))}
+    if isinstance(node, ast.expr | ast.stmt):
+        yield node, known
+    for child in ast.iter_child_nodes(node):
+        yield from _with_short_names(child, known)
+
+
+def _short_names(function: ast.AST) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from _paired(target, node.value)
+
+
+def _paired(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, str]]:
+    match target, value:
+        case ast.Name(id=name), ast.Attribute(attr=attribute):
+            yield name, attribute
+        case ast.Tuple(elts=targets), ast.Tuple(elts=values) if len(targets) == len(values):
+            for one, other in zip(targets, values, strict=True):
+                yield from _paired(one, other)
 
 
 def _adds_to(target: ast.expr, value: ast.expr) -> bool:
@@ -157,15 +185,20 @@ def _adds_to(target: ast.expr, value: ast.expr) -> bool:
     return False
 
 
-def _attribute(node: ast.expr) -> str | None:
-    """Return the attribute that an expression reaches into: ``a.names[key].setdefault(x, [])``."""
+def _attribute(node: ast.expr, known: Mapping[str, str]) -> str | None:
+    """Return the attribute that an expression reaches into: ``a.names[key].setdefault(x, [])``.
+
+    ``known`` are the local names that stand for attributes.
+    """
     match node:
+        case ast.Name(id=name):
+            return known.get(name)
         case ast.Attribute(attr=name):
             return name
         case ast.Subscript(value=inner):
-            return _attribute(inner)
+            return _attribute(inner, known)
         case ast.Call(func=ast.Attribute(value=inner, attr="setdefault" | "get")):
-            return _attribute(inner)
+            return _attribute(inner, known)
     return None
 
 

@@ -54,6 +54,8 @@ def test_each_excuse_is_in_words() -> None:
         ("self._x = deque()", "self._x.appendleft(1)"),
         ("self._x = load()", "self._x[key] = 1"),
         ("self._x = []", "self._x = [*self._x, 1]"),
+        ("self._x = {}", "x = self._x; x[key] = 1"),
+        ("self._x = []", "y, x = key, self._x; x.append(1)"),
     ],
 )
 def test_what_grows_is_seen(made: str, grown: str) -> None:
