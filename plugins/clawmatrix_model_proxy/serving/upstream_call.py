@@ -6,6 +6,7 @@ Either both pass as they are, or both are converted, or the tokens of the reques
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -20,6 +21,7 @@ from clawmatrix_model_proxy.neutral.sealed import without_seals
 from clawmatrix_model_proxy.request_body import with_model
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import EventTooLarge
+from clawmatrix_model_proxy.streams.stages import is_broken_off
 from clawmatrix_model_proxy.wire import EVENT_STREAM
 from clawmatrix_model_proxy.workers import PASSED_ON
 
@@ -44,6 +46,8 @@ __all__ = [
 ]
 
 JSON = "application/json"
+_REASON = re.compile(rb'_reason"[ \t\r\n]*:[ \t\r\n]*"([^"]*)"')
+"""Why an answer in one piece ended. In a string the quotation marks have a backslash."""
 _LONGEST_WAIT = 86_400.0
 """Seconds that a client is told to wait at most: a day."""
 
@@ -161,6 +165,12 @@ _NO_ID = 4096
 """Bytes of an answer's id from which on it is none."""
 
 
+def _broke_off(body: bytes) -> str:
+    """Return the reason of an answer's end that means a failure, empty without one."""
+    reasons = (match[1].decode(errors="replace") for match in _REASON.finditer(body))
+    return next((reason for reason in reasons if is_broken_off(reason)), "")
+
+
 def error_of_answer(body: bytes) -> Any:
     """Return the error that is in an answer whose status says that it is none; None without."""
     try:
@@ -204,6 +214,8 @@ class PassthroughCall:
             raise BadAnswer("the upstream's answer is not a JSON object") from None
         if failed:
             raise BadAnswer("the upstream's answer is an error")
+        if reason := _broke_off(body):
+            raise BadAnswer(f"the upstream broke off: {reason}")
         return WholeAnswer(body, type_, answer_id)
 
     def error(self, status: int, body: bytes) -> ErrorAnswer:

@@ -19,6 +19,7 @@ from clawmatrix_model_proxy.streams.stages import (
     RESPONSES_ENDS,
     Stage,
     chat_stage,
+    ends_response,
     messages_stage,
     responses_stage,
 )
@@ -140,7 +141,7 @@ def _typed_ending(done: frozenset[str], failed: frozenset[str]) -> Callable[[Tai
 
     def ending(tail: Tail, last: bytes) -> Ending:
         kind = _type_of(last)
-        if kind in done:
+        if kind in done or (kind.startswith("response.") and ends_response(decode(last))):
             return Ending.DONE
         return Ending.ERROR if kind in failed else Ending.CUT
 
@@ -192,7 +193,7 @@ FORMATS = {
             _messages_ending,
             _anthropic_error,
             _messages_event,
-            last_words=(b"error", MESSAGES_END.encode()),
+            last_words=(b"error", b'"message_'),
             names=_MESSAGES_NAMES,
         ),
         Format(
