@@ -14,6 +14,7 @@ from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.kept_answers import ANSWERS
 from clawmatrix_model_proxy.offer import OfferRoom
+from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
@@ -52,12 +53,17 @@ class Budgets:
     Attributes:
         connect: to accept a connection.
         first_byte: from the request to the first byte of the answer's body.
-        idle: between two pieces of the body.
+        idle: between two pieces of the body, or two events of a stream.
     """
 
     connect: float = 5.0
     first_byte: float = 120.0
     idle: float = 30.0
+
+    def of(self, model: ModelUpstream) -> Budgets:
+        """Return those of a model, which may have a limit of its own."""
+        own = model.idle_timeout
+        return self if own is None else attrs.evolve(self, idle=own)
 
 
 def _is_id(_: object, __: object, value: str) -> None:
@@ -90,6 +96,11 @@ def _are_headers(_: object, __: object, value: tuple[Secret, ...]) -> None:
 def _is_positive(_: object, __: object, value: float) -> None:
     if value <= 0:
         raise ValueError("must be more than zero")
+
+
+def _is_positive_or_none(_: object, __: object, value: float | None) -> None:
+    if value is not None:
+        _is_positive(_, __, value)
 
 
 APIS = (
@@ -156,6 +167,19 @@ class ModelConfig:
         doc="What a chat upstream calls the limit of an answer, where a request is converted to its"
         " API; servers that do not know the newer name ignore it.",
     )
+    first_token_timeout: Duration | None = option(
+        default=None,
+        shown="that of the node that asks",
+        doc="How long a streamed answer of this model may take to begin while another candidate is"
+        " left; at most `first_byte_timeout`.",
+        validator=_is_positive_or_none,
+    )
+    idle_timeout: Duration | None = option(
+        default=None,
+        shown="`model-proxy.idle_timeout`",
+        doc="How long this model's upstream may be silent in the middle of an answer.",
+        validator=_is_positive_or_none,
+    )
 
     @property
     def upstream(self) -> ModelUpstream:
@@ -171,6 +195,8 @@ class ModelConfig:
             self.max_tokens,
             self.developer_role,
             self.max_tokens_field,
+            first_token_timeout=self.first_token_timeout,
+            idle_timeout=self.idle_timeout,
         )
 
 
@@ -277,13 +303,20 @@ class ModelProxyConfig:
     )
     first_byte_timeout: Duration = option(
         default=Duration(120),
-        doc="How long an upstream may take to begin its answer.",
+        doc="How long an upstream may take to begin its answer, and to go on with it behind a sign"
+        " that the model works.",
         validator=_is_positive,
         reload=True,
     )
     first_token_timeout: Duration = option(
         default=Duration(12),
         doc="How long a streamed answer may take to begin while another candidate is left.",
+        validator=_is_positive,
+        reload=True,
+    )
+    whole_answer_timeout: Duration = option(
+        default=Duration(60),
+        doc="How long an answer without a stream may take while another candidate is left.",
         validator=_is_positive,
         reload=True,
     )
@@ -345,6 +378,12 @@ class ModelProxyConfig:
     max_answer: ByteSize = option(
         default=ByteSize(64 * _MIB),
         doc="The largest answer kept back until it is whole.",
+        reload=True,
+    )
+    max_event: ByteSize = option(
+        default=ByteSize(EVENT_LIMIT),
+        doc="The largest event of a stream: a picture, or an answer that is repeated at its end.",
+        validator=_is_positive,
         reload=True,
     )
     max_answers: ByteSize = option(

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.catalog import Catalog
-    from clawmatrix_model_proxy.asking.response import AskLimits
+    from clawmatrix_model_proxy.asking.limits import AskLimits
     from clawmatrix_model_proxy.offer import Offered
     from clawmatrix_model_proxy.serving.server import ModelServer
     from clawmatrix_model_proxy.serving.upstream import Upstreams

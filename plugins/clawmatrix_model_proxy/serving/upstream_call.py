@@ -19,6 +19,9 @@ from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
 from clawmatrix_model_proxy.neutral.sealed import without_seals
 from clawmatrix_model_proxy.request_body import with_model
+from clawmatrix_model_proxy.serving.other_form import gathered, streamed
+from clawmatrix_model_proxy.streams.beginning import Beginning, beginning_of
+from clawmatrix_model_proxy.streams.events import stray_error
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import EventTooLarge
 from clawmatrix_model_proxy.streams.stages import is_broken_off
@@ -129,8 +132,11 @@ class UpstreamCall(Protocol):
     def weight(self, size: int) -> int:
         """Return the bytes of an answer as far as there is work in them: see ``workers``."""
 
-    def stream(self) -> AnswerStream | None:
-        """Return what turns an upstream's stream into the client's, None where it wants none."""
+    def stream(self, max_event: int) -> AnswerStream | None:
+        """Return what turns an upstream's stream into the client's, None where it wants none.
+
+        An event of the upstream's has at most ``max_event`` bytes.
+        """
 
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """Return the client's form of a whole answer. Raises: BadAnswer."""
@@ -147,11 +153,21 @@ class _Read(msgspec.Struct):
     id: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
     object: msgspec.Raw = _NULL
+    choices: msgspec.Raw = _NULL
+    content: msgspec.Raw = _NULL
+    output: msgspec.Raw = _NULL
+    data: msgspec.Raw = _NULL
 
     @property
     def is_error(self) -> bool:
         """Whether the answer says of itself that it is one."""
         return bytes(self.object) == b'"error"'
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is nothing in it that an answer of any API has."""
+        parts = (self.id, self.choices, self.content, self.output, self.data)
+        return all(bytes(part) == b"null" for part in parts)
 
     def text_of_id(self) -> str:
         """Return the id, empty where it is no text. Raises: what is in NOT_JSON."""
@@ -175,7 +191,8 @@ def error_of_answer(body: bytes) -> Any:
     """Return the error that is in an answer whose status says that it is none; None without."""
     try:
         read = _read(body)
-        return decode(body if read.is_error else bytes(read.error)) or None
+        error = decode(body if read.is_error else bytes(read.error)) or None
+        return stray_error(decode(body)) if error is None and read.says_nothing else error
     except NOT_JSON:  # fields that are not read need not be text until all is decoded
         return None
 
@@ -187,12 +204,19 @@ class PassthroughCall:
     format: Format
     path: str
     body: bytes
+    streams: bool = False
 
     @classmethod
-    def of(cls, format: Format, path: str, body: bytes, model: ModelUpstream) -> PassthroughCall:
-        """Return the call for a request. Raises: ExchangeFailure, where it is not JSON."""
+    def of(
+        cls, format: Format, path: str, body: bytes, model: ModelUpstream, *, streams: bool
+    ) -> PassthroughCall:
+        """Return the call for a request, which ``streams`` where the client wants it so.
+
+        Raises: ExchangeFailure, where it is not JSON.
+        """
         try:
-            return cls(format, path, with_model(without_seals(body), model.name_there))
+            sent = with_model(without_seals(body), model.name_there)
+            return cls(format, path, sent, streams)
         except ApiError as error:
             raise unsent("bad_request", str(error), error.param) from None
 
@@ -200,15 +224,26 @@ class PassthroughCall:
         """See UpstreamCall."""
         return size // PASSED_ON
 
-    def stream(self) -> AnswerStream:
+    def stream(self, max_event: int) -> AnswerStream | None:
         """See UpstreamCall."""
-        return PassthroughStream(self.format)
+        return PassthroughStream(self.format, limit=max_event) if self.streams else None
 
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
-        """See UpstreamCall."""
+        """See UpstreamCall. A stream becomes whole, and a whole answer a stream, as is wanted."""
+        if beginning_of(body) is Beginning.EVENTS:
+            body, type_ = gathered(self.format, body), JSON
+        answer_id = self._checked(body)
+        if self.streams:
+            return WholeAnswer(streamed(self.format, body, self.body), EVENT_STREAM, answer_id)
+        whole = JSON if type_.lower().startswith(EVENT_STREAM) else type_
+        return WholeAnswer(body, whole, answer_id)
+
+    def _checked(self, body: bytes) -> str:
+        """Return the id of a whole answer. Raises: BadAnswer, where it is none."""
         try:
             read = _read(body)
             failed = read.is_error or (read.error is not _NULL and decode(bytes(read.error)))
+            failed = failed or (read.says_nothing and error_of_answer(body) is not None)
             answer_id = read.text_of_id()
         except NOT_JSON:
             raise BadAnswer("the upstream's answer is not a JSON object") from None
@@ -216,7 +251,7 @@ class PassthroughCall:
             raise BadAnswer("the upstream's answer is an error")
         if reason := _broke_off(body):
             raise BadAnswer(f"the upstream broke off: {reason}")
-        return WholeAnswer(body, type_, answer_id)
+        return answer_id
 
     def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
@@ -236,19 +271,20 @@ class ConvertedCall:
         """See UpstreamCall."""
         return size
 
-    def stream(self) -> AnswerStream | None:
+    def stream(self, max_event: int) -> AnswerStream | None:
         """See UpstreamCall."""
         bridge = self.bridge
         if not bridge.request.stream:
             return None
         reader, writer = bridge.reader(), bridge.client.writer(bridge.making)
-        return ConvertedStream(reader, writer, self.format)
+        api = bridge.upstream.name
+        return ConvertedStream(reader, writer, self.format, api, limit=max_event)
 
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """See UpstreamCall."""
         bridge = self.bridge
-        if type_.lower().startswith(EVENT_STREAM):
-            events = UpstreamEvents(bridge.reader())
+        if beginning_of(body) is Beginning.EVENTS:
+            events = UpstreamEvents(bridge.reader(), limit=len(body))
             try:
                 return WholeAnswer(bridge.gathered([*events.feed(body), *events.finish()]), JSON)
             except EventTooLarge:
@@ -276,7 +312,7 @@ class CountingCall:
         """See UpstreamCall."""
         return size
 
-    def stream(self) -> None:
+    def stream(self, max_event: int) -> None:
         """See UpstreamCall."""
         return
 

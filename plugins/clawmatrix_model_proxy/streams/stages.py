@@ -10,6 +10,7 @@ __all__ = [
     "CHAT_LAST_WORDS",
     "MESSAGES_END",
     "RESPONSES_ENDS",
+    "RESPONSES_SETUP",
     "Stage",
     "chat_stage",
     "ends_response",
@@ -29,7 +30,7 @@ _BROKEN = re.compile(
 CHAT_LAST_WORDS = (b"error", b'"finish_reason":"', b'"finish_reason": "')
 """Of an event that may be an error, or why an answer ended: most have ``null`` for that."""
 _SAID = ("content", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning")
-_RESPONSES_SETUP = frozenset(
+RESPONSES_SETUP = frozenset(
     {
         "response.created",
         "response.queued",
@@ -38,6 +39,7 @@ _RESPONSES_SETUP = frozenset(
         "response.content_part.added",
         "response.reasoning_summary_part.added",
         "keepalive",
+        "ping",
     }
 )
 RESPONSES_ENDS = frozenset(
@@ -53,7 +55,9 @@ class Stage(Enum):
     """How far an answer is, by one of its events."""
 
     SETUP = "set-up"
-    """Nothing that a person would miss: a role, an id, a ping."""
+    """Nothing that a person would miss, and a server says it before the model works: a role."""
+    ALIVE = "alive"
+    """Nothing that a person would miss, but the model works, as this says."""
     CONTENT = "content"
     """A part of the answer."""
     END = "end"
@@ -101,8 +105,8 @@ def responses_stage(payload: dict[str, Any]) -> Stage:
         return Stage.ERROR
     if not isinstance(kind, str):
         return Stage.BROKEN if payload.get("object") == "error" else Stage.SETUP
-    if kind in _RESPONSES_SETUP:
-        return Stage.SETUP
+    if kind in RESPONSES_SETUP:
+        return Stage.ALIVE
     if kind in RESPONSES_ENDS or ends_response(payload):
         return Stage.END
     return Stage.CONTENT
@@ -114,7 +118,7 @@ def ends_response(payload: dict[str, Any]) -> bool:
     The status is that of no answer that goes on, or that failed.
     """
     kind, response = payload.get("type"), payload.get("response")
-    if not isinstance(response, dict) or not isinstance(kind, str) or kind in _RESPONSES_SETUP:
+    if not isinstance(response, dict) or not isinstance(kind, str) or kind in RESPONSES_SETUP:
         return False
     status = response.get("status")
     return isinstance(status, str) and status not in _UNFINISHED and not is_broken_off(status)
@@ -128,7 +132,7 @@ def messages_stage(payload: dict[str, Any]) -> Stage:
     if kind == "content_block_start":
         block = payload.get("content_block")
         begun = isinstance(block, dict) and block.get("type") not in ("text", "thinking")
-        return Stage.CONTENT if begun else Stage.SETUP
+        return Stage.CONTENT if begun else Stage.ALIVE
     if kind == MESSAGES_END:
         return Stage.END
     delta = payload.get("delta") if kind == "message_delta" else None
@@ -136,7 +140,9 @@ def messages_stage(payload: dict[str, Any]) -> Stage:
         return Stage.BROKEN
     if kind is None and payload.get("object") == "error":
         return Stage.BROKEN
-    return Stage.SETUP if kind in (None, "message_start", "ping") else Stage.CONTENT
+    if kind in ("message_start", "ping"):
+        return Stage.ALIVE
+    return Stage.SETUP if kind is None else Stage.CONTENT
 
 
 def says_end(payload: object) -> bool:
