@@ -7,6 +7,7 @@ part every event counts, but for comments; a model that thinks has as long as fo
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from anyio import current_time
@@ -41,7 +42,7 @@ class BodyPatience:
     """For a body in one piece: all bytes count."""
 
     def __init__(self, budgets: Budgets, began: float) -> None:
-        self.arrived = began
+        self.arrived = -math.inf
         self._began = began
         self._budgets = budgets
 
@@ -51,8 +52,9 @@ class BodyPatience:
 
     def until(self) -> tuple[float, float]:
         """See Patience."""
-        limit = self._budgets.idle if self.arrived > self._began else self._budgets.first_byte
-        return self.arrived + limit, limit
+        if self.arrived < self._began:
+            return self._began + self._budgets.first_byte, self._budgets.first_byte
+        return self.arrived + self._budgets.idle, self._budgets.idle
 
     def excuse(self) -> None:
         """See Patience."""

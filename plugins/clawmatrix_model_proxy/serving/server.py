@@ -121,7 +121,7 @@ class ModelServer:
         call = await self._workers.run(exchange.peer, size, make)
         api = self._apis.of(model)
         if model.first_token_timeout is not None and opening.signs:
-            await exchange.send({"firstToken": model.first_token_timeout})
+            await exchange.send({"firstToken": float(model.first_token_timeout)})
         try:
             response = await self._upstreams.ask(model, api, call.path, call.body, opening)
             async with response:

@@ -125,7 +125,9 @@ class WholeEvents:
         if len(self._held) <= self._limit:
             return b""
         if self._limited:
-            raise EventTooLarge(f"an event of the answer has more than {self._limit} bytes")
+            raise EventTooLarge(
+                f"an event of the answer has more than {self._limit:d} bytes (max_event)"
+            )
         return self.rest()
 
     def rest(self) -> bytes:
