@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from clawmatrix_core import ByteSize, Duration, NodeId, Secret, option
-from clawmatrix_model_proxy import hookspecs
-from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
+from clawmatrix_model_proxy.api import ModelUpstream
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.kept_answers import ANSWERS
 from clawmatrix_model_proxy.offer import OfferRoom
@@ -18,7 +17,7 @@ from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
 __all__ = [
     "TEMPLATE",
@@ -26,7 +25,6 @@ __all__ = [
     "Budgets",
     "ModelConfig",
     "ModelProxyConfig",
-    "check_apis",
     "check_model",
 ]
 
@@ -110,8 +108,6 @@ APIS = (
     "google-generative-ai",
 )
 """The APIs of upstreams that are built in, the last by the plugin ``gemini``."""
-_ALWAYS = APIS[:3]
-"""Those that this plugin brings itself."""
 
 
 def _is_api(_: object, __: object, value: str) -> None:
@@ -237,24 +233,6 @@ def _are_parts(_: object, __: object, value: tuple[str, ...]) -> None:
         if "/" in part:
             raise ValueError(f'"{part}" has a slash: write what stands before it')
         _is_id(_, __, part)
-
-
-def check_apis(
-    table: ModelProxyConfig,
-    registered: Callable[
-        [Callable[..., Sequence[ModelApi]], type[ModelApi]], Sequence[ModelApi] | None
-    ],
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield the models whose API no plugin in use has; see ``ConfigSection.check``."""
-    if all(model.api in _ALWAYS for model in table.models):
-        return
-    apis = registered(hookspecs.register_model_apis, ModelApi)
-    known = [str(api.name) for api in apis or ()]
-    for place, model in enumerate(table.models):
-        if apis is not None and model.api not in known:
-            there = ", ".join(f'"{name}"' for name in known)
-            words = f'no plugin in use has the API "{model.api}"; there are {there}'
-            yield ("models", place, "api"), words
 
 
 def _are_few(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:
