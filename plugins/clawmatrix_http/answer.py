@@ -120,7 +120,7 @@ def limited(
             if not held.given_up:  # its connection is closed already, where it was
                 await over(True)
             raise BodyTooLarge from None
-        if whole:
+        if whole and not size:
             held.finish()
         return message
 
