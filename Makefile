@@ -81,7 +81,7 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The long runs, which CI leaves out.
+# The long runs, which CI leaves out: more seeds, and a hundred nodes where the tests have fifty.
 simulate: .venv/.dev
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow tests/simulation --timeout 3600
 	$(BIN)/python -m tests.simulation.run --seeds 1000 --story --workers $(WORKERS)
