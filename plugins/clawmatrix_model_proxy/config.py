@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -209,6 +210,10 @@ def check_model(model: ModelUpstream) -> None:
             check(None, None, value)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+    for name in ("first_token_timeout", "idle_timeout"):
+        value = getattr(model, name)
+        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+            raise ValueError(f"{name}: must be a number of seconds, more than zero")
 
 
 def _are_secrets(_: object, __: object, value: tuple[Secret, ...]) -> None:

@@ -53,6 +53,7 @@ SECRET_LENGTH = 12
 _WAITS = frozenset({"retry-after", "retry-after-ms", "x-ms-retry-after-ms"})
 """Headers that say how long to wait; where the upstream sent one, its body is not asked."""
 _JSON = "application/json"
+_LARGE = int(UNCOUNTED)  # which is compared faster
 _encode = msgspec.json.Encoder().encode
 
 
@@ -217,7 +218,10 @@ class AnswerSender:
     ) -> None:
         async for data in begun:
             for portion in portions(data):
-                ready = await self._fed(stream, portion)
+                size = stream.waiting + len(portion)
+                large = size > _LARGE
+                fed = await self._fed(stream, portion, size) if large else None
+                ready = self._feed(stream, portion) if fed is None else fed
                 if patience.heard() and limits.signs:
                     await self._give_sign()
                 waiting.note(stream.waiting + self._held_size)
@@ -229,18 +233,10 @@ class AnswerSender:
                 await _await_end(begun.queue)
                 return
 
-    async def _fed(self, stream: AnswerStream, data: bytes) -> bytes:
-        """Return what a part of the upstream's stream comes to.
-
-        The end of an event that is large is looked at in a worker thread.
-        """
-        size = stream.waiting + len(data)
-        if size > UNCOUNTED:
-            work = partial(self._feed, stream, data)
-            ready = await self._workers.run(self._exchange.peer, self._call.weight(size), work)
-        else:
-            ready = self._feed(stream, data)
-        return self._without_keys(ready) if ready and stream.error is not None else ready
+    async def _fed(self, stream: AnswerStream, data: bytes, size: int) -> bytes:
+        """Return what ``_feed`` does, which looks at an event that is large in a worker thread."""
+        work = partial(self._feed, stream, data)
+        return await self._workers.run(self._exchange.peer, self._call.weight(size), work)
 
     async def _give_sign(self) -> None:
         """Tell the asking node that the model works: not each time, since that is a frame."""
@@ -257,6 +253,8 @@ class AnswerSender:
             raise ExchangeFailure("answer_too_large", str(error)) from None
         except BadAnswer as error:
             raise self._bad_answer(error) from None
+        if whole and stream.error is not None:
+            whole = self._without_keys(whole)
         if not whole or self._headed:
             return whole
         self._held.append(whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -119,6 +120,8 @@ URL = "http://127.0.0.1:9/v1"
     ("model", "told"),
     [
         (ModelUpstream("", URL), "id: must be 1 to 200"),
+        (ModelUpstream("m", URL, idle_timeout=0.0), "idle_timeout: must be a number of seconds"),
+        (ModelUpstream("m", URL, first_token_timeout=math.inf), "first_token_timeout: must be"),
         (ModelUpstream("q", "q"), "base_url: must be a URL like"),
         (ModelUpstream("q", URL, keys=(Secret("\n"),)), "keys: must be printable ASCII"),
         (ModelUpstream("q", URL, max_tokens=0), "max_tokens: must be more than zero"),
