@@ -187,7 +187,7 @@ class CallAttempt:
     def _deadline_of(self, sign: Sign) -> float:
         """Return until when the answer has to begin behind a sign of the serving node."""
         if sign.first_token and self._others and not self._alive:
-            self._patience = sign.first_token
+            self._patience = min(sign.first_token, self._limits.alone)
         if sign.alive:
             self._alive = True
             self._patience = self._limits.alone
