@@ -50,7 +50,7 @@ __all__ = [
 
 JSON = "application/json"
 _REASON = re.compile(rb'_reason"[ \t\r\n]*:[ \t\r\n]*"([^"]*)"')
-"""Why an answer in one piece ended. In a string the quotation marks have a backslash."""
+"""Why an answer in one piece may have ended."""
 _LONGEST_WAIT = 86_400.0
 """Seconds that a client is told to wait at most: a day."""
 
@@ -181,9 +181,29 @@ _NO_ID = 4096
 """Bytes of an answer's id from which on it is none."""
 
 
+class _Ended(msgspec.Struct):
+    finish_reason: Any = None
+
+
+class _Ending(msgspec.Struct):
+    stop_reason: Any = None
+    choices: list[_Ended] = []
+
+
+_read_ending = msgspec.json.Decoder(_Ending).decode
+
+
 def _broke_off(body: bytes) -> str:
     """Return the reason of an answer's end that means a failure, empty without one."""
-    reasons = (match[1].decode(errors="replace") for match in _REASON.finditer(body))
+    if not any(
+        is_broken_off(match[1].decode(errors="replace")) for match in _REASON.finditer(body)
+    ):
+        return ""  # as always; what a call or a text has of such words is looked at below
+    try:
+        ending = _read_ending(body)
+    except NOT_JSON:
+        return ""
+    reasons = (ending.stop_reason, *(choice.finish_reason for choice in ending.choices))
     return next((reason for reason in reasons if is_broken_off(reason)), "")
 
 

@@ -27,7 +27,12 @@ _BROKEN = re.compile(
     re.IGNORECASE,
 )
 """What is in reasons of servers that mean a failure, not an end."""
-CHAT_LAST_WORDS = (b"error", b'"finish_reason":"', b'"finish_reason": "')
+CHAT_LAST_WORDS = (
+    b"error",
+    b'"finish_reason":"',
+    b'"finish_reason": "',
+    b'"finish_reason" ',
+)
 """Of an event that may be an error, or why an answer ended: most have ``null`` for that."""
 _SAID = ("content", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning")
 RESPONSES_SETUP = frozenset(

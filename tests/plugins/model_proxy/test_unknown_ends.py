@@ -122,6 +122,16 @@ async def test_an_end_of_responses_in_a_word_of_the_servers_own_is_one(
     assert asking.body.endswith(sse(last)[0]) or looks_whole(client, told(asking))
 
 
+async def test_a_call_that_talks_of_a_failure_is_no_failure(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    told_of = {"stop_reason": "error", "finish_reason": "timeout"}
+    call = {"type": "tool_use", "id": "t", "name": "report", "input": told_of}
+    body = {**WHOLE[MESSAGES], "content": [call], "stop_reason": "tool_use"}
+    asking, _ = await asked_of(node_factory, upstreaming, answers(body), MESSAGES, "messages")
+    assert json.loads(asking.body)["content"] == [call]
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(
