@@ -19,6 +19,7 @@ from clawmatrix_model_proxy.demo.embedded_answer import compute
 from tests.integration.conftest import NodeProcess, wait_for
 from tests.trouble import upstream as upstream_program
 from tests.trouble.machines import Lan, Machine, lan, require_programs
+from tests.trouble.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,6 +174,10 @@ class Site:
 
     def machine(self, name: str) -> Machine:
         return self.lan.machine(name)
+
+    def inside(self, number: int = 78) -> Lan:
+        """Make another wire: whether and how it is connected is for the test to say."""
+        return Lan(self._stack.enter_context(Wire(number)), self.lan.make, number)
 
     def node(self, machine: Machine, config: str, name: str | None = None) -> TroubledNode:
         """Start a node on a machine, under the name of the machine or another."""

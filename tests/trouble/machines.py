@@ -120,6 +120,10 @@ class Machine:
         chain = f"{{ type filter hook {hook} priority 0; }}"
         self.nft(f"add table inet drops\nadd chain inet drops {hook} {chain}\n{lines}")
 
+    def sets(self, name: str, value: object) -> None:
+        """Set a value of the kernel for this machine's network, such as ``ipv4/ip_forward``."""
+        self.run("sh", "-c", f"echo {value} > /proc/sys/net/{name}")
+
     def nft(self, text: str) -> None:
         """Have nftables read some lines."""
         (self.folder / "rules").write_text(text)
@@ -165,26 +169,35 @@ def machines(folder: Path) -> Iterator[Callable[[str], Machine]]:
 
 @attrs.frozen
 class Lan:
-    """Machines on one wire, where each reaches each: NAME is 10.77.0.N and fd77::N."""
+    """Machines on one wire, where each reaches each.
+
+    The addresses of the first one are 10.NUMBER.0.1 and fdNUMBER::1.
+    """
 
     wire: Wire
     make: Callable[[str], Machine]
-    plugged: dict[str, Machine] = attrs.field(factory=dict)
+    number: int = 77
+    plugged: list[str] = attrs.field(factory=list)
 
     def machine(self, name: str) -> Machine:
         """Make a machine and plug it in."""
-        machine = self.plugged[name] = self.make(name)
-        number = len(self.plugged)
-        machine.plug(self.wire, "eth0", f"10.77.0.{number}/24", f"fd77::{number}/64")
+        machine = self.make(name)
+        self.plug(machine, "eth0")
         return machine
+
+    def plug(self, machine: Machine, device: str) -> None:
+        """Plug a machine in, which may be on another wire as well."""
+        self.plugged.append(machine.name)
+        addresses = f"{self.address(machine.name)}/24", f"{self.address6(machine.name)}/64"
+        machine.plug(self.wire, device, *addresses)
 
     def address(self, name: str) -> str:
         """Return the IPv4 address that a machine began with."""
-        return f"10.77.0.{list(self.plugged).index(name) + 1}"
+        return f"10.{self.number}.0.{self.plugged.index(name) + 1}"
 
     def address6(self, name: str) -> str:
         """Return the IPv6 address that a machine began with."""
-        return f"fd77::{list(self.plugged).index(name) + 1}"
+        return f"fd{self.number}::{self.plugged.index(name) + 1}"
 
 
 @contextmanager
