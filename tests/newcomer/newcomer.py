@@ -49,6 +49,7 @@ class Newcomer:
 
         What fetches packages runs on this machine's own network, and apt as root.
         """
+        self._tell(line)
         if line.startswith("apt "):
             self.userland.as_root(line)
             return ""
@@ -65,6 +66,7 @@ class Newcomer:
 
     def begins(self, line: str, until: str) -> None:
         """Run a line in a terminal of its own until this is printed, and go on."""
+        self._tell(line)
         process = subprocess.Popen(
             self._shell(f"exec {line}"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
@@ -78,12 +80,15 @@ class Newcomer:
 
     def types(self, line: str, text: str, after: str) -> str:
         """Run a line in a terminal, and type a text where it asks; return what is shown."""
+        self._tell(line)
         terminal, inside = pty.openpty()
         command = self._shell(line)
         process = subprocess.Popen(
             command, stdin=inside, stdout=inside, stderr=inside, start_new_session=True
         )
         os.close(inside)
+        patience = threading.Timer(120, process.kill)
+        patience.start()
         shown = ""
         try:
             while after not in shown:
@@ -95,6 +100,7 @@ class Newcomer:
         except OSError:  # the program has ended, and the terminal with it
             assert process.wait(60) == 0, shown
         finally:
+            patience.cancel()
             os.close(terminal)
         return shown
 
@@ -105,6 +111,9 @@ class Newcomer:
             process.wait(60)
             if process.stdout is not None:
                 process.stdout.close()
+
+    def _tell(self, line: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {self.machine.name}$ {line}", flush=True)
 
     def _shell(self, line: str) -> list[str]:
         shell = self.userland.shell(self.user, self.machine.name, line)

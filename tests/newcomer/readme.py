@@ -25,6 +25,7 @@ class Readme:
         second: commands on the machine that joins.
         model: what is added to the configuration there.
         looks: commands for a look at the mesh, and the variables of programs.
+        environment: commands that make what the program needs; the last one runs it.
         program: a program that asks for an answer.
     """
 
@@ -33,6 +34,7 @@ class Readme:
     second: tuple[str, ...]
     model: str
     looks: tuple[str, ...]
+    environment: tuple[str, ...]
     program: str
 
     @classmethod
@@ -41,6 +43,7 @@ class Readme:
         part = _section(PAGE.read_text(), "Two machines in five minutes")
         blocks = re.findall(r"(?ms)^```(\w*)\n(.*?)^```", part)
         assert [kind for kind, _ in blocks] == ["", "", "", "toml", "", "python"]
+        before = part.split("```python")[0].rpartition("```")[2]
         first, invite, second, model, looks, program = (text for _, text in blocks)
         return cls(
             tuple(_commands(first)),
@@ -48,6 +51,7 @@ class Readme:
             tuple(_commands(second)),
             model,
             tuple(_commands(looks)),
+            tuple(re.findall(r"`([^`]+)`", before)),
             program,
         )
 

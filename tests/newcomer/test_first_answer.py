@@ -24,8 +24,11 @@ __all__ = ["net"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 ROOT = Path(__file__).parents[2]
-TOOLS = "/opt/tools"
-"""What a newcomer is taken to have: uv, and the SDK for the program's own environment."""
+HAVE_UV = (
+    "apt install python3-venv && python3 -m venv /opt/uv && /opt/uv/bin/pip install uv"
+    " && ln -sf /opt/uv/bin/uv /usr/local/bin/uv"
+)
+"""Debian has no package of uv; who installs by it has it."""
 UP = {"relay": "node relay is up", "office": "node office is up"}
 
 
@@ -74,17 +77,10 @@ def install(newcomer: Newcomer, way: str) -> None:
         if command.startswith("export "):
             newcomer.keeps(command)
         elif command.startswith("uv "):
-            newcomer.userland.as_root(tools("uv"))
+            newcomer.userland.as_root(HAVE_UV)
             newcomer.does(command)
         else:
             newcomer.does(command)
-
-
-def tools(name: str) -> str:
-    """Return what installs a tool that a newcomer is taken to have."""
-    begin = f"apt install python3-venv && python3 -m venv {TOOLS}"
-    link = f" && ln -sf {TOOLS}/bin/uv /usr/local/bin/uv" if name == "uv" else ""
-    return f"{begin} && {TOOLS}/bin/pip install {name}{link}"
 
 
 def test_the_readme_leads_to_the_first_answer(pair: tuple[Newcomer, Newcomer], way: str) -> None:
@@ -100,14 +96,16 @@ def test_the_readme_leads_to_the_first_answer(pair: tuple[Newcomer, Newcomer], w
     if way == "uv":
         joined = office.does("clawmatrix join -", given=token)
     else:
-        joined = office.types(join, token, after=":")
+        joined = office.types(join, token, after="Invitation:")
         assert token not in joined
     office.does(f"cat >> {path_in(joined)}", given=f"\n{readme.model}")
     office.begins(run, UP["office"])
     wait_for(lambda: "qwen3" in relay.does("clawmatrix models"), "relay sees the model", 30)
-    relay.userland.as_root(tools("openai"))
+    *environment, python = readme.environment
+    for command in environment:
+        relay.does(command)
     looks = "\n".join(readme.looks)
-    program = f"{TOOLS}/bin/python - <<'END'\n{readme.program}END"
+    program = f"{python} - <<'END'\n{readme.program}END"
     printed = relay.does(f"set -e\n{looks}\n{program}")
     said = {"messages": [{"role": "user", "content": "Hello"}]}
     assert compute(said).text in printed
