@@ -72,6 +72,7 @@ def _for_uv(pip: Mapping[str, str]) -> dict[str, str]:
     found = {f"UV_{name}": pip[f"PIP_{name}"] for name in names if f"PIP_{name}" in pip}
     if "UV_FIND_LINKS" in found:
         found["UV_FIND_LINKS"] = found["UV_FIND_LINKS"].replace(" ", ",")
+    found["SSL_CERT_FILE"] = _CERTIFICATES
     return {**found, "UV_INDEX_STRATEGY": "unsafe-best-match", "UV_PYTHON_DOWNLOADS": "never"}
 
 

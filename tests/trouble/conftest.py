@@ -183,7 +183,7 @@ class Site:
         """Start a node on a machine, under the name of the machine or another."""
         node = self.stopped_node(machine, config, name)
         node.start()
-        wait_for(lambda: node.ask("status"), f"{node.name} runs")
+        wait_for(lambda: f"node {node.name} is up" in node.log, f"{node.name} is up")
         return node
 
     def stopped_node(self, machine: Machine, config: str, name: str | None = None) -> TroubledNode:

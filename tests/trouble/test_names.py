@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.conftest import wait_for
 from tests.trouble.conftest import dial, model
+from tests.trouble.name_server import name_server
 
 if TYPE_CHECKING:
     from tests.trouble.conftest import Site, TroubledNode
 
 pytestmark = pytest.mark.slow
 
+AAAA = frozenset({28})
+EVERYTHING = frozenset({1, 28})
 GONE = tuple(f"ws://gone{number}.example:19000" for number in range(6))
 """Peers with names that only the silent name server could know."""
 
@@ -92,3 +96,41 @@ def token_of(hub: TroubledNode) -> str:
     invited = hub.cli("invite", "--address", "ws://hub.example:19000")
     assert invited.returncode == 0, invited.stderr
     return invited.stdout.strip()
+
+
+def test_queries_for_ipv6_that_get_no_answer(net: Site) -> None:
+    """Some name servers drop such queries; the answer with the IPv4 addresses came at once."""
+    net.hub()
+    server, leaf, office = net.machine("server"), net.machine("leaf"), net.machine("office")
+    net.upstream(office, "0.0.0.0")
+    leaf.asks(net.lan.address("server"))
+    names = {f"{name}.example": net.lan.address(name) for name in ("hub", "office")}
+    with name_server(server, names) as answering:
+        answering.silent = AAAA
+        node = net.node(leaf, dial("ws://hub.example:19000", more=model("far", "office.example")))
+        far = node.answer("far")
+        assert far.whole, far
+        assert far.seconds < 3
+        assert node.linked_within(5, "hub") < 5
+
+
+def test_a_name_server_that_falls_silent_and_comes_back(net: Site) -> None:
+    hub = net.hub()
+    server, leaf, office = net.machine("server"), net.machine("leaf"), net.machine("office")
+    net.upstream(office, "0.0.0.0")
+    leaf.asks(net.lan.address("server"))
+    names = {f"{name}.example": net.lan.address(name) for name in ("hub", "office")}
+    with name_server(server, names) as answering:
+        node = net.node(leaf, dial("ws://hub.example:19000", more=model("far", "office.example")))
+        node.linked_within(5, "hub")
+        assert node.answer("far").whole
+        answering.silent = EVERYTHING
+        hub.end()
+        during = node.answer("far")
+        assert during.whole or during.code == "upstream_timeout", during
+        hub.start()
+        wait_for(lambda: "name server" in node.finding("mesh.peer")["detail"], "it is seen", 60)
+        answering.silent = frozenset()
+        node.linked_within(40, "hub")
+        assert node.answer("far").whole
+        node.nothing_taken_out()
