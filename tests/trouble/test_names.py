@@ -36,7 +36,7 @@ def test_a_silent_name_server_takes_nothing_along(net: Site) -> None:
     for _ in range(4):
         near = node.answer("near")
         assert near.whole, near
-        assert near.seconds < 1
+        assert near.seconds < 3
     assert hub.answer("leaf/near").whole
     for one in waiting:
         assert one.result().code == "upstream_timeout"
@@ -45,7 +45,7 @@ def test_a_silent_name_server_takes_nothing_along(net: Site) -> None:
     assert found["status"] == "problem"
     assert "name server" in found["detail"] + found["advice"]
     node.nothing_taken_out()
-    node.stopped_within(2)
+    node.stopped_within(3)
     assert "never retrieved" not in node.log
 
 
@@ -53,7 +53,7 @@ def test_a_node_that_stops_while_it_first_asks_a_silent_name_server(net: Site) -
     silent, leaf = net.machine("silent"), net.machine("leaf")
     silent.drops("udp dport 53")
     leaf.asks(net.lan.address("silent"))
-    net.node(leaf, dial(*GONE)).stopped_within(2)
+    net.node(leaf, dial(*GONE)).stopped_within(3)
 
 
 def test_join_and_doctor_give_a_silent_name_server_up(net: Site) -> None:
@@ -84,7 +84,7 @@ def test_a_dead_first_address_is_passed_over(net: Site, family: str) -> None:
     assert node.linked_within(3, "hub") < 3
     far = node.answer("far")
     assert far.whole, far
-    assert far.seconds < 2
+    assert far.seconds < 3
     began = time.monotonic()
     joined = net.unwritten_node(leaf, "guest").cli("join", "--node-id", "guest", token_of(hub))
     assert joined.returncode == 0, joined.stderr
