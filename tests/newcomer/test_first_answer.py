@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,10 +47,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def userland(
     request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Userland:
-    made = make_userland(request.param, tmp_path_factory.mktemp(request.param), wheel)
-    made.as_root("apt-get update")
-    return made
+) -> Iterator[Userland]:
+    folder = tmp_path_factory.mktemp(request.param)
+    try:
+        made = make_userland(request.param, folder, wheel)
+        made.as_root("apt-get update")
+        yield made
+    finally:
+        shutil.rmtree(folder)  # a gigabyte; what was mounted in there went with its commands
 
 
 @pytest.fixture(params=["a venv", "pipx", "uv"])

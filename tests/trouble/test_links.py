@@ -89,9 +89,9 @@ def test_a_dead_link_is_made_again_and_the_answer_goes_on(net: Site) -> None:
     time.sleep(1)  # the answer has begun
     cut(office, 13.0)
     answer = asked.result()
-    assert answer.honest, answer
+    assert answer.whole, answer
     recovered(home, office, 20)
-    assert relay.printed("status")["node"]["refused"].get("missed_heartbeats", 0) >= 0
+    assert "no sign of life" in relay.log
 
 
 def test_a_long_cut_is_an_error_and_what_comes_after_it_is_whole(net: Site) -> None:
@@ -132,7 +132,7 @@ def test_a_machine_gets_another_address(net: Site) -> None:
     time.sleep(1)  # the answer has begun
     office.machine.has("10.77.0.203/24", "fd77::203/64")
     answer = asked.result()
-    assert answer.honest, answer
+    assert answer.whole, answer
     recovered(home, office, 30)
     assert office.linked_within(1, "relay") < 1
     assert relay.status_of("office") == "direct"
