@@ -132,7 +132,7 @@ reverse-proxies: .venv/.dev
 mesh-trouble: .venv/.dev
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install -y -q iproute2 nftables conntrack; fi
 	@set -- $(BIN)/python -m pytest -q -rs -m slow tests/trouble $(if $(ONLY),-k '$(ONLY)'); \
-	if [ "$$(id -u)" = 0 ]; then exec unshare --net --mount "$$@"; \
+	if [ "$$(id -u)" = 0 ]; then exec unshare --net --mount sh -c 'mkdir -p /run/netns && mount -t tmpfs none /run/netns && exec "$$@"' - "$$@"; \
 	elif unshare --map-root-user --net --mount true; then \
 		exec unshare --map-root-user --net --mount sh -c 'mount -t tmpfs none /run && exec "$$@"' - "$$@"; \
 	else exec "$$@"; fi
