@@ -86,6 +86,11 @@ on(reading, (request) => {
 // --- the rest
 
 on(about("think"), { reasoning: "Six sevens, so forty-two.", content: "It is 42." });
+on(about("as a call"), (request) => {
+  const names = (request.tools ?? []).map((tool) => tool.function?.name ?? tool.name);
+  const value = JSON.stringify({ name: "Ada", age: 36 });
+  return { toolCalls: [{ id: "call_ada", name: names.at(-1), arguments: value }] };
+});
 on(about("as data"), { content: JSON.stringify({ name: "Ada", age: 36 }) });
 on(about("see"), (request) => {
   const parts = request.messages.flatMap((m) => (Array.isArray(m.content) ? m.content : []));
