@@ -76,11 +76,16 @@ on(reading, (request) => {
     Read: { file_path: file },
     exec_command: { cmd: `cat ${file}` },
     shell_command: { command: `cat ${file}` },
-    read: { path: file },
+    read: { path: file, filePath: file }, // the second is opencode's
   };
   const name = Object.keys(calls).find((name) => names.includes(name));
   if (name === undefined) return { content: `None of these reads files: ${names.join(", ")}` };
   return { toolCalls: [{ id: "call_file", name, arguments: JSON.stringify(calls[name]) }] };
+});
+
+// An agent without tools writes files by the form of its answers: here the name, and all of it.
+on((request) => everything(request).includes("write a poem"), {
+  content: "Here it is.\n\npoem.txt\n```\na heron stands\n```\n",
 });
 
 // --- the rest

@@ -1,0 +1,63 @@
+"""opencode through a mesh: sessions with tools, by each API that its providers speak."""
+
+from __future__ import annotations
+
+import json
+import platform
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.sdk.clients.conftest import ENVIRONMENTS, QUESTION, SECRET_WORD, documented
+
+if TYPE_CHECKING:
+    from tests.sdk.clients.conftest import Place
+    from tests.sdk.clients.tried import Tried
+
+NAME = "arm64" if platform.machine() == "aarch64" else "x64-baseline"
+PACKAGES = ENVIRONMENTS / "npm/opencode/node_modules"
+OPENCODE = PACKAGES / f"opencode-linux-{NAME}/bin/opencode"
+COMPATIBLE = "@ai-sdk/openai-compatible"
+PROVIDERS = [COMPATIBLE, "@ai-sdk/openai", "@ai-sdk/anthropic"]
+QUIET = ("AUTOUPDATE", "MODELS_FETCH", "DEFAULT_PLUGINS", "LSP_DOWNLOAD", "SHARE")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def opencode(place: Place, *told: str) -> list[dict[str, Any]]:
+    """Run one turn of a session and return its events."""
+    env = {f"OPENCODE_DISABLE_{name}": "1" for name in QUIET}
+    done = place.run(OPENCODE, "run", "--format", "json", "--title", "a test", *told, **env)
+    assert done.stdout, done.stderr[-3000:]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def said(events: list[dict[str, Any]]) -> str:
+    return "".join(event["part"]["text"] for event in events if event["type"] == "text")
+
+
+def set_up(place: Place, provider: str, model: str) -> None:
+    config = documented(place, "opencode", "json", model).replace(COMPATIBLE, provider)
+    (place.work / "opencode.json").write_text(config)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_it_goes_on_with_a_session_in_which_it_read_a_file(
+    place: Place, tried: Tried, provider: str, model: str
+) -> None:
+    set_up(place, provider, model)
+    found: dict[str, str | None] = {}
+    first = opencode(place, "think hard")
+    found["thoughts"] = None if said(first) == "It is 42." else str(first)[:2000]
+    second = opencode(place, "--continue", QUESTION)
+    found["reads a file"] = None if SECRET_WORD in said(second) else str(second)[:2000]
+    third = opencode(place, "--continue", "hello again")
+    found["goes on"] = None if "hello again" in said(third) or said(third) else str(third)[:2000]
+    wrong = opencode(place, "something wrong")
+    told = [event for event in wrong if event["type"] == "error"]
+    found["errors"] = None if "That is no request." in str(told) else str(wrong)[:2000]
+    seen = {"versions": {"opencode-ai": version()}, "found": found}
+    assert tried.add("opencode", f"`{provider}`", model, seen) == {}
+
+
+def version() -> str:
+    return str(json.loads((PACKAGES / "opencode-ai/package.json").read_text())["version"])
