@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import anthropic
 import attrs
 import openai
+import pytest
 
 from tests.sdk.things import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tests.sdk.conftest import Mesh
 
@@ -74,7 +75,7 @@ class Asking:
             return [{"type": "function", **about, "parameters": parameters, "strict": False}]
         return [{**about, "input_schema": parameters}]
 
-    def _openai(self) -> openai.OpenAI:
+    def _openai(self) -> Any:
         return openai.OpenAI(base_url=self.mesh.url, api_key=self.mesh.token, max_retries=0)
 
     def _chat(self, messages: Any, limit: int = 400, **more: Any) -> Answer:
@@ -165,3 +166,21 @@ def _gathered(chunks: Iterable[Any]) -> dict[str, Any]:
                 told = message["tool_calls"][piece.index]["function"]
                 told["arguments"] += piece.function.arguments or ""
     return {"choices": [{"message": message, "finish_reason": reason}], "usage": usage}
+
+
+def outcomes(asking: Asking, uses: dict[str, Callable[[Asking], None]]) -> dict[str, str | None]:
+    """Try each use; return what went wrong, None where nothing did."""
+    found: dict[str, str | None] = {}
+    for name, use in uses.items():
+        try:
+            use(asking)
+            found[name] = None
+        except Exception as error:  # noqa: BLE001 - all are reported at the end
+            found[name] = f"{type(error).__name__}: {error}"[:2000]
+    return found
+
+
+def refused(asking: Asking, words: str, because: str) -> None:
+    """See to it that this is a bad request, told in these words, by any of the SDKs."""
+    with pytest.raises((openai.BadRequestError, anthropic.BadRequestError), match=because):
+        asking.ask([asking.user(words)])

@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from tests.sdk.clients.tried import Tried
 
 FOLDER = ENVIRONMENTS / "python/aider"
-OPTIONS = ("no-git", "no-check-update", "analytics-disable", "no-show-model-warnings")
-OPTIONS += ("no-show-release-notes", "no-detect-urls", "no-pretty", "yes-always")
+OPTIONS = (
+    "analytics-disable",
+    "no-check-update",
+    "no-detect-urls",
+    "no-git",
+    "no-pretty",
+    "no-show-model-warnings",
+    "no-show-release-notes",
+    "yes-always",
+)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 

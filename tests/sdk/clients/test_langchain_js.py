@@ -18,4 +18,4 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 def test_it_does_all_it_can(place: Place, tried: Tried, client: str, model: str) -> None:
     embeds = ["embeddings"] if client == "ChatOpenAI" and model != "messages" else []
     seen = place.report("langchain-js", "langchain.mjs", client, model, *embeds)
-    assert tried.add("LangChain, JavaScript", f"`{client}`", model, seen) == {}
+    assert tried.add("LangChain for JavaScript", f"`{client}`", model, seen) == {}

@@ -24,4 +24,4 @@ def test_it_does_all_it_can(
     seen = place.report(environment, "old_sdks.py", kind, model, *embeds)
     [(package, version)] = seen["versions"].items()
     speaks = f"`{package}` {version}"
-    assert tried.add("Older SDKs, Python", speaks, model, seen) == {}
+    assert tried.add("Older SDKs", speaks, model, seen) == {}

@@ -23,13 +23,13 @@ UPSTREAMS = {"completions": "chat", "responses": "Responses", "messages": "Messa
 """What an upstream is called in the tables, by the test's name for its model."""
 TABLE = re.compile(r"(<!-- tried: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-Row = dict[str, dict[str, str | None]]
-"""By use and upstream: None where it worked, else what went wrong."""
-
 
 @attrs.define
 class Tried:
-    """What each client did, by its name."""
+    """What each client did: by its name and what it was asked by, versions and uses.
+
+    A use has an outcome for each upstream: None where it worked, else what went wrong.
+    """
 
     clients: dict[str, dict[str, Any]] = attrs.field(factory=dict)
 
@@ -40,18 +40,15 @@ class Tried:
         tried = cls(json.loads(file.read_text()) if file.is_file() else {})
         yield tried
         file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(tried.clients, indent=1, sort_keys=True))
+        file.write_text(json.dumps(tried.clients, indent=1))
 
-    def add(
-        self, client: str, speaks: str, upstream: str, seen: dict[str, Any]
-    ) -> dict[str, str]:
+    def add(self, client: str, speaks: str, upstream: str, seen: dict[str, Any]) -> dict[str, str]:
         """Keep what a program reported; return what went wrong, by use."""
-        about = self.clients.setdefault(client, {"versions": {}, "rows": {}})
-        about["versions"] = seen["versions"]
-        row: Row = about["rows"].setdefault(speaks, {})
+        row = self.clients.setdefault(client, {}).setdefault(speaks, {"uses": {}})
+        row["versions"] = seen["versions"]
         found: dict[str, str | None] = seen["found"]
         for use, wrong in found.items():
-            row.setdefault(use, {})[upstream] = wrong
+            row["uses"].setdefault(use, {})[upstream] = wrong
         return {use: wrong for use, wrong in found.items() if wrong is not None}
 
 
@@ -63,31 +60,31 @@ def cell(outcomes: dict[str, str | None]) -> str:
     return ", ".join(worked) or "-"
 
 
-def table(about: dict[str, Any]) -> str:
-    """Return a client's table, the versions that were run, and what did not work."""
-    rows: dict[str, Row] = about["rows"]
-    uses = list(dict.fromkeys(use for row in rows.values() for use in row))
-    lines = [f"| before upstreams of | {' | '.join(uses)} |", "|---" * (len(uses) + 1) + "|"]
+def table(rows: dict[str, Any]) -> str:
+    """Return a client's table, what did not work, and the versions that were run."""
+    uses = list(dict.fromkeys(use for row in rows.values() for use in row["uses"]))
+    lines = [f"| asked by | {' | '.join(uses)} |", "|---" * (len(uses) + 1) + "|"]
     for speaks, row in sorted(rows.items()):
-        lines.append(f"| {speaks} | {' | '.join(cell(row.get(use, {})) for use in uses)} |")
-    versions = ", ".join(f"`{name}` {version}" for name, version in about["versions"].items())
-    lines += ["", f"Run with {versions}."]
-    lines += [
-        f"- Did not work: {speaks}, {use}, before {UPSTREAMS.get(upstream, upstream)}."
+        cells = [cell(row["uses"].get(use, {})) for use in uses]
+        lines.append(f"| {speaks} | {' | '.join(cells)} |")
+    failed = [
+        f"- Fails: {speaks}, {use}, before {UPSTREAMS.get(upstream, upstream)}."
         for speaks, row in sorted(rows.items())
-        for use, outcomes in row.items()
+        for use, outcomes in row["uses"].items()
         for upstream in _ordered(outcomes)
         if outcomes[upstream] is not None
     ]
-    return "\n".join(lines) + "\n"
+    versions = {f"`{n}` {v}" for row in rows.values() for n, v in row["versions"].items()}
+    ran = f"The upstreams before which it worked, with {', '.join(sorted(versions))}."
+    return "\n".join([ran, "", *lines, *(["", *failed] if failed else [])]) + "\n"
 
 
 def written(page: str, clients: dict[str, dict[str, Any]]) -> str:
     """Return the page with each table made anew; a client that has not run keeps its own."""
 
     def anew(found: re.Match[str]) -> str:
-        about = clients.get(found[2])
-        return found[0] if about is None else f"{found[1]}{table(about)}{found[3]}"
+        rows = clients.get(found[2])
+        return found[0] if rows is None else f"{found[1]}{table(rows)}{found[3]}"
 
     return TABLE.sub(anew, page)
 

@@ -111,18 +111,20 @@ async def pictures() -> None:
         assert (await result.get_output()).strip() == "I see 1 picture(s)."
 
 
+async def refused(asked: str) -> ModelHTTPError:
+    """Return the error that this is refused with."""
+    try:
+        await AGENT.run(asked)
+    except ModelHTTPError as error:
+        return error
+    raise AssertionError(f"{asked}: no error")
+
+
 async def errors() -> None:
-    for asked, status, words in (
-        ("something wrong", 400, "That is no request."),
-        ("too many", 429, "Slow down."),
-    ):
-        try:
-            await AGENT.run(asked)
-        except ModelHTTPError as error:
-            assert error.status_code == status, error
-            assert words in str(error.body), error
-        else:
-            raise AssertionError(f"{asked}: no error")
+    wrong = await refused("something wrong")
+    assert wrong.status_code == 400, wrong
+    assert "That is no request." in str(wrong.body), wrong
+    assert (await refused("too many")).status_code == 429
 
 
 async def embeddings() -> None:
