@@ -91,6 +91,9 @@ on((request) => everything(request).includes("write a poem"), {
 // --- the rest
 
 on(about("think"), { reasoning: "Six sevens, so forty-two.", content: "It is 42." });
+on(about("how many questions"), (request) => ({
+  content: `You asked ${request.messages.filter((m) => m.role === "user").length}.`,
+}));
 on(about("as a call"), (request) => {
   const names = (request.tools ?? []).map((tool) => tool.function?.name ?? tool.name);
   const value = JSON.stringify({ name: "Ada", age: 36 });

@@ -141,6 +141,19 @@ async def errors() -> None:
             raise AssertionError(f"{asked}: no error")
 
 
+async def by_id() -> None:
+    first = await Runner.run(agent(), "hello there")
+    asked = "how many questions did I ask"
+    again = {"previous_response_id": first.last_response_id}
+    assert (await Runner.run(agent(), asked, **again)).final_output == "You asked 2."
+    live = Runner.run_streamed(agent(), asked, **again)
+    async for _ in live.stream_events():
+        pass
+    assert live.final_output == "You asked 2."
+
+
+# The model server for Responses keeps none; nodes remember what they converted.
+KEPT = KIND == "OpenAIResponsesModel" and NAME != "responses"
 report(
     ["openai-agents", "openai"],
     {
@@ -153,5 +166,6 @@ report(
         "thoughts": thoughts,
         "pictures": pictures,
         "errors": errors,
+        **({"goes on by an id": by_id} if KEPT else {}),
     },
 )
