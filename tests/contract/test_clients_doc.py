@@ -89,7 +89,9 @@ def pins(root: Path) -> set[str]:
     folder = root / "tests/sdk/clients"
     found: set[str] = set()
     for package in folder.glob("npm/*/package.json"):
-        found |= {f"`{n}` {v}" for n, v in json.loads(package.read_text())["dependencies"].items()}
+        told = json.loads(package.read_text())
+        needs = told.get("dependencies", {}) | told.get("optionalDependencies", {})
+        found |= {f"`{name}` {version}" for name, version in needs.items()}
     for requirements in folder.glob("python/*.txt"):
         for line in requirements.read_text().splitlines():
             name, is_pinned, version = line.partition("==")
