@@ -183,7 +183,7 @@ await report(packages, {
   usage,
   "tools over three turns": runTools,
   objects,
-  thoughts,
+  "goes on after thoughts": thoughts,
   pictures,
   "cut answers": cut,
   errors,

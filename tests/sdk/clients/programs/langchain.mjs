@@ -150,7 +150,7 @@ await report(["langchain", "@langchain/core", "@langchain/openai", "@langchain/a
   "tools over three turns": tools,
   agents,
   objects,
-  thoughts,
+  "goes on after thoughts": thoughts,
   pictures,
   errors,
   ...(embeddings === "embeddings" ? { embeddings: embed } : {}),

@@ -163,7 +163,7 @@ report(
         "tools over three turns": tools,
         "handoffs": handoffs,
         "objects": objects,
-        "thoughts": thoughts,
+        "goes on after thoughts": thoughts,
         "pictures": pictures,
         "errors": errors,
         **({"goes on by an id": by_id} if KEPT else {}),

@@ -141,7 +141,7 @@ USES = {
     "usage": usage,
     "tools over three turns": tools,
     "objects": objects,
-    "thoughts": thoughts,
+    "goes on after thoughts": thoughts,
     "pictures": pictures,
     "errors": errors,
 }
