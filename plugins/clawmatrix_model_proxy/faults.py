@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from clawmatrix_core import DeadlineExceeded, ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.json_values import NOT_JSON, decode
+from clawmatrix_model_proxy.error_text import error_text, error_text_of
+from clawmatrix_model_proxy.too_long import TOO_LONG, says_too_long
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,13 +54,6 @@ _STATUS_OF_TYPE = {
     "invalid_request_error": 400,
     "not_found_error": 404,
 }
-TOO_LONG = "context_length_exceeded"
-_TOO_LONG = re.compile(
-    r"prompt is too long|maximum context length|exceeds? (?:the )?(?:available )?context"
-    r"|exceed_context_size|context (?:length|window|size) (?:is )?exceeded",
-    re.IGNORECASE,
-)
-"""What servers say that have no code for it."""
 _SPELLINGS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
 
 
@@ -91,26 +84,26 @@ def fault_of_status(
     status: int, body: bytes, headers: Mapping[str, str], wall: float
 ) -> AttemptFault:
     """Return the fault that an error answer of an upstream is; ``wall`` is now, for dates."""
-    code, message = _read_error(body)
-    if status in (400, 413) and _TOO_LONG.search(f"{code} {message}"):
-        code = TOO_LONG
+    said = error_text(body)
+    code = TOO_LONG if says_too_long(status, said) else said.code
+    message = "" if said.plain else said.message  # a page of HTML, mostly
     return AttemptFault("status", status, code, message, retry_after(headers, wall))
 
 
 def fault_of_event(error: object) -> AttemptFault:
     """Return the fault that an error inside a stream is."""
-    fields = error if isinstance(error, dict) else {}
-    words = [word for word in (fields.get("code"), fields.get("type")) if isinstance(word, str)]
-    status = next((_STATUS_OF_TYPE[word] for word in words if word in _STATUS_OF_TYPE), None)
-    status = status or _status_in(fields.get("code"))
-    message = fields.get("message")
-    text = message if isinstance(message, str) else "the upstream ended with an error"
-    return AttemptFault("status" if status else "broke", status, next(iter(words), None), text)
+    said = error_text_of(error)
+    message = said.message or "the upstream ended with an error"
+    if says_too_long(None, said):
+        return AttemptFault("status", 400, TOO_LONG, message)
+    known = (_STATUS_OF_TYPE[code] for code in said.codes if code in _STATUS_OF_TYPE)
+    status = next(known, None) or next(filter(_is_status, said.numbers), None)
+    return AttemptFault("status" if status else "broke", status, said.code, message)
 
 
-def _status_in(code: object) -> int | None:
-    """Return the HTTP status that some servers give as the code of an error."""
-    return code if type(code) is int and 400 <= code <= 599 else None
+def _is_status(code: int) -> bool:
+    """Say whether a code is an HTTP status, as some servers give it."""
+    return 400 <= code <= 599
 
 
 def fault_of_error(error: ExchangeError) -> AttemptFault:
@@ -142,16 +135,3 @@ def _seconds_until(date: str, wall: float) -> float:
         return max(0.0, parsedate_to_datetime(date).timestamp() - wall)
     except (ValueError, TypeError, OverflowError):
         return -1.0
-
-
-def _read_error(body: bytes) -> tuple[str | None, str]:
-    try:
-        decoded: Any = decode(body)
-    except NOT_JSON:
-        return None, ""
-    error = decoded.get("error") if isinstance(decoded, dict) else None
-    if not isinstance(error, dict):
-        return None, error if isinstance(error, str) else ""
-    words = [word for word in (error.get("code"), error.get("type")) if isinstance(word, str)]
-    message = error.get("message")
-    return next(iter(words), None), message if isinstance(message, str) else ""

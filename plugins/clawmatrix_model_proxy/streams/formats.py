@@ -22,6 +22,7 @@ from clawmatrix_model_proxy.streams.stages import (
     messages_stage,
     responses_stage,
 )
+from clawmatrix_model_proxy.too_long import TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ _MESSAGES_NAMES = frozenset(
         b"message_stop",
     )
 )
+_ANTHROPIC_TOO_LONG = "prompt is too long"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -56,6 +58,8 @@ class Format:
         streams: whether answers can be streams.
         last_words: an event of a stream that ends or fails it has one of them.
         names: of events which clients drop that have another name.
+        too_long: words by which the API's clients know a prompt that is too long; None where
+            they know it by a code.
     """
 
     name: str
@@ -66,9 +70,13 @@ class Format:
     streams: bool = True
     last_words: tuple[bytes, ...] = (b"error",)
     names: frozenset[bytes] = frozenset()
+    too_long: str | None = None
 
     def error(self, status: int, fields: dict[str, Any]) -> bytes:
         """Return the JSON of an error; ``fields`` has message, type, code and param."""
+        words, message = self.too_long, fields["message"]
+        if words and fields["code"] == TOO_LONG and words not in message.lower():
+            fields = {**fields, "message": f"{words}: {message}"}
         return _encode(self.shape(status, fields))
 
 
@@ -194,6 +202,7 @@ FORMATS = {
             _messages_event,
             last_words=(b"error", MESSAGES_END.encode()),
             names=_MESSAGES_NAMES,
+            too_long=_ANTHROPIC_TOO_LONG,
         ),
         Format(
             "count_tokens",
@@ -202,6 +211,7 @@ FORMATS = {
             _anthropic_error,
             _messages_event,
             streams=False,
+            too_long=_ANTHROPIC_TOO_LONG,
         ),
         Format(
             "embeddings",
