@@ -9,6 +9,7 @@ import attrs
 
 from clawmatrix_core import DeadlineExceeded, ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.error_text import error_text, error_text_of
+from clawmatrix_model_proxy.lacks import NOT_SERVED, unknown_setting
 from clawmatrix_model_proxy.too_long import TOO_LONG, says_too_long
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ __all__ = [
     "retry_after",
 ]
 
-FaultKind = Literal["status", "connect", "broke", "silent", "refused", "node", "cut"]
+FaultKind = Literal["status", "connect", "broke", "silent", "refused", "node", "cut", "lacks"]
 """What kind of fault it is.
 
 ``status``: the upstream answered with an error. ``connect``: it could not be reached.
 ``broke``: it broke off before it said anything. ``silent``: nothing came within its time.
 ``refused``: the serving node will not send this request. ``node``: the node itself is lost,
-busy or stops. ``cut``: the answer ended, or failed, in the middle.
+busy or stops. ``cut``: the answer ended, or failed, in the middle. ``lacks``: the upstream has no
+such endpoint beside answers, or does not know a setting of the request.
 """
 
 _KINDS: dict[str, FaultKind] = {
@@ -57,6 +59,9 @@ _STATUS_OF_TYPE = {
 _SPELLINGS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
 
 
+_AGAIN = {"true": True, "false": False}
+
+
 @attrs.frozen
 class AttemptFault:
     """What went wrong with an attempt.
@@ -67,6 +72,9 @@ class AttemptFault:
         code: the error's own word, where it has one.
         message: what a person is told.
         wait: seconds the upstream asked to be left alone, None where it did not.
+        lacks: what the upstream lacks: the name of an endpoint, or of a setting.
+        again: what the upstream says of asking it again, in ``x-should-retry``; None where it
+            says nothing.
     """
 
     kind: FaultKind
@@ -74,6 +82,8 @@ class AttemptFault:
     code: str | None = None
     message: str = ""
     wait: float | None = None
+    lacks: str | None = None
+    again: bool | None = None
 
     def __str__(self) -> str:
         what = self.kind if self.status is None else str(self.status)
@@ -81,13 +91,27 @@ class AttemptFault:
 
 
 def fault_of_status(
-    status: int, body: bytes, headers: Mapping[str, str], wall: float
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str],
+    wall: float,
+    *,
+    side: str | None = None,
 ) -> AttemptFault:
-    """Return the fault that an error answer of an upstream is; ``wall`` is now, for dates."""
+    """Return the fault that an error answer of an upstream is.
+
+    Args:
+        status, body, headers: the answer.
+        wall: now, in seconds since 1970, for dates.
+        side: what was asked for, where that is beside answers.
+    """
     said = error_text(body)
     code = TOO_LONG if says_too_long(status, said) else said.code
     message = "" if said.plain else said.message  # a page of HTML, mostly
-    return AttemptFault("status", status, code, message, retry_after(headers, wall))
+    lacks = side if side and status in NOT_SERVED else unknown_setting(status, said)
+    kind: FaultKind = "status" if lacks is None or code == TOO_LONG else "lacks"
+    wait, again = retry_after(headers, wall), _AGAIN.get(headers.get("x-should-retry", ""))
+    return AttemptFault(kind, status, code, message, wait, lacks, again)
 
 
 def fault_of_event(error: object) -> AttemptFault:

@@ -104,6 +104,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
         upstream_ms: milliseconds the upstream took up to here.
         headers: those of its headers that clients act on.
         answer_id: the id of the answer, where a later request may name it.
+        lacks: endpoints that the upstream is known to lack.
     """
 
     status: int
@@ -112,6 +113,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     upstream_ms: float = 0.0
     headers: dict[str, str] = {}
     answer_id: str = ""
+    lacks: tuple[str, ...] = ()
 
     @property
     def streams(self) -> bool:

@@ -88,7 +88,7 @@ class Asking:
             body,
             began=began,
             limits=limits,
-            health=self._health,
+            health=self._health.beside(format.name) if format.side else self._health,
             remember=remember,
         )
 

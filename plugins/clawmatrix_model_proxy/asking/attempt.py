@@ -189,7 +189,9 @@ class CallAttempt:
 
     async def _fail_with_error(self, exchange: Exchange, head: Head) -> None:
         body = await read_body(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
-        fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
+        side = self._format.name if self._format.side else None
+        now = self._node.clock.wall()
+        fault = fault_of_status(head.status, body, head.headers, now, side=side)
         raise AttemptFailed(fault, self._said(head, body, fault), self._format)
 
     def _said(self, head: Head, body: bytes, fault: AttemptFault) -> _Said:

@@ -16,6 +16,7 @@ from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
 from clawmatrix_model_proxy.asking.candidates import Candidates, Step, Tried
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, RawHeaders
 from clawmatrix_model_proxy.asking.failover import rule_for
+from clawmatrix_model_proxy.asking.lacking import lacking_last, note_heard, note_lack
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.faults import AttemptFault
 from clawmatrix_model_proxy.hold import LIVE, Hold
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["AskLimits", "ProxiedResponse"]
 
 _TICK = 0.25
+_LACKS_MOST = 8
+"""Things that a serving node may say its upstream lacks, in one answer."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -100,6 +103,8 @@ class ProxiedResponse:
         self._limits = limits
         self._health = health
         targets = health.order(choice.targets, limits.balance)
+        if health.lacks:
+            targets = lacking_last(health.lacks, targets, self._format, body)
         self._candidates = Candidates(
             targets, deadline=began + limits.total, random_source=node.random
         )
@@ -190,6 +195,8 @@ class ProxiedResponse:
             left = max(0.0, self._began + self._limits.total - began)
             if await attempt.make(target, self._patience(step), left):
                 health.succeeded(target)
+                if self._format.side and health.lacks:
+                    health.lacks.served(target, self._format.name)
                 return None
             failed = _out_of_time(self._limits.total, self._format)
         except AttemptFailed as error:
@@ -197,6 +204,7 @@ class ProxiedResponse:
         except BaseException:
             health.abandoned(target)  # the client is gone
             raise
+        note_lack(health.lacks, target, failed.fault)
         rule = rule_for(failed.fault)
         health.failed(target, str(failed.fault), counts=rule.counts, wait=failed.fault.wait)
         return failed
@@ -214,6 +222,8 @@ class ProxiedResponse:
 
     def _begun(self, target: Target, head: Head, milliseconds: float) -> None:
         self._health.first_token(target, milliseconds)
+        for what in head.lacks[:_LACKS_MOST]:
+            note_heard(self._health.lacks, target, what)
         if head.answer_id and self._remember is not None:
             self._remember(head.answer_id, target)
 

@@ -49,7 +49,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class AnswerSender:
-    """Sends one answer, in the client's format."""
+    """Sends one answer, in the client's format.
+
+    Attributes:
+        lacks: endpoints that the upstream is known to lack, which the asking node is told.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class AnswerSender:
         self._answers = answers
         self._headed = False
         self._held: list[bytes] = []
+        self.lacks: tuple[str, ...] = ()
 
     async def run(self, max_answer: int) -> None:
         """Send it to its end. Raises: ExchangeFailure, where it is cut off."""
@@ -148,6 +153,7 @@ class AnswerSender:
             upstream_ms=response.elapsed_ms(),
             headers=response.headers,
             answer_id=answer_id,
+            lacks=self.lacks,
         )
 
     # --- streams

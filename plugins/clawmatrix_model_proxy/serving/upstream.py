@@ -13,8 +13,10 @@ from anyio import CancelScope, current_time
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
+from clawmatrix_model_proxy.lacks import Lacks
 from clawmatrix_model_proxy.serving.key_verdict import key_verdict
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
+from clawmatrix_model_proxy.streams.formats import SIDE_CALLS
 from clawmatrix_model_proxy.wire import API_HEADERS, EVENT_STREAM, media_type, passed_headers
 
 if TYPE_CHECKING:
@@ -38,12 +40,21 @@ _NO_TYPES = ("text/plain", "application/octet-stream")
 
 
 class Upstreams:
-    """The connections to all upstreams, kept and used again while this is entered."""
+    """The connections to all upstreams, kept and used again while this is entered.
 
-    def __init__(self, budgets: Budgets, *, proxy_from_env: bool = False) -> None:
+    Attributes:
+        lacks: what the upstreams lack.
+    """
+
+    def __init__(
+        self, budgets: Budgets, now: Callable[[], float], proxy_from_env: bool = False
+    ) -> None:
+        """Make the connections; ``now`` is the clock, in seconds."""
+        self.lacks: Lacks[ModelUpstream] = Lacks(now)
         self._proxy_from_env = proxy_from_env
         self._places: dict[str, _Place] = {}
         self._rings: dict[ModelUpstream, KeyRing] = {}
+        self._side_rings: dict[ModelUpstream, KeyRing] = {}
         self._budgets = budgets
 
     async def __aenter__(self) -> Self:
@@ -68,6 +79,7 @@ class Upstreams:
         self._budgets = budgets
         self._dialler.limit, self._client.write = budgets.connect, budgets.idle
         self._rings.clear()
+        self._side_rings.clear()
 
     async def run(self) -> None:
         """Close connections that nobody used for a while, until cancelled."""
@@ -101,7 +113,9 @@ class Upstreams:
         now: float,
     ) -> HttpResponse:
         """Send a request with one key after another, until one is taken or none is left."""
-        ring = self._rings.setdefault(model, KeyRing(model.keys))
+        # A key that may not be used for embeddings, say, is as good as ever for answers.
+        rings = self._side_rings if opening.format in SIDE_CALLS else self._rings
+        ring = rings.setdefault(model, KeyRing(model.keys))
         left = ring.order(now)
         while True:
             number = left.pop(0) if left else None
@@ -214,6 +228,17 @@ class UpstreamResponse:
     def elapsed_ms(self) -> float:
         """Return the milliseconds since the request was sent."""
         return round((current_time() - self._began) * 1000, 2)
+
+    async def peek(self, limit: int) -> bytes | None:
+        """Return the whole body, which can still be read; None where it is over the limit.
+
+        Raises: ExchangeFailure.
+        """
+        with CancelScope(deadline=self._began + self._budgets.first_byte) as scope:
+            body = await self._answer.peek(limit)
+        if scope.cancelled_caught:
+            raise _silent(self._budgets.first_byte)
+        return body if len(body) <= limit else None
 
     async def pump(self, queue: ByteQueue) -> None:
         """Put the body into a queue as it comes, and close the queue, with the error if any."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_model_proxy.streams.endings import Tail
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["FORMATS", "SIDE_CALLS", "Format"]
 
 _MESSAGES_NAMES = frozenset(
     (
@@ -60,6 +60,8 @@ class Format:
         names: of events which clients drop that have another name.
         too_long: words by which the API's clients know a prompt that is too long; None where
             they know it by a code.
+        side: whether it is asked for something beside answers. Such calls decide nothing about
+            which upstream is asked for an answer.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Format:
     last_words: tuple[bytes, ...] = (b"error",)
     names: frozenset[bytes] = frozenset()
     too_long: str | None = None
+    side: bool = False
 
     def error(self, status: int, fields: dict[str, Any]) -> bytes:
         """Return the JSON of an error; ``fields`` has message, type, code and param."""
@@ -212,6 +215,7 @@ FORMATS = {
             _messages_event,
             streams=False,
             too_long=_ANTHROPIC_TOO_LONG,
+            side=True,
         ),
         Format(
             "embeddings",
@@ -220,6 +224,9 @@ FORMATS = {
             _openai_error,
             _chat_event,
             streams=False,
+            side=True,
         ),
     )
 }
+SIDE_CALLS = frozenset(format.name for format in FORMATS.values() if format.side)
+"""The formats that are asked for something beside answers."""
