@@ -13,7 +13,7 @@ from clawmatrix_core import (
     Undeliverable,
 )
 from clawmatrix_model_proxy.error_text import ErrorText, error_text
-from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.faults import AttemptFault, fault_of_event
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.too_long import TOO_LONG, says_too_long
@@ -26,6 +26,7 @@ __all__ = [
     "convert_upstream_error",
     "from_event",
     "from_exchange",
+    "from_fault",
     "is_own_too_long",
     "too_long_error",
     "wrap_upstream_error",
@@ -96,7 +97,11 @@ def from_exchange(error: ExchangeError, node: str) -> ApiError:
 
 def from_event(error: object) -> ApiError:
     """Return what the client is told of an error inside a stream, or inside an answer."""
-    fault = fault_of_event(error)
+    return from_fault(fault_of_event(error))
+
+
+def from_fault(fault: AttemptFault) -> ApiError:
+    """Return what the client is told of a fault that an upstream put into words."""
     status = fault.status or 502
     kind = "invalid_request_error" if fault.code == TOO_LONG else "upstream_error"
     return ApiError(status, fault.message, type=kind, code=fault.code)

@@ -17,11 +17,12 @@ from clawmatrix_model_proxy.asking.candidates import Candidates, Step, Tried
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, RawHeaders
 from clawmatrix_model_proxy.asking.failover import rule_for
 from clawmatrix_model_proxy.asking.lacking import lacking_last, note_heard, note_lack
-from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.errors import ApiError, from_fault
 from clawmatrix_model_proxy.faults import AttemptFault
 from clawmatrix_model_proxy.hold import LIVE, Hold
 from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.kept_answers import ANSWERS
+from clawmatrix_model_proxy.streams.failures import Failure
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.wire import Head, Opening, media_type, passed_headers
 
@@ -164,8 +165,7 @@ class ProxiedResponse:
             self._candidates.failed(failed.fault, self._node.clock.now())
             last[id(self._candidates.tried[-1])] = failed
             if client.released:
-                event = b"" if failed.error_sent else self._format.event(failed.body, client.last)
-                await client.fail(0, [], b"", event)
+                await client.fail(0, [], b"", self._failure(failed, client))
                 return failed
             client.discard()
         final = self._candidates.final_failure()
@@ -217,8 +217,14 @@ class ProxiedResponse:
     async def _fail(self, failed: AttemptFailed, final: Tried, client: ClientSender) -> None:
         self._asked = final.target
         body = _with_tried(failed.body, self._candidates.tried)
-        event = self._format.event(body, b"")
+        event = self._format.failure(Failure(body))
         await client.fail(failed.status, [*self._who(), *self._passed(failed.headers)], body, event)
+
+    def _failure(self, failed: AttemptFailed, client: ClientSender) -> bytes:
+        """Return what ends a stream of which the client has had a part."""
+        told = failed.error_sent
+        body = from_fault(failed.fault).body(self._format) if told else failed.body
+        return self._format.failure(Failure(body, client.first, client.last, told))
 
     def _begun(self, target: Target, head: Head, milliseconds: float) -> None:
         self._health.first_token(target, milliseconds)

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.json_values import NOT_JSON, decode
+from clawmatrix_model_proxy.json_values import NOT_JSON
 from clawmatrix_model_proxy.refusals import anthropic_type
 from clawmatrix_model_proxy.streams.endings import Ending
+from clawmatrix_model_proxy.streams.failures import (
+    Failure,
+    chat_failure,
+    messages_failure,
+    responses_failure,
+)
 from clawmatrix_model_proxy.streams.stages import (
     CHAT_LAST_WORDS,
     MESSAGES_END,
@@ -54,7 +60,7 @@ class Format:
         stage: what a decoded event of a stream amounts to.
         ending: how a stream ended, by its tail and its last event with data.
         shape: makes an error's JSON of status, message, type, code and parameter.
-        event: makes the event that ends a stream of an error's JSON and the last bytes sent.
+        failure: makes what ends a stream that fails, nothing where all has been said.
         streams: whether answers can be streams.
         last_words: an event of a stream that ends or fails it has one of them.
         names: of events which clients drop that have another name.
@@ -68,7 +74,7 @@ class Format:
     stage: Callable[[dict[str, Any]], Stage]
     ending: Callable[[Tail, bytes], Ending]
     shape: Callable[[int, dict[str, Any]], dict[str, Any]]
-    event: Callable[[bytes, bytes], bytes]
+    failure: Callable[[Failure], bytes]
     streams: bool = True
     last_words: tuple[bytes, ...] = (b"error",)
     names: frozenset[bytes] = frozenset()
@@ -95,48 +101,6 @@ def _anthropic_error(status: int, fields: dict[str, Any]) -> dict[str, Any]:
         "type": "error",
         "error": {"type": anthropic_type(status), "message": fields["message"]},
     }
-
-
-def _on_one_line(body: bytes) -> bytes:
-    # A line break in JSON can only stand between its parts.
-    return body.replace(b"\r", b" ").replace(b"\n", b" ")
-
-
-def _chat_event(body: bytes, last: bytes) -> bytes:
-    return b"data: " + _on_one_line(body) + b"\n\n"
-
-
-def _responses_event(body: bytes, last: bytes) -> bytes:
-    # ``error`` stands in it once more as a member, which is what the official clients raise for.
-    error = _member(body, "error")
-    fields = {
-        "type": "error",
-        "code": error.get("code"),
-        "message": error.get("message", ""),
-        "param": error.get("param"),
-        "sequence_number": _last_number(last) + 1,
-        "error": error,
-    }
-    return b"event: error\ndata: " + _encode(fields) + b"\n\n"
-
-
-def _messages_event(body: bytes, last: bytes) -> bytes:
-    return b"event: error\ndata: " + _on_one_line(body) + b"\n\n"
-
-
-def _member(body: bytes, name: str) -> dict[str, Any]:
-    try:
-        found = decode(body)
-    except NOT_JSON:
-        return {}
-    value = found.get(name) if isinstance(found, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _last_number(sent: bytes) -> int:
-    _, mark, behind = sent.rpartition(b'"sequence_number":')
-    digits = behind.strip().split(b",")[0].split(b"}")[0].strip() if mark else b""
-    return int(digits) if digits.isdigit() and len(digits) < 16 else -1
 
 
 # --- endings
@@ -186,7 +150,7 @@ FORMATS = {
             chat_stage,
             _chat_ending,
             _openai_error,
-            _chat_event,
+            chat_failure,
             last_words=CHAT_LAST_WORDS,
         ),
         Format(
@@ -194,7 +158,7 @@ FORMATS = {
             responses_stage,
             _responses_ending,
             _openai_error,
-            _responses_event,
+            responses_failure,
             last_words=(b"error", *(end.encode() for end in sorted(RESPONSES_ENDS))),
         ),
         Format(
@@ -202,7 +166,7 @@ FORMATS = {
             messages_stage,
             _messages_ending,
             _anthropic_error,
-            _messages_event,
+            messages_failure,
             last_words=(b"error", MESSAGES_END.encode()),
             names=_MESSAGES_NAMES,
             too_long=_ANTHROPIC_TOO_LONG,
@@ -212,7 +176,7 @@ FORMATS = {
             messages_stage,
             _messages_ending,
             _anthropic_error,
-            _messages_event,
+            messages_failure,
             streams=False,
             too_long=_ANTHROPIC_TOO_LONG,
             side=True,
@@ -222,7 +186,7 @@ FORMATS = {
             chat_stage,
             _chat_ending,
             _openai_error,
-            _chat_event,
+            chat_failure,
             streams=False,
             side=True,
         ),
