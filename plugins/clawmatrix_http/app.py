@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,11 @@ from clawmatrix_core.spi import ByteBudget, serves_input, stray
 from clawmatrix_http.answer import Answer, limited
 from clawmatrix_http.api import CLIENT_GONE, HttpRefusal
 from clawmatrix_http.guard import Asker, Guard, read_headers
+from clawmatrix_http.inflating import ENCODINGS, BodyInflater, inflated
 from clawmatrix_http.protocol import CONNECTION, HttpConnection
 from clawmatrix_http.refusal import body_of, plain_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import Receive, Scope, Send
 
     from clawmatrix_core import Proxies
@@ -33,6 +33,18 @@ _FULL = HttpRefusal(
     "the bodies of other requests leave no memory for this one (see [http] max_bodies)",
     (_CLOSE, (b"retry-after", b"5")),
 )
+
+
+_ENCODINGS = " or ".join(ENCODINGS)
+_UNKNOWN_ENCODING = HttpRefusal(
+    415,
+    "unsupported_encoding",
+    f"the body is compressed in a way that is not known here: send it plain, or with {_ENCODINGS}",
+    (_CLOSE, (b"accept-encoding", ", ".join(ENCODINGS).encode())),
+)
+_OF_THE_BODY = frozenset((b"content-encoding", b"content-length"))
+"""Headers that are about the compressed body, which no application sees."""
+Replace = Callable[[HttpRefusal], Awaitable[None]]
 
 
 class Application:
@@ -92,15 +104,18 @@ class Application:
             return
         if refusal is None and not found.public:
             _connection_of(scope).prove()
-        refusal = refusal or found.refusal or self._refuse_length(asker)
+        refusal = refusal or found.refusal or self._refuse_body(asker)
         if refusal is not None:
             self._on_refused(_reason(refusal, asker), self._client(scope))
             await self._refuse(answer, refusal, found)
             return
         connection = _connection_of(scope)
         with self._bodies.hold(connection.owner, connection.make_room) as held:
-            over = partial(self._replace, answer, found, scope)
-            receive = limited(receive, self._max_body, held, over)
+            replace = partial(self._replace, answer, found, scope)
+            if asker.encoding is not None:
+                receive = inflated(receive, asker.encoding, partial(_refuse_opened, replace))
+                scope["headers"] = [one for one in scope["headers"] if one[0] not in _OF_THE_BODY]
+            receive = limited(receive, self._max_body, held, partial(self._refuse_size, replace))
             await self._run(found, scope, receive, answer)
 
     @serves_input
@@ -136,9 +151,13 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _replace(self, answer: Answer, found: Found, scope: Scope, full: bool) -> None:
+    async def _refuse_size(self, replace: Replace, full: bool) -> None:
+        await replace(_FULL if full else self._too_large())
+
+    async def _replace(
+        self, answer: Answer, found: Found, scope: Scope, refusal: HttpRefusal
+    ) -> None:
         if not answer.replaced:
-            refusal = _FULL if full else self._too_large()
             self._on_refused(refusal.code, self._client(scope))
             await answer.replace(refusal, self._body(refusal, found))
 
@@ -154,7 +173,9 @@ class Application:
             self._on_fault(found.plugin or "http", f"the shape of a {refusal.status}", fault)
             return body_of(refusal, plain_error)
 
-    def _refuse_length(self, asker: Asker) -> HttpRefusal | None:
+    def _refuse_body(self, asker: Asker) -> HttpRefusal | None:
+        if asker.encoding is not None and not BodyInflater.knows(asker.encoding):
+            return _UNKNOWN_ENCODING
         if asker.length is not None and asker.length > self._max_body:
             return self._too_large()
         return None
@@ -170,6 +191,11 @@ class Application:
     def _too_large(self) -> HttpRefusal:
         message = f"the body has more than {self._max_body:d} bytes (see [http] max_body)"
         return HttpRefusal(413, "request_too_large", message, (_CLOSE,))
+
+
+async def _refuse_opened(replace: Replace, why: str) -> None:
+    message = f"the compressed body cannot be opened: {why}"
+    await replace(HttpRefusal(400, "bad_encoding", message, (_CLOSE,)))
 
 
 def _reason(refusal: HttpRefusal, asker: Asker) -> str:
