@@ -17,7 +17,13 @@ from clawmatrix_model_proxy.lacks import Lacks
 from clawmatrix_model_proxy.serving.key_verdict import key_verdict
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
 from clawmatrix_model_proxy.streams.formats import SIDE_CALLS
-from clawmatrix_model_proxy.wire import API_HEADERS, EVENT_STREAM, media_type, passed_headers
+from clawmatrix_model_proxy.wire import (
+    API_HEADERS,
+    EVENT_STREAM,
+    media_type,
+    passed_headers,
+    trace_headers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +158,7 @@ class Upstreams:
         headers = {"accept": _on_one_line(opening.accept or "*/*"), **api.headers}
         if "anthropic-version" in api.headers:
             headers |= {k: _on_one_line(v) for k, v in opening.headers.items() if k in API_HEADERS}
+        headers |= trace_headers(opening.headers)
         if key is not None:
             name, value = api.key_header
             headers[name] = value + key
