@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,8 @@ from clawmatrix_http.protocol import CONNECTION, HttpConnection
 from clawmatrix_http.refusal import body_of, plain_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from clawmatrix_core import Proxies
@@ -44,7 +45,6 @@ _UNKNOWN_ENCODING = HttpRefusal(
 )
 _OF_THE_BODY = frozenset((b"content-encoding", b"content-length"))
 """Headers that are about the compressed body, which no application sees."""
-Replace = Callable[[HttpRefusal], Awaitable[None]]
 
 
 class Application:
@@ -102,20 +102,21 @@ class Application:
         if refusal is None and preflight:
             await _answer_preflight(answer)
             return
+        connection = _connection_of(scope)
         if refusal is None and not found.public:
-            _connection_of(scope).prove()
+            connection.prove()
         refusal = refusal or found.refusal or self._refuse_body(asker)
         if refusal is not None:
             self._on_refused(_reason(refusal, asker), self._client(scope))
             await self._refuse(answer, refusal, found)
             return
-        connection = _connection_of(scope)
         with self._bodies.hold(connection.owner, connection.make_room) as held:
-            replace = partial(self._replace, answer, found, scope)
             if asker.encoding is not None:
-                receive = inflated(receive, asker.encoding, partial(_refuse_opened, replace))
+                bad = partial(self._refuse_opened, answer, found, scope)
+                receive = inflated(receive, asker.encoding, bad)
                 scope["headers"] = [one for one in scope["headers"] if one[0] not in _OF_THE_BODY]
-            receive = limited(receive, self._max_body, held, partial(self._refuse_size, replace))
+            over = partial(self._refuse_size, answer, found, scope)
+            receive = limited(receive, self._max_body, held, over)
             await self._run(found, scope, receive, answer)
 
     @serves_input
@@ -151,8 +152,13 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _refuse_size(self, replace: Replace, full: bool) -> None:
-        await replace(_FULL if full else self._too_large())
+    async def _refuse_size(self, answer: Answer, found: Found, scope: Scope, full: bool) -> None:
+        await self._replace(answer, found, scope, _FULL if full else self._too_large())
+
+    async def _refuse_opened(self, answer: Answer, found: Found, scope: Scope, why: str) -> None:
+        message = f"the compressed body cannot be opened: {why}"
+        refusal = HttpRefusal(400, "bad_encoding", message, (_CLOSE,))
+        await self._replace(answer, found, scope, refusal)
 
     async def _replace(
         self, answer: Answer, found: Found, scope: Scope, refusal: HttpRefusal
@@ -191,11 +197,6 @@ class Application:
     def _too_large(self) -> HttpRefusal:
         message = f"the body has more than {self._max_body:d} bytes (see [http] max_body)"
         return HttpRefusal(413, "request_too_large", message, (_CLOSE,))
-
-
-async def _refuse_opened(replace: Replace, why: str) -> None:
-    message = f"the compressed body cannot be opened: {why}"
-    await replace(HttpRefusal(400, "bad_encoding", message, (_CLOSE,)))
 
 
 def _reason(refusal: HttpRefusal, asker: Asker) -> str:
