@@ -9,7 +9,7 @@ import attrs
 
 from clawmatrix_core import DeadlineExceeded, ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.error_text import error_text, error_text_of
-from clawmatrix_model_proxy.lacks import NOT_SERVED, unknown_setting
+from clawmatrix_model_proxy.lacks import is_not_served, unknown_setting
 from clawmatrix_model_proxy.too_long import TOO_LONG, says_too_long
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def fault_of_status(
     said = error_text(body)
     code = TOO_LONG if says_too_long(status, said) else said.code
     message = "" if said.plain else said.message  # a page of HTML, mostly
-    lacks = side if side and status in NOT_SERVED else unknown_setting(status, said)
+    not_served = side is not None and is_not_served(status, said)
+    lacks = side if not_served else unknown_setting(status, said)
     kind: FaultKind = "status" if lacks is None or code == TOO_LONG else "lacks"
     wait, again = retry_after(headers, wall), _AGAIN.get(headers.get("x-should-retry", ""))
     return AttemptFault(kind, status, code, message, wait, lacks, again)

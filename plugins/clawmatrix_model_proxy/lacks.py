@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON
     from clawmatrix_model_proxy.error_text import ErrorText
 
-__all__ = ["LACKS", "NOT_SERVED", "REMEMBERED_FOR", "Lacks", "unknown_setting"]
+__all__ = ["LACKS", "REMEMBERED_FOR", "Lacks", "is_not_served", "unknown_setting"]
 
 LACKS = Bound(
     1024,
@@ -28,7 +28,7 @@ LACKS = Bound(
     fed_by="an upstream or a member",
     when_full="what was refused longest ago is forgotten",
 )
-NOT_SERVED = frozenset({404, 405, 501})
+_NOT_SERVED = frozenset({404, 405, 501})
 """Statuses of servers that do not have an endpoint."""
 REMEMBERED_FOR = 600.0
 """Seconds for which it is remembered that an upstream lacks something."""
@@ -57,6 +57,12 @@ _CODES = frozenset(
     }
 )
 _STATUSES = frozenset({400, 422})
+_NO_ENDPOINT = re.compile(
+    r"(?:unknown|invalid|unsupported|unexpected|unrecognized|no such)"
+    r" (?:request )?(?:url|path|endpoint|route|uri)\b|cannot post ",
+    re.IGNORECASE,
+)
+"""What OpenAI, Groq, LM Studio and frameworks say of an endpoint that they do not have."""
 
 Who = TypeVar("Who", bound="Hashable")
 
@@ -125,6 +131,13 @@ class Lacks(Generic[Who]):
             del self._refused[who, what]
             return None
         return found
+
+
+def is_not_served(status: int, said: ErrorText) -> bool:
+    """Say whether an error means that an upstream does not have an endpoint at all."""
+    if status in _NOT_SERVED:
+        return True
+    return 400 <= status < 500 and any(map(_NO_ENDPOINT.search, said.messages))
 
 
 def unknown_setting(status: int, said: ErrorText) -> str | None:

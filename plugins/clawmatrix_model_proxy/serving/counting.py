@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_model_proxy.convert.bridge import decode_object
 from clawmatrix_model_proxy.error_text import error_text
-from clawmatrix_model_proxy.lacks import NOT_SERVED, Lacks, unknown_setting
+from clawmatrix_model_proxy.lacks import Lacks, is_not_served, unknown_setting
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.serving.key_verdict import ERROR_LIMIT
 
@@ -58,14 +58,15 @@ async def ask_for_count(
 
 async def _refusal(call: UpstreamCall, response: UpstreamResponse) -> str | None:
     """Return why an answer is no count and means that there is none; None where it does not."""
-    if response.status in NOT_SERVED:
-        return str(response.status)
     body = await response.peek(ERROR_LIMIT)
     if body is None:
-        return None
+        body = b""  # a page, of which the status says enough
     if 200 <= response.status < 300:
         return None if _is_count(call, body, response.content_type) else "no count"
-    named = unknown_setting(response.status, error_text(body))
+    said = error_text(body)
+    if is_not_served(response.status, said):
+        return str(response.status)
+    named = unknown_setting(response.status, said)
     return None if named is None else f"{response.status} {named}"
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from clawmatrix_model_proxy.error_text import ErrorText
-from clawmatrix_model_proxy.lacks import LACKS, REMEMBERED_FOR, Lacks, unknown_setting
+from clawmatrix_model_proxy.lacks import (
+    LACKS,
+    REMEMBERED_FOR,
+    Lacks,
+    is_not_served,
+    unknown_setting,
+)
 
 
 class Clock:
@@ -117,3 +123,23 @@ def test_a_setting_that_an_error_names_is_read(said: ErrorText, name: str | None
     assert unknown_setting(400, said) == name
     assert unknown_setting(422, said) == name
     assert unknown_setting(500, said) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (404, "", True),
+        (405, "Method Not Allowed", True),
+        (501, "This server does not support embeddings", True),
+        (400, "Unexpected endpoint or method. (POST /v1/embeddings)", True),
+        (403, "Invalid URL (POST /v1/responses/input_tokens)", True),
+        (422, "Unknown request URL: POST /v1/embeddings", True),
+        (400, "input: must be a text", False),
+        (500, "Unknown endpoint", False),
+        (401, "invalid api key", False),
+    ],
+)
+def test_an_endpoint_that_an_upstream_does_not_have_is_known(
+    status: int, message: str, expected: bool
+) -> None:
+    assert is_not_served(status, ErrorText(messages=[message])) is expected
