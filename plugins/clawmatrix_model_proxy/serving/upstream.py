@@ -119,9 +119,7 @@ class Upstreams:
         now: float,
     ) -> HttpResponse:
         """Send a request with one key after another, until one is taken or none is left."""
-        # A key that may not be used for embeddings, say, is as good as ever for answers.
-        rings = self._side_rings if opening.format in SIDE_CALLS else self._rings
-        ring = rings.setdefault(model, KeyRing(model.keys))
+        ring = self._ring(model, opening.format)
         left = ring.order(now)
         while True:
             number = left.pop(0) if left else None
@@ -141,6 +139,11 @@ class Upstreams:
             if not left:
                 return answer
             await answer.close()
+
+    def _ring(self, model: ModelUpstream, format: str) -> KeyRing:
+        if format in SIDE_CALLS:  # a key that may not be used for embeddings is right for answers
+            return self._side_rings.setdefault(model, KeyRing(model.keys))
+        return self._rings.setdefault(model, KeyRing(model.keys))
 
     def _request(
         self,
