@@ -181,8 +181,8 @@ def passed_stream(data: bytes) -> None:
         assert _feed(PassthroughStream(FORMATS[name]), _pieces(data)) == told
         fields = {"message": "words", "type": "t", "param": None, "code": None}
         format = FORMATS[name]
-        for told in (False, True):
-            format.failure(Failure(format.error(502, fields), data, data, told))
+        for sent in (False, True):
+            format.failure(Failure(format.error(502, fields), data, data, sent))
 
 
 def events(data: bytes) -> None:
