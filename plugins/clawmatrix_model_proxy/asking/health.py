@@ -197,6 +197,11 @@ class SideHealth(Health):
         """See Health."""
         return super().order(self._answers.order(targets, balance))
 
+    def begin(self, target: Target) -> None:
+        """See Health. A target that was never asked for an answer is shown as one from then on."""
+        self._answers.of(target)
+        super().begin(target)
+
 
 def _load(record: Record, balance: Balance) -> float:
     match balance:

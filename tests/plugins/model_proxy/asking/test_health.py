@@ -199,7 +199,8 @@ def test_side_calls_have_an_account_of_their_own(health: Health) -> None:
         side.failed(A, "500", counts=True)
     assert side.order([A, B]) == [B, A]
     assert health.order([A, B]) == [A, B]
-    assert health.all() == []
+    assert health.describe(A)["breaker"] == "closed"
+    assert [(target, record.calls, record.errors) for target, record in health.all()] == [(A, 0, 0)]
 
 
 def test_side_calls_go_last_to_a_target_that_fails_at_answers(health: Health) -> None:
