@@ -81,13 +81,14 @@ class Lacks(Generic[Who]):
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._refused: OrderedDict[tuple[Who, str], _Refused] = OrderedDict()
+        self._by_who: dict[Who, dict[str, _Refused]] = {}
+        self._order: OrderedDict[tuple[Who, str], None] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"<Lacks {len(self._refused)} refused>"
+        return f"<Lacks {len(self._order)} refused>"
 
     def __bool__(self) -> bool:
-        return bool(self._refused)
+        return bool(self._order)
 
     def refused(self, who: Who, what: str, why: str, *, sure: bool = False) -> None:
         """Note a refusal; ``sure`` where somebody else has seen it twice."""
@@ -95,14 +96,18 @@ class Lacks(Generic[Who]):
         times = _ALIKE if sure else 1
         if found is not None:
             times = max(times, found.times + 1)
-        self._refused[who, what] = _Refused(times, self._now(), why)
-        self._refused.move_to_end((who, what))
-        while len(self._refused) > LACKS:
-            self._refused.popitem(last=False)
+        self._by_who.setdefault(who, {})[what] = _Refused(times, self._now(), why)
+        self._order[who, what] = None
+        self._order.move_to_end((who, what))
+        while len(self._order) > LACKS:
+            self.served(*next(iter(self._order)))
 
     def served(self, who: Who, what: str) -> None:
         """Note that it is there after all."""
-        self._refused.pop((who, what), None)
+        if (who, what) in self._order:
+            del self._order[who, what], self._by_who[who][what]
+            if not self._by_who[who]:
+                del self._by_who[who]
 
     def lacks(self, who: Who, what: str) -> bool:
         """Say whether it is not worth asking for."""
@@ -111,24 +116,22 @@ class Lacks(Generic[Who]):
 
     def of(self, who: Who) -> list[str]:
         """Return all that somebody lacks."""
-        if not self._refused:
-            return []
-        names = sorted(what for one, what in self._refused if one == who)
-        return [what for what in names if self.lacks(who, what)]
+        known = self._by_who.get(who)
+        return [] if known is None else [what for what in sorted(known) if self.lacks(who, what)]
 
     def describe(self, who: Who) -> list[dict[str, JSON]]:
         """Return what ``clawmatrix models -v`` shows of that."""
         told: list[dict[str, JSON]] = []
         for what in self.of(who):
-            one = self._refused[who, what]
+            one = self._by_who[who][what]
             left = one.at + REMEMBERED_FOR - self._now()
             told.append({"what": what, "why": one.why, "forMs": round(left * 1000)})
         return told
 
     def _find(self, who: Who, what: str) -> _Refused | None:
-        found = self._refused.get((who, what))
+        found = self._by_who.get(who, {}).get(what)
         if found is not None and self._now() - found.at >= REMEMBERED_FOR:
-            del self._refused[who, what]
+            self.served(who, what)
             return None
         return found
 

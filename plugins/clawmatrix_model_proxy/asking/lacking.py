@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_model_proxy.request_body import member_names
+from clawmatrix_model_proxy.streams.formats import SIDE_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +30,12 @@ def lacking_last(
     They are still asked where no other is left.
     """
     known = {target: lacks.of(target) for target in targets}
-    if not any(known.values()):
+    names = {name for told in known.values() for name in told}
+    if not names:
         return list(targets)
-    needed = {format.name, *member_names(body)}
+    needed = {format.name}
+    if any(map(_worth_knowing, names - SIDE_CALLS)):  # else the request need not be read
+        needed.update(member_names(body))
     return sorted(targets, key=lambda target: not needed.isdisjoint(known[target]))
 
 
