@@ -21,7 +21,7 @@ DEPTH = Bound(
     when_full="what is deeper is not looked at",
 )
 MESSAGES = Bound(
-    16,
+    8,
     "messages, and codes, that are read of one error",
     fed_by="an upstream",
     when_full="further ones are not looked at",

@@ -46,6 +46,8 @@ _UNKNOWN = re.compile(
     re.IGNORECASE,
 )
 """What OpenAI, Azure, Anthropic, Groq, Gemini, pydantic and JSON Schema say of a setting."""
+_MARKS = ("unknown", "unrecognized", "unsupported", "unexpected", "extra inputs", " not ")
+"""One of them is in all of these sentences. They are quick to look for, which spares the rest."""
 _CODES = frozenset(
     {
         "extra_forbidden",
@@ -150,6 +152,8 @@ def unknown_setting(status: int, said: ErrorText) -> str | None:
     if said.param is not None and not _CODES.isdisjoint(said.codes):
         return said.param
     for message in said.messages:
+        if not any(mark in message.lower() for mark in _MARKS):
+            continue
         if (match := _UNKNOWN.search(message)) is not None:
             return next(name for name in match.groups() if name).rstrip(".")
     return None

@@ -228,6 +228,17 @@ WORDS = (
     ),
 )
 
+_MARKS = (
+    "context",
+    "input",
+    "length",
+    "prompt",
+    "request body",
+    "tokens",
+    "\u8d85",
+    "\u8f93\u5165",
+)
+"""One of them is in all of these words. They are quick to look for, which spares the rest."""
 _WORDS = re.compile("|".join(f"(?:{row.pattern})" for row in WORDS), re.IGNORECASE)
 _NOT = re.compile(
     r"rate.?limit|tokens? per (?:second|min|minute|hour|day)|\bTP[MD]\b|too many requests|throttl"
@@ -253,8 +264,9 @@ def says_too_long(status: int | None, error: ErrorText) -> bool:
     """
     if any(code in CODES for code in (*error.codes, *map(str, error.numbers))):
         return True
-    if status in _NEVER or _NOT.search(error.text):
+    if status in _NEVER:
         return False
-    return any(
-        _WORDS.search(said) and not _ABOUT_THE_ANSWER.search(said) for said in error.messages
-    )
+    said = [words for words in error.messages if any(mark in words.lower() for mark in _MARKS)]
+    if not said or _NOT.search(error.text):
+        return False
+    return any(_WORDS.search(words) and not _ABOUT_THE_ANSWER.search(words) for words in said)
