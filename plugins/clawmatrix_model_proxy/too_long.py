@@ -234,7 +234,7 @@ _MARKS = (
     "length",
     "prompt",
     "request body",
-    "tokens",
+    "token",
     "\u8d85",
     "\u8f93\u5165",
 )
