@@ -214,7 +214,7 @@ class ModelProxyPlugin(ModelProxy):
         apis.check(served)
         config = node.config.section(ModelProxyConfig)
         if self._upstreams is None:
-            upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
+            upstreams = Upstreams(config.budgets, node.clock.now, config.proxy_from_env)
             self._upstreams = await scope.enter(upstreams)
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
@@ -369,7 +369,8 @@ class ModelProxyPlugin(ModelProxy):
                 self._writer.write_soon(STATE, self._names_of(node).to_state())
 
     def _described(self, node: Node) -> dict[str, JSON]:
-        return {"models": list(describe(node, self._current(node), self._health_of(node)))}
+        own = None if self._server is None else self._server.lacking
+        return {"models": list(describe(node, self._current(node), self._health_of(node), own))}
 
     def _health_of(self, node: Node) -> Health:
         if self._health is None:

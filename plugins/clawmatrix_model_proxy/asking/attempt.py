@@ -10,7 +10,14 @@ from anyio import CancelScope, current_time
 from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, HeldTooMuch, RawHeaders
-from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
+from clawmatrix_model_proxy.error_text import error_text
+from clawmatrix_model_proxy.errors import (
+    ApiError,
+    from_exchange,
+    is_own_too_long,
+    too_long_error,
+    wrap_upstream_error,
+)
 from clawmatrix_model_proxy.faults import (
     AttemptFault,
     fault_of_error,
@@ -20,6 +27,7 @@ from clawmatrix_model_proxy.faults import (
 from clawmatrix_model_proxy.kept_answers import WaitingBytes, no_memory
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.streams.sse import WholeEvents
+from clawmatrix_model_proxy.too_long import TOO_LONG
 from clawmatrix_model_proxy.wire import (
     REQUEST,
     SMALL,
@@ -196,10 +204,20 @@ class CallAttempt:
 
     async def _fail_with_error(self, exchange: Exchange, head: Head) -> None:
         body = await read_body(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
-        fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
+        side = self._format.name if self._format.side else None
+        now = self._node.clock.wall()
+        fault = fault_of_status(head.status, body, head.headers, now, side=side)
+        raise AttemptFailed(fault, self._said(head, body, fault), self._format)
+
+    def _said(self, head: Head, body: bytes, fault: AttemptFault) -> _Said:
+        """Return an error as the client is told it, should it be the last word."""
+        if fault.code == TOO_LONG:
+            if not is_own_too_long(body, self._format):
+                body = too_long_error(error_text(body)).body(self._format)
+            return _Said(400, body, head.headers)
         # The serving node has given it the API's shape; a node of others may not have.
         body = wrap_upstream_error(head.status, body, self._format)
-        raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
+        return _Said(head.status, body, head.headers)
 
     async def _whole(self, exchange: Exchange, head: Head, held: ByteBudget.Held) -> None:
         limit = self._limits.max_answer

@@ -73,7 +73,11 @@ class SendLimits:
 
 
 class AnswerSender:
-    """Sends one answer, in the client's format."""
+    """Sends one answer, in the client's format.
+
+    Attributes:
+        lacks: endpoints that the upstream is known to lack, which the asking node is told.
+    """
 
     def __init__(
         self,
@@ -96,6 +100,7 @@ class AnswerSender:
         self._held: list[bytes] = []
         self._held_size = 0
         self._sign_due = 0.0
+        self.lacks: tuple[str, ...] = ()
 
     async def run(self, limits: SendLimits) -> None:
         """Send it to its end. Raises: ExchangeFailure, where it is cut off."""
@@ -175,6 +180,7 @@ class AnswerSender:
             upstream_ms=response.elapsed_ms(),
             headers=response.headers,
             answer_id=answer_id,
+            lacks=self.lacks,
         )
 
     # --- streams

@@ -13,10 +13,12 @@ from anyio import CancelScope, current_time
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
+from clawmatrix_model_proxy.lacks import Lacks
 from clawmatrix_model_proxy.serving.key_verdict import key_verdict
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
 from clawmatrix_model_proxy.serving.patience import BodyPatience, StreamPatience
-from clawmatrix_model_proxy.wire import API_HEADERS, media_type, passed_headers
+from clawmatrix_model_proxy.streams.formats import SIDE_CALLS
+from clawmatrix_model_proxy.wire import API_HEADERS, media_type, passed_headers, trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +40,21 @@ _SLACK = 0.5
 
 
 class Upstreams:
-    """The connections to all upstreams, kept and used again while this is entered."""
+    """The connections to all upstreams, kept and used again while this is entered.
 
-    def __init__(self, budgets: Budgets, *, proxy_from_env: bool = False) -> None:
+    Attributes:
+        lacks: what the upstreams lack.
+    """
+
+    def __init__(
+        self, budgets: Budgets, now: Callable[[], float], proxy_from_env: bool = False
+    ) -> None:
+        """Make the connections; ``now`` is the clock, in seconds."""
+        self.lacks: Lacks[ModelUpstream] = Lacks(now)
         self._proxy_from_env = proxy_from_env
         self._places: dict[str, _Place] = {}
         self._rings: dict[ModelUpstream, KeyRing] = {}
+        self._side_rings: dict[ModelUpstream, KeyRing] = {}
         self._budgets = budgets
 
     async def __aenter__(self) -> Self:
@@ -68,6 +79,7 @@ class Upstreams:
         self._budgets = budgets
         self._dialler.limit, self._client.write = budgets.connect, budgets.idle
         self._rings.clear()
+        self._side_rings.clear()
 
     async def run(self) -> None:
         """Close connections that nobody used for a while, until cancelled."""
@@ -101,7 +113,7 @@ class Upstreams:
         now: float,
     ) -> HttpResponse:
         """Send a request with one key after another, until one is taken or none is left."""
-        ring = self._rings.setdefault(model, KeyRing(model.keys))
+        ring = self._ring(model, opening.format)
         left = ring.order(now)
         while True:
             number = left.pop(0) if left else None
@@ -122,6 +134,11 @@ class Upstreams:
                 return answer
             await answer.close()
 
+    def _ring(self, model: ModelUpstream, format: str) -> KeyRing:
+        if format in SIDE_CALLS:  # a key that may not be used for embeddings is right for answers
+            return self._side_rings.setdefault(model, KeyRing(model.keys))
+        return self._rings.setdefault(model, KeyRing(model.keys))
+
     def _request(
         self,
         model: ModelUpstream,
@@ -138,6 +155,7 @@ class Upstreams:
         headers = {"accept": _on_one_line(opening.accept or "*/*"), **api.headers}
         if "anthropic-version" in api.headers:
             headers |= {k: _on_one_line(v) for k, v in opening.headers.items() if k in API_HEADERS}
+        headers |= trace_headers(opening.headers)
         if key is not None:
             name, value = api.key_header
             headers[name] = value + key
@@ -208,6 +226,17 @@ class UpstreamResponse:
     def patience(self, stream: AnswerStream) -> StreamPatience:
         """Return how long the upstream may say nothing, by what the stream took in."""
         return StreamPatience(self._budgets, self._began, stream)
+
+    async def peek(self, limit: int) -> bytes | None:
+        """Return the whole body, which can still be read; None where it is over the limit.
+
+        Raises: ExchangeFailure.
+        """
+        with CancelScope(deadline=self._began + self._budgets.first_byte) as scope:
+            body = await self._answer.peek(limit)
+        if scope.cancelled_caught:
+            raise _silent(self._budgets.first_byte)
+        return body if len(body) <= limit else None
 
     async def pump(self, queue: ByteQueue, patience: Patience) -> None:
         """Put the body into a queue as it comes, and close the queue, with the error if any."""

@@ -12,6 +12,7 @@ from clawmatrix_model_proxy.asking import candidates
 from clawmatrix_model_proxy.asking.breaker import Breaker
 from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.asking.failover import TABLE, Action, Rule
+from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.convert import converted_stream
 from clawmatrix_model_proxy.convert.chat import stream_reader as chat_reader
 from clawmatrix_model_proxy.convert.messages import stream_writer as messages_writer
@@ -24,6 +25,7 @@ from tests.plugins.model_proxy.asking import (
     test_failover,
     test_health,
     test_hostile_answers,
+    test_side_calls,
 )
 from tests.plugins.model_proxy.convert import test_corruption
 from tests.plugins.model_proxy.streams import test_stream_faults
@@ -93,6 +95,11 @@ def take_any_end(payloads: object) -> endings.Ending:
     return endings.Ending.FINISHED
 
 
+def write_it_into_the_account_of_answers(self: Health, name: str) -> Health:
+    """Let side calls decide about answers."""
+    return self
+
+
 @attrs.frozen
 class Plant:
     """A bug: what takes whose place; and the named tests that must fail with it."""
@@ -123,6 +130,13 @@ PLANTS = {
         "succeeded",
         never_close,
         (test_health.test_one_probe_is_let_through_and_closes_it,),
+    ),
+    "a side call opens the breaker": Plant(
+        Health,
+        "beside",
+        write_it_into_the_account_of_answers,
+        (test_side_calls.test_a_side_call_opens_no_breaker_of_answers,),
+        {"path": test_side_calls.EMBEDDINGS, "status": 500},
     ),
     "a 400 is tried everywhere": Plant(
         candidates,
