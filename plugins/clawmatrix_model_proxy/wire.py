@@ -104,6 +104,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
         upstream_ms: milliseconds the upstream took up to here.
         headers: those of its headers that clients act on.
         answer_id: the id of the answer, where a later request may name it.
+        dropped: what the client said and the upstream was not told, with commas between.
     """
 
     status: int
@@ -112,6 +113,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     upstream_ms: float = 0.0
     headers: dict[str, str] = {}
     answer_id: str = ""
+    dropped: str = ""
 
     @property
     def streams(self) -> bool:

@@ -226,6 +226,7 @@ class ProxiedResponse:
             *self._who(),
             (b"x-clawmatrix-upstream-model", _latin(head.upstream_model)),
             (b"x-clawmatrix-overhead-ms", b"%.2f" % (elapsed - upstream)),
+            *([(b"x-clawmatrix-dropped", _latin(head.dropped))] if head.dropped else ()),
             *self._passed(head.headers),
             *(streams if head.streams else ()),
         ]

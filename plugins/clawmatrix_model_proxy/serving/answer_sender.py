@@ -148,6 +148,7 @@ class AnswerSender:
             upstream_ms=response.elapsed_ms(),
             headers=response.headers,
             answer_id=answer_id,
+            dropped=", ".join(self._call.dropped) if self._call.dropped else "",
         )
 
     # --- streams

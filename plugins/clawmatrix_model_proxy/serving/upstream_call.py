@@ -108,6 +108,7 @@ class UpstreamCall(Protocol):
         format: the client's.
         path: where the upstream takes it.
         body: what the upstream is sent.
+        dropped: the places of what the client said and the upstream is not told.
     """
 
     @property
@@ -121,6 +122,10 @@ class UpstreamCall(Protocol):
     @property
     def body(self) -> bytes:
         """What the upstream is sent."""
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The places of what the client said and the upstream is not told."""
 
     def weight(self, size: int) -> int:
         """Return the bytes of an answer as far as there is work in them: see ``workers``."""
@@ -177,6 +182,7 @@ class PassthroughCall:
     format: Format
     path: str
     body: bytes
+    dropped = ()
 
     @classmethod
     def of(cls, format: Format, path: str, body: bytes, model: ModelUpstream) -> PassthroughCall:
@@ -220,6 +226,11 @@ class ConvertedCall:
     body: bytes
     bridge: Bridge
 
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """See UpstreamCall."""
+        return self.bridge.dropped
+
     def weight(self, size: int) -> int:
         """See UpstreamCall."""
         return size
@@ -259,6 +270,7 @@ class CountingCall:
     body: bytes
     bridge: Bridge
     read: Callable[[bytes], int]
+    dropped = ()
 
     def weight(self, size: int) -> int:
         """See UpstreamCall."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.chat.answer import read_answer, write_answer
 from clawmatrix_model_proxy.convert.chat.request_reader import read_request
 from clawmatrix_model_proxy.convert.chat.request_writer import write_request
+from clawmatrix_model_proxy.convert.chat.rules import RULES
 from clawmatrix_model_proxy.convert.chat.stream_reader import ChatReader
 from clawmatrix_model_proxy.convert.chat.stream_writer import ChatWriter
 from clawmatrix_model_proxy.neutral.losses import Loss
@@ -75,6 +76,7 @@ class Chat:
     """The codec."""
 
     name = "chat"
+    rules = RULES
 
     def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""

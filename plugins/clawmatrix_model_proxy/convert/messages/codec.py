@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.messages.answer import read_answer, write_answer
 from clawmatrix_model_proxy.convert.messages.request_reader import read_request
 from clawmatrix_model_proxy.convert.messages.request_writer import write_request
+from clawmatrix_model_proxy.convert.messages.rules import RULES
 from clawmatrix_model_proxy.convert.messages.stream_reader import MessagesReader
 from clawmatrix_model_proxy.convert.messages.stream_writer import MessagesWriter
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
@@ -72,6 +73,7 @@ class MessagesCodec:
     """See ``codec.Codec``."""
 
     name = "messages"
+    rules = RULES
 
     def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""
