@@ -11,7 +11,7 @@ from clawmatrix_core import Bound
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 
-__all__ = ["MEMBERS", "MODEL_NAME", "Wanted", "is_json", "read_wanted", "with_model"]
+__all__ = ["MEMBERS", "MODEL_NAME", "Wanted", "is_json", "members_of", "read_wanted", "with_model"]
 
 MEMBERS = Bound(
     1024,
@@ -98,7 +98,7 @@ def with_model(body: bytes, model: str) -> bytes:
     A body that names the model already comes back untouched. Raises: ApiError.
     """
     try:
-        members = _members(body)
+        members = members_of(body)
         sent = decode(bytes(members.get("model", _NULL)))
     except NOT_JSON as error:
         raise ApiError(400, f"the body of the request is not a JSON object: {error}") from None
@@ -108,7 +108,7 @@ def with_model(body: bytes, model: str) -> bytes:
     return _encode(members)
 
 
-def _members(body: bytes) -> dict[str, Raw]:
+def members_of(body: bytes) -> dict[str, Raw]:
     """Return the members of an object, each as it is written. Raises: what is in NOT_JSON."""
     if len(body) <= _LARGE:
         return _read_few(body)

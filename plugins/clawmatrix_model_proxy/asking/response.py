@@ -99,7 +99,7 @@ class ProxiedResponse:
         self._began = began
         self._limits = limits
         self._health = health
-        targets = health.order(choice.targets, limits.balance)
+        targets = health.order(choice.targets, limits.balance, choice.losses)
         self._candidates = Candidates(
             targets, deadline=began + limits.total, random_source=node.random
         )

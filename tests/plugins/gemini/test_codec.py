@@ -231,7 +231,7 @@ def test_which_tools_may_be_asked_for(
         ({"tool_choice": ToolChoice("required")}, "tool_choice"),
         ({"tools": (Tool("f", free=True),)}, "tools[0]"),
         ({"settings": {"effort": "enormous"}}, "effort"),
-        ({"settings": {"logit_bias": {"1": 2}}}, "logit_bias"),
+        ({"settings": {"logit_bias": {"1": 2}}, "strict": True}, "logit_bias"),
         ({"settings": {"n": 2}}, "n"),
     ],
 )

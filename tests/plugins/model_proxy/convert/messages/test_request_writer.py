@@ -290,10 +290,10 @@ def test_settings_of_other_apis() -> None:
 @pytest.mark.parametrize(
     ("request_", "param"),
     [
-        (NeutralRequest("chat", (HI,), settings={"logprobs": True}), "logprobs"),
+        (NeutralRequest("chat", (HI,), settings={"logprobs": True}, strict=True), "logprobs"),
         (NeutralRequest("chat", (HI,), settings={"n": 2}), "n"),
-        (NeutralRequest("chat", (HI,), settings={"seed": 1}), "seed"),
-        (NeutralRequest("chat", (HI,), settings={"presence_penalty": 0.5}), "presence_penalty"),
+        (NeutralRequest("chat", (HI,), settings={"seed": 1}, strict=True), "seed"),
+        (NeutralRequest("chat", (HI,), settings={"audio": {"voice": "alloy"}}), "audio"),
         (NeutralRequest("chat", (HI,), settings={"service_tier": "flex"}), "service_tier"),
         (NeutralRequest("chat", (HI,), settings={"effort": "huge"}), "reasoning_effort"),
         (NeutralRequest("responses", (HI,), settings={"effort": "huge"}), "reasoning.effort"),
