@@ -10,6 +10,8 @@ Schema = dict[str, Any]
 
 _BRANCHES = ("anyOf", "oneOf", "allOf")
 _DEFINED = "#/"
+_STEPS = 8
+"""Steps in which what is referred to is looked for."""
 
 
 def plain_schema(schema: Schema) -> Schema:
@@ -59,12 +61,22 @@ def _object(value: object) -> Schema:
 
 
 def _resolved(schema: Schema, whole: Schema) -> Schema:
-    """Return a schema with what its ``$ref`` into the whole stands for, one step."""
-    where = schema.get("$ref")
-    if not isinstance(where, str) or not where.startswith(_DEFINED):
-        return schema
-    found: Any = whole
-    for step in where.removeprefix(_DEFINED).split("/"):
+    """Return a schema with what its ``$ref`` into the whole stands for; one to nothing is left out.
+
+    What is referred to may refer again, a few times.
+    """
+    for _ in range(_STEPS):
+        where = schema.get("$ref")
+        if where is None:
+            break
+        rest = {name: value for name, value in schema.items() if name != "$ref"}
+        schema = {**_object(_found(whole, where)), **rest}
+    return {name: value for name, value in schema.items() if name != "$ref"}
+
+
+def _found(whole: Schema, where: object) -> object:
+    found: object = whole
+    steps = where.removeprefix(_DEFINED).split("/") if isinstance(where, str) else [""]
+    for step in steps:
         found = found.get(step) if isinstance(found, dict) else None
-    rest = {name: value for name, value in schema.items() if name != "$ref"}
-    return {**found, **rest} if isinstance(found, dict) else schema
+    return found

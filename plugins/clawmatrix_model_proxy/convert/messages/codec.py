@@ -27,7 +27,11 @@ __all__ = ["CODEC", "LOSSES", "UNREAD", "MessagesCodec"]
 LOSSES: tuple[Loss, ...] = (
     Loss("a participant's `name`", "Messages knows nobody by name"),
     Loss("the role `developer`", "it becomes `system`, the only one of its kind there"),
-    Loss("empty texts, and turns in which there is nothing else", "the API refuses them"),
+    Loss(
+        "texts of nothing but white space, turns in which there is nothing else, and white space"
+        " at the end of an answer to go on with",
+        "the API refuses them",
+    ),
     Loss("the order of tool results and other parts of one turn", "results must come first"),
     Loss("letters in the ids of calls other than A-Z, a-z, 0-9, `_`, `-`", "they become `_`"),
     Loss("an image's `detail`", "the upstream looks as closely as it always does"),

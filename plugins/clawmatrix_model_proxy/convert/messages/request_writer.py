@@ -68,9 +68,17 @@ def _conversation(request: NeutralRequest) -> tuple[list[Block], list[dict[str, 
             messages.append({"role": side, "content": blocks})
     if not messages:
         raise Unsupported(write.where, "Messages wants something that a user said")
+    _end_without_space(messages[-1])
     for message in messages:
         message["content"] = _short(_results_first(message["content"]))
     return system, messages
+
+
+def _end_without_space(message: dict[str, Any]) -> None:
+    """Take white space from the end of an answer that the upstream is to go on with."""
+    last = message["content"][-1]
+    if message["role"] == "assistant" and last["type"] == "text":
+        last["text"] = last["text"].rstrip()
 
 
 def _results_first(blocks: list[Block]) -> list[Block]:
@@ -98,7 +106,7 @@ class _PartWriter:
     def _part(self, part: Part) -> Iterator[Block]:
         match part:
             case Text(words) | Refusal(words):
-                if words:
+                if words.strip():
                     yield {"type": "text", "text": words}
             case Image():
                 yield write_image(part, self.where, kept_here=self._kept_here)
