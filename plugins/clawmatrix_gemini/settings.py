@@ -75,8 +75,8 @@ def _thinking(request: NeutralRequest, model: str) -> dict[str, Any]:
     if effort is not None and effort not in _LEVELS:
         raise Unsupported("effort", f"Gemini has no effort {effort!r}")
     if effort is not None and thinks_by_budget(model):
-        exact = isinstance(budget, int) and effort != "none"
-        wanted = budget if exact else _BUDGETS[effort]
+        exact = budget if isinstance(budget, int) and effort != "none" else None
+        wanted = _BUDGETS[effort] if exact is None else exact
         found["thinkingBudget"] = budget_range(model).nearest(wanted)
     elif effort is not None:
         found["thinkingLevel"] = _LEVELS[effort]

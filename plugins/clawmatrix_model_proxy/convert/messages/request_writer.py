@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,6 @@ __all__ = ["write_request"]
 
 Block = dict[str, Any]
 _SIDES = {"system": "system", "developer": "system", "assistant": "assistant"}
-_NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def write_request(request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
@@ -131,7 +129,7 @@ class _PartWriter:
             raise Unsupported(self.where, message)
         return {
             "type": "tool_use",
-            "id": _id(call.id),
+            "id": call.id,
             "name": call.name,
             "input": arguments,
         }
@@ -140,7 +138,7 @@ class _PartWriter:
         if result.free:
             message = "the result of a call with text; in Messages all calls take JSON"
             raise Unsupported(self.where, message)
-        block: Block = {"type": "tool_result", "tool_use_id": _id(result.call_id)}
+        block: Block = {"type": "tool_result", "tool_use_id": result.call_id}
         content = [block for part in result.parts for block in self._part(part)]
         if content:
             block["content"] = _short(content)
@@ -169,8 +167,3 @@ def _thought(thought: Reasoning) -> Iterator[Block]:
         return
     words = thought.text or "\n\n".join(thought.summary)
     yield {"type": "thinking", "thinking": words, "signature": thought.sealed}
-
-
-def _id(call_id: str) -> str:
-    # The API takes no other letters; some servers' own ids have colons and dots.
-    return _NOT_IN_IDS.sub("_", call_id)

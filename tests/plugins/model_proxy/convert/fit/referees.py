@@ -135,6 +135,9 @@ def _openai_faults(body: dict[str, Any], tools: list[dict[str, Any]]) -> Iterato
                 yield "a schema of branches"
             else:
                 yield from _array_faults(schema)
+    form = body.get("response_format", {}).get("json_schema") or body.get("text", {}).get("format")
+    if form is not None and not _NAME.fullmatch(form["name"]):
+        yield f"the format's name {form['name']!r}"
     if len(body.get("user") or "") > 64:
         yield "a long user"
     if len(body.get("prompt_cache_key") or "") > 64:
