@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,7 +39,7 @@ class ServedModel:
     upstreams: int = 1
     apis: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def targets(self) -> tuple[Target, ...]:
         """What can be asked for it there, in order."""
         apis = self.apis or (self.api,) * self.upstreams
