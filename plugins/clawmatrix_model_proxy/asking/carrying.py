@@ -63,7 +63,7 @@ def _lost(api: str, format: str, members: Mapping[str, Raw]) -> int:
 
 
 def _weight(setting: Setting) -> int:
-    return _REFUSED if setting.loss == "refused" and setting.name != "stop" else 1
+    return _REFUSED if setting.loss == "refused" else 1
 
 
 def _given(format: str, members: Mapping[str, Raw]) -> Iterator[Setting]:

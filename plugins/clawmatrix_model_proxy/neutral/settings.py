@@ -32,10 +32,12 @@ __all__ = [
     "write_settings",
 ]
 
-Loss = Literal["refused", "hint", "dropped"]
+Loss = Literal["refused", "hint", "dropped", "done here"]
 """What becomes of a setting in an API that has no place for it: an error of status 400 that names
 it, or nothing at all, which is right only where it changes no word of the answer's meaning. A
-``hint`` says how words are chosen: it is dropped, but refused by a model that is strict."""
+``hint`` says how words are chosen: it is dropped, but refused by a model that is strict. What is
+``done here`` this node does in the upstream's place, by the rules of its API; else it is refused.
+"""
 
 
 @attrs.frozen
@@ -50,7 +52,7 @@ class Setting:
         why: the reason for a value to be dropped, or a word on how it is carried.
         moved: False where the codecs of clients' APIs read and write it by themselves.
         told: whether the client is told that it was dropped.
-        read: where clients of an API that has it not give it all the same.
+        also: where clients of an API that has it not give it all the same.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Setting:
     why: str = ""
     moved: bool = True
     told: bool = True
-    read: Mapping[str, str] = attrs.field(factory=dict)
+    also: Mapping[str, str] = attrs.field(factory=dict)
 
     def place(self, api: str) -> str | None:
         """Return where an API has it."""
@@ -68,7 +70,7 @@ class Setting:
 
     def place_in(self, api: str) -> str:
         """Return where a request of an API has it; its name, where that is not known."""
-        return self.places.get(api) or self.read.get(api) or self.name
+        return self.places.get(api) or self.also.get(api) or self.name
 
 
 def _row(
@@ -87,21 +89,22 @@ SETTINGS: tuple[Setting, ...] = (
     _row("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens", moved=False),
     _row("temperature", "temperature", "temperature", "temperature"),
     _row("top_p", "top_p", "top_p", "top_p"),
-    _row("top_k", messages="top_k", loss="hint", read={"chat": "top_k"}),
+    _row("top_k", messages="top_k", loss="hint", also={"chat": "top_k"}),
     _row(
         "stop",
         "stop",
         None,
         "stop_sequences",
+        loss="done here",
         idle=([],),
+        why="the text is cut",
         moved=False,
-        why="not by this node: it cuts the text there",
     ),
     _row("frequency_penalty", "frequency_penalty", loss="hint", idle=(0,)),
     _row("presence_penalty", "presence_penalty", loss="hint", idle=(0,)),
-    _row("repetition_penalty", loss="hint", idle=(1,), read={"chat": "repetition_penalty"}),
-    _row("min_p", loss="hint", idle=(0,), read={"chat": "min_p"}),
-    _row("top_a", loss="hint", idle=(0,), read={"chat": "top_a"}),
+    _row("repetition_penalty", loss="hint", idle=(1,), also={"chat": "repetition_penalty"}),
+    _row("min_p", loss="hint", idle=(0,), also={"chat": "min_p"}),
+    _row("top_a", loss="hint", idle=(0,), also={"chat": "top_a"}),
     _row("logit_bias", "logit_bias", loss="hint", idle=({},)),
     _row("seed", "seed", loss="hint"),
     _row("n", "n", idle=(1,)),
@@ -244,7 +247,7 @@ def read_settings(api: str, body: dict[str, JSON]) -> dict[str, JSON]:
     """
     found: dict[str, JSON] = {}
     for setting in SETTINGS:
-        place = setting.read.get(api) or setting.place(api)
+        place = setting.also.get(api) or setting.place(api)
         if place is not None and setting.moved:
             value = _take(body, place)
             if value is not None:
@@ -317,7 +320,7 @@ def leave(request: NeutralRequest, where: str, why: str) -> None:
 
 def _lose(setting: Setting, request: NeutralRequest, why: str) -> None:
     where = setting.place_in(request.api)
-    if setting.loss == "refused":
+    if setting.loss in ("refused", "done here"):
         raise Unsupported(where, why)
     if setting.loss == "hint":
         leave(request, where, why)

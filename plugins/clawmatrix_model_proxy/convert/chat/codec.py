@@ -48,6 +48,16 @@ LOSSES: tuple[Loss, ...] = (
         "results are texts; what else they have follows them in a message of the user's",
     ),
     Loss("the name of a document that is plain text", "it is a text among the others"),
+    Loss(
+        "which of several texts before the user's first words is the system's, which the"
+        " developer's",
+        "they are one `system`: many templates take one, at the beginning",
+    ),
+    Loss(
+        "that a later text is the system's or the developer's by its role, unless the model has"
+        " `system_anywhere`",
+        "it is the user's, between `<developer>` and `</developer>`, for the same reason",
+    ),
 )
 """What writing chat completions leaves behind."""
 

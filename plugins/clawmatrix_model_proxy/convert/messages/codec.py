@@ -33,7 +33,6 @@ LOSSES: tuple[Loss, ...] = (
         "the API refuses them",
     ),
     Loss("the order of tool results and other parts of one turn", "results must come first"),
-    Loss("letters in the ids of calls other than A-Z, a-z, 0-9, `_`, `-`", "they become `_`"),
     Loss("an image's `detail`", "the upstream looks as closely as it always does"),
     Loss("a refusal in a request", "it becomes a text; the words are the same"),
     Loss("thoughts without a signature of a Messages upstream", "the upstream would refuse them"),

@@ -57,8 +57,8 @@ def test_what_cannot_be_a_beginning_is_not_held_back(text: str, sequences: list[
         assert any(stop.startswith(finder.held) for stop in sequences)
 
 
-@pytest.mark.bound("stops.STOPS")
-@pytest.mark.bound("stops.STOP_LENGTH")
+@pytest.mark.bound("clawmatrix_model_proxy.convert.stops.STOPS")
+@pytest.mark.bound("clawmatrix_model_proxy.convert.stops.STOP_LENGTH")
 def test_more_sequences_and_longer_ones_are_refused() -> None:
     check_stops(["x" * STOP_LENGTH] * STOPS, "stop")
     for wrong in (["x"] * (STOPS + 1), ["x" * (STOP_LENGTH + 1)]):
