@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - part of the values
 from copy import deepcopy
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -246,13 +247,26 @@ def read_settings(api: str, body: dict[str, JSON]) -> dict[str, JSON]:
     A ``null`` is the same as nothing.
     """
     found: dict[str, JSON] = {}
-    for setting in SETTINGS:
-        place = setting.also.get(api) or setting.place(api)
-        if place is not None and setting.moved:
-            value = _take(body, place)
-            if value is not None:
-                found[setting.name] = value
+    for name, place in _moved_from(api):
+        value = body.pop(place, None) if "." not in place else _take(body, place)
+        if value is not None:
+            found[name] = value
     return found
+
+
+@cache
+def _moved_from(api: str) -> tuple[tuple[str, str], ...]:
+    """Return the settings that are moved out of an API's requests, and their places there."""
+    places = ((one.name, one.also.get(api) or one.place(api)) for one in SETTINGS if one.moved)
+    return tuple((name, place) for name, place in places if place is not None)
+
+
+@cache
+def _written_to(api: str) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the places of settings that are moved into an API's requests, and its own ones."""
+    there = [one for one in SETTINGS if api in one.places]
+    places = {one.name: one.places[api] for one in there if one.moved}
+    return places, frozenset(one.name for one in there if not one.moved)
 
 
 def refuse_rest(body: Mapping[str, JSON], known: frozenset[str] = frozenset()) -> None:
@@ -289,8 +303,7 @@ def write_settings(
     Raises: Unsupported.
     """
     if places is None:
-        places = {one.name: one.places[api] for one in SETTINGS if one.moved and api in one.places}
-        own = [one.name for one in SETTINGS if not one.moved and api in one.places]
+        places, own = _written_to(api)
     elif unknown := {*places, *own} - {one.name for one in SETTINGS}:
         raise ValueError(f"no setting has the name {min(unknown)!r}")
     for setting in SETTINGS:

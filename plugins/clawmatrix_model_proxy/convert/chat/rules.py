@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clawmatrix_model_proxy.neutral.rules import ApiRules, SchemaRules, StopRules, Words
+from clawmatrix_model_proxy.neutral.rules import ApiRules, Range, SchemaRules, StopRules, Words
 
 __all__ = ["RULES"]
 
@@ -13,6 +13,7 @@ RULES = ApiRules(
     tool_names=_NAMES,
     format_names=_NAMES,
     lengths={"user": 64, "safety_identifier": 128, "prompt_cache_key": 64},
+    ranges={"max_tokens": Range(least=1)},
     stops=StopRules(most=4),
     schemas=SchemaRules(items=True, all_required=True),
 )

@@ -22,6 +22,9 @@ _MAPS = frozenset({"properties", "$defs", "definitions", "patternProperties"})
 """Keywords whose value has schemas by their names."""
 _LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _ALONE = frozenset({"items", "additionalProperties", "not"})
+_TYPES: dict[str, type] = {**dict.fromkeys(_MAPS, dict), "required": list}
+"""Keywords whose value is of one type. Some makers write ``[]`` for no properties, and ``true`` at
+a property that is required, as drafts of long ago had it."""
 _NO_NULL = frozenset({"type", "required", "description", "title", "enum"}) | _MAPS | _LISTS | _ALONE
 """Keywords that some makers of schemas write as ``null`` where there is nothing to say."""
 
@@ -68,12 +71,15 @@ def _fitting(schema: Schema, rules: SchemaRules, *, closed: bool) -> Schema:
 
 
 def _changed(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
-    """Return a schema in which those one level down are changed."""
+    """Return a schema in which those one level down are changed, without what says nothing."""
     found: Schema = {}
     for name, value in schema.items():
-        if value is None and name in _NO_NULL:
+        wanted = _TYPES.get(name)
+        if (value is None and name in _NO_NULL) or (wanted and not isinstance(value, wanted)):
             continue
-        if isinstance(value, dict) and name in _MAPS:
+        if name == "items" and isinstance(value, list):
+            value = {"anyOf": value} if value else {}
+        if name in _MAPS:
             value = {k: change(one) if isinstance(one, dict) else one for k, one in value.items()}
         elif isinstance(value, dict) and name in _ALONE:
             value = change(value)

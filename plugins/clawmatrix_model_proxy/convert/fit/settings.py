@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-import attrs
-
 from clawmatrix_model_proxy.convert.fit.spellings import hashed
 from clawmatrix_model_proxy.neutral.settings import leave, place_of
 
@@ -25,8 +23,8 @@ _OWN_AFFAIR = frozenset({"max_tokens"})
 """Numbers that are no wish for how an answer is worded."""
 
 
-def fitting_settings(request: NeutralRequest, rules: ApiRules) -> NeutralRequest:
-    """Return a request whose settings the API takes. Raises: Unsupported, where it is strict."""
+def fitting_settings(request: NeutralRequest, rules: ApiRules) -> Settings:
+    """Return the settings of a request as the API takes them. Raises: Unsupported, where strict."""
     settings = dict(request.settings)
     for name, most in rules.lengths.items():
         value = settings.get(name)
@@ -39,7 +37,7 @@ def fitting_settings(request: NeutralRequest, rules: ApiRules) -> NeutralRequest
         _within_budget(settings, rules.thinking.budget)
     for first, second in rules.together:
         _one_of(request, settings, first, second)
-    return attrs.evolve(request, settings=settings)
+    return settings
 
 
 def _within(request: NeutralRequest, settings: Settings, name: str, allowed: Any) -> None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
     from clawmatrix_model_proxy.neutral.codec import StreamReader
-    from clawmatrix_model_proxy.neutral.request import NeutralRequest, Part
+    from clawmatrix_model_proxy.neutral.request import NeutralRequest, Part, ToolChoice, Turn
     from clawmatrix_model_proxy.neutral.rules import Words
 
-__all__ = ["NamingReader", "renamed", "tool_names", "with_names"]
+__all__ = ["NamingReader", "tool_names", "with_chosen_names", "with_names", "with_tool_names"]
 
 
 def tool_names(request: NeutralRequest, words: Words) -> dict[str, str]:
@@ -35,21 +35,20 @@ def _names(request: NeutralRequest) -> Iterator[str]:
         yield from (part.name for part in turn.parts if isinstance(part, ToolCall))
 
 
-def renamed(request: NeutralRequest, names: Mapping[str, str]) -> NeutralRequest:
-    """Return a request with other names of tools: of the tools, of the choice, of earlier calls."""
+def with_chosen_names(choice: ToolChoice | None, names: Mapping[str, str]) -> ToolChoice | None:
+    """Return a choice among tools that have other names."""
+    if choice is None or not names:
+        return choice
+    return attrs.evolve(choice, names=tuple(names.get(name, name) for name in choice.names))
+
+
+def with_tool_names(turns: tuple[Turn, ...], names: Mapping[str, str]) -> tuple[Turn, ...]:
+    """Return a conversation whose calls are of tools that have other names."""
     if not names:
-        return request
-    choice = request.tool_choice
-    if choice is not None:
-        choice = attrs.evolve(choice, names=tuple(names.get(name, name) for name in choice.names))
-    return attrs.evolve(
-        request,
-        tools=tuple(attrs.evolve(t, name=names.get(t.name, t.name)) for t in request.tools),
-        tool_choice=choice,
-        turns=tuple(
-            attrs.evolve(turn, parts=tuple(_renamed(part, names) for part in turn.parts))
-            for turn in request.turns
-        ),
+        return turns
+    return tuple(
+        attrs.evolve(turn, parts=tuple(_renamed(part, names) for part in turn.parts))
+        for turn in turns
     )
 
 

@@ -48,23 +48,29 @@ class _Made:
         """Return the result. Of a call that has none, nothing is known but that it failed."""
         if self.result is None:
             return ToolResult(self.id, (), failed=True, free=self.call.free)
+        if self.result.call_id == self.id:
+            return self.result
         return attrs.evolve(self.result, call_id=self.id)
 
+    def told_call(self) -> ToolCall:
+        """Return the call."""
+        return self.call if self.call.id == self.id else attrs.evolve(self.call, id=self.id)
 
-def ordered(request: NeutralRequest, ids: Words | None) -> NeutralRequest:
-    """Return a request whose results stand right behind their calls, with ids of calls.
+
+def ordered(request: NeutralRequest, ids: Words | None) -> tuple[Turn, ...]:
+    """Return the turns of a request, with results right behind their calls, and ids of calls.
 
     Args:
         ids: what the API takes as an id of a call; None for anything.
 
     Raises: Unsupported, for a result of which there is no call.
     """
-    if not any(isinstance(p, ToolCall | ToolResult) for turn in request.turns for p in turn.parts):
-        return request
     made = _paired(request)
+    if not made:
+        return request.turns
     if ids is not None:
         _name(made, ids)
-    return attrs.evolve(request, turns=tuple(_rebuilt(request.turns, made)))
+    return tuple(_rebuilt(request.turns, made))
 
 
 def _paired(request: NeutralRequest) -> list[_Made]:
@@ -100,9 +106,10 @@ def _runs(turns: Iterable[Turn]) -> Iterator[tuple[int, ToolCall | ToolResult]]:
     for turn in turns:
         run += said and turn.role != "assistant"
         said = turn.role == "assistant"
-        for part in turn.parts:
-            if isinstance(part, ToolCall | ToolResult):
-                yield run, part
+        if said or turn.role == "tool":
+            for part in turn.parts:
+                if isinstance(part, ToolCall | ToolResult):
+                    yield run, part
 
 
 def _name(made: list[_Made], ids: Words) -> None:
@@ -124,16 +131,15 @@ def _rebuilt(turns: Iterable[Turn], made: list[_Made]) -> Iterator[Turn]:
     for turn in turns:
         if turn.role != "assistant":
             yield from _results(waiting)
-            parts = tuple(part for part in turn.parts if not isinstance(part, ToolResult))
-            if parts or not turn.parts:
-                yield attrs.evolve(turn, parts=parts)
+            if turn.role != "tool":
+                yield turn
             continue
         said: list[Part] = []
         for part in turn.parts:
             if isinstance(part, ToolCall):
                 one = next(calls)
                 waiting.append(one)
-                part = attrs.evolve(part, id=one.id)
+                part = one.told_call()
             said.append(part)
         yield attrs.evolve(turn, parts=tuple(said))
     yield from _results(waiting)

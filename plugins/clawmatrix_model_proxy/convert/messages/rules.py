@@ -21,7 +21,7 @@ RULES = ApiRules(
     together=(("temperature", "top_p"),),  # models since Claude 4.5 take one of them
     stops=StopRules(most=8191, blank=False),
     json=False,
-    schemas=SchemaRules(properties=False, closed=True),
+    schemas=SchemaRules(closed=True),
     thinking=ThinkingRules(
         sampling={"temperature": Range(1, 1), "top_p": Range(0.95, 1)},
         absent=("top_k",),

@@ -35,8 +35,14 @@ def chat_faults(body: dict[str, Any]) -> Iterator[str]:
                 yield f"messages[{at}] calls a tool by a wrong name"
     if waiting:
         yield f"{waiting} have no results"
+    yield from _chat_settings(body)
+
+
+def _chat_settings(body: dict[str, Any]) -> Iterator[str]:
     tools = [tool[tool["type"]] for tool in body.get("tools") or ()]
     yield from _openai_faults(body, tools)
+    if body.get("max_completion_tokens", 1) < 1:
+        yield "no tokens"
     if len(body.get("stop") or ()) > 4:
         yield "more than four stops"
     choice = body.get("tool_choice")
@@ -134,7 +140,7 @@ def _openai_faults(body: dict[str, Any], tools: list[dict[str, Any]]) -> Iterato
             elif {"anyOf", "oneOf", "allOf", "$ref"} & schema.keys():
                 yield "a schema of branches"
             else:
-                yield from _array_faults(schema)
+                yield from _inner_faults(schema)
     form = body.get("response_format", {}).get("json_schema") or body.get("text", {}).get("format")
     if form is not None and not _NAME.fullmatch(form["name"]):
         yield f"the format's name {form['name']!r}"
@@ -144,15 +150,22 @@ def _openai_faults(body: dict[str, Any], tools: list[dict[str, Any]]) -> Iterato
         yield "a long prompt_cache_key"
 
 
-def _array_faults(schema: Any) -> Iterator[str]:
+def _inner_faults(schema: Any) -> Iterator[str]:
+    """Give what a schema has within that no draft of today allows, or OpenAI does not."""
     if isinstance(schema, list):
         for one in schema:
-            yield from _array_faults(one)
+            yield from _inner_faults(one)
     elif isinstance(schema, dict):
-        if schema.get("type") == "array" and "items" not in schema:
+        if schema.get("type") == "array" and not isinstance(schema.get("items"), dict):
             yield "an array without items"
+        if not isinstance(schema.get("required", []), list):
+            yield "required of no list"
+        if isinstance(schema.get("type"), str) and not isinstance(
+            schema.get("properties", {}), dict
+        ):
+            yield "properties of no object"
         for one in schema.values():
-            yield from _array_faults(one)
+            yield from _inner_faults(one)
 
 
 def _choice_faults(name: str, tools: list[dict[str, Any]]) -> Iterator[str]:

@@ -45,6 +45,7 @@ EXAMPLES: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("chat", "call_ids"): ("responses", calls("c" * 41)),
     ("chat", "tool_names"): ("messages", tools(name=LONG)),
     ("chat", "lengths"): ("messages", {"metadata": {"user_id": "u" * 65}}),
+    ("chat", "ranges"): ("messages", {"max_tokens": 0}),
     ("chat", "stops"): ("messages", {"stop_sequences": [*"abcde"]}),
     ("chat", "schemas"): ("messages", tools(input_schema={"type": "object"})),
     ("responses", "call_ids"): ("chat", chat_calls("c" * 65)),
