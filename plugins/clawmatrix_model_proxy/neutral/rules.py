@@ -21,14 +21,22 @@ class Words:
     """The letters and the length of a name.
 
     Attributes:
-        letters: what it may be made of, as in the brackets of a pattern: ``a-zA-Z0-9_-``.
-        most: characters that it may have; there is at least one.
+        letters: what it may be made of, as in the brackets of a pattern: ``a-zA-Z0-9_-``. There
+            are ``a-f``, ``0-9`` and ``_`` among it, of which the node makes other names.
+        most: characters that it may have, 12 at least; there is at least one.
         first: what it may begin with, None for all ``letters``.
+
+    Raises: ValueError.
     """
 
-    letters: str
-    most: int
+    letters: str = attrs.field()
+    most: int = attrs.field(validator=attrs.validators.ge(12))
     first: str | None = None
+
+    @letters.validator
+    def _check_letters(self, _: attrs.Attribute[str], value: str) -> None:
+        if not re.fullmatch(f"[{value}]*", "_0123456789abcdef"):
+            raise ValueError(f"letters must have a-f, 0-9 and _ among them, not {value!r}")
 
     @cached_property
     def _whole(self) -> re.Pattern[str]:

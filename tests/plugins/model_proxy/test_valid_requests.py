@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clawmatrix_core.hookspecs import hookimpl
+from clawmatrix_model_proxy.api import ApiRules, ModelApi, StopRules, Words
+from clawmatrix_model_proxy.convert.chat.codec import Chat
 from tests.plugins.model_proxy.asking.asking import ALONE, Client
 from tests.plugins.model_proxy.test_converted import (
     CHAT,
@@ -251,3 +254,58 @@ async def test_an_answer_that_ends_before_the_sequence_is_as_broken_as_without(
             await ask(asking, "chat", stream=True, stop=["Observation:"])
     assert '"error"' in told(asking)
     assert "[DONE]" not in told(asking)
+
+
+# --- APIs of plugins
+
+
+class Rules:
+    """A plugin whose API is chat completions with rules of its own."""
+
+    extends = ("model-proxy",)
+
+    @hookimpl
+    def register_model_apis(self) -> list[ModelApi]:
+        return [ModelApi("rules:chat", {"rules": "chat/completions"}, Strict())]
+
+
+class Strict(Chat):
+    """A codec with rules."""
+
+    name = "rules"
+    rules = ApiRules(
+        tool_names=Words("a-z0-9_", 20),
+        stops=StopRules(most=0),
+        json=False,
+        call_ids=Words("a-z0-9_", 20),
+    )
+
+
+async def test_the_node_keeps_to_the_rules_of_a_plugins_api(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    inner = {"name": "read-file", "arguments": "{}"}
+
+    async def answer(asked: Any) -> None:
+        [tool] = json.loads(asked.body)["tools"]
+        name = {"name": tool["function"]["name"], "arguments": "{}"}
+        made = {"id": "c", "type": "function", "function": name}
+        message = {"role": "assistant", "content": "Hi", "tool_calls": [made]}
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        await asked.answer(json.dumps({**WHOLE[CHAT], "choices": [choice]}).encode())
+
+    async with upstreaming(answer) as up:
+        config = served((up.base_url, "rules:chat"))
+        node = node_factory("home", built_in=ALONE, plugins=[Rules()], config=config)
+        async with node as home:
+            asking = Client(home)
+            function = {"name": "read-file", "parameters": {"type": "object"}}
+            tools = [{"type": "function", "function": function}]
+            await ask(asking, "chat", tools=tools, stop=["END"])
+    assert asking.status == 200
+    [choice] = json.loads(asking.body)["choices"]
+    assert choice["message"]["tool_calls"][0]["function"] == inner
+    sent = json.loads(up.asked[0].body)
+    assert "stop" not in sent
+    assert sent["tools"][0]["function"]["name"].isascii()
+    assert "-" not in sent["tools"][0]["function"]["name"]

@@ -109,14 +109,27 @@ def test_each_rule_has_an_example() -> None:
 
 @pytest.mark.parametrize(
     ("name", "taken"),
-    [("a", True), ("A-z_0", True), ("", False), ("a.b", False), ("x" * 8, True), ("x" * 9, False)],
+    [
+        ("a", True),
+        ("A-z_0", True),
+        ("", False),
+        ("a.b", False),
+        ("x" * 12, True),
+        ("x" * 13, False),
+    ],
 )
 def test_words_say_which_names_are_taken(name: str, taken: bool) -> None:
-    assert Words("a-zA-Z0-9_-", 8).take(name) is taken
+    assert Words("a-zA-Z0-9_-", 12).take(name) is taken
+
+
+def test_words_have_what_the_node_makes_names_of() -> None:
+    for letters, most in (("a-z", 64), ("a-z0-9-", 64), ("a-z0-9_", 11)):
+        with pytest.raises(ValueError, match=r"letters must have|'most' must be >= 12"):
+            Words(letters, most)
 
 
 def test_words_may_say_what_a_name_begins_with() -> None:
-    words = Words("a-z0-9.", 9, first="a-z_")
+    words = Words("a-z0-9._", 12, first="a-z_")
     assert (words.take("a.1"), words.take("1.a"), words.take("_a")) == (True, False, True)
     assert words.with_other_letters("1:a") == "_1_a"
 
