@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - part of the values
 from copy import deepcopy
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -254,14 +254,14 @@ def read_settings(api: str, body: dict[str, JSON]) -> dict[str, JSON]:
     return found
 
 
-@cache
+@lru_cache(maxsize=8)
 def _moved_from(api: str) -> tuple[tuple[str, str], ...]:
     """Return the settings that are moved out of an API's requests, and their places there."""
     places = ((one.name, one.also.get(api) or one.place(api)) for one in SETTINGS if one.moved)
     return tuple((name, place) for name, place in places if place is not None)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _written_to(api: str) -> tuple[dict[str, str], frozenset[str]]:
     """Return the places of settings that are moved into an API's requests, and its own ones."""
     there = [one for one in SETTINGS if api in one.places]
