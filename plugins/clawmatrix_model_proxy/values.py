@@ -65,6 +65,10 @@ class ModelUpstream:
         system_anywhere: the chat upstream takes texts of the system's behind the user's first.
         strict: a request is refused where the upstream's API has no place for a hint in it, and
             where this node would have to do what the API does not.
+        first_token_timeout: seconds in which a streamed answer has to begin while another candidate
+            is left, None for what the node that asks has configured.
+        idle_timeout: seconds that it may be silent in the middle of an answer, None for what is
+            configured.
     """
 
     id: str
@@ -78,6 +82,8 @@ class ModelUpstream:
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     system_anywhere: bool = False
     strict: bool = False
+    first_token_timeout: float | None = None
+    idle_timeout: float | None = None
 
     @property
     def name_there(self) -> str:
