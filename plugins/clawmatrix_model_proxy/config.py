@@ -164,6 +164,17 @@ class ModelConfig:
         doc="What a chat upstream calls the limit of an answer, where a request is converted to its"
         " API; servers that do not know the newer name ignore it.",
     )
+    system_anywhere: bool = option(
+        default=False,
+        doc="Whether a chat upstream takes texts of the system's in the middle of a conversation."
+        " Where a request is converted to its API, such a text is otherwise sent as the user's,"
+        " marked as the developer's: many chat templates take one `system`, at the beginning.",
+    )
+    strict: bool = option(
+        default=False,
+        doc="Whether a request is refused, instead of converted without, where the upstream's API"
+        " has no place for a hint such as `seed`, for `stop`, or for JSON without a schema.",
+    )
     first_token_timeout: Duration | None = option(
         default=None,
         shown="that of the node that asks",
@@ -192,6 +203,8 @@ class ModelConfig:
             self.max_tokens,
             self.developer_role,
             self.max_tokens_field,
+            system_anywhere=self.system_anywhere,
+            strict=self.strict,
             first_token_timeout=self.first_token_timeout,
             idle_timeout=self.idle_timeout,
         )

@@ -20,6 +20,7 @@ __all__ = [
     "Wanted",
     "is_json",
     "member_names",
+    "members_of",
     "read_wanted",
     "with_model",
 ]
@@ -106,7 +107,7 @@ def _previous(raw: bytes) -> str | None:
 def member_names(body: bytes) -> Collection[str]:
     """Return the names of the members of a request; none where it is no JSON object."""
     try:
-        return _members(body).keys()
+        return members_of(body).keys()
     except NOT_JSON:
         return ()
 
@@ -117,7 +118,7 @@ def with_model(body: bytes, model: str) -> bytes:
     A body that names the model already comes back untouched. Raises: ApiError.
     """
     try:
-        members = _members(body)
+        members = members_of(body)
         sent = decode(bytes(members.get("model", _NULL)))
     except NOT_JSON as error:
         raise ApiError(400, f"the body of the request is not a JSON object: {error}") from None
@@ -127,7 +128,7 @@ def with_model(body: bytes, model: str) -> bytes:
     return _encode(members)
 
 
-def _members(body: bytes) -> dict[str, Raw]:
+def members_of(body: bytes) -> dict[str, Raw]:
     """Return the members of an object, each as it is written. Raises: what is in NOT_JSON."""
     if len(body) <= _LARGE:
         return _read_few(body)

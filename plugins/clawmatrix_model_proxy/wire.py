@@ -138,6 +138,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
         headers: those of its headers that clients act on.
         answer_id: the id of the answer, where a later request may name it.
         lacks: endpoints that the upstream is known to lack.
+        dropped: what the client said and the upstream was not told, with commas between.
     """
 
     status: int
@@ -147,6 +148,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     headers: dict[str, str] = {}
     answer_id: str = ""
     lacks: tuple[str, ...] = ()
+    dropped: str = ""
 
     @property
     def streams(self) -> bool:

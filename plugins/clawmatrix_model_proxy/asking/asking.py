@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_model_proxy.asking.carrying import carriers_first
 from clawmatrix_model_proxy.asking.catalog import Choice
 from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
 from clawmatrix_model_proxy.asking.response import ProxiedResponse
@@ -72,6 +73,8 @@ class Asking:
         """
         wanted = read_wanted(body)
         choice = self._choose(wanted)
+        if len(choice.targets) > 1:
+            choice = carriers_first(choice, format.name, body)
         limits = self._limits_of(headers)
         _check_lengths(headers)
         opening = Opening(

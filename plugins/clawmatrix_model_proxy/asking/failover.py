@@ -92,6 +92,14 @@ TABLE: tuple[Rule, ...] = (
         why="another candidate may have it",
     ),
     Rule(
+        "a JSON object was asked for, of an API that has no such wish, and the answer is none",
+        Action.NEXT,
+        kinds=_kinds("status", "broke", "cut"),
+        codes=frozenset({"answer_not_json"}),
+        counts=False,
+        why="another model may keep to what the prompt says",
+    ),
+    Rule(
         "400, 405, 406, 411, 414, 415, 422",
         Action.END,
         statuses=frozenset({400, 405, 406, 411, 414, 415, 422}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -10,25 +11,31 @@ from clawmatrix_model_proxy.asking.breaker import Breaker, BreakerLimits, Breake
 from clawmatrix_model_proxy.lacks import Lacks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from clawmatrix_core import NodeId
     from clawmatrix_model_proxy.config import Balance
 
-__all__ = ["Health", "Record", "SideHealth", "Target"]
+__all__ = ["NO_LOSSES", "Health", "Record", "SideHealth", "Target"]
 
 _SMOOTHING = 0.3
+NO_LOSSES: Mapping[Target, int] = MappingProxyType({})
 _FORGET = 3600.0
 """Seconds after which a target that nobody asks is forgotten."""
 
 
 @attrs.frozen(order=True)
 class Target:
-    """What can be asked: an upstream of a model at a node."""
+    """What can be asked: an upstream of a model at a node.
+
+    Attributes:
+        api: what the upstream speaks, as far as its node says so.
+    """
 
     node: NodeId
     model: str
     upstream: int = 0
+    api: str = attrs.field(default="", eq=False, order=False, repr=False)
 
 
 @attrs.define
@@ -91,18 +98,26 @@ class Health:
             record = self._records[target] = Record(Breaker(self._limits), used=self._now())
         return record
 
-    def order(self, targets: Iterable[Target], balance: Balance = "order") -> list[Target]:
-        """Return targets in the order in which to ask them: open breakers come last."""
+    def order(
+        self,
+        targets: Iterable[Target],
+        balance: Balance = "order",
+        losses: Mapping[Target, int] = NO_LOSSES,
+    ) -> list[Target]:
+        """Return targets in the order in which to ask them: open breakers come last.
+
+        ``losses`` says how much of a request a target cannot be told; those of the least go first.
+        """
         now = self._now()
 
-        def rank(item: tuple[int, Target]) -> tuple[float, float, int]:
+        def rank(item: tuple[int, Target]) -> tuple[float, int, float, int]:
             at, target = item
-            record = self._records.get(target)
+            record, lost = self._records.get(target), losses.get(target, 0)
             if record is None:
-                return (0.0, 0.0, at)
+                return (0.0, lost, 0.0, at)
             closed = record.breaker.state(now) is not BreakerState.OPEN
             wait = 0.0 if closed else 1.0 + record.breaker.opens_in(now)
-            return (wait, _load(record, balance), at)
+            return (wait, lost, _load(record, balance), at)
 
         return [target for _, target in sorted(enumerate(targets), key=rank)]
 
@@ -193,9 +208,14 @@ class SideHealth(Health):
         self._answers = answers
         self.lacks = answers.lacks
 
-    def order(self, targets: Iterable[Target], balance: Balance = "order") -> list[Target]:
+    def order(
+        self,
+        targets: Iterable[Target],
+        balance: Balance = "order",
+        losses: Mapping[Target, int] = NO_LOSSES,
+    ) -> list[Target]:
         """See Health."""
-        return super().order(self._answers.order(targets, balance))
+        return super().order(self._answers.order(targets, balance, losses))
 
     def begin(self, target: Target) -> None:
         """See Health. A target that was never asked for an answer is shown as one from then on."""

@@ -74,7 +74,7 @@ class ProxiedResponse:
         self._began = began
         self._limits = limits
         self._health = health
-        targets = health.order(choice.targets, limits.balance)
+        targets = health.order(choice.targets, limits.balance, choice.losses)
         if health.lacks:
             targets = lacking_last(health.lacks, targets, self._format, body)
         self._candidates = Candidates(
@@ -212,6 +212,7 @@ class ProxiedResponse:
             *self._who(),
             (b"x-clawmatrix-upstream-model", _latin(head.upstream_model)),
             (b"x-clawmatrix-overhead-ms", b"%.2f" % (elapsed - upstream)),
+            *([(b"x-clawmatrix-dropped", _latin(head.dropped))] if head.dropped else ()),
             *self._passed(head.headers),
             *(streams if head.streams else ()),
         ]

@@ -66,14 +66,16 @@ def _own_method(codec: CountsTokens) -> CountMethod:
     def write(bridge: Bridge, model: ModelUpstream) -> bytes:
         there = model.name_there
         named = {} if "{model}" in codec.count_path else {"model": there}
-        return msgspec.json.encode({**named, **codec.write_count(bridge.request, model=there)})
+        request = bridge.request if bridge.fit is None else bridge.fit.request
+        return msgspec.json.encode({**named, **codec.write_count(request, model=there)})
 
     return CountMethod(codec.count_path, write, lambda body: codec.read_count(decode_object(body)))
 
 
 @request_depth()
 def _ask_for_count(bridge: Bridge, model: ModelUpstream) -> bytes:
-    question = {"model": model.name_there, **write_count_request(bridge.request)}
+    request = bridge.request if bridge.fit is None else bridge.fit.request
+    question = {"model": model.name_there, **write_count_request(request)}
     return msgspec.json.encode(question)
 
 
@@ -81,7 +83,7 @@ def _ask_for_one(bridge: Bridge, model: ModelUpstream) -> bytes:
     shortest = _SHORTEST.get(bridge.upstream.name, 1)
     settings = {**bridge.request.settings, "max_tokens": shortest}
     one = attrs.evolve(bridge.request, settings=settings, stream=False)
-    return attrs.evolve(bridge, request=one).written(model)
+    return attrs.evolve(bridge, request=one, fit=None).written(model)
 
 
 @answer_depth()

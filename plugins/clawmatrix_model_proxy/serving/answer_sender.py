@@ -181,6 +181,7 @@ class AnswerSender:
             headers=response.headers,
             answer_id=answer_id,
             lacks=self.lacks,
+            dropped=", ".join(self._call.dropped) if self._call.dropped else "",
         )
 
     # --- streams

@@ -159,7 +159,7 @@ class Apis:
 
     def _bridge(self, model: ModelUpstream, api: ModelApi, client: str, body: bytes) -> Bridge:
         assert api.codec is not None
-        return Bridge.read(
+        bridge = Bridge.read(
             CLIENTS[client],
             api.codec,
             body,
@@ -168,6 +168,7 @@ class Apis:
             new_id=self._new_id,
             names_model="{model}" not in next(iter(api.paths.values())),
         )
+        return bridge.fitted_to(model)
 
     def _path(self, model: ModelUpstream, path: str) -> str:
         named = quote(name_there(model, path), safe="/:@") if "{model}" in path else ""

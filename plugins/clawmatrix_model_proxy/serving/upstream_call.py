@@ -115,6 +115,7 @@ class UpstreamCall(Protocol):
         format: the client's.
         path: where the upstream takes it.
         body: what the upstream is sent.
+        dropped: the places of what the client said and the upstream is not told.
     """
 
     @property
@@ -128,6 +129,10 @@ class UpstreamCall(Protocol):
     @property
     def body(self) -> bytes:
         """What the upstream is sent."""
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The places of what the client said and the upstream is not told."""
 
     def weight(self, size: int) -> int:
         """Return the bytes of an answer as far as there is work in them: see ``workers``."""
@@ -225,6 +230,7 @@ class PassthroughCall:
     path: str
     body: bytes
     streams: bool = False
+    dropped = ()
 
     @classmethod
     def of(
@@ -287,6 +293,11 @@ class ConvertedCall:
     body: bytes
     bridge: Bridge
 
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """See UpstreamCall."""
+        return self.bridge.dropped
+
     def weight(self, size: int) -> int:
         """See UpstreamCall."""
         return size
@@ -327,6 +338,7 @@ class CountingCall:
     body: bytes
     bridge: Bridge
     read: Callable[[bytes], int]
+    dropped = ()
 
     def weight(self, size: int) -> int:
         """See UpstreamCall."""

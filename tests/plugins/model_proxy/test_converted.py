@@ -304,9 +304,9 @@ async def test_what_is_no_answer_of_the_upstreams_api_is_an_error(
     ("client", "api", "more", "param"),
     [
         ("chat", MESSAGES, {"n": 2}, "n"),
-        ("chat", RESPONSES, {"stop": ["x"]}, "stop"),
+        ("responses", MESSAGES, {"max_tool_calls": 1}, "max_tool_calls"),
         ("responses", CHAT, {"background": True}, "background"),
-        ("messages", CHAT, {"top_k": 5}, "top_k"),
+        ("messages", CHAT, {"container": "c"}, "container"),
         ("chat", MESSAGES, {"something_new": 1}, "something_new"),
         ("responses", MESSAGES, {"tools": [{"type": "web_search"}]}, "tools[0]"),
     ],

@@ -120,4 +120,4 @@ def written_usage(usage: Usage) -> dict[str, Any]:
         details = {name: count for name, count in (known | more).items() if count is not None}
         if details:
             written[f"{side}_tokens_details"] = details
-    return written
+    return written | {"estimated": True} if usage.estimated else written

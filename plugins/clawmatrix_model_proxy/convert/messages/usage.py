@@ -77,7 +77,7 @@ def write_usage(usage: Usage | None) -> dict[str, Any]:
     body["output_tokens"] = usage.output
     if usage.reasoning is not None:
         body["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
-    return body
+    return body | {"estimated": True} if usage.estimated else body
 
 
 def read_reason(reason: Any, *, calls: bool) -> FinishReason:

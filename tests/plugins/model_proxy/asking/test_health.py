@@ -187,6 +187,18 @@ def test_other_limits_hold_for_targets_that_are_known_already(health: Health, cl
     assert health.of(B).breaker.opens_in(clock.now) == 60.0
 
 
+def test_those_that_can_be_told_more_are_asked_first_but_no_open_breaker(
+    health: Health, clock: Clock
+) -> None:
+    assert health.order([A, B], losses={A: 1}) == [B, A]
+    assert health.order([A, B], losses={A: 1, B: 100}) == [A, B]
+    assert health.order([A, B], "least-outstanding", {A: 1}) == [B, A]
+    for _ in range(3):
+        health.begin(B)
+        health.failed(B, "503", counts=True)
+    assert health.order([A, B], losses={A: 1}) == [A, B]
+
+
 # --- side calls
 
 
