@@ -15,6 +15,7 @@ from clawmatrix_model_proxy.json_values import NOT_JSON, TooManyValues, decode
 from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
 from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
+    KnowsTools,
     Making,
     ReadsErrors,
     Unsupported,
@@ -107,6 +108,8 @@ class Bridge:
     def reader(self) -> StreamReader:
         """Return a reader of the upstream's stream."""
         reader = self.upstream.reader(new_id=self.making.new_id)
+        if self.request.tools and isinstance(reader, KnowsTools):
+            reader.tools = frozenset(tool.name for tool in self.request.tools)
         return OneCallReader(reader) if self.request.parallel is False else reader
 
     def error(self, status: int, body: bytes) -> ErrorWords | None:

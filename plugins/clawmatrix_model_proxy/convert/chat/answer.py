@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal, client_call, thought_seal
-from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments, reasoning_of
+from clawmatrix_model_proxy.convert.chat.call_pieces import read_piece
+from clawmatrix_model_proxy.convert.chat.call_seals import client_call, thought_seal
+from clawmatrix_model_proxy.convert.chat.message_reader import reasoning_of
 from clawmatrix_model_proxy.convert.chat.usage import (
     read_reason,
     read_usage,
@@ -172,19 +173,12 @@ def _blocks(choice: Fields, answer_id: str) -> Iterator[Block]:
 
 
 def _call(fields: Fields, spare: str) -> Block:
-    id = fields.take("id", str) or spare
-    kind = fields.take("type", str) or "function"
-    sealed, sealer = answer_seal(fields)
-    if kind == "custom":
-        inner = fields.within("custom")
-        words, name = inner.take("input", str) or "", inner.need("name", str)
-        return Block("free_tool", words, id, name, sealed=sealed, sealed_by=sealer)
-    if kind != "function":
-        raise bad_answer(fields.at("type"), f"no call of the type {kind!r} is known")
-    inner = fields.within("function")
-    arguments = inner.left.get("arguments")
-    read = read_arguments(arguments, inner.at("arguments"), bad_answer)
-    return Block("tool", read, id, inner.need("name", str), sealed=sealed, sealed_by=sealer)
+    piece = read_piece(fields)
+    if not piece.name:
+        raise bad_answer(fields.at("function.name"), "is missing")
+    kind: BlockKind = "free_tool" if piece.free else "tool"
+    seal = (piece.sealed, piece.sealed_by)
+    return Block(kind, piece.text, piece.id or spare, piece.name, -1, None, *seal)
 
 
 # --- write

@@ -25,7 +25,7 @@ from clawmatrix_model_proxy.neutral.fields import bad_answer
 from clawmatrix_model_proxy.streams.stages import BROKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from clawmatrix_model_proxy.neutral.answer import BlockKind, Event, Usage
 
@@ -54,6 +54,15 @@ class ChatReader:
         self._said: str | None = None
         self._stopped_by: Any = None
         self._finished = False
+
+    @property
+    def tools(self) -> Collection[str]:
+        """The names that calls may have; see KnowsTools."""
+        return self._calls.tools
+
+    @tools.setter
+    def tools(self, names: Collection[str]) -> None:
+        self._calls.tools = names
 
     @property
     def finished(self) -> bool:

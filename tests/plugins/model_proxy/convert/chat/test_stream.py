@@ -205,7 +205,7 @@ def test_a_call_that_never_gets_a_name_is_no_answer() -> None:
         chunk({"reasoning": {"text": "x"}}),
         chunk({"tool_calls": 5}),
         chunk({"tool_calls": ["f"]}),
-        chunk({"tool_calls": [{"index": "0", "function": {"name": "f"}}]}),
+        chunk({"tool_calls": [{"index": [0], "function": {"name": "f"}}]}),
         chunk({"tool_calls": [{"index": 0, "type": "mcp"}]}),
         chunk({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": 5}}]}),
         chunk({"audio": {"data": "x"}}),
