@@ -95,7 +95,7 @@ def test_what_servers_leave_out_is_not_there() -> None:
         ({"content": [{"type": "server_tool_use"}]}, "'server_tool_use'"),
         ({"content": [{"type": {}}]}, "cannot be put"),
         ({"content": [{"type": "text", "text": 7}]}, "text is not a string"),
-        ({"content": [{"type": "tool_use", "input": "{}"}]}, "input of a tool"),
+        ({"content": [{"type": "tool_use", "input": [1]}]}, "input of a tool"),
         ({"stop_reason": "bored"}, "'bored'"),
         ({"stop_reason": ["end_turn"]}, "stop reason"),
         ({"usage": {"input_tokens": -1}}, "usage.input_tokens"),
