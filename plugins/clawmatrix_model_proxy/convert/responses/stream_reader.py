@@ -13,6 +13,7 @@ from clawmatrix_model_proxy.convert.responses.logprobs import read_logprobs
 from clawmatrix_model_proxy.convert.responses.slots import (
     Slot,
     Slots,
+    as_text,
     list_in,
     object_in,
     text_in,
@@ -122,7 +123,7 @@ class ResponsesReader:
             return self._blocks.announced(self._slots.added(payload))
         if kind == "response.output_item.done":
             slot = self._slots.finished(payload)
-            return self._blocks.item_done(slot, object_in(payload, "item"))
+            return self._blocks.item_done(slot, as_text(object_in(payload, "item")))
         if kind in _BEGINNINGS:
             return () if self._begun else (_begin(payload.get("response")),)
         if kind in _ENDINGS:
@@ -133,8 +134,10 @@ class ResponsesReader:
         kind, item, place, text = about
         slot = self._slots.sure(payload, item)
         if slot is not None:
+            if slot.calls:
+                slot.learn({"name": payload.get("name")})
             at = slot.place(kind, payload.get(place))
-            yield from self._blocks.fill(slot, kind, at, payload, text)
+            yield from self._blocks.fill(slot, kind, at, as_text(payload), text)
 
     def _part(self, payload: dict[str, Any], *, done: bool) -> Iterator[Event]:
         if payload.get("part") is None:
@@ -162,10 +165,12 @@ class ResponsesReader:
         if not self._begun:
             yield _begin(response)
         taken: set[Slot] = set()
-        for number, item in enumerate(list_in(response, "output")):
+        for number, item in enumerate(map(as_text, list_in(response, "output"))):
             slot = self._slots.final(number, item, taken)
             taken.add(slot)
             yield from self._blocks.item_done(slot, item)
+        if taken and any(slot.calls and slot not in taken for slot in self._slots.all):
+            raise BadAnswer("a call of the answer is not in the whole of it")
         for slot in self._slots.all:
             yield from self._blocks.left_out(slot)
         self._ended = True
