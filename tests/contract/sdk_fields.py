@@ -18,7 +18,7 @@ from anthropic.types.beta import message_create_params as beta
 from openai.types.chat import completion_create_params as chat
 from openai.types.responses import response_create_params as responses
 
-__all__ = ["REQUESTS", "SdkField", "fields_of"]
+__all__ = ["REQUESTS", "SdkField", "fields_of", "walked"]
 
 REQUESTS: dict[str, tuple[Any, ...]] = {
     "chat": (chat.CompletionCreateParamsBase,),
@@ -77,10 +77,15 @@ def fields_of(api: str) -> dict[str, SdkField]:
     """Return all fields of an API's requests, by their paths."""
     found: dict[str, SdkField] = {}
     for request in REQUESTS[api]:
-        for field in _walk(request, request, "", frozenset()):
+        for field in walked(request):
             if field.path not in NOT_IN_THE_BODY:
                 found.setdefault(field.path, field)
     return found
+
+
+def walked(request: Any) -> Iterator[SdkField]:
+    """Give the fields of a request type."""
+    return _walk(request, request, "", frozenset())
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
@@ -171,7 +176,7 @@ def _object(of: Any, prefix: str, target: str, variant: int) -> dict[str, Any]:
     found = {}
     for name, kind in _hints(of).items():
         path = f"{prefix}.{name}" if prefix else name
-        leads = target == path or any(target.startswith((f"{path}{c}")) for c in ".<[")
+        leads = target == path or any(target.startswith(f"{path}{c}") for c in ".<[")
         if leads or name in _required(of) or (name == "type" and prefix):
             found[name] = _value(kind, path, target, variant)
     return found
@@ -180,16 +185,16 @@ def _object(of: Any, prefix: str, target: str, variant: int) -> dict[str, Any]:
 def _value(kind: Any, path: str, target: str, variant: int) -> Any:
     for inner, place in _inner(kind, path):
         if target.startswith(f"{place}."):
-            around = place[len(path) :].split("<")[0].count("[]")
-            value: Any = _object(inner, place, target, variant)
-            for _ in range(around):
-                value = [value]
-            return value
+            lists = place[len(path) :].split("<")[0].count("[]")
+            return _within(lists, _object(inner, place, target, variant))
     kinds = [(one, around) for one, around in _kinds(kind) if one is not type(None)]
     kinds.sort(key=lambda found: (_is_object(found[0]), found[1]))
     one, around = kinds[0]
-    value = _plain(one, path, target, variant)
-    for _ in range(around.count("[]")):
+    return _within(around.count("[]"), _plain(one, path, target, variant))
+
+
+def _within(lists: int, value: Any) -> Any:
+    for _ in range(lists):
         value = [value]
     return value
 

@@ -5,9 +5,13 @@ A field of a new release that is in no table fails by its name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable  # noqa: TC003 - a TypedDict here has it
+from typing import TYPE_CHECKING, Any, Literal, Required
 
+import attrs
 import pytest
+from typing_extensions import TypedDict
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.chat.fields import FIELDS as CHAT
@@ -16,9 +20,10 @@ from clawmatrix_model_proxy.convert.messages.fields import FIELDS as MESSAGES
 from clawmatrix_model_proxy.convert.responses import codec as responses
 from clawmatrix_model_proxy.convert.responses.fields import FIELDS as RESPONSES
 from clawmatrix_model_proxy.neutral.codec import Unsupported
+from clawmatrix_model_proxy.neutral.request import Text, Turn
 from clawmatrix_model_proxy.neutral.request_fields import Field, field_of
 from clawmatrix_model_proxy.neutral.settings import SETTINGS
-from tests.contract.sdk_fields import SdkField, fields_of
+from tests.contract.sdk_fields import SdkField, fields_of, walked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +44,12 @@ SPELLINGS = (
     "input[]<message Message>.type",
 )
 """Fields whose one value may be left out."""
+LESS_THERE = (
+    "store",
+    "stream_options.include_obfuscation",
+    "stream_options.include_usage",
+)
+"""Fields that need not be written where another API has them: the table says when they are."""
 COMPANIONS: dict[str, dict[str, Any]] = {
     "input_image": {"image_url": "https://example.com/a.png"},
     "input_file": {"file_id": "file_1"},
@@ -50,6 +61,7 @@ ONE_OF = ("image_url", "file_id", "file_data", "file_url")
 BESIDE: dict[tuple[str, str], dict[str, Any]] = {
     ("chat", "top_logprobs"): {"logprobs": True},
     ("responses", "top_logprobs"): {"include": ["message.output_text.logprobs"]},
+    ("responses", "reasoning.summary"): {"reasoning": {"effort": "high"}},
     ("responses", "stream_options.include_obfuscation"): {"stream": True},
 }
 """Settings without which another says nothing."""
@@ -59,7 +71,8 @@ def read(api: str, body: dict[str, Any], path: str) -> NeutralRequest | Unsuppor
     body.pop("model", None)
     if api == "responses":
         body.setdefault("input", "word")
-    body |= BESIDE.get((api, path), {})
+    for name, value in BESIDE.get((api, path), {}).items():
+        body[name] = {**value, **body.get(name, {})} if isinstance(value, dict) else value
     _complete(body)
     try:
         return CODECS[api].read_request(body)
@@ -195,3 +208,94 @@ def _is_lost(row: Field, value: Any, fate: str) -> bool:
         one for setting in SETTINGS if row.path in setting.places.values() for one in setting.idle
     ]
     return fate == "dropped" and value not in (*row.idle, *idle)
+
+
+# --- written
+
+
+def written(request: NeutralRequest, target: str) -> Any:
+    """Return a request for an upstream of an API, or what it is refused for as a text."""
+    request = attrs.evolve(request, turns=(Turn("user", (Text("word"),)),))
+    try:
+        return CODECS[target].write_request(request, max_tokens=9)
+    except Unsupported as refusal:
+        return refusal.param
+
+
+@pytest.mark.parametrize(
+    ("api", "target"), [(api, target) for api in APIS for target in APIS if api != target]
+)
+def test_a_setting_is_written_refused_or_dropped_as_the_table_says(api: str, target: str) -> None:
+    wrong = []
+    for path, field in fields_of_cached(api).items():
+        setting = next((one for one in SETTINGS if _is_of(path, one.place(api))), None)
+        if setting is None or field.fixed or path == "include":  # two settings are there
+            continue
+        base = read(api, field.without() if not field.required else {}, path)
+        for at in range(max(field.values, 2)):
+            told, value = read(api, field.body(at), path), _value_at(field, at)
+            if isinstance(told, Unsupported) or isinstance(base, Unsupported):
+                continue
+            out = written(told, target)
+            lost = not isinstance(out, str) and out == written(base, target)
+            idle = value in setting.idle or told.settings == base.settings
+            has_place = setting.place(target) is not None and path not in LESS_THERE
+            if lost and not idle and (has_place or setting.loss == "refused"):
+                wrong.append(f"{path}: {value!r}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _is_of(path: str, place: str | None) -> bool:
+    plain = re.sub("<[^>]*>", "", path)
+    return place is not None and (plain == place or plain.startswith(f"{place}."))
+
+
+def test_a_field_that_nobody_knows_is_refused_by_its_name() -> None:
+    item = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    bodies: dict[str, list[tuple[dict[str, Any], str]]] = {
+        "chat": [
+            ({"messages": [{"role": "user", "content": "Hi"}], "novel": 1}, "novel"),
+            ({"messages": [{"role": "user", "content": "Hi", "novel": 1}]}, "messages[0].novel"),
+        ],
+        "responses": [
+            ({"input": "Hi", "novel": 1}, "novel"),
+            ({"input": "Hi", "reasoning": {"novel": 1}}, "reasoning.novel"),
+            ({"input": [{**item, "novel": 1}]}, "input[0].novel"),
+            (
+                {"input": [{"role": "user", "content": [{"type": "input_text", "n": 1}]}]},
+                "input[0].content[0].n",
+            ),
+        ],
+        "messages": [
+            ({"messages": [{"role": "user", "content": "Hi"}], "novel": 1}, "novel"),
+            ({"messages": [], "thinking": {"type": "adaptive", "novel": 1}}, "thinking.novel"),
+        ],
+    }
+    for api, cases in bodies.items():
+        for body, param in cases:
+            with pytest.raises(Unsupported) as refused:
+                CODECS[api].read_request(body)
+            assert refused.value.param == param
+
+
+# --- the walk itself
+
+
+class Inner(TypedDict, total=False):
+    kind: Required[Literal["a", "b"]]
+    more: str
+
+
+class Novel(TypedDict, total=False):
+    words: str
+    inner: Inner
+    several: Iterable[Inner | None]
+
+
+def test_a_field_of_a_new_release_is_found() -> None:
+    found = {field.path: field for field in walked(Novel)}
+    assert list(found) == ["words", "inner.kind", "inner.more", "several[].kind", "several[].more"]
+    assert found["several[].more"].body() == {"several": [{"kind": "a", "more": "word0"}]}
+    assert found["several[].more"].without() == {"several": [{"kind": "a"}]}
+    assert found["inner.kind"].body(1) == {"inner": {"kind": "b"}}
+    assert [path for path in found if field_of(CHAT, path) is None] == list(found)

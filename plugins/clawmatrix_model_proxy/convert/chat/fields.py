@@ -1,4 +1,4 @@
-"""What becomes of each field of a chat completion request in another API; see ``request_fields``."""
+"""What becomes of each field of a chat request in another API; see ``request_fields``."""
 
 from __future__ import annotations
 
