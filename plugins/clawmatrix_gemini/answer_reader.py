@@ -18,6 +18,7 @@ from clawmatrix_model_proxy.api import (
     Finish,
     Open,
     Usage,
+    count_of,
 )
 
 if TYPE_CHECKING:
@@ -91,30 +92,25 @@ class _Feedback(_Struct):
 
 
 class _Usage(_Struct):
-    prompt_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    cached_content_token_count: int | None = None
+    prompt_token_count: Any = None
+    tool_use_prompt_token_count: Any = None
+    candidates_token_count: Any = None
+    thoughts_token_count: Any = None
+    cached_content_token_count: Any = None
 
     def read(self) -> Usage:
         """Return it with thoughts as a part of the answer, as the other APIs count."""
         return Usage(
             _sum(self.prompt_token_count, self.tool_use_prompt_token_count),
             _sum(self.candidates_token_count, self.thoughts_token_count),
-            _count(self.cached_content_token_count),
+            count_of(self.cached_content_token_count),
             None,
-            _count(self.thoughts_token_count),
+            count_of(self.thoughts_token_count),
         )
 
 
-def _count(said: int | None) -> int | None:
-    """Return a count that an upstream gave: nothing is less than none."""
-    return None if said is None else max(0, said)
-
-
-def _sum(*said: int | None) -> int:
-    return sum(_count(one) or 0 for one in said)
+def _sum(*said: Any) -> int:
+    return sum(count_of(one) or 0 for one in said)
 
 
 class _Answer(_Struct):

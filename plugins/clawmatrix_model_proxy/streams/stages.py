@@ -15,6 +15,7 @@ __all__ = [
     "error_of",
     "messages_stage",
     "responses_stage",
+    "says",
     "says_end",
 ]
 
@@ -63,7 +64,7 @@ def chat_stage(payload: dict[str, Any]) -> Stage:
         return Stage.BROKEN if payload.get("object") == "error" else Stage.SETUP
     if any(_is_broken(choice) for choice in choices):
         return Stage.BROKEN
-    said = any(_says(choice) for choice in choices)
+    said = any(says(choice) for choice in choices)
     return Stage.CONTENT if said else Stage.SETUP
 
 
@@ -72,7 +73,8 @@ def _is_broken(choice: Any) -> bool:
     return isinstance(reason, str) and reason in BROKEN
 
 
-def _says(choice: Any) -> bool:
+def says(choice: Any) -> bool:
+    """Say whether a choice has words of the answer, or the reason for its end."""
     if not isinstance(choice, dict):
         return False
     delta = choice.get("delta")

@@ -10,11 +10,11 @@ from clawmatrix_model_proxy.convert.chat.call_seals import client_call, thought_
 from clawmatrix_model_proxy.convert.chat.message_reader import reasoning_of
 from clawmatrix_model_proxy.convert.chat.usage import (
     read_reason,
-    read_usage,
     written_reason,
     written_usage,
 )
 from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer
+from clawmatrix_model_proxy.neutral.counts import Counts, usages_in
 from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
 from clawmatrix_model_proxy.streams.stages import BROKEN
 
@@ -61,14 +61,16 @@ def read_answer(body: dict[str, Any]) -> NeutralAnswer:
         raise bad_answer("finish_reason", f"the upstream broke off: {said}")
     stopped_by = choice.left.get("stop_reason") or choice.left.get("matched_stop")
     reason, words = read_reason(said, kinds, stopped_by)
-    usage = fields.left.get("usage")
+    counts = Counts()
+    for usage in usages_in(body):
+        counts.take(usage)
     return NeutralAnswer(
         id,
         fields.take("model", str) or "",
         read_created(fields.left.get("created")),
         blocks,
         reason,
-        None if usage is None else read_usage(usage),
+        counts.usage,
         words,
     )
 

@@ -9,12 +9,12 @@ import msgspec
 from clawmatrix_model_proxy.convert.messages.request_writer import read_arguments
 from clawmatrix_model_proxy.convert.messages.usage import (
     read_reason,
-    read_usage,
     write_reason,
     write_usage,
 )
 from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.counts import Counts, usages_in
 from clawmatrix_model_proxy.neutral.sealed import mark, sealed_id, unmark
 
 if TYPE_CHECKING:
@@ -81,14 +81,16 @@ def read_answer(body: dict[str, Any]) -> NeutralAnswer:
     blocks = [_block(block_kind(block), block) for block in content]
     if refusal := explanation(body):
         blocks.append(Block("refusal", refusal))
-    usage = body.get("usage")
+    counts = Counts()
+    for usage in usages_in(body):
+        counts.take(usage)
     return NeutralAnswer(
         words(body, "id"),
         words(body, "model"),
         0,
         tuple(blocks),
         read_reason(body.get("stop_reason"), calls=any(block.kind == "tool" for block in blocks)),
-        read_usage(usage) if isinstance(usage, dict) else None,
+        counts.usage,
         words(body, "stop_sequence") or None,
     )
 

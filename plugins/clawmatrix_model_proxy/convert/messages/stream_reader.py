@@ -13,7 +13,7 @@ from clawmatrix_model_proxy.convert.messages.answer import (
     explanation,
     words,
 )
-from clawmatrix_model_proxy.convert.messages.usage import USAGE, read_reason, read_usage
+from clawmatrix_model_proxy.convert.messages.usage import read_reason
 from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
@@ -25,6 +25,7 @@ from clawmatrix_model_proxy.neutral.answer import (
 )
 from clawmatrix_model_proxy.neutral.arguments import Arguments, opens
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.counts import Counts, usages_in
 from clawmatrix_model_proxy.neutral.sealed import unmark
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class MessagesReader:
         self._calls = False
         self._begun = False
         self._ended = False
-        self._usage: dict[str, Any] = {}
+        self._counts = Counts()
         self._reason: Any = None
         self._stop_sequence: str | None = None
         self._refusal = ""
@@ -190,9 +191,7 @@ class MessagesReader:
             raise BadAnswer("a message begins twice, or is not an object")
         self._begun = True
         self._count(message)
-        # Servers that do not know yet send zeros.
-        known = any(isinstance(count, int) and count for count in self._usage.values())
-        usage = read_usage(self._usage) if known else None
+        usage = self._counts.usage if self._counts.any else None
         return (Begin(words(message, "id"), words(message, "model"), 0, usage),)
 
     def _ensure_begun(self) -> list[Event]:
@@ -211,14 +210,12 @@ class MessagesReader:
         return ()
 
     def _count(self, holder: dict[str, Any]) -> None:
-        # Counts are totals so far; what a later event leaves out stands as it was.
-        usage = holder.get("usage")
-        if isinstance(usage, dict):
-            found = ((name, usage.get(name)) for name in USAGE)
-            self._usage.update({name: n for name, n in found if n is not None})
+        for usage in usages_in(holder):
+            self._counts.take(usage)
 
-    def _end(self, _payload: dict[str, Any]) -> Iterable[Event]:
+    def _end(self, payload: dict[str, Any]) -> Iterable[Event]:
         self._ended = True
+        self._count(payload)
         events = self._ensure_begun()
         for block in self._open:
             events += _closing(block)
@@ -226,7 +223,7 @@ class MessagesReader:
             number = self._number
             events += [Open(number, "refusal"), Delta(number, self._refusal), Close(number)]
         reason = read_reason(self._reason, calls=self._calls)
-        usage = read_usage(self._usage) if self._usage else None
+        usage = self._counts.usage
         return [*events, Finish(reason, usage, self._stop_sequence), Completed()]
 
     def _error(self, payload: dict[str, Any]) -> Iterable[Event]:

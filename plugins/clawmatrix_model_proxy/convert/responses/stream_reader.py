@@ -18,7 +18,6 @@ from clawmatrix_model_proxy.convert.responses.slots import (
     object_in,
     text_in,
 )
-from clawmatrix_model_proxy.convert.responses.usage import read_usage
 from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Completed,
@@ -28,6 +27,7 @@ from clawmatrix_model_proxy.neutral.answer import (
     FinishReason,
 )
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.counts import Counts, usages_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,6 +65,7 @@ class ResponsesReader:
     def __init__(self) -> None:
         self._slots = Slots()
         self._blocks = Blocks()
+        self._counts = Counts()
         self._begun = False
         self._ended = False
         self._next = 0
@@ -125,8 +126,10 @@ class ResponsesReader:
             slot = self._slots.finished(payload)
             return self._blocks.item_done(slot, as_text(object_in(payload, "item")))
         if kind in _BEGINNINGS:
+            self._count(payload)
             return () if self._begun else (_begin(payload.get("response")),)
         if kind in _ENDINGS:
+            self._count(payload)
             return self._end(kind, object_in(payload, "response"))
         return self._failed(payload) if kind in _FAILURES else ()
 
@@ -174,7 +177,7 @@ class ResponsesReader:
         for slot in self._slots.all:
             yield from self._blocks.left_out(slot)
         self._ended = True
-        yield Finish(self._reason(kind, response), read_usage(response.get("usage")))
+        yield Finish(self._reason(kind, response), self._counts.usage)
         yield Completed()
 
     def _reason(self, kind: str, response: dict[str, Any]) -> FinishReason:
@@ -186,6 +189,12 @@ class ResponsesReader:
             return "tool_calls"
         refused = any(kind == "refusal" for slot in self._slots.all for kind, _ in slot.blocks)
         return "refusal" if refused else "stop"
+
+    def _count(self, payload: dict[str, Any]) -> None:
+        response = payload.get("response")
+        for holder in (payload, response if isinstance(response, dict) else {}):
+            for usage in usages_in(holder):
+                self._counts.take(usage)
 
     def _failed(self, payload: dict[str, Any]) -> Iterator[Event]:
         self._ended = True

@@ -198,7 +198,6 @@ def test_a_call_that_never_gets_a_name_is_no_answer() -> None:
         {"choices": [{"delta": {}}, {"delta": {}}]},
         {"choices": [{"delta": "x"}]},
         {"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]},
-        {"usage": "much", "choices": []},
         chunk({"content": 5}),
         chunk({"content": {"text": "x"}}),
         chunk({"refusal": 5}),
