@@ -209,8 +209,9 @@ class GeminiReader:
             yield from self._say(kind, part.text)
         if part.function_call is not None:
             yield from self._call(part.function_call, part.thought_signature or "")
-        elif part.thought and part.thought_signature:
-            yield from self._say(kind, "")
+        elif part.thought_signature:
+            if part.thought or not self._open:
+                yield from self._say(kind, "")
             self._sealed = part.thought_signature
 
     def _say(self, kind: str, text: str) -> Iterator[Event]:
@@ -236,9 +237,19 @@ class GeminiReader:
 
     def _close(self) -> Iterator[Event]:
         if self._open:
-            seal = (self._sealed, SEALER) if self._sealed else ("", "")
+            opened, seal = self._open, (self._sealed, SEALER) if self._sealed else ("", "")
             self._open, self._sealed = "", ""
-            yield Close(self._number, *seal)
+            if opened == _THOUGHTS or not seal[0]:
+                yield Close(self._number, *seal)
+            else:
+                yield from self._close_signed(*seal)
+
+    def _close_signed(self, sealed: str, maker: str) -> Iterator[Event]:
+        """End a text with its signature, for which no client's API has a place but beside it."""
+        yield Close(self._number)
+        self._number += 1
+        yield Open(self._number, "redacted")
+        yield Close(self._number, sealed, maker)
 
     def _fail(self, error: dict[str, Any]) -> Failed:
         self._over = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.chat.call_pieces import read_piece
 from clawmatrix_model_proxy.convert.chat.call_seals import client_call, thought_seal
 from clawmatrix_model_proxy.convert.chat.message_reader import reasoning_of
+from clawmatrix_model_proxy.convert.chat.message_seals import MessageSeals, merge
 from clawmatrix_model_proxy.convert.chat.usage import (
     read_reason,
     written_reason,
@@ -154,9 +155,13 @@ def _blocks(choice: Fields, answer_id: str) -> Iterator[Block]:
     message = choice.within("message")
     if message.left.get("audio"):
         raise bad_answer(message.at("audio"), "audio was not asked for")
-    thoughts = reasoning_of(message)
-    if thoughts:
-        yield Block("reasoning", thoughts)
+    seals = MessageSeals()
+    seals.take(message.left)
+    thoughts, sealed = reasoning_of(message), seals.sealed
+    if thoughts or sealed:
+        seal = (sealed, "chat" if sealed else "")
+        kind: BlockKind = "reasoning" if thoughts else "redacted"
+        yield Block(kind, thoughts, "", "", -1, None, *seal)
     logprobs = read_logprobs(choice.left, "content")
     for kind, text in content_pieces(message.left.get("content")):
         of_text = logprobs if kind == "text" else None
@@ -215,9 +220,9 @@ def _message(blocks: tuple[Block, ...], making: Making) -> dict[str, Any]:
     thoughts = "\n\n".join(block.text for block in blocks if block.kind in THOUGHTS and block.text)
     if thoughts:
         message["reasoning_content"] = thoughts
-    for block in blocks:
-        if block.kind in THOUGHTS:
-            message |= thought_seal(block.sealed, block.sealed_by)
+    thought = [block for block in blocks if block.kind in (*THOUGHTS, "redacted")]
+    for number, block in enumerate(thought):
+        merge(message, thought_seal(block, number))
     calls = [block for block in blocks if block.kind in ("tool", "free_tool")]
     if calls:
         message["tool_calls"] = [

@@ -10,6 +10,7 @@ from clawmatrix_model_proxy.convert.chat.answer import (
     read_created,
     read_logprobs,
 )
+from clawmatrix_model_proxy.convert.chat.message_seals import MessageSeals
 from clawmatrix_model_proxy.convert.chat.tool_calls import Calls
 from clawmatrix_model_proxy.convert.chat.usage import read_reason
 from clawmatrix_model_proxy.neutral.answer import (
@@ -50,7 +51,8 @@ class ChatReader:
         self._at = 0
         self._kind: BlockKind | None = None
         self._kinds: set[BlockKind] = set()
-        self._calls = Calls(self._number)
+        self._seals = MessageSeals()
+        self._calls = Calls(self._number, self._seals.take_call)
         self._counts = Counts()
         self._size = 0
         self._said: str | None = None
@@ -175,6 +177,8 @@ class ChatReader:
             tokens = read_logprobs(choice, "refusal")
             self._say("refusal", _text(refusal, "refusal"), tokens, events)
         calls, old = delta.get("tool_calls"), delta.get("function_call")
+        if "extra_content" in delta or "reasoning_details" in delta:
+            self._seals.take(delta)
         if calls or old:
             self._close_said(events)
             self._calls.read(calls or [{"index": 0, "function": old}], events)
@@ -201,12 +205,17 @@ class ChatReader:
         return self._blocks - 1
 
     def _close_said(self, events: list[Event]) -> None:
-        if self._kind is not None:
-            self._kind = None
-            events.append(Close(self._at))
+        if self._kind is None:
+            return
+        sealed = self._seals.sealed if self._kind == "reasoning" else ""
+        self._kind = None
+        events.append(Close(self._at, sealed, "chat" if sealed else ""))
 
     def _close(self, events: list[Event]) -> None:
         self._close_said(events)
+        if sealed := self._seals.sealed:
+            number = self._number()
+            events += [Open(number, "redacted"), Close(number, sealed, "chat")]
         self._kinds |= self._calls.kinds
         self._calls.close(events)
 

@@ -48,8 +48,14 @@ class Calls:
         tools: the names that calls may have, empty where they are not known.
     """
 
-    def __init__(self, number: Callable[[], int]) -> None:
-        """Begin without calls; ``number`` gives the next block's number."""
+    def __init__(self, number: Callable[[], int], late_seal: Callable[[str, str], None]) -> None:
+        """Begin without calls.
+
+        Args:
+            number: gives the next block's number.
+            late_seal: takes the id of a call that has been told, and its seal.
+        """
+        self._late_seal = late_seal
         self.answer_id = ""
         self.kinds: set[BlockKind] = set()
         self.tools: Collection[str] = ()
@@ -179,6 +185,8 @@ class Calls:
         call.id = call.id or piece.id
         if piece.id:
             self._by_id.setdefault(piece.id, call)
+        if piece.sealed and call.block is not None and call.sealed != piece.sealed:
+            self._late_seal(call.id, piece.sealed)
         if not call.sealed:
             call.sealed, call.sealed_by = piece.sealed, piece.sealed_by
         call.arguments.add(text)

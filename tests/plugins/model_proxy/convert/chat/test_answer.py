@@ -200,6 +200,7 @@ def test_blocks_of_a_kind_are_written_together() -> None:
         Block("tool", '{"x":1}', "call_9", "g"),
         reason="tool_calls",
     )
+    assert list(message.pop("extra_content")["clawmatrix"]) == ["2"]
     assert message == {
         "role": "assistant",
         "content": "ab",
