@@ -185,7 +185,7 @@ def test_a_seal_that_comes_behind_the_calls_name_comes_back(client: str) -> None
         chunk(tool_calls=[{"index": 0, "function": {"arguments": "{}"}, "extra_content": SEAL}]),
         chunk("tool_calls"),
     )
-    assert talk.assistant[0]["tool_calls"][0]["extra_content"] == SEAL
+    assert talk.assistant[0]["tool_calls"][0].get("extra_content") == SEAL
 
 
 @both
@@ -234,7 +234,7 @@ def test_what_a_client_changed_is_left_out(client: str) -> None:
 
 # --- thoughts of Messages and Responses, for clients of chat completions
 
-THOUGHT = [
+THOUGHT: list[dict[str, Any]] = [
     {"type": "thinking", "thinking": "Hm.", "signature": "SIG1"},
     {"type": "redacted_thinking", "data": "SECRET"},
     {"type": "thinking", "thinking": "So.", "signature": "SIG2"},
@@ -257,7 +257,7 @@ def started(index: int, block: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("whole", [True, False])
 def test_signed_thoughts_come_back_block_by_block(client: str, *, whole: bool) -> None:
     talk = Conversation(client, messages.CODEC)
-    content = [*THOUGHT, USE]
+    content: list[dict[str, Any]] = [*THOUGHT, USE]
     if whole:
         talk.heard({"content": content, "stop_reason": "tool_use"})
     else:
@@ -296,12 +296,12 @@ def candidate(*parts: dict[str, Any], ends: bool = True) -> dict[str, Any]:
 def test_the_signature_of_a_text_comes_back_on_it(
     client: str, *, whole: bool, thinks: bool
 ) -> None:
-    thought = [{"text": "Hm.", "thought": True}] if thinks else []
+    thought: list[dict[str, Any]] = [{"text": "Hm.", "thought": True}] if thinks else []
     talk = Conversation(client, GeminiCodec())
     if whole:
         talk.heard(candidate(*thought, {"text": "Hi there", "thoughtSignature": "SIG"}))
     else:
-        pieces = [*thought, {"text": "Hi "}, {"text": "there"}]
+        pieces: list[dict[str, Any]] = [*thought, {"text": "Hi "}, {"text": "there"}]
         last = candidate({"text": "", "thoughtSignature": "SIG"})
         talk.streamed(*(candidate(one, ends=False) for one in pieces), last, done=False)
     parts = talk.asks["contents"][1]["parts"]

@@ -125,6 +125,13 @@ def test_a_name_behind_whole_arguments_begins_another_call() -> None:
     assert calls(told) == [("weather", {"city": "Oslo"})] * 2
 
 
+def test_two_objects_never_look_like_one_call() -> None:
+    for cut in (3, len(OBJECT) + 3):
+        first, second = (OBJECT + OBJECT)[:cut], (OBJECT + OBJECT)[cut:]
+        with pytest.raises(BadAnswer):
+            blocks(ended(piece("weather", first, index=0), piece(None, second, index=0)))
+
+
 def test_two_calls_in_one_delta_of_one_index_are_two() -> None:
     event = chunk(piece("weather", OBJECT, index=0), piece("clock", "{}", index=0))
     assert calls([event, chunk(reason="stop")]) == [("weather", {"city": "Oslo"}), ("clock", {})]
