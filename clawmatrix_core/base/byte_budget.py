@@ -58,7 +58,8 @@ class HeldBytes:
 
     def finish(self) -> None:
         """Note that it is whole: it is given up for nobody from now on."""
-        self._budget.finish(self)
+        if self.unfinished:
+            self._budget.finish(self)
 
     def let_go(self) -> None:
         """Hold nothing of it any more; what comes later may be added."""
@@ -121,19 +122,27 @@ class ByteBudget:
         if not whole:
             held.unfinished = True
             self._unfinished[owner][held] = None
-        self._count(held, size)
+        held.size += size
+        self._held += size
+        self._owners[owner] = self._owners.get(owner, 0) + size
 
     def finish(self, held: HeldBytes) -> None:
         """See ``HeldBytes``."""
-        if held.unfinished:
-            self._forget(held)
+        self._forget(held)
 
     def release(self, held: HeldBytes) -> None:
         """Hold it no more. Idempotent."""
         if held.unfinished:
             self._forget(held)
-        if held.size:
-            self._count(held, -held.size)
+        size, owner = held.size, held.owner
+        if not size:
+            return
+        held.size = 0
+        self._held -= size
+        if self._owners[owner] > size:
+            self._owners[owner] -= size
+        else:
+            del self._owners[owner]
 
     def _busiest(self) -> str | None:
         """Return the owner of the most bytes, of those that have unfinished ones."""
@@ -153,13 +162,3 @@ class ByteBudget:
         del others[held]
         if not others:
             del self._unfinished[held.owner]
-
-    def _count(self, held: HeldBytes, size: int) -> None:
-        held.size += size
-        self._held += size
-        owners, owner = self._owners, held.owner
-        owned = owners.get(owner, 0) + size
-        if owned:
-            owners[owner] = owned
-        else:
-            owners.pop(owner, None)

@@ -29,14 +29,24 @@ def loop_time() -> float:
     return monotonic()
 
 
+def _cheapest() -> Callable[[], float]:
+    """Return the same time without a look for the loop, where there is one now."""
+    try:
+        get_running_loop()
+    except RuntimeError:
+        return loop_time
+    return monotonic
+
+
 @attrs.frozen
 class Clock:
     """Passed in, so that tests decide what time it is.
 
     Attributes:
-        now: seconds of the event loop's clock, for everything that waits.
+        now: seconds of the event loop's clock, for everything that waits. A clock that is made
+            under asyncio is for asyncio alone.
         wall: seconds since 1970, for what people see. It may jump.
     """
 
-    now: Callable[[], float] = loop_time
+    now: Callable[[], float] = attrs.field(factory=_cheapest)
     wall: Callable[[], float] = time.time

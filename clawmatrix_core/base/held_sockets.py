@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core.base.places import source_of
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Sequence
 
     from clawmatrix_core.base.places import Places
@@ -139,12 +139,14 @@ class HeldServer:
             held.close()
             return
         held.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._attach(held))
+        task = self._loop.create_task(self._attach(held, source))
         self._attaching.add(task)
         task.add_done_callback(self._attaching.discard)
 
-    async def _attach(self, held: _Held) -> None:
+    async def _attach(self, held: _Held, source: str) -> None:
         try:
             await self._loop.connect_accepted_socket(self._factory, held, **self._tls)
-        except (OSError, asyncio.CancelledError):  # it failed its handshake, or was cut
+        except (OSError, asyncio.CancelledError) as error:  # its handshake failed, or it was cut
             held.close()
+            if isinstance(error, ssl.SSLError):
+                self._places.refuse(source, "tls_failed")

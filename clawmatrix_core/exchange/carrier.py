@@ -48,6 +48,9 @@ class Carrier(Protocol):
     def instance_of(self, peer: NodeId) -> str | None:
         """Return the run of the peer that frames reach, None while there is no session."""
 
+    def key_of(self, peer: NodeId) -> bytes | None:
+        """Return the key of the session that frames go under, None while there is none."""
+
     def when_space(self, peer: NodeId, lane: Lane, call: Callable[[], None]) -> None:
         """Call once, when the way to the peer has space in that lane again."""
 

@@ -35,7 +35,7 @@ class Exchange:
 
     Attributes:
         id: the same at both ends.
-        peer: the node at the other end.
+        peer: the name that the other end goes by; ``peer_key`` says who that is.
         type: the type of the opening frame.
         initiated: True at the end that opened it.
         lane: the lane of its frames.
@@ -74,6 +74,16 @@ class Exchange:
     def instance(self) -> str | None:
         """The run of the peer that has, or may have, the opening frame; None while none has."""
         return self._end.sending.instance
+
+    @property
+    def peer_key(self) -> bytes | None:
+        """The Ed25519 key of whoever is at the other end, 32 bytes: what to decide by.
+
+        It is the key of the session under which the exchange was opened. A name may be claimed
+        by anybody whose record spread first; when a name gets another key, exchanges under the
+        one before end. At the end that asks it is None until the opening frame has gone out.
+        """
+        return self._end.sending.peer_key
 
     @property
     def may_have_begun(self) -> bool:

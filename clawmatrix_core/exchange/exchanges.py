@@ -187,6 +187,7 @@ class Exchanges:
         header = frame.header
         lane = Lane(header.lane)
         end = self._endpoint(header.id, header.source, header.type, initiated=False, lane=lane)
+        end.sending.peer_key = frame.peer_key
         if header.deadline > 0:
             end.allow(header.deadline / 1000)
         end.on_frame(frame)
@@ -249,6 +250,9 @@ class Exchanges:
             return header.type == CREDITS and self._on_credits(frame)
         end = self._live.get((header.source, header.id, header.re))
         if end is not None:
+            if end.sending.peer_key != frame.peer_key:
+                self._local.count("other_key")  # an exchange is with one key, whatever its name
+                return True
             try:
                 end.on_frame(frame)
             except RemoteProtocolError as error:
@@ -274,7 +278,7 @@ class Exchanges:
         source = frame.header.source
         for id_, re, ack, limit in read_credits(frame.payload):
             end = self._live.get((source, id_, re))
-            if end is None:
+            if end is None or end.sending.peer_key != frame.peer_key:
                 continue
             try:
                 end.on_credit(ack, limit)
@@ -282,10 +286,15 @@ class Exchanges:
                 self._spoil(end, source, error)
         return True
 
-    def spoil(self, header: Header, error: RemoteProtocolError) -> None:
-        """End the exchange of a frame with a malformed body, or refuse to open one for it."""
+    def spoil(self, header: Header, error: RemoteProtocolError, peer_key: bytes) -> None:
+        """End the exchange of a frame with a malformed body, or refuse to open one for it.
+
+        ``peer_key`` is the key of the session that the frame came under.
+        """
         end = self._live.get((header.source, header.id, header.re))
-        if end is not None:
+        if end is not None and end.sending.peer_key != peer_key:
+            self._local.count("other_key")
+        elif end is not None:
             end.spoil(ExchangeError(f"{header.source}: {error}"))
         elif not header.re and header.seq == 0 and header.type not in EXCHANGE_TYPES:
             self._refuse(header, "bad_request", str(error))
@@ -302,12 +311,22 @@ class Exchanges:
         for end in self.of(peer):
             end.resume(again=again)
 
-    def lose(self, peer: NodeId, instance: str, why: str) -> None:
-        """End the exchanges that a node no longer knows, since it runs as another instance."""
+    def lose(self, peer: NodeId, instance: str, key: bytes | None, why: str) -> None:
+        """End the exchanges that a node no longer knows, since it runs as another instance.
+
+        Those under another key than its present one end too; with None those under any key.
+        """
         for end in self.of(peer):
             elsewhere = end.sending.instance not in (None, instance)
             if elsewhere and end.sending.presumed_there and not end.over:
                 end.abort(PeerLost(f"{peer} {why}"))
+        self.keep_key(peer, key)
+
+    def keep_key(self, peer: NodeId, key: bytes | None) -> None:
+        """End the exchanges with a node under any other key than this; None: all that are open."""
+        for end in self.of(peer):
+            if end.sending.peer_key not in (None, key):
+                end.abort(PeerLost(f"{peer} is no longer known by that key"))
 
     async def run(self) -> None:
         """Look after silent exchanges, until cancelled."""

@@ -32,6 +32,8 @@ class Sending:
     Attributes:
         outbox: what is to be sent, and what of it has arrived.
         instance: the run of the peer that has, or may have, the opening frame.
+        peer_key: the key of the session that the opening frame went, or came, under; None while
+            it has not gone out.
         opened: the opening frame has left this node, whatever relays say of it.
         writable: what a writer without room waits for, None where none waits.
     """
@@ -47,6 +49,7 @@ class Sending:
         "instance",
         "opened",
         "outbox",
+        "peer_key",
         "writable",
     )
 
@@ -59,6 +62,7 @@ class Sending:
         liveness: Liveness,
         share: Share | None = None,
     ) -> None:
+        self.peer_key: bytes | None = None
         self.outbox = Outbox(share=share)
         self.instance = None if envelope.initiated else carrier.instance_of(envelope.peer)
         self.opened = False
@@ -135,13 +139,15 @@ class Sending:
         return outcome
 
     def _reaches_the_same_run(self) -> bool:
-        # The opening frame goes to one instance only: one that has it may have begun.
-        instance = self._carrier.instance_of(self._envelope.peer)
+        # The opening frame goes to one instance only: one that has it may have begun. Nor does
+        # it ever go to another key: the word of an instance can be copied.
+        peer = self._envelope.peer
+        instance, key = self._carrier.instance_of(peer), self._carrier.key_of(peer)
         if instance is None:
             return True  # it will not go anywhere before there is a session
-        if self._copies and instance != self.instance:
+        if (self._copies and instance != self.instance) or self.peer_key not in (None, key):
             return False
-        self.instance = instance
+        self.instance, self.peer_key = instance, key
         return True
 
     def send_lost_again(self) -> None:

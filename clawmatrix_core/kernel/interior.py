@@ -88,6 +88,7 @@ class Interior:
             limits=limits,
         )
         keyring.when_changed(self.stack.sessions.retire)
+        standing.trust.when_rekeyed(self.stack.keep_key)
         heard = self.stack.switch.heard
         room = Room(self.directory, local.now, heard, lambda name: ways.next_link(name) is not None)
         self.routing = Routing(self.stack, hooks, events)

@@ -48,7 +48,7 @@ class Roster:
         if link is not None and link.closing is None and link.instance != record.instance:
             pass  # hearsay of another run does not end what is said on an open link
         elif name != self._stack.local.node_id:
-            self._stack.forget_run(name, record.instance)
+            self._stack.forget_run(name, record.instance, record.sign_key_bytes())
         self._routing.changed()
         peer = self._directory.get(name)
         if peer is not None:
@@ -56,7 +56,7 @@ class Roster:
 
     def expel(self, key: bytes) -> list[NodeId]:
         """Drop the members with a key that was revoked; return their names."""
-        found = self._directory.with_key(key)
+        found = sorted({*self._directory.with_key(key), *self._stack.sessions.with_key(key)})
         for name in found:
             link = self._stack.ways.links.get(name)
             if link is not None:

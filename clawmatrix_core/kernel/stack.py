@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.directory import Directory
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.sessions.rekeying import Rekeying
-    from clawmatrix_core.wire.link import Link
+    from clawmatrix_core.wire.link import Link, LinkSession
     from clawmatrix_core.wire.ways import Ways
 
 __all__ = ["Stack"]
@@ -97,10 +97,10 @@ class Stack:
     def __repr__(self) -> str:
         return f"<Stack of {self.local.node_id}: {self.ways!r}, {self.exchanges!r}>"
 
-    def _on_session(self, peer: NodeId, instance: str) -> None:
-        self.exchanges.lose(peer, instance, "restarted")
+    def _on_session(self, new: LinkSession) -> None:
+        self.exchanges.lose(new.peer, new.remote_instance, new.peer_key, "restarted")
         # What went out under an earlier session was not understood, if that one was lost.
-        self.exchanges.flush(peer, again=True)
+        self.exchanges.flush(new.peer, again=True)
 
     def add_link(self, link: Link) -> None:
         """Use a link from now on. The caller has seen to it that there is no other one.
@@ -109,7 +109,7 @@ class Stack:
         """
         self.ways.links[link.peer] = link
         try:
-            self.sessions.forget(link.peer, link.instance)
+            self.sessions.forget(link.peer, link.instance, link.session.peer_key)
             self.sessions.add_link(link.session)
         except LocalProtocolError:
             self.remove_link(link)
@@ -121,12 +121,17 @@ class Stack:
             del self.ways.links[link.peer]
         self.sessions.remove_link(link.session)
 
-    def forget_run(self, peer: NodeId, instance: str) -> None:
-        """End what earlier runs of a node had open here."""
-        self.sessions.forget(peer, instance)
-        self.exchanges.lose(peer, instance, "restarted")
+    def forget_run(self, peer: NodeId, instance: str, key: bytes) -> None:
+        """End what earlier runs of a node had open here, and what is under another key."""
+        self.sessions.forget(peer, instance, key)
+        self.exchanges.lose(peer, instance, key, "restarted")
+
+    def keep_key(self, peer: NodeId, key: bytes | None) -> None:
+        """End what a node has open under any other key than this; None: all of it."""
+        self.sessions.keep_key(peer, key)
+        self.exchanges.keep_key(peer, key)
 
     def expel(self, peer: NodeId) -> None:
         """End all sessions and exchanges with a node."""
         self.sessions.drop(peer)
-        self.exchanges.lose(peer, "", "was revoked")
+        self.exchanges.lose(peer, "", None, "was revoked")

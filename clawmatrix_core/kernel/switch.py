@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from clawmatrix_core.base.errors import DecryptError, RemoteProtocolError
+from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.exchange.carrier import Outcome
 from clawmatrix_core.exchange.exchanges import Exchanges
 from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE
@@ -60,6 +60,8 @@ class Switch:
         exchanges: the exchanges whose frames it carries.
         heard: the clock's time at which each node was last heard, by a body it sealed.
         next_link: returns the link that frames for a node go out by.
+        instance_of, key_of: return the run of a node that frames reach, and the key of the
+            session that they go under; None while there is no session.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Switch:
         self.exchanges = Exchanges(local, self, limits)
         self.heard: dict[NodeId, float] = {}
         self.next_link = ways.next_link
+        self.instance_of, self.key_of = sessions.instance_of, sessions.key_of
         self._local = local
         self._own = local.node_id
         self._now, self._wall = local.now, local.wall
@@ -121,7 +124,8 @@ class Switch:
         )
         if to == self._own:
             value, data = payload_of(kind, payload)
-            self._loop_back(Frame(header, value, None, len(payload), data))
+            key = self._sessions.own_key
+            self._loop_back(Frame(header, value, None, len(payload), data, key))
             return Outcome.SENT
         link = self.next_link(to)
         if link is None:
@@ -153,10 +157,6 @@ class Switch:
         )
         line = encode_header(header)
         return link.enqueue(join(line, session.seal(line, b"j" + _encode(payload))), lane)
-
-    def instance_of(self, peer: NodeId) -> str | None:
-        """Return the run of a node that frames reach, None while there is no session."""
-        return self._local.instance if peer == self._own else self._sessions.instance_of(peer)
 
     def when_space(self, peer: NodeId, lane: Lane, call: Callable[[], None]) -> None:
         """Call once, when the link to a node has space in a lane again."""
@@ -208,12 +208,11 @@ class Switch:
         self._sessions.on_frame(header, body, direct=link.peer == header.source)
 
     def _on_sealed(self, wire: Wire, header: Header, link: Link) -> None:
-        plaintext = self._sessions.open(header, wire.line, wire.body)
-        if plaintext is None:
+        opened = self._sessions.open(header, wire.line, wire.body)
+        if opened is None:
             self.note(header.source, "unknown_session", "a session that is not known here", link)
             return
-        if not plaintext:
-            raise DecryptError("a body without its kind", reason="bad_body")
+        plaintext, key = opened
         self.heard[header.source] = self._now()
         if header.type == PROOF_TYPE:
             self._sessions.on_proof(header, wire.body)
@@ -221,9 +220,9 @@ class Switch:
         try:
             payload, data = payload_of(plaintext[:1], plaintext[1:])
         except RemoteProtocolError as error:
-            self.exchanges.spoil(header, error)
+            self.exchanges.spoil(header, error, key)
             raise
-        self.deliver(Frame(header, payload, link, len(plaintext) - 1, data))
+        self.deliver(Frame(header, payload, link, len(plaintext) - 1, data, key))
 
     def deliver(self, frame: Frame) -> None:
         """Give a frame for this node to its exchange, else to the plugins."""

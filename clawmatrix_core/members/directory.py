@@ -210,6 +210,8 @@ class Directory:
         if any(self._is_revoked(one) for one in (key, *record.past_keys())):
             raise RemoteProtocolError(f"{record.node_id} was revoked", reason="revoked")
         self._check_room(record, known, proven=proven)
+        if not proven and self._takes_name(record, known):
+            return Accepted.CONFLICT, record
         if self.judge(record, proven=proven) is PinOutcome.CONFLICT:
             return Accepted.CONFLICT, record
         same_key = known is not None and known.record.sign_key == record.sign_key
@@ -230,6 +232,13 @@ class Directory:
         if self._links + more > limit:
             listed = f"{record.node_id} lists {len(record.links)} links, where {self._links} are"
             raise RemoteProtocolError(f"{listed} known", reason="too_many_links")
+
+    def _takes_name(self, record: NodeRecord, known: Peer | None) -> bool:
+        """Say whether a record takes a member's name, of which the trust store keeps no key."""
+        if known is None or known.record.sign_key == record.sign_key:
+            return False
+        no_pin = self._trust.get(record.node_id) is None
+        return no_pin and known.record.sign_key_bytes() not in record.past_keys()
 
     def put_own(self, record: NodeRecord, signed: SignedRecord) -> None:
         """Take this node's own new record."""
@@ -257,12 +266,10 @@ class Directory:
         """
         return self.judge(record, proven=True) is not PinOutcome.CONFLICT
 
-    def note_proof(self, node_id: NodeId) -> None:
-        """Note that a session was made with the keys in a member's record."""
-        peer = self._peers.get(node_id)
-        if peer is not None and node_id != self._own:
+    def note_proof(self, node_id: NodeId, key: bytes) -> None:
+        """Note that a session was made with the record of a member that has this key."""
+        if node_id != self._own:
             with suppress(StateError):  # it is remembered, and written with the next change
-                key = peer.record.sign_key_bytes()
                 self._trust.note_proof(node_id, key, now=self._wall())
 
     def forget(self, node_id: NodeId) -> None:

@@ -86,6 +86,7 @@ class TrustStore:
         for pin in self._pins.values():
             self._count(pin, 1)
         self._listeners: list[Callable[[NodeId], None]] = []
+        self._rekeyed: list[Callable[[NodeId, bytes | None], None]] = []
         self._changed = False
         self._written = float("-inf")
 
@@ -195,6 +196,13 @@ class TrustStore:
         """Have something called with each name whose earlier keys became known."""
         self._listeners.append(call)
 
+    def when_rekeyed(self, call: Callable[[NodeId, bytes | None], None]) -> None:
+        """Have something called with each name that has another key now, and with that key.
+
+        It is None where the name was forgotten.
+        """
+        self._rekeyed.append(call)
+
     def get(self, node_id: NodeId) -> TrustEntry | None:
         """Return what is known of a name."""
         pin = self._pins.get(node_id)
@@ -276,6 +284,7 @@ class TrustStore:
             alike.discard(node_id)
             if not alike:
                 del self._alike[node_id.lower()]
+        self._tell_rekeyed(node_id, None)
         self._write()
         return True
 
@@ -323,6 +332,10 @@ class TrustStore:
         for listener in self._listeners:
             listener(node_id)
 
+    def _tell_rekeyed(self, node_id: NodeId, key: bytes | None) -> None:
+        for listener in self._rekeyed:
+            listener(node_id, key)
+
     def _put(self, node_id: NodeId, pin: Pin) -> None:
         before = self._pins.get(node_id)
         if before is None or (before.key, before.proven_since) != (pin.key, pin.proven_since):
@@ -333,6 +346,8 @@ class TrustStore:
         self._count(pin, 1)
         self._pins[node_id] = pin
         self._changed = True
+        if before is not None and before.key != pin.key:
+            self._tell_rekeyed(node_id, pin.key)
 
     def _count(self, pin: Pin, by: int) -> None:
         self._states[pin.state] += by

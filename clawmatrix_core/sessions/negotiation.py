@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.members.directory import Directory
     from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.members.record import NodeRecord
     from clawmatrix_core.sessions.carrier import SessionCarrier
 
 __all__ = ["Negotiated", "Negotiation"]
@@ -39,6 +40,7 @@ class _Opening:
 
     id: str
     handshake: Handshake
+    peer_key: bytes
     psk: bytes = attrs.field(repr=False)
     at: float
     tries: int
@@ -105,10 +107,11 @@ class Negotiation:
     def _open(self, peer: NodeId, tries: int) -> None:
         psks = self._psks()
         psk = psks[(tries - 1) % len(psks)]  # the other end may not have the new secret yet
-        handshake = self._handshake(peer, psk, initiator=True)
-        if handshake is None:
+        record = self._record_of(peer)
+        if record is None:
             return
-        opening = _Opening(self._local.new_id(), handshake, psk, self._local.now(), tries)
+        handshake, key = self._handshake(record, psk, initiator=True), record.sign_key_bytes()
+        opening = _Opening(self._local.new_id(), handshake, key, psk, self._local.now(), tries)
         self._openings[peer] = opening
         try:
             message = handshake.write(self._local.instance.encode())
@@ -120,17 +123,18 @@ class Negotiation:
         direct = (tries - 1) % 4 < 2
         self._carrier.send_opening(peer, "session_open", opening.id, message, direct)
 
-    def _handshake(self, peer: NodeId, psk: bytes, *, initiator: bool) -> Handshake | None:
+    def _record_of(self, peer: NodeId) -> NodeRecord | None:
         known = self._directory.get(peer)
-        if known is None:
-            return None
-        own = self._local.node_id
+        return None if known is None else known.record
+
+    def _handshake(self, record: NodeRecord, psk: bytes, *, initiator: bool) -> Handshake:
+        own, peer = self._local.node_id, record.node_id
         first, second = (own, peer) if initiator else (peer, own)
         return Handshake(
             KKPSK0,
             initiator=initiator,
             static=self._identity.channel_private,
-            remote_static=known.record.channel_key_bytes(),
+            remote_static=record.channel_key_bytes(),
             psk=psk,
             prologue=b"clawmatrix session v1\0" + first.encode() + b"\0" + second.encode(),
         )
@@ -140,18 +144,20 @@ class Negotiation:
     def answer(self, peer: NodeId, body: bytes) -> Negotiated:
         """Take a ``session_open``. Raises: RemoteProtocolError."""
         self.door.check(peer, body)
-        handshake, psk, instance = self._read_opening(peer, body)
+        record = self._record_of(peer)
+        if record is None:
+            raise HandshakeError(f"{peer} is not known here", reason="session_stranger")
+        handshake, psk, instance = self._read_opening(record, body)
         self.door.passed(peer, body)
         answer = handshake.write(self._local.instance.encode())
-        return Negotiated(self._session(handshake, peer, instance), psk, answer)
+        key = record.sign_key_bytes()
+        return Negotiated(self._session(handshake, peer, key, instance), psk, answer)
 
-    def _read_opening(self, peer: NodeId, body: bytes) -> tuple[Handshake, bytes, str]:
+    def _read_opening(self, record: NodeRecord, body: bytes) -> tuple[Handshake, bytes, str]:
         """Find out which secret an opening was made with. Raises: RemoteProtocolError."""
-        forged = HandshakeError(f"{peer} is not known here", reason="session_stranger")
+        forged = HandshakeError("there is no secret", reason="session_stranger")
         for psk in self._psks():
-            handshake = self._handshake(peer, psk, initiator=False)
-            if handshake is None:
-                break
+            handshake = self._handshake(record, psk, initiator=False)
             try:
                 return handshake, psk, _instance(handshake.read(body))
             except HandshakeError as error:
@@ -170,17 +176,24 @@ class Negotiation:
             opening.id = ""
             raise
         del self._openings[peer]
-        return Negotiated(self._session(opening.handshake, peer, instance), opening.psk)
+        session = self._session(opening.handshake, peer, opening.peer_key, instance)
+        return Negotiated(session, opening.psk)
 
-    def _session(self, handshake: Handshake, peer: NodeId, instance: str) -> Session:
-        send, receive = handshake.split()
-        return Session(handshake.hash[:8], peer, send, receive, instance, self._local.now())
+    def _session(self, handshake: Handshake, peer: NodeId, key: bytes, instance: str) -> Session:
+        id_, now = handshake.hash[:8], self._local.now()
+        return Session(id_, peer, *handshake.split(), instance, now, key)
 
     # --- forgetting
 
     def give_up(self, peer: NodeId) -> None:
         """Forget that a session with a peer is being opened."""
         self._openings.pop(peer, None)
+
+    def keep_key(self, peer: NodeId, key: bytes | None) -> None:
+        """Give up the opening with a peer unless it is with this key."""
+        opening = self._openings.get(peer)
+        if opening is not None and opening.peer_key != key:
+            self.give_up(peer)
 
     def retire(self, psks: Sequence[bytes]) -> None:
         """Give up the openings made with other secrets than these."""

@@ -113,6 +113,8 @@ class Session:
         id: 8 bytes that name the session at both ends.
         peer: the node at the other end.
         remote_instance: which run of that node the session was made with.
+        peer_key: the Ed25519 key of the record with which the session was opened, 32 bytes. It
+            stays what it was, whatever key the peer's name has later.
         created: when, by the clock of the node that holds it.
         window: which counters came in.
         sealed_bytes: how much was sealed.
@@ -127,6 +129,7 @@ class Session:
         "created",
         "id",
         "peer",
+        "peer_key",
         "remote_instance",
         "sealed_bytes",
         "window",
@@ -140,12 +143,14 @@ class Session:
         receive_key: bytes,
         remote_instance: str,
         created: float,
+        peer_key: bytes = b"",
     ) -> None:
         if len(id) != _ID:
             raise LocalProtocolError(f"a session id has {_ID} bytes")
         self.id = id
         self.peer = peer
         self.remote_instance = remote_instance
+        self.peer_key = peer_key
         self.created = created
         self.window = ReplayWindow()
         self._encrypt: _Cipher = AESGCM(send_key).encrypt

@@ -56,6 +56,7 @@ class Sessions:
         table: the sessions that there are.
         negotiation: those that are being opened.
         hints: when it was last said, either way, that a session is not known.
+        own_key: this node's Ed25519 key, under which it hears itself.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Sessions:
         psks: Callable[[], Sequence[bytes]],
         directory: Directory,
         carrier: SessionCarrier,
-        ready: Callable[[NodeId, str], None],
+        ready: Callable[[LinkSession], None],
         rekeying: Rekeying | None = None,
         openings: float = RATE,
     ) -> None:
@@ -78,11 +79,12 @@ class Sessions:
             psks: returns the secrets of the mesh that are in force, the present one first.
             directory: where the keys of others are.
             carrier: sends openings and proofs.
-            ready: called with a peer and its instance where bodies can be sealed for it anew.
+            ready: called with a session under which bodies can be sealed for its peer anew.
             rekeying: for how long, and for how much, keys are good.
             openings: sessions a second that one node may open.
         """
         self._local = local
+        self.own_key = identity.sign_public
         self._psks = psks
         self._directory = directory
         self._carrier = carrier
@@ -113,12 +115,25 @@ class Sessions:
     # --- sealing and opening
 
     def instance_of(self, peer: NodeId) -> str | None:
-        """Return which run of the peer the sending session is with."""
+        """Return the run of a node that frames reach, None while there is no session."""
+        if peer == self._local.node_id:
+            return self._local.instance
         session = self.sending(peer)
         return None if session is None else session.remote_instance
 
-    def open(self, header: Header, line: bytes, body: bytes) -> bytes | None:
-        """Return what is in a sealed body; None where its session is not known.
+    def key_of(self, peer: NodeId) -> bytes | None:
+        """Return the key of the session that frames for a node go under, None without one."""
+        if peer == self._local.node_id:
+            return self.own_key
+        session = self.sending(peer)
+        return None if session is None else session.peer_key
+
+    def with_key(self, key: bytes) -> set[NodeId]:
+        """Return the names of the peers that have a session under a key."""
+        return {kept.session.peer for kept in self.table if kept.session.peer_key == key}
+
+    def open(self, header: Header, line: bytes, body: bytes) -> tuple[bytes, bytes] | None:
+        """Return what is in a sealed body, and the key of its session; None for an unknown one.
 
         Raises: DecryptError.
         """
@@ -134,7 +149,7 @@ class Sessions:
         if not kept.confirmed:
             kept.confirm()
             self._use(kept)
-        return plaintext
+        return plaintext, session.peer_key
 
     # --- links
 
@@ -142,7 +157,7 @@ class Sessions:
         """Take the session that a link's handshake made."""
         self.table.add_link(linked)
         self.negotiation.give_up(linked.peer)
-        self._ready(linked.peer, linked.remote_instance)
+        self._ready(linked)
 
     def remove_link(self, linked: LinkSession) -> None:
         """Seal no more under a link's session; what is on its way still opens."""
@@ -199,10 +214,10 @@ class Sessions:
         session = kept.session
         before = self.sending(session.peer)
         self.table.prefer(kept)
-        self._directory.note_proof(session.peer)
+        self._directory.note_proof(session.peer, session.peer_key)
         anew = before is None or before.remote_instance != session.remote_instance
         if anew or self.hints.concern(session.peer):
-            self._ready(session.peer, session.remote_instance)
+            self._ready(session)
 
     def _hint(self, peer: NodeId) -> None:
         if self._directory.get(peer) is not None and self.hints.admit("given", peer):
@@ -210,11 +225,26 @@ class Sessions:
 
     # --- forgetting
 
-    def forget(self, peer: NodeId, instance: str) -> None:
-        """Drop the sessions with earlier runs of a peer."""
+    def forget(self, peer: NodeId, instance: str, key: bytes) -> None:
+        """Drop the sessions with earlier runs of a peer, and with any run under another key.
+
+        The word of a run is public: whoever takes the name of a node can copy it.
+        """
+        run = (instance, key)
         self.table.drop_where(
-            lambda kept: kept.session.peer == peer and kept.session.remote_instance != instance
+            lambda kept: (
+                kept.session.peer == peer
+                and (kept.session.remote_instance, kept.session.peer_key) != run
+            )
         )
+        self.negotiation.keep_key(peer, key)
+
+    def keep_key(self, peer: NodeId, key: bytes | None) -> None:
+        """Drop the sessions with a peer under any other key than this; None: all of them."""
+        self.table.drop_where(
+            lambda kept: kept.session.peer == peer and kept.session.peer_key != key
+        )
+        self.negotiation.keep_key(peer, key)
 
     def retire(self) -> None:
         """Drop the sessions made with secrets that are no longer in force, but for links'."""

@@ -107,8 +107,11 @@ class SessionTable:
     def sending_on(self, linked: LinkSession) -> LinkSession | None:
         """Return the session to seal with on a link, given that of its handshake."""
         newest = self.sending(linked.peer)
-        same_run = newest is not None and newest.remote_instance == linked.remote_instance
-        if newest is not None and same_run and newest.created > linked.created:
+        if (
+            newest is not None
+            and _are_of_one_run(newest, linked)
+            and newest.created > linked.created
+        ):
             return newest
         return linked if linked.usable else None
 
@@ -194,6 +197,10 @@ class SessionTable:
         for kept in tuple(self):
             if condition(kept):
                 self.drop(kept.session)
+
+
+def _are_of_one_run(one: LinkSession, other: LinkSession) -> bool:
+    return (one.remote_instance, one.peer_key) == (other.remote_instance, other.peer_key)
 
 
 def _is_better(new: Kept, old: Kept) -> bool:

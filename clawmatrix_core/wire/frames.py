@@ -23,6 +23,8 @@ class Frame(msgspec.Struct, frozen=True, eq=False):
         link: the link that brought it, None for a frame that the node sent to itself.
         size: bytes of the payload on the wire.
         data: the bytes behind JSON that came with some, None where there were none.
+        peer_key: the Ed25519 key of the session that it came under, 32 bytes: who has said it,
+            whatever name stands in the header. It is never looked up by name.
     """
 
     header: Header
@@ -30,6 +32,7 @@ class Frame(msgspec.Struct, frozen=True, eq=False):
     link: Link | None
     size: int
     data: bytes | None = None
+    peer_key: bytes = b""
 
 
 class Transit(msgspec.Struct, frozen=True, eq=False):

@@ -45,6 +45,10 @@ class LinkSession(Protocol):
         """Which run of that node the session was made with."""
 
     @property
+    def peer_key(self) -> bytes:
+        """The Ed25519 key of the record with which the session was opened."""
+
+    @property
     def created(self) -> float:
         """When, by the clock of this node."""
 

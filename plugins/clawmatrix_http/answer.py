@@ -52,17 +52,18 @@ class Answer:
         if not self.begun:
             await self.refuse(refusal, body)
 
-    async def send(self, message: Message) -> None:
-        """Pass a message on.
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass a message on, once it is awaited.
 
         Raises: BodyTooLarge, for a stream that was replaced; BadAnswerHead, where its beginning
             could not be sent.
         """
         if not self.replaced:
-            await self._pass(message)
-        elif message.get("more_body"):
+            return self._pass(message)
+        if message.get("more_body"):
             # An application that took the error for its own and streams on would never end.
             raise BodyTooLarge
+        return _nothing()
 
     async def refuse(self, refusal: HttpRefusal, body: bytes) -> None:
         """Send a whole answer: an error, with its body in JSON."""
@@ -75,7 +76,7 @@ class Answer:
         await self._pass({"type": "http.response.start", "status": status, "headers": headers})
         await self._pass({"type": "http.response.body", "body": body})
 
-    async def _pass(self, message: Message) -> None:
+    def _pass(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             check_head(message)
             self.begun = True
@@ -83,7 +84,11 @@ class Answer:
                 message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
         elif message["type"] == "http.response.body":
             self.ended = not message.get("more_body", False)
-        await self._send(message)
+        return self._send(message)
+
+
+async def _nothing() -> None:
+    """Send nothing."""
 
 
 def limited(
@@ -115,7 +120,7 @@ def limited(
             if not held.given_up:  # its connection is closed already, where it was
                 await over(True)
             raise BodyTooLarge from None
-        if whole:
+        if whole and not size:
             held.finish()
         return message
 

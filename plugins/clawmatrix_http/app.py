@@ -90,14 +90,14 @@ class Application:
         if refusal is None and preflight:
             await _answer_preflight(answer)
             return
+        connection = _connection_of(scope)
         if refusal is None and not found.public:
-            _connection_of(scope).prove()
+            connection.prove()
         refusal = refusal or found.refusal or self._refuse_length(asker)
         if refusal is not None:
             self._on_refused(_reason(refusal, asker), self._client(scope))
             await self._refuse(answer, refusal, found)
             return
-        connection = _connection_of(scope)
         with self._bodies.hold(connection.owner, connection.make_room) as held:
             over = partial(self._replace, answer, found, scope)
             receive = limited(receive, self._max_body, held, over)

@@ -106,6 +106,7 @@ class Guard:
         self._token = token.encode()
         self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
         self._origins = frozenset(origin.encode() for origin in origins)
+        self._known: tuple[bytes, str | None] | None = None  # most requests name the same host
 
     def check(self, asker: Asker, *, server: str | None, public: bool) -> HttpRefusal | None:
         """Return why the request is refused, None where it is not.
@@ -148,7 +149,10 @@ class Guard:
         return asker.host is not None and asker.origin == b"http://" + asker.host
 
     def _knows(self, value: bytes, server: str | None) -> bool:
+        if self._known == (value, server):
+            return True
         host = host_of(value)
-        if host is None:
+        if host is None or not (host in self._hosts or host == server or is_loopback(host)):
             return False
-        return host in self._hosts or host == server or is_loopback(host)
+        self._known = (value, server)
+        return True

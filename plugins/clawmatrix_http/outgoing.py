@@ -33,15 +33,24 @@ def check_head(message: Message) -> None:
         headers = [(name, value) for name, value in message.get("headers", ())]
     except (TypeError, ValueError):
         raise BadAnswerHead("its headers are no pairs of a name and a value") from None
+    lines = _are_lines([value for _, value in headers])
     lengths = 0
     for name, value in headers:
         is_length = _is_length(name) if isinstance(name, bytes) else _wrong(name)
-        if not isinstance(value, bytes) or _VALUE.fullmatch(value) is None:
+        if not lines and (not isinstance(value, bytes) or _VALUE.fullmatch(value) is None):
             raise BadAnswerHead(f"the value of its header {_show(name)} is no line of text")
         if is_length:
             lengths += 1
             if _LENGTH.fullmatch(value) is None or lengths > 1:
                 raise BadAnswerHead("its content-length is no single whole number")
+
+
+def _are_lines(values: list[bytes]) -> bool:
+    """Say whether all values are right, at the price of looking at one."""
+    try:
+        return _VALUE.fullmatch(b" ".join(values)) is not None
+    except TypeError:  # one is no bytes
+        return False
 
 
 @lru_cache(maxsize=256)  # the names are few; a wrong one raises, and is not kept

@@ -100,7 +100,12 @@ _SLOW_BODY = _Fault(408, "slow_body", "the body of the request came too slowly")
 _CROWDED = _Fault(503, "bodies_full", "the bodies of other requests need the memory of this one")
 
 
-_on_header = HttpToolsProtocol.on_header  # which ``super`` would look up for each header
+# Looked up once: ``super`` would do so for each request and each header.
+_on_message_begin = HttpToolsProtocol.on_message_begin
+_on_header = HttpToolsProtocol.on_header
+_on_headers_complete = HttpToolsProtocol.on_headers_complete
+_on_message_complete = HttpToolsProtocol.on_message_complete
+_on_response_complete = HttpToolsProtocol.on_response_complete
 
 
 class _Reader(asyncio.BufferedProtocol):
@@ -213,7 +218,7 @@ class HttpConnection(HttpToolsProtocol):
             self._fail(fault or _NOT_HTTP)
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        _on_message_begin(self)
         self._discarded = 0
         self._head_since = self.now()
         extensions: dict[str, dict[object, object]] = {
@@ -234,7 +239,7 @@ class HttpConnection(HttpToolsProtocol):
             self._stop(_PIPELINED)
         self._left = _BESIDE
         self._head_since, self._body_since, self._body = None, self.now(), 0
-        super().on_headers_complete()
+        _on_headers_complete(self)
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
@@ -248,7 +253,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._left, self._body_since = _HEAD, None
-        super().on_message_complete()
+        _on_message_complete(self)
 
     def _stop(self, fault: _Fault) -> NoReturn:
         self._fault = fault
@@ -308,7 +313,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._gone = None
-        super().on_response_complete()
+        _on_response_complete(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

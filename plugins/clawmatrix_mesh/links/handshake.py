@@ -147,6 +147,7 @@ async def receive_hello(channel: Channel) -> Proved:
         raise HandshakeError("a hello from one name with another's record", reason="bad_hello")
     session = channel.session
     session.peer, session.remote_instance = record.node_id, record.instance
+    session.peer_key = record.sign_key_bytes()
     spare = payload.get("spare") is True
     said_at = header.timestamp / 1000
     return Proved(record, signed, session, channel.protocol, channel.offered[1], spare, said_at)

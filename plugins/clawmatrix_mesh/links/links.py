@@ -85,6 +85,7 @@ class Links:
         self._waking = Waking(node, self._neighbours, self.dialler, heartbeat=config.heartbeat)
         revoking.when_expelled(self._neighbours.expel)
         node.keyring.when_changed(self._neighbours.retire)
+        node.trust.when_rekeyed(self._neighbours.keep_key)
 
     async def listen(self, config: MeshConfig) -> None:
         """Bind the addresses of the configuration. Raises: StartError."""

@@ -157,6 +157,13 @@ class Neighbours:
         if neighbour is not None:
             neighbour.link.close(f"{name} was revoked", CloseCode.REVOKED)
 
+    def keep_key(self, name: NodeId, key: bytes | None) -> None:
+        """Close the link to a node unless it has this key, one that is not open yet included."""
+        neighbour = self._by_name.get(name)
+        if neighbour is not None and neighbour.link.session.peer_key != key:
+            reason = "its key was replaced or forgotten"
+            neighbour.link.close(reason, CloseCode.PIN_CONFLICT)
+
     def put(self, neighbour: Neighbour) -> None:
         """Take a link in; an older one to the same node is closed."""
         name = neighbour.link.peer

@@ -98,6 +98,10 @@ def _guarded(door: Door) -> type[_Server]:
         def __init__(self, *args: Any, **more: Any) -> None:
             super().__init__(*args, **more)
             self.guard()
+            stream = self.buffered.inner
+            held = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+            assert isinstance(held, HeldStream), "a listener with a door gives no other"
+            held.shaking = False
 
         async def recv_events(self) -> None:
             remote = host_port(_socket_of(self).getpeername())
@@ -202,7 +206,8 @@ async def listen(
         await listener.hold(connection, partial(_tend, ws, scope))
 
     async def run(publish: Callable[[Server], None]) -> None:
-        listeners = [_listener(one, door) for one in bound]
+        tls = settings.get("ssl") is not None
+        listeners = [_listener(one, door, tls=tls) for one in bound]
         start = partial(serve, handle, listeners=listeners, create_connection=made, **settings)
         async with trio.open_nursery() as nursery:
             publish(await nursery.start(start))
@@ -220,10 +225,12 @@ def _stream_of(sock: socket.socket) -> trio.SocketStream:
     return trio.SocketStream(trio.socket.from_stdlib_socket(sock))
 
 
-def _listener(bound: socket.socket, door: Door | None) -> Any:  # the library names its own type
+def _listener(
+    bound: socket.socket, door: Door | None, *, tls: bool
+) -> Any:  # the library names its own type
     if door is None:
         return trio.SocketListener(trio.socket.from_stdlib_socket(bound))
-    return HeldListener(bound, door.places)
+    return HeldListener(bound, door.places, tls=tls)
 
 
 def _socket_of(ws: _Client | _Server) -> trio.socket.SocketType:

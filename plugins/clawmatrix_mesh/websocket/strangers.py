@@ -56,8 +56,9 @@ READ = 4096
 CROWDED = {
     "too_many_connections": "a connection was closed: there are too many of them",
     "no_descriptor": "a connection waits: the process may open no more files",
+    "tls_failed": "a connection was closed: its other end does not speak TLS, or refused it",
 }
-"""What it means that connections are refused before a word was said."""
+"""What it means that connections are refused before there is a request."""
 
 _TOO_MUCH = "too much was sent before the handshake was done"
 

@@ -25,10 +25,14 @@ class HeldStream(trio.abc.HalfCloseableStream):
 
     Attributes:
         inner: the stream of the socket.
+        shaking: it has yet to finish a handshake of TLS.
     """
 
     inner: trio.SocketStream
     _places: Places
+    _source: str
+    shaking: bool = False
+    _heard: bool = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """See trio."""
@@ -40,7 +44,9 @@ class HeldStream(trio.abc.HalfCloseableStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """See trio."""
-        return await self.inner.receive_some(max_bytes)
+        received = await self.inner.receive_some(max_bytes)
+        self._heard = self._heard or bool(received)
+        return received
 
     async def send_eof(self) -> None:
         """See trio."""
@@ -54,15 +60,18 @@ class HeldStream(trio.abc.HalfCloseableStream):
         finally:
             if descriptor >= 0:
                 self._places.leave(descriptor)
+                if self.shaking and self._heard:
+                    self._places.refuse(self._source, "tls_failed")
 
 
 class HeldListener(trio.abc.Listener[HeldStream]):
-    """Gives each connection that it accepts a place, or closes it."""
+    """Gives each connection that it accepts a place, or closes it; with ``tls``, before that."""
 
-    def __init__(self, bound: socket.socket, places: Places) -> None:
+    def __init__(self, bound: socket.socket, places: Places, *, tls: bool) -> None:
         self.socket = trio.socket.from_stdlib_socket(bound)
         self._inner = trio.SocketListener(self.socket)
         self._places = places
+        self._tls = tls
 
     async def accept(self) -> HeldStream:
         """Return the next connection that gets a place."""
@@ -75,7 +84,7 @@ class HeldListener(trio.abc.Listener[HeldStream]):
                 continue
             cut = partial(_cut, sock)
             if self._places.enter(sock.fileno(), source, cut) is not None:
-                return HeldStream(trio.SocketStream(sock), self._places)
+                return HeldStream(trio.SocketStream(sock), self._places, source, self._tls)
             sock.close()
 
     async def aclose(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,7 +33,7 @@ class ServedModel:
     api: str = ""
     upstreams: int = 1
 
-    @property
+    @cached_property
     def targets(self) -> tuple[Target, ...]:
         """What can be asked for it there, in order."""
         return tuple(Target(self.node, self.id, number) for number in range(self.upstreams))

@@ -74,7 +74,7 @@ class CurrentCatalog:
     def get(self) -> Catalog:
         """Return the catalog."""
         now = self._node.clock.now()
-        keep = self._names.look()
+        keep = self._names.look(now)
         renamed = self._mark != self._names.mark
         if renamed or now - self._looked > LOOK:
             self._looked = now

@@ -116,7 +116,7 @@ class NodeNames:
 
     # --- looking at what may have changed
 
-    def look(self) -> bool:
+    def look(self, now: float) -> bool:
         """Take over the configuration and the revocations; return whether anything is to be kept.
 
         Those that wait for a person, and a key's word on itself, are hearsay: any member can make
@@ -124,7 +124,7 @@ class NodeNames:
         """
         before = self._changes
         self._look_at_config()
-        summary, now = self._node.revocations.summary(), self._node.clock.now()
+        summary = self._node.revocations.summary()
         if summary != self._summary or now - self._looked >= _LOOK:
             self._summary, self._looked = summary, now
             known = self._node.revocations.all()

@@ -56,6 +56,11 @@ class Sent:
         return f"{self.header.source} {self.header.type} {self.header.seq}"
 
 
+def key_of(name: str) -> bytes:
+    """Return the key of a side."""
+    return name.encode().ljust(32, b".")
+
+
 class Side:
     """One node: its table, and the plugin whose handlers answer."""
 
@@ -66,6 +71,7 @@ class Side:
         self.limits = limits
         self.instance = f"{name}1"
         self.peer_instance: str | None = f"{peer}1"
+        self.peer_key = key_of(peer)
         self.routed = True
         self.congested = False
         self.waiters: list[Callable[[], None]] = []
@@ -91,6 +97,10 @@ class Side:
     def instance_of(self, peer: NodeId) -> str | None:
         """Say which run of the other side frames reach."""
         return self.peer_instance
+
+    def key_of(self, peer: NodeId) -> bytes | None:
+        """Say under which key frames go to the other side."""
+        return None if self.peer_instance is None else self.peer_key
 
     def when_space(self, peer: NodeId, lane: Lane, call: Callable[[], None]) -> None:
         """Keep a call until there is space."""
@@ -132,7 +142,7 @@ class Side:
     def deliver(self, header: Header, kind: bytes, payload: bytes) -> None:
         """Take a frame from the path, as a switch would."""
         value, data = payload_of(kind, payload)
-        frame = Frame(header, value, None, len(payload), data)
+        frame = Frame(header, value, None, len(payload), data, self.peer_key)
         if self.table.deliver(frame):
             return
         handler = self.handlers.get(header.type)
@@ -310,7 +320,7 @@ class Pair:
     def meet_again(self) -> None:
         """Have home learn that office runs anew, as a new session tells it."""
         self.home.peer_instance = self.office.instance
-        self.home.table.lose(OFFICE, self.office.instance, "restarted")
+        self.home.table.lose(OFFICE, self.office.instance, key_of(OFFICE), "restarted")
         self.home.table.flush(OFFICE)
 
 

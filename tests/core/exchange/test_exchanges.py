@@ -18,7 +18,7 @@ from clawmatrix_core.base.errors import (
 from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.exchange.windows import WINDOW
 from clawmatrix_core.wire.codec import CHUNK, Header
-from tests.core.exchange.exchange_pair import HOME, OFFICE, Pair, Sent, summary
+from tests.core.exchange.exchange_pair import HOME, OFFICE, Pair, Sent, key_of, summary
 from tests.core.exchange.exchange_scripts import HANDLERS, SCRIPTS, answer, hang
 
 if TYPE_CHECKING:
@@ -333,17 +333,17 @@ async def test_a_body_that_is_none_ends_its_exchange_at_both_ends() -> None:
     error = RemoteProtocolError("bad JSON", reason="bad_json")
     async with Pair() as pair:
         await accepted(pair)
-        pair.office.table.spoil(from_home("data", seq=1), error)
+        pair.office.table.spoil(from_home("data", seq=1), error, key_of("home"))
         await pair.wind_down()
 
 
 async def test_a_body_that_is_none_in_an_opening_frame_is_refused() -> None:
     error = DecryptError("bad JSON", reason="bad_json")
     async with Pair() as pair:
-        pair.office.table.spoil(from_home(), error)
+        pair.office.table.spoil(from_home(), error, key_of("home"))
         assert b"bad_request" in pair.log[-1].payload
         for header in (from_home("data"), from_home(seq=1), from_home(re=True)):
-            pair.office.table.spoil(header, error)
+            pair.office.table.spoil(header, error, key_of("home"))
         assert len(pair.log) == 1
         await pair.settle()
 

@@ -129,7 +129,7 @@ async def test_flushing_for_one_peer_leaves_the_others_alone() -> None:
         ex = await serve_one(pair, Gate().wait)
         before = len(pair.log)
         pair.home.table.flush(NodeId("lab"), again=True)
-        pair.home.table.lose(NodeId("lab"), "lab2", "restarted")
+        pair.home.table.lose(NodeId("lab"), "lab2", None, "restarted")
         assert len(pair.log) == before
         assert pair.home.table.live
         pair.drop = lambda _: False

@@ -30,6 +30,7 @@ class Path:
 
     outcome: Outcome = Outcome.SENT
     instance: str | None = "office1"
+    key: bytes = b"office's key"
     sent: list[tuple[str, int, dict[str, Any]]] = attrs.field(factory=list)
     waiting: list[Callable[[], None]] = attrs.field(factory=list)
 
@@ -42,6 +43,9 @@ class Path:
 
     def instance_of(self, peer: NodeId) -> str | None:
         return self.instance
+
+    def key_of(self, peer: NodeId) -> bytes | None:
+        return None if self.instance is None else self.key
 
     def when_space(self, peer: NodeId, lane: Lane, call: Callable[[], None]) -> None:
         self.waiting.append(call)

@@ -135,7 +135,8 @@ class Net:
         id_ = f"{first}{second}".encode().ljust(8, b"-")[:8]
         keys = id_ * 4, id_[::-1] * 4
         for station, peer, (send, receive) in ((one, other, keys), (other, one, keys[::-1])):
-            session = Session(id_, peer.name, send, receive, peer.instance, self.now)
+            key = peer.member.identity.sign_public
+            session = Session(id_, peer.name, send, receive, peer.instance, self.now, key)
             station.ways.links[peer.name] = Link(
                 Nowhere(),
                 peer=peer.name,

@@ -280,6 +280,7 @@ class ForeignSession:
     peer: NodeId
     id: bytes = b"foreign."
     remote_instance: str = "office1"
+    peer_key: bytes = b""
     created: float = 0.0
     usable: bool = True
 

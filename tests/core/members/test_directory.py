@@ -149,6 +149,19 @@ def test_a_proved_key_takes_a_name_from_hearsay_whatever_its_age() -> None:
     assert peer.record == office.record()
 
 
+def test_hearsay_takes_no_members_name_although_a_full_trust_store_keeps_no_key_of_it() -> None:
+    home, office = met()
+    home.meet(office)
+    home.trust.forget(OFFICE)
+    other = Member("office", life=2)
+    assert home.directory.accept(other.signed(epoch=9))[0] is Accepted.CONFLICT
+    known = home.directory.get(OFFICE)
+    assert known is not None
+    assert known.record.sign_key_bytes() == office.identity.sign_public
+    home.trust.forget(OFFICE)
+    assert home.directory.accept(other.signed(epoch=9), proven=True)[0] is Accepted.NEWER
+
+
 def test_a_key_that_a_person_accepted_takes_the_name() -> None:
     home, office = met()
     home.directory.accept(office.signed(epoch=7), proven=True)

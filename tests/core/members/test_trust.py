@@ -385,3 +385,33 @@ def test_names_that_prove_themselves_are_bounded_and_those_a_person_accepts_are_
     assert store.check(HOME, key(2), proven=True, now=8.0) is NEW
     assert (pinned(store, HOME)[0], store.proven_since(HOME)) == (key(2), 8.0)
     assert sum(e.state is PinState.PINNED for e in store.entries()) == PINNED_MAX
+
+
+# --- who is told that a name has another key
+
+
+def test_each_change_of_a_names_key_is_told() -> None:
+    store = TrustStore(MemoryState())
+    told: list[tuple[NodeId, bytes | None]] = []
+    store.when_rekeyed(lambda name, now_key: told.append((name, now_key)))
+    store.check(OFFICE, key(1), proven=False, now=1.0)
+    store.check(OFFICE, key(1), proven=True, now=2.0)
+    store.check(OFFICE, key(2), proven=True, now=3.0)
+    store.learn_past(OFFICE, key(1), (key(7),), now=4.0)
+    assert told == []
+    store.accept(OFFICE, fingerprint(key(2)))
+    store.succeed(OFFICE, key(3), now=5.0)
+    store.insist(OFFICE, key(4), now=6.0)
+    store.forget(OFFICE)
+    assert told == [(OFFICE, key(2)), (OFFICE, key(3)), (OFFICE, key(4)), (OFFICE, None)]
+
+
+def test_a_proof_that_replaces_hearsay_is_told() -> None:
+    store = TrustStore(MemoryState())
+    told: list[tuple[NodeId, bytes | None]] = []
+    store.check(OFFICE, key(1), proven=False, now=1.0)
+    store.when_rekeyed(lambda name, now_key: told.append((name, now_key)))
+    store.check(OFFICE, key(2), proven=False, now=2.0)
+    assert told == []
+    store.check(OFFICE, key(2), proven=True, now=3.0)
+    assert told == [(OFFICE, key(2))]

@@ -53,6 +53,7 @@ class End:
         self.counters: Counter[str] = Counter()
         self.ready: list[tuple[NodeId, str]] = []
         self.heard: list[tuple[NodeId, bytes]] = []
+        self.keys: list[bytes] = []
         self.refused: list[str] = []
         self.direct: list[bool] = []
         self.sessions = Sessions(
@@ -68,9 +69,14 @@ class End:
             psks=lambda: self.psks,
             directory=self.member.directory,
             carrier=self,
-            ready=lambda peer, instance: self.ready.append((peer, instance)),
+            ready=lambda new: self.ready.append((new.peer, new.remote_instance)),
             rekeying=rekeying,
         )
+
+    @property
+    def key(self) -> bytes:
+        """The key that it signs with."""
+        return self.member.identity.sign_public
 
     def send_opening(
         self, to: NodeId, type_: str, id_: str, body: bytes, direct: bool = False
@@ -105,11 +111,12 @@ class End:
             if header.type in OPENING_TYPES:
                 self.sessions.on_frame(header, message.body)
                 return
-            text = self.sessions.open(header, message.line, message.body)
-            if text is not None and header.type == PROOF_TYPE:
+            opened = self.sessions.open(header, message.line, message.body)
+            if opened is not None and header.type == PROOF_TYPE:
                 self.sessions.on_proof(header, message.body)
-            elif text is not None:
-                self.heard.append((header.source, text))
+            elif opened is not None:
+                self.heard.append((header.source, opened[0]))
+                self.keys.append(opened[1])
         except RemoteProtocolError as error:
             self.refused.append(error.reason)
 
@@ -167,8 +174,9 @@ def link_between(
     net: Net, one: End, other: End, id_: bytes = b"link0001"
 ) -> tuple[Session, Session]:
     """Give two nodes the session that a link's handshake makes."""
-    ours = Session(id_, other.name, b"a" * 32, b"b" * 32, other.instance, net.now)
-    theirs = Session(id_, one.name, b"b" * 32, b"a" * 32, one.instance, net.now)
+    keys = other.member.identity.sign_public, one.member.identity.sign_public
+    ours = Session(id_, other.name, b"a" * 32, b"b" * 32, other.instance, net.now, keys[0])
+    theirs = Session(id_, one.name, b"b" * 32, b"a" * 32, one.instance, net.now, keys[1])
     one.sessions.add_link(ours)
     other.sessions.add_link(theirs)
     return ours, theirs

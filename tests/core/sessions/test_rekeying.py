@@ -135,7 +135,7 @@ def test_what_was_sealed_under_the_old_keys_still_opens_for_a_while() -> None:
     early, late = old.seal(line, b"early"), old.seal(line, b"late")
     header = Header("data", "", HOME, OFFICE, 0)
     live(net, 20)
-    assert office.sessions.open(header, line, early) == b"early"
+    assert office.sessions.open(header, line, early) == (b"early", home.key)
     live(net, 40)
     assert office.sessions.open(header, line, late) is None
     assert office.counters["unknown_session"] == 1
@@ -149,7 +149,7 @@ def test_old_keys_that_the_other_end_still_uses_stay_till_it_stops() -> None:
     *bodies, last = [old.seal(line, b"") for _ in range(5)]
     for body in bodies:
         live(net, 12)
-        assert office.sessions.open(header, line, body) == b""
+        assert office.sessions.open(header, line, body) == (b"", home.key)
     live(net, 32)
     assert office.sessions.open(header, line, last) is None
 

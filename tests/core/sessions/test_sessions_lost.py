@@ -81,12 +81,12 @@ def test_no_hint_for_a_stranger() -> None:
 
 
 def test_sessions_with_earlier_runs_are_forgotten() -> None:
-    _, home, _ = opened()
-    home.sessions.forget(OFFICE, "office1")
+    _, home, office = opened()
+    home.sessions.forget(OFFICE, "office1", office.key)
     assert home.sessions.sending(OFFICE) is not None
-    home.sessions.forget(LAB, "lab2")
+    home.sessions.forget(LAB, "lab2", bytes(32))
     assert home.sessions.sending(OFFICE) is not None
-    home.sessions.forget(OFFICE, "office2")
+    home.sessions.forget(OFFICE, "office2", office.key)
     assert home.sessions.sending(OFFICE) is None
 
 
@@ -191,7 +191,7 @@ def test_replays_of_openings_drive_out_no_session_in_use() -> None:
         office.take(opening)
     assert len(office.sessions.table) <= 5
     header = Header("data", "", HOME, OFFICE, 0)
-    assert office.sessions.open(header, line, old.seal(line, b"x")) == b"x"
+    assert office.sessions.open(header, line, old.seal(line, b"x")) == (b"x", home.key)
     net.flying.clear()
     home.say(OFFICE, b"hello")
     net.run()

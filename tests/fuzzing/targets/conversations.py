@@ -358,7 +358,7 @@ def _forge(pair: Pair, script: Script) -> None:
         value = plain[1:] if plain[:1] == b"b" else json.loads(plain[1:] or b"null")
     except (ValueError, RecursionError):
         value = None
-    frame = Frame(header, value, None, len(plain))
+    frame = Frame(header, value, None, len(plain), None, side.peer_key)
     with suppress(RemoteProtocolError):  # which the switch counts
         if not side.table.deliver(frame):
             side.table.accept(frame, side.handlers.get(header.type, _sum), side.scope)

@@ -21,6 +21,7 @@ from tests.plugins.mesh.wire import port_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
+    from random import Random
 
     from clawmatrix_core.base.clock import Clock
     from clawmatrix_core.exchange.exchange import Exchange
@@ -82,6 +83,7 @@ def make_node(
     clock: Clock | None = None,
     identity: Identity | None = None,
     exchanges: ExchangeLimits | None = None,
+    random_source: Random | None = None,
     **mesh: Any,
 ) -> Node:
     told: dict[str, Any] = {"mesh": {}, **(tables or {})}
@@ -93,6 +95,7 @@ def make_node(
         clock=clock,
         identity=identity,
         limits=exchanges,
+        random_source=random_source,
     )
 
 

@@ -138,16 +138,16 @@ def write_answer(answer: NeutralAnswer, making: Making) -> dict[str, Any]:
         "content": _content(answer.blocks, making.new_id, cut=cut),
         "stop_reason": reason,
         "stop_sequence": answer.stop_sequence,
-        "stop_details": stop_details(reason),
+        **stop_details(reason),
         "usage": write_usage(answer.usage),
     }
 
 
-def stop_details(reason: str) -> dict[str, Any] | None:
-    """Return what is said of a refusal beside its words, which are in the content."""
+def stop_details(reason: str) -> dict[str, Any]:
+    """Return the field that an answer with a refusal has more; its words are in the content."""
     if reason != "refusal":
-        return None
-    return {"type": "refusal", "category": None, "explanation": None}
+        return {}
+    return {"stop_details": {"type": "refusal", "category": None, "explanation": None}}
 
 
 def _content(
@@ -179,7 +179,7 @@ def _lengthen(thought: dict[str, Any], block: Block) -> None:
 def _written(block: Block, new_id: Callable[[str], str], *, cut: bool) -> dict[str, Any] | None:
     match block.kind:
         case "text" | "refusal":
-            return {"type": "text", "text": block.text, "citations": None} if block.text else None
+            return {"type": "text", "text": block.text} if block.text else None
         case "tool":
             return {
                 "type": "tool_use",

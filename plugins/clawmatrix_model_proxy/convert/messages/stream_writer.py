@@ -102,7 +102,7 @@ class MessagesWriter:
         delta = {
             "stop_reason": reason,
             "stop_sequence": finish.stop_sequence,
-            "stop_details": stop_details(reason),
+            **stop_details(reason),
         }
         usage = write_usage(finish.usage if finish.usage is not None else self._begin.usage)
         return _event("message_delta", delta=delta, usage=usage)
@@ -193,7 +193,7 @@ class _BlockWriter:
             case "reasoning" | "summary":
                 return {"type": "thinking", "thinking": "", "signature": ""}
             case _:
-                return {"type": "text", "text": "", "citations": None}
+                return {"type": "text", "text": ""}
 
 
 def _same_thought(before: Open, opened: Open) -> bool:
@@ -210,7 +210,6 @@ def _started(begin: Begin, making: Making) -> bytes:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "stop_details": None,
         "usage": write_usage(begin.usage),
     }
     return _event("message_start", message=message)

@@ -95,7 +95,7 @@ class Response:
         return {
             **self._head,
             "status": "completed" if whole else "incomplete",
-            "incomplete_details": None if whole else {"reason": lack},
+            "incomplete_details": None if lack is None else {"reason": lack},
             "output": self.output.values(),
             "usage": None if usage is None else write_usage(usage),
         }

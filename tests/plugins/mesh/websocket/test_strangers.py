@@ -151,6 +151,17 @@ async def test_handshakes_of_tls_that_never_end_are_given_up(tmp_path: Path) -> 
         await wait_until(lambda: len(port.door.places) == 0)
 
 
+async def test_a_handshake_of_tls_that_fails_is_counted(tmp_path: Path) -> None:
+    async with opened(files=Files(tmp_path)) as port:
+        for _ in range(3):
+            await send_until_closed(port.number, b"GET / HTTP/1.1\r\n\r\n", b"", 0)
+        await wait_until(lambda: port.refused == ["tls_failed"] * 3)
+        async with await anyio.connect_tcp("127.0.0.1", port.number):
+            await wait_until(lambda: len(port.door.places) == 1)
+        await wait_until(lambda: len(port.door.places) == 0)
+        assert port.refused == ["tls_failed"] * 3  # a look whether somebody listens is none
+
+
 async def test_handshakes_of_tls_are_among_the_places(tmp_path: Path) -> None:
     async with opened(strangers=4, files=Files(tmp_path)) as port:
         crowd = [await anyio.connect_tcp("127.0.0.1", port.number) for _ in range(12)]

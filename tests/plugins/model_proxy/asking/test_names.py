@@ -41,7 +41,7 @@ class Place:
 
     def offer(self, *ids: str, by: NodeId = HUB) -> None:
         """Have a node offer ids, and no others offer any."""
-        self.names.look()
+        self.names.look(self.node.clock.now())
         self.names.claim([ServedModel(by, id_) for id_ in ids])
 
     def hear(self, name: str, *, proven: bool = False) -> Member:
@@ -52,7 +52,7 @@ class Place:
 
     def means(self, part: str) -> str | None:
         """Return what a first part means."""
-        self.names.look()
+        self.names.look(self.node.clock.now())
         return self.names.node_of(part)
 
 
@@ -381,7 +381,7 @@ async def test_the_mark_moves_where_an_answer_may_have_changed(place: Placing) -
         here.offer("org/x", by=HOME)
         assert here.names.mark == marks[-1]
         here.node.revocations.make("lab", Member("lab").identity.sign_public)
-        here.names.look()
+        here.names.look(here.node.clock.now())
         marks.append(here.names.mark)
         assert len(set(marks)) == len(marks)
 

@@ -118,12 +118,11 @@ def test_an_answer_of_another_api_is_written_whole() -> None:
         "model": "the-model",
         "content": [
             {"type": "thinking", "thinking": "Hm", "signature": ""},
-            {"type": "text", "text": "See:", "citations": None},
+            {"type": "text", "text": "See:"},
             {"type": "tool_use", "id": "call_1", "name": "f", "input": {"x": 1}},
         ],
         "stop_reason": "tool_use",
         "stop_sequence": None,
-        "stop_details": None,
         "usage": {
             "input_tokens": 40,
             "cache_read_input_tokens": 60,
@@ -171,7 +170,7 @@ def test_a_call_without_an_id_gets_one() -> None:
 def test_ends_of_other_apis(reason: FinishReason, blocks: tuple[Block, ...], written: str) -> None:
     body = write(*blocks, reason=reason)
     assert body["stop_reason"] == written
-    assert (body["stop_details"] is not None) == (written == "refusal")
+    assert ("stop_details" in body) == (written == "refusal")
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,8 @@ def test_the_sdk_makes_the_same_message_of_a_written_stream_as_of_the_written_an
 ) -> None:
     stream = events(load_stream(name))
     whole = check_answer(CODEC.write_answer(gather(stream).answer(), making()))
-    assert accumulate(written(stream)).to_dict() == whole.to_dict()
+    made = accumulate(written(stream)).to_dict(exclude_none=True)
+    assert made == whole.to_dict(exclude_none=True)
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -134,7 +134,8 @@ def test_a_stream_written_with_its_blocks_in_any_order_gives_the_same_message(
     stream = written(data.draw(interleaved(answer)))
     _in_order(payloads(stream))
     body = CODEC.write_answer(answer, making())
-    assert accumulate(stream).to_dict() == check_answer(body).to_dict()
+    made, whole = accumulate(stream), check_answer(body)
+    assert made.to_dict(exclude_none=True) == whole.to_dict(exclude_none=True)
     assert gather(events(payloads(stream))).answer() == CODEC.read_answer(body)
 
 

@@ -65,7 +65,6 @@ def test_a_stream_of_another_api_is_written_event_by_event() -> None:
                 "content": [],
                 "stop_reason": None,
                 "stop_sequence": None,
-                "stop_details": None,
                 "usage": {"input_tokens": 0, "output_tokens": 0},
             },
         }
@@ -84,7 +83,7 @@ def test_a_stream_of_another_api_is_written_event_by_event() -> None:
     assert payloads(writer.write(Finish("length", usage))) == [
         {
             "type": "message_delta",
-            "delta": {"stop_reason": "max_tokens", "stop_sequence": None, "stop_details": None},
+            "delta": {"stop_reason": "max_tokens", "stop_sequence": None},
             "usage": {"input_tokens": 6, "cache_read_input_tokens": 4, "output_tokens": 2},
         }
     ]
@@ -223,7 +222,7 @@ def test_a_refusal_is_a_text_and_the_reason_for_the_end() -> None:
     message = accumulate(written(stream))
     assert message.stop_reason == "refusal"
     assert message.stop_details is not None
-    assert message.content[0].to_dict() == {"type": "text", "text": "No.", "citations": None}
+    assert message.content[0].to_dict() == {"type": "text", "text": "No."}
 
 
 def test_a_call_with_text_is_no_answer() -> None:

@@ -113,7 +113,7 @@ def test_an_answer_read_and_written_again_is_the_same(name: str) -> None:
         ("stop_sequence", "completed", None, "stop"),
         ("length", "incomplete", {"reason": "max_output_tokens"}, "length"),
         ("content_filter", "incomplete", {"reason": "content_filter"}, "content_filter"),
-        ("pause", "incomplete", {"reason": None}, "length"),
+        ("pause", "incomplete", None, "length"),
         ("refusal", "incomplete", {"reason": "content_filter"}, "content_filter"),
     ],
 )

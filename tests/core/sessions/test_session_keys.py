@@ -1,0 +1,100 @@
+"""A session has the key that it was opened with, and ends when its peer's name has another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.core.members.members import Member
+from tests.core.sessions.session_net import HOME, OFFICE, current, link_between, opened, pair
+
+if TYPE_CHECKING:
+    from tests.core.sessions.session_net import End
+
+
+def rename(office: End, *, instance: str = "home1") -> Member:
+    """Have office know home by another key, with the same word of its run."""
+    other = Member("home", life=2)
+    office.member.trust.insist(HOME, other.identity.sign_public, now=1.0)
+    office.member.directory.accept(other.signed(instance=instance, epoch=2))
+    return other
+
+
+def test_both_ends_of_a_session_have_the_others_key() -> None:
+    _, home, office = opened()
+    assert current(home, OFFICE).peer_key == office.key
+    assert current(office, HOME).peer_key == home.key
+    assert {office.sessions.key_of(HOME), *office.keys} == {home.key}
+    assert office.sessions.with_key(home.key) == {HOME}
+    assert office.sessions.key_of(OFFICE) == office.key
+    assert office.sessions.instance_of(OFFICE) == office.instance
+
+
+def test_a_session_keeps_its_key_whatever_key_its_name_has_later() -> None:
+    net, home, office = opened()
+    other = rename(office)
+    home.say(OFFICE, b"still me")
+    net.run()
+    assert office.keys[-1] == current(office, HOME).peer_key == home.key
+    assert home.key != other.identity.sign_public
+
+
+def test_a_session_under_another_key_is_not_kept_for_the_word_of_its_run() -> None:
+    net, home, office = opened()
+    other = rename(office)
+    assert current(office, HOME).remote_instance == "home1"
+    office.sessions.forget(HOME, "home1", other.identity.sign_public)
+    assert office.sessions.sending(HOME) is None
+    heard = len(office.heard)
+    home.say(OFFICE, b"still me")
+    net.run()
+    assert len(office.heard) == heard
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_sessions_end_with_the_key_of_the_name(forgotten: bool) -> None:
+    _, home, office = opened()
+    link_between(_, office, home)
+    office.sessions.keep_key(HOME, home.key)
+    assert len(office.sessions.table) == 2
+    other = rename(office).identity.sign_public
+    office.sessions.keep_key(HOME, None if forgotten else other)
+    assert not office.sessions.all
+
+
+def test_an_opening_with_an_earlier_key_leads_to_no_session() -> None:
+    net, home, office = pair()
+    office.say(HOME, b"hello")
+    [asked] = net.flying
+    rename(office)
+    office.sessions.keep_key(HOME, Member("home", life=2).identity.sign_public)
+    net.run()
+    assert asked.header.type == "session_open"
+    assert net.sent("session_accept")
+    assert office.refused == ["session_stray"]
+    assert office.sessions.all == ()
+    assert home.refused == []
+
+
+def test_an_opening_under_way_goes_on_where_the_key_stays() -> None:
+    net, home, office = pair()
+    office.say(HOME, b"hello")
+    office.sessions.keep_key(HOME, home.key)
+    office.sessions.forget(HOME, "home1", home.key)
+    net.run()
+    assert current(office, HOME).peer_key == home.key
+
+
+def test_a_session_under_an_earlier_key_proves_nothing_of_the_present_one() -> None:
+    net, home, office = pair()
+    home.say(OFFICE, b"hello")
+    net.run()  # office has accepted, and nothing has come under the session yet
+    other = rename(office)
+    trust = office.member.trust
+    trust.forget(HOME)
+    trust.check(HOME, other.identity.sign_public, proven=False, now=2.0)
+    home.say(OFFICE, b"hello")
+    net.run()
+    assert office.heard[-1] == (HOME, b"hello")
+    assert trust.proven_since(HOME) is None
