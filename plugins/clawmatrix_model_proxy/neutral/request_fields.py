@@ -9,7 +9,6 @@ codecs do.
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -43,19 +42,20 @@ class Field:
     whole: bool = False
     idle: tuple[object, ...] = ()
 
+    _pattern: re.Pattern[str] = attrs.field(init=False, eq=False, repr=False)
+
+    @_pattern.default
+    def _made_pattern(self) -> re.Pattern[str]:
+        # Within the name of a type a star stands for a part of that name, elsewhere for any levels.
+        parts = (
+            re.escape(part).replace(r"\*", "[^<>]*" if part.startswith("<") else ".*")
+            for part in re.split("(<[^>]*)", self.path)
+        )
+        return re.compile("".join(parts) + (r"(?:[.<\[].*)?" if self.whole else ""))
+
     def is_at(self, path: str) -> bool:
         """Say whether a field is in this row."""
-        return _pattern(self.path, self.whole).fullmatch(path) is not None
-
-
-@cache
-def _pattern(path: str, whole: bool) -> re.Pattern[str]:
-    # Within the name of a type a star stands for a part of that name, elsewhere for any levels.
-    parts = (
-        re.escape(part).replace(r"\*", "[^<>]*" if part.startswith("<") else ".*")
-        for part in re.split("(<[^>]*)", path)
-    )
-    return re.compile("".join(parts) + (r"(?:[.<\[].*)?" if whole else ""))
+        return self._pattern.fullmatch(path) is not None
 
 
 def carried(*paths: str) -> tuple[Field, ...]:

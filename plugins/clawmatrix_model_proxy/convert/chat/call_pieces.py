@@ -76,7 +76,7 @@ class Call:
         index: the number under which it began.
         block: its number, None while it is not open.
         early: arguments that came before the block opened.
-        pieces, named: how many pieces there were, and how many of them had the name.
+        pieces, with_name: how many pieces there were, and how many of them had the name.
         blank: an empty object came in place of arguments.
         odd: not all that tells its pieces from those of others was there.
         perhaps: a name came behind whole arguments, without any of its own.
@@ -91,7 +91,7 @@ class Call:
     early: list[str] = attrs.field(factory=list)
     arguments: Arguments = attrs.field(factory=Arguments)
     pieces: int = 0
-    named: int = 0
+    with_name: int = 0
     blank: bool = False
     odd: bool = False
     perhaps: bool = False

@@ -86,7 +86,7 @@ class Calls:
         self._open_all(events)
         for call in self._all:
             self._refuse_odd(call)
-            if call.perhaps and (call.pieces == 1 or call.named < call.pieces):
+            if call.perhaps and (call.pieces == 1 or call.with_name < call.pieces):
                 raise bad_answer(_WHERE, f"a call of {call.name!r} may have begun, or not")
             if not call.closed:
                 call.closed = True
@@ -177,8 +177,8 @@ class Calls:
         if call.closed and text.strip():
             raise bad_answer(_WHERE, "there is more of a call that had ended")
         call.pieces += 1
-        call.named += bool(piece.name)
-        call.odd = call.named > 1 or (call.pieces > 1 and not self._is_own(piece.index))
+        call.with_name += bool(piece.name)
+        call.odd = call.with_name > 1 or (call.pieces > 1 and not self._is_own(piece.index))
         call.free = call.free or piece.free
         call.blank = call.blank or piece.blank
         call.name = call.name or piece.name
