@@ -33,7 +33,7 @@ class WholeCalls:
 
     def __init__(self) -> None:
         self.any = False
-        self._ids: set[str] = set()
+        self._ids: dict[str, int] = {}  # and the number of the last call that was named by it
         self._arguments: dict[int, tuple[str, Arguments]] = {}
 
     def take(self, event: Event) -> Event:
@@ -63,12 +63,13 @@ class WholeCalls:
 
     def own_id(self, id: str) -> str:
         """Return an id that no call before has; an empty one is made later."""
-        own, number = id, 1
+        own, number = id, self._ids.get(id, 0)
         while own in self._ids:
             number += 1
             own = f"{id}_{number}"
         if own:
-            self._ids.add(own)
+            self._ids[id] = max(number, 1)
+            self._ids.setdefault(own, 1)
         return own
 
 

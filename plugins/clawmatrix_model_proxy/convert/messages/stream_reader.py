@@ -55,7 +55,7 @@ class _Block:
         arguments: of a tool, those that came in pieces.
     """
 
-    key: Any
+    key: int | None
     number: int
     kind: str
     sealed: str = ""
@@ -72,7 +72,7 @@ class MessagesReader:
     """Reads one stream; see ``codec.StreamReader``."""
 
     def __init__(self) -> None:
-        self._open: list[_Block] = []
+        self._open: dict[int | None, _Block] = {}
         self._number = 0
         self._calls = False
         self._begun = False
@@ -148,12 +148,12 @@ class MessagesReader:
         content: Any = payload.get("content_block")
         kind, key = block_kind(content), _block_key(payload)
         # Servers that leave out ends, or number all blocks alike, end a block by the next.
-        before = [one for one in self._open if key is None or one.key == key]
+        before = list(self._open.values()) if key is None else self._at(key)
         if any(one.silent for one in before):
             raise BadAnswer("a call begins before another has arguments or an end")
         closed = [event for one in before for event in self._closed(one)]
         block = _Block(key, self._number, kind)
-        self._open.append(block)
+        self._open[key] = block
         self._number += 1
         opened = [*self._ensure_begun(), *closed, Open(block.number, kind)]
         match kind:
@@ -172,16 +172,23 @@ class MessagesReader:
         return self._closed(self._block(payload))
 
     def _closed(self, block: _Block) -> list[Event]:
-        self._open.remove(block)
+        del self._open[block.key]
         return _closing(block)
 
     def _block(self, payload: dict[str, Any]) -> _Block:
         """Return the open block that an event is about: without a number the only one."""
         key = _block_key(payload)
-        fitting = [one for one in self._open if key is None or one.key in (key, None)]
+        fitting = [*self._at(key), *self._at(None)] if key is not None else ()
+        if key is None and len(self._open) == 1:
+            fitting = list(self._open.values())
         if len(fitting) != 1:
             raise BadAnswer("an event is about no block that is open, or about several")
         return fitting[0]
+
+    def _at(self, key: int | None) -> list[_Block]:
+        """Return the open block that has a number, as a list of one or none."""
+        block = self._open.get(key)
+        return [] if block is None else [block]
 
     # --- the message
 
@@ -217,7 +224,7 @@ class MessagesReader:
         self._ended = True
         self._count(payload)
         events = self._ensure_begun()
-        for block in self._open:
+        for block in self._open.values():
             events += _closing(block)
         if self._refusal:
             number = self._number
