@@ -99,7 +99,7 @@ def fault_of_status(
 
 def fault_of_event(error: object) -> AttemptFault:
     """Return the fault that an error inside a stream is."""
-    fields = error if isinstance(error, dict) else {}
+    fields = error if isinstance(error, dict) else {"message": error}
     words = [word for word in (fields.get("code"), fields.get("type")) if isinstance(word, str)]
     status = next((_STATUS_OF_TYPE[word] for word in words if word in _STATUS_OF_TYPE), None)
     status = status or _status_in(fields.get("code"))

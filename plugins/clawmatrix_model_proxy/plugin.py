@@ -32,7 +32,8 @@ from clawmatrix_model_proxy.asking.lists import ModelLists
 from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.asking.names import STATE, NodeNames
 from clawmatrix_model_proxy.asking.proving import Proving
-from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig, check_apis
+from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
+from clawmatrix_model_proxy.config_checks import check_table
 from clawmatrix_model_proxy.offer import make_offer
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 from clawmatrix_model_proxy.serving.known_apis import KnownApis
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.catalog import Catalog
-    from clawmatrix_model_proxy.asking.response import AskLimits
+    from clawmatrix_model_proxy.asking.limits import AskLimits
     from clawmatrix_model_proxy.offer import Offered
     from clawmatrix_model_proxy.serving.server import ModelServer
     from clawmatrix_model_proxy.serving.upstream import Upstreams
@@ -101,7 +102,7 @@ class ModelProxyPlugin(ModelProxy):
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Return the plugin's table of the configuration."""
-        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_apis)]
+        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_table)]
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:

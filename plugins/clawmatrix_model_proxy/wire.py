@@ -6,6 +6,7 @@ Head, then the upstream's bytes. Fields that a version does not know are ignored
 
 from __future__ import annotations
 
+import math
 import re
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,13 @@ __all__ = [
     "UPSTREAM_LIMIT",
     "Head",
     "Opening",
+    "Sign",
     "media_type",
     "passed_headers",
     "read_body",
     "read_head",
     "read_opening",
+    "read_sign",
 ]
 
 REQUEST = "model_req"
@@ -84,6 +87,7 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
         accept: the client's Accept header.
         upstream: which of the node's upstreams of that model, by its place in the list.
         headers: those of the client's headers that belong to the API.
+        signs: whether this node takes a ``Sign`` before the head. Older ones do not.
     """
 
     format: str
@@ -92,6 +96,20 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
     accept: str | None = None
     upstream: int = 0
     headers: dict[str, str] = {}
+    signs: bool = False
+
+
+class Sign(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What may come of a streamed answer before its head, any number of times.
+
+    Attributes:
+        alive: the model works, though it has said nothing yet.
+        first_token: seconds in which the answer has to begin while another candidate is left, from
+            the request; 0 where this says nothing about that.
+    """
+
+    alive: bool = False
+    first_token: float = 0.0
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -127,6 +145,19 @@ def read_opening(payload: Any) -> Opening:
         raise ExchangeFailure(
             "bad_request", f"a request this node does not understand: {error}", may_have_begun=False
         ) from None
+
+
+def read_sign(payload: Any) -> Sign | None:
+    """Return the sign that a payload is; None where it is none. Raises: ExchangeFailure."""
+    if not isinstance(payload, dict) or not ("alive" in payload or "firstToken" in payload):
+        return None
+    try:
+        sign = msgspec.convert(payload, Sign)
+    except msgspec.ValidationError as error:
+        raise ExchangeFailure("bad_answer", f"no sign of an answer: {error}") from None
+    if not 0 <= sign.first_token < math.inf:
+        raise ExchangeFailure("bad_answer", f"a sign with the time {sign.first_token}")
+    return sign
 
 
 def read_head(payload: Any) -> Head:

@@ -8,7 +8,7 @@ import attrs
 
 from clawmatrix_model_proxy.asking.catalog import Choice
 from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
-from clawmatrix_model_proxy.asking.response import AskLimits, ProxiedResponse
+from clawmatrix_model_proxy.asking.response import ProxiedResponse
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.request_body import Wanted, read_wanted
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Catalog
     from clawmatrix_model_proxy.asking.health import Health
+    from clawmatrix_model_proxy.asking.limits import AskLimits
     from clawmatrix_model_proxy.streams.formats import Format
     from clawmatrix_model_proxy.workers import Workers
 
@@ -79,6 +80,7 @@ class Asking:
             wanted.streams and format.streams,
             headers.get("accept"),
             headers={name: headers[name] for name in API_HEADERS if name in headers},
+            signs=wanted.streams and format.streams,
         )
         remember = self._answers.remember if format.name == "responses" else None
         return ProxiedResponse(

@@ -6,11 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
 import msgspec
 from anyio import CancelScope
 
-from clawmatrix_core.spi import ByteBudget
 from clawmatrix_http.api import CLIENT_GONE
 from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
 from clawmatrix_model_proxy.asking.candidates import Candidates, Step, Tried
@@ -18,9 +16,7 @@ from clawmatrix_model_proxy.asking.client_sender import ClientSender, RawHeaders
 from clawmatrix_model_proxy.asking.failover import rule_for
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.faults import AttemptFault
-from clawmatrix_model_proxy.hold import LIVE, Hold
 from clawmatrix_model_proxy.json_values import decode
-from clawmatrix_model_proxy.kept_answers import ANSWERS
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.wire import Head, Opening, media_type, passed_headers
 
@@ -32,38 +28,13 @@ if TYPE_CHECKING:
     from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Choice
     from clawmatrix_model_proxy.asking.health import Health, Target
-    from clawmatrix_model_proxy.config import Balance
+    from clawmatrix_model_proxy.asking.limits import AskLimits
     from clawmatrix_model_proxy.streams.formats import Format
 
-__all__ = ["AskLimits", "ProxiedResponse"]
+__all__ = ["ProxiedResponse"]
 
 _TICK = 0.25
 _encode = msgspec.json.Encoder().encode
-
-
-@attrs.frozen
-class AskLimits:
-    """How the asking side asks. Times in seconds, sizes in bytes.
-
-    Attributes:
-        first_token: for an answer to begin, while there is another candidate.
-        alone: for an answer to begin, where there is none; and for one that does not stream.
-        total: for everything, failed attempts among it.
-        keep_alive: silence after which a client that streams gets a comment.
-        max_answer: bytes of an answer that may be kept back.
-        answers: counts the bytes of all answers that are kept back.
-        balance: how candidates of equal health are put in order.
-        hold: how much of each answer is kept back, unless the request says otherwise.
-    """
-
-    first_token: float = 12.0
-    alone: float = 120.0
-    total: float = 600.0
-    keep_alive: float = 10.0
-    max_answer: int = 64 * 1024 * 1024
-    answers: ByteBudget = attrs.field(factory=lambda: ByteBudget(int(ANSWERS)))
-    balance: Balance = "order"
-    hold: Hold = LIVE
 
 
 class ProxiedResponse:
@@ -180,8 +151,7 @@ class ProxiedResponse:
             self._request,
             client,
             describe=self._head_headers,
-            max_answer=self._limits.max_answer,
-            answers=self._limits.answers,
+            limits=self._limits,
             begun=lambda head: self._begun(target, head, (now() - began) * 1000),
             others=not step.last,
         )
@@ -202,9 +172,9 @@ class ProxiedResponse:
         return failed
 
     def _patience(self, step: Step) -> float:
-        if step.last or not self._opening.stream:
+        if step.last:
             return self._limits.alone
-        return self._limits.first_token
+        return self._limits.first_token if self._opening.stream else self._limits.whole_answer
 
     async def _fail(self, failed: AttemptFailed, final: Tried, client: ClientSender) -> None:
         self._asked = final.target

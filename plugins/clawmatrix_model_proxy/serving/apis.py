@@ -105,7 +105,11 @@ class Apis:
         api, format = self._apis[model.api], FORMATS.get(opening.format)
         if format is not None and format.name in api.paths:
             return PassthroughCall.of(
-                format, self._path(model, api.paths[format.name]), body, model
+                format,
+                self._path(model, api.paths[format.name]),
+                body,
+                model,
+                streams=opening.stream and format.streams,
             )
         try:
             if format is not None and format.name == "count_tokens":

@@ -11,7 +11,7 @@ import anyio
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.kept_answers import limit_answers
-from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
+from clawmatrix_model_proxy.serving.answer_sender import AnswerSender, SendLimits
 from clawmatrix_model_proxy.wire import read_body, read_opening
 
 if TYPE_CHECKING:
@@ -120,12 +120,15 @@ class ModelServer:
         make = partial(self._apis.call_for, model, opening, body)
         call = await self._workers.run(exchange.peer, size, make)
         api = self._apis.of(model)
+        if model.first_token_timeout is not None and opening.signs:
+            await exchange.send({"firstToken": float(model.first_token_timeout)})
         try:
             response = await self._upstreams.ask(model, api, call.path, call.body, opening)
             async with response:
                 log, workers, answers = self._logger, self._workers, self._answers
                 sender = AnswerSender(exchange, model, call, response, log, workers, answers)
-                await sender.run(self._config.max_answer)
+                config = self._config
+                await sender.run(SendLimits(config.max_answer, config.max_event, opening.signs))
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)
             raise

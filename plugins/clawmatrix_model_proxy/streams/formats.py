@@ -13,18 +13,20 @@ import msgspec
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.refusals import anthropic_type
 from clawmatrix_model_proxy.streams.endings import Ending
+from clawmatrix_model_proxy.streams.life import chat_thinks, messages_thinks, responses_thinks
 from clawmatrix_model_proxy.streams.stages import (
     CHAT_LAST_WORDS,
     MESSAGES_END,
     RESPONSES_ENDS,
     Stage,
     chat_stage,
+    ends_response,
     messages_stage,
     responses_stage,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from clawmatrix_model_proxy.streams.endings import Tail
 
@@ -56,6 +58,7 @@ class Format:
         streams: whether answers can be streams.
         last_words: an event of a stream that ends or fails it has one of them.
         names: of events which clients drop that have another name.
+        thinks: whether a model works on in silence behind these events, the last of a stream.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Format:
     streams: bool = True
     last_words: tuple[bytes, ...] = (b"error",)
     names: frozenset[bytes] = frozenset()
+    thinks: Callable[[Sequence[dict[str, Any]]], bool] = chat_thinks
 
     def error(self, status: int, fields: dict[str, Any]) -> bytes:
         """Return the JSON of an error; ``fields`` has message, type, code and param."""
@@ -140,7 +144,7 @@ def _typed_ending(done: frozenset[str], failed: frozenset[str]) -> Callable[[Tai
 
     def ending(tail: Tail, last: bytes) -> Ending:
         kind = _type_of(last)
-        if kind in done:
+        if kind in done or (kind.startswith("response.") and ends_response(decode(last))):
             return Ending.DONE
         return Ending.ERROR if kind in failed else Ending.CUT
 
@@ -185,6 +189,7 @@ FORMATS = {
             _openai_error,
             _responses_event,
             last_words=(b"error", *(end.encode() for end in sorted(RESPONSES_ENDS))),
+            thinks=responses_thinks,
         ),
         Format(
             "messages",
@@ -192,8 +197,9 @@ FORMATS = {
             _messages_ending,
             _anthropic_error,
             _messages_event,
-            last_words=(b"error", MESSAGES_END.encode()),
+            last_words=(b"error", b'"message_'),
             names=_MESSAGES_NAMES,
+            thinks=messages_thinks,
         ),
         Format(
             "count_tokens",

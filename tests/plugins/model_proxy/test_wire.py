@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -13,10 +14,12 @@ from clawmatrix_model_proxy.wire import (
     PASSED_MOST,
     Head,
     Opening,
+    Sign,
     media_type,
     passed_headers,
     read_head,
     read_opening,
+    read_sign,
 )
 
 
@@ -132,3 +135,25 @@ def test_headers_that_are_passed_on_are_bounded() -> None:
 )
 def test_a_content_type_is_one_or_that_of_json(given: str, told: str) -> None:
     assert media_type(given) == told
+
+
+@pytest.mark.parametrize(
+    ("payload", "sign"),
+    [
+        ({"alive": True}, Sign(alive=True)),
+        ({"firstToken": 2, "later": []}, Sign(first_token=2.0)),
+        ({"status": 200}, None),
+        (b"alive", None),
+        (None, None),
+    ],
+)
+def test_a_sign_is_told_from_a_head(payload: object, sign: Sign | None) -> None:
+    assert read_sign(payload) == sign
+
+
+@pytest.mark.parametrize(
+    "payload", [{"alive": 5}, {"firstToken": "1"}, {"firstToken": -1.0}, {"firstToken": math.inf}]
+)
+def test_a_sign_that_is_none_is_an_error(payload: object) -> None:
+    with pytest.raises(ExchangeFailure):
+        read_sign(payload)

@@ -24,7 +24,7 @@ from clawmatrix_model_proxy.neutral.answer import (
 )
 from clawmatrix_model_proxy.neutral.counts import Counts, usages_in
 from clawmatrix_model_proxy.neutral.fields import bad_answer
-from clawmatrix_model_proxy.streams.stages import BROKEN
+from clawmatrix_model_proxy.streams.stages import is_broken_off
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -55,7 +55,7 @@ class ChatReader:
         self._calls = Calls(self._number, self._seals.take_call)
         self._counts = Counts()
         self._size = 0
-        self._said: str | None = None
+        self._said: object = None
         self._stopped_by: Any = None
         self._finished = False
 
@@ -138,14 +138,11 @@ class ChatReader:
             self._finished = self._finished and not any(map(_means, events))
             return
         self._finished = True
-        if not isinstance(reason, str):
-            raise bad_answer("choices[0].finish_reason", "must be a string")
-        if reason in BROKEN:
+        if is_broken_off(reason):
             events.extend(self._fail({"message": f"the upstream broke off: {reason}"}))
             return
         self._said = reason
         self._stopped_by = choice.get("stop_reason") or choice.get("matched_stop")
-        read_reason(reason, (), None)
         self._close(events)
 
     def _delta(self, delta: dict[str, Any], choice: dict[str, Any], events: list[Event]) -> None:

@@ -96,8 +96,8 @@ def test_what_servers_leave_out_is_not_there() -> None:
         ({"content": [{"type": {}}]}, "cannot be put"),
         ({"content": [{"type": "text", "text": 7}]}, "text is not a string"),
         ({"content": [{"type": "tool_use", "input": [1]}]}, "input of a tool"),
-        ({"stop_reason": "bored"}, "'bored'"),
-        ({"stop_reason": ["end_turn"]}, "stop reason"),
+        ({"stop_reason": "server_error"}, "broke off: server_error"),
+        ({"stop_reason": "user_cancelled"}, "broke off: user_cancelled"),
         ({"id": 7}, "id is not a string"),
     ],
 )
