@@ -190,8 +190,10 @@ SETTINGS: tuple[Setting, ...] = (
     _row(
         "reasoning_summary",
         responses="reasoning.summary",
+        messages="thinking.display",
         loss="dropped",
-        why="reasoning comes as the upstream gives it",
+        why="`summarized` is `auto`, `omitted` none; only where a request says how much to think",
+        moved=False,
     ),
     _row(
         "encrypted_reasoning",
