@@ -22,7 +22,6 @@ from clawmatrix_core import (
     hookimpl,
 )
 from clawmatrix_core.spi import Bell, ByteBudget
-from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.current import CurrentCatalog
@@ -33,8 +32,8 @@ from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.asking.names import STATE, NodeNames
 from clawmatrix_model_proxy.asking.proving import Proving
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig, check_apis
+from clawmatrix_model_proxy.kept_responses import INTERVAL, RESPONSES, KeptResponses
 from clawmatrix_model_proxy.offer import make_offer
-from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 from clawmatrix_model_proxy.serving.known_apis import KnownApis
 from clawmatrix_model_proxy.serving.models import (
     checked_models,
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
         Peer,
         PluginScope,
     )
+    from clawmatrix_http.api import HttpRoute
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.catalog import Catalog
@@ -88,6 +88,7 @@ class ModelProxyPlugin(ModelProxy):
         self._models: tuple[ModelUpstream, ...] | None = None
         self._offer: Offered | None = None
         self._known = KnownApis()
+        self._responses = KeptResponses()
         self._upstreams: Upstreams | None = None
         self._requests, self._answers = ByteBudget(0), ByteBudget(0)
         self._limits: AskLimits | None = None
@@ -106,7 +107,7 @@ class ModelProxyPlugin(ModelProxy):
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
         """Return the files that the plugin keeps in the state folder."""
-        return [StateFile(STATE)]
+        return [StateFile(STATE), StateFile(RESPONSES)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -121,18 +122,7 @@ class ModelProxyPlugin(ModelProxy):
         """Return the plugin's routes."""
         from clawmatrix_model_proxy.asking.endpoints import ModelEndpoints
 
-        api = ModelEndpoints(self._asking_of(node))
-        get, post, openai, anthropic = ("GET",), ("POST",), openai_error, anthropic_error
-        count = api.app("count_tokens")
-        return [
-            HttpRoute("/v1/models", get, api.list_models, openai),
-            HttpRoute("/v1/models/{id:path}", get, api.one_model, openai),
-            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors=openai),
-            HttpRoute("/v1/responses", post, app=api.app("responses"), errors=openai),
-            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors=openai),
-            HttpRoute("/v1/messages", post, app=api.app("messages"), errors=anthropic),
-            HttpRoute("/v1/messages/count_tokens", post, app=count, errors=anthropic),
-        ]
+        return ModelEndpoints(self._asking_of(node)).routes()
 
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
@@ -193,6 +183,9 @@ class ModelProxyPlugin(ModelProxy):
         self._scope = scope
         self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
         self._keep_names(node)  # what is stored of them is read first, or the plugin does not start
+        self._responses.load(node.state)
+        writer = StateWriter(node.state, every=INTERVAL, on_error=scope.report)
+        scope.start_soon(self._responses.run, await scope.enter(writer))
         scope.start_soon(self._lists_of(node).run)
         if self._known.look(node, self._given):
             self._models = self._offer = None  # they were collected before the APIs were known
@@ -206,6 +199,7 @@ class ModelProxyPlugin(ModelProxy):
         """Return what answers requests for these models. Raises: StartError, for an API unknown."""
         if not served:
             return None
+        from clawmatrix_model_proxy.serving.keeping import Keeping
         from clawmatrix_model_proxy.serving.server import ModelServer, note_failed
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
@@ -220,7 +214,9 @@ class ModelProxyPlugin(ModelProxy):
         logger = node.logger("model-proxy")
         failed, counted = partial(note_failed, node), (self._requests, self._answers)
         workers, upstreams = self._workers, self._upstreams
-        return ModelServer(config, served, apis, upstreams, logger, workers, *counted, failed)
+        keeping = Keeping(self._responses.owned, upstreams, node.identity.sign_public)
+        shared = (*counted, keeping, failed)
+        return ModelServer(config, served, apis, upstreams, logger, workers, *shared)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -381,7 +377,8 @@ class ModelProxyPlugin(ModelProxy):
             from clawmatrix_model_proxy.asking.asking import Asking
 
             catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-            self._asking = Asking(node, catalog, limits, self._health_of(node), self._workers)
+            parts = self._health_of(node), self._workers, self._responses.asked
+            self._asking = Asking(node, catalog, limits, *parts)
         return self._asking
 
     def _limits_of(self, node: Node) -> AskLimits:

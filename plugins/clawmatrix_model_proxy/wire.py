@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -29,6 +29,7 @@ __all__ = [
     "UPSTREAM_LIMIT",
     "Head",
     "Opening",
+    "StoredAction",
     "media_type",
     "passed_headers",
     "read_body",
@@ -74,6 +75,20 @@ PASSED_LENGTH = Bound(
 )
 
 
+class StoredAction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be done with a response that an upstream keeps.
+
+    Attributes:
+        id: the response's.
+        action: get it, get its input items, cancel it, or delete it.
+        query: what stands behind the ``?`` of the client's request.
+    """
+
+    id: str
+    action: Literal["get", "input_items", "cancel", "delete"] = "get"
+    query: str = ""
+
+
 class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is asked for.
 
@@ -84,6 +99,7 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
         accept: the client's Accept header.
         upstream: which of the node's upstreams of that model, by its place in the list.
         headers: those of the client's headers that belong to the API.
+        stored: what to do with a response that was given earlier; None for a new one.
     """
 
     format: str
@@ -92,6 +108,7 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
     accept: str | None = None
     upstream: int = 0
     headers: dict[str, str] = {}
+    stored: StoredAction | None = None
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):

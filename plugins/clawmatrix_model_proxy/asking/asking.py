@@ -41,6 +41,7 @@ class Asking:
         limits: returns how it asks, now.
         health: how well each target has been doing.
         workers: decode large answers for programs in this process.
+        answers: which target gave which response.
     """
 
     def __init__(
@@ -50,13 +51,14 @@ class Asking:
         limits: Callable[[], AskLimits],
         health: Health,
         workers: Workers,
+        answers: PreviousResponses | None = None,
     ) -> None:
         self.node = node
         self.workers = workers
         self.catalog = catalog
-        self._limits = limits
+        self.limits = limits
+        self.answers = PreviousResponses() if answers is None else answers
         self._health = health
-        self._answers = PreviousResponses()
 
     def answer(
         self, body: bytes, headers: Mapping[str, str], format: Format, began: float
@@ -80,7 +82,7 @@ class Asking:
             headers.get("accept"),
             headers={name: headers[name] for name in API_HEADERS if name in headers},
         )
-        remember = self._answers.remember if format.name == "responses" else None
+        remember = self.answers.remember if format.name == "responses" else None
         return ProxiedResponse(
             self.node,
             choice,
@@ -96,7 +98,7 @@ class Asking:
         choice = self.catalog().resolve(wanted.model, self.node.reachable)
         if wanted.previous is None:
             return choice
-        target = self._answers.find(wanted.previous)
+        target = self.answers.find(wanted.previous)
         if target is None or target not in choice.targets:
             raise ApiError(
                 400,
@@ -110,9 +112,9 @@ class Asking:
     def _limits_of(self, headers: Mapping[str, str]) -> AskLimits:
         wanted = headers.get(HOLD_HEADER)
         if wanted is None:
-            return self._limits()
+            return self.limits()
         try:
-            return attrs.evolve(self._limits(), hold=parse_hold(wanted))
+            return attrs.evolve(self.limits(), hold=parse_hold(wanted))
         except ValueError as error:
             raise ApiError(400, f"the header {HOLD_HEADER}: {error}", param=HOLD_HEADER) from None
 

@@ -133,6 +133,7 @@ class ConvertedStream:
         self.begun = False
         self.error: Any = None
         self.answer_id = ""
+        self.item_ids: tuple[str, ...] = ()
         self._events = UpstreamEvents(reader)
         self._writer = writer
         self._format = format

@@ -27,6 +27,7 @@ from clawmatrix_model_proxy.wire import UPSTREAM_FAILED, Head
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
 
     from clawmatrix_core import Exchange
     from clawmatrix_model_proxy.api import ModelUpstream
@@ -60,7 +61,9 @@ class AnswerSender:
         logger: logging.Logger,
         workers: Workers,
         answers: ByteBudget,
+        note: Callable[[tuple[str, ...]], None] | None = None,
     ) -> None:
+        """Make one; ``note`` is told ids of the answer before the client has them."""
         self._exchange = exchange
         self._model = model
         self._call = call
@@ -68,6 +71,7 @@ class AnswerSender:
         self._logger = logger
         self._workers = workers
         self._answers = answers
+        self._note = note or _note_nothing
         self._headed = False
         self._held: list[bytes] = []
 
@@ -135,11 +139,14 @@ class AnswerSender:
                 raise self._bad_answer(bad) from None
             await self._send_stream_error(own)
             return
+        self._note(whole.item_ids)
         head = self._head(response.status, whole.type, whole.answer_id)
         await self._exchange.finish(head, whole.body)
 
     def _head(self, status: int, type_: str, answer_id: str = "") -> Head:
         self._headed = True
+        if answer_id:
+            self._note((answer_id,))
         response = self._response
         return Head(
             status=status,
@@ -177,6 +184,8 @@ class AnswerSender:
     async def _pass(self, stream: AnswerStream, data: bytes) -> None:
         """Send what a part of the upstream's stream comes to."""
         if ready := self._feed(stream, data):
+            if stream.over and stream.item_ids:
+                self._note(stream.item_ids)
             ready = self._without_keys(ready) if stream.error is not None else ready
             await self._send(stream, ready)
 
@@ -223,6 +232,7 @@ class AnswerSender:
             words = "the upstream's answer says nothing"
             raise held.pop() if held else ExchangeFailure("upstream_broke", words)
         if ending is Ending.DONE or (not held and ending is not Ending.CUT):
+            self._note(stream.item_ids)
             if rest or not self._headed:
                 await self._send(stream, b"".join([*self._held, rest]))
             await self._exchange.finish()
@@ -239,6 +249,10 @@ class AnswerSender:
         """Send an error of a stream that has not begun: as an answer with its status."""
         told = from_event(error)
         await self._send_error(ErrorAnswer(told.status, told.body(self._call.format)))
+
+
+def _note_nothing(ids: tuple[str, ...]) -> None:
+    """Note nothing: nobody will ask for the answer."""
 
 
 async def _await_end(queue: ByteQueue) -> None:

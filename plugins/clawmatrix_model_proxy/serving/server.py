@@ -12,7 +12,11 @@ from clawmatrix_core import ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.kept_answers import limit_answers
 from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
+from clawmatrix_model_proxy.serving.keeping import not_found
+from clawmatrix_model_proxy.serving.stored_call import StoredCall
+from clawmatrix_model_proxy.serving.wishes import wishes_of
 from clawmatrix_model_proxy.wire import read_body, read_opening
+from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
     import logging
@@ -23,9 +27,14 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
     from clawmatrix_model_proxy.serving.apis import Apis
+    from clawmatrix_model_proxy.serving.keeping import Keeping
+    from clawmatrix_model_proxy.serving.owners import Place
     from clawmatrix_model_proxy.serving.upstream import Upstreams
-    from clawmatrix_model_proxy.wire import Opening
+    from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
+    from clawmatrix_model_proxy.wire import Opening, StoredAction
     from clawmatrix_model_proxy.workers import Workers
+
+    Note = Callable[[tuple[str, ...]], None]
 
 __all__ = ["ModelServer", "note_failed"]
 
@@ -58,6 +67,7 @@ class ModelServer:
         workers: convert what is large.
         requests: counts the bytes of all requests, those of an earlier server too.
         answers: counts the bytes of all answers that are kept until they are whole.
+        keeping: knows whose the responses are that upstreams keep.
         failed: told of each request that came to nothing: the node that asked, the error's code,
             and the error in words.
     """
@@ -72,6 +82,7 @@ class ModelServer:
         workers: Workers,
         requests: ByteBudget,
         answers: ByteBudget,
+        keeping: Keeping,
         failed: Callable[[str, str, str], None] = lambda peer, code, words: None,
     ) -> None:
         self._config = config
@@ -85,6 +96,7 @@ class ModelServer:
         self._upstreams = upstreams
         self._logger = logger
         self._workers = workers
+        self._keeping = keeping
         self._failed = failed
 
     async def handle(self, exchange: Exchange) -> None:
@@ -94,6 +106,9 @@ class ModelServer:
         give_up = _cancel_nothing if reading is None else reading.cancel
         try:
             opening = read_opening(exchange.request)
+            if opening.stored is not None:
+                await self._answer_stored(exchange, opening, opening.stored)
+                return
             model = self._find(opening)
             with self._requests.hold(exchange.peer, give_up) as held:
                 body = await self._read(exchange, held, reading or nullcontext())
@@ -117,18 +132,62 @@ class ModelServer:
         self, exchange: Exchange, model: ModelUpstream, opening: Opening, body: bytes
     ) -> None:
         size = self._apis.weight(model, opening, len(body))
+        api, note = self._apis.of(model), None
+        if opening.format == "responses" and "responses" in api.paths:
+            body, note = await self._checked(exchange, model, body)
         make = partial(self._apis.call_for, model, opening, body)
         call = await self._workers.run(exchange.peer, size, make)
+        await self._pass(exchange, model, opening, call, note)
+
+    async def _checked(
+        self, exchange: Exchange, model: ModelUpstream, body: bytes
+    ) -> tuple[bytes, Note | None]:
+        """Return a request that may be put to an upstream, and what notes its answer's ids."""
+        key, size = exchange.peer_key or b"", len(body) // PASSED_ON
+        body, wishes = await self._workers.run(exchange.peer, size, partial(wishes_of, body))
+        await self._keeping.check(key, model, self._apis.of(model), wishes)
+        return body, self._keeping.noting(key, model) if wishes.stores else None
+
+    async def _answer_stored(
+        self, exchange: Exchange, opening: Opening, wanted: StoredAction
+    ) -> None:
+        """Answer a question about a response that an upstream keeps."""
+        key = exchange.peer_key or b""
+        place = self._keeping.place_of(key, wanted)
+        model = self._at(place)
+        if model is None or "responses" not in self._apis.of(model).paths:
+            raise not_found(wanted.id)
+        call = StoredCall.about(self._apis.of(model), wanted)
+        note = self._keeping.noting(key, model) if wanted.action == "get" else None
+        status = await self._pass(exchange, model, opening, call, note)
+        if wanted.action == "delete" and status < 300:
+            self._keeping.deleted(key, wanted)
+
+    async def _pass(
+        self,
+        exchange: Exchange,
+        model: ModelUpstream,
+        opening: Opening,
+        call: UpstreamCall,
+        note: Note | None,
+    ) -> int:
+        """Put a call to its upstream and pass the answer on; return the upstream's status."""
         api = self._apis.of(model)
+        method = call.method if isinstance(call, StoredCall) else "POST"
         try:
-            response = await self._upstreams.ask(model, api, call.path, call.body, opening)
+            response = await self._upstreams.ask(model, api, call.path, call.body, opening, method)
             async with response:
                 log, workers, answers = self._logger, self._workers, self._answers
-                sender = AnswerSender(exchange, model, call, response, log, workers, answers)
+                sender = AnswerSender(exchange, model, call, response, log, workers, answers, note)
                 await sender.run(self._config.max_answer)
+                return response.status
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)
             raise
+
+    def _at(self, place: Place) -> ModelUpstream | None:
+        models = self._models.get(place.model, [])
+        return next((model for model in models if model.base_url == place.base_url), None)
 
     def _find(self, opening: Opening) -> ModelUpstream:
         upstreams = self._models.get(opening.model, [])

@@ -6,7 +6,7 @@ Either both pass as they are, or both are converted, or the tokens of the reques
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
 import msgspec
@@ -55,11 +55,13 @@ class WholeAnswer:
     Attributes:
         type: its media type.
         answer_id: the id by which a later request may name the answer.
+        item_ids: those by which it may name parts of it.
     """
 
     body: bytes
     type: str
     answer_id: str = ""
+    item_ids: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -143,6 +145,7 @@ class _Read(msgspec.Struct):
     id: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
     object: msgspec.Raw = _NULL
+    output: msgspec.Raw = _NULL
 
     @property
     def is_error(self) -> bool:
@@ -155,7 +158,21 @@ class _Read(msgspec.Struct):
         text = decode(raw) if raw.startswith(b'"') and len(raw) < _NO_ID else ""
         return text if isinstance(text, str) else ""
 
+    def item_ids(self) -> tuple[str, ...]:
+        """Return the ids of the items of a response's output. Raises: what is in NOT_JSON."""
+        raw = bytes(self.output)
+        try:
+            items = _read_items(raw) if raw.startswith(b"[") else []
+        except msgspec.ValidationError:
+            return ()
+        return tuple(item.id for item in items if item.id)
 
+
+class _Item(msgspec.Struct):
+    id: str | None = None
+
+
+_read_items = msgspec.json.Decoder(list[_Item]).decode
 _read = msgspec.json.Decoder(_Read).decode
 _NO_ID = 4096
 """Bytes of an answer's id from which on it is none."""
@@ -172,7 +189,13 @@ def error_of_answer(body: bytes) -> Any:
 
 @attrs.frozen
 class PassthroughCall:
-    """A request in the upstream's own API: nothing but its model's name is changed."""
+    """A request in the upstream's own API: nothing but its model's name is changed.
+
+    Attributes:
+        may_have_failed: the answer is about a response, which may have an error of its own.
+    """
+
+    may_have_failed: ClassVar[bool] = False
 
     format: Format
     path: str
@@ -200,11 +223,12 @@ class PassthroughCall:
             read = _read(body)
             failed = read.is_error or (read.error is not _NULL and decode(bytes(read.error)))
             answer_id = read.text_of_id()
+            item_ids = read.item_ids() if self.format.name == "responses" else ()
         except NOT_JSON:
             raise BadAnswer("the upstream's answer is not a JSON object") from None
-        if failed:
+        if failed and not self.may_have_failed:
             raise BadAnswer("the upstream's answer is an error")
-        return WholeAnswer(body, type_, answer_id)
+        return WholeAnswer(body, type_, answer_id, item_ids)
 
     def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
