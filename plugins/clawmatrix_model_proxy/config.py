@@ -11,6 +11,7 @@ import attrs
 from clawmatrix_core import ByteSize, Duration, NodeId, Secret, option
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
+from clawmatrix_model_proxy.asking.recalled import LIFETIME, RECALLED
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.kept_answers import ANSWERS
 from clawmatrix_model_proxy.offer import OfferRoom
@@ -351,6 +352,19 @@ class ModelProxyConfig:
         default=ByteSize(ANSWERS),
         doc="What all answers that are kept back may have together, at least twice `max_answer`;"
         " half of it for each node or model that they come from.",
+        reload=True,
+    )
+    remember: ByteSize = option(
+        default=ByteSize(RECALLED),
+        doc="How much is remembered, in memory only, of answers in the Responses API that were"
+        " converted, so that `previous_response_id` and `item_reference` lead to them; 0 is"
+        " nothing. `store = false` of a request is obeyed.",
+        reload=True,
+    )
+    remember_for: Duration = option(
+        default=Duration(LIFETIME),
+        doc="How long that is remembered since it was last gone on from.",
+        validator=_is_positive,
         reload=True,
     )
     proxy_from_env: bool = option(

@@ -1,6 +1,7 @@
-"""What is kept over restarts of responses that upstreams keep: ids, and who and where; no content.
+"""What is kept of responses that were given: over restarts ids, and who and where; no content.
 
 ``asked`` is this node's part as the one that asks, ``owned`` its part as the one that serves.
+Answers that no upstream keeps are remembered in memory only.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
-from clawmatrix_core import LocalProtocolError, StateError
+from clawmatrix_core import LocalProtocolError, StateError, StateWriter
 from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
+from clawmatrix_model_proxy.asking.recollection import Recollection
+from clawmatrix_model_proxy.config import ModelProxyConfig
 from clawmatrix_model_proxy.serving.owners import OwnedIds, Owners
 
 if TYPE_CHECKING:
-    from clawmatrix_core import JSON, State, StateWriter
+    from clawmatrix_core import JSON, Node, PluginScope, State
 
 __all__ = ["RESPONSES", "KeptResponses"]
 
@@ -41,7 +44,28 @@ class KeptResponses:
 
     def __init__(self) -> None:
         self.asked, self.owned = PreviousResponses(), Owners()
+        self._recollection: Recollection | None = None
+        self._recollection: Recollection | None = None
         self._written = self._mark
+
+    def recollection(self, node: Node) -> Recollection:
+        """Return what remembers answers that no upstream keeps. It is in memory only."""
+        if self._recollection is None:
+            self._recollection = Recollection(node.clock.now)
+            self.use(node)
+        return self._recollection
+
+    def use(self, node: Node) -> None:
+        """Take over how much is remembered, as the configuration has it now."""
+        config = node.config.section(ModelProxyConfig)
+        self.recollection(node).use(config.remember, config.remember_for)
+
+    async def start(self, node: Node, scope: PluginScope) -> None:
+        """Take over what is stored, and keep it from now on. Raises: StateError."""
+        self.load(node.state)
+        writer = StateWriter(node.state, every=INTERVAL, on_error=scope.report)
+        scope.start_soon(self.run, await scope.enter(writer))
+        scope.start_soon(self.recollection(node).run)
 
     @property
     def _mark(self) -> tuple[int, int]:

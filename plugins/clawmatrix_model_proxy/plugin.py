@@ -32,7 +32,7 @@ from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.asking.names import STATE, NodeNames
 from clawmatrix_model_proxy.asking.proving import Proving
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig, check_apis
-from clawmatrix_model_proxy.kept_responses import INTERVAL, RESPONSES, KeptResponses
+from clawmatrix_model_proxy.kept_responses import RESPONSES, KeptResponses
 from clawmatrix_model_proxy.offer import make_offer
 from clawmatrix_model_proxy.serving.known_apis import KnownApis
 from clawmatrix_model_proxy.serving.models import (
@@ -183,9 +183,7 @@ class ModelProxyPlugin(ModelProxy):
         self._scope = scope
         self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
         self._keep_names(node)  # what is stored of them is read first, or the plugin does not start
-        self._responses.load(node.state)
-        writer = StateWriter(node.state, every=INTERVAL, on_error=scope.report)
-        scope.start_soon(self._responses.run, await scope.enter(writer))
+        await self._responses.start(node, scope)
         scope.start_soon(self._lists_of(node).run)
         if self._known.look(node, self._given):
             self._models = self._offer = None  # they were collected before the APIs were known
@@ -237,6 +235,7 @@ class ModelProxyPlugin(ModelProxy):
             return
         await self._renew(node, self._scope)
         self._limits = None
+        self._responses.use(node)
         self._health_of(node).use(_breaker_limits(node.config.section(ModelProxyConfig)))
         if "model-proxy.models" in changed:
             node.offers_changed()
@@ -377,7 +376,8 @@ class ModelProxyPlugin(ModelProxy):
             from clawmatrix_model_proxy.asking.asking import Asking
 
             catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-            parts = self._health_of(node), self._workers, self._responses.asked
+            kept = self._responses.asked, self._responses.recollection(node)
+            parts = self._health_of(node), self._workers, *kept
             self._asking = Asking(node, catalog, limits, *parts)
         return self._asking
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,14 +13,15 @@ from clawmatrix_model_proxy.asking.response import AskLimits, ProxiedResponse
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.request_body import Wanted, read_wanted
-from clawmatrix_model_proxy.wire import API_HEADERS, Opening
+from clawmatrix_model_proxy.wire import API_HEADERS, Head, Opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Catalog
-    from clawmatrix_model_proxy.asking.health import Health
+    from clawmatrix_model_proxy.asking.health import Health, Target
+    from clawmatrix_model_proxy.asking.recollection import Recollection
     from clawmatrix_model_proxy.streams.formats import Format
     from clawmatrix_model_proxy.workers import Workers
 
@@ -42,6 +44,7 @@ class Asking:
         health: how well each target has been doing.
         workers: decode large answers for programs in this process.
         answers: which target gave which response.
+        recollection: remembers answers that no upstream keeps; None where none are remembered.
     """
 
     def __init__(
@@ -52,12 +55,14 @@ class Asking:
         health: Health,
         workers: Workers,
         answers: PreviousResponses | None = None,
+        recollection: Recollection | None = None,
     ) -> None:
         self.node = node
         self.workers = workers
         self.catalog = catalog
         self.limits = limits
         self.answers = PreviousResponses() if answers is None else answers
+        self.recollection = recollection
         self._health = health
 
     def answer(
@@ -71,6 +76,9 @@ class Asking:
             format: the API that it is written in.
             began: the clock's time at which it came.
         """
+        given = body
+        if format.name == "responses" and self.recollection is not None:
+            body = self.recollection.expanded(body)
         wanted = read_wanted(body)
         choice = self._choose(wanted)
         limits = self._limits_of(headers)
@@ -82,7 +90,7 @@ class Asking:
             headers.get("accept"),
             headers={name: headers[name] for name in API_HEADERS if name in headers},
         )
-        remember = self.answers.remember if format.name == "responses" else None
+        remember = partial(self._remember, given) if format.name == "responses" else None
         return ProxiedResponse(
             self.node,
             choice,
@@ -93,6 +101,13 @@ class Asking:
             health=self._health,
             remember=remember,
         )
+
+    def _remember(self, body: bytes, head: Head, target: Target) -> Callable[[bytes], None] | None:
+        """Note who gave an answer; where nobody keeps it, return what remembers it here."""
+        if head.answer_id:
+            self.answers.remember(head.answer_id, target)
+            return None
+        return None if self.recollection is None else self.recollection.watch(body)
 
     def _choose(self, wanted: Wanted) -> Choice:
         choice = self.catalog().resolve(wanted.model, self.node.reachable)
@@ -108,6 +123,10 @@ class Asking:
                 param="previous_response_id",
             )
         return Choice(choice.model, (target,), pinned=True)
+
+    def forget(self, answer_id: str) -> bool:
+        """Forget an answer that is remembered here; say whether it was."""
+        return self.recollection is not None and self.recollection.forget(answer_id)
 
     def _limits_of(self, headers: Mapping[str, str]) -> AskLimits:
         wanted = headers.get(HOLD_HEADER)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from clawmatrix_core import Exchange, Node
     from clawmatrix_model_proxy.asking.health import Target
 
+    Watch = Callable[[bytes], None]
+
 __all__ = ["AttemptFailed", "CallAttempt"]
 
 _ERROR_LIMIT = 1024 * 1024
@@ -90,7 +92,8 @@ class CallAttempt:
         describe: makes the headers of an answer out of its head.
         max_answer: bytes an answer may have that is kept until it is whole.
         answers: counts the bytes of all such answers.
-        begun: called once, when the first part of an answer is there.
+        begun: called once, when the first part of an answer is there; what it returns is shown
+            each part before the client gets it.
         others: whether other candidates are left, which a dead link is not waited for then.
     """
 
@@ -104,7 +107,7 @@ class CallAttempt:
         describe: Callable[[Head], RawHeaders],
         max_answer: int,
         answers: ByteBudget,
-        begun: Callable[[Head], None],
+        begun: Callable[[Head], Watch | None],
         others: bool = False,
     ) -> None:
         self._node = node
@@ -116,6 +119,7 @@ class CallAttempt:
         self._max_answer = max_answer
         self._answers = answers
         self._begun = begun
+        self._watch: Watch | None = None
         self._others = others
 
     async def make(self, target: Target, first_token: float, left: float) -> bool:
@@ -151,7 +155,7 @@ class CallAttempt:
                 scope.deadline = end
                 if head.status >= 400:
                     await self._fail_with_error(exchange, head)
-                self._begun(head)
+                self._watch = self._begun(head)
                 if head.streams:
                     self._client.open(head.status, self._describe(head))
                     await self._stream(exchange)
@@ -192,6 +196,8 @@ class CallAttempt:
         held.finish()
         length = (b"content-length", b"%d" % len(body))
         self._client.open(head.status, [*self._describe(head), length])
+        if self._watch is not None:
+            self._watch(body)
         await self._client.finish(body)
 
     async def _stream(self, exchange: Exchange) -> None:
@@ -202,11 +208,16 @@ class CallAttempt:
             if not isinstance(data, bytes):
                 raise ExchangeFailure("bad_answer", "JSON in place of bytes")
             if whole := events.feed(data):
+                if self._watch is not None:
+                    self._watch(whole)
                 await self._client.write(whole)
                 if self._others and self._client.released:
                     exchange.outlast(None)  # no other candidate can take over any more
                     self._others = False
-        await self._client.finish(events.rest())
+        rest = events.rest()
+        if rest and self._watch is not None:
+            self._watch(rest)
+        await self._client.finish(rest)
 
     def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:
         here = isinstance(error, ExchangeFailure) and error.here

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import msgspec
+from starlette.responses import Response
 
 from clawmatrix_model_proxy.asking.catalog import Choice
 from clawmatrix_model_proxy.asking.health import Health
@@ -39,6 +40,9 @@ class StoredResponses:
         id_, query = str(scope["path_params"]["id"]), bytes(scope.get("query_string", b""))
         if len(query) > _QUERY_LIMIT:
             raise ApiError(400, f"the query has more than {_QUERY_LIMIT} characters")
+        if action == "delete" and self._asking.forget(id_):
+            deleted = {"id": id_, "object": "response", "deleted": True}
+            return Response(msgspec.json.encode(deleted), media_type="application/json")
         target = self._asking.answers.find(id_)
         if target is None:
             raise ApiError(404, f"Response with id '{id_[:200]}' not found.", param="response_id")
