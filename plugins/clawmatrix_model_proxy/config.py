@@ -11,10 +11,10 @@ import attrs
 from clawmatrix_core import ByteSize, Duration, NodeId, Secret, option
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
-from clawmatrix_model_proxy.asking.recalled import LIFETIME, RECALLED
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.kept_answers import ANSWERS
 from clawmatrix_model_proxy.offer import OfferRoom
+from clawmatrix_model_proxy.recalled import LIFETIME, RECALLED
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:

@@ -45,7 +45,6 @@ class KeptResponses:
     def __init__(self) -> None:
         self.asked, self.owned = PreviousResponses(), Owners()
         self._recollection: Recollection | None = None
-        self._recollection: Recollection | None = None
         self._written = self._mark
 
     def recollection(self, node: Node) -> Recollection:

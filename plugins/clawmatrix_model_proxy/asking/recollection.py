@@ -17,9 +17,9 @@ import attrs
 import msgspec
 from msgspec import Raw
 
-from clawmatrix_model_proxy.asking.recalled import LIFETIME, RECALLED
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
+from clawmatrix_model_proxy.recalled import LIFETIME, RECALLED
 from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.sse import events_in
 

@@ -133,7 +133,7 @@ async def test_what_is_gone_is_refused_with_what_to_do(
     node_factory: NodeFactory, upstreaming: Upstreaming, why: str
 ) -> None:
     upstream = Converted(CHAT)
-    table = {"remember": 0} if why == "remember" else {}
+    table: dict[str, Any] = {"remember": 0} if why == "remember" else {}
     async with upstreaming(upstream.answer) as running:
         config = serves(running.base_url, **table)
         async with node_factory("here", built_in=ALONE, config=config) as node:

@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 import pytest
 
-from clawmatrix_model_proxy.asking.recalled import LIFETIME, RECALLED
 from clawmatrix_model_proxy.asking.recollection import Recollection
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.recalled import LIFETIME, RECALLED
 
 USER = {"role": "user", "content": "hello"}
 
@@ -135,7 +135,7 @@ def test_nothing_is_remembered_where_it_is_switched_off() -> None:
     assert asker.memory.size == 0
 
 
-@pytest.mark.bound("clawmatrix_model_proxy.asking.recalled.RECALLED")
+@pytest.mark.bound("clawmatrix_model_proxy.recalled.RECALLED")
 def test_what_was_used_longest_ago_is_forgotten_where_there_is_too_much() -> None:
     asker, words = Asker(), "x" * (4 * 1024 * 1024)
     most = RECALLED // len(words)
