@@ -212,7 +212,7 @@ class ModelProxyPlugin(ModelProxy):
         logger = node.logger("model-proxy")
         failed, counted = partial(note_failed, node), (self._requests, self._answers)
         workers, upstreams = self._workers, self._upstreams
-        keeping = Keeping(self._responses.owned, upstreams, node.identity.sign_public)
+        keeping = Keeping(self._responses.owned, apis, upstreams, node.identity.sign_public)
         shared = (*counted, keeping, failed)
         return ModelServer(config, served, apis, upstreams, logger, workers, *shared)
 

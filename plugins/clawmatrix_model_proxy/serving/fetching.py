@@ -31,7 +31,7 @@ class Fetching:
         self._upstreams = upstreams
         self._found: dict[Place, float | None] = {}  # None, or when it was found lacking
 
-    async def is_there(self, model: ModelUpstream, api: ModelApi) -> bool:
+    async def is_there(self, model: ModelUpstream, api: ModelApi, kept_at: str) -> bool:
         """Say whether a model's upstream does. Raises: ExchangeFailure, out of reach."""
         place = Place(model.id, model.base_url)
         lacking = self._found.get(place, float("-inf"))
@@ -39,16 +39,16 @@ class Fetching:
             return True
         if current_time() - lacking < AGAIN:
             return False
-        status, there = await self._ask(model, api)
+        status, there = await self._ask(model, api, kept_at)
         if status < 500 or status in _LACKING:
             self._found[place] = None if there else current_time()
         return there
 
-    async def _ask(self, model: ModelUpstream, api: ModelApi) -> tuple[int, bool]:
+    async def _ask(self, model: ModelUpstream, api: ModelApi, kept_at: str) -> tuple[int, bool]:
         """Ask for a response that there is not; return the status, and what it amounts to."""
         id_ = f"resp_{uuid4().hex}"
         wanted = StoredAction(id_)
-        call = StoredCall.about(api, wanted)
+        call = StoredCall.about(kept_at, wanted)
         opening = Opening("responses", model.id, stored=wanted)
         asked = self._upstreams.ask(model, api, call.path, b"", opening, call.method)
         async with await asked as response:

@@ -62,11 +62,13 @@ class Owners:
 
     def note(self, key: bytes, place: Place, ids: Iterable[str]) -> None:
         """Note that a key was given these ids. Of one id the latest place counts."""
+        kept = [id_ for id_ in ids if 0 < len(id_) <= ID_LIMIT]
+        if not kept:
+            return
         own = self._by_key.setdefault(key, OrderedDict())
-        for id_ in ids:
-            if 0 < len(id_) <= ID_LIMIT:
-                self._count += own.pop(id_, None) is None
-                own[id_] = place
+        for id_ in kept:
+            self._count += own.pop(id_, None) is None
+            own[id_] = place
         self.mark += 1
         while self._count > self._limit:
             self._forget_oldest(max(self._by_key, key=lambda one: len(self._by_key[one])))
@@ -79,9 +81,12 @@ class Owners:
     def forget(self, key: bytes, id_: str) -> None:
         """Forget an id, whose response was deleted."""
         own = self._by_key.get(key)
-        if own is not None and own.pop(id_, None) is not None:
-            self._count -= 1
-            self.mark += 1
+        if own is None or own.pop(id_, None) is None:
+            return
+        self._count -= 1
+        self.mark += 1
+        if not own:
+            del self._by_key[key]
 
     def _forget_oldest(self, key: bytes) -> None:
         own = self._by_key[key]

@@ -12,7 +12,6 @@ from clawmatrix_core import ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.kept_answers import limit_answers
 from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
-from clawmatrix_model_proxy.serving.keeping import not_found
 from clawmatrix_model_proxy.serving.stored_call import StoredCall
 from clawmatrix_model_proxy.serving.wishes import wishes_of
 from clawmatrix_model_proxy.wire import read_body, read_opening
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.config import ModelProxyConfig
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.keeping import Keeping
-    from clawmatrix_model_proxy.serving.owners import Place
     from clawmatrix_model_proxy.serving.upstream import Upstreams
     from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
     from clawmatrix_model_proxy.wire import Opening, StoredAction
@@ -141,8 +139,8 @@ class ModelServer:
         self, exchange: Exchange, model: ModelUpstream, opening: Opening, body: bytes
     ) -> None:
         size = self._apis.weight(model, opening, len(body))
-        api, note = self._apis.of(model), None
-        if opening.format == "responses" and "responses" in api.paths:
+        note = None
+        if opening.format == "responses" and self._apis.kept_at(model) is not None:
             body, note = await self._checked(exchange, model, body)
         make = partial(self._apis.call_for, model, opening, body)
         call = await self._workers.run(exchange.peer, size, make)
@@ -154,7 +152,7 @@ class ModelServer:
         """Return a request that may be put to an upstream, and what notes its answer's ids."""
         key, size = exchange.peer_key or b"", len(body) // PASSED_ON
         body, wishes = await self._workers.run(exchange.peer, size, partial(wishes_of, body))
-        await self._keeping.check(key, model, self._apis.of(model), wishes)
+        await self._keeping.check(key, model, wishes)
         return body, self._keeping.noting(key, model) if wishes.stores else None
 
     async def _answer_stored(
@@ -162,11 +160,7 @@ class ModelServer:
     ) -> None:
         """Answer a question about a response that an upstream keeps."""
         key = exchange.peer_key or b""
-        place = self._keeping.place_of(key, wanted)
-        model = self._at(place)
-        if model is None or "responses" not in self._apis.of(model).paths:
-            raise not_found(wanted.id)
-        call = StoredCall.about(self._apis.of(model), wanted)
+        model, call = self._keeping.question(key, wanted, self._models)
         note = self._keeping.noting(key, model) if wanted.action == "get" else None
         status = await self._pass(exchange, model, opening, call, note)
         if wanted.action == "delete" and status < 300:
@@ -193,10 +187,6 @@ class ModelServer:
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)
             raise
-
-    def _at(self, place: Place) -> ModelUpstream | None:
-        models = self._models.get(place.model, [])
-        return next((model for model in models if model.base_url == place.base_url), None)
 
     def _find(self, opening: Opening) -> ModelUpstream:
         upstreams = self._models.get(opening.model, [])

@@ -11,7 +11,6 @@ from clawmatrix_model_proxy.serving.upstream_call import PassthroughCall, unsent
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.api import ModelApi
     from clawmatrix_model_proxy.wire import StoredAction
 
 __all__ = ["QUERY_LIMIT", "StoredCall"]
@@ -31,16 +30,16 @@ class StoredCall(PassthroughCall):
     method: str = "GET"
 
     @classmethod
-    def about(cls, api: ModelApi, wanted: StoredAction) -> StoredCall:
+    def about(cls, kept_at: str, wanted: StoredAction) -> StoredCall:
         """Return the call for an action. Raises: ExchangeFailure, for an id or query that is none.
 
-        ``api`` is one that takes requests of Responses as they are.
+        ``kept_at`` is the path at which the upstream takes requests of Responses.
         """
         query = wanted.query
         plain = query.isascii() and all(c.isalnum() or c in _SAFE for c in query)
         if not plain or len(query) > QUERY_LIMIT:
             raise unsent("bad_request", "the query of the request is not right", "query")
-        path, mark, own = api.paths["responses"].partition("?")
+        path, mark, own = kept_at.partition("?")
         if wanted.id.strip(".") == "":
             raise unsent("bad_request", "that is no id of a response", "response_id")
         whole = f"{path}/{quote(wanted.id, safe='')}{_BEHIND[wanted.action]}"

@@ -12,6 +12,7 @@ import pytest
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_core.testing.reaching import reload
 from clawmatrix_model_proxy.kept_responses import RESPONSES
 from clawmatrix_model_proxy.wire import StoredAction
 from tests.plugins.model_proxy.asking.asking import ALONE, TOGETHER, network, serves
@@ -153,6 +154,50 @@ async def test_another_members_response_is_not_found(
         assert (await handle(found.mallory, id_)).status == 404
         assert len(found.upstream.asked) == before
         assert (await handle(found.home, id_)).status == 200
+
+
+async def test_who_takes_the_name_of_a_member_does_not_get_its_responses(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    upstream = KeepingUpstream()
+    async with upstreaming(upstream.answer) as running:
+        config = serves(running.base_url, model=API)
+        async with node_factory("office", built_in=TOGETHER, config=config) as office:
+            async with node_factory("home", dials=["office"], built_in=TOGETHER) as home:
+                await wait_until(lambda: offers_models(home))
+                assert (await create(home)).status == 200
+                assert (await handle(home, "resp_1")).status == 200
+            name = home.id
+            office.trust.forget(name)
+            office.directory.forget(name)
+            async with node_factory("home", dials=["office"], built_in=TOGETHER) as squatter:
+                await wait_until(lambda: squatter.reachable("office"))
+                assert squatter.identity.sign_public != home.identity.sign_public
+                with pytest.raises(ExchangeFailure) as caught:
+                    await ask_office(squatter, stored=StoredAction("resp_1"))
+                assert caught.value.code == "response_not_found"
+
+
+async def test_a_response_of_an_upstream_that_is_no_longer_served_is_not_found(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    upstream = KeepingUpstream()
+    async with upstreaming(upstream.answer) as running:
+        config = serves(running.base_url, model=API)
+        async with node_factory("here", built_in=ALONE, config=config) as node:
+            assert (await create(node)).status == 200
+            moved = {"id": "m", "base_url": running.base_url.replace("127.0.0.1", "localhost")}
+            await reload(node, {"model-proxy": {"models": [{**moved, **API}]}})
+            assert (await handle(node, "resp_1")).status == 404
+            assert (await create(node, previous_response_id="resp_1")).status == 404
+
+
+async def test_a_conversation_is_for_the_serving_nodes_own_clients(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    async with scene(node_factory, upstreaming) as found:
+        assert (await create(found.office, conversation="conv_1")).status == 200
+        assert (await create(found.home, conversation=None)).status == 200
 
 
 NAMING: dict[str, Any] = {
