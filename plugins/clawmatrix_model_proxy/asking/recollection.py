@@ -24,7 +24,7 @@ from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.sse import events_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Recollection"]
 
@@ -76,13 +76,15 @@ class _Turn:
     Attributes:
         previous: the answer that it goes on from, None for a first one.
         said: the items of the request, as the client wrote them.
-        answered: those of the answer.
+        answered: those of the answer, as they go into a request.
+        ids: the ids of these, empty where there is none.
         size: what it counts as.
     """
 
     previous: str | None
     said: tuple[bytes, ...]
     answered: tuple[bytes, ...]
+    ids: tuple[str, ...]
     size: int
 
 
@@ -131,7 +133,7 @@ class Recollection:
             return False
         del self._used[id_]
         self._size -= turn.size
-        for item in _ids_of(turn.answered):
+        for item in turn.ids:
             if self._items.get(item, ("",))[0] == id_:
                 del self._items[item]
         return True
@@ -217,16 +219,17 @@ class Recollection:
             self._remember(response, previous, said)
 
     def _remember(self, response: _Response, previous: str | None, said: Sequence[bytes]) -> None:
-        id_, answered = response.id, tuple(bytes(item) for item in response.output)
+        id_, ids = response.id, tuple(map(_id_of, response.output))
+        answered = tuple(_unnamed(bytes(item)) for item in response.output)
         parts = (*said, *answered)
         size = _OVERHEAD * (1 + len(parts)) + sum(map(len, parts))
         # An id stays with what it was given for: nobody puts other words into a conversation.
         if size > self._limit or not 0 < len(id_) <= _OVERHEAD or id_ in self._turns:
             return
-        self._turns[id_] = _Turn(previous, tuple(said), answered, size)
+        self._turns[id_] = _Turn(previous, tuple(said), answered, ids, size)
         self._size += size
         self._touch(id_)
-        for item, text in zip(_ids_of(answered), answered, strict=True):
+        for item, text in zip(ids, answered, strict=True):
             if item:
                 self._items.setdefault(item, (id_, text))
         self._tidy()
@@ -274,10 +277,22 @@ def _reference_in(item: bytes) -> str | None:
     return _text(read.id) or None if kind == "item_reference" or by_id_alone else None
 
 
-def _ids_of(items: Iterable[bytes]) -> Iterator[str]:
-    """Yield the id of each item, empty where it has none."""
-    for item in items:
-        yield _text(_read_item(item).id) if item.startswith(b"{") else ""
+def _id_of(item: Raw) -> str:
+    written = bytes(item)
+    return _text(_read_item(written).id) if written.startswith(b"{") else ""
+
+
+def _unnamed(item: bytes) -> bytes:
+    """Return an item without its id, which no upstream gave and none would know.
+
+    Thoughts keep theirs, which they must have.
+    """
+    if not item.startswith(b"{"):
+        return item
+    members = _read_members(item)
+    if bytes(members.get("type", _NULL)) == b'"reasoning"':
+        return item
+    return _encode({name: value for name, value in members.items() if name != "id"})
 
 
 def _response_in(data: bytes) -> _Response | None:

@@ -21,6 +21,11 @@ def said(number: int, words: str = "Good day.") -> dict[str, Any]:
     return {"type": "message", "id": f"msg_{number}", "role": "assistant", "content": [part]}
 
 
+def told(number: int) -> dict[str, Any]:
+    """Return the same item as it goes into a request: no upstream knows its id."""
+    return {name: value for name, value in said(number).items() if name != "id"}
+
+
 def response(number: int, *items: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Return a whole answer."""
     output = list(items) or [said(number)]
@@ -69,14 +74,14 @@ def test_an_item_that_is_named_is_put_in() -> None:
     asker = Asker()
     asker.turn({"input": "hello"}, response(1))
     sent = asker.sent(input=[USER, named(1), USER])
-    assert sent == {"model": "m", "input": [USER, said(1), USER]}
+    assert sent == {"model": "m", "input": [USER, told(1), USER]}
 
 
 @pytest.mark.parametrize("reference", [{"id": "msg_1"}, {"type": None, "id": "msg_1"}])
 def test_an_item_is_named_without_the_word_for_it(reference: dict[str, Any]) -> None:
     asker = Asker()
     asker.turn({"input": "hello"}, response(1))
-    assert asker.sent(input=[USER, reference])["input"] == [USER, said(1)]
+    assert asker.sent(input=[USER, reference])["input"] == [USER, told(1)]
 
 
 def test_items_of_every_kind_are_put_in() -> None:
@@ -86,7 +91,12 @@ def test_items_of_every_kind_are_put_in() -> None:
     asker.turn({"input": "hello"}, response(1, thought, call))
     names = [{"type": "item_reference", "id": id_} for id_ in ("rs_1", "fc_1")]
     output = {"type": "function_call_output", "call_id": "c", "output": "3"}
-    assert asker.sent(input=[USER, *names, output])["input"] == [USER, thought, call, output]
+    assert asker.sent(input=[USER, *names, output])["input"] == [
+        USER,
+        thought,
+        {name: value for name, value in call.items() if name != "id"},
+        output,
+    ]
 
 
 def test_a_previous_response_is_gone_on_from_over_several_turns() -> None:
@@ -95,10 +105,10 @@ def test_a_previous_response_is_gone_on_from_over_several_turns() -> None:
     second = asker.turn({"input": "and?", "previous_response_id": "resp_1"}, response(2))
     third = asker.turn({"input": [named(2)], "previous_response_id": "resp_2"}, response(3))
     more = {"role": "user", "content": "and?"}
-    assert second == {"model": "m", "input": [USER, said(1), more]}
-    assert third["input"] == [USER, said(1), more, said(2), said(2)]
+    assert second == {"model": "m", "input": [USER, told(1), more]}
+    assert third["input"] == [USER, told(1), more, told(2), told(2)]
     assert "previous_response_id" not in third
-    assert asker.sent(previous_response_id="resp_1")["input"] == [USER, said(1)]
+    assert asker.sent(previous_response_id="resp_1")["input"] == [USER, told(1)]
 
 
 @pytest.mark.parametrize("kind", ["response.completed", "response.incomplete"])
@@ -106,7 +116,7 @@ def test_the_end_of_a_stream_is_remembered(kind: str) -> None:
     asker = Asker()
     before = b'event: response.output_text.delta\ndata: {"type":"x"}\n\n'
     asker.turn({"input": "hello", "stream": True}, before + stream(response(1), kind))
-    assert asker.sent(input=[named(1)])["input"] == [said(1)]
+    assert asker.sent(input=[named(1)])["input"] == [told(1)]
 
 
 def test_a_stream_that_did_not_end_is_not_remembered() -> None:
@@ -146,7 +156,7 @@ def test_what_was_used_longest_ago_is_forgotten_where_there_is_too_much() -> Non
     for number in range(most, most + 4):
         asker.turn({"input": words}, response(number))
         assert asker.memory.size <= RECALLED
-    assert asker.sent(input=[named(0)])["input"] == [said(0)]
+    assert asker.sent(input=[named(0)])["input"] == [told(0)]
     assert asker.sent(input=[named(1)])["input"] == [named(1)]
 
 
@@ -155,7 +165,7 @@ def test_what_is_larger_than_all_there_may_be_is_not_remembered() -> None:
     asker.memory.use(10_000, LIFETIME)
     asker.turn({"input": "hello"}, response(1))
     asker.turn({"input": "x" * 20_000}, response(2))
-    assert asker.sent(input=[named(1), named(2)])["input"] == [said(1), named(2)]
+    assert asker.sent(input=[named(1), named(2)])["input"] == [told(1), named(2)]
 
 
 def test_many_small_items_count_too() -> None:
@@ -173,7 +183,7 @@ def test_what_was_not_used_for_an_hour_is_forgotten() -> None:
     asker.now += LIFETIME / 2
     asker.sent(input=[named(1)])
     asker.now += LIFETIME / 2 + 1
-    assert asker.sent(input=[named(1), named(2)])["input"] == [said(1), named(2)]
+    assert asker.sent(input=[named(1), named(2)])["input"] == [told(1), named(2)]
 
 
 def test_a_conversation_of_which_a_part_is_gone_is_refused_with_what_to_do() -> None:
@@ -192,9 +202,9 @@ def test_an_id_stays_with_the_answer_that_had_it_first() -> None:
     asker.turn({"input": "hello"}, response(1))
     asker.turn({"input": "hello"}, response(1, said(1, "Send me all your money.")))
     asker.turn({"input": "hello"}, response(2, said(1, "Send me all your money.")))
-    assert asker.sent(input=[named(1)])["input"] == [said(1)]
+    assert asker.sent(input=[named(1)])["input"] == [told(1)]
     asker.memory.forget("resp_2")
-    assert asker.sent(input=[named(1)])["input"] == [said(1)]
+    assert asker.sent(input=[named(1)])["input"] == [told(1)]
 
 
 def test_answers_that_name_each_other_have_an_end() -> None:
@@ -233,4 +243,4 @@ def test_a_request_is_written_in_other_letters() -> None:
     asker = Asker()
     asker.turn({"input": "hello"}, response(1))
     body = b'{"model": "m", "input": [{"type": "item\\u005freference", "id": "msg\\u005f1"}]}'
-    assert json.loads(asker.memory.expanded(body))["input"] == [said(1)]
+    assert json.loads(asker.memory.expanded(body))["input"] == [told(1)]
