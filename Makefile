@@ -20,6 +20,9 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13 python3.14 p
 BIN := .venv/bin
 # More than there are cores: tests wait most of the time.
 WORKERS ?= 5
+# The tests start hundreds of processes, and five workers import the same tests: byte code is kept,
+# whatever the environment says, or each of them compiles it all again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@sed -n '2,12p' Makefile | sed 's/^# *//'
@@ -78,7 +81,7 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The long runs, which CI leaves out.
+# The long runs, which CI leaves out: more seeds, and a hundred nodes where the tests have fifty.
 simulate: .venv/.dev
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow tests/simulation --timeout 3600
 	$(BIN)/python -m tests.simulation.run --seeds 1000 --story --workers $(WORKERS)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 FOLDERS = [
@@ -27,17 +26,10 @@ FOLDERS = [
 
 
 @pytest.fixture(scope="module")
-def on_trio() -> list[str]:
-    """The ids of the tests that an ordinary run has on trio, as pytest collects them."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not slow"]
-    ran = subprocess.run(
-        [*command, *(f"tests/{folder}" for folder in FOLDERS)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
-    return [line for line in ran.stdout.splitlines() if "[trio" in line]
+def on_trio(everyday: Callable[[Collection[str]], list[str]]) -> list[str]:
+    """The ids of the tests that an ordinary run has on trio."""
+    found = everyday([f"tests/{folder}" for folder in FOLDERS])
+    return [name for name in found if "[trio" in name]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

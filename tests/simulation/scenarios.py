@@ -80,6 +80,7 @@ def ring_of_routes(seed: int) -> None:
         links = {("asker", "one"), ("one", "two"), ("two", "three"), ("three", "one")}
         names = ["asker", *ring, "target"]
         passages = Passages()
+        simulation.network.default = Quality(0.05)  # without a ttl: 160 hops of a frame, not 800
         async with mesh_of(
             simulation,
             names,
