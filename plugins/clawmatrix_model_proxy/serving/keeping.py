@@ -47,7 +47,9 @@ class Keeping:
         Also where its answer could not be fetched later, although it is to be.
         """
         for param, id_ in wishes.named:
-            if self._owners.find(key, id_) != _place(model):
+            place = self._owners.find(key, id_)
+            # An upstream keeps what all of its models said in one place.
+            if place is None or place.base_url != model.base_url:
                 raise _not_found(id_, param)
         if wishes.conversation and key != self._own_key:
             words = "conversations that the upstream keeps are for this node's own clients"

@@ -192,6 +192,25 @@ async def test_a_response_of_an_upstream_that_is_no_longer_served_is_not_found(
             assert (await create(node, previous_response_id="resp_1")).status == 404
 
 
+async def test_items_are_named_to_another_model_of_their_upstream_and_to_no_other_upstream(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    first, second = KeepingUpstream(), KeepingUpstream()
+    async with upstreaming(first.answer) as one, upstreaming(second.answer) as two:
+        served = [
+            {"id": "m", "base_url": one.base_url, **API},
+            {"id": "small", "base_url": one.base_url, **API},
+            {"id": "elsewhere", "base_url": two.base_url, **API},
+        ]
+        config = {"model-proxy": {"models": served}}
+        async with node_factory("here", built_in=ALONE, config=config) as node:
+            assert (await create(node)).status == 200
+            reference = [{"type": "item_reference", "id": "msg_1"}]
+            assert (await create(node, model="small", input=reference)).status == 200
+            assert (await create(node, model="elsewhere", input=reference)).status == 404
+        assert second.bodies == []
+
+
 async def test_a_conversation_is_for_the_serving_nodes_own_clients(
     node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
