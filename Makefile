@@ -7,10 +7,12 @@
 #   make attacks         every known attack, on real nodes
 #   make endure          real nodes, used and attacked for 90 minutes (MINUTES=N SEED=N KEEP=FOLDER)
 #   make simulate-long   a hundred hours of eight nodes on a virtual clock (HOURS=N SEED=N)
+#   make mesh-trouble    names, links and middleboxes in trouble, on real networks (Linux)
+#   make first-answer    the README on a clean Debian, up to the first answer (root)
 #   make bench           the benchmarks, and docs/benchmarks.md
 #   make bench-against   this commit's speed against that of an older one (REV=...)
 #   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
-.PHONY: reverse-proxies demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
+.PHONY: reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -25,7 +27,7 @@ WORKERS ?= 5
 unexport PYTHONDONTWRITEBYTECODE
 
 help:
-	@sed -n '2,12p' Makefile | sed 's/^# *//'
+	@sed -n '2,14p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -124,6 +126,22 @@ clients: .clients/.python .clients/.npm
 reverse-proxies: .venv/.dev
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install -y -q nginx-light haproxy caddy; fi
 	$(BIN)/python -m pytest -q -rs tests/integration/test_reverse_proxies.py
+
+# Machines whose network is in trouble, each in a network namespace; ONLY=middlebox runs some.
+# Root's own namespaces, or those that the kernel gives any user; all are gone afterwards.
+mesh-trouble: .venv/.dev
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install -y -q iproute2 nftables conntrack; fi
+	@set -- $(BIN)/python -m pytest -q -rs -m slow tests/trouble $(if $(ONLY),-k '$(ONLY)'); \
+	if [ "$$(id -u)" = 0 ]; then exec unshare --net --mount sh -c 'mkdir -p /run/netns && mount -t tmpfs none /run/netns && exec "$$@"' - "$$@"; \
+	elif unshare --map-root-user --net --mount true; then \
+		exec unshare --map-root-user --net --mount sh -c 'mount -t tmpfs none /run && exec "$$@"' - "$$@"; \
+	else exec "$$@"; fi
+
+# What the README says, done on a clean Debian of each release; ONLY='trixie and uv' runs some.
+# The machine's apt and pip say where packages come from.
+first-answer: .venv/.dev
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install -y -q debootstrap iproute2 nftables; fi
+	$(BIN)/python -m pytest -q -s -rs -m slow tests/newcomer $(if $(ONLY),-k '$(ONLY)')
 
 # Coverage-guided where there is a wheel of atheris for this Python and system, else without.
 .venv/.fuzz: .venv/.dev
