@@ -13,6 +13,7 @@ import anyio
 import msgspec
 
 from clawmatrix_core import LocalProtocolError, StateError, StateWriter
+from clawmatrix_core.spi import Bell
 from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
 from clawmatrix_model_proxy.asking.recollection import Recollection
 from clawmatrix_model_proxy.config import ModelProxyConfig
@@ -26,7 +27,7 @@ __all__ = ["RESPONSES", "KeptResponses"]
 RESPONSES = "model-responses"
 """The state file."""
 INTERVAL = 1.0
-"""Seconds between two looks for a change that is to be written."""
+"""Seconds between two writes; after a quiet time a change is written at once."""
 
 
 class _Stored(msgspec.Struct):
@@ -43,7 +44,9 @@ class KeptResponses:
     """
 
     def __init__(self) -> None:
-        self.asked, self.owned = PreviousResponses(), Owners()
+        self._changed = Bell()
+        self.asked = PreviousResponses(changed=self._changed.ring)
+        self.owned = Owners(changed=self._changed.ring)
         self._recollection: Recollection | None = None
         self._written = self._mark
 
@@ -82,11 +85,13 @@ class KeptResponses:
         self._written = self._mark
 
     async def run(self, writer: StateWriter) -> None:
-        """Have changes written, until cancelled, and the last of them then."""
+        """Have changes written at once or soon, until cancelled, and the last of them then."""
         try:
             while True:
-                await anyio.sleep(INTERVAL)
+                if self._mark == self._written:
+                    await self._changed.wait()
                 self._write(writer)
+                await anyio.sleep(INTERVAL)
         finally:
             self._write(writer)
 

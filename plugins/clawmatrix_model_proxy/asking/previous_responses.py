@@ -9,7 +9,7 @@ from clawmatrix_core import Bound, NodeId
 from clawmatrix_model_proxy.asking.health import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["REMEMBERED", "PreviousResponses"]
 
@@ -29,8 +29,12 @@ class PreviousResponses:
         mark: grows with each change.
     """
 
-    def __init__(self, limit: int = REMEMBERED) -> None:
+    def __init__(
+        self, limit: int = REMEMBERED, *, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Make one; ``changed`` is called after each change."""
         self.mark = 0
+        self._changed = changed
         self._limit = limit
         self._targets: OrderedDict[str, Target] = OrderedDict()
 
@@ -44,9 +48,9 @@ class PreviousResponses:
             return
         self._targets[answer_id] = target
         self._targets.move_to_end(answer_id)
-        self.mark += 1
         if len(self._targets) > self._limit:
             self._targets.popitem(last=False)
+        self._note_change()
 
     def find(self, answer_id: str) -> Target | None:
         """Return the target that gave a response, None where it is not known."""
@@ -55,7 +59,11 @@ class PreviousResponses:
     def forget(self, answer_id: str) -> None:
         """Forget a response that was deleted."""
         if self._targets.pop(answer_id, None) is not None:
-            self.mark += 1
+            self._note_change()
+
+    def _note_change(self) -> None:
+        self.mark += 1
+        self._changed()
 
     def to_state(self) -> list[tuple[str, str, str, int]]:
         """Return all there is, to be stored: id, node, model and number of the upstream."""

@@ -15,7 +15,7 @@ import msgspec
 from clawmatrix_core import Bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["ID_LIMIT", "OWNED", "OwnedIds", "Owners", "Place"]
 
@@ -51,8 +51,10 @@ class Owners:
         mark: grows with each change.
     """
 
-    def __init__(self, limit: int = OWNED) -> None:
+    def __init__(self, limit: int = OWNED, *, changed: Callable[[], None] = lambda: None) -> None:
+        """Make one; ``changed`` is called after each change."""
         self.mark = 0
+        self._changed = changed
         self._limit = limit
         self._by_key: dict[bytes, OrderedDict[str, Place]] = {}
         self._count = 0
@@ -69,9 +71,9 @@ class Owners:
         for id_ in kept:
             self._count += own.pop(id_, None) is None
             own[id_] = place
-        self.mark += 1
         while self._count > self._limit:
             self._forget_oldest(max(self._by_key, key=lambda one: len(self._by_key[one])))
+        self._note_change()
 
     def find(self, key: bytes, id_: str) -> Place | None:
         """Return where something of a key's is, None where the key was given no such id."""
@@ -84,9 +86,13 @@ class Owners:
         if own is None or own.pop(id_, None) is None:
             return
         self._count -= 1
-        self.mark += 1
         if not own:
             del self._by_key[key]
+        self._note_change()
+
+    def _note_change(self) -> None:
+        self.mark += 1
+        self._changed()
 
     def _forget_oldest(self, key: bytes) -> None:
         own = self._by_key[key]
