@@ -31,7 +31,8 @@ from clawmatrix_model_proxy.asking.lists import ModelLists
 from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.asking.names import STATE, NodeNames
 from clawmatrix_model_proxy.asking.proving import Proving
-from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig, check_apis
+from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
+from clawmatrix_model_proxy.config_checks import check_table
 from clawmatrix_model_proxy.kept_responses import RESPONSES, KeptResponses
 from clawmatrix_model_proxy.offer import make_offer
 from clawmatrix_model_proxy.serving.known_apis import KnownApis
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.catalog import Catalog
-    from clawmatrix_model_proxy.asking.response import AskLimits
+    from clawmatrix_model_proxy.asking.limits import AskLimits
     from clawmatrix_model_proxy.offer import Offered
     from clawmatrix_model_proxy.serving.server import ModelServer
     from clawmatrix_model_proxy.serving.upstream import Upstreams
@@ -102,7 +103,7 @@ class ModelProxyPlugin(ModelProxy):
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Return the plugin's table of the configuration."""
-        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_apis)]
+        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_table)]
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
@@ -205,7 +206,7 @@ class ModelProxyPlugin(ModelProxy):
         apis.check(served)
         config = node.config.section(ModelProxyConfig)
         if self._upstreams is None:
-            upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
+            upstreams = Upstreams(config.budgets, node.clock.now, config.proxy_from_env)
             self._upstreams = await scope.enter(upstreams)
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
@@ -363,7 +364,8 @@ class ModelProxyPlugin(ModelProxy):
                 self._writer.write_soon(STATE, self._names_of(node).to_state())
 
     def _described(self, node: Node) -> dict[str, JSON]:
-        return {"models": list(describe(node, self._current(node), self._health_of(node)))}
+        own = None if self._server is None else self._server.lacking
+        return {"models": list(describe(node, self._current(node), self._health_of(node), own))}
 
     def _health_of(self, node: Node) -> Health:
         if self._health is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -11,7 +11,18 @@ from clawmatrix_core import Bound
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 
-__all__ = ["MEMBERS", "MODEL_NAME", "Wanted", "is_json", "read_wanted", "with_model"]
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = [
+    "MEMBERS",
+    "MODEL_NAME",
+    "Wanted",
+    "is_json",
+    "member_names",
+    "read_wanted",
+    "with_model",
+]
 
 MEMBERS = Bound(
     1024,
@@ -90,6 +101,14 @@ def _previous(raw: bytes) -> str | None:
         raise ApiError(400, message, param="previous_response_id")
     named: Any = decode(raw)
     return named or None
+
+
+def member_names(body: bytes) -> Collection[str]:
+    """Return the names of the members of a request; none where it is no JSON object."""
+    try:
+        return _members(body).keys()
+    except NOT_JSON:
+        return ()
 
 
 def with_model(body: bytes, model: str) -> bytes:

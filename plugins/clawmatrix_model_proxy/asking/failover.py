@@ -84,6 +84,14 @@ TABLE: tuple[Rule, ...] = (
         why="the reason is for the person who asked",
     ),
     Rule(
+        "the upstream lacks what is asked beside answers (404, 405, 501 to counting or embeddings),"
+        " or does not know a setting, which its error names",
+        Action.NEXT,
+        kinds=_kinds("lacks"),
+        counts=False,
+        why="another candidate may have it",
+    ),
+    Rule(
         "400, 405, 406, 411, 414, 415, 422",
         Action.END,
         statuses=frozenset({400, 405, 406, 411, 414, 415, 422}),

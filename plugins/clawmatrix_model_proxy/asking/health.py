@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from clawmatrix_model_proxy.asking.breaker import Breaker, BreakerLimits, BreakerState
+from clawmatrix_model_proxy.lacks import Lacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import NodeId
     from clawmatrix_model_proxy.config import Balance
 
-__all__ = ["Health", "Record", "Target"]
+__all__ = ["Health", "Record", "SideHealth", "Target"]
 
 _SMOOTHING = 0.3
 _FORGET = 3600.0
@@ -52,12 +53,18 @@ class Record:
 
 
 class Health:
-    """Keeps a record of each target that was asked lately."""
+    """Keeps a record of each target that was asked lately.
+
+    Attributes:
+        lacks: what the targets lack.
+    """
 
     def __init__(self, now: Callable[[], float], limits: BreakerLimits | None = None) -> None:
         self._now = now
         self._limits = limits
         self._records: dict[Target, Record] = {}
+        self._beside: dict[str, SideHealth] = {}
+        self.lacks: Lacks[Target] = Lacks(now)
 
     def __repr__(self) -> str:
         return f"<Health of {len(self._records)} targets>"
@@ -67,6 +74,14 @@ class Health:
         self._limits = limits
         for record in self._records.values():
             record.breaker.limits = limits
+        for side in self._beside.values():
+            side.use(limits)
+
+    def beside(self, name: str) -> SideHealth:
+        """Return the account of side calls of one kind, which decide nothing about answers."""
+        if name not in self._beside:
+            self._beside[name] = SideHealth(self, self._now, self._limits)
+        return self._beside[name]
 
     def of(self, target: Target) -> Record:
         """Return the record of a target; a new one knows nothing bad."""
@@ -152,6 +167,7 @@ class Health:
             "calls": record.calls,
             "errors": record.errors,
             "firstTokenMs": None if latency is None else round(latency, 1),
+            "lacks": self.lacks.describe(target),
         }
 
     def _forget(self) -> None:
@@ -161,6 +177,30 @@ class Health:
             for target, record in self._records.items()
             if record.outstanding or now - record.used < _FORGET
         }
+
+
+class SideHealth(Health):
+    """An account of its own for calls beside answers: counting, embeddings.
+
+    They are put in the order of answers first, so that a target known to be out of reach is not
+    asked. What becomes of them is written down here alone.
+    """
+
+    def __init__(
+        self, answers: Health, now: Callable[[], float], limits: BreakerLimits | None
+    ) -> None:
+        super().__init__(now, limits)
+        self._answers = answers
+        self.lacks = answers.lacks
+
+    def order(self, targets: Iterable[Target], balance: Balance = "order") -> list[Target]:
+        """See Health."""
+        return super().order(self._answers.order(targets, balance))
+
+    def begin(self, target: Target) -> None:
+        """See Health. A target that was never asked for an answer is shown as one from then on."""
+        self._answers.of(target)
+        super().begin(target)
 
 
 def _load(record: Record, balance: Balance) -> float:

@@ -68,7 +68,12 @@ class Keeping:
         return partial(self._owners.note, key, _place(model))
 
     def question(
-        self, key: bytes, wanted: StoredAction, models: Mapping[str, Sequence[ModelUpstream]]
+        self,
+        key: bytes,
+        wanted: StoredAction,
+        models: Mapping[str, Sequence[ModelUpstream]],
+        *,
+        streams: bool,
     ) -> tuple[ModelUpstream, StoredCall]:
         """Return which upstream is asked about a response, and how.
 
@@ -78,7 +83,7 @@ class Keeping:
         for model in models.get(place.model, ()) if place is not None else ():
             kept_at = self._apis.kept_at(model)
             if place == _place(model) and kept_at is not None:
-                return model, StoredCall.about(kept_at, wanted)
+                return model, StoredCall.about(kept_at, wanted, streams=streams)
         raise _not_found(wanted.id, "response_id")
 
     def deleted(self, key: bytes, wanted: StoredAction) -> None:

@@ -11,24 +11,23 @@ import anyio
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.kept_answers import limit_answers
-from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
-from clawmatrix_model_proxy.serving.stored_call import StoredCall
+from clawmatrix_model_proxy.serving.answer_sender import AnswerSender, SendLimits
+from clawmatrix_model_proxy.serving.counting import Asked, ask_for_count
 from clawmatrix_model_proxy.serving.wishes import wishes_of
 from clawmatrix_model_proxy.wire import read_body, read_opening
 from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AbstractContextManager
 
-    from clawmatrix_core import Exchange, Node
+    from clawmatrix_core import JSON, Exchange, Node
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.keeping import Keeping
     from clawmatrix_model_proxy.serving.upstream import Upstreams
-    from clawmatrix_model_proxy.serving.upstream_call import UpstreamCall
     from clawmatrix_model_proxy.wire import Opening, StoredAction
     from clawmatrix_model_proxy.workers import Workers
 
@@ -124,6 +123,11 @@ class ModelServer:
             self._failed(exchange.peer, failure.code, str(failure))
             raise
 
+    def lacking(self, model: str, upstream: int) -> list[dict[str, JSON]]:
+        """Return what ``clawmatrix models -v`` shows of what an upstream lacks."""
+        found = self._models.get(model, [])[upstream : upstream + 1]
+        return self._upstreams.lacks.describe(found[0]) if found else []
+
     async def _read(
         self, exchange: Exchange, held: ByteBudget.Held, reading: AbstractContextManager[object]
     ) -> bytes:
@@ -138,13 +142,13 @@ class ModelServer:
     async def _answer(
         self, exchange: Exchange, model: ModelUpstream, opening: Opening, body: bytes
     ) -> None:
-        size = self._apis.weight(model, opening, len(body))
         note = None
         if opening.format == "responses" and self._apis.kept_at(model) is not None:
             body, note = await self._checked(exchange, model, body)
-        make = partial(self._apis.call_for, model, opening, body)
-        call = await self._workers.run(exchange.peer, size, make)
-        await self._pass(exchange, model, opening, call, note)
+        if model.first_token_timeout is not None and opening.signs:
+            await exchange.send({"firstToken": float(model.first_token_timeout)})
+        ask = partial(self._ask, exchange.peer, model, opening, body)
+        await self._pass(exchange, model, opening, ask, note)
 
     async def _checked(
         self, exchange: Exchange, model: ModelUpstream, body: bytes
@@ -160,9 +164,15 @@ class ModelServer:
     ) -> None:
         """Answer a question about a response that an upstream keeps."""
         key = exchange.peer_key or b""
-        model, call = self._keeping.question(key, wanted, self._models)
+        model, call = self._keeping.question(key, wanted, self._models, streams=opening.stream)
+        api = self._apis.of(model)
+
+        async def ask() -> Asked:
+            asked = self._upstreams.ask(model, api, call.path, call.body, opening, call.method)
+            return call, await asked
+
         note = self._keeping.noting(key, model) if wanted.action == "get" else None
-        status = await self._pass(exchange, model, opening, call, note)
+        status = await self._pass(exchange, model, opening, ask, note)
         if wanted.action == "delete" and status < 300:
             self._keeping.deleted(key, wanted)
 
@@ -171,22 +181,39 @@ class ModelServer:
         exchange: Exchange,
         model: ModelUpstream,
         opening: Opening,
-        call: UpstreamCall,
+        ask: Callable[[], Awaitable[Asked]],
         note: Note | None,
     ) -> int:
-        """Put a call to its upstream and pass the answer on; return the upstream's status."""
-        api = self._apis.of(model)
-        method = call.method if isinstance(call, StoredCall) else "POST"
+        """Ask an upstream and pass its answer on; return the upstream's status."""
         try:
-            response = await self._upstreams.ask(model, api, call.path, call.body, opening, method)
+            call, response = await ask()
             async with response:
                 log, workers, answers = self._logger, self._workers, self._answers
                 sender = AnswerSender(exchange, model, call, response, log, workers, answers, note)
-                await sender.run(self._config.max_answer)
+                sender.lacks = tuple(self._upstreams.lacks.of(model))
+                config = self._config
+                await sender.run(SendLimits(config.max_answer, config.max_event, opening.signs))
                 return response.status
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)
             raise
+
+    async def _ask(self, peer: str, model: ModelUpstream, opening: Opening, body: bytes) -> Asked:
+        """Ask a model's upstream, and return what was asked with the answer.
+
+        Raises: ExchangeFailure.
+        """
+        size, api = self._apis.weight(model, opening, len(body)), self._apis.of(model)
+
+        async def ask(by_answer: bool) -> Asked:
+            make = partial(self._apis.call_for, model, opening, body, by_answer=by_answer)
+            call = await self._workers.run(peer, size, make)
+            return call, await self._upstreams.ask(model, api, call.path, call.body, opening)
+
+        path = self._apis.count_path(model) if opening.format == "count_tokens" else None
+        if path is None:
+            return await ask(False)
+        return await ask_for_count(self._upstreams.lacks, model, path, ask)
 
     def _find(self, opening: Opening) -> ModelUpstream:
         upstreams = self._models.get(opening.model, [])

@@ -30,7 +30,7 @@ class StoredCall(PassthroughCall):
     method: str = "GET"
 
     @classmethod
-    def about(cls, kept_at: str, wanted: StoredAction) -> StoredCall:
+    def about(cls, kept_at: str, wanted: StoredAction, *, streams: bool = False) -> StoredCall:
         """Return the call for an action. Raises: ExchangeFailure, for an id or query that is none.
 
         ``kept_at`` is the path at which the upstream takes requests of Responses.
@@ -45,4 +45,5 @@ class StoredCall(PassthroughCall):
         whole = f"{path}/{quote(wanted.id, safe='')}{_BEHIND[wanted.action]}"
         queries = "&".join(one for one in (own if mark else "", query) if one)
         url = f"{whole}?{queries}" if queries else whole
-        return cls(FORMATS["responses"], url, b"", method=_METHODS[wanted.action])
+        method = _METHODS[wanted.action]
+        return cls(FORMATS["responses"], url, b"", streams, method)

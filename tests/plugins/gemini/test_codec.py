@@ -368,13 +368,21 @@ def test_what_is_no_answer_is_none(body: dict[str, Any]) -> None:
         answered(body)
 
 
-@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "OTHER", "SOMETHING_NEW"])
+@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "OTHER", "MALFORMED_RESPONSE"])
 def test_an_end_that_is_a_fault_is_an_error(reason: str) -> None:
     with pytest.raises(UpstreamError, match=reason) as caught:
         answered(candidate({"text": "Hi."}, finishReason=reason))
     assert caught.value.words.type == "api_error"
     events = read(candidate({"text": "Hi."}), candidate(finishReason=reason))
     assert isinstance(events[-1], Failed)
+
+
+def test_a_reason_that_is_new_is_an_end_where_something_was_said() -> None:
+    assert answered(candidate({"text": "Hi."}, finishReason="SOMETHING_NEW")).reason == "stop"
+    *_, finish, end = [*read(candidate({"text": "Hi."}), candidate(finishReason="SOMETHING_NEW"))]
+    assert (finish, end) == (Finish("stop"), Completed())
+    with pytest.raises(UpstreamError, match="SOMETHING_NEW"):
+        answered(candidate(finishReason="SOMETHING_NEW"))
 
 
 def test_a_stream_is_whole_with_the_reason_for_its_end() -> None:

@@ -12,6 +12,7 @@ from clawmatrix_model_proxy.asking import candidates
 from clawmatrix_model_proxy.asking.breaker import Breaker
 from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.asking.failover import TABLE, Action, Rule
+from clawmatrix_model_proxy.asking.health import Health
 from clawmatrix_model_proxy.asking.recollection import Recollection
 from clawmatrix_model_proxy.convert import converted_stream
 from clawmatrix_model_proxy.convert.chat import stream_reader as chat_reader
@@ -27,6 +28,7 @@ from tests.plugins.model_proxy.asking import (
     test_health,
     test_hostile_answers,
     test_recollection,
+    test_side_calls,
 )
 from tests.plugins.model_proxy.convert import test_corruption
 from tests.plugins.model_proxy.streams import test_stream_faults
@@ -106,6 +108,11 @@ def forget_nothing(self: Recollection) -> None:
     """Remember answers without an end."""
 
 
+def write_it_into_the_account_of_answers(self: Health, name: str) -> Health:
+    """Let side calls decide about answers."""
+    return self
+
+
 @attrs.frozen
 class Plant:
     """A bug: what takes whose place; and the named tests that must fail with it."""
@@ -136,6 +143,13 @@ PLANTS = {
         "succeeded",
         never_close,
         (test_health.test_one_probe_is_let_through_and_closes_it,),
+    ),
+    "a side call opens the breaker": Plant(
+        Health,
+        "beside",
+        write_it_into_the_account_of_answers,
+        (test_side_calls.test_a_side_call_opens_no_breaker_of_answers,),
+        {"path": test_side_calls.EMBEDDINGS, "status": 500},
     ),
     "a 400 is tried everywhere": Plant(
         candidates,
