@@ -139,7 +139,7 @@ SETTINGS: tuple[Setting, ...] = (
         "store",
         loss="dropped",
         idle=(False,),
-        why="nothing is stored there; a later `previous_response_id` is refused",
+        why="nothing is stored there; the node that asked remembers the answer for a while",
         moved=False,
     ),
     _row(

@@ -13,6 +13,7 @@ from clawmatrix_model_proxy.asking.breaker import Breaker
 from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.asking.failover import TABLE, Action, Rule
 from clawmatrix_model_proxy.asking.health import Health
+from clawmatrix_model_proxy.asking.recollection import Recollection
 from clawmatrix_model_proxy.convert import converted_stream, stop_cut, whole_calls
 from clawmatrix_model_proxy.convert.chat import message_writer, tool_calls
 from clawmatrix_model_proxy.convert.messages import settings as messages_settings
@@ -20,15 +21,17 @@ from clawmatrix_model_proxy.convert.messages import stream_writer as messages_wr
 from clawmatrix_model_proxy.neutral.answer import Delta, Open
 from clawmatrix_model_proxy.neutral.counts import Counts
 from clawmatrix_model_proxy.neutral.fields import Fields
+from clawmatrix_model_proxy.serving.owners import Owners
 from clawmatrix_model_proxy.streams import endings, sse
 from clawmatrix_model_proxy.streams.cut_out import CutOut
 from tests.contract import test_request_fields
-from tests.plugins.model_proxy import test_converted
+from tests.plugins.model_proxy import test_converted, test_stored
 from tests.plugins.model_proxy.asking import (
     test_candidates,
     test_failover,
     test_health,
     test_hostile_answers,
+    test_recollection,
     test_side_calls,
 )
 from tests.plugins.model_proxy.convert import (
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.testing.fixtures import NodeFactory
     from clawmatrix_model_proxy.faults import AttemptFault
     from clawmatrix_model_proxy.neutral.answer import Event
+    from clawmatrix_model_proxy.serving.owners import Place
     from tests.plugins.model_proxy.conftest import Upstreaming
 
 pytestmark = pytest.mark.anyio
@@ -112,6 +116,15 @@ def let_halves_out(self: sse.WholeEvents, data: bytes) -> bytes:
 def take_any_end(payloads: object) -> endings.Ending:
     """Take every end of a stream for its right one."""
     return endings.Ending.FINISHED
+
+
+def find_for_anybody(self: Owners, key: bytes, id_: str) -> Place | None:
+    """Give a response to whoever knows its id."""
+    return next((own[id_] for own in self._by_key.values() if id_ in own), None)
+
+
+def forget_nothing(self: Recollection) -> None:
+    """Remember answers without an end."""
 
 
 def write_it_into_the_account_of_answers(self: Health, name: str) -> Health:
@@ -250,6 +263,25 @@ PLANTS = {
         "_out",
         look_into_arguments,
         (test_stop_cut.test_a_sequence_in_the_arguments_of_a_call_cuts_nothing,),
+    ),
+    "another member's response is served": Plant(
+        Owners,
+        "find",
+        find_for_anybody,
+        (
+            test_stored.test_another_members_response_is_not_found,
+            test_stored.test_another_members_conversation_is_not_gone_on_with,
+        ),
+        {"action": "get", "name": "a previous response"},
+    ),
+    "answers are remembered without a bound": Plant(
+        Recollection,
+        "_tidy",
+        forget_nothing,
+        (
+            test_recollection.test_what_was_used_longest_ago_is_forgotten_where_there_is_too_much,
+            test_recollection.test_what_was_not_used_for_an_hour_is_forgotten,
+        ),
     ),
     "half an answer is taken for a whole one": Plant(
         endings,

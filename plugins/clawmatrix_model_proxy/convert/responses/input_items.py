@@ -96,7 +96,8 @@ def _read_item(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]
     if kind is None and "role" in item:
         kind = "message"
     if kind == "item_reference" or (kind is None and "id" in item):
-        raise Unsupported(param, "item_reference is to what an upstream stored; give the item")
+        words = "names an item that is not remembered: send the whole conversation instead"
+        raise Unsupported(param, words)
     read = _ITEMS.get(kind) if isinstance(kind, str) else None
     if read is None or not isinstance(kind, str):
         raise Unsupported(param, f"{kind} is an item that cannot be put into another API")
