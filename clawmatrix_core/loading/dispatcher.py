@@ -265,10 +265,8 @@ class Dispatcher:
         try:
             with anyio.move_on_after(self._budget) as limit:
                 value = await self._await(impl, arguments)
-                if not isinstance(value, kinds):
-                    raise TypeError(f"gave a {type(value).__name__}, not a {kinds[0].__name__}")
-                if anyio.current_time() < limit.deadline:  # it may have blocked the loop
-                    return Answer(impl.plugin_name, value)
+                if anyio.current_time() < limit.deadline:  # else it has blocked the loop, say
+                    return Answer(impl.plugin_name, _checked(value, kinds))
         except BaseException as raised:
             if (fault := stray(raised)) is None:
                 raise
@@ -324,3 +322,9 @@ def _listed(values: Any) -> list[Any]:
 def _taken_out(plugin: str, hook: str) -> Answer[Any]:
     error = PluginError(plugin, "was taken out before the question was decided")
     return Answer(plugin, fault=Fault(plugin, hook, error))
+
+
+def _checked(value: Any, kinds: tuple[type, ...]) -> Any:
+    if not isinstance(value, kinds):
+        raise TypeError(f"gave a {type(value).__name__}, not a {kinds[0].__name__}")
+    return value
