@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core import (
+    NOT_ALLOWED,
     Check,
     ConfigSection,
     ControlMethod,
@@ -206,7 +207,8 @@ class ModelProxyPlugin(ModelProxy):
         """Return what answers requests for these models. Raises: StartError, for an API unknown."""
         if not served:
             return None
-        from clawmatrix_model_proxy.serving.server import ModelServer, note_failed
+        from clawmatrix_model_proxy.serving.admission import Admission
+        from clawmatrix_model_proxy.serving.server import ModelServer
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
         apis = self._known.apis or self._known.collect(node)
@@ -217,10 +219,9 @@ class ModelProxyPlugin(ModelProxy):
             self._upstreams = await scope.enter(upstreams)
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
-        logger = node.logger("model-proxy")
-        failed, counted = partial(note_failed, node), (self._requests, self._answers)
-        workers, upstreams = self._workers, self._upstreams
-        return ModelServer(config, served, apis, upstreams, logger, workers, *counted, failed)
+        logger, admission = node.logger("model-proxy"), Admission(node, config.members)
+        parts = self._workers, self._requests, self._answers
+        return ModelServer(config, served, apis, self._upstreams, logger, *parts, admission)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -231,7 +232,7 @@ class ModelProxyPlugin(ModelProxy):
         if self._server is None or self._scope is None:
             if self._served(node):  # known to others already, from before a start
                 return node.refuse(frame, "busy", f"{node.id} is starting")
-            return node.refuse(frame, "model_not_found", f"{node.id} serves no models")
+            return node.refuse(frame, "model_not_found", NOT_ALLOWED)
         return node.accept(frame, self._server.handle, self._scope)
 
     @hookimpl

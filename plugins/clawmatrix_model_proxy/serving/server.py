@@ -11,42 +11,29 @@ import anyio
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.kept_answers import limit_answers
+from clawmatrix_model_proxy.serving.admission import NotHere
 from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
 from clawmatrix_model_proxy.wire import read_body, read_opening
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from clawmatrix_core import Exchange, Node
+    from clawmatrix_core import Exchange
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
+    from clawmatrix_model_proxy.serving.admission import Admission
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.upstream import Upstreams
     from clawmatrix_model_proxy.wire import Opening
     from clawmatrix_model_proxy.workers import Workers
 
-__all__ = ["ModelServer", "note_failed"]
-
-_REQUESTS = frozenset({"busy", "too_large", "cannot_convert", "bad_request", "model_not_found"})
-_ANSWERS = frozenset({"answer_too_large", "upstream_broke"})
+__all__ = ["ModelServer"]
 
 
 def _cancel_nothing() -> None:
     """Cancel nothing."""
-
-
-def note_failed(node: Node, peer: str, code: str, words: str) -> None:
-    """Count a refused request, or an answer of an upstream that cannot be used.
-
-    The log line about a request names the node that asked. ``ModelServer`` logs the line about an
-    answer, which names the model.
-    """
-    if code in _REQUESTS:
-        node.switch.report(peer, f"model_{code}", words)
-    elif code in _ANSWERS:
-        node.counters[code] += 1
 
 
 class ModelServer:
@@ -58,8 +45,7 @@ class ModelServer:
         workers: convert what is large.
         requests: counts the bytes of all requests, those of an earlier server too.
         answers: counts the bytes of all answers that are kept until they are whole.
-        failed: told of each request that came to nothing: the node that asked, the error's code,
-            and the error in words.
+        admission: says who may use which model, and counts requests that come to nothing.
     """
 
     def __init__(
@@ -72,7 +58,7 @@ class ModelServer:
         workers: Workers,
         requests: ByteBudget,
         answers: ByteBudget,
-        failed: Callable[[str, str, str], None] = lambda peer, code, words: None,
+        admission: Admission,
     ) -> None:
         self._config = config
         self._requests = requests
@@ -85,7 +71,7 @@ class ModelServer:
         self._upstreams = upstreams
         self._logger = logger
         self._workers = workers
-        self._failed = failed
+        self._admission = admission
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
@@ -94,12 +80,17 @@ class ModelServer:
         give_up = _cancel_nothing if reading is None else reading.cancel
         try:
             opening = read_opening(exchange.request)
+            if self._admission.needed:
+                await self._admission.check(exchange, opening.model)
             model = self._find(opening)
             with self._requests.hold(exchange.peer, give_up) as held:
                 body = await self._read(exchange, held, reading or nullcontext())
                 await self._answer(exchange, model, opening, body)
+        except NotHere as refused:
+            self._admission.note_failed(exchange.peer, refused.code, refused.reason)
+            raise
         except ExchangeFailure as failure:
-            self._failed(exchange.peer, failure.code, str(failure))
+            self._admission.note_failed(exchange.peer, failure.code, str(failure))
             raise
 
     async def _read(
@@ -133,6 +124,5 @@ class ModelServer:
     def _find(self, opening: Opening) -> ModelUpstream:
         upstreams = self._models.get(opening.model, [])
         if not 0 <= opening.upstream < len(upstreams):
-            message = f"the model {opening.model!r} is not served here"
-            raise ExchangeFailure("model_not_found", message, may_have_begun=False)
+            raise NotHere(f"the model {opening.model!r} is not served here")
         return upstreams[opening.upstream]
