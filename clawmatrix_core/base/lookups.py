@@ -25,12 +25,24 @@ if TYPE_CHECKING:
 
     from anyio.lowlevel import EventLoopToken
 
-__all__ = ["CONFIGURED_NAMES", "STRANGE_NAMES", "IPAddress", "Lookups", "TcpAddress"]
+__all__ = [
+    "CONFIGURED_NAMES",
+    "STRANGE_NAMES",
+    "IPAddress",
+    "Lookups",
+    "TcpAddress",
+    "look_up_ipv4",
+]
 
 CONFIGURED_NAMES = 256
 """Threads for names from a configuration: one a name, so that these are no more than the names."""
 STRANGE_NAMES = 8
 """Threads for names that other nodes chose. A lookup that finds none free waits."""
+LATE = 0.5
+"""Seconds without an answer after which the IPv4 addresses of a name are asked for alone.
+
+Some name servers drop queries for IPv6 addresses, and the system waits for both answers.
+"""
 
 
 @attrs.frozen
@@ -56,13 +68,18 @@ class TcpAddress:
         return int(self.name[1])
 
 
-def look_up(host: str) -> list[TcpAddress]:
+def look_up_ipv4(host: str) -> list[TcpAddress]:
+    """Ask for a host's IPv4 addresses alone, as ``look_up`` does."""
+    return look_up(host, socket.AF_INET)
+
+
+def look_up(host: str, family: int = socket.AF_UNSPEC) -> list[TcpAddress]:
     """Ask the system for a host's addresses, the preferred one first; port 0. Blocks.
 
     Raises: OSError, most often socket.gaierror.
     """
     try:
-        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, 0, family, socket.SOCK_STREAM)
     except UnicodeError:  # a label that no name may have
         raise socket.gaierror(socket.EAI_NONAME, "it is not a name") from None
     return [
@@ -82,6 +99,7 @@ class _Lookup:
     host: str
     waiting: int = 0
     begun: bool = False
+    asked_again: bool = False
     done: anyio.Event = attrs.field(factory=anyio.Event)
     found: list[TcpAddress] = attrs.field(factory=list)
     error: OSError | None = None
@@ -89,6 +107,9 @@ class _Lookup:
 
 class Lookups:
     """Looks up names, each in a thread of its own, up to a number of threads.
+
+    A name that takes long has a second thread, for its IPv4 addresses alone. What that one finds
+    serves until the first one has ended.
 
     A caller that is cancelled leaves its lookup behind. Its thread counts until the system
     gives the name up, and serves whoever asks for the same name again. The threads are daemons,
@@ -100,10 +121,21 @@ class Lookups:
         threads: int = CONFIGURED_NAMES,
         *,
         look: Callable[[str], Sequence[TcpAddress]] = look_up,
+        look_again: Callable[[str], Sequence[TcpAddress]] | None = None,
+        late: float = LATE,
     ) -> None:
-        """Make a resolver; ``look`` is called in a thread, and raises OSError."""
+        """Make a resolver.
+
+        Args:
+            threads: how many there may be.
+            look: finds the addresses of a name. Called in a thread; raises OSError.
+            look_again: the same, for a name that ``look`` takes longer over than ``late`` seconds.
+            late: see there.
+        """
         self._free = threads
         self._look = look
+        self._look_again = look_again
+        self._late = late
         self._running: dict[str, _Lookup] = {}
         self._queue: deque[_Lookup] = deque()
 
@@ -122,7 +154,11 @@ class Lookups:
         lookup = self._running.get(host) or self._add(host)
         lookup.waiting += 1
         try:
-            await lookup.done.wait()
+            with anyio.move_on_after(self._late):
+                await lookup.done.wait()
+            if not lookup.done.is_set():
+                self._ask_again(lookup)
+                await lookup.done.wait()
         finally:
             lookup.waiting -= 1
             self._drop_unwanted(lookup)
@@ -141,32 +177,67 @@ class Lookups:
     def _begin(self, lookup: _Lookup) -> None:
         self._free -= 1
         lookup.begun = True
-        threading.Thread(
-            target=self._run, args=(lookup, current_token()), name="lookup", daemon=True
-        ).start()
+        _start_thread(self._run, lookup)
+
+    def _ask_again(self, lookup: _Lookup) -> None:
+        if self._look_again is not None and lookup.begun and not lookup.asked_again:
+            lookup.asked_again = True
+            _start_thread(self._run_again, lookup, self._look_again)
 
     def _drop_unwanted(self, lookup: _Lookup) -> None:
         if not lookup.waiting and not lookup.begun:
             self._queue.remove(lookup)
             del self._running[lookup.host]
 
-    def _run(self, lookup: _Lookup, token: EventLoopToken) -> None:
+    def _run(self, token: EventLoopToken, lookup: _Lookup) -> None:
         """Look a name up. Runs in a thread, and may outlive the event loop."""
-        from anyio import from_thread  # where no name is looked up nobody needs it
-
+        found: list[TcpAddress] = []
+        failed = None
         try:
-            lookup.found = list(self._look(lookup.host))
+            found = list(self._look(lookup.host))
         except OSError as error:
-            lookup.error = error
-        with suppress(RuntimeError):  # the event loop has ended
-            from_thread.run_sync(self._end, lookup, token=token)
+            failed = error
+        _tell(token, self._end, lookup, found, failed)
 
-    def _end(self, lookup: _Lookup) -> None:
+    def _run_again(
+        self,
+        token: EventLoopToken,
+        lookup: _Lookup,
+        look: Callable[[str], Sequence[TcpAddress]],
+    ) -> None:
+        """Ask another way. Runs in a thread; whether there are no addresses is for ``_run``."""
+        with suppress(OSError):
+            found = list(look(lookup.host))
+            if found:
+                _tell(token, self._settle, lookup, found, None)
+
+    def _settle(self, lookup: _Lookup, found: list[TcpAddress], error: OSError | None) -> None:
+        if not lookup.done.is_set():
+            lookup.found, lookup.error = found, error
+            lookup.done.set()
+
+    def _end(self, lookup: _Lookup, found: list[TcpAddress], error: OSError | None) -> None:
         del self._running[lookup.host]
         self._free += 1
-        lookup.done.set()
+        self._settle(lookup, found, error)
         if self._queue:
             self._begin(self._queue.popleft())
+
+
+def _start_thread(function: Callable[..., None], *args: object) -> None:
+    """Call a function in a daemon thread, with what leads back to this event loop first."""
+    daemon = threading.Thread(
+        target=function, args=(current_token(), *args), name="lookup", daemon=True
+    )
+    daemon.start()
+
+
+def _tell(token: EventLoopToken, function: Callable[..., None], *args: object) -> None:
+    """Call a function in the event loop, from a thread."""
+    from anyio import from_thread  # where no name is looked up nobody needs it
+
+    with suppress(RuntimeError):  # the event loop has ended
+        from_thread.run_sync(function, *args, token=token)
 
 
 def _number(host: str, port: int) -> TcpAddress | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core.base.lookups import STRANGE_NAMES, Lookups
+from clawmatrix_core.base.lookups import CONFIGURED_NAMES, STRANGE_NAMES, Lookups, look_up_ipv4
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -66,14 +66,14 @@ class TcpDialler:
         stagger: float = STAGGER,
     ) -> None:
         """Make a dialler. Tests pass a resolver and a connector; both raise OSError."""
-        self.resolve = resolve or Lookups().resolve
+        self.resolve = resolve or _resolver(CONFIGURED_NAMES)
         self._connect = connect
         self._stagger = stagger
 
     @classmethod
     def for_strangers(cls) -> Self:
         """Return a dialler for names that other nodes chose: these have a few threads alone."""
-        return cls(Lookups(STRANGE_NAMES).resolve)
+        return cls(_resolver(STRANGE_NAMES))
 
     async def open(self, host: str, port: int, *, limit: float) -> socket.socket:
         """Return a socket connected to a host, within ``limit`` seconds.
@@ -119,6 +119,10 @@ class TcpDialler:
             race.close()
             raise
         return race.result()
+
+
+def _resolver(threads: int) -> Callable[[str, int], Awaitable[Sequence[TcpAddress]]]:
+    return Lookups(threads, look_again=look_up_ipv4).resolve
 
 
 class _Race:

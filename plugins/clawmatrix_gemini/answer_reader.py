@@ -39,8 +39,22 @@ _REASONS: dict[str, FinishReason] = {
     "MODEL_ARMOR": "content_filter",
     "IMAGE_SAFETY": "content_filter",
 }
-"""Why answers end. Any other reason is a fault of the upstream's, after which it may be asked
-again: a call that is malformed, say."""
+"""Why answers end."""
+_FAULTS = frozenset(
+    {
+        "FINISH_REASON_UNSPECIFIED",
+        "OTHER",
+        "MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+        "NO_IMAGE",
+        "IMAGE_OTHER",
+        "TOO_MANY_TOOL_CALLS",
+        "UNEXPECTED_TOOL_CALL",
+    }
+)
+"""Ends that are a fault of the upstream's, after which it may be asked again. Behind any other one
+that is new the answer is whole, where there is anything in it."""
 _THOUGHTS, _TEXT = "summary", "text"
 _encode = msgspec.json.Encoder().encode
 
@@ -197,6 +211,8 @@ class GeminiReader:
     def _finish(self, candidate: _Candidate) -> Iterator[Event]:
         said = candidate.finish_reason or ""
         reason = _REASONS.get(said)
+        if reason is None and said not in _FAULTS and self._number >= 0:
+            reason = "stop"
         if reason is None:
             yield self._fail(broken_off(said, candidate.finish_message).body)
             return

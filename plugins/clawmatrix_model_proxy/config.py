@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -9,24 +10,23 @@ from urllib.parse import urlsplit
 import attrs
 
 from clawmatrix_core import ByteSize, Duration, NodeId, Secret, option
-from clawmatrix_model_proxy import hookspecs
-from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
+from clawmatrix_model_proxy.api import ModelUpstream
+from clawmatrix_model_proxy.budgets import Budgets
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.kept_answers import ANSWERS
 from clawmatrix_model_proxy.offer import OfferRoom
+from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
 __all__ = [
     "TEMPLATE",
     "Balance",
-    "Budgets",
     "Members",
     "ModelConfig",
     "ModelProxyConfig",
-    "check_apis",
     "check_model",
 ]
 
@@ -45,24 +45,8 @@ _MIB = 1024 * 1024
 Balance = Literal["order", "least-outstanding", "first-token"]
 """How candidates of equal health are put in order."""
 
-
 Members = Literal["all", "granted"]
 """Which other nodes may use the models where no plugin decides."""
-
-
-@attrs.frozen
-class Budgets:
-    """How long an upstream may take, in seconds.
-
-    Attributes:
-        connect: to accept a connection.
-        first_byte: from the request to the first byte of the answer's body.
-        idle: between two pieces of the body.
-    """
-
-    connect: float = 5.0
-    first_byte: float = 120.0
-    idle: float = 30.0
 
 
 def _is_id(_: object, __: object, value: str) -> None:
@@ -97,6 +81,11 @@ def _is_positive(_: object, __: object, value: float) -> None:
         raise ValueError("must be more than zero")
 
 
+def _is_positive_or_none(_: object, __: object, value: float | None) -> None:
+    if value is not None:
+        _is_positive(_, __, value)
+
+
 APIS = (
     "openai-completions",
     "openai-responses",
@@ -104,8 +93,6 @@ APIS = (
     "google-generative-ai",
 )
 """The APIs of upstreams that are built in, the last by the plugin ``gemini``."""
-_ALWAYS = APIS[:3]
-"""Those that this plugin brings itself."""
 
 
 def _is_api(_: object, __: object, value: str) -> None:
@@ -161,6 +148,30 @@ class ModelConfig:
         doc="What a chat upstream calls the limit of an answer, where a request is converted to its"
         " API; servers that do not know the newer name ignore it.",
     )
+    system_anywhere: bool = option(
+        default=False,
+        doc="Whether a chat upstream takes texts of the system's in the middle of a conversation."
+        " Where a request is converted to its API, such a text is otherwise sent as the user's,"
+        " marked as the developer's: many chat templates take one `system`, at the beginning.",
+    )
+    strict: bool = option(
+        default=False,
+        doc="Whether a request is refused, instead of converted without, where the upstream's API"
+        " has no place for a hint such as `seed`, for `stop`, or for JSON without a schema.",
+    )
+    first_token_timeout: Duration | None = option(
+        default=None,
+        shown="that of the node that asks",
+        doc="How long a streamed answer of this model may take to begin while another candidate is"
+        " left; at most `first_byte_timeout`.",
+        validator=_is_positive_or_none,
+    )
+    idle_timeout: Duration | None = option(
+        default=None,
+        shown="`model-proxy.idle_timeout`",
+        doc="How long this model's upstream may be silent in the middle of an answer.",
+        validator=_is_positive_or_none,
+    )
 
     @property
     def upstream(self) -> ModelUpstream:
@@ -176,6 +187,10 @@ class ModelConfig:
             self.max_tokens,
             self.developer_role,
             self.max_tokens_field,
+            system_anywhere=self.system_anywhere,
+            strict=self.strict,
+            first_token_timeout=self.first_token_timeout,
+            idle_timeout=self.idle_timeout,
         )
 
 
@@ -192,6 +207,10 @@ def check_model(model: ModelUpstream) -> None:
             check(None, None, value)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+    for name in ("first_token_timeout", "idle_timeout"):
+        value = getattr(model, name)
+        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+            raise ValueError(f"{name}: must be a number of seconds, more than zero")
 
 
 def _are_secrets(_: object, __: object, value: tuple[Secret, ...]) -> None:
@@ -216,24 +235,6 @@ def _are_parts(_: object, __: object, value: tuple[str, ...]) -> None:
         if "/" in part:
             raise ValueError(f'"{part}" has a slash: write what stands before it')
         _is_id(_, __, part)
-
-
-def check_apis(
-    table: ModelProxyConfig,
-    registered: Callable[
-        [Callable[..., Sequence[ModelApi]], type[ModelApi]], Sequence[ModelApi] | None
-    ],
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield the models whose API no plugin in use has; see ``ConfigSection.check``."""
-    if all(model.api in _ALWAYS for model in table.models):
-        return
-    apis = registered(hookspecs.register_model_apis, ModelApi)
-    known = [str(api.name) for api in apis or ()]
-    for place, model in enumerate(table.models):
-        if apis is not None and model.api not in known:
-            there = ", ".join(f'"{name}"' for name in known)
-            words = f'no plugin in use has the API "{model.api}"; there are {there}'
-            yield ("models", place, "api"), words
 
 
 def _are_few(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:
@@ -288,13 +289,20 @@ class ModelProxyConfig:
     )
     first_byte_timeout: Duration = option(
         default=Duration(120),
-        doc="How long an upstream may take to begin its answer.",
+        doc="How long an upstream may take to begin its answer, and to go on with it behind a sign"
+        " that the model works.",
         validator=_is_positive,
         reload=True,
     )
     first_token_timeout: Duration = option(
         default=Duration(12),
         doc="How long a streamed answer may take to begin while another candidate is left.",
+        validator=_is_positive,
+        reload=True,
+    )
+    whole_answer_timeout: Duration = option(
+        default=Duration(60),
+        doc="How long an answer without a stream may take while another candidate is left.",
         validator=_is_positive,
         reload=True,
     )
@@ -356,6 +364,12 @@ class ModelProxyConfig:
     max_answer: ByteSize = option(
         default=ByteSize(64 * _MIB),
         doc="The largest answer kept back until it is whole.",
+        reload=True,
+    )
+    max_event: ByteSize = option(
+        default=ByteSize(EVENT_LIMIT),
+        doc="The largest event of a stream: a picture, or an answer that is repeated at its end.",
+        validator=_is_positive,
         reload=True,
     )
     max_answers: ByteSize = option(

@@ -33,7 +33,8 @@ from clawmatrix_model_proxy.asking.lists import ModelLists
 from clawmatrix_model_proxy.asking.metrics import model_metrics
 from clawmatrix_model_proxy.asking.names import STATE, NodeNames
 from clawmatrix_model_proxy.asking.proving import Proving
-from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig, check_apis
+from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
+from clawmatrix_model_proxy.config_checks import check_table
 from clawmatrix_model_proxy.offer import make_offer
 from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 from clawmatrix_model_proxy.serving.known_apis import KnownApis
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.catalog import Catalog
-    from clawmatrix_model_proxy.asking.response import AskLimits
+    from clawmatrix_model_proxy.asking.limits import AskLimits
     from clawmatrix_model_proxy.offer import Offered
     from clawmatrix_model_proxy.serving.server import ModelServer
     from clawmatrix_model_proxy.serving.upstream import Upstreams
@@ -102,7 +103,7 @@ class ModelProxyPlugin(ModelProxy):
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Return the plugin's table of the configuration."""
-        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_apis)]
+        return [ConfigSection("model-proxy", ModelProxyConfig, TEMPLATE, check_table)]
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
@@ -207,7 +208,6 @@ class ModelProxyPlugin(ModelProxy):
         """Return what answers requests for these models. Raises: StartError, for an API unknown."""
         if not served:
             return None
-        from clawmatrix_model_proxy.serving.admission import Admission
         from clawmatrix_model_proxy.serving.server import ModelServer
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
@@ -215,13 +215,12 @@ class ModelProxyPlugin(ModelProxy):
         apis.check(served)
         config = node.config.section(ModelProxyConfig)
         if self._upstreams is None:
-            upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
+            upstreams = Upstreams(config.budgets, node.clock.now, config.proxy_from_env)
             self._upstreams = await scope.enter(upstreams)
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
-        logger, admission = node.logger("model-proxy"), Admission(node, config.members)
         parts = self._workers, self._requests, self._answers
-        return ModelServer(config, served, apis, self._upstreams, logger, *parts, admission)
+        return ModelServer(node, config, served, apis, self._upstreams, *parts)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -369,7 +368,8 @@ class ModelProxyPlugin(ModelProxy):
                 self._writer.write_soon(STATE, self._names_of(node).to_state())
 
     def _described(self, node: Node) -> dict[str, JSON]:
-        return {"models": list(describe(node, self._current(node), self._health_of(node)))}
+        own = None if self._server is None else self._server.lacking
+        return {"models": list(describe(node, self._current(node), self._health_of(node), own))}
 
     def _health_of(self, node: Node) -> Health:
         if self._health is None:

@@ -53,12 +53,17 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> 
 
 @attrs.define
 class NodeProcess:
-    """A node in a process of its own, as ``clawmatrix run`` starts it."""
+    """A node in a process of its own, as ``clawmatrix run`` starts it.
+
+    Attributes:
+        prefix: what its commands begin with, where something else is to start them.
+    """
 
     name: str
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     python: str = sys.executable
+    prefix: tuple[str, ...] = ()
 
     @property
     def config(self) -> Path:
@@ -77,7 +82,7 @@ class NodeProcess:
     def start(self) -> None:
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [self.python, "-m", "clawmatrix_core.cli", "-c", str(self.config), "run"],
+                self._command("run"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -105,10 +110,14 @@ class NodeProcess:
         )
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [self.python, "-m", "clawmatrix_core.cli", "-c", str(self.config), *arguments]
+        command = self._command(*arguments)
         return subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=60, cwd=self.folder
         )
+
+    def _command(self, *arguments: str) -> list[str]:
+        main = ("-m", "clawmatrix_core.cli", "-c", str(self.config))
+        return [*self.prefix, self.python, *main, *arguments]
 
 
 @attrs.define

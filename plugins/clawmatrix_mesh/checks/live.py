@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from clawmatrix_core import Node
     from clawmatrix_mesh.links.admission import RefusedConnection
     from clawmatrix_mesh.links.dialler import DialTarget
+    from clawmatrix_mesh.links.flapping import Flap
     from clawmatrix_mesh.links.links import Links
 
-__all__ = ["live_checks", "look_at_dials", "look_at_refused"]
+__all__ = ["live_checks", "look_at_dials", "look_at_flaps", "look_at_refused"]
 
 _PEER = "mesh.peer"
 _FLAPS = "look at the log of both nodes, and at the network between them"
+_VANISHES = (
+    "packets vanish on the way: a firewall or NAT may forget idle connections (set a shorter [mesh]"
+    " heartbeat), or drop large packets (set a smaller MTU, or net.ipv4.tcp_mtu_probing = 1)"
+)
 
 
 def live_checks(node: Node, links: Links | None) -> list[Check]:
@@ -62,10 +67,7 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
         return [*look_at_own_key(node), *own, *lost, *look_at_keys(node.trust.conflicts())]
 
     async def flapping() -> Sequence[Finding]:
-        return [
-            Finding("mesh.flapping", "warning", str(one), _FLAPS)
-            for one in (links.flaps.latest(node.clock.wall()) if links else ())
-        ]
+        return list(look_at_flaps(links.flaps.latest(node.clock.wall()) if links else ()))
 
     async def revocations() -> Sequence[Finding]:
         named = node.config.section(MeshConfig).revokers.keys
@@ -108,6 +110,13 @@ def look_at_dials(targets: Iterable[DialTarget], linked: frozenset[str]) -> Iter
             yield Finding(_PEER, "warning", detail, "look again in a moment")
     if none:
         yield Finding(_PEER, "skipped", "there are no addresses in [mesh] peers")
+
+
+def look_at_flaps(flaps: Iterable[Flap]) -> Iterator[Finding]:
+    """Yield the links that open and close again and again."""
+    for one in flaps:
+        advice = _VANISHES if one.is_silent else _FLAPS
+        yield Finding("mesh.flapping", "warning", str(one), advice)
 
 
 def look_at_refused(refused: Iterable[RefusedConnection], now: float) -> Iterator[Finding]:

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import NodeId
 
-__all__ = ["OFTEN", "REMEMBERED", "WINDOW", "Flap", "Flaps"]
+__all__ = ["OFTEN", "REMEMBERED", "SILENCE", "WINDOW", "Flap", "Flaps"]
 
 OFTEN = 4
 """Closed links to one node within the window that are worth a word."""
 WINDOW = 900.0
 """Seconds for which a link that closed counts."""
+SILENCE = "no sign of life"
+"""How the reason begins where a link was closed because nothing came any more."""
 REMEMBERED = Bound(
     256,
     "nodes whose closed links are remembered, 32 for each",
@@ -51,6 +53,12 @@ class Flap:
         why = "; ".join(f"{reason} ({times})" for reason, times in most)
         minutes = f"{WINDOW / 60:.0f} min"
         return f"the link to {self.node_id} closed {self.count} times within {minutes}: {why}"
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it closed because nothing came any more, most of the time."""
+        silent = sum(times for reason, times in self.reasons.items() if SILENCE in reason)
+        return silent * 2 > self.count
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the status has it."""

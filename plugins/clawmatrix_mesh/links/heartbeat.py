@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from clawmatrix_core.spi import CloseCode
+from clawmatrix_mesh.links.flapping import SILENCE
 
 if TYPE_CHECKING:
     from clawmatrix_core import Link, Node
@@ -58,7 +59,7 @@ class Heartbeat:
             silent = self._node.clock.now() - link.last_received
             if silent >= self.patience:
                 self._node.counters["missed_heartbeats"] += 1
-                link.close(f"no sign of life for {silent:.0f} s", CloseCode.DEAD)
+                link.close(f"{SILENCE} for {silent:.0f} s", CloseCode.DEAD)
 
     def _rest(self, link: Link) -> float:
         """Return the seconds to the next beat; a link that may be dead by then is looked at first.

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_model_proxy.asking.carrying import carriers_first
 from clawmatrix_model_proxy.asking.catalog import Choice
 from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
-from clawmatrix_model_proxy.asking.response import AskLimits, ProxiedResponse
+from clawmatrix_model_proxy.asking.response import ProxiedResponse
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.request_body import Wanted, read_wanted
-from clawmatrix_model_proxy.wire import API_HEADERS, Opening
+from clawmatrix_model_proxy.wire import API_HEADERS, TRACE_HEADERS, Opening, trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Catalog
     from clawmatrix_model_proxy.asking.health import Health
+    from clawmatrix_model_proxy.asking.limits import AskLimits
     from clawmatrix_model_proxy.streams.formats import Format
     from clawmatrix_model_proxy.workers import Workers
 
 __all__ = ["HEADERS", "HOLD_HEADER", "Asking"]
 
 HOLD_HEADER = "x-clawmatrix-hold"
-HEADERS = ("accept", HOLD_HEADER, *API_HEADERS)
+HEADERS = ("accept", HOLD_HEADER, *API_HEADERS, *TRACE_HEADERS)
 """The headers of a request that are acted on."""
 HEADER_LIMIT = 8 * 1024
 """Characters of a header that travels with a request."""
@@ -71,6 +73,8 @@ class Asking:
         """
         wanted = read_wanted(body)
         choice = self._choose(wanted)
+        if len(choice.targets) > 1:
+            choice = carriers_first(choice, format.name, body)
         limits = self._limits_of(headers)
         _check_lengths(headers)
         opening = Opening(
@@ -78,7 +82,8 @@ class Asking:
             choice.model,
             wanted.streams and format.streams,
             headers.get("accept"),
-            headers={name: headers[name] for name in API_HEADERS if name in headers},
+            headers=_travelling(headers),
+            signs=wanted.streams and format.streams,
         )
         remember = self._answers.remember if format.name == "responses" else None
         return ProxiedResponse(
@@ -88,7 +93,7 @@ class Asking:
             body,
             began=began,
             limits=limits,
-            health=self._health,
+            health=self._health.beside(format.name) if format.side else self._health,
             remember=remember,
         )
 
@@ -117,9 +122,15 @@ class Asking:
             raise ApiError(400, f"the header {HOLD_HEADER}: {error}", param=HOLD_HEADER) from None
 
 
+def _travelling(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that go to the serving node, beside ``accept``."""
+    found = {name: headers[name] for name in API_HEADERS if name in headers}
+    return {**found, **trace_headers(headers)}
+
+
 def _check_lengths(headers: Mapping[str, str]) -> None:
     """Raises: ApiError, where a header is too long to travel with a request."""
     for name, value in headers.items():
-        if len(value) > HEADER_LIMIT:
+        if len(value) > HEADER_LIMIT and name not in TRACE_HEADERS:
             message = f"the header {name} has more than {HEADER_LIMIT} characters"
             raise ApiError(400, message, param=name)

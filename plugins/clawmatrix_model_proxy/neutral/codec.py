@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON
     from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.rules import ApiRules
 
 __all__ = [
     "BadAnswer",
     "Codec",
     "CountsTokens",
     "ErrorWords",
+    "HasRules",
     "ListsModels",
     "Making",
     "NewId",
@@ -218,6 +220,14 @@ class PagesModels(ListsModels, Protocol):
 
         Values in it are quoted, as in ``pageToken=a%20b``.
         """
+
+
+@runtime_checkable
+class HasRules(Protocol):
+    """A codec whose API refuses what others take."""
+
+    rules: ApiRules
+    """What requests are made to keep to before they are written."""
 
 
 @runtime_checkable

@@ -11,19 +11,18 @@ import anyio
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.kept_answers import limit_answers
-from clawmatrix_model_proxy.serving.admission import NotHere
-from clawmatrix_model_proxy.serving.answer_sender import AnswerSender
+from clawmatrix_model_proxy.serving.admission import Admission, NotHere
+from clawmatrix_model_proxy.serving.answer_sender import AnswerSender, SendLimits
+from clawmatrix_model_proxy.serving.counting import Asked, ask_for_count
 from clawmatrix_model_proxy.wire import read_body, read_opening
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from clawmatrix_core import Exchange
+    from clawmatrix_core import JSON, Exchange, Node
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
-    from clawmatrix_model_proxy.serving.admission import Admission
     from clawmatrix_model_proxy.serving.apis import Apis
     from clawmatrix_model_proxy.serving.upstream import Upstreams
     from clawmatrix_model_proxy.wire import Opening
@@ -40,25 +39,25 @@ class ModelServer:
     """Answers ``model_req`` exchanges.
 
     Args:
+        node: the node that serves.
+        config: its table.
         models: what answers for which model; of several with one id, in order of asking.
         apis: the APIs that they speak.
         workers: convert what is large.
         requests: counts the bytes of all requests, those of an earlier server too.
         answers: counts the bytes of all answers that are kept until they are whole.
-        admission: says who may use which model, and counts requests that come to nothing.
     """
 
     def __init__(
         self,
+        node: Node,
         config: ModelProxyConfig,
         models: Iterable[ModelUpstream],
         apis: Apis,
         upstreams: Upstreams,
-        logger: logging.Logger,
         workers: Workers,
         requests: ByteBudget,
         answers: ByteBudget,
-        admission: Admission,
     ) -> None:
         self._config = config
         self._requests = requests
@@ -69,9 +68,9 @@ class ModelServer:
             self._models.setdefault(model.id, []).append(model)
         self._apis = apis
         self._upstreams = upstreams
-        self._logger = logger
+        self._logger = node.logger("model-proxy")
         self._workers = workers
-        self._admission = admission
+        self._admission = Admission(node, config.members)
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
@@ -93,6 +92,11 @@ class ModelServer:
             self._admission.note_failed(exchange.peer, failure.code, str(failure))
             raise
 
+    def lacking(self, model: str, upstream: int) -> list[dict[str, JSON]]:
+        """Return what ``clawmatrix models -v`` shows of what an upstream lacks."""
+        found = self._models.get(model, [])[upstream : upstream + 1]
+        return self._upstreams.lacks.describe(found[0]) if found else []
+
     async def _read(
         self, exchange: Exchange, held: ByteBudget.Held, reading: AbstractContextManager[object]
     ) -> bytes:
@@ -107,19 +111,36 @@ class ModelServer:
     async def _answer(
         self, exchange: Exchange, model: ModelUpstream, opening: Opening, body: bytes
     ) -> None:
-        size = self._apis.weight(model, opening, len(body))
-        make = partial(self._apis.call_for, model, opening, body)
-        call = await self._workers.run(exchange.peer, size, make)
-        api = self._apis.of(model)
+        if model.first_token_timeout is not None and opening.signs:
+            await exchange.send({"firstToken": float(model.first_token_timeout)})
         try:
-            response = await self._upstreams.ask(model, api, call.path, call.body, opening)
+            call, response = await self._ask(exchange.peer, model, opening, body)
             async with response:
                 log, workers, answers = self._logger, self._workers, self._answers
                 sender = AnswerSender(exchange, model, call, response, log, workers, answers)
-                await sender.run(self._config.max_answer)
+                sender.lacks = tuple(self._upstreams.lacks.of(model))
+                config = self._config
+                await sender.run(SendLimits(config.max_answer, config.max_event, opening.signs))
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)
             raise
+
+    async def _ask(self, peer: str, model: ModelUpstream, opening: Opening, body: bytes) -> Asked:
+        """Ask a model's upstream, and return what was asked with the answer.
+
+        Raises: ExchangeFailure.
+        """
+        size, api = self._apis.weight(model, opening, len(body)), self._apis.of(model)
+
+        async def ask(by_answer: bool) -> Asked:
+            make = partial(self._apis.call_for, model, opening, body, by_answer=by_answer)
+            call = await self._workers.run(peer, size, make)
+            return call, await self._upstreams.ask(model, api, call.path, call.body, opening)
+
+        path = self._apis.count_path(model) if opening.format == "count_tokens" else None
+        if path is None:
+            return await ask(False)
+        return await ask_for_count(self._upstreams.lacks, model, path, ask)
 
     def _find(self, opening: Opening) -> ModelUpstream:
         upstreams = self._models.get(opening.model, [])

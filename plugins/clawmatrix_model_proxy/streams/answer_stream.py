@@ -25,8 +25,20 @@ class AnswerStream(Protocol):
     answer_id: str
 
     @property
+    def signs(self) -> int:
+        """How many events said that the model works before it said anything."""
+
+    @property
     def malformed(self) -> int:
         """How many events were cut out."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of an event that has not ended."""
+
+    @property
+    def quiet(self) -> bool:
+        """True where the last bytes brought no event, or nothing but comments."""
 
     @property
     def over(self) -> bool:
@@ -34,6 +46,9 @@ class AnswerStream(Protocol):
 
     def feed(self, data: bytes) -> bytes:
         """Return the whole events that have come. Raises: EventTooLarge, BadAnswer."""
+
+    def thinks(self) -> bool:
+        """Say whether the last that came allows for a long silence. For once in a while."""
 
     def finish(self) -> tuple[bytes, Ending]:
         """Return what is left, and how the stream ended. Raises: BadAnswer."""

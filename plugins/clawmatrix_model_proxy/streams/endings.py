@@ -51,6 +51,10 @@ class Tail:
         while self._size - len(pieces[0]) >= TAIL:
             self._size -= len(pieces.popleft())
 
+    def payloads(self) -> list[dict[str, Any]]:
+        """Return the data of the last events, the last at the end."""
+        return list(_payloads(BOUNDARY.split(b"".join(self._pieces))))
+
     def ending(self) -> Ending:
         """Say how the stream ended."""
         tail = b"".join(self._pieces)

@@ -14,6 +14,7 @@ import anyio.to_thread
 import pytest
 
 from clawmatrix_core.base.lookups import Lookups, TcpAddress
+from clawmatrix_core.testing.fixtures import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,3 +190,44 @@ async def test_a_lookup_that_ends_after_its_event_loop_harms_nothing(server: Nam
     server.recovers.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+class Again:
+    """The second question, of which tests say what it finds."""
+
+    def __init__(self, found: list[TcpAddress] | OSError) -> None:
+        self.asked: list[str] = []
+        self._found = found
+
+    def look(self, host: str) -> list[TcpAddress]:
+        self.asked.append(host)
+        if isinstance(self._found, OSError):
+            raise self._found
+        return self._found
+
+
+async def test_the_ipv4_addresses_of_a_name_that_takes_long_are_asked_for_alone(
+    server: NameServer,
+) -> None:
+    again = Again([HERE])
+    lookups = Lookups(look=server.look, look_again=again.look, late=0.01)
+    with anyio.fail_after(5):
+        assert await lookups.resolve("gone.example", 80)
+        assert await lookups.resolve("gone.example", 81)
+        assert await lookups.resolve("near.example", 80)
+    assert server.asked == ["gone.example", "near.example"]
+    assert again.asked == ["gone.example"]
+
+
+@pytest.mark.parametrize("found", [[], socket.gaierror(socket.EAI_NONAME, "not known")])
+async def test_whether_a_name_has_no_address_is_for_the_first_question_to_say(
+    server: NameServer, found: list[TcpAddress] | OSError
+) -> None:
+    again = Again(found)
+    lookups = Lookups(look=server.look, look_again=again.look, late=0.01)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lookups.resolve, "gone.example", 80)
+            await wait_until(lambda: again.asked)
+            server.recovers.set()
+    assert again.asked == ["gone.example"]

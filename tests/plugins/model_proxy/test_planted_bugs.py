@@ -12,10 +12,11 @@ from clawmatrix_model_proxy.asking import candidates
 from clawmatrix_model_proxy.asking.breaker import Breaker
 from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.asking.failover import TABLE, Action, Rule
-from clawmatrix_model_proxy.convert import converted_stream
+from clawmatrix_model_proxy.asking.health import Health
+from clawmatrix_model_proxy.convert import converted_stream, stop_cut
 from clawmatrix_model_proxy.convert.chat import stream_reader as chat_reader
 from clawmatrix_model_proxy.convert.messages import stream_writer as messages_writer
-from clawmatrix_model_proxy.neutral.answer import Delta
+from clawmatrix_model_proxy.neutral.answer import Delta, Open
 from clawmatrix_model_proxy.streams import endings, sse
 from clawmatrix_model_proxy.streams.cut_out import CutOut
 from tests.plugins.model_proxy import test_converted
@@ -24,8 +25,9 @@ from tests.plugins.model_proxy.asking import (
     test_failover,
     test_health,
     test_hostile_answers,
+    test_side_calls,
 )
-from tests.plugins.model_proxy.convert import test_corruption
+from tests.plugins.model_proxy.convert import test_corruption, test_stop_cut
 from tests.plugins.model_proxy.streams import test_stream_faults
 from tests.plugins.model_proxy.test_converted import CHAT
 
@@ -93,6 +95,20 @@ def take_any_end(payloads: object) -> endings.Ending:
     return endings.Ending.FINISHED
 
 
+def write_it_into_the_account_of_answers(self: Health, name: str) -> Health:
+    """Let side calls decide about answers."""
+    return self
+
+
+def look_into_arguments(
+    self: stop_cut._Cutter, event: Event, honest: Callable[..., Event] = stop_cut._Cutter._out
+) -> Event:
+    """Take the arguments of a call for text in which an answer may have to stop."""
+    if isinstance(event, Open):
+        self._texts.add(event.index)
+    return honest(self, event)
+
+
 @attrs.frozen
 class Plant:
     """A bug: what takes whose place; and the named tests that must fail with it."""
@@ -123,6 +139,13 @@ PLANTS = {
         "succeeded",
         never_close,
         (test_health.test_one_probe_is_let_through_and_closes_it,),
+    ),
+    "a side call opens the breaker": Plant(
+        Health,
+        "beside",
+        write_it_into_the_account_of_answers,
+        (test_side_calls.test_a_side_call_opens_no_breaker_of_answers,),
+        {"path": test_side_calls.EMBEDDINGS, "status": 500},
     ),
     "a 400 is tried everywhere": Plant(
         candidates,
@@ -158,6 +181,12 @@ PLANTS = {
         "feed",
         let_halves_out,
         (test_hostile_answers.test_half_an_event_of_a_node_that_fails_never_goes_out,),
+    ),
+    "a stop is cut inside arguments": Plant(
+        stop_cut._Cutter,
+        "_out",
+        look_into_arguments,
+        (test_stop_cut.test_a_sequence_in_the_arguments_of_a_call_cuts_nothing,),
     ),
     "half an answer is taken for a whole one": Plant(
         endings,

@@ -15,7 +15,6 @@ from clawmatrix_model_proxy.convert.chat.usage import (
 )
 from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer
 from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
-from clawmatrix_model_proxy.streams.stages import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,9 +54,9 @@ def read_answer(body: dict[str, Any]) -> NeutralAnswer:
     choice = Fields(only_choice(choices), "choices[0]", bad_answer)
     blocks = tuple(_blocks(choice, id))
     kinds = {block.kind for block in blocks}
-    said = choice.need("finish_reason", str)
-    if said in BROKEN:
-        raise bad_answer("finish_reason", f"the upstream broke off: {said}")
+    said = choice.left.get("finish_reason")
+    if said is None and not blocks:
+        raise bad_answer("choices[0].finish_reason", "is missing")
     stopped_by = choice.left.get("stop_reason") or choice.left.get("matched_stop")
     reason, words = read_reason(said, kinds, stopped_by)
     usage = fields.left.get("usage")

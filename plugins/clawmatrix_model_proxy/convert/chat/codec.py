@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.chat.answer import read_answer, write_answer
 from clawmatrix_model_proxy.convert.chat.request_reader import read_request
 from clawmatrix_model_proxy.convert.chat.request_writer import write_request
+from clawmatrix_model_proxy.convert.chat.rules import RULES
 from clawmatrix_model_proxy.convert.chat.stream_reader import ChatReader
 from clawmatrix_model_proxy.convert.chat.stream_writer import ChatWriter
 from clawmatrix_model_proxy.neutral.losses import Loss
@@ -47,6 +48,16 @@ LOSSES: tuple[Loss, ...] = (
         "results are texts; what else they have follows them in a message of the user's",
     ),
     Loss("the name of a document that is plain text", "it is a text among the others"),
+    Loss(
+        "which of several texts before the user's first words is the system's, which the"
+        " developer's",
+        "they are one `system`: many templates take one, at the beginning",
+    ),
+    Loss(
+        "that a later text is the system's or the developer's by its role, unless the model has"
+        " `system_anywhere`",
+        "it is the user's, between `<developer>` and `</developer>`, for the same reason",
+    ),
 )
 """What writing chat completions leaves behind."""
 
@@ -75,6 +86,7 @@ class Chat:
     """The codec."""
 
     name = "chat"
+    rules = RULES
 
     def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""

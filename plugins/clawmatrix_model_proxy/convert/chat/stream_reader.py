@@ -22,7 +22,7 @@ from clawmatrix_model_proxy.neutral.answer import (
     Open,
 )
 from clawmatrix_model_proxy.neutral.fields import bad_answer
-from clawmatrix_model_proxy.streams.stages import BROKEN
+from clawmatrix_model_proxy.streams.stages import is_broken_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ class ChatReader:
         self._kinds: set[BlockKind] = set()
         self._calls = Calls(self._number)
         self._usage: Usage | None = None
-        self._said: str | None = None
+        self._said: object = None
         self._stopped_by: Any = None
         self._finished = False
 
@@ -116,14 +116,11 @@ class ChatReader:
         self._finished = bool(reason)
         if not reason:
             return
-        if not isinstance(reason, str):
-            raise bad_answer("choices[0].finish_reason", "must be a string")
-        if reason in BROKEN:
+        if is_broken_off(reason):
             events.extend(self._fail({"message": f"the upstream broke off: {reason}"}))
             return
         self._said = reason
         self._stopped_by = choice.get("stop_reason") or choice.get("matched_stop")
-        read_reason(reason, (), None)
         self._close(events)
 
     def _delta(self, delta: dict[str, Any], choice: dict[str, Any], events: list[Event]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.neutral.answer import Usage
+from clawmatrix_model_proxy.neutral.ends import end_of
 from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _READ: dict[str, FinishReason] = {
     "max_tokens": "length",
     "tool_use": "tool_calls",
     "sensitive": "content_filter",
+    "stop_sequence": "stop",
 }
 _WRITTEN: dict[FinishReason, str] = {
     "stop": "stop",
@@ -41,18 +43,22 @@ _WRITTEN: dict[FinishReason, str] = {
 
 
 def read_reason(
-    reason: str, kinds: Collection[BlockKind], stopped_by: Any
+    reason: object, kinds: Collection[BlockKind], stopped_by: Any
 ) -> tuple[FinishReason, str | None]:
     """Return why an answer of such blocks ended, and the words that ended it, where known.
 
-    Servers say ``stop`` after calls and refusals too. Raises: BadAnswer.
+    Servers say ``stop`` after calls and refusals too, and words that nobody knows, which are the
+    nearest end. Raises: BadAnswer, for one that means a failure.
     """
-    read = _READ.get(reason)
+    called = "tool" in kinds or "free_tool" in kinds
+    read = end_of(reason, _READ)
     if read is None:
-        raise bad_answer("finish_reason", f"no reason {reason!r} is known")
+        raise bad_answer("finish_reason", f"the upstream broke off: {reason}")
+    if read == "tool_calls" and not called and reason not in _READ:
+        read = "stop"  # it said so in a word of its own, and there is no call
     if read != "stop":
         return read, None
-    if "tool" in kinds or "free_tool" in kinds:
+    if called:
         return "tool_calls", None
     if "refusal" in kinds:
         return "refusal", None
@@ -114,4 +120,4 @@ def written_usage(usage: Usage) -> dict[str, Any]:
         details = {name: count for name, count in (known | more).items() if count is not None}
         if details:
             written[f"{side}_tokens_details"] = details
-    return written
+    return written | {"estimated": True} if usage.estimated else written

@@ -9,7 +9,7 @@ from clawmatrix_model_proxy.neutral.codec import Unsupported
 from clawmatrix_model_proxy.neutral.effort import effort_of
 from clawmatrix_model_proxy.neutral.fields import Fields
 from clawmatrix_model_proxy.neutral.request import ResponseFormat
-from clawmatrix_model_proxy.neutral.settings import SETTINGS
+from clawmatrix_model_proxy.neutral.settings import place_of
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
@@ -110,13 +110,13 @@ def _written_tier(tier: Any, request: NeutralRequest) -> str:
     for ours, neutral in _TIERS.items():
         if tier == neutral:
             return ours
-    raise Unsupported(_place(request, "service_tier"), f"Messages has no tier {tier!r}")
+    raise Unsupported(place_of(request, "service_tier"), f"Messages has no tier {tier!r}")
 
 
 def _written_effort(effort: Any, request: NeutralRequest) -> str:
     written = _EFFORTS.get(effort) if isinstance(effort, str) else None
     if written is None:
-        raise Unsupported(_place(request, "effort"), f"Messages has no effort {effort!r}")
+        raise Unsupported(place_of(request, "effort"), f"Messages has no effort {effort!r}")
     return written
 
 
@@ -136,9 +136,3 @@ def _written_format(request: NeutralRequest) -> dict[str, Any]:
         where = _FORMATS.get(request.api, "format")
         raise Unsupported(where, "in Messages, JSON needs a schema that says what is in it")
     return {"format": {"type": "json_schema", "schema": deepcopy(format.schema)}}
-
-
-def _place(request: NeutralRequest, name: str) -> str:
-    """Return where a setting stood in the request, as its source has it."""
-    [setting] = [setting for setting in SETTINGS if setting.name == name]
-    return setting.place(request.api) or name

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.neutral.answer import Usage
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.ends import end_of
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.neutral.answer import FinishReason
@@ -28,6 +29,9 @@ _REASONS: dict[str, FinishReason] = {
     "pause_turn": "pause",
     "refusal": "refusal",
     "model_context_window_exceeded": "length",
+    # What servers say in place of these.
+    "stop": "stop",
+    "length": "length",
 }
 _WRITTEN: dict[FinishReason, str] = {
     "stop": "end_turn",
@@ -73,16 +77,19 @@ def write_usage(usage: Usage | None) -> dict[str, Any]:
     body["output_tokens"] = usage.output
     if usage.reasoning is not None:
         body["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
-    return body
+    return body | {"estimated": True} if usage.estimated else body
 
 
 def read_reason(reason: Any, *, calls: bool) -> FinishReason:
-    """Read ``stop_reason``; ``calls`` says that tools were asked for. Raises: BadAnswer."""
-    if reason is None:
-        return "tool_calls" if calls else "stop"
-    found = _REASONS.get(reason) if isinstance(reason, str) else None
+    """Read ``stop_reason``; ``calls`` says that tools were asked for.
+
+    A reason that nobody knows is the nearest one. Raises: BadAnswer, for one that means a failure.
+    """
+    found = end_of(reason, _REASONS)
     if found is None:
-        raise BadAnswer(f"the stop reason {reason!r} is not known here")
+        raise BadAnswer(f"the upstream broke off: {reason}")
+    if found == "tool_calls" and not calls and reason not in _REASONS:
+        return "stop"  # it said so in a word of its own, and there is no call
     return "tool_calls" if found == "stop" and calls else found
 
 

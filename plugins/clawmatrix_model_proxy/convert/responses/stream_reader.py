@@ -27,6 +27,8 @@ from clawmatrix_model_proxy.neutral.answer import (
     FinishReason,
 )
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.ends import end_of
+from clawmatrix_model_proxy.streams.stages import ends_response, is_broken_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,7 +57,6 @@ _PARTS_ADDED = frozenset({"response.content_part.added", "response.reasoning_sum
 _PARTS_DONE = frozenset({"response.content_part.done", "response.reasoning_summary_part.done"})
 _ENDINGS = frozenset({"response.completed", "response.incomplete", "response.done"})
 _FAILURES = frozenset({"response.failed", "response.cancelled", "error"})
-_FAILED = ("failed", "cancelled")
 
 
 class ResponsesReader:
@@ -127,7 +128,9 @@ class ResponsesReader:
             return () if self._begun else (_begin(payload.get("response")),)
         if kind in _ENDINGS:
             return self._end(kind, object_in(payload, "response"))
-        return self._failed(payload) if kind in _FAILURES else ()
+        if kind in _FAILURES:
+            return self._failed(payload)
+        return self._end(kind, payload["response"]) if ends_response(payload) else ()
 
     def _text_done(self, payload: dict[str, Any], about: _About) -> Iterator[Event]:
         kind, item, place, text = about
@@ -154,7 +157,7 @@ class ResponsesReader:
             yield from self._blocks.part_done(slot, kind, place)
 
     def _end(self, kind: str, response: dict[str, Any]) -> Iterator[Event]:
-        if response.get("error") or response.get("status") in _FAILED:
+        if response.get("error") or is_broken_off(response.get("status")):
             yield from self._failed({"response": response})
             return
         if self._missing and not response.get("output"):
@@ -176,7 +179,8 @@ class ResponsesReader:
         details = response.get("incomplete_details")
         if kind == "response.incomplete" or response.get("status") == "incomplete" or details:
             why = details.get("reason") if isinstance(details, dict) else None
-            return "content_filter" if why == "content_filter" else "length"
+            end = end_of(why, {})
+            return end if end in ("content_filter", "pause") else "length"
         if any(slot.calls for slot in self._slots.all):
             return "tool_calls"
         refused = any(kind == "refusal" for slot in self._slots.all for kind, _ in slot.blocks)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from clawmatrix_model_proxy.neutral.answer import Usage
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
 
@@ -32,7 +34,8 @@ def read_usage(value: Any) -> Usage | None:
                 details[known] = _count(name, count)
             elif type(count) is int:
                 more[group, name] = count
-    return Usage(_of(value, "input_tokens"), _of(value, "output_tokens"), more=more, **details)
+    said = Usage(_of(value, "input_tokens"), _of(value, "output_tokens"), more=more)
+    return msgspec.structs.replace(said, **details)
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
@@ -50,6 +53,7 @@ def write_usage(usage: Usage) -> dict[str, Any]:
         "output_tokens": usage.output,
         "output_tokens_details": {**more["output"], "reasoning_tokens": usage.reasoning or 0},
         "total_tokens": usage.input + usage.output,
+        **({"estimated": True} if usage.estimated else {}),
     }
 
 

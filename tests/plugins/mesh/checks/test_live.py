@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from clawmatrix_core import NodeId
 from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.config.config import Secret
 from clawmatrix_core.doctor.running import run_checks
@@ -15,8 +16,9 @@ from clawmatrix_core.members.identity import Identity
 from clawmatrix_core.testing.fixtures import NodeFactory, wait_until
 from clawmatrix_mesh.checks.advice import RECENT
 from clawmatrix_mesh.checks.clocks import look_at_clocks
-from clawmatrix_mesh.checks.live import look_at_refused
+from clawmatrix_mesh.checks.live import look_at_flaps, look_at_refused
 from clawmatrix_mesh.links.admission import RefusedConnection
+from clawmatrix_mesh.links.flapping import OFTEN, SILENCE, Flaps
 from tests.plugins.mesh.conftest import address_of, make_node
 
 if TYPE_CHECKING:
@@ -53,6 +55,24 @@ async def test_a_mesh_with_nothing_wrong(node_factory: NodeFactory) -> None:
         }.items():
             [finding] = await found(a, name)
             assert (finding.status, finding.detail) == ("ok", detail)
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        (f"connection closed (4002): {SILENCE} for 12 s", "packets vanish on the way"),
+        ("connection closed: reset by the other end", "look at the log of both nodes"),
+    ],
+)
+def test_a_link_that_falls_silent_again_and_again_has_advice_of_its_own(
+    reason: str, advice: str
+) -> None:
+    flaps = Flaps()
+    for _ in range(OFTEN):
+        flaps.note(NodeId("office"), reason, 0.0)
+    [finding] = look_at_flaps(flaps.latest(1.0))
+    assert reason in finding.detail
+    assert str(finding.advice).startswith(advice)
 
 
 async def test_a_node_without_peers_and_listener_has_nothing_to_look_at() -> None:

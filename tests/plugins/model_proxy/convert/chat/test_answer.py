@@ -123,7 +123,7 @@ def test_an_answer_of_few_fields_is_read() -> None:
         {"choices": [{"index": 1, "message": {}, "finish_reason": "stop"}]},
         {"choices": [{"message": {}, "finish_reason": "stop"}] * 2},
         {"choices": [{"message": {}, "finish_reason": None}]},
-        {"choices": [{"message": {}, "finish_reason": "because"}]},
+        {"choices": [{"message": {}, "finish_reason": "ENGINE_TIMEOUT"}]},
         {"choices": [{"message": {}, "finish_reason": "error"}]},
         {"choices": [{"finish_reason": "stop"}]},
         {"choices": [{"message": {"content": 5}, "finish_reason": "stop"}]},

@@ -209,8 +209,6 @@ def test_a_call_that_never_gets_a_name_is_no_answer() -> None:
         chunk({"tool_calls": [{"index": 0, "type": "mcp"}]}),
         chunk({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": 5}}]}),
         chunk({"audio": {"data": "x"}}),
-        chunk({}, "because"),
-        chunk({}, 5),
         chunk({"content": "x"}, logprobs={"content": ["x"]}),
     ],
 )

@@ -162,8 +162,6 @@ def test_objects_within_objects_are_refused_where_they_are_too_many() -> None:
     schema: dict[str, Any] = {}
     for _ in range(100_000):  # more than code in C goes down, in any Python
         schema = {"a": schema}
-    with pytest.raises(Unsupported, match="within objects"):
-        CODEC.read_request({"messages": [], "tools": [{"name": "f", "input_schema": schema}]})
     call = {"type": "tool_use", "id": "a", "name": "f", "input": schema}
     with pytest.raises(Unsupported, match="within objects"):
         CODEC.read_request({"messages": [{"role": "assistant", "content": [call]}]})

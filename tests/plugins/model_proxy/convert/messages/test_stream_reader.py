@@ -182,7 +182,7 @@ def test_events_that_are_not_of_the_api_are_no_answer(payload: dict[str, Any]) -
 @pytest.mark.parametrize(
     "payload",
     [
-        {"type": "message_delta", "delta": {"stop_reason": "bored"}},
+        {"type": "message_delta", "delta": {"stop_reason": "server_error"}},
         {"type": "message_delta", "delta": {}, "usage": {"output_tokens": "many"}},
     ],
 )
