@@ -80,8 +80,9 @@ def _thinking(request: NeutralRequest, model: str) -> dict[str, Any]:
         found["thinkingBudget"] = budget_range(model).nearest(wanted)
     elif effort is not None:
         found["thinkingLevel"] = _LEVELS[effort]
-    asked = effort or thinking or settings.get("reasoning_summary")
-    if asked and effort != "none":
+    summary = settings.get("reasoning_summary")
+    asked = effort or thinking or summary
+    if asked and effort != "none" and summary != "none":
         found["includeThoughts"] = True
     return found
 

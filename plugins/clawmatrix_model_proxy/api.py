@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         UpstreamCodec,
         UpstreamError,
     )
+    from clawmatrix_model_proxy.neutral.counts import count_of
     from clawmatrix_model_proxy.neutral.effort import effort_of
     from clawmatrix_model_proxy.neutral.request import (
         Audio,
@@ -137,6 +138,7 @@ __all__ = [
     "answer_of",
     "anthropic_error",
     "ask_model",
+    "count_of",
     "effort_of",
     "events_of",
     "local_upstream",
@@ -180,6 +182,7 @@ _HOMES = {
         "UpstreamCodec",
         "UpstreamError",
     ),
+    "neutral.counts": ("count_of",),
     "neutral.effort": ("effort_of",),
     "neutral.request": (
         "Audio",

@@ -39,6 +39,7 @@ _STATUS = {
     "bad_request": 400,
     "cannot_convert": 400,
     "model_not_found": 404,
+    "response_not_found": 404,
     "unknown_type": 404,
     "too_large": 413,
     "busy": 503,

@@ -40,6 +40,7 @@ _KINDS: dict[str, FaultKind] = {
     "upstream_timeout": "silent",
     "bad_request": "refused",
     "cannot_convert": "refused",
+    "response_not_found": "refused",
     "too_large": "refused",
 }
 _STATUS_OF_TYPE = {

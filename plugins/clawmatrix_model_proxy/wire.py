@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -32,6 +32,7 @@ __all__ = [
     "Head",
     "Opening",
     "Sign",
+    "StoredAction",
     "media_type",
     "passed_headers",
     "read_body",
@@ -92,6 +93,20 @@ PASSED_LENGTH = Bound(
 )
 
 
+class StoredAction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be done with a response that an upstream keeps.
+
+    Attributes:
+        id: the response's.
+        action: get it, get its input items, cancel it, or delete it.
+        query: what stands behind the ``?`` of the client's request.
+    """
+
+    id: str
+    action: Literal["get", "input_items", "cancel", "delete"] = "get"
+    query: str = ""
+
+
 class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is asked for.
 
@@ -103,6 +118,7 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
         upstream: which of the node's upstreams of that model, by its place in the list.
         headers: those of the client's headers that belong to the API, or trace the request.
         signs: whether this node takes a ``Sign`` before the head. Older ones do not.
+        stored: what to do with a response that was given earlier; None for a new one.
     """
 
     format: str
@@ -112,6 +128,7 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
     upstream: int = 0
     headers: dict[str, str] = {}
     signs: bool = False
+    stored: StoredAction | None = None
 
 
 class Sign(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):

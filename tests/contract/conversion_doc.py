@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
+from clawmatrix_model_proxy.convert.chat import fields as chat_fields
 from clawmatrix_model_proxy.convert.messages import codec as messages
+from clawmatrix_model_proxy.convert.messages import fields as messages_fields
 from clawmatrix_model_proxy.convert.responses import codec as responses
+from clawmatrix_model_proxy.convert.responses import fields as responses_fields
 from clawmatrix_model_proxy.neutral.rules import SchemaRules
 from clawmatrix_model_proxy.neutral.settings import SETTINGS, Setting
 
@@ -19,12 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_model_proxy.neutral.losses import Loss
+    from clawmatrix_model_proxy.neutral.request_fields import Field
     from clawmatrix_model_proxy.neutral.rules import ApiRules, Words
 
 FILE = Path(__file__).parents[2] / "docs" / "conversion.md"
 APIS_FILE = FILE.with_name("model-apis.md")
-SETTINGS_MARK, LOSSES_MARK, RULES_MARK = "settings", "losses", "rules"
+SETTINGS_MARK, FIELDS_MARK, LOSSES_MARK, RULES_MARK = "settings", "fields", "losses", "rules"
 _NAMES = ("chat", "responses", "messages")
+FIELDS = {
+    "chat completions": chat_fields.FIELDS,
+    "Responses": responses_fields.FIELDS,
+    "Messages": messages_fields.FIELDS,
+}
 APIS = {"chat completions": chat, "Responses": responses, "Messages": messages}
 
 
@@ -48,6 +58,26 @@ def _setting(setting: Setting) -> str:
     if lost in ("refused", "hint") and setting.idle:
         note += " (unless " + " or ".join(f"`{value}`" for value in setting.idle) + ")"
     return "| " + " | ".join([*cells, note]) + " |"
+
+
+def fields() -> str:
+    """Return the tables of the fields of requests, by API."""
+    parts = []
+    for name, table in FIELDS.items():
+        groups: dict[str, list[str]] = {}
+        for field in table:
+            if field.fate != "setting":
+                groups.setdefault(_fate(field), []).append(f"`{field.path}`")
+        lines = [f"### Fields of {name}", "", "| what becomes of it | field |", "|---|---|"]
+        lines += [f"| {fate} | {', '.join(paths)} |" for fate, paths in sorted(groups.items())]
+        parts += [*lines, ""]
+    return "\n".join(parts[:-1]) + "\n"
+
+
+def _fate(field: Field) -> str:
+    idle = " or ".join(f"`{json.dumps(value)}`" for value in field.idle)
+    unless = f" (unless {idle})" if idle and field.fate == "refused" else ""
+    return f"{field.fate}{f': {field.why}' if field.why else ''}{unless}"
 
 
 def losses() -> str:
@@ -189,6 +219,7 @@ def whole() -> str:
     """Return the page on conversion with the tables made new."""
     made = _remade(FILE.read_text(), SETTINGS_MARK, settings())
     made = _remade(made, RULES_MARK, rules())
+    made = _remade(made, FIELDS_MARK, fields())
     return _remade(made, LOSSES_MARK, losses())
 
 

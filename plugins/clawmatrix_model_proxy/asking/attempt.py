@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.asking.limits import AskLimits
     from clawmatrix_model_proxy.wire import Sign
 
+    Watch = Callable[[bytes], None]
+
 __all__ = ["AttemptFailed", "CallAttempt"]
 
 _ERROR_LIMIT = 1024 * 1024
@@ -100,7 +102,8 @@ class CallAttempt:
         client: where the answer goes.
         describe: makes the headers of an answer out of its head.
         limits: the times and sizes that it keeps to.
-        begun: called once, when the first part of an answer is there.
+        begun: called once, when the first part of an answer is there; what it returns is shown
+            each part before the client gets it.
         others: whether other candidates are left, which a dead link is not waited for then.
     """
 
@@ -113,7 +116,7 @@ class CallAttempt:
         *,
         describe: Callable[[Head], RawHeaders],
         limits: AskLimits,
-        begun: Callable[[Head], None],
+        begun: Callable[[Head], Watch | None],
         others: bool = False,
     ) -> None:
         self._node = node
@@ -124,6 +127,7 @@ class CallAttempt:
         self._describe = describe
         self._limits = limits
         self._begun = begun
+        self._watch: Watch | None = None
         self._others = others
         self._began = self._end = self._patience = 0.0
         self._alive = self._gave_up = False
@@ -160,7 +164,7 @@ class CallAttempt:
                 scope.deadline = self._end
                 if head.status >= 400:
                     await self._fail_with_error(exchange, head)
-                self._begun(head)
+                self._watch = self._begun(head)
                 if head.streams:
                     self._client.open(head.status, self._describe(head))
                     await self._stream(exchange, scope)
@@ -225,6 +229,8 @@ class CallAttempt:
         held.finish()
         length = (b"content-length", b"%d" % len(body))
         self._client.open(head.status, [*self._describe(head), length])
+        if self._watch is not None:
+            self._watch(body)
         await self._client.finish(body)
 
     async def _stream(self, exchange: Exchange, scope: CancelScope) -> None:
@@ -245,11 +251,16 @@ class CallAttempt:
             whole = events.feed(data)
             waiting.note(events.waiting)
             if whole:
+                if self._watch is not None:
+                    self._watch(whole)
                 await self._client.write(whole)
                 if self._others and self._client.released:
                     exchange.outlast(None)  # no other candidate can take over any more
                     self._others = False
-        await self._client.finish(events.rest())
+        rest = events.rest()
+        if rest and self._watch is not None:
+            self._watch(rest)
+        await self._client.finish(rest)
 
     def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:
         here = isinstance(error, ExchangeFailure) and error.here

@@ -60,11 +60,11 @@ class ProxiedResponse:
         began: float,
         limits: AskLimits,
         health: Health,
-        remember: Callable[[str, Target], None] | None = None,
+        remember: Callable[[Head, Target], Callable[[bytes], None] | None] | None = None,
     ) -> None:
         """Make an answer; ``began`` is the clock's time at which the request came.
 
-        ``remember`` is told which target gave the answer of which id.
+        ``remember`` is told which target's answer begins how; what it returns is shown each part.
         """
         self._node = node
         self._opening = opening
@@ -196,12 +196,13 @@ class ProxiedResponse:
         body = from_fault(failed.fault).body(self._format) if told else failed.body
         return self._format.failure(Failure(body, client.first, client.last, told))
 
-    def _begun(self, target: Target, head: Head, milliseconds: float) -> None:
+    def _begun(
+        self, target: Target, head: Head, milliseconds: float
+    ) -> Callable[[bytes], None] | None:
         self._health.first_token(target, milliseconds)
         for what in head.lacks[:_LACKS_MOST]:
             note_heard(self._health.lacks, target, what)
-        if head.answer_id and self._remember is not None:
-            self._remember(head.answer_id, target)
+        return None if self._remember is None else self._remember(head, target)
 
     def _head_headers(self, head: Head) -> RawHeaders:
         elapsed = (self._node.clock.now() - self._began) * 1000

@@ -20,6 +20,7 @@ from clawmatrix_model_proxy.json_values import NOT_JSON, TooManyValues, decode
 from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
 from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
+    KnowsTools,
     Making,
     ReadsErrors,
     Unsupported,
@@ -130,6 +131,8 @@ class Bridge:
         """Return a reader of the upstream's stream."""
         reader = self.upstream.reader(new_id=self.making.new_id)
         fit = self.fit or Fitted(self.request)
+        if fit.request.tools and isinstance(reader, KnowsTools):
+            reader.tools = frozenset(tool.name for tool in fit.request.tools)
         if fit.names:
             reader = NamingReader(reader, fit.names)
         if self.request.parallel is False:

@@ -189,6 +189,7 @@ class ConvertedStream:
         self.begun = False
         self.error: Any = None
         self.answer_id = ""
+        self.item_ids: tuple[str, ...] = ()
         self._events = UpstreamEvents(reader, upstream, limit=limit)
         self._thought = False
         self._writer = writer

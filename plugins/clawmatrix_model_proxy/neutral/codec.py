@@ -11,7 +11,7 @@ import attrs
 from clawmatrix_core import ClawMatrixError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from clawmatrix_core import JSON
     from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
@@ -24,6 +24,7 @@ __all__ = [
     "CountsTokens",
     "ErrorWords",
     "HasRules",
+    "KnowsTools",
     "ListsModels",
     "Making",
     "NewId",
@@ -156,6 +157,14 @@ class StreamReader(Protocol):
         ``Completed`` is among it, or has been given before, exactly where the stream is whole by
         the API's own rules. It may be called for both, one after the other.
         """
+
+
+@runtime_checkable
+class KnowsTools(Protocol):
+    """A reader of streams that tells calls apart by the names that they may have."""
+
+    tools: Collection[str]
+    """The names of the request's tools, set before the first event; empty where there are none."""
 
 
 class StreamWriter(Protocol):

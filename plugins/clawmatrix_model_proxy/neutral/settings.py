@@ -139,7 +139,7 @@ SETTINGS: tuple[Setting, ...] = (
         "store",
         loss="dropped",
         idle=(False,),
-        why="nothing is stored there; a later `previous_response_id` is refused",
+        why="nothing is stored there; the node that asked remembers the answer for a while",
         moved=False,
     ),
     _row(
@@ -190,8 +190,10 @@ SETTINGS: tuple[Setting, ...] = (
     _row(
         "reasoning_summary",
         responses="reasoning.summary",
+        messages="thinking.display",
         loss="dropped",
-        why="reasoning comes as the upstream gives it",
+        why="`summarized` is `auto`, `omitted` none; only where a request says how much to think",
+        moved=False,
     ),
     _row(
         "encrypted_reasoning",

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Admission", "NotHere"]
 
-_REQUESTS = frozenset({"busy", "too_large", "cannot_convert", "bad_request", "model_not_found"})
+_REQUESTS = frozenset(
+    {
+        "busy",
+        "too_large",
+        "cannot_convert",
+        "bad_request",
+        "model_not_found",
+        "response_not_found",
+    }
+)
 _ANSWERS = frozenset({"answer_too_large", "upstream_broke"})
 
 

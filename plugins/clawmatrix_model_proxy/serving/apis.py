@@ -92,6 +92,11 @@ class Apis:
         """Return the API that a model's upstream speaks."""
         return self._apis[model.api]
 
+    def kept_at(self, model: ModelUpstream) -> str | None:
+        """Return the path below which a model's upstream keeps responses; None without one."""
+        path = self._apis[model.api].paths.get("responses")
+        return None if path is None else self._path(model, path)
+
     def weight(self, model: ModelUpstream, opening: Opening, size: int) -> int:
         """Return the bytes of a request as far as there is work in them: see ``workers``."""
         passes = opening.format in self._apis[model.api].paths

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from anyio import current_time
 
 if TYPE_CHECKING:
-    from clawmatrix_model_proxy.budgets import Budgets
+    from clawmatrix_model_proxy.config import Budgets
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
 
 __all__ = ["BodyPatience", "Patience", "StreamPatience"]

@@ -14,19 +14,24 @@ from clawmatrix_model_proxy.kept_answers import limit_answers
 from clawmatrix_model_proxy.serving.admission import Admission, NotHere
 from clawmatrix_model_proxy.serving.answer_sender import AnswerSender, SendLimits
 from clawmatrix_model_proxy.serving.counting import Asked, ask_for_count
+from clawmatrix_model_proxy.serving.wishes import wishes_of
 from clawmatrix_model_proxy.wire import read_body, read_opening
+from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AbstractContextManager
 
     from clawmatrix_core import JSON, Exchange, Node
     from clawmatrix_model_proxy.api import ModelUpstream
     from clawmatrix_model_proxy.config import ModelProxyConfig
     from clawmatrix_model_proxy.serving.apis import Apis
+    from clawmatrix_model_proxy.serving.keeping import Keeping
     from clawmatrix_model_proxy.serving.upstream import Upstreams
-    from clawmatrix_model_proxy.wire import Opening
+    from clawmatrix_model_proxy.wire import Opening, StoredAction
     from clawmatrix_model_proxy.workers import Workers
+
+    Note = Callable[[tuple[str, ...]], None]
 
 __all__ = ["ModelServer"]
 
@@ -46,6 +51,7 @@ class ModelServer:
         workers: convert what is large.
         requests: counts the bytes of all requests, those of an earlier server too.
         answers: counts the bytes of all answers that are kept until they are whole.
+        keeping: knows whose the responses are that upstreams keep.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class ModelServer:
         workers: Workers,
         requests: ByteBudget,
         answers: ByteBudget,
+        keeping: Keeping,
     ) -> None:
         self._config = config
         self._requests = requests
@@ -70,6 +77,7 @@ class ModelServer:
         self._upstreams = upstreams
         self._logger = node.logger("model-proxy")
         self._workers = workers
+        self._keeping = keeping
         self._admission = Admission(node, config.members)
 
     async def handle(self, exchange: Exchange) -> None:
@@ -79,6 +87,9 @@ class ModelServer:
         give_up = _cancel_nothing if reading is None else reading.cancel
         try:
             opening = read_opening(exchange.request)
+            if opening.stored is not None:
+                await self._answer_stored(exchange, opening, opening.stored)
+                return
             if self._admission.needed:
                 await self._admission.check(exchange, opening.model)
             model = self._find(opening)
@@ -111,16 +122,60 @@ class ModelServer:
     async def _answer(
         self, exchange: Exchange, model: ModelUpstream, opening: Opening, body: bytes
     ) -> None:
+        note = None
+        if opening.format == "responses" and self._apis.kept_at(model) is not None:
+            body, note = await self._checked(exchange, model, body)
         if model.first_token_timeout is not None and opening.signs:
             await exchange.send({"firstToken": float(model.first_token_timeout)})
+        ask = partial(self._ask, exchange.peer, model, opening, body)
+        await self._pass(exchange, model, opening, ask, note)
+
+    async def _checked(
+        self, exchange: Exchange, model: ModelUpstream, body: bytes
+    ) -> tuple[bytes, Note | None]:
+        """Return a request that may be put to an upstream, and what notes its answer's ids."""
+        key, size = exchange.peer_key or b"", len(body) // PASSED_ON
+        body, wishes = await self._workers.run(exchange.peer, size, partial(wishes_of, body))
+        await self._keeping.check(key, model, wishes)
+        return body, self._keeping.noting(key, model) if wishes.stores else None
+
+    async def _answer_stored(
+        self, exchange: Exchange, opening: Opening, wanted: StoredAction
+    ) -> None:
+        """Answer a question about a response that an upstream keeps."""
+        key = exchange.peer_key or b""
+        model, call = self._keeping.question(key, wanted, self._models, streams=opening.stream)
+        if self._admission.needed:
+            await self._admission.check(exchange, model.id)
+        api = self._apis.of(model)
+
+        async def ask() -> Asked:
+            asked = self._upstreams.ask(model, api, call.path, call.body, opening, call.method)
+            return call, await asked
+
+        note = self._keeping.noting(key, model) if wanted.action == "get" else None
+        status = await self._pass(exchange, model, opening, ask, note)
+        if wanted.action == "delete" and status < 300:
+            self._keeping.deleted(key, wanted)
+
+    async def _pass(
+        self,
+        exchange: Exchange,
+        model: ModelUpstream,
+        opening: Opening,
+        ask: Callable[[], Awaitable[Asked]],
+        note: Note | None,
+    ) -> int:
+        """Ask an upstream and pass its answer on; return the upstream's status."""
         try:
-            call, response = await self._ask(exchange.peer, model, opening, body)
+            call, response = await ask()
             async with response:
                 log, workers, answers = self._logger, self._workers, self._answers
-                sender = AnswerSender(exchange, model, call, response, log, workers, answers)
+                sender = AnswerSender(exchange, model, call, response, log, workers, answers, note)
                 sender.lacks = tuple(self._upstreams.lacks.of(model))
                 config = self._config
                 await sender.run(SendLimits(config.max_answer, config.max_event, opening.signs))
+                return response.status
         except ExchangeFailure as failure:
             self._logger.warning("model %s for %s: %s", model.id, exchange.peer, failure)
             raise

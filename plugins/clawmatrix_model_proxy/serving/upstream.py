@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
-    from clawmatrix_model_proxy.budgets import Budgets
+    from clawmatrix_model_proxy.config import Budgets
     from clawmatrix_model_proxy.http.connection import HttpResponse
     from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
     from clawmatrix_model_proxy.serving.patience import Patience
@@ -86,11 +86,18 @@ class Upstreams:
         await self._client.run()
 
     async def ask(
-        self, model: ModelUpstream, api: ModelApi, path: str, body: bytes, opening: Opening
+        self,
+        model: ModelUpstream,
+        api: ModelApi,
+        path: str,
+        body: bytes,
+        opening: Opening,
+        method: str = "POST",
     ) -> UpstreamResponse:
         """Send a request to a path of the model's upstream; leaving the answer closes it.
 
-        ``api`` is the one that the upstream speaks.
+        ``api`` is the one that the upstream speaks. ``method`` is another one for a path that is
+        asked once only, which is not remembered.
 
         Raises: ExchangeFailure ``upstream_unreachable``, ``upstream_timeout`` or
             ``upstream_broke``, also while its body is read.
@@ -98,7 +105,7 @@ class Upstreams:
         began = current_time()
         budgets = self._budgets.of(model)
         with CancelScope(deadline=began + budgets.first_byte) as scope:
-            answer = await self._send(model, api, path, body, opening, began)
+            answer = await self._send(model, api, path, body, opening, began, method)
         if scope.cancelled_caught:
             raise _silent(budgets.first_byte)
         return UpstreamResponse(answer, budgets, began)
@@ -111,6 +118,7 @@ class Upstreams:
         body: bytes,
         opening: Opening,
         now: float,
+        method: str,
     ) -> HttpResponse:
         """Send a request with one key after another, until one is taken or none is left."""
         ring = self._ring(model, opening.format)
@@ -118,7 +126,7 @@ class Upstreams:
         while True:
             number = left.pop(0) if left else None
             key = None if number is None else ring.reveal(number)
-            place, request = self._request(model, api, path, body, opening, key)
+            place, request = self._request(model, api, path, body, opening, key, method)
             answer = await self._client.ask(place.address, request)
             if number is None:
                 return answer
@@ -147,11 +155,14 @@ class Upstreams:
         body: bytes,
         opening: Opening,
         key: str | None,
+        method: str,
     ) -> tuple[_Place, bytes]:
         url = f"{model.base_url.rstrip('/')}/{path}"
         place = self._places.get(url)
         if place is None:
-            place = self._places[url] = self._place(url)
+            place = self._place(url, method)
+            if opening.stored is None:
+                self._places[url] = place
         headers = {"accept": _on_one_line(opening.accept or "*/*"), **api.headers}
         if "anthropic-version" in api.headers:
             headers |= {k: _on_one_line(v) for k, v in opening.headers.items() if k in API_HEADERS}
@@ -163,11 +174,11 @@ class Upstreams:
         head = f"{place.head}{''.join(lines)}content-length: {len(body)}\r\n\r\n"
         return place, head.encode() + body
 
-    def _place(self, url: str) -> _Place:
+    def _place(self, url: str, method: str) -> _Place:
         address = HttpAddress.parse(url)
         target, more = self._dialler.target(address)
         head = (
-            f"POST {target} HTTP/1.1\r\nhost: {address.authority}\r\n{more}"
+            f"{method} {target} HTTP/1.1\r\nhost: {address.authority}\r\n{more}"
             "accept-encoding: identity\r\ncontent-type: application/json\r\n"
             "user-agent: clawmatrix\r\n"
         )

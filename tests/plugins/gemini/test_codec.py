@@ -289,6 +289,7 @@ def test_settings_have_their_places() -> None:
         ("gemini-2.5-pro", {"effort": "none"}, (128, None, None)),
         ("gemini-3-pro", {"thinking": {"type": "adaptive"}}, (None, None, True)),
         ("gemini-3-pro", {"reasoning_summary": "auto"}, (None, None, True)),
+        ("gemini-3-pro", {"reasoning_summary": "none", "effort": "high"}, (None, "HIGH", None)),
     ],
 )
 def test_how_much_to_think(model: str, settings: dict[str, Any], expected: tuple[Any, ...]) -> None:

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["CODEC", "LOSSES", "UNREAD", "Chat"]
 
 LOSSES: tuple[Loss, ...] = (
-    Loss(
-        "thoughts that only Messages and Responses upstreams read: signatures, ciphertext",
-        "they hold for blocks and items, which a message does not keep apart",
-    ),
     Loss("seals of calls that another API's upstream put there", "only their maker reads them"),
     Loss(
         "where one block of thoughts ends, and which were a summary",
@@ -64,11 +60,7 @@ LOSSES: tuple[Loss, ...] = (
 UNREAD: tuple[Loss, ...] = (
     Loss("`cache_control` and `prompt_cache_breakpoint` on messages", "hints to the cache"),
     Loss("`annotations` of texts", "the text itself names its sources where the model does"),
-    Loss("`reasoning_details`", "`reasoning` beside them has their text"),
-    Loss(
-        "`extra_content` of an answer's message, and of a call where it comes after its name",
-        "what a maker insists on stands on calls, and comes with them",
-    ),
+    Loss("`reasoning_details` in which nothing is sealed", "`reasoning` has their text"),
     Loss(
         "`parsed` and `parsed_arguments` in messages that repeat an answer",
         "the SDK made them out of what stands beside them",

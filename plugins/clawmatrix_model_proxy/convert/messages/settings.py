@@ -18,6 +18,8 @@ __all__ = ["read_own", "write_own"]
 
 _THINKING = frozenset({"enabled", "disabled", "adaptive", "between_tools"})
 _TIERS = {"auto": "auto", "standard_only": "default"}
+_DISPLAYS = {"summarized": "auto", "omitted": "none"}
+"""Whether thoughts are shown, and the summary of them that is asked for in Responses."""
 _EFFORTS = {"minimal": "low"} | {name: name for name in ("low", "medium", "high", "xhigh", "max")}
 _FORMATS = {
     "chat": "response_format",
@@ -40,6 +42,8 @@ def read_own(body: Fields) -> tuple[dict[str, Any], ResponseFormat | None]:
         settings["service_tier"] = _read_tier(tier)
     if (thinking := body.take("thinking", dict)) is not None:
         settings["thinking"] = _read_thinking(thinking)
+        if (display := thinking.get("display")) is not None:
+            settings["reasoning_summary"] = _read_display(display)
     config = Fields(body.take("output_config", dict) or {}, "output_config")
     effort, format = config.take("effort", str), _read_format(config)
     config.end()
@@ -74,6 +78,12 @@ def _read_thinking(thinking: dict[str, Any]) -> dict[str, Any]:
     return dict(thinking)
 
 
+def _read_display(display: Any) -> str:
+    if not isinstance(display, str) or display not in _DISPLAYS:
+        raise Unsupported("thinking.display", f"{display!r} is not known here")
+    return _DISPLAYS[display]
+
+
 def _read_format(config: Fields) -> ResponseFormat | None:
     if config.left.get("format") is None:
         return None
@@ -102,7 +112,7 @@ def write_own(request: NeutralRequest, body: dict[str, Any], *, max_tokens: int)
         config["effort"] = _written_effort(effort, request)
     if config:
         body["output_config"] = config
-    if (thinking := _written_thinking(settings.get("thinking"), effort)) is not None:
+    if (thinking := _written_thinking(settings, effort)) is not None:
         body["thinking"] = thinking
 
 
@@ -120,12 +130,15 @@ def _written_effort(effort: Any, request: NeutralRequest) -> str:
     return written
 
 
-def _written_thinking(thinking: Any, effort: Any) -> dict[str, Any] | None:
+def _written_thinking(settings: dict[str, Any], effort: Any) -> dict[str, Any] | None:
+    thinking, summary = settings.get("thinking"), settings.get("reasoning_summary")
     if thinking is not None:
         return dict(thinking)
     if effort is None:
         return None
-    return {"type": "disabled" if effort == "none" else "adaptive"}
+    if effort == "none" or summary is None:
+        return {"type": "disabled" if effort == "none" else "adaptive"}
+    return {"type": "adaptive", "display": "omitted" if summary == "none" else "summarized"}
 
 
 def _written_format(request: NeutralRequest) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
 from clawmatrix_model_proxy.streams.failures import Failure
 from clawmatrix_model_proxy.streams.formats import FORMATS
@@ -261,7 +263,7 @@ async def test_a_response_that_is_named_is_asked_for_where_it_was_made(
 def test_the_memory_of_answers_is_bounded() -> None:
     memory = PreviousResponses(limit=2)
     for name in ("a", "b", "a", "c", "x" * 300):
-        memory.remember(name, object())  # type: ignore[arg-type]
+        memory.remember(name, Target(NodeId("office"), "m"))
     assert len(memory) == 2
     assert memory.find("b") is None
     assert memory.find("a") is not None

@@ -105,10 +105,13 @@ def test_any_request_is_written_as_the_api_has_it_and_read_as_it_was_written(
 
 
 def said_in(request: NeutralRequest) -> Counter[str]:
-    """Return the words of a request, with the calls and results, however they are put together."""
+    """Return the words of a request, with the calls and results, however they are put together.
+
+    Blank texts are none: the API refuses them, and they are left out.
+    """
     parts = [part for turn in request.turns for part in turn.parts]
     results = [inner for part in parts if isinstance(part, ToolResult) for inner in part.parts]
-    words = [p.text for p in [*parts, *results] if isinstance(p, Text | Refusal) and p.text]
+    words = [p.text for p in [*parts, *results] if isinstance(p, Text | Refusal) and p.text.strip()]
     calls = [part.name for part in parts if isinstance(part, ToolCall)]
     given = ["a result" for part in parts if isinstance(part, ToolResult)]
     seen = ["seen" for part in [*parts, *results] if isinstance(part, Image | File)]
