@@ -15,7 +15,8 @@ from clawmatrix_core.members.identity import key_text
 from clawmatrix_core.policy.verdict import LOCAL, NOT_ALLOWED, Verdict
 from clawmatrix_core.testing.fixtures import SECRET
 from clawmatrix_model_proxy.plugin import ModelProxyPlugin
-from clawmatrix_model_proxy.wire import REQUEST, Head, Opening, read_head
+from clawmatrix_model_proxy.wire import REQUEST, Head, Opening, StoredAction, read_head
+from tests.plugins.model_proxy.keeping import KeepingUpstream, ask_office
 from tests.plugins.model_proxy.serving.serving import BODY, model
 
 if TYPE_CHECKING:
@@ -173,6 +174,28 @@ async def test_the_nodes_own_clients_are_asked_for_under_their_name(
         assert engine.asked == [(LOCAL, None, "model", "m", {})]
         engine.answer = Verdict("deny")
         assert await both.refusal(both.office) == NOT_HERE
+
+
+async def test_a_response_that_an_upstream_keeps_is_denied_like_its_model(
+    node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    engine, upstream = Engine(Verdict("allow")), KeepingUpstream()
+    async with upstreaming(upstream.answer) as running:
+        models = [model(running.base_url, api="openai-responses")]
+        table = {"model-proxy": {"models": models}}
+        office = node_factory("office", plugins=[ModelProxyPlugin(), engine], config=table)
+        home = node_factory("home", dials=["office"], plugins=[ModelProxyPlugin()])
+        async with office, home:
+            _, made = await ask_office(home, {"model": "m", "input": "hello"})
+            stored = StoredAction(made["id"])
+            assert (await ask_office(home, stored=stored))[0].status == 200
+            assert [asked[3] for asked in engine.asked] == ["m", "m"]
+            engine.answer = Verdict("deny")
+            before = len(upstream.asked)
+            with pytest.raises(ExchangeFailure) as caught:
+                await ask_office(home, stored=stored)
+            assert (caught.value.code, str(caught.value), caught.value.detail) == NOT_HERE
+            assert len(upstream.asked) == before
 
 
 # --- members
