@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.members.named_keys import NamedKeys
+    from clawmatrix_core.members.pins import Known
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
     from clawmatrix_core.state.writer import StateWriter
@@ -106,6 +107,7 @@ __all__ = [
     "Frame",
     "Header",
     "HostPort",
+    "Known",
     "Lane",
     "Link",
     "Listener",
@@ -175,6 +177,7 @@ _HOMES = {
     ),
     "config.changes": ("Changes",),
     "members.directory": ("NodeRecord", "Peer"),
+    "members.pins": ("Known",),
     "members.named_keys": ("NamedKeys",),
     "base.errors": (
         "ClawMatrixError",

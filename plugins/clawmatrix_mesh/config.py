@@ -117,6 +117,13 @@ class MeshConfig:
         " others wait for `clawmatrix revocations accept`.",
         reload=True,
     )
+    introducers: NamedKeys = option(
+        factory=NamedKeys,
+        shown="nobody",
+        doc="The nodes whose word counts here on which key is whose, each with its own key, which"
+        " this node must know as accepted or invited.",
+        reload=True,
+    )
     direct: bool = option(
         default=True,
         doc="Whether a node that is talked to through a relay, and advertises an address, is"

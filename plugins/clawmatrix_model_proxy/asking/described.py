@@ -23,8 +23,11 @@ def describe(node: Node, catalog: Catalog, health: Health) -> Iterator[dict[str,
 
 
 def _describe_node(node: Node, model: ServedModel, health: Health) -> dict[str, JSON]:
+    peer = None if model.node == node.id else node.directory.get(model.node)
+    known = None if peer is None else node.trust.how_known(model.node, peer.record.key_text)
     return {
         "nodeId": model.node,
+        "known": known,
         "reachable": node.reachable(model.node),
         "api": model.api,
         "upstreams": [health.describe(target) for target in model.targets],
