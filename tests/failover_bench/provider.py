@@ -63,6 +63,31 @@ class Call:
         await self.head(status, "application/json", f"content-length: {len(body)}", *fields)
         await self.stream.send(body)
 
+    @property
+    def streams(self) -> bool:
+        """Whether a stream is asked for."""
+        return bool(self.body.get("stream"))
+
+    async def body_of(
+        self, *, sent: float = 1.0, framed: bool = True, broken: bool = False
+    ) -> None:
+        """Answer in one piece, or send the first part of it, as far as ``sent`` says.
+
+        Without a frame the end of the connection is the end of the body.
+        """
+        message = {"role": "assistant", "content": ANSWER}
+        usage = {"prompt_tokens": 20, "completion_tokens": 60, "total_tokens": 80}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        head = {"id": "c1", "object": "chat.completion", "created": 1, "model": self.model}
+        body = json.dumps({**head, "choices": choices, "usage": usage}).encode()
+        if broken:
+            body = body[:90] + body[110:-1]
+        fields = [f"content-length: {len(body)}"] if framed else ["connection: close"]
+        await self.head(200, "application/json", *fields)
+        await self.stream.send(body[: int(len(body) * sent)])
+        if not framed:
+            raise anyio.BrokenResourceError
+
     async def event(self, data: bytes) -> None:
         event = b"data: " + data + b"\n\n"
         await self.stream.send(b"%x\r\n%s\r\n" % (len(event), event))
@@ -93,6 +118,9 @@ class Call:
 
     async def whole(self) -> None:
         """Answer as a healthy provider does."""
+        if not self.streams:
+            await self.body_of()
+            return
         await self.begin()
         await self.tokens(0, 60)
         await self.end()
@@ -132,6 +160,10 @@ async def _s06(call: Call) -> None:
 
 
 async def _s07(call: Call) -> None:
+    if not call.streams:
+        await call.wait(20)
+        await call.body_of()
+        return
     await call.begin()
     await call.wait(20)
     await call.tokens(0, 60)
@@ -139,18 +171,28 @@ async def _s07(call: Call) -> None:
 
 
 async def _s08(call: Call) -> None:
+    if not call.streams:
+        await call.body_of(sent=2 / 3)
+        raise anyio.BrokenResourceError
     await call.begin()
     await call.tokens(0, 40)
     raise anyio.BrokenResourceError
 
 
 async def _s09(call: Call) -> None:
+    if not call.streams:
+        await call.body_of(sent=1 / 3)
+        await call.wait(60)
+        return
     await call.begin()
     await call.tokens(0, 20)
     await call.wait(30)
 
 
 async def _s10(call: Call) -> None:
+    if not call.streams:
+        await call.body_of(broken=True)
+        return
     await call.begin()
     await call.tokens(0, 8)
     await call.event(b'{"choices": [{"delta": {"content": "bro')
@@ -159,6 +201,9 @@ async def _s10(call: Call) -> None:
 
 
 async def _s11(call: Call) -> None:
+    if not call.streams:
+        await call.body_of(framed=False)
+        return
     await call.begin()
     await call.tokens(0, 60)
     await call.end(done=False)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.failover_bench.provider import Attempt
 
-__all__ = ["SCENARIOS", "Outcome", "Scenario", "Verdict", "judge"]
+__all__ = ["SCENARIOS", "Outcome", "Scenario", "Verdict", "judge", "without_a_stream"]
 
 Verdict = Literal["pass", "partial", "safe", "fail"]
 
@@ -110,6 +110,15 @@ def judge(scenario: Scenario, outcome: Outcome) -> tuple[Verdict, list[str]]:
     if not ideal:
         return ("safe" if scenario.ideal == "answer" else "partial"), advised
     return ("partial" if advised else "pass"), advised
+
+
+def without_a_stream(scenario: Scenario) -> Scenario:
+    """Return what has to hold where no stream is asked for.
+
+    An answer in one piece has no first token, and one without a frame no mark at its end.
+    """
+    advised = {n: check for n, check in scenario.advised.items() if n != "first-token limit"}
+    return attrs.evolve(scenario, advised=advised)
 
 
 def _primary(least: int, most: int) -> Callable[[Outcome], bool]:

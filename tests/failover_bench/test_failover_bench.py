@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.failover_bench.bench import bench_of
+from tests.failover_bench.bench import NO_STREAM, bench_of
 from tests.failover_bench.scenarios import SCENARIOS, Scenario, judge
 
 SCALE = 0.05
@@ -22,7 +22,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("hold", ["whole", "off"])
+@pytest.mark.parametrize("hold", ["whole", "off", NO_STREAM])
 @pytest.mark.parametrize("scenario", CALLS, ids=lambda scenario: scenario.id)
 async def test_each_fault_ends_as_well_as_it_can(scenario: Scenario, hold: str) -> None:
     # Checks of pauses are about seconds, which no scale shortens: the table has them.

@@ -71,22 +71,24 @@ def upstreams() -> Iterator[dict[str, str]]:
         yield {"": port, "plain-": plain}
 
 
-@pytest.fixture(scope="session")
-def mesh(upstreams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+def models(ids: dict[str, str], port: str, api_key: str = "any") -> str:
+    """Return the configuration of models at an upstream: their names there by the names here.
+
+    The API of each is in its name here, as `APIS` has it.
+    """
+    return "".join(
+        f'[[model-proxy.models]]\nid = "{here}"\nupstream_model = "{there}"\n'
+        f'api = "{next(api for word, api in APIS.items() if word in here)}"\n'
+        f'base_url = "http://127.0.0.1:{port}/v1"\napi_key = "{api_key}"\n'
+        for here, there in ids.items()
+    )
+
+
+@contextmanager
+def running_mesh(folder: Path, served: str) -> Iterator[Mesh]:
     """Run home, a relay and the office, each dialling only the relay; office has the models."""
-    folder = tmp_path_factory.mktemp("sdk")
     port = free_port()
     dials = f'[mesh]\npeers = ["ws://127.0.0.1:{port}"]\n'
-    served = "".join(
-        f'[[model-proxy.models]]\nid = "{kind}{id_}"\napi = "{api}"\n'
-        f'base_url = "http://127.0.0.1:{upstream}/v1"\napi_key = "any"\n'
-        for id_, api in APIS.items()
-        for kind, upstream in upstreams.items()
-    )
-    served += (
-        f'[[model-proxy.models]]\nid = "{CLAUDE}"\nupstream_model = "completions"\n'
-        f'base_url = "http://127.0.0.1:{upstreams[""]}/v1"\napi_key = "any"\n'
-    )
     configs = {
         "relay": f'plugins = ["mesh", "relay", "control"]\n[mesh]\nlisten = "127.0.0.1:{port}"\n',
         "home": f'{dials}[http]\nlisten = "127.0.0.1:0"\n',
@@ -101,3 +103,18 @@ def mesh(upstreams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
         nodes["home"].wait_for_status("office", "relay")
         env = nodes["home"].ask("http.env")
         yield Mesh(env["baseUrl"], env["token"])
+
+
+@pytest.fixture(scope="session")
+def mesh(upstreams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """Run a mesh before the model servers, which answer in each of the three APIs."""
+    served = "".join(
+        models({f"{kind}{id_}": f"{kind}{id_}" for id_ in APIS}, port)
+        for kind, port in upstreams.items()
+    )
+    served += (
+        f'[[model-proxy.models]]\nid = "{CLAUDE}"\nupstream_model = "completions"\n'
+        f'base_url = "http://127.0.0.1:{upstreams[""]}/v1"\napi_key = "any"\n'
+    )
+    with running_mesh(tmp_path_factory.mktemp("sdk"), served) as mesh:
+        yield mesh

@@ -18,8 +18,10 @@ const answered = (word) => (request) => about(word)(request) && results(request)
 
 const city = (name) => JSON.stringify({ city: name });
 
+// Embeddings are left to the server, which makes them of the words.
 function on(predicate, response) {
-  mock.addFixture({ match: { predicate }, response });
+  const speaks = (request) => request.embeddingInput === undefined && predicate(request);
+  mock.addFixture({ match: { predicate: speaks }, response });
 }
 
 // --- tools: first the calls, then, once the results are there, words made of the results
@@ -74,16 +76,29 @@ on(reading, (request) => {
     Read: { file_path: file },
     exec_command: { cmd: `cat ${file}` },
     shell_command: { command: `cat ${file}` },
-    read: { path: file },
+    read: { path: file, filePath: file }, // the second is opencode's
   };
   const name = Object.keys(calls).find((name) => names.includes(name));
   if (name === undefined) return { content: `None of these reads files: ${names.join(", ")}` };
   return { toolCalls: [{ id: "call_file", name, arguments: JSON.stringify(calls[name]) }] };
 });
 
+// An agent without tools writes files by the form of its answers: here the name, and all of it.
+on((request) => everything(request).includes("write a poem"), {
+  content: "Here it is.\n\npoem.txt\n```\na heron stands\n```\n",
+});
+
 // --- the rest
 
 on(about("think"), { reasoning: "Six sevens, so forty-two.", content: "It is 42." });
+on(about("how many questions"), (request) => ({
+  content: `You asked ${request.messages.filter((m) => m.role === "user").length}.`,
+}));
+on(about("as a call"), (request) => {
+  const names = (request.tools ?? []).map((tool) => tool.function?.name ?? tool.name);
+  const value = JSON.stringify({ name: "Ada", age: 36 });
+  return { toolCalls: [{ id: "call_ada", name: names.at(-1), arguments: value }] };
+});
 on(about("as data"), { content: JSON.stringify({ name: "Ada", age: 36 }) });
 on(about("see"), (request) => {
   const parts = request.messages.flatMap((m) => (Array.isArray(m.content) ? m.content : []));

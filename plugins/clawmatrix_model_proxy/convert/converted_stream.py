@@ -26,9 +26,18 @@ from clawmatrix_model_proxy.streams.events import (
     error_without_data,
     is_no_event,
     named_error,
+    stray_error,
 )
-from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, Silence, WholeEvents, events_in
-from clawmatrix_model_proxy.streams.stages import error_of
+from clawmatrix_model_proxy.streams.failures import FIRST, Failure
+from clawmatrix_model_proxy.streams.formats import FORMATS
+from clawmatrix_model_proxy.streams.sse import (
+    BYTE_ORDER_MARK,
+    EVENT_LIMIT,
+    Silence,
+    WholeEvents,
+    events_in,
+)
+from clawmatrix_model_proxy.streams.stages import Stage, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConvertedStream", "UpstreamEvents"]
 
+_THOUGHTS = ("reasoning", "summary", "redacted")
+
 
 class UpstreamEvents:
     """The events of an upstream's stream, out of its bytes as they come.
@@ -46,15 +57,41 @@ class UpstreamEvents:
     Attributes:
         cut_out: the events that could not be read. Where one of them may have been a part of
             the answer, the stream fails instead of having an end.
+        begun: whether the answer has begun, as whoever reads the events says.
+        signs: how many events said before that the model works.
     """
 
-    def __init__(self, reader: StreamReader) -> None:
+    def __init__(
+        self, reader: StreamReader, upstream: str = "", *, limit: int = int(EVENT_LIMIT)
+    ) -> None:
+        """Make one for the API ``upstream``; ``limit`` is the bytes that an event may have."""
         self.cut_out = CutOut()
+        self.begun, self.signs = False, 0
         self._reader = reader
-        self._whole = WholeEvents()
+        self._format = FORMATS.get(upstream)
+        self._whole = WholeEvents(limit=limit)
         self._silence = Silence()
         self._limits = StreamLimits()
         self._last = b""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of an event that has not ended."""
+        return self._whole.waiting
+
+    @property
+    def quiet(self) -> bool:
+        """True where the last bytes brought no event, or nothing but comments."""
+        return self._whole.in_comment if self._whole.waiting else self._silence.lasts
+
+    def thinks(self) -> bool:
+        """Say whether the last event allows for a long silence, as its API has it."""
+        last = decode(self._last) if self._last else None
+        return self._format is not None and isinstance(last, dict) and self._format.thinks([last])
+
+    def stray_error(self) -> Any:
+        """Return the error that the last event is, where it was nothing of an answer."""
+        return stray_error(decode(self._last)) if self._last else None
 
     @answer_depth()
     def feed(self, data: bytes) -> list[Event]:
@@ -101,6 +138,8 @@ class UpstreamEvents:
         self._last = data
         if payload.get("object") == "error":
             return (Failed(error_of(payload)),)
+        if not self.begun and self._format is not None:
+            self.signs += self._format.stage(payload) is Stage.ALIVE
         events = self._reader.read(payload)
         if not self.cut_out.count:
             return events
@@ -129,20 +168,58 @@ class UpstreamEvents:
 class ConvertedStream:
     """What the client gets of an upstream's stream; see ``AnswerStream``."""
 
-    def __init__(self, reader: StreamReader, writer: StreamWriter, format: Format) -> None:
+    def __init__(
+        self,
+        reader: StreamReader,
+        writer: StreamWriter,
+        format: Format,
+        upstream: str = "",
+        *,
+        limit: int = int(EVENT_LIMIT),
+    ) -> None:
+        """Make one.
+
+        Args:
+            reader: of the upstream's stream.
+            writer: of the client's.
+            format: the client's API.
+            upstream: the name of the upstream's.
+            limit: bytes that an event of the upstream's may have.
+        """
         self.begun = False
         self.error: Any = None
         self.answer_id = ""
-        self._events = UpstreamEvents(reader)
+        self.item_ids: tuple[str, ...] = ()
+        self._events = UpstreamEvents(reader, upstream, limit=limit)
+        self._thought = False
         self._writer = writer
         self._format = format
         self._ended = False
-        self._last = b""
+        self._first = self._last = b""
 
     @property
     def malformed(self) -> int:
         """How many events were cut out."""
         return self._events.cut_out.count
+
+    @property
+    def signs(self) -> int:
+        """How many events said that the model works before it said anything."""
+        return self._events.signs
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of an event that has not ended."""
+        return self._events.waiting
+
+    @property
+    def quiet(self) -> bool:
+        """True where the last bytes brought no event, or nothing but comments."""
+        return self._events.quiet
+
+    def thinks(self) -> bool:
+        """Say whether the last that came allows for a long silence."""
+        return self._thought or self._events.thinks()
 
     @property
     def over(self) -> bool:
@@ -159,6 +236,8 @@ class ConvertedStream:
         """Return the last of it, and how the stream ended. Raises: BadAnswer."""
         said = self._ended
         rest = self._write(self._events.finish())
+        if not self.begun and self.error is None:
+            self.error = self._events.stray_error()
         if self.error is not None:
             return rest, Ending.ERROR
         if said:
@@ -173,17 +252,23 @@ class ConvertedStream:
             if isinstance(event, Failed):
                 self.error = event.error
                 if self.begun:
-                    written.append(self._failure(b"".join(written) or self._last))
+                    written.append(self._failure(b"".join(written)))
                 break
-            self.begun = self.begun or _means(event)
+            if not self.begun and _means(event):
+                self.begun = self._events.begun = True
+            if type(event) is Open:
+                self._thought = event.kind in _THOUGHTS
             self._ended = isinstance(event, Completed)
             written.append(self._writer.write(event))
         out = b"".join(written)
+        self._first = self._first or out[:FIRST]
         self._last = out or self._last
         return out
 
-    def _failure(self, last: bytes) -> bytes:
-        return self._format.event(from_event(self.error).body(self._format), last)
+    def _failure(self, written: bytes) -> bytes:
+        body = from_event(self.error).body(self._format)
+        first = self._first or written[:FIRST]
+        return self._format.failure(Failure(body, first, written or self._last))
 
 
 def _means(event: Event) -> bool:

@@ -39,6 +39,11 @@ class ByteQueue:
         """True while ``wait_room`` would wait."""
         return self._size >= self._room
 
+    @property
+    def empty(self) -> bool:
+        """True where the writer has taken all there is."""
+        return not self._pieces
+
     def put(self, data: bytes) -> None:
         """Add bytes."""
         self._pieces.append(data)

@@ -13,9 +13,12 @@ from anyio import CancelScope, current_time
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
+from clawmatrix_model_proxy.lacks import Lacks
 from clawmatrix_model_proxy.serving.key_verdict import key_verdict
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
-from clawmatrix_model_proxy.wire import API_HEADERS, EVENT_STREAM, media_type, passed_headers
+from clawmatrix_model_proxy.serving.patience import BodyPatience, StreamPatience
+from clawmatrix_model_proxy.streams.formats import SIDE_CALLS
+from clawmatrix_model_proxy.wire import API_HEADERS, media_type, passed_headers, trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.config import Budgets
     from clawmatrix_model_proxy.http.connection import HttpResponse
     from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
+    from clawmatrix_model_proxy.serving.patience import Patience
+    from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
     from clawmatrix_model_proxy.wire import Opening
 
 __all__ = ["UpstreamResponse", "Upstreams"]
@@ -33,17 +38,23 @@ __all__ = ["UpstreamResponse", "Upstreams"]
 _SLACK = 0.5
 """Seconds by which the limit of silence may be overrun, so that it is not set at each piece."""
 
-_NO_TYPES = ("text/plain", "application/octet-stream")
-"""What servers say of a stream that do not know what it is."""
-
 
 class Upstreams:
-    """The connections to all upstreams, kept and used again while this is entered."""
+    """The connections to all upstreams, kept and used again while this is entered.
 
-    def __init__(self, budgets: Budgets, *, proxy_from_env: bool = False) -> None:
+    Attributes:
+        lacks: what the upstreams lack.
+    """
+
+    def __init__(
+        self, budgets: Budgets, now: Callable[[], float], proxy_from_env: bool = False
+    ) -> None:
+        """Make the connections; ``now`` is the clock, in seconds."""
+        self.lacks: Lacks[ModelUpstream] = Lacks(now)
         self._proxy_from_env = proxy_from_env
         self._places: dict[str, _Place] = {}
         self._rings: dict[ModelUpstream, KeyRing] = {}
+        self._side_rings: dict[ModelUpstream, KeyRing] = {}
         self._budgets = budgets
 
     async def __aenter__(self) -> Self:
@@ -68,28 +79,36 @@ class Upstreams:
         self._budgets = budgets
         self._dialler.limit, self._client.write = budgets.connect, budgets.idle
         self._rings.clear()
+        self._side_rings.clear()
 
     async def run(self) -> None:
         """Close connections that nobody used for a while, until cancelled."""
         await self._client.run()
 
     async def ask(
-        self, model: ModelUpstream, api: ModelApi, path: str, body: bytes, opening: Opening
+        self,
+        model: ModelUpstream,
+        api: ModelApi,
+        path: str,
+        body: bytes,
+        opening: Opening,
+        method: str = "POST",
     ) -> UpstreamResponse:
         """Send a request to a path of the model's upstream; leaving the answer closes it.
 
-        ``api`` is the one that the upstream speaks.
+        ``api`` is the one that the upstream speaks. ``method`` is another one for a path that is
+        asked once only, which is not remembered.
 
         Raises: ExchangeFailure ``upstream_unreachable``, ``upstream_timeout`` or
             ``upstream_broke``, also while its body is read.
         """
         began = current_time()
-        deadline = began + self._budgets.first_byte
-        with CancelScope(deadline=deadline) as scope:
-            answer = await self._send(model, api, path, body, opening, began)
+        budgets = self._budgets.of(model)
+        with CancelScope(deadline=began + budgets.first_byte) as scope:
+            answer = await self._send(model, api, path, body, opening, began, method)
         if scope.cancelled_caught:
-            raise _silent(self._budgets.first_byte)
-        return UpstreamResponse(answer, self._budgets, began, streaming=opening.stream)
+            raise _silent(budgets.first_byte)
+        return UpstreamResponse(answer, budgets, began)
 
     async def _send(
         self,
@@ -99,14 +118,15 @@ class Upstreams:
         body: bytes,
         opening: Opening,
         now: float,
+        method: str,
     ) -> HttpResponse:
         """Send a request with one key after another, until one is taken or none is left."""
-        ring = self._rings.setdefault(model, KeyRing(model.keys))
+        ring = self._ring(model, opening.format)
         left = ring.order(now)
         while True:
             number = left.pop(0) if left else None
             key = None if number is None else ring.reveal(number)
-            place, request = self._request(model, api, path, body, opening, key)
+            place, request = self._request(model, api, path, body, opening, key, method)
             answer = await self._client.ask(place.address, request)
             if number is None:
                 return answer
@@ -122,6 +142,11 @@ class Upstreams:
                 return answer
             await answer.close()
 
+    def _ring(self, model: ModelUpstream, format: str) -> KeyRing:
+        if format in SIDE_CALLS:  # a key that may not be used for embeddings is right for answers
+            return self._side_rings.setdefault(model, KeyRing(model.keys))
+        return self._rings.setdefault(model, KeyRing(model.keys))
+
     def _request(
         self,
         model: ModelUpstream,
@@ -130,14 +155,18 @@ class Upstreams:
         body: bytes,
         opening: Opening,
         key: str | None,
+        method: str,
     ) -> tuple[_Place, bytes]:
         url = f"{model.base_url.rstrip('/')}/{path}"
         place = self._places.get(url)
         if place is None:
-            place = self._places[url] = self._place(url)
+            place = self._place(url, method)
+            if opening.stored is None:
+                self._places[url] = place
         headers = {"accept": _on_one_line(opening.accept or "*/*"), **api.headers}
         if "anthropic-version" in api.headers:
             headers |= {k: _on_one_line(v) for k, v in opening.headers.items() if k in API_HEADERS}
+        headers |= trace_headers(opening.headers)
         if key is not None:
             name, value = api.key_header
             headers[name] = value + key
@@ -145,11 +174,11 @@ class Upstreams:
         head = f"{place.head}{''.join(lines)}content-length: {len(body)}\r\n\r\n"
         return place, head.encode() + body
 
-    def _place(self, url: str) -> _Place:
+    def _place(self, url: str, method: str) -> _Place:
         address = HttpAddress.parse(url)
         target, more = self._dialler.target(address)
         head = (
-            f"POST {target} HTTP/1.1\r\nhost: {address.authority}\r\n{more}"
+            f"{method} {target} HTTP/1.1\r\nhost: {address.authority}\r\n{more}"
             "accept-encoding: identity\r\ncontent-type: application/json\r\n"
             "user-agent: clawmatrix\r\n"
         )
@@ -181,18 +210,13 @@ class UpstreamResponse:
         framed: true where the end of the body is marked, so that a cut shows.
     """
 
-    def __init__(
-        self, answer: HttpResponse, budgets: Budgets, began: float, *, streaming: bool = False
-    ) -> None:
-        """Make a response; ``streaming`` where a stream was asked for."""
+    def __init__(self, answer: HttpResponse, budgets: Budgets, began: float) -> None:
         self._answer = answer
         self._budgets = budgets
         self._began = began
         headers = answer.headers
         self.status, self.framed = answer.status, answer.framed
         self.content_type = media_type(headers.get("content-type", "application/json"))
-        if streaming and self.content_type.lower().startswith(_NO_TYPES):
-            self.content_type = EVENT_STREAM
         self.headers = passed_headers(headers)
 
     async def __aenter__(self) -> Self:
@@ -206,19 +230,29 @@ class UpstreamResponse:
     ) -> None:
         await self._answer.close()
 
-    @property
-    def streams(self) -> bool:
-        """True where the body is a stream of events."""
-        return self.content_type.lower().startswith(EVENT_STREAM)
-
     def elapsed_ms(self) -> float:
         """Return the milliseconds since the request was sent."""
         return round((current_time() - self._began) * 1000, 2)
 
-    async def pump(self, queue: ByteQueue) -> None:
+    def patience(self, stream: AnswerStream) -> StreamPatience:
+        """Return how long the upstream may say nothing, by what the stream took in."""
+        return StreamPatience(self._budgets, self._began, stream)
+
+    async def peek(self, limit: int) -> bytes | None:
+        """Return the whole body, which can still be read; None where it is over the limit.
+
+        Raises: ExchangeFailure.
+        """
+        with CancelScope(deadline=self._began + self._budgets.first_byte) as scope:
+            body = await self._answer.peek(limit)
+        if scope.cancelled_caught:
+            raise _silent(self._budgets.first_byte)
+        return body if len(body) <= limit else None
+
+    async def pump(self, queue: ByteQueue, patience: Patience) -> None:
         """Put the body into a queue as it comes, and close the queue, with the error if any."""
         try:
-            await self._each(queue.put, queue)
+            await self._each(queue.put, queue, patience)
         except ExchangeFailure as failure:
             queue.close(failure)
         else:
@@ -244,32 +278,49 @@ class UpstreamResponse:
                 raise _TooLarge
 
         try:
-            await self._each(take, None)
+            await self._each(take, None, BodyPatience(self._budgets, self._began))
         except _TooLarge:
             message = f"the upstream's answer has more than {limit:d} bytes (max_answer)"
             raise ExchangeFailure("answer_too_large", message) from None
         return bytes(read)
 
-    async def _each(self, take: Callable[[bytes], None], queue: ByteQueue | None) -> None:
-        idle = self._budgets.idle
-        limit = self._budgets.first_byte
-        slack = min(_SLACK, idle / 4)
+    async def _each(
+        self, take: Callable[[bytes], None], queue: ByteQueue | None, patience: Patience
+    ) -> None:
+        slack = min(_SLACK, self._budgets.idle / 4)
+        due = patience.soon()
+        while True:
+            with CancelScope(deadline=due + slack) as scope:
+                await self._pieces(take, queue, patience, scope, slack)
+                return
+            if queue is not None and not queue.empty:
+                patience.excuse()  # the client is slow, so that nobody has looked at it yet
+            due, limit = patience.until()
+            if due <= current_time():
+                raise _silent(limit)
+
+    async def _pieces(
+        self,
+        take: Callable[[bytes], None],
+        queue: ByteQueue | None,
+        patience: Patience,
+        scope: CancelScope,
+        slack: float,
+    ) -> None:
+        """Take the pieces of the body. The limit is set anew for one in a while of them."""
         due = -math.inf
         receive = self._answer.receive
-        with CancelScope(deadline=self._began + limit) as scope:
-            while piece := await receive():
-                take(piece)
-                if queue is not None and queue.full:
-                    scope.deadline = math.inf  # now the client is slow, not the upstream
-                    await queue.wait_room()
-                    due = -math.inf
-                now = current_time()
-                if now >= due:
-                    limit = idle
-                    scope.deadline = now + idle + slack
-                    due = now + slack
-        if scope.cancelled_caught:
-            raise _silent(limit)
+        while piece := await receive():
+            take(piece)
+            if queue is not None and queue.full:
+                scope.deadline = math.inf  # now the client is slow, not the upstream
+                await queue.wait_room()
+                patience.excuse()
+                due = -math.inf
+            now = patience.arrived = current_time()
+            if now >= due:
+                due = now + slack
+                scope.deadline = max(patience.soon(), now) + slack
 
 
 class _TooLarge(Exception):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.sse import BOUNDARY
+from clawmatrix_model_proxy.streams.stages import says
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,10 @@ class Tail:
         while self._size - len(pieces[0]) >= TAIL:
             self._size -= len(pieces.popleft())
 
+    def payloads(self) -> list[dict[str, Any]]:
+        """Return the data of the last events, the last at the end."""
+        return list(_payloads(BOUNDARY.split(b"".join(self._pieces))))
+
     def ending(self) -> Ending:
         """Say how the stream ended."""
         tail = b"".join(self._pieces)
@@ -80,5 +85,7 @@ def _ending(payloads: list[dict[str, Any]]) -> Ending:
         choices = payload.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
-                finished[str(choice.get("index"))] = bool(choice.get("finish_reason"))
+                index, reason = str(choice.get("index")), bool(choice.get("finish_reason"))
+                # A choice behind its end that says nothing comes with what the answer took.
+                finished[index] = reason or (finished.get(index, False) and not says(choice))
     return Ending.FINISHED if finished and all(finished.values()) else Ending.CUT

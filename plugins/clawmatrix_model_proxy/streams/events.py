@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
 from clawmatrix_core import Bound
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.sse import lines_in
@@ -18,6 +20,7 @@ __all__ = [
     "error_without_data",
     "is_no_event",
     "named_error",
+    "stray_error",
 ]
 
 LINES = Bound(
@@ -29,13 +32,16 @@ LINES = Bound(
 ERROR_WORDS = 2000
 """Characters of an error which are repeated in messages."""
 
+_encode = msgspec.json.Encoder().encode
 _NAMED_ERROR = re.compile(rb"(?:^|[\r\n])event: ?error[ \t]*(?:[\r\n]|$)")
 _PLAIN = re.compile(rb"event: [\w./:-]+\ndata: ([^\r\n]*+)\Z")
 """What most events of an API that names them are; the rest of this is for the others."""
 _LINES = re.compile(rb"\r\n|\n|\r")
-_FIELD = re.compile(rb'data:|event:(?!.*[{}])|[^:{}"][^{}"]*\Z|\Z', re.DOTALL)
+_WORDS = ("detail", "message", "msg", "error_message", "error_msg", "errors", "status_msg")
+"""Where servers have the words of an error that stands alone, without ``error`` around it."""
+_FIELD = re.compile(rb'data:|event:(?!.*[{}])|(?!error:[ \t]*[^ \t])[^:{}"][^{}"]*\Z|\Z', re.DOTALL)
 """What a line of an event is, but for a comment. One that no event has was data once if it has a
-mark of JSON; else it is nothing."""
+mark of JSON, and is an error where it says so; else it is nothing."""
 _MEMBER = re.compile(rb'"(?:choices|delta|index|message|response|sequence_number)"[ \t]*:')
 """What a comment has that was data once, before a byte of it was damaged."""
 _MARKS = re.compile(rb'[{}"]')
@@ -88,6 +94,20 @@ def error_without_data(event: bytes) -> Any:
             if payload.get("error") or payload.get("object") == "error":
                 return error_of(payload)
     return None
+
+
+def stray_error(payload: object) -> Any:
+    """Return the error that JSON is which is nothing of an answer; None where it has no words."""
+    if not isinstance(payload, dict):
+        return None
+    if isinstance(inner := payload.get("base_resp"), dict):
+        payload = inner
+    found = next((payload[name] for name in _WORDS if payload.get(name)), None)
+    if not isinstance(found, str | list) and "detail" not in payload:
+        return None
+    words = found if isinstance(found, str) else _encode(found).decode()
+    code = next((payload[n] for n in ("code", "status_code", "status") if payload.get(n)), None)
+    return {"message": words[:ERROR_WORDS], "type": payload.get("type"), "code": code}
 
 
 def error_in(data: bytes) -> Any:

@@ -23,17 +23,21 @@ from clawmatrix_model_proxy.streams.events import (
     error_without_data,
     is_no_event,
     named_error,
+    stray_error,
 )
-from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK, Silence, WholeEvents, events_in
+from clawmatrix_model_proxy.streams.sse import (
+    BYTE_ORDER_MARK,
+    EVENT_LIMIT,
+    Silence,
+    WholeEvents,
+    events_in,
+)
 from clawmatrix_model_proxy.streams.stages import Stage, error_of, says_end
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.streams.formats import Format
 
-__all__ = ["SETUP_LIMIT", "PassthroughStream"]
-
-SETUP_LIMIT = 256 * 1024
-"""Bytes that may come before the first meaningful event; with more, they count as one."""
+__all__ = ["PassthroughStream"]
 
 _DONE = b"data: [DONE]\n\n"
 _NAMED = re.compile(rb"(?:^|[\r\n])event: ?([^\r\n]+)")
@@ -51,18 +55,27 @@ class PassthroughStream:
         error: the upstream's own error.
         cut_out: the events that were malformed.
         answer_id: the id that the first events name, where they do.
+        item_ids: the ids of the items in a whole response, once it has come.
+        signs: how many events said that the model works before it said anything.
     """
 
-    def __init__(self, format: Format) -> None:
+    def __init__(self, format: Format, *, limit: int = int(EVENT_LIMIT)) -> None:
+        """Make one; ``limit`` is the bytes that an event may have, and those before the answer.
+
+        What comes before the first event that means something counts as one when it has more.
+        """
+        self.signs = 0
         self.begun = self.over = False
         self.error: Any = None
         self.cut_out = CutOut()
         self.answer_id = ""
+        self.item_ids: tuple[str, ...] = ()
         self._format = format
         self._names = format.names
         self._last_words = format.last_words
         self._has_names = self._nameless = False
-        self._whole = WholeEvents()
+        self._limit = limit
+        self._whole = WholeEvents(limit=limit)
         self._silence = Silence()
         self._tail = Tail()
         self._last = b""  # the data of the last event that has any, but for ``[DONE]``
@@ -73,6 +86,20 @@ class PassthroughStream:
     def malformed(self) -> int:
         """How many events were cut out."""
         return self.cut_out.count
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of an event that has not ended."""
+        return self._whole.waiting
+
+    @property
+    def quiet(self) -> bool:
+        """True where the last bytes brought no event, or nothing but comments."""
+        return self._whole.in_comment if self._whole.waiting else self._silence.lasts
+
+    def thinks(self) -> bool:
+        """Say whether the last that came allows for a long silence."""
+        return self._format.thinks(self._tail.payloads())
 
     def feed(self, data: bytes) -> bytes:
         """Return the whole events that have come. Raises: EventTooLarge."""
@@ -102,6 +129,8 @@ class PassthroughStream:
         ending = self._format.ending(self._tail, self._last)
         if ending is Ending.ERROR:
             return rest, ending
+        if not self.begun and self.error is None and self._last:
+            self.error = stray_error(decode(self._last))
         if self.error is not None:
             return rest, Ending.CUT
         if not self.cut_out.doubtful:
@@ -120,8 +149,11 @@ class PassthroughStream:
         self._watchful = True
         ended = rest.rstrip(b"\r\n")
         before = attrs.evolve(self.cut_out)
-        if data_of(ended) and self._is_good(ended):
+        data = data_of(ended)
+        if data and self._is_good(ended):
             return ended + b"\n\n"
+        if data is None and self.error is None:
+            self.error = error_without_data(ended)
         self.cut_out = before  # the half of an event is cut off, not malformed
         return b""
 
@@ -198,7 +230,13 @@ class PassthroughStream:
             self.over, self.error = True, self.cut_out.error
             return False
         self.over = stage is Stage.END
-        self.begun = self.begun or stage is not Stage.SETUP or self._seen > SETUP_LIMIT
+        if self.over:
+            self.item_ids = _item_ids_of(payload)
+        if stage is Stage.ALIVE:
+            self.signs += 1
+        elif stage is not Stage.SETUP:
+            self.begun = True
+        self.begun = self.begun or self._seen > self._limit
         return True
 
     def _fail(self, data: bytes) -> bool:
@@ -217,3 +255,11 @@ def _id_of(payload: dict[str, Any]) -> str:
     inner = payload.get("response")
     found = inner.get("id") if isinstance(inner, dict) else None
     return found if isinstance(found, str) else ""
+
+
+def _item_ids_of(payload: dict[str, Any]) -> tuple[str, ...]:
+    inner = payload.get("response")
+    items = inner.get("output") if isinstance(inner, dict) else None
+    found = items if isinstance(items, list) else ()
+    ids = [item.get("id") for item in found if isinstance(item, dict)]
+    return tuple(id_ for id_ in ids if isinstance(id_, str))

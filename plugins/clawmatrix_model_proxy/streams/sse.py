@@ -28,8 +28,9 @@ __all__ = [
 ]
 
 EVENT_LIMIT = Bound(
-    1024 * 1024,
-    "bytes of one event of a stream",
+    64 * 1024 * 1024,
+    "bytes of one event of a stream, unless `max_event` says otherwise; what waits of all streams"
+    " beyond 1 MiB each counts among the answers that are kept",
     fed_by="an upstream",
     when_full="the answer ends with an error",
 )
@@ -84,6 +85,16 @@ class WholeEvents:
         self._limit = limit
         self._limited = limited
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of the event that has not ended."""
+        return len(self._held)
+
+    @property
+    def in_comment(self) -> bool:
+        """True where what has not ended is a comment, so far."""
+        return self._held.startswith(b":")
+
     def feed(self, data: bytes) -> bytes:
         """Return the whole events that have come. Raises: EventTooLarge, where limited."""
         held = self._held
@@ -114,7 +125,9 @@ class WholeEvents:
         if len(self._held) <= self._limit:
             return b""
         if self._limited:
-            raise EventTooLarge(f"an event of the answer has more than {self._limit} bytes")
+            raise EventTooLarge(
+                f"an event of the answer has more than {self._limit:d} bytes (max_event)"
+            )
         return self.rest()
 
     def rest(self) -> bytes:

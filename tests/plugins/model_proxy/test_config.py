@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config, ConfigSection, Secret
 from clawmatrix_model_proxy.api import ModelUpstream
-from clawmatrix_model_proxy.config import Budgets, ModelProxyConfig, check_model
+from clawmatrix_model_proxy.config import Budgets, ModelProxyConfig
+from clawmatrix_model_proxy.config_checks import check_times
+from clawmatrix_model_proxy.model_config import check_model
 
 MODEL = {"id": "m", "base_url": "http://127.0.0.1:1/v1"}
 
@@ -118,6 +121,8 @@ URL = "http://127.0.0.1:9/v1"
     ("model", "told"),
     [
         (ModelUpstream("", URL), "id: must be 1 to 200"),
+        (ModelUpstream("m", URL, idle_timeout=0.0), "idle_timeout: must be a number of seconds"),
+        (ModelUpstream("m", URL, first_token_timeout=math.inf), "first_token_timeout: must be"),
         (ModelUpstream("q", "q"), "base_url: must be a URL like"),
         (ModelUpstream("q", URL, keys=(Secret("\n"),)), "keys: must be printable ASCII"),
         (ModelUpstream("q", URL, max_tokens=0), "max_tokens: must be more than zero"),
@@ -142,3 +147,45 @@ def test_a_wrong_value_of_a_model_is_named_by_its_field(model: ModelUpstream, to
 def test_a_field_of_another_type_is_named(fields: dict[str, Any], told: str) -> None:
     with pytest.raises(TypeError, match=f"^{told}$"):
         check_model(ModelUpstream(**fields))
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (
+            {"models": [{**MODEL, "first_token_timeout": "3m"}]},
+            ("models", 0, "first_token_timeout"),
+        ),
+        ({"models": [MODEL, {**MODEL, "idle_timeout": "11m"}]}, ("models", 1, "idle_timeout")),
+        ({"whole_answer_timeout": "3m"}, ("whole_answer_timeout",)),
+        ({"first_byte_timeout": "50s", "whole_answer_timeout": "51s"}, ("whole_answer_timeout",)),
+    ],
+)
+def test_a_time_is_no_longer_than_one_within_which_it_lies(
+    table: dict[str, Any], told: tuple[str | int, ...]
+) -> None:
+    [(place, words)] = check_times(read(**table))
+    assert place == told
+    assert "is longer than" in words
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {},
+        {"first_byte_timeout": "5s"},
+        {"first_byte_timeout": "5m", "whole_answer_timeout": "4m"},
+        {"models": [{**MODEL, "first_token_timeout": "2m", "idle_timeout": "5m"}]},
+    ],
+)
+def test_times_that_fit_are_no_mistake(table: dict[str, Any]) -> None:
+    assert list(check_times(read(**table))) == []
+
+
+def test_a_model_has_times_of_its_own() -> None:
+    [model] = read(models=[{**MODEL, "first_token_timeout": "1m", "idle_timeout": 90}]).models
+    assert (model.upstream.first_token_timeout, model.upstream.idle_timeout) == (60.0, 90.0)
+    assert Budgets().of(model.upstream) == Budgets(idle=90.0)
+    assert Budgets(idle=7.0).of(ModelUpstream("m", URL)).idle == 7.0
+    with pytest.raises(ConfigError, match=r"models\[0\]\.idle_timeout: must be more than zero"):
+        read(models=[{**MODEL, "idle_timeout": 0}])

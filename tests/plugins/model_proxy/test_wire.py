@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -11,12 +12,17 @@ from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_model_proxy.wire import (
     PASSED_LENGTH,
     PASSED_MOST,
+    TRACE_HEADERS,
+    TRACE_LENGTH,
     Head,
     Opening,
+    Sign,
     media_type,
     passed_headers,
     read_head,
     read_opening,
+    read_sign,
+    trace_headers,
 )
 
 
@@ -132,3 +138,64 @@ def test_headers_that_are_passed_on_are_bounded() -> None:
 )
 def test_a_content_type_is_one_or_that_of_json(given: str, told: str) -> None:
     assert media_type(given) == told
+
+
+@pytest.mark.parametrize(
+    ("payload", "sign"),
+    [
+        ({"alive": True}, Sign(alive=True)),
+        ({"firstToken": 2, "later": []}, Sign(first_token=2.0)),
+        ({"status": 200}, None),
+        (b"alive", None),
+        (None, None),
+    ],
+)
+def test_a_sign_is_told_from_a_head(payload: object, sign: Sign | None) -> None:
+    assert read_sign(payload) == sign
+
+
+@pytest.mark.parametrize(
+    "payload", [{"alive": 5}, {"firstToken": "1"}, {"firstToken": -1.0}, {"firstToken": math.inf}]
+)
+def test_a_sign_that_is_none_is_an_error(payload: object) -> None:
+    with pytest.raises(ExchangeFailure):
+        read_sign(payload)
+
+
+# --- headers that trace a request
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_what_traces_a_request_travels_with_it() -> None:
+    sent = {"traceparent": PARENT, "tracestate": "a=1,b=2", "x-request-id": "r-7", "accept": "x"}
+    assert trace_headers(sent) == {name: sent[name] for name in TRACE_HEADERS}
+    later = {"traceparent": PARENT.replace("00-", "01-", 1) + "-more"}
+    assert trace_headers(later) == later
+    assert trace_headers({}) == {}
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        "",
+        "x",
+        PARENT[:-1],
+        PARENT.upper(),
+        PARENT.replace("00-", "ff-", 1),
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01",
+        PARENT + " x",
+        PARENT + "\r\nx: y",
+    ],
+)
+def test_a_malformed_parent_is_left_out_with_its_state(parent: str) -> None:
+    sent = {"traceparent": parent, "tracestate": "a=1", "x-request-id": "r-7"}
+    assert trace_headers(sent) == {"x-request-id": "r-7"}
+
+
+@pytest.mark.bound("clawmatrix_model_proxy.wire.TRACE_LENGTH")
+@pytest.mark.parametrize("value", ["r" * (TRACE_LENGTH + 1), "a\nb", "\xe9", ""])
+def test_what_is_too_long_or_no_text_is_left_out(value: str) -> None:
+    assert trace_headers({"x-request-id": value}) == {}
+    assert trace_headers({"x-request-id": "r" * TRACE_LENGTH})

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
+from tests.sdk.clients.tried import Tried
 from tests.sdk.conftest import NODE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.sdk.conftest import Mesh
 
 HERE = Path(__file__).parent
-PYTHON = HERE.parents[2] / ".clients" / "venv" / "bin"
+ENVIRONMENTS = HERE.parents[2] / ".clients"
+PYTHON = ENVIRONMENTS / "venv" / "bin"
+PROGRAMS = HERE / "programs"
 DOCS = HERE.parents[2] / "docs" / "clients.md"
 DOCUMENTED_ROOT = "http://127.0.0.1:19100"
 PACKAGES = HERE / "node_modules"
@@ -53,6 +60,21 @@ class Place:
             check=False,
         )
 
+    def report(self, environment: str, program: str, *arguments: str) -> dict[str, Any]:
+        """Run a program of ours in a client's environment; return what it reports of its uses."""
+        if program.endswith(".mjs"):
+            folder = ENVIRONMENTS / "npm" / environment
+            for file in ("reporting.mjs", program):  # imports are looked for beside the file
+                shutil.copy(PROGRAMS / file, folder)
+            command: tuple[str | Path, ...] = (NODE, folder / program)
+        else:
+            command = (ENVIRONMENTS / "python" / environment / "bin/python", PROGRAMS / program)
+        told = {"URL_OF_NODE": self.mesh.url, "TOKEN": self.mesh.token}
+        done = self.run(*command, *arguments, **told)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
 
 def documented(place: Place, client: str, language: str, model: str) -> str:
     """Return the first block of a client's set-up in the documentation, made true for a place."""
@@ -78,3 +100,10 @@ def place(mesh: Mesh, tmp_path: Path) -> Place:
     place.work.mkdir()
     (place.work / FILE).write_text(f"{SECRET_WORD}\n")
     return place
+
+
+@pytest.fixture(scope="session")
+def tried() -> Iterator[Tried]:
+    """Gather what the clients did, for the tables of the documentation."""
+    with Tried.kept(ENVIRONMENTS / "tried.json") as tried:
+        yield tried

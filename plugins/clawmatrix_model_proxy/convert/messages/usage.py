@@ -6,20 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.neutral.answer import Usage
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.ends import end_of
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.neutral.answer import FinishReason
 
-__all__ = ["USAGE", "read_reason", "read_usage", "write_reason", "write_usage"]
+__all__ = ["read_reason", "write_reason", "write_usage"]
 
-USAGE = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "output_tokens_details",
-)
-"""The fields of ``usage`` that are read."""
 _REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "max_tokens": "length",
@@ -28,6 +21,9 @@ _REASONS: dict[str, FinishReason] = {
     "pause_turn": "pause",
     "refusal": "refusal",
     "model_context_window_exceeded": "length",
+    # What servers say in place of these.
+    "stop": "stop",
+    "length": "length",
 }
 _WRITTEN: dict[FinishReason, str] = {
     "stop": "end_turn",
@@ -38,27 +34,6 @@ _WRITTEN: dict[FinishReason, str] = {
     "stop_sequence": "stop_sequence",
     "pause": "pause_turn",
 }
-
-
-def read_usage(usage: dict[str, Any]) -> Usage:
-    """Read ``usage``, whose input does not count what was cached. Raises: BadAnswer."""
-    cached = _count(usage, "cache_read_input_tokens")
-    written = _count(usage, "cache_creation_input_tokens")
-    details = usage.get("output_tokens_details")
-    return Usage(
-        (_count(usage, "input_tokens") or 0) + (cached or 0) + (written or 0),
-        _count(usage, "output_tokens") or 0,
-        cached,
-        written,
-        _count(details, "thinking_tokens") if isinstance(details, dict) else None,
-    )
-
-
-def _count(usage: dict[str, Any], name: str) -> int | None:
-    count = usage.get(name)
-    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
-        raise BadAnswer(f"usage.{name} is not a number of tokens")
-    return count
 
 
 def write_usage(usage: Usage | None) -> dict[str, Any]:
@@ -73,16 +48,19 @@ def write_usage(usage: Usage | None) -> dict[str, Any]:
     body["output_tokens"] = usage.output
     if usage.reasoning is not None:
         body["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
-    return body
+    return body | {"estimated": True} if usage.estimated else body
 
 
 def read_reason(reason: Any, *, calls: bool) -> FinishReason:
-    """Read ``stop_reason``; ``calls`` says that tools were asked for. Raises: BadAnswer."""
-    if reason is None:
-        return "tool_calls" if calls else "stop"
-    found = _REASONS.get(reason) if isinstance(reason, str) else None
+    """Read ``stop_reason``; ``calls`` says that tools were asked for.
+
+    A reason that nobody knows is the nearest one. Raises: BadAnswer, for one that means a failure.
+    """
+    found = end_of(reason, _REASONS)
     if found is None:
-        raise BadAnswer(f"the stop reason {reason!r} is not known here")
+        raise BadAnswer(f"the upstream broke off: {reason}")
+    if found == "tool_calls" and not calls and reason not in _REASONS:
+        return "stop"  # it said so in a word of its own, and there is no call
     return "tool_calls" if found == "stop" and calls else found
 
 

@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from clawmatrix_core import NodeId
-from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.asking import attempt
 from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
 from clawmatrix_model_proxy.asking.client_sender import ClientSender
 from clawmatrix_model_proxy.asking.health import Target
+from clawmatrix_model_proxy.asking.limits import AskLimits
 from clawmatrix_model_proxy.wire import Opening
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def attempt_of(node: Node, *, others: bool) -> CallAttempt:
         b"{}",
         ClientSender(send, node.clock.now),
         describe=lambda _: [],
-        max_answer=1 << 20,
-        answers=ByteBudget(1 << 20),
+        limits=AskLimits(),
         begun=lambda _: None,
         others=others,
     )

@@ -361,11 +361,14 @@ async def test_silence_before_the_first_token_keeps_the_status_of_the_error(
     assert client.status == 200
 
 
-async def test_a_whole_answer_in_place_of_a_stream_is_an_error(
+async def test_json_in_place_of_a_stream_that_is_no_answer_is_an_error(
     node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
+    async def answer(asked: Asked) -> None:
+        await asked.answer(b'{"id": "c1", "choices": 5}')
+
     async with (
-        upstreaming(whole) as up,
+        upstreaming(answer) as up,
         network(node_factory, PAIR, {"office": up.base_url}) as nodes,
     ):
         events, raised = await taken(nodes["home"])

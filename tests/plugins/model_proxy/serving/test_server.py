@@ -342,3 +342,35 @@ async def test_answers_that_never_end_are_bounded_together_and_make_room(
     endless = partial(ask, body=b'{"model": "m", "endless": true}')
     async with upstreaming(answer) as up, serving(models=[model(up.base_url)], **bounds) as node:
         await seven_of_ten_are_given_up(node, endless, "answer_too_large")
+
+
+CREATED = b'data: {"type":"response.created","response":{"id":"r","status":"in_progress"}}\n\n'
+SAID = b'data: {"type":"response.output_text.delta","delta":"x"}\n\n'
+ENDED = b'data: {"type":"response.completed","response":{"id":"r","status":"completed"}}\n\n'
+
+
+@pytest.mark.parametrize("signs", [False, True])
+async def test_signs_of_life_are_for_nodes_that_take_them(
+    *, signs: bool, serving: Serving, upstreaming: Upstreaming
+) -> None:
+    async def answer(asked: Asked) -> None:
+        await asked.begin_stream()
+        for _ in range(3):
+            await asked.chunk(CREATED)
+        await asked.chunk(SAID + ENDED)
+        await asked.end_stream()
+
+    opening = Opening("responses", "m", stream=True, signs=signs)
+    limited = model("", api="openai-responses", first_token_timeout="7s")
+    async with (
+        upstreaming(answer) as up,
+        serving(models=[{**limited, "base_url": up.base_url}]) as node,
+        node.exchange(node.id, REQUEST, opening) as exchange,
+    ):
+        await exchange.finish(b'{"model":"m","input":"x","stream":true}')
+        told = [await exchange.receive()]
+        while isinstance(told[-1], dict) and "status" not in told[-1]:
+            told.append(await exchange.receive())
+        async for _ in exchange:
+            pass
+    assert told[:-1] == ([{"firstToken": 7.0}, {"alive": True}] if signs else [])

@@ -19,9 +19,8 @@ from clawmatrix_model_proxy.neutral.request import NeutralRequest
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.formats import FORMATS
-from clawmatrix_model_proxy.streams.passthrough import SETUP_LIMIT, PassthroughStream
+from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import (
-    EVENT_LIMIT,
     EventTooLarge,
     WholeEvents,
     events_in,
@@ -410,7 +409,11 @@ def test_a_mark_of_the_byte_order_hides_no_event() -> None:
 
 def test_set_up_without_end_counts_as_an_answer_some_time() -> None:
     role = ROLE + b"\n\n"
-    assert feed(*[role] * (SETUP_LIMIT // len(ROLE) * 2))[1].begun
+    stream = PassthroughStream(FORMATS["chat"], limit=4096)
+    stream.feed(role * (3000 // len(ROLE)))
+    assert not stream.begun
+    stream.feed(role * (3000 // len(ROLE)))
+    assert stream.begun
 
 
 def test_the_last_event_may_lack_its_blank_line() -> None:
@@ -419,6 +422,6 @@ def test_the_last_event_may_lack_its_blank_line() -> None:
 
 
 def test_an_event_without_end_is_an_error() -> None:
-    events = PassthroughStream(FORMATS["chat"])
+    events = PassthroughStream(FORMATS["chat"], limit=1000)
     with pytest.raises(EventTooLarge):
-        events.feed(b"data: " + b"x" * EVENT_LIMIT)
+        events.feed(b"data: " + b"x" * 1000)

@@ -138,7 +138,7 @@ async def test_silence_behind_a_hole_is_silence(
         with anyio.move_on_after(5):
             await asked.wait_gone()
 
-    async with two(node_factory, upstreaming, silent, idle_timeout="50ms") as (node, a, b):
+    async with two(node_factory, upstreaming, silent, first_byte_timeout="50ms") as (node, a, b):
         client = Client(node)
         await client.ask(request(stream=True))
     assert client.body == WHOLE
