@@ -9,20 +9,20 @@ from clawmatrix_core import Finding, NamedKeys, NodeId
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clawmatrix_core.spi import TrustStore
+    from clawmatrix_core import Node
 
 __all__ = ["look_at_introducers"]
 
 _NAME = "mesh.introducers"
 
 
-def look_at_introducers(named: NamedKeys, trust: TrustStore) -> Iterator[Finding]:
+def look_at_introducers(named: NamedKeys, node: Node) -> Iterator[Finding]:
     """Yield each of ``[mesh.introducers]``, and whether this node knows the key that is named."""
     for name, text in named.texts().items():
-        entry = trust.get(NodeId(name))
+        entry = node.trust.get(NodeId(name))
         if entry is None:
             yield Finding(_NAME, "warning", f"the introducer {name} is not known here yet")
-        elif not trust.followed(NodeId(name), text, entry.key_text):
+        elif not node.trust.followed(NodeId(name), text, entry.key_text):
             detail = f"[mesh.introducers] names a key of {name} that {name} does not have"
             line = NamedKeys({name: entry.sign_public}).lines()[0]
             advice = f"compare `clawmatrix fingerprint` there; where it is right, write {line}"

@@ -72,7 +72,7 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
 
     async def introducers() -> Sequence[Finding]:
         named = node.config.section(MeshConfig).introducers
-        return list(look_at_introducers(named, node.trust))
+        return list(look_at_introducers(named, node))
 
     async def revocations() -> Sequence[Finding]:
         named = node.config.section(MeshConfig).revokers.keys

@@ -67,13 +67,13 @@ class Introductions:
 
     def key_of(self, introducer: NodeId) -> bytes | None:
         """Return the key under which an introducer counts now, None where it does not."""
-        trust, text = self._node.trust, self._named.get(introducer)
-        known = None if text is None else trust.get(introducer)
+        node, text = self._node, self._named.get(introducer)
+        known = None if text is None else node.trust.get(introducer)
         if text is None or known is None or known.known not in _SURE:
             return None
-        if not trust.followed(introducer, text, known.key_text):
+        if not node.trust.followed(introducer, text, known.key_text):
             return None
-        revoked = self._node.revocations.get(known.sign_public) is not None
+        revoked = node.revocations.get(known.sign_public) is not None
         return None if revoked else known.sign_public
 
     def take(self, introducer: NodeId, key: bytes, number: int, names: dict[NodeId, bytes]) -> None:
