@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.hidden import Hidden
-from clawmatrix_core.members.identity import key_text
+from clawmatrix_core.members.identity import key_text, read_key_text
 from clawmatrix_core.members.pin_table import PinTable
 from clawmatrix_core.members.pins import (
     Conflict,
@@ -56,17 +56,20 @@ class KnownKeys:
         """Say whether a key gave its name over to another key."""
         return self._pins.is_retired(sign_public)
 
-    def retired(self, key: str) -> bool:
-        """Say whether a key, as text, gave its name over to another key."""
-        return self._pins.is_retired_text(key)
+    def retired(self, key: str | bytes) -> bool:
+        """Say whether a key, its 32 bytes or text, gave its name over to another key.
 
-    def how_known(self, node_id: NodeId, key: str) -> Known:
-        """Say how exactly this key, as text, is known to be the name's.
+        Raises: ValueError, for a text that is no key.
+        """
+        return self.is_retired(key if isinstance(key, bytes) else read_key_text(key))
+
+    def how_known(self, node_id: NodeId, key: str | bytes) -> Known:
+        """Say how exactly this key, its 32 bytes or ``ed25519:`` text, is known to be the name's.
 
         A key that is not the name's present one is hearsay, and so is one that was retired.
         """
         pin = self._pins.get(node_id)
-        if pin is None or key_text(pin.key) != key:
+        if pin is None or key not in (pin.key, key_text(pin.key)):
             return "hearsay"
         return self._level(node_id, pin)
 

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.members.identity import key_text
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
@@ -86,10 +85,6 @@ class PinTable:
     def is_retired(self, key: bytes) -> bool:
         """Say whether a name had a key before its present one."""
         return key in self._retired
-
-    def is_retired_text(self, key: str) -> bool:
-        """Say the same of a key as text."""
-        return any(key_text(one) == key for one in self._retired)
 
     def _count(self, pin: Pin, by: int) -> None:
         self._states[pin.state] += by

@@ -44,6 +44,13 @@ class ListenAddress(HostPort):
         return super().parse(text)
 
 
+@attrs.frozen
+class IntroducerKeys(NamedKeys):
+    """Introducers with their keys."""
+
+    config_table = "mesh.introducers"
+
+
 def _is_address(_: object, __: object, value: str | None) -> None:
     if value is not None:
         check_address(value)
@@ -117,8 +124,8 @@ class MeshConfig:
         " others wait for `clawmatrix revocations accept`.",
         reload=True,
     )
-    introducers: NamedKeys = option(
-        factory=NamedKeys,
+    introducers: IntroducerKeys = option(
+        factory=IntroducerKeys,
         shown="nobody",
         doc="The nodes whose word counts here on which key is whose, each with its own key, which"
         " this node must know as accepted or invited.",

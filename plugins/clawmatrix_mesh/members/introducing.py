@@ -84,9 +84,10 @@ class Introducing:
     async def run(self) -> None:
         """Ask each introducer now and then, until cancelled."""
         while True:
-            for name in self._due():
-                self._not_before[name] = self._node.clock.now() + self._gap
-                await self._ask(name)
+            async with anyio.create_task_group() as tasks:
+                for name in self._due():
+                    self._not_before[name] = self._node.clock.now() + self._gap
+                    tasks.start_soon(self._ask, name)
             look = min(_LOOK, self._gap) if self._introductions.named else None
             with anyio.move_on_after(look):
                 await self._changed.wait()

@@ -71,7 +71,7 @@ def test_each_way_holds_for_exactly_that_key(way: Known) -> None:
     state = MemoryState()
     store = TrustStore(state)
     WAYS[way](store)
-    assert known(store) == way
+    assert known(store) == store.how_known(HOME, key(1)) == way
     assert [entry.known for entry in store.entries()] == [way]
     assert known(store, 2) == "hearsay"
     assert known(store, 1, NodeId("office")) == "hearsay"
@@ -125,6 +125,7 @@ def test_a_change_of_key_that_this_store_followed_keeps_the_way_and_retires_the_
     store.succeed(HOME, key(2), now=3.0)
     assert (known(store, 1), known(store, 2)) == ("hearsay", way)
     assert (store.retired(key_text(key(1))), store.retired(key_text(key(2)))) == (True, False)
+    assert (store.retired(key(1)), store.retired(key(2))) == (True, False)
     one, two = key_text(key(1)), key_text(key(2))
     for again in (store, TrustStore(state)):
         assert again.followed(HOME, one, two)
