@@ -18,6 +18,8 @@ __all__ = ["LETTERS_MIN", "accepted_pin", "invited_pin"]
 LETTERS_MIN = 20
 """Letters of a fingerprint that ``accept`` wants at least: 100 bits, more than anybody can search
 for a key that begins alike."""
+DIGITS = 40
+"""Digits of a key, of which all are wanted."""
 
 
 def accepted_pin(node_id: NodeId, pin: Pin | None, shown: str) -> Pin:
@@ -29,7 +31,7 @@ def accepted_pin(node_id: NodeId, pin: Pin | None, shown: str) -> Pin:
         name, or a key that the name gave up for another.
     """
     wanted = shown.upper().replace("-", "").replace(" ", "")
-    if len(wanted) < LETTERS_MIN:
+    if len(wanted) < (DIGITS if wanted.isdigit() else LETTERS_MIN):
         raise LocalProtocolError(
             f"{LETTERS_MIN} letters of the fingerprint are needed, or all of its digits"
         )
