@@ -8,7 +8,7 @@ import attrs
 
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.members.identity import digits, fingerprint
-from clawmatrix_core.members.pins import Pin, PinState
+from clawmatrix_core.members.pins import Pin, PinState, with_rival
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.node_id import NodeId
@@ -52,8 +52,11 @@ def accepted_pin(node_id: NodeId, pin: Pin | None, shown: str) -> Pin:
 def invited_pin(pin: Pin | None, key: bytes, now: float) -> Pin:
     """Return the pin with a key that a token bound to the name, whatever was known before.
 
+    A key that the name gave up for its present one is refused like any other, and shown.
     ``now`` is the wall clock in seconds since 1970.
     """
+    if pin is not None and key in pin.past:
+        return with_rival(pin, key, proven=True, now=now)
     if pin is None or pin.key != key:
         rivals = () if pin is None else tuple(one for one in pin.rivals if one.key != key)
         linked = pin is not None and pin.state is PinState.PINNED

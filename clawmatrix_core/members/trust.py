@@ -33,7 +33,7 @@ PROVISIONAL_MAX = Bound(
     10_000,
     "names that are known by hearsay alone",
     fed_by="a member",
-    when_full="the name is taken in, but not kept",
+    when_full="the name is taken in, but not kept, unless it is introduced",
 )
 PINNED_MAX = Bound(
     16_384,
@@ -253,9 +253,12 @@ class TrustStore(KnownKeys):
         return None if self.is_retired(key) else key
 
     def _introduce_new(self, node_id: NodeId, now: float) -> Pin | None:
-        """Give a new name of which there is hearsay its introduced key."""
+        """Give a new name of which there is hearsay its introduced key, where there is one.
+
+        It is kept however much hearsay there is: introducers bound how many these are.
+        """
         key = self._introduced_key(node_id, None)
-        if key is None or not self._may_keep():
+        if key is None:
             return None
         self._put(node_id, Pin(key, PinState.PROVISIONAL, now))
         return self._pins.get(node_id)

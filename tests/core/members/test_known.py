@@ -14,7 +14,7 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import Identity, digits, fingerprint, key_text
 from clawmatrix_core.members.pins import PinOutcome, PinState
 from clawmatrix_core.members.succession import hand_over
-from clawmatrix_core.members.trust import TrustStore
+from clawmatrix_core.members.trust import PROVISIONAL_MAX, TrustStore
 from clawmatrix_core.state.folder import MemoryState
 from tests.core.members.members import Member
 
@@ -145,6 +145,15 @@ def test_a_retired_key_cannot_be_accepted_again() -> None:
     assert (known(store, 1), known(store, 2)) == ("hearsay", "linked")
 
 
+def test_a_token_of_a_retired_key_binds_nothing() -> None:
+    store = TrustStore(MemoryState())
+    accepted(store)
+    store.succeed(HOME, key(2), now=2.0)
+    store.insist(HOME, key(1), now=3.0)
+    assert (known(store, 1), known(store, 2)) == ("hearsay", "accepted")
+    assert [one.sign_public for one in store.conflicts()] == [key(1)]
+
+
 def test_a_retired_key_is_hearsay_even_where_its_owner_took_it_back() -> None:
     store = TrustStore(MemoryState())
     accepted(store)
@@ -231,6 +240,17 @@ def test_who_is_introduced_no_more_is_known_by_what_is_left() -> None:
     assert known(store) == "introduced"
     store.introduce({}, now=3.0)
     assert known(store) == "linked"
+
+
+def test_a_flood_of_hearsay_keeps_no_introduced_key_out() -> None:
+    store = TrustStore(MemoryState())
+    store.introduce({HOME: key(1)}, now=1.0)
+    for number in range(PROVISIONAL_MAX):
+        store.check(NodeId(f"n{number}"), key(0), proven=False, now=1.0)
+    assert store.check(HOME, key("squatter"), proven=False, now=2.0) is PinOutcome.CONFLICT
+    assert known(store) == "introduced"
+    store.check(NodeId("late"), key(0), proven=False, now=2.0)
+    assert store.get(NodeId("late")) is None
 
 
 def test_only_accepted_and_invited_keys_are_vouched_for() -> None:

@@ -297,6 +297,12 @@ async def test_a_guest_that_calls_itself_home_has_the_key_of_a_guest() -> None:
         assert {visit.key for visit in found.desk.visits} == {FALSE.sign_public}
 
 
+async def test_a_squatters_session_ends_when_the_real_key_is_introduced() -> None:
+    async with squatted() as (found, _, _):
+        assert found.office.trust.introduce({HOME: TRUE.sign_public}, now=2.0) == [HOME]
+        await found.is_rid_of(FALSE.sign_public)
+
+
 async def test_neither_a_session_nor_a_link_proves_a_squatters_name() -> None:
     text = key_text(FALSE.sign_public)
     async with squatted() as (found, squatter, _):
