@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from clawmatrix_core import Bound, NamedKeys, NodeId, RemoteProtocolError, StartError, StateError
+from clawmatrix_core import (
+    Bound,
+    NamedKeys,
+    NodeId,
+    RemoteProtocolError,
+    StartError,
+    StateError,
+    key_text,
+)
 
 if TYPE_CHECKING:
     from clawmatrix_core import JSON, Node
@@ -116,8 +124,7 @@ class Introductions:
         """Say whether a list came under a key, or one before it that signed for it."""
         if held.key == key:
             return True
-        texts = NamedKeys({"was": held.key, "is": key}).texts()
-        return self._node.trust.followed(introducer, texts["was"], texts["is"])
+        return self._node.trust.followed(introducer, key_text(held.key), key_text(key))
 
 
 def read_part(part: JSON) -> tuple[int, dict[NodeId, bytes]]:
