@@ -218,9 +218,10 @@ async def test_words_behind_the_reason_of_an_end_take_back_nothing(
 
 def chunks(*deltas: dict[str, str], finish: str | None = None) -> bytes:
     """Return a stream of chat completions, with an end of its own where ``finish`` says why."""
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    parts: list[tuple[dict[str, str], str | None]] = [(delta, None) for delta in deltas]
     if finish is not None:
-        choices.append({"index": 0, "delta": {}, "finish_reason": finish})
+        parts.append(({}, finish))
+    choices = [{"index": 0, "delta": delta, "finish_reason": end} for delta, end in parts]
     events = [{"id": "c1", "model": "m", "choices": [choice]} for choice in choices]
     return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
 
