@@ -22,6 +22,7 @@ from clawmatrix_model_proxy.streams.cut_out import CutOut
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import (
     data_of,
+    error_before_done,
     error_in,
     error_without_data,
     is_no_event,
@@ -126,6 +127,9 @@ class UpstreamEvents:
             error = error_without_data(event)
             return self._cut() if error is None else (Failed(error),)
         if data == b"[DONE]":
+            error = None if self._finished else error_before_done(self._last)
+            if error is not None:
+                return (Failed(error),)
             return self._end(marked=not self.cut_out.doubtful)
         if not data:
             return ()  # a comment
@@ -148,9 +152,12 @@ class UpstreamEvents:
 
     def _cut(self, *, harmless: bool = False) -> Iterable[Event]:
         # Behind the reason of an end there is no word of the answer.
-        finished = getattr(self._reader, "finished", False)
-        self.cut_out.add(self._last, harmless=harmless or finished)
+        self.cut_out.add(self._last, harmless=harmless or self._finished)
         return ()
+
+    @property
+    def _finished(self) -> bool:
+        return bool(getattr(self._reader, "finished", False))
 
     def _end(self, *, marked: bool) -> Iterable[Event]:
         events = list(self._without_doubt(self._reader.done(marked=marked)))

@@ -56,9 +56,9 @@ class Tail:
         """Return the data of the last events, the last at the end."""
         return list(_payloads(BOUNDARY.split(b"".join(self._pieces))))
 
-    def ending(self) -> Ending:
-        """Say how the stream ended."""
-        tail = b"".join(self._pieces)
+    def ending(self, more: bytes = b"") -> Ending:
+        """Say how the stream ended; ``more`` is what has come since."""
+        tail = b"".join(self._pieces) + more
         if _DONE.search(tail) is not None:
             return Ending.DONE
         *events, rest = BOUNDARY.split(tail)

@@ -16,6 +16,7 @@ __all__ = [
     "ERROR_WORDS",
     "LINES",
     "data_of",
+    "error_before_done",
     "error_in",
     "error_without_data",
     "is_no_event",
@@ -108,6 +109,14 @@ def stray_error(payload: object) -> Any:
     words = found if isinstance(found, str) else _encode(found).decode()
     code = next((payload[n] for n in ("code", "status_code", "status") if payload.get(n)), None)
     return {"message": words[:ERROR_WORDS], "type": payload.get("type"), "code": code}
+
+
+def error_before_done(data: bytes) -> Any:
+    """Return the error that the last data before ``[DONE]`` is; None where it is of the answer.
+
+    What has choices is of a chat completion, which is the API that has the mark.
+    """
+    return stray_error(decode(data)) if data and b'"choices"' not in data else None
 
 
 def error_in(data: bytes) -> Any:

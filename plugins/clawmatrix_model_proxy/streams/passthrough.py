@@ -19,6 +19,7 @@ from clawmatrix_model_proxy.streams.cut_out import CutOut
 from clawmatrix_model_proxy.streams.endings import Ending, Tail
 from clawmatrix_model_proxy.streams.events import (
     data_of,
+    error_before_done,
     error_in,
     error_without_data,
     is_no_event,
@@ -78,6 +79,7 @@ class PassthroughStream:
         self._whole = WholeEvents(limit=limit)
         self._silence = Silence()
         self._tail = Tail()
+        self._passed: list[bytes] = []  # of the bytes that are fed, what passes
         self._last = b""  # the data of the last event that has any, but for ``[DONE]``
         self._seen = 0
         self._watchful = False
@@ -109,7 +111,7 @@ class PassthroughStream:
         if not self._last:
             whole = whole.removeprefix(BYTE_ORDER_MARK)
         self._watchful = not self.begun or any(word in whole for word in self._last_words)
-        passed: list[bytes] = []
+        passed = self._passed = []
         last = self._last
         for event, boundary in events_in(whole):
             if event and self._is_good(event):  # empty lines are nothing
@@ -164,8 +166,7 @@ class PassthroughStream:
         if self._watchful and named_error(event):
             return self._fail(data or b"")
         if data == b"[DONE]":
-            self.over = True
-            return not self.cut_out.doubtful
+            return self._is_end()
         if data == b"":
             return True  # a comment
         if data is None:
@@ -181,6 +182,16 @@ class PassthroughStream:
             return False
         self._last = data if passes else self._last
         return passes
+
+    def _is_end(self) -> bool:
+        """Note that the end is marked, and say whether the mark may pass."""
+        self.over = True
+        if self.cut_out.doubtful:
+            return False
+        error = error_before_done(self._last)
+        if error is not None and self._tail.ending(b"".join(self._passed)) is Ending.CUT:
+            self.error = error
+        return self.error is None
 
     def _passes(self, event: bytes, data: bytes) -> bool:
         """Look at the data of an event. Raises: what is in NOT_JSON."""

@@ -187,6 +187,45 @@ async def test_an_error_in_place_of_a_stream_is_told_or_another_candidate_is_ask
         assert len(spare.asked) == 1
 
 
+STRAY = ("a detail", "a list of details", "a message", "no data, JSON", "a text")
+
+
+@pytest.mark.parametrize("client", ["chat", "messages", "responses"])
+@pytest.mark.parametrize("name", STRAY)
+async def test_an_error_in_the_middle_of_a_chat_stream_is_no_end_though_it_is_marked_so(
+    client: str, name: str, *, node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    said = chunks({"content": "Half"})
+    answer = sends(said + ERRORS[name].strip() + b"\n\ndata: [DONE]\n\n", "text/event-stream")
+    async with two(node_factory, upstreaming, answer, CHAT, alone=True) as (asking, _, _):
+        await ask(asking, client, stream=True)
+    assert "Half" in told(asking)
+    assert "no memory left" in told(asking)
+    assert not looks_whole(client, told(asking)), told(asking)
+
+
+@pytest.mark.parametrize("client", ["chat", "messages", "responses"])
+async def test_words_behind_the_reason_of_an_end_take_back_nothing(
+    client: str, *, node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    said = chunks({"content": "All"}, finish="stop")
+    words = b'data: {"message": "bye"}\n\ndata: [DONE]\n\n'
+    answer = sends(said + words, "text/event-stream")
+    async with two(node_factory, upstreaming, answer, CHAT, alone=True) as (asking, _, _):
+        await ask(asking, client, stream=True)
+    assert looks_whole(client, told(asking)), told(asking)
+
+
+def chunks(*deltas: dict[str, str], finish: str | None = None) -> bytes:
+    """Return a stream of chat completions, with an end of its own where ``finish`` says why."""
+    parts: list[tuple[dict[str, str], str | None]] = [(delta, None) for delta in deltas]
+    if finish is not None:
+        parts.append(({}, finish))
+    choices = [{"index": 0, "delta": delta, "finish_reason": end} for delta, end in parts]
+    events = [{"id": "c1", "model": "m", "choices": [choice]} for choice in choices]
+    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+
+
 async def test_every_field_of_a_chat_answer_is_in_the_stream_that_is_made_of_it(
     node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:

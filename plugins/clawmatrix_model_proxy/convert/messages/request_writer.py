@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["write_request"]
 
 Block = dict[str, Any]
+_FAILED = "The call failed without a word."
+"""The content of a result that failed and says nothing, which the API refuses."""
 _SIDES = {"system": "system", "developer": "system", "assistant": "assistant"}
 
 
@@ -140,8 +142,8 @@ class _PartWriter:
             raise Unsupported(self.where, message)
         block: Block = {"type": "tool_result", "tool_use_id": result.call_id}
         content = [block for part in result.parts for block in self._part(part)]
-        if content:
-            block["content"] = _short(content)
+        if content or result.failed:  # a failure without words is refused
+            block["content"] = _short(content) if content else _FAILED
         if result.failed is not None:
             block["is_error"] = result.failed
         return block

@@ -19,12 +19,13 @@ from clawmatrix_model_proxy.convert.responses.output_items import (
     Part,
 )
 from clawmatrix_model_proxy.convert.responses.sealed import encrypted_of
+from clawmatrix_model_proxy.neutral.answer import Delta
 from clawmatrix_model_proxy.neutral.sealed import sealed_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from clawmatrix_model_proxy.neutral.answer import Close, Delta, Open
+    from clawmatrix_model_proxy.neutral.answer import Close, Open
     from clawmatrix_model_proxy.neutral.request import Tool
 
 __all__ = ["Output"]
@@ -83,6 +84,9 @@ class Output:
     def close(self, event: Close) -> Iterator[Fields]:
         """Close a block."""
         part = self.parts[event.index]
+        if part.kind == "tool" and not part.whole.strip():
+            # Arguments are JSON, which clients read at once, so none are an empty object.
+            yield from self.delta(Delta(event.index, "{}"))
         item = part.item
         item.going -= not part.closed
         part.closed = True

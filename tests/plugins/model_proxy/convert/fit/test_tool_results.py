@@ -119,7 +119,12 @@ def test_a_call_without_a_result_gets_one_that_says_it_failed() -> None:
     body = sent("responses", "messages", {"input": [call("a"), said("user", "never mind")]})
     [_, answer] = body["messages"]
     assert answer["content"] == [
-        {"type": "tool_result", "tool_use_id": "a", "is_error": True},
+        {
+            "type": "tool_result",
+            "tool_use_id": "a",
+            "content": "The call failed without a word.",
+            "is_error": True,
+        },
         {"type": "text", "text": "never mind"},
     ]
 
@@ -138,6 +143,7 @@ def test_a_result_belongs_to_the_latest_call_of_its_id() -> None:
     assert lost["content"][0] == {
         "type": "tool_result",
         "tool_use_id": first["content"][0]["id"],
+        "content": "The call failed without a word.",
         "is_error": True,
     }
     assert result["content"] == [

@@ -105,6 +105,21 @@ def test_sides_alternate_and_results_come_first() -> None:
     ]
 
 
+@pytest.mark.parametrize("parts", [(), (Text(""),), (Text(" \n"),)])
+def test_a_failure_always_has_words(parts: tuple[Text, ...]) -> None:
+    call = Turn("assistant", (ToolCall("a", "f", "{}"),))
+    result = Turn("tool", (ToolResult("a", parts, failed=True),))
+    [block] = messages(HI, call, result)[2]["content"]
+    assert block["is_error"] is True
+    assert block["content"] == "The call failed without a word."
+
+
+def test_a_result_that_is_no_failure_may_be_empty() -> None:
+    call = Turn("assistant", (ToolCall("a", "f", "{}"),))
+    [block] = messages(HI, call, Turn("tool", (ToolResult("a", ()),)))[2]["content"]
+    assert block == {"type": "tool_result", "tool_use_id": "a"}
+
+
 def test_turns_with_nothing_in_them_are_left_out() -> None:
     empty = Turn("assistant", (Text(""), Reasoning("I think")))
     assert messages(HI, empty, HI) == [

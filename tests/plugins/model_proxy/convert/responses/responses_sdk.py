@@ -12,7 +12,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
-from clawmatrix_model_proxy.neutral.answer import Event, Gathered, NeutralAnswer
+from clawmatrix_model_proxy.neutral.answer import Block, Event, Gathered, NeutralAnswer
 from clawmatrix_model_proxy.neutral.codec import Making
 from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
 
@@ -102,3 +102,8 @@ def _without_parsed(value: Any) -> Any:
         return value
     added = ("parsed", "parsed_arguments")
     return {name: _without_parsed(inner) for name, inner in value.items() if name not in added}
+
+
+def said(block: Block) -> str:
+    """Return the text of a block; arguments that there are none of are an empty object."""
+    return block.text or ("{}" if block.kind == "tool" else "")

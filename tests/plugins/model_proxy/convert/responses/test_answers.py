@@ -48,7 +48,7 @@ BLOCKS: dict[str, tuple[Block, ...]] = {
     "calls": (
         Block("text", "Let me see."),
         Block("tool", '{"city":"Oslo"}', "call_1", "weather"),
-        Block("tool", "", "call_2", "now"),
+        Block("tool", "{}", "call_2", "now"),
         Block("free_tool", "*** patch", "call_3", "patch"),
     ),
     "text after a call": (Block("tool", "{}", "call_1", "now"), Block("text", "Done")),

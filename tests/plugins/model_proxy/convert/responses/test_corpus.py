@@ -26,6 +26,7 @@ from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     making,
     payloads,
     read_stream,
+    said,
     stream_of,
 )
 
@@ -191,7 +192,7 @@ def _said(answer: NeutralAnswer) -> list[tuple[str, str, str]]:
 
 def _without_ids(answer: NeutralAnswer) -> tuple[Any, ...]:
     blocks = [
-        (block.kind, block.text, block.name, block.group, block.logprobs, block.sealed)
+        (block.kind, said(block), block.name, block.group, block.logprobs, block.sealed)
         for block in answer.blocks
     ]
     usage = answer.usage

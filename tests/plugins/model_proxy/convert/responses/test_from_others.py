@@ -20,6 +20,7 @@ from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     making,
     payloads,
     read_stream,
+    said,
     stream_of,
 )
 from tests.plugins.model_proxy.convert.responses.test_corpus import check_request
@@ -94,7 +95,7 @@ def test_streams_of_others_are_written(api: str, name: str) -> None:
 def shown(answer: NeutralAnswer) -> tuple[Any, ...]:
     """Return what must be the same, whatever the API."""
     blocks = [
-        (block.kind, block.text, block.name, block.sealed, block.sealed_by)
+        (block.kind, said(block), block.name, block.sealed, block.sealed_by)
         for block in answer.blocks
     ]
     counts = answer.usage and (answer.usage.input, answer.usage.output)

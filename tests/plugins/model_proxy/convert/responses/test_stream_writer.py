@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from pydantic import BaseModel
 
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
@@ -161,3 +164,22 @@ def test_many_short_blocks_are_no_more_work_each_than_few() -> None:
 
     few, many = calls_in(lambda: write(200)), calls_in(lambda: write(2_000))
     assert many < 12 * few
+
+
+@pytest.mark.parametrize("pieces", [(), ("",), (" ", "\n")])
+def test_a_call_without_arguments_has_an_empty_object(pieces: tuple[str, ...]) -> None:
+    events: list[Event] = [Begin(), Open(0, "tool", "call_1", "f")]
+    events += [Delta(0, piece) for piece in pieces]
+    events += [Close(0), Finish("tool_calls"), Completed()]
+    told = payloads(stream_of(events))
+    [done] = [one for one in told if one["type"] == "response.function_call_arguments.done"]
+    deltas = [one["delta"] for one in told if one["type"].endswith("arguments.delta")]
+    assert json.loads(done["arguments"]) == {}
+    assert "".join(deltas) == done["arguments"]
+    assert told[-1]["response"]["output"][0]["arguments"] == done["arguments"]
+
+
+def test_a_call_with_text_may_have_none() -> None:
+    answer = NeutralAnswer("resp_1", "m", 1, (Block("free_tool", "", "c", "g"),), "tool_calls")
+    told = payloads(stream_of(events_of(answer)))
+    assert told[-1]["response"]["output"][0]["input"] == ""
