@@ -279,7 +279,7 @@ class PassthroughCall:
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """See UpstreamCall. A stream becomes whole, and a whole answer a stream, as is wanted."""
         if beginning_of(body) is Beginning.EVENTS:
-            body, type_ = gathered(self.format, body), JSON
+            body, type_ = gathered(self.format, body, self.body or b"{}"), JSON
         ids = self._checked(body)
         if self.streams:
             asked = self.body or b"{}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from clawmatrix_model_proxy.streams.as_stream import events_of_answer
-from clawmatrix_model_proxy.streams.as_whole import answer_of_events
 from clawmatrix_model_proxy.streams.beginning import Beginning, beginning_of
 from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK
 
@@ -37,17 +36,3 @@ def test_too_little_says_nothing(data: bytes) -> None:
 def test_what_is_no_answer_makes_no_stream(format: str, answer: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="none of its API"):
         events_of_answer(format, answer, usage=False)
-
-
-@pytest.mark.parametrize(
-    ("format", "event"),
-    [
-        ("chat", {"choices": [{"delta": {"tool_calls": [5]}}]}),
-        ("messages", {"type": "content_block_delta", "index": 3, "delta": {"type": "text_delta"}}),
-        ("messages", {"type": "message_start"}),
-        ("responses", {"type": "response.output_item.done"}),
-    ],
-)
-def test_events_of_no_api_make_no_answer(format: str, event: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="none of its API"):
-        answer_of_events(format, [event])
