@@ -173,7 +173,9 @@ class _Read(msgspec.Struct):
     @property
     def says_nothing(self) -> bool:
         """Whether there is nothing in it that an answer of any API has."""
-        parts = (self.id, self.choices, self.content, self.output, self.data)
+        if self.id is not _NULL and bytes(self.id) != b"null":
+            return False  # as usual
+        parts = (self.choices, self.content, self.output, self.data)
         return all(bytes(part) == b"null" for part in parts)
 
     def text_of_id(self) -> str:
