@@ -36,3 +36,15 @@ def test_too_little_says_nothing(data: bytes) -> None:
 def test_what_is_no_answer_makes_no_stream(format: str, answer: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="none of its API"):
         events_of_answer(format, answer, usage=False)
+
+
+@pytest.mark.parametrize("status", ["in_progress", "queued", "failed", "cancelled", 5])
+def test_a_response_that_is_not_whole_makes_no_stream(status: object) -> None:
+    with pytest.raises(ValueError, match="its status is"):
+        events_of_answer("responses", {"output": [], "status": status}, usage=False)
+
+
+@pytest.mark.parametrize("status", [None, "completed", "incomplete", "done"])
+def test_a_response_that_is_whole_ends_its_stream(status: str | None) -> None:
+    told = events_of_answer("responses", {"output": [], "status": status}, usage=False)
+    assert (b'"type":"response.incomplete"' in told) == (status == "incomplete")
