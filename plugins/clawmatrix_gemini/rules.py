@@ -13,7 +13,7 @@ RULES = ApiRules(
 )
 
 BUDGETS = (("-pro", Range(128, 32_768)), ("", Range(0, 24_576)))
-"""Tokens of thoughts that models of before Gemini 3 take, by a part of their names."""
+"""Tokens of thoughts that models older than Gemini 3 take, by a part of their names."""
 
 
 def budget_range(model: str) -> Range:

@@ -230,7 +230,7 @@ class RouteTable:
         return _not_found(refusal, next(iter(lacking[0].methods.values())))
 
     def _unknown(self, path: str) -> Found:
-        """Return the 404 of a path, with a hint, in the shape of the errors of the likest path."""
+        """Return the 404 of a path, with a hint, in the shape of the errors of the nearest path."""
         head = _head(path)
         meant, owned = next(self._meant(path), (None, None))
         there = {text: one for tier in self._tiers for text, one in tier.plain(self._works)}

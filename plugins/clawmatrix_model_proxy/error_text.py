@@ -49,6 +49,7 @@ _SAID = (
     "msg",
     "status_msg",
     "error_message",
+    "error_msg",
     "errorMessage",
     "error_description",
 )

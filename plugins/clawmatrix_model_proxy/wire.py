@@ -233,7 +233,7 @@ def trace_headers(headers: Mapping[str, str]) -> dict[str, str]:
         value = headers.get(name)
         if value and len(value) <= TRACE_LENGTH and value.isascii() and value.isprintable():
             found[name] = value
-    if _TRACEPARENT.fullmatch(found.get("traceparent", "")) is None:
+    if found and _TRACEPARENT.fullmatch(found.get("traceparent", "")) is None:
         found.pop("traceparent", None)
         found.pop("tracestate", None)
     return found

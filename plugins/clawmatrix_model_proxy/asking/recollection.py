@@ -246,7 +246,7 @@ def _gone(id_: str) -> ApiError:
 
 
 def _may_name(body: bytes) -> bool:
-    """Say whether a request may name an earlier answer or an item; cheap, and never wrong by no."""
+    """Say whether a request may name an earlier answer or an item. A no is always right."""
     words = b"previous_response_id" in body or b"item_reference" in body
     return words or b"\\u00" in body or _BY_ID_ALONE.search(body) is not None
 

@@ -15,9 +15,8 @@ from clawmatrix_model_proxy.convert.limits import check_request, limited_answer,
 from clawmatrix_model_proxy.convert.one_call import OneCallReader, with_one_call
 from clawmatrix_model_proxy.convert.stop_cut import StopReader, cut_answer
 from clawmatrix_model_proxy.convert.stops import check_stops
-from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.json_values import NOT_JSON, TooManyValues, decode
-from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
+from clawmatrix_model_proxy.neutral.answer import events_of
 from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
     KnowsTools,
@@ -28,6 +27,7 @@ from clawmatrix_model_proxy.neutral.codec import (
 from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
 from clawmatrix_model_proxy.neutral.estimate import prompt_tokens
 from clawmatrix_model_proxy.neutral.settings import place_of
+from clawmatrix_model_proxy.neutral.whole import answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,16 +161,11 @@ class Bridge:
 
     @answer_depth()
     def gathered(self, events: Iterable[Event]) -> bytes:
-        """Return the events of a whole stream as the answer that the client wants in one piece."""
-        gathered = Gathered()
-        for event in events:
-            if isinstance(event, Failed):
-                why = fault_of_event(event.error).message
-                raise BadAnswer(f"the stream ended with an error: {why}")
-            gathered.take(event)
-        if gathered.finish is None:
-            raise BadAnswer("the stream has no end")
-        answer = limited_answer(gathered.answer())
+        """Return the events of a whole stream as the answer that the client wants in one piece.
+
+        Raises: UpstreamError, for a stream that failed; BadAnswer, for one without an end.
+        """
+        answer = limited_answer(answer_of(events))
         return _encode(self.client.write_answer(answer, self.making))
 
 

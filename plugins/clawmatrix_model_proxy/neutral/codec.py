@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import attrs
 
 from clawmatrix_core import ClawMatrixError
+from clawmatrix_model_proxy.error_text import error_text_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -91,9 +92,9 @@ class ErrorWords:
     def of(cls, error: object) -> ErrorWords:
         """Return the words of an error inside a stream, see ``Failed``."""
         fields = error if isinstance(error, dict) else {}
-        message, kind, code = (fields.get(name) for name in ("message", "type", "code"))
+        kind, code = fields.get("type"), fields.get("code")
         return cls(
-            message if isinstance(message, str) else "the upstream's answer is an error",
+            error_text_of(error).message or "the upstream's answer is an error",
             kind if isinstance(kind, str) else "upstream_error",
             code if isinstance(code, str) else None,
         )

@@ -8,14 +8,16 @@ import msgspec
 
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, ErrorWords, UpstreamError
+from clawmatrix_model_proxy.serving.as_whole import answer_of_events
 from clawmatrix_model_proxy.streams.as_stream import events_of_answer
-from clawmatrix_model_proxy.streams.as_whole import answer_of_events
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import EventTooLarge, events_in
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from clawmatrix_model_proxy.streams.formats import Format
 
 __all__ = ["gathered", "streamed"]
@@ -41,8 +43,27 @@ def streamed(format: Format, body: bytes, request: bytes) -> bytes:
         raise BadAnswer(str(error)) from None
 
 
-def gathered(format: Format, body: bytes) -> bytes:
-    """Return a stream that has come to its end as one answer. Raises: BadAnswer, UpstreamError."""
+class _Named(msgspec.Struct):
+    name: str = ""
+
+
+class _Tool(msgspec.Struct):
+    function: _Named | None = None
+    custom: _Named | None = None
+
+
+class _Asked(msgspec.Struct):
+    tools: list[_Tool] | None = None
+
+
+_read_asked = msgspec.json.Decoder(_Asked).decode
+
+
+def gathered(format: Format, body: bytes, request: bytes) -> bytes:
+    """Return a stream that has come to its end as one answer; ``request`` asked for it.
+
+    Raises: BadAnswer, UpstreamError.
+    """
     if not format.streams:
         raise BadAnswer("the upstream's answer is a stream, and no answer of its API is one")
     stream = PassthroughStream(format, limit=len(body))
@@ -56,9 +77,20 @@ def gathered(format: Format, body: bytes) -> bytes:
     if ending not in (Ending.DONE, Ending.FINISHED) or not stream.begun:
         raise BadAnswer("the upstream's answer ended in the middle")
     datas = (data_of(event) for event, _ in events_in(passed + rest))
-    payloads = [decode(data) for data in datas if data and data != b"[DONE]"]
+    payloads = (decode(data) for data in datas if data and data != b"[DONE]")
+    found = (payload for payload in payloads if isinstance(payload, dict))
+    tools = _tool_names(request) if format.name == "chat" else ()
     try:
-        found = [payload for payload in payloads if isinstance(payload, dict)]
-        return _encode(answer_of_events(format.name, found))
+        return _encode(answer_of_events(format.name, found, tools))
     except ValueError as error:
         raise BadAnswer(str(error)) from None
+
+
+def _tool_names(request: bytes) -> Collection[str]:
+    """Return the names of the tools in a chat request; none where they cannot be read."""
+    try:
+        tools = _read_asked(request).tools or ()
+    except NOT_JSON:
+        return ()
+    named = (tool.function or tool.custom for tool in tools)
+    return frozenset(one.name for one in named if one is not None and one.name)

@@ -172,7 +172,8 @@ class ModelServer:
             async with response:
                 log, workers, answers = self._logger, self._workers, self._answers
                 sender = AnswerSender(exchange, model, call, response, log, workers, answers, note)
-                sender.lacks = tuple(self._upstreams.lacks.of(model))
+                if self._upstreams.lacks:
+                    sender.lacks = tuple(self._upstreams.lacks.of(model))
                 config = self._config
                 await sender.run(SendLimits(config.max_answer, config.max_event, opening.signs))
                 return response.status

@@ -173,7 +173,9 @@ class _Read(msgspec.Struct):
     @property
     def says_nothing(self) -> bool:
         """Whether there is nothing in it that an answer of any API has."""
-        parts = (self.id, self.choices, self.content, self.output, self.data)
+        if self.id is not _NULL and bytes(self.id) != b"null":
+            return False  # as usual
+        parts = (self.choices, self.content, self.output, self.data)
         return all(bytes(part) == b"null" for part in parts)
 
     def text_of_id(self) -> str:
@@ -279,7 +281,7 @@ class PassthroughCall:
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """See UpstreamCall. A stream becomes whole, and a whole answer a stream, as is wanted."""
         if beginning_of(body) is Beginning.EVENTS:
-            body, type_ = gathered(self.format, body), JSON
+            body, type_ = gathered(self.format, body, self.body or b"{}"), JSON
         ids = self._checked(body)
         if self.streams:
             asked = self.body or b"{}"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from clawmatrix_model_proxy.streams.stages import ends_response
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -26,7 +28,7 @@ def events_of_answer(format: str, answer: Fields, *, usage: bool) -> bytes:
         answer: the answer.
         usage: whether a chat client asked for the event with the usage.
 
-    Raises: ValueError, for what is no answer of the API.
+    Raises: ValueError, for what is no whole answer of the API.
     """
     try:
         if format == "chat":
@@ -121,6 +123,9 @@ _CALLS = {
 
 
 def _responses(answer: Fields) -> Iterator[Fields]:
+    status = answer.get("status")
+    if status is not None and not ends_response({"type": "", "response": answer}):
+        raise ValueError(f"the upstream's answer is not whole: its status is {status!r}")
     begun = {**answer, "status": "in_progress", "output": [], "usage": None}
     yield {"type": "response.created", "response": begun}
     yield {"type": "response.in_progress", "response": begun}

@@ -26,6 +26,8 @@ def beginning_of(data: bytes) -> Beginning | None:
     """Return what the first bytes of a body say it is; None where more of them are needed."""
     if data.startswith(b"data:"):  # as most streams do
         return Beginning.EVENTS
+    if data.startswith(b"{"):  # as most other answers do
+        return Beginning.JSON
     text = data.removeprefix(BYTE_ORDER_MARK).lstrip(_BLANK)[: len(b"retry:")]
     if not text or BYTE_ORDER_MARK.startswith(text):
         return None

@@ -143,6 +143,20 @@ def test_converting_a_request(client: str, upstream: str) -> None:
     assert_linear(convert, partial(request_of, client), 8)
 
 
+@pytest.mark.parametrize("calls_too", [True, False], ids=["calls and results", "results"])
+def test_pairing_calls_and_results_of_one_id(calls_too: bool) -> None:
+    def request(count: int) -> bytes:
+        call = {"id": "a", "function": {"name": "f", "arguments": "{}"}}
+        calls = {"role": "assistant", "tool_calls": [call] * (count if calls_too else 1)}
+        results = [{"role": "tool", "tool_call_id": "a", "content": "x"}] * count
+        return json.dumps({"model": "m", "messages": [calls, *results]}).encode()
+
+    def convert(body: bytes) -> None:
+        bridge_of("chat", "messages", body).written(MODEL)
+
+    assert_linear(convert, request, 10)
+
+
 @pytest.mark.parametrize("upstream", UPSTREAMS)
 def test_asking_for_the_tokens_of_a_request(upstream: str) -> None:
     def ask(body: bytes) -> None:

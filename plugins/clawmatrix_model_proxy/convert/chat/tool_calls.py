@@ -46,6 +46,7 @@ class Calls:
         answer_id: the answer's, of which ids are made for calls that have none.
         kinds: the kinds of the blocks so far.
         tools: the names that calls may have, empty where they are not known.
+        last: the call that the last piece was put to, None before the first piece.
     """
 
     def __init__(self, number: Callable[[], int], late_seal: Callable[[str, str], None]) -> None:
@@ -59,6 +60,7 @@ class Calls:
         self.answer_id = ""
         self.kinds: set[BlockKind] = set()
         self.tools: Collection[str] = ()
+        self.last: Call | None = None
         self._number = number
         self._by_index: dict[Key, Call] = {}
         self._by_id: dict[str, Call] = {}
@@ -108,8 +110,11 @@ class Calls:
         call = self._candidate(piece)
         found: Relation = "new" if call is None else relation(call, piece, self.tools)
         if call is None or found == "new":
-            self._add(self._begun(piece, call), piece, events)
-        elif found == "perhaps":
+            self.last = self._begun(piece, call)
+            self._add(self.last, piece, events)
+            return
+        self.last = call
+        if found == "perhaps":
             call.perhaps = True
         elif found == "name":
             call.name = grown_name(call, piece, self.tools)
@@ -118,7 +123,7 @@ class Calls:
             self._add(call, piece, events, piece.text[call.arguments.length :])
         elif found == "more":
             self._add(call, piece, events)
-        if call is not None and found != "new" and piece.index is not None:
+        if piece.index is not None:
             self._by_index[piece.index] = call
 
     def _candidate(self, piece: Piece) -> Call | None:

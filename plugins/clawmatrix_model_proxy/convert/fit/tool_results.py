@@ -7,6 +7,7 @@ it at once and in the order of its calls, and words that stood in between come b
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import attrs
@@ -31,26 +32,22 @@ class _Made:
     Attributes:
         run: the number of the assistant's run of turns that it is in.
         id: the id by which the upstream is told of it.
+        results: the parts of its result.
     """
 
     call: ToolCall
     run: int
     id: str
-    result: ToolResult | None = None
-
-    def give(self, result: ToolResult) -> None:
-        if self.result is None:
-            self.result = result
-        else:  # in two parts
-            self.result = attrs.evolve(self.result, parts=self.result.parts + result.parts)
+    results: list[ToolResult] = attrs.field(factory=list)
 
     def told(self) -> ToolResult:
         """Return the result. Of a call that has none, nothing is known but that it failed."""
-        if self.result is None:
+        if not self.results:
             return ToolResult(self.id, (), failed=True, free=self.call.free)
-        if self.result.call_id == self.id:
-            return self.result
-        return attrs.evolve(self.result, call_id=self.id)
+        if len(self.results) == 1 and self.results[0].call_id == self.id:
+            return self.results[0]
+        parts = tuple(part for one in self.results for part in one.parts)
+        return attrs.evolve(self.results[0], call_id=self.id, parts=parts)
 
     def told_call(self) -> ToolCall:
         """Return the call."""
@@ -76,20 +73,23 @@ def ordered(request: NeutralRequest, ids: Words | None) -> tuple[Turn, ...]:
 def _paired(request: NeutralRequest) -> list[_Made]:
     """Return the calls in the order in which they were made, each with its result."""
     made: list[_Made] = []
-    latest: dict[str, list[_Made]] = {}  # of each id, the calls of the last run that has it
+    # Of each id, the calls of the last run that has it: those without a result, or the last one.
+    latest: dict[str, deque[_Made]] = {}
     early: dict[str, list[ToolResult]] = {}
     for run, part in _runs(request.turns):
         if isinstance(part, ToolCall):
             call = _Made(part, run, part.id)
             made.append(call)
-            calls = latest.setdefault(part.id, [])
+            calls = latest.setdefault(part.id, deque())
             if calls and calls[0].run != run:
                 calls.clear()
             calls.append(call)
-            for result in early.pop(part.id, ()):
-                call.give(result)
-        elif calls := latest.get(part.call_id, []):
-            next((one for one in calls if one.result is None), calls[-1]).give(part)
+            call.results += early.pop(part.id, ())
+        elif part.call_id in latest:
+            calls = latest[part.call_id]
+            while calls[0].results and len(calls) > 1:
+                calls.popleft()
+            calls[0].results.append(part)
         else:
             early.setdefault(part.call_id, []).append(part)
     for call_id in early:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clawmatrix_model_proxy.convert.converted_stream import UpstreamEvents
 from clawmatrix_model_proxy.convert.json_check import JsonReader, checked_json
 from clawmatrix_model_proxy.neutral.answer import (
     Block,
@@ -131,3 +132,7 @@ def test_a_stream_that_is_no_json_ends_in_an_error(client: str) -> None:
     assert b"answer_not_json" in out
     assert b"[DONE]" not in out
     assert b"response.completed" not in out
+    events_of_stream = UpstreamEvents(made.reader())
+    with pytest.raises(UpstreamError) as told:  # and so does one that is gathered
+        made.gathered([*events_of_stream.feed(stream), *events_of_stream.finish()])
+    assert told.value.words.code == "answer_not_json"

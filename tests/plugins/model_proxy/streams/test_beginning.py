@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from clawmatrix_model_proxy.streams.as_stream import events_of_answer
-from clawmatrix_model_proxy.streams.as_whole import answer_of_events
 from clawmatrix_model_proxy.streams.beginning import Beginning, beginning_of
 from clawmatrix_model_proxy.streams.sse import BYTE_ORDER_MARK
 
@@ -39,15 +38,13 @@ def test_what_is_no_answer_makes_no_stream(format: str, answer: dict[str, object
         events_of_answer(format, answer, usage=False)
 
 
-@pytest.mark.parametrize(
-    ("format", "event"),
-    [
-        ("chat", {"choices": [{"delta": {"tool_calls": [5]}}]}),
-        ("messages", {"type": "content_block_delta", "index": 3, "delta": {"type": "text_delta"}}),
-        ("messages", {"type": "message_start"}),
-        ("responses", {"type": "response.output_item.done"}),
-    ],
-)
-def test_events_of_no_api_make_no_answer(format: str, event: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="none of its API"):
-        answer_of_events(format, [event])
+@pytest.mark.parametrize("status", ["in_progress", "queued", "failed", "cancelled", 5])
+def test_a_response_that_is_not_whole_makes_no_stream(status: object) -> None:
+    with pytest.raises(ValueError, match="its status is"):
+        events_of_answer("responses", {"output": [], "status": status}, usage=False)
+
+
+@pytest.mark.parametrize("status", [None, "completed", "incomplete", "done"])
+def test_a_response_that_is_whole_ends_its_stream(status: str | None) -> None:
+    told = events_of_answer("responses", {"output": [], "status": status}, usage=False)
+    assert (b'"type":"response.incomplete"' in told) == (status == "incomplete")

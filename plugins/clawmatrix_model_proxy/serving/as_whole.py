@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clawmatrix_model_proxy.convert.chat.gathered_calls import GatheredCalls
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
+from clawmatrix_model_proxy.neutral.codec import BadAnswer
 from clawmatrix_model_proxy.streams.stages import RESPONSES_ENDS, ends_response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 __all__ = ["answer_of_events"]
 
@@ -22,61 +24,62 @@ _ONCE = frozenset({"role", "id", "type", "object", "name", "created", "model"})
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 
 
-def answer_of_events(format: str, payloads: Iterable[Fields]) -> Fields:
+def answer_of_events(
+    format: str, payloads: Iterable[Fields], tools: Collection[str] = ()
+) -> Fields:
     """Return the answer that a stream gives which has come to its end.
 
-    ``format`` is ``chat``, ``responses`` or ``messages``. Raises: ValueError, for events that are
-    none of the API.
+    Args:
+        format: ``chat``, ``responses`` or ``messages``.
+        payloads: the decoded events.
+        tools: the names that calls of ``chat`` may have, empty where they are not known.
+
+    Raises: ValueError, for events that are none of the API.
     """
     try:
         if format == "chat":
-            return _chat(payloads)
+            return _chat(payloads, tools)
         return _message(payloads) if format == "messages" else _response(payloads)
     except (AttributeError, KeyError, TypeError, IndexError, *NOT_JSON) as error:
         raise ValueError(f"the upstream's answer is none of its API: {error!r}") from None
+    except BadAnswer as error:
+        raise ValueError(f"the upstream's answer is none of its API: {error}") from None
 
 
 # --- chat completions
 
 
-def _chat(payloads: Iterable[Fields]) -> Fields:
+def _chat(payloads: Iterable[Fields], tools: Collection[str]) -> Fields:
     answer: Fields = {}
     choices: dict[int, Fields] = {}
+    calls: dict[int, GatheredCalls] = {}
     for payload in payloads:
-        for choice in payload.get("choices") or ():
-            _add_choice(choices.setdefault(choice.get("index") or 0, {}), choice)
         known = {n: v for n, v in payload.items() if n != "choices" and v is not None}
         answer |= known if known.get("usage") or not answer else {**known, **answer}
+        for choice in payload.get("choices") or ():
+            index = choice.get("index") or 0
+            pieces = _add_choice(choices.setdefault(index, {}), choice)
+            if pieces and index not in calls:
+                calls[index] = GatheredCalls(_join, str(answer.get("id") or ""), tools)
+            if pieces:
+                calls[index].read(pieces)
+    for index, gathered in calls.items():
+        choice = choices[index]
+        choice["message"]["tool_calls"] = gathered.whole(choice["finish_reason"])
     answer["object"] = "chat.completion"
     answer["choices"] = [{"index": index, **choices[index]} for index in sorted(choices)]
     return answer
 
 
-def _add_choice(whole: Fields, choice: Fields) -> None:
+def _add_choice(whole: Fields, choice: Fields) -> Any:
+    """Add what an event says of a choice, and return the pieces of calls that it has."""
     message = whole.setdefault("message", {"role": "assistant", "content": None})
     delta = dict(choice.get("delta") or {})
-    for call in delta.pop("tool_calls", None) or ():
-        _add_call(message.setdefault("tool_calls", []), call)
+    pieces = delta.pop("tool_calls", None)
     _join(message, delta)
     _join(whole, {n: v for n, v in choice.items() if n not in ("index", "delta", "finish_reason")})
     whole["finish_reason"] = choice.get("finish_reason") or whole.get("finish_reason")
-
-
-def _add_call(calls: list[Fields], piece: Fields) -> None:
-    """Add a piece of a call to the one that it belongs to, or begin another."""
-    index, id = piece.get("index"), piece.get("id")
-    whole = calls[-1] if calls else None
-    if index is not None:
-        same = [call for call in calls if call.get("index") == index]
-        whole = same[-1] if same else None
-    named = bool((piece.get("function") or {}).get("name"))
-    if whole is not None and id and whole.get("id") not in (id, None, ""):
-        whole = None  # another call, whatever its number
-    if whole is not None and named and not id and whole.get("function", {}).get("arguments"):
-        whole = None  # a call that has begun to say its arguments has its name
-    if whole is None:
-        calls.append(whole := {})
-    _join(whole, piece)
+    return pieces
 
 
 def _join(whole: Fields, piece: Fields) -> None:
@@ -99,28 +102,31 @@ def _join(whole: Fields, piece: Fields) -> None:
 
 def _message(payloads: Iterable[Fields]) -> Fields:
     message: Fields = {}
-    blocks: dict[int, Fields] = {}
+    blocks: list[Fields] = []
+    at: dict[int, int] = {}  # where the last block with a number is: some servers number all alike
     inputs: dict[int, list[str]] = {}
     for payload in payloads:
         match payload.get("type"):
             case "message_start":
                 message = dict(payload["message"])
             case "content_block_start":
-                blocks[payload["index"]] = dict(payload["content_block"])
+                at[payload["index"]] = len(blocks)
+                blocks.append(dict(payload["content_block"]))
             case "content_block_delta":
-                _add_delta(blocks[payload["index"]], payload, inputs)
+                place = at[payload["index"]]
+                _add_delta(blocks[place], payload["delta"], inputs.setdefault(place, []))
             case "message_delta":
                 _end_message(message, payload)
-    for index, pieces in inputs.items():
-        blocks[index]["input"] = decode("".join(pieces).encode() or b"{}")
-    return {**message, "content": [blocks[index] for index in sorted(blocks)]}
+    for place, pieces in inputs.items():
+        if pieces:
+            blocks[place]["input"] = decode("".join(pieces).encode() or b"{}")
+    return {**message, "content": blocks}
 
 
-def _add_delta(block: Fields, payload: Fields, inputs: dict[int, list[str]]) -> None:
-    delta = payload["delta"]
+def _add_delta(block: Fields, delta: Fields, inputs: list[str]) -> None:
     kind = delta["type"]
     if kind == "input_json_delta":
-        inputs.setdefault(payload["index"], []).append(delta["partial_json"])
+        inputs.append(delta["partial_json"])
     elif kind == "citations_delta":
         block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
     else:
@@ -138,13 +144,18 @@ def _end_message(message: Fields, payload: Fields) -> None:
 
 
 def _response(payloads: Iterable[Fields]) -> Fields:
-    items: dict[int, Fields] = {}
+    items: dict[tuple[int, Any], Fields] = {}  # by number and id: some servers number all alike
     answer: Fields = {}
     for payload in payloads:
         if payload.get("type") == "response.output_item.done":
-            items[payload.get("output_index", len(items))] = payload["item"]
+            item = payload["item"]
+            items[payload.get("output_index", len(items)), item.get("id")] = item
         elif payload.get("type") in RESPONSES_ENDS or ends_response(payload):
             answer = dict(payload["response"])
     if not answer.get("output"):
-        answer["output"] = [items[index] for index in sorted(items)]
+        answer["output"] = [items[key] for key in sorted(items, key=_number)]
     return answer
+
+
+def _number(key: tuple[int, Any]) -> int:
+    return key[0]
