@@ -10,13 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clawmatrix_core.base.answers import Answer
     from clawmatrix_core.base.bounds import Bound
     from clawmatrix_core.base.clock import Clock
+    from clawmatrix_core.base.dispatch import dispatch
     from clawmatrix_core.base.errors import (
+        AuditFailed,
         ClawMatrixError,
         ConfigError,
         ConnectionLost,
         DeadlineExceeded,
+        DemandFailed,
         DialError,
         ExchangeCancelled,
         ExchangeError,
@@ -64,7 +68,10 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
+    from clawmatrix_core.members.identity import key_text
     from clawmatrix_core.members.named_keys import NamedKeys
+    from clawmatrix_core.policy.record import AuditRecord, Receipt
+    from clawmatrix_core.policy.verdict import LOCAL, NOT_ALLOWED, Action, Verdict
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
     from clawmatrix_core.state.writer import StateWriter
@@ -81,6 +88,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "LOCAL",
+    "NOT_ALLOWED",
+    "Action",
+    "Answer",
+    "AuditFailed",
+    "AuditRecord",
     "Bound",
     "ByteSize",
     "Changes",
@@ -94,6 +107,7 @@ __all__ = [
     "ConnectionLost",
     "ControlMethod",
     "DeadlineExceeded",
+    "DemandFailed",
     "DialError",
     "Distribution",
     "Duration",
@@ -129,6 +143,7 @@ __all__ = [
     "PluginScope",
     "Proxies",
     "RateLimitedLogger",
+    "Receipt",
     "RemoteProtocolError",
     "Route",
     "Sample",
@@ -146,13 +161,16 @@ __all__ = [
     "Transport",
     "TypedExchange",
     "Undeliverable",
+    "Verdict",
     "WrongShape",
     "__version__",
     "ago",
+    "dispatch",
     "frame_types",
     "hookimpl",
     "hookspec",
     "is_node_id",
+    "key_text",
     "option",
     "redact",
     "register_secret",
@@ -162,7 +180,9 @@ __all__ = [
 _HOMES = {
     "base.forwarded": ("Proxies",),
     "base.times": ("ago",),
+    "base.answers": ("Answer",),
     "base.bounds": ("Bound",),
+    "base.dispatch": ("dispatch",),
     "base.clock": ("Clock",),
     "config.config": (
         "ByteSize",
@@ -175,12 +195,17 @@ _HOMES = {
     ),
     "config.changes": ("Changes",),
     "members.directory": ("NodeRecord", "Peer"),
+    "members.identity": ("key_text",),
     "members.named_keys": ("NamedKeys",),
+    "policy.record": ("AuditRecord", "Receipt"),
+    "policy.verdict": ("LOCAL", "NOT_ALLOWED", "Action", "Verdict"),
     "base.errors": (
+        "AuditFailed",
         "ClawMatrixError",
         "ConfigError",
         "ConnectionLost",
         "DeadlineExceeded",
+        "DemandFailed",
         "DialError",
         "ExchangeCancelled",
         "ExchangeError",

@@ -5,8 +5,8 @@ Plugins specify hooks too, see ``clawmatrix plugins hooks``.
 Three kinds. *Registration* hooks (``register_*``) are plain functions that return lists of frozen
 values. A node calls them once while it starts, with two exceptions: the command line calls
 ``register_commands``, and ``clawmatrix doctor`` calls ``register_checks``. *Frame* hooks are plain functions on the
-hot path; they open or feed an exchange and return at once. *Event* and *question* hooks are
-``async def``; each call has its own fault boundary and time limit.
+hot path; they open or feed an exchange and return at once. *Event*, *question* and *policy* hooks
+are ``async def``; each call has its own fault boundary and time limit.
 
 Parameters are passed by name; an implementation takes those it wants, without defaults.
 
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
+from clawmatrix_core.base.dispatch import dispatch
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.config.config import Config, ConfigSection
     from clawmatrix_core.members.directory import Peer
     from clawmatrix_core.wire.frames import Frame
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.base.metric import Metric
     from clawmatrix_core.base.node_id import NodeId
     from clawmatrix_core.wire.link import Link
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from clawmatrix_core.wire.routes import PathStatus, Route
     from clawmatrix_core.wire.frames import Transit
     from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.policy.record import AuditRecord, Receipt
+    from clawmatrix_core.policy.verdict import Action, Verdict
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.wire.transport import Transport
 
@@ -273,3 +278,35 @@ async def path_status(node: Node, peer: NodeId, probe: bool) -> PathStatus | Non
 
     Called for ``status``, ``peers`` and ``ping``. Dispatch: first.
     """
+
+
+# --- policy -----------------------------------------------------------------------------
+
+
+@hookspec
+@dispatch("every")
+async def authorize(
+    node: Node,
+    peer: NodeId,
+    key: str | None,
+    action: Action,
+    target: str,
+    arguments: Mapping[str, JSON] | None,
+) -> Verdict | None:
+    """Return whether somebody may do something here, or None to leave it to others.
+
+    Called by the node inside ``Node.authorize``, before anything is served. Every plugin is
+    asked: a deny beats an ask, an ask beats an allow, and a plugin that fails denies.
+    Dispatch: every.
+    """
+
+
+@hookspec
+@dispatch("demand")
+async def audit_record(node: Node, record: AuditRecord) -> Receipt:
+    """Write down what is about to be done or was done here, and return a receipt for it.
+
+    Called by the node inside ``Node.audit``, before anything runs and after it. Where a plugin
+    fails, or there is none, nothing runs. Dispatch: demand.
+    """
+    raise NotImplementedError

@@ -8,6 +8,8 @@
     │   └── NewerStateError       a newer program wrote a file in it
     ├── StartError                the node cannot start before a person mends something
     ├── PluginError               a plugin could not be used; ``.plugin`` names it
+    ├── DemandFailed              a hook that all plugins have to answer was not; ``.plugin``
+    │   └── AuditFailed           what was to be done could not be written down
     ├── LocalProtocolError        our own caller broke a rule of the protocol
     ├── RemoteProtocolError       a peer sent something it must not; costs that peer its link
     │   ├── HandshakeError        the other end could not prove itself
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.json_value import JSON
 
 __all__ = [
+    "AuditFailed",
     "ClawMatrixError",
     "ConfigError",
     "ConnectionLost",
     "DeadlineExceeded",
     "DecryptError",
+    "DemandFailed",
     "DialError",
     "ExchangeCancelled",
     "ExchangeError",
@@ -111,6 +115,23 @@ class PluginError(ClawMatrixError):
     def __init__(self, plugin: str, message: str) -> None:
         super().__init__(f"plugin {plugin}: {message}")
         self.plugin = plugin
+
+
+class DemandFailed(ClawMatrixError):
+    """A hook that every plugin has to answer was not answered, so nothing may be done.
+
+    Attributes:
+        plugin: the plugin that failed; empty where none implements the hook.
+        words: what went wrong.
+    """
+
+    def __init__(self, plugin: str, words: str) -> None:
+        super().__init__(f"plugin {plugin}: {words}" if plugin else words)
+        self.plugin, self.words = plugin, words
+
+
+class AuditFailed(DemandFailed):
+    """What was to be done could not be written down, so it must not be done."""
 
 
 class LocalProtocolError(ClawMatrixError):

@@ -212,6 +212,10 @@ class Config:
         """Every secret read so far, for the log to leave out."""
         return tuple(dict.fromkeys(self._source.secrets))
 
+    def has_table(self, name: str) -> bool:
+        """Say whether a table of plugins is written in it, whether or not a plugin reads it."""
+        return name in self._tables
+
     def bind(self, sections: Iterable[ConfigSection], *, known: Collection[str] = ()) -> None:
         """Read the tables of plugins.
 

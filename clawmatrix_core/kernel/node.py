@@ -21,6 +21,7 @@ from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.exchange.asking import Asker
 from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.kernel.events import Events
+from clawmatrix_core.kernel.gate import Gate
 from clawmatrix_core.kernel.interior import Interior
 from clawmatrix_core.kernel.life import Lifetime, Starter
 from clawmatrix_core.kernel.mistakes import check_core
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 __all__ = ["Node"]
 
 
-class Node(Asker, Contributed):
+class Node(Asker, Contributed, Gate):
     """One member of a mesh: ``async with Node(config) as node: ...``, once.
 
     It installs no signal handler, configures no logging and uses no globals, so that several
@@ -231,6 +232,7 @@ class Node(Asker, Contributed):
         stack.enter_context(sole_use(self.plugins.list(), self.id, self.plugins.fail))
         known = [info.name for info in self.plugins.list()]
         self.config.bind(self.plugins.config_sections(), known=known)
+        self.look_who_decides()
         for secret in self.config.secrets:
             register_secret(secret.reveal())
 
@@ -390,6 +392,7 @@ class Node(Asker, Contributed):
         self.logger("node").warning("stopping for %g s, held up by %s", seconds, who)
 
     def _on_plugin_failed(self, info: PluginInfo) -> None:
+        self.look_who_decides()
         self._starter.plugin_failed(info)
         if "register_offers" in info.hooks:
             self.offers_changed()

@@ -9,6 +9,7 @@ from clawmatrix_core.base.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from clawmatrix_core.base.answers import Answer
     from clawmatrix_core.kernel.registry import PluginRegistry
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.wire.frames import Frame, Transit
@@ -96,6 +97,10 @@ class NodeHooks:
         """Say whether a plugin is loaded and has not been taken out."""
         return self._plugins.works(plugin)
 
+    def implementing(self, spec: Callable[..., object]) -> tuple[str, ...]:
+        """Return the plugins that implement a hook, in the order in which they are called."""
+        return self._hooks.implementing(spec.__name__)
+
     def ask(
         self,
         spec: Callable[Concatenate[Any, P], R | None],
@@ -137,3 +142,25 @@ class NodeHooks:
     ) -> R | None:
         """Await the implementation of one plugin. Raises: what it raises."""
         return await self._hooks.one(plugin, spec, self._node, *args, **kwargs)
+
+    async def every(
+        self,
+        spec: Callable[Concatenate[Any, P], Awaitable[R | None]],
+        kind: type[R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Sequence[Answer[R]]:
+        """Ask all plugins; return what each said, or its fault."""
+        return await self._hooks.every(spec, kind, self._node, *args, **kwargs)
+
+    async def demand(
+        self,
+        spec: Callable[Concatenate[Any, P], Awaitable[R]],
+        kind: type[R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Sequence[tuple[str, R]]:
+        """Have all plugins answer. Raises: DemandFailed, where one fails, or there is none."""
+        return await self._hooks.demand(spec, kind, self._node, *args, **kwargs)

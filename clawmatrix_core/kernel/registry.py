@@ -11,8 +11,8 @@ from clawmatrix_core.base.cancellation import EndsProcess, stray
 from clawmatrix_core.base.errors import PluginError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.config.config import ConfigSection
-from clawmatrix_core.kernel.dispatcher import Dispatcher
 from clawmatrix_core.loading.absent import why_absent
+from clawmatrix_core.loading.dispatcher import Dispatcher
 from clawmatrix_core.loading.hook_list import hooks_json
 from clawmatrix_core.loading.loader import Loader
 from clawmatrix_core.loading.manager import PluginManager

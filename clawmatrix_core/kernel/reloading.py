@@ -29,6 +29,9 @@ class Configured(Protocol):
 
     config: Config
 
+    def look_who_decides(self) -> None:
+        """Look again which plugins decide who may do what."""
+
 
 class Reloader:
     """Checks a new configuration as a whole, and only then changes anything."""
@@ -80,6 +83,7 @@ class Reloader:
         for secret in taken.secrets:
             register_secret(secret.reveal())
         self._node.config = taken
+        self._node.look_who_decides()
         if changes.reloaded & {"secret", "previous_secrets"}:
             self._keyring.put(taken.secret, taken.previous_secrets)
 

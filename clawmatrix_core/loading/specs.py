@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 
 from clawmatrix_core import hookspecs
+from clawmatrix_core.base.dispatch import DISPATCH
 from clawmatrix_core.loading.signatures import move_marks, wrong_signature
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["CORE", "HookKind", "HookSpec", "HookSpecs"]
 CORE = "core"
 """The owner of the core's hooks."""
 
-HookKind: TypeAlias = Literal["collect", "notify", "first", "frame"]
+HookKind: TypeAlias = Literal["collect", "notify", "first", "every", "demand", "frame"]
 
 _MARK = "clawmatrix_spec"
 _FRAME_HOOKS = frozenset({"frame_received", "transit_received"})
@@ -124,6 +125,9 @@ def _names(namespace: object) -> Iterable[str]:
 def _kind(name: str, function: Any) -> HookKind:
     if function.clawmatrix_spec["firstresult"]:
         return "first"
+    if (told := getattr(function, DISPATCH, None)) is not None:
+        kind: HookKind = told
+        return kind
     if inspect.iscoroutinefunction(function):
         return "notify"
     return "frame" if name in _FRAME_HOOKS else "collect"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import clawmatrix_core
+from clawmatrix_core.base.dispatch import DISPATCH
 from tests.contract.every_hook import HOOKS, SPECS
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 every_hook = pytest.mark.parametrize("hook", SPECS)
 
-VERBS = {"collect", "notify", "first", "frame"}
+VERBS = {"collect", "notify", "first", "every", "demand", "frame"}
 CALLERS = (
     "Called by the node",
     "Called by the command line",
@@ -97,6 +98,9 @@ def test_the_dispatch_fits_the_specification(hook: str) -> None:
     assert (verb == "frame") == hook.endswith(("frame_received", "transit_received"))
     if verb == "notify":
         assert inspect.signature(spec).return_annotation == "None"
+    assert (verb in ("every", "demand")) == hasattr(spec, DISPATCH)
+    if verb == "demand":
+        assert "None" not in inspect.signature(spec).return_annotation
     if verb in ("collect", "frame"):
         assert not inspect.iscoroutinefunction(spec)
 

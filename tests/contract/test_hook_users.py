@@ -12,7 +12,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from clawmatrix_core import hookspecs
-from clawmatrix_core.base.errors import ConfigError, ExchangeFailure
+from clawmatrix_core.base.errors import AuditFailed, ConfigError, ExchangeFailure
 from clawmatrix_core.base.metric import Metric, Sample
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.cli.shell import execute
@@ -30,6 +30,9 @@ from clawmatrix_core.loading.contributions import (
     StatusSection,
     frame_types,
 )
+from clawmatrix_core.members.identity import key_text
+from clawmatrix_core.policy.record import AuditRecord, Receipt
+from clawmatrix_core.policy.verdict import Verdict
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_core.state.folder import StateFolder
 from clawmatrix_core.testing.fixtures import (
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.members.directory import Peer
@@ -198,6 +202,21 @@ class Pigeons:
     @hookimpl
     async def path_status(self, peer: NodeId, probe: bool) -> PathStatus | None:
         return PathStatus("relay", reason=f"{probe}") if peer == "moon" else None
+
+    @hookimpl
+    async def authorize(
+        self, peer: NodeId, key: str | None, arguments: Mapping[str, JSON] | None
+    ) -> Verdict | None:
+        self.told[str(key)] += 1
+        if peer == "moon" and arguments == {"loud": True}:
+            return Verdict("allow", "the moon may coo", "pigeons.moon")
+        return None
+
+    @hookimpl
+    async def audit_record(self, record: AuditRecord) -> Receipt:
+        if record.peer != "moon":
+            raise ValueError("pigeons write only of the moon")
+        return Receipt(f"{record.event} {record.target}".encode())
 
 
 pytestmark = pytest.mark.anyio
@@ -434,3 +453,28 @@ async def test_hook_path_status(node_factory: NodeFactory) -> None:
         with anyio.fail_after(5):
             asked = await node.hooks.first(hookspecs.path_status, peer=NodeId("moon"), probe=False)
         assert asked == PathStatus("relay", reason="False")
+
+
+# --- policy
+
+
+async def test_hook_authorize(node_factory: NodeFactory) -> None:
+    pigeons = Pigeons()
+    async with node_factory("a", plugins=[pigeons]) as node:
+        key = node.identity.sign_public
+        moon = await node.authorize("moon", key, "tool", "coo", {"loud": True})
+        assert moon == Verdict("allow", "the moon may coo", "pigeons.moon", "Pigeons")
+        assert pigeons.told[key_text(key)] == 1
+        assert (await node.authorize("sun", key, "tool", "coo", None)).effect == "deny"
+        assert (await node.authorize("sun", key, "model", "coo", None)).effect == "allow"
+
+
+@pytest.mark.faults_expected
+async def test_hook_audit_record(node_factory: NodeFactory) -> None:
+    async with node_factory("a", plugins=[Pigeons()]) as node:
+        moon = AuditRecord(
+            event="begin", id="1", peer=NodeId("moon"), key=None, action="tool", target="coo"
+        )
+        assert await node.audit(moon) == [Receipt(b"begin coo", "Pigeons")]
+        with pytest.raises(AuditFailed, match=r"plugin Pigeons: .* only of the moon"):
+            await node.audit(attrs.evolve(moon, peer=NodeId("sun")))

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.loading.specs import CORE
+from clawmatrix_core.policy.record import AuditRecord, Receipt
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
 from tests.contract.every_hook import HOOKS, SPECS
 
@@ -42,12 +44,17 @@ LIFE = [
     "transit_received",
     "path_status",
     "register_checks",
+    "authorize",
+    "audit_record",
     "offers_changed",
     "config_changed",
     "link_closed",
     "peer_gone",
     "node_stopping",
 ]
+RECORD = AuditRecord(
+    event="begin", id="1", peer=NodeId("left"), key=None, action="tool", target="bell"
+)
 ONCE = [hook for hook in LIFE if hook.startswith(("register_", "start_", "node_"))]
 
 
@@ -158,6 +165,15 @@ class Recorder:
     async def path_status(self) -> None:
         self.calls["path_status"] += 1
 
+    @hookimpl
+    async def authorize(self) -> None:
+        self.calls["authorize"] += 1
+
+    @hookimpl
+    async def audit_record(self) -> Receipt:
+        self.calls["audit_record"] += 1
+        return Receipt(b"")
+
 
 class Echo:
     @hookimpl
@@ -199,6 +215,8 @@ async def test_hooks_fire_in_order(node_factory: NodeFactory) -> None:
                 await ask(left, "right")
                 await node.path_status(left.id)
                 node.checks()
+                await node.authorize(left.id, left.identity.sign_public, "tool", "bell", None)
+                await node.audit(RECORD)
                 node.offers_changed()
                 await wait_until(lambda: recorder.calls["offers_changed"])
                 await reload_with_a_tag(node)

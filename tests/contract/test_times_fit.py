@@ -14,7 +14,7 @@ import pytest
 
 from clawmatrix_core.cli.control_client import call
 from clawmatrix_core.exchange.limits import ExchangeLimits
-from clawmatrix_core.kernel.dispatcher import EVENT_BUDGET
+from clawmatrix_core.loading.dispatcher import EVENT_BUDGET
 from clawmatrix_core.sessions.session import LATE
 from clawmatrix_http.config import DRAIN_LIMIT
 from clawmatrix_mesh.config import USUAL_HEARTBEAT, MeshConfig

@@ -6,13 +6,14 @@ time, is named and counted, and the others are called all the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import anyio
 
+from clawmatrix_core.base.answers import Answer
 from clawmatrix_core.base.as_list import as_list
 from clawmatrix_core.base.cancellation import stray
-from clawmatrix_core.base.errors import StartError
+from clawmatrix_core.base.errors import DemandFailed, PluginError, StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.serving import serves_input
 from clawmatrix_core.base.steps import Steps
@@ -63,6 +64,10 @@ class Dispatcher:
         self._frame_impls: dict[str, _Takers] | None = None
         self._any_frame_impls: _Takers = ()
         self._transit_impls: _Takers | None = None
+
+    def implementing(self, hook: str) -> tuple[str, ...]:
+        """Return the plugins that implement a hook, in the order in which they are called."""
+        return tuple(impl.plugin_name for impl in self._impls(hook))
 
     def plugins_changed(self) -> None:
         """Forget the frame tables; they are built again when the next frame comes."""
@@ -188,21 +193,89 @@ class Dispatcher:
                 return result
         return None
 
+    async def every(
+        self,
+        spec: Callable[P, Awaitable[R | None]],
+        kind: type[R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Sequence[Answer[R]]:
+        """Ask all plugins that implement a hook; return what each said, in order of calling.
+
+        One that raises, overruns, answers with another type than ``kind``, or is taken out before
+        all have answered has a fault in the place of its answer.
+        """
+        arguments = arguments_of(self._manager.specs, "every", spec, args, kwargs)
+        return await self._asked(spec.__name__, arguments, (kind, type(None)))
+
+    async def demand(
+        self,
+        spec: Callable[P, Awaitable[R]],
+        kind: type[R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Sequence[tuple[str, R]]:
+        """Have all plugins that implement a hook answer; return each plugin with its answer.
+
+        Raises: DemandFailed, where no plugin implements it, or where one of them raises, overruns,
+            answers with anything but ``kind``, or is taken out meanwhile. All are asked first.
+        """
+        arguments = arguments_of(self._manager.specs, "demand", spec, args, kwargs)
+        answers: list[Answer[R]] = await self._asked(spec.__name__, arguments, (kind,))
+        if not answers:
+            raise DemandFailed("", f"no plugin answers {spec.__name__}")
+        for answer in answers:
+            if answer.fault is not None:
+                raise DemandFailed(answer.plugin, str(answer.fault))
+        return [(answer.plugin, cast("R", answer.value)) for answer in answers]
+
+    @serves_input
+    async def _asked(
+        self, hook: str, arguments: dict[str, Any], kinds: tuple[type, ...]
+    ) -> list[Answer[Any]]:
+        impls = tuple(self._impls(hook))  # none of them gets lost, whatever happens meanwhile
+        answers = [
+            await self._answer(hook, impl, arguments, kinds, serving=True)
+            if self._manager.has_plugin(impl.plugin_name)
+            else _taken_out(impl.plugin_name, hook)
+            for impl in impls
+        ]
+        return [
+            answer if self._manager.has_plugin(answer.plugin) else _taken_out(answer.plugin, hook)
+            for answer in answers
+        ]
+
     async def _guarded(self, hook: str, impl: Implementation, arguments: dict[str, Any]) -> Any:
+        return (await self._answer(hook, impl, arguments)).value
+
+    async def _answer(
+        self,
+        hook: str,
+        impl: Implementation,
+        arguments: dict[str, Any],
+        kinds: tuple[type, ...] = (object,),
+        *,
+        serving: bool = False,
+    ) -> Answer[Any]:
         error: Exception = Overrun(f"took over {self._budget:g} s")
         awaited = f"{impl.plugin_name}: {hook}"
         self.awaited.append(awaited)
         try:
-            with anyio.move_on_after(self._budget):
-                return await self._await(impl, arguments)
+            with anyio.move_on_after(self._budget) as limit:
+                value = await self._await(impl, arguments)
+                if anyio.current_time() < limit.deadline:  # else it has blocked the loop, say
+                    return Answer(impl.plugin_name, _checked(value, kinds))
         except BaseException as raised:
             if (fault := stray(raised)) is None:
                 raise
             error = fault
         finally:
             self.awaited.remove(awaited)
-        self._on_fault(Fault(impl.plugin_name, hook, error))
-        return None
+        failed = Fault(impl.plugin_name, hook, error, serving)
+        self._on_fault(failed)
+        return Answer(impl.plugin_name, fault=failed)
 
     async def _await(self, impl: Implementation, arguments: dict[str, Any]) -> Any:
         async def run() -> Any:
@@ -244,3 +317,14 @@ _NOTHING: list[Any] = []
 
 def _listed(values: Any) -> list[Any]:
     return _NOTHING if values is None else as_list(values)
+
+
+def _taken_out(plugin: str, hook: str) -> Answer[Any]:
+    error = PluginError(plugin, "was taken out before the question was decided")
+    return Answer(plugin, fault=Fault(plugin, hook, error))
+
+
+def _checked(value: Any, kinds: tuple[type, ...]) -> Any:
+    if not isinstance(value, kinds):
+        raise TypeError(f"gave a {type(value).__name__}, not a {kinds[0].__name__}")
+    return value

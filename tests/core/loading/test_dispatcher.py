@@ -14,8 +14,8 @@ from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.faults import Fault, Overrun
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.dispatcher import Dispatcher
 from clawmatrix_core.loading.contributions import frame_types
+from clawmatrix_core.loading.dispatcher import Dispatcher
 from clawmatrix_core.loading.manager import PluginManager
 from clawmatrix_core.wire.codec import Header
 from clawmatrix_core.wire.frames import Frame, Transit
