@@ -32,7 +32,7 @@ HEADS = Bound(
     32,
     "heads of a chain that are kept",
     fed_by="a member",
-    when_full="every second one goes, and the first and the newest stay",
+    when_full="one goes that is close to others; the first and the newest stay",
 )
 
 
@@ -94,8 +94,17 @@ def _added(heads: list[Head], head: Head) -> bool:
     heads.append(head)
     heads.sort(key=lambda held: held.n)
     if len(heads) > HEADS:
-        heads[1:-1] = heads[2:-1:2]
+        del heads[_least_missed(heads)]
     return True
+
+
+def _least_missed(heads: Sequence[Head]) -> int:
+    """Return which head says least beside its neighbours: the older, the farther apart they are."""
+
+    def gap_for_its_age(at: int) -> float:
+        return (heads[at + 1].n - heads[at - 1].n) / (heads[-1].n + 1 - heads[at].n)
+
+    return min(range(1, len(heads) - 1), key=gap_for_its_age)
 
 
 def _read(heads: JSON) -> list[Head]:

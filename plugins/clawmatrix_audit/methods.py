@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_audit.asking import ask_heads
-from clawmatrix_core import ControlMethod, ExchangeFailure, NodeId, is_node_id
+from clawmatrix_core import ControlMethod, ExchangeError, ExchangeFailure, NodeId, is_node_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from clawmatrix_audit.book import AuditBook
     from clawmatrix_audit.head import Head
@@ -30,23 +30,30 @@ class AuditMethods:
     async def heads(self, params: dict[str, JSON]) -> JSON:
         """Return this node's own newest head, and those that the node ``node`` holds of it.
 
-        Raises: ExchangeFailure; ExchangeError, where that node cannot be asked.
+        Raises: ExchangeFailure, where that node is not known, or does not answer.
         """
         book = self._book()
         if book is None:
             raise ExchangeFailure("no_audit", "this node writes nothing down")
-        name = params.get("node")
         held: list[JSON] = []
         unsigned = 0
-        if name is not None:
-            if not isinstance(name, str) or not is_node_id(name):
-                raise ExchangeFailure("bad_params", "node: expected the name of a node")
-            for head in await ask_heads(self._node, NodeId(name), book.head.chain):
+        if (name := params.get("node")) is not None:
+            for head in await self._asked(name, book.head.chain):
                 if self._is_own(head):
                     held.append(head.encode().decode())
                 else:
                     unsigned += 1
         return {"own": book.head.encode().decode(), "held": held, "unsigned": unsigned}
+
+    async def _asked(self, name: JSON, chain: str) -> Sequence[Head]:
+        if not isinstance(name, str) or not is_node_id(name):
+            raise ExchangeFailure("bad_params", "node: expected the name of a node")
+        if self._node.directory.get(NodeId(name)) is None:
+            raise ExchangeFailure("unknown_node", f"no node is named {name}")
+        try:
+            return await ask_heads(self._node, NodeId(name), chain)
+        except ExchangeError as error:
+            raise ExchangeFailure("unreachable", f"{name} does not tell its heads: {error}") from None
 
     def _is_own(self, head: Head) -> bool:
         """Say whether this node signed a head, with the key it has or one it had."""

@@ -124,7 +124,7 @@ class _Reader:
         self._last, self._edited_last, self._unreadable = entry, edited, 0
 
     def _note(self, entry: Entry) -> None:
-        if self._first is None:
+        if self._first is None or entry.n < self._first.n:
             self._first = entry
         self.report.last = max(self.report.last, entry.n)
         if entry.n in self._wanted:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import resource
+import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,20 @@ if TYPE_CHECKING:
 
     from clawmatrix_audit.line import Entry
 
-__all__ = ["CHAIN", "DAY", "KEY", "Wall", "check", "entries", "head_of", "ledger_in", "record"]
+__all__ = [
+    "CHAIN",
+    "DAY",
+    "KEY",
+    "Wall",
+    "check",
+    "entries",
+    "files_of_at_most",
+    "head_of",
+    "kinds",
+    "ledger_in",
+    "record",
+    "small_disk",
+]
 
 KEY = bytes(range(32))
 CHAIN = "c" * 32
@@ -87,3 +103,30 @@ def head_of(ledger: Ledger, identity: Identity | None = None, chain: str = CHAIN
 
 def kinds(report: Report) -> Sequence[str]:
     return [found.kind for found in report.broken]
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Leave 64 KiB of room below a folder: on a disk of its own for root, by a limit else."""
+    folder.mkdir(mode=0o700)
+    options = "size=64k,mode=700"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "clawmatrix-test", str(folder)]
+    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0:
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+        return
+    with files_of_at_most(65_536):
+        yield
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Have no file of this process grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
 import stat
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +11,9 @@ import pytest
 from clawmatrix_audit.folder import CURRENT
 from clawmatrix_audit.line import GENESIS, digest_of, is_sealed
 from clawmatrix_core import StateError
-from tests.plugins.audit.helpers import DAY, KEY, Wall, check, entries, kinds, ledger_in
+from tests.plugins.audit.helpers import DAY, KEY, Wall, check, entries, kinds, ledger_in, small_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from clawmatrix_audit.ledger import Ledger
@@ -200,33 +196,13 @@ def test_a_file_that_is_moved_away_is_missed(
 # --- no room
 
 
-@contextlib.contextmanager
-def _small_disk(folder: Path) -> Iterator[None]:
-    """Leave 64 KiB of room below a folder: on a disk of its own for root, by a limit else."""
-    folder.mkdir(mode=0o700)
-    options = "size=64k,mode=700"
-    mount = ["mount", "-t", "tmpfs", "-o", options, "clawmatrix-test", str(folder)]
-    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0:
-        try:
-            yield
-        finally:
-            subprocess.run(["umount", str(folder)], check=True)
-        return
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def fill(ledger: Ledger) -> None:
     for n in range(10_000):
         ledger.append([draft(n, "end")] * 3)
 
 
 def test_a_full_disk_refuses_and_leaves_whole_lines(tmp_path: Path) -> None:
-    with _small_disk(tmp_path / "disk"):
+    with small_disk(tmp_path / "disk"):
         path = tmp_path / "disk" / "audit"
         with ledger_in(path) as ledger:
             with pytest.raises(StateError, match="cannot be written"):
