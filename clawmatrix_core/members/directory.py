@@ -150,6 +150,17 @@ class Directory:
         """Return a member, None where none of that name is known."""
         return self._peers.get(NodeId(node_id))
 
+    def record_for_session(self, node_id: NodeId) -> NodeRecord | None:
+        """Return the record that a session with a member is opened with.
+
+        None where there is none, and where the member's name has another key by now.
+        """
+        peer = self._peers.get(node_id)
+        if peer is None:
+            return None
+        pinned = self._trust.keys(node_id)[:1]
+        return peer.record if pinned in ((), (peer.record.sign_key_bytes(),)) else None
+
     def all(self) -> Iterable[Peer]:
         """Return every member, this node too, by name."""
         return [self._peers[name] for name in self._names]

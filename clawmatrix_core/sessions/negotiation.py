@@ -107,7 +107,7 @@ class Negotiation:
     def _open(self, peer: NodeId, tries: int) -> None:
         psks = self._psks()
         psk = psks[(tries - 1) % len(psks)]  # the other end may not have the new secret yet
-        record = self._record_of(peer)
+        record = self._directory.record_for_session(peer)
         if record is None:
             return
         handshake, key = self._handshake(record, psk, initiator=True), record.sign_key_bytes()
@@ -122,10 +122,6 @@ class Negotiation:
         # Two tries each, since every other one may be with another secret.
         direct = (tries - 1) % 4 < 2
         self._carrier.send_opening(peer, "session_open", opening.id, message, direct)
-
-    def _record_of(self, peer: NodeId) -> NodeRecord | None:
-        known = self._directory.get(peer)
-        return None if known is None else known.record
 
     def _handshake(self, record: NodeRecord, psk: bytes, *, initiator: bool) -> Handshake:
         own, peer = self._local.node_id, record.node_id
@@ -144,7 +140,7 @@ class Negotiation:
     def answer(self, peer: NodeId, body: bytes) -> Negotiated:
         """Take a ``session_open``. Raises: RemoteProtocolError."""
         self.door.check(peer, body)
-        record = self._record_of(peer)
+        record = self._directory.record_for_session(peer)
         if record is None:
             raise HandshakeError(f"{peer} is not known here", reason="session_stranger")
         handshake, psk, instance = self._read_opening(record, body)

@@ -53,7 +53,9 @@ class AuditMethods:
         try:
             return await ask_heads(self._node, NodeId(name), chain)
         except ExchangeError as error:
-            raise ExchangeFailure("unreachable", f"{name} does not tell its heads: {error}") from None
+            raise ExchangeFailure(
+                "unreachable", f"{name} does not tell its heads: {error}"
+            ) from None
 
     def _is_own(self, head: Head) -> bool:
         """Say whether this node signed a head, with the key it has or one it had."""

@@ -18,6 +18,7 @@ from clawmatrix_model_proxy.api import (
     Finish,
     Open,
     Usage,
+    count_of,
 )
 
 if TYPE_CHECKING:
@@ -105,30 +106,25 @@ class _Feedback(_Struct):
 
 
 class _Usage(_Struct):
-    prompt_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    cached_content_token_count: int | None = None
+    prompt_token_count: Any = None
+    tool_use_prompt_token_count: Any = None
+    candidates_token_count: Any = None
+    thoughts_token_count: Any = None
+    cached_content_token_count: Any = None
 
     def read(self) -> Usage:
         """Return it with thoughts as a part of the answer, as the other APIs count."""
         return Usage(
             _sum(self.prompt_token_count, self.tool_use_prompt_token_count),
             _sum(self.candidates_token_count, self.thoughts_token_count),
-            _count(self.cached_content_token_count),
+            count_of(self.cached_content_token_count),
             None,
-            _count(self.thoughts_token_count),
+            count_of(self.thoughts_token_count),
         )
 
 
-def _count(said: int | None) -> int | None:
-    """Return a count that an upstream gave: nothing is less than none."""
-    return None if said is None else max(0, said)
-
-
-def _sum(*said: int | None) -> int:
-    return sum(_count(one) or 0 for one in said)
+def _sum(*said: Any) -> int:
+    return sum(count_of(one) or 0 for one in said)
 
 
 class _Answer(_Struct):
@@ -229,8 +225,9 @@ class GeminiReader:
             yield from self._say(kind, part.text)
         if part.function_call is not None:
             yield from self._call(part.function_call, part.thought_signature or "")
-        elif part.thought and part.thought_signature:
-            yield from self._say(kind, "")
+        elif part.thought_signature:
+            if part.thought or not self._open:
+                yield from self._say(kind, "")
             self._sealed = part.thought_signature
 
     def _say(self, kind: str, text: str) -> Iterator[Event]:
@@ -256,9 +253,19 @@ class GeminiReader:
 
     def _close(self) -> Iterator[Event]:
         if self._open:
-            seal = (self._sealed, SEALER) if self._sealed else ("", "")
+            opened, seal = self._open, (self._sealed, SEALER) if self._sealed else ("", "")
             self._open, self._sealed = "", ""
-            yield Close(self._number, *seal)
+            if opened == _THOUGHTS or not seal[0]:
+                yield Close(self._number, *seal)
+            else:
+                yield from self._close_signed(*seal)
+
+    def _close_signed(self, sealed: str, maker: str) -> Iterator[Event]:
+        """End a text with its signature, for which no client's API has a place but beside it."""
+        yield Close(self._number)
+        self._number += 1
+        yield Open(self._number, "redacted")
+        yield Close(self._number, sealed, maker)
 
     def _fail(self, error: dict[str, Any]) -> Failed:
         self._over = True

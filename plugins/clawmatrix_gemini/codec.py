@@ -9,6 +9,7 @@ from clawmatrix_gemini.answer_reader import GeminiReader
 from clawmatrix_gemini.errors import read_error
 from clawmatrix_gemini.names import SEALER
 from clawmatrix_gemini.request_writer import write_request
+from clawmatrix_gemini.rules import RULES
 from clawmatrix_model_proxy.api import BadAnswer, answer_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class GeminiCodec:
     """See ``UpstreamCodec``."""
 
     name = SEALER
+    rules = RULES
     count_path = "models/{model}:countTokens"
 
     def write_request(

@@ -81,7 +81,7 @@ class _Conversation:
 
     def _model(self, turns: Iterable[Turn]) -> list[dict[str, Any]]:
         """Write what the model said. The first of its calls has the signature of the step."""
-        parts = self._parts(turns)
+        parts = _signed(self._parts(turns))
         calls = [part for part in parts if "functionCall" in part]
         if self._signs and calls and not any("thoughtSignature" in call for call in calls):
             calls[0]["thoughtSignature"] = _FOREIGN
@@ -95,7 +95,9 @@ class _Conversation:
             case Image() | File() | Audio():
                 yield self._medium(part)
             case Reasoning():
-                if part.sealed and part.sealed_by == SEALER:
+                if part.sealed and part.sealed_by == SEALER and part.redacted:
+                    yield {"text": "", "thoughtSignature": part.sealed}
+                elif part.sealed and part.sealed_by == SEALER:
                     words = part.text or "\n\n".join(part.summary)
                     yield {"text": words, "thought": True, "thoughtSignature": part.sealed}
             case ToolCall():
@@ -156,6 +158,17 @@ class _Conversation:
         if not comma or not kind.endswith(";base64"):
             raise Unsupported(self._where, "a data: URL must be of base64")
         return _inline(kind.split(";")[0], data)
+
+
+def _signed(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parts with the signatures of texts on their texts."""
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        if found and part.keys() == {"text", "thoughtSignature"} and found[-1].keys() == {"text"}:
+            found[-1] |= {"thoughtSignature": part["thoughtSignature"]}
+        else:
+            found.append(part)
+    return found
 
 
 def _inline(kind: str, data: str) -> dict[str, Any]:

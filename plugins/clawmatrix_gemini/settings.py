@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_gemini.names import API, thinks_by_budget
+from clawmatrix_gemini.rules import budget_range
 from clawmatrix_model_proxy.api import Unsupported, effort_of, write_settings
 
 if TYPE_CHECKING:
@@ -74,12 +75,14 @@ def _thinking(request: NeutralRequest, model: str) -> dict[str, Any]:
     if effort is not None and effort not in _LEVELS:
         raise Unsupported("effort", f"Gemini has no effort {effort!r}")
     if effort is not None and thinks_by_budget(model):
-        exact = isinstance(budget, int) and effort != "none"
-        found["thinkingBudget"] = budget if exact else _BUDGETS[effort]
+        exact = budget if isinstance(budget, int) and effort != "none" else None
+        wanted = _BUDGETS[effort] if exact is None else exact
+        found["thinkingBudget"] = budget_range(model).nearest(wanted)
     elif effort is not None:
         found["thinkingLevel"] = _LEVELS[effort]
-    asked = effort or thinking or settings.get("reasoning_summary")
-    if asked and effort != "none":
+    summary = settings.get("reasoning_summary")
+    asked = effort or thinking or summary
+    if asked and effort != "none" and summary != "none":
         found["includeThoughts"] = True
     return found
 

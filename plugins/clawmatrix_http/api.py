@@ -41,7 +41,7 @@ class HttpRefusal:
     """An error that the server itself answers with.
 
     Attributes:
-        status: the status of HTTP: 401, 403, 404, 405, 413 or 500.
+        status: the status of HTTP: 400, 401, 403, 404, 405, 413, 415, 500 or 503.
         code: a stable word for programs.
         message: what is wrong, in words.
         headers: what goes out beside the usual headers.
@@ -134,7 +134,7 @@ class HttpAccess:
 
     Attributes:
         url: the base URL that OpenAI's clients take: ``http://127.0.0.1:19001/v1``.
-        token: what requests show, as ``Authorization: Bearer TOKEN`` or as ``x-api-key``.
+        token: what requests show, as ``Authorization: Bearer TOKEN``, ``x-api-key`` or ``api-key``.
     """
 
     url: str

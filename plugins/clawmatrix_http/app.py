@@ -11,6 +11,7 @@ from clawmatrix_core.spi import ByteBudget, serves_input, stray
 from clawmatrix_http.answer import Answer, limited
 from clawmatrix_http.api import CLIENT_GONE, HttpRefusal
 from clawmatrix_http.guard import Asker, Guard, read_headers
+from clawmatrix_http.inflating import ENCODINGS, BodyInflater, inflated
 from clawmatrix_http.protocol import CONNECTION, HttpConnection
 from clawmatrix_http.refusal import body_of, plain_error
 
@@ -33,6 +34,17 @@ _FULL = HttpRefusal(
     "the bodies of other requests leave no memory for this one (see [http] max_bodies)",
     (_CLOSE, (b"retry-after", b"5")),
 )
+
+
+_ENCODINGS = " or ".join(ENCODINGS)
+_UNKNOWN_ENCODING = HttpRefusal(
+    415,
+    "unsupported_encoding",
+    f"the body is compressed in a way that is not known here: send it plain, or with {_ENCODINGS}",
+    (_CLOSE, (b"accept-encoding", ", ".join(ENCODINGS).encode())),
+)
+_OF_THE_BODY = frozenset((b"content-encoding", b"content-length"))
+"""Headers that are about the compressed body, which no application sees."""
 
 
 class Application:
@@ -93,13 +105,17 @@ class Application:
         connection = _connection_of(scope)
         if refusal is None and not found.public:
             connection.prove()
-        refusal = refusal or found.refusal or self._refuse_length(asker)
+        refusal = refusal or found.refusal or self._refuse_body(asker)
         if refusal is not None:
             self._on_refused(_reason(refusal, asker), self._client(scope))
             await self._refuse(answer, refusal, found)
             return
         with self._bodies.hold(connection.owner, connection.make_room) as held:
-            over = partial(self._replace, answer, found, scope)
+            if asker.encoding is not None:
+                bad = partial(self._refuse_opened, answer, found, scope)
+                receive = inflated(receive, asker.encoding, bad)
+                scope["headers"] = [one for one in scope["headers"] if one[0] not in _OF_THE_BODY]
+            over = partial(self._refuse_size, answer, found, scope)
             receive = limited(receive, self._max_body, held, over)
             await self._run(found, scope, receive, answer)
 
@@ -136,9 +152,18 @@ class Application:
         if not answer.begun:
             await self._refuse(answer, _FAILED, found)
 
-    async def _replace(self, answer: Answer, found: Found, scope: Scope, full: bool) -> None:
+    async def _refuse_size(self, answer: Answer, found: Found, scope: Scope, full: bool) -> None:
+        await self._replace(answer, found, scope, _FULL if full else self._too_large())
+
+    async def _refuse_opened(self, answer: Answer, found: Found, scope: Scope, why: str) -> None:
+        message = f"the compressed body cannot be opened: {why}"
+        refusal = HttpRefusal(400, "bad_encoding", message, (_CLOSE,))
+        await self._replace(answer, found, scope, refusal)
+
+    async def _replace(
+        self, answer: Answer, found: Found, scope: Scope, refusal: HttpRefusal
+    ) -> None:
         if not answer.replaced:
-            refusal = _FULL if full else self._too_large()
             self._on_refused(refusal.code, self._client(scope))
             await answer.replace(refusal, self._body(refusal, found))
 
@@ -154,7 +179,9 @@ class Application:
             self._on_fault(found.plugin or "http", f"the shape of a {refusal.status}", fault)
             return body_of(refusal, plain_error)
 
-    def _refuse_length(self, asker: Asker) -> HttpRefusal | None:
+    def _refuse_body(self, asker: Asker) -> HttpRefusal | None:
+        if asker.encoding is not None and not BodyInflater.knows(asker.encoding):
+            return _UNKNOWN_ENCODING
         if asker.length is not None and asker.length > self._max_body:
             return self._too_large()
         return None

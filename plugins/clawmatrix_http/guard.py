@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Asker", "Guard", "host_of", "read_headers"]
 
-_WANTED = frozenset((b"host", b"origin", b"authorization", b"x-api-key", b"content-length"))
+_KEYS = frozenset((b"x-api-key", b"api-key"))
+_WANTED = _KEYS | {b"host", b"origin", b"authorization", b"content-length", b"content-encoding"}
 _LENGTH_DIGITS = 18
 
 
@@ -29,13 +30,15 @@ class Asker:
     """What the headers of a request say of who sent it.
 
     ``host`` is None where there is no Host header, or more than one. ``length`` is None
-    where the body comes without one.
+    where the body comes without one. ``encoding`` is what the body is compressed with, None where
+    it is not.
     """
 
     host: bytes | None = None
     origin: bytes | None = None
     tokens: list[bytes] = attrs.field(factory=list, repr=False)
     length: int | None = None
+    encoding: bytes | None = None
 
 
 def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Asker:
@@ -50,13 +53,22 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Asker:
             asker.host = value if hosts == 1 else None
         elif name == b"origin":
             asker.origin = value
-        elif name == b"x-api-key":
+        elif name in _KEYS:
             asker.tokens.append(value.strip())
         elif name == b"content-length":
             asker.length = _length(value)
+        elif name == b"content-encoding":
+            asker.encoding = _encoding(asker.encoding, value)
         elif value[:7].lower() == b"bearer ":
             asker.tokens.append(value[7:].strip())
     return asker
+
+
+def _encoding(before: bytes | None, value: bytes) -> bytes | None:
+    told = value.strip()
+    if before is not None:
+        return before + b", " + told
+    return None if told.lower() in (b"", b"identity") else told
 
 
 def _length(value: bytes) -> int | None:
@@ -137,7 +149,7 @@ class Guard:
         return HttpRefusal(
             401,
             "invalid_api_key",
-            f"{said}: send it as a Bearer token or x-api-key (`clawmatrix env` prints it;"
+            f"{said}: send it as a Bearer token, x-api-key or api-key (`clawmatrix env` prints it;"
             " a program that embeds the node has it in http_access(node).token)",
             ((b"www-authenticate", b"Bearer"),),
         )

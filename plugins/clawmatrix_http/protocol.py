@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from clawmatrix_core import Bound
 from clawmatrix_http.api import CLIENT_GONE
 from clawmatrix_http.cork import CorkedTransport
+from clawmatrix_http.until_close import UntilClose
 
 if TYPE_CHECKING:
     import logging
@@ -240,6 +241,8 @@ class HttpConnection(HttpToolsProtocol):
         self._left = _BESIDE
         self._head_since, self._body_since, self._body = None, self.now(), 0
         _on_headers_complete(self)
+        if self.scope["http_version"] == "1.0":
+            self.cycle.__class__ = UntilClose  # before its task runs
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from clawmatrix_http.api import HttpRefusal
+from clawmatrix_http.hints import hint, variants
 from clawmatrix_http.pattern import Pattern
 from clawmatrix_http.refusal import plain_error
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from clawmatrix_http.api import ErrorShape, HttpRoute
 
 __all__ = ["Found", "RouteTable"]
+
+
+_BELOW = 2
+"""Slashes in front of the first parameter of a pattern such as ``/things/{name}``."""
 
 
 @attrs.frozen
@@ -53,6 +58,11 @@ class _Path:
 
     pattern: Pattern | None
     methods: dict[str, _Owned] = attrs.field(factory=dict)
+
+    @property
+    def is_particular(self) -> bool:
+        """Whether it is about more than whatever stands below one first part."""
+        return self.pattern is None or self.pattern.text.partition("{")[0].count("/") > _BELOW
 
     def params(self, path: str) -> dict[str, Any] | None:
         """Return the parameters in a path, None where the pattern is another one's."""
@@ -97,6 +107,13 @@ class _Tier:
         for one in self._patterns.values():
             if (params := one.params(path)) is not None:
                 yield one, params
+
+    def plain(self, works: Callable[[str], bool]) -> Iterator[tuple[str, _Owned]]:
+        """Yield the paths without parameters, each with a route that it has."""
+        for text, one in self._plain.items():
+            owned = next((owned for owned in one.methods.values() if works(owned.plugin)), None)
+            if owned is not None:
+                yield text, owned
 
     def mount_of(self, path: str) -> _Owned | None:
         """Return the application below which a path is: the one with the longest path."""
@@ -202,8 +219,7 @@ class RouteTable:
     def _refused(self, path: str, lacking: list[_Path]) -> Found:
         names = {name for one in lacking for name in _methods(one, self._works)}
         if not names:
-            refusal = HttpRefusal(404, "not_found", f"there is no {path[:200]}")
-            return _not_found(refusal, self._heads.get(_head(path)))
+            return self._unknown(path)
         allowed = ", ".join(sorted(names))
         refusal = HttpRefusal(
             405,
@@ -212,6 +228,26 @@ class RouteTable:
             ((b"allow", allowed.encode()),),
         )
         return _not_found(refusal, next(iter(lacking[0].methods.values())))
+
+    def _unknown(self, path: str) -> Found:
+        """Return the 404 of a path, with a hint, in the shape of the errors of the likest path."""
+        head = _head(path)
+        meant, owned = next(self._meant(path), (None, None))
+        there = {text: one for tier in self._tiers for text, one in tier.plain(self._works)}
+        beside = [text for text in there if _head(text) == head] or list(there)
+        above = max((text for text in beside if path.startswith(f"{text}/")), key=len, default="")
+        shaping = there.get(above) or self._heads.get(head) or owned
+        if meant is not None and _head(meant) == head:
+            shaping = owned
+        return _not_found(HttpRefusal(404, "not_found", hint(path, meant, beside)), shaping)
+
+    def _meant(self, path: str) -> Iterator[tuple[str, _Owned]]:
+        """Yield the paths that may have been meant, each with a route that it has."""
+        for meant in variants(path, self._heads):
+            for tier in self._tiers:
+                for one, _ in tier.matching(meant):
+                    if one.is_particular and _methods(one, self._works):
+                        yield meant, next(iter(one.methods.values()))
 
 
 def _found(owned: _Owned, params: dict[str, Any]) -> Found:

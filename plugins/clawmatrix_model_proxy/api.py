@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         BadAnswer,
         CountsTokens,
         ErrorWords,
+        HasRules,
         ListsModels,
         NewId,
         PagesModels,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         UpstreamCodec,
         UpstreamError,
     )
+    from clawmatrix_model_proxy.neutral.counts import count_of
     from clawmatrix_model_proxy.neutral.effort import effort_of
     from clawmatrix_model_proxy.neutral.request import (
         Audio,
@@ -70,10 +72,19 @@ if TYPE_CHECKING:
         ToolResult,
         Turn,
     )
+    from clawmatrix_model_proxy.neutral.rules import (
+        ApiRules,
+        Range,
+        SchemaRules,
+        StopRules,
+        ThinkingRules,
+        Words,
+    )
     from clawmatrix_model_proxy.neutral.settings import write_settings
     from clawmatrix_model_proxy.neutral.whole import answer_of
 
 __all__ = [
+    "ApiRules",
     "Audio",
     "BadAnswer",
     "Begin",
@@ -89,6 +100,7 @@ __all__ = [
     "File",
     "Finish",
     "FinishReason",
+    "HasRules",
     "Image",
     "ListsModels",
     "ModelApi",
@@ -102,13 +114,17 @@ __all__ = [
     "Open",
     "PagesModels",
     "Part",
+    "Range",
     "ReadsErrors",
     "Reasoning",
     "Refusal",
     "ResponseFormat",
     "Role",
+    "SchemaRules",
+    "StopRules",
     "StreamReader",
     "Text",
+    "ThinkingRules",
     "Tool",
     "ToolCall",
     "ToolChoice",
@@ -118,9 +134,11 @@ __all__ = [
     "UpstreamCodec",
     "UpstreamError",
     "Usage",
+    "Words",
     "answer_of",
     "anthropic_error",
     "ask_model",
+    "count_of",
     "effort_of",
     "events_of",
     "local_upstream",
@@ -154,6 +172,7 @@ _HOMES = {
         "BadAnswer",
         "CountsTokens",
         "ErrorWords",
+        "HasRules",
         "ListsModels",
         "NewId",
         "PagesModels",
@@ -163,6 +182,7 @@ _HOMES = {
         "UpstreamCodec",
         "UpstreamError",
     ),
+    "neutral.counts": ("count_of",),
     "neutral.effort": ("effort_of",),
     "neutral.request": (
         "Audio",
@@ -180,6 +200,14 @@ _HOMES = {
         "ToolChoice",
         "ToolResult",
         "Turn",
+    ),
+    "neutral.rules": (
+        "ApiRules",
+        "Range",
+        "SchemaRules",
+        "StopRules",
+        "ThinkingRules",
+        "Words",
     ),
     "neutral.settings": ("write_settings",),
     "neutral.whole": ("answer_of",),

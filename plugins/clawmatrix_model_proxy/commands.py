@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from clawmatrix_core.cli import Settings, echo_json, pass_settings, printable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["models"]
 
 
 @click.command()
+@click.option("-v", "--verbose", is_flag=True, help="Show what upstreams lack, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 @pass_settings
-def models(settings: Settings, as_json: bool) -> None:
+def models(settings: Settings, verbose: bool, as_json: bool) -> None:
     """Show which models there are, and who serves them.
 
     Nodes stand in the order in which they are asked; those that cannot be reached now are
@@ -34,6 +38,19 @@ def models(settings: Settings, as_json: bool) -> None:
         words = printable(model["description"] or "")
         line = f"{printable(model['id']):{width}}  {nodes}"
         click.echo(f"{line}  {click.style(words, dim=True)}" if words else line)
+        for lack in _lacks(model) if verbose else ():
+            click.echo(f"{'':{width}}  {lack}")
+
+
+def _lacks(model: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each thing that an upstream of a model lacks."""
+    for node in model["nodes"]:
+        for number, upstream in enumerate(node["upstreams"]):
+            for lack in upstream["lacks"]:
+                who = f"{node['nodeId']}, upstream {number}"
+                minutes = max(1, round(lack["forMs"] / 60_000))
+                told = f"{who}: lacks {lack['what']} ({lack['why']}), for {minutes} min more"
+                yield click.style(printable(told), fg="yellow")
 
 
 def _node(node: dict[str, Any]) -> str:

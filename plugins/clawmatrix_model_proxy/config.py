@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from clawmatrix_core import ByteSize, Duration, NodeId, Secret, option
-from clawmatrix_model_proxy.api import ModelUpstream
+from clawmatrix_core import ByteSize, Duration, NodeId, option
 from clawmatrix_model_proxy.hold import parse_hold
 from clawmatrix_model_proxy.kept_answers import ANSWERS
+from clawmatrix_model_proxy.model_config import ModelConfig, is_id, is_positive
 from clawmatrix_model_proxy.offer import OfferRoom
+from clawmatrix_model_proxy.recalled import LIFETIME, RECALLED
 from clawmatrix_model_proxy.streams.sse import EVENT_LIMIT
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from clawmatrix_model_proxy.api import ModelUpstream
 
 __all__ = [
     "TEMPLATE",
     "Balance",
     "Budgets",
-    "ModelConfig",
     "ModelProxyConfig",
-    "check_model",
 ]
 
 TEMPLATE = """\
@@ -65,179 +62,11 @@ class Budgets:
         return self if own is None else attrs.evolve(self, idle=own)
 
 
-def _is_id(_: object, __: object, value: str) -> None:
-    if not 0 < len(value) <= 200 or not value.isprintable() or value != value.strip("/ "):
-        raise ValueError("must be 1 to 200 printable characters, without a slash at either end")
-
-
-def _is_url(_: object, __: object, value: str) -> None:
-    try:
-        parts = urlsplit(value)
-        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        right = False
-    if not right or parts.query or parts.fragment:
-        raise ValueError('must be a URL like "http://127.0.0.1:11434/v1"')
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must hold no user and password; use api_key")
-
-
-def _is_header(_: object, __: object, value: Secret | None) -> None:
-    if value is not None and not (value.reveal().isascii() and value.reveal().isprintable()):
-        raise ValueError("must be printable ASCII")
-
-
-def _are_headers(_: object, __: object, value: tuple[Secret, ...]) -> None:
-    for key in value:
-        _is_header(_, __, key)
-
-
-def _is_positive(_: object, __: object, value: float) -> None:
-    if value <= 0:
-        raise ValueError("must be more than zero")
-
-
-def _is_positive_or_none(_: object, __: object, value: float | None) -> None:
-    if value is not None:
-        _is_positive(_, __, value)
-
-
-APIS = (
-    "openai-completions",
-    "openai-responses",
-    "anthropic-messages",
-    "google-generative-ai",
-)
-"""The APIs of upstreams that are built in, the last by the plugin ``gemini``."""
-
-
-def _is_api(_: object, __: object, value: str) -> None:
-    if value not in APIS and not (":" in value and value.isprintable()):
-        known = ", ".join(f'"{api}"' for api in APIS)
-        raise ValueError(f'"{value}" is not one of {known}; a plugin\'s is "PLUGIN:NAME"')
-
-
-@attrs.frozen
-class ModelConfig:
-    """A model that this node serves from an upstream."""
-
-    id: str = option(doc="The name that others ask for.", validator=_is_id)
-    base_url: str = option(
-        doc="Where the upstream's API is, up to and with /v1 (or Gemini's /v1beta).",
-        validator=_is_url,
-    )
-    api: str = option(
-        default="openai-completions",
-        doc="The API that the upstream speaks: `openai-completions`, `openai-responses`,"
-        " `anthropic-messages`, `google-generative-ai`, or a plugin's, `PLUGIN:NAME`.",
-        validator=_is_api,
-    )
-    api_key: Secret | None = option(
-        default=None,
-        doc="What the upstream wants as a Bearer token, or in the header that its API has for it.",
-        validator=_is_header,
-    )
-    api_keys: tuple[Secret, ...] = option(
-        default=(),
-        doc="More keys: the next one is taken where one is refused or has used up its rate.",
-        validator=_are_headers,
-    )
-    upstream_model: str | None = option(
-        default=None, shown="the id", doc="The name the upstream knows the model by."
-    )
-    description: str | None = option(default=None, doc="A line about it, shown in /v1/models.")
-
-    max_tokens: int = option(
-        default=8192,
-        doc="The limit of an answer, where the upstream's API wants one and the request has none.",
-        validator=_is_positive,
-    )
-
-    developer_role: bool = option(
-        default=False,
-        doc="Whether a chat upstream knows the role `developer`. Where a request is converted to"
-        " its API, what has that role is sent as `system` otherwise: many servers ignore"
-        " `developer`, or refuse it.",
-    )
-    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = option(
-        default="max_completion_tokens",
-        doc="What a chat upstream calls the limit of an answer, where a request is converted to its"
-        " API; servers that do not know the newer name ignore it.",
-    )
-    first_token_timeout: Duration | None = option(
-        default=None,
-        shown="that of the node that asks",
-        doc="How long a streamed answer of this model may take to begin while another candidate is"
-        " left; at most `first_byte_timeout`.",
-        validator=_is_positive_or_none,
-    )
-    idle_timeout: Duration | None = option(
-        default=None,
-        shown="`model-proxy.idle_timeout`",
-        doc="How long this model's upstream may be silent in the middle of an answer.",
-        validator=_is_positive_or_none,
-    )
-
-    @property
-    def upstream(self) -> ModelUpstream:
-        """The model as plugins give theirs."""
-        keys = () if self.api_key is None else (self.api_key,)
-        return ModelUpstream(
-            self.id,
-            self.base_url,
-            self.api,
-            (*keys, *self.api_keys),
-            self.upstream_model,
-            self.description,
-            self.max_tokens,
-            self.developer_role,
-            self.max_tokens_field,
-            first_token_timeout=self.first_token_timeout,
-            idle_timeout=self.idle_timeout,
-        )
-
-
-def check_model(model: ModelUpstream) -> None:
-    """Raises: ValueError, unless a plugin's model could stand in the configuration.
-
-    It names the field. TypeError, where a field is of another type than it has to be.
-    """
-    for name, kind, check in _CHECKS:
-        value = getattr(model, name)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise TypeError(f"{name}: expected {kind.__name__}, not {type(value).__name__}")
-        try:
-            check(None, None, value)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-    for name in ("first_token_timeout", "idle_timeout"):
-        value = getattr(model, name)
-        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
-            raise ValueError(f"{name}: must be a number of seconds, more than zero")
-
-
-def _are_secrets(_: object, __: object, value: tuple[Secret, ...]) -> None:
-    for key in value:
-        if not isinstance(key, Secret):
-            raise TypeError(f"keys: expected a Secret, not {type(key).__name__}")
-        _is_header(_, __, key)
-
-
-_CHECKS: tuple[tuple[str, type, Callable[[object, object, Any], None]], ...] = (
-    ("id", str, _is_id),
-    ("base_url", str, _is_url),
-    ("api", str, lambda *_: None),
-    ("keys", tuple, _are_secrets),
-    ("max_tokens", int, _is_positive),
-)
-"""What a model that is no configuration's is looked at for, field by field."""
-
-
 def _are_parts(_: object, __: object, value: tuple[str, ...]) -> None:
     for part in value:
         if "/" in part:
             raise ValueError(f'"{part}" has a slash: write what stands before it')
-        _is_id(_, __, part)
+        is_id(_, __, part)
 
 
 def _are_few(_: object, __: object, value: tuple[ModelConfig, ...]) -> None:
@@ -281,50 +110,50 @@ class ModelProxyConfig:
     connect_timeout: Duration = option(
         default=Duration(5),
         doc="How long an upstream may take to accept a connection.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     first_byte_timeout: Duration = option(
         default=Duration(120),
         doc="How long an upstream may take to begin its answer, and to go on with it behind a sign"
         " that the model works.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     first_token_timeout: Duration = option(
         default=Duration(12),
         doc="How long a streamed answer may take to begin while another candidate is left.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     whole_answer_timeout: Duration = option(
         default=Duration(60),
         doc="How long an answer without a stream may take while another candidate is left.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     total_timeout: Duration = option(
         default=Duration(600),
         doc="How long a request may take, with all that is tried for it.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     keep_alive: Duration = option(
         default=Duration(10),
         doc="After how long a silence a client that streams gets a comment.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     breaker_rest: Duration = option(
         default=Duration(5),
         doc="How long a candidate that failed a few times is left alone at first.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     breaker_rest_most: Duration = option(
         default=Duration(20),
         doc="How long it is left alone at most, after each look at it doubled the time.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     balance: Balance = option(
@@ -344,7 +173,7 @@ class ModelProxyConfig:
     idle_timeout: Duration = option(
         default=Duration(30),
         doc="How long an upstream may be silent in the middle of an answer.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     max_request: ByteSize = option(
@@ -366,13 +195,26 @@ class ModelProxyConfig:
     max_event: ByteSize = option(
         default=ByteSize(EVENT_LIMIT),
         doc="The largest event of a stream: a picture, or an answer that is repeated at its end.",
-        validator=_is_positive,
+        validator=is_positive,
         reload=True,
     )
     max_answers: ByteSize = option(
         default=ByteSize(ANSWERS),
         doc="What all answers that are kept back may have together, at least twice `max_answer`;"
         " half of it for each node or model that they come from.",
+        reload=True,
+    )
+    remember: ByteSize = option(
+        default=ByteSize(RECALLED),
+        doc="How much is remembered, in memory only, of answers in the Responses API that were"
+        " converted, so that `previous_response_id` and `item_reference` lead to them; 0 is"
+        " nothing. `store = false` of a request is obeyed.",
+        reload=True,
+    )
+    remember_for: Duration = option(
+        default=Duration(LIFETIME),
+        doc="How long that is remembered since it was last gone on from.",
+        validator=is_positive,
         reload=True,
     )
     proxy_from_env: bool = option(

@@ -8,7 +8,8 @@ import attrs
 
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi
-from clawmatrix_model_proxy.config import APIS, ModelProxyConfig
+from clawmatrix_model_proxy.config import ModelProxyConfig
+from clawmatrix_model_proxy.model_config import APIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,9 +12,11 @@ from clawmatrix_core import (
     PeerLost,
     Undeliverable,
 )
-from clawmatrix_model_proxy.faults import fault_of_event
+from clawmatrix_model_proxy.error_text import ErrorText, error_text
+from clawmatrix_model_proxy.faults import AttemptFault, fault_of_event
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.formats import FORMATS
+from clawmatrix_model_proxy.too_long import TOO_LONG, says_too_long
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.streams.formats import Format
@@ -24,6 +26,9 @@ __all__ = [
     "convert_upstream_error",
     "from_event",
     "from_exchange",
+    "from_fault",
+    "is_own_too_long",
+    "too_long_error",
     "wrap_upstream_error",
 ]
 
@@ -34,6 +39,7 @@ _STATUS = {
     "bad_request": 400,
     "cannot_convert": 400,
     "model_not_found": 404,
+    "response_not_found": 404,
     "unknown_type": 404,
     "too_large": 413,
     "busy": 503,
@@ -92,9 +98,14 @@ def from_exchange(error: ExchangeError, node: str) -> ApiError:
 
 def from_event(error: object) -> ApiError:
     """Return what the client is told of an error inside a stream, or inside an answer."""
-    fault = fault_of_event(error)
+    return from_fault(fault_of_event(error))
+
+
+def from_fault(fault: AttemptFault) -> ApiError:
+    """Return what the client is told of a fault that an upstream put into words."""
     status = fault.status or 502
-    return ApiError(status, fault.message, type="upstream_error", code=fault.code)
+    kind = "invalid_request_error" if fault.code == TOO_LONG else "upstream_error"
+    return ApiError(status, fault.message, type=kind, code=fault.code)
 
 
 def _param_of(detail: object) -> str | None:
@@ -103,22 +114,42 @@ def _param_of(detail: object) -> str | None:
 
 
 def wrap_upstream_error(status: int, body: bytes, format: Format = FORMATS["chat"]) -> bytes:
-    """Return an upstream's error body, put into the API's shape where it is not JSON."""
-    return body if _object(body) is not None else _in_words(status, body, format)
+    """Return an upstream's error body, put into the API's shape where it is no JSON object."""
+    return body if _object(body) is not None else convert_upstream_error(status, body, format)
 
 
 def convert_upstream_error(status: int, body: bytes, format: Format) -> bytes:
-    """Return an upstream's error, in the shape of whichever API, in that of a format."""
+    """Return an upstream's error, in whichever shape it is, in that of a format."""
+    said = error_text(body)
+    if says_too_long(status, said):
+        return too_long_error(said).body(format)
     error = (_object(body) or {}).get("error")
-    if isinstance(error, str):
-        error = {"message": error}
     if not isinstance(error, dict):
-        return _in_words(status, body, format)
+        if said.plain or not said.message:
+            return _in_words(status, body, format)
+        error = {"code": said.code, "param": said.param}
     words = {name: error.get(name) for name in ("message", "type", "code", "param")}
     fields = {name: word if isinstance(word, str) else None for name, word in words.items()}
-    fields["message"] = fields["message"] or f"the upstream answered {status}"
+    fields["message"] = fields["message"] or said.message or f"the upstream answered {status}"
     fields["type"] = fields["type"] or "upstream_error"
     return format.error(status, fields)
+
+
+def too_long_error(said: ErrorText) -> ApiError:
+    """Return what the client is told of a prompt that is too long for a model."""
+    message = said.message or "the prompt is too long for the model"
+    return ApiError(400, message, code=TOO_LONG, param=said.param)
+
+
+def is_own_too_long(body: bytes, format: Format) -> bool:
+    """Say whether an error is already what clients of a format know a too long prompt by."""
+    error = (_object(body) or {}).get("error")
+    if not isinstance(error, dict):
+        return False
+    if format.too_long is None:
+        return error.get("code") == TOO_LONG
+    message = error.get("message")
+    return isinstance(message, str) and format.too_long in message.lower()
 
 
 def _object(body: bytes) -> dict[str, Any] | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from clawmatrix_core import DeadlineExceeded, ExchangeError, ExchangeFailure
-from clawmatrix_model_proxy.json_values import NOT_JSON, decode
+from clawmatrix_model_proxy.error_text import error_text, error_text_of
+from clawmatrix_model_proxy.lacks import is_not_served, unknown_setting
+from clawmatrix_model_proxy.too_long import TOO_LONG, says_too_long
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,13 +24,14 @@ __all__ = [
     "retry_after",
 ]
 
-FaultKind = Literal["status", "connect", "broke", "silent", "refused", "node", "cut"]
+FaultKind = Literal["status", "connect", "broke", "silent", "refused", "node", "cut", "lacks"]
 """What kind of fault it is.
 
 ``status``: the upstream answered with an error. ``connect``: it could not be reached.
 ``broke``: it broke off before it said anything. ``silent``: nothing came within its time.
 ``refused``: the serving node will not send this request. ``node``: the node itself is lost,
-busy or stops. ``cut``: the answer ended, or failed, in the middle.
+busy or stops. ``cut``: the answer ended, or failed, in the middle. ``lacks``: the upstream has no
+such endpoint beside answers, or does not know a setting of the request.
 """
 
 _KINDS: dict[str, FaultKind] = {
@@ -38,6 +40,7 @@ _KINDS: dict[str, FaultKind] = {
     "upstream_timeout": "silent",
     "bad_request": "refused",
     "cannot_convert": "refused",
+    "response_not_found": "refused",
     "too_large": "refused",
 }
 _STATUS_OF_TYPE = {
@@ -54,14 +57,10 @@ _STATUS_OF_TYPE = {
     "invalid_request_error": 400,
     "not_found_error": 404,
 }
-TOO_LONG = "context_length_exceeded"
-_TOO_LONG = re.compile(
-    r"prompt is too long|maximum context length|exceeds? (?:the )?(?:available )?context"
-    r"|exceed_context_size|context (?:length|window|size) (?:is )?exceeded",
-    re.IGNORECASE,
-)
-"""What servers say that have no code for it."""
 _SPELLINGS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
+
+
+_AGAIN = {"true": True, "false": False}
 
 
 @attrs.frozen
@@ -74,6 +73,9 @@ class AttemptFault:
         code: the error's own word, where it has one.
         message: what a person is told.
         wait: seconds the upstream asked to be left alone, None where it did not.
+        lacks: what the upstream lacks: the name of an endpoint, or of a setting.
+        again: what the upstream says of asking it again, in ``x-should-retry``; None where it
+            says nothing.
     """
 
     kind: FaultKind
@@ -81,6 +83,8 @@ class AttemptFault:
     code: str | None = None
     message: str = ""
     wait: float | None = None
+    lacks: str | None = None
+    again: bool | None = None
 
     def __str__(self) -> str:
         what = self.kind if self.status is None else str(self.status)
@@ -88,29 +92,44 @@ class AttemptFault:
 
 
 def fault_of_status(
-    status: int, body: bytes, headers: Mapping[str, str], wall: float
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str],
+    wall: float,
+    *,
+    side: str | None = None,
 ) -> AttemptFault:
-    """Return the fault that an error answer of an upstream is; ``wall`` is now, for dates."""
-    code, message = _read_error(body)
-    if status in (400, 413) and _TOO_LONG.search(f"{code} {message}"):
-        code = TOO_LONG
-    return AttemptFault("status", status, code, message, retry_after(headers, wall))
+    """Return the fault that an error answer of an upstream is.
+
+    Args:
+        status, body, headers: the answer.
+        wall: now, in seconds since 1970, for dates.
+        side: what was asked for, where that is beside answers.
+    """
+    said = error_text(body)
+    code = TOO_LONG if says_too_long(status, said) else said.code
+    message = "" if said.plain else said.message  # a page of HTML, mostly
+    not_served = side is not None and is_not_served(status, said)
+    lacks = side if not_served else unknown_setting(status, said)
+    kind: FaultKind = "status" if lacks is None or code == TOO_LONG else "lacks"
+    wait, again = retry_after(headers, wall), _AGAIN.get(headers.get("x-should-retry", ""))
+    return AttemptFault(kind, status, code, message, wait, lacks, again)
 
 
 def fault_of_event(error: object) -> AttemptFault:
     """Return the fault that an error inside a stream is."""
-    fields = error if isinstance(error, dict) else {"message": error}
-    words = [word for word in (fields.get("code"), fields.get("type")) if isinstance(word, str)]
-    status = next((_STATUS_OF_TYPE[word] for word in words if word in _STATUS_OF_TYPE), None)
-    status = status or _status_in(fields.get("code"))
-    message = fields.get("message")
-    text = message if isinstance(message, str) else "the upstream ended with an error"
-    return AttemptFault("status" if status else "broke", status, next(iter(words), None), text)
+    said = error_text_of(error)
+    message = said.message or "the upstream ended with an error"
+    if says_too_long(None, said):
+        return AttemptFault("status", 400, TOO_LONG, message)
+    known = (_STATUS_OF_TYPE[code] for code in said.codes if code in _STATUS_OF_TYPE)
+    status = next(known, None) or next(filter(_is_status, said.numbers), None)
+    return AttemptFault("status" if status else "broke", status, said.code, message)
 
 
-def _status_in(code: object) -> int | None:
-    """Return the HTTP status that some servers give as the code of an error."""
-    return code if type(code) is int and 400 <= code <= 599 else None
+def _is_status(code: int) -> bool:
+    """Say whether a code is an HTTP status, as some servers give it."""
+    return 400 <= code <= 599
 
 
 def fault_of_error(error: ExchangeError) -> AttemptFault:
@@ -142,16 +161,3 @@ def _seconds_until(date: str, wall: float) -> float:
         return max(0.0, parsedate_to_datetime(date).timestamp() - wall)
     except (ValueError, TypeError, OverflowError):
         return -1.0
-
-
-def _read_error(body: bytes) -> tuple[str | None, str]:
-    try:
-        decoded: Any = decode(body)
-    except NOT_JSON:
-        return None, ""
-    error = decoded.get("error") if isinstance(decoded, dict) else None
-    if not isinstance(error, dict):
-        return None, error if isinstance(error, str) else ""
-    words = [word for word in (error.get("code"), error.get("type")) if isinstance(word, str)]
-    message = error.get("message")
-    return next(iter(words), None), message if isinstance(message, str) else ""

@@ -44,24 +44,28 @@ class OfferRoom:
     """Counts models, so that a node has none that it cannot offer."""
 
     def __init__(self) -> None:
-        self._ids: set[str] = set()
+        self._apis: dict[str, list[str]] = {}  # of each id, of each of its upstreams
         self._left = LIST_LIMIT - 2
 
     def take(self, model: ModelUpstream) -> None:
         """Count a model, or one more upstream of it. Raises: ValueError, where it does not fit."""
-        if model.id in self._ids:
-            return
-        if len(self._ids) == MODELS_MOST:
+        apis = self._apis.setdefault(model.id, [])
+        apis.append(model.api)
+        if len(self._apis) > MODELS_MOST:
             raise ValueError(
                 f'the model "{model.id}" is one too many: a node offers {MODELS_MOST} at most'
             )
-        self._left -= len(_encode(_entry(model) | {"upstreams": UPSTREAM_LIMIT})) + 1
+        if len(apis) == 1:
+            self._left -= len(_encode(_entry(model) | {"upstreams": UPSTREAM_LIMIT})) + 1
+        elif len(apis) == 2:
+            self._left -= len(_encode({"apis": apis}))
+        else:
+            self._left -= len(_encode(model.api)) + 1
         if self._left < 0:
             raise ValueError(
                 f'the model "{model.id}" and those behind it do not fit: all that a node offers,'
                 f" descriptions included, has {LIST_LIMIT} bytes at most"
             )
-        self._ids.add(model.id)
 
 
 @attrs.frozen
@@ -90,16 +94,19 @@ class Offered:
 
 def make_offer(models: Iterable[ModelUpstream]) -> Offered:
     """Return what a node with these models offers: each id once, as its first upstream says."""
-    found: dict[str, dict[str, JSON]] = {}
+    found: dict[str, list[ModelUpstream]] = {}
     for model in models:
-        found.setdefault(model.id, _entry(model))["upstreams"] += 1
-    entries = list(found.values())
+        found.setdefault(model.id, []).append(model)
+    entries = [_entry(*upstreams) for upstreams in found.values()]
     text = _encode(entries)
     return Offered(entries, _fitting(entries), text, hashlib.sha256(text).hexdigest())
 
 
-def _entry(model: ModelUpstream) -> dict[str, JSON]:
-    entry: dict[str, JSON] = {"id": model.id, "api": model.api, "upstreams": 0}
+def _entry(model: ModelUpstream, *more: ModelUpstream) -> dict[str, JSON]:
+    """Return what others see of a model and its upstreams, as the first of these says it."""
+    entry: dict[str, JSON] = {"id": model.id, "api": model.api, "upstreams": 1 + len(more)}
+    if any(one.api != model.api for one in more):
+        entry["apis"] = [model.api, *(one.api for one in more)]
     return entry | ({"description": model.description} if model.description else {})
 
 

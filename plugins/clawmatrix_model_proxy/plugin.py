@@ -22,7 +22,6 @@ from clawmatrix_core import (
     hookimpl,
 )
 from clawmatrix_core.spi import Bell, ByteBudget
-from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.api import ModelProxy
 from clawmatrix_model_proxy.asking.breaker import BreakerLimits
 from clawmatrix_model_proxy.asking.current import CurrentCatalog
@@ -34,8 +33,8 @@ from clawmatrix_model_proxy.asking.names import STATE, NodeNames
 from clawmatrix_model_proxy.asking.proving import Proving
 from clawmatrix_model_proxy.config import TEMPLATE, ModelProxyConfig
 from clawmatrix_model_proxy.config_checks import check_table
+from clawmatrix_model_proxy.kept_responses import RESPONSES, KeptResponses
 from clawmatrix_model_proxy.offer import make_offer
-from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 from clawmatrix_model_proxy.serving.known_apis import KnownApis
 from clawmatrix_model_proxy.serving.models import (
     checked_models,
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
         Peer,
         PluginScope,
     )
+    from clawmatrix_http.api import HttpRoute
     from clawmatrix_model_proxy.api import ModelApi, ModelRequest, ModelUpstream
     from clawmatrix_model_proxy.asking.asking import Asking
     from clawmatrix_model_proxy.asking.catalog import Catalog
@@ -89,6 +89,7 @@ class ModelProxyPlugin(ModelProxy):
         self._models: tuple[ModelUpstream, ...] | None = None
         self._offer: Offered | None = None
         self._known = KnownApis()
+        self._responses = KeptResponses()
         self._upstreams: Upstreams | None = None
         self._requests, self._answers = ByteBudget(0), ByteBudget(0)
         self._limits: AskLimits | None = None
@@ -107,7 +108,7 @@ class ModelProxyPlugin(ModelProxy):
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
         """Return the files that the plugin keeps in the state folder."""
-        return [StateFile(STATE)]
+        return [StateFile(STATE), StateFile(RESPONSES)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -122,18 +123,7 @@ class ModelProxyPlugin(ModelProxy):
         """Return the plugin's routes."""
         from clawmatrix_model_proxy.asking.endpoints import ModelEndpoints
 
-        api = ModelEndpoints(self._asking_of(node))
-        get, post, openai, anthropic = ("GET",), ("POST",), openai_error, anthropic_error
-        count = api.app("count_tokens")
-        return [
-            HttpRoute("/v1/models", get, api.list_models, openai),
-            HttpRoute("/v1/models/{id:path}", get, api.one_model, openai),
-            HttpRoute("/v1/chat/completions", post, app=api.app("chat"), errors=openai),
-            HttpRoute("/v1/responses", post, app=api.app("responses"), errors=openai),
-            HttpRoute("/v1/embeddings", post, app=api.app("embeddings"), errors=openai),
-            HttpRoute("/v1/messages", post, app=api.app("messages"), errors=anthropic),
-            HttpRoute("/v1/messages/count_tokens", post, app=count, errors=anthropic),
-        ]
+        return ModelEndpoints(self._asking_of(node)).routes()
 
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
@@ -194,6 +184,7 @@ class ModelProxyPlugin(ModelProxy):
         self._scope = scope
         self._writer = await scope.enter(StateWriter(node.state, on_error=scope.report))
         self._keep_names(node)  # what is stored of them is read first, or the plugin does not start
+        await self._responses.start(node, scope)
         scope.start_soon(self._lists_of(node).run)
         if self._known.look(node, self._given):
             self._models = self._offer = None  # they were collected before the APIs were known
@@ -207,6 +198,7 @@ class ModelProxyPlugin(ModelProxy):
         """Return what answers requests for these models. Raises: StartError, for an API unknown."""
         if not served:
             return None
+        from clawmatrix_model_proxy.serving.keeping import Keeping
         from clawmatrix_model_proxy.serving.server import ModelServer, note_failed
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
@@ -214,14 +206,16 @@ class ModelProxyPlugin(ModelProxy):
         apis.check(served)
         config = node.config.section(ModelProxyConfig)
         if self._upstreams is None:
-            upstreams = Upstreams(config.budgets, proxy_from_env=config.proxy_from_env)
+            upstreams = Upstreams(config.budgets, node.clock.now, config.proxy_from_env)
             self._upstreams = await scope.enter(upstreams)
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
         logger = node.logger("model-proxy")
         failed, counted = partial(note_failed, node), (self._requests, self._answers)
         workers, upstreams = self._workers, self._upstreams
-        return ModelServer(config, served, apis, upstreams, logger, workers, *counted, failed)
+        keeping = Keeping(self._responses.owned, apis, upstreams, node.identity.sign_public)
+        shared = (*counted, keeping, failed)
+        return ModelServer(config, served, apis, upstreams, logger, workers, *shared)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -242,6 +236,7 @@ class ModelProxyPlugin(ModelProxy):
             return
         await self._renew(node, self._scope)
         self._limits = None
+        self._responses.use(node)
         self._health_of(node).use(_breaker_limits(node.config.section(ModelProxyConfig)))
         if "model-proxy.models" in changed:
             node.offers_changed()
@@ -369,7 +364,8 @@ class ModelProxyPlugin(ModelProxy):
                 self._writer.write_soon(STATE, self._names_of(node).to_state())
 
     def _described(self, node: Node) -> dict[str, JSON]:
-        return {"models": list(describe(node, self._current(node), self._health_of(node)))}
+        own = None if self._server is None else self._server.lacking
+        return {"models": list(describe(node, self._current(node), self._health_of(node), own))}
 
     def _health_of(self, node: Node) -> Health:
         if self._health is None:
@@ -382,7 +378,9 @@ class ModelProxyPlugin(ModelProxy):
             from clawmatrix_model_proxy.asking.asking import Asking
 
             catalog, limits = partial(self._current, node), partial(self._limits_of, node)
-            self._asking = Asking(node, catalog, limits, self._health_of(node), self._workers)
+            kept = self._responses.asked, self._responses.recollection(node)
+            parts = self._health_of(node), self._workers, *kept
+            self._asking = Asking(node, catalog, limits, *parts)
         return self._asking
 
     def _limits_of(self, node: Node) -> AskLimits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -11,7 +11,19 @@ from clawmatrix_core import Bound
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 
-__all__ = ["MEMBERS", "MODEL_NAME", "Wanted", "is_json", "read_wanted", "with_model"]
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = [
+    "MEMBERS",
+    "MODEL_NAME",
+    "Wanted",
+    "is_json",
+    "member_names",
+    "members_of",
+    "read_wanted",
+    "with_model",
+]
 
 MEMBERS = Bound(
     1024,
@@ -92,13 +104,21 @@ def _previous(raw: bytes) -> str | None:
     return named or None
 
 
+def member_names(body: bytes) -> Collection[str]:
+    """Return the names of the members of a request; none where it is no JSON object."""
+    try:
+        return members_of(body).keys()
+    except NOT_JSON:
+        return ()
+
+
 def with_model(body: bytes, model: str) -> bytes:
     """Return the request with its model replaced, every other value byte for byte as it was.
 
     A body that names the model already comes back untouched. Raises: ApiError.
     """
     try:
-        members = _members(body)
+        members = members_of(body)
         sent = decode(bytes(members.get("model", _NULL)))
     except NOT_JSON as error:
         raise ApiError(400, f"the body of the request is not a JSON object: {error}") from None
@@ -108,7 +128,7 @@ def with_model(body: bytes, model: str) -> bytes:
     return _encode(members)
 
 
-def _members(body: bytes) -> dict[str, Raw]:
+def members_of(body: bytes) -> dict[str, Raw]:
     """Return the members of an object, each as it is written. Raises: what is in NOT_JSON."""
     if len(body) <= _LARGE:
         return _read_few(body)

@@ -62,6 +62,9 @@ class ModelUpstream:
         max_tokens: the limit of an answer where the API wants one and the request has none.
         developer_role: the chat upstream knows the role ``developer``; others ignore it or refuse.
         max_tokens_field: what the chat upstream calls the limit of an answer.
+        system_anywhere: the chat upstream takes texts of the system's behind the user's first.
+        strict: a request is refused where the upstream's API has no place for a hint in it, and
+            where this node would have to do what the API does not.
         first_token_timeout: seconds in which a streamed answer has to begin while another candidate
             is left, None for what the node that asks has configured.
         idle_timeout: seconds that it may be silent in the middle of an answer, None for what is
@@ -77,6 +80,8 @@ class ModelUpstream:
     max_tokens: int = 8192
     developer_role: bool = False
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    system_anywhere: bool = False
+    strict: bool = False
     first_token_timeout: float | None = None
     idle_timeout: float | None = None
 

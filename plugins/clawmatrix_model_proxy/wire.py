@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -26,17 +26,20 @@ __all__ = [
     "MODEL_LIST",
     "REQUEST",
     "SMALL",
+    "TRACE_HEADERS",
     "UPSTREAM_FAILED",
     "UPSTREAM_LIMIT",
     "Head",
     "Opening",
     "Sign",
+    "StoredAction",
     "media_type",
     "passed_headers",
     "read_body",
     "read_head",
     "read_opening",
     "read_sign",
+    "trace_headers",
 ]
 
 REQUEST = "model_req"
@@ -50,6 +53,19 @@ UPSTREAM_LIMIT = 16
 
 API_HEADERS = frozenset({"anthropic-version", "anthropic-beta"})
 """Headers of clients that belong to the API, and travel with the request."""
+
+TRACE_HEADERS = ("traceparent", "tracestate", "x-request-id")
+"""Headers of clients by which a request is followed from one system to the next."""
+TRACE_LENGTH = Bound(
+    512,
+    "characters of a header by which a request is traced",
+    fed_by="a client or a member",
+    when_full="the header is left out",
+)
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]*)?"
+)
+"""By W3C's Trace Context; later versions may have more behind it."""
 
 _BODILESS = frozenset({204, 205})
 """Statuses of answers that say nothing, which is none here."""
@@ -77,6 +93,20 @@ PASSED_LENGTH = Bound(
 )
 
 
+class StoredAction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be done with a response that an upstream keeps.
+
+    Attributes:
+        id: the response's.
+        action: get it, get its input items, cancel it, or delete it.
+        query: what stands behind the ``?`` of the client's request.
+    """
+
+    id: str
+    action: Literal["get", "input_items", "cancel", "delete"] = "get"
+    query: str = ""
+
+
 class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is asked for.
 
@@ -86,8 +116,9 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
         stream: whether the client wants the answer as it comes.
         accept: the client's Accept header.
         upstream: which of the node's upstreams of that model, by its place in the list.
-        headers: those of the client's headers that belong to the API.
+        headers: those of the client's headers that belong to the API, or trace the request.
         signs: whether this node takes a ``Sign`` before the head. Older ones do not.
+        stored: what to do with a response that was given earlier; None for a new one.
     """
 
     format: str
@@ -97,6 +128,7 @@ class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
     upstream: int = 0
     headers: dict[str, str] = {}
     signs: bool = False
+    stored: StoredAction | None = None
 
 
 class Sign(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -122,6 +154,8 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
         upstream_ms: milliseconds the upstream took up to here.
         headers: those of its headers that clients act on.
         answer_id: the id of the answer, where a later request may name it.
+        lacks: endpoints that the upstream is known to lack.
+        dropped: what the client said and the upstream was not told, with commas between.
     """
 
     status: int
@@ -130,6 +164,8 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     upstream_ms: float = 0.0
     headers: dict[str, str] = {}
     answer_id: str = ""
+    lacks: tuple[str, ...] = ()
+    dropped: str = ""
 
     @property
     def streams(self) -> bool:
@@ -184,6 +220,23 @@ def passed_headers(headers: Mapping[str, str]) -> dict[str, str]:
             if len(passed) >= PASSED_MOST:
                 break
     return passed
+
+
+def trace_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return those headers of a client that trace its request, as far as they are well formed.
+
+    What is malformed is left out: a request is not refused for it. Without its ``traceparent`` a
+    ``tracestate`` says nothing.
+    """
+    found = {}
+    for name in TRACE_HEADERS:
+        value = headers.get(name)
+        if value and len(value) <= TRACE_LENGTH and value.isascii() and value.isprintable():
+            found[name] = value
+    if _TRACEPARENT.fullmatch(found.get("traceparent", "")) is None:
+        found.pop("traceparent", None)
+        found.pop("tracestate", None)
+    return found
 
 
 def _is_passed(name: str, value: str) -> bool:

@@ -15,15 +15,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 ROUTES = {
+    "DELETE /v1/responses/{id}",
     "GET /healthz",
     "GET /metrics",
     "GET /v1/models",
     "GET /v1/models/{id:path}",
+    "GET /v1/responses/{id}",
+    "GET /v1/responses/{id}/input_items",
     "POST /v1/chat/completions",
     "POST /v1/embeddings",
     "POST /v1/messages",
     "POST /v1/messages/count_tokens",
     "POST /v1/responses",
+    "POST /v1/responses/{id}/cancel",
 }
 
 
@@ -36,7 +40,7 @@ def anyio_backend() -> str:
 async def test_built_in_routes_ask_for_models_and_manage_nothing(
     node_factory: NodeFactory,
 ) -> None:
-    built_in = ("mesh", "relay", "http", "control", "model-proxy", "gemini")
+    built_in = ("mesh", "relay", "http", "control", "model-proxy", "gemini", "audit")
     async with node_factory("home", built_in=built_in) as node:
         found = node.hooks.collect(hookspecs.register_http_routes, HttpRoute)
         named = {

@@ -10,7 +10,14 @@ from anyio import CancelScope, current_time
 from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, HeldTooMuch, RawHeaders
-from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
+from clawmatrix_model_proxy.error_text import error_text
+from clawmatrix_model_proxy.errors import (
+    ApiError,
+    from_exchange,
+    is_own_too_long,
+    too_long_error,
+    wrap_upstream_error,
+)
 from clawmatrix_model_proxy.faults import (
     AttemptFault,
     fault_of_error,
@@ -20,6 +27,7 @@ from clawmatrix_model_proxy.faults import (
 from clawmatrix_model_proxy.kept_answers import WaitingBytes, no_memory
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 from clawmatrix_model_proxy.streams.sse import WholeEvents
+from clawmatrix_model_proxy.too_long import TOO_LONG
 from clawmatrix_model_proxy.wire import (
     REQUEST,
     SMALL,
@@ -38,6 +46,8 @@ if TYPE_CHECKING:
     from clawmatrix_model_proxy.asking.health import Target
     from clawmatrix_model_proxy.asking.limits import AskLimits
     from clawmatrix_model_proxy.wire import Sign
+
+    Watch = Callable[[bytes], None]
 
 __all__ = ["AttemptFailed", "CallAttempt"]
 
@@ -92,7 +102,8 @@ class CallAttempt:
         client: where the answer goes.
         describe: makes the headers of an answer out of its head.
         limits: the times and sizes that it keeps to.
-        begun: called once, when the first part of an answer is there.
+        begun: called once, when the first part of an answer is there; what it returns is shown
+            each part before the client gets it.
         others: whether other candidates are left, which a dead link is not waited for then.
     """
 
@@ -105,7 +116,7 @@ class CallAttempt:
         *,
         describe: Callable[[Head], RawHeaders],
         limits: AskLimits,
-        begun: Callable[[Head], None],
+        begun: Callable[[Head], Watch | None],
         others: bool = False,
     ) -> None:
         self._node = node
@@ -116,6 +127,7 @@ class CallAttempt:
         self._describe = describe
         self._limits = limits
         self._begun = begun
+        self._watch: Watch | None = None
         self._others = others
         self._began = self._end = self._patience = 0.0
         self._alive = self._gave_up = False
@@ -152,7 +164,7 @@ class CallAttempt:
                 scope.deadline = self._end
                 if head.status >= 400:
                     await self._fail_with_error(exchange, head)
-                self._begun(head)
+                self._watch = self._begun(head)
                 if head.streams:
                     self._client.open(head.status, self._describe(head))
                     await self._stream(exchange, scope)
@@ -196,10 +208,20 @@ class CallAttempt:
 
     async def _fail_with_error(self, exchange: Exchange, head: Head) -> None:
         body = await read_body(exchange, _ERROR_LIMIT, "answer_too_large", "an error's size")
-        fault = fault_of_status(head.status, body, head.headers, self._node.clock.wall())
+        side = self._format.name if self._format.side else None
+        now = self._node.clock.wall()
+        fault = fault_of_status(head.status, body, head.headers, now, side=side)
+        raise AttemptFailed(fault, self._said(head, body, fault), self._format)
+
+    def _said(self, head: Head, body: bytes, fault: AttemptFault) -> _Said:
+        """Return an error as the client is told it, should it be the last word."""
+        if fault.code == TOO_LONG:
+            if not is_own_too_long(body, self._format):
+                body = too_long_error(error_text(body)).body(self._format)
+            return _Said(400, body, head.headers)
         # The serving node has given it the API's shape; a node of others may not have.
         body = wrap_upstream_error(head.status, body, self._format)
-        raise AttemptFailed(fault, _Said(head.status, body, head.headers), self._format)
+        return _Said(head.status, body, head.headers)
 
     async def _whole(self, exchange: Exchange, head: Head, held: ByteBudget.Held) -> None:
         limit = self._limits.max_answer
@@ -207,6 +229,8 @@ class CallAttempt:
         held.finish()
         length = (b"content-length", b"%d" % len(body))
         self._client.open(head.status, [*self._describe(head), length])
+        if self._watch is not None:
+            self._watch(body)
         await self._client.finish(body)
 
     async def _stream(self, exchange: Exchange, scope: CancelScope) -> None:
@@ -227,11 +251,16 @@ class CallAttempt:
             whole = events.feed(data)
             waiting.note(events.waiting)
             if whole:
+                if self._watch is not None:
+                    self._watch(whole)
                 await self._client.write(whole)
                 if self._others and self._client.released:
                     exchange.outlast(None)  # no other candidate can take over any more
                     self._others = False
-        await self._client.finish(events.rest())
+        rest = events.rest()
+        if rest and self._watch is not None:
+            self._watch(rest)
+        await self._client.finish(rest)
 
     def _failed(self, error: ExchangeError, target: Target) -> AttemptFailed:
         here = isinstance(error, ExchangeFailure) and error.here

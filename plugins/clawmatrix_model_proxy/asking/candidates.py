@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_model_proxy.asking.failover import Action, rule_for
+from clawmatrix_model_proxy.asking.failover import Action, Rule, rule_for
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
     from clawmatrix_model_proxy.asking.health import Target
-    from clawmatrix_model_proxy.faults import AttemptFault
+    from clawmatrix_model_proxy.faults import AttemptFault, FaultKind
 
 __all__ = ["PATIENCE", "Candidates", "Step", "Tried"]
 
@@ -21,6 +21,8 @@ PATIENCE = 5.0
 """Seconds that a candidate is waited for, because it asked to be, while there is another one."""
 _PAUSE = 0.5
 _LONGEST_PAUSE = 8.0
+_IN_WORDS: tuple[FaultKind, ...] = ("status", "lacks")
+"""The kinds of fault that an upstream puts into words, those first that say more."""
 
 
 @attrs.frozen
@@ -74,10 +76,10 @@ class Candidates:
         """Note that the step failed, and decide about the next one."""
         self.tried.append(Tried(self._targets[self._at], fault))
         rule = rule_for(fault)
-        if rule.action is Action.END:
-            self._ended = True
-        elif rule.action is Action.RETRY and self._retries < rule.retries:
+        if self._retries < _retries(rule, fault):
             self._try_again(fault, now)
+        elif rule.action is Action.END:
+            self._ended = True
         else:
             self._move_on()
         if now >= self._deadline:
@@ -111,5 +113,15 @@ class Candidates:
 
         Called only where something was tried.
         """
-        said = (tried for tried in self.tried if tried.fault.kind == "status")
-        return next(said, self.tried[0])
+        said = [one for kind in _IN_WORDS for one in self.tried if one.fault.kind == kind]
+        return said[0] if said else self.tried[0]
+
+
+def _retries(rule: Rule, fault: AttemptFault) -> int:
+    """Return how often a candidate is asked again: ``x-should-retry`` goes before the table.
+
+    But for what is wrong with the prompt, which another try does not mend.
+    """
+    if fault.again is None or rule.codes or fault.kind == "lacks":
+        return rule.retries
+    return max(rule.retries, 1) if fault.again else 0

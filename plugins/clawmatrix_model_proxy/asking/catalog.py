@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from clawmatrix_model_proxy.asking.health import Target
+from clawmatrix_model_proxy.asking.health import NO_LOSSES, Target
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 
@@ -25,18 +25,25 @@ _TEXT_LIMIT = 2000
 
 @attrs.frozen
 class ServedModel:
-    """A model at the node that serves it."""
+    """A model at the node that serves it.
+
+    Attributes:
+        api: what the first of its upstreams there speaks.
+        apis: what each of them speaks, where they differ.
+    """
 
     node: NodeId
     id: str
     description: str | None = None
     api: str = ""
     upstreams: int = 1
+    apis: tuple[str, ...] = ()
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
         """What can be asked for it there, in order."""
-        return tuple(Target(self.node, self.id, number) for number in range(self.upstreams))
+        apis = self.apis or (self.api,) * self.upstreams
+        return tuple(Target(self.node, self.id, at, apis[at]) for at in range(self.upstreams))
 
 
 @attrs.frozen
@@ -47,11 +54,13 @@ class Choice:
         model: the id that the nodes offer it by.
         targets: what to ask at reachable nodes, in order; at least one.
         pinned: the client named the node.
+        losses: how much of the request a target cannot be told; see ``carriers_first``.
     """
 
     model: str
     targets: tuple[Target, ...]
     pinned: bool
+    losses: Mapping[Target, int] = NO_LOSSES
 
     @property
     def nodes(self) -> tuple[NodeId, ...]:
@@ -91,8 +100,8 @@ def read_offers(node: NodeId, offers: object) -> Iterator[ServedModel]:
             continue
         id_ = entry.get("id")
         if isinstance(id_, str) and 0 < len(id_) <= _ID_LIMIT and _is_clean(id_):
-            words, api = _text(entry, "description"), _text(entry, "api") or ""
-            yield ServedModel(node, id_, words, api, _count(entry))
+            words, api, count = _text(entry, "description"), _text(entry, "api"), _count(entry)
+            yield ServedModel(node, id_, words, api or "", count, _apis(entry, count))
 
 
 def _is_clean(id_: str) -> bool:
@@ -102,6 +111,14 @@ def _is_clean(id_: str) -> bool:
 def _text(entry: dict[str, Any], name: str) -> str | None:
     value = entry.get(name)
     return value[:_TEXT_LIMIT] if isinstance(value, str) else None
+
+
+def _apis(entry: dict[str, Any], count: int) -> tuple[str, ...]:
+    """Return what each upstream speaks; nothing, where the node does not say it of all."""
+    apis = entry.get("apis")
+    if not isinstance(apis, list) or len(apis) != count:
+        return ()
+    return tuple(api[:_ID_LIMIT] if isinstance(api, str) else "" for api in apis)
 
 
 def _count(entry: dict[str, Any]) -> int:

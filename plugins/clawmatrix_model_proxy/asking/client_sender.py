@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_model_proxy.hold import LIVE, Hold
+from clawmatrix_model_proxy.streams.failures import FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ class ClientSender:
 
     Attributes:
         started: the status has been sent; only a keep-alive sends it before an answer's part.
-        last: the last bytes of the answer that were sent.
+        first, last: the beginning of the answer, and the last bytes of it, that were sent.
         released: a part of an answer has been sent, so that there can be no other answer.
         begun: a part of the present attempt's answer has come.
         counted: counts the bytes that are held back of the present attempt's answer.
@@ -50,7 +51,7 @@ class ClientSender:
         self._head: tuple[int, RawHeaders] = (200, _EVENTS)
         self._sent_at = now()
         self._busy = self._ended = False
-        self.last = b""
+        self.first = self.last = b""
         self.counted: ByteBudget.Held | None = None
 
     def open(self, status: int, headers: RawHeaders) -> None:
@@ -116,6 +117,7 @@ class ClientSender:
         self._held.append(data)
         self.released = True
         if taken := self._take():
+            self.first = self.first or taken[:FIRST]
             self.last = taken
             await self._put(taken, more=True)
         if self.counted is not None:

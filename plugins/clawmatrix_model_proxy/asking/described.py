@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from clawmatrix_core import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clawmatrix_core import JSON, Node
+    from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Catalog, ServedModel
     from clawmatrix_model_proxy.asking.health import Health
 
 __all__ = ["describe"]
 
 
-def describe(node: Node, catalog: Catalog, health: Health) -> Iterator[dict[str, JSON]]:
+Own = Callable[[str, int], list[dict[str, JSON]]]
+"""Takes a model that this node serves and the number of its upstream; returns what that lacks."""
+
+
+def describe(
+    node: Node, catalog: Catalog, health: Health, own: Own | None = None
+) -> Iterator[dict[str, JSON]]:
     """Yield every model with the nodes that serve it, in the order of asking."""
     for id_, served in catalog.models():
         words = next((model.description for model in served if model.description), None)
-        nodes = [_describe_node(node, model, health) for model in served]
+        nodes = [_describe_node(node, model, health, own) for model in served]
         yield {"id": id_, "description": words, "nodes": nodes}
 
 
-def _describe_node(node: Node, model: ServedModel, health: Health) -> dict[str, JSON]:
+def _describe_node(
+    node: Node, model: ServedModel, health: Health, own: Own | None
+) -> dict[str, JSON]:
+    upstreams = [health.describe(target) for target in model.targets]
+    if own is not None and model.node == node.id:
+        for number, upstream in enumerate(upstreams):
+            known = {one["what"] for one in upstream["lacks"]}
+            upstream["lacks"] += [one for one in own(model.id, number) if one["what"] not in known]
     return {
         "nodeId": model.node,
         "reachable": node.reachable(model.node),
         "api": model.api,
-        "upstreams": [health.describe(target) for target in model.targets],
+        "upstreams": upstreams,
     }

@@ -10,8 +10,11 @@ from anyio.lowlevel import checkpoint
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from clawmatrix_http.api import HttpRoute
 from clawmatrix_model_proxy.asking.asking import HEADERS
+from clawmatrix_model_proxy.asking.stored_responses import StoredResponses
 from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.refusals import anthropic_error, openai_error
 from clawmatrix_model_proxy.streams.formats import FORMATS, Format
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class ModelEndpoints:
         self._asking = asking
         self._node = asking.node
         self._catalog = asking.catalog
+        self._stored = StoredResponses(asking)
 
     def app(self, name: str) -> ASGIApp:
         """Return the application that answers requests in a format."""
@@ -55,6 +59,39 @@ class ModelEndpoints:
             await answer(scope, receive, send)
 
         return answer
+
+    def stored(self, action: str) -> ASGIApp:
+        """Return the application that answers questions about responses that were given."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            await _read_body(receive)
+            deletes = scope["method"] == "DELETE"
+            try:
+                found = self._stored.answer(scope, "delete" if deletes else action)
+            except ApiError as error:
+                found = ErrorResponse(error, FORMATS["responses"])
+            await found(scope, receive, send)
+
+        return answer
+
+    def routes(self) -> list[HttpRoute]:
+        """Return the paths of models."""
+        get, post, openai, anthropic = ("GET",), ("POST",), openai_error, anthropic_error
+        one = "/v1/responses/{id}"
+        return [
+            HttpRoute("/v1/models", get, self.list_models, openai),
+            HttpRoute("/v1/models/{id:path}", get, self.one_model, openai),
+            HttpRoute("/v1/chat/completions", post, app=self.app("chat"), errors=openai),
+            HttpRoute("/v1/responses", post, app=self.app("responses"), errors=openai),
+            HttpRoute(one, ("GET", "DELETE"), app=self.stored("get"), errors=openai),
+            HttpRoute(f"{one}/cancel", post, app=self.stored("cancel"), errors=openai),
+            HttpRoute(f"{one}/input_items", get, app=self.stored("input_items"), errors=openai),
+            HttpRoute("/v1/embeddings", post, app=self.app("embeddings"), errors=openai),
+            HttpRoute("/v1/messages", post, app=self.app("messages"), errors=anthropic),
+            HttpRoute(
+                "/v1/messages/count_tokens", post, app=self.app("count_tokens"), errors=anthropic
+            ),
+        ]
 
     # --- models
 

@@ -84,6 +84,22 @@ TABLE: tuple[Rule, ...] = (
         why="the reason is for the person who asked",
     ),
     Rule(
+        "the upstream lacks what is asked beside answers (404, 405, 501 to counting or embeddings),"
+        " or does not know a setting, which its error names",
+        Action.NEXT,
+        kinds=_kinds("lacks"),
+        counts=False,
+        why="another candidate may have it",
+    ),
+    Rule(
+        "a JSON object was asked for, of an API that has no such wish, and the answer is none",
+        Action.NEXT,
+        kinds=_kinds("status", "broke", "cut"),
+        codes=frozenset({"answer_not_json"}),
+        counts=False,
+        why="another model may keep to what the prompt says",
+    ),
+    Rule(
         "400, 405, 406, 411, 414, 415, 422",
         Action.END,
         statuses=frozenset({400, 405, 406, 411, 414, 415, 422}),

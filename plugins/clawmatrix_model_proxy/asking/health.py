@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from clawmatrix_model_proxy.asking.breaker import Breaker, BreakerLimits, BreakerState
+from clawmatrix_model_proxy.lacks import Lacks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from clawmatrix_core import NodeId
     from clawmatrix_model_proxy.config import Balance
 
-__all__ = ["Health", "Record", "Target"]
+__all__ = ["NO_LOSSES", "Health", "Record", "SideHealth", "Target"]
 
 _SMOOTHING = 0.3
+NO_LOSSES: Mapping[Target, int] = MappingProxyType({})
 _FORGET = 3600.0
 """Seconds after which a target that nobody asks is forgotten."""
 
 
 @attrs.frozen(order=True)
 class Target:
-    """What can be asked: an upstream of a model at a node."""
+    """What can be asked: an upstream of a model at a node.
+
+    Attributes:
+        api: what the upstream speaks, as far as its node says so.
+    """
 
     node: NodeId
     model: str
     upstream: int = 0
+    api: str = attrs.field(default="", eq=False, order=False, repr=False)
 
 
 @attrs.define
@@ -52,12 +60,18 @@ class Record:
 
 
 class Health:
-    """Keeps a record of each target that was asked lately."""
+    """Keeps a record of each target that was asked lately.
+
+    Attributes:
+        lacks: what the targets lack.
+    """
 
     def __init__(self, now: Callable[[], float], limits: BreakerLimits | None = None) -> None:
         self._now = now
         self._limits = limits
         self._records: dict[Target, Record] = {}
+        self._beside: dict[str, SideHealth] = {}
+        self.lacks: Lacks[Target] = Lacks(now)
 
     def __repr__(self) -> str:
         return f"<Health of {len(self._records)} targets>"
@@ -67,6 +81,14 @@ class Health:
         self._limits = limits
         for record in self._records.values():
             record.breaker.limits = limits
+        for side in self._beside.values():
+            side.use(limits)
+
+    def beside(self, name: str) -> SideHealth:
+        """Return the account of side calls of one kind, which decide nothing about answers."""
+        if name not in self._beside:
+            self._beside[name] = SideHealth(self, self._now, self._limits)
+        return self._beside[name]
 
     def of(self, target: Target) -> Record:
         """Return the record of a target; a new one knows nothing bad."""
@@ -76,18 +98,26 @@ class Health:
             record = self._records[target] = Record(Breaker(self._limits), used=self._now())
         return record
 
-    def order(self, targets: Iterable[Target], balance: Balance = "order") -> list[Target]:
-        """Return targets in the order in which to ask them: open breakers come last."""
+    def order(
+        self,
+        targets: Iterable[Target],
+        balance: Balance = "order",
+        losses: Mapping[Target, int] = NO_LOSSES,
+    ) -> list[Target]:
+        """Return targets in the order in which to ask them: open breakers come last.
+
+        ``losses`` says how much of a request a target cannot be told; those of the least go first.
+        """
         now = self._now()
 
-        def rank(item: tuple[int, Target]) -> tuple[float, float, int]:
+        def rank(item: tuple[int, Target]) -> tuple[float, int, float, int]:
             at, target = item
-            record = self._records.get(target)
+            record, lost = self._records.get(target), losses.get(target, 0)
             if record is None:
-                return (0.0, 0.0, at)
+                return (0.0, lost, 0.0, at)
             closed = record.breaker.state(now) is not BreakerState.OPEN
             wait = 0.0 if closed else 1.0 + record.breaker.opens_in(now)
-            return (wait, _load(record, balance), at)
+            return (wait, lost, _load(record, balance), at)
 
         return [target for _, target in sorted(enumerate(targets), key=rank)]
 
@@ -152,6 +182,7 @@ class Health:
             "calls": record.calls,
             "errors": record.errors,
             "firstTokenMs": None if latency is None else round(latency, 1),
+            "lacks": self.lacks.describe(target),
         }
 
     def _forget(self) -> None:
@@ -161,6 +192,35 @@ class Health:
             for target, record in self._records.items()
             if record.outstanding or now - record.used < _FORGET
         }
+
+
+class SideHealth(Health):
+    """An account of its own for calls beside answers: counting, embeddings.
+
+    They are put in the order of answers first, so that a target known to be out of reach is not
+    asked. What becomes of them is written down here alone.
+    """
+
+    def __init__(
+        self, answers: Health, now: Callable[[], float], limits: BreakerLimits | None
+    ) -> None:
+        super().__init__(now, limits)
+        self._answers = answers
+        self.lacks = answers.lacks
+
+    def order(
+        self,
+        targets: Iterable[Target],
+        balance: Balance = "order",
+        losses: Mapping[Target, int] = NO_LOSSES,
+    ) -> list[Target]:
+        """See Health."""
+        return super().order(self._answers.order(targets, balance, losses))
+
+    def begin(self, target: Target) -> None:
+        """See Health. A target that was never asked for an answer is shown as one from then on."""
+        self._answers.of(target)
+        super().begin(target)
 
 
 def _load(record: Record, balance: Balance) -> float:

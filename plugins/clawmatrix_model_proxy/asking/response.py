@@ -14,9 +14,11 @@ from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
 from clawmatrix_model_proxy.asking.candidates import Candidates, Step, Tried
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, RawHeaders
 from clawmatrix_model_proxy.asking.failover import rule_for
-from clawmatrix_model_proxy.errors import ApiError
+from clawmatrix_model_proxy.asking.lacking import lacking_last, note_heard, note_lack
+from clawmatrix_model_proxy.errors import ApiError, from_fault
 from clawmatrix_model_proxy.faults import AttemptFault
 from clawmatrix_model_proxy.json_values import decode
+from clawmatrix_model_proxy.streams.failures import Failure
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.wire import Head, Opening, media_type, passed_headers
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["ProxiedResponse"]
 
 _TICK = 0.25
+_LACKS_MOST = 8
+"""Things that a serving node may say its upstream lacks, in one answer."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -56,11 +60,11 @@ class ProxiedResponse:
         began: float,
         limits: AskLimits,
         health: Health,
-        remember: Callable[[str, Target], None] | None = None,
+        remember: Callable[[Head, Target], Callable[[bytes], None] | None] | None = None,
     ) -> None:
         """Make an answer; ``began`` is the clock's time at which the request came.
 
-        ``remember`` is told which target gave the answer of which id.
+        ``remember`` is told which target's answer begins how; what it returns is shown each part.
         """
         self._node = node
         self._opening = opening
@@ -70,7 +74,9 @@ class ProxiedResponse:
         self._began = began
         self._limits = limits
         self._health = health
-        targets = health.order(choice.targets, limits.balance)
+        targets = health.order(choice.targets, limits.balance, choice.losses)
+        if health.lacks:
+            targets = lacking_last(health.lacks, targets, self._format, body)
         self._candidates = Candidates(
             targets, deadline=began + limits.total, random_source=node.random
         )
@@ -130,8 +136,7 @@ class ProxiedResponse:
             self._candidates.failed(failed.fault, self._node.clock.now())
             last[id(self._candidates.tried[-1])] = failed
             if client.released:
-                event = b"" if failed.error_sent else self._format.event(failed.body, client.last)
-                await client.fail(0, [], b"", event)
+                await client.fail(0, [], b"", self._failure(failed, client))
                 return failed
             client.discard()
         final = self._candidates.final_failure()
@@ -160,6 +165,8 @@ class ProxiedResponse:
             left = max(0.0, self._began + self._limits.total - began)
             if await attempt.make(target, self._patience(step), left):
                 health.succeeded(target)
+                if self._format.side and health.lacks:
+                    health.lacks.served(target, self._format.name)
                 return None
             failed = _out_of_time(self._limits.total, self._format)
         except AttemptFailed as error:
@@ -167,6 +174,7 @@ class ProxiedResponse:
         except BaseException:
             health.abandoned(target)  # the client is gone
             raise
+        note_lack(health.lacks, target, failed.fault)
         rule = rule_for(failed.fault)
         health.failed(target, str(failed.fault), counts=rule.counts, wait=failed.fault.wait)
         return failed
@@ -179,13 +187,22 @@ class ProxiedResponse:
     async def _fail(self, failed: AttemptFailed, final: Tried, client: ClientSender) -> None:
         self._asked = final.target
         body = _with_tried(failed.body, self._candidates.tried)
-        event = self._format.event(body, b"")
+        event = self._format.failure(Failure(body))
         await client.fail(failed.status, [*self._who(), *self._passed(failed.headers)], body, event)
 
-    def _begun(self, target: Target, head: Head, milliseconds: float) -> None:
+    def _failure(self, failed: AttemptFailed, client: ClientSender) -> bytes:
+        """Return what ends a stream of which the client has had a part."""
+        told = failed.error_sent
+        body = from_fault(failed.fault).body(self._format) if told else failed.body
+        return self._format.failure(Failure(body, client.first, client.last, told))
+
+    def _begun(
+        self, target: Target, head: Head, milliseconds: float
+    ) -> Callable[[bytes], None] | None:
         self._health.first_token(target, milliseconds)
-        if head.answer_id and self._remember is not None:
-            self._remember(head.answer_id, target)
+        for what in head.lacks[:_LACKS_MOST]:
+            note_heard(self._health.lacks, target, what)
+        return None if self._remember is None else self._remember(head, target)
 
     def _head_headers(self, head: Head) -> RawHeaders:
         elapsed = (self._node.clock.now() - self._began) * 1000
@@ -196,6 +213,7 @@ class ProxiedResponse:
             *self._who(),
             (b"x-clawmatrix-upstream-model", _latin(head.upstream_model)),
             (b"x-clawmatrix-overhead-ms", b"%.2f" % (elapsed - upstream)),
+            *([(b"x-clawmatrix-dropped", _latin(head.dropped))] if head.dropped else ()),
             *self._passed(head.headers),
             *(streams if head.streams else ()),
         ]

@@ -8,18 +8,26 @@ import attrs
 import msgspec
 
 from clawmatrix_model_proxy.convert.dialect import for_upstream, in_dialect
+from clawmatrix_model_proxy.convert.fit.request import Fitted, fitted, rules_of
+from clawmatrix_model_proxy.convert.fit.tool_names import NamingReader, with_names
+from clawmatrix_model_proxy.convert.json_check import JsonReader, checked_json
 from clawmatrix_model_proxy.convert.limits import check_request, limited_answer, too_many_values
 from clawmatrix_model_proxy.convert.one_call import OneCallReader, with_one_call
+from clawmatrix_model_proxy.convert.stop_cut import StopReader, cut_answer
+from clawmatrix_model_proxy.convert.stops import check_stops
 from clawmatrix_model_proxy.faults import fault_of_event
 from clawmatrix_model_proxy.json_values import NOT_JSON, TooManyValues, decode
 from clawmatrix_model_proxy.neutral.answer import Failed, Gathered, events_of
 from clawmatrix_model_proxy.neutral.codec import (
     BadAnswer,
+    KnowsTools,
     Making,
     ReadsErrors,
     Unsupported,
 )
 from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
+from clawmatrix_model_proxy.neutral.estimate import prompt_tokens
+from clawmatrix_model_proxy.neutral.settings import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +57,7 @@ class Bridge:
         request: what was asked.
         making: what goes into answers beside what the upstream said.
         names_model: the upstream's requests name the model in their body.
+        fit: the request as the upstream's API takes it; None until ``fitted_to``.
     """
 
     client: Codec
@@ -56,6 +65,7 @@ class Bridge:
     request: NeutralRequest
     making: Making
     names_model: bool = True
+    fit: Fitted | None = None
 
     @classmethod
     @request_depth()
@@ -84,14 +94,27 @@ class Bridge:
         )
 
     @request_depth()
+    def fitted_to(self, model: ModelUpstream) -> Bridge:
+        """Return the bridge with the request as the model's API takes it. Raises: Unsupported."""
+        request = for_upstream(self.request, self.upstream.name, model)
+        fit = fitted(request, rules_of(self.upstream), strict=model.strict)
+        check_stops(fit.stops, place_of(request, "stop"))
+        return attrs.evolve(self, fit=fit)
+
+    @request_depth()
     def written(self, model: ModelUpstream) -> bytes:
         """Return the request for the upstream. Raises: Unsupported."""
-        api = self.upstream.name
-        request = for_upstream(self.request, api, model)
+        fit = self.fit or self.fitted_to(model).fit
+        assert fit is not None
         there = model.name_there
-        body = self.upstream.write_request(request, model=there, max_tokens=model.max_tokens)
+        body = self.upstream.write_request(fit.request, model=there, max_tokens=model.max_tokens)
         named = {"model": there} if self.names_model else {}
-        return _encode({**named, **in_dialect(body, api, model)})
+        return _encode({**named, **in_dialect(body, self.upstream.name, model)})
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The places of settings that the upstream was not told of, once the request is written."""
+        return () if self.fit is None else tuple(self.fit.request.dropped)
 
     @answer_depth()
     def whole(self, body: bytes) -> bytes:
@@ -107,7 +130,19 @@ class Bridge:
     def reader(self) -> StreamReader:
         """Return a reader of the upstream's stream."""
         reader = self.upstream.reader(new_id=self.making.new_id)
-        return OneCallReader(reader) if self.request.parallel is False else reader
+        fit = self.fit or Fitted(self.request)
+        if fit.request.tools and isinstance(reader, KnowsTools):
+            reader.tools = frozenset(tool.name for tool in fit.request.tools)
+        if fit.names:
+            reader = NamingReader(reader, fit.names)
+        if self.request.parallel is False:
+            reader = OneCallReader(reader)
+        if fit.stops:
+            reader = StopReader(reader, fit.stops, self._prompt_tokens)
+        return JsonReader(reader) if fit.wants_json else reader
+
+    def _prompt_tokens(self) -> int:
+        return prompt_tokens(self.request)
 
     def error(self, status: int, body: bytes) -> ErrorWords | None:
         """Return an upstream's error in the words of its codec, None where it has none."""
@@ -115,8 +150,14 @@ class Bridge:
 
     def _read(self, body: bytes) -> NeutralAnswer:
         read = self.upstream.read_answer(decode_object(body), new_id=self.making.new_id)
-        answer = limited_answer(read)
-        return with_one_call(answer) if self.request.parallel is False else answer
+        answer, fit = limited_answer(read), self.fit or Fitted(self.request)
+        if fit.names:
+            answer = with_names(answer, fit.names)
+        if self.request.parallel is False:
+            answer = with_one_call(answer)
+        if fit.stops:
+            answer = cut_answer(answer, fit.stops, self._prompt_tokens)
+        return checked_json(answer) if fit.wants_json else answer
 
     @answer_depth()
     def gathered(self, events: Iterable[Event]) -> bytes:

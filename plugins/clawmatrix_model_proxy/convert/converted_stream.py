@@ -28,6 +28,7 @@ from clawmatrix_model_proxy.streams.events import (
     named_error,
     stray_error,
 )
+from clawmatrix_model_proxy.streams.failures import FIRST, Failure
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.streams.sse import (
     BYTE_ORDER_MARK,
@@ -188,12 +189,13 @@ class ConvertedStream:
         self.begun = False
         self.error: Any = None
         self.answer_id = ""
+        self.item_ids: tuple[str, ...] = ()
         self._events = UpstreamEvents(reader, upstream, limit=limit)
         self._thought = False
         self._writer = writer
         self._format = format
         self._ended = False
-        self._last = b""
+        self._first = self._last = b""
 
     @property
     def malformed(self) -> int:
@@ -250,7 +252,7 @@ class ConvertedStream:
             if isinstance(event, Failed):
                 self.error = event.error
                 if self.begun:
-                    written.append(self._failure(b"".join(written) or self._last))
+                    written.append(self._failure(b"".join(written)))
                 break
             if not self.begun and _means(event):
                 self.begun = self._events.begun = True
@@ -259,11 +261,14 @@ class ConvertedStream:
             self._ended = isinstance(event, Completed)
             written.append(self._writer.write(event))
         out = b"".join(written)
+        self._first = self._first or out[:FIRST]
         self._last = out or self._last
         return out
 
-    def _failure(self, last: bytes) -> bytes:
-        return self._format.event(from_event(self.error).body(self._format), last)
+    def _failure(self, written: bytes) -> bytes:
+        body = from_event(self.error).body(self._format)
+        first = self._first or written[:FIRST]
+        return self._format.failure(Failure(body, first, written or self._last))
 
 
 def _means(event: Event) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from clawmatrix_core import Bound
+from clawmatrix_model_proxy.convert.whole_calls import WholeCalls, with_whole_calls
 from clawmatrix_model_proxy.json_values import VALUES, marks_in
 from clawmatrix_model_proxy.neutral.answer import Begin, NeutralAnswer, Open
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
@@ -54,10 +55,11 @@ _Named = TypeVar("_Named", Begin, NeutralAnswer)
 
 
 class StreamLimits:
-    """Counts what one stream comes to."""
+    """Counts what one stream comes to, and looks at its calls."""
 
     def __init__(self) -> None:
         self._bytes = self._blocks = 0
+        self._calls = WholeCalls()
 
     def take(self, events: list[Event], size: int) -> list[Event]:
         """Return the events of so many bytes, each with names that are not too long.
@@ -67,6 +69,8 @@ class StreamLimits:
         self._bytes += size
         if self._bytes > STREAM_LIMIT:
             raise BadAnswer(f"the stream has more than {STREAM_LIMIT} bytes, too many to convert")
+        if self._calls.any:
+            return [self._limited(one) for one in events]
         for event in events:
             if type(event) is Open or type(event) is Begin:
                 return [self._limited(one) for one in events]
@@ -82,7 +86,7 @@ class StreamLimits:
                     return msgspec.structs.replace(event, id="")
             case Begin():
                 return _shortened(event)
-        return event
+        return self._calls.take(event)
 
 
 _THOUGHTS = ("reasoning", "summary", "redacted")
@@ -103,7 +107,7 @@ def limited_answer(answer: NeutralAnswer) -> NeutralAnswer:
     texts = [block.text for block in answer.blocks if block.kind == "tool"]
     if sum(map(len, texts)) > VALUES and sum(map(marks_in, texts)) > VALUES:
         raise BadAnswer(f"the arguments of its calls have more than {VALUES.text} values")
-    return _shortened(answer)
+    return _shortened(with_whole_calls(answer))
 
 
 def check_request(request: NeutralRequest, size: int) -> None:

@@ -1,8 +1,8 @@
 """Counting the tokens of a request with upstreams that count in another way than was asked.
 
 An upstream of Responses has a path for it, and so may one of a plugin's API. One that has none
-is asked for an answer of one token, whose usage says what the prompt came to: exact, but it is a
-call like any other.
+is asked for the shortest answer, whose usage says what the prompt came to: exact, but it is a
+call like any other. The same is done where a server lacks the path that its API has for it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CountMethod", "count_method"]
 
+_SHORTEST = {"responses": 16}
+"""Tokens of the shortest answer that an API lets one ask for, where that is not one."""
+
 
 @attrs.frozen
 class CountMethod:
@@ -42,8 +45,10 @@ class CountMethod:
     read: Callable[[bytes], int]
 
 
-def count_method(codec: UpstreamCodec) -> CountMethod:
-    """Return how upstreams of an API are asked."""
+def count_method(codec: UpstreamCodec, *, by_answer: bool = False) -> CountMethod:
+    """Return how upstreams of an API are asked; ``by_answer`` for one that lacks a path for it."""
+    if by_answer:
+        return CountMethod(None, _ask_for_one, lambda body: _input(codec, body))
     if codec.name == "responses":
         return CountMethod(
             "responses/input_tokens", _ask_for_count, lambda body: read_count(decode_object(body))
@@ -51,7 +56,7 @@ def count_method(codec: UpstreamCodec) -> CountMethod:
     counts: object = codec
     if isinstance(counts, CountsTokens):
         return _own_method(counts)
-    return CountMethod(None, _ask_for_one, lambda body: _input(codec, body))
+    return count_method(codec, by_answer=True)
 
 
 def _own_method(codec: CountsTokens) -> CountMethod:
@@ -61,21 +66,24 @@ def _own_method(codec: CountsTokens) -> CountMethod:
     def write(bridge: Bridge, model: ModelUpstream) -> bytes:
         there = model.name_there
         named = {} if "{model}" in codec.count_path else {"model": there}
-        return msgspec.json.encode({**named, **codec.write_count(bridge.request, model=there)})
+        request = bridge.request if bridge.fit is None else bridge.fit.request
+        return msgspec.json.encode({**named, **codec.write_count(request, model=there)})
 
     return CountMethod(codec.count_path, write, lambda body: codec.read_count(decode_object(body)))
 
 
 @request_depth()
 def _ask_for_count(bridge: Bridge, model: ModelUpstream) -> bytes:
-    question = {"model": model.name_there, **write_count_request(bridge.request)}
+    request = bridge.request if bridge.fit is None else bridge.fit.request
+    question = {"model": model.name_there, **write_count_request(request)}
     return msgspec.json.encode(question)
 
 
 def _ask_for_one(bridge: Bridge, model: ModelUpstream) -> bytes:
-    settings = {**bridge.request.settings, "max_tokens": 1}
+    shortest = _SHORTEST.get(bridge.upstream.name, 1)
+    settings = {**bridge.request.settings, "max_tokens": shortest}
     one = attrs.evolve(bridge.request, settings=settings, stream=False)
-    return attrs.evolve(bridge, request=one).written(model)
+    return attrs.evolve(bridge, request=one, fit=None).written(model)
 
 
 @answer_depth()

@@ -59,6 +59,7 @@ class Usage(msgspec.Struct, frozen=True):
         cache_written: of ``input``, written to a cache.
         more: other details of OpenAI's, as ``(group, name) -> count``; group is
             ``input`` or ``output``.
+        estimated: this node counted, since the upstream had no occasion to.
     """
 
     input: int = 0
@@ -67,6 +68,7 @@ class Usage(msgspec.Struct, frozen=True):
     cache_written: int | None = None
     reasoning: int | None = None
     more: dict[tuple[str, str], int] = {}
+    estimated: bool = False
 
 
 class Begin(msgspec.Struct, frozen=True):

@@ -11,17 +11,20 @@ import attrs
 from clawmatrix_core import ClawMatrixError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from clawmatrix_core import JSON
     from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
+    from clawmatrix_model_proxy.neutral.rules import ApiRules
 
 __all__ = [
     "BadAnswer",
     "Codec",
     "CountsTokens",
     "ErrorWords",
+    "HasRules",
+    "KnowsTools",
     "ListsModels",
     "Making",
     "NewId",
@@ -156,6 +159,14 @@ class StreamReader(Protocol):
         """
 
 
+@runtime_checkable
+class KnowsTools(Protocol):
+    """A reader of streams that tells calls apart by the names that they may have."""
+
+    tools: Collection[str]
+    """The names of the request's tools, set before the first event; empty where there are none."""
+
+
 class StreamWriter(Protocol):
     """Writes one stream of an API."""
 
@@ -218,6 +229,14 @@ class PagesModels(ListsModels, Protocol):
 
         Values in it are quoted, as in ``pageToken=a%20b``.
         """
+
+
+@runtime_checkable
+class HasRules(Protocol):
+    """A codec whose API refuses what others take."""
+
+    rules: ApiRules
+    """What requests are made to keep to before they are written."""
 
 
 @runtime_checkable

@@ -217,6 +217,8 @@ class NeutralRequest:
         parallel: whether several tools may be asked for at once; None where nothing is said.
         stream: the answer is wanted as it comes.
         settings: everything else, by the names in ``settings.py``; only what was given.
+        strict: whether the model refuses what it could be asked without.
+        dropped: the places of settings that were left behind; who writes the request adds to them.
     """
 
     api: str
@@ -227,3 +229,5 @@ class NeutralRequest:
     format: ResponseFormat | None = None
     stream: bool = False
     settings: dict[str, JSON] = attrs.field(factory=dict)
+    strict: bool = False
+    dropped: list[str] = attrs.field(factory=list, eq=False, repr=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - part of the values
 from copy import deepcopy
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -22,11 +23,22 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
-__all__ = ["SETTINGS", "Setting", "read_settings", "refuse_rest", "write_settings"]
+__all__ = [
+    "SETTINGS",
+    "Setting",
+    "leave",
+    "place_of",
+    "read_settings",
+    "refuse_rest",
+    "write_settings",
+]
 
-Loss = Literal["refused", "dropped"]
+Loss = Literal["refused", "hint", "dropped", "done here"]
 """What becomes of a setting in an API that has no place for it: an error of status 400 that names
-it, or nothing at all, which is right only for hints that change no word of the answer's meaning."""
+it, or nothing at all, which is right only where it changes no word of the answer's meaning. A
+``hint`` says how words are chosen: it is dropped, but refused by a model that is strict. What is
+``done here`` this node does in the upstream's place, by the rules of its API; else it is refused.
+"""
 
 
 @attrs.frozen
@@ -40,6 +52,8 @@ class Setting:
         idle: values that ask for nothing, and are therefore no loss anywhere.
         why: the reason for a value to be dropped, or a word on how it is carried.
         moved: False where the codecs of clients' APIs read and write it by themselves.
+        told: whether the client is told that it was dropped.
+        also: where clients of an API that has it not give it all the same.
     """
 
     name: str
@@ -48,10 +62,16 @@ class Setting:
     idle: tuple[JSON, ...] = ()
     why: str = ""
     moved: bool = True
+    told: bool = True
+    also: Mapping[str, str] = attrs.field(factory=dict)
 
     def place(self, api: str) -> str | None:
         """Return where an API has it."""
         return self.places.get(api)
+
+    def place_in(self, api: str) -> str:
+        """Return where a request of an API has it; its name, where that is not known."""
+        return self.places.get(api) or self.also.get(api) or self.name
 
 
 def _row(
@@ -70,15 +90,27 @@ SETTINGS: tuple[Setting, ...] = (
     _row("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens", moved=False),
     _row("temperature", "temperature", "temperature", "temperature"),
     _row("top_p", "top_p", "top_p", "top_p"),
-    _row("top_k", messages="top_k"),
-    _row("stop", "stop", None, "stop_sequences", idle=([],), moved=False),
-    _row("frequency_penalty", "frequency_penalty", idle=(0,)),
-    _row("presence_penalty", "presence_penalty", idle=(0,)),
-    _row("logit_bias", "logit_bias", idle=({},)),
-    _row("seed", "seed"),
+    _row("top_k", messages="top_k", loss="hint", also={"chat": "top_k"}),
+    _row(
+        "stop",
+        "stop",
+        None,
+        "stop_sequences",
+        loss="done here",
+        idle=([],),
+        why="the text is cut",
+        moved=False,
+    ),
+    _row("frequency_penalty", "frequency_penalty", loss="hint", idle=(0,)),
+    _row("presence_penalty", "presence_penalty", loss="hint", idle=(0,)),
+    _row("repetition_penalty", loss="hint", idle=(1,), also={"chat": "repetition_penalty"}),
+    _row("min_p", loss="hint", idle=(0,), also={"chat": "min_p"}),
+    _row("top_a", loss="hint", idle=(0,), also={"chat": "top_a"}),
+    _row("logit_bias", "logit_bias", loss="hint", idle=({},)),
+    _row("seed", "seed", loss="hint"),
     _row("n", "n", idle=(1,)),
-    _row("logprobs", "logprobs", "include", None, idle=(False,), moved=False),
-    _row("top_logprobs", "top_logprobs", "top_logprobs", None, idle=(0,)),
+    _row("logprobs", "logprobs", "include", None, loss="hint", idle=(False,), moved=False),
+    _row("top_logprobs", "top_logprobs", "top_logprobs", None, loss="hint", idle=(0,)),
     _row("user", "user", "user", "metadata.user_id", loss="dropped"),
     _row(
         "safety_identifier",
@@ -106,7 +138,8 @@ SETTINGS: tuple[Setting, ...] = (
         "store",
         "store",
         loss="dropped",
-        why="nothing is stored there; a later `previous_response_id` is refused",
+        idle=(False,),
+        why="nothing is stored there; the node that asked remembers the answer for a while",
         moved=False,
     ),
     _row(
@@ -152,12 +185,15 @@ SETTINGS: tuple[Setting, ...] = (
         loss="dropped",
         why="`disabled` becomes the effort `none`, a budget an effort where none is given",
         moved=False,
+        told=False,
     ),
     _row(
         "reasoning_summary",
         responses="reasoning.summary",
+        messages="thinking.display",
         loss="dropped",
-        why="reasoning comes as the upstream gives it",
+        why="`summarized` is `auto`, `omitted` none; only where a request says how much to think",
+        moved=False,
     ),
     _row(
         "encrypted_reasoning",
@@ -165,6 +201,7 @@ SETTINGS: tuple[Setting, ...] = (
         loss="dropped",
         why="what an upstream seals comes always, and a chat upstream seals nothing",
         moved=False,
+        told=False,
     ),
     _row("verbosity", "verbosity", "text.verbosity", loss="dropped", why="a hint to the style"),
     _row("truncation", responses="truncation", idle=("disabled",)),
@@ -201,6 +238,7 @@ SETTINGS: tuple[Setting, ...] = (
         loss="dropped",
         why="`include_usage` is kept to; padding is the upstream's own affair",
         moved=False,
+        told=False,
     ),
 )
 
@@ -211,13 +249,26 @@ def read_settings(api: str, body: dict[str, JSON]) -> dict[str, JSON]:
     A ``null`` is the same as nothing.
     """
     found: dict[str, JSON] = {}
-    for setting in SETTINGS:
-        place = setting.place(api)
-        if place is not None and setting.moved:
-            value = _take(body, place)
-            if value is not None:
-                found[setting.name] = value
+    for name, place in _moved_from(api):
+        value = body.pop(place, None) if "." not in place else _take(body, place)
+        if value is not None:
+            found[name] = value
     return found
+
+
+@lru_cache(maxsize=8)
+def _moved_from(api: str) -> tuple[tuple[str, str], ...]:
+    """Return the settings that are moved out of an API's requests, and their places there."""
+    places = ((one.name, one.also.get(api) or one.place(api)) for one in SETTINGS if one.moved)
+    return tuple((name, place) for name, place in places if place is not None)
+
+
+@lru_cache(maxsize=8)
+def _written_to(api: str) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the places of settings that are moved into an API's requests, and its own ones."""
+    there = [one for one in SETTINGS if api in one.places]
+    places = {one.name: one.places[api] for one in there if one.moved}
+    return places, frozenset(one.name for one in there if not one.moved)
 
 
 def refuse_rest(body: Mapping[str, JSON], known: frozenset[str] = frozenset()) -> None:
@@ -254,8 +305,7 @@ def write_settings(
     Raises: Unsupported.
     """
     if places is None:
-        places = {one.name: one.places[api] for one in SETTINGS if one.moved and api in one.places}
-        own = [one.name for one in SETTINGS if not one.moved and api in one.places]
+        places, own = _written_to(api)
     elif unknown := {*places, *own} - {one.name for one in SETTINGS}:
         raise ValueError(f"no setting has the name {min(unknown)!r}")
     for setting in SETTINGS:
@@ -265,9 +315,32 @@ def write_settings(
         place = places.get(setting.name)
         if place is not None:
             _put(body, place, deepcopy(value))
-        elif setting.loss == "refused" and value not in setting.idle:
-            where = setting.place(request.api) or setting.name
-            raise Unsupported(where, f"the upstream's API, {api}, has no place for it")
+        elif value not in setting.idle:
+            _lose(setting, request, f"the upstream's API, {api}, has no place for it")
+
+
+def place_of(request: NeutralRequest, name: str) -> str:
+    """Return where a setting stood in the client's request."""
+    [setting] = [setting for setting in SETTINGS if setting.name == name]
+    return setting.place_in(request.api)
+
+
+def leave(request: NeutralRequest, where: str, why: str) -> None:
+    """Leave a wish of a request behind, and note its place. Raises: Unsupported, where strict."""
+    if request.strict:
+        raise Unsupported(where, why)
+    if where not in request.dropped:
+        request.dropped.append(where)
+
+
+def _lose(setting: Setting, request: NeutralRequest, why: str) -> None:
+    where = setting.place_in(request.api)
+    if setting.loss in ("refused", "done here"):
+        raise Unsupported(where, why)
+    if setting.loss == "hint":
+        leave(request, where, why)
+    elif setting.told and where not in request.dropped:
+        request.dropped.append(where)
 
 
 def _take(body: dict[str, JSON], place: str) -> JSON:

@@ -30,6 +30,7 @@ from clawmatrix_model_proxy.wire import UPSTREAM_FAILED, Head
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
 
     from clawmatrix_core import Exchange
     from clawmatrix_model_proxy.api import ModelUpstream
@@ -73,7 +74,11 @@ class SendLimits:
 
 
 class AnswerSender:
-    """Sends one answer, in the client's format."""
+    """Sends one answer, in the client's format.
+
+    Attributes:
+        lacks: endpoints that the upstream is known to lack, which the asking node is told.
+    """
 
     def __init__(
         self,
@@ -84,7 +89,9 @@ class AnswerSender:
         logger: logging.Logger,
         workers: Workers,
         answers: ByteBudget,
+        note: Callable[[tuple[str, ...]], None] | None = None,
     ) -> None:
+        """Make one; ``note`` is told ids of the answer before the client has them."""
         self._exchange = exchange
         self._model = model
         self._call = call
@@ -92,10 +99,12 @@ class AnswerSender:
         self._logger = logger
         self._workers = workers
         self._answers = answers
+        self._note = note or _note_nothing
         self._headed = False
         self._held: list[bytes] = []
         self._held_size = 0
         self._sign_due = 0.0
+        self.lacks: tuple[str, ...] = ()
 
     async def run(self, limits: SendLimits) -> None:
         """Send it to its end. Raises: ExchangeFailure, where it is cut off."""
@@ -162,11 +171,14 @@ class AnswerSender:
                 raise self._bad_answer(bad) from None
             await self._send_stream_error(own)
             return
+        self._note(whole.item_ids)
         head = self._head(response.status, whole.type, whole.answer_id)
         await self._exchange.finish(head, whole.body)
 
     def _head(self, status: int, type_: str, answer_id: str = "") -> Head:
         self._headed = True
+        if answer_id:
+            self._note((answer_id,))
         response = self._response
         return Head(
             status=status,
@@ -175,6 +187,8 @@ class AnswerSender:
             upstream_ms=response.elapsed_ms(),
             headers=response.headers,
             answer_id=answer_id,
+            lacks=self.lacks,
+            dropped=", ".join(self._call.dropped) if self._call.dropped else "",
         )
 
     # --- streams
@@ -226,6 +240,8 @@ class AnswerSender:
                     await self._give_sign()
                 waiting.note(stream.waiting + self._held_size)
                 if ready:
+                    if stream.over and stream.item_ids:
+                        self._note(stream.item_ids)
                     await self._send(stream, ready)
                 if portion is not data:
                     await checkpoint()
@@ -292,6 +308,7 @@ class AnswerSender:
             words = "the upstream's answer says nothing"
             raise held.pop() if held else ExchangeFailure("upstream_broke", words)
         if ending is Ending.DONE or (not held and ending is not Ending.CUT):
+            self._note(stream.item_ids)
             if rest or not self._headed:
                 await self._send(stream, b"".join([*self._held, rest]))
             await self._exchange.finish()
@@ -308,6 +325,10 @@ class AnswerSender:
         """Send an error of a stream that has not begun: as an answer with its status."""
         told = from_event(error)
         await self._send_error(ErrorAnswer(told.status, told.body(self._call.format)))
+
+
+def _note_nothing(ids: tuple[str, ...]) -> None:
+    """Note nothing: nobody will ask for the answer."""
 
 
 async def _await_end(queue: ByteQueue) -> None:

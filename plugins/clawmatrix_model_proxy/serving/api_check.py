@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core import PluginError
+from clawmatrix_model_proxy.neutral.rules import ApiRules
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ def _wrong_codec(codec: object) -> list[tuple[str, str]]:
     count_path = getattr(codec, "count_path", None)
     if count_path is not None and (why := _of(count_path)):
         found.append(("codec.count_path", why))
+    if not isinstance(getattr(codec, "rules", None), ApiRules | None):
+        found.append(("codec.rules", "must be ApiRules"))
     for name, (shape, args, named) in {**_CALLS, **_OPTIONAL}.items():
         method = getattr(codec, name, None)
         if method is None and name in _CALLS:

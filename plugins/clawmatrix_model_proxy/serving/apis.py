@@ -92,18 +92,34 @@ class Apis:
         """Return the API that a model's upstream speaks."""
         return self._apis[model.api]
 
+    def kept_at(self, model: ModelUpstream) -> str | None:
+        """Return the path below which a model's upstream keeps responses; None without one."""
+        path = self._apis[model.api].paths.get("responses")
+        return None if path is None else self._path(model, path)
+
     def weight(self, model: ModelUpstream, opening: Opening, size: int) -> int:
         """Return the bytes of a request as far as there is work in them: see ``workers``."""
         passes = opening.format in self._apis[model.api].paths
         return size // PASSED_ON if passes else size
 
-    def call_for(self, model: ModelUpstream, opening: Opening, body: bytes) -> UpstreamCall:
+    def count_path(self, model: ModelUpstream) -> str | None:
+        """Return where a model's API has tokens counted without an answer, None for nowhere."""
+        api = self._apis[model.api]
+        if (path := api.paths.get("count_tokens")) is not None or api.codec is None:
+            return path
+        return token_count.count_method(api.codec).path
+
+    def call_for(
+        self, model: ModelUpstream, opening: Opening, body: bytes, *, by_answer: bool = False
+    ) -> UpstreamCall:
         """Return how a model's upstream is asked, and how its answer is read.
+
+        ``by_answer`` has tokens counted by an answer, for an upstream that lacks its API's way.
 
         Raises: ExchangeFailure ``cannot_convert`` or ``bad_request``; nothing has begun then.
         """
         api, format = self._apis[model.api], FORMATS.get(opening.format)
-        if format is not None and format.name in api.paths:
+        if format is not None and format.name in api.paths and not by_answer:
             return PassthroughCall.of(
                 format,
                 self._path(model, api.paths[format.name]),
@@ -113,7 +129,7 @@ class Apis:
             )
         try:
             if format is not None and format.name == "count_tokens":
-                return self._counted(model, api, format, body)
+                return self._counted(model, api, format, body, by_answer=by_answer)
             if format is not None and format.name in CLIENTS and api.codec is not None:
                 return self._converted(model, api, format, body)
         except Unsupported as error:
@@ -132,17 +148,23 @@ class Apis:
         return ConvertedCall(format, self._path(model, path), sent, bridge)
 
     def _counted(
-        self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes
+        self,
+        model: ModelUpstream,
+        api: ModelApi,
+        format: Format,
+        body: bytes,
+        *,
+        by_answer: bool,
     ) -> CountingCall:
         bridge = self._bridge(model, api, "messages", body)
-        method = token_count.count_method(bridge.upstream)
+        method = token_count.count_method(bridge.upstream, by_answer=by_answer)
         sent = method.write(bridge, model)
         path = method.path or next(iter(api.paths.values()))
         return CountingCall(format, self._path(model, path), sent, bridge, method.read)
 
     def _bridge(self, model: ModelUpstream, api: ModelApi, client: str, body: bytes) -> Bridge:
         assert api.codec is not None
-        return Bridge.read(
+        bridge = Bridge.read(
             CLIENTS[client],
             api.codec,
             body,
@@ -151,6 +173,7 @@ class Apis:
             new_id=self._new_id,
             names_model="{model}" not in next(iter(api.paths.values())),
         )
+        return bridge.fitted_to(model)
 
     def _path(self, model: ModelUpstream, path: str) -> str:
         named = quote(name_there(model, path), safe="/:@") if "{model}" in path else ""

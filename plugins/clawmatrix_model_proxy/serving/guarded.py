@@ -123,8 +123,9 @@ class GuardedCodec:
         for name, guarded in members.items():
             if callable(method := getattr(codec, name, None)):
                 setattr(self, name, guarded(method))
-        if getattr(codec, "count_path", None) is not None:
-            self.count_path = codec.count_path
+        for name in ("count_path", "rules"):
+            if getattr(codec, name, None) is not None:
+                setattr(self, name, getattr(codec, name))
 
     def _read(
         self, name: str, checked: Callable[[Any], Any]

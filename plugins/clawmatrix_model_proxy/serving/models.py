@@ -10,7 +10,7 @@ import attrs
 from clawmatrix_core import PluginError
 from clawmatrix_model_proxy import hookspecs
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
-from clawmatrix_model_proxy.config import check_model
+from clawmatrix_model_proxy.model_config import check_model
 from clawmatrix_model_proxy.offer import OfferRoom
 from clawmatrix_model_proxy.wire import UPSTREAM_LIMIT
 from clawmatrix_model_proxy.workers import on_loop

@@ -13,10 +13,12 @@ from anyio import CancelScope, current_time
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
+from clawmatrix_model_proxy.lacks import Lacks
 from clawmatrix_model_proxy.serving.key_verdict import key_verdict
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
 from clawmatrix_model_proxy.serving.patience import BodyPatience, StreamPatience
-from clawmatrix_model_proxy.wire import API_HEADERS, media_type, passed_headers
+from clawmatrix_model_proxy.streams.formats import SIDE_CALLS
+from clawmatrix_model_proxy.wire import API_HEADERS, media_type, passed_headers, trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +40,21 @@ _SLACK = 0.5
 
 
 class Upstreams:
-    """The connections to all upstreams, kept and used again while this is entered."""
+    """The connections to all upstreams, kept and used again while this is entered.
 
-    def __init__(self, budgets: Budgets, *, proxy_from_env: bool = False) -> None:
+    Attributes:
+        lacks: what the upstreams lack.
+    """
+
+    def __init__(
+        self, budgets: Budgets, now: Callable[[], float], proxy_from_env: bool = False
+    ) -> None:
+        """Make the connections; ``now`` is the clock, in seconds."""
+        self.lacks: Lacks[ModelUpstream] = Lacks(now)
         self._proxy_from_env = proxy_from_env
         self._places: dict[str, _Place] = {}
         self._rings: dict[ModelUpstream, KeyRing] = {}
+        self._side_rings: dict[ModelUpstream, KeyRing] = {}
         self._budgets = budgets
 
     async def __aenter__(self) -> Self:
@@ -68,17 +79,25 @@ class Upstreams:
         self._budgets = budgets
         self._dialler.limit, self._client.write = budgets.connect, budgets.idle
         self._rings.clear()
+        self._side_rings.clear()
 
     async def run(self) -> None:
         """Close connections that nobody used for a while, until cancelled."""
         await self._client.run()
 
     async def ask(
-        self, model: ModelUpstream, api: ModelApi, path: str, body: bytes, opening: Opening
+        self,
+        model: ModelUpstream,
+        api: ModelApi,
+        path: str,
+        body: bytes,
+        opening: Opening,
+        method: str = "POST",
     ) -> UpstreamResponse:
         """Send a request to a path of the model's upstream; leaving the answer closes it.
 
-        ``api`` is the one that the upstream speaks.
+        ``api`` is the one that the upstream speaks. ``method`` is another one for a path that is
+        asked once only, which is not remembered.
 
         Raises: ExchangeFailure ``upstream_unreachable``, ``upstream_timeout`` or
             ``upstream_broke``, also while its body is read.
@@ -86,7 +105,7 @@ class Upstreams:
         began = current_time()
         budgets = self._budgets.of(model)
         with CancelScope(deadline=began + budgets.first_byte) as scope:
-            answer = await self._send(model, api, path, body, opening, began)
+            answer = await self._send(model, api, path, body, opening, began, method)
         if scope.cancelled_caught:
             raise _silent(budgets.first_byte)
         return UpstreamResponse(answer, budgets, began)
@@ -99,14 +118,15 @@ class Upstreams:
         body: bytes,
         opening: Opening,
         now: float,
+        method: str,
     ) -> HttpResponse:
         """Send a request with one key after another, until one is taken or none is left."""
-        ring = self._rings.setdefault(model, KeyRing(model.keys))
+        ring = self._ring(model, opening.format)
         left = ring.order(now)
         while True:
             number = left.pop(0) if left else None
             key = None if number is None else ring.reveal(number)
-            place, request = self._request(model, api, path, body, opening, key)
+            place, request = self._request(model, api, path, body, opening, key, method)
             answer = await self._client.ask(place.address, request)
             if number is None:
                 return answer
@@ -122,6 +142,11 @@ class Upstreams:
                 return answer
             await answer.close()
 
+    def _ring(self, model: ModelUpstream, format: str) -> KeyRing:
+        if format in SIDE_CALLS:  # a key that may not be used for embeddings is right for answers
+            return self._side_rings.setdefault(model, KeyRing(model.keys))
+        return self._rings.setdefault(model, KeyRing(model.keys))
+
     def _request(
         self,
         model: ModelUpstream,
@@ -130,14 +155,18 @@ class Upstreams:
         body: bytes,
         opening: Opening,
         key: str | None,
+        method: str,
     ) -> tuple[_Place, bytes]:
         url = f"{model.base_url.rstrip('/')}/{path}"
         place = self._places.get(url)
         if place is None:
-            place = self._places[url] = self._place(url)
+            place = self._place(url, method)
+            if opening.stored is None:
+                self._places[url] = place
         headers = {"accept": _on_one_line(opening.accept or "*/*"), **api.headers}
         if "anthropic-version" in api.headers:
             headers |= {k: _on_one_line(v) for k, v in opening.headers.items() if k in API_HEADERS}
+        headers |= trace_headers(opening.headers)
         if key is not None:
             name, value = api.key_header
             headers[name] = value + key
@@ -145,11 +174,11 @@ class Upstreams:
         head = f"{place.head}{''.join(lines)}content-length: {len(body)}\r\n\r\n"
         return place, head.encode() + body
 
-    def _place(self, url: str) -> _Place:
+    def _place(self, url: str, method: str) -> _Place:
         address = HttpAddress.parse(url)
         target, more = self._dialler.target(address)
         head = (
-            f"POST {target} HTTP/1.1\r\nhost: {address.authority}\r\n{more}"
+            f"{method} {target} HTTP/1.1\r\nhost: {address.authority}\r\n{more}"
             "accept-encoding: identity\r\ncontent-type: application/json\r\n"
             "user-agent: clawmatrix\r\n"
         )
@@ -208,6 +237,17 @@ class UpstreamResponse:
     def patience(self, stream: AnswerStream) -> StreamPatience:
         """Return how long the upstream may say nothing, by what the stream took in."""
         return StreamPatience(self._budgets, self._began, stream)
+
+    async def peek(self, limit: int) -> bytes | None:
+        """Return the whole body, which can still be read; None where it is over the limit.
+
+        Raises: ExchangeFailure.
+        """
+        with CancelScope(deadline=self._began + self._budgets.first_byte) as scope:
+            body = await self._answer.peek(limit)
+        if scope.cancelled_caught:
+            raise _silent(self._budgets.first_byte)
+        return body if len(body) <= limit else None
 
     async def pump(self, queue: ByteQueue, patience: Patience) -> None:
         """Put the body into a queue as it comes, and close the queue, with the error if any."""

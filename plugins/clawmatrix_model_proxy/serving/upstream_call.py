@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
 import msgspec
@@ -62,11 +62,13 @@ class WholeAnswer:
     Attributes:
         type: its media type.
         answer_id: the id by which a later request may name the answer.
+        item_ids: those by which it may name parts of it.
     """
 
     body: bytes
     type: str
     answer_id: str = ""
+    item_ids: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -115,6 +117,7 @@ class UpstreamCall(Protocol):
         format: the client's.
         path: where the upstream takes it.
         body: what the upstream is sent.
+        dropped: the places of what the client said and the upstream is not told.
     """
 
     @property
@@ -128,6 +131,10 @@ class UpstreamCall(Protocol):
     @property
     def body(self) -> bytes:
         """What the upstream is sent."""
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The places of what the client said and the upstream is not told."""
 
     def weight(self, size: int) -> int:
         """Return the bytes of an answer as far as there is work in them: see ``workers``."""
@@ -175,7 +182,21 @@ class _Read(msgspec.Struct):
         text = decode(raw) if raw.startswith(b'"') and len(raw) < _NO_ID else ""
         return text if isinstance(text, str) else ""
 
+    def item_ids(self) -> tuple[str, ...]:
+        """Return the ids of the items of a response's output. Raises: what is in NOT_JSON."""
+        raw = bytes(self.output)
+        try:
+            items = _read_items(raw) if raw.startswith(b"[") else []
+        except msgspec.ValidationError:
+            return ()
+        return tuple(item.id for item in items if item.id)
 
+
+class _Item(msgspec.Struct):
+    id: str | None = None
+
+
+_read_items = msgspec.json.Decoder(list[_Item]).decode
 _read = msgspec.json.Decoder(_Read).decode
 _NO_ID = 4096
 """Bytes of an answer's id from which on it is none."""
@@ -219,12 +240,19 @@ def error_of_answer(body: bytes) -> Any:
 
 @attrs.frozen
 class PassthroughCall:
-    """A request in the upstream's own API: nothing but its model's name is changed."""
+    """A request in the upstream's own API: nothing but its model's name is changed.
+
+    Attributes:
+        may_have_failed: the answer is about a response, which may have an error of its own.
+    """
+
+    may_have_failed: ClassVar[bool] = False
 
     format: Format
     path: str
     body: bytes
     streams: bool = False
+    dropped = ()
 
     @classmethod
     def of(
@@ -252,26 +280,28 @@ class PassthroughCall:
         """See UpstreamCall. A stream becomes whole, and a whole answer a stream, as is wanted."""
         if beginning_of(body) is Beginning.EVENTS:
             body, type_ = gathered(self.format, body), JSON
-        answer_id = self._checked(body)
+        ids = self._checked(body)
         if self.streams:
-            return WholeAnswer(streamed(self.format, body, self.body), EVENT_STREAM, answer_id)
+            asked = self.body or b"{}"
+            return WholeAnswer(streamed(self.format, body, asked), EVENT_STREAM, *ids)
         whole = JSON if type_.lower().startswith(EVENT_STREAM) else type_
-        return WholeAnswer(body, whole, answer_id)
+        return WholeAnswer(body, whole, *ids)
 
-    def _checked(self, body: bytes) -> str:
-        """Return the id of a whole answer. Raises: BadAnswer, where it is none."""
+    def _checked(self, body: bytes) -> tuple[str, tuple[str, ...]]:
+        """Return the id of a whole answer, and those of its items. Raises: BadAnswer."""
         try:
             read = _read(body)
             failed = read.is_error or (read.error is not _NULL and decode(bytes(read.error)))
             failed = failed or (read.says_nothing and error_of_answer(body) is not None)
             answer_id = read.text_of_id()
+            item_ids = read.item_ids() if self.format.name == "responses" else ()
         except NOT_JSON:
             raise BadAnswer("the upstream's answer is not a JSON object") from None
-        if failed:
+        if failed and not self.may_have_failed:
             raise BadAnswer("the upstream's answer is an error")
         if reason := _broke_off(body):
             raise BadAnswer(f"the upstream broke off: {reason}")
-        return answer_id
+        return answer_id, item_ids
 
     def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
@@ -286,6 +316,11 @@ class ConvertedCall:
     path: str
     body: bytes
     bridge: Bridge
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """See UpstreamCall."""
+        return self.bridge.dropped
 
     def weight(self, size: int) -> int:
         """See UpstreamCall."""
@@ -327,6 +362,7 @@ class CountingCall:
     body: bytes
     bridge: Bridge
     read: Callable[[bytes], int]
+    dropped = ()
 
     def weight(self, size: int) -> int:
         """See UpstreamCall."""

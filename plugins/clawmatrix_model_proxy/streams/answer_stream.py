@@ -18,11 +18,13 @@ class AnswerStream(Protocol):
         error: the upstream's own error.
         malformed: how many events were cut out.
         answer_id: the id by which a later request may name the answer.
+        item_ids: those by which it may name parts of it, once the answer is whole.
     """
 
     begun: bool
     error: Any
     answer_id: str
+    item_ids: tuple[str, ...]
 
     @property
     def signs(self) -> int:

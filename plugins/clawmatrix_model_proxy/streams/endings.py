@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.streams.events import data_of
 from clawmatrix_model_proxy.streams.sse import BOUNDARY
+from clawmatrix_model_proxy.streams.stages import says
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,5 +85,7 @@ def _ending(payloads: list[dict[str, Any]]) -> Ending:
         choices = payload.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
-                finished[str(choice.get("index"))] = bool(choice.get("finish_reason"))
+                index, reason = str(choice.get("index")), bool(choice.get("finish_reason"))
+                # A choice behind its end that says nothing comes with what the answer took.
+                finished[index] = reason or (finished.get(index, False) and not says(choice))
     return Ending.FINISHED if finished and all(finished.values()) else Ending.CUT

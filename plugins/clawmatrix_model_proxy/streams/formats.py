@@ -13,6 +13,12 @@ import msgspec
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
 from clawmatrix_model_proxy.refusals import anthropic_type
 from clawmatrix_model_proxy.streams.endings import Ending
+from clawmatrix_model_proxy.streams.failures import (
+    Failure,
+    chat_failure,
+    messages_failure,
+    responses_failure,
+)
 from clawmatrix_model_proxy.streams.life import chat_thinks, messages_thinks, responses_thinks
 from clawmatrix_model_proxy.streams.stages import (
     CHAT_LAST_WORDS,
@@ -24,13 +30,14 @@ from clawmatrix_model_proxy.streams.stages import (
     messages_stage,
     responses_stage,
 )
+from clawmatrix_model_proxy.too_long import TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from clawmatrix_model_proxy.streams.endings import Tail
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["FORMATS", "SIDE_CALLS", "Format"]
 
 _MESSAGES_NAMES = frozenset(
     (
@@ -42,6 +49,7 @@ _MESSAGES_NAMES = frozenset(
         b"message_stop",
     )
 )
+_ANTHROPIC_TOO_LONG = "prompt is too long"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -54,25 +62,34 @@ class Format:
         stage: what a decoded event of a stream amounts to.
         ending: how a stream ended, by its tail and its last event with data.
         shape: makes an error's JSON of status, message, type, code and parameter.
-        event: makes the event that ends a stream of an error's JSON and the last bytes sent.
+        failure: makes what ends a stream that fails, nothing where all has been said.
         streams: whether answers can be streams.
         last_words: an event of a stream that ends or fails it has one of them.
         names: of events which clients drop that have another name.
         thinks: whether a model works on in silence behind these events, the last of a stream.
+        too_long: words by which the API's clients know a prompt that is too long; None where
+            they know it by a code.
+        side: whether it is asked for something beside answers. Such calls decide nothing about
+            which upstream is asked for an answer.
     """
 
     name: str
     stage: Callable[[dict[str, Any]], Stage]
     ending: Callable[[Tail, bytes], Ending]
     shape: Callable[[int, dict[str, Any]], dict[str, Any]]
-    event: Callable[[bytes, bytes], bytes]
+    failure: Callable[[Failure], bytes]
     streams: bool = True
     last_words: tuple[bytes, ...] = (b"error",)
     names: frozenset[bytes] = frozenset()
     thinks: Callable[[Sequence[dict[str, Any]]], bool] = chat_thinks
+    too_long: str | None = None
+    side: bool = False
 
     def error(self, status: int, fields: dict[str, Any]) -> bytes:
         """Return the JSON of an error; ``fields`` has message, type, code and param."""
+        words, message = self.too_long, fields["message"]
+        if words and fields["code"] == TOO_LONG and words not in message.lower():
+            fields = {**fields, "message": f"{words}: {message}"}
         return _encode(self.shape(status, fields))
 
 
@@ -88,48 +105,6 @@ def _anthropic_error(status: int, fields: dict[str, Any]) -> dict[str, Any]:
         "type": "error",
         "error": {"type": anthropic_type(status), "message": fields["message"]},
     }
-
-
-def _on_one_line(body: bytes) -> bytes:
-    # A line break in JSON can only stand between its parts.
-    return body.replace(b"\r", b" ").replace(b"\n", b" ")
-
-
-def _chat_event(body: bytes, last: bytes) -> bytes:
-    return b"data: " + _on_one_line(body) + b"\n\n"
-
-
-def _responses_event(body: bytes, last: bytes) -> bytes:
-    # ``error`` stands in it once more as a member, which is what the official clients raise for.
-    error = _member(body, "error")
-    fields = {
-        "type": "error",
-        "code": error.get("code"),
-        "message": error.get("message", ""),
-        "param": error.get("param"),
-        "sequence_number": _last_number(last) + 1,
-        "error": error,
-    }
-    return b"event: error\ndata: " + _encode(fields) + b"\n\n"
-
-
-def _messages_event(body: bytes, last: bytes) -> bytes:
-    return b"event: error\ndata: " + _on_one_line(body) + b"\n\n"
-
-
-def _member(body: bytes, name: str) -> dict[str, Any]:
-    try:
-        found = decode(body)
-    except NOT_JSON:
-        return {}
-    value = found.get(name) if isinstance(found, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _last_number(sent: bytes) -> int:
-    _, mark, behind = sent.rpartition(b'"sequence_number":')
-    digits = behind.strip().split(b",")[0].split(b"}")[0].strip() if mark else b""
-    return int(digits) if digits.isdigit() and len(digits) < 16 else -1
 
 
 # --- endings
@@ -179,7 +154,7 @@ FORMATS = {
             chat_stage,
             _chat_ending,
             _openai_error,
-            _chat_event,
+            chat_failure,
             last_words=CHAT_LAST_WORDS,
         ),
         Format(
@@ -187,7 +162,7 @@ FORMATS = {
             responses_stage,
             _responses_ending,
             _openai_error,
-            _responses_event,
+            responses_failure,
             last_words=(b"error", *(end.encode() for end in sorted(RESPONSES_ENDS))),
             thinks=responses_thinks,
         ),
@@ -196,9 +171,10 @@ FORMATS = {
             messages_stage,
             _messages_ending,
             _anthropic_error,
-            _messages_event,
+            messages_failure,
             last_words=(b"error", b'"message_'),
             names=_MESSAGES_NAMES,
+            too_long=_ANTHROPIC_TOO_LONG,
             thinks=messages_thinks,
         ),
         Format(
@@ -206,16 +182,21 @@ FORMATS = {
             messages_stage,
             _messages_ending,
             _anthropic_error,
-            _messages_event,
+            messages_failure,
             streams=False,
+            too_long=_ANTHROPIC_TOO_LONG,
+            side=True,
         ),
         Format(
             "embeddings",
             chat_stage,
             _chat_ending,
             _openai_error,
-            _chat_event,
+            chat_failure,
             streams=False,
+            side=True,
         ),
     )
 }
+SIDE_CALLS = frozenset(format.name for format in FORMATS.values() if format.side)
+"""The formats that are asked for something beside answers."""

@@ -55,6 +55,7 @@ class PassthroughStream:
         error: the upstream's own error.
         cut_out: the events that were malformed.
         answer_id: the id that the first events name, where they do.
+        item_ids: the ids of the items in a whole response, once it has come.
         signs: how many events said that the model works before it said anything.
     """
 
@@ -68,6 +69,7 @@ class PassthroughStream:
         self.error: Any = None
         self.cut_out = CutOut()
         self.answer_id = ""
+        self.item_ids: tuple[str, ...] = ()
         self._format = format
         self._names = format.names
         self._last_words = format.last_words
@@ -228,6 +230,8 @@ class PassthroughStream:
             self.over, self.error = True, self.cut_out.error
             return False
         self.over = stage is Stage.END
+        if self.over:
+            self.item_ids = _item_ids_of(payload)
         if stage is Stage.ALIVE:
             self.signs += 1
         elif stage is not Stage.SETUP:
@@ -251,3 +255,11 @@ def _id_of(payload: dict[str, Any]) -> str:
     inner = payload.get("response")
     found = inner.get("id") if isinstance(inner, dict) else None
     return found if isinstance(found, str) else ""
+
+
+def _item_ids_of(payload: dict[str, Any]) -> tuple[str, ...]:
+    inner = payload.get("response")
+    items = inner.get("output") if isinstance(inner, dict) else None
+    found = items if isinstance(items, list) else ()
+    ids = [item.get("id") for item in found if isinstance(item, dict)]
+    return tuple(id_ for id_ in ids if isinstance(id_, str))

@@ -18,6 +18,7 @@ __all__ = [
     "is_broken_off",
     "messages_stage",
     "responses_stage",
+    "says",
     "says_end",
 ]
 
@@ -82,7 +83,7 @@ def chat_stage(payload: dict[str, Any]) -> Stage:
         return Stage.BROKEN if payload.get("object") == "error" else Stage.SETUP
     if any(_is_broken(choice) for choice in choices):
         return Stage.BROKEN
-    said = any(_says(choice) for choice in choices)
+    said = any(says(choice) for choice in choices)
     return Stage.CONTENT if said else Stage.SETUP
 
 
@@ -95,7 +96,8 @@ def _is_broken(choice: Any) -> bool:
     return isinstance(choice, dict) and is_broken_off(choice.get("finish_reason"))
 
 
-def _says(choice: Any) -> bool:
+def says(choice: Any) -> bool:
+    """Say whether a choice has words of the answer, or the reason for its end."""
     if not isinstance(choice, dict):
         return False
     delta = choice.get("delta")

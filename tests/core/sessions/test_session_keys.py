@@ -77,6 +77,17 @@ def test_an_opening_with_an_earlier_key_leads_to_no_session() -> None:
     assert home.refused == []
 
 
+def test_no_session_is_opened_with_a_record_whose_key_is_not_the_names() -> None:
+    net, home, office = pair()
+    office.member.trust.insist(HOME, Member("home", life=2).identity.sign_public, now=1.0)
+    office.say(HOME, b"hello")
+    assert not net.log
+    home.say(OFFICE, b"hello")
+    net.run()
+    assert office.refused == ["session_stranger"]
+    assert not office.sessions.all
+
+
 def test_an_opening_under_way_goes_on_where_the_key_stays() -> None:
     net, home, office = pair()
     office.say(HOME, b"hello")

@@ -32,6 +32,7 @@ from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
 from clawmatrix_model_proxy.request_body import read_wanted, with_model
 from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import data_of
+from clawmatrix_model_proxy.streams.failures import Failure
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
 from clawmatrix_model_proxy.streams.sse import EventTooLarge, WholeEvents, events_in
@@ -180,7 +181,8 @@ def passed_stream(data: bytes) -> None:
         assert _feed(PassthroughStream(FORMATS[name]), _pieces(data)) == told
         fields = {"message": "words", "type": "t", "param": None, "code": None}
         format = FORMATS[name]
-        format.event(format.error(502, fields), data)
+        for sent in (False, True):
+            format.failure(Failure(format.error(502, fields), data, data, sent))
 
 
 def events(data: bytes) -> None:

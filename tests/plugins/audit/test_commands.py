@@ -100,7 +100,7 @@ async def test_verify_without_a_node_and_with_a_peer_that_is_gone(
         assert with_peer.exit_code == 3
         (tmp_path / "o" / "audit" / CURRENT).chmod(0o644)
         refused = await run_command(office, "audit", "verify")
-        assert (refused.exit_code, "open to other users" in refused.err) == (1, True)
+        assert (refused.exit_code, "open to other users" in refused.err) == (4, True)
 
 
 async def test_a_node_that_never_ran_has_no_audit(

@@ -73,7 +73,7 @@ def test_two_heads_of_one_line_are_both_kept() -> None:
     assert len(held.of(OWNER.sign_public, "c")) == 2
 
 
-@pytest.mark.bound("held_heads.HEADS", "asking.ANSWERS")
+@pytest.mark.bound("clawmatrix_audit.held_heads.HEADS", "clawmatrix_audit.asking.ANSWERS")
 def test_of_many_heads_the_first_the_newest_and_some_between_stay() -> None:
     held = store()
     for n in range(1, 1000):
@@ -85,7 +85,7 @@ def test_of_many_heads_the_first_the_newest_and_some_between_stay() -> None:
     assert CHAINS * HEADS < ANSWERS
 
 
-@pytest.mark.bound("held_heads.CHAINS")
+@pytest.mark.bound("clawmatrix_audit.held_heads.CHAINS")
 def test_a_node_that_begins_new_chains_does_not_push_out_its_first() -> None:
     held = store()
     for n in range(20):
@@ -94,7 +94,7 @@ def test_a_node_that_begins_new_chains_does_not_push_out_its_first() -> None:
     assert chains == ["chain0", "chain1", "chain2", "chain19"]
 
 
-@pytest.mark.bound("held_heads.KEYS")
+@pytest.mark.bound("clawmatrix_audit.held_heads.KEYS")
 def test_the_key_that_was_not_heard_for_longest_goes() -> None:
     held = store()
     first = OWNER.sign_public

@@ -216,7 +216,7 @@ def test_a_full_disk_refuses_and_leaves_whole_lines(tmp_path: Path) -> None:
             assert ledger.n == written
 
 
-@pytest.mark.bound("config.SIZE")
+@pytest.mark.bound("clawmatrix_audit.config.SIZE")
 def test_an_audit_that_has_its_size_refuses_until_there_is_room(tmp_path: Path) -> None:
     with ledger_in(tmp_path / "audit", limit=2000, file_size=500) as ledger:
         with pytest.raises(StateError, match=r"has no room left: raise \[audit\] size"):

@@ -106,7 +106,7 @@ async def test_no_line_is_lost_or_doubled_under_load(
     assert all(at["begin", f"id{n}"] < at["end", f"id{n}"] for n in range(1000))
 
 
-@pytest.mark.bound("book.WAITING")
+@pytest.mark.bound("clawmatrix_audit.book.WAITING")
 @pytest.mark.faults_expected
 async def test_more_records_than_can_wait_are_refused(
     node_factory: NodeFactory, tmp_path: Path
@@ -130,7 +130,7 @@ async def test_more_records_than_can_wait_are_refused(
     assert len(lines(tmp_path)) == written
 
 
-@pytest.mark.bound("unfinished.OPEN")
+@pytest.mark.bound("clawmatrix_audit.unfinished.OPEN")
 @pytest.mark.faults_expected
 async def test_work_that_never_ends_does_not_fill_the_audit(
     node_factory: NodeFactory, tmp_path: Path
@@ -146,7 +146,7 @@ async def test_work_that_never_ends_does_not_fill_the_audit(
         await node.audit(record(9000))
 
 
-@pytest.mark.bound("line.LINE", "describing.TEXT")
+@pytest.mark.bound("clawmatrix_audit.line.LINE", "clawmatrix_audit.describing.TEXT")
 async def test_whatever_a_peer_sends_a_line_is_bounded(
     node_factory: NodeFactory, tmp_path: Path
 ) -> None:

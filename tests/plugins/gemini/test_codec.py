@@ -231,7 +231,7 @@ def test_which_tools_may_be_asked_for(
         ({"tool_choice": ToolChoice("required")}, "tool_choice"),
         ({"tools": (Tool("f", free=True),)}, "tools[0]"),
         ({"settings": {"effort": "enormous"}}, "effort"),
-        ({"settings": {"logit_bias": {"1": 2}}}, "logit_bias"),
+        ({"settings": {"logit_bias": {"1": 2}}, "strict": True}, "logit_bias"),
         ({"settings": {"n": 2}}, "n"),
     ],
 )
@@ -281,8 +281,15 @@ def test_settings_have_their_places() -> None:
             {"thinking": {"type": "enabled", "budget_tokens": 2000}},
             (2000, None, True),
         ),
+        (
+            "gemini-2.5-flash",
+            {"thinking": {"type": "enabled", "budget_tokens": 31_999}},
+            (24_576, None, True),
+        ),
+        ("gemini-2.5-pro", {"effort": "none"}, (128, None, None)),
         ("gemini-3-pro", {"thinking": {"type": "adaptive"}}, (None, None, True)),
         ("gemini-3-pro", {"reasoning_summary": "auto"}, (None, None, True)),
+        ("gemini-3-pro", {"reasoning_summary": "none", "effort": "high"}, (None, "HIGH", None)),
     ],
 )
 def test_how_much_to_think(model: str, settings: dict[str, Any], expected: tuple[Any, ...]) -> None:
@@ -457,3 +464,17 @@ def test_models_are_listed_by_their_names() -> None:
     assert list(CODEC.read_models({"models": 5})) == []
     assert CODEC.next_models({"nextPageToken": "a b&c"}) == "pageToken=a%20b%26c"
     assert CODEC.next_models({"nextPageToken": 5}) == ""
+
+
+# --- rules
+
+
+def test_a_request_keeps_to_what_gemini_refuses() -> None:
+    rules = CODEC.rules
+    assert rules.tool_names is not None
+    taken = [rules.tool_names.take(name) for name in ("a.b:c", "_x", "1x", "x" * 64, "x" * 65)]
+    assert taken == [True, True, False, True, False]
+    assert rules.tool_names.with_other_letters("1 x") == "_1_x"
+    assert rules.stops is not None
+    assert (rules.stops.most, rules.json) == (5, True)
+    assert [rules.ranges["temperature"].nearest(value) for value in (0, 2, 3)] == [0, 2, 2]

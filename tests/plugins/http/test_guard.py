@@ -89,7 +89,10 @@ def test_other_pages_are_refused_although_the_token_is_right(origin: str) -> Non
     assert status(host="localhost:19100", origin=origin, x_api_key=TOKEN) == 403
 
 
-def test_the_token_comes_as_bearer_or_as_x_api_key() -> None:
+def test_the_token_comes_as_bearer_as_x_api_key_or_as_api_key() -> None:
+    assert status(host="localhost", api_key=TOKEN) is None
+    assert status(host="localhost", api_key="wrong") == 401
+    assert status(host="localhost", api_key="wrong", x_api_key=TOKEN) is None
     assert status(host="localhost", authorization=f"Bearer {TOKEN}") is None
     assert status(host="localhost", authorization=f"bearer  {TOKEN} ") is None
     assert status(host="localhost", x_api_key=TOKEN) is None

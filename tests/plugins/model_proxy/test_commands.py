@@ -11,10 +11,14 @@ import pytest
 
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.kernel.node import Node
+from tests.plugins.model_proxy.asking.asking import Client
+from tests.plugins.model_proxy.asking.test_side_calls import EMBEDDINGS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.plugins.model_proxy.conftest import Asked, Upstreaming
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +85,25 @@ async def test_env_prints_what_a_shell_can_take(config: Path) -> None:
 async def test_the_status_says_the_same_of_models(config: Path) -> None:
     status = json.loads(await run(config, "status", "--json"))
     assert status["model-proxy"] == json.loads(await run(config, "models", "--json"))
+
+
+async def test_what_upstreams_lack_is_shown_to_who_asks(
+    upstreaming: Upstreaming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(asked: Asked) -> None:
+        await asked.answer(b"{}", status=501)
+
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    path = tmp_path / "clawmatrix.toml"
+    async with upstreaming(answer) as up:
+        path.write_text(CONFIG.replace("http://127.0.0.1:1/v1", up.base_url))
+        path.chmod(0o600)
+        async with Node(Config.load(path)) as node:
+            for _ in range(2):
+                await Client(node).call(EMBEDDINGS, EMBEDDINGS, b'{"model": "qwen3", "input": "a"}')
+            plain, verbose = await run(path, "models"), await run(path, "models", "-v")
+            told = json.loads(await run(path, "models", "--json"))
+    line = "home, upstream 0: lacks embeddings (501), for 10 min more"
+    assert (line in plain, line in verbose) == (False, True)
+    [upstream] = told["models"][0]["nodes"][0]["upstreams"]
+    assert [(one["what"], one["why"]) for one in upstream["lacks"]] == [("embeddings", "501")]

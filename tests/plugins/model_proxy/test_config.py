@@ -10,8 +10,9 @@ import pytest
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config, ConfigSection, Secret
 from clawmatrix_model_proxy.api import ModelUpstream
-from clawmatrix_model_proxy.config import Budgets, ModelProxyConfig, check_model
+from clawmatrix_model_proxy.config import Budgets, ModelProxyConfig
 from clawmatrix_model_proxy.config_checks import check_times
+from clawmatrix_model_proxy.model_config import check_model
 
 MODEL = {"id": "m", "base_url": "http://127.0.0.1:1/v1"}
 

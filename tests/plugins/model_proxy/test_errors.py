@@ -15,6 +15,7 @@ from clawmatrix_core.base.errors import (
     Undeliverable,
 )
 from clawmatrix_model_proxy.errors import ApiError, from_exchange, wrap_upstream_error
+from clawmatrix_model_proxy.streams.failures import Failure
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
 
@@ -31,7 +32,7 @@ def test_the_body_has_all_four_fields() -> None:
 
 
 def test_the_event_is_one_event() -> None:
-    event = FORMATS["chat"].event(ApiError(502, "two\n\nlines").body(), b"")
+    event = FORMATS["chat"].failure(Failure(ApiError(502, "two\n\nlines").body()))
     assert event.startswith(b"data: {")
     assert event.count(b"\n\n") == 1
     assert event.endswith(b"\n\n")

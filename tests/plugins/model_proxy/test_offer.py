@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from clawmatrix_core.testing.fixtures import NodeFactory
 
 
-def model(id_: str, description: str | None = None) -> ModelUpstream:
-    return ModelUpstream(id_, "http://127.0.0.1:1/v1", description=description)
+def model(
+    id_: str, description: str | None = None, api: str = "openai-completions"
+) -> ModelUpstream:
+    return ModelUpstream(id_, "http://127.0.0.1:1/v1", api, description=description)
 
 
 def test_a_few_models_stand_in_the_record_and_there_is_no_list() -> None:
@@ -31,6 +33,38 @@ def test_a_few_models_stand_in_the_record_and_there_is_no_list() -> None:
     ]
     assert offered.in_record == offered.entries
     assert offered.lists == []
+
+
+def test_upstreams_that_speak_different_apis_are_told_in_their_order() -> None:
+    mixed = [model("a"), model("a", api="p:x"), model("b"), model("b"), model("a")]
+    assert make_offer(mixed).entries == [
+        {
+            "id": "a",
+            "api": "openai-completions",
+            "upstreams": 3,
+            "apis": ["openai-completions", "p:x", "openai-completions"],
+        },
+        {"id": "b", "api": "openai-completions", "upstreams": 2},
+    ]
+
+
+def test_the_apis_of_upstreams_take_room_too() -> None:
+    room = OfferRoom()
+    apis = [letter * 100 for letter in "xyz"]
+    models = [model(f"m{number}", api=api) for number in range(MODELS_MOST) for api in apis]
+
+    def taken() -> int:
+        for count, one in enumerate(models):
+            try:
+                room.take(one)
+            except ValueError as error:
+                assert "do not fit" in str(error)  # noqa: PT017 - how far it came is what counts
+                return count
+        return len(models)
+
+    count = taken()
+    assert count < len(models)
+    assert len(make_offer(models[:count]).text) <= LIST_LIMIT
 
 
 def test_too_many_models_for_a_record_are_in_a_list_that_it_names() -> None:

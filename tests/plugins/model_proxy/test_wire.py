@@ -12,6 +12,8 @@ from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_model_proxy.wire import (
     PASSED_LENGTH,
     PASSED_MOST,
+    TRACE_HEADERS,
+    TRACE_LENGTH,
     Head,
     Opening,
     Sign,
@@ -20,6 +22,7 @@ from clawmatrix_model_proxy.wire import (
     read_head,
     read_opening,
     read_sign,
+    trace_headers,
 )
 
 
@@ -157,3 +160,42 @@ def test_a_sign_is_told_from_a_head(payload: object, sign: Sign | None) -> None:
 def test_a_sign_that_is_none_is_an_error(payload: object) -> None:
     with pytest.raises(ExchangeFailure):
         read_sign(payload)
+
+
+# --- headers that trace a request
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_what_traces_a_request_travels_with_it() -> None:
+    sent = {"traceparent": PARENT, "tracestate": "a=1,b=2", "x-request-id": "r-7", "accept": "x"}
+    assert trace_headers(sent) == {name: sent[name] for name in TRACE_HEADERS}
+    later = {"traceparent": PARENT.replace("00-", "01-", 1) + "-more"}
+    assert trace_headers(later) == later
+    assert trace_headers({}) == {}
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        "",
+        "x",
+        PARENT[:-1],
+        PARENT.upper(),
+        PARENT.replace("00-", "ff-", 1),
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01",
+        PARENT + " x",
+        PARENT + "\r\nx: y",
+    ],
+)
+def test_a_malformed_parent_is_left_out_with_its_state(parent: str) -> None:
+    sent = {"traceparent": parent, "tracestate": "a=1", "x-request-id": "r-7"}
+    assert trace_headers(sent) == {"x-request-id": "r-7"}
+
+
+@pytest.mark.bound("clawmatrix_model_proxy.wire.TRACE_LENGTH")
+@pytest.mark.parametrize("value", ["r" * (TRACE_LENGTH + 1), "a\nb", "\xe9", ""])
+def test_what_is_too_long_or_no_text_is_left_out(value: str) -> None:
+    assert trace_headers({"x-request-id": value}) == {}
+    assert trace_headers({"x-request-id": "r" * TRACE_LENGTH})

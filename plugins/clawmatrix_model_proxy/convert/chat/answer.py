@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal, client_call, thought_seal
-from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments, reasoning_of
+from clawmatrix_model_proxy.convert.chat.call_pieces import read_piece
+from clawmatrix_model_proxy.convert.chat.call_seals import client_call, thought_seal
+from clawmatrix_model_proxy.convert.chat.message_reader import reasoning_of
+from clawmatrix_model_proxy.convert.chat.message_seals import MessageSeals, merge
 from clawmatrix_model_proxy.convert.chat.usage import (
     read_reason,
-    read_usage,
     written_reason,
     written_usage,
 )
 from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer
+from clawmatrix_model_proxy.neutral.counts import Counts, usages_in
 from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
 
 if TYPE_CHECKING:
@@ -59,14 +61,16 @@ def read_answer(body: dict[str, Any]) -> NeutralAnswer:
         raise bad_answer("choices[0].finish_reason", "is missing")
     stopped_by = choice.left.get("stop_reason") or choice.left.get("matched_stop")
     reason, words = read_reason(said, kinds, stopped_by)
-    usage = fields.left.get("usage")
+    counts = Counts()
+    for usage in usages_in(body):
+        counts.take(usage)
     return NeutralAnswer(
         id,
         fields.take("model", str) or "",
         read_created(fields.left.get("created")),
         blocks,
         reason,
-        None if usage is None else read_usage(usage),
+        counts.usage,
         words,
     )
 
@@ -150,9 +154,13 @@ def _blocks(choice: Fields, answer_id: str) -> Iterator[Block]:
     message = choice.within("message")
     if message.left.get("audio"):
         raise bad_answer(message.at("audio"), "audio was not asked for")
-    thoughts = reasoning_of(message)
-    if thoughts:
-        yield Block("reasoning", thoughts)
+    seals = MessageSeals()
+    seals.take(message.left)
+    thoughts, sealed = reasoning_of(message), seals.sealed
+    if thoughts or sealed:
+        seal = (sealed, "chat" if sealed else "")
+        kind: BlockKind = "reasoning" if thoughts else "redacted"
+        yield Block(kind, thoughts, "", "", -1, None, *seal)
     logprobs = read_logprobs(choice.left, "content")
     for kind, text in content_pieces(message.left.get("content")):
         of_text = logprobs if kind == "text" else None
@@ -171,19 +179,12 @@ def _blocks(choice: Fields, answer_id: str) -> Iterator[Block]:
 
 
 def _call(fields: Fields, spare: str) -> Block:
-    id = fields.take("id", str) or spare
-    kind = fields.take("type", str) or "function"
-    sealed, sealer = answer_seal(fields)
-    if kind == "custom":
-        inner = fields.within("custom")
-        words, name = inner.take("input", str) or "", inner.need("name", str)
-        return Block("free_tool", words, id, name, sealed=sealed, sealed_by=sealer)
-    if kind != "function":
-        raise bad_answer(fields.at("type"), f"no call of the type {kind!r} is known")
-    inner = fields.within("function")
-    arguments = inner.left.get("arguments")
-    read = read_arguments(arguments, inner.at("arguments"), bad_answer)
-    return Block("tool", read, id, inner.need("name", str), sealed=sealed, sealed_by=sealer)
+    piece = read_piece(fields)
+    if not piece.name:
+        raise bad_answer(fields.at("function.name"), "is missing")
+    kind: BlockKind = "free_tool" if piece.free else "tool"
+    seal = (piece.sealed, piece.sealed_by)
+    return Block(kind, piece.text, piece.id or spare, piece.name, -1, None, *seal)
 
 
 # --- write
@@ -218,9 +219,9 @@ def _message(blocks: tuple[Block, ...], making: Making) -> dict[str, Any]:
     thoughts = "\n\n".join(block.text for block in blocks if block.kind in THOUGHTS and block.text)
     if thoughts:
         message["reasoning_content"] = thoughts
-    for block in blocks:
-        if block.kind in THOUGHTS:
-            message |= thought_seal(block.sealed, block.sealed_by)
+    thought = [block for block in blocks if block.kind in (*THOUGHTS, "redacted")]
+    for number, block in enumerate(thought):
+        merge(message, thought_seal(block, number))
     calls = [block for block in blocks if block.kind in ("tool", "free_tool")]
     if calls:
         message["tool_calls"] = [

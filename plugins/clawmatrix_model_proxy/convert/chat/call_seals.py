@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from clawmatrix_model_proxy.convert.chat.message_seals import OWN, chat_seal, kept_thought
 from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.neutral.sealed import sealed_id
 
 if TYPE_CHECKING:
+    from clawmatrix_model_proxy.neutral.answer import Block
     from clawmatrix_model_proxy.neutral.fields import Fields
 
-__all__ = ["answer_seal", "client_call", "client_seal", "thought_seal", "written_seal"]
+__all__ = [
+    "answer_seal",
+    "client_call",
+    "client_seal",
+    "is_of_text",
+    "thought_seal",
+    "written_seal",
+]
 
 _BY_BLOCKS = ("messages", "responses")
 _FIELD, _INNER = "extra_content", "thought_signature"
+_PART, _OF_TEXT = "part", "text"
 
 
 def answer_seal(fields: Fields) -> tuple[str, str]:
@@ -28,9 +38,17 @@ def answer_seal(fields: Fields) -> tuple[str, str]:
     return (msgspec.json.encode(extra).decode(), "chat") if extra else ("", "")
 
 
+def is_of_text(fields: Fields) -> bool:
+    """Say whether the seal of a message is that of its text, not of its thoughts."""
+    extra = fields.left.get(_FIELD)
+    inner = list(extra.values()) if isinstance(extra, dict) else ()
+    return any(isinstance(one, dict) and one.get(_PART) == _OF_TEXT for one in inner)
+
+
 def client_seal(fields: Fields) -> tuple[str, str] | None:
     """Take the seal of a call that a client gives back, and who sealed it; None without."""
-    extra = fields.take(_FIELD, dict)
+    extra = dict(fields.take(_FIELD, dict) or {})
+    extra.pop(OWN, None)
     if not extra:
         return None
     if len(extra) == 1:
@@ -53,12 +71,24 @@ def written_seal(sealed: str, sealed_by: str) -> dict[str, Any]:
     return {_FIELD: {sealed_by: {_INNER: sealed}}}
 
 
-def thought_seal(sealed: str, sealed_by: str) -> dict[str, Any]:
-    """Return the field of a message that has the seal of its thoughts; nothing where it has none.
+def thought_seal(block: Block, number: int) -> dict[str, Any]:
+    """Return the field of a message that has the seal of a thought, or of a text.
 
-    Those of Messages and Responses hold for blocks and items, which a message does not keep apart.
+    Args:
+        block: the thought; one that is ``redacted`` has the seal of the text before it.
+        number: its place among the thoughts.
     """
-    return {} if sealed_by in _BY_BLOCKS else written_seal(sealed, sealed_by)
+    sealed, maker = block.sealed, block.sealed_by
+    if not sealed:
+        return {}
+    if maker in _BY_BLOCKS:
+        return kept_thought(number, block)
+    if maker == "chat":
+        return chat_seal(sealed)
+    written = written_seal(sealed, maker)
+    if block.kind == "redacted":
+        written[_FIELD][maker][_PART] = _OF_TEXT
+    return written
 
 
 def client_call(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.chat.answer import read_answer, write_answer
 from clawmatrix_model_proxy.convert.chat.request_reader import read_request
 from clawmatrix_model_proxy.convert.chat.request_writer import write_request
+from clawmatrix_model_proxy.convert.chat.rules import RULES
 from clawmatrix_model_proxy.convert.chat.stream_reader import ChatReader
 from clawmatrix_model_proxy.convert.chat.stream_writer import ChatWriter
 from clawmatrix_model_proxy.neutral.losses import Loss
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["CODEC", "LOSSES", "UNREAD", "Chat"]
 
 LOSSES: tuple[Loss, ...] = (
-    Loss(
-        "thoughts that only Messages and Responses upstreams read: signatures, ciphertext",
-        "they hold for blocks and items, which a message does not keep apart",
-    ),
     Loss("seals of calls that another API's upstream put there", "only their maker reads them"),
     Loss(
         "where one block of thoughts ends, and which were a summary",
@@ -47,17 +44,23 @@ LOSSES: tuple[Loss, ...] = (
         "results are texts; what else they have follows them in a message of the user's",
     ),
     Loss("the name of a document that is plain text", "it is a text among the others"),
+    Loss(
+        "which of several texts before the user's first words is the system's, which the"
+        " developer's",
+        "they are one `system`: many templates take one, at the beginning",
+    ),
+    Loss(
+        "that a later text is the system's or the developer's by its role, unless the model has"
+        " `system_anywhere`",
+        "it is the user's, between `<developer>` and `</developer>`, for the same reason",
+    ),
 )
 """What writing chat completions leaves behind."""
 
 UNREAD: tuple[Loss, ...] = (
     Loss("`cache_control` and `prompt_cache_breakpoint` on messages", "hints to the cache"),
     Loss("`annotations` of texts", "the text itself names its sources where the model does"),
-    Loss("`reasoning_details`", "`reasoning` beside them has their text"),
-    Loss(
-        "`extra_content` of an answer's message, and of a call where it comes after its name",
-        "what a maker insists on stands on calls, and comes with them",
-    ),
+    Loss("`reasoning_details` in which nothing is sealed", "`reasoning` has their text"),
     Loss(
         "`parsed` and `parsed_arguments` in messages that repeat an answer",
         "the SDK made them out of what stands beside them",
@@ -75,6 +78,7 @@ class Chat:
     """The codec."""
 
     name = "chat"
+    rules = RULES
 
     def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""

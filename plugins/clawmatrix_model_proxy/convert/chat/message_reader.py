@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawmatrix_model_proxy.convert.chat.call_seals import client_seal
+from clawmatrix_model_proxy.convert.chat.call_seals import client_seal, is_of_text
+from clawmatrix_model_proxy.convert.chat.message_seals import thoughts_kept
 from clawmatrix_model_proxy.neutral.codec import Unsupported
 from clawmatrix_model_proxy.neutral.fields import Fields
 from clawmatrix_model_proxy.neutral.request import (
@@ -134,12 +135,18 @@ def _assistant(fields: Fields, calls: _Calls, at: int) -> Iterator[Part]:
         raise Unsupported(fields.at("audio"), "audio of an earlier answer is not converted")
     if fields.left.get("function_call"):
         raise Unsupported(fields.at("function_call"), "is of an older API; use tool_calls")
+    kept, of_text = thoughts_kept(fields.left.get("extra_content")), is_of_text(fields)
     thoughts, seal = reasoning_of(fields), client_seal(fields)
-    if seal is not None and seal[1] != "chat":
+    sealed = seal is not None and seal[1] != "chat"
+    if kept:
+        yield from kept
+    elif seal is not None and sealed and not of_text:
         yield Reasoning(thoughts, (), *seal)
     elif thoughts:
         yield Reasoning(thoughts)
     yield from _parts(fields, _SAID)
+    if seal is not None and sealed and of_text:
+        yield Reasoning("", (), *seal, redacted=True)
     refusal = fields.take("refusal", str)
     if refusal:
         yield Refusal(refusal)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from clawmatrix_model_proxy.convert.chat.call_seals import written_seal
+from clawmatrix_model_proxy.convert.chat.message_seals import put_back
 from clawmatrix_model_proxy.neutral.codec import Unsupported
 from clawmatrix_model_proxy.neutral.request import (
     Audio,
@@ -74,7 +75,7 @@ def tool_call(call: ToolCall) -> dict[str, Any]:
 
 def thoughts_of(parts: Iterable[Reasoning]) -> str:
     """Return the thoughts that another model may read: none that only their maker reads."""
-    shown = (part for part in parts if not part.redacted and not part.sealed)
+    shown = (part for part in parts if not part.redacted and part.sealed_by in ("", "chat"))
     texts = (part.text or "\n\n".join(part.summary) for part in shown)
     return "\n\n".join(text for text in texts if text)
 
@@ -157,6 +158,7 @@ def _assistant(turn: Turn, where: str) -> dict[str, Any]:
         message["reasoning_content"] = thoughts
     if calls:
         message["tool_calls"] = [tool_call(call) for call in calls]
+    put_back(message, _only(Reasoning, turn))
     return message
 
 

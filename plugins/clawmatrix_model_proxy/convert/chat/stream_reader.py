@@ -10,8 +10,9 @@ from clawmatrix_model_proxy.convert.chat.answer import (
     read_created,
     read_logprobs,
 )
+from clawmatrix_model_proxy.convert.chat.message_seals import MessageSeals
 from clawmatrix_model_proxy.convert.chat.tool_calls import Calls
-from clawmatrix_model_proxy.convert.chat.usage import read_reason, read_usage
+from clawmatrix_model_proxy.convert.chat.usage import read_reason
 from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
@@ -21,13 +22,14 @@ from clawmatrix_model_proxy.neutral.answer import (
     Finish,
     Open,
 )
+from clawmatrix_model_proxy.neutral.counts import Counts, usages_in
 from clawmatrix_model_proxy.neutral.fields import bad_answer
 from clawmatrix_model_proxy.streams.stages import is_broken_off
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from clawmatrix_model_proxy.neutral.answer import BlockKind, Event, Usage
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, Event
 
 __all__ = ["ChatReader"]
 
@@ -49,11 +51,22 @@ class ChatReader:
         self._at = 0
         self._kind: BlockKind | None = None
         self._kinds: set[BlockKind] = set()
-        self._calls = Calls(self._number)
-        self._usage: Usage | None = None
+        self._seals = MessageSeals()
+        self._calls = Calls(self._number, self._seals.take_call)
+        self._counts = Counts()
+        self._size = 0
         self._said: object = None
         self._stopped_by: Any = None
         self._finished = False
+
+    @property
+    def tools(self) -> Collection[str]:
+        """The names that calls may have; see KnowsTools."""
+        return self._calls.tools
+
+    @tools.setter
+    def tools(self, names: Collection[str]) -> None:
+        self._calls.tools = names
 
     @property
     def finished(self) -> bool:
@@ -66,16 +79,18 @@ class ChatReader:
             return _NOTHING
         if payload.get("error"):
             return self._fail(payload["error"])
-        usage = payload.get("usage")
-        if usage is not None:
-            self._usage = read_usage(usage)
         choices = payload.get("choices")
+        # Usual events are all of one shape: one of another may have what the answer took.
+        if not choices or payload.get("usage") or len(payload) != self._size:
+            self._count(payload)
         if not choices:
             return _NOTHING
         if not isinstance(choices, list):
             raise bad_answer("choices", "must be a list")
         events: list[Event] = [] if self._began else [self._begin(payload)]
         self._choice(only_choice(choices), events)
+        if self._said:
+            self._count(payload)
         return events
 
     def done(self, *, marked: bool = False) -> Iterable[Event]:
@@ -92,9 +107,14 @@ class ChatReader:
         events: list[Event] = []
         self._close(events)
         reason, words = read_reason(self._said or "stop", self._kinds, self._stopped_by)
-        return [*events, Finish(reason, self._usage, words), Completed()]
+        return [*events, Finish(reason, self._counts.usage, words), Completed()]
 
     # --- pieces
+
+    def _count(self, payload: dict[str, Any]) -> None:
+        self._size = len(payload)
+        for usage in usages_in(payload):
+            self._counts.take(usage)
 
     def _begin(self, payload: dict[str, Any]) -> Begin:
         self._began = True
@@ -113,9 +133,11 @@ class ChatReader:
         elif delta is not None or choice.get("message") is not None:
             raise bad_answer("choices[0].delta", "must be an object")
         reason = choice.get("finish_reason")
-        self._finished = bool(reason)
         if not reason:
+            # What stands behind the end and says nothing, as usage does, takes it back for nobody.
+            self._finished = self._finished and not any(map(_means, events))
             return
+        self._finished = True
         if is_broken_off(reason):
             events.extend(self._fail({"message": f"the upstream broke off: {reason}"}))
             return
@@ -152,6 +174,8 @@ class ChatReader:
             tokens = read_logprobs(choice, "refusal")
             self._say("refusal", _text(refusal, "refusal"), tokens, events)
         calls, old = delta.get("tool_calls"), delta.get("function_call")
+        if "extra_content" in delta or "reasoning_details" in delta:
+            self._seals.take(delta)
         if calls or old:
             self._close_said(events)
             self._calls.read(calls or [{"index": 0, "function": old}], events)
@@ -178,18 +202,27 @@ class ChatReader:
         return self._blocks - 1
 
     def _close_said(self, events: list[Event]) -> None:
-        if self._kind is not None:
-            self._kind = None
-            events.append(Close(self._at))
+        if self._kind is None:
+            return
+        sealed = self._seals.sealed if self._kind == "reasoning" else ""
+        self._kind = None
+        events.append(Close(self._at, sealed, "chat" if sealed else ""))
 
     def _close(self, events: list[Event]) -> None:
         self._close_said(events)
+        if sealed := self._seals.sealed:
+            number = self._number()
+            events += [Open(number, "redacted"), Close(number, sealed, "chat")]
         self._kinds |= self._calls.kinds
         self._calls.close(events)
 
     def _fail(self, error: Any) -> list[Event]:
         self._over = True
         return [Failed(error)]
+
+
+def _means(event: Event) -> bool:
+    return not isinstance(event, Delta) or bool(event.text)
 
 
 def _text(value: Any, name: str) -> str:

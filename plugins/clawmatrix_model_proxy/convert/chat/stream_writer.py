@@ -11,6 +11,7 @@ from clawmatrix_model_proxy.convert.chat.call_seals import client_call, thought_
 from clawmatrix_model_proxy.convert.chat.usage import written_reason, written_usage
 from clawmatrix_model_proxy.neutral.answer import (
     Begin,
+    Block,
     Close,
     Completed,
     Delta,
@@ -47,6 +48,7 @@ class ChatWriter:
         self._calls: dict[int, int] = {}
         self._empty_calls: set[int] = set()
         self._thinking: int | None = None
+        self._thoughts: dict[int, tuple[Open, list[str]]] = {}
         self._usage: Usage | None = None
 
     def write(self, event: Event) -> bytes:
@@ -91,6 +93,8 @@ class ChatWriter:
         self._kinds[event.index] = event.kind
         if event.kind in ("tool", "free_tool"):
             return self._open_call(event)
+        if event.kind in (*THOUGHTS, "redacted"):
+            self._thoughts[event.index] = event, []
         plain = _PLAIN.get(event.kind)
         if plain is None:  # redacted: there is nothing in it to show
             self._blocks[event.index] = b"", b""
@@ -126,6 +130,7 @@ class ChatWriter:
             return self._with_logprobs(event, kind)
         text = event.text
         if kind in THOUGHTS:
+            self._thoughts[event.index][1].append(text)
             text = self._apart(event)
         elif kind == "tool" and text:
             self._empty_calls.discard(event.index)
@@ -146,10 +151,16 @@ class ChatWriter:
 
     def _close(self, event: Close) -> bytes:
         if event.index not in self._empty_calls:
-            seal = thought_seal(event.sealed, event.sealed_by) if event.sealed else None
+            seal = self._seal(event) if event.sealed else None
             return self._chunk(_encode(seal)) if seal else b""
         before, after = self._blocks[event.index]
         return before + b'"{}"' + after  # arguments are JSON, so none are an empty object
+
+    def _seal(self, event: Close) -> dict[str, Any]:
+        opened, pieces = self._thoughts[event.index]
+        block = Block(opened.kind, "".join(pieces), opened.id, "", opened.group)
+        sealed = msgspec.structs.replace(block, sealed=event.sealed, sealed_by=event.sealed_by)
+        return thought_seal(sealed, list(self._thoughts).index(event.index))
 
     def _finish(self, event: Finish) -> bytes:
         reason = written_reason(event.reason, self._kinds.values())

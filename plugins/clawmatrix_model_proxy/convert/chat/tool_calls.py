@@ -8,14 +8,23 @@ import attrs
 
 from clawmatrix_core import Bound
 from clawmatrix_model_proxy.convert.chat.answer import spare_id
-from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal
-from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments
+from clawmatrix_model_proxy.convert.chat.call_pieces import (
+    Call,
+    Piece,
+    cannot_tell,
+    grown_name,
+    is_half_name,
+    is_name,
+    read_piece,
+    relation,
+)
 from clawmatrix_model_proxy.neutral.answer import Close, Delta, Open
 from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from clawmatrix_model_proxy.convert.chat.call_pieces import Key, Relation
     from clawmatrix_model_proxy.neutral.answer import BlockKind, Event
 
 __all__ = ["OPEN_CALLS", "Calls"]
@@ -27,121 +36,188 @@ OPEN_CALLS = Bound(
     fed_by="an upstream",
     when_full="the answer ends with an error",
 )
-
-
-@attrs.define
-class _Call:
-    """A call as far as it has come. Its block opens when its name is known.
-
-    Attributes:
-        id: the upstream's, empty where it gave none.
-        block: its number, None while it is not open.
-        early: arguments that came before the name.
-        sealed, sealed_by: what the maker put on it, where that came before the block opened.
-    """
-
-    id: str = ""
-    free: bool = False
-    block: int | None = None
-    early: list[str] = attrs.field(factory=list)
-    sealed: str = ""
-    sealed_by: str = ""
+_WHERE = "choices[0].delta.tool_calls"
 
 
 class Calls:
-    """Puts the pieces of calls where they belong, by their index, or by what else tells them.
+    """Puts the pieces of calls where they belong; see ``call_pieces``.
 
     Attributes:
         answer_id: the answer's, of which ids are made for calls that have none.
         kinds: the kinds of the blocks so far.
+        tools: the names that calls may have, empty where they are not known.
     """
 
-    def __init__(self, number: Callable[[], int]) -> None:
-        """Begin without calls; ``number`` gives the next block's number."""
+    def __init__(self, number: Callable[[], int], late_seal: Callable[[str, str], None]) -> None:
+        """Begin without calls.
+
+        Args:
+            number: gives the next block's number.
+            late_seal: takes the id of a call that has been told, and its seal.
+        """
+        self._late_seal = late_seal
         self.answer_id = ""
         self.kinds: set[BlockKind] = set()
+        self.tools: Collection[str] = ()
         self._number = number
-        self._by_index: dict[int, _Call] = {}
-        self._by_id: dict[str, _Call] = {}
-        self._open: list[_Call] = []
-        self._made = 0
+        self._by_index: dict[Key, Call] = {}
+        self._by_id: dict[str, Call] = {}
+        self._shared: set[Key] = set()  # what several calls had
+        self._shared_ids: set[str] = set()
+        self._all: list[Call] = []
+        self._opened = 0  # calls of ``_all`` before this have a block
 
     @property
     def named(self) -> bool:
         """True unless the name of a call is missing."""
-        return all(call.block is not None for call in self._open)
+        return all(call.name for call in self._all)
 
     def read(self, pieces: Any, events: list[Event]) -> None:
         """Add the events of the pieces in one delta. Raises: BadAnswer."""
         if not isinstance(pieces, list):
-            raise bad_answer("choices[0].delta.tool_calls", "must be a list")
+            raise bad_answer(_WHERE, "must be a list")
         for at, piece in enumerate(pieces):
-            self._piece(Fields(piece, f"choices[0].delta.tool_calls[{at}]", bad_answer), events)
+            if piece is not None:
+                read = read_piece(Fields(piece, f"{_WHERE}[{at}]", bad_answer))
+                self._take(attrs.evolve(read, text="") if read.blank else read, events)
 
     def close(self, events: list[Event]) -> None:
         """Add the ends of all calls. Raises: BadAnswer, where one never had a name."""
-        for call in self._open:
-            if call.block is None:
-                raise bad_answer("choices[0].delta.tool_calls", "a call without a name")
-            events.append(Close(call.block))
-        self._open.clear()
-        self._by_index.clear()
-        self._by_id.clear()
+        self._open_all(events)
+        for call in self._all:
+            self._refuse_odd(call)
+            if call.perhaps and (call.pieces == 1 or call.with_name < call.pieces):
+                raise bad_answer(_WHERE, f"a call of {call.name!r} may have begun, or not")
+            if not call.closed:
+                call.closed = True
+                assert call.block is not None
+                if call.blank and not call.arguments.length:
+                    events.append(Delta(call.block, "{}"))
+                events.append(Close(call.block))
 
-    def _piece(self, fields: Fields, events: list[Event]) -> None:
-        id, kind = fields.take("id", str) or "", fields.take("type", str)
-        index = fields.take("index", int)
-        free = kind == "custom" or (not kind and fields.left.get("custom") is not None)
-        if kind not in (None, "", "function", "custom"):
-            raise bad_answer(fields.at("type"), f"no call of the type {kind!r} is known")
-        said = fields.take("custom" if free else "function", dict) or {}
-        inner = Fields(said, fields.at("function"), bad_answer)
-        name = inner.take("name", str) or ""
-        given = inner.left.get("input" if free else "arguments")
-        text = read_arguments(given, inner.at("arguments"), bad_answer)
-        call = self._belonging(index, id, name)
-        call.free = call.free or free
-        call.id = call.id or id
+    def _refuse_odd(self, call: Call) -> None:
+        """Refuse what may have been put together out of two calls. Raises: BadAnswer."""
+        half = not self._is_own(call.index) and len(self._all) > 1 and self._is_half(call)
+        mixed = call.odd and not call.free and call.arguments.length and not call.arguments.valid
+        if half or mixed:
+            raise cannot_tell(call)
+
+    def _take(self, piece: Piece, events: list[Event]) -> None:
+        if len(self._all) > 1:
+            self._refuse_unclear(piece)
+        call = self._candidate(piece)
+        found: Relation = "new" if call is None else relation(call, piece, self.tools)
+        if call is None or found == "new":
+            self._add(self._begun(piece, call), piece, events)
+        elif found == "perhaps":
+            call.perhaps = True
+        elif found == "name":
+            call.name = grown_name(call, piece, self.tools)
+            self._add(call, piece, events)
+        elif found == "grown":
+            self._add(call, piece, events, piece.text[call.arguments.length :])
+        elif found == "more":
+            self._add(call, piece, events)
+        if call is not None and found != "new" and piece.index is not None:
+            self._by_index[piece.index] = call
+
+    def _candidate(self, piece: Piece) -> Call | None:
+        """Return the call that a piece is put to by its index, its id or its place."""
+        by_id = self._by_id.get(piece.id) if piece.id else None
+        if piece.index is not None:
+            by_index = self._by_index.get(piece.index)
+            if by_index is None:
+                return None
+            # There are servers that count every call as the first, and such that name all alike.
+            return by_id if by_id is not None and by_index.id != piece.id else by_index
+        if by_id is not None or not self._all:
+            return by_id
+        last = self._all[-1]
+        again = piece.name and last.name == piece.name and not (piece.id or last.id)
+        if again and last.arguments.empty and not last.free:
+            raise cannot_tell(last)
+        other = piece.name and ((piece.id and piece.id != last.id) or last.closed)
+        return None if other else last
+
+    def _refuse_unclear(self, piece: Piece) -> None:
+        """Refuse arguments that may be those of several calls. Raises: BadAnswer."""
+        told = piece.id in self._by_id and piece.id not in self._shared_ids
+        if told or not piece.text.strip() or self._is_own(piece.index):
+            return
+        empty = [call for call in self._all if not call.closed and call.arguments.empty]
+        if piece.name:
+            empty = [call for call in empty if call.name == piece.name or self._is_half(call)]
+        if len(empty) > 1 or (empty and not piece.name and empty[0] is not self._all[-1]):
+            raise cannot_tell(empty[0])
+
+    def _is_half(self, call: Call) -> bool:
+        return is_half_name(call.name, self.tools)
+
+    def _is_own(self, index: Key | None) -> bool:
+        """Say whether no two calls have an index."""
+        return index is not None and index not in self._shared
+
+    def _begun(self, piece: Piece, before: Call | None) -> Call:
+        if len(self._all) == OPEN_CALLS:
+            raise bad_answer(_WHERE, f"more than {OPEN_CALLS} calls")
+        call = Call(piece.id, piece.name, piece.index)
+        if before is not None and before.perhaps:
+            call.name, before.perhaps = call.name or before.name, False
+        self._all.append(call)
+        if piece.id in self._by_id:
+            self._shared_ids.add(piece.id)
+        if piece.index is not None:
+            if piece.index in self._by_index:
+                self._shared.add(piece.index)
+            self._by_index[piece.index] = call
+        return call
+
+    def _add(self, call: Call, piece: Piece, events: list[Event], text: str | None = None) -> None:
+        text = piece.text if text is None else text
+        if call.closed and text.strip():
+            raise bad_answer(_WHERE, "there is more of a call that had ended")
+        call.pieces += 1
+        call.with_name += bool(piece.name)
+        call.odd = call.with_name > 1 or (call.pieces > 1 and not self._is_own(piece.index))
+        call.free = call.free or piece.free
+        call.blank = call.blank or piece.blank
+        call.name = call.name or piece.name
+        call.id = call.id or piece.id
+        if piece.id:
+            self._by_id.setdefault(piece.id, call)
+        if piece.sealed and call.block is not None and call.sealed != piece.sealed:
+            self._late_seal(call.id, piece.sealed)
         if not call.sealed:
-            call.sealed, call.sealed_by = answer_seal(fields)
-        if call.block is None:
-            call.early.append(text)
-            if name:
-                self._begin(call, name, events)
-        elif text:
-            events.append(Delta(call.block, text))
+            call.sealed, call.sealed_by = piece.sealed, piece.sealed_by
+        call.arguments.add(text)
+        if call.block is not None:
+            if text and not call.closed:
+                events.append(Delta(call.block, text))
+            return
+        call.early.append(text)
+        if call.name and (text or is_name(call.name, self.tools)):
+            self._open_all(events, call)
 
-    def _belonging(self, index: int | None, id: str, name: str) -> _Call:
-        if index is None:
-            found = self._without_index(id, name)
-        else:
-            found = self._by_index.get(index)
-            # There are servers that count every call as the first.
-            if found is not None and name and id and found.id and found.id != id:
-                found = None
-        if found is None:
-            if len(self._open) == OPEN_CALLS:
-                raise bad_answer("choices[0].delta.tool_calls", f"more than {OPEN_CALLS} calls")
-            found = _Call(id)
-            self._open.append(found)
-        if index is not None:
-            self._by_index[index] = found
-        if id:
-            self._by_id.setdefault(id, found)
-        return found
+    def _open_all(self, events: list[Event], last: Call | None = None) -> None:
+        """Open the calls up to one, in the order in which they came."""
+        while self._opened < len(self._all):
+            call = self._all[self._opened]
+            if not call.name:
+                if last is None:
+                    raise bad_answer(_WHERE, "a call without a name")
+                return
+            self._open(call, events)
+            if call is last:
+                return
 
-    def _without_index(self, id: str, name: str) -> _Call | None:
-        if id in self._by_id:
-            return self._by_id[id]
-        return None if name or not self._open else self._open[-1]
-
-    def _begin(self, call: _Call, name: str, events: list[Event]) -> None:
+    def _open(self, call: Call, events: list[Event]) -> None:
         kind: BlockKind = "free_tool" if call.free else "tool"
-        call.id = call.id or spare_id(self.answer_id, self._made)
-        self._made += 1
+        call.id = call.id or spare_id(self.answer_id, self._opened)
         call.block = self._number()
+        self._opened += 1
         self.kinds.add(kind)
         seal = (call.sealed, call.sealed_by)
-        events.append(Open(call.block, kind, call.id, name, -1, *seal))
+        events.append(Open(call.block, kind, call.id, call.name, -1, *seal))
         if early := "".join(call.early):
             events.append(Delta(call.block, early))
+        call.early.clear()

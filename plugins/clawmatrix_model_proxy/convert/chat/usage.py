@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_model_proxy.neutral.answer import Usage
 from clawmatrix_model_proxy.neutral.ends import end_of
-from clawmatrix_model_proxy.neutral.fields import Fields, bad_answer
+from clawmatrix_model_proxy.neutral.fields import bad_answer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from clawmatrix_model_proxy.neutral.answer import BlockKind, FinishReason
+    from clawmatrix_model_proxy.neutral.answer import BlockKind, FinishReason, Usage
 
-__all__ = ["read_reason", "read_usage", "written_reason", "written_usage"]
+__all__ = ["read_reason", "written_reason", "written_usage"]
 
 _READ: dict[str, FinishReason] = {
     "stop": "stop",
@@ -74,38 +73,6 @@ def written_reason(reason: FinishReason, kinds: Collection[BlockKind]) -> str:
     return _WRITTEN[reason]
 
 
-def read_usage(value: Any) -> Usage:
-    """Read what an answer took. Raises: BadAnswer."""
-    fields = Fields(value, "usage", bad_answer)
-    inputs, outputs = _details(fields, "prompt"), _details(fields, "completion")
-    cached = inputs.pop("cached_tokens", None)
-    if cached is None:
-        cached = fields.take("prompt_cache_hit_tokens", int)
-    written, reasoning = (
-        inputs.pop("cache_write_tokens", None),
-        outputs.pop("reasoning_tokens", None),
-    )
-    more = {("input", name): count for name, count in inputs.items()}
-    more |= {("output", name): count for name, count in outputs.items()}
-    return Usage(
-        fields.take("prompt_tokens", int) or 0,
-        fields.take("completion_tokens", int) or 0,
-        cached,
-        written,
-        reasoning,
-        more,
-    )
-
-
-def _details(fields: Fields, side: str) -> dict[str, int]:
-    details = fields.take(f"{side}_tokens_details", dict) or {}
-    return {
-        name: count
-        for name, count in details.items()
-        if isinstance(count, int) and not isinstance(count, bool)
-    }
-
-
 def written_usage(usage: Usage) -> dict[str, Any]:
     """Write what an answer took."""
     written: dict[str, Any] = {
@@ -120,4 +87,4 @@ def written_usage(usage: Usage) -> dict[str, Any]:
         details = {name: count for name, count in (known | more).items() if count is not None}
         if details:
             written[f"{side}_tokens_details"] = details
-    return written
+    return written | {"estimated": True} if usage.estimated else written

@@ -9,12 +9,12 @@ import msgspec
 from clawmatrix_model_proxy.convert.messages.request_writer import read_arguments
 from clawmatrix_model_proxy.convert.messages.usage import (
     read_reason,
-    read_usage,
     write_reason,
     write_usage,
 )
 from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.counts import Counts, usages_in
 from clawmatrix_model_proxy.neutral.sealed import mark, sealed_id, unmark
 
 if TYPE_CHECKING:
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from clawmatrix_model_proxy.neutral.codec import Making
 
-__all__ = ["block_kind", "explanation", "read_answer", "stop_details", "words", "write_answer"]
+__all__ = [
+    "block_kind",
+    "call_id",
+    "explanation",
+    "read_answer",
+    "stop_details",
+    "words",
+    "write_answer",
+]
 
 _KINDS = {
     "text": "text",
@@ -41,6 +49,12 @@ def words(value: dict[str, Any], name: str) -> str:
     if not isinstance(found, str):
         raise BadAnswer(f"{name} is not a string")
     return found
+
+
+def call_id(block: dict[str, Any]) -> str:
+    """Return the id of a call, empty where there is none. Raises: BadAnswer."""
+    number = block.get("id")
+    return str(number) if type(number) is int else words(block, "id")
 
 
 def block_kind(block: Any) -> Any:
@@ -67,14 +81,16 @@ def read_answer(body: dict[str, Any]) -> NeutralAnswer:
     blocks = [_block(block_kind(block), block) for block in content]
     if refusal := explanation(body):
         blocks.append(Block("refusal", refusal))
-    usage = body.get("usage")
+    counts = Counts()
+    for usage in usages_in(body):
+        counts.take(usage)
     return NeutralAnswer(
         words(body, "id"),
         words(body, "model"),
         0,
         tuple(blocks),
         read_reason(body.get("stop_reason"), calls=any(block.kind == "tool" for block in blocks)),
-        read_usage(usage) if isinstance(usage, dict) else None,
+        counts.usage,
         words(body, "stop_sequence") or None,
     )
 
@@ -91,10 +107,10 @@ def _block(kind: Any, block: dict[str, Any]) -> Block:
             return Block("text", words(block, "text"))
         case "tool":
             arguments = block.get("input")
-            if not isinstance(arguments, dict | None):
+            if not isinstance(arguments, dict | str | None):
                 raise BadAnswer("the input of a tool is not an object")
-            text = _encode(arguments or {}).decode()
-            return Block("tool", text, words(block, "id"), words(block, "name"))
+            text = arguments if isinstance(arguments, str) else _encode(arguments or {}).decode()
+            return Block("tool", text or "{}", call_id(block), words(block, "name"))
         case "redacted":
             sealed, maker = unmark(words(block, "data"), "messages")
             return Block("redacted", sealed=sealed, sealed_by=maker)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clawmatrix_model_proxy.convert.messages.answer import read_answer, write_answer
 from clawmatrix_model_proxy.convert.messages.request_reader import read_request
 from clawmatrix_model_proxy.convert.messages.request_writer import write_request
+from clawmatrix_model_proxy.convert.messages.rules import RULES
 from clawmatrix_model_proxy.convert.messages.stream_reader import MessagesReader
 from clawmatrix_model_proxy.convert.messages.stream_writer import MessagesWriter
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
@@ -26,9 +27,12 @@ __all__ = ["CODEC", "LOSSES", "UNREAD", "MessagesCodec"]
 LOSSES: tuple[Loss, ...] = (
     Loss("a participant's `name`", "Messages knows nobody by name"),
     Loss("the role `developer`", "it becomes `system`, the only one of its kind there"),
-    Loss("empty texts, and turns in which there is nothing else", "the API refuses them"),
+    Loss(
+        "texts of nothing but white space, turns in which there is nothing else, and white space"
+        " at the end of an answer to go on with",
+        "the API refuses them",
+    ),
     Loss("the order of tool results and other parts of one turn", "results must come first"),
-    Loss("letters in the ids of calls other than A-Z, a-z, 0-9, `_`, `-`", "they become `_`"),
     Loss("an image's `detail`", "the upstream looks as closely as it always does"),
     Loss("a refusal in a request", "it becomes a text; the words are the same"),
     Loss("thoughts without a signature of a Messages upstream", "the upstream would refuse them"),
@@ -72,6 +76,7 @@ class MessagesCodec:
     """See ``codec.Codec``."""
 
     name = "messages"
+    rules = RULES
 
     def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""

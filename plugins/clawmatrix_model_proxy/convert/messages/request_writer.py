@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,6 @@ __all__ = ["write_request"]
 
 Block = dict[str, Any]
 _SIDES = {"system": "system", "developer": "system", "assistant": "assistant"}
-_NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def write_request(request: NeutralRequest, *, max_tokens: int) -> dict[str, Any]:
@@ -68,9 +66,17 @@ def _conversation(request: NeutralRequest) -> tuple[list[Block], list[dict[str, 
             messages.append({"role": side, "content": blocks})
     if not messages:
         raise Unsupported(write.where, "Messages wants something that a user said")
+    _end_without_space(messages[-1])
     for message in messages:
         message["content"] = _short(_results_first(message["content"]))
     return system, messages
+
+
+def _end_without_space(message: dict[str, Any]) -> None:
+    """Take white space from the end of an answer that the upstream is to go on with."""
+    last = message["content"][-1]
+    if message["role"] == "assistant" and last["type"] == "text":
+        last["text"] = last["text"].rstrip()
 
 
 def _results_first(blocks: list[Block]) -> list[Block]:
@@ -98,7 +104,7 @@ class _PartWriter:
     def _part(self, part: Part) -> Iterator[Block]:
         match part:
             case Text(words) | Refusal(words):
-                if words:
+                if words.strip():
                     yield {"type": "text", "text": words}
             case Image():
                 yield write_image(part, self.where, kept_here=self._kept_here)
@@ -123,7 +129,7 @@ class _PartWriter:
             raise Unsupported(self.where, message)
         return {
             "type": "tool_use",
-            "id": _id(call.id),
+            "id": call.id,
             "name": call.name,
             "input": arguments,
         }
@@ -132,7 +138,7 @@ class _PartWriter:
         if result.free:
             message = "the result of a call with text; in Messages all calls take JSON"
             raise Unsupported(self.where, message)
-        block: Block = {"type": "tool_result", "tool_use_id": _id(result.call_id)}
+        block: Block = {"type": "tool_result", "tool_use_id": result.call_id}
         content = [block for part in result.parts for block in self._part(part)]
         if content:
             block["content"] = _short(content)
@@ -161,8 +167,3 @@ def _thought(thought: Reasoning) -> Iterator[Block]:
         return
     words = thought.text or "\n\n".join(thought.summary)
     yield {"type": "thinking", "thinking": words, "signature": thought.sealed}
-
-
-def _id(call_id: str) -> str:
-    # The API takes no other letters; some servers' own ids have colons and dots.
-    return _NOT_IN_IDS.sub("_", call_id)

@@ -9,7 +9,7 @@ from clawmatrix_model_proxy.neutral.codec import Unsupported
 from clawmatrix_model_proxy.neutral.effort import effort_of
 from clawmatrix_model_proxy.neutral.fields import Fields
 from clawmatrix_model_proxy.neutral.request import ResponseFormat
-from clawmatrix_model_proxy.neutral.settings import SETTINGS
+from clawmatrix_model_proxy.neutral.settings import place_of
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
@@ -18,6 +18,8 @@ __all__ = ["read_own", "write_own"]
 
 _THINKING = frozenset({"enabled", "disabled", "adaptive", "between_tools"})
 _TIERS = {"auto": "auto", "standard_only": "default"}
+_DISPLAYS = {"summarized": "auto", "omitted": "none"}
+"""Whether thoughts are shown, and the summary of them that is asked for in Responses."""
 _EFFORTS = {"minimal": "low"} | {name: name for name in ("low", "medium", "high", "xhigh", "max")}
 _FORMATS = {
     "chat": "response_format",
@@ -40,6 +42,8 @@ def read_own(body: Fields) -> tuple[dict[str, Any], ResponseFormat | None]:
         settings["service_tier"] = _read_tier(tier)
     if (thinking := body.take("thinking", dict)) is not None:
         settings["thinking"] = _read_thinking(thinking)
+        if (display := thinking.get("display")) is not None:
+            settings["reasoning_summary"] = _read_display(display)
     config = Fields(body.take("output_config", dict) or {}, "output_config")
     effort, format = config.take("effort", str), _read_format(config)
     config.end()
@@ -74,6 +78,12 @@ def _read_thinking(thinking: dict[str, Any]) -> dict[str, Any]:
     return dict(thinking)
 
 
+def _read_display(display: Any) -> str:
+    if not isinstance(display, str) or display not in _DISPLAYS:
+        raise Unsupported("thinking.display", f"{display!r} is not known here")
+    return _DISPLAYS[display]
+
+
 def _read_format(config: Fields) -> ResponseFormat | None:
     if config.left.get("format") is None:
         return None
@@ -102,7 +112,7 @@ def write_own(request: NeutralRequest, body: dict[str, Any], *, max_tokens: int)
         config["effort"] = _written_effort(effort, request)
     if config:
         body["output_config"] = config
-    if (thinking := _written_thinking(settings.get("thinking"), effort)) is not None:
+    if (thinking := _written_thinking(settings, effort)) is not None:
         body["thinking"] = thinking
 
 
@@ -110,22 +120,25 @@ def _written_tier(tier: Any, request: NeutralRequest) -> str:
     for ours, neutral in _TIERS.items():
         if tier == neutral:
             return ours
-    raise Unsupported(_place(request, "service_tier"), f"Messages has no tier {tier!r}")
+    raise Unsupported(place_of(request, "service_tier"), f"Messages has no tier {tier!r}")
 
 
 def _written_effort(effort: Any, request: NeutralRequest) -> str:
     written = _EFFORTS.get(effort) if isinstance(effort, str) else None
     if written is None:
-        raise Unsupported(_place(request, "effort"), f"Messages has no effort {effort!r}")
+        raise Unsupported(place_of(request, "effort"), f"Messages has no effort {effort!r}")
     return written
 
 
-def _written_thinking(thinking: Any, effort: Any) -> dict[str, Any] | None:
+def _written_thinking(settings: dict[str, Any], effort: Any) -> dict[str, Any] | None:
+    thinking, summary = settings.get("thinking"), settings.get("reasoning_summary")
     if thinking is not None:
         return dict(thinking)
     if effort is None:
         return None
-    return {"type": "disabled" if effort == "none" else "adaptive"}
+    if effort == "none" or summary is None:
+        return {"type": "disabled" if effort == "none" else "adaptive"}
+    return {"type": "adaptive", "display": "omitted" if summary == "none" else "summarized"}
 
 
 def _written_format(request: NeutralRequest) -> dict[str, Any]:
@@ -136,9 +149,3 @@ def _written_format(request: NeutralRequest) -> dict[str, Any]:
         where = _FORMATS.get(request.api, "format")
         raise Unsupported(where, "in Messages, JSON needs a schema that says what is in it")
     return {"format": {"type": "json_schema", "schema": deepcopy(format.schema)}}
-
-
-def _place(request: NeutralRequest, name: str) -> str:
-    """Return where a setting stood in the request, as its source has it."""
-    [setting] = [setting for setting in SETTINGS if setting.name == name]
-    return setting.place(request.api) or name

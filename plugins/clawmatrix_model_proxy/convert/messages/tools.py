@@ -39,7 +39,7 @@ def _read_tool(tool: Fields) -> Tool:
     tool.ignore(*_HINTS)
     tool.ignore(*(name for name, idle in _IDLE.items() if tool.left.get(name) == idle))
     tool.end()
-    return Tool(name, description, deepcopy(schema), strict)
+    return Tool(name, description, schema, strict)
 
 
 def read_choice(choice: dict[str, Any] | None) -> tuple[ToolChoice | None, bool | None]:

@@ -11,16 +11,8 @@ from clawmatrix_model_proxy.neutral.ends import end_of
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.neutral.answer import FinishReason
 
-__all__ = ["USAGE", "read_reason", "read_usage", "write_reason", "write_usage"]
+__all__ = ["read_reason", "write_reason", "write_usage"]
 
-USAGE = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "output_tokens_details",
-)
-"""The fields of ``usage`` that are read."""
 _REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "max_tokens": "length",
@@ -44,27 +36,6 @@ _WRITTEN: dict[FinishReason, str] = {
 }
 
 
-def read_usage(usage: dict[str, Any]) -> Usage:
-    """Read ``usage``, whose input does not count what was cached. Raises: BadAnswer."""
-    cached = _count(usage, "cache_read_input_tokens")
-    written = _count(usage, "cache_creation_input_tokens")
-    details = usage.get("output_tokens_details")
-    return Usage(
-        (_count(usage, "input_tokens") or 0) + (cached or 0) + (written or 0),
-        _count(usage, "output_tokens") or 0,
-        cached,
-        written,
-        _count(details, "thinking_tokens") if isinstance(details, dict) else None,
-    )
-
-
-def _count(usage: dict[str, Any], name: str) -> int | None:
-    count = usage.get(name)
-    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
-        raise BadAnswer(f"usage.{name} is not a number of tokens")
-    return count
-
-
 def write_usage(usage: Usage | None) -> dict[str, Any]:
     """Write ``usage``, which the API wants always: zeros where nothing is known."""
     usage = usage or Usage()
@@ -77,7 +48,7 @@ def write_usage(usage: Usage | None) -> dict[str, Any]:
     body["output_tokens"] = usage.output
     if usage.reasoning is not None:
         body["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
-    return body
+    return body | {"estimated": True} if usage.estimated else body
 
 
 def read_reason(reason: Any, *, calls: bool) -> FinishReason:

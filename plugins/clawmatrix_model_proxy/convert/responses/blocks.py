@@ -101,6 +101,8 @@ class Blocks:
     def item_done(self, slot: Slot, item: dict[str, Any]) -> Iterator[Event]:
         """Fill and close all blocks of an item, once."""
         if slot.done:
+            if slot.calls and not slot.fits(item, text_in(item, _CALLS[slot.kind][1])):
+                raise BadAnswer("a call that was whole is said to be another")
             return
         slot.done = True
         if slot.calls:

@@ -13,6 +13,7 @@ from clawmatrix_model_proxy.convert.responses.request_writer import (
     write_count_request,
     write_request,
 )
+from clawmatrix_model_proxy.convert.responses.rules import RULES
 from clawmatrix_model_proxy.convert.responses.stream_reader import ResponsesReader
 from clawmatrix_model_proxy.convert.responses.stream_writer import ResponsesWriter
 from clawmatrix_model_proxy.convert.responses.usage import read_count
@@ -32,6 +33,7 @@ class ResponsesCodec:
     """The Responses API; see ``Codec``."""
 
     name = "responses"
+    rules = RULES
 
     def read_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's request. Raises: Unsupported."""

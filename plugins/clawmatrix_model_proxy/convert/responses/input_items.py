@@ -56,6 +56,23 @@ UNREAD: tuple[Loss, ...] = (
 )
 """What is left behind of requests and answers, whatever the other API is."""
 
+_ANY = frozenset({"type", "id", "status", "created_by"})
+_CALL_FIELDS = _ANY | {"call_id", "name", "namespace", "arguments", "input", "output", "caller"}
+_CALL_FIELDS |= {"async", "parsed_arguments"}
+_FIELDS = {
+    "message": _ANY | {"role", "content", "phase"},
+    "reasoning": _ANY | {"summary", "content", "encrypted_content"},
+}
+_PART_FIELDS = frozenset({"type", "text", "annotations", "logprobs", "parsed", "refusal"}) | {
+    "image_url",
+    "file_id",
+    "file_data",
+    "file_url",
+    "filename",
+    "detail",
+    "input_audio",
+    "prompt_cache_breakpoint",
+}
 _JOINED: tuple[Role, ...] = ("assistant", "tool")
 
 
@@ -79,10 +96,12 @@ def _read_item(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]
     if kind is None and "role" in item:
         kind = "message"
     if kind == "item_reference" or (kind is None and "id" in item):
-        raise Unsupported(param, "item_reference is to what an upstream stored; give the item")
+        words = "names an item that is not remembered: send the whole conversation instead"
+        raise Unsupported(param, words)
     read = _ITEMS.get(kind) if isinstance(kind, str) else None
-    if read is None:
+    if read is None or not isinstance(kind, str):
         raise Unsupported(param, f"{kind} is an item that cannot be put into another API")
+    _refuse_unknown(item, _FIELDS.get(kind, _CALL_FIELDS), param)
     return read(item, param)
 
 
@@ -109,6 +128,7 @@ def _content(part: dict[str, Any], param: str, kinds: _Kinds) -> Part:
     read = kinds.get(kind) if isinstance(kind, str) else None
     if read is None:
         raise Unsupported(param, f"{kind} cannot be put into another API here")
+    _refuse_unknown(part, _PART_FIELDS, param)
     return read(part, param)
 
 
@@ -194,9 +214,18 @@ def _result(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]]:
 
 
 def _refuse_caller(item: dict[str, Any], param: str) -> None:
-    """Refuse a call that is not the model's own."""
+    """Refuse a call that is not the model's own, or whose result it does not wait for."""
     if item.get("caller") not in (None, {"type": "direct"}):
         raise Unsupported(f"{param}.caller", "has no place in another API")
+    if item.get("async"):
+        raise Unsupported(f"{param}.async", "has no place in another API")
+
+
+def _refuse_unknown(item: dict[str, Any], known: frozenset[str], param: str) -> None:
+    """Refuse what an item says beside what is known."""
+    for name in item.keys() - known:
+        if item[name] not in (None, [], {}):
+            raise Unsupported(f"{param}.{name}", "is not known here, so it cannot be converted")
 
 
 def _reasoning(item: dict[str, Any], param: str) -> tuple[Role, tuple[Part, ...]]:

@@ -71,7 +71,7 @@ def _instructions(value: Any) -> tuple[Turn, ...]:
 def _settings(rest: dict[str, Any]) -> dict[str, Any]:
     found = _include(rest.pop("include", None))
     effort = optional_text_at(_take_inner(rest, "reasoning", "effort"), "reasoning.effort")
-    older = _take_inner(rest, "reasoning", "generate_summary")
+    summary = _summary(rest, "summary") or _summary(rest, "generate_summary")
     for name, place, kind, words in _BY_NAME:
         value = rest.pop(place, None)
         if value is None:
@@ -82,11 +82,15 @@ def _settings(rest: dict[str, Any]) -> dict[str, Any]:
     if effort is not None:
         found["effort"] = effort
     found.update(read_settings("responses", rest))
-    if older is not None:
-        found.setdefault("reasoning_summary", older)
+    if summary is not None:
+        found["reasoning_summary"] = summary
     if "logprobs" not in found:
         found.pop("top_logprobs", None)  # they come only where they are included
     return found
+
+
+def _summary(rest: dict[str, Any], name: str) -> str | None:
+    return optional_text_at(_take_inner(rest, "reasoning", name), f"reasoning.{name}")
 
 
 def _include(value: Any) -> dict[str, Any]:

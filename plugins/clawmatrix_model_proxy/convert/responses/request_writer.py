@@ -115,6 +115,9 @@ def _write_own_settings(request: NeutralRequest, body: dict[str, Any]) -> None:
     effort = effort_of(settings)
     if effort is not None:
         body.setdefault("reasoning", {})["effort"] = effort
+    summary = settings.get("reasoning_summary")
+    if summary not in (None, "none"):
+        body.setdefault("reasoning", {})["summary"] = summary
     included = [word for name, word in INCLUDED.items() if _is_included(name, request, effort)]
     if included:
         body["include"] = included

@@ -13,11 +13,11 @@ from clawmatrix_model_proxy.convert.responses.logprobs import read_logprobs
 from clawmatrix_model_proxy.convert.responses.slots import (
     Slot,
     Slots,
+    as_text,
     list_in,
     object_in,
     text_in,
 )
-from clawmatrix_model_proxy.convert.responses.usage import read_usage
 from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Completed,
@@ -27,6 +27,7 @@ from clawmatrix_model_proxy.neutral.answer import (
     FinishReason,
 )
 from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.counts import Counts, usages_in
 from clawmatrix_model_proxy.neutral.ends import end_of
 from clawmatrix_model_proxy.streams.stages import ends_response, is_broken_off
 
@@ -65,6 +66,7 @@ class ResponsesReader:
     def __init__(self) -> None:
         self._slots = Slots()
         self._blocks = Blocks()
+        self._counts = Counts()
         self._begun = False
         self._ended = False
         self._next = 0
@@ -123,10 +125,12 @@ class ResponsesReader:
             return self._blocks.announced(self._slots.added(payload))
         if kind == "response.output_item.done":
             slot = self._slots.finished(payload)
-            return self._blocks.item_done(slot, object_in(payload, "item"))
+            return self._blocks.item_done(slot, as_text(object_in(payload, "item")))
         if kind in _BEGINNINGS:
+            self._count(payload)
             return () if self._begun else (_begin(payload.get("response")),)
         if kind in _ENDINGS:
+            self._count(payload)
             return self._end(kind, object_in(payload, "response"))
         if kind in _FAILURES:
             return self._failed(payload)
@@ -136,8 +140,10 @@ class ResponsesReader:
         kind, item, place, text = about
         slot = self._slots.sure(payload, item)
         if slot is not None:
+            if slot.calls:
+                slot.learn({"name": payload.get("name")})
             at = slot.place(kind, payload.get(place))
-            yield from self._blocks.fill(slot, kind, at, payload, text)
+            yield from self._blocks.fill(slot, kind, at, as_text(payload), text)
 
     def _part(self, payload: dict[str, Any], *, done: bool) -> Iterator[Event]:
         if payload.get("part") is None:
@@ -165,14 +171,16 @@ class ResponsesReader:
         if not self._begun:
             yield _begin(response)
         taken: set[Slot] = set()
-        for number, item in enumerate(list_in(response, "output")):
+        for number, item in enumerate(map(as_text, list_in(response, "output"))):
             slot = self._slots.final(number, item, taken)
             taken.add(slot)
             yield from self._blocks.item_done(slot, item)
+        if taken and any(slot.calls and slot not in taken for slot in self._slots.all):
+            raise BadAnswer("a call of the answer is not in the whole of it")
         for slot in self._slots.all:
             yield from self._blocks.left_out(slot)
         self._ended = True
-        yield Finish(self._reason(kind, response), read_usage(response.get("usage")))
+        yield Finish(self._reason(kind, response), self._counts.usage)
         yield Completed()
 
     def _reason(self, kind: str, response: dict[str, Any]) -> FinishReason:
@@ -185,6 +193,12 @@ class ResponsesReader:
             return "tool_calls"
         refused = any(kind == "refusal" for slot in self._slots.all for kind, _ in slot.blocks)
         return "refusal" if refused else "stop"
+
+    def _count(self, payload: dict[str, Any]) -> None:
+        response = payload.get("response")
+        for holder in (payload, response if isinstance(response, dict) else {}):
+            for usage in usages_in(holder):
+                self._counts.take(usage)
 
     def _failed(self, payload: dict[str, Any]) -> Iterator[Event]:
         self._ended = True

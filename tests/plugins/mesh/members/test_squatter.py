@@ -149,6 +149,14 @@ class Scene:
             limit=AT_ONCE,
         )
 
+    async def stays_rid_of(self, squatter: Node) -> None:
+        """Have the squatter try again, in vain."""
+        with pytest.raises(ExchangeError):
+            async with squatter.exchange("office", "desk", {}, deadline=1.5) as again:
+                await again.receive()
+        assert len(self.desk.visits) == 1
+        assert not self.sessions_under(FALSE.sign_public)
+
 
 @asynccontextmanager
 async def scene() -> AsyncIterator[Scene]:
@@ -225,12 +233,13 @@ async def test_a_squatters_session_ends_when_its_key_is_forgotten() -> None:
 
 
 async def test_a_squatters_session_ends_when_a_person_accepts_the_real_key() -> None:
-    async with squatted() as (found, _, _):
+    async with squatted() as (found, squatter, _):
         found.office.trust.check(HOME, TRUE.sign_public, proven=False, now=1.0)
         print_of_home = fingerprint(TRUE.sign_public)
         about = {"node": "home", "fingerprint": print_of_home}
         await call_control(found.office, "trust.accept", about)
         await found.is_rid_of(FALSE.sign_public)
+        await found.stays_rid_of(squatter)
 
 
 async def test_a_squatter_that_linked_loses_its_link_with_its_key() -> None:
@@ -295,6 +304,7 @@ async def test_sessions_of_a_rotated_key_end_although_the_run_has_the_same_word(
         _, new = rotate(state, "home", 1)
         found.office.trust.succeed(HOME, new.sign_public, now=3.0)
         await found.is_rid_of(FALSE.sign_public)
+        await found.stays_rid_of(squatter)
         assert squatter.instance == found.home.instance
 
 

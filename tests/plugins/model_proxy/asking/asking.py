@@ -40,12 +40,15 @@ class Client:
     Attributes:
         leave: set it, and the client is gone.
         messages: what was sent to it.
+        method, query: of its request.
     """
 
     node: Node
     leave: anyio.Event = attrs.field(factory=anyio.Event)
     messages: list[Message] = attrs.field(factory=list)
     on_body: Callable[[bytes], None] = lambda _: None
+    method: str = "POST"
+    query: bytes = b""
 
     async def ask(self, body: bytes | dict[str, Any], **headers: str) -> None:
         """Ask for a chat completion; return when it is answered, or the client left."""
@@ -61,8 +64,8 @@ class Client:
         """Call the endpoint of a route."""
         [found] = [one for one in _routes_of(self.node) if one.path == route]
         headers = [(name.encode(), value.encode()) for name, value in params.items()]
-        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": path}
-        scope |= {"headers": headers, "path_params": params}
+        scope: dict[str, Any] = {"type": "http", "method": self.method, "path": path}
+        scope |= {"headers": headers, "path_params": params, "query_string": self.query}
         unread = [body]
 
         async def receive() -> Message:

@@ -138,6 +138,24 @@ def test_the_number_of_upstreams_is_taken_as_far_as_it_makes_sense(
     assert served.upstreams == taken
 
 
+@pytest.mark.parametrize(
+    ("apis", "told"),
+    [
+        (["a", "b"], ["a", "b"]),
+        (None, ["x", "x"]),
+        (["a"], ["x", "x"]),
+        (["a", "b", "c"], ["x", "x"]),
+        (["a", 5], ["a", ""]),
+        ("ab", ["x", "x"]),
+    ],
+)
+def test_what_each_upstream_speaks_is_taken_where_it_is_said_of_all(
+    apis: object, told: list[str]
+) -> None:
+    [served] = read_offers(LAB, [{"id": "m", "api": "x", "upstreams": 2, "apis": apis}])
+    assert [target.api for target in served.targets] == told
+
+
 def test_an_id_of_another_that_begins_with_a_nodes_name_is_neither_listed_nor_asked() -> None:
     shadow = ["office/special", "office/qwen3", "OFFICE/qwen3", "home/tiny", "office//x"]
     found = catalog(more=[ServedModel(LAB, id_) for id_ in shadow])

@@ -195,6 +195,39 @@ def test_what_a_serving_node_says_is_a_fault(error: ExchangeFailure, kind: str) 
     assert fault_of_error(error).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("header", "code", "asked"),
+    [
+        (None, 503, [A, A, B]),
+        ("false", 503, [A, B, C]),
+        ("false", 429, [A, B, C]),
+        ("false", 400, [A]),
+        ("true", 404, [A, A, B]),
+        ("true", 400, [A, A]),
+        ("true", 429, [A, A, A]),
+        ("maybe", 503, [A, A, B]),
+        ("maybe", 404, [A, B, C]),
+    ],
+)
+def test_the_upstream_says_whether_to_ask_it_again(
+    header: str | None, code: int, asked: list[Target]
+) -> None:
+    headers = {} if header is None else {"x-should-retry": header}
+    fault = fault_of_status(code, b"{}", headers, 0.0)
+    run = candidates(A, B, C)
+    found: list[Target] = []
+    while (step := run.step()) is not None and len(found) < 3:
+        found.append(step.target)
+        run.failed(fault, 0.0)
+    assert found == asked
+
+
+def test_asking_again_mends_no_prompt_that_is_too_long() -> None:
+    body = b'{"error": {"code": "context_length_exceeded"}}'
+    fault = fault_of_status(400, body, {"x-should-retry": "true"}, 0.0)
+    assert follow(candidates(A, B), fault, fault) == [A, B]
+
+
 # --- which candidate is next
 
 

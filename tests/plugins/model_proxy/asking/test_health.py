@@ -160,6 +160,7 @@ def test_what_is_shown_of_a_target(health: Health) -> None:
         "calls": 3,
         "errors": 3,
         "firstTokenMs": None,
+        "lacks": [],
     }
 
 
@@ -184,3 +185,52 @@ def test_other_limits_hold_for_targets_that_are_known_already(health: Health, cl
     fail(health.of(B).breaker, clock.now)
     assert health.of(A).breaker.opens_in(clock.now) == 60.0
     assert health.of(B).breaker.opens_in(clock.now) == 60.0
+
+
+def test_those_that_can_be_told_more_are_asked_first_but_no_open_breaker(
+    health: Health, clock: Clock
+) -> None:
+    assert health.order([A, B], losses={A: 1}) == [B, A]
+    assert health.order([A, B], losses={A: 1, B: 100}) == [A, B]
+    assert health.order([A, B], "least-outstanding", {A: 1}) == [B, A]
+    for _ in range(3):
+        health.begin(B)
+        health.failed(B, "503", counts=True)
+    assert health.order([A, B], losses={A: 1}) == [A, B]
+
+
+# --- side calls
+
+
+def test_side_calls_have_an_account_of_their_own(health: Health) -> None:
+    side = health.beside("embeddings")
+    assert side is health.beside("embeddings")
+    assert side is not health.beside("count_tokens")
+    for _ in range(3):
+        side.begin(A)
+        side.failed(A, "500", counts=True)
+    assert side.order([A, B]) == [B, A]
+    assert health.order([A, B]) == [A, B]
+    assert health.describe(A)["breaker"] == "closed"
+    assert [(target, record.calls, record.errors) for target, record in health.all()] == [(A, 0, 0)]
+
+
+def test_side_calls_go_last_to_a_target_that_fails_at_answers(health: Health) -> None:
+    side = health.beside("embeddings")
+    for _ in range(3):
+        health.begin(A)
+        health.failed(A, "500", counts=True)
+    assert side.order([A, B]) == [B, A]
+    assert side.all() == []
+
+
+def test_side_calls_share_limits_and_what_is_lacking(health: Health) -> None:
+    side = health.beside("embeddings")
+    assert side.lacks is health.lacks
+    side.begin(A)
+    side.failed(A, "500", counts=True)
+    assert side.describe(A)["breaker"] == "closed"
+    health.use(BreakerLimits(failures=0.5))
+    side.begin(B)
+    side.failed(B, "500", counts=True)
+    assert side.describe(B)["breaker"] == "open"

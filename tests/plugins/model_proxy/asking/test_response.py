@@ -238,3 +238,26 @@ async def test_the_models_are_listed_and_each_can_be_looked_up(
         missing = Client(node)
         await missing.call("/v1/models/{id:path}", "/", b"", id="nothing")
         assert missing.status == 404
+
+
+@pytest.mark.parametrize("api", ["openai-completions", "openai-responses", "anthropic-messages"])
+async def test_what_traces_a_request_reaches_the_upstream(
+    api: str, node_factory: NodeFactory, upstreaming: Upstreaming
+) -> None:
+    async def answer(asked: Asked) -> None:
+        await asked.answer(b"{}", status=400)
+
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    sent = {"traceparent": parent, "tracestate": "a=1", "x-request-id": "r7"}
+    async with upstreaming(answer) as up:
+        config = serves(up.base_url, model={"api": api})
+        async with node_factory("home", built_in=ALONE, config=config) as node:
+            body = {"model": "m", "messages": [{"role": "user", "content": "a"}]}
+            await Client(node).ask(body, **sent)
+            bad = {**sent, "traceparent": "x" * 9000}
+            await Client(node).ask(body, **bad)
+    heads = [asked.head.decode().lower() for asked in up.asked]
+    for name, value in sent.items():
+        assert f"\r\n{name}: {value}\r\n" in heads[0]
+    assert "trace" not in heads[1]
+    assert "\r\nx-request-id: r7\r\n" in heads[1]

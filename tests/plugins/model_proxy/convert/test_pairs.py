@@ -55,7 +55,7 @@ ENDS = {
 another event, which is not among the streams here."""
 LETTERS = 'ab"\\\n/ \u00e9\u2028\U0001f600'
 
-words = st.text(LETTERS, min_size=1, max_size=8)
+words = st.text(LETTERS, min_size=1, max_size=8).filter(str.strip)
 ids = st.text("abcdef0123456789_", min_size=1, max_size=8)
 objects = st.dictionaries(ids, st.integers() | words | st.none(), max_size=2)
 arguments = objects.map(lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False))

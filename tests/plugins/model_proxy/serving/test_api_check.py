@@ -100,6 +100,7 @@ def test_a_field_that_is_not_right_is_named(field: str, value: Any, words: str) 
         ("write_count", lambda request: {}, "codec.write_count must take (request, *, model)"),
         ("read_answer", answers_later, "codec.read_answer must take (body, *, new_id), without"),
         ("count_path", "x", "codec.write_count is missing; count_path needs it"),
+        ("rules", {"call_ids": 9}, "codec.rules must be ApiRules"),
         ("read_count", lambda body: 1, "codec.count_path is missing; read_count needs it"),
         ("name", "responses", "codec.name must not be 'responses', which is a format of clients"),
     ],

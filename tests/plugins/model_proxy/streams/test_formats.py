@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_model_proxy.asking.health import Target
 from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
+from clawmatrix_model_proxy.streams.failures import Failure
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from tests.plugins.model_proxy.asking.asking import ALONE, Client, request
 
@@ -89,7 +92,7 @@ async def test_a_request_reaches_the_upstreams_own_path_with_its_own_key(
     name: str, node_factory: NodeFactory, upstreaming: Upstreaming
 ) -> None:
     async def answer(asked: Asked) -> None:
-        await asked.answer(b'{"id": "a1", "odd": 1.0}')
+        await asked.answer(b'{"id": "a1", "odd": 1.0, "input_tokens": 7}')
 
     async with upstreaming(answer) as up:
         config = table(name, up.base_url, api_key="the-key")
@@ -98,7 +101,7 @@ async def test_a_request_reaches_the_upstreams_own_path_with_its_own_key(
             body = {"model": "m", "unknown_field": [1.50]}
             beta = {"anthropic-beta": "b1", "x-api-key": "mine", "authorization": "Bearer mine"}
             await ask(client, name, body, **beta)
-    assert (client.status, client.body) == (200, b'{"id": "a1", "odd": 1.0}')
+    assert (client.status, client.body) == (200, b'{"id": "a1", "odd": 1.0, "input_tokens": 7}')
     [asked] = up.asked
     head = asked.head.decode().lower()
     assert head.startswith(f"post {PATHS[name]} ")
@@ -175,7 +178,8 @@ async def test_a_stream_without_its_own_end_ends_in_its_own_error(
         client = Client(node)
         await ask(client, name, request(stream=True))
     assert client.body.startswith(setup + content + b"event: error\ndata: {")
-    last = json.loads(client.body.split(b"data: ")[-1])
+    ours = client.body.removeprefix(setup + content + b"event: error\ndata: ")
+    last = json.loads(ours.split(b"\n")[0])
     assert last["type"] == "error"
     assert "the upstream" in last["error"]["message"]
     if name == "responses":
@@ -206,7 +210,14 @@ async def test_the_upstreams_own_error_passes_once_in_the_middle_and_is_a_status
         async with node_factory("home", built_in=ALONE, config=config) as node:
             client = Client(node)
             await ask(client, name, request(stream=True))
-    assert client.body == setup + content + FAILURES[name]
+    sent = setup + content + FAILURES[name]
+    assert client.body.startswith(sent)
+    more = client.body.removeprefix(sent)
+    if name == "responses":  # whose SDKs raise for the other event
+        fields = json.loads(more.removeprefix(b"event: error\ndata: "))
+        assert (fields["code"], fields["message"]) == ("server_error", "lost")
+    else:
+        assert more == b""
     async with upstreaming(early) as up:
         config = table(name, up.base_url)
         async with node_factory("home", built_in=ALONE, config=config) as node:
@@ -252,7 +263,7 @@ async def test_a_response_that_is_named_is_asked_for_where_it_was_made(
 def test_the_memory_of_answers_is_bounded() -> None:
     memory = PreviousResponses(limit=2)
     for name in ("a", "b", "a", "c", "x" * 300):
-        memory.remember(name, object())  # type: ignore[arg-type]
+        memory.remember(name, Target(NodeId("office"), "m"))
     assert len(memory) == 2
     assert memory.find("b") is None
     assert memory.find("a") is not None
@@ -282,5 +293,7 @@ async def test_models_are_listed_in_the_shape_that_the_client_speaks(
 def test_an_error_of_responses_counts_on_from_the_last_event() -> None:
     format = FORMATS["responses"]
     for sent, number in ((b"", 0), (b'{"sequence_number": 41}', 42), (b'"sequence_number":x', 0)):
-        last = format.event(b'{"error": {"message": "m"}}', sent)
-        assert json.loads(last.split(b"data: ")[1])["sequence_number"] == number
+        last = format.failure(Failure(b'{"error": {"message": "m"}}', last=sent))
+        _, error, failed = last.split(b"data: ")
+        assert json.loads(error.split(b"\n")[0])["sequence_number"] == number
+        assert json.loads(failed)["sequence_number"] == number + 1

@@ -216,7 +216,7 @@ def test_results_without_ids_belong_to_the_calls_in_order() -> None:
         ),
         ({"response_format": {"type": "grammar"}}, "response_format.type"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
-        ({"min_p": 0.1}, "min_p"),
+        ({"best_of": 2}, "best_of"),
     ],
 )
 def test_what_cannot_be_converted_is_refused_by_its_name(body: dict[str, Any], param: str) -> None:
@@ -363,8 +363,8 @@ def test_settings_of_other_apis_are_written_or_refused() -> None:
     }
     body = written(settings={"thinking": {"type": "disabled"}, "top_logprobs": 0})
     assert (body["reasoning_effort"], body["logprobs"]) == ("none", True)
-    with pytest.raises(Unsupported, match="top_k"):
-        written(api="messages", settings={"top_k": 5})
+    with pytest.raises(Unsupported, match="container"):
+        written(api="messages", settings={"container": "c"})
     with pytest.raises(Unsupported, match="previous_response_id"):
         written(settings={"previous_response_id": "resp_1"})
 

@@ -105,10 +105,13 @@ def test_any_request_is_written_as_the_api_has_it_and_read_as_it_was_written(
 
 
 def said_in(request: NeutralRequest) -> Counter[str]:
-    """Return the words of a request, with the calls and results, however they are put together."""
+    """Return the words of a request, with the calls and results, however they are put together.
+
+    Blank texts are none: the API refuses them, and they are left out.
+    """
     parts = [part for turn in request.turns for part in turn.parts]
     results = [inner for part in parts if isinstance(part, ToolResult) for inner in part.parts]
-    words = [p.text for p in [*parts, *results] if isinstance(p, Text | Refusal) and p.text]
+    words = [p.text for p in [*parts, *results] if isinstance(p, Text | Refusal) and p.text.strip()]
     calls = [part.name for part in parts if isinstance(part, ToolCall)]
     given = ["a result" for part in parts if isinstance(part, ToolResult)]
     seen = ["seen" for part in [*parts, *results] if isinstance(part, Image | File)]
@@ -162,8 +165,6 @@ def test_objects_within_objects_are_refused_where_they_are_too_many() -> None:
     schema: dict[str, Any] = {}
     for _ in range(100_000):  # more than code in C goes down, in any Python
         schema = {"a": schema}
-    with pytest.raises(Unsupported, match="within objects"):
-        CODEC.read_request({"messages": [], "tools": [{"name": "f", "input_schema": schema}]})
     call = {"type": "tool_use", "id": "a", "name": "f", "input": schema}
     with pytest.raises(Unsupported, match="within objects"):
         CODEC.read_request({"messages": [{"role": "assistant", "content": [call]}]})

@@ -112,15 +112,18 @@ def test_turns_with_nothing_in_them_are_left_out() -> None:
     ]
 
 
-def test_ids_have_only_the_letters_that_the_api_takes() -> None:
-    turns = (
-        HI,
-        Turn("assistant", (ToolCall("functions.f:0", "f", "{}"),)),
-        Turn("tool", (ToolResult("functions.f:0", ()),)),
-    )
-    _, call, result = messages(*turns)
-    assert call["content"][0]["id"] == "functions_f_0"
-    assert result["content"] == [{"type": "tool_result", "tool_use_id": "functions_f_0"}]
+def test_white_space_that_the_api_refuses_is_left_out() -> None:
+    blank = Turn("assistant", (Text("\n\n"), ToolCall("a", "f", "{}")))
+    result = Turn("tool", (ToolResult("a", (Text(" "),)),))
+    goes_on = Turn("assistant", (Text("Once upon \n"),))
+    assert messages(HI, blank, result, goes_on)[1:] == [
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}],
+        },
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a"}]},
+        {"role": "assistant", "content": "Once upon"},
+    ]
 
 
 def test_only_thoughts_that_a_messages_upstream_sealed_are_sent_to_one() -> None:
@@ -290,10 +293,10 @@ def test_settings_of_other_apis() -> None:
 @pytest.mark.parametrize(
     ("request_", "param"),
     [
-        (NeutralRequest("chat", (HI,), settings={"logprobs": True}), "logprobs"),
+        (NeutralRequest("chat", (HI,), settings={"logprobs": True}, strict=True), "logprobs"),
         (NeutralRequest("chat", (HI,), settings={"n": 2}), "n"),
-        (NeutralRequest("chat", (HI,), settings={"seed": 1}), "seed"),
-        (NeutralRequest("chat", (HI,), settings={"presence_penalty": 0.5}), "presence_penalty"),
+        (NeutralRequest("chat", (HI,), settings={"seed": 1}, strict=True), "seed"),
+        (NeutralRequest("chat", (HI,), settings={"audio": {"voice": "alloy"}}), "audio"),
         (NeutralRequest("chat", (HI,), settings={"service_tier": "flex"}), "service_tier"),
         (NeutralRequest("chat", (HI,), settings={"effort": "huge"}), "reasoning_effort"),
         (NeutralRequest("responses", (HI,), settings={"effort": "huge"}), "reasoning.effort"),

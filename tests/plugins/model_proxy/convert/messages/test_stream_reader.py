@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from clawmatrix_model_proxy.convert.limits import StreamLimits
 from clawmatrix_model_proxy.neutral.answer import (
     Begin,
     Close,
@@ -14,6 +16,7 @@ from clawmatrix_model_proxy.neutral.answer import (
     Event,
     Failed,
     Finish,
+    Gathered,
     Open,
     Usage,
 )
@@ -155,17 +158,18 @@ def delta(**fields: Any) -> dict[str, Any]:
     [
         START,
         {"type": "message_start"},
-        OPEN,
-        {**OPEN, "index": None},
         {**OPEN, "index": True},
+        {**OPEN, "index": [1]},
+        {**OPEN, "index": "first"},
+        {**OPEN, "index": "inf"},
         {**OPEN, "index": 1, "content_block": {"type": "server_tool_use"}},
         {**OPEN, "index": 1, "content_block": "text"},
-        {**OPEN, "index": 1, "content_block": {"type": "tool_use", "input": "{}"}},
+        {**OPEN, "index": 1, "content_block": {"type": "tool_use", "input": [1]}},
         {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": ""}},
         {"type": "content_block_delta", "index": [], "delta": {}},
         {"type": "content_block_delta", "index": 0, "delta": "Hi"},
         {"type": "content_block_stop", "index": 1},
-        {"type": "content_block_stop"},
+        {"type": "content_block_stop", "index": {}},
         delta(type="text_delta"),
         delta(type="text_delta", text=["Hi"]),
         delta(type="thinking_delta", thinking="Hm"),
@@ -183,9 +187,117 @@ def test_events_that_are_not_of_the_api_are_no_answer(payload: dict[str, Any]) -
     "payload",
     [
         {"type": "message_delta", "delta": {"stop_reason": "server_error"}},
-        {"type": "message_delta", "delta": {}, "usage": {"output_tokens": "many"}},
     ],
 )
 def test_an_end_that_is_not_of_the_api_is_no_answer(payload: dict[str, Any]) -> None:
     with pytest.raises(BadAnswer):
         events([START, OPEN, payload, {"type": "message_stop"}])
+
+
+# --- calls, apart and whole
+
+
+def calls(*told: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    """Return the calls of a stream: id, name and arguments. Raises: BadAnswer."""
+    end = {"type": "message_delta", "delta": {"stop_reason": "tool_use"}}
+    read = events([START, *told, end, {"type": "message_stop"}])
+    limits, gathered = StreamLimits(), Gathered()
+    for event in limits.take(read, 0):
+        gathered.take(event)
+    found = gathered.answer().blocks
+    return [(block.id, block.name, json.loads(block.text)) for block in found]
+
+
+def start(id: Any, name: Any, input: Any = None, **more: Any) -> dict[str, Any]:
+    block = {"type": "tool_use", "id": id, "name": name, "input": input}
+    return {"type": "content_block_start", "content_block": block, **more}
+
+
+def said(words: Any, **more: Any) -> dict[str, Any]:
+    delta = {"type": "input_json_delta", "partial_json": words}
+    return {"type": "content_block_delta", "delta": delta, **more}
+
+
+def stop(**more: Any) -> dict[str, Any]:
+    return {"type": "content_block_stop", **more}
+
+
+OSLO, BERN = '{"city": "Oslo"}', '{"city": "Bern"}'
+TWO = [("a", "weather", {"city": "Oslo"}), ("b", "weather", {"city": "Bern"})]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        # no numbers, with ends and without
+        (
+            *(start("a", "weather", {}), said(OSLO), stop()),
+            *(start("b", "weather", {}), said(BERN), stop()),
+        ),
+        (start("a", "weather"), said(OSLO), start("b", "weather"), said(BERN)),
+        # all at one number
+        (
+            *(start("a", "weather", index=0), said(OSLO, index=0)),
+            *(start("b", "weather", index=0), said(BERN, index=0), stop(index=0)),
+        ),
+        # numbers as text, and floats
+        (
+            *(start("a", "weather", index="0"), start("b", "weather", index="1")),
+            *(said(BERN, index="1"), said(OSLO, index="0")),
+        ),
+        (
+            *(start("a", "weather", index=0.0), start("b", "weather", index=1.0)),
+            *(said(OSLO[:5], index=0), said(BERN, index=1), said(OSLO[5:], index=0)),
+        ),
+        # a number in the start only
+        (
+            *(start("a", "weather", index=0), said(OSLO), stop()),
+            *(start("b", "weather", index=1), said(BERN), stop()),
+        ),
+        # the arguments in the start, in the deltas, or in both; as an object, or as text
+        (
+            *(start("a", "weather", {"city": "Oslo"}, index=0), stop(index=0)),
+            *(start("b", "weather", BERN, index=1), stop(index=1)),
+        ),
+        (
+            *(start("a", "weather", {"city": "Oslo"}, index=0), said(OSLO, index=0)),
+            *(start("b", "weather", {}, index=1), said({"city": "Bern"}, index=1)),
+        ),
+        # the whole once more behind the pieces
+        (
+            *(start("a", "weather", index=0), said(OSLO[:5], index=0), said(OSLO[5:], index=0)),
+            *(said(OSLO, index=0), stop(index=0)),
+            *(start("b", "weather", index=1), said(BERN, index=1), said(BERN, index=1)),
+        ),
+    ],
+)
+def test_two_calls_are_read_as_two(told: tuple[dict[str, Any], ...]) -> None:
+    assert calls(*told) == TWO
+
+
+def test_ids_that_are_numbers_or_alike_are_told_apart() -> None:
+    told = (start(7, "now", index=0), stop(index=0), start(7, "now", index=1), stop(index=1))
+    assert calls(*told) == [("7", "now", {}), ("7_2", "now", {})]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        # whose arguments are these?
+        (start("a", "weather"), start("b", "weather"), said(OSLO), said(BERN)),
+        (start("a", "now", index=0), start("b", "weather", index=0), said(OSLO, index=0)),
+        (start("a", "weather", index=0), start("b", "weather", index=1), said(OSLO)),
+        # two objects
+        (start("a", "weather", index=0), said(OSLO, index=0), said(BERN, index=0)),
+        (start("a", "weather", index=0), said(OSLO + BERN, index=0)),
+        # others than those it began with
+        (start("a", "weather", {"city": "Oslo"}, index=0), said(BERN, index=0)),
+        # half of them, or no name
+        (start("a", "weather", index=0), said(OSLO[:5], index=0), stop(index=0)),
+        (start("a", "", index=0), said(OSLO, index=0)),
+        (start("a", None, index=0), said(OSLO, index=0)),
+    ],
+)
+def test_what_may_be_another_calls_is_no_answer(told: tuple[dict[str, Any], ...]) -> None:
+    with pytest.raises(BadAnswer):
+        calls(*told)

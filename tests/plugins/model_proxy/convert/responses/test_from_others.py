@@ -30,7 +30,7 @@ UNTYPED = ("files_and_audio", "thinking_marked")
 """Sound, which Responses has a type for but not among those of an input, and a thought of which
 the corpus does not say the id, which must be."""
 
-REFUSED = {"settings": "stop", "stop_one": "stop", "turns": "top_k"}
+REFUSED = {"settings": "stop", "stop_one": "stop", "turns": "stop_sequences"}
 
 
 def named(kind: str) -> list[tuple[str, str]]:

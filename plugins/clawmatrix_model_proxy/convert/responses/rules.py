@@ -1,0 +1,19 @@
+"""What servers of the Responses API refuse, as OpenAI's own does, which is the strictest."""
+
+from __future__ import annotations
+
+from clawmatrix_model_proxy.neutral.rules import ApiRules, Range, SchemaRules, StopRules, Words
+
+__all__ = ["RULES"]
+
+_NAMES = Words("a-zA-Z0-9_-", 64)
+
+RULES = ApiRules(
+    call_ids=_NAMES,
+    tool_names=_NAMES,
+    format_names=_NAMES,
+    lengths={"user": 64, "safety_identifier": 128, "prompt_cache_key": 64},
+    ranges={"max_tokens": Range(least=16)},
+    stops=StopRules(most=0),
+    schemas=SchemaRules(items=True, all_required=True),
+)
