@@ -33,6 +33,8 @@ WAITING = Bound(
 )
 TIDYING: Final = 3600.0
 """Seconds between two looks for files that are old enough to go."""
+_TOLD: Final = 50
+"""Pieces of work without an end that the log names at a start."""
 
 
 @attrs.define(eq=False)
@@ -168,8 +170,10 @@ class AuditBook:
         self._ledger.__enter__()
         at = time_text(self._wall())
         left = self._ledger.unfinished.reported(at)
-        for fields in left:
+        for fields in left[:_TOLD]:
             self._log.warning("%s", _left_words(fields))
+        if len(left) > _TOLD:
+            self._log.warning("%d more had no end; the audit names them", len(left) - _TOLD)
         try:
             self._ledger.append([{"at": at, "event": "started", "chain": self._chain}, *left])
         except StateError as error:  # the disk may have room again when somebody asks

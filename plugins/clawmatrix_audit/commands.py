@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clawmatrix_audit.folder import AuditFolder
 from clawmatrix_audit.head import Head
-from clawmatrix_audit.keys import read_keys
+from clawmatrix_audit.keys import AuditKeys, read_keys
 from clawmatrix_audit.places import audit_path
 from clawmatrix_audit.reading import read_pieces
 from clawmatrix_audit.tailing import follow, line_text, newest
@@ -28,6 +29,7 @@ from clawmatrix_core.cli import (
 from clawmatrix_core.spi import StateView
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from clawmatrix_audit.line import Entry
@@ -54,16 +56,25 @@ def verify_command(settings: Settings, peer: str | None, as_json: bool) -> int:
     state_dir = settings.locate().state_dir
     witnesses, notes = _witnesses(settings, peer)
     kept = read_keys(StateView(state_dir))
-    with _folder(state_dir) as folder:
+    with _opened(state_dir) as folder:
+        report = _read(folder, kept, witnesses)
+    report.notes += notes
+    _show(report, as_json=as_json)
+    return ExitCode.PROBLEMS if report.broken else ExitCode.OK
+
+
+def _read(folder: AuditFolder, kept: AuditKeys | None, witnesses: list[Witness]) -> Report:
+    """Read the whole audit; once more where the node has begun or dropped a file meanwhile."""
+    while True:
+        names = folder.names()
         report = verify(
-            read_pieces(folder, folder.names()),
+            read_pieces(folder, names),
             key=None if kept is None else kept.key,
             chain=None if kept is None else kept.chain,
             witnesses=witnesses,
         )
-    report.notes += notes
-    _show(report, as_json=as_json)
-    return ExitCode.PROBLEMS if report.broken else ExitCode.OK
+        if names == folder.names():
+            return report
 
 
 def _witnesses(settings: Settings, peer: str | None) -> tuple[list[Witness], list[str]]:
@@ -123,7 +134,7 @@ def tail(settings: Settings, lines: int, peer: str | None, follows: bool, as_jso
         if peer is None or entry.fields.get("peer") == peer:
             click.echo(entry.raw.decode() if as_json else printable(line_text(entry)))
 
-    with _folder(settings.locate().state_dir) as folder:
+    with _opened(settings.locate().state_dir) as folder:
         shown, last = newest(folder, lines, peer)
         for entry in shown:
             show(entry)
@@ -131,8 +142,14 @@ def tail(settings: Settings, lines: int, peer: str | None, follows: bool, as_jso
             follow(folder, last, show, wait=lambda: time.sleep(0.2))
 
 
-def _folder(state_dir: Path) -> AuditFolder:
+@contextmanager
+def _opened(state_dir: Path) -> Iterator[AuditFolder]:
+    """Open the folder of the audit. Raises: CommandError, StateError."""
     path = audit_path(state_dir)
     if not path.is_dir():
         raise CommandError(f"there is no audit yet: {path} comes with the first start of the node")
-    return AuditFolder(path)
+    try:
+        with AuditFolder(path) as folder:
+            yield folder
+    except OSError as error:
+        raise CommandError(f"the audit, {path}, cannot be read: {error.strerror}") from error

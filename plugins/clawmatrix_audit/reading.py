@@ -42,13 +42,19 @@ class Piece:
 
     def entry(self) -> Entry:
         """Return what it says. Raises: ValueError."""
+        if not self.whole:
+            raise ValueError("has no end")
         return read_line(self.raw)
 
 
 def read_pieces(folder: AuditFolder, names: Sequence[str]) -> Iterator[Piece]:
     """Yield all lines of some files. Raises: StateError, OSError."""
     for name in names:
-        with open(folder.open(name, os.O_RDONLY), "rb") as file:
+        try:
+            descriptor = folder.open(name, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # the node has dropped it, and says so in a line
+        with open(descriptor, "rb") as file:
             number = start = 0
             while raw := file.readline(LINE + 2):
                 number += 1

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
-from clawmatrix_audit.line import GENESIS, Entry, is_sealed
+from clawmatrix_audit.folder import CURRENT
+from clawmatrix_audit.line import GENESIS, LINE, Entry, is_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,7 +103,7 @@ class _Reader:
         self._dropped: list[Entry] = []
 
     def take(self, piece: Piece) -> None:
-        if not piece.whole:
+        if not piece.whole and piece.file == CURRENT and len(piece.raw) <= LINE:
             bytes_ = len(piece.raw)
             self.report.notes.append(
                 f"{piece.place}: {bytes_} bytes without an end: a line that is being written, or"

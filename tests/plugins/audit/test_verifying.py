@@ -198,6 +198,20 @@ def test_a_head_of_another_chain_is_found(audit: Path) -> None:
     assert kinds(check(audit, other)) == ["rewritten"]
 
 
+@pytest.mark.parametrize("name", ["audit-000000000004.jsonl", CURRENT])
+def test_a_line_of_a_mebibyte_is_an_edit(name: str, audit: Path) -> None:
+    with (audit / name).open("ab") as file:
+        file.write(b"x" * 1024**2)
+    report = check(audit)
+    assert set(kinds(report)) == {"edit"}
+    assert len(report.notes) <= 1
+
+
+def test_an_old_file_has_no_torn_line(audit: Path) -> None:
+    second(audit).write_bytes(second(audit).read_bytes()[:-1])
+    assert kinds(check(audit)) == ["edit"]
+
+
 def test_findings_are_not_more_than_people_read(audit: Path) -> None:
     put(audit / CURRENT, [b"x"] * 1000)
     assert len(check(audit).broken) == 100
