@@ -23,7 +23,7 @@ class BellPlugin:
 
     plugin_name = "bell"
 
-    def __init__(self, work: Callable[[dict[str, JSON]], Awaitable[str]] | None = None) -> None:
+    def __init__(self, work: Callable[[dict[str, JSON]], Awaitable[None]] | None = None) -> None:
         self.work = work
         self.rung: list[JSON] = []
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,8 @@ import pytest
 from clawmatrix_audit.folder import CURRENT, AuditFolder
 from clawmatrix_audit.plugin import AuditPlugin
 from clawmatrix_audit.tailing import follow, newest
-from clawmatrix_core import StateFolder
+from clawmatrix_core import NodeId, StateFolder
+from clawmatrix_core.members.succession import rotate
 from clawmatrix_core.testing.command_line import run_command
 from clawmatrix_core.testing.fixtures import wait_until
 from tests.plugins.audit.bell import BellPlugin, ring
@@ -45,6 +47,10 @@ def node_of(factory: NodeFactory, name: str, state: StateFolder, *dials: str) ->
     )
 
 
+async def linked(one: Node, other: Node) -> None:
+    await wait_until(lambda: one.links and other.links)
+
+
 async def test_verify_with_a_peer_finds_a_cut_end_and_a_chain_that_was_written_anew(
     node_factory: NodeFactory, tmp_path: Path
 ) -> None:
@@ -52,7 +58,7 @@ async def test_verify_with_a_peer_finds_a_cut_end_and_a_chain_that_was_written_a
         office = node_of(node_factory, "office", one)
         home = node_of(node_factory, "home", two, "office")
         async with office, home:
-            await wait_until(lambda: home.reachable(office.id) and office.reachable(home.id))
+            await linked(home, office)
             none = await run_command(office, "audit", "verify", "--with", "home")
             assert (none.exit_code, "home holds no head of this node" in none.out) == (0, True)
             for _ in range(2):
@@ -81,6 +87,26 @@ async def test_verify_with_a_peer_finds_a_cut_end_and_a_chain_that_was_written_a
             assert "edit: audit.jsonl:2: line 2 has a wrong seal" in anew.out
             assert "rewritten: line 5 is not the one of which home holds a head" in anew.out
             assert "lines 1 to 5: NOT as they were written" in anew.out
+
+
+async def test_heads_under_earlier_keys_count_after_a_rotation(
+    node_factory: NodeFactory, tmp_path: Path
+) -> None:
+    with StateFolder(tmp_path / "h") as two:
+        home = node_of(node_factory, "home", two, "office")
+        async with home:
+            for rings in (1, 0):
+                with StateFolder(tmp_path / "o") as one:
+                    office = node_of(node_factory, "office", one)
+                    async with office:
+                        await linked(home, office)
+                        for _ in range(rings):
+                            await ring(home, "office")
+                        whole = await run_command(office, "audit", "verify", "--with", "home")
+                        assert "home holds heads up to line 3" in whole.out, whole
+                        assert whole.exit_code == 0
+                    if rings:
+                        rotate(one, NodeId("office"), int(time.time() * 1000))
 
 
 async def test_verify_without_a_node_and_with_a_peer_that_is_gone(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +107,66 @@ async def test_no_line_is_lost_or_doubled_under_load(
     )
     at = {(entry.event, entry.fields["id"]): entry.n for entry in found}
     assert all(at["begin", f"id{n}"] < at["end", f"id{n}"] for n in range(1000))
+
+
+async def test_the_line_is_there_when_the_work_begins(
+    node_factory: NodeFactory, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    async def work(_: object) -> None:
+        seen.extend(entry.event for entry in lines(tmp_path / "office"))
+        seen.extend(entry.event for entry in lines(tmp_path / "home"))
+
+    async with two(node_factory, tmp_path) as (home, office):
+        plugin_of(office, BellPlugin).work = work
+        await ring(home, "office")
+    assert seen == ["begin", "begin"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has another call to flush a file")
+async def test_records_that_wait_share_a_flush_of_the_disk(
+    node_factory: NodeFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    flush = os.fdatasync
+
+    def counted(descriptor: int) -> None:
+        flush(descriptor)
+        flushed.append(len((tmp_path / "audit" / CURRENT).read_bytes().splitlines()))
+
+    async with node_in(node_factory, tmp_path) as node:
+        monkeypatch.setattr(os, "fdatasync", counted)
+        told: list[int] = []
+
+        async def call(n: int) -> None:
+            [receipt] = await node.audit(record(n, "denied"))
+            told.append(json.loads(receipt.head)["n"] <= flushed[-1])
+
+        async with anyio.create_task_group() as tasks:
+            for n in range(500):
+                tasks.start_soon(call, n)
+    assert told == [True] * 500
+    assert len(flushed) < 50
+
+
+@pytest.mark.faults_expected
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has another call to flush a file")
+async def test_a_disk_that_does_not_take_what_is_written_refuses(
+    node_factory: NodeFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with node_in(node_factory, tmp_path) as node:
+        before = size_of(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", fails)
+            with pytest.raises(AuditFailed, match="Input/output error"):
+                await node.audit(record(1))
+        assert size_of(tmp_path) == before
+        await node.audit(record(2, "denied"))
+    assert [entry.fields["id"] for entry in lines(tmp_path)] == ["id2"]
 
 
 @pytest.mark.bound("clawmatrix_audit.book.WAITING")
