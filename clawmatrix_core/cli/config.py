@@ -15,6 +15,7 @@ from clawmatrix_core.cli.context import (
     load_plugins,
     pass_settings,
 )
+from clawmatrix_core.kernel.gate import missing_grants
 from clawmatrix_core.loading.absent import not_usable
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def problems_of(configuration: Config) -> list[str]:
     registry = load_plugins(configuration)
     infos = registry.list()
     problems = [*not_usable(infos, configuration.plugins or ())]
+    problems += missing_grants(configuration, registry)
     known = [info.name for info in infos]
     try:
         configuration.bind(registry.config_sections(), known=known)

@@ -12,6 +12,7 @@ from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.doctor.running import finding_json, run_checks
 from clawmatrix_core.doctor.state_checks import look_at_files, look_at_folder, look_at_lock
+from clawmatrix_core.kernel.gate import missing_grants
 from clawmatrix_core.loading.contributions import Check, Finding
 from clawmatrix_core.state.files import CORE_FILES
 from clawmatrix_core.state.folder import StateFolder
@@ -66,7 +67,10 @@ class OwnChecks:
 
     def _plugins_check(self, config: Config) -> Check:
         async def plugins() -> Sequence[Finding]:
-            return list(look_at_plugins(self._plugins.list(), config.plugins or ()))
+            missing = missing_grants(config, self._plugins)
+            advice = "mend the plugin, or take the table out"
+            found = [Finding("plugins", "problem", words, advice) for words in missing]
+            return [*found, *look_at_plugins(self._plugins.list(), config.plugins or ())]
 
         return Check("plugins", plugins)
 

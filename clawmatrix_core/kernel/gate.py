@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -19,14 +20,29 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.kernel.node_hooks import NodeHooks
+    from clawmatrix_core.kernel.registry import PluginRegistry
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.policy.record import AuditRecord
     from clawmatrix_core.policy.verdict import Action
 
-__all__ = ["GRANTS", "Gate"]
+__all__ = ["GRANTS", "Gate", "missing_grants"]
+
+_log = logging.getLogger("clawmatrix.policy")
 
 GRANTS: Final = "grants"
 """A table of the configuration, and the plugin without which it denies everything."""
+
+
+def missing_grants(config: Config, plugins: PluginRegistry) -> list[str]:
+    """Return the mistake of a table ``grants`` whose plugin does not work, as the only one.
+
+    Where no such plugin is installed, the table is one that nobody knows, which is told elsewhere.
+    """
+    works = plugins.hooks.implementing(hookspecs.authorize.__name__)
+    if not config.has_table(GRANTS) or GRANTS in works or plugins.get(GRANTS) is None:
+        return []
+    why = plugins.why_absent(GRANTS)
+    return [f"{GRANTS}: the table is there, and no plugin decides by it: all is denied{why}"]
 
 
 class Gate:
@@ -55,7 +71,10 @@ class Gate:
         ]
         if self.config.has_table(GRANTS) and GRANTS not in works:
             fell.append(GRANTS)
-        self._out_of_order = tuple(dict.fromkeys(fell))
+        fell = list(dict.fromkeys(fell))
+        if told := [name for name in fell if name not in self._out_of_order]:
+            _log.error("everything is denied: %s decides, and does not work", ", ".join(told))
+        self._out_of_order = tuple(fell)
         self.authorizers = (*works, *self._out_of_order)
 
     async def authorize(
@@ -82,13 +101,13 @@ class Gate:
         """
         if self._out_of_order:
             name = self._out_of_order[0]
-            return Verdict("deny", f"the plugin {name} decides here and does not work", plugin=name)
-        peer, shown = self._who(NodeId(peer), key)
+            return Verdict("deny", f"the plugin {name} decides, and does not work", plugin=name)
+        own = self.is_own_client(peer, key)
         answers = await self.hooks.every(
             hookspecs.authorize,
             Verdict,
-            peer=peer,
-            key=shown,
+            peer=LOCAL if own else NodeId(peer),
+            key=None if own or key is None else _text(key),
             action=action,
             target=target,
             arguments=arguments,
@@ -106,11 +125,16 @@ class Gate:
             raise AuditFailed(error.plugin, error.words) from None
         return [attrs.evolve(receipt, plugin=plugin) for plugin, receipt in given]
 
-    def _who(self, peer: NodeId, key: bytes | str | None) -> tuple[NodeId, str | None]:
-        """Return whom plugins are asked about; another node under this node's name is not us."""
-        if peer == LOCAL:
-            return LOCAL, None
-        shown = key_text(key) if isinstance(key, bytes) else key
-        if peer == self.id and shown in (None, key_text(self.identity.sign_public)):
-            return LOCAL, None
-        return peer, shown
+    def is_own_client(self, peer: NodeId | str, key: bytes | str | None) -> bool:
+        """Say whether an exchange is one of this node with itself, and not with another node.
+
+        Another node that goes by this node's name has another key. The arguments are those of
+        ``authorize``.
+        """
+        if peer != self.id:
+            return peer == LOCAL
+        return key is None or _text(key) == key_text(self.identity.sign_public)
+
+
+def _text(key: bytes | str) -> str:
+    return key_text(key) if isinstance(key, bytes) else key

@@ -23,6 +23,7 @@ __all__ = [
     "TEMPLATE",
     "Balance",
     "Budgets",
+    "Members",
     "ModelProxyConfig",
 ]
 
@@ -40,6 +41,9 @@ _MIB = 1024 * 1024
 
 Balance = Literal["order", "least-outstanding", "first-token"]
 """How candidates of equal health are put in order."""
+
+Members = Literal["all", "granted"]
+"""Which other nodes may use the models where no plugin decides."""
 
 
 @attrs.frozen
@@ -105,6 +109,12 @@ class ModelProxyConfig:
         doc="The models this node serves. One id given several times has several upstreams,"
         " asked in this order.",
         validator=_are_few,
+        reload=True,
+    )
+    members: Members = option(
+        default="all",
+        doc="Which other nodes may use the models where no plugin says yes or no: `all`, or only"
+        " those to whom a plugin grants it (`granted`). This node's own programs may, either way.",
         reload=True,
     )
     connect_timeout: Duration = option(

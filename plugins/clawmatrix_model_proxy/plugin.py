@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_core import (
+    NOT_ALLOWED,
     Check,
     ConfigSection,
     ControlMethod,
@@ -199,7 +200,7 @@ class ModelProxyPlugin(ModelProxy):
         if not served:
             return None
         from clawmatrix_model_proxy.serving.keeping import Keeping
-        from clawmatrix_model_proxy.serving.server import ModelServer, note_failed
+        from clawmatrix_model_proxy.serving.server import ModelServer
         from clawmatrix_model_proxy.serving.upstream import Upstreams
 
         apis = self._known.apis or self._known.collect(node)
@@ -210,12 +211,10 @@ class ModelProxyPlugin(ModelProxy):
             self._upstreams = await scope.enter(upstreams)
             scope.start_soon(upstreams.run)
         self._upstreams.use(config.budgets)
-        logger = node.logger("model-proxy")
-        failed, counted = partial(note_failed, node), (self._requests, self._answers)
-        workers, upstreams = self._workers, self._upstreams
-        keeping = Keeping(self._responses.owned, apis, upstreams, node.identity.sign_public)
-        shared = (*counted, keeping, failed)
-        return ModelServer(config, served, apis, upstreams, logger, workers, *shared)
+        own, upstreams = node.identity.sign_public, self._upstreams
+        keeping = Keeping(self._responses.owned, apis, upstreams, own)
+        shared = self._workers, self._requests, self._answers, keeping
+        return ModelServer(node, config, served, apis, upstreams, *shared)
 
     @hookimpl
     @frame_types(REQUEST, MODEL_LIST)
@@ -226,7 +225,7 @@ class ModelProxyPlugin(ModelProxy):
         if self._server is None or self._scope is None:
             if self._served(node):  # known to others already, from before a start
                 return node.refuse(frame, "busy", f"{node.id} is starting")
-            return node.refuse(frame, "model_not_found", f"{node.id} serves no models")
+            return node.refuse(frame, "model_not_found", NOT_ALLOWED)
         return node.accept(frame, self._server.handle, self._scope)
 
     @hookimpl

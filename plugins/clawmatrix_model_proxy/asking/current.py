@@ -63,6 +63,7 @@ class CurrentCatalog:
         self._mark: tuple[int, int] | None = None
         self._catalog = Catalog((), (), names, node.id)
         self._looked = float("-inf")
+        self._seen = -1  # the mark of the records that were looked at
 
     def __repr__(self) -> str:
         return f"<CurrentCatalog {self._catalog!r}>"
@@ -76,8 +77,9 @@ class CurrentCatalog:
         now = self._node.clock.now()
         keep = self._names.look(now)
         renamed = self._mark != self._names.mark
-        if renamed or now - self._looked > LOOK:
-            self._looked = now
+        seen = self._node.directory.mark
+        if renamed or seen != self._seen or now - self._looked > LOOK:
+            self._looked, self._seen = now, seen
             parts = self._look()
             if renamed or not _are_same(parts, self._parts):
                 keep = self._make(parts) or keep

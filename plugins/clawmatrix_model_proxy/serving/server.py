@@ -11,6 +11,7 @@ import anyio
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.kept_answers import limit_answers
+from clawmatrix_model_proxy.serving.admission import Admission, NotHere
 from clawmatrix_model_proxy.serving.answer_sender import AnswerSender, SendLimits
 from clawmatrix_model_proxy.serving.counting import Asked, ask_for_count
 from clawmatrix_model_proxy.serving.wishes import wishes_of
@@ -18,7 +19,6 @@ from clawmatrix_model_proxy.wire import read_body, read_opening
 from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AbstractContextManager
 
@@ -33,63 +33,38 @@ if TYPE_CHECKING:
 
     Note = Callable[[tuple[str, ...]], None]
 
-__all__ = ["ModelServer", "note_failed"]
-
-_REQUESTS = frozenset(
-    {
-        "busy",
-        "too_large",
-        "cannot_convert",
-        "bad_request",
-        "model_not_found",
-        "response_not_found",
-    }
-)
-_ANSWERS = frozenset({"answer_too_large", "upstream_broke"})
+__all__ = ["ModelServer"]
 
 
 def _cancel_nothing() -> None:
     """Cancel nothing."""
 
 
-def note_failed(node: Node, peer: str, code: str, words: str) -> None:
-    """Count a refused request, or an answer of an upstream that cannot be used.
-
-    The log line about a request names the node that asked. ``ModelServer`` logs the line about an
-    answer, which names the model.
-    """
-    if code in _REQUESTS:
-        node.switch.report(peer, f"model_{code}", words)
-    elif code in _ANSWERS:
-        node.counters[code] += 1
-
-
 class ModelServer:
     """Answers ``model_req`` exchanges.
 
     Args:
+        node: the node that serves.
+        config: its table.
         models: what answers for which model; of several with one id, in order of asking.
         apis: the APIs that they speak.
         workers: convert what is large.
         requests: counts the bytes of all requests, those of an earlier server too.
         answers: counts the bytes of all answers that are kept until they are whole.
         keeping: knows whose the responses are that upstreams keep.
-        failed: told of each request that came to nothing: the node that asked, the error's code,
-            and the error in words.
     """
 
     def __init__(
         self,
+        node: Node,
         config: ModelProxyConfig,
         models: Iterable[ModelUpstream],
         apis: Apis,
         upstreams: Upstreams,
-        logger: logging.Logger,
         workers: Workers,
         requests: ByteBudget,
         answers: ByteBudget,
         keeping: Keeping,
-        failed: Callable[[str, str, str], None] = lambda peer, code, words: None,
     ) -> None:
         self._config = config
         self._requests = requests
@@ -100,10 +75,10 @@ class ModelServer:
             self._models.setdefault(model.id, []).append(model)
         self._apis = apis
         self._upstreams = upstreams
-        self._logger = logger
+        self._logger = node.logger("model-proxy")
         self._workers = workers
         self._keeping = keeping
-        self._failed = failed
+        self._admission = Admission(node, config.members)
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Raises: ExchangeFailure, which answers with that error."""
@@ -115,12 +90,17 @@ class ModelServer:
             if opening.stored is not None:
                 await self._answer_stored(exchange, opening, opening.stored)
                 return
+            if self._admission.needed:
+                await self._admission.check(exchange, opening.model)
             model = self._find(opening)
             with self._requests.hold(exchange.peer, give_up) as held:
                 body = await self._read(exchange, held, reading or nullcontext())
                 await self._answer(exchange, model, opening, body)
+        except NotHere as refused:
+            self._admission.note_failed(exchange.peer, refused.code, refused.reason)
+            raise
         except ExchangeFailure as failure:
-            self._failed(exchange.peer, failure.code, str(failure))
+            self._admission.note_failed(exchange.peer, failure.code, str(failure))
             raise
 
     def lacking(self, model: str, upstream: int) -> list[dict[str, JSON]]:
@@ -165,6 +145,8 @@ class ModelServer:
         """Answer a question about a response that an upstream keeps."""
         key = exchange.peer_key or b""
         model, call = self._keeping.question(key, wanted, self._models, streams=opening.stream)
+        if self._admission.needed:
+            await self._admission.check(exchange, model.id)
         api = self._apis.of(model)
 
         async def ask() -> Asked:
@@ -218,6 +200,5 @@ class ModelServer:
     def _find(self, opening: Opening) -> ModelUpstream:
         upstreams = self._models.get(opening.model, [])
         if not 0 <= opening.upstream < len(upstreams):
-            message = f"the model {opening.model!r} is not served here"
-            raise ExchangeFailure("model_not_found", message, may_have_begun=False)
+            raise NotHere(f"the model {opening.model!r} is not served here")
         return upstreams[opening.upstream]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from clawmatrix_core.cli.shell import execute
+from tests.core.loading.installer import Installer
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 SECRET = "s" * 40
 
@@ -86,3 +87,38 @@ def test_the_options_are_listed_for_people(
     text = capsys.readouterr().out
     assert "node_id\n    The name of this node" in text
     assert "text; required\n" in text
+
+
+GRANTS = """
+from clawmatrix_core import ConfigSection, hookimpl, option
+import attrs
+
+@attrs.frozen
+class Table:
+    rest: dict = option(factory=dict, rest=True, doc="Who may do what.")
+
+class Plugin:
+    @hookimpl
+    def register_config(self):
+        return [ConfigSection("grants", Table)]
+
+    @hookimpl
+    async def authorize(self, node, peer, key, action, target, arguments):
+        return None
+"""
+
+
+@pytest.mark.parametrize("line", ['plugins = ["control"]', 'disable = ["grants"]'])
+def test_a_table_of_grants_without_its_plugin_is_refused(
+    line: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    Installer(tmp_path)("grants", GRANTS)
+    path = write(tmp_path / "a.toml", f'node_id = "a"\nsecret = "{SECRET}"\n{line}\n[grants]\n')
+    assert execute(["config", "check", "-c", path]) == 2
+    error = capsys.readouterr().err
+    assert "grants: the table is there, and no plugin decides by it: all is denied" in error
+    assert "the plugin grants is disabled" in error

@@ -15,7 +15,7 @@ from clawmatrix_core.base.faults import Overrun
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.hookspecs import hookimpl
-from clawmatrix_core.kernel.gate import Gate
+from clawmatrix_core.kernel.gate import Gate, missing_grants
 from clawmatrix_core.kernel.node_hooks import NodeHooks
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.members.identity import Identity, key_text
@@ -314,6 +314,21 @@ async def test_a_table_that_comes_with_a_reload_counts_at_once() -> None:
     door.config = Config.from_mapping({"node_id": "here", "secret": SECRET, **GRANTS})
     door.look_who_decides()
     assert (await door.ask("model")).effect == "deny"
+
+
+def missing(door: Door) -> list[str]:
+    return missing_grants(door.config, door.registry)
+
+
+async def test_the_table_is_a_mistake_where_its_plugin_is_disabled_or_failed() -> None:
+    door = Door(Says(ALLOW, "grants"), config=GRANTS)
+    assert missing(door) == []
+    door.take_out("grants")
+    [failed] = missing(door)
+    assert failed.startswith("grants: the table is there, and no plugin decides by it")
+    assert "grants has failed: taken out by a test" in failed
+    assert missing(Door(config=GRANTS)) == []  # nobody knows the table: that is told elsewhere
+    assert missing(Door(Says(ALLOW, "grants"))) == []
 
 
 # --- audit

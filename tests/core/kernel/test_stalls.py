@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.kernel.node import Node
     from clawmatrix_core.kernel.scope import PluginScope
+    from clawmatrix_core.policy.verdict import Verdict
     from clawmatrix_core.wire.frames import Frame
 
 pytestmark = pytest.mark.anyio
@@ -68,8 +69,17 @@ class BlocksInATask(Blocks):
         self.block()
 
 
+class BlocksInAQuestion(Blocks):
+    @hookimpl
+    async def authorize(self) -> Verdict | None:
+        self.block()
+        return None
+
+
 @pytest.mark.faults_expected
-@pytest.mark.parametrize("kind", [BlocksInAFrameHook, BlocksInAnEvent, BlocksInATask])
+@pytest.mark.parametrize(
+    "kind", [BlocksInAFrameHook, BlocksInAQuestion, BlocksInAnEvent, BlocksInATask]
+)
 async def test_the_watchdog_names_the_plugin_that_blocks_the_loop(
     node_factory: NodeFactory, caplog: pytest.LogCaptureFixture, kind: type[Blocks]
 ) -> None:
@@ -85,6 +95,7 @@ async def test_the_watchdog_names_the_plugin_that_blocks_the_loop(
     async with alone(node_factory, blocks, watchdog=True) as node:
         node.counters["go"] += 1
         node.offers_changed()
+        await node.authorize("home", bytes(32), "tool", "bell", None)
         with pytest.raises(ExchangeFailure):
             async with node.exchange(node.id, "block", complete=True) as ex:
                 await ex.receive()
@@ -94,9 +105,8 @@ async def test_the_watchdog_names_the_plugin_that_blocks_the_loop(
         assert info.last_fault is not None
         assert info.last_fault.startswith("event loop: Overrun: blocked the event loop for over")
         assert info.state == "active"
-        assert bool(info.overruns) == (
-            kind is not BlocksInAFrameHook
-        )  # others' input does not count
+        # others' input does not count
+        assert bool(info.overruns) == (kind in (BlocksInAnEvent, BlocksInATask))
     assert f"{kind.__name__} blocks the loop for" in caplog.text
 
 

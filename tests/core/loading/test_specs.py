@@ -58,6 +58,8 @@ def test_a_hook_has_an_owner_and_a_kind() -> None:
     assert found["peer_changed"] == ("core", "notify", True)
     assert found["path_status"] == ("core", "first", True)
     assert found["compute_routes"] == ("core", "first", False)
+    assert found["authorize"] == ("core", "every", True)
+    assert found["audit_record"] == ("core", "demand", True)
 
 
 @pytest.mark.parametrize("hook", ["register_config", "register_http_routes"])
