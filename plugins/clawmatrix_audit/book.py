@@ -202,7 +202,7 @@ class AuditBook:
                 self._ledger.append(drafts)
                 self._sign_head()
                 self.failing = None
-        except StateError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those that wait are told
             self._fail(error)
             for waiting in group:
                 waiting.error = waiting.error or StateError(str(error))
@@ -214,7 +214,7 @@ class AuditBook:
     def _drop(self) -> None:
         self._ledger.drop(self._wall() - self._keep())
 
-    def _fail(self, error: StateError) -> None:
+    def _fail(self, error: Exception) -> None:
         if self.failing is None:
             self._log.error("%s; nothing that has to be written down runs", error)
         self.failing = str(error)

@@ -27,6 +27,8 @@ __all__ = ["FILE", "Ledger"]
 
 FILE: Final = 8 * 1024**2
 """Bytes after which another file is begun."""
+SPARE: Final = 64 * 1024
+"""Bytes beyond its limit that an audit may have, to say that old lines are dropped."""
 FILE_AGE: Final = 86_400.0
 """Seconds after which another file is begun, so that files can be dropped by their age."""
 
@@ -56,6 +58,7 @@ class Ledger:
         self._log, self._file_size = log, file_size
         self.n, self.digest = 0, GENESIS
         self.unfinished = Unfinished()
+        self._owed: list[dict[str, JSON]] = []
         self._file = -1
         self._size = 0
         self._others = 0
@@ -81,8 +84,10 @@ class Ledger:
         self._close()
         self.folder.__exit__()
 
-    def append(self, drafts: Sequence[Mapping[str, JSON]]) -> None:
+    def append(self, drafts: Sequence[Mapping[str, JSON]], *, spare: int = 0) -> None:
         """Write lines; all of them are on disk on return, or none is in the file.
+
+        ``spare`` is how many bytes they may take beyond the limit.
 
         Raises: StateError, where they cannot be written: a full disk, a full audit.
         """
@@ -91,7 +96,8 @@ class Ledger:
             if self._is_due():
                 self._rotate()
                 drafts = [*self.unfinished.carried(time_text(self._wall())), *drafts]
-            self._append(drafts)
+            self._append([*self._owed, *drafts], spare)
+            self._owed = []
         except OSError as error:
             raise self._failed(error) from error
 
@@ -100,7 +106,7 @@ class Ledger:
         try:
             while (found := self._droppable(before)) is not None:
                 name, first, last = found
-                self.append([self._dropped(first, last)])
+                self.append([self._dropped(first, last)], spare=SPARE)
                 size = self.folder.size(name)
                 self.folder.remove(name)
                 self._others -= size
@@ -126,7 +132,7 @@ class Ledger:
         self._others = sum(self.folder.size(name) for name in names if name != CURRENT)
         self._open_file()
         if torn is not None:
-            self._append([{"at": time_text(self._wall()), "event": "repaired", **torn}])
+            self._owed = [{"at": time_text(self._wall()), "event": "repaired", **torn}]
 
     def _mend(self, names: Sequence[str]) -> dict[str, JSON] | None:
         """Cut off a last line that has no end; return what it was."""
@@ -173,23 +179,23 @@ class Ledger:
             self._log.error("%s was moved away or replaced", self.folder.path / CURRENT)
         self._open_file()
 
-    def _append(self, drafts: Sequence[Mapping[str, JSON]]) -> None:
+    def _append(self, drafts: Sequence[Mapping[str, JSON]], spare: int) -> None:
         n, digest, lines = self.n, self.digest, []
         for fields in drafts:
             n += 1
             lines.append(write_line(n, digest, fields, self._key))
             digest = digest_of(lines[-1])
-        self._write(b"\n".join(lines) + b"\n")
+        self._write(b"\n".join(lines) + b"\n", spare)
         self.n, self.digest = n, digest
         for fields in drafts:
             self.unfinished.note(fields)
 
-    def _write(self, content: bytes) -> None:
+    def _write(self, content: bytes, spare: int) -> None:
         """Put bytes at the end of the file, on disk; where that fails, it is as before."""
         before = os.fstat(self._file).st_size
         if before and before != self._size and os.pread(self._file, 1, before - 1) != b"\n":
             content = b"\n" + content
-        if self._others + before + len(content) > self.limit:
+        if self._others + before + len(content) > self.limit + spare:
             raise StateError(
                 f"the audit, {self.folder.path}, has no room left:"
                 " raise [audit] size, or lower [audit] keep"

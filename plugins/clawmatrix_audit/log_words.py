@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from clawmatrix_audit.describing import clean
 
 if TYPE_CHECKING:
-    from clawmatrix_core import AuditRecord
+    from clawmatrix_core import AuditRecord, RateLimitedLogger
 
 __all__ = ["log_record", "record_words"]
 
@@ -16,10 +16,13 @@ SUCCESS: Final = frozenset({"success", "ok", "completed", "allow", "allowed"})
 """Outcomes that are no failure."""
 
 
-def log_record(log: logging.Logger, record: AuditRecord) -> None:
-    """Tell the log of a record."""
+def log_record(log: logging.Logger, limited: RateLimitedLogger, record: AuditRecord) -> None:
+    """Tell the log of a record; ``limited`` of denials, since who is denied can ask again."""
     level, words = record_words(record)
-    log.log(level, "%s", words)
+    if record.event == "denied":
+        limited.log(level, (record.peer, record.key, record.target), "%s", words)
+    else:
+        log.log(level, "%s", words)
 
 
 def record_words(record: AuditRecord) -> tuple[int, str]:

@@ -145,7 +145,7 @@ class AuditPlugin(KeepsHeads):
             raise StateError(_NO_FOLDER)
         else:
             head = await self.book.write(record)
-        log_record(self._log, record)
+        log_record(self._log, self._limited, record)
         return Receipt(head)
 
     @hookimpl

@@ -182,6 +182,19 @@ def test_a_pipe_in_the_place_of_the_file_is_refused_at_once(tmp_path: Path) -> N
         ledger_in(tmp_path / "audit").__enter__()
 
 
+def test_a_full_audit_can_drop_old_lines(tmp_path: Path) -> None:
+    with ledger_in(tmp_path / "audit", limit=2000, file_size=500) as ledger:
+        with pytest.raises(StateError, match="no room left"):
+            fill(ledger)
+        last = ledger.n
+        ledger.drop(Wall()() + DAY)
+        ledger.append([draft(1, "end")])
+    found = entries(tmp_path / "audit")
+    assert found[0].n > 3
+    assert "dropped" in [entry.event for entry in found if entry.n > last]
+    assert not check(tmp_path / "audit").broken
+
+
 def test_a_file_that_is_moved_away_is_missed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -428,6 +428,16 @@ async def test_no_secret_gets_into_lines_or_the_log(
     assert written.count("***") >= len(secrets) * len(fields)
 
 
+async def test_a_node_that_is_denied_again_and_again_does_not_fill_the_log(
+    node_factory: NodeFactory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with node_in(node_factory, tmp_path) as node:
+        for n in range(300):
+            await node.audit(record(n, "denied", target=f"bell{n % 100}"))
+    assert sum("request denied" in text for text in caplog.messages) == 60
+    assert len(lines(tmp_path)) == 300
+
+
 @pytest.mark.parametrize(
     ("more", "level", "words"),
     [
