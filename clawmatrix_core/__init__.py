@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.directory import NodeRecord, Peer
     from clawmatrix_core.members.identity import key_text
     from clawmatrix_core.members.named_keys import NamedKeys
+    from clawmatrix_core.members.pins import Known
     from clawmatrix_core.policy.record import AuditRecord, Receipt
     from clawmatrix_core.policy.verdict import LOCAL, NOT_ALLOWED, Action, Verdict
     from clawmatrix_core.state.files import StateFile
@@ -120,6 +121,7 @@ __all__ = [
     "Frame",
     "Header",
     "HostPort",
+    "Known",
     "Lane",
     "Link",
     "Listener",
@@ -195,6 +197,7 @@ _HOMES = {
     ),
     "config.changes": ("Changes",),
     "members.directory": ("NodeRecord", "Peer"),
+    "members.pins": ("Known",),
     "members.identity": ("key_text",),
     "members.named_keys": ("NamedKeys",),
     "policy.record": ("AuditRecord", "Receipt"),

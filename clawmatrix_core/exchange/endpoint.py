@@ -97,8 +97,7 @@ class Endpoint:
         self.sending = Sending(envelope, carrier, local, self.receiving, self.liveness, unacked)
         self.error: ExchangeError | None = None
         self.given_up = False
-        self._keeper = keeper
-        self._local = local
+        self._keeper, self._local = keeper, local
         self._handler: CancelScope | None = None
 
     def __repr__(self) -> str:
@@ -339,8 +338,10 @@ class Endpoint:
             self.push("data", b"b", b"", fin=True)
         self._release()
 
-    def fail(self, failure: ExchangeFailure) -> None:
-        """Finish this side with an error. It gets through although credit is used up."""
+    def fail(self, failure: ExchangeFailure, *, known: bool = False) -> None:
+        """Finish this side with an error, past all credit; ``known`` tells later writers here."""
+        if known:
+            self._fail(failure)
         if not self.sending.outbox.closed:
             self.push("error", b"j", error_body(failure), fin=True)
 

@@ -353,7 +353,7 @@ class Exchanges:
             if end.envelope.initiated:
                 end.cancel(stopping)
             else:
-                end.fail(stopping)
+                end.fail(stopping, known=True)
 
     def abandon(self) -> None:
         """End everything here, the links being gone; nothing can be opened any more."""

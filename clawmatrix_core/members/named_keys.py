@@ -31,6 +31,9 @@ class NamedKeys:
 
     config_words: ClassVar[str] = 'a table of names with keys, such as home = "ed25519:..."'
 
+    config_table: ClassVar[str] = "mesh.revokers"
+    """The table that is meant where a configuration has a list of names in its place."""
+
     keys: Mapping[str, bytes] = attrs.field(factory=dict)
 
     @classmethod
@@ -39,7 +42,7 @@ class NamedKeys:
         if isinstance(value, cls):
             return value
         if isinstance(value, list | tuple):
-            raise ValueError(_in_place_of(value, source))
+            raise ValueError(_in_place_of(value, source, cls.config_table))
         return cls.parse(value)
 
     @classmethod
@@ -73,12 +76,12 @@ def _key(name: object, text: object) -> bytes:
         ) from None
 
 
-def _in_place_of(names: list[object] | tuple[object, ...], source: Source) -> str:
+def _in_place_of(names: list[object] | tuple[object, ...], source: Source, table: str) -> str:
     """Return what to say of a list of names, with the lines to write in its place."""
     key_of = _known_keys(source)
     lines = [_line(name, key_of(name)) for name in names if isinstance(name, str)]
     first = "is a table of names with keys, no list of names. Write in its place, after all of"
-    return "\n    ".join([f"{first} [mesh]:", "[mesh.revokers]", *lines])
+    return "\n    ".join([f"{first} [mesh]:", f"[{table}]", *lines])
 
 
 def _line(name: str, key: bytes | None) -> str:

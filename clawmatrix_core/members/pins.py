@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONFLICTS_MAX",
     "Conflict",
+    "Known",
     "Pin",
     "PinOutcome",
     "PinState",
@@ -23,6 +24,8 @@ __all__ = [
     "TrustEntry",
     "conflict_of",
     "entry_of",
+    "introduced_pin",
+    "level_of",
     "with_rival",
 ]
 
@@ -32,6 +35,15 @@ CONFLICTS_MAX = Bound(
     fed_by="a member",
     when_full="the one that was not proved, or else was seen longest ago, makes room",
 )
+
+
+Known: TypeAlias = Literal["accepted", "invited", "introduced", "linked", "hearsay"]
+"""How a key is known to be a name's, the surest first.
+
+A person ``accepted`` it; an invitation bound it to the name (``invited``); a node that
+``[mesh.introducers]`` names vouches for it (``introduced``); it came first over a link of this node
+(``linked``), which proves no name; or records alone speak for it (``hearsay``).
+"""
 
 
 class PinOutcome(Enum):
@@ -73,7 +85,7 @@ class Conflict:
 
 @attrs.frozen
 class TrustEntry:
-    """A name, its key, and the fingerprints of other keys shown under it."""
+    """A name, its key, how that is known, and the fingerprints of other keys shown under it."""
 
     node_id: NodeId
     fingerprint: str
@@ -81,6 +93,7 @@ class TrustEntry:
     state: PinState
     first_seen: float
     conflicts: tuple[str, ...]
+    known: Known = "hearsay"
 
     @property
     def key_text(self) -> str:
@@ -109,7 +122,9 @@ class Pin:
     """A name's key as it is stored.
 
     ``proven`` is when the key first proved itself here, over a link or in a session; older
-    versions have not stored it. ``past`` are the name's earlier keys, the latest first.
+    versions have not stored it. ``past`` are the name's earlier keys, the latest first, and
+    ``taken`` those of them by which this store knew the name itself. ``vouched`` is who bound the
+    key to the name, a person or an invitation; versions before have not stored these two.
     """
 
     key: bytes
@@ -118,6 +133,8 @@ class Pin:
     rivals: tuple[Rival, ...] = ()
     proven: float | None = None
     past: tuple[bytes, ...] = ()
+    taken: tuple[bytes, ...] = ()
+    vouched: Literal["accepted", "invited"] | None = None
 
     @property
     def proven_since(self) -> float | None:
@@ -125,6 +142,18 @@ class Pin:
         if self.proven is None and self.state is PinState.PINNED:
             return self.first_seen
         return self.proven
+
+
+def level_of(pin: Pin, introduced: bytes | None) -> Known:
+    """Return how a pin's key is known; ``introduced`` is the key that introducers give the name.
+
+    A key that the introduced one signed for counts as introduced, where this node saw that.
+    """
+    if pin.vouched is not None:
+        return pin.vouched
+    if introduced is not None and introduced in (pin.key, *pin.taken):
+        return "introduced"
+    return "linked" if pin.state is PinState.PINNED else "hearsay"
 
 
 def with_rival(pin: Pin, key: bytes, *, proven: bool, now: float) -> Pin:
@@ -141,6 +170,13 @@ def with_rival(pin: Pin, key: bytes, *, proven: bool, now: float) -> Pin:
     return attrs.evolve(pin, rivals=(rival, *others[: CONFLICTS_MAX - 1]))
 
 
+def introduced_pin(pin: Pin, key: bytes, now: float) -> Pin:
+    """Return a pin of hearsay with its introduced key; the key before becomes a rival."""
+    old = with_rival(pin, pin.key, proven=False, now=now)
+    rivals = tuple(rival for rival in old.rivals if rival.key != key)
+    return Pin(key, PinState.PROVISIONAL, now, rivals)
+
+
 def conflict_of(node_id: NodeId, rival: Rival) -> Conflict:
     """Return a stored conflict as others see it."""
     return Conflict(
@@ -154,7 +190,7 @@ def conflict_of(node_id: NodeId, rival: Rival) -> Conflict:
     )
 
 
-def entry_of(node_id: NodeId, pin: Pin) -> TrustEntry:
+def entry_of(node_id: NodeId, pin: Pin, known: Known) -> TrustEntry:
     """Return a stored pin as others see it."""
     return TrustEntry(
         node_id,
@@ -163,4 +199,5 @@ def entry_of(node_id: NodeId, pin: Pin) -> TrustEntry:
         pin.state,
         pin.first_seen,
         tuple(fingerprint(rival.key) for rival in pin.rivals),
+        known,
     )

@@ -16,7 +16,7 @@ from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.base.json_value import JSON  # noqa: TC001 - cattrs resolves it
 from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId, is_node_id
-from clawmatrix_core.members.identity import verify
+from clawmatrix_core.members.identity import key_text, verify
 from clawmatrix_core.members.succession import predecessors
 
 if TYPE_CHECKING:
@@ -158,6 +158,11 @@ class NodeRecord:
     def sign_key_bytes(self) -> bytes:
         """Return the Ed25519 public key. Raises: RemoteProtocolError."""
         return _key(self.sign_key)
+
+    @property
+    def key_text(self) -> str:
+        """The key as text, as ``TrustStore.how_known`` takes it. Raises: RemoteProtocolError."""
+        return key_text(self.sign_key_bytes())
 
     def fitting_links(self, links: Mapping[NodeId, float]) -> dict[NodeId, float]:
         """Return as many links as there is room for beside all else here, the first ones first."""

@@ -201,6 +201,8 @@ class _Methods:
         return ping(self._node, read_request(params))
 
     async def _peer(self, peer: Peer, deadline: float) -> JSON:
+        node, name = self._node, peer.node_id
+        known = node.trust.how_known(name, peer.record.key_text)
         with anyio.CancelScope(deadline=deadline):
-            return peer_json(peer, await self._node.path_status(peer.node_id, probe=True))
-        return peer_json(peer, await self._node.path_status(peer.node_id))
+            return peer_json(peer, await node.path_status(name, probe=True), known)
+        return peer_json(peer, await node.path_status(name), known)

@@ -72,6 +72,8 @@ def render_peers(peers: Sequence[JSON], *, style: Style, now: float) -> str:
     for peer, name, path, latency in zip(peers, names, paths, latencies, strict=True):
         dot = style.paint("●", _DOTS.get(peer["status"], "red"))
         tail = f"{path:{path_width}}  {latency:>8}" if latency else path
+        if peer.get("known") == "hearsay":
+            tail += f"  {style.paint('(known by hearsay)', 'yellow')}"
         lines.append(f"{dot} {style.paint(f'{name:{name_width}}', 'bold')}  {tail}")
         lines += _details(peer, "    ", style)
     return "\n".join(lines)

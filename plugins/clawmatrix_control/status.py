@@ -11,7 +11,7 @@ from clawmatrix_core.spi import OFFER_KINDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clawmatrix_core import JSON, NodeRecord, PathStatus, Peer, PluginInfo
+    from clawmatrix_core import JSON, Known, NodeRecord, PathStatus, Peer, PluginInfo
 
 __all__ = ["OWN_KEYS", "NodeFacts", "all_offered", "offered", "peer_json", "status_json"]
 
@@ -50,13 +50,14 @@ def all_offered(record: NodeRecord | None) -> dict[str, list[str]]:
     return {kind: offered(record, kind) for kind in sorted(record.offers if record else ())}
 
 
-def peer_json(peer: Peer, path: PathStatus) -> dict[str, JSON]:
-    """Return one entry of the peers."""
+def peer_json(peer: Peer, path: PathStatus, known: Known) -> dict[str, JSON]:
+    """Return one entry of the peers; ``known`` is how its key is known to be its name's."""
     record = peer.record
     return {
         "nodeId": record.node_id,
         **{kind: offered(record, kind) for kind in OFFER_KINDS},
         "tags": list(record.tags),
+        "known": known,
         "connected": path.status != "unreachable",
         "status": path.status,
         "reachableVia": path.via,

@@ -84,13 +84,17 @@ class Limits:
     rate: float = 1024.0
 
 
-@attrs.define
-class _Fault(Exception):
+@attrs.frozen
+class _Fault:
     """What is wrong with a request, found while it is read."""
 
     status: int
     reason: str
     text: str
+
+
+class _Stopped(Exception):
+    """The parser has to stop. One that was raised keeps its connection: each is raised once."""
 
 
 _TOO_LARGE = _Fault(431, "large_head", "the head of the request is too large")
@@ -260,7 +264,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _stop(self, fault: _Fault) -> NoReturn:
         self._fault = fault
-        raise fault  # the parser stops, and says that a callback failed
+        raise _Stopped  # the parser says that a callback failed
 
     # --- what takes too long
 

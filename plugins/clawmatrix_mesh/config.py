@@ -44,6 +44,13 @@ class ListenAddress(HostPort):
         return super().parse(text)
 
 
+@attrs.frozen
+class IntroducerKeys(NamedKeys):
+    """Introducers with their keys."""
+
+    config_table = "mesh.introducers"
+
+
 def _is_address(_: object, __: object, value: str | None) -> None:
     if value is not None:
         check_address(value)
@@ -115,6 +122,13 @@ class MeshConfig:
         shown="nobody",
         doc="The nodes whose revocations are in force here at once, each with its key. Those by"
         " others wait for `clawmatrix revocations accept`.",
+        reload=True,
+    )
+    introducers: IntroducerKeys = option(
+        factory=IntroducerKeys,
+        shown="nobody",
+        doc="The nodes whose word counts here on which key is whose, each with its own key, which"
+        " this node must know as accepted or invited.",
         reload=True,
     )
     direct: bool = option(

@@ -23,9 +23,11 @@ from clawmatrix_mesh.invite.invitations import INVITATIONS
 from clawmatrix_mesh.invite.methods import InviteMethods, dialable
 from clawmatrix_mesh.links.limits import LinkLimits
 from clawmatrix_mesh.links.preamble import PROTOCOL
+from clawmatrix_mesh.members.introductions import INTRODUCTIONS
 from clawmatrix_mesh.members.revocation_methods import RevocationMethods
 from clawmatrix_mesh.members.revoke_methods import RevokeMethods
 from clawmatrix_mesh.members.trust_methods import TrustMethods
+from clawmatrix_mesh.members.vouching import VOUCHED
 from clawmatrix_mesh.neighbour_frames import NEIGHBOUR_TYPES
 from clawmatrix_mesh.running import RunningMesh
 from clawmatrix_mesh.status import mesh_lines, mesh_status
@@ -72,8 +74,8 @@ class MeshPlugin(ListensForNodes):
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
-        """Keep the invitations."""
-        return [StateFile(INVITATIONS)]
+        """Keep the invitations, and what introducers and this node itself vouch for."""
+        return [StateFile(INVITATIONS), StateFile(INTRODUCTIONS), StateFile(VOUCHED)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -181,13 +183,15 @@ class MeshPlugin(ListensForNodes):
     # --- frames and events
 
     @hookimpl
-    @frame_types(*NEIGHBOUR_TYPES, "ping")
+    @frame_types(*NEIGHBOUR_TYPES, INTRODUCTIONS, "ping")
     def frame_received(self, node: Node, frame: Frame) -> bool | None:
-        """Take what neighbours say to each other, and answer anybody's ping."""
+        """Take what neighbours say to each other, and answer members' questions."""
         if self._mesh is None:
             return None
         if frame.header.type == "ping":
             return node.accept(frame, _pong, self._mesh.scope)
+        if frame.header.type == INTRODUCTIONS:
+            return node.accept(frame, self._mesh.introducing.answer, self._mesh.scope)
         return self._mesh.frames.take(frame)
 
     @hookimpl

@@ -14,6 +14,7 @@ from clawmatrix_mesh.links.healing import healed_within
 from clawmatrix_mesh.links.links import Links
 from clawmatrix_mesh.links.own_addresses import OwnAddresses
 from clawmatrix_mesh.links.preamble import PROTOCOL
+from clawmatrix_mesh.members.introducing import Introducing
 from clawmatrix_mesh.members.membership import Membership
 from clawmatrix_mesh.members.revoking import Revoking
 from clawmatrix_mesh.neighbour_frames import NeighbourFrames
@@ -36,6 +37,7 @@ class RunningMesh:
         advertised: gives the addresses that stand in this node's record.
         membership: writes the node's record, and spreads all records.
         revoking: spreads revocations.
+        introducing: asks introducers, and tells others whom this node vouches for.
         invitations: those that this node made.
         links: makes and keeps the links.
         frames: takes the frames between neighbours.
@@ -64,6 +66,8 @@ class RunningMesh:
             key_refused=lambda who: self.links.own_key.refused(who),
         )
         self.revoking = Revoking(node, let_in=self._ask_neighbours)
+        self.introducing = Introducing(node, self._ask_neighbours, limits.introductions)
+        self.revoking.when_expelled(lambda _: self.introducing.settle())
         inviter = Inviter(node, self.invitations)
         self.links = Links(
             node,
@@ -83,12 +87,14 @@ class RunningMesh:
             self._node.logger("mesh").warning("%s", lost)
         self._node.revocations.name_revokers(config.revokers.keys)
         self._node.revocations.settle()  # nobody is a member yet
+        self.introducing.name(config.introducers)
         self.membership.own.write()
         await self.links.listen(config)
         self.scope.start_soon(self.membership.own.run)
         self.scope.start_soon(self.membership.spreading.run)
         self.scope.start_soon(self.membership.run_intake)
         self.scope.start_soon(self.revoking.run)
+        self.scope.start_soon(self.introducing.run)
         self.scope.start_soon(self._forget_hourly)
 
     def open(self) -> None:
@@ -115,6 +121,8 @@ class RunningMesh:
             self._node.revocations.name_revokers(config.revokers.keys)
             self.revoking.settle()
             self.links.dialler.hurry()
+        if "mesh.introducers" in changed:
+            self.introducing.name(config.introducers)
         if changed & {"tags", "mesh.advertise", "mesh.revokers"}:
             self.membership.own.touch()
         if "mesh.peers" in changed:

@@ -22,7 +22,7 @@ def models(settings: Settings, verbose: bool, as_json: bool) -> None:
     """Show which models there are, and who serves them.
 
     Nodes stand in the order in which they are asked; those that cannot be reached now are
-    marked.
+    marked, and those whose names are known by hearsay alone.
     """
     from clawmatrix_core.cli import call
 
@@ -55,6 +55,8 @@ def _lacks(model: dict[str, Any]) -> Iterator[str]:
 
 def _node(node: dict[str, Any]) -> str:
     name = printable(node["nodeId"])
+    if node.get("known") == "hearsay":
+        name += " (known by hearsay)"
     if not node["reachable"]:
         return click.style(f"{name} (unreachable)", fg="red")
     return ", ".join(_upstream(name, upstream) for upstream in node["upstreams"])

@@ -247,7 +247,7 @@ async def a_name_under_another_key_waits_for_a_person(case: TransportCase) -> No
                 [conflict] = entry["conflicts"]
                 assert conflict["proven"], "it has proved its key"
                 assert conflict["fingerprint"] == b.identity.fingerprint, "another key is shown"
-                await _control(a, "trust.accept", node="b", fingerprint=conflict["fingerprint"][:9])
+                await _control(a, "trust.accept", node="b", fingerprint=conflict["fingerprint"])
                 await _linked(a, b)
                 await _ping(a, b)
 

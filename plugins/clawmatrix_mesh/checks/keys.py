@@ -28,7 +28,7 @@ def look_at_keys(conflicts: Iterable[Conflict]) -> Iterator[Finding]:
         how = "proved it in a handshake" if one.proven else "was only heard of from others"
         last = utc_words(int(one.last_seen * 1000))
         detail = f"another key was shown as {one.node_id}; it {how}, {one.count} times, last {last}"
-        accept = f"clawmatrix trust accept {one.node_id} {one.fingerprint[:9]}"
+        accept = f"clawmatrix trust accept {one.node_id} {one.fingerprint}"
         advice = f"where {one.node_id} was installed again: {accept}; where not, find out who it is"
         yield Finding(_NAME, "problem" if one.proven else "warning", detail, advice)
     if none:

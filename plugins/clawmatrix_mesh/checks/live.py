@@ -8,6 +8,7 @@ from clawmatrix_core import Check, Finding
 from clawmatrix_mesh.addresses import with_address
 from clawmatrix_mesh.checks.advice import OF_MEMBERS, RECENT, advice_for
 from clawmatrix_mesh.checks.clocks import look_at_clocks
+from clawmatrix_mesh.checks.introducers import look_at_introducers
 from clawmatrix_mesh.checks.keys import (
     look_at_keys,
     look_at_lost,
@@ -69,6 +70,10 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
     async def flapping() -> Sequence[Finding]:
         return list(look_at_flaps(links.flaps.latest(node.clock.wall()) if links else ()))
 
+    async def introducers() -> Sequence[Finding]:
+        named = node.config.section(MeshConfig).introducers
+        return list(look_at_introducers(named, node))
+
     async def revocations() -> Sequence[Finding]:
         named = node.config.section(MeshConfig).revokers.keys
         findings = look_at_revokers(named, (node.id, node.identity.sign_public), node.trust.keys)
@@ -80,6 +85,7 @@ def live_checks(node: Node, links: Links | None) -> list[Check]:
         Check("mesh.flapping", flapping),
         Check("mesh.clock", clocks),
         Check("mesh.keys", keys),
+        Check("mesh.introducers", introducers),
         Check("mesh.revocations", revocations),
     ]
 

@@ -63,10 +63,20 @@ def _dialable(
     help="Where the new node dials this one: a whole address, or a host alone, for the port that"
     " this node listens at; else what it advertises or listens on.",
 )
+@click.option(
+    "--name",
+    metavar="ID",
+    help="The name of the new node: only a node that joins under it is let in, and this node knows"
+    " its key as that name's from then on. Without it the key is known as that of any node.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def invite(
-    context: click.Context, expires: Duration, addresses: tuple[str, ...], as_json: bool
+    context: click.Context,
+    expires: Duration,
+    addresses: tuple[str, ...],
+    name: str | None,
+    as_json: bool,
 ) -> None:
     """Print a token with which one new node can join the mesh, once.
 
@@ -76,14 +86,15 @@ def invite(
     if context.invoked_subcommand is not None:
         return
     settings = context.ensure_object(Settings)
-    params = {"expires": float(expires), "addresses": list(addresses) or None}
+    params = {"expires": float(expires), "addresses": list(addresses) or None, "name": name}
     made = call(settings.config_file(), "invite.add", params)
     if as_json:
         echo_json(made)
         return
     where = ", ".join(printable(shown_address(address)) for address in made["addresses"])
     until = time.strftime("%Y-%m-%d %H:%M", time.localtime(made["expires"] / 1000))
-    click.echo("On the new machine: clawmatrix join    (it asks for this token)", err=True)
+    under = "" if name is None else f" --node-id {printable(name)}"
+    click.echo(f"On the new machine: clawmatrix join{under}    (it asks for this token)", err=True)
     click.echo(made["token"])
     click.echo(
         f"Whoever has it first joins, once, until {until}: send it on a way you trust.\n"
@@ -136,9 +147,10 @@ def _is_here(address: str) -> bool:
 def _line(one: dict[str, Any]) -> str:
     if one["status"] == "used":
         return printable(f"{one['id']}  used by {one['usedBy']} {_at(one['usedAt'])}")
+    whom = f" for {printable(one['name'])}" if one["name"] else ""
     if one["status"] == "expired":
-        return f"{one['id']}  expired {_at(one['expires'])}"
-    return f"{one['id']}  open until {_at(one['expires'])}"
+        return f"{one['id']}{whom}  expired {_at(one['expires'])}"
+    return f"{one['id']}{whom}  open until {_at(one['expires'])}"
 
 
 def _at(milliseconds: int) -> str:

@@ -59,6 +59,10 @@ _REFUSED: dict[str, tuple[int, str]] = {
         f"{_ASK}, and tell whoever sent this one if it was not you who used it",
     ),
     "invite_expired": (JoinExitCode.INVITE_EXPIRED, _ASK),
+    "invite_name": (
+        ExitCode.FAILURE,
+        "join under the name that it was made for, with --node-id; it was not used up",
+    ),
     "busy": (ExitCode.UNREACHABLE, "try again in a minute"),
     "key_refused": (
         ExitCode.FAILURE,
@@ -173,7 +177,7 @@ def _join(
         ) from None
     except HandshakeError as error:
         code, hint = _REFUSED.get(error.reason, (ExitCode.FAILURE, ""))
-        hint = hint.format(name=name, key=identity.fingerprint[:9])
+        hint = hint.format(name=name, key=identity.fingerprint)
         told = _without_addresses(error, token)
         raise JoinError(f"{told}: {hint}" if hint else told, exit_code=code) from None
 

@@ -24,20 +24,20 @@ def trust() -> None:
 @trust.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_keys(as_json: bool) -> None:
-    """List every node's key, and keys that were refused."""
+    """List every node's key, how it is known, and keys that were refused."""
     answer = _call("trust.list")
     if as_json:
         echo_json(answer)
         return
     click.echo(f"this node  {answer['fingerprint']}")
     for entry in answer["nodes"]:
-        click.echo(printable(f"{entry['nodeId']}  {entry['fingerprint']}  {entry['state']}"))
+        click.echo(printable(f"{entry['nodeId']}  {entry['fingerprint']}  {entry['known']}"))
         for conflict in entry["conflicts"]:
             proven = "proved by a handshake" if conflict["proven"] else "heard from others"
+            shown = conflict["fingerprint"]
             click.echo(
-                f"  refused: {conflict['fingerprint']}  {proven}, {conflict['count']} times\n"
-                f"  to let it in: clawmatrix trust accept {entry['nodeId']}"
-                f" {conflict['fingerprint'][:9]}"
+                f"  refused: {shown}  {proven}, {conflict['count']} times\n"
+                f"  to let it in: clawmatrix trust accept {entry['nodeId']} {shown}"
             )
     for name in answer["hidden"]:
         click.echo(printable(f"{name}  is hidden until it is heard itself"))
@@ -65,11 +65,16 @@ def show_key(node: str, as_json: bool) -> None:
 
 @trust.command()
 @click.argument("node")
-@click.argument("fingerprint")
-def accept(node: str, fingerprint: str) -> None:
-    """Let a node in under the new key that was refused: it was installed again."""
-    answer = _call("trust.accept", node=node, fingerprint=fingerprint)
-    click.echo(f"{answer['nodeId']} is now known by {answer['fingerprint']}")
+@click.argument("fingerprint", nargs=-1, required=True)
+def accept(node: str, fingerprint: tuple[str, ...]) -> None:
+    """Say that a key is a node's: the one that it is known by, or one that was refused.
+
+    FINGERPRINT is the key's, 20 letters of it at least, or all digits that `clawmatrix
+    fingerprint` prints on that machine. A node that was installed again is let in under its new
+    key.
+    """
+    answer = _call("trust.accept", node=node, fingerprint=" ".join(fingerprint))
+    click.echo(printable(f"{answer['nodeId']} is now known by {answer['fingerprint']}, accepted"))
 
 
 @trust.command()

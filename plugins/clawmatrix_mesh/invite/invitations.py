@@ -52,6 +52,7 @@ class Invitation:
         id: 16 hexadecimal digits.
         key: what goes into its handshake, in base64; empty once it is over.
         used_by: the name of the node that joined by it.
+        name: the one name that can be joined under by it; None for any.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Invitation:
     expires: float
     used_by: str | None = None
     used_at: float | None = None
+    name: str | None = None
 
     def status(self, now: float) -> str:
         """Return ``open``, ``used`` or ``expired``."""
@@ -89,11 +91,11 @@ class Invitations:
     def __repr__(self) -> str:
         return f"<Invitations: {len(self._by_id)}>"
 
-    def make(self, lifetime: float) -> tuple[Invitation, bytes]:
+    def make(self, lifetime: float, name: str | None = None) -> tuple[Invitation, bytes]:
         """Make one that is good for so many seconds; return it, and its secret.
 
-        The secret is nowhere else. Raises: LocalProtocolError, where too many are open;
-            StateError.
+        With a name, only a node of that name can use it. The secret is nowhere else.
+        Raises: LocalProtocolError, where too many are open; StateError.
         """
         self._tidy()
         now = self._wall()
@@ -101,7 +103,7 @@ class Invitations:
             raise LocalProtocolError(f"{OPEN_MOST} invitations are open: revoke some")
         secret = self._random(_SECRET)
         key = base64.b64encode(invitation_psk(secret)).decode()
-        made = Invitation(self._random(_ID).hex(), key, now, now + lifetime)
+        made = Invitation(self._random(_ID).hex(), key, now, now + lifetime, name=name)
         self._by_id[made.id] = made
         self._write()
         return made, secret
@@ -119,9 +121,18 @@ class Invitations:
             raise HandshakeError(told[status], reason=f"invite_{status}")
         return base64.b64decode(one.key)
 
+    def check(self, id_: str, node_id: str) -> Invitation:
+        """Return one that a node of that name can use. Raises: HandshakeError, where it cannot."""
+        self.key(id_)
+        one = self._by_id[id_]
+        if one.name not in (None, node_id):
+            told = f"{node_id} comes with an invitation that was made for {one.name}"
+            raise HandshakeError(told, reason="invite_name")
+        return one
+
     def spend(self, id_: str, node_id: str) -> None:
         """Use one, for good. Raises: HandshakeError, where it cannot be used; StateError."""
-        self.key(id_)
+        self.check(id_, node_id)
         # Used from here on, even if the disk does not take it.
         now, one = self._wall(), self._by_id[id_]
         self._by_id[id_] = attrs.evolve(one, key="", used_by=node_id, used_at=now)

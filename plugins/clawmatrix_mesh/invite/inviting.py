@@ -92,6 +92,7 @@ class Inviter:
     async def welcome(self, channel: Channel, own: Credentials) -> None:
         """Let in whoever has proved an invitation, which is then used.
 
+        Where the invitation was made for a name, the key is known as the name's from then on.
         Raises: HandshakeError, where it was used meanwhile, or the name cannot be; StateError.
         """
         invite = channel.invite
@@ -99,9 +100,12 @@ class Inviter:
         proved = await receive_hello(channel)
         name = proved.record.node_id
         # Nothing waits from here to the spending, so that of two at a time one is let in.
-        self._invitations.key(invite)
+        bound = self._invitations.check(invite, name).name is not None
         require_good_name(self._node, proved, channel.remote_key)
         self._invitations.spend(invite, name)
+        if bound:
+            key, now = proved.record.sign_key_bytes(), self._node.clock.wall()
+            self._node.trust.insist(name, key, now=now)
         self._node.logger("mesh").info("%s joins by invitation %s", name, invite)
         await channel.connection.send(make_hello(own, channel))
         told: dict[str, object] = {"secret": self._node.keyring.secret.reveal()}

@@ -6,7 +6,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
-from clawmatrix_core import ControlMethod, ExchangeFailure, LocalProtocolError
+from clawmatrix_core import ControlMethod, ExchangeFailure, LocalProtocolError, is_node_id
 from clawmatrix_mesh.addresses import check_address
 from clawmatrix_mesh.invite.token import ADDRESSES_MOST, Token
 from clawmatrix_mesh.websocket.address import WebSocketAddress, host_port
@@ -61,13 +61,30 @@ class InviteMethods:
                 " invite at a node that does, or say --address",
             )
         try:
-            made, secret = self._invitations().make(lifetime)
+            made, secret = self._invitations().make(lifetime, self._name(params.get("name")))
         except LocalProtocolError as error:
             raise ExchangeFailure("refused", str(error)) from None
-        self._log.info("invitation %s was made, for %g s", made.id, lifetime)
+        whom = made.name or "any name"
+        self._log.info("invitation %s was made for %s, for %g s", made.id, whom, lifetime)
         expires = int(made.expires * 1000)
         token = self._token(made.id, secret, where)
-        return {"id": made.id, "token": token, "expires": expires, "addresses": where}
+        return {
+            "id": made.id,
+            "token": token,
+            "expires": expires,
+            "addresses": where,
+            "name": made.name,
+        }
+
+    def _name(self, name: Any) -> str | None:
+        """Return the name that an invitation is made for. Raises: ExchangeFailure."""
+        if name is None:
+            return None
+        if not isinstance(name, str) or not is_node_id(name):
+            raise ExchangeFailure("bad_params", f"name: {name!r} is not the name of a node")
+        if name == self._node.id:
+            raise ExchangeFailure("bad_params", f"name: {name} is this node itself")
+        return name
 
     def _given(self, addresses: Any) -> list[str]:
         if not isinstance(addresses, list):
@@ -168,6 +185,7 @@ def _entry(one: Invitation, status: str) -> dict[str, Any]:
         "status": status,
         "made": int(one.made * 1000),
         "expires": int(one.expires * 1000),
+        "name": one.name,
         "usedBy": one.used_by,
         "usedAt": None if one.used_at is None else int(one.used_at * 1000),
     }

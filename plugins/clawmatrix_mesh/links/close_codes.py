@@ -26,6 +26,8 @@ class InviteCloseCode(IntEnum):
     """The invitation was used already."""
     INVITE_EXPIRED = 4012
     """The invitation is too old."""
+    INVITE_NAME = 4013
+    """The invitation was made for a node of another name."""
 
 
 _CODES: dict[str, int] = {
@@ -43,6 +45,7 @@ _CODES: dict[str, int] = {
     "invite_wrong": InviteCloseCode.INVITE_UNKNOWN,
     "invite_used": InviteCloseCode.INVITE_USED,
     "invite_expired": InviteCloseCode.INVITE_EXPIRED,
+    "invite_name": InviteCloseCode.INVITE_NAME,
 }
 
 _TOLD: dict[int, tuple[str, str]] = {
@@ -63,6 +66,10 @@ _TOLD: dict[int, tuple[str, str]] = {
     InviteCloseCode.INVITE_UNKNOWN: ("invite_unknown", "{} does not know this invitation"),
     InviteCloseCode.INVITE_USED: ("invite_used", "{} says that this invitation was used already"),
     InviteCloseCode.INVITE_EXPIRED: ("invite_expired", "{} says that this invitation is too old"),
+    InviteCloseCode.INVITE_NAME: (
+        "invite_name",
+        "{} made this invitation for a node of another name",
+    ),
     CloseCode.SILENT: ("silent", "{} did not get this node's handshake in time"),
 }
 

@@ -47,6 +47,7 @@ class LinkLimits:
         direct_tries: nodes that are tried at the same time.
         direct_most: direct links that this node makes of its own accord.
         certificate: wait between looks whether the files of the certificate have changed.
+        introductions: wait between two questions to an introducer.
     """
 
     handshake: float = 10.0
@@ -67,3 +68,4 @@ class LinkLimits:
     direct_tries: int = 4
     direct_most: int = 32
     certificate: float = 60.0
+    introductions: float = 60.0

@@ -73,7 +73,7 @@ class OwnKey:
     @property
     def remedy(self) -> str:
         """The command that lets this node in again, where it is given at the other node."""
-        return f"clawmatrix trust accept {self._node.id} {self._node.identity.fingerprint[:9]}"
+        return f"clawmatrix trust accept {self._node.id} {self._node.identity.fingerprint}"
 
     def latest(self) -> Iterator[KeyRefusal]:
         """Yield those that refused it lately and have no steady link since, the latest first."""

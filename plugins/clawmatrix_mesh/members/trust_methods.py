@@ -49,14 +49,16 @@ class TrustMethods:
         }
 
     async def accept(self, params: dict[str, Any]) -> Any:
-        """Know a node by a key that was refused."""
-        name, prefix = required_text(params, "node"), required_text(params, "fingerprint")
+        """Know a node by the key that a person compared, its present one or one refused."""
+        name, shown = required_text(params, "node"), required_text(params, "fingerprint")
+        before = self._node.trust.keys(NodeId(name))[:1]
         try:
-            entry = self._node.trust.accept(NodeId(name), prefix)
+            entry = self._node.trust.accept(NodeId(name), shown)
         except LocalProtocolError as error:
             raise ExchangeFailure("refused", str(error)) from None
-        _drop(self._node, name)
-        self._changed()
+        if before != (entry.sign_public,):
+            _drop(self._node, name)
+            self._changed()
         return {"nodeId": name, "fingerprint": entry.fingerprint}
 
     async def forget(self, params: dict[str, Any]) -> Any:
@@ -100,6 +102,7 @@ def _entries(node: Node) -> list[dict[str, Any]]:
             "digits": entry.digits,
             "key": entry.key_text,
             "state": str(entry.state),
+            "known": entry.known,
             "firstSeen": int(entry.first_seen * 1000),
             "conflicts": conflicts.get(entry.node_id, []),
         }

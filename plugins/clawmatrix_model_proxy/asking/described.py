@@ -37,10 +37,13 @@ def _describe_node(
     upstreams = [health.describe(target) for target in model.targets]
     if own is not None and model.node == node.id:
         for number, upstream in enumerate(upstreams):
-            known = {one["what"] for one in upstream["lacks"]}
-            upstream["lacks"] += [one for one in own(model.id, number) if one["what"] not in known]
+            told = {one["what"] for one in upstream["lacks"]}
+            upstream["lacks"] += [one for one in own(model.id, number) if one["what"] not in told]
+    peer = None if model.node == node.id else node.directory.get(model.node)
+    known = None if peer is None else node.trust.how_known(model.node, peer.record.key_text)
     return {
         "nodeId": model.node,
+        "known": known,
         "reachable": node.reachable(model.node),
         "api": model.api,
         "upstreams": upstreams,

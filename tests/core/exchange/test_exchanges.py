@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core.exchange.endpoint import Endpoint
+    from clawmatrix_core.exchange.exchange import Exchange
 
 pytestmark = pytest.mark.anyio
 
@@ -387,6 +388,33 @@ async def test_a_node_that_stops_tells_every_other_end() -> None:
             assert raised.value.here is here  # who stops
             await ex.__aexit__(None, None, None)
         pair.office.scope.cancel()
+        await pair.wind_down()
+
+
+@pytest.mark.parametrize("data", [None, b"more"], ids=["alone", "with bytes"])
+async def test_a_handler_that_writes_while_its_node_stops_is_no_fault(data: bytes | None) -> None:
+    goes_on, raised = anyio.Event(), []
+
+    async def write(ex: Exchange) -> None:
+        await goes_on.wait()
+        try:
+            await ex.send({"late": True}, data)
+        except ExchangeError as error:
+            raised.append(error)
+            raise
+
+    async with Pair() as pair:
+        pair.office.handlers["it"] = write
+        async with pair.home.table.open(OFFICE, "it") as asked:
+            await pair.settle()
+            pair.office.table.shut_down()
+            goes_on.set()
+            await pair.settle()
+            with pytest.raises(ExchangeFailure, match="the node stops"):
+                await asked.receive()
+        await pair.settle()
+        assert [str(error) for error in raised] == ["the node stops"]
+        assert not pair.office.faults
         await pair.wind_down()
 
 

@@ -63,8 +63,9 @@ def test_a_wrong_table_is_named(tmp_path: Path, value: Any, words: str) -> None:
     assert problem.startswith(words)
 
 
+@pytest.mark.parametrize("table", ["revokers", "introducers"])
 def test_a_list_of_names_is_refused_with_the_lines_to_write(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, office = tmp_path / "state", Identity.generate()
     with StateFolder(folder) as state:
@@ -72,13 +73,13 @@ def test_a_list_of_names_is_refused_with_the_lines_to_write(
         TrustStore(state).check(NodeId("office"), office.sign_public, proven=True, now=0.0)
     path = tmp_path / "home.toml"
     head = f'node_id = "home"\nsecret = "{SECRET}"\nstate_dir = "{folder}"\n[mesh]\n'
-    path.write_text(f'{head}revokers = ["home", "office", "lab"]\n')
+    path.write_text(f'{head}{table} = ["home", "office", "lab"]\n')
     path.chmod(0o600)
     assert execute(["config", "check", "-c", str(path)]) == 2
     first, *lines = capsys.readouterr().err.splitlines()
-    assert first.startswith("clawmatrix: mesh.revokers: is a table of names with keys, no list")
+    assert first.startswith(f"clawmatrix: mesh.{table}: is a table of names with keys, no list")
     written = tomllib.loads("\n".join(lines))
-    assert written["mesh"]["revokers"] == {
+    assert written["mesh"][table] == {
         "home": own.key_text,
         "office": office.key_text,
     }

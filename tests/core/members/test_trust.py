@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +22,7 @@ from clawmatrix_core.members.trust import (
 from clawmatrix_core.state.folder import MemoryState, StateFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 OFFICE, HOME = NodeId("office"), NodeId("home")
@@ -57,7 +58,7 @@ def test_the_first_proof_pins() -> None:
     assert store.check(OFFICE, key(1), proven=True, now=6.0) is KNOWN
     assert store.check(OFFICE, key(1), proven=False, now=7.0) is KNOWN
     assert store.entries() == [
-        TrustEntry(OFFICE, fingerprint(key(1)), key(1), PinState.PINNED, 5.0, ())
+        TrustEntry(OFFICE, fingerprint(key(1)), key(1), PinState.PINNED, 5.0, (), "linked")
     ]
 
 
@@ -108,41 +109,72 @@ def test_proof_wins_over_hearsay_and_settles_its_own_conflict() -> None:
     assert store.check(OFFICE, key(1), proven=True, now=5.0) is CONFLICT
 
 
-@pytest.mark.parametrize("shorten", [str, lambda text: text[:9].lower().replace("-", " ")])
-def test_accept_lets_a_reinstalled_node_in(shorten: Any) -> None:
+def shortened(text: str) -> str:
+    return text[:24].lower().replace("-", " ")
+
+
+@pytest.mark.parametrize(
+    "show",
+    [fingerprint, lambda key: shortened(fingerprint(key)), digits],
+    ids=["whole", "20 letters", "digits"],
+)
+def test_accept_lets_a_reinstalled_node_in(show: Callable[[bytes], str]) -> None:
     store = TrustStore(MemoryState())
     store.check(OFFICE, key(1), proven=True, now=1.0)
     store.check(OFFICE, key(2), proven=True, now=2.0)
     store.check(OFFICE, key(3), proven=True, now=3.0)
-    entry = store.accept(OFFICE, shorten(fingerprint(key(2))))
-    assert (entry.sign_public, entry.state) == (key(2), PinState.PINNED)
+    entry = store.accept(OFFICE, show(key(2)))
+    assert (entry.sign_public, entry.state, entry.known) == (key(2), PinState.PINNED, "accepted")
     assert entry.conflicts == (fingerprint(key(3)),)
     assert store.check(OFFICE, key(2), proven=True, now=4.0) is KNOWN
     assert store.check(OFFICE, key(1), proven=True, now=4.0) is CONFLICT
 
 
-def test_accept_wants_exactly_one_conflict() -> None:
+@pytest.mark.parametrize("proven", [True, False])
+def test_accept_takes_the_present_key_of_a_name_too(proven: bool) -> None:
     store = TrustStore(MemoryState())
-    with pytest.raises(LocalProtocolError, match="no conflict of office"):
-        store.accept(OFFICE, "ABCD")
-    store.check(OFFICE, key(1), proven=True, now=1.0)
-    with pytest.raises(LocalProtocolError, match="no conflict of office"):
+    store.check(OFFICE, key(1), proven=proven, now=1.0)
+    store.check(OFFICE, key(2), proven=False, now=2.0)
+    entry = store.accept(OFFICE, digits(key(1)))
+    assert (entry.sign_public, entry.known) == (key(1), "accepted")
+    assert entry.conflicts == (fingerprint(key(2)),)
+    assert store.check(OFFICE, key(2), proven=True, now=3.0) is CONFLICT
+
+
+def test_accept_wants_a_key_that_was_shown_under_the_name() -> None:
+    store = TrustStore(MemoryState())
+    with pytest.raises(LocalProtocolError, match="no key of office with the fingerprint"):
         store.accept(OFFICE, fingerprint(key(1)))
-    store.check(OFFICE, key(2), proven=True, now=2.0)
-    with pytest.raises(LocalProtocolError, match="4 letters"):
-        store.accept(OFFICE, fingerprint(key(2))[:3] + "-")
+    store.check(OFFICE, key(1), proven=True, now=1.0)
+    store.check(HOME, key(2), proven=True, now=1.0)
+    with pytest.raises(LocalProtocolError, match="no key of office with the fingerprint"):
+        store.accept(OFFICE, fingerprint(key(2)))
     assert pinned(store) == (key(1), PinState.PINNED)
 
 
-def test_accept_refuses_a_prefix_of_two() -> None:
-    first, second = colliding_keys()
+@pytest.mark.parametrize(
+    "short",
+    [
+        lambda key: fingerprint(key)[:4],
+        lambda key: fingerprint(key)[:23],
+        lambda key: digits(key)[:22],
+        lambda key: digits(key)[:-1],
+    ],
+    ids=["4 letters", "19 letters", "19 digits", "39 digits"],
+)
+def test_a_part_of_a_fingerprint_that_a_key_can_be_ground_for_is_not_taken(
+    short: Callable[[bytes], str],
+) -> None:
+    true, ground = colliding_keys()
     store = TrustStore(MemoryState())
     store.check(OFFICE, key(1), proven=True, now=1.0)
-    store.check(OFFICE, first, proven=True, now=2.0)
-    store.check(OFFICE, second, proven=True, now=3.0)
-    with pytest.raises(LocalProtocolError, match="2 conflicts of office"):
-        store.accept(OFFICE, fingerprint(first)[:4])
-    assert store.accept(OFFICE, fingerprint(second)).sign_public == second
+    store.check(OFFICE, ground, proven=True, now=2.0)
+    for one in (ground, true, key(1)):
+        with pytest.raises(LocalProtocolError, match=r"20 letters|no key of office"):
+            store.accept(OFFICE, short(one))
+    with pytest.raises(LocalProtocolError, match="no key of office"):
+        store.accept(OFFICE, fingerprint(true))
+    assert pinned(store) == (key(1), PinState.PINNED)
 
 
 def colliding_keys() -> tuple[bytes, bytes]:

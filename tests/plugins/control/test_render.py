@@ -82,6 +82,14 @@ def test_the_dots_are_green_yellow_and_red() -> None:
     assert [line[:5] for line in lines] == ["\x1b[32m", "\x1b[33m", "\x1b[31m"]
 
 
+def test_a_name_that_is_known_by_hearsay_is_marked() -> None:
+    peers = [entry("a", known="hearsay", latencyMs=1.0), entry("b", known="linked")]
+    assert render_peers(peers, style=PLAIN, now=NOW).splitlines() == [
+        "● a  direct    1.0 ms  (known by hearsay)",
+        "● b  direct",
+    ]
+
+
 def test_a_path_without_a_measured_latency_has_none() -> None:
     assert render_peers([entry("a")], style=PLAIN, now=NOW) == "● a  direct"
 

@@ -26,11 +26,12 @@ def test_a_peer_that_is_reached_directly() -> None:
     offers = {"models": [{"id": "qwen3"}, {"id": "llama"}], "agents": [{"id": "main"}]}
     home = peer("home", offers=offers, tags=("gpu",), version="0.2.0", protocol=(1, 2))
     path = PathStatus("direct", None, 12.3456, 1760000000.5, 0.25)
-    assert peer_json(home, path) == {
+    assert peer_json(home, path, "hearsay") == {
         "nodeId": "home",
         "agents": ["main"],
         "models": ["qwen3", "llama"],
         "tags": ["gpu"],
+        "known": "hearsay",
         "connected": True,
         "status": "direct",
         "reachableVia": None,
@@ -44,12 +45,12 @@ def test_a_peer_that_is_reached_directly() -> None:
 
 
 def test_a_peer_behind_a_relay_is_connected() -> None:
-    entry = peer_json(peer("lab"), PathStatus("relay", NodeId("hub"), 48.0))
+    entry = peer_json(peer("lab"), PathStatus("relay", NodeId("hub"), 48.0), "linked")
     assert (entry["connected"], entry["status"], entry["reachableVia"]) == (True, "relay", "hub")
 
 
 def test_a_peer_out_of_reach_says_why() -> None:
-    entry = peer_json(peer("old"), PathStatus("unreachable", reason="no route"))
+    entry = peer_json(peer("old"), PathStatus("unreachable", reason="no route"), "linked")
     assert (entry["connected"], entry["reason"]) == (False, "no route")
     for unknown in ("latencyMs", "lastSeen", "evidenceAgeMs", "version"):
         assert entry[unknown] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,14 @@ import pytest
 
 from clawmatrix_core.base.places import STRANGERS
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_http.protocol import DISCARDED, HEAD, HEADERS, PIPELINED, Limits
+from clawmatrix_http.protocol import (
+    DISCARDED,
+    HEAD,
+    HEADERS,
+    PIPELINED,
+    HttpConnection,
+    Limits,
+)
 from tests.plugins.http.conftest import TOKEN
 
 if TYPE_CHECKING:
@@ -148,6 +156,25 @@ async def test_requests_that_wait_for_answers_are_few(serving: Serving) -> None:
         assert sent.statuses in ([], [400])
         assert served.node.counters["http_pipelined"] == 1
         served.routes.go_on.set()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [GET + b"\r\n", GET + b"a: b\r\n" * (HEADERS + 1) + b"\r\n", b"\x00\r\n\r\n"],
+    ids=["pipelined", "many headers", "no HTTP"],
+)
+async def test_nothing_is_kept_of_a_connection_that_was_refused(
+    serving: Serving, request_: bytes
+) -> None:
+    async with serving() as served:
+        for _ in range(5):
+            await send(served, request_ * (PIPELINED + 4))
+        server = served.http.server
+        assert server is not None
+        await wait_until(lambda: server.connections == 0)
+        await anyio.wait_all_tasks_blocked()
+        gc.collect()
+        assert not [one for one in gc.get_objects() if isinstance(one, HttpConnection)]
 
 
 @pytest.mark.bound("clawmatrix_http.protocol.DISCARDED")

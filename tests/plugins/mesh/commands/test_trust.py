@@ -1,22 +1,26 @@
-"""``clawmatrix trust forget --hide``: nodes that are retired."""
+"""``clawmatrix trust``: keys that a person accepts, and nodes that are retired."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.config.config import Config
+from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.members.trust import TrustStore
 from clawmatrix_core.state.folder import MemoryState
-from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_core.testing.fixtures import SECRET, wait_until
 from tests.core.members.members import Member
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.invite.inviting import ask
 
 if TYPE_CHECKING:
-    from clawmatrix_core.kernel.node import Node
+    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -68,3 +72,35 @@ async def test_a_node_that_nobody_knows_cannot_be_hidden() -> None:
         with pytest.raises(ExchangeFailure, match="no key is known of lab"):
             await forget(home, hide=True)
         assert home.trust.hidden() == []
+
+
+async def command(config: Path, *arguments: str) -> tuple[int, str]:
+    """Run ``clawmatrix trust``; return its exit code, and what it prints."""
+    program = [sys.executable, "-m", "clawmatrix_core.cli", "-c", str(config), "trust", *arguments]
+    done = await anyio.run_process(program, check=False)
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.parametrize("proven", [True, False])
+async def test_a_key_is_accepted_by_the_digits_that_a_person_read(
+    proven: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    config = tmp_path / "clawmatrix.toml"
+    told = f'node_id = "office"\nsecret = "{SECRET}"\nstate_dir = "state"\n'
+    config.write_text(told + 'plugins = ["control", "mesh"]\n')
+    config.chmod(0o600)
+    home = Member("home").identity
+    async with Node(Config.load(config)) as node:
+        node.trust.check(NodeId("home"), home.sign_public, proven=proven, now=1.0)
+        way = "linked" if proven else "hearsay"
+        assert f"home  {home.fingerprint}  {way}\n" in (await command(config, "list"))[1]
+        code, told = await command(config, "accept", "home", *home.digits.split()[:7])
+        assert (code != 0, "or all of its digits" in told) == (True, True), told
+        code, told = await command(config, "accept", "home", home.fingerprint[:4])
+        assert (code != 0, "20 letters of the fingerprint are needed" in told) == (True, True), told
+        assert node.trust.how_known(NodeId("home"), home.key_text) == way
+        code, told = await command(config, "accept", "home", *home.digits.split())
+        assert (code, told) == (0, f"home is now known by {home.fingerprint}, accepted\n")
+        assert f"home  {home.fingerprint}  accepted\n" in (await command(config, "list"))[1]
+        assert "known: accepted" in (await command(config, "show", "home"))[1]

@@ -67,7 +67,7 @@ async def test_a_node_whose_state_was_lost_learns_it(
             told = "knows another key under this node's name"
             assert any(told in line for line in lines)
             assert f"  -> {advice_for('key_refused')}" in lines
-            accept = f"clawmatrix trust accept office {lost.identity.fingerprint[:9]}"
+            accept = f"clawmatrix trust accept office {lost.identity.fingerprint}"
             assert warnings(told)
             assert accept in warnings(told)[0]
             found = [one for one in await problems(lost) if one.startswith("mesh.keys: ")]
@@ -84,7 +84,7 @@ async def test_a_node_is_told_no_more_once_its_new_key_is_accepted() -> None:
             await wait_until(lambda: "office" in home.links)
         async with make_node("office", peers=peers) as lost:
             await wait_until(lambda: section_of(lost)[0]["keyRefused"])
-            home.trust.accept(NodeId("office"), lost.identity.fingerprint[:9])
+            home.trust.accept(NodeId("office"), lost.identity.fingerprint)
             await wait_until(lambda: "home" in lost.links)
             assert section_of(lost)[0]["dialling"][0]["error"] is None
 

@@ -18,7 +18,7 @@ from clawmatrix_core.base.errors import ExchangeError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.loading.contributions import frame_types
-from clawmatrix_core.members.identity import Identity, fingerprint
+from clawmatrix_core.members.identity import Identity, fingerprint, key_text
 from clawmatrix_core.members.succession import rotate
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import wait_until
@@ -295,6 +295,21 @@ async def test_a_guest_that_calls_itself_home_has_the_key_of_a_guest() -> None:
                 await talk.receive()
         assert [visit.peer for visit in found.desk.visits] == ["guest", "home"]
         assert {visit.key for visit in found.desk.visits} == {FALSE.sign_public}
+
+
+async def test_a_squatters_session_ends_when_the_real_key_is_introduced() -> None:
+    async with squatted() as (found, _, _):
+        assert found.office.trust.introduce({HOME: TRUE.sign_public}, now=2.0) == [HOME]
+        await found.is_rid_of(FALSE.sign_public)
+
+
+async def test_neither_a_session_nor_a_link_proves_a_squatters_name() -> None:
+    text = key_text(FALSE.sign_public)
+    async with squatted() as (found, squatter, _):
+        assert found.office.trust.proven_since(HOME) is not None  # a session proved the key
+        assert found.office.trust.how_known(HOME, text) == "hearsay"
+        assert found.hub.trust.how_known(HOME, text) == "linked"
+        assert squatter.id == HOME
 
 
 async def test_sessions_of_a_rotated_key_end_although_the_run_has_the_same_word() -> None:

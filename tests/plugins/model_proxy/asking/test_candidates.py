@@ -207,5 +207,10 @@ async def test_the_control_method_tells_who_serves_what(node_factory: NodeFactor
     assert (model["id"], model["description"]) == ("m", None)
     for node, name in zip(model["nodes"], "ab", strict=True):
         [upstream] = node.pop("upstreams")
-        assert node == {"nodeId": name, "reachable": True, "api": "openai-completions"}
+        assert node == {
+            "nodeId": name,
+            "known": "linked",
+            "reachable": True,
+            "api": "openai-completions",
+        }
         assert (upstream["breaker"], upstream["calls"]) == ("closed", 0)
