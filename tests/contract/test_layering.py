@@ -19,6 +19,7 @@ FOREIGN = ("websockets", "starlette", "uvicorn", "httpx", "httpx2", "openai", "t
 
 LEAST = {
     "clawmatrix_core": 80,
+    "clawmatrix_audit": 15,
     "clawmatrix_control": 5,
     "clawmatrix_gemini": 7,
     "clawmatrix_http": 8,

@@ -16,6 +16,7 @@ TABLE = "\n## What shows each promise\n"
 TEST = re.compile(r"`(tests/[\w/]+\.py::test_\w+)`")
 PROMISE = re.compile(r"(?m)^(?:- )?\*\*([A-Z]\d+)\*\* ")
 ATTACKERS = {
+    "Someone who changes the audit",
     "Someone on the network",
     "A curious or malicious relay",
     "A malicious member",

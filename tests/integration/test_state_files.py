@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-KEPT = ["epoch", "http", "identity", "invitations", "model-names", "revocations", "trust"]
+KEPT = ["audit", "epoch", "http", "identity", "invitations", "model-names", "revocations", "trust"]
 PASSING = {"lock", "control.socket"}
 """What is there while a node runs, and says nothing to the next run."""
 
@@ -45,7 +45,8 @@ def state_of(node: NodeProcess) -> Path:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in PASSING}
+    files = (path for path in folder.iterdir() if path.is_file())  # the audit has a folder
+    return {path.name: path.read_bytes() for path in files if path.name not in PASSING}
 
 
 def test_every_file_of_a_node_is_held_to_its_version(lived: NodeProcess) -> None:
