@@ -119,6 +119,8 @@ class Recollection:
             self._tidy()
 
     def _tidy(self) -> None:
+        if not self._turns:
+            return  # also before there is an event loop, which the clock may be of
         late = self._now() - self._lifetime
         while self._turns:
             oldest = next(iter(self._turns))
