@@ -23,7 +23,10 @@ print(json.dumps(sorted(sys.modules)))
     [
         ("import clawmatrix_model_proxy.api", {"api", "refusals", "values"}),
         ("from clawmatrix_model_proxy.api import ModelApi", {"api", "refusals", "values"}),
-        ("from clawmatrix_model_proxy.api import *", {"api", "neutral", "refusals", "values"}),
+        (
+            "from clawmatrix_model_proxy.api import *",
+            {"api", "error_text", "json_values", "neutral", "refusals", "values"},
+        ),
     ],
 )
 def test_importing_the_contract_loads_neither_the_plugin_nor_an_extra(
