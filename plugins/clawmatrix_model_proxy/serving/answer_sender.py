@@ -230,7 +230,7 @@ class AnswerSender:
         waiting: WaitingBytes,
         limits: SendLimits,
     ) -> None:
-        async for data in begun:
+        async for data in begun.queue:
             for portion in portions(data):
                 size = stream.waiting + len(portion)
                 large = size > _LARGE

@@ -20,7 +20,7 @@ _NO_TYPES = (EVENT_STREAM, "text/plain", "application/octet-stream")
 
 
 class Begun:
-    """Gives the bytes of a body, those too by which it was told what it is.
+    """Tells what a body is by its first bytes, which go back into its queue.
 
     Args:
         queue: has the bytes.
@@ -30,35 +30,29 @@ class Begun:
     def __init__(self, queue: ByteQueue, content_type: str) -> None:
         self.queue = queue
         self._type = content_type.lower()
-        self._first = b""
 
     async def is_stream(self) -> bool:
-        """Say whether it is a stream of events. Raises: ExchangeFailure."""
+        """Say whether it is a stream of events. Raises: ExchangeFailure.
+
+        All of it is in the queue after that.
+        """
+        first, beginning = b"", None
         async for data in self.queue:
-            self._first = self._first + data if self._first else data
-            beginning = beginning_of(self._first)
+            first = first + data if first else data
+            beginning = beginning_of(first)
             if beginning is not None:
-                return beginning is Beginning.EVENTS or (
-                    beginning is Beginning.OTHER and self._type.startswith(_NO_TYPES)
-                )
-            if len(self._first) > SILENT_LIMIT:
+                break
+            if len(first) > SILENT_LIMIT:
                 message = f"{SILENT_LIMIT} bytes of the answer bring no event"
                 raise ExchangeFailure("answer_too_large", message)
-        return self._type.startswith(_NO_TYPES)
-
-    def __aiter__(self) -> Begun:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._first:
-            first, self._first = self._first, b""
-            return first
-        return await anext(self.queue)
+        self.queue.put_back(first)
+        by_type = beginning in (None, Beginning.OTHER) and self._type.startswith(_NO_TYPES)
+        return beginning is Beginning.EVENTS or by_type
 
     async def whole(self, limit: int, waiting: WaitingBytes) -> bytes:
         """Return all of it. Raises: ExchangeFailure, also over the limit or without memory."""
         read = bytearray()
-        async for data in self:
+        async for data in self.queue:
             if len(read) + len(data) > limit:
                 message = f"the upstream's answer has more than {limit:d} bytes (max_answer)"
                 raise ExchangeFailure("answer_too_large", message)

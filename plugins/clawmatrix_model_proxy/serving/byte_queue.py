@@ -52,6 +52,12 @@ class ByteQueue:
             self._wake.set()
             self._wake = None
 
+    def put_back(self, data: bytes) -> None:
+        """Give bytes again that the one that iterates has taken, before all others."""
+        if data:
+            self._pieces.insert(0, data)
+            self._size += len(data)
+
     async def wait_room(self) -> None:
         """Return when the writer has taken what waits."""
         while self._size >= self._room:

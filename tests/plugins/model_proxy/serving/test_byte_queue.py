@@ -72,3 +72,14 @@ async def test_there_is_no_waiting_while_there_is_room() -> None:
     pipe.put(b"123")
     with anyio.fail_after(1):
         await pipe.wait_room()
+
+
+async def test_what_is_put_back_comes_before_all_else() -> None:
+    pipe = ByteQueue()
+    pipe.put(b"first")
+    assert await anext(pipe) == b"first"
+    pipe.put(b", second")
+    pipe.put_back(b"first")
+    pipe.put_back(b"")
+    pipe.close()
+    assert [data async for data in pipe] == [b"first, second"]
