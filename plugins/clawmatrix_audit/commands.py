@@ -139,7 +139,11 @@ def tail(settings: Settings, lines: int, peer: str | None, follows: bool, as_jso
         for entry in shown:
             show(entry)
         if follows:
-            follow(folder, last, show, wait=lambda: time.sleep(0.2))
+            follow(folder, last, show, wait=_rest)
+
+
+def _rest() -> None:
+    time.sleep(0.2)  # between two looks at a file that another process writes
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """One line of the audit: how it is written, and read again. No I/O.
 
-A line is a JSON object. Its first key ``n`` is its number; ``prev`` is the SHA-256 of the line
-before, as it stands without its line break; ``seal`` comes last, an HMAC over the rest of the
-line with the key of this node.
+A line is a JSON object. ``n``, the first key, is its number. ``prev`` is the SHA-256 of the
+previous line without its line break. ``seal``, the last key, is an HMAC over the rest of the line
+with the key of this node.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A stream as the whole answer of its own API, for a client that asked for none.
 
-Fields that nobody here knows are joined by what they are: texts and lists are lengthened, objects
-are filled up, and of anything else the last counts.
+Unknown fields are joined by type: texts and lists are concatenated, objects are merged, and of all
+other values the last one counts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def answer_of_events(
         payloads: the decoded events.
         tools: the names that calls of ``chat`` may have, empty where they are not known.
 
-    Raises: ValueError, for events that are none of the API.
+    Raises: ValueError, for events that do not belong to the API.
     """
     try:
         if format == "chat":

@@ -62,7 +62,7 @@ class BodyPatience:
 
 
 class StreamPatience:
-    """For a stream, by what came of it; ``heard`` is to be called behind each ``feed``."""
+    """Times the silence of a stream. Call ``heard`` after each ``feed``."""
 
     def __init__(self, budgets: Budgets, began: float, stream: AnswerStream) -> None:
         self.arrived = self._alive = self._heard = began

@@ -31,7 +31,7 @@ class StoredCall(PassthroughCall):
 
     @classmethod
     def about(cls, kept_at: str, wanted: StoredAction, *, streams: bool = False) -> StoredCall:
-        """Return the call for an action. Raises: ExchangeFailure, for an id or query that is none.
+        """Return the call for an action. Raises: ExchangeFailure, for a malformed id or query.
 
         ``kept_at`` is the path at which the upstream takes requests of Responses.
         """

@@ -235,7 +235,7 @@ class UpstreamResponse:
         return round((current_time() - self._began) * 1000, 2)
 
     def patience(self, stream: AnswerStream) -> StreamPatience:
-        """Return how long the upstream may say nothing, by what the stream took in."""
+        """Return the limit of silence, which depends on the events that the stream has read."""
         return StreamPatience(self._budgets, self._began, stream)
 
     async def peek(self, limit: int) -> bytes | None:

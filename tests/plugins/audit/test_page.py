@@ -1,4 +1,4 @@
-"""The page on the audit: its example runs as it stands there."""
+"""The example on the audit page runs unchanged."""
 
 from __future__ import annotations
 

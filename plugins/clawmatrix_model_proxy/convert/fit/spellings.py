@@ -26,7 +26,7 @@ def hashed(text: str) -> str:
 
 
 def spelled(name: str, words: Words, taken: Collection[str]) -> str:
-    """Return a name as an API takes it, which is none of those that are ``taken``."""
+    """Return a name in the form an API takes, different from every name in ``taken``."""
     beginning = words.with_other_letters(name)[: words.most - _HASH - 1]
     salt, found = 0, ""
     while not found or found in taken:

@@ -108,7 +108,7 @@ PLANTS = {
             test_introductions.test_earlier_keys_that_a_record_claims_make_nobody_an_introducer,
         ),
     ),
-    "a key is known by what its name is known by": Plant(
+    "every key of a name has the level of the name": Plant(
         KnownKeys,
         "how_known",
         know_by_name,
