@@ -143,9 +143,12 @@ class Upstreams:
             await answer.close()
 
     def _ring(self, model: ModelUpstream, format: str) -> KeyRing:
-        if format in SIDE_CALLS:  # a key that may not be used for embeddings is right for answers
-            return self._side_rings.setdefault(model, KeyRing(model.keys))
-        return self._rings.setdefault(model, KeyRing(model.keys))
+        # A key that may not be used for embeddings is right for answers.
+        rings = self._side_rings if format in SIDE_CALLS else self._rings
+        ring = rings.get(model)
+        if ring is None:
+            ring = rings[model] = KeyRing(model.keys)
+        return ring
 
     def _request(
         self,
