@@ -53,8 +53,7 @@ class Upstreams:
         self.lacks: Lacks[ModelUpstream] = Lacks(now)
         self._proxy_from_env = proxy_from_env
         self._places: dict[str, _Place] = {}
-        self._rings: dict[ModelUpstream, KeyRing] = {}
-        self._side_rings: dict[ModelUpstream, KeyRing] = {}
+        self._rings: dict[tuple[ModelUpstream, bool], KeyRing] = {}
         self._budgets = budgets
 
     async def __aenter__(self) -> Self:
@@ -79,7 +78,6 @@ class Upstreams:
         self._budgets = budgets
         self._dialler.limit, self._client.write = budgets.connect, budgets.idle
         self._rings.clear()
-        self._side_rings.clear()
 
     async def run(self) -> None:
         """Close connections that nobody used for a while, until cancelled."""
@@ -144,10 +142,10 @@ class Upstreams:
 
     def _ring(self, model: ModelUpstream, format: str) -> KeyRing:
         # A key that may not be used for embeddings is right for answers.
-        rings = self._side_rings if format in SIDE_CALLS else self._rings
-        ring = rings.get(model)
+        which = model, format in SIDE_CALLS
+        ring = self._rings.get(which)
         if ring is None:
-            ring = rings[model] = KeyRing(model.keys)
+            ring = self._rings[which] = KeyRing(model.keys)
         return ring
 
     def _request(
