@@ -78,7 +78,7 @@ class Standings:
         for call in tuple(self._callbacks):
             try:
                 call(why)
-            except Exception:
+            except Exception:  # noqa: BLE001 - the others are called all the same
                 _log.exception("a callback for a change of the policy failed")
 
     def keep_key(self, peer: str, key: str | None) -> None:
