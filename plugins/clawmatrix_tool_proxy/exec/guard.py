@@ -10,4 +10,4 @@ import sys
 
 if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-    sys.exit(__import__("guarding.main", fromlist=["main"]).main())
+    os._exit(__import__("guarding.main", fromlist=["main"]).main())  # without tidying up memory

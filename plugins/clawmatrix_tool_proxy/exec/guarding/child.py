@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
-from .cgroup import ProcessGroup
-from .job import Job
 from .limits import set_limits
 from .own import OWN_FOLDERS, Own
 from .parts import Lacking, Missing
-from .private import PrivateFolder
+
+if TYPE_CHECKING:
+    from .cgroup import ProcessGroup
+    from .job import Job
+    from .private import PrivateFolder
 
 if sys.platform == "linux":
     from .mounts import View, enter_namespace

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .call_numbers import ARCHITECTURES, LAST_KNOWN, NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["CONNECTING", "NOTHING", "OPEN", "filter_program"]
 
@@ -124,7 +127,7 @@ class _Calls:
         return self._block(name, [*body, _returns(_ALLOW)])
 
     def sockets(self, network: str) -> list[_Block]:
-        kinds = {_STREAM: (0, _TCP)}
+        kinds: dict[int, Sequence[int]] = {_STREAM: (0, _TCP)}
         if network == OPEN:
             kinds[_DATAGRAM] = (0, _UDP)
         blocks = [self._made("socket", (_AF_INET, _AF_INET6), kinds)]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
-from .framing import Message
 from .system_places import SYSTEM_PLACES
+
+if TYPE_CHECKING:
+    from .framing import Message
 
 __all__ = ["Job", "Network", "Place"]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A file or folder, with what it was when the node looked.
 
     Attributes:
@@ -31,8 +32,7 @@ class Place:
         return self.device, self.inode
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
     """How much of the network the command may use.
 
     Attributes:
@@ -46,8 +46,7 @@ class Network:
     hosts: str | None = None
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """A command to run.
 
     Attributes:
@@ -57,7 +56,7 @@ class Job:
         cwd: the folders from that root to where the command starts.
         stdin: whether the command reads the pipe that the node holds; else it reads nothing.
         timeout: after how many seconds it is killed.
-        scratch: the folder in which the guard makes the private folder.
+        private: the command's private folder, which the guard makes and removes.
         roots: what the command may use, each for reading or for writing.
         readable: further paths that it may read.
         own: paths that are kept from it wherever it may read: the node's own files and folders.
@@ -69,6 +68,7 @@ class Job:
         cgroup: the folder of a cgroup that the guard may make one of its own in; None without.
         network: how much of the network it may use.
         without: the parts of the confinement whose absence is accepted.
+        probe: whether to tell which parts are missing, and to run nothing.
     """
 
     argv: tuple[str, ...]
@@ -77,7 +77,7 @@ class Job:
     cwd: tuple[str, ...]
     stdin: bool
     timeout: float
-    scratch: str
+    private: str
     roots: tuple[Place, ...]
     readable: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
@@ -87,8 +87,9 @@ class Job:
     memory: int = 4 * 1024**3
     file_size: int = 4 * 1024**3
     cgroup: str | None = None
-    network: Network = field(default_factory=Network)
+    network: Network = Network()
     without: tuple[str, ...] = ()
+    probe: bool = False
 
     @property
     def readable_all(self) -> tuple[str, ...]:
@@ -97,14 +98,15 @@ class Job:
 
     def to_json(self) -> Message:
         """Return the job as a message."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def of_json(cls, message: Message) -> Job:
         """Return the job of a message. Raises: TypeError, for one of another shape."""
         lists = ("argv", "cwd", "readable", "own", "without")
         told = message | {name: tuple(message[name]) for name in lists if name in message}
-        told["roots"] = tuple(Place(**place) for place in message["roots"])
-        network = message.get("network", {})
-        told["network"] = Network(**network | {"ports": tuple(network.get("ports", ()))})
+        told["roots"] = tuple(Place(*place) for place in message["roots"])
+        if "network" in message:
+            everything, ports, hosts = message["network"]
+            told["network"] = Network(everything, tuple(ports), hosts)
         return cls(**told)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from .syscalls import prctl, syscall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Ruleset", "landlock_version"]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+from typing import TYPE_CHECKING
 
-from .job import Job
+if TYPE_CHECKING:
+    from .job import Job
 
 __all__ = ["counted_by_kernel", "set_limits"]
 

@@ -1,8 +1,8 @@
 """The guard of one command: it starts it, watches it, and leaves nothing of it behind.
 
-A node holds the other ends of its pipes. Standard input brings the job and the word to cancel,
-and its end says that the node is gone; standard output takes what there is to tell. The command's
-own input, output and error output come as descriptors 3, 4 and 5.
+A node holds the other ends of its pipes. Standard input brings the job, and its end says that the
+command is no longer wanted or the node is gone; standard output takes what there is to tell. The
+command's own input, output and error output come as descriptors 3, 4 and 5.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def main() -> int:
     """Run one command and tell of its end. Return the guard's exit status."""
     with contextlib.suppress(OSError):
         os.setsid()  # signals to the node's terminal are not for the guard
+    os.chdir("/")
     if sys.platform == "linux":
         become_subreaper()
         hide_from_others()
     orders = Orders(_ORDERS)
     message = orders.first()
-    if message is None or "job" not in message:  # the node is gone, or has no use for a spare
-        return 0
-    _tell(run(Job.of_json(message["job"]), orders))
+    if message is not None:  # else the node is gone, or has no use for a spare guard
+        _tell(run(Job.of_json(message), orders))
     return 0
 
 

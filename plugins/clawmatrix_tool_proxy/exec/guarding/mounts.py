@@ -10,11 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from typing import TYPE_CHECKING
 
-from .job import Job, Place
 from .own import OWN_FOLDERS, Hidden, Own
 from .parts import Lacking
-from .private import PrivateFolder
 from .syscalls import (
     CLONE_NEWIPC,
     CLONE_NEWNS,
@@ -25,6 +24,10 @@ from .syscalls import (
     set_read_only,
     unshare,
 )
+
+if TYPE_CHECKING:
+    from .job import Job, Place
+    from .private import PrivateFolder
 
 __all__ = ["View", "enter_namespace"]
 

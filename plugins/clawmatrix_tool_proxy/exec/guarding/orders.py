@@ -21,8 +21,8 @@ class Orders:
         pipe: the descriptor of the pipe.
 
     Attributes:
-        over: why the command has to end: "cancelled" when the node says so, "node gone" when the
-            pipe has ended, "guard ended" after a signal to the guard; None as long as it may run.
+        over: why the command has to end: "cancelled" when the pipe has ended, as the node closed
+            it or is gone; "guard ended" after a signal to the guard; None while it may run.
     """
 
     def __init__(self, pipe: int) -> None:
@@ -52,11 +52,8 @@ class Orders:
     def _read(self) -> None:
         data = os.read(self._pipe, _AT_ONCE)
         if not data:
-            self.over = "node gone"
-            return
-        self._waiting += self._reader.feed(data)
-        if any("cancel" in message for message in self._waiting):
             self.over = "cancelled"
+        self._waiting += self._reader.feed(data)
 
     def _signals(self) -> int:
         woken, wakes = os.pipe()

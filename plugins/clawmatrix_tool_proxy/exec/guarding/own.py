@@ -7,9 +7,12 @@ That is the node's own files and folders, told by inode, whatever path leads to 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from .parts import Lacking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Hidden", "Own"]
 

@@ -47,4 +47,3 @@ class Missing:
         self.parts[part] = why
         if part not in self._accepted:
             raise Lacking(part, why)
-

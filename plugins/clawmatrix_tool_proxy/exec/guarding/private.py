@@ -6,21 +6,21 @@ import contextlib
 import os
 import stat
 
-__all__ = ["PrivateFolder"]
+__all__ = ["PrivateFolder", "remove_folder"]
 
 
 class PrivateFolder:
     """A folder of which the command may write in ``home``, ``tmp`` and ``shm``.
 
     Args:
-        scratch: the folder that it is made in.
+        path: where it is made.
         hosts: the text of the command's hosts file, None where it has no other than the machine.
 
     Raises: OSError.
     """
 
-    def __init__(self, scratch: str, hosts: str | None) -> None:
-        self.path = os.path.join(os.path.realpath(scratch), f"clawmatrix-{os.urandom(8).hex()}")
+    def __init__(self, path: str, hosts: str | None) -> None:
+        self.path = path
         os.mkdir(self.path, 0o700)
         self.home, self.tmp, self.shm = (self._folder(name) for name in ("home", "tmp", "shm"))
         self.empty_folder = self._folder("empty")
@@ -35,7 +35,7 @@ class PrivateFolder:
     def remove(self) -> None:
         """Take it away with all that the command has left there."""
         with contextlib.suppress(OSError):
-            _remove_folder(self.path)
+            remove_folder(self.path)
 
     def _folder(self, name: str) -> str:
         path = os.path.join(self.path, name)
@@ -49,13 +49,16 @@ class PrivateFolder:
         return path
 
 
-def _remove_folder(path: str) -> None:
-    """Remove a folder that nobody changes any more, also where the command has closed it."""
+def remove_folder(path: str) -> None:
+    """Remove a folder that nobody changes any more, also where the command has closed it.
+
+    Raises: OSError.
+    """
     os.chmod(path, stat.S_IRWXU)
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                _remove_folder(entry.path)
+                remove_folder(entry.path)
             else:
                 os.unlink(entry.path)
     os.rmdir(path)

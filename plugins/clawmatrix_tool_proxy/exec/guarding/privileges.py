@@ -8,7 +8,13 @@ import signal
 
 from .syscalls import checked, libc, prctl
 
-__all__ = ["become_subreaper", "die_with_parent", "drop_capabilities", "hide_from_others", "show_to_others"]
+__all__ = [
+    "become_subreaper",
+    "die_with_parent",
+    "drop_capabilities",
+    "hide_from_others",
+    "show_to_others",
+]
 
 _SET_DUMPABLE, _DROP_BOUNDING, _AMBIENT, _SUBREAPER, _PARENT_DEATH = 4, 24, 47, 36, 1
 _AMBIENT_CLEAR_ALL = 4

@@ -1,17 +1,21 @@
-"""Takes from the process of a command what it may not do: the last step before it begins (Linux)."""
+"""Takes from the process of a command what it may not do, right before it begins (Linux)."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .filter_program import CONNECTING, NOTHING, OPEN
-from .job import Job, Network
 from .landlock import Ruleset, landlock_version
-from .parts import Missing
 from .privileges import drop_capabilities
 from .seccomp import set_filter
 from .system_places import DEVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .job import Job, Network
+    from .parts import Missing
 
 __all__ = ["LANDLOCK_SINCE", "restrict"]
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from .cgroup import ProcessGroup
 from .child import Child
 from .framing import Message
-from .job import Job
 from .limits import counted_by_kernel
-from .orders import Orders
 from .parts import Lacking
 from .private import PrivateFolder
 from .tree import Tree
+
+if TYPE_CHECKING:
+    from .job import Job
+    from .orders import Orders
 
 if sys.platform == "linux":
     from .privileges import die_with_parent, show_to_others
@@ -33,12 +35,13 @@ def run(job: Job, orders: Orders) -> Message:
 
     ``{"failed": why, "part": name}`` says that it did not begin. ``{"exit": status}`` or
     ``{"signal": number}`` say how it ended, with ``by``: "itself", "limit" (its time),
-    "processes" (too many), or why the node or another ended it, and ``seconds``.
+    "processes" (too many), or why the node or another ended it, and ``seconds``. A probe tells
+    ``{"missing": {part: why}}``.
     """
     try:
-        private = PrivateFolder(job.scratch, job.network.hosts)
+        private = PrivateFolder(job.private, job.network.hosts)
     except OSError as error:
-        return {"failed": f"no private folder in {job.scratch}: {error.strerror}", "part": "scratch"}
+        return {"failed": f"{job.private}: {error.strerror}", "part": "private folder"}
     group = None
     try:
         group = None if job.cgroup is None else ProcessGroup(job.cgroup, job.processes)
@@ -88,7 +91,7 @@ class _Running:
             told = {"failed": str(error), "part": "start"}
         except BaseException as error:  # noqa: BLE001 - it must not go on as a second guard
             told = {"failed": repr(error), "part": "guard"}
-        os.write(3, json.dumps(told).encode())
+        _say(telling, told)
         os._exit(127)
 
     def _become_command(self, telling: int) -> None:
@@ -100,6 +103,9 @@ class _Running:
         _arrange_streams(telling, stdin=self._job.stdin)
         child = Child(self._job, self._private, self._group)
         child.confine()
+        if self._job.probe:
+            _say(telling, {"missing": child.missing.parts})
+            os._exit(0)
         child.run()
 
     def _watch(self, tree: Tree, orders: Orders, began: float) -> str:
@@ -121,8 +127,12 @@ def _arrange_streams(telling: int, *, stdin: bool) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), _STREAMS[0])
     for number, descriptor in enumerate(_STREAMS):
         os.dup2(descriptor, number)
-    os.dup2(telling, 3, inheritable=False)
-    os.closerange(4, max(os.sysconf("SC_OPEN_MAX"), 4096))
+    os.closerange(3, telling)
+    os.closerange(telling + 1, max(os.sysconf("SC_OPEN_MAX"), 4096))
+
+
+def _say(telling: int, message: Message) -> None:
+    os.write(telling, json.dumps(message).encode())
 
 
 def _read_all(descriptor: int) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -111,6 +110,8 @@ def _parents_of_proc() -> dict[int, int]:
 
 
 def _parents_of_ps() -> dict[int, int]:
+    import subprocess  # slow to import, and not needed on Linux
+
     listed = subprocess.run(
         ["/bin/ps", "-axo", "pid=,ppid="], capture_output=True, check=False, text=True
     )
