@@ -122,7 +122,7 @@ class OwnPlaces:
                     places.add((identity(way.parent.stat()), way.name.casefold()))
                 with suppress(OSError):
                     inodes |= {identity(way.lstat()), identity(way.stat())}
-        complete = all([_add_all(folder, inodes) for folder in self._folders])
+        complete = all(_add_all(folder, inodes) for folder in self._folders)
         return Own(frozenset(inodes), frozenset(places), complete)
 
 

@@ -91,10 +91,10 @@ class Folder:
         """
         if (found := self.look(name)) is None:
             raise refusal(self.path / name, "not_found", "there is no such file or folder")
-        self._plain(name, found)
+        self.require_plain(name, found)
         with _closed_on_error(self._open(name, flags)) as descriptor:
             self._check(name, opened := os.fstat(descriptor))
-            self._plain(name, opened)
+            self.require_plain(name, opened)
         return descriptor
 
     def look(self, name: str) -> os.stat_result | None:
@@ -130,12 +130,24 @@ class Folder:
             raise failure(self.path, error) from None
         return [name for name in found[:most] if not self._is_own(name)], len(found) <= most
 
+    def is_root(self, found: os.stat_result) -> bool:
+        """Say whether what was found is the folder of a root."""
+        return self._rules.root_of(found) is not None
+
     def leads_to(self, name: str) -> RootPath | None:
         """Return where a link leads; None where that is outside of the root, or no path."""
         with suppress(OSError):
             target = os.readlink(name, dir_fd=self.descriptor)
             return None if target.startswith("/") else _joined(self.path, target)
         return None
+
+    def require_plain(self, name: str, found: os.stat_result) -> None:
+        """Raises: ToolError, where what was found under a name is no plain file."""
+        place, kind = self.path / name, kind_of(found)
+        if kind == "link":
+            raise self._is_link(name)
+        if kind != "file":
+            raise refusal(place, "wrong_kind", f"it is a {kind}, no file")
 
     def _open(self, name: str, flags: int) -> int:
         self._rules.check_own(self.path / name, name, None, self._found)
@@ -157,13 +169,6 @@ class Folder:
         target = self.leads_to(name)
         where = "out of the root" if target is None else f"to {target}: write that path"
         return refusal(self.path / name, "is_link", f"it is a symbolic link {where}")
-
-    def _plain(self, name: str, found: os.stat_result) -> None:
-        place, kind = self.path / name, kind_of(found)
-        if kind == "link":
-            raise self._is_link(name)
-        if kind != "file":
-            raise refusal(place, "wrong_kind", f"it is a {kind}, no file")
 
     def _check(self, name: str, found: os.stat_result) -> None:
         place = self.path / name

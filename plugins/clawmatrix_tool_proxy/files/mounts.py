@@ -13,9 +13,34 @@ __all__ = ["kernel_devices"]
 
 _MOUNTS: Final = "/proc/self/mountinfo"
 _KERNEL: Final = frozenset(
-    "autofs binder binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs"
-    " functionfs fusectl hugetlbfs mqueue nsfs proc pstore resctrl rpc_pipefs securityfs selinuxfs"
-    " smackfs sysfs tracefs xenfs".split()
+    [
+        "autofs",
+        "binder",
+        "binfmt_misc",
+        "bpf",
+        "cgroup",
+        "cgroup2",
+        "configfs",
+        "debugfs",
+        "devpts",
+        "devtmpfs",
+        "efivarfs",
+        "functionfs",
+        "fusectl",
+        "hugetlbfs",
+        "mqueue",
+        "nsfs",
+        "proc",
+        "pstore",
+        "resctrl",
+        "rpc_pipefs",
+        "securityfs",
+        "selinuxfs",
+        "smackfs",
+        "sysfs",
+        "tracefs",
+        "xenfs",
+    ]
 )
 
 

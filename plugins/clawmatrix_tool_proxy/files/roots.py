@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_tool_proxy.api import ToolError
-from clawmatrix_tool_proxy.files.errors import refusal
+from clawmatrix_tool_proxy.files.errors import failure, refusal
 from clawmatrix_tool_proxy.files.folder import Folder
 from clawmatrix_tool_proxy.files.mounts import kernel_devices
 from clawmatrix_tool_proxy.files.paths import RootPath
@@ -89,7 +89,7 @@ class Roots:
             if (root := self._open.get(name)) is None:
                 raise self._no_root(name)
             rules = Rules(own, {root.identity: root.name for root in self._open.values()})
-            visit = Visit(root.table, Folder(os.dup(root.descriptor), RootPath(name), rules))
+            visit = Visit(root.table, Folder(_opened_again(root), RootPath(name), rules))
         with visit.top:
             yield visit
 
@@ -100,7 +100,9 @@ class Roots:
             return {name: self._open[name].table for name in sorted(self._open)}
 
     def _no_root(self, name: str) -> ToolError:
-        words = "cannot be opened on this node at present" if name in self._tables else "is not here"
+        words = (
+            "cannot be opened on this node at present" if name in self._tables else "is not here"
+        )
         return ToolError(f"{name}: the root {words}", "no_root")
 
     def _close(self, names: Collection[str]) -> None:
@@ -135,6 +137,15 @@ class Roots:
             os.close(descriptor)
             raise
         return Root(name, table, descriptor, identity(found))
+
+
+def _opened_again(root: Root) -> int:
+    """Return a descriptor of its own; a copy would share its place in the list of names."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        return os.open(".", flags, dir_fd=root.descriptor)
+    except OSError as error:
+        raise failure(RootPath(root.name), error) from None
 
 
 class _Unfit(Exception):

@@ -1,4 +1,4 @@
-"""What is in no tool's reach, as one call sees it: the node's own files, and those of the kernel."""
+"""What is in no tool's reach in one call: the node's own files, and those of the kernel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Rules:
     roots: Mapping[Identity, str]
     _kernel: frozenset[int] | None = None
 
-    def check(self, place: RootPath, name: str, found: os.stat_result, above: os.stat_result) -> None:
+    def check(
+        self, place: RootPath, name: str, found: os.stat_result, above: os.stat_result
+    ) -> None:
         """Refuse a file that was found in a folder.
 
         Args:
