@@ -24,6 +24,7 @@ __all__ = [
     "SocketPlace",
     "control_socket_path",
     "control_socket_paths",
+    "runtime_folders",
 ]
 
 SERVER = "control"
@@ -65,7 +66,7 @@ class SocketPlace:
         whole = state_dir.expanduser().resolve()
         name = hashlib.sha256(os.fsencode(whole)).hexdigest()[:16] + ".sock"
         passed_over: list[str] = []
-        for folder in _runtime_folders(environ):
+        for folder in runtime_folders(environ):
             try:
                 _require_short(folder / name)
                 _make_private(folder)
@@ -101,8 +102,11 @@ def control_socket_path(state_dir: Path, environ: Mapping[str, str] = os.environ
     return SocketPlace.find(state_dir, environ).path
 
 
-def _runtime_folders(environ: Mapping[str, str]) -> list[Path]:
-    """Return the folders to try."""
+def runtime_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the folders that the sockets of this user's nodes can be in, whether or not there.
+
+    They are in the order in which they are tried; the state folder comes behind them.
+    """
     private = f"{APP}-{os.getuid()}"
     folders = [_TEMP / private]
     with suppress(FileNotFoundError):  # there is no folder for temporary files

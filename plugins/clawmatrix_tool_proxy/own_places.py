@@ -1,0 +1,154 @@
+"""The folders and files of the node itself, which no tool reads or writes, whatever the roots."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import attrs
+
+from clawmatrix_core import Bound, ConfigError
+from clawmatrix_core.spi import config_places, runtime_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clawmatrix_core import Config
+
+__all__ = ["COUNTED", "PRIVATE", "Identity", "Own", "OwnPlaces", "identity"]
+
+Identity: TypeAlias = tuple[int, int]
+"""The device and the number of an inode: the same whatever a file is called."""
+
+COUNTED = Bound(
+    20_000,
+    "files in the node's own folders that are told from files in roots by their inode",
+    fed_by="a member",
+    when_full="no tool opens a file that has more than one name",
+)
+PRIVATE: Final = ".clawmatrix"
+"""What a folder of the node's own is called, wherever it is."""
+
+
+def identity(found: os.stat_result) -> Identity:
+    """Return what a file is, whatever it is called."""
+    return found.st_dev, found.st_ino
+
+
+@attrs.frozen
+class Own:
+    """What is the node's own, as it was a moment ago.
+
+    Attributes:
+        inodes: the folders and files themselves, with all that is in the folders.
+        places: where they are, there or not: the identity of a folder, and a name in it.
+        complete: whether ``inodes`` has all of them.
+    """
+
+    inodes: frozenset[Identity]
+    places: frozenset[tuple[Identity, str]]
+    complete: bool = True
+
+    def has(self, folder: Identity, name: str, found: os.stat_result | None) -> bool:
+        """Say whether a file of a folder is the node's own.
+
+        Args:
+            folder: the folder.
+            name: what the file is called there.
+            found: the file, None where there is none yet.
+        """
+        folded = name.casefold()
+        if folded == PRIVATE or (folder, folded) in self.places:
+            return True
+        return found is not None and self.is_own(found)
+
+    def is_own(self, found: os.stat_result) -> bool:
+        """Say whether a file is the node's own, whatever it is called and wherever it is."""
+        if identity(found) in self.inodes:
+            return True
+        hidden = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+        return hidden and not self.complete
+
+    def holds(self, descriptor: int) -> bool:
+        """Say whether an open folder is one of the node's own, or is in one. Raises: OSError."""
+        here, above = identity(os.fstat(descriptor)), os.dup(descriptor)
+        try:
+            while True:
+                if here in self.inodes or _called_private(above, here):
+                    return True
+                up = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=above)
+                os.close(above)
+                above, below = up, here
+                if (here := identity(os.fstat(above))) == below:
+                    return False
+        finally:
+            os.close(above)
+
+
+def _called_private(folder: int, here: Identity) -> bool:
+    """Say whether a folder stands in the one above it under the name of a private folder."""
+    with suppress(OSError):
+        found = os.stat(f"../{PRIVATE}", dir_fd=folder, follow_symlinks=False)
+        return identity(found) == here
+    return False
+
+
+class OwnPlaces:
+    """Knows which folders and files are the node's own.
+
+    These are the file of its configuration, the places where ``clawmatrix run`` looks for one,
+    the folder of its state, and the folders that its control socket can be in.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._files = tuple(_configurations(config))
+        self._folders = tuple(_folders(config))
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """Where they are, there or not."""
+        return (*self._files, *self._folders)
+
+    def look(self) -> Own:
+        """Return what they are now: an editor puts another file in the place of one."""
+        inodes: set[Identity] = set()
+        places: set[tuple[Identity, str]] = set()
+        for path in self.paths:
+            for way in (path, Path(os.path.realpath(path))):
+                with suppress(OSError):
+                    places.add((identity(way.parent.stat()), way.name.casefold()))
+                with suppress(OSError):
+                    inodes |= {identity(way.lstat()), identity(way.stat())}
+        complete = all(_add_all(folder, inodes) for folder in self._folders)
+        return Own(frozenset(inodes), frozenset(places), complete)
+
+
+def _add_all(folder: Path, inodes: set[Identity]) -> bool:
+    """Add everything below a folder; say whether that was everything."""
+    waiting = [os.fspath(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    inodes.add(identity(entry.stat(follow_symlinks=False)))
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                if len(inodes) > COUNTED:
+                    return False
+    return True
+
+
+def _configurations(config: Config) -> Iterator[Path]:
+    if config.path is not None:
+        yield config.path
+    with suppress(ConfigError, OSError):  # no home, or the current folder is gone
+        yield from config_places()
+
+
+def _folders(config: Config) -> Iterator[Path]:
+    with suppress(ConfigError):
+        yield config.state_dir.expanduser().absolute()
+    yield from runtime_folders()
