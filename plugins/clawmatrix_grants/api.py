@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core import NOT_ALLOWED, ExchangeFailure, Verdict
+from clawmatrix_grants.programs import DEFAULT_PATH, resolve_program
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from clawmatrix_core import JSON, Action, Node
 
-__all__ = ["ApprovalPending", "NotAllowed", "Permit", "Question", "permit"]
+__all__ = [
+    "DEFAULT_PATH",
+    "ApprovalPending",
+    "NotAllowed",
+    "Permit",
+    "Question",
+    "permit",
+    "resolve_program",
+]
 
 
 @attrs.frozen

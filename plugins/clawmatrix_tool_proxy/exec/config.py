@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from attrs.validators import and_, deep_iterable, ge, in_, le
 
-from clawmatrix_core import Bound, ByteSize, Duration, HostPort, Secret, option
+from clawmatrix_core import Bound, ByteSize, Duration, HostPort, option
 from clawmatrix_tool_proxy.exec.guarding.parts import PARTS
 
 if TYPE_CHECKING:
@@ -73,9 +73,10 @@ class ExecConfig:
         " to the ports only. true allows everything, servers and UDP too.",
         reload=True,
     )
-    env: Mapping[str, Secret] = option(
+    env: Mapping[str, str] = option(
         factory=dict,
-        doc="Variables that every command gets, beside PATH, LANG, HOME and TMPDIR.",
+        doc="Variables that every command gets, beside PATH, LANG, HOME and TMPDIR; whoever may"
+        " run commands can read them.",
         validator=_names,
         reload=True,
     )

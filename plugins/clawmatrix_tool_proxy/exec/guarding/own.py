@@ -60,7 +60,7 @@ class Own:
     def is_above(self, place: str) -> bool:
         """Return whether a place is the node's own, or lies in a folder that is or is hidden."""
         return any(
-            key in self._own or os.path.basename(path) == self._name
+            key in self._own or os.path.basename(path).casefold() == self._name
             for path, key in _upwards(os.path.realpath(place))
         )
 
@@ -94,11 +94,11 @@ class Own:
 
     def _among(self, entries: Iterable[os.DirEntry[str]], folders: list[str]) -> Iterator[Hidden]:
         for entry in entries:
-            own = entry.inode() in self._inodes
-            if own or entry.name == self._name:
+            named = entry.name.casefold() == self._name
+            if named or entry.inode() in self._inodes:
                 status = entry.stat(follow_symlinks=False)
                 key = status.st_dev, status.st_ino
-                if not entry.is_symlink() and (entry.name == self._name or key in self._own):
+                if not entry.is_symlink() and (named or key in self._own):
                     yield Hidden(entry.path, key)
                     continue
             if entry.is_dir(follow_symlinks=False):
