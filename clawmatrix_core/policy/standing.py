@@ -23,6 +23,9 @@ __all__ = ["Asked", "Standing", "Standings"]
 
 Decide: TypeAlias = "Callable[[Asked], Awaitable[Verdict]]"
 
+REST = 0.1
+"""Seconds between two rounds of questions: a member can cause changes without an end."""
+
 _log = logging.getLogger("clawmatrix.policy")
 
 
@@ -105,6 +108,7 @@ class Standings:
                 seen = self.mark
                 for standing in tuple(self._standing):
                     tasks.start_soon(standing.ask)
+                await anyio.sleep(REST)
 
     def add(self, standing: Standing) -> None:
         """Keep a standing that was entered."""

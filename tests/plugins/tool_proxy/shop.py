@@ -38,7 +38,7 @@ class ShopPlugin:
     def register_tools(self, node: Node) -> Sequence[Tool]:
         own = (self.echo, self.shout, self.stream, self.wait, self.fail, self.crash, self.big)
         return [
-            *map(tool, own),
+            *[tool(one) for one in own],
             tool(self.slow, name="slow", at_once=2),
             tool(self.short, deadline=0.1),
             *self.more,
