@@ -124,13 +124,13 @@ def _show(items: Iterator[JSON], progress: Progress, *, as_json: bool) -> int:
 def _write(item: JSON) -> None:
     """Write output as it came: to a file byte by byte, to a terminal without control codes."""
     data = base64.b64decode(item["bytes"]) if "bytes" in item else item["text"].encode()
-    if sys.stdout.isatty():
+    stream = sys.stderr if item.get("stderr") else sys.stdout
+    if stream.isatty():
         data = b"\n".join(
             printable(line).encode() for line in data.decode(errors="replace").split("\n")
         )
-    out = sys.stdout.buffer
-    out.write(data)
-    out.flush()
+    stream.buffer.write(data)
+    stream.buffer.flush()
 
 
 def _show_result(item: JSON, *, written: bool, as_json: bool) -> None:

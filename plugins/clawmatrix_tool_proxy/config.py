@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from clawmatrix_core import Bound, ByteSize, Duration, option
+from clawmatrix_tool_proxy.exec.config import ExecConfig
+from clawmatrix_tool_proxy.files.config import RootTable, check_root_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
     from typing import Any
 
 __all__ = ["MAX_OUTPUT", "ToolProxyConfig"]
@@ -61,4 +65,13 @@ class ToolProxyConfig:
         doc="How many bytes of output, and of a result, one call may have. The rest is cut off.",
         validator=_positive,
         reload=True,
+    )
+    roots: Mapping[str, Path | RootTable] = option(
+        factory=dict,
+        doc="The folders that tools read and write in, by name.",
+        validator=check_root_names,
+        reload=True,
+    )
+    exec: ExecConfig = option(
+        factory=ExecConfig, doc="What commands of the tools `exec` and `shell` may use."
     )

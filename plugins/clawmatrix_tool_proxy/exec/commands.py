@@ -174,6 +174,7 @@ class _Streams:
             while data := await _read(descriptor):
                 self.counts[name] += len(data)
                 await self._output(name, data)
+                await anyio.lowlevel.checkpoint()  # output that is dropped is not waited for
         except Exception as error:  # noqa: BLE001 - it is raised where the group has ended
             self._failed = error
             scope.cancel()

@@ -23,10 +23,14 @@ class CommandRoots:
 
     Args:
         tables: the roots that commands use, by name.
+
+    Attributes:
+        names: what they are called.
     """
 
     def __init__(self, tables: Mapping[str, RootTable]) -> None:
         self._tables = dict(tables)
+        self.names = tuple(tables)
         self._places: dict[str, Place] = {}
         self._lock = threading.Lock()
 

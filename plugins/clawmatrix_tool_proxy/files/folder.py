@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
-    from clawmatrix_tool_proxy.api import ToolError
     from clawmatrix_tool_proxy.files.rules import Rules
     from clawmatrix_tool_proxy.own_places import Identity
+    from clawmatrix_tool_proxy.tool import ToolError
 
 __all__ = ["Folder", "kind_of"]
 
