@@ -53,6 +53,7 @@ class Child:
         """
         if self._group is not None:
             self._group.join()
+        self._opened_roots()  # before anything is done with other folders in their places
         self._refuse_own_roots()
         if sys.platform == "linux":
             self._confine_on_linux()
