@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clawmatrix_tool_proxy.config import ToolProxyConfig
-from clawmatrix_tool_proxy.exec.cgroups import delegated_cgroup
+from clawmatrix_tool_proxy.exec.cgroups import usable_cgroup
 from clawmatrix_tool_proxy.exec.guards import Guards
 from clawmatrix_tool_proxy.exec.jobs import Jobs
 from clawmatrix_tool_proxy.exec.parts_here import PartsHere, parts_here
@@ -39,7 +39,7 @@ def jobs_of(config: Config) -> Jobs:
     tables, chosen = root_tables(table.roots), table.exec.roots
     used = {name: root for name, root in tables.items() if chosen is None or name in chosen}
     places = OwnPlaces(config)
-    return Jobs(table.exec, CommandRoots(used), lambda: places.paths, delegated_cgroup())
+    return Jobs(table.exec, CommandRoots(used), lambda: places.paths, usable_cgroup())
 
 
 class CommandService:

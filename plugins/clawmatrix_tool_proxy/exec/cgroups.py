@@ -1,49 +1,55 @@
-"""Finds a cgroup that was handed to this user, in which the processes of commands are counted."""
+"""Finds a cgroup in which this user may have the processes of commands counted."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["delegated_cgroup"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["usable_cgroup"]
 
 _MOUNT: Final = Path("/sys/fs/cgroup")
-_MARKS: Final = ("user.delegate", "trusted.delegate")
 
 
-def delegated_cgroup(mount: Path = _MOUNT, own: Path = Path("/proc/self/cgroup")) -> str | None:
+def usable_cgroup(mount: Path = _MOUNT, own: Path = Path("/proc/self/cgroup")) -> str | None:
     """Return the folder of a cgroup in which this process may make others that count processes.
 
-    That is one that systemd delegated (``Delegate=yes`` with ``DelegateSubgroup=``): the cgroup
-    of the node, or the one above it, with the controller ``pids`` in force for what is below.
+    An ordinary user may where one was delegated (systemd's ``Delegate=yes`` with
+    ``DelegateSubgroup=``): that is the cgroup of the node, or the one above it. Root may in most.
 
     Args:
-        mount: where the second version of cgroups is mounted.
-        own: the file that names the cgroup of this process.
+        mount: where cgroups are mounted, of the first version or of the second.
+        own: the file that names the cgroups of this process.
     """
-    with suppress(OSError, ValueError):
-        lines = own.read_text().splitlines()
-        path = next(line for line in lines if line.startswith("0::")).removeprefix("0::/")
-        here = mount / path
-        for folder in (here, *here.parents[:1]):
-            if folder.is_relative_to(mount) and _is_delegated(folder):
-                return str(folder)
+    with suppress(OSError):
+        for line in own.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "pids":
+                found = _first(mount / "pids", path, _counts)
+            else:
+                found = None if controllers else _first(mount, path, _counts_below)
+            if found is not None:
+                return found
     return None
 
 
-def _is_delegated(folder: Path) -> bool:
-    controllers = (folder / "cgroup.subtree_control").read_text().split()
-    return "pids" in controllers and os.access(folder, os.W_OK) and _is_marked(folder)
+def _first(mount: Path, path: str, fits: Callable[[Path], bool]) -> str | None:
+    here = mount / path.lstrip("/")
+    for folder in (here, here.parent):
+        if folder.is_relative_to(mount) and os.access(folder, os.W_OK) and fits(folder):
+            return str(folder)
+    return None
 
 
-def _is_marked(folder: Path) -> bool:
-    """Return whether the cgroup is this user's: root may write all of them."""
-    if os.geteuid() != 0:
-        return True
-    for mark in _MARKS:
-        with suppress(OSError):
-            if os.getxattr(folder, mark) == b"1":
-                return True
+def _counts(folder: Path) -> bool:
+    return (folder / "cgroup.procs").exists()
+
+
+def _counts_below(folder: Path) -> bool:
+    with suppress(OSError):
+        return "pids" in (folder / "cgroup.subtree_control").read_text().split()
     return False

@@ -51,8 +51,8 @@ class Ended:
     Attributes:
         exit: its exit status, None where a signal ended it.
         signal: the number of that signal.
-        by: "itself", or why it was killed: "limit" (its time), "processes" (too many), or
-            "guard ended" (somebody ended the guard).
+        by: "itself", or why it was killed: "limit" (its time), or "guard ended" (somebody ended
+            the guard).
         seconds: how long it ran.
         stdout: how many bytes it wrote to its output.
         stderr: how many to its error output.
@@ -156,9 +156,10 @@ class _Streams:
         self._failed: Exception | None = None
 
     async def carry(self, stdin: bytes) -> None:
-        """Carry input in, and output out until both streams have ended."""
+        """Carry input in, and output out until both streams have ended and the guard has told."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._feed, stdin)
+            group.start_soon(self._notice_loss, group.cancel_scope)
             group.start_soon(self._out, "stdout", self._guard.stdout, group.cancel_scope)
             await self._out("stderr", self._guard.stderr, group.cancel_scope)
         if self._failed is not None:
@@ -168,6 +169,10 @@ class _Streams:
         with suppress(BrokenPipeError):  # the command does not read it
             await write_all(self._guard.stdin, stdin)
         self._guard.close(self._guard.stdin)
+
+    async def _notice_loss(self, scope: anyio.CancelScope) -> None:
+        if await self._guard.told() is None:
+            scope.cancel()  # what the guard left behind may hold the streams open
 
     async def _out(self, name: str, descriptor: int, scope: anyio.CancelScope) -> None:
         try:

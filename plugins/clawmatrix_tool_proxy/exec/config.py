@@ -22,7 +22,7 @@ PROCESSES = Bound(
     256,
     "processes of one command (`[tool-proxy.exec] processes`)",
     fed_by="a member",
-    when_full="no further process starts, or the command is killed, and its result says so",
+    when_full="no further process starts",
 )
 FOLDERS_SEARCHED = Bound(
     100_000,

@@ -73,14 +73,13 @@ class GuardProcess:
         return self._messages[0] if self._messages else None
 
     def dismiss(self) -> None:
-        """Have it kill its command, if it has one, and end."""
+        """Have it kill its command, if it has one, and end; also where somebody stopped it."""
         self.close(self._orders)
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it where it does not answer; the kernel kills the first process of its command."""
-        if not self._waited:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
 
     async def gone(self) -> None:
         """Wait for its end, and take away what is left of it and of its pipes."""
@@ -108,6 +107,11 @@ class GuardProcess:
         """Close the node's ends; a guard that still runs kills its command and ends."""
         for descriptor in tuple(self._open):
             self.close(descriptor)
+
+    def _signal(self, number: int) -> None:
+        if not self._waited:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, number)
 
     def _wait(self) -> None:
         with contextlib.suppress(ChildProcessError):  # a host may wait for all of its children

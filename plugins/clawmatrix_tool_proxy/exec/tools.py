@@ -29,7 +29,7 @@ __all__ = ["CommandTools", "Finished"]
 _SHELL: Final = "/bin/sh"
 # Seconds after its own limit in which a command is killed and its result is sent.
 _GRACE: Final = 10.0
-_WORDS: Final = {"limit": "timeout", "processes": "processes", "guard ended": "guard"}
+_WORDS: Final = {"limit": "timeout", "guard ended": "guard"}
 
 Canonical: TypeAlias = "Callable[[Arguments, Mapping[str, Place], Collection[str]], Arguments]"
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -44,8 +44,8 @@ class Finished(msgspec.Struct, rename="camel", omit_defaults=True):
         stdout: how many bytes it wrote to its output.
         stderr: how many to its error output.
         signal: the name of the signal that ended it; absent where none did.
-        killed: why it was killed by its node: "timeout", "processes" where it had too many, or
-            "guard" where somebody ended its guard; absent where it was not.
+        killed: why its node killed it: "timeout", or "guard" where somebody ended its guard;
+            absent where it was not.
     """
 
     exit_status: int

@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from .limits import set_limits
+from .limits import counted_by_kernel, set_limits
 from .own import OWN_FOLDERS, Own
 from .parts import Lacking, Missing
 
@@ -53,6 +53,8 @@ class Child:
         """
         if self._group is not None:
             self._group.join()
+        elif not counted_by_kernel():
+            self.missing.note("process-limit", "root has no limit, and no cgroup can be made")
         self._opened_roots()  # before anything is done with other folders in their places
         self._refuse_own_roots()
         if sys.platform == "linux":

@@ -26,8 +26,9 @@ def set_limits(job: Job, *, alone: bool) -> None:
         alone: whether only this command's processes count, as in a user namespace of its own;
             else all of the same user do, and those there are come on top.
     """
-    processes = job.processes if alone else job.processes + _processes_of_user()
-    _lower(resource.RLIMIT_NPROC, processes)
+    if counted_by_kernel():
+        processes = job.processes if alone else job.processes + _processes_of_user()
+        _lower(resource.RLIMIT_NPROC, processes)
     _lower(resource.RLIMIT_DATA, job.memory)
     _lower(resource.RLIMIT_FSIZE, job.file_size)
     _lower(resource.RLIMIT_CORE, 0)

@@ -7,6 +7,7 @@ __all__ = ["PARTS", "Lacking", "Missing"]
 # The name of each part, with what a command can do where it is missing.
 PARTS = {
     "subreaper": "processes that leave their group may outlive the command",
+    "process-limit": "a command can start processes until the machine has no room for more",
     "landlock": "the command reads and writes whatever the node's user may",
     "landlock-truncate": "it can empty files outside its roots",
     "landlock-tcp": "the ports of `network` do not hold: it connects to any",

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from .cgroup import ProcessGroup
 from .child import Child
 from .framing import Message
-from .limits import counted_by_kernel
 from .parts import Lacking
 from .private import PrivateFolder
 from .tree import Tree
@@ -26,7 +25,6 @@ if sys.platform == "linux":
 
 __all__ = ["run"]
 
-_BETWEEN_COUNTS = 0.05  # seconds
 _STREAMS = (3, 4, 5)  # what becomes the command's input, output and error output
 
 
@@ -34,8 +32,8 @@ def run(job: Job, orders: Orders) -> Message:
     """Run a command to its end, or end it, and return what there is to tell.
 
     ``{"failed": why, "part": name}`` says that it did not begin. ``{"exit": status}`` or
-    ``{"signal": number}`` say how it ended, with ``by``: "itself", "limit" (its time),
-    "processes" (too many), or why the node or another ended it, and ``seconds``. A probe tells
+    ``{"signal": number}`` say how it ended, with ``by``: "itself", "limit" (its time), or why the
+    node or another ended it, and ``seconds``. A probe tells
     ``{"missing": {part: why}}``.
     """
     try:
@@ -57,7 +55,6 @@ def run(job: Job, orders: Orders) -> Message:
 class _Running:
     def __init__(self, job: Job, private: PrivateFolder, group: ProcessGroup | None) -> None:
         self._job, self._private, self._group = job, private, group
-        self._counting = group is None and not counted_by_kernel()
 
     def to_its_end(self, orders: Orders) -> Message:
         began = time.monotonic()
@@ -114,11 +111,9 @@ class _Running:
             left = began + self._job.timeout - time.monotonic()
             if left <= 0:
                 return "limit"
-            orders.wait(min(left, _BETWEEN_COUNTS) if self._counting else left)
+            orders.wait(left)
             if orders.over is not None:
                 return orders.over
-            if self._counting and tree.count() > self._job.processes:
-                return "processes"
         return "itself"
 
 

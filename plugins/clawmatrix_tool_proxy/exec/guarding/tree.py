@@ -40,10 +40,6 @@ class Tree:
             if pid == self._command:
                 self.status = status
 
-    def count(self) -> int:
-        """Return how many processes there are."""
-        return len(descendants(os.getpid()))
-
     def end(self) -> None:
         """Kill all of them until none is left.
 
@@ -52,14 +48,24 @@ class Tree:
         group and has lost its parent is out of sight.
         """
         while True:
-            for pid in descendants(os.getpid()):
-                _kill(pid)
-            if not _LINUX:
+            found = descendants(os.getpid())
+            self._kill_groups(found)
+            for pid in found:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._command, signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
             if not self.reap():
                 return
             time.sleep(_BETWEEN_ROUNDS)
+
+    def _kill_groups(self, found: list[int]) -> None:
+        """Kill whole groups, which the kernel does at one stroke: no fork can outrun that."""
+        groups = {self._command}
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                groups.add(os.getpgid(pid))
+        for group in groups - {os.getpgrp()}:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
 
 
 def descendants(pid: int) -> list[int]:
@@ -72,11 +78,6 @@ def descendants(pid: int) -> list[int]:
     for parent in found:
         found += _children(parent)
     return found[1:]
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
 
 
 def _children(pid: int) -> list[int]:

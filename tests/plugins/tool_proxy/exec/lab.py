@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import pytest
 
+from clawmatrix_tool_proxy.exec.cgroups import usable_cgroup
 from clawmatrix_tool_proxy.exec.commands import run_command
 from clawmatrix_tool_proxy.exec.guarding.job import Job, Place
 from clawmatrix_tool_proxy.exec.guards import Guards
@@ -102,6 +103,7 @@ class Lab:
             private=os.path.join(tempfile.gettempdir(), f"clawmatrix-{os.urandom(8).hex()}"),
             roots=(place_of(self.root),),
             readable=_READABLE,
+            cgroup=None if self.ordinary else usable_cgroup(),
         )
         return job._replace(**{**self.changes, **changes})  # type: ignore[arg-type]
 
@@ -111,12 +113,12 @@ class Lab:
 
     async def sh(self, script: str, **changes: object) -> Ran:
         """Run a script of the shell."""
-        return await self.run("/bin/sh", "-c", script, **changes)
+        return await self.do(self.job("/bin/sh", "-c", script, **changes))
 
     async def python(self, code: str, **changes: object) -> Ran:
         """Run a program in Python, which has some helpers of ``attacker``."""
         program = f"{_HELPERS}\n{code}"
-        return await self.run(PYTHON, "-I", "-c", program, **changes)
+        return await self.do(self.job(PYTHON, "-I", "-c", program, **changes))
 
     async def do(self, job: Job, *, stdin: bytes = b"") -> Ran:
         """Do a job."""

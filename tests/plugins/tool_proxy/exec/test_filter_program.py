@@ -55,7 +55,7 @@ class Filter:
             elif code == 0x54:  # and
                 accumulator &= operand
             elif code == 0x06:  # return
-                return operand
+                return int(operand)
             else:
                 test = {0x15: accumulator == operand, 0x25: accumulator > operand}
                 test[0x45] = bool(accumulator & operand)

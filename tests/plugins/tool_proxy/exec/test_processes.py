@@ -86,7 +86,7 @@ async def test_a_fork_loop_is_held_to_its_number_and_ended(lab: Lab) -> None:
     code = """
 import time
 made, end = 0, time.monotonic() + 1
-while time.monotonic() < end:
+while made < 400 and time.monotonic() < end:
     try:
         if os.fork() == 0:
             time.sleep(1000)
@@ -95,16 +95,14 @@ while time.monotonic() < end:
         break
 print(made)"""
     ran = await lab.python(code, processes=40, timeout=20.0)
-    if ran.ended.by == "processes":  # root's are counted by the guard
-        assert os.geteuid() == 0
-        assert not lab.ordinary
-    else:
-        assert 30 <= int(ran.out) <= 40
+    assert 30 <= int(ran.out) <= 40
 
 
 async def test_a_fork_bomb_ends_at_the_limit_of_time(lab: Lab) -> None:
-    ran = await lab.sh("b() { b | b & }; b; sleep 1000", processes=60, timeout=1.0)
-    assert ran.ended.by in ("limit", "processes")
+    # Nine generations at most: a confinement that does not hold fills no machine.
+    bomb = "b() { [ $1 = 0 ] || { b $(($1 - 1)) & b $(($1 - 1)) & wait; }; sleep 100; }; b 9"
+    ran = await lab.sh(bomb, processes=60, timeout=1.0)
+    assert ran.ended.by == "limit"
     assert _processes(lab) == []
 
 
@@ -141,15 +139,15 @@ async def test_a_guard_that_is_killed_takes_its_command_along(lab: Lab) -> None:
         async with _running(lab, ESCAPES["an orphan in a session"]) as pid:
             os.kill(_guard_of(pid), signal.SIGKILL)
             await anyio.sleep_forever()
-    assert not _is_alive(pid)
-    assert _processes(lab) == []
+    await until(lambda: not _is_alive(pid), "the end of the process")
+    await until(lambda: _processes(lab) == [], "the end of all processes")
 
 
-async def test_a_guard_that_is_stopped_is_killed_by_the_node(lab: Lab) -> None:
+async def test_a_guard_that_was_stopped_goes_on_to_its_end(lab: Lab) -> None:
     async with _running(lab, ESCAPES["a child"]) as pid:
         os.kill(_guard_of(pid), signal.SIGSTOP)
-    assert not _is_alive(pid)
-    assert _processes(lab) == []
+    await until(lambda: not _is_alive(pid), "the end of the process")
+    await until(lambda: _processes(lab) == [], "the end of all processes")
 
 
 async def test_a_guard_that_is_asked_to_end_ends_its_command(lab: Lab) -> None:
@@ -171,13 +169,13 @@ async def test_a_guard_survives_that_nobody_hears_it(lab: Lab) -> None:
     guard.close_all()
     await guard.gone()
     assert not _is_alive(pid)
-    assert not Path(job.private).exists()
+    assert _is_gone(job.private)
 
 
 async def test_nothing_is_left_when_the_node_is_killed(lab: Lab) -> None:
     job = lab.job("/bin/sh", "-c", ESCAPES["an orphan in a session"])
     node = await anyio.open_process(
-        [sys.executable, "-c", NODE, repr(lab.python_command), repr(job.to_json())], stderr=None
+        [sys.executable, "-c", NODE, repr(lab.python_command), repr(job)], stderr=None
     )
     async with node:
         await until(lambda: _pid(lab), "the command")
@@ -188,7 +186,7 @@ async def test_nothing_is_left_when_the_node_is_killed(lab: Lab) -> None:
         await node.wait()
         await until(lambda: not _is_alive(pid) and not _is_alive(guard), "the end of the tree")
     assert time.monotonic() - began < GONE
-    assert not Path(job.private).exists()
+    assert _is_gone(job.private)
 
 
 async def test_a_spare_guard_ends_with_its_node(own_lab: Lab) -> None:
@@ -228,11 +226,11 @@ async def test_a_spare_guard_that_was_killed_is_replaced(own_lab: Lab) -> None:
 NODE = """
 import anyio, sys
 from clawmatrix_tool_proxy.exec.commands import run_command
-from clawmatrix_tool_proxy.exec.guarding.job import Job
+from clawmatrix_tool_proxy.exec.guarding.job import Job, Network, Place
 from clawmatrix_tool_proxy.exec.guards import Guards
 async def output(name, data): pass
 async def main():
-    guards, job = Guards(eval(sys.argv[1])), Job(**eval(sys.argv[2]))
+    guards, job = Guards(eval(sys.argv[1])), eval(sys.argv[2])
     await run_command(guards, job, output)
 anyio.run(main)
 """
@@ -277,6 +275,10 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def _is_gone(path: str) -> bool:
+    return not Path(path).exists()
 
 
 def _guard_of(pid: int) -> int:
