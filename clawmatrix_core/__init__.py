@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Secret,
         option,
     )
+    from clawmatrix_core.config.messages import TableMistakes
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.exchange.typed import TypedExchange
@@ -159,6 +160,7 @@ __all__ = [
     "StateFolder",
     "StateWriter",
     "StatusSection",
+    "TableMistakes",
     "Transit",
     "Transport",
     "TypedExchange",
@@ -197,6 +199,7 @@ _HOMES = {
         "option",
     ),
     "config.changes": ("Changes",),
+    "config.messages": ("TableMistakes",),
     "members.directory": ("NodeRecord", "Peer"),
     "members.pins": ("Known",),
     "members.identity": ("key_text", "read_key_text"),

@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from clawmatrix_core.base.node_id import NodeId
@@ -39,8 +39,13 @@ sizes = st.integers(0, 5)
 
 
 def cases(examples: int) -> settings:
-    slow = [HealthCheck.too_slow]
-    return settings(max_examples=examples, deadline=None, suppress_health_check=slow)
+    """Return settings for so many seeds. A seed is not made smaller: that says nothing."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 
 def question(told: Asked) -> Question:
