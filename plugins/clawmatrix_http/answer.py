@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.spi import ByteBudget
+from clawmatrix_http.api import WHOLE_ANSWER
 from clawmatrix_http.outgoing import check_head
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class Answer:
             self.begun = True
             if self._extra:
                 message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
+        elif message["type"] == WHOLE_ANSWER:
+            check_head(message)
+            self.begun = self.ended = True
+            if self._extra:
+                message = {**message, "headers": [*message["headers"], *self._extra]}
         elif message["type"] == "http.response.body":
             self.ended = not message.get("more_body", False)
         return self._send(message)
