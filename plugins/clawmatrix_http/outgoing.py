@@ -29,11 +29,14 @@ def check_head(message: Message) -> None:
     status = message.get("status")
     if type(status) is not int or not 200 <= status <= 599:
         raise BadAnswerHead(f"its status is {status!r}, and no number from 200 to 599")
+    values = []
     try:
-        headers = [(name, value) for name, value in message.get("headers", ())]
+        headers = list(message.get("headers", ()))
+        for _, value in headers:
+            values.append(value)
     except (TypeError, ValueError):
         raise BadAnswerHead("its headers are no pairs of a name and a value") from None
-    lines = _are_lines([value for _, value in headers])
+    lines = _are_lines(values)
     lengths = 0
     for name, value in headers:
         is_length = _is_length(name) if isinstance(name, bytes) else _wrong(name)

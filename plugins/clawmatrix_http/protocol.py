@@ -109,7 +109,6 @@ _CROWDED = _Fault(503, "bodies_full", "the bodies of other requests need the mem
 _NOTHING_MORE: dict[object, object] = {}
 # Looked up once: ``super`` would do so for each request and each header.
 _on_message_begin = HttpToolsProtocol.on_message_begin
-_on_header = HttpToolsProtocol.on_header
 _on_headers_complete = HttpToolsProtocol.on_headers_complete
 _on_message_complete = HttpToolsProtocol.on_message_complete
 _on_response_complete = HttpToolsProtocol.on_response_complete
@@ -238,9 +237,13 @@ class HttpConnection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_since is None:
             return  # behind the body, where nobody looks for headers
-        if len(self.headers) >= _HEADERS:
+        headers = self.headers
+        if len(headers) >= _HEADERS:
             self._stop(_TOO_LARGE)
-        _on_header(self, name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= _PIPELINED_MOST:
