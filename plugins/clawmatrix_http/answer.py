@@ -80,10 +80,11 @@ class Answer:
             if self._extra:
                 message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
         elif message["type"] == WHOLE_ANSWER:
-            check_head(message)
-            self.begun = self.ended = True
             if self._extra:
                 message = {**message, "headers": [*message["headers"], *self._extra]}
+            sent = self._send(message)  # which raises now what is wrong with its head
+            self.begun = self.ended = True
+            return sent
         elif message["type"] == "http.response.body":
             self.ended = not message.get("more_body", False)
         return self._send(message)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from clawmatrix_http.api import WHOLE_ANSWER
+from clawmatrix_http.outgoing import check_head, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -14,49 +15,53 @@ if TYPE_CHECKING:
 __all__ = ["AnswerCycle"]
 
 _send = RequestResponseCycle.send
-_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
-_BODILESS = frozenset((204, 304))
+_WITHOUT_BODY = frozenset((204, 304))
 
 
 class AnswerCycle(RequestResponseCycle):
     """A request and its answer, which may come as one message: see ``api.WHOLE_ANSWER``."""
 
     def send(self, message: Any) -> Coroutine[Any, Any, None]:
-        """Send a part of the answer, or a whole one, once it is awaited."""
-        if message["type"] == WHOLE_ANSWER:
-            return self._whole(message["status"], message["headers"], message["body"])
-        return _send(self, message)
+        """Send a part of the answer, or a whole one, once it is awaited.
 
-    async def _whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        lines = self._lines(status, headers)
-        if lines is None:
-            await self.send({"type": "http.response.start", "status": status, "headers": headers})
-            await self.send({"type": "http.response.body", "body": body})
-            return
+        Raises: BadAnswerHead, for a whole one whose head cannot be sent: at once.
+        """
+        if message["type"] != WHOLE_ANSWER:
+            return _send(self, message)
+        status = message["status"]
+        line = STATUS_LINE.get(status)
+        if line is None or status < 200 or status in _WITHOUT_BODY or self.response_started:
+            return self._parts(message)
+        lines = lines_of(message["headers"])
+        if lines is None or self.scope["method"] == "HEAD":
+            return self._parts(message)
+        return self._whole(line, lines, message["body"])
+
+    def _parts(self, message: Any) -> Coroutine[Any, Any, None]:
+        check_head(message)
+        return self._send_parts({**message, "type": "http.response.start"}, message["body"])
+
+    async def _send_parts(self, start: Any, body: bytes) -> None:
+        await self.send(start)
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def _whole(self, line: bytes, lines: list[bytes], body: bytes) -> None:
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
             return
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines += (b"content-length: %d\r\n\r\n" % len(body), body)
+        for name, value in self.default_headers:
+            lines += (name, b": ", value, b"\r\n")
+        end = b"content-length: %d\r\n\r\n" if self.keep_alive else _LAST
+        lines += (end % len(body), body)
         self.response_started = True
         self.waiting_for_100_continue = False
-        self.transport.write(b"".join(lines))
+        self.transport.write(line + b"".join(lines))
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
 
-    def _lines(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[bytes] | None:
-        """Return the lines of a head; None where uvicorn has more to decide about it."""
-        if self.response_started or status in _BODILESS or self.scope["method"] == "HEAD":
-            return None
-        lines = [STATUS_LINE[status]]
-        for name, value in (*self.default_headers, *headers):
-            lower = name.lower()
-            if lower in _FRAMING:
-                return None
-            lines += (lower, b": ", value, b"\r\n")
-        return lines
+
+_LAST = b"connection: close\r\ncontent-length: %d\r\n\r\n"

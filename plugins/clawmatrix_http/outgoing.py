@@ -11,12 +11,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import Message
 
-__all__ = ["BadAnswerHead", "check_head"]
+__all__ = ["BadAnswerHead", "check_head", "lines_of"]
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
@@ -48,6 +51,25 @@ def check_head(message: Message) -> None:
                 raise BadAnswerHead("its content-length is no single whole number")
 
 
+def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes] | None:
+    """Return headers as they are sent.
+
+    None where one cannot be sent, which ``check_head`` finds as well, or is about the framing.
+    """
+    lines: list[bytes] = []
+    values: list[bytes] = []
+    try:
+        for name, value in headers:
+            beginning = _begin(name)
+            if beginning is None:
+                return None
+            values.append(value)
+            lines += (beginning, value, b"\r\n")
+    except (TypeError, ValueError):
+        return None
+    return lines if _are_lines(values) else None
+
+
 def _are_lines(values: list[bytes]) -> bool:
     """Say whether all values are right, at the price of looking at one."""
     try:
@@ -62,6 +84,15 @@ def _is_length(name: bytes) -> bool:
     if _NAME.fullmatch(name) is None:
         _wrong(name)
     return name.lower() == b"content-length"
+
+
+@lru_cache(maxsize=256)
+def _begin(name: bytes) -> bytes | None:
+    """Return how the line of a header begins; None for one about the framing, or a wrong one."""
+    if _NAME.fullmatch(name) is None:
+        return None
+    lower = name.lower()
+    return None if lower in _FRAMING else lower + b": "
 
 
 def _wrong(name: object) -> NoReturn:
