@@ -1,0 +1,74 @@
+"""The plugin: it decides who may do what, as the table says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_core import ConfigSection, Verdict, hookimpl
+from clawmatrix_grants.config import GrantsConfig
+from clawmatrix_grants.policy import TABLE, Policy
+from clawmatrix_grants.question import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clawmatrix_core import JSON, Action, Node, NodeId
+
+__all__ = ["GrantsPlugin"]
+
+
+class GrantsPlugin:
+    """Answers by ``[grants]``, and leaves all to others where there is no such table."""
+
+    plugin_name = "grants"
+
+    def __init__(self) -> None:
+        self._read: GrantsConfig | None = None
+        self._policy: Policy | None = None
+
+    @hookimpl
+    def register_config(self) -> list[ConfigSection]:
+        """Read the table ``grants``."""
+        return [ConfigSection(TABLE, GrantsConfig)]
+
+    @hookimpl
+    async def start_plugin(self, node: Node) -> None:
+        """Put the table into the form in which it is asked."""
+        self.policy(node)
+
+    @hookimpl
+    async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
+        """Do the same with another table, where nobody has asked since it came."""
+        self.policy(node)
+
+    @hookimpl
+    async def authorize(
+        self,
+        node: Node,
+        peer: NodeId,
+        key: str | None,
+        action: Action,
+        target: str,
+        arguments: Mapping[str, JSON] | None,
+    ) -> Verdict | None:
+        """Decide by the table that is in force at this moment."""
+        policy = self.policy(node)
+        if policy is None:
+            return None
+        found = policy.decide(Question(peer, key, action, target, arguments))
+        return None if found.effect is None else Verdict(found.effect, found.reason, found.rule)
+
+    def policy(self, node: Node) -> Policy | None:
+        """Return the table as it is in force, None where there is none."""
+        if not node.config.has_table(TABLE):
+            return None
+        told = node.config.section(GrantsConfig)
+        if self._policy is None or told is not self._read:
+            self._read = told
+            self._policy = Policy(
+                told,
+                node.trust,
+                wall=node.clock.wall,
+                is_revoked=lambda key: node.revocations.get(key) is not None,
+            )
+        return self._policy
