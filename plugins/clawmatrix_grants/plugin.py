@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import ConfigSection, Verdict, hookimpl
+from clawmatrix_grants import hookspecs
 from clawmatrix_grants.config import GrantsConfig
+from clawmatrix_grants.expectations import TESTS_TABLE, ExpectationsConfig
+from clawmatrix_grants.methods import GrantsMethods
 from clawmatrix_grants.policy import TABLE, Policy
 from clawmatrix_grants.question import Question
+from clawmatrix_grants.warnings.looking import check_expectations, warn_of_grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clawmatrix_core import JSON, Action, Node, NodeId
+    import click
+
+    from clawmatrix_core import JSON, Action, ControlMethod, Node, NodeId
 
 __all__ = ["GrantsPlugin"]
 
@@ -21,6 +27,7 @@ class GrantsPlugin:
     """Answers by ``[grants]``, and leaves all to others where there is no such table."""
 
     plugin_name = "grants"
+    hookspecs = hookspecs
 
     def __init__(self) -> None:
         self._read: GrantsConfig | None = None
@@ -28,8 +35,23 @@ class GrantsPlugin:
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
-        """Read the table ``grants``."""
-        return [ConfigSection(TABLE, GrantsConfig)]
+        """Read the tables ``grants`` and ``grants-tests``."""
+        return [
+            ConfigSection(TABLE, GrantsConfig, warn=warn_of_grants),
+            ConfigSection(TESTS_TABLE, ExpectationsConfig, check=check_expectations),
+        ]
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        """Add ``grants``."""
+        from clawmatrix_grants.commands.grants import grants  # a node that runs does without
+
+        return [grants]
+
+    @hookimpl
+    def register_control_methods(self, node: Node) -> list[ControlMethod]:
+        """Add what ``clawmatrix grants`` asks the running node for."""
+        return GrantsMethods(node).all()
 
     @hookimpl
     async def start_plugin(self, node: Node) -> None:

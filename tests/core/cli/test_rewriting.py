@@ -109,12 +109,12 @@ def test_a_full_disk_is_named(path: Path) -> None:
 async def test_changes_at_one_time_all_last(path: Path) -> None:
     async with anyio.create_task_group() as tasks:
         for n in range(8):
-
-            def change(n: int = n) -> None:
-                rewrite_config(path, lambda text: f"{text}# {n}\n")
-
-            tasks.start_soon(anyio.to_thread.run_sync, change)
+            tasks.start_soon(anyio.to_thread.run_sync, add_line, path, n)
     assert sorted(added(path)) == [f"# {n}" for n in range(8)]
+
+
+def add_line(path: Path, n: int) -> None:
+    rewrite_config(path, lambda text: f"{text}# {n}\n")
 
 
 def added(path: Path) -> list[str]:
