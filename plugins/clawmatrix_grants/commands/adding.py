@@ -21,7 +21,7 @@ from clawmatrix_core.cli import (
     rewrite_config,
 )
 from clawmatrix_grants.commands.asking import Answers
-from clawmatrix_grants.commands.comparing import Comparison
+from clawmatrix_grants.commands.comparing import Comparison, ask_yes
 from clawmatrix_grants.commands.editing import Addition, with_grant
 from clawmatrix_grants.commands.names import listed
 from clawmatrix_grants.config import EVERYONE
@@ -76,7 +76,7 @@ def add(settings: Settings, /, peer: str, key: str | None, yes: bool, **lists: l
         _look_at_name(peer, key, table)
     addition = Addition(peer, key, {kind: names for kind, names in lists.items() if names})
     if not is_node_id(peer) and not yes:
-        click.confirm(f"Grant this to {peer}?", abort=True, err=True)
+        ask_yes(f"Grant this to {peer}?")
     return _write(settings, addition, table or {})
 
 

@@ -87,7 +87,7 @@ class Answers:
             told = {"effect": effect, "reason": "no plugin decides about it", "rule": ""}
         else:
             told = attrs.asdict(found)
-        told["considered"] = report.considered(question)
+        told = {**told, "considered": report.considered(question)}
         unknown = report.unknown(question)
         return told if unknown is None else {**told, "reason": unknown}
 

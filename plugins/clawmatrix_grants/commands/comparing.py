@@ -12,7 +12,7 @@ from clawmatrix_core.cli import CommandError, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Comparison"]
+__all__ = ["Comparison", "ask_yes"]
 
 _PROVED: Final = ("accepted", "invited")
 """How a key is known for which a yes is enough."""
@@ -83,7 +83,7 @@ class Comparison:
         if self.needs_digits:
             self._ask_digits(yes=yes)
         elif not yes:
-            click.confirm(f"Is this the key of {self.peer}?", abort=True, err=True)
+            ask_yes(f"Is this the key of {self.peer}?")
 
     def _ask_digits(self, *, yes: bool) -> None:
         there = f"`clawmatrix fingerprint` prints on {self.peer} itself"
@@ -96,6 +96,12 @@ class Comparison:
                 f"these are not the digits of the key that {self.peer} is known by here, and"
                 " nothing is written: where they were read right, another node goes by this name"
             )
+
+
+def ask_yes(question: str) -> None:
+    """Ask a person. Raises: CommandError, where that is not a yes."""
+    if not click.confirm(question, err=True):
+        raise CommandError("nothing is written")
 
 
 def _digits(text: str) -> str:
