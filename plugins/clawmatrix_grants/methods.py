@@ -65,11 +65,7 @@ class GrantsMethods:
         return told if unknown is None else {**told, "reason": unknown}
 
     def _report(self) -> Report:
-        node = self._node
-        revoked = node.revocations
-        return Report(
-            node.config, node.trust, node.clock.wall, lambda key: revoked.get(key) is not None
-        )
+        return Report.of_node(self._node)
 
     def _shapes(self) -> Sequence[ToolShape]:
         found = self._node.hooks.collect(hookspecs.register_tool_shapes, ToolShape)

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core import ConfigSection, Verdict, hookimpl
 from clawmatrix_grants import hookspecs
+from clawmatrix_grants.checks import grants_check
 from clawmatrix_grants.config import GrantsConfig
 from clawmatrix_grants.expectations import TESTS_TABLE, ExpectationsConfig
 from clawmatrix_grants.methods import GrantsMethods
 from clawmatrix_grants.policy import TABLE, Policy
 from clawmatrix_grants.question import Question
-from clawmatrix_grants.warnings.looking import check_expectations, warn_of_grants
+from clawmatrix_grants.warnings.looking import check_expectations, failures_of, warn_of_grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import click
 
-    from clawmatrix_core import JSON, Action, ControlMethod, Node, NodeId
+    from clawmatrix_core import JSON, Action, Check, Config, ControlMethod, Node, NodeId
 
 __all__ = ["GrantsPlugin"]
 
@@ -54,9 +55,16 @@ class GrantsPlugin:
         return GrantsMethods(node).all()
 
     @hookimpl
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """Have ``clawmatrix doctor`` show which grants do not count."""
+        return grants_check(config, node)
+
+    @hookimpl
     async def start_plugin(self, node: Node) -> None:
-        """Put the table into the form in which it is asked."""
+        """Put the table into the form in which it is asked, and tell which tests fail."""
         self.policy(node)
+        for path, why in failures_of(node):
+            node.logger("grants").error("%s.%s: %s", TESTS_TABLE, ".".join(map(str, path)), why)
 
     @hookimpl
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:

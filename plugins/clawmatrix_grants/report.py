@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
@@ -15,7 +15,7 @@ from clawmatrix_grants.question import Question
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from clawmatrix_core import JSON, Action, Config
+    from clawmatrix_core import JSON, Action, Config, Node
     from clawmatrix_core.spi import TrustStore
     from clawmatrix_grants.config import Grant, Rule
 
@@ -42,6 +42,14 @@ class Report:
     trust: TrustStore
     wall: Callable[[], float]
     is_revoked: Callable[[bytes], bool]
+
+    @classmethod
+    def of_node(cls, node: Node) -> Self:
+        """Return the report of a node that runs."""
+        revoked = node.revocations
+        return cls(
+            node.config, node.trust, node.clock.wall, lambda key: revoked.get(key) is not None
+        )
 
     @property
     def table(self) -> GrantsConfig | None:
@@ -108,6 +116,16 @@ class Report:
         key = None if found is None else found.key_text
         return Question(peer, key, action, target, arguments)
 
+    def why_not(self, peer: str, granted: str | None) -> str | None:
+        """Return why a grant does not count for the key that a node is known by.
+
+        None where it does. ``granted`` is the key of the grant, where it has one.
+        """
+        found = self.trust.get(NodeId(peer))
+        if found is None:
+            return f"no key of {peer} is known here"
+        return Keys(self.trust, self.is_revoked).why_not(peer, found.key_text, granted)
+
     def unknown(self, question: Question) -> str | None:
         """Return why a question cannot be allowed, where it is of a node without a key here."""
         known = question.key is not None or question.peer == LOCAL
@@ -131,13 +149,8 @@ class Report:
         return {"peer": peer, "key": None, **known, "grants": grants}
 
     def _grant(self, name: Any, grant: Grant, peer: str) -> dict[str, JSON]:
-        why = None
-        if is_node_id(peer) and name != EVERYONE:
-            found = self.trust.get(NodeId(peer))
-            key = None if found is None else found.key_text
-            unknown = f"no key of {peer} is known here"
-            keys = Keys(self.trust, self.is_revoked)
-            why = unknown if key is None else keys.why_not(peer, key, grant.key)
+        of_keys = is_node_id(peer) and name != EVERYONE
+        why = self.why_not(peer, grant.key) if of_keys else None
         rules = list(_rules(table_place(name), grant, self.wall()))
         return {"table": table_place(name), "counts": why is None, "why": why, "rules": rules}
 
