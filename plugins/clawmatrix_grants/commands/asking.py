@@ -82,6 +82,7 @@ class Answers:
         question = report.question(peer, action, target, arguments)
         policy = report.policy()
         found = None if policy is None else policy.decide(question)
+        told: dict[str, Any]
         if found is None or found.effect is None:
             effect = "allow" if action == "model" else "deny"
             told = {"effect": effect, "reason": "no plugin decides about it", "rule": ""}
