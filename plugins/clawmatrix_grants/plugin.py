@@ -9,6 +9,7 @@ from clawmatrix_grants import hookspecs
 from clawmatrix_grants.checks import grants_check
 from clawmatrix_grants.config import GrantsConfig
 from clawmatrix_grants.expectations import TESTS_TABLE, ExpectationsConfig
+from clawmatrix_grants.keys import KnownToNode
 from clawmatrix_grants.methods import GrantsMethods
 from clawmatrix_grants.policy import TABLE, Policy
 from clawmatrix_grants.question import Question
@@ -95,10 +96,6 @@ class GrantsPlugin:
         told = node.config.section(GrantsConfig)
         if self._policy is None or told is not self._read:
             self._read = told
-            self._policy = Policy(
-                told,
-                node.trust,
-                wall=node.clock.wall,
-                is_revoked=lambda key: node.revocations.get(key) is not None,
-            )
+            known = KnownToNode(node)
+            self._policy = Policy(told, known, wall=node.clock.wall, is_revoked=known.is_revoked)
         return self._policy
