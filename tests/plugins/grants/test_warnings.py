@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_grants.api import ToolShape
-from tests.plugins.grants.helpers import warnings
+from tests.plugins.grants.tables import warnings
 
 if TYPE_CHECKING:
     from pathlib import Path
