@@ -12,9 +12,10 @@ from clawmatrix_core import LOCAL, is_node_id
 from clawmatrix_grants.conditions import Predicates
 from clawmatrix_grants.config import ACTIONS, EVERYONE
 from clawmatrix_grants.keys import Keys, KnownKeys
+from clawmatrix_grants.program_names import Programs
 from clawmatrix_grants.programs import DEFAULT_PATH
 from clawmatrix_grants.question import Considered, Decision, Question
-from clawmatrix_grants.rules import Programs, compile_grant, first_applying
+from clawmatrix_grants.rules import compile_grant, first_applying
 from clawmatrix_grants.table import GrantTable
 
 if TYPE_CHECKING:
