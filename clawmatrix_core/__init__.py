@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.times import ago
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
+        Beside,
         ByteSize,
         Config,
         ConfigSection,
@@ -96,6 +97,7 @@ __all__ = [
     "Answer",
     "AuditFailed",
     "AuditRecord",
+    "Beside",
     "Bound",
     "ByteSize",
     "Changes",
@@ -190,6 +192,7 @@ _HOMES = {
     "base.dispatch": ("dispatch",),
     "base.clock": ("Clock",),
     "config.config": (
+        "Beside",
         "ByteSize",
         "Config",
         "ConfigSection",

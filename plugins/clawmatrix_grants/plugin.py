@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import ConfigSection, Verdict, hookimpl
+from clawmatrix_grants import hookspecs
+from clawmatrix_grants.checks import grants_check
 from clawmatrix_grants.config import GrantsConfig
+from clawmatrix_grants.expectations import TESTS_TABLE, ExpectationsConfig
 from clawmatrix_grants.keys import KnownToNode
+from clawmatrix_grants.methods import GrantsMethods
 from clawmatrix_grants.policy import TABLE, Policy
 from clawmatrix_grants.question import Question
+from clawmatrix_grants.warnings.looking import check_expectations, failures_of, warn_of_grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clawmatrix_core import JSON, Action, Node, NodeId
+    import click
+
+    from clawmatrix_core import JSON, Action, Check, Config, ControlMethod, Node, NodeId
 
 __all__ = ["GrantsPlugin"]
 
@@ -22,6 +29,7 @@ class GrantsPlugin:
     """Answers by ``[grants]``, and leaves all to others where there is no such table."""
 
     plugin_name = "grants"
+    hookspecs = hookspecs
 
     def __init__(self) -> None:
         self._read: GrantsConfig | None = None
@@ -29,13 +37,35 @@ class GrantsPlugin:
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
-        """Read the table ``grants``."""
-        return [ConfigSection(TABLE, GrantsConfig)]
+        """Read the tables ``grants`` and ``grants-tests``."""
+        return [
+            ConfigSection(TABLE, GrantsConfig, warn=warn_of_grants),
+            ConfigSection(TESTS_TABLE, ExpectationsConfig, check=check_expectations),
+        ]
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        """Add ``grants``."""
+        from clawmatrix_grants.commands.grants import grants  # a node that runs does without
+
+        return [grants]
+
+    @hookimpl
+    def register_control_methods(self, node: Node) -> list[ControlMethod]:
+        """Add what ``clawmatrix grants`` asks the running node for."""
+        return GrantsMethods(node).all()
+
+    @hookimpl
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """Have ``clawmatrix doctor`` show which grants do not count."""
+        return grants_check(config, node)
 
     @hookimpl
     async def start_plugin(self, node: Node) -> None:
-        """Put the table into the form in which it is asked."""
+        """Put the table into the form in which it is asked, and tell which tests fail."""
         self.policy(node)
+        for path, why in failures_of(node):
+            node.logger("grants").error("%s.%s: %s", TESTS_TABLE, ".".join(map(str, path)), why)
 
     @hookimpl
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
