@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
-    from clawmatrix_core.members.identity import key_text
+    from clawmatrix_core.members.identity import key_text, read_key_text
     from clawmatrix_core.members.named_keys import NamedKeys
     from clawmatrix_core.members.pins import Known
     from clawmatrix_core.policy.record import AuditRecord, Receipt
@@ -174,6 +174,7 @@ __all__ = [
     "is_node_id",
     "key_text",
     "option",
+    "read_key_text",
     "redact",
     "register_secret",
     "shown_address",
@@ -198,7 +199,7 @@ _HOMES = {
     "config.changes": ("Changes",),
     "members.directory": ("NodeRecord", "Peer"),
     "members.pins": ("Known",),
-    "members.identity": ("key_text",),
+    "members.identity": ("key_text", "read_key_text"),
     "members.named_keys": ("NamedKeys",),
     "policy.record": ("AuditRecord", "Receipt"),
     "policy.verdict": ("LOCAL", "NOT_ALLOWED", "Action", "Verdict"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 from clawmatrix_core import NOT_ALLOWED, ExchangeFailure, Verdict
+from clawmatrix_grants.programs import DEFAULT_PATH, resolve_program
 from clawmatrix_grants.question import Question
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON, Action, Node, NodeId
 
 __all__ = [
+    "DEFAULT_PATH",
     "ApprovalPending",
     "ApprovalRequest",
     "NotAllowed",
@@ -25,6 +27,7 @@ __all__ = [
     "SettlesAsks",
     "authorized",
     "permit",
+    "resolve_program",
 ]
 
 Progress: TypeAlias = "Callable[[str], Awaitable[None]]"

@@ -1,37 +1,55 @@
-"""The plugin: what it registers, and how it decides."""
+"""The plugin: it decides who may do what, as the table says."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core import hookimpl
+from clawmatrix_core import ConfigSection, Verdict, hookimpl
 from clawmatrix_grants import hookspecs
 from clawmatrix_grants.api import SettlesAsks
 from clawmatrix_grants.approvals.part import Approvals
-from clawmatrix_grants.approvals.words import visible
+from clawmatrix_grants.config import GrantsConfig
+from clawmatrix_grants.policy import TABLE, Policy
+from clawmatrix_grants.question import Question
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import click
 
-    from clawmatrix_core import ConfigSection, ControlMethod, Node, PluginScope, StatusSection
-    from clawmatrix_grants.api import ApprovalRequest, Permit, Progress, Question
+    from clawmatrix_core import (
+        JSON,
+        Action,
+        ControlMethod,
+        Node,
+        NodeId,
+        PluginScope,
+        StatusSection,
+    )
+    from clawmatrix_grants.api import ApprovalRequest, Permit, Progress
 
 __all__ = ["GrantsPlugin"]
 
 
 class GrantsPlugin(SettlesAsks):
-    """Decides who may do what, and has people approve calls."""
+    """Answers by ``[grants]``, and leaves all to others where there is no such table.
+
+    Attributes:
+        approvals: the calls about which people are asked, and what they decided.
+    """
 
     plugin_name = "grants"
     hookspecs = hookspecs
 
     def __init__(self) -> None:
-        self._approvals = Approvals(lambda: "")
+        self._read: GrantsConfig | None = None
+        self._policy: Policy | None = None
+        self.approvals = Approvals()
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
-        """Read the tables."""
-        return [self._approvals.section()]
+        """Read the tables ``grants`` and ``approvals``."""
+        return [ConfigSection(TABLE, GrantsConfig), self.approvals.section()]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -43,39 +61,71 @@ class GrantsPlugin(SettlesAsks):
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what ``clawmatrix approvals`` calls."""
-        return self._approvals.methods(node)
+        return self.approvals.methods(node)
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
         """Say how many calls wait for an approval."""
-        return [self._approvals.status()]
+        return [self.approvals.status()]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Read the approvals of an earlier run."""
-        await self._approvals.start(node, scope)
+        """Put the table into the form in which it is asked; read what people approved."""
+        self.policy(node)
+        await self.approvals.start(node, scope, lambda: self._digest(node))
 
     @hookimpl
-    async def node_started(self, node: Node) -> None:
+    async def node_started(self) -> None:
         """Look at the approvals of an earlier run, now that all plugins decide."""
-        self._approvals.review()
+        self.approvals.review()
 
     @hookimpl
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
-        """Look at the approvals again."""
-        self._approvals.review()
+        """Do the same with another table, where nobody has asked since it came."""
+        self.policy(node)
+        self.approvals.review()
+
+    @hookimpl
+    async def authorize(
+        self,
+        node: Node,
+        peer: NodeId,
+        key: str | None,
+        action: Action,
+        target: str,
+        arguments: Mapping[str, JSON] | None,
+    ) -> Verdict | None:
+        """Decide by the table that is in force at this moment."""
+        policy = self.policy(node)
+        if policy is None:
+            return None
+        found = policy.decide(Question(peer, key, action, target, arguments))
+        return None if found.effect is None else Verdict(found.effect, found.reason, found.rule)
 
     async def settle(self, question: Question, progress: Progress | None) -> Permit:
         """See ``clawmatrix_grants.api.permit``."""
-        return await self._approvals.settle(question, progress)
+        return await self.approvals.settle(question, progress)
 
     @hookimpl
     async def approval_requested(self, node: Node, request: ApprovalRequest) -> None:
         """Tell the log that a call waits."""
-        node.logger("grants").warning(
-            "%s asks for the %s %s: clawmatrix approvals show %s",
-            request.peer,
-            request.action,
-            visible(request.target),
-            request.id,
-        )
+        self.approvals.tell(node.logger("grants"), request)
+
+    def policy(self, node: Node) -> Policy | None:
+        """Return the table as it is in force, None where there is none."""
+        if not node.config.has_table(TABLE):
+            return None
+        told = node.config.section(GrantsConfig)
+        if self._policy is None or told is not self._read:
+            self._read = told
+            self._policy = Policy(
+                told,
+                node.trust,
+                wall=node.clock.wall,
+                is_revoked=lambda key: node.revocations.get(key) is not None,
+            )
+        return self._policy
+
+    def _digest(self, node: Node) -> str:
+        policy = self.policy(node)
+        return "" if policy is None else policy.digest

@@ -13,8 +13,10 @@ from clawmatrix_grants.approvals.config import ApprovalsConfig
 from clawmatrix_grants.approvals.keeper import ApprovalKeeper
 from clawmatrix_grants.approvals.methods import ApprovalMethods
 from clawmatrix_grants.approvals.settling import Settling
+from clawmatrix_grants.approvals.words import visible
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Sequence
 
     from clawmatrix_core import JSON, ControlMethod, Node, NodeId, PluginScope
@@ -25,10 +27,9 @@ __all__ = ["Approvals"]
 
 
 class Approvals:
-    """The approvals of one node; ``policy`` returns the digest of the policy in force."""
+    """The approvals of one node."""
 
-    def __init__(self, policy: Callable[[], str]) -> None:
-        self._policy = policy
+    def __init__(self) -> None:
         self._keeper: ApprovalKeeper | None = None
         self._changed = anyio.Event()
 
@@ -44,8 +45,11 @@ class Approvals:
         """Return how many calls wait."""
         return StatusSection("approvals", self._counts, text=_status_lines, colour="yellow")
 
-    async def start(self, node: Node, scope: PluginScope) -> None:
-        """Read what an earlier run left, and look at it whenever the policy changes."""
+    async def start(self, node: Node, scope: PluginScope, policy: Callable[[], str]) -> None:
+        """Read what an earlier run left, and look at it whenever the policy changes.
+
+        ``policy`` returns the digest of the policy in force.
+        """
         self._node, self._scope = node, scope
         self._keeper = keeper = ApprovalKeeper(
             node.state,
@@ -54,7 +58,7 @@ class Approvals:
             new_id=lambda: f"{node.random.getrandbits(48):012x}",
             log=node.logger("grants"),
         )
-        self._settling = Settling(node, keeper, self._policy, self._announce)
+        self._settling = Settling(node, keeper, policy, self._announce)
         node.trust.when_rekeyed(self._name_changed)
         node.trust.when_releveled(self.review)
         scope.start_soon(self._review_when_told, name="review of approvals")
@@ -66,6 +70,12 @@ class Approvals:
     def review(self, *_: object) -> None:
         """Have all approvals looked at: the policy, or what is known of keys, has changed."""
         self._changed.set()
+
+    def tell(self, log: logging.Logger, request: ApprovalRequest) -> None:
+        """Tell the log of a call that waits, without its arguments."""
+        what, id_ = f"{request.action} {visible(request.target)}", request.id
+        words = "%s asks for the %s: `clawmatrix approvals show %s` has all of it"
+        log.warning(words, request.peer, what, id_)
 
     def _name_changed(self, _: NodeId, __: bytes | None) -> None:
         self.review()

@@ -27,7 +27,7 @@ VALUES = st.recursive(
 ).filter(lambda value: "inf" not in repr(value))
 ARGUMENT_SETS = st.none() | st.dictionaries(st.text(), VALUES, max_size=3)
 
-OTHER_FIELDS = {
+OTHER_FIELDS: dict[str, Any] = {
     "peer": NodeId("laptop"),
     "key": OTHER_KEY,
     "action": "agent",

@@ -1,0 +1,168 @@
+"""The entries of the table in the form that questions are compared with."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import attrs
+
+from clawmatrix_grants.conditions import Each, Matcher, Never, OneOf, Text, matcher_of
+from clawmatrix_grants.config import ACTIONS, PATHS
+from clawmatrix_grants.globs import ANYTHING, Glob, literal
+from clawmatrix_grants.programs import PROGRAM_TOOL, folders_of, resolve_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from clawmatrix_core import JSON, Action
+    from clawmatrix_grants.config import Effect, Grant, Kind, NamePattern, Rule
+
+__all__ = ["CompiledRule", "Matchers", "Programs", "compile_grant"]
+
+Matchers = tuple[tuple[str, Matcher], ...]
+
+
+@attrs.frozen(eq=False)
+class CompiledRule:
+    """One entry.
+
+    Attributes:
+        place: where it is, ``grants.home.rules[2]``.
+        effect: what it does where it applies.
+        action: what it is about.
+        globs: the names that it is about.
+        when: what the arguments have to be.
+        programs: the same for the tool ``exec``, whose ``argv`` begins with a program.
+        until: when it ends, in seconds since 1970.
+    """
+
+    place: str
+    effect: Effect
+    action: Action
+    globs: tuple[Glob, ...]
+    when: Matchers = ()
+    programs: Matchers = ()
+    until: float | None = None
+
+    def matchers_for(self, target: str) -> Matchers:
+        """Return what the arguments have to be where this is asked for."""
+        return self.programs if target == PROGRAM_TOOL else self.when
+
+    def applies(self, matchers: Matchers, arguments: Mapping[str, JSON] | None, now: float) -> bool:
+        """Say whether it applies; see ``matchers_for``, and ``Question`` for the arguments."""
+        if self.until is not None and now >= self.until:
+            return False
+        if not matchers:
+            return True
+        denies = self.effect == "deny"
+        if arguments is None:  # could any call pass?
+            return not denies
+        for name, matcher in matchers:
+            told = matcher.holds(arguments.get(name))
+            if not told and not (told is None and denies):
+                return False
+        return True
+
+    def told(self, target: str, arguments: Mapping[str, JSON] | None, now: float) -> str:
+        """Return in words why it applies, or does not, to a target that it names."""
+        if self.until is not None and now >= self.until:
+            return "it has ended"
+        matchers = self.matchers_for(target)
+        if not matchers:
+            return "it has no conditions"
+        if arguments is None:
+            return "its conditions may be met" if self.effect != "deny" else "it has conditions"
+        told = {name: matcher.holds(arguments.get(name)) for name, matcher in matchers}
+        unmet = [name for name, holds in told.items() if holds is False]
+        untold = [name for name, holds in told.items() if holds is None]
+        if unmet:
+            return f"its condition on {', '.join(unmet)} is not met"
+        if untold:
+            words = f"its condition on {', '.join(untold)} cannot be told"
+            return f"{words}, which counts against the caller"
+        return "its conditions are met"
+
+
+class Programs:
+    """Names of programs in rules, looked up in the folders that ``exec`` looks in.
+
+    A bare name in an allow or an ask is the program that ``exec`` would run, and in a deny each
+    program of that name.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._folders = folders_of(path)
+        self._found: dict[str, str | None] = {}
+
+    def argv(self, effect: Effect, value: object) -> Matcher:
+        """Return what a condition on ``argv`` means. The value was looked at before."""
+        whole = matcher_of(value)
+        if not isinstance(whole, Each) or not isinstance(value, list | tuple) or not whole.matchers:
+            return whole
+        first, rest = value[0], whole.matchers[1:]
+        names = first if isinstance(first, list | tuple) else [first]
+        programs = [one for name in names for one in self._program(effect, name)]
+        program = programs[0] if len(programs) == 1 else OneOf(tuple(programs))
+        return attrs.evolve(whole, matchers=(program, *rest))
+
+    def _program(self, effect: Effect, name: object) -> Iterator[Matcher]:
+        if not isinstance(name, str) or name.startswith(ANYTHING):
+            yield matcher_of(name)
+        elif "/" in name:
+            yield from map(matcher_of, dict.fromkeys((name, self._followed(name))))
+        elif effect == "deny":
+            yield matcher_of(f"{ANYTHING}/{name}")
+        elif Glob(name).fixed is None:
+            yield from (matcher_of(f"{literal(folder)}/{name}") for folder in self._folders)
+        else:
+            found = self._find(name)
+            yield Never() if found is None else Text(Glob(literal(found)))
+
+    def _followed(self, pattern: str) -> str:
+        """Return a whole path with the links of its folders followed, where they are fixed."""
+        folder, name = os.path.split(pattern)
+        fixed = Glob(folder).fixed
+        if fixed is None or not os.path.isabs(fixed):
+            return pattern
+        return f"{literal(os.path.realpath(fixed)).rstrip('/')}/{name}"
+
+    def _find(self, name: str) -> str | None:
+        if name not in self._found:
+            try:
+                self._found[name] = resolve_program(Glob(name).fixed or name, self._path)
+            except (LookupError, ValueError):
+                self._found[name] = None
+        return self._found[name]
+
+
+def compile_grant(place: str, grant: Grant, programs: Programs) -> Iterator[CompiledRule]:
+    """Yield what a grant has, its lists first; ``place`` is the one of its table."""
+    for kind in ACTIONS:
+        patterns: tuple[NamePattern, ...] = getattr(grant, kind)
+        if patterns:
+            yield CompiledRule(f"{place}.{kind}", "allow", ACTIONS[kind], _globs(kind, patterns))
+    for number, rule in enumerate(grant.rules):
+        yield _compile_rule(f"{place}.rules[{number}]", rule, programs)
+
+
+def _compile_rule(place: str, rule: Rule, programs: Programs) -> CompiledRule:
+    when = tuple((name, condition.matcher) for name, condition in rule.when.items())
+    resolved = tuple(
+        (name, programs.argv(rule.effect, condition.value) if name == "argv" else condition.matcher)
+        for name, condition in rule.when.items()
+    )
+    return CompiledRule(
+        place,
+        rule.effect,
+        ACTIONS[rule.kind],
+        _globs(rule.kind, rule.patterns),
+        when,
+        resolved if rule.kind == "tools" else when,
+        rule.until,
+    )
+
+
+def _globs(kind: Kind, patterns: tuple[NamePattern, ...]) -> tuple[Glob, ...]:
+    return tuple(Glob(pattern, paths=kind in PATHS) for pattern in patterns)
