@@ -88,7 +88,7 @@ def watch(settings: Settings, as_json: bool) -> None:
         if (told := item.get("approval")) is None:
             continue
         if as_json:
-            click.echo(json.dumps(_json(told)))
+            echo_json(_json(told), compact=True)
         elif told["state"] == "pending":
             _echo_whole(told)
         else:
