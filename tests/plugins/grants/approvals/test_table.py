@@ -58,8 +58,9 @@ def test_one_that_repeats_is_used_until_it_ends() -> None:
 @pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize("field", OTHER_FIELDS)
 def test_it_is_for_exactly_its_call(field: str, repeats: bool) -> None:
-    table = allowed(repeats=repeats)
-    other = attrs.evolve(CALL, **{field: OTHER_FIELDS[field]})
+    call = call_of()
+    table = waiting(call).allowed("id0", now=NOW, until=NOW + 60, repeats=repeats)
+    other = attrs.evolve(call, **{field: OTHER_FIELDS[field]})
     with pytest.raises(LookupError):
         table.used(other, now=NOW)
     assert table.get(other, NOW) is None
