@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.times import ago
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
+        Beside,
         ByteSize,
         Config,
         ConfigSection,
@@ -95,6 +96,7 @@ __all__ = [
     "Answer",
     "AuditFailed",
     "AuditRecord",
+    "Beside",
     "Bound",
     "ByteSize",
     "Changes",
@@ -188,6 +190,7 @@ _HOMES = {
     "base.dispatch": ("dispatch",),
     "base.clock": ("Clock",),
     "config.config": (
+        "Beside",
         "ByteSize",
         "Config",
         "ConfigSection",

@@ -10,6 +10,7 @@ import attrs
 from clawmatrix_core import NOT_ALLOWED, ExchangeFailure, Verdict
 from clawmatrix_grants.programs import DEFAULT_PATH, resolve_program
 from clawmatrix_grants.question import Question
+from clawmatrix_grants.tool_shapes import ToolShape
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -25,6 +26,7 @@ __all__ = [
     "Progress",
     "Question",
     "SettlesAsks",
+    "ToolShape",
     "authorized",
     "permit",
     "resolve_program",

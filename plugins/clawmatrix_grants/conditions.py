@@ -2,15 +2,16 @@
 
 It cannot be told where the argument is missing or null, is of another kind than the rule expects,
 or is a path that leads through ``.`` or ``..`` where the rule names folders. An allow or an ask
-then does not apply, and a deny does.
+then does not apply, and a deny does. So each matcher makes two functions: one says whether it
+surely holds, the other whether it may.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypeAlias
 
 import attrs
 
@@ -27,52 +28,70 @@ __all__ = [
     "Matcher",
     "Never",
     "OneOf",
+    "Predicate",
+    "Predicates",
     "Text",
+    "Within",
+    "cost",
+    "holds",
     "matcher_of",
 ]
 
 DEPTH: Final = 16
 """Lists and tables within each other that a condition may have."""
 
+Predicate: TypeAlias = "Callable[[JSON], bool]"
+
 
 class Matcher(Protocol):
     """Compares one argument."""
 
-    def holds(self, value: JSON) -> bool | None:
-        """Say whether it holds; None where that cannot be told."""
+    def predicate(self, *, sure: bool) -> Predicate:
+        """Return what says whether a value holds surely, or else whether it may."""
+
+
+def holds(matcher: Matcher, value: JSON) -> bool | None:
+    """Say whether a value holds; None where that cannot be told."""
+    if matcher.predicate(sure=True)(value):
+        return True
+    return None if matcher.predicate(sure=False)(value) else False
 
 
 @attrs.frozen
 class Anything:
     """Holds for whatever is there."""
 
-    def holds(self, value: JSON) -> bool | None:
+    def predicate(self, *, sure: bool) -> Predicate:
         """See ``Matcher``."""
-        return None if value is None else True
+        return lambda value: value is not None or not sure
 
 
 @attrs.frozen
 class Never:
     """Holds for nothing: a program that is not on this machine."""
 
-    def holds(self, value: JSON) -> bool | None:
+    def predicate(self, *, sure: bool) -> Predicate:
         """See ``Matcher``."""
-        return None if value is None else False
+        return lambda value: value is None and not sure
 
 
 @attrs.frozen
 class Exactly:
     """Holds for one number, or for one of true and false."""
 
-    value: float | bool
+    value: float
+    is_bool: bool = False
 
-    def holds(self, value: JSON) -> bool | None:
+    def predicate(self, *, sure: bool) -> Predicate:
         """See ``Matcher``."""
-        if not isinstance(value, int | float) or isinstance(value, bool) != isinstance(
-            self.value, bool
-        ):
-            return None
-        return value == self.value
+        expected, is_bool = self.value, self.is_bool
+
+        def compare(value: JSON) -> bool:
+            if isinstance(value, int | float) and isinstance(value, bool) == is_bool:
+                return value == expected
+            return not sure
+
+        return compare
 
 
 @attrs.frozen
@@ -80,41 +99,48 @@ class Text:
     """Holds for texts that match a pattern."""
 
     glob: Glob
-    _fixed: str | None = attrs.field(init=False, eq=False)
-    _folders: bool = attrs.field(init=False, eq=False)
 
-    @_fixed.default
-    def _find_fixed(self) -> str | None:
-        return self.glob.fixed
-
-    @_folders.default
-    def _look_for_folders(self) -> bool:
-        return "/" in self.glob.text
-
-    def holds(self, value: JSON) -> bool | None:
+    def predicate(self, *, sure: bool) -> Predicate:
         """See ``Matcher``."""
-        if not isinstance(value, str):
-            return None
-        if self._folders and ("." in value or "//" in value) and not is_plain(value):
-            return True if value == self._fixed else None
-        return value == self._fixed if self._fixed is not None else self.glob.matches(value)
+        glob, fixed, prefix = self.glob, self.glob.fixed, self.glob.prefix
+        folders = "/" in glob.text
+        if sure and fixed is not None:
+            return lambda value: value == fixed
+        if sure:
+            return lambda value: (
+                isinstance(value, str)
+                and value.startswith(prefix)
+                and glob.expression.match("/" + value) is not None
+                and (not folders or is_plain(value))
+            )
+        return lambda value: (
+            not isinstance(value, str)
+            or (value.startswith(prefix) and glob.matches(value))
+            or (folders and not is_plain(value))
+        )
 
 
 @attrs.frozen
 class OneOf:
-    """Holds where one of several does."""
+    """Holds where one of several does. What one of them can tell, this one can."""
 
     matchers: tuple[Matcher, ...]
 
-    def holds(self, value: JSON) -> bool | None:
-        """See ``Matcher``. What one of them can tell, this one can."""
-        found = None
-        for matcher in self.matchers:
-            told = matcher.holds(value)
-            if told:
+    def predicate(self, *, sure: bool) -> Predicate:
+        """See ``Matcher``."""
+        fixed = frozenset(text for one in self.matchers if (text := _fixed(one)) is not None)
+        surely = tuple(one.predicate(sure=True) for one in self.matchers if _fixed(one) is None)
+        maybe = () if sure else tuple(one.predicate(sure=False) for one in self.matchers)
+
+        def compare(value: JSON) -> bool:
+            if isinstance(value, str) and value in fixed:
                 return True
-            found = told if found is None else found
-        return found
+            for one in surely:
+                if one(value):
+                    return True
+            return not sure and all(one(value) for one in maybe)
+
+        return compare
 
 
 @attrs.frozen
@@ -124,34 +150,81 @@ class Each:
     matchers: tuple[Matcher, ...]
     rest: bool = False
 
-    def holds(self, value: JSON) -> bool | None:
+    def predicate(self, *, sure: bool) -> Predicate:
         """See ``Matcher``."""
-        if not isinstance(value, list | tuple):
-            return None
-        least, most = len(self.matchers), len(value)
-        if most < least or (most > least and not self.rest):
-            return False
-        sure = True
-        for matcher, item in zip(self.matchers, value, strict=False):
-            told = matcher.holds(item)
-            if told is False:
+        made = [(place, one, one.predicate(sure=sure)) for place, one in enumerate(self.matchers)]
+        texts = tuple(
+            (place, text, test) for place, one, test in made if (text := _fixed(one)) is not None
+        )
+        others = sorted(
+            (one for one in made if _fixed(one[1]) is None), key=lambda one: cost(one[1])
+        )
+        tests = tuple((place, test) for place, _, test in others)
+        least, rest = len(self.matchers), self.rest
+
+        def compare(value: JSON) -> bool:
+            if not isinstance(value, list | tuple):
+                return not sure
+            length = len(value)
+            if length != least and (length < least or not rest):
                 return False
-            sure = sure and told is True
-        return True if sure else None
+            for place, text, test in texts:  # without a call, where it is as it should be
+                item = value[place]
+                if item != text and (sure or not test(item)):
+                    return False
+            for place, test in tests:  # noqa: SIM110 - all() would take twice as long
+                if not test(value[place]):
+                    return False
+            return True
+
+        return compare
 
 
 @attrs.frozen
 class Within:
     """Holds for a table whose values match, those of other keys aside."""
 
-    matchers: Mapping[str, Matcher]
+    matchers: tuple[tuple[str, Matcher], ...]
 
-    def holds(self, value: JSON) -> bool | None:
+    def predicate(self, *, sure: bool) -> Predicate:
         """See ``Matcher``."""
-        if not isinstance(value, Mapping):
-            return None
-        told = {matcher.holds(value.get(key)) for key, matcher in self.matchers.items()}
-        return False if False in told else None if None in told else True
+        tests = tuple((key, one.predicate(sure=sure)) for key, one in self.matchers)
+
+        def compare(value: JSON) -> bool:
+            if not isinstance(value, Mapping):
+                return not sure
+            return all(test(value.get(key)) for key, test in tests)
+
+        return compare
+
+
+class Predicates:
+    """Makes one function of all conditions that are alike: a decision then asks it once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, Matcher, bool], Predicate] = {}
+
+    def of(self, name: str, matcher: Matcher, *, sure: bool) -> Predicate:
+        """Return what compares an argument; see ``Matcher.predicate``."""
+        key = name, matcher, sure
+        if key not in self._made:
+            self._made[key] = matcher.predicate(sure=sure)
+        return self._made[key]
+
+
+def cost(matcher: Matcher) -> int:
+    """Return how long a comparison takes, to have the fast ones first."""
+    if _fixed(matcher) is not None:
+        return 0
+    return 1 if not isinstance(matcher, Each | Within) else 2
+
+
+def _cost_of_made(made: tuple[int, Matcher, Predicate]) -> int:
+    return cost(made[1])
+
+
+def _fixed(matcher: Matcher) -> str | None:
+    return matcher.glob.fixed if isinstance(matcher, Text) else None
 
 
 @attrs.frozen
@@ -188,9 +261,9 @@ def matcher_of(value: Any, depth: int = 0) -> Matcher:
     if isinstance(value, bool | int | float):
         if not math.isfinite(value):
             raise ValueError("expected a finite number")
-        return Exactly(value)
+        return Exactly(value, isinstance(value, bool))
     if isinstance(value, Mapping):
-        return Within({str(key): matcher_of(one, depth + 1) for key, one in value.items()})
+        return Within(tuple((str(key), matcher_of(one, depth + 1)) for key, one in value.items()))
     if isinstance(value, list | tuple):
         return _list_matcher(value, depth)
     raise TypeError

@@ -5,15 +5,16 @@
 number of whole folders, also for none: ``code/**`` matches ``code`` too. In names, which are no
 paths, ``*`` and ``**`` stand for anything alike.
 
-A text is compared folder by folder. Within one, ``fnmatch`` makes a regular expression that takes
-each piece of fixed text where it comes first, and never tries another place. The same is right
-for whole folders between two ``**``.
+A pattern becomes a regular expression over the folders of a text, each with a ``/`` before it. What
+stands between two wildcards is taken where it comes first, and no other place is tried: if a match
+there leads to none of the whole, no later one does. So nothing is compared again and again.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import re
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
@@ -26,15 +27,14 @@ ANYTHING: Final = "**"
 LENGTH: Final = 4096
 """Characters that a pattern may have."""
 DOUBLE_STARS: Final = 3
-"""Times that ``**`` may stand within a word of a pattern: each doubles what is compared."""
+"""Times that ``**`` may stand within the words of a pattern: each doubles what is compared."""
 
 _MAGIC = re.compile(r"[*?[]")
-_BRACKETS = re.compile(r"\[!?+\]?+[^]]*+\]")  # as fnmatch reads them
 _QUOTED = re.compile(r"\[([^]!])\]")
-_STARS = re.compile(r"\*{2,}")
+_TOKEN = re.compile(r"\*+|\?|\[!?+\]?+[^]]*+\]|\[|[^*?[]+")  # classes as fnmatch reads them
+_TRANSLATED = re.compile(r"\(\?s:(.*)\)\\[Zz]", re.DOTALL)
 _DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)|(?<!:)//")
-
-Part = str | re.Pattern[str]
+_FOLDERS = "(?:/[^/]*+)*"
 
 
 class Glob:
@@ -46,23 +46,22 @@ class Glob:
 
     Attributes:
         fixed: the one text that it matches, None where it has wildcards.
+        prefix: what each text that it matches begins with.
 
-    Raises: ValueError, for a pattern that means nothing, or takes too long.
+    Raises: ValueError, for a pattern that means nothing, or is too long.
     """
-
-    __slots__ = ("_alternatives", "_prefix", "fixed", "paths", "text")
 
     def __init__(self, text: str, *, paths: bool = True) -> None:
         if len(text) > LENGTH:
             raise ValueError(f"has {len(text)} characters, and {LENGTH} are the most")
         self.text = text
         self.paths = paths
-        self.fixed = _fixed(text)
+        self.fixed = None if _MAGIC.search(_QUOTED.sub("", text)) else _QUOTED.sub(r"\1", text)
         magic = _MAGIC.search(text)
-        self._prefix = text[: magic.start()] if magic else text
-        self._alternatives = () if self.fixed is not None else tuple(_compiled(text, paths))
-        if "/**" in text and self._prefix.endswith("/"):
-            self._prefix = self._prefix[:-1]  # code/** matches code as well
+        self.prefix = text[: magic.start()] if magic else text
+        if paths and self.prefix.endswith("/") and text[len(self.prefix) :].startswith(ANYTHING):
+            self.prefix = self.prefix[:-1]  # code/** matches code as well
+        _check(text, paths=paths)
 
     def __repr__(self) -> str:
         return f"<Glob {self.text}>"
@@ -79,10 +78,18 @@ class Glob:
         """Say whether a whole text matches."""
         if self.fixed is not None:
             return text == self.fixed
-        if not text.startswith(self._prefix):
+        if not text.startswith(self.prefix):
             return False
-        parts = text.split("/") if self.paths else [text]
-        return any(_matches(blocks, parts) for blocks in self._alternatives)
+        return self.expression.match(f"/{text}") is not None
+
+    @cached_property
+    def expression(self) -> re.Pattern[str]:
+        """The pattern as an expression over a text with a ``/`` before it."""
+        if not self.paths:
+            return re.compile(f"/{_word(self.text, '.')}\\Z", re.DOTALL)
+        readings = product(*map(_readings, self.text.split("/")))
+        ways = [_folders([part for word in words for part in word]) for words in readings]
+        return re.compile("|".join(ways), re.DOTALL)
 
 
 def is_plain(path: str) -> bool:
@@ -95,83 +102,83 @@ def literal(text: str) -> str:
     return _MAGIC.sub(lambda found: f"[{found[0]}]", text)
 
 
-def _fixed(text: str) -> str | None:
-    """Return the text that a pattern stands for, None where it has wildcards."""
-    if _MAGIC.search(_QUOTED.sub("", text)):
-        return None
-    return _QUOTED.sub(r"\1", text)
+def _check(text: str, *, paths: bool) -> None:
+    words = text.split("/") if paths else [text]
+    if any("[" in _TOKEN.findall(word) for word in words if "[" in word):
+        raise ValueError('has a "[" without its "]": "[[]" stands for the character itself')
+    inside = sum(len(_stars(word)) for word in words if word != ANYTHING)
+    if paths and inside > DOUBLE_STARS:
+        raise ValueError(f'has "**" within words more than {DOUBLE_STARS} times')
 
 
-def _compiled(text: str, paths: bool) -> Iterator[tuple[tuple[Part, ...], ...]]:
-    """Yield the pattern as blocks of folders between ``**``, once for each way to read it."""
-    if not paths:
-        yield ((_part(text),),)
-        return
-    for words in product(*map(_readings, text.split("/"))):
-        parts = [part for word in words for part in word]
-        yield tuple(_blocks(parts))
+def _stars(word: str) -> list[str]:
+    return [token for token in _TOKEN.findall(word) if token.startswith(ANYTHING)]
 
 
 def _readings(word: str) -> Sequence[tuple[str, ...]]:
     """Return what a folder of a pattern may be read as: ``a**b`` as ``a*b`` and ``a*/**/*b``."""
-    if word == ANYTHING or ANYTHING not in word:
+    if word == ANYTHING or not _stars(word):
         return [(word,)]
-    pieces = _STARS.split(word)
-    if len(pieces) > DOUBLE_STARS + 1:
-        raise ValueError(f'has "**" more than {DOUBLE_STARS} times in one word')
+    pieces = [""]
+    for token in _TOKEN.findall(word):
+        if token.startswith(ANYTHING):
+            pieces.append("")
+        else:
+            pieces[-1] += token
     readings: list[tuple[str, ...]] = []
     for joins in product((False, True), repeat=len(pieces) - 1):
         folders = [pieces[0]]
         for across, piece in zip(joins, pieces[1:], strict=True):
-            if across:
-                folders[-1] += "*"
-                folders += [ANYTHING, f"*{piece}"]
-            else:
-                folders[-1] += f"*{piece}"
+            folders[-1] += "*" if across else f"*{piece}"
+            folders += [ANYTHING, f"*{piece}"] if across else []
         readings.append(tuple(folders))
     return readings
 
 
-def _blocks(parts: Sequence[str]) -> Iterator[tuple[Part, ...]]:
-    block: list[Part] = []
+def _folders(parts: Sequence[str]) -> str:
+    """Return the expression for folders, of which ``**`` stands for any number."""
+    first, *rest = _blocks(parts)
+    if not rest:
+        return f"{first}\\Z"
+    *between, last = rest
+    found = [f"(?>{_FOLDERS}?{block}(?=/|\\Z))" for block in between if block]
+    return "".join(
+        [first, "(?=/|\\Z)", *found, _FOLDERS if last else "", last, "\\Z" if last else ""]
+    )
+
+
+def _blocks(parts: Sequence[str]) -> Iterator[str]:
+    """Yield the expressions of what stands between ``**``."""
+    block = ""
     for part in parts:
         if part == ANYTHING:
-            yield tuple(block)
-            block = []
+            yield block
+            block = ""
         else:
-            block.append(_part(part))
-    yield tuple(block)
+            block += "/" + _word(part, "[^/]")
+    yield block
 
 
-def _part(text: str) -> Part:
-    if (fixed := _fixed(text)) is not None:
-        return fixed
-    if "[" in _BRACKETS.sub("", text):
-        raise ValueError('has a "[" without its "]": "[[]" stands for the character itself')
-    return re.compile(fnmatch.translate(text))
-
-
-def _matches(blocks: Sequence[Sequence[Part]], parts: Sequence[str]) -> bool:
-    first, *rest = blocks
+def _word(text: str, any_one: str) -> str:
+    """Return the expression of a text, ``any_one`` being the one of a character."""
+    pieces = [""]
+    for token in _TOKEN.findall(text):
+        if token[0] == "*":
+            pieces.append("")
+        elif token == "?":
+            pieces[-1] += any_one
+        elif token[0] == "[":
+            pieces[-1] += _class(token, any_one)
+        else:
+            pieces[-1] += re.escape(token)
+    first, *rest = pieces
     if not rest:
-        return len(parts) == len(first) and _fits(first, parts, 0)
-    last = rest.pop()
-    end = len(parts) - len(last)
-    if end < len(first) or not (_fits(first, parts, 0) and _fits(last, parts, end)):
-        return False
-    at = len(first)
-    for block in rest:
-        while at + len(block) <= end and not _fits(block, parts, at):
-            at += 1
-        at += len(block)
-        if at > end:
-            return False
-    return True
+        return first
+    *between, last = rest
+    return first + "".join(f"(?>{any_one}*?{piece})" for piece in between) + f"{any_one}*{last}"
 
 
-def _fits(block: Sequence[Part], parts: Sequence[str], at: int) -> bool:
-    return all(_same(one, parts[place]) for place, one in enumerate(block, at))
-
-
-def _same(one: Part, text: str) -> bool:
-    return one == text if isinstance(one, str) else one.match(text) is not None
+def _class(token: str, any_one: str) -> str:
+    translated = _TRANSLATED.fullmatch(fnmatch.translate(token))
+    assert translated is not None, token
+    return f"(?={any_one}){translated[1]}"

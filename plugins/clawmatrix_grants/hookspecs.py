@@ -8,7 +8,17 @@ from clawmatrix_core import hookspec
 
 if TYPE_CHECKING:
     from clawmatrix_core import Node
-    from clawmatrix_grants.api import ApprovalRequest
+    from clawmatrix_grants.api import ApprovalRequest, ToolShape
+
+
+@hookspec
+def register_tool_shapes(node: Node) -> list[ToolShape]:
+    """Tell which tools there are, so that rules about unknown tools and arguments are noticed.
+
+    Called by the ``grants`` plugin for ``config check``, ``doctor``, a reload and ``clawmatrix
+    grants check``, also where the node does not run. Dispatch: collect.
+    """
+    raise NotImplementedError
 
 
 @hookspec

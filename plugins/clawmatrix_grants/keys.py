@@ -9,9 +9,9 @@ from clawmatrix_core import NodeId, read_key_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_core import Known
+    from clawmatrix_core import Known, Node
 
-__all__ = ["SURE", "Keys", "KnownKeys"]
+__all__ = ["SURE", "Keys", "KnownKeys", "KnownToNode"]
 
 SURE: Final[tuple[Known, ...]] = ("accepted", "invited", "introduced")
 """How a key is known that grants without a key count for."""
@@ -28,6 +28,29 @@ class KnownKeys(Protocol):
 
     def followed(self, node_id: NodeId, old: str, new: str, /) -> bool:
         """Say whether a name's key is the new one, and this node came to it from the old one."""
+
+
+class KnownToNode:
+    """What a running node knows of keys."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def how_known(self, node_id: NodeId, key: str | bytes, /) -> Known:
+        """See ``KnownKeys``."""
+        return self._node.trust.how_known(node_id, key)
+
+    def retired(self, key: str | bytes, /) -> bool:
+        """See ``KnownKeys``."""
+        return self._node.trust.retired(key)
+
+    def followed(self, node_id: NodeId, old: str, new: str, /) -> bool:
+        """See ``KnownKeys``."""
+        return self._node.trust.followed(node_id, old, new)
+
+    def is_revoked(self, key: bytes) -> bool:
+        """Say whether a key was revoked."""
+        return self._node.revocations.get(key) is not None
 
 
 class Keys:

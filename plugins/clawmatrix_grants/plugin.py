@@ -8,9 +8,14 @@ from clawmatrix_core import ConfigSection, Verdict, hookimpl
 from clawmatrix_grants import hookspecs
 from clawmatrix_grants.api import SettlesAsks
 from clawmatrix_grants.approvals.part import Approvals
+from clawmatrix_grants.checks import grants_check
 from clawmatrix_grants.config import GrantsConfig
+from clawmatrix_grants.expectations import TESTS_TABLE, ExpectationsConfig
+from clawmatrix_grants.keys import KnownToNode
+from clawmatrix_grants.methods import GrantsMethods
 from clawmatrix_grants.policy import TABLE, Policy
 from clawmatrix_grants.question import Question
+from clawmatrix_grants.warnings.looking import check_expectations, failures_of, warn_of_grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
     from clawmatrix_core import (
         JSON,
         Action,
+        Check,
+        Config,
         ControlMethod,
         Node,
         NodeId,
@@ -48,20 +55,26 @@ class GrantsPlugin(SettlesAsks):
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
-        """Read the tables ``grants`` and ``approvals``."""
-        return [ConfigSection(TABLE, GrantsConfig), self.approvals.section()]
+        """Read the tables ``grants``, ``grants-tests`` and ``approvals``."""
+        return [
+            ConfigSection(TABLE, GrantsConfig, warn=warn_of_grants),
+            ConfigSection(TESTS_TABLE, ExpectationsConfig, check=check_expectations),
+            self.approvals.section(),
+        ]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
-        """Add ``approvals``."""
-        from clawmatrix_grants.approvals.commands import approvals  # a node that runs does without
+        """Add ``grants`` and ``approvals``."""
+        # A node that runs does without.
+        from clawmatrix_grants.approvals.commands import approvals
+        from clawmatrix_grants.commands.grants import grants
 
-        return [approvals]
+        return [grants, approvals]
 
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
-        """Add what ``clawmatrix approvals`` calls."""
-        return self.approvals.methods(node)
+        """Add what ``clawmatrix grants`` and ``approvals`` ask the running node for."""
+        return [*GrantsMethods(node).all(), *self.approvals.methods(node)]
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
@@ -69,10 +82,17 @@ class GrantsPlugin(SettlesAsks):
         return [self.approvals.status()]
 
     @hookimpl
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """Have ``clawmatrix doctor`` show which grants do not count."""
+        return grants_check(config, node)
+
+    @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Put the table into the form in which it is asked; read what people approved."""
+        """Put the table into the form in which it is asked, and tell which tests fail."""
         self.policy(node)
         await self.approvals.start(node, scope, lambda: self._digest(node))
+        for path, why in failures_of(node):
+            node.logger("grants").error("%s.%s: %s", TESTS_TABLE, ".".join(map(str, path)), why)
 
     @hookimpl
     async def node_started(self) -> None:
@@ -118,12 +138,8 @@ class GrantsPlugin(SettlesAsks):
         told = node.config.section(GrantsConfig)
         if self._policy is None or told is not self._read:
             self._read = told
-            self._policy = Policy(
-                told,
-                node.trust,
-                wall=node.clock.wall,
-                is_revoked=lambda key: node.revocations.get(key) is not None,
-            )
+            known = KnownToNode(node)
+            self._policy = Policy(told, known, wall=node.clock.wall, is_revoked=known.is_revoked)
         return self._policy
 
     def _digest(self, node: Node) -> str:

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from clawmatrix_core import LOCAL, is_node_id
+from clawmatrix_grants.conditions import Predicates
 from clawmatrix_grants.config import ACTIONS, EVERYONE
 from clawmatrix_grants.keys import Keys, KnownKeys
 from clawmatrix_grants.programs import DEFAULT_PATH
 from clawmatrix_grants.question import Considered, Decision, Question
-from clawmatrix_grants.rules import Programs, compile_grant
+from clawmatrix_grants.rules import Programs, compile_grant, first_applying
 from clawmatrix_grants.table import GrantTable
 
 if TYPE_CHECKING:
@@ -56,11 +57,11 @@ class Policy:
         self._nodes: dict[str, list[GrantTable]] = {}
         self._everyone: list[GrantTable] = []
         self._local: list[GrantTable] = []
-        programs = Programs(path)
+        programs, made = Programs(path), Predicates()
         for name, grant in config.grants.items():
             place = table_place(name)
             rules = compile_grant(place, grant, programs)
-            self._add(grant, GrantTable(name, place, grant.key, rules))
+            self._add(grant, GrantTable(name, place, grant.key, rules, made))
 
     def _add(self, grant: Grant, table: GrantTable) -> None:
         if table.name == EVERYONE:
@@ -97,9 +98,9 @@ class Policy:
             for by_effect, counts in naming:
                 if not counts and effect != "deny":
                     continue
-                for rule in by_effect[effect]:
-                    if rule.applies(rule.matchers_for(target), question.arguments, now):
-                        return Decision(effect, rule.place, _DECIDES[effect])
+                rule = first_applying(by_effect[effect], question.arguments, now)
+                if rule is not None:
+                    return Decision(effect, rule.place, _DECIDES[effect])
         return self._undecided(question, tables)
 
     def explain(self, question: Question) -> Sequence[Considered]:
@@ -124,7 +125,10 @@ class Policy:
         if why_not is not None and rule.effect != "deny":
             return Considered(rule.place, rule.effect, False, why_not)
         now = self._wall()
-        matched = rule.applies(rule.matchers_for(target), question.arguments, now)
+        matched = (
+            first_applying([rule.for_target(target, Predicates())], question.arguments, now)
+            is not None
+        )
         why = rule.told(target, question.arguments, now)
         return Considered(rule.place, rule.effect, matched, why)
 

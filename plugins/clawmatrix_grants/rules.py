@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from clawmatrix_grants.conditions import Each, Matcher, Never, OneOf, Text, matcher_of
+from clawmatrix_grants.conditions import Each, Matcher, Never, OneOf, Text, cost, holds, matcher_of
 from clawmatrix_grants.config import ACTIONS, PATHS
 from clawmatrix_grants.globs import ANYTHING, Glob, literal
 from clawmatrix_grants.programs import PROGRAM_TOOL, folders_of, resolve_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from clawmatrix_core import JSON, Action
+    from clawmatrix_grants.conditions import Predicate, Predicates
     from clawmatrix_grants.config import Effect, Grant, Kind, NamePattern, Rule
 
-__all__ = ["CompiledRule", "Matchers", "Programs", "compile_grant"]
+__all__ = ["CompiledRule", "Matchers", "Programs", "RuleFor", "compile_grant", "first_applying"]
 
-Matchers = tuple[tuple[str, Matcher], ...]
+Matchers: TypeAlias = tuple[tuple[str, Matcher], ...]
 
 
 @attrs.frozen(eq=False)
@@ -49,20 +50,12 @@ class CompiledRule:
         """Return what the arguments have to be where this is asked for."""
         return self.programs if target == PROGRAM_TOOL else self.when
 
-    def applies(self, matchers: Matchers, arguments: Mapping[str, JSON] | None, now: float) -> bool:
-        """Say whether it applies; see ``matchers_for``, and ``Question`` for the arguments."""
-        if self.until is not None and now >= self.until:
-            return False
-        if not matchers:
-            return True
-        denies = self.effect == "deny"
-        if arguments is None:  # could any call pass?
-            return not denies
-        for name, matcher in matchers:
-            told = matcher.holds(arguments.get(name))
-            if not told and not (told is None and denies):
-                return False
-        return True
+    def for_target(self, target: str, made: Predicates) -> RuleFor:
+        """Return what is looked at where this is asked for."""
+        sure = self.effect != "deny"
+        order = sorted(self.matchers_for(target), key=lambda pair: cost(pair[1]))
+        tests = tuple((name, made.of(name, matcher, sure=sure)) for name, matcher in order)
+        return (self, self.until, tests)
 
     def told(self, target: str, arguments: Mapping[str, JSON] | None, now: float) -> str:
         """Return in words why it applies, or does not, to a target that it names."""
@@ -73,15 +66,44 @@ class CompiledRule:
             return "it has no conditions"
         if arguments is None:
             return "its conditions may be met" if self.effect != "deny" else "it has conditions"
-        told = {name: matcher.holds(arguments.get(name)) for name, matcher in matchers}
-        unmet = [name for name, holds in told.items() if holds is False]
-        untold = [name for name, holds in told.items() if holds is None]
+        told = {name: holds(matcher, arguments.get(name)) for name, matcher in matchers}
+        unmet = [name for name, met in told.items() if met is False]
+        untold = [name for name, met in told.items() if met is None]
         if unmet:
             return f"its condition on {', '.join(unmet)} is not met"
         if untold:
             words = f"its condition on {', '.join(untold)} cannot be told"
             return f"{words}, which counts against the caller"
         return "its conditions are met"
+
+
+RuleFor: TypeAlias = "tuple[CompiledRule, float | None, tuple[tuple[str, Predicate], ...]]"
+"""A rule, when it ends, and what the arguments must pass: what a decision looks at, and no more."""
+
+
+def first_applying(
+    rules: Sequence[RuleFor], arguments: Mapping[str, JSON] | None, now: float
+) -> CompiledRule | None:
+    """Return the first rule that applies; all have one effect. See ``Question`` for arguments."""
+    if arguments is None:  # could any call pass?
+        for rule, until, tests in rules:
+            if (until is None or now < until) and (not tests or rule.effect != "deny"):
+                return rule
+        return None
+    get = arguments.get
+    met: dict[Predicate, bool] = {}
+    for rule, until, tests in rules:
+        if until is not None and now >= until:
+            continue
+        for name, test in tests:
+            holds_here = met.get(test)
+            if holds_here is None:
+                holds_here = met[test] = test(get(name))
+            if not holds_here:
+                break
+        else:
+            return rule
+    return None
 
 
 class Programs:

@@ -22,6 +22,7 @@ LEAST = {
     "clawmatrix_audit": 15,
     "clawmatrix_control": 5,
     "clawmatrix_gemini": 7,
+    "clawmatrix_grants": 10,
     "clawmatrix_http": 8,
     "clawmatrix_mesh": 35,
     "clawmatrix_model_proxy": 70,
