@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from clawmatrix_core.cli import (
     stream,
 )
 from clawmatrix_grants.approvals.methods import ALIVE
-from clawmatrix_grants.approvals.words import line, whole
+from clawmatrix_grants.approvals.words import line, read_approval, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,12 +57,12 @@ def list_command(settings: Settings, as_json: bool) -> None:
     """List the calls that wait, and what was decided, the oldest first."""
     found = call(settings.config_file(), "approvals.list")["approvals"]
     if as_json:
-        echo_json({"approvals": [_json(told) for told in found]})
+        echo_json({"approvals": [read_approval(told) for told in found]})
     elif not found:
         click.echo("no call waits for an approval")
     else:
         for told in found:
-            click.echo(line(told, time.time()))
+            click.echo(line(read_approval(told), time.time()))
 
 
 @approvals.command()
@@ -74,7 +73,7 @@ def show(settings: Settings, id_: str, as_json: bool) -> None:
     """Show one call, with all of its arguments."""
     told = call(settings.config_file(), "approvals.show", {"id": id_})
     if as_json:
-        echo_json(_json(told))
+        echo_json(read_approval(told))
     else:
         _echo_whole(told)
 
@@ -88,7 +87,7 @@ def watch(settings: Settings, as_json: bool) -> None:
         if (told := item.get("approval")) is None:
             continue
         if as_json:
-            echo_json(_json(told), compact=True)
+            echo_json(read_approval(told), compact=True)
         elif told["state"] == "pending":
             _echo_whole(told)
         else:
@@ -129,9 +128,5 @@ def deny(settings: Settings, id_: str) -> None:
 
 
 def _echo_whole(told: Mapping[str, JSON]) -> None:
-    for text in whole(told, time.time()):
+    for text in whole(read_approval(told), time.time()):
         click.echo(text)
-
-
-def _json(told: Mapping[str, JSON]) -> JSON:
-    return {**told, "arguments": json.loads(told["arguments"])}

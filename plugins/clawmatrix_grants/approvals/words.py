@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON
     from clawmatrix_grants.approvals.table import Approval
 
-__all__ = ["SHORT", "approval_json", "line", "visible", "whole"]
+__all__ = ["SHORT", "approval_json", "line", "read_approval", "visible", "whole"]
 
 SHORT: Final = 80
 """Characters of arguments that a list shows."""
@@ -61,54 +61,62 @@ def _escape(char: str) -> str:
 def approval_json(approval: Approval) -> JSON:
     """Return an approval for the control socket, with all that the call has.
 
-    ``arguments`` is JSON text: it may have numbers that not every reader takes.
+    ``call`` is JSON as ASCII text, for ``read_approval``: a socket takes no text that is not
+    UTF-8, nor each number.
     """
     call = approval.call
+    asked = {"target": call.target, "rule": call.rule, "arguments": call.read_arguments()}
     return {
         "id": approval.id,
         "state": approval.state,
         "peer": call.peer,
         "key": call.key,
         "action": call.action,
-        "target": visible(call.target)[1:-1],
-        "arguments": call.arguments,
-        "rule": visible(call.rule)[1:-1],
+        "call": json.dumps(asked),
         "at": approval.at,
         "until": approval.until,
         "repeats": approval.repeats,
     }
 
 
-def whole(told: Mapping[str, JSON], now: float) -> Sequence[str]:
+def read_approval(told: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """Return what ``approval_json`` gave with target, rule and arguments in the place of call."""
+    rest = {name: value for name, value in told.items() if name != "call"}
+    return {**rest, **json.loads(told["call"])}
+
+
+def whole(read: Mapping[str, JSON], now: float) -> Sequence[str]:
     """Return the lines that show all of an approval; ``now`` is in seconds since 1970."""
+    arguments = visible(read["arguments"], indent=2).replace("\n", "\n  ")
     return [
-        f"{told['id']}: {_state(told, now)}",
-        f'  {told["peer"]} asks for the {told["action"]} "{told["target"]}"',
-        f"  key: {told['key'] or 'none, it is a client of this node'}",
-        f"  rule: {told['rule']}",
-        f"  arguments: {_indented(told['arguments'])}",
+        f"{read['id']}: {_state(read, now)}",
+        f"  {read['peer']} asks for the {read['action']} {visible(read['target'])}",
+        f"  key: {read['key'] or 'none, it is a client of this node'}",
+        f"  rule: {_plain(read['rule'])}",
+        f"  arguments: {arguments}",
     ]
 
 
-def line(told: Mapping[str, JSON], now: float) -> str:
+def line(read: Mapping[str, JSON], now: float) -> str:
     """Return an approval on one line, with the beginning of its arguments."""
-    arguments = visible(json.loads(told["arguments"]))
+    arguments = visible(read["arguments"])
     if len(arguments) > SHORT:
         more = len(arguments) - SHORT
-        arguments = f"{arguments[:SHORT]}... ({more} characters more: approvals show {told['id']})"
-    what = f'{told["peer"]}  {told["action"]} "{told["target"]}"'
-    return f"{told['id']}  {what}  {_state(told, now)}  {arguments}"
+        arguments = f"{arguments[:SHORT]}... ({more} characters more: approvals show {read['id']})"
+    what = f"{read['peer']}  {read['action']} {visible(read['target'])}"
+    return f"{read['id']}  {what}  {_state(read, now)}  {arguments}"
 
 
-def _state(told: Mapping[str, JSON], now: float) -> str:
-    until = datetime.fromtimestamp(told["until"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    since = ago(now - told["at"])
-    if told["state"] == "pending":
+def _plain(text: str) -> str:
+    """Return text as ``visible`` has it, without quotes around it."""
+    return visible(text)[1:-1].replace('\\"', '"')
+
+
+def _state(read: Mapping[str, JSON], now: float) -> str:
+    until = datetime.fromtimestamp(read["until"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    since = ago(now - read["at"])
+    if read["state"] == "pending":
         return f"waits, asked {since}, ends {until}"
-    times = "any number of times" if told["repeats"] else "once"
-    word = f"allowed {times}" if told["state"] == "allowed" else "refused"
+    times = "any number of times" if read["repeats"] else "once"
+    word = f"allowed {times}" if read["state"] == "allowed" else "refused"
     return f"{word} {since}, ends {until}"
-
-
-def _indented(arguments: str) -> str:
-    return visible(json.loads(arguments), indent=2).replace("\n", "\n  ")

@@ -7,16 +7,26 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 
 from clawmatrix_core import LOCAL
 from clawmatrix_grants.approvals.table import Approval
-from clawmatrix_grants.approvals.words import SHORT, approval_json, line, visible, whole
+from clawmatrix_grants.approvals.words import (
+    SHORT,
+    approval_json,
+    line,
+    read_approval,
+    visible,
+    whole,
+)
 from tests.plugins.grants.approvals.helpers import call_of
 from tests.plugins.grants.approvals.test_call import VALUES, same
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clawmatrix_core import JSON
 
 NOW = 1_800_000_000.0
@@ -47,9 +57,14 @@ HIDDEN = {
 }
 
 
+def read(approval: Approval) -> Mapping[str, JSON]:
+    """Return an approval as it comes over the control socket."""
+    return read_approval(msgspec.json.decode(msgspec.json.encode(approval_json(approval))))
+
+
 def shown(arguments: JSON, **other: JSON) -> list[str]:
     approval = Approval("a1", call_of(arguments, **other), "pending", NOW - 12, NOW + 600)
-    return list(whole(json.loads(json.dumps(approval_json(approval))), NOW))
+    return list(whole(read(approval), NOW))
 
 
 @pytest.mark.parametrize("name", HIDDEN)
@@ -107,10 +122,10 @@ def test_a_call_is_shown_whole() -> None:
 
 def test_a_list_shortens_arguments_and_says_so() -> None:
     approval = Approval("a1", call_of({"text": "x" * 200}), "pending", NOW, NOW + 600)
-    text = line(approval_json(approval), NOW)
+    text = line(read(approval), NOW)
     assert "\n" not in text
     assert text.endswith(f"... ({212 - SHORT} characters more: approvals show a1)")
-    short = line(approval_json(Approval("a1", call_of(), "pending", NOW, NOW + 600)), NOW)
+    short = line(read(Approval("a1", call_of(), "pending", NOW, NOW + 600)), NOW)
     assert short.endswith('{"argv": ["make", "test"]}')
 
 
@@ -121,6 +136,4 @@ def test_decisions_are_told() -> None:
         ("refused", False, "refused"),
     ):
         approval = Approval("a1", call_of(), state, NOW - 60, NOW + 600, repeats)  # type: ignore[arg-type]
-        assert f'a1  home  tool "exec"  {words} 1 min ago, ends' in line(
-            approval_json(approval), NOW
-        )
+        assert f'a1  home  tool "exec"  {words} 1 min ago, ends' in line(read(approval), NOW)
