@@ -114,7 +114,7 @@ def test_deep_arguments_are_refused() -> None:
         call_of({"n": [[value]]})
 
 
-@pytest.mark.bound("call.ARGUMENTS")
+@pytest.mark.bound("clawmatrix_grants.approvals.call.ARGUMENTS")
 def test_arguments_that_nobody_would_read_are_refused() -> None:
     room = ARGUMENTS - len('{"text":""}')
     assert len(call_of({"text": "x" * room}).arguments) == ARGUMENTS

@@ -98,7 +98,7 @@ def test_a_decision_can_be_changed() -> None:
         table.used(CALL, now=NOW)
 
 
-@pytest.mark.bound("table.PENDING_OF_ONE")
+@pytest.mark.bound("clawmatrix_grants.approvals.table.PENDING_OF_ONE")
 def test_one_node_has_eight_waiting_calls() -> None:
     calls = [call_of({"n": n}) for n in range(PENDING_OF_ONE + 1)]
     table = waiting(*calls[:-1])
@@ -114,7 +114,7 @@ def test_one_node_has_eight_waiting_calls() -> None:
     assert len(table.requested(calls[-1], "more", now=later, until=later + 60)) == 1
 
 
-@pytest.mark.bound("table.PENDING")
+@pytest.mark.bound("clawmatrix_grants.approvals.table.PENDING")
 def test_all_nodes_have_sixty_four_waiting_calls() -> None:
     keys = [key_text(bytes([n]) * 32) for n in range(PENDING // PENDING_OF_ONE + 1)]
     calls = [call_of({"n": n}, key=key) for key in keys for n in range(PENDING_OF_ONE)]
@@ -123,7 +123,7 @@ def test_all_nodes_have_sixty_four_waiting_calls() -> None:
         table.requested(calls[PENDING], "more", now=NOW, until=NOW + 60)
 
 
-@pytest.mark.bound("table.DECIDED")
+@pytest.mark.bound("clawmatrix_grants.approvals.table.DECIDED")
 def test_a_hundred_and_twenty_eight_decisions_are_kept() -> None:
     table = ApprovalTable()
     for n in range(DECIDED):
