@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from clawmatrix_core import Bound
+from clawmatrix_grants.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clawmatrix_core import JSON, Action, NodeId
-    from clawmatrix_grants.question import Question
 
 __all__ = ["ARGUMENTS", "Call", "canonical"]
 
@@ -72,6 +72,10 @@ class Call:
             raise ValueError(f"its arguments have over {ARGUMENTS.text}, too much to approve")
         key = question.key
         return cls(peer, key, question.action, question.target, arguments, policy, rule)
+
+    def question(self) -> Question:
+        """Return the question that it is the answer to."""
+        return Question(self.peer, self.key, self.action, self.target, self.read_arguments())
 
     def read_arguments(self) -> Mapping[str, JSON] | None:
         """Return the arguments; None where the call has none."""

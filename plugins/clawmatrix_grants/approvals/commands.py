@@ -18,6 +18,7 @@ from clawmatrix_core.cli import (
     stream,
 )
 from clawmatrix_grants.approvals.methods import ALIVE
+from clawmatrix_grants.approvals.ruling import allow_by_rule
 from clawmatrix_grants.approvals.words import line, read_approval, whole
 
 if TYPE_CHECKING:
@@ -97,22 +98,33 @@ def watch(settings: Settings, as_json: bool) -> None:
 @approvals.command()
 @click.argument("id_", metavar="ID")
 @click.option("--for", "seconds", type=_Seconds(), metavar="TIME", help="Any number of times: 1h.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask, on a terminal, whether that is meant.")
+@click.option("--as-rule", is_flag=True, help="Change the rule: ask nobody about such calls.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask whether that is meant.")
 @pass_settings
-def allow(settings: Settings, id_: str, seconds: float | None, yes: bool) -> None:
+def allow(
+    settings: Settings, id_: str, seconds: float | None, as_rule: bool, yes: bool
+) -> int | None:
     """Allow one call, exactly as `approvals show` has it.
 
     It may run once, or with --for any number of times within that time, 7 days at most. On a
-    terminal the call is shown first.
+    terminal it asks first.
+
+    With --as-rule the rule that has people asked allows such calls from now on, in the
+    configuration. That is more than this call: the rule's conditions are shown, and it asks.
     """
     config = settings.config_file()
     told = call(config, "approvals.show", {"id": id_})
     _echo_whole(told)
+    if as_rule:
+        if seconds is not None:
+            raise click.UsageError("--for is for one call, and --as-rule for all that its rule has")
+        return allow_by_rule(config, id_, yes=yes)
     if not yes and sys.stdin.isatty() and not click.confirm("Allow exactly this?"):
         raise CommandError("it was not allowed; it still waits")
     params: dict[str, JSON] = {"id": id_} if seconds is None else {"id": id_, "seconds": seconds}
     told = call(config, "approvals.allow", params)
     click.echo(f"{id_}: allowed {'any number of times' if told['repeats'] else 'once'}")
+    return None
 
 
 @approvals.command()

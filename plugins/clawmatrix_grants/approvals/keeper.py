@@ -105,6 +105,10 @@ class ApprovalKeeper:
             new = self.table.refused(id_, now=now, until=now + seconds)
             return await self._decide(one, new, "refused")
 
+    async def note(self, id_: str, outcome: str) -> None:
+        """Write to the audit what a person decided elsewhere. Raises: as ``allow``."""
+        await self._audit(_record(self._named(id_, self._wall()), outcome))
+
     async def end(self, ids: Collection[str]) -> None:
         """End approvals, whatever was decided about them. Raises: StateError."""
         async with self._step:

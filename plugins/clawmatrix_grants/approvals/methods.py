@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from clawmatrix_core import ControlMethod, ExchangeFailure
+from clawmatrix_grants.approvals.asking_rule import AskingRule
 from clawmatrix_grants.approvals.config import ApprovalsConfig
 from clawmatrix_grants.approvals.words import approval_json
+from clawmatrix_grants.config import GrantsConfig
+from clawmatrix_grants.keys import KnownToNode
+from clawmatrix_grants.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from clawmatrix_core import JSON, Node
+    from clawmatrix_grants.approvals.call import Call
     from clawmatrix_grants.approvals.keeper import ApprovalKeeper
     from clawmatrix_grants.approvals.table import Approval
 
@@ -37,6 +42,8 @@ class ApprovalMethods:
             ControlMethod("approvals.watch", stream=self.watch),
             ControlMethod("approvals.allow", call=self.allow),
             ControlMethod("approvals.deny", call=self.deny),
+            ControlMethod("approvals.rule", call=self.rule),
+            ControlMethod("approvals.ruled", call=self.ruled),
         ]
 
     async def list(self, _: dict[str, JSON]) -> JSON:
@@ -87,6 +94,38 @@ class ApprovalMethods:
     async def deny(self, params: dict[str, JSON]) -> JSON:
         """Refuse the call ``id``. Raises: as ``allow``."""
         return approval_json(await self._keeper().refuse(_id(params), self._config.expires))
+
+    async def rule(self, params: dict[str, JSON]) -> JSON:
+        """Return the rule that has people asked about the call ``id``, and what it would allow.
+
+        Raises: ExchangeFailure, where the call would not be allowed though that rule allowed it.
+        """
+        found, call = self._asking(params)
+        config, asked = found.allowing(self._node.config.section(GrantsConfig)), call.question()
+        known = KnownToNode(self._node)
+        wall = self._node.clock.wall
+        decided = Policy(config, known, wall=wall, is_revoked=known.is_revoked).decide(asked)
+        if decided.effect != "allow":
+            why = f"{decided.rule} would {decided.effect} it still: {decided.reason}"
+            raise ExchangeFailure("no_use", why)
+        return {**found.told(), "words": [*found.words()], "toml": [*found.toml()]}
+
+    async def ruled(self, params: dict[str, JSON]) -> JSON:
+        """Write down that a person lets the rule behind the call ``id`` allow from now on.
+
+        Raises: ExchangeFailure; AuditFailed, where that is not possible: the file has to stay.
+        """
+        self._asking(params)
+        await self._keeper().note(_id(params), "allowed by changing its rule")
+        return {}
+
+    def _asking(self, params: Mapping[str, JSON]) -> tuple[AskingRule, Call]:
+        if (one := self._living().get(_id(params))) is None:
+            raise ExchangeFailure("unknown_approval", f"no call {_id(params)} waits")
+        try:
+            return AskingRule.find(self._node.config.section(GrantsConfig), one.call.rule), one.call
+        except LookupError as error:
+            raise ExchangeFailure("no_rule", str(error.args[0])) from None
 
     @property
     def _config(self) -> ApprovalsConfig:

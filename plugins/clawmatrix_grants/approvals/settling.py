@@ -9,7 +9,7 @@ import anyio
 import attrs
 
 from clawmatrix_core import LOCAL, NodeId, RateLimitedLogger, StateError, Verdict
-from clawmatrix_grants.api import ApprovalPending, NotAllowed, Permit, Question, authorized
+from clawmatrix_grants.api import ApprovalPending, NotAllowed, Permit, authorized
 from clawmatrix_grants.approvals.call import Call
 from clawmatrix_grants.approvals.config import ApprovalsConfig
 from clawmatrix_grants.approvals.table import Full
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core import Node
-    from clawmatrix_grants.api import Progress
+    from clawmatrix_grants.api import Progress, Question
     from clawmatrix_grants.approvals.keeper import ApprovalKeeper
     from clawmatrix_grants.approvals.table import Approval
 
@@ -68,7 +68,7 @@ class Settling:
     async def still_asks(self, approval: Approval) -> bool:
         """Say whether a person would be asked about a call now as at the time of the approval."""
         call = approval.call
-        question = Question(call.peer, call.key, call.action, call.target, call.read_arguments())
+        question = call.question()
         try:
             verdict = await authorized(self._node, question)
             return verdict.effect == "ask" and self._call(question, verdict, self._policy()) == call
