@@ -72,7 +72,8 @@ class AskingRule:
 
     def words(self) -> Sequence[str]:
         """Return in words what it would allow."""
-        rule, names = self.rule, ", ".join(map(_pattern, _names(rule)))
+        rule = self.rule
+        names = ", ".join(map(_pattern, _names(rule)))
         end = "" if rule.until is None else f", until {rule.until}"
         head = f"{self._who()} may use the {rule.kind} {names}"
         if not rule.when:
@@ -132,13 +133,11 @@ def with_rule_allowing(text: str, told: Mapping[str, Any], tomlkit: Any) -> str:
 
 
 def _rename(rule: Any, tomlkit: Any) -> None:
-    """Give the key ``ask`` the name ``allow``; the spaces and comments around it stay."""
+    """Give the key ``ask`` the name ``allow``; its place and its comment stay."""
     body = rule.value.body
     for at, (key, item) in enumerate(body):
         if key is not None and key.key == "ask":
-            allow = tomlkit.key("allow")
-            allow.sep = key.sep
-            body[at] = (allow, item)
+            body[at] = (tomlkit.key("allow"), item)
 
 
 def _names(rule: Rule) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 import tomllib
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -103,7 +103,7 @@ def test_its_toml_says_what_is_written(named: str) -> None:
 
 def test_all_else_in_the_file_stays() -> None:
     written = with_rule_allowing(CORE + RULES, rule("grants.home.rules[0]").told(), tomlkit)
-    assert written == CORE + RULES.replace('ask   = ["exec"] #', 'allow   = ["exec"] #')
+    assert written == CORE + RULES.replace('ask   = ["exec"] #', 'allow = ["exec"] #')
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ plugins = ["control", "audit", "grants"]
 approvals.wait = 0
 
 [[grants."@local".rules]]
-ask = ["exec"] # each time
+ask = ["build"] # each time
 when = { argv = ["make", "**"] }
 """
 
@@ -195,7 +195,7 @@ def add(path: Path, more: str) -> str:
 
 async def waiting(node: Node) -> str:
     with pytest.raises(ApprovalPending) as raised:
-        await permit(node, asked("exec", ARGUMENTS))
+        await permit(node, asked("build", ARGUMENTS))
     return raised.value.approval
 
 
@@ -211,17 +211,17 @@ async def test_a_rule_allows_from_now_on(config: Path) -> None:
         ).run()
         assert (code, "Write this into the configuration?" in err) == (0, True)
         assert '  "argv" is a list of "make" and then anything\n' in out
-        assert '[[grants."@local".rules]]\nallow = ["exec"]\n' in out
+        assert '[[grants."@local".rules]]\nallow = ["build"]\n' in out
         assert out.endswith("the node has it in force\n")
-        assert 'allow = ["exec"] # each time\n' in config.read_text()
-        given = await permit(node, asked("exec", {"argv": ["make", "clean"]}))
+        assert 'allow = ["build"] # each time\n' in text_of(config)
+        given = await permit(node, asked("build", {"argv": ["make", "clean"]}))
         assert given == Permit(given.verdict)
-        audit = (config.parent / "office" / "audit" / "audit.jsonl").read_text()
+        audit = text_of(config.parent / "office" / "audit" / "audit.jsonl")
         assert audit.count("allowed by changing its rule") == 1
 
 
 async def test_one_that_another_rule_would_stop_is_left_alone(config: Path) -> None:
-    other = '\n[[grants."@local".rules]]\nask = ["exec"]\nwhen = { argv = ["*", "test"] }\n'
+    other = '\n[[grants."@local".rules]]\nask = ["build"]\nwhen = { argv = ["*", "test"] }\n'
     before = add(config, other)
     async with Node(Config.load(config)) as node:
         id_ = await waiting(node)
@@ -230,7 +230,7 @@ async def test_one_that_another_rule_would_stop_is_left_alone(config: Path) -> N
         ).run()
         assert code == 1
         assert 'grants."@local".rules[1] would ask it still' in err
-        assert config.read_text() == before
+        assert text_of(config) == before
 
 
 async def test_for_a_time_and_as_a_rule_do_not_go_together(config: Path) -> None:
