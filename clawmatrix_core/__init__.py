@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Secret,
         option,
     )
+    from clawmatrix_core.config.messages import TableMistakes
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.exchange.typed import TypedExchange
@@ -161,6 +162,7 @@ __all__ = [
     "StateFolder",
     "StateWriter",
     "StatusSection",
+    "TableMistakes",
     "Transit",
     "Transport",
     "TypedExchange",
@@ -200,6 +202,7 @@ _HOMES = {
         "option",
     ),
     "config.changes": ("Changes",),
+    "config.messages": ("TableMistakes",),
     "members.directory": ("NodeRecord", "Peer"),
     "members.pins": ("Known",),
     "members.identity": ("key_text", "read_key_text"),

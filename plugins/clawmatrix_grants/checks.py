@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import Check, Finding, is_node_id
-from clawmatrix_core.spi import StateView, TrustStore
 from clawmatrix_grants.config import GrantsConfig
+from clawmatrix_grants.key_views import KeysAtRest
 from clawmatrix_grants.policy import TABLE, table_place
 from clawmatrix_grants.report import Report
 
@@ -33,8 +32,7 @@ def grants_check(config: Config, node: Node | None) -> list[Check]:
 def _report(config: Config, node: Node | None) -> Report:
     if node is not None:
         return Report.of_node(node)
-    trust = TrustStore(StateView(config.state_dir))
-    return Report(config, trust, time.time, lambda _: False)
+    return Report(config, KeysAtRest(config.state_dir))
 
 
 def _look(report: Report, table: GrantsConfig) -> Iterator[Finding]:

@@ -239,7 +239,7 @@ class Condition:
     config_words: ClassVar[str] = "text, a number, true or false, a list or a table"
 
     value: JSON
-    matcher: Matcher = attrs.field(eq=False, repr=False)
+    matcher: Matcher = attrs.field(repr=False)
 
     @classmethod
     def from_config(cls, value: object, source: object) -> Self:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias
 
 import attrs
 
-from clawmatrix_core import LOCAL, is_node_id, key_text, option, read_key_text
+from clawmatrix_core import LOCAL, TableMistakes, is_node_id, key_text, option, read_key_text
 from clawmatrix_grants.conditions import Condition  # noqa: TC001 - so is this
 from clawmatrix_grants.globs import Glob
 
@@ -219,30 +219,34 @@ class GrantsConfig:
     )
 
     def __attrs_post_init__(self) -> None:
-        if mistakes := [
-            text for name in self.grants for text in _mistakes(name, self.grants[name])
-        ]:
-            raise ValueError("\n    ".join(mistakes))
+        mistakes = [
+            found for name, grant in self.grants.items() for found in _mistakes(name, grant)
+        ]
+        if mistakes:
+            raise TableMistakes(mistakes)
 
 
-def _mistakes(name: str, grant: Grant) -> Iterator[str]:
+Mistake: TypeAlias = "tuple[tuple[str | int, ...], str]"
+
+
+def _mistakes(name: str, grant: Grant) -> Iterator[Mistake]:
     """Yield what a table has that does not go with its name."""
     group = name.startswith("@") and name != LOCAL
     if group and grant.nodes is None:
-        yield f'"{name}": a group has nodes = ["..."]'
+        yield (name,), 'a group has nodes = ["..."]'
     if grant.nodes is not None and not group:
-        yield f'"{name}".nodes: only a group has nodes, [grants."@NAME"]'
+        yield (name, "nodes"), 'only a group has nodes, [grants."@NAME"]'
     if grant.key is not None and not is_node_id(name):
-        yield f'"{name}".key: only the grant of one node has a key'
+        yield (name, "key"), "only the grant of one node has a key"
     if name == EVERYONE:
         yield from _mistakes_of_everyone(grant)
 
 
-def _mistakes_of_everyone(grant: Grant) -> Iterator[str]:
+def _mistakes_of_everyone(grant: Grant) -> Iterator[Mistake]:
     words = "all members can be granted models and workspaces only"
     for kind in ACTIONS:
         if kind not in FOR_EVERYONE and getattr(grant, kind):
-            yield f'"{EVERYONE}".{kind}: {words}'
+            yield (EVERYONE, kind), words
     for place, rule in enumerate(grant.rules):
         if rule.kind not in FOR_EVERYONE:
-            yield f'"{EVERYONE}".rules[{place}]: {words}, and kind = "{rule.kind}" is neither'
+            yield (EVERYONE, "rules", place), f'{words}, and kind = "{rule.kind}" is neither'

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
-from clawmatrix_core import LOCAL, NodeId, is_node_id
+from clawmatrix_core import LOCAL, is_node_id
 from clawmatrix_grants.config import ACTIONS, EVERYONE, GrantsConfig
+from clawmatrix_grants.key_views import KeysOfNode
 from clawmatrix_grants.keys import Keys
 from clawmatrix_grants.policy import TABLE, Policy, table_place
 from clawmatrix_grants.question import Question
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from clawmatrix_core import JSON, Action, Config, Node
-    from clawmatrix_core.spi import TrustStore
     from clawmatrix_grants.config import Grant, Rule
+    from clawmatrix_grants.key_views import KeyView
 
 __all__ = ["Report", "names_everybody"]
 
@@ -29,27 +31,22 @@ def names_everybody(peer: str) -> bool:
 
 @attrs.frozen
 class Report:
-    """Looks at a configuration and a trust store, of a node that runs or of one that does not.
+    """Looks at a configuration and at keys, of a node that runs or of one that does not.
 
     Args:
         config: the configuration with its tables; None where only keys are looked at.
-        trust: which key each name is known by.
+        known: which key each name is known by, and how.
         wall: gives the time, in seconds since 1970.
-        is_revoked: says whether a key, its 32 bytes, was revoked.
     """
 
     config: Config | None
-    trust: TrustStore
-    wall: Callable[[], float]
-    is_revoked: Callable[[bytes], bool]
+    known: KeyView
+    wall: Callable[[], float] = time.time
 
     @classmethod
     def of_node(cls, node: Node) -> Self:
         """Return the report of a node that runs."""
-        revoked = node.revocations
-        return cls(
-            node.config, node.trust, node.clock.wall, lambda key: revoked.get(key) is not None
-        )
+        return cls(node.config, KeysOfNode(node), node.clock.wall)
 
     @property
     def table(self) -> GrantsConfig | None:
@@ -63,21 +60,20 @@ class Report:
         table = self.table
         if table is None:
             return None
-        return Policy(table, self.trust, wall=self.wall, is_revoked=self.is_revoked)
+        return Policy(table, self.known, wall=self.wall, is_revoked=self.known.is_revoked)
 
     def key_of(self, peer: str) -> dict[str, JSON]:
         """Return the key that a node is known by, how, and the others shown under its name."""
-        found = self.trust.get(NodeId(peer))
+        found = self.known.entry(peer)
         if found is None:
             return {"peer": peer, "key": None, "conflicts": []}
         conflicts = [
             {"fingerprint": one.fingerprint, "proven": one.proven, "count": one.count}
-            for one in self.trust.conflicts()
-            if one.node_id == peer
+            for one in self.known.conflicts(peer)
         ]
         return {
             "peer": peer,
-            "key": found.key_text,
+            "key": found.text,
             "fingerprint": found.fingerprint,
             "digits": found.digits,
             "known": found.known,
@@ -92,7 +88,7 @@ class Report:
         a grant to the key ``bound`` counts for it.
         """
         found = self.key_of(peer)
-        key, keys = given or found["key"], Keys(self.trust, self.is_revoked)
+        key, keys = given or found["key"], Keys(self.known, self.known.is_revoked)
         trouble = None if key is None else keys.barred(peer, key)
         follows = bound is not None and keys.why_not(peer, key, bound) is None
         return {**found, "trouble": trouble, "follows": follows}
@@ -112,8 +108,8 @@ class Report:
         """Return the question as the node would ask it where the peer shows its present key."""
         if peer == LOCAL or (self.config is not None and peer == self.config.node_id):
             return Question(LOCAL, None, action, target, arguments)
-        found = self.trust.get(NodeId(peer))
-        key = None if found is None else found.key_text
+        found = self.known.entry(peer)
+        key = None if found is None else found.text
         return Question(peer, key, action, target, arguments)
 
     def why_not(self, peer: str, granted: str | None) -> str | None:
@@ -121,10 +117,10 @@ class Report:
 
         None where it does. ``granted`` is the key of the grant, where it has one.
         """
-        found = self.trust.get(NodeId(peer))
+        found = self.known.entry(peer)
         if found is None:
             return f"no key of {peer} is known here"
-        return Keys(self.trust, self.is_revoked).why_not(peer, found.key_text, granted)
+        return Keys(self.known, self.known.is_revoked).why_not(peer, found.text, granted)
 
     def unknown(self, question: Question) -> str | None:
         """Return why a question cannot be allowed, where it is of a node without a key here."""

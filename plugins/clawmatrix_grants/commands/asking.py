@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from clawmatrix_core import ConfigError
 from clawmatrix_core.cli import NotRunning, call, problems_of
-from clawmatrix_core.spi import StateView, TrustStore
+from clawmatrix_grants.key_views import KeysAtRest
 from clawmatrix_grants.report import Report
 from clawmatrix_grants.tool_shapes import canonical_arguments
 
@@ -64,14 +63,14 @@ class Answers:
 
     def _key_at_rest(self, peer: str, given: str | None, bound: str | None) -> dict[str, Any]:
         # The configuration may have secrets that only the node's own environment has.
-        trust = TrustStore(StateView(self._settings.locate().state_dir))
-        return Report(None, trust, time.time, _never).key_for(peer, given, bound)
+        known = KeysAtRest(self._settings.locate().state_dir)
+        return Report(None, known).key_for(peer, given, bound)
 
     def _report(self) -> Report:
         config = self._settings.load_config()
         if problems := problems_of(config):
             raise ConfigError(problems)
-        return Report(config, TrustStore(StateView(config.state_dir)), time.time, _never)
+        return Report(config, KeysAtRest(config.state_dir))
 
     def _check_at_rest(
         self, peer: str, action: Action, target: str, arguments: Mapping[str, JSON] | None
@@ -91,7 +90,3 @@ class Answers:
         told = {**told, "considered": report.considered(question)}
         unknown = report.unknown(question)
         return told if unknown is None else {**told, "reason": unknown}
-
-
-def _never(_: bytes) -> bool:
-    return False

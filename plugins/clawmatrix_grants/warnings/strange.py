@@ -42,14 +42,16 @@ def _meant(entry: Entry, pattern: str, shapes: Sequence[ToolShape]) -> list[Tool
 
 
 def _arguments(entry: Entry, tools: Sequence[ToolShape]) -> Iterator[Warned]:
-    known: set[str] = set()
-    for tool in tools:
-        if tool.arguments is None:
-            return
-        known |= tool.arguments
-    for name in entry.when if tools else ():
-        if name not in known:
+    """Yield the arguments that no tool takes, or that not every tool takes which is denied."""
+    told = [(tool.name, tool.arguments) for tool in tools if tool.arguments is not None]
+    known = {argument for _, arguments in told for argument in arguments}
+    for name in entry.when if told else ():
+        without = [tool for tool, arguments in told if name not in arguments]
+        if len(without) == len(tools):
             yield (*entry.path, "when", name), "no such argument" + _suggestion(name, known)
+        elif without and entry.effect == "deny":
+            words = f"{', '.join(without)} does not take it, and is denied whatever the arguments"
+            yield (*entry.path, "when", name), words
 
 
 def _suggestion(name: str, known: Collection[str]) -> str:

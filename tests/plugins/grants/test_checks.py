@@ -13,7 +13,7 @@ from clawmatrix_core.members.trust import TrustStore
 from clawmatrix_core.testing.told import toml_text
 from clawmatrix_grants.checks import grants_check
 from clawmatrix_grants.plugin import GrantsPlugin
-from tests.plugins.grants.helpers import read
+from tests.plugins.grants.tables import read
 
 if TYPE_CHECKING:
     from pathlib import Path

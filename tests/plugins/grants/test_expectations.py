@@ -12,7 +12,7 @@ from clawmatrix_grants.api import ToolShape
 from clawmatrix_grants.config import GrantsConfig
 from clawmatrix_grants.expectations import ExpectationsConfig, failed_expectations
 from clawmatrix_grants.plugin import GrantsPlugin
-from tests.plugins.grants.helpers import mistakes, read
+from tests.plugins.grants.tables import mistakes, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

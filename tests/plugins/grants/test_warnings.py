@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_grants.api import ToolShape
-from tests.plugins.grants.helpers import warnings
+from tests.plugins.grants.tables import warnings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,6 +178,13 @@ SHAPES = [
             ['home.rules[0].when.paht: no such argument (did you mean "path"?)'],
         ),
         ('[[grants.home.rules]]\nask = ["read", "exec"]\nwhen = { cwd = "x", path = "y" }\n', []),
+        (
+            '[[grants.home.rules]]\ndeny = ["*"]\nwhen = { path = "y" }\n',
+            [
+                "home.rules[0].when.path: exec does not take it, and is denied whatever the"
+                " arguments"
+            ],
+        ),
         ('[[grants.home.rules]]\nask = ["read", "any"]\nwhen = { sugar = 1 }\n', []),
         ('[[grants.home.rules]]\nask = ["github__x"]\nwhen = { sugar = 1 }\n', []),
     ],
