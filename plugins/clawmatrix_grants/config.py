@@ -24,6 +24,7 @@ __all__ = [
     "PATHS",
     "Effect",
     "Grant",
+    "GrantName",
     "GrantsConfig",
     "Kind",
     "NamePattern",

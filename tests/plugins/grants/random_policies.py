@@ -33,8 +33,8 @@ PLAIN = (*TEXTS, *TEXTS, 1, 2.5, 2, True, False, None)
 TIMES = tuple(
     datetime.datetime.fromtimestamp(NOW + seconds, datetime.UTC) for seconds in (-60, 0, 1, 3600)
 )
-KINDS = ("tools", "tools", "agents", "models", "workspaces", "resources")
-ACTIONS = ("tool", "tool", "agent", "model", "workspace", "resource")
+KINDS = ("tools", "tools", "tools", "tools", "agents", "models", "workspaces", "resources")
+ACTIONS = ("tool", "tool", "tool", "tool", "agent", "model", "workspace", "resource")
 EFFECTS = ("allow", "ask", "deny")
 KEYS = (None, KEY.key_text, OTHER.key_text)
 
@@ -43,44 +43,55 @@ def _some(random: Random, most: int, make: Callable[[], Any]) -> list[Any]:
     return [make() for _ in range(random.randint(0, most))]
 
 
+def _pattern(random: Random) -> object:
+    return "x" if random.random() < 0.4 else random.choice(SIMPLE)
+
+
+def _plain(random: Random) -> object:
+    return "x" if random.random() < 0.4 else random.choice(PLAIN)
+
+
 def _condition(random: Random) -> object:
     match random.randrange(6):
         case 0:
-            return {key: random.choice(SIMPLE) for key in random.sample("ab", random.randint(0, 2))}
+            return {key: _pattern(random) for key in random.sample("ab", random.randint(0, 2))}
         case 1 | 2:
             items = _some(random, 3, lambda: _item(random))
             return [*items, "**"] if random.random() < 0.4 else items
         case 3:
             return "**"
         case _:
-            return random.choice(SIMPLE)
+            return _pattern(random)
 
 
 def _item(random: Random) -> object:
     if random.random() < 0.6:
-        return random.choice(SIMPLE)
-    return [random.choice((*SIMPLE, "**")) for _ in range(random.randint(1, 3))]
+        return _pattern(random)
+    return [
+        "**" if random.random() < 0.1 else _pattern(random) for _ in range(random.randint(1, 3))
+    ]
 
 
 def _value(random: Random) -> object:
     match random.randrange(5):
         case 0:
-            return {key: random.choice(PLAIN) for key in random.sample("ab", random.randint(0, 2))}
+            return {key: _plain(random) for key in random.sample("ab", random.randint(0, 2))}
         case 1 | 2:
-            return _some(random, 4, lambda: random.choice(PLAIN))
+            return _some(random, 4, lambda: _plain(random))
         case _:
-            return random.choice(PLAIN)
+            return _plain(random)
 
 
 def _names(random: Random) -> list[str]:
-    return _some(random, 2, lambda: random.choice(NAMES))
+    return [random.choice(NAMES) for _ in range(random.choice((0, 1, 1, 2, 2)))]
 
 
 def rule(
     random: Random, effects: Sequence[str] = EFFECTS, kinds: Sequence[str] = KINDS
 ) -> dict[str, Any]:
     """Return one rule."""
-    when = {name: _condition(random) for name in random.sample("abc", random.randint(0, 2))}
+    names = random.sample("abc", random.choice((0, 0, 1, 2)))
+    when = {name: _condition(random) for name in names}
     ends = {"until": random.choice(TIMES)} if random.random() < 0.3 else {}
     return {
         random.choice(effects): _names(random),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clawmatrix_grants.config import GrantName, Until
 from clawmatrix_grants.policy import Policy
 from tests.plugins.grants.helpers import KEY, Wall, mistakes, read, store
 
@@ -30,12 +31,12 @@ def test_the_table_of_the_page_is_read() -> None:
         models = ["*"]
     """)
     assert list(found.grants) == ["home", "@ci", "@local", "*"]
-    home = found.grants["home"]
+    home = found.grants[GrantName("home")]
     [rule] = home.rules
     assert home.key == KEY.key_text
     assert (rule.effect, rule.patterns, rule.kind) == ("allow", ("exec",), "tools")
     assert rule.when["argv"].value == ["make", ["test", "lint"]]
-    assert rule.until == 1_801_353_600
+    assert rule.until == Until(1_801_353_600)
 
 
 def test_a_table_that_says_the_same_is_equal() -> None:

@@ -276,7 +276,7 @@ async def test_a_revoked_key_loses_everything_at_once(node_factory: NodeFactory)
             assert (await may(home))["effect"] == "allow"
             node.revocations.make("home", KEY.sign_public)
             for action in ("tool", "model"):
-                verdict = await node.authorize("home", KEY.sign_public, action, "bell", {})  # type: ignore[arg-type]
+                verdict = await node.authorize("home", KEY.sign_public, action, "bell", {})
                 assert (verdict.effect, verdict.reason) == ("deny", "the key of home was revoked")
 
 

@@ -50,7 +50,7 @@ async def test_without_a_table_a_hosts_own_policy_decides(node_factory: NodeFact
     async with node_factory("office", plugins=[GrantsPlugin(), Engine()]) as node:
         assert node.authorizers == ("Engine",)
         assert await effect(node) == "allow"
-    config = {"grants": {}}
+    config: dict[str, Any] = {"grants": {}}
     async with node_factory("lab", plugins=[GrantsPlugin(), Engine()], config=config) as node:
         assert set(node.authorizers) == {"grants", "Engine"}
         assert await effect(node) == "deny", "both have to allow it"

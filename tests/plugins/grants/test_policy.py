@@ -29,7 +29,13 @@ def home(*rules: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("action", ["tool", "agent", "workspace", "resource"])
 def test_nothing_is_allowed_that_no_rule_allows(action: Action) -> None:
-    for table in ({}, {"home": {}}, {"home": {"tools": ["read"]}}, {"office": {"tools": ["*"]}}):
+    tables: list[dict[str, Any]] = [
+        {},
+        {"home": {}},
+        {"home": {"tools": ["read"]}},
+        {"office": {"tools": ["*"]}},
+    ]
+    for table in tables:
         found = ask(policy(table), "write", {}, action=action)
         assert (found.effect, found.rule) == ("deny", "grants")
         assert found.reason
@@ -43,7 +49,7 @@ def test_models_are_left_to_others_where_no_rule_names_them() -> None:
 
 
 def test_an_empty_list_allows_nothing() -> None:
-    table = {"home": {"tools": [], "rules": [{"allow": []}, {"ask": []}]}}
+    table: dict[str, Any] = {"home": {"tools": [], "rules": [{"allow": []}, {"ask": []}]}}
     assert effect(table, "read", {}) == "deny"
 
 
@@ -261,14 +267,12 @@ def test_all_members_can_be_granted_models_and_workspaces() -> None:
 
 def test_a_name_with_a_slash_is_matched_by_a_star() -> None:
     for pattern in ("*", "meta-llama/*"):
-        found = effect({"home": {"models": [pattern]}}, "meta-llama/Llama-3", {}, action="model")
-        assert found == "allow"
+        table = {"home": {"models": [pattern]}}
+        assert effect(table, "meta-llama/Llama-3", {}, action="model") == "allow"
     # A resource is a path: a star keeps to one folder.
-    found = {
-        pattern: effect({"home": {"resources": [pattern]}}, "docs/a/b", {}, action="resource")
-        for pattern in ("docs/*", "docs/**")
-    }
-    assert found == {"docs/*": "deny", "docs/**": "allow"}
+    for pattern, expected in (("docs/*", "deny"), ("docs/**", "allow")):
+        table = {"home": {"resources": [pattern]}}
+        assert effect(table, "docs/a/b", {}, action="resource") == expected
 
 
 # --- what is explained

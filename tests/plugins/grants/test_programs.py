@@ -138,4 +138,4 @@ def test_the_arguments_of_a_question_get_their_program(bin_: Path) -> None:
         ("exec", {"argv": [3]}),
         ("exec", {}),
     ):
-        assert resolve_arguments(tool, arguments, path) == arguments  # type: ignore[arg-type]
+        assert resolve_arguments(tool, arguments, path) == arguments

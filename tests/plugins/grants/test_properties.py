@@ -56,7 +56,7 @@ def question(told: Asked) -> Question:
 
 def made(random: Random, size: int) -> tuple[Table, list[Asked]]:
     """Return a table, and questions about it."""
-    return random_policies.table(random, size), [random_policies.asked(random) for _ in range(6)]
+    return random_policies.table(random, size), [random_policies.asked(random) for _ in range(15)]
 
 
 def ranks(table: Table, questions: list[Asked]) -> list[int]:
