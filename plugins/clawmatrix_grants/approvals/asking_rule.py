@@ -125,19 +125,18 @@ def with_rule_allowing(text: str, told: Mapping[str, Any], tomlkit: Any) -> str:
     rule["allow"] = rule.pop("ask")
     document = tomlkit.parse(text)
     edited = document["grants"][told["peer"]]["rules"][told["index"]]
-    _rename(edited, tomlkit)
+    _rename(edited.value.body, tomlkit)
     written = str(document.as_string())
     if tomllib.loads(written) != expected:
         raise ConfigError([f"{place}: edit the file by hand: write allow in the place of ask"])
     return written
 
 
-def _rename(rule: Any, tomlkit: Any) -> None:
+def _rename(entries: Any, tomlkit: Any) -> None:
     """Give the key ``ask`` the name ``allow``; its place and its comment stay."""
-    body = rule.value.body
-    for at, (key, item) in enumerate(body):
+    for at, (key, item) in enumerate(entries):
         if key is not None and key.key == "ask":
-            body[at] = (tomlkit.key("allow"), item)
+            entries[at] = (tomlkit.key("allow"), item)
 
 
 def _names(rule: Rule) -> list[str]:
