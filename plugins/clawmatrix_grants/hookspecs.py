@@ -8,7 +8,7 @@ from clawmatrix_core import hookspec
 
 if TYPE_CHECKING:
     from clawmatrix_core import Node
-    from clawmatrix_grants.api import ToolShape
+    from clawmatrix_grants.api import ApprovalRequest, ToolShape
 
 
 @hookspec
@@ -19,3 +19,13 @@ def register_tool_shapes(node: Node) -> list[ToolShape]:
     grants check``, also where the node does not run. Dispatch: collect.
     """
     raise NotImplementedError
+
+
+@hookspec
+async def approval_requested(node: Node, request: ApprovalRequest) -> None:
+    """Note that a call waits for a person of this node to approve it.
+
+    Called by the ``grants`` plugin once for each such call, beside the call, which waits
+    meanwhile. What an implementation does approves nothing: only the control socket does.
+    Dispatch: notify.
+    """

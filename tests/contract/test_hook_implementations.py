@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import clawmatrix_grants.hookspecs
 import clawmatrix_http.hookspecs
 import clawmatrix_model_proxy.hookspecs
 from clawmatrix_core import hookspecs
@@ -83,6 +84,7 @@ def test_every_hook_has_a_test(hook: str, root: Path) -> None:
 def test_the_hooks_are_all_there_is_in_their_module() -> None:
     for owner, module in (
         ("core", hookspecs),
+        ("grants", clawmatrix_grants.hookspecs),
         ("http", clawmatrix_http.hookspecs),
         ("model-proxy", clawmatrix_model_proxy.hookspecs),
     ):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["add"]
+__all__ = ["add", "reload_node"]
 
 F = TypeVar("F", bound="Callable[..., object]")
 
@@ -127,10 +127,10 @@ def _write(settings: Settings, addition: Addition, table: Mapping[str, Any]) -> 
     said = [f"{kind}: {', '.join(names)}" for kind, names in missing.items()]
     what = "; ".join(["the key", *said] if rekeyed else said)
     click.echo(printable(f"wrote into [{addition.header}] of {path}: {what}"))
-    return _reload(path)
+    return reload_node(path)
 
 
-def _reload(path: Path) -> int:
+def reload_node(path: Path) -> int:
     try:
         answer: Any = call(path, "reload", timeout=120.0)
     except NotRunning:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import ModuleType
 
-__all__ = ["Addition", "with_grant"]
+__all__ = ["Addition", "load_tomlkit", "with_grant"]
 
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 _LINE_END = re.compile(r"\r?\n")
@@ -108,7 +108,7 @@ def _with_lines(text: str, addition: Addition, table: Mapping[str, Any]) -> str:
 
 def _with_all(text: str, addition: Addition, table: Mapping[str, Any], *, new: bool = True) -> str:
     """Have ``tomlkit`` change the values that the table has, and with ``new`` add the others."""
-    tomlkit = _tomlkit()
+    tomlkit = load_tomlkit()
     document = tomlkit.parse(text)
     edited: Any = document["grants"][addition.peer]
     if addition.key is not None and (new or "key" in table):
@@ -142,7 +142,7 @@ def _like(text: str, edited: str) -> str:
     return _LINE_END.sub(ends, edited)
 
 
-def _tomlkit() -> ModuleType:
+def load_tomlkit() -> ModuleType:
     try:
         import tomlkit
     except ImportError:

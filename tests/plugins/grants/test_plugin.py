@@ -17,6 +17,7 @@ from tests.plugins.grants.helpers import HOME, KEY, NOW
 
 if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
+    from clawmatrix_core.kernel.scope import PluginScope
     from clawmatrix_core.policy.verdict import Action
     from clawmatrix_core.testing.fixtures import NodeFactory
 
@@ -121,7 +122,7 @@ async def test_a_key_counts_from_the_moment_in_which_a_person_accepts_it(
 
 class DoesNotStart(GrantsPlugin):
     @hookimpl
-    async def start_plugin(self, node: Node) -> None:
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         raise LookupError("no rules")
 
 
