@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from clawmatrix_core import LOCAL, NodeId, key_text
+from clawmatrix_core import LOCAL, NodeId, frame_types, hookimpl, key_text
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool
+from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool, tool
+from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
 from clawmatrix_tool_proxy.serving.caller import Caller
 from clawmatrix_tool_proxy.serving.refused import Refused
 from clawmatrix_tool_proxy.serving.slots import ALL_CALLS, PEER_CALLS, READING, Slots
-from clawmatrix_tool_proxy.wire import ARGUMENTS
+from clawmatrix_tool_proxy.wire import ARGUMENTS, RESULT
 from tests.plugins.tool_proxy.nodes import called, code_of, mesh_of, relayed
+from tests.plugins.tool_proxy.shop import Notebook
 
 if TYPE_CHECKING:
-    from clawmatrix_core import JSON
+    from clawmatrix_core import JSON, Exchange, Frame, Node, PluginScope
     from clawmatrix_core.testing.fixtures import NodeFactory
 
 pytestmark = [pytest.mark.anyio]
@@ -193,6 +195,69 @@ async def test_arguments_over_the_limit_are_refused_at_both_ends(
             answer = await ex.receive()
         assert answer["code"] == "bad_request"
         assert mesh.shop.began == []
+
+
+class Liar:
+    """Answers calls with what a test has."""
+
+    plugin_name = "liar"
+
+    def __init__(self, *payloads: JSON) -> None:
+        self.payloads = payloads
+
+    @hookimpl
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
+        self.scope = scope
+
+    @hookimpl
+    @frame_types("tool_req")
+    def frame_received(self, node: Node, frame: Frame) -> bool | None:
+        return node.accept(frame, self.answer, self.scope)
+
+    async def answer(self, ex: Exchange) -> None:
+        for payload in self.payloads:
+            await ex.send(payload)
+
+
+@pytest.mark.bound("clawmatrix_tool_proxy.wire.RESULT")
+@pytest.mark.parametrize(
+    ("payloads", "code"),
+    [
+        ([{"success": True, "resultBytes": RESULT + 1}], "too_large"),
+        ([{"success": True, "resultBytes": 4}, b"null"], "no error: None"),
+        ([{"success": True, "resultBytes": 4}, b"nul", b"l1"], "bad_answer"),
+        ([{"success": True, "resultBytes": 4}, b"nul"], "bad_answer"),
+        ([{"success": True, "resultBytes": -4}], "bad_answer"),
+        ([{"success": "yes"}], "bad_answer"),
+        ([{"progress": 1}], "bad_answer"),
+        ([[]], "bad_answer"),
+        ([], "ended"),
+        ([{"success": True, "audit": "x" * 1025}], "bad_answer"),
+        ([{"success": False}], "failed"),
+        ([{"success": True, "audit": "no head"}], "no error: None"),
+    ],
+)
+async def test_an_answer_that_is_none_is_an_error(
+    node_factory: NodeFactory, payloads: list[JSON], code: str
+) -> None:
+    liar = node_factory("liar", plugins=[Liar(*payloads)])
+    home = node_factory("home", dials=["liar"], plugins=[ToolProxyPlugin(), Notebook()])
+    async with liar, home:
+        await wait_until(lambda: home.reachable("liar"))
+        try:
+            async with call_tool(home, "liar", "echo") as call:
+                told = f"no error: {(await call.result()).value}"
+        except ToolFailed as error:
+            told = error.code
+        assert told == code
+
+
+async def test_hook_register_tools(node_factory: NodeFactory) -> None:
+    async def new(n: int) -> int:
+        return n + 1
+
+    async with relayed(node_factory, tool(new)) as mesh:
+        assert (await called(mesh, "new", n=1)).value == 2
 
 
 @pytest.mark.parametrize("request_", [None, [], {"tool": 1}, {"tool": "echo", "params": []}, {}])
