@@ -62,7 +62,7 @@ class _Told:
     """What was written of one caller, and what was not."""
 
     bucket: _Bucket
-    more: int = 0
+    unwritten: int = 0
 
 
 class Denials:
@@ -94,7 +94,7 @@ class Denials:
         for bucket in (told.bucket, self._all):
             bucket.fill(now)
         if told.bucket.free < 1 or self._all.free < 1:
-            told.more += 1
+            told.unwritten += 1
             return False
         told.bucket.free -= 1
         self._all.free -= 1
@@ -111,7 +111,7 @@ class Denials:
         now = self._now()
         for caller, told in tuple(self._callers.items()):
             told.bucket.fill(now)
-            more, told.more = told.more, 0
+            more, told.unwritten = told.unwritten, 0
             if more:
                 await self._write(caller.peer, caller.key, "*", f"{more} more denied")
             elif told.bucket.free >= told.bucket.most:
