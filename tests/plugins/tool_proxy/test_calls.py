@@ -173,8 +173,15 @@ def test_calls_are_counted_for_each_caller_and_in_all() -> None:
         with pytest.raises(Refused, match=words), slots.of_caller(caller):
             raise AssertionError
     held.pop().__exit__(None, None, None)
-    with slots.of_caller(names[8]), slots.of_bytes(READING - 5), slots.of_bytes(5):
-        with pytest.raises(Refused, match="large arguments"), slots.of_bytes(1):
+    half = READING // 2
+    with slots.of_caller(names[8]), slots.of_bytes(names[0], half):
+        with pytest.raises(Refused, match="large arguments"), slots.of_bytes(names[0], 1):
+            raise AssertionError
+        with (
+            slots.of_bytes(names[1], half),
+            pytest.raises(Refused, match="large arguments"),
+            slots.of_bytes(names[2], 1),
+        ):
             raise AssertionError
         assert slots.running == {}
 
@@ -258,6 +265,18 @@ async def test_hook_register_tools(node_factory: NodeFactory) -> None:
 
     async with relayed(node_factory, tool(new)) as mesh:
         assert (await called(mesh, "new", n=1)).value == 2
+
+
+async def test_large_arguments_that_never_come_are_given_up(
+    node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clawmatrix_tool_proxy.serving.arguments.PATIENCE", 0.1)
+    async with relayed(node_factory) as mesh:
+        request = {"tool": "echo", "paramsBytes": 100}
+        async with mesh.home.exchange("office", "tool_req", request) as ex:
+            await ex.send(b"a few")
+            answer = await ex.receive()
+        assert (answer["code"], mesh.shop.began) == ("bad_request", [])
 
 
 @pytest.mark.parametrize("request_", [None, [], {"tool": 1}, {"tool": "echo", "params": []}, {}])
