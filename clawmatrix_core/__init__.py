@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         PeerLost,
         PluginError,
         RemoteProtocolError,
+        Revoked,
         StartError,
         StateError,
         Undeliverable,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.named_keys import NamedKeys
     from clawmatrix_core.members.pins import Known
     from clawmatrix_core.policy.record import AuditRecord, Receipt
+    from clawmatrix_core.policy.standing import Standing
     from clawmatrix_core.policy.verdict import LOCAL, NOT_ALLOWED, Action, Verdict
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
@@ -150,11 +152,13 @@ __all__ = [
     "RateLimitedLogger",
     "Receipt",
     "RemoteProtocolError",
+    "Revoked",
     "Route",
     "Sample",
     "Secret",
     "SocketConnection",
     "SocketListener",
+    "Standing",
     "StartError",
     "State",
     "StateError",
@@ -208,6 +212,7 @@ _HOMES = {
     "members.identity": ("key_text", "read_key_text"),
     "members.named_keys": ("NamedKeys",),
     "policy.record": ("AuditRecord", "Receipt"),
+    "policy.standing": ("Standing",),
     "policy.verdict": ("LOCAL", "NOT_ALLOWED", "Action", "Verdict"),
     "base.errors": (
         "AuditFailed",
@@ -225,6 +230,7 @@ _HOMES = {
         "PeerLost",
         "PluginError",
         "RemoteProtocolError",
+        "Revoked",
         "StartError",
         "StateError",
         "Undeliverable",

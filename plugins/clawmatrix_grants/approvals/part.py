@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Sequence
 
-    from clawmatrix_core import JSON, ControlMethod, Node, NodeId, PluginScope
+    from clawmatrix_core import JSON, ControlMethod, Node, PluginScope
     from clawmatrix_grants.api import Permit, Progress, Question
     from clawmatrix_grants.approvals.table import Approval
 
@@ -59,8 +59,7 @@ class Approvals:
             log=node.logger("grants"),
         )
         self._settling = Settling(node, keeper, policy, self._announce)
-        node.trust.when_rekeyed(self._name_changed)
-        node.trust.when_releveled(self.review)
+        node.when_policy_changes(self.review)
         scope.start_soon(self._review_when_told, name="review of approvals")
 
     async def settle(self, question: Question, progress: Progress | None) -> Permit:
@@ -76,9 +75,6 @@ class Approvals:
         what, id_ = f"{request.action} {visible(request.target)}", request.id
         words = "%s asks for the %s: `clawmatrix approvals show %s` has all of it"
         log.warning(words, request.peer, what, id_)
-
-    def _name_changed(self, _: NodeId, __: bytes | None) -> None:
-        self.review()
 
     async def _review_when_told(self) -> None:
         while True:
