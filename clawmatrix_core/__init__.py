@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.times import ago
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
+        Beside,
         ByteSize,
         Config,
         ConfigSection,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         Secret,
         option,
     )
+    from clawmatrix_core.config.messages import TableMistakes
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.exchange.typed import TypedExchange
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
-    from clawmatrix_core.members.identity import key_text
+    from clawmatrix_core.members.identity import key_text, read_key_text
     from clawmatrix_core.members.named_keys import NamedKeys
     from clawmatrix_core.members.pins import Known
     from clawmatrix_core.policy.record import AuditRecord, Receipt
@@ -97,6 +99,7 @@ __all__ = [
     "Answer",
     "AuditFailed",
     "AuditRecord",
+    "Beside",
     "Bound",
     "ByteSize",
     "Changes",
@@ -163,6 +166,7 @@ __all__ = [
     "StateFolder",
     "StateWriter",
     "StatusSection",
+    "TableMistakes",
     "Transit",
     "Transport",
     "TypedExchange",
@@ -178,6 +182,7 @@ __all__ = [
     "is_node_id",
     "key_text",
     "option",
+    "read_key_text",
     "redact",
     "register_secret",
     "shown_address",
@@ -191,6 +196,7 @@ _HOMES = {
     "base.dispatch": ("dispatch",),
     "base.clock": ("Clock",),
     "config.config": (
+        "Beside",
         "ByteSize",
         "Config",
         "ConfigSection",
@@ -200,9 +206,10 @@ _HOMES = {
         "option",
     ),
     "config.changes": ("Changes",),
+    "config.messages": ("TableMistakes",),
     "members.directory": ("NodeRecord", "Peer"),
     "members.pins": ("Known",),
-    "members.identity": ("key_text",),
+    "members.identity": ("key_text", "read_key_text"),
     "members.named_keys": ("NamedKeys",),
     "policy.record": ("AuditRecord", "Receipt"),
     "policy.standing": ("Standing",),

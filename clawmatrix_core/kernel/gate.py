@@ -54,7 +54,8 @@ class Gate:
 
     Attributes:
         authorizers: the plugins that decide who may do what; also those that fail to. It is empty
-            where nothing decides: all members may use models then, and nobody anything else.
+            where nothing decides: all members may use models then, and nobody anything else. The
+            plugin ``grants`` decides where the configuration has a table of that name.
     """
 
     id: NodeId
@@ -72,13 +73,15 @@ class Gate:
     def look_who_decides(self) -> None:
         """Bring ``authorizers`` up to date, as plugins or the configuration have changed."""
         spec = hookspecs.authorize
-        works = self.hooks.implementing(spec)
+        works = list(self.hooks.implementing(spec))
         fell = [
             info.name
             for info in self.hooks.plugins()
             if info.state == "failed" and spec.__name__ in info.hooks
         ]
-        if self.config.has_table(GRANTS) and GRANTS not in works:
+        if not self.config.has_table(GRANTS):  # then it leaves all to others
+            works, fell = ([name for name in names if name != GRANTS] for names in (works, fell))
+        elif GRANTS not in works:
             fell.append(GRANTS)
         fell = list(dict.fromkeys(fell))
         if told := [name for name in fell if name not in self._out_of_order]:

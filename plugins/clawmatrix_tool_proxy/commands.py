@@ -55,22 +55,26 @@ def list_command(settings: Settings, node: str | None, anyone: bool, as_json: bo
         echo_json(found)
         return
     for entry in found["tools"]:
-        click.echo(printable(_line(entry)))
+        for line in _lines(entry):
+            click.echo(printable(line))
 
 
-def _line(entry: JSON) -> str:
+def _lines(entry: JSON) -> list[str]:
+    """Return the tool with its arguments, and the first line of what it does."""
     names = entry.get("parameters", {}).get("properties") or {}
     required = entry.get("parameters", {}).get("required") or []
     told = " ".join(name if name in required else f"[{name}]" for name in names)
     first = (entry.get("description") or "").strip().partition("\n")[0]
-    return f"{entry['name']} {told}".rstrip() + (f"\n    {first}" if first else "")
+    return [f"{entry['name']} {told}".rstrip(), *([f"    {first}"] if first else [])]
 
 
 @click.command("call")
 @click.argument("node")
 @click.argument("tool")
 @click.option("--arg", "args", multiple=True, metavar="K=V", help="An argument; V may be JSON.")
-@click.option("--args-file", type=click.File("rb"), help="All arguments, as JSON; - reads stdin.")
+@click.option(
+    "--args-file", type=click.File(encoding="utf-8"), help="All arguments, as JSON; - reads stdin."
+)
 @click.option("--timeout", type=click.FloatRange(min=0.001), help="Seconds that the tool may take.")
 @click.option("--anyone", is_flag=True, help="Also call a node whose name is not proven.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no output.")
@@ -80,7 +84,7 @@ def call_command(
     node: str,
     tool: str,
     args: tuple[str, ...],
-    args_file: IO[bytes] | None,
+    args_file: IO[str] | None,
     timeout: float | None,
     anyone: bool,
     as_json: bool,
@@ -122,15 +126,19 @@ def _show(items: Iterator[JSON], progress: Progress, *, as_json: bool) -> int:
 
 
 def _write(item: JSON) -> None:
-    """Write output as it came: to a file byte by byte, to a terminal without control codes."""
-    data = base64.b64decode(item["bytes"]) if "bytes" in item else item["text"].encode()
-    stream = sys.stderr if item.get("stderr") else sys.stdout
-    if stream.isatty():
-        data = b"\n".join(
-            printable(line).encode() for line in data.decode(errors="replace").split("\n")
-        )
-    stream.buffer.write(data)
-    stream.buffer.flush()
+    """Write output as it came; to a terminal without what would move its cursor."""
+    err = item.get("stderr") is True
+    if (sys.stderr if err else sys.stdout).isatty():
+        text = item["text"] if "text" in item else _bytes(item).decode(errors="replace")
+        click.echo("\n".join(printable(line) for line in text.split("\n")), nl=False, err=err)
+    elif "text" in item:
+        click.echo(item["text"], nl=False, err=err)
+    else:
+        click.echo(_bytes(item), nl=False, err=err)
+
+
+def _bytes(item: JSON) -> bytes:
+    return base64.b64decode(item["bytes"])
 
 
 def _show_result(item: JSON, *, written: bool, as_json: bool) -> None:
@@ -146,7 +154,7 @@ def _show_result(item: JSON, *, written: bool, as_json: bool) -> None:
         click.echo(f"clawmatrix: {size} bytes of the {what} were cut off", err=True)
 
 
-def _arguments(args: tuple[str, ...], file: IO[bytes] | None) -> dict[str, JSON]:
+def _arguments(args: tuple[str, ...], file: IO[str] | None) -> dict[str, JSON]:
     found: dict[str, JSON] = {}
     if file is not None:
         try:

@@ -227,12 +227,12 @@ def _inflater(encoding: str) -> Inflater | None:
 def _holds_more(stream: object) -> bool:
     """Say whether bytes wait between the socket and ``receive``, where no poll sees them.
 
-    There is no public way to ask. A stream without these members keeps nothing back.
+    There is no public way to ask TLS. A stream without these members keeps nothing back.
     """
     tls = getattr(stream, "_read_bio", None)
     if tls is not None:
         return bool(tls.pending) or _holds_more(getattr(stream, "transport_stream", None))
-    return bool(getattr(getattr(stream, "_protocol", None), "read_queue", None))
+    return bool(getattr(stream, "holds_more", False))
 
 
 def _why(error: Exception) -> str:

@@ -87,7 +87,7 @@ class ToolServer:
         config = self._node.config.section(ToolProxyConfig)
         at_once = tool.at_once or config.at_once
         self._slots.check(tool.name, at_once)  # before anything is read, or anybody approves
-        async with read_arguments(ex, request, self._slots) as given:
+        async with read_arguments(ex, request, caller, self._slots) as given:
             arguments = await self._canonical(tool, given)
             allowed = await self._permit(ex, caller, tool, arguments)
             deadline = tool.deadline or config.deadline

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import anyio
 import msgspec
 
 from clawmatrix_tool_proxy.serving.refused import Refused
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from clawmatrix_core import Exchange
+    from clawmatrix_tool_proxy.serving.caller import Caller
     from clawmatrix_tool_proxy.serving.slots import Slots
     from clawmatrix_tool_proxy.tool import Arguments
 
 __all__ = ["read_arguments", "read_request"]
+
+PATIENCE: Final = 60.0
+"""Seconds in which large arguments have to be here: a caller may send none for ever."""
 
 
 def read_request(ex: Exchange) -> ToolRequest:
@@ -30,7 +35,7 @@ def read_request(ex: Exchange) -> ToolRequest:
 
 @asynccontextmanager
 async def read_arguments(
-    ex: Exchange, request: ToolRequest, slots: Slots
+    ex: Exchange, request: ToolRequest, caller: Caller, slots: Slots
 ) -> AsyncIterator[Arguments]:
     """Give the arguments to the block, which is the rest of the call.
 
@@ -42,11 +47,17 @@ async def read_arguments(
     size = request.params_bytes
     if size > ARGUMENTS:
         raise Refused("too_large", f"{size} bytes of arguments; {ARGUMENTS} are taken at most")
-    with slots.of_bytes(size):
+    with slots.of_bytes(caller, size):
         yield _decoded(await _read(ex, size))
 
 
 async def _read(ex: Exchange, size: int) -> bytes:
+    with anyio.move_on_after(PATIENCE):
+        return await _all_of_it(ex, size)
+    raise Refused("bad_request", f"the arguments did not come within {PATIENCE:g} s")
+
+
+async def _all_of_it(ex: Exchange, size: int) -> bytes:
     data = bytearray()
     async for payload in ex:
         if not isinstance(payload, bytes) or len(data) + len(payload) > size:

@@ -11,7 +11,7 @@ import attrs
 from clawmatrix_core import AuditFailed, AuditRecord, Bound, NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from clawmatrix_core import JSON, Node
     from clawmatrix_tool_proxy.serving.caller import Caller
@@ -62,14 +62,15 @@ class _Told:
     """What was written of one caller, and what was not."""
 
     bucket: _Bucket
-    more: int = 0
+    unwritten: int = 0
 
 
 class Denials:
     """Writes down denied calls, so that no caller can fill the audit with them."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, node: Node, *, now: Callable[[], float] | None = None) -> None:
+        """Make one; ``now`` returns seconds, by the node's clock unless given."""
+        self._node, self._now = node, now or node.clock.now
         self._all = _Bucket(ALL_DENIALS, 60.0 / 5)
         self._callers: dict[Caller, _Told] = {}
         self._others = 0
@@ -83,7 +84,7 @@ class Denials:
         await self._write(caller.peer, caller.key, tool, "denied", rule, arguments)
 
     def _may_write(self, caller: Caller) -> bool:
-        now = self._node.clock.now()
+        now = self._now()
         told = self._callers.get(caller)
         if told is None:
             if len(self._callers) >= CALLERS:
@@ -93,7 +94,7 @@ class Denials:
         for bucket in (told.bucket, self._all):
             bucket.fill(now)
         if told.bucket.free < 1 or self._all.free < 1:
-            told.more += 1
+            told.unwritten += 1
             return False
         told.bucket.free -= 1
         self._all.free -= 1
@@ -107,10 +108,10 @@ class Denials:
 
     async def write_counts(self) -> None:
         """Write how many denied calls have no line of their own, and forget quiet callers."""
-        now = self._node.clock.now()
+        now = self._now()
         for caller, told in tuple(self._callers.items()):
             told.bucket.fill(now)
-            more, told.more = told.more, 0
+            more, told.unwritten = told.unwritten, 0
             if more:
                 await self._write(caller.peer, caller.key, "*", f"{more} more denied")
             elif told.bucket.free >= told.bucket.most:

@@ -30,7 +30,7 @@ ALL_CALLS = Bound(
 )
 READING = Bound(
     64 * 1024**2,
-    "bytes of the large arguments of all calls that are under way",
+    "bytes of the large arguments of all calls that are under way; of one caller half as many",
     fed_by="a member",
     when_full="the next call with large arguments is refused as busy",
 )
@@ -42,7 +42,7 @@ class Slots:
     def __init__(self) -> None:
         self._callers: Counter[Caller] = Counter()
         self._tools: Counter[str] = Counter()
-        self._bytes = 0
+        self._bytes: Counter[Caller] = Counter()
 
     @property
     def running(self) -> Mapping[str, int]:
@@ -79,12 +79,14 @@ class Slots:
             self._tools[tool] -= 1
 
     @contextmanager
-    def of_bytes(self, size: int) -> Iterator[None]:
+    def of_bytes(self, caller: Caller, size: int) -> Iterator[None]:
         """Count bytes of large arguments inside the block. Raises: Refused ``busy``."""
-        if self._bytes + size > READING:
+        own, all_of_them = self._bytes[caller] + size, self._bytes.total() + size
+        if all_of_them > READING or own > READING // 2:
             raise Refused("busy", "too many large arguments are under way here")
-        self._bytes += size
+        self._bytes[caller] += size
         try:
             yield
         finally:
-            self._bytes -= size
+            self._bytes[caller] -= size
+            self._bytes += Counter()  # those at 0 go

@@ -103,7 +103,7 @@ class EngineShop:
 
     def __init__(self, *allowed: str, asks: Sequence[str] = ()) -> None:
         self.allowed, self.asks = set(allowed), set(asks)
-        self.only: Callable[[Mapping[str, JSON] | None], bool] | None = None
+        self.only: Callable[[Mapping[str, JSON]], bool] | None = None
         self.asked: list[tuple[str, str | None, str, Mapping[str, JSON] | None]] = []
 
     @hookimpl
