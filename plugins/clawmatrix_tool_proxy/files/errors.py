@@ -43,6 +43,7 @@ _OF_SYSTEM: Final = {
     errno.ENOENT: ("not_found", "there is no such file or folder"),
     errno.ENOTDIR: ("wrong_kind", "it is no folder"),
     errno.EISDIR: ("wrong_kind", "it is a folder"),
+    errno.ELOOP: ("is_link", "it was a symbolic link a moment ago"),
     errno.ENXIO: ("wrong_kind", "it is no plain file"),
     errno.EACCES: ("permission", "the user of the node may not do that"),
     errno.EPERM: ("permission", "the user of the node may not do that"),
