@@ -23,6 +23,9 @@ __all__ = ["Asked", "Standing", "Standings"]
 
 Decide: TypeAlias = "Callable[[Asked], Awaitable[Verdict]]"
 
+REST = 0.1
+"""Seconds between two rounds of questions: a member can cause changes without an end."""
+
 _log = logging.getLogger("clawmatrix.policy")
 
 
@@ -78,7 +81,7 @@ class Standings:
         for call in tuple(self._callbacks):
             try:
                 call(why)
-            except Exception:
+            except Exception:  # noqa: BLE001 - the others are called all the same
                 _log.exception("a callback for a change of the policy failed")
 
     def keep_key(self, peer: str, key: str | None) -> None:
@@ -105,6 +108,7 @@ class Standings:
                 seen = self.mark
                 for standing in tuple(self._standing):
                     tasks.start_soon(standing.ask)
+                await anyio.sleep(REST)
 
     def add(self, standing: Standing) -> None:
         """Keep a standing that was entered."""

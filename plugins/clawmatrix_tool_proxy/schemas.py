@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import types
 import typing
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,31 +50,39 @@ def shape_of(function: Callable[..., object]) -> Shape:
 
 def _shape(function: Callable[..., object], name: str) -> Shape:
     description, texts = described(function)
-    types = _annotations(function)
+    kinds = _annotations(function)
     fields: list[tuple[str, Any, Any]] = []
     call = None
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise TypeError(f"the parameter {parameter.name} has no name that a caller can give")
-        if parameter.name not in types:
+        if parameter.name not in kinds:
             raise TypeError(f"the parameter {parameter.name} has no annotation")
-        if types[parameter.name] is ToolCall:
+        if kinds[parameter.name] is ToolCall:
             call = parameter.name
         else:
             text = texts.get(parameter.name, "")
-            fields.append(_field(parameter, types[parameter.name], text))
+            fields.append(_field(parameter, kinds[parameter.name], text))
     arguments = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
     return Shape(arguments, _schema(arguments), description, call)
 
 
 def _annotations(function: Callable[..., object]) -> Mapping[str, Any]:
+    parts = {name: kind for name, kind in _raw(function).items() if name != "return"}
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    told = types.SimpleNamespace(__annotations__=parts)
     try:
-        return typing.get_type_hints(function, include_extras=True)
+        return typing.get_type_hints(told, scope, include_extras=True)
     except NameError as error:
         raise TypeError(
             f"the name {error.name} of an annotation is not defined where the function is;"
             " import it at the top of the module, and not below TYPE_CHECKING"
         ) from None
+
+
+def _raw(function: Callable[..., object]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = getattr(inspect.unwrap(function), "__annotations__", {})
+    return found
 
 
 def _field(parameter: inspect.Parameter, kind: Any, text: str) -> tuple[str, Any, Any]:

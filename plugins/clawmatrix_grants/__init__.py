@@ -1,0 +1,1 @@
+"""Who may do what: so far, what plugins ask before anything runs."""
