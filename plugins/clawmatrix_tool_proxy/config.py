@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from clawmatrix_core import Bound, ByteSize, Duration, option
+from clawmatrix_tool_proxy.files.config import RootTable, check_root_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
     from typing import Any
 
 __all__ = ["MAX_OUTPUT", "ToolProxyConfig"]
@@ -60,5 +63,11 @@ class ToolProxyConfig:
         shown='"1 MiB"',
         doc="How many bytes of output, and of a result, one call may have. The rest is cut off.",
         validator=_positive,
+        reload=True,
+    )
+    roots: Mapping[str, Path | RootTable] = option(
+        factory=dict,
+        doc="The folders that tools read and write in, by name.",
+        validator=check_root_names,
         reload=True,
     )

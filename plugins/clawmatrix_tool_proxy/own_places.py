@@ -138,7 +138,8 @@ class OwnPlaces:
         moved = [held for held in self._held if identity(os.fstat(held)) not in inodes]
         inodes.update(identity(os.fstat(held)) for held in moved)
         # What control sockets lie beside is sockets; the rest is what a second name could lead to.
-        complete = all(_add_all(top, inodes) for top in (*self._state, *moved))
+        tops: list[Path | int] = [*self._state, *moved]
+        complete = all(_add_all(top, inodes) for top in tops)
         return Own(frozenset(inodes), frozenset(places), complete)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the file tools share: roots in a folder, a user without rights, a small disk."""
+"""What the tests of the file tools share: roots, a user without rights, a small disk."""
 
 from __future__ import annotations
 

@@ -127,8 +127,8 @@ def test_another_disk_in_a_root_is_a_part_of_it(place: Place) -> None:
 
 
 def test_what_the_user_of_the_node_may_not_do_is_an_error(place: Place) -> None:
-    for path in (place.tmp_path, place.code, place.notes):
-        path.chmod(0o777)
+    for folder in (place.tmp_path, place.code, place.notes):
+        folder.chmod(0o777)
     (place.code / "secret").write_text("a")
     (place.code / "secret").chmod(0o600)
     (place.code / "told").write_text("a")

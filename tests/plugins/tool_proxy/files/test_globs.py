@@ -6,6 +6,7 @@ import fnmatch
 import random
 import subprocess
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,9 @@ from clawmatrix_tool_proxy.api import ToolError
 from clawmatrix_tool_proxy.files.globs import PATTERN, Glob
 from clawmatrix_tool_proxy.files.paths import RootPath
 from clawmatrix_tool_proxy.files.tree import Tree
-from tests.plugins.tool_proxy.files.helpers import Place
+
+if TYPE_CHECKING:
+    from tests.plugins.tool_proxy.files.helpers import Place
 
 
 @pytest.mark.parametrize(
@@ -99,8 +102,8 @@ FILES = [
     "!a",
 ]
 RULES = [
-    "a", "/a", "*.py", "!b.py", "d/", "d/*", "!d/e", "!d/e/", "d/**/c.txt", "**/build", "build/", "e",
-    "d/e", "# a", r"\#a", r"\!a", "x y", "a ", "[a-c]", "*", "!*.txt", "/*/", "d/**", "",
+    "a", "/a", "*.py", "!b.py", "d/", "d/*", "!d/e", "!d/e/", "d/**/c.txt", "**/build", "build/",
+    "e", "d/e", "# a", r"\#a", r"\!a", "x y", "a ", "[a-c]", "*", "!*.txt", "/*/", "d/**", "",
 ]  # fmt: skip
 
 

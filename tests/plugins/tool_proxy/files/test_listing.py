@@ -81,7 +81,10 @@ def test_what_git_leaves_out_is_named_and_not_entered(tree: Place) -> None:
     ignored = [entry["path"] for entry in facts["entries"] if entry.get("ignored")]
     assert ignored == ["code/.git", "code/b/d/e.md", "code/node_modules"]
     assert "node_modules/x/y.py" in paths(listing(tree, depth=9, ignored=True))
-    assert paths(listing(tree, "code/node_modules", depth=9)) == ["node_modules/x", "node_modules/x/y.py"]
+    assert paths(listing(tree, "code/node_modules", depth=9)) == [
+        "node_modules/x",
+        "node_modules/x/y.py",
+    ]
 
 
 def test_a_pattern_chooses(tree: Place) -> None:
@@ -203,8 +206,11 @@ def test_a_list_ends_when_its_time_is_over(place: Place) -> None:
 def test_two_lists_at_once_see_all_of_a_root(place: Place) -> None:
     for n in range(500):
         (place.code / f"{n}").touch()
-    with place.roots.visit("code") as one, place.roots.visit("code") as other:
-        with os.scandir(one.top.descriptor) as entries:
-            next(entries)
-            assert len(other.top.names(1000)[0]) == 500
-            assert len(list(entries)) == 499
+    with (
+        place.roots.visit("code") as one,
+        place.roots.visit("code") as other,
+        os.scandir(one.top.descriptor) as entries,
+    ):
+        next(entries)
+        assert len(other.top.names(1000)[0]) == 500
+        assert len(list(entries)) == 499

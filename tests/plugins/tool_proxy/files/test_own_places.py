@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,12 +19,16 @@ from clawmatrix_tool_proxy.files.tree import Tree
 from clawmatrix_tool_proxy.own_places import OwnPlaces, identity
 from tests.plugins.tool_proxy.files.helpers import Place, bind_mount, code_of, place_in
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 WORDS = "s" * 40
 """The secret in the configuration."""
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> object:
+def home(tmp_path: Path) -> Iterator[Place]:
     """Return roots of which one has the configuration and the state of the node in it."""
     state = tmp_path / "home" / "state" / "audit"
     state.mkdir(parents=True)
@@ -55,7 +59,7 @@ def found(place: Place, path: str) -> bytes:
     tree = Tree(8, 1.0, lambda: 0.0, ignored=True)
     glob = Glob.parse("*")
     return b"".join(
-        Search(place.roots, RootPath.parse(path), tree, PlainText.of(WORDS), 1000, glob)
+        Search(place.roots, RootPath.parse(path), tree, PlainText.of(WORDS), 1000, 10**6, glob)
     )
 
 

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_tool_proxy.api import ToolError
-from clawmatrix_tool_proxy.files.paths import RootPath
 from clawmatrix_tool_proxy.files.listing import Listing
+from clawmatrix_tool_proxy.files.paths import RootPath
 from clawmatrix_tool_proxy.files.tree import Tree
-from tests.plugins.tool_proxy.files.helpers import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.plugins.tool_proxy.files.helpers import Place
 
 ROUNDS = 600
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from clawmatrix_core import Config, ConfigError, ConfigSection, option
 from clawmatrix_tool_proxy.files.config import RootTable
 from clawmatrix_tool_proxy.files.roots import Roots
 from tests.plugins.tool_proxy.files.helpers import Place, code_of, own_places, place_in

@@ -37,11 +37,12 @@ def search(
     glob: str | None = None,
     ignored: bool = False,
     most: int = 100,
+    size: int = 10**6,
 ) -> tuple[list[str], Any]:
     tree = Tree(9, 1.0, lambda: 0.0, ignored=ignored)
     names = None if glob is None else Glob.parse(glob)
     finder = PlainText.of(finder) if isinstance(finder, str) else finder
-    work = Search(place.roots, RootPath.parse(path), tree, finder, most, names)
+    work = Search(place.roots, RootPath.parse(path), tree, finder, most, size, names)
     return b"".join(work).decode().splitlines(), work.facts
 
 
@@ -114,12 +115,19 @@ def test_a_search_that_is_cut_says_so(place: Place, kind: str) -> None:
     assert (len(lines), facts["matches"], facts["cut"]) == (MATCHES, MATCHES, "matches")
 
 
+def test_output_that_is_too_large_ends_with_a_line(place: Place) -> None:
+    (place.code / "a").write_text("os\n" * 100)
+    lines, facts = search(place, "os", size=100)
+    assert lines == [f"code/a:{n}: os" for n in range(1, 8)]
+    assert (facts["matches"], facts["cut"]) == (7, "output")
+
+
 def test_a_search_ends_when_its_time_is_over(place: Place) -> None:
     for n in range(20):
         (place.code / f"{n:02d}").write_text("os")
     times = iter(range(1000))
     tree = Tree(9, 10.0, lambda: float(next(times)))
-    work = Search(place.roots, RootPath("code"), tree, PlainText.of("os"), 100)
+    work = Search(place.roots, RootPath("code"), tree, PlainText.of("os"), 100, 10**6)
     assert 0 < len(b"".join(work).splitlines()) < 15
     assert work.facts["cut"] == "time"
 
@@ -175,7 +183,7 @@ def test_a_catastrophic_pattern_ends_with_its_process(
     (place.code / "a").write_text("a" * 60 + "!\n")
     finder = Expression(pattern)
     before = time.monotonic()
-    with pytest.raises(ToolError, match="^code/a: the pattern takes more than") as caught:
+    with pytest.raises(ToolError, match=r"^code/a: the pattern takes more than") as caught:
         search(place, finder)
     assert caught.value.code == "slow_pattern"
     assert time.monotonic() - before < 5
