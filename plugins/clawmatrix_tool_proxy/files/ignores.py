@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from clawmatrix_tool_proxy.api import ToolError
+from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.globs import Glob
 
 if TYPE_CHECKING:

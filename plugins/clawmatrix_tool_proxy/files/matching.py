@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final, Protocol, Self
 import attrs
 
 from clawmatrix_core import Bound
-from clawmatrix_tool_proxy.api import ToolError
+from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.globs import PATTERN
 from clawmatrix_tool_proxy.files.matcher import excerpt
 from clawmatrix_tool_proxy.files.text import utf8

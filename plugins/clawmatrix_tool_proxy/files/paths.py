@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import attrs
 
-from clawmatrix_tool_proxy.api import ToolError
+from clawmatrix_tool_proxy.tool import ToolError
 
 __all__ = ["BAD_PATH", "ROOT_NAME", "RootPath", "canonical_path", "is_fit", "shown"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_tool_proxy.api import ToolError
+from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.errors import failure, refusal
 from clawmatrix_tool_proxy.files.folder import Folder
 from clawmatrix_tool_proxy.files.mounts import kernel_devices

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core import Bound
-from clawmatrix_tool_proxy.api import ToolError
+from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.errors import failure
 from clawmatrix_tool_proxy.files.folder import kind_of
 from clawmatrix_tool_proxy.files.paths import is_fit

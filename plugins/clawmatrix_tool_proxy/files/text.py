@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
-from clawmatrix_tool_proxy.api import ToolError
+from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.errors import refusal
 from clawmatrix_tool_proxy.files.pieces import is_binary
 

@@ -12,7 +12,8 @@ import anyio.from_thread
 import msgspec
 
 from clawmatrix_core import JSON, Bound
-from clawmatrix_tool_proxy.api import Arguments, Tool, ToolCall, ToolError, tool
+from clawmatrix_tool_proxy.functions import tool
+from clawmatrix_tool_proxy.tool import Arguments, Tool, ToolCall, ToolError
 from clawmatrix_tool_proxy.files.globs import Glob
 from clawmatrix_tool_proxy.files.listing import LISTED, Listing, list_roots
 from clawmatrix_tool_proxy.files.matching import Expression, Finder, PlainText

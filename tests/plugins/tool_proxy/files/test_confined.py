@@ -6,16 +6,24 @@ import os
 import socket
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from clawmatrix_tool_proxy.api import ToolError
+from clawmatrix_tool_proxy.files.folder import Folder
+from clawmatrix_tool_proxy.files.rules import Rules
+from clawmatrix_tool_proxy.own_places import Own
 from tests.plugins.tool_proxy.files.helpers import (
     Place,
     as_ordinary_user,
     bind_mount,
     code_of,
+    own_places,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TARGETS = [
     "../outside",
@@ -150,13 +158,85 @@ def test_what_the_user_of_the_node_may_not_do_is_an_error(place: Place) -> None:
     (place.code / "fixed").chmod(0o700)
 
 
-def test_another_case_is_another_file_whatever_the_disk_says(place: Place) -> None:
+class FoldingFolder(Folder):
+    """A folder on a disk to which large and small letters are the same, as on macOS."""
+
+    def peek(self, name: str) -> os.stat_result | None:
+        return super().peek(self.spelt(name))
+
+    def _open(self, name: str, flags: int) -> int:
+        return super()._open(self.spelt(name), flags)
+
+    def spelt(self, name: str) -> str:
+        names = os.listdir(self.descriptor)
+        return next((other for other in names if other.casefold() == name.casefold()), name)
+
+
+def test_a_disk_that_folds_names_has_one_path_for_each_file(place: Place) -> None:
     (place.code / "README").write_text("a")
-    assert code_of(lambda: place.read("code/readme")) == "not_found"
-    (place.code / "readme").hardlink_to(place.code / "README")  # as one file under both names
-    assert place.read("code/readme") == b"a"
-    os.rename(place.code / "readme", place.code / "ReadMe")
-    assert code_of(lambda: place.read("code/readme")) == "not_found"
+    (place.code / "Sub").mkdir()
+    (place.code / ".CLAWmatrix").mkdir()
+    with place.roots.visit("code") as visit:
+        top = visit.top
+        with FoldingFolder(os.dup(top.descriptor), top.path, Rules(Own(frozenset(), frozenset()), {})) as folder:
+            os.close(folder.file("README"))
+            folder.folder("Sub").__exit__()
+            for work in (lambda: folder.file("readme"), lambda: folder.look("Readme")):
+                with pytest.raises(ToolError, match="on this disk it is written code/README"):
+                    work()
+            assert code_of(lambda: folder.folder("sub")) == "not_found"
+            assert code_of(lambda: folder.make("SUB")) == "not_found"
+            assert code_of(lambda: folder.folder(".clawMATRIX")) == "private"
+            assert folder.look("new") is None
+
+
+def test_two_names_of_one_file_are_no_folding_disk(place: Place) -> None:
+    (place.code / "README").write_text("a")
+    (place.code / "readme").hardlink_to(place.code / "README")
+    assert place.read("code/readme") == place.read("code/README") == b"a"
+    assert code_of(lambda: place.read("code/ReadMe")) == "not_found"
+
+
+class LateFolder(Folder):
+    """A folder in which somebody swaps a file between the look at it and its opening."""
+
+    swap: Callable[[], object] = staticmethod(lambda: None)
+
+    def look(self, name: str) -> os.stat_result | None:
+        found = super().look(name)
+        self.swap()
+        return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [("link", "is_link"), ("pipe", "wrong_kind"), ("folder", "wrong_kind"), ("own", "private")],
+)
+def test_what_was_looked_at_is_looked_at_again_once_it_is_open(
+    place: Place, kind: str, code: str
+) -> None:
+    """A path that is checked and then opened is another file by then."""
+    file = place.code / "a"
+    file.write_text("a")
+
+    def swap() -> None:
+        file.unlink()
+        if kind == "link":
+            file.symlink_to(place.outside / "secret.txt")
+        elif kind == "pipe":
+            os.mkfifo(file)
+        elif kind == "folder":
+            file.mkdir()
+        else:
+            file.hardlink_to(place.tmp_path / "home" / "clawmatrix.toml")
+
+    with place.roots.visit("code") as visit:
+        top, rules = visit.top, Rules(own_places(place.tmp_path).look(), {})
+        with LateFolder(os.dup(top.descriptor), top.path, rules) as folder:
+            folder.swap = swap
+            with pytest.raises(ToolError) as caught:
+                folder.file("a")
+    assert caught.value.code == code
 
 
 def test_names_of_any_language_are_names(place: Place) -> None:
