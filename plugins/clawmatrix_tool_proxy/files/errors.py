@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["CODES", "failure", "refusal"]
 
 CODES: Final = {
+    "bad_arguments": "an argument has a wrong type or name, is no text, or no base64",
     "bad_path": "the path is none, see [paths](#paths)",
     "bad_pattern": "the pattern is none, or it is too long",
     "binary": "the file is no text",

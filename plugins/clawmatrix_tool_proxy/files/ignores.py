@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.globs import Glob
+from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,10 +15,10 @@ from typing import IO, TYPE_CHECKING, Final, Protocol, Self
 import attrs
 
 from clawmatrix_core import Bound
-from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.globs import PATTERN
 from clawmatrix_tool_proxy.files.matcher import excerpt
 from clawmatrix_tool_proxy.files.text import utf8
+from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

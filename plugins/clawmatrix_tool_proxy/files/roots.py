@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.errors import failure, refusal
 from clawmatrix_tool_proxy.files.folder import Folder
 from clawmatrix_tool_proxy.files.mounts import kernel_devices
 from clawmatrix_tool_proxy.files.paths import RootPath
 from clawmatrix_tool_proxy.files.rules import Rules
 from clawmatrix_tool_proxy.own_places import identity
+from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

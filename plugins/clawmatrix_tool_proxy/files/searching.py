@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core import Bound
-from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.errors import failure
 from clawmatrix_tool_proxy.files.folder import kind_of
 from clawmatrix_tool_proxy.files.paths import is_fit
 from clawmatrix_tool_proxy.files.pieces import is_binary, pieces
 from clawmatrix_tool_proxy.files.tree import Item
+from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
-from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.errors import refusal
 from clawmatrix_tool_proxy.files.pieces import is_binary
+from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

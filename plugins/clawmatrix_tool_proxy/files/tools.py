@@ -12,8 +12,6 @@ import anyio.from_thread
 import msgspec
 
 from clawmatrix_core import JSON, Bound
-from clawmatrix_tool_proxy.functions import tool
-from clawmatrix_tool_proxy.tool import Arguments, Tool, ToolCall, ToolError
 from clawmatrix_tool_proxy.files.globs import Glob
 from clawmatrix_tool_proxy.files.listing import LISTED, Listing, list_roots
 from clawmatrix_tool_proxy.files.matching import Expression, Finder, PlainText
@@ -24,6 +22,8 @@ from clawmatrix_tool_proxy.files.text import utf8
 from clawmatrix_tool_proxy.files.threads import FILES, SEARCHES, Threads
 from clawmatrix_tool_proxy.files.tree import DEPTH, Tree
 from clawmatrix_tool_proxy.files.writing import edit_file, write_file
+from clawmatrix_tool_proxy.functions import tool
+from clawmatrix_tool_proxy.tool import Arguments, Tool, ToolCall, ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

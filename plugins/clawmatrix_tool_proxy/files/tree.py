@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core import Bound
-from clawmatrix_tool_proxy.tool import ToolError
 from clawmatrix_tool_proxy.files.folder import kind_of
 from clawmatrix_tool_proxy.files.ignores import NOTHING, Ignores
 from clawmatrix_tool_proxy.files.paths import is_fit
+from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
     import os

@@ -178,14 +178,15 @@ def test_a_disk_that_folds_names_has_one_path_for_each_file(place: Place) -> Non
     (place.code / ".CLAWmatrix").mkdir()
     with place.roots.visit("code") as visit:
         top = visit.top
-        with FoldingFolder(os.dup(top.descriptor), top.path, Rules(Own(frozenset(), frozenset()), {})) as folder:
+        with FoldingFolder(
+            os.dup(top.descriptor), top.path, Rules(Own(frozenset(), frozenset()), {})
+        ) as folder:
             os.close(folder.file("README"))
             folder.folder("Sub").__exit__()
             for work in (lambda: folder.file("readme"), lambda: folder.look("Readme")):
                 with pytest.raises(ToolError, match="on this disk it is written code/README"):
                     work()
             assert code_of(lambda: folder.folder("sub")) == "not_found"
-            assert code_of(lambda: folder.make("SUB")) == "not_found"
             assert code_of(lambda: folder.folder(".clawMATRIX")) == "private"
             assert folder.look("new") is None
 
