@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeAlias
 import attrs
 
 from clawmatrix_core import Bound, ConfigError
-from clawmatrix_core.spi import config_places, runtime_folders
+from clawmatrix_core.spi import SocketPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +107,7 @@ class OwnPlaces:
     def __init__(self, config: Config) -> None:
         self._files = tuple(_configurations(config))
         self._state = tuple(_state(config))
-        self._folders = (*self._state, *runtime_folders())
+        self._folders = (*self._state, *SocketPlace.folders())
         self._held: list[int] = []
 
     def __enter__(self) -> Self:
@@ -167,7 +167,7 @@ def _configurations(config: Config) -> Iterator[Path]:
     if config.path is not None:
         yield config.path
     with suppress(ConfigError, OSError):  # no home, or the current folder is gone
-        yield from config_places()
+        yield from config.places()
 
 
 def _state(config: Config) -> Iterator[Path]:
