@@ -112,7 +112,7 @@ def bound(roots: dict[str, object]) -> Config:
 
 async def test_the_doctor_looks_at_the_roots(tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
-    good = {"code": str(tmp_path / "code")}
+    good: dict[str, object] = {"code": str(tmp_path / "code")}
     [finding] = await roots_findings(bound(good))
     assert (finding.status, finding.detail) == ("ok", "the folders are there: code")
     [finding] = await roots_findings(bound({**good, "gone": str(tmp_path / "gone")}))
