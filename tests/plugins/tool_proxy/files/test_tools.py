@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from clawmatrix_tool_proxy.api import Tool, ToolError
+from clawmatrix_tool_proxy.files.listing import LISTED
 from clawmatrix_tool_proxy.files.threads import FILES, SEARCHES, Threads
 from clawmatrix_tool_proxy.files.tools import SECONDS
 from tests.plugins.tool_proxy.files.helpers import Heard, Place
@@ -173,6 +174,16 @@ async def test_calls_wait_for_their_turn(most: int) -> None:
         for _ in range(most * 3):
             tasks.start_soon(threads.run, work)
     assert peak == most
+
+
+@pytest.mark.bound("clawmatrix_tool_proxy.files.listing.LISTED")
+async def test_no_caller_gets_a_longer_list(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 0 < LISTED < 10_000
+    monkeypatch.setattr("clawmatrix_tool_proxy.files.tools.LISTED", 3)
+    for n in range(5):
+        (place.code / f"{n}").touch()
+    facts = await Caller(place)("list", path="code", limit=100_000)
+    assert (len(facts["entries"]), facts["cut"]) == (3, "entries")
 
 
 async def test_no_thread_is_held_while_the_reader_is_behind(place: Place) -> None:
