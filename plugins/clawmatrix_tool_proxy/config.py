@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - read from the annotation
+from pathlib import Path  # noqa: TC003 - read from the annotation
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from clawmatrix_core import Bound, ByteSize, Duration, option
+from clawmatrix_tool_proxy.files.config import RootTable, check_root_names
 
 if TYPE_CHECKING:
     from typing import Any
@@ -60,5 +63,11 @@ class ToolProxyConfig:
         shown='"1 MiB"',
         doc="How many bytes of output, and of a result, one call may have. The rest is cut off.",
         validator=_positive,
+        reload=True,
+    )
+    roots: Mapping[str, Path | RootTable] = option(
+        factory=dict,
+        doc="The folders that tools read and write in, by name.",
+        validator=check_root_names,
         reload=True,
     )

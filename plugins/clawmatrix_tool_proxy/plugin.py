@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from clawmatrix_core import ConfigSection, StatusSection, frame_types, hookimpl
+from clawmatrix_core import Check, ConfigSection, StatusSection, frame_types, hookimpl
 from clawmatrix_tool_proxy import hookspecs
 from clawmatrix_tool_proxy.api import Catalog, HasTools, Tool
 from clawmatrix_tool_proxy.catalog.entries import ENTRY, TOOL_LIST, entry_of
@@ -15,6 +16,7 @@ from clawmatrix_tool_proxy.catalog.serving import CatalogServer
 from clawmatrix_tool_proxy.checking.checker import Checker
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.counts import Counts
+from clawmatrix_tool_proxy.file_service import FileService, roots_findings
 from clawmatrix_tool_proxy.methods import ToolMethods
 from clawmatrix_tool_proxy.peers import CLUSTER_PEERS, peers_tool
 from clawmatrix_tool_proxy.serving.answering import ToolServer
@@ -29,7 +31,16 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core import JSON, ControlMethod, Frame, Metric, Node, NodeId, PluginScope
+    from clawmatrix_core import (
+        JSON,
+        Config,
+        ControlMethod,
+        Frame,
+        Metric,
+        Node,
+        NodeId,
+        PluginScope,
+    )
 
 __all__ = ["ToolProxyPlugin"]
 
@@ -71,9 +82,14 @@ class ToolProxyPlugin(HasTools):
         return self._counts.metrics(lambda: self._slots.running)
 
     @hookimpl
+    def register_checks(self, config: Config) -> list[Check]:
+        """Have ``clawmatrix doctor`` look at the roots."""
+        return [Check("tool-proxy.roots", partial(roots_findings, config))]
+
+    @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
         """Add the tools that come with the plugin."""
-        return [peers_tool(node, self._keeper)]
+        return [peers_tool(node, self._keeper), *self._files.tools()]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
@@ -84,6 +100,7 @@ class ToolProxyPlugin(HasTools):
         self._lists = CatalogServer(node, self._table)
         node.when_policy_changes(lambda _: self._lists.changed())
         node.hooks.when_failed(lambda _: self._lists.changed())
+        self._files = await scope.enter(FileService(node), name="files")
         self._expose()
         self._collect()
         checker = await scope.enter(Checker(), name="checker")
@@ -97,6 +114,7 @@ class ToolProxyPlugin(HasTools):
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         """Expose other tools."""
         if any(key.startswith("tool-proxy.") for key in changed):
+            await self._files.configure()
             self._expose()
             self.tools_changed()
             node.policy_changed("the tools that are exposed")
