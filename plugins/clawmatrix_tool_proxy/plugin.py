@@ -24,6 +24,7 @@ from clawmatrix_tool_proxy.serving.denials import Denials
 from clawmatrix_tool_proxy.serving.exposure import Exposure
 from clawmatrix_tool_proxy.serving.slots import Slots
 from clawmatrix_tool_proxy.serving.table import ToolTable
+from clawmatrix_tool_proxy.shapes import shapes_at_rest, shapes_of
 from clawmatrix_tool_proxy.wire import TOOL_REQUEST
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         NodeId,
         PluginScope,
     )
+    from clawmatrix_grants.api import ToolShape
 
 __all__ = ["ToolProxyPlugin"]
 
@@ -49,10 +51,12 @@ class ToolProxyPlugin(HasTools):
     """Exposes tools of this node to others, and calls those of other nodes."""
 
     plugin_name = "tool-proxy"
+    extends = ("grants",)
     hookspecs = hookspecs
 
     def __init__(self) -> None:
         self._slots, self._counts = Slots(), Counts()
+        self._runs = False
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -92,6 +96,13 @@ class ToolProxyPlugin(HasTools):
         return [peers_tool(node, self._keeper), *self._files.tools()]
 
     @hookimpl
+    def register_tool_shapes(self, node: Node) -> list[ToolShape]:
+        """Tell the grants which tools there are."""
+        if self._runs:
+            return shapes_of(self._table, node.config)
+        return shapes_at_rest(node.config)
+
+    @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Collect the tools, and serve them."""
         self._node, self._scope = node, scope
@@ -103,6 +114,7 @@ class ToolProxyPlugin(HasTools):
         self._files = await scope.enter(FileService(node), name="files")
         self._expose()
         self._collect()
+        self._runs = True
         checker = await scope.enter(Checker(), name="checker")
         denials = Denials(node)
         scope.start_soon(denials.run, name="denials")
