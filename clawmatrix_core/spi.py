@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.errors import HandshakeError
     from clawmatrix_core.base.held_sockets import HeldServer
     from clawmatrix_core.base.lookups import TcpAddress
-    from clawmatrix_core.base.paths import config_places, default_state_dir
+    from clawmatrix_core.base.paths import default_state_dir
     from clawmatrix_core.base.places import Places
     from clawmatrix_core.base.serving import serves_input
     from clawmatrix_core.base.tcp import TcpDialler
     from clawmatrix_core.cli.new_config import NewConfig
     from clawmatrix_core.config.core import SECRET_LENGTH
-    from clawmatrix_core.control.address import SocketPlace, runtime_folders
+    from clawmatrix_core.control.address import SocketPlace
     from clawmatrix_core.control.protocol import (
         ControlRequest,
         answer_line,
@@ -81,14 +81,12 @@ __all__ = [
     "TcpDialler",
     "TrustStore",
     "answer_line",
-    "config_places",
     "default_state_dir",
     "examine",
     "load_identity",
     "load_succession",
     "raise_epoch",
     "read_frame",
-    "runtime_folders",
     "serves_input",
     "stray",
     "with_ttl",
@@ -101,13 +99,13 @@ _HOMES = {
     "clawmatrix_core.base.errors": ("HandshakeError",),
     "clawmatrix_core.base.held_sockets": ("HeldServer",),
     "clawmatrix_core.base.lookups": ("TcpAddress",),
-    "clawmatrix_core.base.paths": ("config_places", "default_state_dir"),
+    "clawmatrix_core.base.paths": ("default_state_dir",),
     "clawmatrix_core.base.places": ("Places",),
     "clawmatrix_core.base.serving": ("serves_input",),
     "clawmatrix_core.base.tcp": ("TcpDialler",),
     "clawmatrix_core.cli.new_config": ("NewConfig",),
     "clawmatrix_core.config.core": ("SECRET_LENGTH",),
-    "clawmatrix_core.control.address": ("SocketPlace", "runtime_folders"),
+    "clawmatrix_core.control.address": ("SocketPlace",),
     "clawmatrix_core.control.protocol": (
         "ControlRequest",
         "answer_line",

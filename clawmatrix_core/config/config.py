@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 import attrs
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.base.paths import default_state_dir
+from clawmatrix_core.base.paths import config_places, default_state_dir
 from clawmatrix_core.config.changes import Changes, merge
 from clawmatrix_core.config.core import CORE_KEYS, CoreConfig, Selection
 from clawmatrix_core.config.messages import Problem, Problems, shared_problems, without
@@ -28,7 +28,7 @@ from clawmatrix_core.config.schema import check_class, option
 from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from clawmatrix_core.base.node_id import NodeId
 
@@ -158,6 +158,14 @@ class Config:
     def from_mapping(cls, mapping: Mapping[str, object], *, base: Path | None = None) -> Config:
         """Take the configuration from code. Relative paths start from ``base``."""
         return cls(mapping, Source(base=base or Path.cwd()), None)
+
+    @staticmethod
+    def places() -> Iterator[Path]:
+        """Yield where a configuration is looked for unless one is named, the first place first.
+
+        Raises: ConfigError, behind the first, where the user has no home folder.
+        """
+        return config_places()
 
     def __repr__(self) -> str:
         return f"<Config {self.path or 'from code'}>"

@@ -16,7 +16,7 @@ from clawmatrix_core.base.errors import StateError
 from clawmatrix_core.base.paths import APP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
     "NOTE",
@@ -24,7 +24,6 @@ __all__ = [
     "SocketPlace",
     "control_socket_path",
     "control_socket_paths",
-    "runtime_folders",
 ]
 
 SERVER = "control"
@@ -66,7 +65,7 @@ class SocketPlace:
         whole = state_dir.expanduser().resolve()
         name = hashlib.sha256(os.fsencode(whole)).hexdigest()[:16] + ".sock"
         passed_over: list[str] = []
-        for folder in runtime_folders(environ):
+        for folder in cls.folders(environ):
             try:
                 _require_short(folder / name)
                 _make_private(folder)
@@ -80,6 +79,14 @@ class SocketPlace:
             reasons = "; ".join((*passed_over, str(error)))
             raise StateError(f"there is no place for the control socket: {reasons}") from None
         return cls(whole / IN_STATE, state_dir, tuple(passed_over))
+
+    @staticmethod
+    def folders(environ: Mapping[str, str] = os.environ) -> Sequence[Path]:
+        """Return the folders that the sockets of this user's nodes can be in, there or not.
+
+        They are in the order in which they are tried; the state folder comes behind them.
+        """
+        return _runtime_folders(environ)
 
     def note(self) -> None:
         """Note in the state folder where the socket is. Raises: OSError."""
@@ -102,11 +109,8 @@ def control_socket_path(state_dir: Path, environ: Mapping[str, str] = os.environ
     return SocketPlace.find(state_dir, environ).path
 
 
-def runtime_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Return the folders that the sockets of this user's nodes can be in, whether or not there.
-
-    They are in the order in which they are tried; the state folder comes behind them.
-    """
+def _runtime_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Return the folders to try."""
     private = f"{APP}-{os.getuid()}"
     folders = [_TEMP / private]
     with suppress(FileNotFoundError):  # there is no folder for temporary files

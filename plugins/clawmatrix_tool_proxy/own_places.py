@@ -6,12 +6,12 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import attrs
 
 from clawmatrix_core import Bound, ConfigError
-from clawmatrix_core.spi import config_places, runtime_folders
+from clawmatrix_core.spi import SocketPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,12 +100,27 @@ class OwnPlaces:
     """Knows which folders and files are the node's own.
 
     These are the file of its configuration, the places where ``clawmatrix run`` looks for one,
-    the folder of its state, and the folders that its control socket can be in.
+    the folder of its state, and the folders that its control socket can be in. Inside a ``with``
+    they are held open, so that they are known wherever somebody moves them.
     """
 
     def __init__(self, config: Config) -> None:
         self._files = tuple(_configurations(config))
-        self._folders = tuple(_folders(config))
+        self._state = tuple(_state(config))
+        self._folders = (*self._state, *SocketPlace.folders())
+        self._held: list[int] = []
+
+    def __enter__(self) -> Self:
+        """Hold those open that are there."""
+        for path in self.paths:
+            with suppress(OSError):  # of the configuration the file is enough
+                self._held.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of them."""
+        while self._held:
+            os.close(self._held.pop())
 
     @property
     def paths(self) -> Sequence[Path]:
@@ -117,27 +132,34 @@ class OwnPlaces:
         inodes: set[Identity] = set()
         places: set[tuple[Identity, str]] = set()
         for path in self.paths:
-            for way in (path, Path(os.path.realpath(path))):
-                with suppress(OSError):
-                    places.add((identity(way.parent.stat()), way.name.casefold()))
-                with suppress(OSError):
-                    inodes |= {identity(way.lstat()), identity(way.stat())}
-        complete = all(_add_all(folder, inodes) for folder in self._folders)
+            _add(path, inodes, places)
+            if os.path.islink(path):
+                _add(Path(os.path.realpath(path)), inodes, places)
+        moved = [held for held in self._held if identity(os.fstat(held)) not in inodes]
+        inodes.update(identity(os.fstat(held)) for held in moved)
+        # What control sockets lie beside is sockets; the rest is what a second name could lead to.
+        tops: list[Path | int] = [*self._state, *moved]
+        complete = all(_add_all(top, inodes) for top in tops)
         return Own(frozenset(inodes), frozenset(places), complete)
 
 
-def _add_all(folder: Path, inodes: set[Identity]) -> bool:
-    """Add everything below a folder; say whether that was everything."""
-    waiting = [os.fspath(folder)]
-    while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
+def _add(path: Path, inodes: set[Identity], places: set[tuple[Identity, str]]) -> None:
+    """Add a path, and what is there."""
+    with suppress(OSError):
+        places.add((identity(os.stat(path.parent)), path.name.casefold()))
+        inodes.add(identity(os.lstat(path)))
+
+
+def _add_all(top: Path | int, inodes: set[Identity]) -> bool:
+    """Add everything below a folder, a path or a descriptor; say whether that was everything."""
+    walk = os.fwalk(".", dir_fd=top) if isinstance(top, int) else os.fwalk(top)
+    with suppress(OSError):  # it is not there, or no folder
+        for _, folders, files, at in walk:
+            for name in (*folders, *files):
                 with suppress(OSError):
-                    inodes.add(identity(entry.stat(follow_symlinks=False)))
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                if len(inodes) > COUNTED:
-                    return False
+                    inodes.add(identity(os.stat(name, dir_fd=at, follow_symlinks=False)))
+            if len(inodes) > COUNTED:
+                return False
     return True
 
 
@@ -145,10 +167,9 @@ def _configurations(config: Config) -> Iterator[Path]:
     if config.path is not None:
         yield config.path
     with suppress(ConfigError, OSError):  # no home, or the current folder is gone
-        yield from config_places()
+        yield from config.places()
 
 
-def _folders(config: Config) -> Iterator[Path]:
-    with suppress(ConfigError):
+def _state(config: Config) -> Iterator[Path]:
+    with suppress(ConfigError):  # no home
         yield config.state_dir.expanduser().absolute()
-    yield from runtime_folders()

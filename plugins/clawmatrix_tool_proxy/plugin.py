@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from clawmatrix_core import ConfigSection, StatusSection, frame_types, hookimpl
+from clawmatrix_core import Check, ConfigSection, StatusSection, frame_types, hookimpl
 from clawmatrix_tool_proxy import hookspecs
 from clawmatrix_tool_proxy.api import Catalog, HasTools, Tool
 from clawmatrix_tool_proxy.catalog.entries import ENTRY, TOOL_LIST, entry_of
@@ -16,6 +17,7 @@ from clawmatrix_tool_proxy.checking.checker import Checker
 from clawmatrix_tool_proxy.command_service import CommandService
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.counts import Counts
+from clawmatrix_tool_proxy.file_service import FileService, roots_findings
 from clawmatrix_tool_proxy.methods import ToolMethods
 from clawmatrix_tool_proxy.peers import CLUSTER_PEERS, peers_tool
 from clawmatrix_tool_proxy.serving.answering import ToolServer
@@ -23,6 +25,7 @@ from clawmatrix_tool_proxy.serving.denials import Denials
 from clawmatrix_tool_proxy.serving.exposure import Exposure
 from clawmatrix_tool_proxy.serving.slots import Slots
 from clawmatrix_tool_proxy.serving.table import ToolTable
+from clawmatrix_tool_proxy.shapes import shapes_at_rest, shapes_of
 from clawmatrix_tool_proxy.wire import TOOL_REQUEST
 
 if TYPE_CHECKING:
@@ -30,7 +33,17 @@ if TYPE_CHECKING:
 
     import click
 
-    from clawmatrix_core import JSON, ControlMethod, Frame, Metric, Node, NodeId, PluginScope
+    from clawmatrix_core import (
+        JSON,
+        Config,
+        ControlMethod,
+        Frame,
+        Metric,
+        Node,
+        NodeId,
+        PluginScope,
+    )
+    from clawmatrix_grants.api import ToolShape
 
 __all__ = ["ToolProxyPlugin"]
 
@@ -39,10 +52,12 @@ class ToolProxyPlugin(HasTools):
     """Exposes tools of this node to others, and calls those of other nodes."""
 
     plugin_name = "tool-proxy"
+    extends = ("grants",)
     hookspecs = hookspecs
 
     def __init__(self) -> None:
         self._slots, self._counts = Slots(), Counts()
+        self._runs = False
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -72,9 +87,25 @@ class ToolProxyPlugin(HasTools):
         return self._counts.metrics(lambda: self._slots.running)
 
     @hookimpl
+    def register_checks(self, config: Config) -> list[Check]:
+        """Have ``clawmatrix doctor`` look at the roots."""
+        return [Check("tool-proxy.roots", partial(roots_findings, config))]
+
+    @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
         """Add the tools that come with the plugin."""
-        return [peers_tool(node, self._keeper), *self._commands.tools()]
+        return [
+            peers_tool(node, self._keeper),
+            *self._files.tools(),
+            *self._commands.tools(),
+        ]
+
+    @hookimpl
+    def register_tool_shapes(self, node: Node) -> list[ToolShape]:
+        """Tell the grants which tools there are."""
+        if self._runs:
+            return shapes_of(self._table, node.config)
+        return shapes_at_rest(node.config)
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
@@ -86,8 +117,10 @@ class ToolProxyPlugin(HasTools):
         node.when_policy_changes(lambda _: self._lists.changed())
         node.hooks.when_failed(lambda _: self._lists.changed())
         self._commands = await scope.enter(CommandService(node), name="commands")
+        self._files = await scope.enter(FileService(node), name="files")
         self._expose()
         self._collect()
+        self._runs = True
         checker = await scope.enter(Checker(), name="checker")
         denials = Denials(node)
         scope.start_soon(denials.run, name="denials")
@@ -100,6 +133,7 @@ class ToolProxyPlugin(HasTools):
         """Expose other tools."""
         if any(key.startswith("tool-proxy.") for key in changed):
             await self._commands.configure()
+            await self._files.configure()
             self._expose()
             self.tools_changed()
             node.policy_changed("the tools that are exposed")

@@ -40,6 +40,6 @@ def check_root_names(_: object, __: attrs.Attribute[Any], roots: Mapping[str, ob
 def root_tables(roots: Mapping[str, Path | RootTable]) -> dict[str, RootTable]:
     """Return the roots with all of their keys: a path alone is read and written."""
     return {
-        name: root if isinstance(root, RootTable) else RootTable(root)
+        name: root if isinstance(root, RootTable) else RootTable(path=root)
         for name, root in roots.items()
     }

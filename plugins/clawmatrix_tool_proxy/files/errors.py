@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["CODES", "failure", "refusal"]
 
 CODES: Final = {
+    "bad_arguments": "an argument has a wrong type or name, is no text, or no base64",
     "bad_path": "the path is none, see [paths](#paths)",
     "bad_pattern": "the pattern is none, or it is too long",
     "binary": "the file is no text",
@@ -43,6 +44,7 @@ _OF_SYSTEM: Final = {
     errno.ENOENT: ("not_found", "there is no such file or folder"),
     errno.ENOTDIR: ("wrong_kind", "it is no folder"),
     errno.EISDIR: ("wrong_kind", "it is a folder"),
+    errno.ELOOP: ("is_link", "it was a symbolic link a moment ago"),
     errno.ENXIO: ("wrong_kind", "it is no plain file"),
     errno.EACCES: ("permission", "the user of the node may not do that"),
     errno.EPERM: ("permission", "the user of the node may not do that"),

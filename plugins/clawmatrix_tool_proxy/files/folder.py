@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from clawmatrix_tool_proxy.files.errors import failure, refusal
 from clawmatrix_tool_proxy.files.paths import RootPath
 from clawmatrix_tool_proxy.own_places import PRIVATE, identity
+from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,20 +180,19 @@ class Folder:
             raise refusal(place, "not_found", f"on this disk it is written {self.path / spelt}")
 
     def _is_own(self, name: str) -> bool:
-        try:
-            found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-        except OSError:
-            return False
-        own = self._rules.own.has(identity(self._found), name, found)
-        return own or self._is_private(found)
+        with suppress(ToolError):
+            if (found := self.peek(name)) is not None:
+                own = self._rules.own.has(identity(self._found), name, found)
+                return own or self._is_private(found)
+        return False
 
     def _is_private(self, found: os.stat_result) -> bool:
         """Say whether a disk that folds names has this under the name of a private folder."""
         if self._private is None:
             self._private = (0, 0)
-            with suppress(OSError):
-                there = os.stat(PRIVATE, dir_fd=self.descriptor, follow_symlinks=False)
-                self._private = identity(there)
+            with suppress(ToolError):
+                there = self.peek(PRIVATE)
+                self._private = self._private if there is None else identity(there)
         return identity(found) == self._private
 
     def _spelt(self, name: str, found: os.stat_result) -> str | None:
@@ -206,9 +206,9 @@ class Folder:
         return None
 
     def _is_too(self, name: str, found: os.stat_result) -> bool:
-        with suppress(OSError):
-            other = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-            return identity(other) == identity(found)
+        with suppress(ToolError):
+            other = self.peek(name)
+            return other is not None and identity(other) == identity(found)
         return False
 
 

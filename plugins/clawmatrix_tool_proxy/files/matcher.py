@@ -21,7 +21,7 @@ import sys
 SHOWN = 400
 """Characters of a line that are given, around what matches."""
 _BEFORE = 100
-_MEMORY = 512 * 1024**2
+_MEMORY = 256 * 1024**2
 
 
 def excerpt(line: str, start: int) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import JSON
 
-__all__ = ["PATTERN_SECONDS", "Expression", "Finder", "PlainText"]
+__all__ = ["GONE", "PATTERN_SECONDS", "Expression", "Finder", "PlainText"]
 
 PATTERN_SECONDS = Bound(
     5,
@@ -33,7 +33,7 @@ PATTERN_SECONDS = Bound(
     fed_by="a member",
     when_full="the process that matches is ended, and the search fails with `slow_pattern`",
 )
-_GONE: Final = 600
+GONE: Final = 600
 """Seconds after which the process ends by itself, whatever became of this one."""
 _LOOK: Final = 50
 """Milliseconds between two looks at whether the caller is still there."""
@@ -97,6 +97,9 @@ class Expression:
     """Finds what a regular expression of Python matches, in a process that can be ended.
 
     It is a context manager; the process is gone once it is left.
+
+    Attributes:
+        process: the process; None before the first time.
     """
 
     def __init__(
@@ -113,14 +116,14 @@ class Expression:
         """
         if not pattern or len(pattern) > 2 * PATTERN:  # each character may be escaped
             raise ToolError(f"a pattern has 1 to {PATTERN} characters", "bad_pattern")
-        self._head = json.dumps([pattern, ignore_case, _GONE]).encode()
+        self._head = json.dumps([pattern, ignore_case, GONE]).encode()
         self._check = check
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         """Start the process. Raises: ToolError ``bad_pattern`` or ``slow_pattern``."""
         program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("matcher.py"))]
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             program,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -140,10 +143,10 @@ class Expression:
 
     def __exit__(self, *_: object) -> None:
         """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            for pipe in (self.process.stdin, self.process.stdout):
                 if pipe is not None:
                     pipe.close()
 
@@ -154,7 +157,7 @@ class Expression:
 
     def _asked(self, data: bytes) -> JSON:
         """Send a frame and return the answer; the process reads all of it before it works."""
-        process = self._process
+        process = self.process
         assert process is not None, "it is inside a with"
         assert process.stdin is not None
         assert process.stdout is not None

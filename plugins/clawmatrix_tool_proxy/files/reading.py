@@ -25,7 +25,7 @@ def time_text(seconds: float) -> str:
     """Return a time in seconds since 1970 as text, in UTC."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError):  # a year that has more than four digits
+    except (ValueError, OverflowError, OSError):  # disks know years of more than four digits
         return ""
 
 
@@ -103,7 +103,8 @@ class ReadLines:
 
 def _character_end(text: bytes, end: int) -> int:
     """Return the end, or a little before it, so that no character of UTF-8 is cut in two."""
-    return next((at for at in range(end, max(end - 4, 0), -1) if text[at] & 0xC0 != 0x80), end)
+    at = next((at for at in range(end, max(end - 4, -1), -1) if text[at] & 0xC0 != 0x80), end)
+    return at or end  # something is given, or nobody would get on
 
 
 @attrs.define

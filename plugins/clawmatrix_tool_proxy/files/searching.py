@@ -45,6 +45,7 @@ class Search:
         tree: how to go through it.
         finder: finds matches.
         most: how many matches to give.
+        size: bytes of output to give.
         glob: what files have to match.
         matches: matches so far.
         files: files with a match.
@@ -57,6 +58,7 @@ class Search:
     tree: Tree
     finder: Finder
     most: int
+    size: int
     glob: Glob | None = None
     matches: int = 0
     files: int = 0
@@ -69,9 +71,7 @@ class Search:
             for item in self._items(visit):
                 if self._is_wanted(item):
                     yield from self._in_file(item)
-                if self.matches >= self.most:
-                    self.tree.cut = "matches"
-                if self.tree.cut in ("matches", "time"):
+                if self._is_over():
                     return
                 yield b""
 
@@ -120,15 +120,30 @@ class Search:
                 self.binary += 1
                 return
             found = self._found(path, piece)
-            self.matches += len(found)
-            yield "".join(f"{path}:{line + at}: {text}\n" for at, text in found).encode()
+            yield b"".join(self._given(f"{path}:{line + at}: {text}\n") for at, text in found)
             line += piece.count(b"\n")
-            if self.tree.is_late():
-                self.tree.cut = "time"
-            if self.matches >= self.most or self.tree.cut == "time":
+            if self._is_over():
                 break
         self.searched += 1
         self.files += self.matches > before
+
+    def _given(self, text: str) -> bytes:
+        """Return a line of output; nothing where there is no more room for it."""
+        line = text.encode()
+        if len(line) > self.size:
+            self.size, self.tree.cut = 0, "output"
+            return b""
+        self.size -= len(line)
+        self.matches += 1
+        return line
+
+    def _is_over(self) -> bool:
+        """Say whether enough was found, or the time is over."""
+        if self.tree.cut != "output" and self.matches >= self.most:
+            self.tree.cut = "matches"
+        if self.tree.is_late():
+            self.tree.cut = "time"
+        return self.tree.cut in ("matches", "output", "time")
 
     def _found(self, path: RootPath, piece: bytes) -> list[tuple[int, str]]:
         try:

@@ -173,8 +173,8 @@ class FileTools:
         finder = _finder(pattern, regex=regex, ignore_case=ignore_case)
         names = None if glob is None else Glob.parse(glob)
         tree = self._tree(DEPTH, ignored=ignored)
-        most = min(limit, MATCHES)
-        search = Search(self._roots, RootPath.parse(path), tree, finder, most, names)
+        most, size = min(limit, MATCHES), self._max_output()
+        search = Search(self._roots, RootPath.parse(path), tree, finder, most, size, names)
         await self._searches.pump(search, call.write)
         return search.facts
 
