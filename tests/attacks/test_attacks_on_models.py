@@ -27,17 +27,15 @@ pytestmark = [
 # --- h4
 
 EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": null}]}\n\n'
-PACKED = {
-    unit: gzip.compress(EVENT + unit * (60 * MIB // len(unit)))
-    for unit in (b"\r", b"\n\n", b":\n\n")
-}
+ENDLESS = (b"\r", b"\n\n", b":\n\n")
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 
 
 async def test_a_small_answer_that_opens_to_endless_lines(
     labs: Labs, upstreaming: Upstreaming
 ) -> None:
-    answers = iter([*PACKED.values(), None])
+    bodies = [gzip.compress(EVENT + unit * (60 * MIB // len(unit))) for unit in ENDLESS]
+    answers = iter([*bodies, None])
 
     async def answer(asked: Asked) -> None:
         packed = next(answers)
@@ -54,7 +52,7 @@ async def test_a_small_answer_that_opens_to_endless_lines(
         served = f'[[model-proxy.models]]\nid = "evil"\nbase_url = "{hostile.base_url}"\n'
         with labs(office=served) as lab:
             async with lab.attacked(counted={"office": ("answer_too_large",)}):
-                for _ in range(len(PACKED) + 1):
+                for _ in range(len(ENDLESS) + 1):
                     await run_sync(ask_stream, lab)
 
 

@@ -33,9 +33,12 @@ def declared() -> dict[str, Bound]:
 
 def _names_in(file: Path) -> list[str]:
     """Return the names at the top of a module to which it assigns a bound."""
+    text = file.read_text()
+    if "Bound(" not in text:  # few do, and to parse the others takes most of the time
+        return []
     return [
         target.id
-        for statement in ast.parse(file.read_text()).body
+        for statement in ast.parse(text).body
         if isinstance(statement, ast.Assign)
         for target in statement.targets
         if isinstance(target, ast.Name)

@@ -40,6 +40,7 @@ from clawmatrix_core.testing.acceptance import (
 )
 from clawmatrix_core.testing.fixtures import MeshFactory, NodeFactory, free_port, wait_until
 from clawmatrix_http.plugin import HttpPlugin
+from tests.tools.forking import commands
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -292,7 +293,7 @@ async def test_what_runs_on_which_loop(root: Path, anyio_backend_name: str) -> N
     async with Node(config, plugins=list(documented), state=MemoryState()) as node:
         found = {info.name: info.state for info in node.plugins.list() if info.name in documented}
     assert found == documented
-    assert len(found) == 5
+    assert len(found) == 6
 
 
 # --- the command
@@ -322,7 +323,7 @@ def clawmatrix(root: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[int, 
     command = [sys.executable, "-m", "clawmatrix_core.cli"]
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        ran = subprocess.run([*command, *arguments], capture_output=True, timeout=30, **options)
+        ran = commands().run(arguments, cwd=tmp_path, env=environ)
         return ran.returncode, ran.stdout, ran.stderr
 
     assert run("dice")[0] == ExitCode.NOT_RUNNING

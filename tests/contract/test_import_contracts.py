@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -16,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.tools.forking import ForkServer
+
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 CORE = "clawmatrix_core"
 MESH, RELAY = "clawmatrix_mesh", "clawmatrix_relay"
-LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 FREE = frozenset({"hookspecs"})
 """Modules that may name types from every room."""
 
@@ -67,8 +67,10 @@ def wrong_ways() -> Iterator[tuple[str, str]]:
 class Tree:
     """A copy of the sources."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, linter: ForkServer) -> None:
         self._root = root
+        self._linter = linter
+        self._planted: dict[Path, str | None] = {}
         without = shutil.ignore_patterns("__pycache__")
         for name in (CORE, "plugins"):
             shutil.copytree(ROOT / name, root / name, ignore=without)
@@ -78,21 +80,25 @@ class Tree:
         """Write an import into a module of a package; return the module's name."""
         folder = self._root if package.startswith(CORE) else self._root / "plugins"
         file = folder.joinpath(*package.split(".")) / f"{module}.py"
-        file.write_text((file.read_text() if file.exists() else "") + f"\n{line}\n")
+        text = file.read_text() if file.exists() else None
+        self._planted.setdefault(file, text)
+        file.write_text(f"{text or ''}\n{line}\n")
         return f"{package}.{module}"
+
+    def weed(self) -> None:
+        """Take out what was planted."""
+        for file, text in self._planted.items():
+            if text is None:
+                file.unlink()
+            else:
+                file.write_text(text)
+        self._planted.clear()
 
     def lint(self) -> subprocess.CompletedProcess[str]:
         """Check the contracts."""
         path = os.pathsep.join([str(self._root), str(self._root / "plugins")])
-        return subprocess.run(
-            [sys.executable, "-c", LINT, "--no-cache", "--no-logo"],
-            cwd=self._root,
-            env={**os.environ, "PYTHONPATH": path, "COLUMNS": "300"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        env = {**os.environ, "PYTHONPATH": path, "COLUMNS": "300"}
+        return self._linter.run(["--no-cache", "--no-logo"], cwd=self._root, env=env)
 
     def assert_broken(self, *words: str) -> None:
         """Check the contracts: they are broken, and what is said has these words."""
@@ -101,9 +107,18 @@ class Tree:
         assert [word for word in words if word not in ran.stdout] == [], ran.stdout + ran.stderr
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    linter = ForkServer("importlinter.cli:lint_imports_command")
+    yield Tree(tmp_path_factory.mktemp("sources"), linter)
+    linter.close()
+
+
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    return Tree(tmp_path)
+def tree(copied: Tree) -> Iterator[Tree]:
+    """Give the sources as they are, whatever the last test planted."""
+    yield copied
+    copied.weed()
 
 
 def test_the_contracts_hold(tree: Tree) -> None:

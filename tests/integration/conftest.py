@@ -19,6 +19,7 @@ import pytest
 
 from clawmatrix_core.base.errors import ClawMatrixError
 from clawmatrix_core.cli import control_client
+from tests.tools.forking import commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,10 +111,11 @@ class NodeProcess:
         )
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = self._command(*arguments)
-        return subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=60, cwd=self.folder
-        )
+        if self.python != sys.executable or self.prefix:
+            command = self._command(*arguments)
+            options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 60}
+            return subprocess.run(command, check=False, cwd=self.folder, **options)
+        return commands().run(["-c", str(self.config), *arguments], cwd=self.folder)
 
     def _command(self, *arguments: str) -> list[str]:
         main = ("-m", "clawmatrix_core.cli", "-c", str(self.config))

@@ -16,6 +16,7 @@ import pytest
 from clawmatrix_core.cli import control_client
 from tests.integration.conftest import free_port, wait_for
 from tests.plugins.mesh.websocket.test_tls import Files
+from tests.tools.forking import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,16 +46,7 @@ class Machine:
         return {**os.environ, **folders, "HOME": str(self.home), "PYTHONWARNINGS": "error"}
 
     def cli(self, *arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "clawmatrix_core.cli", *arguments],
-            input=told,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=self.home,
-            env=self.environ(),
-        )
+        return commands().run(arguments, told=told, cwd=self.home, env=self.environ())
 
     def ask(self, method: str) -> Any:
         """Ask the node, without a process for it: for what a test looks at again and again."""

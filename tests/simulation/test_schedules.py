@@ -13,7 +13,7 @@ from tests.simulation.schedule import backend_of, play
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHARE = range(40)
+SHARE = range(16)
 """The seeds of everyday; ``make simulate`` plays a thousand."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clawmatrix_core.cli.shell import execute
+from tests.tools.forking import commands
 
 SECRET = "s" * 40
 
@@ -25,15 +26,7 @@ def clawmatrix(
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(places), "HOME": str(cwd)}
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "CLAWMATRIX_LOG"):
         environ.pop(name, None)
-    return subprocess.run(
-        [sys.executable, "-m", "clawmatrix_core.cli", *arguments],
-        cwd=cwd,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    return commands().run(arguments, cwd=cwd, env=environ)
 
 
 def add_plugin(folder: Path, name: str, code: str) -> Path:

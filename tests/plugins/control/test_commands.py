@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.cli.shell import execute
+from tests.tools.forking import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +24,7 @@ SECRET = "s" * 40
 
 
 def clawmatrix(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "clawmatrix_core.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    return commands().run([str(argument) for argument in arguments])
 
 
 def write_config(folder: Path) -> Path:

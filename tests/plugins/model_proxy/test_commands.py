@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
-import anyio
+import anyio.to_thread
 import pytest
 
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.kernel.node import Node
 from tests.plugins.model_proxy.asking.asking import Client
 from tests.plugins.model_proxy.asking.test_side_calls import EMBEDDINGS
+from tests.tools.forking import commands
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,9 +55,9 @@ async def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 async def run(config: Path, *arguments: str) -> str:
     """Return what a command prints."""
-    command = [sys.executable, "-m", "clawmatrix_core.cli", "-c", str(config), *arguments]
-    done = await anyio.run_process(command)
-    return done.stdout.decode()
+    done = await anyio.to_thread.run_sync(commands().run, ["-c", str(config), *arguments])
+    done.check_returncode()
+    return done.stdout
 
 
 async def test_models_are_shown_with_who_serves_them(config: Path) -> None:

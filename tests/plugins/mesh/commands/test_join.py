@@ -12,6 +12,7 @@ import pytest
 
 from clawmatrix_core.testing.fixtures import free_port
 from clawmatrix_mesh.invite.token import Token
+from tests.tools.forking import commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,22 +28,11 @@ def join(
     folder: Path, *arguments: str, given: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command without a terminal; ``given`` is what its standard input has."""
-    return subprocess.run(
-        _command(folder, *arguments),
-        env=_environ(folder),
-        input=given or "",
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    return commands().run(_words(folder, *arguments), env=_environ(folder), told=given or "")
 
 
-def _command(folder: Path, *arguments: str) -> list[str]:
-    return [
-        *(sys.executable, "-m", "clawmatrix_core.cli", "join", "-c", str(folder / "new.toml")),
-        *arguments,
-    ]
+def _words(folder: Path, *arguments: str) -> list[str]:
+    return ["join", "-c", str(folder / "new.toml"), *arguments]
 
 
 def _environ(folder: Path) -> dict[str, str]:
@@ -73,7 +63,7 @@ def test_on_a_terminal_the_token_is_asked_for_and_not_shown(tmp_path: Path) -> N
     token = token_for(f"ws://127.0.0.1:{free_port()}")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        _command(tmp_path),
+        [sys.executable, "-m", "clawmatrix_core.cli", *_words(tmp_path)],
         env=_environ(tmp_path),
         stdin=theirs,
         stdout=theirs,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-import anyio
+import anyio.to_thread
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
@@ -18,6 +17,7 @@ from clawmatrix_core.testing.fixtures import SECRET, wait_until
 from tests.core.members.members import Member
 from tests.plugins.mesh.conftest import address_of, make_node
 from tests.plugins.mesh.invite.inviting import ask
+from tests.tools.forking import commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,9 +76,9 @@ async def test_a_node_that_nobody_knows_cannot_be_hidden() -> None:
 
 async def command(config: Path, *arguments: str) -> tuple[int, str]:
     """Run ``clawmatrix trust``; return its exit code, and what it prints."""
-    program = [sys.executable, "-m", "clawmatrix_core.cli", "-c", str(config), "trust", *arguments]
-    done = await anyio.run_process(program, check=False)
-    return done.returncode, (done.stdout + done.stderr).decode()
+    words = ["-c", str(config), "trust", *arguments]
+    done = await anyio.to_thread.run_sync(commands().run, words)
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("proven", [True, False])

@@ -15,12 +15,13 @@ from anthropic.types.beta.message_create_params import (
     MessageCreateParams as BetaMessageCreateParams,
 )
 from anthropic.types.message_create_params import MessageCreateParams
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from clawmatrix_model_proxy.convert.messages.codec import CODEC
 from clawmatrix_model_proxy.neutral.answer import Event, Gathered
 from clawmatrix_model_proxy.neutral.codec import Making, StreamReader
 from clawmatrix_model_proxy.neutral.request import NeutralRequest
+from tests.plugins.model_proxy.convert.sdk_types import SdkType
 
 __all__ = [
     "ANSWERS",
@@ -44,9 +45,9 @@ REQUESTS = sorted(path.stem for path in (DATA / "requests").glob("*.json"))
 ANSWERS = sorted(path.stem for path in (DATA / "answers").glob("*.json"))
 STREAMS = sorted(path.stem for path in (DATA / "streams").glob("*.jsonl"))
 
-_PARAMS: TypeAdapter[Any] = TypeAdapter(MessageCreateParams)
-_BETA_PARAMS: TypeAdapter[Any] = TypeAdapter(BetaMessageCreateParams)
-_EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+_PARAMS = SdkType(MessageCreateParams)
+_BETA_PARAMS = SdkType(BetaMessageCreateParams)
+_EVENT = SdkType(RawMessageStreamEvent)
 _SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 """The newest models take them no more, nor does the SDK; older ones and other servers do."""
 

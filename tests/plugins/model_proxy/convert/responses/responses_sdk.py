@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import TypeAdapter
 
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
 from clawmatrix_model_proxy.neutral.answer import Block, Event, Gathered, NeutralAnswer
 from clawmatrix_model_proxy.neutral.codec import Making
 from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
+from tests.plugins.model_proxy.convert.sdk_types import SdkType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-RESPONSE: TypeAdapter[Response] = TypeAdapter(Response)
-STREAM_EVENT: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
+RESPONSE = SdkType(Response)
+STREAM_EVENT = SdkType(ResponseStreamEvent)
 
 
 def numbered() -> Callable[[str], str]:

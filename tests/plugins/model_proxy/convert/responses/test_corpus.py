@@ -11,7 +11,7 @@ from openai.types.responses.response_create_params import (
     ResponseCreateParamsStreaming,
     ToolChoice,
 )
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from clawmatrix_model_proxy.convert.responses.codec import CODEC
 from clawmatrix_model_proxy.neutral.answer import Completed, NeutralAnswer
@@ -29,11 +29,12 @@ from tests.plugins.model_proxy.convert.responses.responses_sdk import (
     said,
     stream_of,
 )
+from tests.plugins.model_proxy.convert.sdk_types import SdkType
 
-_REQUEST = TypeAdapter[Any](ResponseCreateParamsNonStreaming | ResponseCreateParamsStreaming)
-_ITEM = TypeAdapter[Any](ResponseInputItemParam)
-_TOOL = TypeAdapter[Any](ToolParam)
-_CHOICE = TypeAdapter[Any](ToolChoice)
+_REQUEST = SdkType(ResponseCreateParamsNonStreaming, ResponseCreateParamsStreaming)
+_ITEM = SdkType(ResponseInputItemParam)
+_TOOL = SdkType(ToolParam)
+_CHOICE = SdkType(ToolChoice)
 NO_ANSWER = ("failed", "unknown_item")
 BROKEN = (
     "cut",

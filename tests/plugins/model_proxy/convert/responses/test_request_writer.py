@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from openai.types.responses.input_token_count_params import InputTokenCountParams
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
-from pydantic import TypeAdapter
 
 from clawmatrix_model_proxy.convert.responses.codec import CODEC, read_count, write_count_request
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
@@ -23,11 +22,12 @@ from clawmatrix_model_proxy.neutral.request import (
     ToolResult,
     Turn,
 )
+from tests.plugins.model_proxy.convert.sdk_types import SdkType
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 PDF = "data:application/pdf;base64,JVBERi0="
-CREATE: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsNonStreaming)
-COUNT: TypeAdapter[Any] = TypeAdapter(InputTokenCountParams)
+CREATE = SdkType(ResponseCreateParamsNonStreaming)
+COUNT = SdkType(InputTokenCountParams)
 HELLO = Turn("user", (Text("Hello"),))
 
 
