@@ -14,6 +14,7 @@ from clawmatrix_tool_proxy.catalog.entries import ENTRY, TOOL_LIST, entry_of
 from clawmatrix_tool_proxy.catalog.keeping import CatalogKeeper
 from clawmatrix_tool_proxy.catalog.serving import CatalogServer
 from clawmatrix_tool_proxy.checking.checker import Checker
+from clawmatrix_tool_proxy.command_service import CommandService
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.counts import Counts
 from clawmatrix_tool_proxy.file_service import FileService, roots_findings
@@ -93,7 +94,11 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
         """Add the tools that come with the plugin."""
-        return [peers_tool(node, self._keeper), *self._files.tools()]
+        return [
+            peers_tool(node, self._keeper),
+            *self._files.tools(),
+            *self._commands.tools(),
+        ]
 
     @hookimpl
     def register_tool_shapes(self, node: Node) -> list[ToolShape]:
@@ -111,6 +116,7 @@ class ToolProxyPlugin(HasTools):
         self._lists = CatalogServer(node, self._table)
         node.when_policy_changes(lambda _: self._lists.changed())
         node.hooks.when_failed(lambda _: self._lists.changed())
+        self._commands = await scope.enter(CommandService(node), name="commands")
         self._files = await scope.enter(FileService(node), name="files")
         self._expose()
         self._collect()
@@ -126,6 +132,7 @@ class ToolProxyPlugin(HasTools):
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         """Expose other tools."""
         if any(key.startswith("tool-proxy.") for key in changed):
+            await self._commands.configure()
             await self._files.configure()
             self._expose()
             self.tools_changed()

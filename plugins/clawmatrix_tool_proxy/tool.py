@@ -56,7 +56,7 @@ class ToolCall:
         tool: str,
         peer: str,
         key: str | None,
-        write: Callable[[bytes], Awaitable[bool]],
+        write: Callable[[bytes, bool], Awaitable[bool]],
         progress: Callable[[str], Awaitable[None]],
     ) -> None:
         """Make one; ``write`` and ``progress`` take what the tool writes."""
@@ -67,13 +67,15 @@ class ToolCall:
     def __repr__(self) -> str:
         return f"<ToolCall {self.id} of {self.tool} by {self.peer}>"
 
-    async def write(self, data: bytes | str) -> bool:
+    async def write(self, data: bytes | str, *, stderr: bool = False) -> bool:
         """Send output now; wait while whoever reads it is behind.
+
+        With ``stderr`` it is error output, which the caller gets apart from the rest.
 
         Returns False once the output is over ``max_output``: what is written then is dropped, and
         the result says so. A tool may stop writing, or stop.
         """
-        return await self._write(data.encode() if isinstance(data, str) else bytes(data))
+        return await self._write(data.encode() if isinstance(data, str) else bytes(data), stderr)
 
     async def progress(self, text: str) -> None:
         """Say in a few words how far the call is; that is no part of its output."""
