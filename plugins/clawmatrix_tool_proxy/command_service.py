@@ -85,7 +85,7 @@ class CommandService:
     async def configure(self) -> None:
         """Take the configuration as it is now."""
         self._jobs = jobs_of(self._node.config)
-        wanted = exposes_commands(self._node.config)
+        wanted = exposes_commands(self._node.config) and bool(self._jobs.roots.names)
         if wanted and self._parts is None:
             self._parts = await parts_here(self._guards, self._jobs)
         await self._keep_spare(wanted=wanted and self._jobs.config.spare)

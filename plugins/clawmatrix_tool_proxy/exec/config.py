@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping  # noqa: TC003 - read from the annotation
+from pathlib import Path  # noqa: TC003 - so is this
 from typing import TYPE_CHECKING, Final
 
 import attrs
