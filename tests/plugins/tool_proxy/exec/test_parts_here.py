@@ -87,7 +87,7 @@ def test_a_cgroup_is_found_where_processes_are_counted_below(tmp_path: Path) -> 
 
 
 def _jobs(root: Path, own: Path | None = None) -> Jobs:
-    roots = CommandRoots({"code": RootTable(root)})
+    roots = CommandRoots({"code": RootTable(path=root)})
     return Jobs(ExecConfig(), roots, lambda: [] if own is None else [own], usable_cgroup())
 
 
