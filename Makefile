@@ -8,12 +8,13 @@
 #   make clients         others' agents and SDKs before real nodes, about 4.5 GB (ONLY=aider)
 #   make endure          real nodes, used and attacked for 90 minutes (MINUTES=N SEED=N KEEP=FOLDER)
 #   make simulate-long   a hundred hours of eight nodes on a virtual clock (HOURS=N SEED=N)
+#   make grants          ten thousand random policies, decided twice
 #   make mesh-trouble    names, links and middleboxes in trouble, on real networks (Linux)
 #   make first-answer    the README on a clean Debian, up to the first answer (root)
 #   make bench           the benchmarks, and docs/benchmarks.md
 #   make bench-against   this commit's speed against that of an older one (REV=...)
 #   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
-.PHONY: reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
+.PHONY: grants reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -28,7 +29,7 @@ WORKERS ?= 5
 unexport PYTHONDONTWRITEBYTECODE
 
 help:
-	@sed -n '2,15p' Makefile | sed 's/^# *//'
+	@sed -n '2,16p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -88,6 +89,10 @@ format: .venv/.dev
 simulate: .venv/.dev
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow tests/simulation --timeout 3600
 	$(BIN)/python -m tests.simulation.run --seeds 1000 --story --workers $(WORKERS)
+
+# The grants beside an evaluator that was written apart.
+grants: .venv/.dev
+	$(BIN)/python -m pytest -q -m slow tests/plugins/grants
 
 simulate-long: .venv/.dev
 	$(BIN)/python -m tests.simulation.long $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))

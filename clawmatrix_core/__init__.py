@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         PeerLost,
         PluginError,
         RemoteProtocolError,
+        Revoked,
         StartError,
         StateError,
         Undeliverable,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.base.times import ago
     from clawmatrix_core.config.changes import Changes
     from clawmatrix_core.config.config import (
+        Beside,
         ByteSize,
         Config,
         ConfigSection,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
         Secret,
         option,
     )
+    from clawmatrix_core.config.messages import TableMistakes
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.exchange.typed import TypedExchange
@@ -68,10 +71,11 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.loading.plugin_info import PluginInfo
     from clawmatrix_core.members.directory import NodeRecord, Peer
-    from clawmatrix_core.members.identity import key_text
+    from clawmatrix_core.members.identity import key_text, read_key_text
     from clawmatrix_core.members.named_keys import NamedKeys
     from clawmatrix_core.members.pins import Known
     from clawmatrix_core.policy.record import AuditRecord, Receipt
+    from clawmatrix_core.policy.standing import Standing
     from clawmatrix_core.policy.verdict import LOCAL, NOT_ALLOWED, Action, Verdict
     from clawmatrix_core.state.files import StateFile
     from clawmatrix_core.state.folder import MemoryState, State, StateFolder
@@ -95,6 +99,7 @@ __all__ = [
     "Answer",
     "AuditFailed",
     "AuditRecord",
+    "Beside",
     "Bound",
     "ByteSize",
     "Changes",
@@ -147,11 +152,13 @@ __all__ = [
     "RateLimitedLogger",
     "Receipt",
     "RemoteProtocolError",
+    "Revoked",
     "Route",
     "Sample",
     "Secret",
     "SocketConnection",
     "SocketListener",
+    "Standing",
     "StartError",
     "State",
     "StateError",
@@ -159,6 +166,7 @@ __all__ = [
     "StateFolder",
     "StateWriter",
     "StatusSection",
+    "TableMistakes",
     "Transit",
     "Transport",
     "TypedExchange",
@@ -174,6 +182,7 @@ __all__ = [
     "is_node_id",
     "key_text",
     "option",
+    "read_key_text",
     "redact",
     "register_secret",
     "shown_address",
@@ -187,6 +196,7 @@ _HOMES = {
     "base.dispatch": ("dispatch",),
     "base.clock": ("Clock",),
     "config.config": (
+        "Beside",
         "ByteSize",
         "Config",
         "ConfigSection",
@@ -196,11 +206,13 @@ _HOMES = {
         "option",
     ),
     "config.changes": ("Changes",),
+    "config.messages": ("TableMistakes",),
     "members.directory": ("NodeRecord", "Peer"),
     "members.pins": ("Known",),
-    "members.identity": ("key_text",),
+    "members.identity": ("key_text", "read_key_text"),
     "members.named_keys": ("NamedKeys",),
     "policy.record": ("AuditRecord", "Receipt"),
+    "policy.standing": ("Standing",),
     "policy.verdict": ("LOCAL", "NOT_ALLOWED", "Action", "Verdict"),
     "base.errors": (
         "AuditFailed",
@@ -218,6 +230,7 @@ _HOMES = {
         "PeerLost",
         "PluginError",
         "RemoteProtocolError",
+        "Revoked",
         "StartError",
         "StateError",
         "Undeliverable",

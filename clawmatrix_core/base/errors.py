@@ -10,6 +10,7 @@
     ├── PluginError               a plugin could not be used; ``.plugin`` names it
     ├── DemandFailed              a hook that all plugins have to answer was not; ``.plugin``
     │   └── AuditFailed           what was to be done could not be written down
+    ├── Revoked                   work was ended, as it is no longer allowed; ``.reason``
     ├── LocalProtocolError        our own caller broke a rule of the protocol
     ├── RemoteProtocolError       a peer sent something it must not; costs that peer its link
     │   ├── HandshakeError        the other end could not prove itself
@@ -52,6 +53,7 @@ __all__ = [
     "PeerLost",
     "PluginError",
     "RemoteProtocolError",
+    "Revoked",
     "StartError",
     "StateError",
     "Undeliverable",
@@ -132,6 +134,21 @@ class DemandFailed(ClawMatrixError):
 
 class AuditFailed(DemandFailed):
     """What was to be done could not be written down, so it must not be done."""
+
+
+class Revoked(ClawMatrixError):
+    """Work was ended because it is no longer allowed; ``reason`` says why, for the log.
+
+    Attributes:
+        code: ``revoked``.
+        reason: what changed, in words for this node's people; no peer is told.
+    """
+
+    code = "revoked"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("no longer allowed on this node")
+        self.reason = reason
 
 
 class LocalProtocolError(ClawMatrixError):

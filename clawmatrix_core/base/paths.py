@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 from clawmatrix_core.base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["APP", "CONFIG_NAME", "default_state_dir", "expand", "find_config", "user_config"]
+__all__ = [
+    "APP",
+    "CONFIG_NAME",
+    "config_places",
+    "default_state_dir",
+    "expand",
+    "find_config",
+    "user_config",
+]
 
 APP = "clawmatrix"
 CONFIG_NAME = "clawmatrix.toml"
@@ -29,14 +37,22 @@ def find_config(explicit: Path | None = None) -> Path:
         if not given.is_file():
             raise ConfigError([f"{explicit}: there is no such file; `clawmatrix init` makes one"])
         return given.absolute()
-    places = [Path(CONFIG_NAME).absolute()]
-    if not places[0].is_file():
-        places.append(user_config())
-    for place in places:
+    looked = []
+    for place in config_places():
         if place.is_file():
             return place
-    looked = " or ".join(str(place) for place in places)
-    raise ConfigError([f"there is no configuration at {looked}; `clawmatrix init` makes one"])
+        looked.append(str(place))
+    told = " or ".join(looked)
+    raise ConfigError([f"there is no configuration at {told}; `clawmatrix init` makes one"])
+
+
+def config_places() -> Iterator[Path]:
+    """Yield where a configuration is looked for unless one is named, the first place first.
+
+    Raises: ConfigError, behind the first, where the user has no home folder.
+    """
+    yield Path(CONFIG_NAME).absolute()
+    yield user_config()
 
 
 def default_state_dir(node_id: str) -> Path:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_core.base.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from clawmatrix_core.cli.config import problems_of
     from clawmatrix_core.cli.context import (
         CommandError,
         ExitCode,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.cli.control_client import ControlError, NotRunning, call, stream
     from clawmatrix_core.cli.progress import Progress
+    from clawmatrix_core.cli.rewriting import rewrite_config
     from clawmatrix_core.cli.shell import cli, execute, main
 
 __all__ = [
@@ -39,10 +41,13 @@ __all__ = [
     "main",
     "pass_settings",
     "printable",
+    "problems_of",
+    "rewrite_config",
     "stream",
 ]
 
 _HOMES = {
+    "clawmatrix_core.cli.config": ("problems_of",),
     "clawmatrix_core.cli.context": (
         "CommandError",
         "ExitCode",
@@ -53,6 +58,7 @@ _HOMES = {
     ),
     "clawmatrix_core.cli.control_client": ("ControlError", "NotRunning", "call", "stream"),
     "clawmatrix_core.cli.progress": ("Progress",),
+    "clawmatrix_core.cli.rewriting": ("rewrite_config",),
     "clawmatrix_core.cli.shell": ("cli", "execute", "main"),
 }
 

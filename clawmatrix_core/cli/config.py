@@ -14,6 +14,7 @@ from clawmatrix_core.cli.context import (
     echo_json,
     load_plugins,
     pass_settings,
+    printable,
 )
 from clawmatrix_core.kernel.gate import missing_grants
 from clawmatrix_core.loading.absent import not_usable
@@ -25,24 +26,41 @@ if TYPE_CHECKING:
     from clawmatrix_core.config.docs import FieldDoc
     from clawmatrix_core.kernel.registry import PluginRegistry
 
-__all__ = ["config", "options_of", "problems_of"]
+__all__ = ["Outcome", "config", "look_at", "options_of", "problems_of"]
 
 R = TypeVar("R")
 
 
-def problems_of(configuration: Config) -> list[str]:
-    """Return every mistake in the configuration, as the node would name them."""
+@attrs.frozen
+class Outcome:
+    """What is said of a configuration: its mistakes, and what is allowed and probably not meant.
+
+    Where there are mistakes, there are no warnings.
+    """
+
+    problems: list[str]
+    warnings: list[str] = attrs.field(factory=list)
+
+
+def look_at(configuration: Config) -> Outcome:
+    """Return every mistake in the configuration, as the node would name them, and warnings."""
     registry = load_plugins(configuration)
     infos = registry.list()
     problems = [*not_usable(infos, configuration.plugins or ())]
     problems += missing_grants(configuration, registry)
     known = [info.name for info in infos]
+    resting = _Resting(registry, configuration)
     try:
         configuration.bind(registry.config_sections(), known=known)
-        problems += configuration.mistakes_beside(_Resting(registry, configuration))
+        problems += configuration.mistakes_beside(resting)
     except ConfigError as error:
         problems += error.problems
-    return problems
+    return Outcome(problems, [] if problems else configuration.warnings_beside(resting))
+
+
+def problems_of(configuration: Config) -> list[str]:
+    """Return every mistake in the configuration, as the node would name them."""
+    return look_at(configuration).problems
 
 
 class _Resting:
@@ -86,14 +104,18 @@ def check(settings: Settings, as_json: bool) -> int:
     """Say whether the configuration is right; name every mistake by its path."""
     path = settings.config_file()
     try:
-        problems = problems_of(settings.load_config())
+        found = look_at(settings.load_config())
     except ConfigError as error:
-        problems = list(error.problems)
+        found = Outcome(list(error.problems))
+    problems = found.problems
     if as_json:
-        echo_json({"path": str(path), "valid": not problems, "problems": problems})
+        said = {"path": str(path), "valid": not problems}
+        echo_json({**said, "problems": problems, "warnings": found.warnings})
         return ExitCode.CONFIG if problems else ExitCode.OK
     if problems:
         raise ConfigError(problems)
+    for warning in found.warnings:
+        click.echo(printable(f"warning: {warning}"))
     click.echo(f"{path} is valid")
     return ExitCode.OK
 

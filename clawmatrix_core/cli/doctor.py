@@ -11,7 +11,7 @@ import click
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.redaction import redact, register_secret
 from clawmatrix_core.cli.collisions import look_at_commands
-from clawmatrix_core.cli.config import problems_of
+from clawmatrix_core.cli.config import Outcome, look_at
 from clawmatrix_core.cli.context import (
     ExitCode,
     Settings,
@@ -21,7 +21,7 @@ from clawmatrix_core.cli.context import (
     printable,
 )
 from clawmatrix_core.cli.control_client import ControlError, NotRunning, call
-from clawmatrix_core.doctor.own_checks import all_checks, config_problems
+from clawmatrix_core.doctor.own_checks import all_checks, config_problems, config_warnings
 from clawmatrix_core.doctor.running import finding_from_json, finding_json, run_checks
 from clawmatrix_core.loading.contributions import Finding
 
@@ -101,16 +101,17 @@ def look(settings: Settings) -> list[Finding]:
     """Look at what can be seen without the node."""
     try:
         config = settings.load_config()
-        problems = problems_of(config)
+        outcome = look_at(config)
     except ConfigError as error:
-        problems = list(error.problems)
-    if problems:
-        return [*config_problems(problems), _not_looked()]
+        outcome = Outcome(list(error.problems))
+    if outcome.problems:
+        return [*config_problems(outcome.problems), _not_looked()]
     for secret in config.secrets:
         register_secret(secret.reveal())
+    said = [*config_warnings(outcome.warnings)]
     valid = Finding("config", "ok", f"{config.path} is valid")
     found = anyio.run(run_checks, all_checks(config, load_plugins(config)))
-    return [valid, *found, *look_at_commands(config)]
+    return [*said, valid, *found, *look_at_commands(config)]
 
 
 def _look_at_commands(settings: Settings, known: Sequence[Finding]) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tomllib
@@ -13,14 +12,15 @@ import click
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.cli.context import Settings, pass_settings
 from clawmatrix_core.cli.new_config import make_secret
-from clawmatrix_core.config.config import Config
+from clawmatrix_core.cli.rewriting import rewrite_config
 from clawmatrix_core.config.core import SECRETS_MOST
 from clawmatrix_core.config.template import toml_value
-from clawmatrix_core.config.types import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from clawmatrix_core.config.config import Config
 
 __all__ = ["secret", "with_secret", "without_previous"]
 
@@ -116,20 +116,11 @@ def _read() -> str:
 
 def _change(settings: Settings, edit: Callable[[str], str]) -> Path:
     """Rewrite the configuration as a whole, if the outcome is one. Raises: ConfigError."""
-    path = settings.config_file().resolve()
-    Config.load(path)  # raises for what is not TOML
-    text = edit(path.read_text())
-    mode = path.stat().st_mode & 0o777
-    source = Source(base=path.parent, mode=mode)
-    _ = Config(tomllib.loads(text), source, path).secret  # raises for a short one
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    return rewrite_config(settings.config_file(), edit, _look_at_secret)
+
+
+def _look_at_secret(config: Config) -> Iterator[str]:
     try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise ConfigError([f"{path} cannot be written: {error.strerror}"]) from None
-    return path
+        _ = config.secret  # raises for a short one
+    except ConfigError as error:
+        yield from error.problems

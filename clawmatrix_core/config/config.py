@@ -14,12 +14,12 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import attrs
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.base.paths import default_state_dir
+from clawmatrix_core.base.paths import config_places, default_state_dir
 from clawmatrix_core.config.changes import Changes, merge
 from clawmatrix_core.config.core import CORE_KEYS, CoreConfig, Selection
 from clawmatrix_core.config.messages import Problem, Problems, shared_problems, without
@@ -28,11 +28,12 @@ from clawmatrix_core.config.schema import check_class, option
 from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from clawmatrix_core.base.node_id import NodeId
 
 __all__ = [
+    "Beside",
     "ByteSize",
     "Config",
     "ConfigSection",
@@ -45,6 +46,8 @@ __all__ = [
 
 R = TypeVar("R")
 T = TypeVar("T")
+Found: TypeAlias = "tuple[tuple[str | int, ...], str]"
+"""Where in a table something was found, and what is said of it."""
 
 _AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
 
@@ -54,6 +57,23 @@ class Registered(Protocol):
 
     def __call__(self, spec: Callable[..., Sequence[R]], kind: type[R], /) -> Sequence[R] | None:
         """Return the values of a registration hook, None where a plugin could not say."""
+
+
+@attrs.frozen
+class Beside:
+    """What a table is looked at beside: what plugins register, and the configuration as a whole.
+
+    Attributes:
+        registered: asks the plugins in use; calling this object does the same.
+        config: the configuration, with the tables of all plugins.
+    """
+
+    registered: Registered
+    config: Config
+
+    def __call__(self, spec: Callable[..., Sequence[R]], kind: type[R], /) -> Sequence[R] | None:
+        """Return the values of a registration hook, None where a plugin could not say."""
+        return self.registered(spec, kind)
 
 
 @attrs.frozen
@@ -69,7 +89,10 @@ class ConfigSection:
         template: commented TOML that ``clawmatrix init`` writes into a new configuration. A line
             ``# key = …`` shows an option; it is filled in where ``init`` was told its value.
         check: yields mistakes in the table that show only beside what plugins register: the path
-            in the table, and what is wrong. ``config check``, ``doctor`` and a reload ask it.
+            in the table, and what is wrong. ``config check``, ``doctor`` and a reload ask it, with
+            the table and a ``Beside``.
+        warn: yields in the same way what is allowed and probably not meant, which ``config check``
+            and ``doctor`` show.
 
     Raises: TypeError, where the class cannot be read from a table.
     """
@@ -77,7 +100,8 @@ class ConfigSection:
     table: str
     type: type
     template: str | None = None
-    check: Callable[[Any, Registered], Iterable[tuple[tuple[str | int, ...], str]]] | None = None
+    check: Callable[[Any, Beside], Iterable[Found]] | None = None
+    warn: Callable[[Any, Beside], Iterable[Found]] | None = None
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.table, str):
@@ -134,6 +158,14 @@ class Config:
     def from_mapping(cls, mapping: Mapping[str, object], *, base: Path | None = None) -> Config:
         """Take the configuration from code. Relative paths start from ``base``."""
         return cls(mapping, Source(base=base or Path.cwd()), None)
+
+    @staticmethod
+    def places() -> Iterator[Path]:
+        """Yield where a configuration is looked for unless one is named, the first place first.
+
+        Raises: ConfigError, behind the first, where the user has no home folder.
+        """
+        return config_places()
 
     def __repr__(self) -> str:
         return f"<Config {self.path or 'from code'}>"
@@ -254,11 +286,23 @@ class Config:
 
     def mistakes_beside(self, registered: Registered) -> list[str]:
         """Return the mistakes that show beside what plugins register; after ``bind``."""
+        return self._found_beside(registered, lambda section: section.check)
+
+    def warnings_beside(self, registered: Registered) -> list[str]:
+        """Return what is allowed and probably not meant; after ``bind``."""
+        return self._found_beside(registered, lambda section: section.warn)
+
+    def _found_beside(
+        self,
+        registered: Registered,
+        chosen: Callable[[ConfigSection], Callable[[Any, Beside], Iterable[Found]] | None],
+    ) -> list[str]:
+        beside = Beside(registered, self)
         return [
             str(Problem((section.table, *path), words))
             for section in self._bound
-            if section.check is not None
-            for path, words in section.check(self._sections[section.type], registered)
+            if (look := chosen(section)) is not None
+            for path, words in look(self._sections[section.type], beside)
         ]
 
     def taking(self, new: Config) -> tuple[Config, Changes]:

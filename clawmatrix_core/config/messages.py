@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Problem",
     "Problems",
+    "TableMistakes",
     "Wording",
     "format_path",
     "in_words",
@@ -164,6 +165,18 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     import difflib  # a configuration without mistakes does without
 
     return next(iter(difflib.get_close_matches(name, list(candidates), n=1)), None)
+
+
+class TableMistakes(ValueError):
+    """Mistakes that a class finds in its table as a whole: raise it in ``__attrs_post_init__``.
+
+    Attributes:
+        found: for each the path in the table, and what is wrong.
+    """
+
+    def __init__(self, found: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(str(Problem(path, words)) for path, words in self.found))
 
 
 class Problems(Exception):

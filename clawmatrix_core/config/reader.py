@@ -24,7 +24,7 @@ from clawmatrix_core.config.kinds import (
     is_own,
     is_union,
 )
-from clawmatrix_core.config.messages import Problem, Problems, Wording
+from clawmatrix_core.config.messages import Problem, Problems, TableMistakes, Wording
 from clawmatrix_core.config.types import Secret, Source, read_path
 from clawmatrix_core.config.unions import members_for
 
@@ -155,6 +155,8 @@ def read_table(converter: Converter, cls: type[T], value: object) -> T:
         raise Problems(problems)
     try:
         return cls(**arguments)
+    except TableMistakes as mistakes:
+        raise Problems(Problem(path, words) for path, words in mistakes.found) from None
     except Exception as error:  # noqa: BLE001 - a validator's, which may raise anything
         raise Problems.here(converter.words.refused(error)) from None
 

@@ -16,7 +16,7 @@ from clawmatrix_core.base.errors import StateError
 from clawmatrix_core.base.paths import APP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
     "NOTE",
@@ -65,7 +65,7 @@ class SocketPlace:
         whole = state_dir.expanduser().resolve()
         name = hashlib.sha256(os.fsencode(whole)).hexdigest()[:16] + ".sock"
         passed_over: list[str] = []
-        for folder in _runtime_folders(environ):
+        for folder in cls.folders(environ):
             try:
                 _require_short(folder / name)
                 _make_private(folder)
@@ -79,6 +79,14 @@ class SocketPlace:
             reasons = "; ".join((*passed_over, str(error)))
             raise StateError(f"there is no place for the control socket: {reasons}") from None
         return cls(whole / IN_STATE, state_dir, tuple(passed_over))
+
+    @staticmethod
+    def folders(environ: Mapping[str, str] = os.environ) -> Sequence[Path]:
+        """Return the folders that the sockets of this user's nodes can be in, there or not.
+
+        They are in the order in which they are tried; the state folder comes behind them.
+        """
+        return _runtime_folders(environ)
 
     def note(self) -> None:
         """Note in the state folder where the socket is. Raises: OSError."""

@@ -31,6 +31,7 @@ __all__ = [
     "OwnChecks",
     "all_checks",
     "config_problems",
+    "config_warnings",
     "examine",
     "look_at_names",
     "look_at_plugins",
@@ -110,6 +111,12 @@ def config_problems(problems: Iterable[str]) -> Iterator[Finding]:
         yield Finding("config", "problem", problem, advice)
 
 
+def config_warnings(warnings: Iterable[str]) -> Iterator[Finding]:
+    """Yield a finding for each thing in a configuration that is probably not meant."""
+    for warning in warnings:
+        yield Finding("config", "warning", warning)
+
+
 async def _compare(node: Node) -> Sequence[Finding]:
     """Hold the file against what is in force."""
     path = node.config.path
@@ -120,6 +127,7 @@ async def _compare(node: Node) -> Sequence[Finding]:
         _, changes = node.config.taking(new)
         if mistakes := new.mistakes_beside(node.hooks.registered):
             return list(config_problems(mistakes))
+        warned = list(config_warnings(new.warnings_beside(node.hooks.registered)))
     except ConfigError as error:
         return list(config_problems(error.problems))
     waiting = [(changes.reloaded, "clawmatrix reload"), (changes.restart, "restart the node")]
@@ -128,7 +136,7 @@ async def _compare(node: Node) -> Sequence[Finding]:
         for keys, how in waiting
         if keys
     ]
-    return differing or [Finding("config", "ok", f"{path} is valid, and in force")]
+    return [*warned, *differing] or [Finding("config", "ok", f"{path} is valid, and in force")]
 
 
 def look_at_plugins(infos: Iterable[PluginInfo], named: Collection[object]) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from clawmatrix_core.exchange.late_frames import LateFrames
 from clawmatrix_core.exchange.limits import ExchangeLimits
 from clawmatrix_core.exchange.shares import Shares
 from clawmatrix_core.exchange.typed import TypedExchange
-from clawmatrix_core.wire.codec import Lane
+from clawmatrix_core.wire.codec import LANES, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +177,7 @@ class Exchanges:
         self._per_peer[header.source] = self._per_peer.get(header.source, 0) + 1
         exchange = Exchange(end, request=frame.payload, complete=header.fin)
         name = f"{header.type} handler"
-        if not scope.start_soon(answer, exchange, end, handler, scope, name=name):
+        if not scope.handle(answer, exchange, end, handler, scope, name=name):
             stopping = f"{header.type} is not answered here any more"
             end.drop(ExchangeFailure("stopping", stopping, may_have_begun=False))
         return True
@@ -185,7 +185,7 @@ class Exchanges:
     def _accepted(self, frame: Frame) -> Endpoint:
         """Return the answering end of an opening frame. Raises: RemoteProtocolError."""
         header = frame.header
-        lane = Lane(header.lane)
+        lane = LANES[header.lane]
         end = self._endpoint(header.id, header.source, header.type, initiated=False, lane=lane)
         end.sending.peer_key = frame.peer_key
         if header.deadline > 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.exchange.failures import error_body
 from clawmatrix_core.exchange.finished import Done, Finished
-from clawmatrix_core.wire.codec import Lane
+from clawmatrix_core.wire.codec import LANES
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.local import Local
@@ -115,7 +115,7 @@ class LateFrames:
             re=True,
             fin=True,
             ack=ack,
-            lane=Lane(header.lane),
+            lane=LANES[header.lane],
         )
 
     def _reply(self, header: Header, type_: str, ack: int, *, fin: bool = False) -> None:
@@ -128,5 +128,5 @@ class LateFrames:
             re=not header.re,
             fin=fin,
             ack=ack,
-            lane=Lane(header.lane),
+            lane=LANES[header.lane],
         )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
+from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.exchange.failures import failure_of
 from clawmatrix_core.exchange.shares import UNREAD, Share, Shares
@@ -53,7 +52,7 @@ class Receiving:
         self.released = False
         self._opened_here = opened_here
         self.ready: deque[tuple[Any, int]] = deque()
-        self._readable: anyio.Event | None = None
+        self._readable: Bell | None = None
 
     def __repr__(self) -> str:
         return f"<Receiving {self.inbox!r} ready={len(self.ready)}>"
@@ -130,13 +129,14 @@ class Receiving:
 
     async def wait(self) -> None:
         """Return when there may be something to read, or the direction has ended."""
-        self._readable = self._readable or anyio.Event()
+        if self._readable is None:
+            self._readable = Bell()
         await self._readable.wait()
 
     def wake(self) -> None:
         """Wake the reader."""
         if self._readable is not None:
-            self._readable.set()
+            self._readable.ring()
             self._readable = None
 
     # --- ending

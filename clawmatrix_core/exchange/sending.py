@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
+from clawmatrix_core.base.bell import Bell
 from clawmatrix_core.exchange.carrier import Outcome
 from clawmatrix_core.exchange.windows import Outbox
 
@@ -73,7 +72,7 @@ class Sending:
         self._inbox = receiving.inbox
         self._liveness = liveness
         self._copies = 0  # of the opening frame, that no relay has said it dropped
-        self.writable: anyio.Event | None = None
+        self.writable: Bell | None = None
 
     def __repr__(self) -> str:
         return f"<Sending {self.outbox!r}>"
@@ -207,7 +206,8 @@ class Sending:
 
     async def wait(self) -> None:
         """Return when there may be room in the window, or the direction has ended."""
-        self.writable = self.writable or anyio.Event()
+        if self.writable is None:
+            self.writable = Bell()
         await self.writable.wait()
 
     @property
@@ -223,5 +223,5 @@ class Sending:
     def wake(self) -> None:
         """Wake the writer."""
         if self.writable is not None:
-            self.writable.set()
+            self.writable.ring()
             self.writable = None

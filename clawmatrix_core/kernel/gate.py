@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -12,17 +13,20 @@ from clawmatrix_core.base.errors import AuditFailed, DemandFailed
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.members.identity import key_text
 from clawmatrix_core.policy.record import Receipt
+from clawmatrix_core.policy.standing import Asked, Standings
 from clawmatrix_core.policy.verdict import LOCAL, Verdict, combine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from clawmatrix_core.base.json_value import JSON
     from clawmatrix_core.config.config import Config
     from clawmatrix_core.kernel.node_hooks import NodeHooks
     from clawmatrix_core.kernel.registry import PluginRegistry
     from clawmatrix_core.members.identity import Identity
+    from clawmatrix_core.members.trust import TrustStore
     from clawmatrix_core.policy.record import AuditRecord
+    from clawmatrix_core.policy.standing import Standing
     from clawmatrix_core.policy.verdict import Action
 
 __all__ = ["GRANTS", "Gate", "missing_grants"]
@@ -50,7 +54,8 @@ class Gate:
 
     Attributes:
         authorizers: the plugins that decide who may do what; also those that fail to. It is empty
-            where nothing decides: all members may use models then, and nobody anything else.
+            where nothing decides: all members may use models then, and nobody anything else. The
+            plugin ``grants`` decides where the configuration has a table of that name.
     """
 
     id: NodeId
@@ -60,22 +65,30 @@ class Gate:
     authorizers: tuple[str, ...] = ()
     _out_of_order: tuple[str, ...] = ()
 
+    @cached_property
+    def standings(self) -> Standings:
+        """The work that is asked about again when the policy changes."""
+        return Standings(self._ask_again)
+
     def look_who_decides(self) -> None:
         """Bring ``authorizers`` up to date, as plugins or the configuration have changed."""
         spec = hookspecs.authorize
-        works = self.hooks.implementing(spec)
+        works = list(self.hooks.implementing(spec))
         fell = [
             info.name
             for info in self.hooks.plugins()
             if info.state == "failed" and spec.__name__ in info.hooks
         ]
-        if self.config.has_table(GRANTS) and GRANTS not in works:
+        if not self.config.has_table(GRANTS):  # then it leaves all to others
+            works, fell = ([name for name in names if name != GRANTS] for names in (works, fell))
+        elif GRANTS not in works:
             fell.append(GRANTS)
         fell = list(dict.fromkeys(fell))
         if told := [name for name in fell if name not in self._out_of_order]:
             _log.error("everything is denied: %s decides, and does not work", ", ".join(told))
         self._out_of_order = tuple(fell)
         self.authorizers = (*works, *self._out_of_order)
+        self.policy_changed("the plugins that decide, or the configuration")
 
     async def authorize(
         self,
@@ -114,6 +127,41 @@ class Gate:
         )
         return combine(answers, action)
 
+    def standing(
+        self,
+        peer: NodeId | str,
+        key: bytes | str | None,
+        action: Action,
+        target: str,
+        arguments: Mapping[str, JSON] | None,
+        *,
+        approved: bool = False,
+    ) -> Standing:
+        """Return what running work is to be in: ``async with node.standing(...): ...``.
+
+        The question of ``authorize`` is asked as the block begins, and again whenever the policy
+        changes. Where the answer is no allow, the block is cancelled, and ends with ``Revoked``.
+        So it does where the name gets another key, or the key is revoked.
+
+        Args:
+            peer, key, action, target, arguments: as for ``authorize``.
+            approved: whether a person allowed this call, so that an ask lets it go on.
+        """
+        if self.is_own_client(peer, key):
+            asked = Asked(LOCAL, None, action, target, arguments)
+        else:
+            known = None if key is None else _text(key)
+            asked = Asked(NodeId(peer), known, action, target, arguments)
+        return self.standings.begin(asked, approved=approved)
+
+    def policy_changed(self, why: str) -> None:
+        """Have all work that is in a standing asked about again; ``why`` is for callbacks."""
+        self.standings.changed(why)
+
+    def when_policy_changes(self, call: Callable[[str], None]) -> Callable[[], None]:
+        """Have something called after each change, with why; return what ends that."""
+        return self.standings.when_changed(call)
+
     async def audit(self, record: AuditRecord) -> Sequence[Receipt]:
         """Have all plugins write a record down; return their receipts.
 
@@ -134,6 +182,23 @@ class Gate:
         if peer != self.id:
             return peer == LOCAL
         return key is None or _text(key) == key_text(self.identity.sign_public)
+
+    async def _ask_again(self, asked: Asked) -> Verdict:
+        """Answer the question of running work."""
+        return await self.authorize(
+            asked.peer, asked.key, asked.action, asked.target, asked.arguments
+        )
+
+    def key_revoked(self, key: bytes) -> None:
+        """End the work for a key."""
+        self.standings.expel(key_text(key))
+
+    def watch_trust(self, trust: TrustStore) -> None:
+        """Have changes of names, and of how they are known, count for what runs."""
+        trust.when_releveled(lambda name: self.policy_changed(f"{name} is known otherwise"))
+        trust.when_rekeyed(
+            lambda name, key: self.standings.keep_key(name, None if key is None else key_text(key))
+        )
 
 
 def _text(key: bytes | str) -> str:

@@ -221,7 +221,7 @@ class Node(Asker, Contributed, Gate):
         tasks.start_soon(self._stalls.run)
         self._registered.collect(self.hooks, self._interior.own_metrics())
         complete = await self._starter.start_all(self.hooks, stack)
-        for task in (self._events.run, interior.routing.run):  # no plugin hears before it runs
+        for task in (self._events.run, interior.routing.run, self.standings.run):  # heard from now
             tasks.start_soon(task)
         return complete
 
@@ -247,8 +247,9 @@ class Node(Asker, Contributed, Gate):
         standing = open_standing(self.id, self.state, wall=wall, identity=identity)
         stack.callback(standing.trust.flush)
         self.identity, self.succession = standing.identity, standing.succession
-        self.epoch = standing.epoch
-        self.trust, self.revocations = standing.trust, standing.revocations
+        self.epoch, self.revocations = standing.epoch, standing.revocations
+        self.trust = standing.trust
+        self.watch_trust(self.trust)
         self._interior = Interior(
             self._local,
             self._ways,
@@ -349,6 +350,7 @@ class Node(Asker, Contributed, Gate):
 
     def expel(self, key: bytes) -> list[NodeId]:
         """Drop the members with a revoked key, and all they have here; return their names."""
+        self.key_revoked(key)
         return self._interior.roster.expel(key)
 
     def offers_changed(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
 import cattrs
@@ -29,6 +29,7 @@ __all__ = [
     "OFFERS_LIMIT",
     "OFFER_LIMIT",
     "RECORD_LIMIT",
+    "SESSION_KEYS",
     "NodeRecord",
     "SignedRecord",
     "check_offer",
@@ -50,6 +51,9 @@ OFFER_LIMIT = 24 * 1024
 """Bytes of JSON that one offer may have, so that what a node offers fits into its record."""
 OFFERS_LIMIT = 40 * 1024
 """Bytes of JSON that all offers of a node may have together, for the same reason."""
+
+SESSION_KEYS: Final = "session_keys"
+"""The feature of a node that reads the signing key in the openings of sessions."""
 
 _DEPTH = 16
 """Levels of lists and objects that what is offered may have."""
@@ -124,7 +128,10 @@ class NodeRecord:
         transit: whether it passes on frames for others. A record that does not say relays.
         succession: how the node came to its signing key from earlier ones; see ``succession``.
         revokers: whose revocations are in force there at once, by a short word for each key.
+        CORE_FEATURES: the features that every node with this core has.
     """
+
+    CORE_FEATURES: ClassVar[tuple[str, ...]] = (SESSION_KEYS,)
 
     node_id: NodeId = attrs.field(validator=_check_name)
     sign_key: str

@@ -93,6 +93,9 @@ class RevocationTable:
     def __len__(self) -> int:
         return self._authors.total()
 
+    def __bool__(self) -> bool:
+        return bool(self._by_key)
+
     def __repr__(self) -> str:
         return f"<RevocationTable {len(self)} of {len(self._authors)} authors>"
 

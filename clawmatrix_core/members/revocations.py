@@ -330,7 +330,7 @@ class Revocations:
 
     def summary(self) -> str | None:
         """Return a short word for all, equal where two nodes keep the same; None for none."""
-        if self._summary is None and len(self._table):
+        if self._summary is None and self._table:
             words = "".join(sorted(self.ids()))
             self._summary = hashlib.sha256(words.encode()).hexdigest()[:16]
         return self._summary

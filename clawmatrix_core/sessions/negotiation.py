@@ -1,16 +1,19 @@
 """Opening sessions: the two messages of the Noise pattern KKpsk0, over whatever relays there are.
 
-The keys of both ends come from their signed records. Nothing here keeps a session; each
-handshake that succeeds gives one.
+The keys of both ends come from their signed records. A record may hold the X25519 key of another
+node, so each end also says which Ed25519 key it signs with, inside the handshake. Nothing here
+keeps a session; each handshake that succeeds gives one.
 """
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import attrs
 
 from clawmatrix_core.base.errors import HandshakeError, RemoteProtocolError
+from clawmatrix_core.members.record import SESSION_KEYS
 from clawmatrix_core.sessions.doorkeeper import RATE, Doorkeeper
 from clawmatrix_core.sessions.noise import KKPSK0, Handshake
 from clawmatrix_core.sessions.session import Session
@@ -36,7 +39,7 @@ _FORGET = 60.0
 
 @attrs.define
 class _Opening:
-    """A session that this node is opening."""
+    """A session that this node is opening; ``proves`` says that the peer has to say its key."""
 
     id: str
     handshake: Handshake
@@ -44,6 +47,7 @@ class _Opening:
     psk: bytes = attrs.field(repr=False)
     at: float
     tries: int
+    proves: bool
 
 
 @attrs.frozen
@@ -111,10 +115,10 @@ class Negotiation:
         if record is None:
             return
         handshake, key = self._handshake(record, psk, initiator=True), record.sign_key_bytes()
-        opening = _Opening(self._local.new_id(), handshake, key, psk, self._local.now(), tries)
-        self._openings[peer] = opening
+        id_, now, proves = self._local.new_id(), self._local.now(), SESSION_KEYS in record.features
+        self._openings[peer] = opening = _Opening(id_, handshake, key, psk, now, tries, proves)
         try:
-            message = handshake.write(self._local.instance.encode())
+            message = handshake.write(self._payload(proves))
         except HandshakeError as error:
             self._local.count(error.reason)  # the peer's record has a key that none can have
             return
@@ -143,19 +147,22 @@ class Negotiation:
         record = self._directory.record_for_session(peer)
         if record is None:
             raise HandshakeError(f"{peer} is not known here", reason="session_stranger")
-        handshake, psk, instance = self._read_opening(record, body)
-        self.door.passed(peer, body)
-        answer = handshake.write(self._local.instance.encode())
+        handshake, psk, payload = self._read_opening(record, body)
+        instance, said = _read_payload(payload)
         key = record.sign_key_bytes()
+        if said is not None or SESSION_KEYS in record.features:
+            _check_key(peer, said, key)
+        self.door.passed(peer, body)
+        answer = handshake.write(self._payload(said is not None))
         return Negotiated(self._session(handshake, peer, key, instance), psk, answer)
 
-    def _read_opening(self, record: NodeRecord, body: bytes) -> tuple[Handshake, bytes, str]:
+    def _read_opening(self, record: NodeRecord, body: bytes) -> tuple[Handshake, bytes, bytes]:
         """Find out which secret an opening was made with. Raises: RemoteProtocolError."""
         forged = HandshakeError("there is no secret", reason="session_stranger")
         for psk in self._psks():
             handshake = self._handshake(record, psk, initiator=False)
             try:
-                return handshake, psk, _instance(handshake.read(body))
+                return handshake, psk, handshake.read(body)
             except HandshakeError as error:
                 forged = error
         raise forged
@@ -166,7 +173,9 @@ class Negotiation:
         if opening is None or opening.id != id_:
             raise HandshakeError(f"{peer} accepts what was not opened", reason="session_stray")
         try:
-            instance = _instance(opening.handshake.read(body))
+            instance, said = _read_payload(opening.handshake.read(body))
+            if opening.proves:
+                _check_key(peer, said, opening.peer_key)
         except RemoteProtocolError:
             # A forged answer spoils the handshake's state: begin anew at the next call.
             opening.id = ""
@@ -174,6 +183,12 @@ class Negotiation:
         del self._openings[peer]
         session = self._session(opening.handshake, peer, opening.peer_key, instance)
         return Negotiated(session, opening.psk)
+
+    def _payload(self, with_key: bool) -> bytes:
+        instance = self._local.instance.encode()
+        if not with_key:
+            return instance
+        return instance + b"." + base64.b64encode(self._identity.sign_public)
 
     def _session(self, handshake: Handshake, peer: NodeId, key: bytes, instance: str) -> Session:
         id_, now = handshake.hash[:8], self._local.now()
@@ -205,7 +220,19 @@ class Negotiation:
         }
 
 
-def _instance(payload: bytes) -> str:
-    if not 1 <= len(payload) <= 64 or not payload.isalnum():
+def _read_payload(payload: bytes) -> tuple[str, bytes | None]:
+    """Return the word of a run, and the Ed25519 key that is said with it, if there is one."""
+    instance, dot, text = payload.partition(b".")
+    if not 1 <= len(instance) <= 64 or not instance.isalnum():
         raise RemoteProtocolError("an opening without its instance", reason="bad_session")
-    return payload.decode("ascii", "replace")
+    try:
+        key = base64.b64decode(text, validate=True) if dot else None
+    except ValueError:
+        raise RemoteProtocolError("an opening with a wrong key", reason="bad_session") from None
+    return instance.decode("ascii", "replace"), key
+
+
+def _check_key(peer: NodeId, said: bytes | None, key: bytes) -> None:
+    """Check that a peer signs with the key of its record. Raises: HandshakeError."""
+    if said != key:
+        raise HandshakeError(f"the record of {peer} has another node's key", reason="session_key")

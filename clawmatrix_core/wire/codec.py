@@ -22,6 +22,7 @@ from clawmatrix_core.base.node_id import NAME_LIMIT, NodeId
 __all__ = [
     "CHUNK",
     "HEADER_LIMIT",
+    "LANES",
     "MESSAGE_LIMIT",
     "TTL_START",
     "Body",
@@ -74,6 +75,10 @@ class Lane(IntEnum):
     CONTROL = 0
     INTERACTIVE = 1
     BULK = 2
+
+
+LANES = tuple(Lane)
+"""The lanes by their numbers: a class of ``enum`` takes longer to say which one a number is."""
 
 
 class Header(msgspec.Struct, frozen=True, omit_defaults=True, rename={"source": "from"}):

@@ -24,20 +24,21 @@ class Rate:
 
     def spend(self, now: float, size: int) -> float:
         """Count a frame; return for how many seconds to wait before the next, 0 for none."""
-        due = self._after(now, size)
+        # What costs more counts, so that neither limit is passed; ``admit`` says the same, since
+        # a call for it, for each frame, would take longer than the sum.
+        by_size = size * self._per_byte
+        cost = by_size if by_size > self._per_frame else self._per_frame
+        due = (self._due if self._due > now else now) + cost
         self._due = due
-        return max(0.0, due - now - BURST)
+        wait = due - now - BURST
+        return wait if wait > 0 else 0.0
 
     def admit(self, now: float, size: int) -> bool:
         """Count a frame, if it is within the limit; say whether it is."""
-        due = self._after(now, size)
+        by_size = size * self._per_byte
+        cost = by_size if by_size > self._per_frame else self._per_frame
+        due = (self._due if self._due > now else now) + cost
         if due - now > BURST:
             return False
         self._due = due
         return True
-
-    def _after(self, now: float, size: int) -> float:
-        # What costs more counts, so that neither limit is passed.
-        by_size = size * self._per_byte
-        cost = by_size if by_size > self._per_frame else self._per_frame
-        return (self._due if self._due > now else now) + cost

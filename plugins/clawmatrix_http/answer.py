@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.spi import ByteBudget
+from clawmatrix_http.api import WHOLE_ANSWER
+from clawmatrix_http.body import BodyTooLarge
 from clawmatrix_http.outgoing import check_head
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
-    from starlette.types import Message, Receive, Send
+    from starlette.types import Message, Send
 
     from clawmatrix_http.api import HttpRefusal
 
-__all__ = ["Answer", "BodyTooLarge", "limited"]
-
-
-class BodyTooLarge(Exception):
-    """A body went over its limit, or over that of all bodies together."""
+__all__ = ["Answer"]
 
 
 class Answer:
@@ -82,6 +79,12 @@ class Answer:
             self.begun = True
             if self._extra:
                 message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
+        elif message["type"] == WHOLE_ANSWER:
+            if self._extra:
+                message = {**message, "headers": [*message["headers"], *self._extra]}
+            sent = self._send(message)  # which raises now what is wrong with its head
+            self.begun = self.ended = True
+            return sent
         elif message["type"] == "http.response.body":
             self.ended = not message.get("more_body", False)
         return self._send(message)
@@ -89,39 +92,3 @@ class Answer:
 
 async def _nothing() -> None:
     """Send nothing."""
-
-
-def limited(
-    receive: Receive, limit: int, held: ByteBudget.Held, over: Callable[[bool], Awaitable[None]]
-) -> Receive:
-    """Return a ``receive`` that awaits ``over`` and raises once a body is over a limit.
-
-    Args:
-        receive: the server's.
-        limit: bytes a body may have.
-        held: counts them among those of all bodies.
-        over: awaited before each ``BodyTooLarge`` that is raised: with True where it is the
-            bodies of all requests that are too large.
-    """
-    taken = 0
-
-    async def counted() -> Message:
-        nonlocal taken
-        message = await receive()
-        size, whole = len(message.get("body", b"")), not message.get("more_body", False)
-        taken += size
-        if taken > limit:
-            await over(False)
-            raise BodyTooLarge
-        try:
-            if size:
-                held.add(size, whole=whole)
-        except ByteBudget.Exceeded:
-            if not held.given_up:  # its connection is closed already, where it was
-                await over(True)
-            raise BodyTooLarge from None
-        if whole and not size:
-            held.finish()
-        return message
-
-    return counted

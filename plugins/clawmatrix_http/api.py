@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLIENT_GONE",
+    "WHOLE_ANSWER",
     "ErrorShape",
     "HttpAccess",
     "HttpRefusal",
@@ -32,6 +33,12 @@ __all__ = [
 
 CLIENT_GONE = "clawmatrix.client_gone"
 """The ASGI extension by which an endpoint learns that nobody waits any more."""
+WHOLE_ANSWER = "clawmatrix.whole_answer"
+"""The ASGI extension of answers in one message, and the type of that message.
+
+It has ``status``, ``headers`` and ``body``, all of them, and costs much less than two messages.
+Its headers are without a ``content-length``: the server adds it.
+"""
 
 _METHOD = re.compile(r"[A-Za-z]+(-[A-Za-z]+)*")
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 
 from clawmatrix_core.spi import ByteBudget, serves_input, stray
-from clawmatrix_http.answer import Answer, limited
+from clawmatrix_http.answer import Answer
 from clawmatrix_http.api import CLIENT_GONE, HttpRefusal
+from clawmatrix_http.body import LimitedBody
 from clawmatrix_http.guard import Asker, Guard, read_headers
 from clawmatrix_http.inflating import ENCODINGS, BodyInflater, inflated
 from clawmatrix_http.protocol import CONNECTION, HttpConnection
@@ -102,7 +103,7 @@ class Application:
         if refusal is None and preflight:
             await _answer_preflight(answer)
             return
-        connection = _connection_of(scope)
+        connection: HttpConnection = scope["extensions"][CONNECTION]["connection"]
         if refusal is None and not found.public:
             connection.prove()
         refusal = refusal or found.refusal or self._refuse_body(asker)
@@ -110,20 +111,22 @@ class Application:
             self._on_refused(_reason(refusal, asker), self._client(scope))
             await self._refuse(answer, refusal, found)
             return
-        with self._bodies.hold(connection.owner, connection.make_room) as held:
-            if asker.encoding is not None:
-                bad = partial(self._refuse_opened, answer, found, scope)
-                receive = inflated(receive, asker.encoding, bad)
-                scope["headers"] = [one for one in scope["headers"] if one[0] not in _OF_THE_BODY]
-            over = partial(self._refuse_size, answer, found, scope)
-            receive = limited(receive, self._max_body, held, over)
-            await self._run(found, scope, receive, answer)
+        if asker.encoding is not None:
+            bad = partial(self._refuse_opened, answer, found, scope)
+            receive = inflated(receive, asker.encoding, bad)
+            scope["headers"] = [one for one in scope["headers"] if one[0] not in _OF_THE_BODY]
+        over = partial(self._refuse_size, answer, found, scope)
+        body = LimitedBody(receive, self._max_body, self._bodies, connection, over)
+        try:
+            await self._run(found, scope, body, answer)
+        finally:
+            body.release()
 
     @serves_input
     async def _run(self, found: Found, scope: Scope, receive: Receive, answer: Answer) -> None:
         if found.route is None:
             return
-        scope["path_params"] = found.params
+        scope["path_params"] = dict(found.params)
         if found.route.mount:
             scope["root_path"] = scope.get("root_path", "") + found.route.path.rstrip("/")
         fault: Exception | None = None
@@ -134,7 +137,8 @@ class Application:
         except BaseException as error:  # one endpoint's fault is not the server's
             if (fault := stray(error)) is None:
                 raise
-        await self._finish(fault, found, scope, answer)
+        if fault is not None or not answer.ended:
+            await self._finish(fault, found, scope, answer)
 
     async def _finish(
         self, fault: Exception | None, found: Found, scope: Scope, answer: Answer
@@ -216,11 +220,6 @@ async def _serve(route: HttpRoute, scope: Scope, receive: Receive, send: Send) -
     elif route.endpoint is not None:
         response = await route.endpoint(Request(scope, receive))
         await response(scope, receive, send)
-
-
-def _connection_of(scope: Scope) -> HttpConnection:
-    connection: HttpConnection = scope["extensions"][CONNECTION]["connection"]
-    return connection
 
 
 def _is_gone(scope: Scope) -> bool:

@@ -11,12 +11,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import Message
 
-__all__ = ["BadAnswerHead", "check_head"]
+__all__ = ["BadAnswerHead", "check_head", "lines_of"]
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
@@ -29,11 +32,14 @@ def check_head(message: Message) -> None:
     status = message.get("status")
     if type(status) is not int or not 200 <= status <= 599:
         raise BadAnswerHead(f"its status is {status!r}, and no number from 200 to 599")
+    values = []
     try:
-        headers = [(name, value) for name, value in message.get("headers", ())]
+        headers = list(message.get("headers", ()))
+        for _, value in headers:
+            values.append(value)
     except (TypeError, ValueError):
         raise BadAnswerHead("its headers are no pairs of a name and a value") from None
-    lines = _are_lines([value for _, value in headers])
+    lines = _are_lines(values)
     lengths = 0
     for name, value in headers:
         is_length = _is_length(name) if isinstance(name, bytes) else _wrong(name)
@@ -43,6 +49,25 @@ def check_head(message: Message) -> None:
             lengths += 1
             if _LENGTH.fullmatch(value) is None or lengths > 1:
                 raise BadAnswerHead("its content-length is no single whole number")
+
+
+def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes] | None:
+    """Return headers as they are sent.
+
+    None where one cannot be sent, which ``check_head`` finds as well, or is about the framing.
+    """
+    lines: list[bytes] = []
+    values: list[bytes] = []
+    try:
+        for name, value in headers:
+            beginning = _begin(name)
+            if beginning is None:
+                return None
+            values.append(value)
+            lines += (beginning, value, b"\r\n")
+    except (TypeError, ValueError):
+        return None
+    return lines if _are_lines(values) else None
 
 
 def _are_lines(values: list[bytes]) -> bool:
@@ -59,6 +84,15 @@ def _is_length(name: bytes) -> bool:
     if _NAME.fullmatch(name) is None:
         _wrong(name)
     return name.lower() == b"content-length"
+
+
+@lru_cache(maxsize=256)
+def _begin(name: bytes) -> bytes | None:
+    """Return how the line of a header begins; None for one about the framing, or a wrong one."""
+    if _NAME.fullmatch(name) is None:
+        return None
+    lower = name.lower()
+    return None if lower in _FRAMING else lower + b": "
 
 
 def _wrong(name: object) -> NoReturn:

@@ -10,8 +10,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from clawmatrix_core import Bound
-from clawmatrix_http.api import CLIENT_GONE
+from clawmatrix_http.api import CLIENT_GONE, WHOLE_ANSWER
 from clawmatrix_http.cork import CorkedTransport
+from clawmatrix_http.cycle import AnswerCycle
 from clawmatrix_http.until_close import UntilClose
 
 if TYPE_CHECKING:
@@ -105,9 +106,9 @@ _SLOW_BODY = _Fault(408, "slow_body", "the body of the request came too slowly")
 _CROWDED = _Fault(503, "bodies_full", "the bodies of other requests need the memory of this one")
 
 
+_NOTHING_MORE: dict[object, object] = {}
 # Looked up once: ``super`` would do so for each request and each header.
 _on_message_begin = HttpToolsProtocol.on_message_begin
-_on_header = HttpToolsProtocol.on_header
 _on_headers_complete = HttpToolsProtocol.on_headers_complete
 _on_message_complete = HttpToolsProtocol.on_message_complete
 _on_response_complete = HttpToolsProtocol.on_response_complete
@@ -229,15 +230,20 @@ class HttpConnection(HttpToolsProtocol):
         extensions: dict[str, dict[object, object]] = {
             CLIENT_GONE: {"call": self._when_gone},
             CONNECTION: {"connection": self},
+            WHOLE_ANSWER: _NOTHING_MORE,
         }
         self.scope["extensions"] = extensions
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_since is None:
             return  # behind the body, where nobody looks for headers
-        if len(self.headers) >= _HEADERS:
+        headers = self.headers
+        if len(headers) >= _HEADERS:
             self._stop(_TOO_LARGE)
-        _on_header(self, name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= _PIPELINED_MOST:
@@ -245,8 +251,9 @@ class HttpConnection(HttpToolsProtocol):
         self._left = _BESIDE
         self._head_since, self._body_since, self._body = None, self.now(), 0
         _on_headers_complete(self)
-        if self.scope["http_version"] == "1.0":
-            self.cycle.__class__ = UntilClose  # before its task runs
+        # Before its task runs: uvicorn has no way to be told of another class.
+        old = self.scope["http_version"] == "1.0"
+        self.cycle.__class__ = UntilClose if old else AnswerCycle
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)

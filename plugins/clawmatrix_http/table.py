@@ -152,6 +152,7 @@ class RouteTable:
         self._own, self._others = _Tier(), _Tier()
         self._tiers = (self._own, self._others)
         self._heads: dict[str, _Owned] = {}
+        self._exact: dict[tuple[str, str], Found] = {}  # of built-in plugins, once asked for
         self._collided = collided
         self._works = works
         found = [_Owned(plugin, route) for plugin, route in routes]
@@ -204,12 +205,18 @@ class RouteTable:
 
     def find(self, method: str, path: str) -> Found:
         """Return the route for a request."""
+        exact = self._exact.get((method, path))
+        if exact is not None and self._works(exact.plugin):
+            return exact
         lacking: list[_Path] = []
         for tier in self._tiers:
             for one, params in tier.matching(path):
                 owned = _take(one, method)
                 if owned is not None and self._works(owned.plugin):
-                    return _found(owned, params)
+                    found = _found(owned, params)
+                    if tier is self._own and one.pattern is None:
+                        self._exact[method, path] = found
+                    return found
                 lacking.append(one)
             mount = tier.mount_of(path)
             if mount is not None and self._works(mount.plugin):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from clawmatrix_http.cycle import AnswerCycle
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent
+    from collections.abc import Coroutine
 
 __all__ = ["UntilClose"]
 
 
-class UntilClose(RequestResponseCycle):
+class UntilClose(AnswerCycle):
     """A request by HTTP/1.0 and its answer. uvicorn would send the answer in chunks."""
 
     endless = False
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send a part of the answer, as it is."""
+    def send(self, message: Any) -> Coroutine[Any, Any, None]:
+        """Send a part of the answer, as it is, once it is awaited."""
         if message["type"] == "http.response.start":
             names = {name.lower() for name, _ in message.get("headers", ())}
             if b"content-length" not in names:
@@ -26,4 +26,4 @@ class UntilClose(RequestResponseCycle):
         elif self.endless and message["type"] == "http.response.body":
             # uvicorn compares with a length that was told: each part is as long as it is.
             self.expected_content_length = len(message.get("body", b""))
-        await super().send(message)
+        return super().send(message)

@@ -277,7 +277,7 @@ async def read_body(
     Raises: ExchangeFailure with the code, over the limit; other ExchangeErrors.
     """
     first, size = b"", 0
-    whole = BytesIO()  # one large block goes back to the system, which many small ones do not
+    whole: BytesIO | None = None
     async for piece in exchange:
         if not isinstance(piece, bytes):
             raise ExchangeFailure("bad_request", f"{exchange.peer} sent JSON in place of bytes")
@@ -286,10 +286,11 @@ async def read_body(
         taken(len(piece))
         if not size:
             first = piece
-        elif whole.tell():
+        elif whole is not None:
             whole.write(piece)
-        else:
+        else:  # one large block goes back to the system, which many small ones do not
+            whole = BytesIO()
             whole.write(first)
             whole.write(piece)
         size += len(piece)
-    return whole.getvalue() or first
+    return first if whole is None else whole.getvalue()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decline", "is_from_neighbour", "on_undeliverable", "pass_on"]
 
+_CONTROL, _INTERACTIVE = int(Lane.CONTROL), int(Lane.INTERACTIVE)
+
 
 def pass_on(node: Node, transit: Transit, quotas: Quotas) -> None:
     """Queue a frame at its next hop, or tell its origin why not. Never waits."""
@@ -57,8 +59,8 @@ def decline(node: Node, transit: Transit) -> None:
 def _lane(transit: Transit) -> int:
     # Nobody gets past the neighbours' own control frames by saying so.
     header = transit.header
-    if header.lane == Lane.CONTROL.value and header.type not in OPENING_TYPES:
-        return Lane.INTERACTIVE.value
+    if header.lane == _CONTROL and header.type not in OPENING_TYPES:
+        return _INTERACTIVE
     return header.lane
 
 

@@ -31,6 +31,7 @@ TITLES = {
     "pairs": "Clients of each API before upstreams of each",
     "cancel": "A client that leaves",
     "sealing": "What the seal costs",
+    "grants": "A decision by the grants",
 }
 _HEAD = "| measure | ours | peer | ratio | target |\n|---|---|---|---|---|\n"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.cli.context import ExitCode
+from clawmatrix_grants.commands.checking import EXIT_CODES
 from clawmatrix_mesh.commands.join import JoinExitCode
 
 if TYPE_CHECKING:
@@ -71,4 +72,4 @@ def test_every_page_is_linked_from_the_readme(root: Path) -> None:
 def test_the_exit_codes_are_the_codes(root: Path) -> None:
     section = (root / "docs" / "cli.md").read_text().split("## Exit codes")[1].split("\n## ")[0]
     listed = [int(code) for code in re.findall(r"(?m)^\| (\d+) \|", section)]
-    assert listed == sorted([*ExitCode, *JoinExitCode])
+    assert listed == sorted({*ExitCode, *JoinExitCode, *EXIT_CODES.values()})

@@ -293,7 +293,7 @@ async def test_what_runs_on_which_loop(root: Path, anyio_backend_name: str) -> N
     async with Node(config, plugins=list(documented), state=MemoryState()) as node:
         found = {info.name: info.state for info in node.plugins.list() if info.name in documented}
     assert found == documented
-    assert len(found) == 5
+    assert len(found) == 6
 
 
 # --- the command

@@ -32,7 +32,7 @@ from clawmatrix_core.loading.contributions import (
 )
 from clawmatrix_core.members.identity import key_text
 from clawmatrix_core.policy.record import AuditRecord, Receipt
-from clawmatrix_core.policy.verdict import Verdict
+from clawmatrix_core.policy.verdict import LOCAL, Verdict
 from clawmatrix_core.state.files import StateFile
 from clawmatrix_core.state.folder import StateFolder
 from clawmatrix_core.testing.fixtures import (
@@ -45,6 +45,7 @@ from clawmatrix_core.testing.fixtures import (
 )
 from clawmatrix_core.testing.memory import MemoryHub, MemoryTransport
 from clawmatrix_core.wire.routes import PathStatus, Route
+from clawmatrix_grants.api import ApprovalPending, ApprovalRequest, Question, permit
 from clawmatrix_http.api import HttpRoute
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class PigeonTransport(MemoryTransport):
 class Pigeons:
     """A plugin that implements every hook, and keeps what it was told."""
 
-    extends = ("http",)
+    extends = ("http", "grants")
 
     def __init__(self) -> None:
         self.told: Counter[str] = Counter()
@@ -217,6 +218,10 @@ class Pigeons:
         if record.peer != "moon":
             raise ValueError("pigeons write only of the moon")
         return Receipt(f"{record.event} {record.target}".encode())
+
+    @hookimpl
+    async def approval_requested(self, request: ApprovalRequest) -> None:
+        self.told[f"{request.peer} would {request.target}"] += 1
 
 
 pytestmark = pytest.mark.anyio
@@ -478,3 +483,15 @@ async def test_hook_audit_record(node_factory: NodeFactory) -> None:
         assert await node.audit(moon) == [Receipt(b"begin coo", "Pigeons")]
         with pytest.raises(AuditFailed, match=r"plugin Pigeons: .* only of the moon"):
             await node.audit(attrs.evolve(moon, peer=NodeId("sun")))
+
+
+async def test_hook_approval_requested(node_factory: NodeFactory) -> None:
+    pigeons = Pigeons()
+    config = {
+        "grants": {"@local": {"rules": [{"ask": ["coo"]}]}},
+        "approvals": {"wait": 0},
+    }
+    async with node_factory("a", built_in=["grants"], plugins=[pigeons], config=config) as node:
+        with pytest.raises(ApprovalPending):
+            await permit(node, Question(LOCAL, None, "tool", "coo", {}))
+        await wait_until(lambda: pigeons.told["@local would coo"] == 1)

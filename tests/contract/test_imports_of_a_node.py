@@ -20,7 +20,7 @@ from clawmatrix_core import Config, Node
 from clawmatrix_core.control.address import control_socket_path
 from clawmatrix_core.control.protocol import request_line
 
-PLUGINS = ["mesh", "relay", "http", "control", "model-proxy", "gemini", "audit"]
+PLUGINS = ["mesh", "relay", "http", "control", "model-proxy", "gemini", "audit", "grants"]
 
 
 def imported(*rooms):
@@ -112,7 +112,7 @@ def serve(tmp_path: Path, *models: dict[str, str]) -> dict[str, Any]:
 
 def test_a_node_that_serves_imports_no_command_no_test_and_no_doctor(tmp_path: Path) -> None:
     told = serve(tmp_path, MODEL)
-    plugins = ("mesh", "relay", "http", "control", "model-proxy", "gemini", "audit")
+    plugins = ("mesh", "relay", "http", "control", "model-proxy", "gemini", "audit", "grants")
     assert told["states"] == dict.fromkeys(plugins, "active")
     assert told["models"] == ["m", "a/m"]
     assert told["serving"] == []

@@ -22,10 +22,12 @@ LEAST = {
     "clawmatrix_audit": 15,
     "clawmatrix_control": 5,
     "clawmatrix_gemini": 7,
+    "clawmatrix_grants": 10,
     "clawmatrix_http": 8,
     "clawmatrix_mesh": 35,
     "clawmatrix_model_proxy": 70,
     "clawmatrix_relay": 5,
+    "clawmatrix_tool_proxy": 35,
 }
 """Files that each package has at least: a test that finds fewer has not looked into it."""
 ROOMS = ("base", "cli", "config", "doctor", "exchange", "kernel", "members", "sessions", "wire")

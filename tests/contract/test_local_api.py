@@ -40,7 +40,7 @@ def anyio_backend() -> str:
 async def test_built_in_routes_ask_for_models_and_manage_nothing(
     node_factory: NodeFactory,
 ) -> None:
-    built_in = ("mesh", "relay", "http", "control", "model-proxy", "gemini", "audit")
+    built_in = ("mesh", "relay", "http", "control", "model-proxy", "gemini", "audit", "grants")
     async with node_factory("home", built_in=built_in) as node:
         found = node.hooks.collect(hookspecs.register_http_routes, HttpRoute)
         named = {

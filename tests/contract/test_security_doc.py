@@ -23,6 +23,7 @@ ATTACKERS = {
     "A malicious upstream",
     "Another user of the machine",
     "Someone who has stolen a laptop",
+    "Someone whose calls wait for a person",
     "A malicious web page",
     "A program without the token",
     "A program that has the token",

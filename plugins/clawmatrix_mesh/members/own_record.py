@@ -105,7 +105,7 @@ class OwnRecord:
             instance=node.instance,
             protocol=self._protocol,
             version=self._version,
-            features=(REVOCATIONS, REVOKERS),
+            features=(*NodeRecord.CORE_FEATURES, REVOCATIONS, REVOKERS),
             addresses=tuple(self.addresses()),
             tags=node.config.tags,
             offers=node.offers(),

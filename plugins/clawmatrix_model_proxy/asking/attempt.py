@@ -227,11 +227,10 @@ class CallAttempt:
         limit = self._limits.max_answer
         body = await read_body(exchange, limit, "answer_too_large", "max_answer", held.add)
         held.finish()
-        length = (b"content-length", b"%d" % len(body))
-        self._client.open(head.status, [*self._describe(head), length])
+        headers = self._describe(head)
         if self._watch is not None:
             self._watch(body)
-        await self._client.finish(body)
+        await self._client.whole(head.status, headers, body)
 
     async def _stream(self, exchange: Exchange, scope: CancelScope) -> None:
         waiting = WaitingBytes(self._limits.answers, exchange.peer, scope.cancel)

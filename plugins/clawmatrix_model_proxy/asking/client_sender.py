@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_http.api import WHOLE_ANSWER
 from clawmatrix_model_proxy.hold import LIVE, Hold
 from clawmatrix_model_proxy.streams.failures import FIRST
 
@@ -38,13 +39,21 @@ class ClientSender:
     """
 
     def __init__(
-        self, send: Send, now: Callable[[], float], *, hold: Hold = LIVE, limit: int = 1 << 26
+        self,
+        send: Send,
+        now: Callable[[], float],
+        *,
+        hold: Hold = LIVE,
+        limit: int = 1 << 26,
+        takes_whole: bool = False,
     ) -> None:
+        """Make one; ``takes_whole`` says that a whole answer may go out as one message."""
         self.started = self.released = self.begun = False
         self._send = send
         self._now = now
         self._hold = hold
         self._limit = limit
+        self._takes_whole = takes_whole
         self._held: list[bytes] = []
         self._size = self._tokens = 0
         self._since: float | None = None
@@ -88,6 +97,21 @@ class ClientSender:
         self._held.append(rest)
         self.released = True
         await self._put(self._take(), more=False)
+
+    async def whole(self, status: int, headers: RawHeaders, body: bytes) -> None:
+        """Send an answer of which nothing has been sent or held back, and end it."""
+        if self.started or not self._takes_whole:
+            self.open(status, [*headers, (b"content-length", b"%d" % len(body))])
+            await self.finish(body)
+            return
+        self.released = self.started = self._busy = self._ended = True
+        try:
+            await self._send(
+                {"type": WHOLE_ANSWER, "status": status, "headers": headers, "body": body}
+            )
+        finally:
+            self._busy = False
+            self._sent_at = self._now()
 
     def discard(self) -> None:
         """Drop what was held of an attempt that failed."""

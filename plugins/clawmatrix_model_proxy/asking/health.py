@@ -24,7 +24,7 @@ _FORGET = 3600.0
 """Seconds after which a target that nobody asks is forgotten."""
 
 
-@attrs.frozen(order=True)
+@attrs.frozen(order=True, cache_hash=True)
 class Target:
     """What can be asked: an upstream of a model at a node.
 
@@ -108,6 +108,9 @@ class Health:
 
         ``losses`` says how much of a request a target cannot be told; those of the least go first.
         """
+        targets = list(targets)
+        if len(targets) < 2:
+            return targets
         now = self._now()
 
         def rank(item: tuple[int, Target]) -> tuple[float, int, float, int]:

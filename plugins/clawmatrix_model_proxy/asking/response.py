@@ -9,7 +9,7 @@ import anyio
 import msgspec
 from anyio import CancelScope
 
-from clawmatrix_http.api import CLIENT_GONE
+from clawmatrix_http.api import CLIENT_GONE, WHOLE_ANSWER
 from clawmatrix_model_proxy.asking.attempt import AttemptFailed, CallAttempt
 from clawmatrix_model_proxy.asking.candidates import Candidates, Step, Tried
 from clawmatrix_model_proxy.asking.client_sender import ClientSender, RawHeaders
@@ -85,8 +85,9 @@ class ProxiedResponse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        client = self._client(send)
-        gone = scope.get("extensions", {}).get(CLIENT_GONE)
+        extensions = scope.get("extensions", {})
+        client = self._client(send, takes_whole=WHOLE_ANSWER in extensions)
+        gone = extensions.get(CLIENT_GONE)
         if gone is not None and not self._opening.stream:
             with CancelScope() as work:  # much cheaper than tasks that watch
                 gone["call"](work.cancel)
@@ -115,9 +116,15 @@ class ProxiedResponse:
             tasks.cancel_scope.cancel()
         return failed
 
-    def _client(self, send: Send) -> ClientSender:
-        limits, now = self._limits, self._node.clock.now
-        return ClientSender(send, now, hold=limits.hold, limit=limits.max_answer)
+    def _client(self, send: Send, *, takes_whole: bool = False) -> ClientSender:
+        limits = self._limits
+        return ClientSender(
+            send,
+            self._node.clock.now,
+            hold=limits.hold,
+            limit=limits.max_answer,
+            takes_whole=takes_whole,
+        )
 
     async def _tick(self, client: ClientSender, keep_alive: float) -> None:
         while True:

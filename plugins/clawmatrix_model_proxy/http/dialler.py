@@ -16,10 +16,13 @@ from anyio.streams.tls import TLSStream
 
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_core.spi import TcpDialler
+from clawmatrix_model_proxy.http.asyncio_stream import AsyncioStream
 from clawmatrix_model_proxy.http.connection import HttpConnection
 from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 
 if TYPE_CHECKING:
+    import socket
+
     from anyio.abc import ByteStream
 
 __all__ = ["HttpAddress", "HttpDialler"]
@@ -163,7 +166,7 @@ class HttpDialler:
 
     async def _open(self, address: HttpAddress) -> ByteStream:
         sock = await self._tcp.open(address.host, address.port, limit=self.limit)
-        stream = _read_on_demand(await SocketStream.from_socket(sock))
+        stream = await _stream_of(sock)
         return stream if address.scheme == "http" else await self._wrap(stream, address)
 
     async def _wrap(self, stream: ByteStream, address: HttpAddress) -> ByteStream:
@@ -189,17 +192,15 @@ class HttpDialler:
 _LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
-def _read_on_demand(stream: SocketStream) -> SocketStream:
-    """Return a stream that is read from only while somebody receives.
+async def _stream_of(sock: socket.socket) -> ByteStream:
+    """Return the stream of a connected socket, which reads one piece ahead at most.
 
-    On asyncio a socket that was connected elsewhere is read from at once, and without an end as
-    long as data waits for ``receive``. anyio prevents that where it connects itself; there is no
-    public way. A stream without these members reads on demand.
+    On asyncio anyio's would read without an end as long as nobody receives.
     """
-    transport = getattr(stream, "_transport", None)
-    if transport is not None:
-        transport.pause_reading()
-    return stream
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return await SocketStream.from_socket(sock)
+    return await AsyncioStream.over(sock)
 
 
 async def _tunnel(stream: ByteStream, address: HttpAddress, proxy: _Proxy) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - read from the annotations
 from pathlib import Path  # noqa: TC003 - read from the annotations
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import pytest
 
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.paths import default_state_dir
-from clawmatrix_core.config.config import Config, ConfigSection, HostPort, Secret, option
+from clawmatrix_core.config.config import Beside, Config, ConfigSection, HostPort, Secret, option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
 
 SECRET = "s3cr3t-" * 6
 CORE = {"node_id": "office", "secret": SECRET}
@@ -51,6 +57,11 @@ class AgentGrant:
 @attrs.frozen
 class AgentGrants:
     nodes: Mapping[str, AgentGrant] = option(factory=dict, rest=True, doc="To whom.")
+
+
+@attrs.frozen
+class Other:
+    word: str = option(default="", doc="A word.")
 
 
 @attrs.frozen
@@ -318,3 +329,25 @@ def test_text_of_a_host_that_is_not_utf8_is_named_by_its_key() -> None:
     with pytest.raises(ConfigError) as caught:
         _ = config.tags
     assert caught.value.problems == ("tags[1]: is not UTF-8 text",)
+
+
+@pytest.mark.parametrize(
+    ("field", "asked"), [("check", "mistakes_beside"), ("warn", "warnings_beside")]
+)
+def test_a_table_is_looked_at_beside_others_and_what_plugins_register(
+    field: str, asked: str
+) -> None:
+    def look(table: Mesh, beside: Beside) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        assert table.peers == ("x",)
+        word = beside.config.section(Other).word
+        yield ("peers", 0), f"{word} {beside(list, str)} {beside.registered(list, int)}"
+
+    def registered(spec: object, kind: type[T], /) -> list[T]:
+        return [kind()]
+
+    looks: dict[str, Any] = {field: look}
+    config = Config.from_mapping({**CORE, "mesh": {"peers": ["x"]}, "other": {"word": "seen"}})
+    config.bind([ConfigSection("mesh", Mesh, **looks), ConfigSection("other", Other)])
+    for method in ("mistakes_beside", "warnings_beside"):
+        found = getattr(config, method)(registered)
+        assert found == (["mesh.peers[0]: seen [''] [0]"] if method == asked else [])

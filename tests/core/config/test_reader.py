@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from clawmatrix_core.config.kinds import fields_of
-from clawmatrix_core.config.messages import Problem, Problems
+from clawmatrix_core.config.messages import Problem, Problems, TableMistakes
 from clawmatrix_core.config.reader import make_converter, read_table
 from clawmatrix_core.config.schema import check_class, option
 from clawmatrix_core.config.types import ByteSize, Duration, HostPort, Secret, Source
@@ -87,6 +87,16 @@ class Pair:
 
 
 @attrs.frozen
+class Pairs:
+    of: Mapping[str, Pair] = option(factory=dict, doc="", rest=True)
+
+    def __attrs_post_init__(self) -> None:
+        same = [name for name, pair in self.of.items() if pair.low == pair.high]
+        if same:
+            raise TableMistakes(((name, "low"), "must not be high") for name in same)
+
+
+@attrs.frozen
 class Related:
     low: int = attrs.field(default=0)
     high: int = attrs.field(default=9)
@@ -114,6 +124,15 @@ def complaints(cls: type[Any], **table: object) -> list[str]:
     with pytest.raises(Problems) as caught:
         read(cls, **table)
     return [str(problem) for problem in caught.value.found]
+
+
+def test_a_class_tells_of_mistakes_in_its_table_each_with_its_place() -> None:
+    assert complaints(Pairs, a={"low": 9}, b={}, c={"high": 0}) == [
+        "a.low: must not be high",
+        "c.low: must not be high",
+    ]
+    with pytest.raises(ValueError, match=r"x\.low: must not be high; y\.low: must not be high"):
+        Pairs(of={"x": Pair(low=9), "y": Pair(high=0)})
 
 
 def test_a_table_becomes_the_class() -> None:

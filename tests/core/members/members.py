@@ -52,6 +52,7 @@ class Member:
             "epoch": 1,
             "seq": 1,
             "instance": f"{self.name}1",
+            "features": NodeRecord.CORE_FEATURES,
         }
         return NodeRecord(**{**fields, **changes})
 

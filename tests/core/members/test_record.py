@@ -45,7 +45,7 @@ def test_names_on_the_wire_are_camel_case() -> None:
         "instance": "office1",
         "protocol": [1, 1],
         "version": "",
-        "features": [],
+        "features": ["session_keys"],
         "addresses": [],
         "links": {"home": 1.5},
         "tags": ["gpu"],

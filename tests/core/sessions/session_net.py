@@ -10,6 +10,7 @@ import attrs
 from clawmatrix_core.base.errors import RemoteProtocolError
 from clawmatrix_core.base.local import Local
 from clawmatrix_core.base.node_id import NodeId
+from clawmatrix_core.sessions.noise import KKPSK0, Handshake
 from clawmatrix_core.sessions.session import Session
 from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE, Sessions
 from clawmatrix_core.wire.codec import Header
@@ -205,3 +206,16 @@ def current(end: End, peer: NodeId) -> Session:
     session = end.sessions.sending(peer)
     assert session is not None
     return session
+
+
+def member_handshake(net: Net, *, initiator: bool) -> Handshake:
+    """Return a handshake of office with home, to be used against the rules."""
+    first, second = (b"office", b"home") if initiator else (b"home", b"office")
+    return Handshake(
+        KKPSK0,
+        initiator=initiator,
+        static=net["office"].member.identity.channel_private,
+        remote_static=net["home"].member.identity.channel_public,
+        psk=PSK,
+        prologue=b"clawmatrix session v1\0" + first + b"\0" + second,
+    )

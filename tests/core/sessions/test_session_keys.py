@@ -6,11 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.core.members.members import Member
-from tests.core.sessions.session_net import HOME, OFFICE, current, link_between, opened, pair
+from clawmatrix_core.members.record import NodeRecord
+from clawmatrix_core.wire.codec import Header
+from tests.core.members.members import Member, base64_of
+from tests.core.sessions.session_net import (
+    HOME,
+    OFFICE,
+    Message,
+    current,
+    link_between,
+    member_handshake,
+    opened,
+    pair,
+)
 
 if TYPE_CHECKING:
-    from tests.core.sessions.session_net import End
+    from tests.core.sessions.session_net import End, Net
 
 
 def rename(office: End, *, instance: str = "home1") -> Member:
@@ -109,3 +120,77 @@ def test_a_session_under_an_earlier_key_proves_nothing_of_the_present_one() -> N
     net.run()
     assert office.heard[-1] == (HOME, b"hello")
     assert trust.proven_since(HOME) is None
+
+
+def borrow(end: End, name: str, of: End, features: tuple[str, ...]) -> None:
+    """Have an end know a name by a record that a thief signed, with the real node's channel key."""
+    thief = Member(name, life=2)
+    end.member.directory.forget(thief.name)
+    end.member.trust.forget(thief.name)
+    borrowed = base64_of(of.member.identity.channel_public)
+    changes = {"channel_key": borrowed, "instance": of.instance, "features": features}
+    end.member.directory.accept(thief.signed(epoch=9, **changes))
+
+
+ANY_FEATURES = pytest.mark.parametrize("features", [NodeRecord.CORE_FEATURES, ()])
+
+
+@ANY_FEATURES
+def test_a_caller_makes_no_session_by_a_record_with_another_nodes_channel_key(
+    features: tuple[str, ...],
+) -> None:
+    net, home, office = pair()
+    borrow(office, "home", home, features)
+    office.say(HOME, b"for the thief")
+    net.run()
+    assert office.refused + home.refused == ["session_key"]
+    assert not office.sessions.all
+
+
+@ANY_FEATURES
+def test_who_is_called_makes_no_session_by_a_record_with_another_nodes_channel_key(
+    features: tuple[str, ...],
+) -> None:
+    net, home, office = pair()
+    borrow(office, "home", home, features)
+    home.say(OFFICE, b"as myself")
+    net.run()
+    assert office.refused == ["session_key"]
+    assert not office.sessions.all
+
+
+def older_office() -> tuple[Net, End]:
+    """Return home, which knows office as a node that says no key when it opens sessions."""
+    net, home, office = pair()
+    home.member.directory.accept(office.member.signed(features=(), seq=2))
+    return net, home
+
+
+def test_an_older_node_is_told_no_key_when_a_session_is_opened_with_it() -> None:
+    net, home = older_office()
+    home.say(OFFICE, b"hello")
+    [opening] = net.flying
+    handshake = member_handshake(net, initiator=False)
+    assert handshake.read(opening.body) == b"home1"
+    answer = Header("session_accept", opening.header.id, OFFICE, HOME, 0)
+    home.take(Message(answer, b"", handshake.write(b"office1")))
+    assert current(home, OFFICE).peer_key == net["office"].key
+
+
+def test_an_older_node_is_told_no_key_when_it_opens_a_session() -> None:
+    net, home = older_office()
+    handshake = member_handshake(net, initiator=True)
+    body = handshake.write(b"office1")
+    home.take(Message(Header("session_open", "1", OFFICE, HOME, 0), b"", body))
+    [accepted] = net.sent("session_accept")
+    assert handshake.read(accepted.body) == b"home1"
+    assert home.refused == []
+
+
+@pytest.mark.parametrize("text", [b"home1.", b"home1.AAAA", b"home1.!", b".AAAA"])
+def test_an_opening_with_a_malformed_key_is_refused(text: bytes) -> None:
+    net, home, _ = pair()
+    body = member_handshake(net, initiator=True).write(text)
+    home.take(Message(Header("session_open", "1", OFFICE, HOME, 0), b"", body))
+    assert home.refused in (["bad_session"], ["session_key"])
+    assert not home.sessions.all

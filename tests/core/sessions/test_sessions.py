@@ -7,16 +7,15 @@ from random import Random
 import pytest
 
 from clawmatrix_core.base.errors import DecryptError
-from clawmatrix_core.sessions.noise import KKPSK0, Handshake
 from clawmatrix_core.wire.codec import Header
 from tests.core.members.members import base64_of
 from tests.core.sessions.session_net import (
     HOME,
     LAB,
     OFFICE,
-    PSK,
     Message,
     Net,
+    member_handshake,
     opened,
     pair,
 )
@@ -235,19 +234,6 @@ def test_a_forged_acceptance_costs_one_try() -> None:
     home.say(OFFICE, b"")
     net.run()
     assert home.say(OFFICE, b"hello")
-
-
-def member_handshake(net: Net, *, initiator: bool) -> Handshake:
-    """Return a handshake of office with home, to be used against the rules."""
-    first, second = (b"office", b"home") if initiator else (b"home", b"office")
-    return Handshake(
-        KKPSK0,
-        initiator=initiator,
-        static=net["office"].member.identity.channel_private,
-        remote_static=net["home"].member.identity.channel_public,
-        psk=PSK,
-        prologue=b"clawmatrix session v1\0" + first + b"\0" + second,
-    )
 
 
 @pytest.mark.parametrize("instance", [b"", b"i" * 65, b"two words", b"\xff", "ü".encode()])

@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from clawmatrix_core.exchange.exchanges import Exchanges
+from clawmatrix_core.sessions import negotiation
 from clawmatrix_core.sessions.sessions import Sessions
 from tests.core.sessions import test_session_keys
 from tests.plugins.mesh.members import test_squatter
@@ -47,6 +48,10 @@ def keep_sessions(self: Sessions, peer: NodeId, key: bytes | None) -> None:
     """Keep the sessions of a name that has another key."""
 
 
+def believe_any_key(peer: NodeId, said: bytes | None, key: bytes) -> None:
+    """Take it that the key of a record is that of whoever has its channel key."""
+
+
 def keep_exchanges(self: Exchanges, peer: NodeId, key: bytes | None) -> None:
     """Keep the exchanges of a name that has another key."""
 
@@ -81,6 +86,15 @@ PLANTS = {
         (
             test_squatter.test_a_squatters_session_ends_when_its_key_is_forgotten,
             test_squatter.test_a_squatters_session_ends_when_a_person_accepts_the_real_key,
+        ),
+    ),
+    "a record with another node's channel key is believed": Plant(
+        negotiation,
+        "_check_key",
+        believe_any_key,
+        (
+            test_squatter.test_a_record_with_homes_channel_key_gets_no_call_of_the_real_home,
+            test_squatter.test_a_record_with_homes_channel_key_gets_no_call_to_the_real_home,
         ),
     ),
     "an exchange is kept although its name has another key": Plant(

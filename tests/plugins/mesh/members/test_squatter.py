@@ -6,7 +6,7 @@ is a member like any other, whose node calls itself home and has copied the word
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,12 @@ from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.hookspecs import hookimpl
 from clawmatrix_core.loading.contributions import frame_types
 from clawmatrix_core.members.identity import Identity, fingerprint, key_text
+from clawmatrix_core.members.record import NodeRecord, SignedRecord
 from clawmatrix_core.members.succession import rotate
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_core.testing.reaching import call_control
+from tests.core.members.members import base64_of
 from tests.plugins.mesh.conftest import address_of, make_node
 
 if TYPE_CHECKING:
@@ -329,3 +331,49 @@ async def test_a_revoked_key_has_no_session_left_although_its_record_has_gone() 
         assert found.sessions_under(FALSE.sign_public)
         assert found.office.expel(FALSE.sign_public) == ["home"]
         await found.is_rid_of(FALSE.sign_public)
+
+
+@asynccontextmanager
+async def borrowed() -> AsyncIterator[tuple[Scene, Node, DeskPlugin]]:
+    """Have office know home by the squatter's key, with the channel key of the real home."""
+    async with scene() as found:
+        record = NodeRecord(
+            node_id=HOME,
+            sign_key=base64_of(FALSE.sign_public),
+            channel_key=base64_of(TRUE.channel_public),
+            epoch=9,
+            seq=9,
+            instance=found.home.instance,
+            links={NodeId("hub"): 1.0},
+            features=NodeRecord.CORE_FEATURES,
+        )
+        found.office.accept_record(SignedRecord.make(record, FALSE))
+        desk = DeskPlugin()
+        async with make_node(
+            "home",
+            state=found.state,
+            plugins=("relay", desk),
+            peers=[address_of(found.hub)],
+            direct=False,
+        ) as home:
+            await wait_until(lambda: home.reachable("office") and found.office.reachable(HOME))
+            assert found.office.trust.keys(HOME)[:1] == (FALSE.sign_public,)
+            yield found, home, desk
+
+
+async def test_a_record_with_homes_channel_key_gets_no_call_of_the_real_home() -> None:
+    async with borrowed() as (found, home, _):
+        with suppress(ExchangeError):
+            async with home.exchange("office", "desk", {}, deadline=1.5) as ex:
+                await ex.receive()
+        assert not found.desk.visits
+        assert found.office.counters["session_key"]
+
+
+async def test_a_record_with_homes_channel_key_gets_no_call_to_the_real_home() -> None:
+    async with borrowed() as (found, home, desk):
+        with suppress(ExchangeError):
+            async with found.office.exchange("home", "desk", {}, deadline=1.5) as ex:
+                await ex.receive()
+        assert not desk.visits
+        assert home.counters["session_key"] + found.office.counters["session_key"]

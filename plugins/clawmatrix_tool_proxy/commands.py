@@ -1,0 +1,181 @@
+"""``clawmatrix tools`` and ``clawmatrix call``."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from clawmatrix_core.cli import (
+    CommandError,
+    ControlError,
+    Progress,
+    Settings,
+    call,
+    echo_json,
+    pass_settings,
+    printable,
+    stream,
+)
+from clawmatrix_tool_proxy.ending import exit_of_error, exit_of_result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
+    from clawmatrix_core import JSON
+
+__all__ = ["call_command", "tools"]
+
+_SILENCE: Final = 24 * 3600.0
+"""Seconds without a word after which a call is given up here: the tool's deadline comes first."""
+
+
+@click.group()
+def tools() -> None:
+    """Show the tools that nodes have for this one."""
+
+
+@tools.command("list")
+@click.option("--node", metavar="NODE", help="Ask another node for the tools that it has for us.")
+@click.option("--anyone", is_flag=True, help="Also ask a node whose name is not proven.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_settings
+def list_command(settings: Settings, node: str | None, anyone: bool, as_json: bool) -> None:
+    """List the tools of this node for its own clients, or those of another node for this one."""
+    params = {"node": node, "anyone": anyone}
+    try:
+        found = call(settings.config_file(), "tools.list", params)
+    except ControlError as error:
+        raise _command_error(error) from None
+    if as_json:
+        echo_json(found)
+        return
+    for entry in found["tools"]:
+        for line in _lines(entry):
+            click.echo(printable(line))
+
+
+def _lines(entry: JSON) -> list[str]:
+    """Return the tool with its arguments, and the first line of what it does."""
+    names = entry.get("parameters", {}).get("properties") or {}
+    required = entry.get("parameters", {}).get("required") or []
+    told = " ".join(name if name in required else f"[{name}]" for name in names)
+    first = (entry.get("description") or "").strip().partition("\n")[0]
+    return [f"{entry['name']} {told}".rstrip(), *([f"    {first}"] if first else [])]
+
+
+@click.command("call")
+@click.argument("node")
+@click.argument("tool")
+@click.option("--arg", "args", multiple=True, metavar="K=V", help="An argument; V may be JSON.")
+@click.option(
+    "--args-file", type=click.File(encoding="utf-8"), help="All arguments, as JSON; - reads stdin."
+)
+@click.option("--timeout", type=click.FloatRange(min=0.001), help="Seconds that the tool may take.")
+@click.option("--anyone", is_flag=True, help="Also call a node whose name is not proven.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no output.")
+@pass_settings
+def call_command(
+    settings: Settings,
+    node: str,
+    tool: str,
+    args: tuple[str, ...],
+    args_file: IO[str] | None,
+    timeout: float | None,
+    anyone: bool,
+    as_json: bool,
+) -> int:
+    """Call TOOL of NODE; Ctrl-C cancels it there.
+
+    Output comes as the tool writes it, then the result. The exit code is the exit status of a
+    command that the tool ran; docs/tools.md lists those of errors.
+    """
+    params = {
+        "node": node,
+        "tool": tool,
+        "arguments": _arguments(args, args_file),
+        "timeout": timeout,
+        "anyone": anyone,
+    }
+    items = stream(settings.config_file(), "tools.call", params, timeout=_SILENCE)
+    try:
+        with Progress() as progress:
+            return _show(items, progress, as_json=as_json)
+    except ControlError as error:
+        raise _command_error(error) from None
+
+
+def _show(items: Iterator[JSON], progress: Progress, *, as_json: bool) -> int:
+    status, written = 0, False
+    for item in items:
+        if "progress" in item:
+            progress.show(item["progress"])
+        elif "result" in item:
+            progress.clear()
+            status = exit_of_result(item["result"])
+            _show_result(item, written=written, as_json=as_json)
+        elif not as_json:
+            progress.clear()
+            written = True
+            _write(item)
+    return status
+
+
+def _write(item: JSON) -> None:
+    """Write output as it came; to a terminal without what would move its cursor."""
+    err = item.get("stderr") is True
+    if (sys.stderr if err else sys.stdout).isatty():
+        text = item["text"] if "text" in item else _bytes(item).decode(errors="replace")
+        click.echo("\n".join(printable(line) for line in text.split("\n")), nl=False, err=err)
+    elif "text" in item:
+        click.echo(item["text"], nl=False, err=err)
+    else:
+        click.echo(_bytes(item), nl=False, err=err)
+
+
+def _bytes(item: JSON) -> bytes:
+    return base64.b64decode(item["bytes"])
+
+
+def _show_result(item: JSON, *, written: bool, as_json: bool) -> None:
+    result, cut = item["result"], item.get("cut") or {}
+    if as_json:
+        echo_json({"result": result, "cut": cut})
+        return
+    if isinstance(result, str):
+        _write({"text": result if result.endswith("\n") or not result else f"{result}\n"})
+    elif result is not None and not (written and exit_of_result(result)):
+        echo_json(result)
+    for what, size in cut.items():
+        click.echo(f"clawmatrix: {size} bytes of the {what} were cut off", err=True)
+
+
+def _arguments(args: tuple[str, ...], file: IO[str] | None) -> dict[str, JSON]:
+    found: dict[str, JSON] = {}
+    if file is not None:
+        try:
+            found = json.loads(file.read())
+        except ValueError as error:
+            raise click.BadParameter(f"no JSON: {error}", param_hint="--args-file") from None
+        if not isinstance(found, dict):
+            raise click.BadParameter("expected a JSON object", param_hint="--args-file")
+    for arg in args:
+        name, equals, value = arg.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{arg!r} is not NAME=VALUE", param_hint="--arg")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _command_error(error: ControlError) -> CommandError:
+    words, detail = str(error), error.detail
+    if isinstance(detail, dict) and detail.get("mayHaveRun"):
+        words += " (the tool may have run)"
+    return CommandError(f"{error.code}: {words}", exit_code=exit_of_error(error.code, detail))

@@ -1,0 +1,138 @@
+"""A call from its request to its outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+
+from clawmatrix_grants.api import ApprovalPending, NotAllowed, Question, permit
+from clawmatrix_tool_proxy.config import ToolProxyConfig
+from clawmatrix_tool_proxy.serving.arguments import read_arguments, read_request
+from clawmatrix_tool_proxy.serving.caller import Caller
+from clawmatrix_tool_proxy.serving.refused import Refused, not_allowed
+from clawmatrix_tool_proxy.serving.running import Permitted, run_permitted
+from clawmatrix_tool_proxy.tool import ToolError
+from clawmatrix_tool_proxy.wire import INLINE, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawmatrix_core import Exchange, Node
+    from clawmatrix_grants.api import Permit
+    from clawmatrix_tool_proxy.checking.checker import Checker
+    from clawmatrix_tool_proxy.serving.denials import Denials
+    from clawmatrix_tool_proxy.serving.slots import Slots
+    from clawmatrix_tool_proxy.serving.table import ToolTable
+    from clawmatrix_tool_proxy.tool import Arguments, Tool
+    from clawmatrix_tool_proxy.wire import ToolRequest
+
+__all__ = ["ToolServer"]
+
+_LEFT = Outcome(success=False, code="cancelled")
+
+
+class ToolServer:
+    """Answers calls of the tools of this node."""
+
+    def __init__(
+        self,
+        node: Node,
+        table: ToolTable,
+        slots: Slots,
+        denials: Denials,
+        checker: Checker,
+        count: Callable[[Outcome], None],
+    ) -> None:
+        """Make one; ``count`` is told how each call ended."""
+        self._node, self._table = node, table
+        self._slots, self._denials, self._checker = slots, denials, checker
+        self._count = count
+
+    async def answer(self, ex: Exchange) -> None:
+        """Answer one call: the handler of its exchange."""
+        outcome, encoded = _LEFT, b""
+        try:
+            request, caller = read_request(ex), Caller.of(self._node, ex)
+            with self._slots.of_caller(caller):
+                tool = await self._admitted(request.tool, caller)
+                outcome, encoded = await self._called(ex, request, caller, tool)
+        except Refused as refused:
+            outcome = refused.outcome()
+        finally:
+            self._count(outcome)
+        await _finish(ex, outcome, encoded)
+
+    async def _admitted(self, name: str, caller: Caller) -> Tool:
+        """Return the tool, where it is exposed and the caller may use it in any way at all.
+
+        The same is done for all names, so that nobody learns which tools there are.
+        """
+        tool = self._table.exposed(name, own=caller.own)
+        if tool is not None and self._is_open(tool, caller):
+            return tool
+        verdict = await self._node.authorize(caller.peer, caller.key, "tool", name, None)
+        if tool is None or verdict.effect == "deny":
+            await self._denials.note(caller, name, verdict.rule, None)
+            raise not_allowed()
+        return tool
+
+    def _is_open(self, tool: Tool, caller: Caller) -> bool:
+        return caller.own and tool.name in self._table.open
+
+    async def _called(
+        self, ex: Exchange, request: ToolRequest, caller: Caller, tool: Tool
+    ) -> tuple[Outcome, bytes]:
+        config = self._node.config.section(ToolProxyConfig)
+        at_once = tool.at_once or config.at_once
+        self._slots.check(tool.name, at_once)  # before anything is read, or anybody approves
+        async with read_arguments(ex, request, caller, self._slots) as given:
+            arguments = await self._canonical(tool, given)
+            allowed = await self._permit(ex, caller, tool, arguments)
+            deadline = tool.deadline or config.deadline
+            if request.timeout_ms is not None:
+                deadline = min(deadline, request.timeout_ms / 1000)
+            plugin, most = self._table.plugin_of(tool), int(config.max_output)
+            call = Permitted(ex, caller, tool, plugin, arguments, allowed, deadline, most)
+            with self._slots.of_tool(tool.name, at_once):
+                return await run_permitted(self._node, call)
+
+    async def _canonical(self, tool: Tool, given: Arguments) -> Arguments:
+        """Return the arguments that will run. Raises: Refused."""
+        try:
+            if tool.check is not None:
+                arguments = tool.check(given)
+            else:
+                arguments = await self._checker.check(tool.parameters, given)
+            if tool.canonical is not None:
+                arguments = await anyio.to_thread.run_sync(tool.canonical, arguments)
+        except ToolError as error:
+            raise Refused(error.code, str(error)) from None
+        return arguments
+
+    async def _permit(
+        self, ex: Exchange, caller: Caller, tool: Tool, arguments: Arguments
+    ) -> Permit | None:
+        if self._is_open(tool, caller):
+            return None
+
+        async def progress(text: str) -> None:
+            await ex.send({"progress": text})
+
+        question = Question(caller.peer, caller.key, "tool", tool.name, arguments)
+        try:
+            return await permit(self._node, question, progress=progress)
+        except NotAllowed as error:
+            await self._denials.note(caller, tool.name, error.verdict.rule, arguments)
+            raise not_allowed() from None
+        except ApprovalPending as error:
+            raise Refused("approval_pending", str(error), detail=error.detail) from None
+
+
+async def _finish(ex: Exchange, outcome: Outcome, encoded: bytes) -> None:
+    if len(encoded) <= INLINE:
+        await ex.finish(msgspec.to_builtins(outcome))
+        return
+    head = msgspec.structs.replace(outcome, result=None, result_bytes=len(encoded))
+    await ex.finish(msgspec.to_builtins(head), encoded)

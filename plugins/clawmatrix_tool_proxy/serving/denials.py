@@ -1,0 +1,146 @@
+"""What is written down of calls that are denied: some of each caller, and then only how many."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import attrs
+
+from clawmatrix_core import AuditFailed, AuditRecord, Bound, NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from clawmatrix_core import JSON, Node
+    from clawmatrix_tool_proxy.serving.caller import Caller
+
+__all__ = ["ALL_DENIALS", "CALLERS", "DENIALS", "Denials"]
+
+DENIALS = Bound(
+    5,
+    "denied calls of one caller that get a line each in the audit, and one more in ten minutes",
+    fed_by="a member",
+    when_full="they are counted, and the count gets a line every ten minutes",
+)
+ALL_DENIALS = Bound(
+    60,
+    "denied calls of all callers that get a line each in the audit, and five more a minute",
+    fed_by="a member",
+    when_full="they are counted, and the count gets a line every ten minutes",
+)
+CALLERS = Bound(
+    16,
+    "callers whose denied calls are counted apart",
+    fed_by="a member",
+    when_full="those of further callers are counted together",
+)
+PERIOD: Final = 600.0
+_OTHERS: Final = "@others"
+
+
+@attrs.define
+class _Bucket:
+    """So many at once, and one more each time that ``every`` seconds have passed."""
+
+    most: int
+    every: float
+    free: float = attrs.field(init=False)
+    at: float = -math.inf
+
+    def __attrs_post_init__(self) -> None:
+        self.free = self.most
+
+    def fill(self, now: float) -> None:
+        gained = (now - self.at) / self.every
+        self.free, self.at = min(float(self.most), self.free + gained), now
+
+
+@attrs.define
+class _Told:
+    """What was written of one caller, and what was not."""
+
+    bucket: _Bucket
+    unwritten: int = 0
+
+
+class Denials:
+    """Writes down denied calls, so that no caller can fill the audit with them."""
+
+    def __init__(self, node: Node, *, now: Callable[[], float] | None = None) -> None:
+        """Make one; ``now`` returns seconds, by the node's clock unless given."""
+        self._node, self._now = node, now or node.clock.now
+        self._all = _Bucket(ALL_DENIALS, 60.0 / 5)
+        self._callers: dict[Caller, _Told] = {}
+        self._others = 0
+
+    async def note(
+        self, caller: Caller, tool: str, rule: str, arguments: Mapping[str, JSON] | None
+    ) -> None:
+        """Note one denied call; arguments where they were looked at."""
+        if not self._may_write(caller):
+            return
+        await self._write(caller.peer, caller.key, tool, "denied", rule, arguments)
+
+    def _may_write(self, caller: Caller) -> bool:
+        now = self._now()
+        told = self._callers.get(caller)
+        if told is None:
+            if len(self._callers) >= CALLERS:
+                self._others += 1
+                return False
+            told = self._callers[caller] = _Told(_Bucket(DENIALS, PERIOD))
+        for bucket in (told.bucket, self._all):
+            bucket.fill(now)
+        if told.bucket.free < 1 or self._all.free < 1:
+            told.unwritten += 1
+            return False
+        told.bucket.free -= 1
+        self._all.free -= 1
+        return True
+
+    async def run(self) -> None:
+        """Write how many more there were, every ten minutes, until cancelled."""
+        while True:
+            await anyio.sleep(PERIOD)
+            await self.write_counts()
+
+    async def write_counts(self) -> None:
+        """Write how many denied calls have no line of their own, and forget quiet callers."""
+        now = self._now()
+        for caller, told in tuple(self._callers.items()):
+            told.bucket.fill(now)
+            more, told.unwritten = told.unwritten, 0
+            if more:
+                await self._write(caller.peer, caller.key, "*", f"{more} more denied")
+            elif told.bucket.free >= told.bucket.most:
+                del self._callers[caller]
+        others, self._others = self._others, 0
+        if others:
+            await self._write(NodeId(_OTHERS), None, "*", f"{others} more denied")
+
+    async def _write(
+        self,
+        peer: NodeId,
+        key: str | None,
+        tool: str,
+        outcome: str,
+        rule: str = "",
+        arguments: Mapping[str, JSON] | None = None,
+    ) -> None:
+        record = AuditRecord(
+            event="denied",
+            id=self._node.new_id(),
+            peer=peer,
+            key=key,
+            action="tool",
+            target=tool,
+            arguments=arguments,
+            rule=rule,
+            outcome=outcome,
+        )
+        try:
+            await self._node.audit(record)
+        except AuditFailed as error:
+            self._node.logger("tools").warning("a denied call is not written down: %s", error)

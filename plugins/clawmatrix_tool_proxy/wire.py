@@ -1,0 +1,137 @@
+"""What a caller and the node of a tool say to each other.
+
+A caller opens an exchange ``tool_req`` with a ``ToolRequest``; arguments that are too large for it
+follow as bytes. What comes back are bytes, which are output, heads with ``stderr`` that say how
+many of the next bytes are error output, heads with ``progress``, and at the end one ``Outcome``; a
+result that is too large for it follows as bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from clawmatrix_core import JSON, Bound, ExchangeFailure
+
+__all__ = [
+    "ARGUMENTS",
+    "INLINE",
+    "RESULT",
+    "TOOL_REQUEST",
+    "Cut",
+    "ErrorOutput",
+    "Outcome",
+    "Progress",
+    "StderrHead",
+    "ToolRequest",
+    "read_answer",
+]
+
+TOOL_REQUEST: Final = "tool_req"
+
+INLINE: Final = 48 * 1024
+"""Bytes of JSON that go in a head; what is larger follows it."""
+ARGUMENTS = Bound(
+    8 * 1024**2,
+    "bytes of the arguments of one call of a tool",
+    fed_by="a member",
+    when_full="the call is refused, and nothing runs",
+)
+RESULT = Bound(
+    64 * 1024**2,
+    "bytes of a result that a caller takes",
+    fed_by="a member",
+    when_full="the call ends with an error",
+)
+
+_Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Word = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class ToolRequest(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Asks for a call.
+
+    Attributes:
+        tool: the name of the tool.
+        params: the arguments; None where ``params_bytes`` bytes of JSON follow.
+        params_bytes: how many these are.
+        timeout_ms: milliseconds that the caller gives the tool; None leaves it to the tool.
+    """
+
+    tool: Annotated[str, msgspec.Meta(max_length=128)]
+    params: dict[str, JSON] | None = None
+    params_bytes: _Size = 0
+    timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
+
+
+class ErrorOutput(bytes):
+    """A part of the output that is error output."""
+
+
+class StderrHead(msgspec.Struct, frozen=True):
+    """Says that the next ``stderr`` bytes of output are error output."""
+
+    stderr: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a call is, in words."""
+
+    progress: str
+
+
+class Cut(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was left out of an answer.
+
+    Attributes:
+        output: bytes of output that were dropped.
+        result: bytes of the result that were dropped; what is left of it is text.
+    """
+
+    output: _Size = 0
+    result: _Size = 0
+
+
+class Outcome(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How a call ended.
+
+    Attributes:
+        success: whether the tool gave a result.
+        began: whether the tool may have run.
+        result: what it gave, which may be null, 0 or empty.
+        result_bytes: how many bytes of JSON follow in the place of ``result``.
+        error: what went wrong, in words.
+        code: the same as a stable word.
+        detail: JSON for programs about the error.
+        exit_status: what a command is to end with.
+        cut: what was left out.
+        audit: the head of the audit there, JSON as text.
+    """
+
+    success: bool
+    began: bool = False
+    result: JSON = None
+    result_bytes: _Size = 0
+    error: str | None = None
+    code: _Word = ""
+    detail: JSON = None
+    exit_status: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+    cut: Cut = Cut()
+    audit: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+
+
+def read_answer(payload: JSON) -> bytes | StderrHead | Progress | Outcome:
+    """Return what a payload of the answer is. Raises: ExchangeFailure ``bad_answer``."""
+    if isinstance(payload, bytes):
+        return payload
+    try:
+        if isinstance(payload, dict) and "progress" in payload:
+            return msgspec.convert(payload, Progress)
+        if isinstance(payload, dict) and "stderr" in payload:
+            return msgspec.convert(payload, StderrHead)
+        return msgspec.convert(payload, Outcome)
+    except msgspec.ValidationError as error:
+        raise ExchangeFailure(
+            "bad_answer", f"what the other node sent is no answer: {error}"
+        ) from None

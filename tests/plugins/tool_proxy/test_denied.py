@@ -1,0 +1,163 @@
+"""Calls that are denied: the same words for all, nothing runs, and the audit stays small."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clawmatrix_core import NodeId
+from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_core.testing.reaching import reload
+from clawmatrix_tool_proxy.api import ToolFailed, call_tool
+from clawmatrix_tool_proxy.serving.caller import Caller
+from clawmatrix_tool_proxy.serving.denials import ALL_DENIALS, CALLERS, DENIALS, PERIOD, Denials
+from clawmatrix_tool_proxy.serving.exposure import Exposure
+from tests.plugins.tool_proxy.nodes import called, code_of, relayed
+from tests.plugins.tool_proxy.shop import Notebook
+
+if TYPE_CHECKING:
+    from clawmatrix_core.testing.fixtures import NodeFactory
+
+pytestmark = [pytest.mark.anyio]
+
+
+@pytest.mark.both_loops
+async def test_unknown_not_exposed_and_not_granted_get_the_same_words(
+    node_factory: NodeFactory,
+) -> None:
+    told = set()
+    table = {"deny": ["big"]}
+    async with relayed(node_factory, allowed=("echo", "big", "nope"), table=table) as mesh:
+        for tool in ("nope", "big", "stream", "x" * 128):
+            with pytest.raises(ToolFailed) as raised:
+                await called(mesh, tool)
+            error = raised.value
+            told.add((error.code, str(error), error.may_have_run, str(error.detail)))
+        asked = [target for _, _, target, _ in mesh.engine.asked]
+        assert asked == ["nope", "big", "stream", "x" * 128]  # all are asked about alike
+        assert [record.target for record in mesh.served.records] == asked
+    assert told == {("not_allowed", "not allowed on this node", False, "None")}
+
+
+async def test_an_empty_allow_exposes_nothing_and_a_reload_changes_it(
+    node_factory: NodeFactory,
+) -> None:
+    async with relayed(node_factory, table={"allow": []}) as mesh:
+        assert await code_of(mesh, "echo") == "not_allowed"
+        await reload(mesh.office, {"tool-proxy": {"allow": ["ec*"]}})
+        assert (await called(mesh, "echo")).value is None
+        await reload(mesh.office, {"tool-proxy": {"allow": ["ec*"], "deny": ["*ho"]}})
+        assert await code_of(mesh, "echo") == "not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "name", "is_exposed"),
+    [
+        ([], [], "read", False),
+        (["read"], [], "read", True),
+        (["read"], [], "reader", False),
+        (["re*"], ["read"], "read", False),
+        (["*"], [], "git.push", True),
+        (["*"], ["git.*"], "git.push", False),
+        (["r?ad"], [], "read", True),
+        (["r.ad"], [], "read", False),
+        (["*" * 60 + "x"], [], "a" * 60, False),
+    ],
+)
+def test_patterns_of_what_is_exposed(
+    allow: list[str], deny: list[str], name: str, is_exposed: bool
+) -> None:
+    assert Exposure(allow, deny).exposes(name) == is_exposed
+
+
+async def test_a_condition_that_does_not_hold_is_a_denial_like_any_other(
+    node_factory: NodeFactory,
+) -> None:
+    async with relayed(node_factory) as mesh:
+        mesh.engine.only = lambda arguments: arguments["n"] == 1
+        assert (await called(mesh, "echo", n=1)).value is None
+        with pytest.raises(ToolFailed, match=r"^not allowed on this node$"):
+            await called(mesh, "echo", n=2)
+        assert mesh.shop.began == [1]
+        denied = mesh.served.records[-1]
+        assert (denied.event, denied.arguments) == ("denied", {"value": None, "n": 2})
+        assert denied.rule == "engine.rule"
+
+
+async def test_an_ask_without_anybody_to_ask_is_a_denial(node_factory: NodeFactory) -> None:
+    async with relayed(node_factory) as mesh:
+        mesh.engine.asks.add("echo")
+        assert await code_of(mesh, "echo") == "not_allowed"
+        assert mesh.shop.began == []
+
+
+@pytest.mark.faults_expected
+async def test_where_it_cannot_be_written_down_nothing_runs(node_factory: NodeFactory) -> None:
+    async with relayed(node_factory) as mesh:
+        mesh.served.broken.add("begin")
+        with pytest.raises(ToolFailed, match=r"^not allowed on this node$") as raised:
+            await called(mesh, "echo")
+        assert not raised.value.may_have_run
+        assert mesh.shop.began == []
+
+
+@pytest.mark.faults_expected
+async def test_a_caller_that_cannot_write_it_down_sends_nothing(node_factory: NodeFactory) -> None:
+    async with relayed(node_factory) as mesh:
+        mesh.asked.broken.add("begin")
+        assert await code_of(mesh, "echo") == "not_audited"
+        assert (mesh.shop.began, mesh.served.records) == ([], [])
+
+
+@pytest.mark.faults_expected
+async def test_a_result_is_given_although_its_end_cannot_be_written_down(
+    node_factory: NodeFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with relayed(node_factory) as mesh:
+        mesh.served.broken.add("end")
+        assert (await called(mesh, "echo", value=0)).value == 0
+    assert "the end of echo is not written down" in caplog.text
+
+
+async def test_the_line_is_written_before_the_tool_begins(node_factory: NodeFactory) -> None:
+    async with relayed(node_factory) as mesh:
+        async with call_tool(mesh.home, "office", "wait"):
+            await mesh.shop.open.wait()
+            assert mesh.served.told() == [("begin", "wait", None)]
+            assert mesh.asked.told() == [("begin", "wait", None)]
+            assert mesh.served.records[0].id == mesh.asked.records[0].id
+        await wait_until(lambda: mesh.served.told("end"))
+
+
+@pytest.mark.bound(
+    "clawmatrix_tool_proxy.serving.denials.DENIALS",
+    "clawmatrix_tool_proxy.serving.denials.ALL_DENIALS",
+    "clawmatrix_tool_proxy.serving.denials.CALLERS",
+)
+async def test_denied_calls_cannot_fill_the_audit(node_factory: NodeFactory) -> None:
+    notebook, callers = Notebook(), [Caller(NodeId(f"n{n}"), f"key{n}") for n in range(20)]
+    async with node_factory("office", plugins=[notebook]) as node:
+        denials = Denials(node, now=lambda: at)
+        at = 1000.0
+        for _ in range(200):
+            await denials.note(callers[0], "exec", "rule", None)
+        assert len(notebook.records) == DENIALS
+        await denials.write_counts()
+        told = notebook.records[-1]
+        assert (told.event, told.peer, told.target) == ("denied", "n0", "*")
+        assert told.outcome == f"{200 - DENIALS} more denied"
+        for caller in callers:
+            for _ in range(50):
+                await denials.note(caller, "exec", "rule", None)
+        assert len(notebook.records) == ALL_DENIALS + 1
+        before = len(notebook.records)
+        await denials.write_counts()
+        sums = [record.outcome for record in notebook.records[before:]]
+        assert len(sums) == CALLERS + 1
+        assert sum(int(str(one).split()[0]) for one in sums) == 20 * 50 - (ALL_DENIALS - DENIALS)
+        assert notebook.records[-1].peer == "@others"
+        at += PERIOD
+        await denials.note(callers[0], "exec", "rule", None)
+        await denials.note(callers[0], "exec", "rule", None)
+        assert notebook.told()[-1] == ("denied", "exec", "denied")
