@@ -191,7 +191,7 @@ async def test_no_thread_is_held_while_the_reader_is_behind(place: Place) -> Non
     call, slow = Caller(place), anyio.Event()
 
     class Behind(Heard):
-        async def write(self, data: bytes, stderr: bool) -> bool:
+        async def write(self, data: bytes) -> bool:
             await slow.wait()
             return True
 
