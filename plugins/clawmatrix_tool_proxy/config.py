@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping  # noqa: TC003 - read from the annotation
+from pathlib import Path  # noqa: TC003 - so is this
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -13,8 +13,6 @@ from clawmatrix_tool_proxy.exec.config import ExecConfig
 from clawmatrix_tool_proxy.files.config import RootTable, check_root_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
     from typing import Any
 
 __all__ = ["MAX_OUTPUT", "ToolProxyConfig"]

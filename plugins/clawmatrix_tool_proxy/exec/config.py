@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping  # noqa: TC003 - read from the annotation
+from pathlib import Path  # noqa: TC003 - so is this
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -12,8 +14,6 @@ from clawmatrix_core import Bound, ByteSize, Duration, HostPort, option
 from clawmatrix_tool_proxy.exec.guarding.parts import PARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
     from typing import Any
 
 __all__ = ["FOLDERS_SEARCHED", "PROCESSES", "ExecConfig"]

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from clawmatrix_tool_proxy.files.rules import Rules
     from clawmatrix_tool_proxy.own_places import Identity
-    from clawmatrix_tool_proxy.tool import ToolError
 
 __all__ = ["Folder", "kind_of"]
 
