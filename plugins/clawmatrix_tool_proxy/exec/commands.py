@@ -128,7 +128,7 @@ async def _end(guard: GuardProcess, job: Job) -> None:
         guard.kill()
     await guard.gone()
     if told is None:
-        await anyio.to_thread.run_sync(clear_away, job.private)
+        await anyio.to_thread.run_sync(clear_away, job.private, job.cgroup)
 
 
 async def _told(guard: GuardProcess) -> Message:

@@ -96,6 +96,7 @@ class Jobs:
 
     def _job(self, places: Mapping[str, Place]) -> Job:
         config = self.config
+        name = f"clawmatrix-{secrets.token_hex(8)}"  # nobody knows it beforehand
         return Job(
             argv=(),
             env={},
@@ -103,7 +104,7 @@ class Jobs:
             cwd=(),
             stdin=False,
             timeout=float(config.timeout),
-            private=_private_folder(),
+            private=str(Path(tempfile.gettempdir()).resolve() / name),
             roots=tuple(places.values()),
             readable=tuple(str(path.expanduser()) for path in config.readable),
             own=tuple(str(path) for path in self._own()),
@@ -111,14 +112,9 @@ class Jobs:
             processes=config.processes,
             memory=config.memory,
             file_size=config.file_size,
-            cgroup=self._cgroup,
+            cgroup=self._cgroup and f"{self._cgroup}/{name}",
             without=config.without,
         )
 
     def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
         return {**_ENVIRONMENT, **self.config.env, **given}
-
-
-def _private_folder() -> str:
-    """Return where a private folder may be made: nobody else knows its name beforehand."""
-    return str(Path(tempfile.gettempdir()).resolve() / f"clawmatrix-{secrets.token_hex(8)}")

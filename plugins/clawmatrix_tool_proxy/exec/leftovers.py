@@ -20,8 +20,8 @@ _ROUNDS: Final = 200
 _BETWEEN: Final = 0.005  # seconds
 
 
-def clear_away(private: str) -> None:
-    """Kill what still has a private folder in its environment, and remove the folder.
+def clear_away(private: str, cgroup: str | None) -> None:
+    """Kill what still has a private folder in its environment, and remove folder and cgroup.
 
     Blocks. It finds no process that has changed its own environment, and none without ``/proc``:
     the kernel itself kills the first process of a command together with its guard.
@@ -36,6 +36,9 @@ def clear_away(private: str) -> None:
         time.sleep(_BETWEEN)
     with contextlib.suppress(OSError):
         remove_folder(private)
+    if cgroup is not None:
+        with contextlib.suppress(OSError):
+            os.rmdir(cgroup)
 
 
 def _processes_with(words: bytes) -> Iterator[int]:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import time
 
 __all__ = ["ProcessGroup"]
+
+_ROUNDS = 100
+_BETWEEN_ROUNDS = 0.002  # seconds
 
 
 class ProcessGroup:
     """A folder of the pids controller, with at most so many processes.
 
     Args:
-        parent: the folder of a cgroup in which this process may make others.
+        path: the folder to make, in that of a cgroup in which this process may make others.
         most: how many processes it takes.
 
     Raises: OSError, where the kernel or its owner does not allow it.
     """
 
-    def __init__(self, parent: str, most: int) -> None:
-        self._path = os.path.join(parent, f"clawmatrix-exec-{os.getpid()}")
+    def __init__(self, path: str, most: int) -> None:
+        self._path = path
         os.mkdir(self._path)
         try:
             self._write("pids.max", str(most))
@@ -37,9 +42,16 @@ class ProcessGroup:
             self._write("pids.max", "0")
 
     def remove(self) -> None:
-        """Take the group away once nothing is in it."""
-        with contextlib.suppress(OSError):
-            os.rmdir(self._path)
+        """Take the group away; what was in it has ended, and may need a moment to leave."""
+        for _ in range(_ROUNDS):
+            try:
+                os.rmdir(self._path)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    return
+                time.sleep(_BETWEEN_ROUNDS)
+            else:
+                return
 
     def _write(self, name: str, text: str) -> None:
         descriptor = os.open(os.path.join(self._path, name), os.O_WRONLY)

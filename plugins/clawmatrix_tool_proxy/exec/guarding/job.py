@@ -65,7 +65,7 @@ class Job(NamedTuple):
         processes: how many processes it may have.
         memory: how many bytes of memory each process may have.
         file_size: how many bytes a file may have that it writes.
-        cgroup: the folder of a cgroup that the guard may make one of its own in; None without.
+        cgroup: the folder of the cgroup that the guard makes for the command; None without.
         network: how much of the network it may use.
         without: the parts of the confinement whose absence is accepted.
         probe: whether to tell which parts are missing, and to run nothing.

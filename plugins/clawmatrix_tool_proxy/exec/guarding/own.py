@@ -66,9 +66,12 @@ class Own:
 
     def below(self, place: str) -> Iterator[Hidden]:
         """Find what is the node's own at or below a place, by the folders above it."""
-        if (seen := _seen(place)) is not None:
-            for way, key in self._ways.get(seen[1], ()):
-                yield Hidden(os.path.normpath(os.path.join(seen[0], way)), key)
+        try:
+            status = os.stat(place)
+        except OSError:
+            return
+        for way, key in self._ways.get((status.st_dev, status.st_ino), ()):
+            yield Hidden(os.path.normpath(os.path.join(os.path.realpath(place), way)), key)
 
     def search(self, place: str) -> Iterator[Hidden]:
         """Find all that is hidden below a folder, by looking through it.

@@ -93,6 +93,7 @@ class Lab:
 
     def job(self, *argv: str, **changes: object) -> Job:
         """Return the job of a command in the root."""
+        name, group = f"clawmatrix-{os.urandom(8).hex()}", usable_cgroup()
         job = Job(
             argv=argv,
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
@@ -100,10 +101,10 @@ class Lab:
             cwd=(),
             stdin=False,
             timeout=30.0,
-            private=os.path.join(tempfile.gettempdir(), f"clawmatrix-{os.urandom(8).hex()}"),
+            private=os.path.join(tempfile.gettempdir(), name),
             roots=(place_of(self.root),),
             readable=_READABLE,
-            cgroup=None if self.ordinary else usable_cgroup(),
+            cgroup=f"{group}/{name}" if group and not self.ordinary else None,
         )
         return job._replace(**{**self.changes, **changes})  # type: ignore[arg-type]
 
