@@ -63,7 +63,16 @@ def at_rest(folder: Path, **core: Any) -> dict[str, ToolShape]:
 
 def test_a_node_that_does_not_run_tells_of_the_tools_for_files(tmp_path: Path) -> None:
     found = at_rest(tmp_path)
-    assert set(found) == {"cluster_peers", "edit", "list", "read", "search", "write"}
+    assert set(found) == {
+        "cluster_peers",
+        "edit",
+        "exec",
+        "list",
+        "read",
+        "search",
+        "shell",
+        "write",
+    }
     assert found["read"].arguments == frozenset({"path", "offset", "limit", "binary"})
     assert found["read"].writable == ()
     assert found["write"].writable == (str(tmp_path / "code"),)
