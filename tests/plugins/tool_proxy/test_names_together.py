@@ -7,6 +7,7 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
@@ -176,12 +177,13 @@ async def test_a_squatter_has_nothing_left_once_the_real_home_is_accepted(tmp_pa
         node = await squatter(found, stack)
         assert await got(found, node) == EVERYTHING  # a person erred, and mends that
         found.node.trust.check(HOME, TRUE.sign_public, proven=False, now=1.0)
-        await accept(found.node, HOME, TRUE)
-        await wait_until(lambda: not found.node.exchanges.live, limit=1.0)
-        assert await found.approvals() == []
+        about = {"node": "home", "fingerprint": fingerprint(TRUE.sign_public)}
+        await call_control(found.node, "trust.accept", about)
+        with anyio.fail_after(1):
+            while found.node.exchanges.live or await found.approvals():  # noqa: ASYNC110
+                await anyio.sleep(0.01)
         began = len(found.shop.began)
-        async with found.caller(TRUE) as home:
-            await wait_until(lambda: home.reachable("office"))
+        async with found.caller(TRUE, peers=[found.node]) as home:  # hub knows the squatter
             await found.grants(under(TRUE))
             await reached(found, home)
             assert await got(found, home) == EVERYTHING

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.faults_expected]
 
 async def write_it_down_afterwards(node: Node, call: Permitted) -> tuple[Outcome, bytes]:
     """Run the call, and write both lines when it is over."""
-    outcome, encoded = await running._run(node, call)
+    outcome, encoded = await running._run(node, call, running._standing(node, call))
     begun = running._record(call)
     await node.audit(begun)
     await node.audit(attrs.evolve(begun, event="end", outcome="success", duration=0.0))
@@ -68,6 +68,8 @@ def say_that_it_is_not_there() -> Refused:
 
 class Nothing:
     """A standing that lets everything go on."""
+
+    why = None
 
     async def __aenter__(self) -> None: ...
 

@@ -7,6 +7,7 @@ otherwise.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.members.identity import Identity, fingerprint
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
-from clawmatrix_core.testing.reaching import call_control
+from clawmatrix_core.testing.reaching import call_control, reload
 from clawmatrix_core.testing.told import ToldConfig
 from clawmatrix_grants.plugin import GrantsPlugin
 from clawmatrix_mesh.plugin import MeshPlugin
@@ -49,6 +50,7 @@ __all__ = [
     "Got",
     "Office",
     "accept",
+    "becomes",
     "code_of",
     "got",
     "identity",
@@ -59,6 +61,7 @@ __all__ = [
 ]
 
 HOME, OFFICE, HUB = map(NodeId, ("home", "office", "hub"))
+_RUNS = count(1)
 OFTEN = attrs.evolve(LIMITS, introductions=0.1)
 
 
@@ -120,17 +123,23 @@ class Office:
     shop: ShopPlugin
     folder: Path
 
-    def caller(self, of: Identity, *plugins: object, name: str = "home", **more: Any) -> Node:
-        """Return a node that calls, over the relay."""
-        return make(name, of, ToolProxyPlugin(), *plugins, **{"peers": [self.hub], **more})
+    def caller(self, of: Identity | None, *plugins: object, name: str = "home", **more: Any) -> Node:
+        """Return a node that calls, over the relay, and writes down what it calls."""
+        tables = {"state_dir": str(self.folder / f"{name} {next(_RUNS)}")}
+        told = {"peers": [self.hub], "tables": tables, **more}
+        return make(name, of, ToolProxyPlugin(), AuditPlugin(), *plugins, **told)
 
     async def grants(self, table: Mapping[str, Any] | None) -> None:
         """Have another table ``grants`` in force; None leaves it out."""
         config = self.node.config
         assert isinstance(config, ToldConfig)
-        await self.node.reload(config.with_changes({"grants": None}).with_changes(
-            {} if table is None else {"grants": table}
-        ))
+        others = {name: value for name, value in config.told.items() if name != "grants"}
+        told = others if table is None else {**others, "grants": table}
+        await self.node.reload(ToldConfig.from_mapping(told))
+
+    async def exposes(self, *tools: str) -> None:
+        """Have other tools exposed."""
+        await reload(self.node, {"tool-proxy": {"allow": list(tools)}})
 
     def lines(self, *events: str) -> list[Mapping[str, JSON]]:
         """Return what the audit has about work."""
@@ -225,9 +234,10 @@ async def catalog(caller: Node) -> tuple[str, ...]:
 
 async def becomes(caller: Node, expected: tuple[str, ...]) -> None:
     """Wait until a caller's list of tools reads so, which has to be within a second."""
-    with anyio.fail_after(1):
-        while await catalog(caller) != expected:  # noqa: ASYNC110 - others' words are no event
+    with anyio.move_on_after(1):
+        while (told := await catalog(caller)) != expected:
             await anyio.sleep(0.01)
+    assert told == expected, f"{caller.id} is told {told}, and not {expected}"
 
 
 async def got(found: Office, caller: Node) -> Got:
@@ -237,8 +247,10 @@ async def got(found: Office, caller: Node) -> Got:
     """
     before = len(found.shop.began)
     call, asked = await code_of(caller, "echo"), await code_of(caller, "stream")
-    assert len(found.shop.began) - before == (call == "success")
-    assert len(await found.approvals()) == (asked == "approval_pending")
+    began = len(found.shop.began) - before
+    assert began == (call == "success"), f"{call}, and {began} began"
+    waiting = [one["state"] for one in await found.approvals()]
+    assert waiting == ["pending"] * (asked == "approval_pending"), waiting
     expected = EVERYTHING.catalog if call == "success" else ()
     await becomes(caller, expected)
     return Got(call, expected, asked)
