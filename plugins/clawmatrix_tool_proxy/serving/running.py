@@ -120,9 +120,7 @@ def _head(receipts: Sequence[Receipt]) -> str:
     return next((receipt.head.decode() for receipt in receipts if receipt.head), "")
 
 
-async def _run(
-    node: Node, call: Permitted, standing: Standing | None
-) -> tuple[Outcome, bytes]:
+async def _run(node: Node, call: Permitted, standing: Standing | None) -> tuple[Outcome, bytes]:
     output = Output(call.ex, call.most)
     try:
         async with standing or nullcontext():

@@ -7,7 +7,6 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 
 from clawmatrix_core.base.errors import ExchangeFailure
@@ -21,6 +20,7 @@ from tests.plugins.mesh.invite.inviting import Guest
 from tests.plugins.mesh.members.test_introductions import LyingPlugin
 from tests.plugins.mesh.members.test_squatter import CopiedWord
 from tests.plugins.tool_proxy.together import (
+    AT_ONCE,
     EVERYTHING,
     FALSE,
     GRANTED,
@@ -36,6 +36,7 @@ from tests.plugins.tool_proxy.together import (
     named,
     office,
     reached,
+    soon,
 )
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ async def test_a_key_ground_for_homes_fingerprint_gets_nothing(tmp_path: Path) -
     async with office(tmp_path, under(TRUE)) as found, AsyncExitStack() as stack:
         node = await squatter(found, stack, ground)
         for shown in (alike, fingerprint(TRUE.sign_public)):
+            about = {"node": "home", "fingerprint": shown}
             with pytest.raises(ExchangeFailure):
-                about = {"node": "home", "fingerprint": shown}
                 await call_control(found.node, "trust.accept", about)
         for table in (under(TRUE), ANY_KEY):
             await found.grants(table)
@@ -179,9 +180,8 @@ async def test_a_squatter_has_nothing_left_once_the_real_home_is_accepted(tmp_pa
         found.node.trust.check(HOME, TRUE.sign_public, proven=False, now=1.0)
         about = {"node": "home", "fingerprint": fingerprint(TRUE.sign_public)}
         await call_control(found.node, "trust.accept", about)
-        with anyio.fail_after(1):
-            while found.node.exchanges.live or await found.approvals():  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+        await wait_until(lambda: not found.node.exchanges.live, limit=AT_ONCE)
+        await soon(found.approves_nothing)
         began = len(found.shop.began)
         async with found.caller(TRUE, peers=[found.node]) as home:  # hub knows the squatter
             await found.grants(under(TRUE))

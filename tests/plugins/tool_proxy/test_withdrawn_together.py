@@ -16,6 +16,7 @@ from clawmatrix_core.testing.reaching import call_control
 from clawmatrix_grants.approvals.words import read_approval
 from clawmatrix_tool_proxy.api import ToolFailed, call_tool
 from tests.plugins.tool_proxy.together import (
+    AT_ONCE,
     EVERYTHING,
     GRANTED,
     HOME,
@@ -26,6 +27,7 @@ from tests.plugins.tool_proxy.together import (
     code_of,
     office,
     reached,
+    soon,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 TABLE: dict[str, Any] = {"home": GRANTED}
-AT_ONCE = 1.0
-"""Seconds within which nothing of a withdrawn grant is left."""
 
 
 @attrs.define
@@ -56,11 +56,8 @@ class Busy:
 
     async def is_over(self) -> None:
         """Wait until office has nothing left of the calls, which has to be so at once."""
-        with anyio.fail_after(AT_ONCE):
-            while not self.office.lines("end"):  # noqa: ASYNC110
-                await anyio.sleep(0.01)
-            while await self.office.approvals():  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+        await wait_until(lambda: bool(self.office.lines("end")), limit=AT_ONCE)
+        await soon(self.office.approves_nothing)
         assert self.office.shop.stopped == 1
         [end] = self.office.lines("end")
         told = (end["target"], end["rule"], end["outcome"])
@@ -68,9 +65,7 @@ class Busy:
 
     async def is_told(self) -> None:
         """Wait until home knows of both calls how they ended, which has to be so at once."""
-        with anyio.fail_after(AT_ONCE):
-            while not (self.ran and self.waited):  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+        await wait_until(lambda: bool(self.ran and self.waited), limit=AT_ONCE)
         assert (self.ran, self.waited) == ("revoked", "not_allowed")
 
     async def call(self, tool: str) -> str:
@@ -114,10 +109,12 @@ async def busy(folder: Path, table: Mapping[str, Any] = TABLE) -> AsyncIterator[
 
 async def waits_for_approval(found: Office) -> str:
     """Wait until one call waits, and return the word of its approval."""
-    with anyio.fail_after(5):
-        while not (pending := await found.approvals()):  # noqa: ASYNC110
-            await anyio.sleep(0.01)
-    [one] = pending
+
+    async def waits() -> bool:
+        return bool(await found.approvals())
+
+    await soon(waits)
+    [one] = await found.approvals()
     assert (read_approval(one)["target"], one["state"]) == ("stream", "pending")
     return str(one["id"])
 
@@ -153,9 +150,10 @@ async def test_a_reload_that_changes_nothing_for_a_call_leaves_it(tmp_path: Path
 
 
 async def waits_for_another(found: Office, before: str) -> None:
-    with anyio.fail_after(AT_ONCE):
-        while await waits_for_approval(found) == before:  # noqa: ASYNC110
-            await anyio.sleep(0.01)
+    async def is_another() -> bool:
+        return await waits_for_approval(found) != before
+
+    await soon(is_another)
 
 
 async def test_an_approval_that_was_given_counts_under_its_own_table_alone(
@@ -177,14 +175,10 @@ async def test_a_tool_that_is_exposed_no_more_ends_and_is_not_approved(tmp_path:
     async with busy(tmp_path) as made:
         [asked] = await made.office.approvals()
         await made.office.exposes("echo")
-        with anyio.fail_after(AT_ONCE):
-            while not made.ran:  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+        await wait_until(lambda: bool(made.ran), limit=AT_ONCE)
         assert (made.ran, made.office.shop.stopped) == ("revoked", 1)
         await call_control(made.office.node, "approvals.allow", {"id": asked["id"]})
-        with anyio.fail_after(AT_ONCE):
-            while not made.waited:  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+        await wait_until(lambda: bool(made.waited), limit=AT_ONCE)
         assert made.waited == "not_allowed"
         assert [line["target"] for line in made.office.lines("begin")] == ["wait"]
         await becomes(made.home, ("echo",))

@@ -31,13 +31,14 @@ from tests.plugins.mesh.conftest import LIMITS, address_of
 from tests.plugins.tool_proxy.shop import ShopPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
     from clawmatrix_core import JSON
     from clawmatrix_core.state.folder import State
 
 __all__ = [
+    "AT_ONCE",
     "EVERYTHING",
     "FALSE",
     "GRANTED",
@@ -54,13 +55,17 @@ __all__ = [
     "code_of",
     "got",
     "identity",
+    "lines_in",
     "make",
     "named",
     "office",
     "reached",
+    "soon",
 ]
 
 HOME, OFFICE, HUB = map(NodeId, ("home", "office", "hub"))
+AT_ONCE = 1.0
+"""Seconds within which nothing is left of what was withdrawn."""
 _RUNS = count(1)
 OFTEN = attrs.evolve(LIMITS, introductions=0.1)
 
@@ -123,11 +128,13 @@ class Office:
     shop: ShopPlugin
     folder: Path
 
-    def caller(self, of: Identity | None, *plugins: object, name: str = "home", **more: Any) -> Node:
+    def caller(
+        self, of: Identity | None, *plugins: object, name: str = "home", **more: Any
+    ) -> Node:
         """Return a node that calls, over the relay, and writes down what it calls."""
         tables = {"state_dir": str(self.folder / f"{name} {next(_RUNS)}")}
         told = {"peers": [self.hub], "tables": tables, **more}
-        return make(name, of, ToolProxyPlugin(), AuditPlugin(), *plugins, **told)
+        return make(name, of, ToolProxyPlugin(), AuditPlugin(), **told)
 
     async def grants(self, table: Mapping[str, Any] | None) -> None:
         """Have another table ``grants`` in force; None leaves it out."""
@@ -151,6 +158,10 @@ class Office:
             "approvals"
         ]
         return found
+
+    async def approves_nothing(self) -> bool:
+        """Say whether no approval waits or was given."""
+        return not await self.approvals()
 
     def known(self, of: Identity, name: NodeId = HOME) -> str:
         """Say how the key of an identity is known to be a name's."""
@@ -177,7 +188,7 @@ async def office(
     wait: str = "0s",
     state: State | None = None,
     introducers: Mapping[str, str] | None = None,
-    plugins: tuple[object, ...] = (),
+    built_in: tuple[str, ...] = (),
 ) -> AsyncIterator[Office]:
     """Run office and the relay; ``wait`` is how long a call waits for an approval."""
     shop = ShopPlugin()
@@ -187,8 +198,8 @@ async def office(
         "approvals": {"wait": wait},
         "tool-proxy": {"allow": ["echo", "stream", "wait"]},
     }
-    proxies = (GrantsPlugin(), ToolProxyPlugin(), AuditPlugin(), shop, *plugins)
-    mesh = {} if introducers is None else {"introducers": introducers}
+    proxies = (GrantsPlugin(), ToolProxyPlugin(), AuditPlugin(), shop, *built_in)
+    mesh: dict[str, Any] = {} if introducers is None else {"introducers": introducers}
     async with make("hub", THE_HUB, *hub) as relay:
         node = make("office", None, *proxies, peers=[relay], tables=tables, state=state, **mesh)
         async with node:
@@ -233,11 +244,19 @@ async def catalog(caller: Node) -> tuple[str, ...]:
 
 
 async def becomes(caller: Node, expected: tuple[str, ...]) -> None:
-    """Wait until a caller's list of tools reads so, which has to be within a second."""
-    with anyio.move_on_after(1):
-        while (told := await catalog(caller)) != expected:
+    """Wait until a caller's list of tools reads so, which has to be at once."""
+
+    async def reads_so() -> bool:
+        return await catalog(caller) == expected
+
+    await soon(reads_so)
+
+
+async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds, which has to be at once."""
+    with anyio.fail_after(AT_ONCE):
+        while not await holds():  # noqa: ASYNC110 - what others say has no event
             await anyio.sleep(0.01)
-    assert told == expected, f"{caller.id} is told {told}, and not {expected}"
 
 
 async def got(found: Office, caller: Node) -> Got:
