@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from logging import getLogger
 from typing import TYPE_CHECKING, Final
 
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.exec.cgroups import usable_cgroup
+from clawmatrix_tool_proxy.exec.findings import findings_of
 from clawmatrix_tool_proxy.exec.guards import Guards
 from clawmatrix_tool_proxy.exec.jobs import Jobs
-from clawmatrix_tool_proxy.exec.parts_here import PartsHere, parts_here
+from clawmatrix_tool_proxy.exec.parts_here import PartsHere, parts_here, refused_roots
 from clawmatrix_tool_proxy.exec.roots import CommandRoots
 from clawmatrix_tool_proxy.exec.tools import CommandTools
 from clawmatrix_tool_proxy.files.config import root_tables
@@ -18,10 +20,10 @@ from clawmatrix_tool_proxy.serving.exposure import Exposure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clawmatrix_core import Config, Node
+    from clawmatrix_core import Config, Finding, Node
     from clawmatrix_tool_proxy.tool import Tool
 
-__all__ = ["CommandService", "exposes_commands", "jobs_of"]
+__all__ = ["CommandService", "command_tools", "confinement_findings"]
 
 _NAMES: Final = ("exec", "shell")
 
@@ -40,6 +42,24 @@ def jobs_of(config: Config) -> Jobs:
     used = {name: root for name, root in tables.items() if chosen is None or name in chosen}
     places = OwnPlaces(config)
     return Jobs(table.exec, CommandRoots(used), lambda: places.paths, usable_cgroup())
+
+
+def command_tools(config: Config) -> Sequence[Tool]:
+    """Return the tools of a node that does not run; they are for looking at only."""
+    jobs = jobs_of(config)
+    if not jobs.roots.names:
+        return ()
+    return CommandTools(lambda: jobs, Guards(), getLogger(__name__)).tools()
+
+
+async def confinement_findings(config: Config) -> list[Finding]:
+    """Return what the doctor says of commands: the parts of the confinement, and the network."""
+    if not exposes_commands(config):
+        return []
+    jobs, guards = jobs_of(config), Guards()
+    here = await parts_here(guards, jobs)
+    refused = None if here.failure else await refused_roots(guards, jobs, here)
+    return findings_of(here, jobs.config, refused or {})
 
 
 class CommandService:
@@ -65,7 +85,7 @@ class CommandService:
     async def configure(self) -> None:
         """Take the configuration as it is now."""
         self._jobs = jobs_of(self._node.config)
-        wanted = exposes_commands(self._node.config)
+        wanted = exposes_commands(self._node.config) and bool(self._jobs.roots.names)
         if wanted and self._parts is None:
             self._parts = await parts_here(self._guards, self._jobs)
         await self._keep_spare(wanted=wanted and self._jobs.config.spare)

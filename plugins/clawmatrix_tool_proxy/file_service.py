@@ -49,6 +49,8 @@ class FileService:
     async def configure(self) -> None:
         """Open the roots that the configuration has now; log why one cannot be opened."""
         tables = _tables(self._node.config)
+        if not tables and not self._roots.configured:
+            return
         await anyio.to_thread.run_sync(self._roots.replace, tables)
         for name, why in sorted(self._roots.problems.items()):
             self._log.warning("the root %s cannot be used: %s", name, why)

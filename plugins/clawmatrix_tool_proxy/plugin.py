@@ -14,7 +14,7 @@ from clawmatrix_tool_proxy.catalog.entries import ENTRY, TOOL_LIST, entry_of
 from clawmatrix_tool_proxy.catalog.keeping import CatalogKeeper
 from clawmatrix_tool_proxy.catalog.serving import CatalogServer
 from clawmatrix_tool_proxy.checking.checker import Checker
-from clawmatrix_tool_proxy.command_service import CommandService
+from clawmatrix_tool_proxy.command_service import CommandService, confinement_findings
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.counts import Counts
 from clawmatrix_tool_proxy.file_service import FileService, roots_findings
@@ -88,8 +88,11 @@ class ToolProxyPlugin(HasTools):
 
     @hookimpl
     def register_checks(self, config: Config) -> list[Check]:
-        """Have ``clawmatrix doctor`` look at the roots."""
-        return [Check("tool-proxy.roots", partial(roots_findings, config))]
+        """Have ``clawmatrix doctor`` look at the roots, and at what holds commands."""
+        return [
+            Check("tool-proxy.roots", partial(roots_findings, config)),
+            Check("tool-proxy.exec", partial(confinement_findings, config)),
+        ]
 
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:

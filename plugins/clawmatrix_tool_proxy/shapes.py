@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clawmatrix_grants.api import ToolShape
+from clawmatrix_tool_proxy.command_service import command_tools
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.file_service import file_tools
 from clawmatrix_tool_proxy.files.config import root_tables
@@ -33,7 +34,7 @@ BUILT_IN: Final = frozenset(
     }
 )
 """The plugins that come with ClawMatrix. None but this one has tools."""
-WRITING: Final = frozenset({"edit", "write"})
+WRITING: Final = frozenset({"edit", "exec", "shell", "write"})
 
 
 def shapes_of(tools: Iterable[Tool], config: Config) -> list[ToolShape]:
@@ -56,7 +57,8 @@ def shapes_at_rest(config: Config) -> list[ToolShape]:
     The tools of plugins from elsewhere are known once the node runs; until then any name may be
     one of theirs.
     """
-    found = [ToolShape(CLUSTER_PEERS, frozenset()), *shapes_of(file_tools(config), config)]
+    tools = (*file_tools(config), *command_tools(config))
+    found = [ToolShape(CLUSTER_PEERS, frozenset()), *shapes_of(tools, config)]
     elsewhere = set(config.plugins or ()) - BUILT_IN
     return [*found, ToolShape("*")] if elsewhere else found
 

@@ -4,5 +4,5 @@ Start with ``tools``. ``arguments`` makes what was asked for what will run, and 
 it, with what the configuration allows. ``commands`` runs it: it takes a guard of ``guards``, hands
 it the job and carries input and output. ``guard_process`` is one guard as the node sees it;
 ``guard.py`` is the program that runs there, and ``guarding`` what it is made of. ``parts_here``
-asks a guard what the kernel lacks, and ``checks`` tells the doctor.
+asks a guard what the kernel lacks, and ``findings`` says it to the doctor.
 """

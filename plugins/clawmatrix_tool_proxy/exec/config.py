@@ -69,7 +69,7 @@ class ExecConfig:
     )
     network: bool | tuple[HostPort, ...] = option(
         default=False,
-        doc='What commands may connect to by TCP, such as `["pypi.org:443"]`; the kernel holds them'
+        doc='What commands may connect to by TCP, such as `["models.example:443"]`; the kernel holds them'
         " to the ports only. true allows everything, servers and UDP too.",
         reload=True,
     )

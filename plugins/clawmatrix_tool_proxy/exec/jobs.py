@@ -87,6 +87,13 @@ class Jobs:
         """Return the job of telling which parts of the confinement are missing."""
         return self._job({})._replace(probe=True, without=tuple(PARTS))
 
+    async def probes_of_roots(self) -> Mapping[str, Job]:
+        """Return, for each root that is there, the job of trying it alone."""
+        places = await anyio.to_thread.run_sync(self.roots.look)
+        return {
+            name: self._job({name: place})._replace(probe=True) for name, place in places.items()
+        }
+
     def _job(self, places: Mapping[str, Place]) -> Job:
         config = self.config
         return Job(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clawmatrix_tool_proxy.exec.guards import Guards
     from clawmatrix_tool_proxy.exec.jobs import Jobs
 
-__all__ = ["PartsHere", "parts_here"]
+__all__ = ["PartsHere", "parts_here", "refused_roots"]
 
 
 @attrs.frozen
@@ -51,3 +51,17 @@ async def parts_here(guards: Guards, jobs: Jobs) -> PartsHere:
     except (NotStarted, GuardLost, OSError) as error:
         return PartsHere({}, f"no guard works here: {error}")
     return PartsHere(dict(told["missing"]))
+
+
+async def refused_roots(guards: Guards, jobs: Jobs, here: PartsHere) -> Mapping[str, str]:
+    """Return the roots that no command may use, each with the reason.
+
+    Each is tried alone, with what the machine lacks left out.
+    """
+    refused = {}
+    for name, job in (await jobs.probes_of_roots()).items():
+        try:
+            await ask_guard(guards, job._replace(without=tuple(here.missing)))
+        except (NotStarted, GuardLost) as error:
+            refused[name] = str(error)
+    return refused

@@ -56,7 +56,7 @@ class ToolServer:
         try:
             request, caller = read_request(ex), Caller.of(self._node, ex)
             with self._slots.of_caller(caller):
-                tool = await self._admitted(request.tool, caller)
+                tool = await self._admitted(request.tool, caller, ex.id)
                 outcome, encoded = await self._called(ex, request, caller, tool)
         except Refused as refused:
             outcome = refused.outcome()
@@ -64,7 +64,7 @@ class ToolServer:
             self._count(outcome)
         await _finish(ex, outcome, encoded)
 
-    async def _admitted(self, name: str, caller: Caller) -> Tool:
+    async def _admitted(self, name: str, caller: Caller, id_: str) -> Tool:
         """Return the tool, where it is exposed and the caller may use it in any way at all.
 
         The same is done for all names, so that nobody learns which tools there are.
@@ -74,7 +74,7 @@ class ToolServer:
             return tool
         verdict = await self._node.authorize(caller.peer, caller.key, "tool", name, None)
         if tool is None or verdict.effect == "deny":
-            await self._denials.note(caller, name, verdict.rule, None)
+            await self._denials.note(caller, id_, name, verdict.rule, None)
             raise not_allowed()
         return tool
 
@@ -124,7 +124,7 @@ class ToolServer:
         try:
             return await permit(self._node, question, progress=progress)
         except NotAllowed as error:
-            await self._denials.note(caller, tool.name, error.verdict.rule, arguments)
+            await self._denials.note(caller, ex.id, tool.name, error.verdict.rule, arguments)
             raise not_allowed() from None
         except ApprovalPending as error:
             raise Refused("approval_pending", str(error), detail=error.detail) from None

@@ -28,16 +28,21 @@ class Output:
         self._in_order = anyio.Lock(fast_acquire=True)
         self.sent = self.dropped = 0
 
-    async def write(self, data: bytes, stderr: bool) -> bool:
+    async def write(self, data: bytes) -> bool:
         """Send bytes; False once some were dropped. Raises: ExchangeError."""
-        async with self._in_order:  # a head, and the bytes that it is about, stay together
-            return await self._write(data, stderr)
+        async with self._in_order:
+            return await self._write(data, errors=False)
 
-    async def _write(self, data: bytes, stderr: bool) -> bool:
+    async def write_errors(self, data: bytes) -> bool:
+        """Do what ``write`` does, for error output."""
+        async with self._in_order:  # a head, and the bytes that it is about, stay together
+            return await self._write(data, errors=True)
+
+    async def _write(self, data: bytes, *, errors: bool) -> bool:
         kept = data[: self._most - self.sent]
         self.sent += len(kept)
         self.dropped += len(data) - len(kept)
-        if kept and stderr:
+        if kept and errors:
             await self._ex.send({"stderr": len(kept)}, kept)
         elif kept:
             await self._ex.send(kept)

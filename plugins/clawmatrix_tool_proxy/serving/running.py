@@ -154,6 +154,7 @@ async def _result(node: Node, call: Permitted, output: Output) -> tuple[Outcome,
         key=call.caller.key,
         write=output.write,
         progress=output.progress,
+        write_errors=output.write_errors,
     )
     try:
         found = await call.tool.run(told, call.arguments)

@@ -51,13 +51,13 @@ def book(
 
 
 def call(written: list[bytes] | None = None) -> ToolCall:
-    async def write(data: bytes, stderr: bool) -> bool:
+    async def write(data: bytes) -> bool:
         if written is not None:
             written.append(data)
         return True
 
     async def progress(text: str) -> None:
-        await write(text.encode(), False)
+        await write(text.encode())
 
     return ToolCall(id="1", tool="book", peer=LOCAL, key=None, write=write, progress=progress)
 

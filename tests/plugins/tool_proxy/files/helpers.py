@@ -163,7 +163,7 @@ class Heard:
         self.data, self.most = bytearray(), most
         self.writes = 0
 
-    async def write(self, data: bytes, stderr: bool) -> bool:
+    async def write(self, data: bytes) -> bool:
         self.writes += 1
         self.data += data
         return len(self.data) <= self.most
