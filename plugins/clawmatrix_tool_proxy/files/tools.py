@@ -42,7 +42,7 @@ _LISTED: Final = 1000
 _MATCHES: Final = 200
 
 _LARGEST: Final = 2**53
-"""The largest number that a caller may give: each program has it, and no system call fails by it."""
+"""The largest number that a caller may give; no system call fails by it."""
 
 Natural = Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
