@@ -36,6 +36,7 @@ DEFAULT = ("dispatch", "relay", "models")
 SHORT = {
     "cancel": ("--rounds", "1", "--no-peer"),
     "dispatch": ("--rounds", "15"),
+    "grants": ("--rounds", "1"),
     "models": ("--rounds", "1", "--no-peer"),
     "pairs": ("--rounds", "1", "--no-peer"),
     "relay": ("--rounds", "1"),

@@ -84,17 +84,25 @@ class ToolServer:
     async def _called(
         self, ex: Exchange, request: ToolRequest, caller: Caller, tool: Tool
     ) -> tuple[Outcome, bytes]:
+        def is_exposed() -> bool:
+            return self._table.exposed(tool.name, own=caller.own) is not None
+
         config = self._node.config.section(ToolProxyConfig)
         at_once = tool.at_once or config.at_once
         self._slots.check(tool.name, at_once)  # before anything is read, or anybody approves
         async with read_arguments(ex, request, caller, self._slots) as given:
             arguments = await self._canonical(tool, given)
             allowed = await self._permit(ex, caller, tool, arguments)
+            if not is_exposed():  # that may have changed while a person was asked
+                await self._denials.note(caller, ex.id, tool.name, "", arguments)
+                raise not_allowed()
             deadline = tool.deadline or config.deadline
             if request.timeout_ms is not None:
                 deadline = min(deadline, request.timeout_ms / 1000)
             plugin, most = self._table.plugin_of(tool), int(config.max_output)
-            call = Permitted(ex, caller, tool, plugin, arguments, allowed, deadline, most)
+            call = Permitted(
+                ex, caller, tool, plugin, arguments, allowed, deadline, most, is_exposed
+            )
             with self._slots.of_tool(tool.name, at_once):
                 return await run_permitted(self._node, call)
 

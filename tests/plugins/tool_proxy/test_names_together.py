@@ -20,6 +20,7 @@ from tests.plugins.mesh.invite.inviting import Guest
 from tests.plugins.mesh.members.test_introductions import LyingPlugin
 from tests.plugins.mesh.members.test_squatter import CopiedWord
 from tests.plugins.tool_proxy.together import (
+    AT_ONCE,
     EVERYTHING,
     FALSE,
     GRANTED,
@@ -35,6 +36,7 @@ from tests.plugins.tool_proxy.together import (
     named,
     office,
     reached,
+    soon,
 )
 
 if TYPE_CHECKING:
@@ -124,8 +126,8 @@ async def test_a_key_ground_for_homes_fingerprint_gets_nothing(tmp_path: Path) -
     async with office(tmp_path, under(TRUE)) as found, AsyncExitStack() as stack:
         node = await squatter(found, stack, ground)
         for shown in (alike, fingerprint(TRUE.sign_public)):
+            about = {"node": "home", "fingerprint": shown}
             with pytest.raises(ExchangeFailure):
-                about = {"node": "home", "fingerprint": shown}
                 await call_control(found.node, "trust.accept", about)
         for table in (under(TRUE), ANY_KEY):
             await found.grants(table)
@@ -176,12 +178,12 @@ async def test_a_squatter_has_nothing_left_once_the_real_home_is_accepted(tmp_pa
         node = await squatter(found, stack)
         assert await got(found, node) == EVERYTHING  # a person erred, and mends that
         found.node.trust.check(HOME, TRUE.sign_public, proven=False, now=1.0)
-        await accept(found.node, HOME, TRUE)
-        await wait_until(lambda: not found.node.exchanges.live, limit=1.0)
-        assert await found.approvals() == []
+        about = {"node": "home", "fingerprint": fingerprint(TRUE.sign_public)}
+        await call_control(found.node, "trust.accept", about)
+        await wait_until(lambda: not found.node.exchanges.live, limit=AT_ONCE)
+        await soon(found.approves_nothing)
         began = len(found.shop.began)
-        async with found.caller(TRUE) as home:
-            await wait_until(lambda: home.reachable("office"))
+        async with found.caller(TRUE, peers=[found.node]) as home:  # hub knows the squatter
             await found.grants(under(TRUE))
             await reached(found, home)
             assert await got(found, home) == EVERYTHING

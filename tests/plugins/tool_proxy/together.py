@@ -7,6 +7,7 @@ otherwise.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.members.identity import Identity, fingerprint
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, wait_until
-from clawmatrix_core.testing.reaching import call_control
+from clawmatrix_core.testing.reaching import call_control, reload
 from clawmatrix_core.testing.told import ToldConfig
 from clawmatrix_grants.plugin import GrantsPlugin
 from clawmatrix_mesh.plugin import MeshPlugin
@@ -30,13 +31,14 @@ from tests.plugins.mesh.conftest import LIMITS, address_of
 from tests.plugins.tool_proxy.shop import ShopPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
     from clawmatrix_core import JSON
     from clawmatrix_core.state.folder import State
 
 __all__ = [
+    "AT_ONCE",
     "EVERYTHING",
     "FALSE",
     "GRANTED",
@@ -49,16 +51,22 @@ __all__ = [
     "Got",
     "Office",
     "accept",
+    "becomes",
     "code_of",
     "got",
     "identity",
+    "lines_in",
     "make",
     "named",
     "office",
     "reached",
+    "soon",
 ]
 
 HOME, OFFICE, HUB = map(NodeId, ("home", "office", "hub"))
+AT_ONCE = 1.0
+"""Seconds within which nothing is left of what was withdrawn."""
+_RUNS = count(1)
 OFTEN = attrs.evolve(LIMITS, introductions=0.1)
 
 
@@ -120,17 +128,25 @@ class Office:
     shop: ShopPlugin
     folder: Path
 
-    def caller(self, of: Identity, *plugins: object, name: str = "home", **more: Any) -> Node:
-        """Return a node that calls, over the relay."""
-        return make(name, of, ToolProxyPlugin(), *plugins, **{"peers": [self.hub], **more})
+    def caller(
+        self, of: Identity | None, *plugins: object, name: str = "home", **more: Any
+    ) -> Node:
+        """Return a node that calls, over the relay, and writes down what it calls."""
+        tables = {"state_dir": str(self.folder / f"{name} {next(_RUNS)}")}
+        told = {"peers": [self.hub], "tables": tables, **more}
+        return make(name, of, ToolProxyPlugin(), AuditPlugin(), **told)
 
     async def grants(self, table: Mapping[str, Any] | None) -> None:
         """Have another table ``grants`` in force; None leaves it out."""
         config = self.node.config
         assert isinstance(config, ToldConfig)
-        await self.node.reload(config.with_changes({"grants": None}).with_changes(
-            {} if table is None else {"grants": table}
-        ))
+        others = {name: value for name, value in config.told.items() if name != "grants"}
+        told = others if table is None else {**others, "grants": table}
+        await self.node.reload(ToldConfig.from_mapping(told))
+
+    async def exposes(self, *tools: str) -> None:
+        """Have other tools exposed."""
+        await reload(self.node, {"tool-proxy": {"allow": list(tools)}})
 
     def lines(self, *events: str) -> list[Mapping[str, JSON]]:
         """Return what the audit has about work."""
@@ -142,6 +158,10 @@ class Office:
             "approvals"
         ]
         return found
+
+    async def approves_nothing(self) -> bool:
+        """Say whether no approval waits or was given."""
+        return not await self.approvals()
 
     def known(self, of: Identity, name: NodeId = HOME) -> str:
         """Say how the key of an identity is known to be a name's."""
@@ -168,7 +188,7 @@ async def office(
     wait: str = "0s",
     state: State | None = None,
     introducers: Mapping[str, str] | None = None,
-    plugins: tuple[object, ...] = (),
+    built_in: tuple[str, ...] = (),
 ) -> AsyncIterator[Office]:
     """Run office and the relay; ``wait`` is how long a call waits for an approval."""
     shop = ShopPlugin()
@@ -178,8 +198,8 @@ async def office(
         "approvals": {"wait": wait},
         "tool-proxy": {"allow": ["echo", "stream", "wait"]},
     }
-    proxies = (GrantsPlugin(), ToolProxyPlugin(), AuditPlugin(), shop, *plugins)
-    mesh = {} if introducers is None else {"introducers": introducers}
+    proxies = (GrantsPlugin(), ToolProxyPlugin(), AuditPlugin(), shop, *built_in)
+    mesh: dict[str, Any] = {} if introducers is None else {"introducers": introducers}
     async with make("hub", THE_HUB, *hub) as relay:
         node = make("office", None, *proxies, peers=[relay], tables=tables, state=state, **mesh)
         async with node:
@@ -224,9 +244,18 @@ async def catalog(caller: Node) -> tuple[str, ...]:
 
 
 async def becomes(caller: Node, expected: tuple[str, ...]) -> None:
-    """Wait until a caller's list of tools reads so, which has to be within a second."""
-    with anyio.fail_after(1):
-        while await catalog(caller) != expected:  # noqa: ASYNC110 - others' words are no event
+    """Wait until a caller's list of tools reads so, which has to be at once."""
+
+    async def reads_so() -> bool:
+        return await catalog(caller) == expected
+
+    await soon(reads_so)
+
+
+async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds, which has to be at once."""
+    with anyio.fail_after(AT_ONCE):
+        while not await holds():  # noqa: ASYNC110 - what others say has no event
             await anyio.sleep(0.01)
 
 
@@ -237,8 +266,10 @@ async def got(found: Office, caller: Node) -> Got:
     """
     before = len(found.shop.began)
     call, asked = await code_of(caller, "echo"), await code_of(caller, "stream")
-    assert len(found.shop.began) - before == (call == "success")
-    assert len(await found.approvals()) == (asked == "approval_pending")
+    began = len(found.shop.began) - before
+    assert began == (call == "success"), f"{call}, and {began} began"
+    waiting = [one["state"] for one in await found.approvals()]
+    assert waiting == ["pending"] * (asked == "approval_pending"), waiting
     expected = EVERYTHING.catalog if call == "success" else ()
     await becomes(caller, expected)
     return Got(call, expected, asked)
