@@ -1,9 +1,9 @@
 """What a rule says of an argument: whether it holds, does not, or cannot be told.
 
 It cannot be told where the argument is missing or null, is of another kind than the rule expects,
-or is a path that leads through ``.`` or ``..`` where the rule names folders. An allow or an ask
-then does not apply, and a deny does. So each matcher makes two functions: one says whether it
-surely holds, the other whether it may.
+or is a path that leads through ``.`` or ``..`` where the rule names folders. An allow then does not
+apply, and a deny does. An ask does where an allow applies too, which it beats. So each matcher
+makes two functions: one says whether it surely holds, the other whether it may.
 """
 
 from __future__ import annotations

@@ -19,10 +19,12 @@ from clawmatrix_grants.rules import compile_grant, first_applying
 from clawmatrix_grants.table import GrantTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from clawmatrix_core import JSON
     from clawmatrix_grants.config import Effect, Grant, GrantsConfig
     from clawmatrix_grants.rules import CompiledRule
+    from clawmatrix_grants.table import ByEffect
 
 __all__ = ["TABLE", "Considered", "Decision", "Policy", "Question", "table_place"]
 
@@ -88,11 +90,20 @@ class Policy:
         if not own and (why := self._keys.barred(question.peer, question.key)) is not None:
             return Decision("deny", TABLE, why)
         tables = self._tables(question)
-        action, target = question.action, question.target
+        found = self._deciding(question, tables)
+        if found is None:
+            return self._undecided(question, tables)
+        effect, rule = found
+        return Decision(effect, rule.place, _DECIDES[effect])
+
+    def _deciding(
+        self, question: Question, tables: Sequence[tuple[GrantTable, str | None]]
+    ) -> tuple[Effect, CompiledRule] | None:
+        """Return the effect and the rule that decides; None where no rule applies."""
         naming = [
             (by_effect, why_not is None)
             for table, why_not in tables
-            for by_effect in table.naming(action, target)
+            for by_effect in table.naming(question.action, question.target)
         ]
         now = self._wall()
         for effect in STRICTEST:
@@ -101,8 +112,8 @@ class Policy:
                     continue
                 rule = first_applying(by_effect[effect], question.arguments, now)
                 if rule is not None:
-                    return Decision(effect, rule.place, _DECIDES[effect])
-        return self._undecided(question, tables)
+                    return _doubted(effect, rule, naming, question.arguments, now)
+        return None
 
     def explain(self, question: Question) -> Sequence[Considered]:
         """Return what becomes of each rule that is about what is asked for, in the table's order.
@@ -110,15 +121,18 @@ class Policy:
         Of those that match a deny beats an ask, and an ask an allow. Rules for other nodes and
         other kinds are left out. A key that counts for nothing is told of by ``decide``.
         """
+        tables = self._tables(question)
+        found = self._deciding(question, tables)
+        in_doubt = found is not None and found[0] == "ask"
         return [
-            self._considered(rule, question, why_not)
-            for table, why_not in self._tables(question)
+            self._considered(rule, question, why_not, in_doubt=in_doubt)
+            for table, why_not in tables
             for rule in table.rules
             if rule.action == question.action
         ]
 
     def _considered(
-        self, rule: CompiledRule, question: Question, why_not: str | None
+        self, rule: CompiledRule, question: Question, why_not: str | None, *, in_doubt: bool
     ) -> Considered:
         target = question.target
         if not any(glob.matches(target) for glob in rule.globs):
@@ -126,10 +140,9 @@ class Policy:
         if why_not is not None and rule.effect != "deny":
             return Considered(rule.place, rule.effect, False, why_not)
         now = self._wall()
-        matched = (
-            first_applying([rule.for_target(target, Predicates())], question.arguments, now)
-            is not None
-        )
+        in_doubt = in_doubt and rule.effect == "ask"
+        looked_at = rule.for_target(target, Predicates(), in_doubt=in_doubt)
+        matched = first_applying([looked_at], question.arguments, now) is not None
         why = rule.told(target, question.arguments, now)
         return Considered(rule.place, rule.effect, matched, why)
 
@@ -158,6 +171,20 @@ class Policy:
         else:
             reason = f"[{TABLE}] does not let {peer} use the {action} {target} so"
         return Decision(None if action == "model" else "deny", TABLE, reason)
+
+
+def _doubted(
+    effect: Effect,
+    rule: CompiledRule,
+    naming: Sequence[tuple[ByEffect, bool]],
+    arguments: Mapping[str, JSON] | None,
+    now: float,
+) -> tuple[Effect, CompiledRule]:
+    """Return what decides: an ask beats an allow where its conditions cannot be told, too."""
+    for by_effect, counts in naming if effect == "allow" else ():
+        if counts and (ask := first_applying(by_effect["doubt"], arguments, now)) is not None:
+            return "ask", ask
+    return effect, rule
 
 
 _DECIDES: Final[dict[Effect, str]] = {

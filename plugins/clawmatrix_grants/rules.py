@@ -50,9 +50,12 @@ class CompiledRule:
         """Return what the arguments have to be where this is asked for."""
         return self.programs if target == PROGRAM_TOOL else self.when
 
-    def for_target(self, target: str, made: Predicates) -> RuleFor:
-        """Return what is looked at where this is asked for."""
-        sure = self.effect != "deny"
+    def for_target(self, target: str, made: Predicates, *, in_doubt: bool = False) -> RuleFor:
+        """Return what is looked at where this is asked for.
+
+        ``in_doubt`` has the rule apply where its conditions cannot be told too, as a deny does.
+        """
+        sure = self.effect != "deny" and not in_doubt
         order = sorted(self.matchers_for(target), key=lambda pair: cost(pair[1]))
         tests = tuple((name, made.of(name, matcher, sure=sure)) for name, matcher in order)
         return (self, self.until, tests)
@@ -73,7 +76,8 @@ class CompiledRule:
             return f"its condition on {', '.join(unmet)} is not met"
         if untold:
             words = f"its condition on {', '.join(untold)} cannot be told"
-            return f"{words}, which counts against the caller"
+            beats = ": it beats an allow" if self.effect == "ask" else ""
+            return f"{words}, which counts against the caller{beats}"
         return "its conditions are met"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from clawmatrix_grants.programs import PROGRAM_TOOL
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ByEffect", "GrantTable"]
 
-ByEffect: TypeAlias = "dict[Effect, list[RuleFor]]"
+ByEffect: TypeAlias = "dict[Effect | Literal['doubt'], list[RuleFor]]"
+"""Rules by what they do; ``doubt`` has the asks in the form in which they beat an allow, where
+their conditions cannot be told either."""
 
 
 class GrantTable:
@@ -49,14 +51,14 @@ class GrantTable:
     def _add(self, rule: CompiledRule, glob: Glob, made: Predicates) -> None:
         if glob.fixed is not None:
             named = self._names.setdefault((rule.action, glob.fixed), _nothing())
-            named[rule.effect].append(rule.for_target(glob.fixed, made))
+            _put(named, rule, glob.fixed, made)
             return
         globs = self._patterns.setdefault(rule.action, {})
         if glob not in globs:
             globs[glob] = _nothing(), _nothing()
         programs, others = globs[glob]
-        programs[rule.effect].append(rule.for_target(PROGRAM_TOOL, made))
-        others[rule.effect].append(rule.for_target("", made))
+        _put(programs, rule, PROGRAM_TOOL, made)
+        _put(others, rule, "", made)
 
     def naming(self, action: Action, target: str) -> list[ByEffect]:
         """Return the rules that name what is asked for, whatever the arguments."""
@@ -69,4 +71,10 @@ class GrantTable:
 
 
 def _nothing() -> ByEffect:
-    return {"deny": [], "ask": [], "allow": []}
+    return {"deny": [], "ask": [], "doubt": [], "allow": []}
+
+
+def _put(into: ByEffect, rule: CompiledRule, target: str, made: Predicates) -> None:
+    into[rule.effect].append(rule.for_target(target, made))
+    if rule.effect == "ask" and rule.when:
+        into["doubt"].append(rule.for_target(target, made, in_doubt=True))

@@ -6,5 +6,5 @@ each other. ``tool`` and ``functions`` are what a tool is made of, ``checking`` 
 by schemas of others. Imports go in one direction:
 
     plugin > commands | methods | peers > serving | catalog > asking > config | table | checking
-    > wire > api > functions > schemas | tool
+    > wire | json_marks > api > functions > schemas | tool
 """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import JSON
 
-__all__ = ["call_command", "tools"]
+__all__ = ["call_command", "entry_lines", "tools"]
 
 _SILENCE: Final = 24 * 3600.0
 """Seconds without a word after which a call is given up here: the tool's deadline comes first."""
@@ -55,14 +55,19 @@ def list_command(settings: Settings, node: str | None, anyone: bool, as_json: bo
         echo_json(found)
         return
     for entry in found["tools"]:
-        for line in _lines(entry):
+        for line in entry_lines(entry):
             click.echo(printable(line))
 
 
-def _lines(entry: JSON) -> list[str]:
-    """Return the tool with its arguments, and the first line of what it does."""
-    names = entry.get("parameters", {}).get("properties") or {}
-    required = entry.get("parameters", {}).get("required") or []
+def entry_lines(entry: JSON) -> list[str]:
+    """Return the tool with its arguments, and the first line of what it does.
+
+    The entry is one that another node may have sent: its schema may be none.
+    """
+    parameters = entry.get("parameters", {})
+    names, required = parameters.get("properties"), parameters.get("required")
+    names = names if isinstance(names, dict) else {}
+    required = required if isinstance(required, list) else []
     told = " ".join(name if name in required else f"[{name}]" for name in names)
     first = (entry.get("description") or "").strip().partition("\n")[0]
     return [f"{entry['name']} {told}".rstrip(), *([f"    {first}"] if first else [])]

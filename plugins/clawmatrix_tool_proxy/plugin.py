@@ -14,10 +14,8 @@ from clawmatrix_tool_proxy.catalog.entries import ENTRY, TOOL_LIST, entry_of
 from clawmatrix_tool_proxy.catalog.keeping import CatalogKeeper
 from clawmatrix_tool_proxy.catalog.serving import CatalogServer
 from clawmatrix_tool_proxy.checking.checker import Checker
-from clawmatrix_tool_proxy.command_service import CommandService, confinement_findings
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.counts import Counts
-from clawmatrix_tool_proxy.file_service import FileService, roots_findings
 from clawmatrix_tool_proxy.methods import ToolMethods
 from clawmatrix_tool_proxy.peers import CLUSTER_PEERS, peers_tool
 from clawmatrix_tool_proxy.serving.answering import ToolServer
@@ -25,7 +23,6 @@ from clawmatrix_tool_proxy.serving.denials import Denials
 from clawmatrix_tool_proxy.serving.exposure import Exposure
 from clawmatrix_tool_proxy.serving.slots import Slots
 from clawmatrix_tool_proxy.serving.table import ToolTable
-from clawmatrix_tool_proxy.shapes import shapes_at_rest, shapes_of
 from clawmatrix_tool_proxy.wire import TOOL_REQUEST
 
 if TYPE_CHECKING:
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
         PluginScope,
     )
     from clawmatrix_grants.api import ToolShape
+    from clawmatrix_tool_proxy.own_tools import OwnTools
 
 __all__ = ["ToolProxyPlugin"]
 
@@ -58,6 +56,7 @@ class ToolProxyPlugin(HasTools):
     def __init__(self) -> None:
         self._slots, self._counts = Slots(), Counts()
         self._runs = False
+        self._own: OwnTools | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -89,6 +88,9 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_checks(self, config: Config) -> list[Check]:
         """Have ``clawmatrix doctor`` look at the roots, and at what holds commands."""
+        from clawmatrix_tool_proxy.command_service import confinement_findings
+        from clawmatrix_tool_proxy.file_service import roots_findings
+
         return [
             Check("tool-proxy.roots", partial(roots_findings, config)),
             Check("tool-proxy.exec", partial(confinement_findings, config)),
@@ -97,15 +99,14 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
         """Add the tools that come with the plugin."""
-        return [
-            peers_tool(node, self._keeper),
-            *self._files.tools(),
-            *self._commands.tools(),
-        ]
+        own = () if self._own is None else self._own.tools()
+        return [peers_tool(node, self._keeper), *own]
 
     @hookimpl
     def register_tool_shapes(self, node: Node) -> list[ToolShape]:
         """Tell the grants which tools there are."""
+        from clawmatrix_tool_proxy.shapes import shapes_at_rest, shapes_of
+
         if self._runs:
             return shapes_of(self._table, node.config)
         return shapes_at_rest(node.config)
@@ -119,8 +120,7 @@ class ToolProxyPlugin(HasTools):
         self._lists = CatalogServer(node, self._table)
         node.when_policy_changes(lambda _: self._lists.changed())
         node.hooks.when_failed(lambda _: self._lists.changed())
-        self._commands = await scope.enter(CommandService(node), name="commands")
-        self._files = await scope.enter(FileService(node), name="files")
+        await self._configure_own()
         self._expose()
         self._collect()
         self._runs = True
@@ -135,8 +135,7 @@ class ToolProxyPlugin(HasTools):
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         """Expose other tools."""
         if any(key.startswith("tool-proxy.") for key in changed):
-            await self._commands.configure()
-            await self._files.configure()
+            await self._configure_own()
             self._expose()
             self.tools_changed()
             node.policy_changed("the tools that are exposed")
@@ -161,6 +160,15 @@ class ToolProxyPlugin(HasTools):
         """See ``clawmatrix_tool_proxy.api.tools_changed``."""
         self._collect()
         self._lists.changed()
+
+    async def _configure_own(self) -> None:
+        """Have the tools that work in roots, from when there are roots on."""
+        if self._own is not None:
+            await self._own.configure()
+        elif self._node.config.section(ToolProxyConfig).roots:
+            from clawmatrix_tool_proxy.own_tools import OwnTools  # most nodes do without
+
+            self._own = await self._scope.enter(OwnTools(self._node), name="own tools")
 
     def _collect(self) -> None:
         hooks = self._node.hooks

@@ -19,6 +19,7 @@ __all__ = [
     "INLINE",
     "RESULT",
     "TOOL_REQUEST",
+    "VALUES",
     "Cut",
     "ErrorOutput",
     "Outcome",
@@ -45,6 +46,12 @@ RESULT = Bound(
     when_full="the call ends with an error",
 )
 
+VALUES = Bound(
+    1024**2,
+    "values in a result that a caller takes",
+    fed_by="a member",
+    when_full="the call ends with an error, and the result is not decoded",
+)
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Word = Annotated[str, msgspec.Meta(max_length=64)]
 

@@ -41,6 +41,7 @@ SHORT = {
     "pairs": ("--rounds", "1", "--no-peer"),
     "relay": ("--rounds", "1"),
     "sealing": ("--rounds", "1"),
+    "tools": ("--rounds", "1", "--bulk", "64"),
 }
 """What makes a run of each benchmark short: pairs stand in for rounds."""
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from clawmatrix_core import LOCAL, ConfigError
+from clawmatrix_grants.approvals.call import canonical
 from clawmatrix_grants.approvals.words import visible
-from clawmatrix_grants.config import EVERYONE, Rule
+from clawmatrix_grants.config import EVERYONE, Rule, Until
 from clawmatrix_grants.globs import ANYTHING, Glob
 from clawmatrix_grants.policy import table_place
 
@@ -66,9 +67,16 @@ class AskingRule:
 
     def told(self) -> JSON:
         """Return it for the control socket, as ``with_rule_allowing`` takes it."""
-        rule = self.rule
-        when = {name: condition.value for name, condition in rule.when.items()}
-        return {"peer": self.peer, "index": self.index, "ask": _names(rule), "when": when}
+        rule, nodes = self.rule, self.grant.nodes
+        return {
+            "peer": self.peer,
+            "index": self.index,
+            "nodes": None if nodes is None else list(map(str, nodes)),
+            "ask": _names(rule),
+            "kind": rule.kind,
+            "when": {name: condition.value for name, condition in rule.when.items()},
+            "until": None if rule.until is None else float(rule.until),
+        }
 
     def words(self) -> Sequence[str]:
         """Return in words what it would allow."""
@@ -115,13 +123,9 @@ def with_rule_allowing(text: str, told: Mapping[str, Any], tomlkit: Any) -> str:
     """
     place = f"{table_place(told['peer'])}.rules[{told['index']}]"
     expected = tomllib.loads(text)
-    try:
-        rule = expected["grants"][told["peer"]]["rules"][told["index"]]
-        there = {"ask": rule["ask"], "when": rule.get("when", {})}
-    except (LookupError, TypeError, AttributeError):
-        there = {}
-    if there != {"ask": told["ask"], "when": told["when"]}:
+    if not _is_written_there(expected, told):
         raise ConfigError([f"{place}: the file has another rule there than the node that runs"])
+    rule = expected["grants"][told["peer"]]["rules"][told["index"]]
     rule["allow"] = rule.pop("ask")
     document = tomlkit.parse(text)
     edited = document["grants"][told["peer"]]["rules"][told["index"]]
@@ -130,6 +134,24 @@ def with_rule_allowing(text: str, told: Mapping[str, Any], tomlkit: Any) -> str:
     if tomllib.loads(written) != expected:
         raise ConfigError([f"{place}: edit the file by hand: write allow in the place of ask"])
     return written
+
+
+def _is_written_there(written: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
+    """Say whether a file has the rule that a person was shown, for the same nodes."""
+    try:
+        grant = written["grants"][told["peer"]]
+        rule = grant["rules"][told["index"]]
+        there = {
+            "nodes": grant.get("nodes"),
+            "ask": rule["ask"],
+            "kind": rule.get("kind", "tools"),
+            "when": rule.get("when", {}),
+            "until": None if "until" not in rule else float(Until.from_config(rule["until"], "")),
+        }
+        # As text, since 1, 1.0 and true are equal otherwise.
+        return canonical({name: told[name] for name in there}) == canonical(there)
+    except (LookupError, TypeError, AttributeError, ValueError):
+        return False
 
 
 def _rename(entries: Any, tomlkit: Any) -> None:

@@ -19,11 +19,13 @@ from clawmatrix_core import (
     key_text,
 )
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
+from clawmatrix_tool_proxy.json_marks import marks_in
 from clawmatrix_tool_proxy.wire import (
     ARGUMENTS,
     INLINE,
     RESULT,
     TOOL_REQUEST,
+    VALUES,
     Cut,
     ErrorOutput,
     Outcome,
@@ -213,6 +215,8 @@ class RemoteCall:
             if not isinstance(payload, bytes) or len(data) + len(payload) > size:
                 break
             data += payload
+        if marks_in(bytes(data), VALUES) > VALUES:
+            raise ExchangeFailure("too_large", f"a result of over {VALUES.text} values")
         try:
             value: JSON = msgspec.json.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -42,7 +42,7 @@ TOOLS = Bound(
 )
 CATALOG = Bound(
     4 * 1024**2,
-    "bytes of the list of tools of one other node",
+    "bytes of the list of tools of one other node, and 64 for each value in it",
     fed_by="a member",
     when_full="the list is not taken",
 )

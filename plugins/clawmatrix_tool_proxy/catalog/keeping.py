@@ -18,6 +18,7 @@ from clawmatrix_tool_proxy.catalog.entries import (
     read_entry,
     read_head,
 )
+from clawmatrix_tool_proxy.json_marks import VALUE, marks_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,8 +137,9 @@ async def _catalog(ex: Exchange, payload: object) -> Catalog:
     head, entries, size = read_head(payload), [], 0
     for _ in range(head.tools):
         entry = await ex.receive()
-        size += len(entry if isinstance(entry, bytes) else msgspec.json.encode(entry))
+        encoded = entry if isinstance(entry, bytes) else msgspec.json.encode(entry)
+        size += len(encoded) + VALUE * marks_in(encoded, 0)
         if size > CATALOG:
-            raise ExchangeFailure("too_large", f"a list of over {CATALOG} bytes")
+            raise ExchangeFailure("too_large", "a list of too many bytes and values")
         entries.append(read_entry(entry))
     return Catalog(ex.peer, ex.peer_key, head.version, tuple(entries))

@@ -69,8 +69,8 @@ class ExecConfig:
     )
     network: bool | tuple[HostPort, ...] = option(
         default=False,
-        doc='What commands may connect to by TCP, such as `["models.example:443"]`; the kernel holds them'
-        " to the ports only. true allows everything, servers and UDP too.",
+        doc='What commands may connect to by TCP, such as `["git.example:443"]`; the kernel holds'
+        " them to the ports only. true allows everything, servers and UDP too.",
         reload=True,
     )
     env: Mapping[str, str] = option(

@@ -41,8 +41,11 @@ SECONDS = Bound(
 _LISTED: Final = 1000
 _MATCHES: Final = 200
 
-Natural = Annotated[int, msgspec.Meta(ge=1)]
-Offset = Annotated[int, msgspec.Meta(ge=0)]
+_LARGEST: Final = 2**53
+"""The largest number that a caller may give; no system call fails by it."""
+
+Natural = Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)]
+Offset = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
 
 
 class FileTools:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import msgspec
 
+from clawmatrix_tool_proxy.json_marks import VALUE, marks_in
 from clawmatrix_tool_proxy.serving.refused import Refused
+from clawmatrix_tool_proxy.serving.slots import READING
 from clawmatrix_tool_proxy.wire import ARGUMENTS, ToolRequest
 
 if TYPE_CHECKING:
@@ -48,7 +50,12 @@ async def read_arguments(
     if size > ARGUMENTS:
         raise Refused("too_large", f"{size} bytes of arguments; {ARGUMENTS} are taken at most")
     with slots.of_bytes(caller, size):
-        yield _decoded(await _read(ex, size))
+        data = await _read(ex, size)
+        values = VALUE * marks_in(data, size // VALUE)
+        if size + values > READING // 2:
+            raise Refused("too_large", "the arguments have too many values")
+        with slots.of_bytes(caller, values):
+            yield _decoded(data)
 
 
 async def _read(ex: Exchange, size: int) -> bytes:

@@ -30,7 +30,8 @@ ALL_CALLS = Bound(
 )
 READING = Bound(
     64 * 1024**2,
-    "bytes of the large arguments of all calls that are under way; of one caller half as many",
+    "bytes of the large arguments of all calls that are under way, and 64 for each value in them;"
+    " of one caller half as many",
     fed_by="a member",
     when_full="the next call with large arguments is refused as busy",
 )

@@ -205,8 +205,13 @@ def decide(
                 continue
             if effect != "deny" and not sure[name]:
                 continue
-            if _passes(effect, when, arguments):
+            told = _passes(effect, when, arguments)
+            if told is True or (told is None and effect == "deny"):
                 found.add(effect)
+            elif told is None and effect == "ask":
+                found.add("doubt")
+    if {"doubt", "allow"} <= found:
+        found.add("ask")
     for effect in ("deny", "ask", "allow"):
         if effect in found:
             return effect
@@ -231,10 +236,9 @@ def _entries(grant: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str], di
                 yield effect, kind, rule[effect], rule.get("when", {}), rule.get("until")
 
 
-def _passes(effect: str, when: Mapping[str, Any], arguments: Mapping[str, Any] | None) -> bool:
+def _passes(effect: str, when: Mapping[str, Any], arguments: Mapping[str, Any] | None) -> Told:
     if not when:
         return True
     if arguments is None:
         return effect != "deny"
-    told = _all([holds(pattern, arguments.get(name)) for name, pattern in when.items()])
-    return told is True or (told is None and effect == "deny")
+    return _all([holds(pattern, arguments.get(name)) for name, pattern in when.items()])

@@ -17,7 +17,7 @@ from clawmatrix_grants.keys import Keys
 from clawmatrix_grants.policy import Policy
 from clawmatrix_grants.question import Decision
 from clawmatrix_grants.rules import CompiledRule
-from clawmatrix_grants.table import GrantTable
+from clawmatrix_grants.table import GrantTable, _nothing
 from tests.plugins.grants import test_keys, test_policy, test_properties
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def an_empty_list_is_all(
     for rule in self.rules:
         if not rule.globs and rule.action == action:
             entry = (rule, rule.until, ())
-            found = [*found, {"deny": [], "ask": [], "allow": [], rule.effect: [entry]}]
+            found = [*found, {**_nothing(), rule.effect: [entry]}]
     return found
 
 
@@ -83,12 +83,30 @@ def a_missing_argument_is_a_match(
 
 
 def a_missing_argument_spares_a_deny(
-    self: CompiledRule, target: str, made: Predicates, honest: Any = CompiledRule.for_target
+    self: CompiledRule,
+    target: str,
+    made: Predicates,
+    *,
+    in_doubt: bool = False,
+    honest: Any = CompiledRule.for_target,
 ) -> RuleFor:
     """Let a deny apply where its condition surely holds, and nowhere else."""
     _, until, _ = honest(self, target, made)
     tests = tuple((name, made.of(name, one, sure=True)) for name, one in self.matchers_for(target))
     return self, until, tests
+
+
+def an_ask_in_doubt_is_none(
+    self: CompiledRule,
+    target: str,
+    made: Predicates,
+    *,
+    in_doubt: bool = False,
+    honest: Any = CompiledRule.for_target,
+) -> RuleFor:
+    """Let an ask beat an allow where its condition surely holds, and nowhere else."""
+    found: RuleFor = honest(self, target, made)
+    return found
 
 
 def past_keys_count(self: KnownKeys, node_id: NodeId, old: str, new: str) -> bool:
@@ -202,6 +220,16 @@ PLANTS = {
             lambda: test_policy.test_a_condition_that_cannot_be_told_counts_against_the_caller(
                 *test_policy.UNTOLD[0]
             ),
+            test_properties.test_an_evaluator_written_apart_decides_alike,
+        ),
+    ),
+    "an ask in doubt is none": Plant(
+        CompiledRule,
+        "for_target",
+        an_ask_in_doubt_is_none,
+        (
+            test_policy.test_a_missing_argument_satisfies_no_allow_and_no_ask_but_a_deny,
+            lambda: test_policy.test_an_ask_that_cannot_be_told_beats_an_allow("code/**", [None]),
             test_properties.test_an_evaluator_written_apart_decides_alike,
         ),
     ),

@@ -169,12 +169,27 @@ def test_a_condition_that_cannot_be_told_counts_against_the_caller(
         assert ask(decides, "run", {"x": value}).effect == "deny", value
 
 
+@pytest.mark.parametrize(("condition", "values"), UNTOLD)
+def test_an_ask_that_cannot_be_told_beats_an_allow(condition: Any, values: list[Any]) -> None:
+    asks = {"home": {"tools": ["run"], "rules": [rule("ask", x=condition)]}}
+    denies = home(rule("ask", x=condition), {"deny": ["run"]}, {"allow": ["run"]})
+    for value in values:
+        question = Question("home", KEY.key_text, "tool", "run", {"x": value})
+        found = policy(asks).decide(question)
+        assert (found.effect, found.rule) == ("ask", "grants.home.rules[0]"), value
+        matched = [one.rule for one in policy(asks).explain(question) if one.matched]
+        assert matched == ["grants.home.tools", "grants.home.rules[0]"]
+        assert policy(denies).decide(question).effect == "deny"
+
+
 def test_a_missing_argument_satisfies_no_allow_and_no_ask_but_a_deny() -> None:
     for arguments in ({}, {"other": "code/a"}):
         assert effect(home(rule("allow", cwd="code/**")), "run", arguments) == "deny"
         assert effect(home(rule("ask", cwd="code/**")), "run", arguments) == "deny"
         table = {"home": {"tools": ["run"], "rules": [rule("deny", cwd="code/**")]}}
         assert effect(table, "run", arguments) == "deny"
+        table = {"home": {"tools": ["run"], "rules": [rule("ask", cwd="code/**")]}}
+        assert effect(table, "run", arguments) == "ask"
 
 
 def test_all_conditions_of_a_rule_have_to_be_met() -> None:

@@ -10,11 +10,12 @@ import pytest
 from clawmatrix_core import LOCAL, NodeId, frame_types, hookimpl, key_text
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool, tool
+from clawmatrix_tool_proxy.json_marks import VALUE
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
 from clawmatrix_tool_proxy.serving.caller import Caller
 from clawmatrix_tool_proxy.serving.refused import Refused
 from clawmatrix_tool_proxy.serving.slots import ALL_CALLS, PEER_CALLS, READING, Slots
-from clawmatrix_tool_proxy.wire import ARGUMENTS, RESULT
+from clawmatrix_tool_proxy.wire import ARGUMENTS, RESULT, VALUES
 from tests.plugins.tool_proxy.nodes import called, code_of, mesh_of, relayed
 from tests.plugins.tool_proxy.shop import Notebook
 
@@ -204,6 +205,13 @@ async def test_arguments_over_the_limit_are_refused_at_both_ends(
         assert mesh.shop.began == []
 
 
+DENSE = b"[" + b"[]," * VALUES + b"[]]"
+
+
+def in_pieces(data: bytes) -> list[bytes]:
+    return [data[at : at + 60_000] for at in range(0, len(data), 60_000)]
+
+
 class Liar:
     """Answers calls with what a test has."""
 
@@ -226,13 +234,30 @@ class Liar:
             await ex.send(payload)
 
 
-@pytest.mark.bound("clawmatrix_tool_proxy.wire.RESULT")
+async def test_arguments_of_very_many_values_are_refused_before_they_are_decoded(
+    node_factory: NodeFactory,
+) -> None:
+    dense = b'{"value":[' + b"[]," * (READING // 2 // VALUE) + b"1]}"
+    assert len(dense) < ARGUMENTS
+    text = b'{"value":"' + b"[]," * (READING // 2 // VALUE) + b'"}'
+    async with relayed(node_factory) as mesh:
+        for data, code in ((dense, "too_large"), (text, "")):
+            request = {"tool": "echo", "paramsBytes": len(data)}
+            async with mesh.home.exchange("office", "tool_req", request) as ex:
+                await ex.finish(data)
+                answer = await ex.receive()
+            assert answer.get("code", "") == code
+        assert mesh.shop.began == [0]
+
+
+@pytest.mark.bound("clawmatrix_tool_proxy.wire.RESULT", "clawmatrix_tool_proxy.wire.VALUES")
 @pytest.mark.parametrize(
     ("payloads", "code"),
     [
         ([{"success": True, "resultBytes": RESULT + 1}], "too_large"),
         ([{"success": True, "resultBytes": 4}, b"null"], "no error: None"),
         ([{"success": True, "resultBytes": 4}, b"nul", b"l1"], "bad_answer"),
+        ([{"success": True, "resultBytes": len(DENSE)}, *in_pieces(DENSE)], "too_large"),
         ([{"success": True, "resultBytes": 4}, b"nul"], "bad_answer"),
         ([{"success": True, "resultBytes": -4}], "bad_answer"),
         ([{"success": "yes"}], "bad_answer"),

@@ -23,6 +23,7 @@ from clawmatrix_tool_proxy.api import (
 from clawmatrix_tool_proxy.catalog.entries import CATALOG, TOOLS
 from clawmatrix_tool_proxy.catalog.keeping import KEPT, CatalogKeeper
 from clawmatrix_tool_proxy.catalog.serving import ALL_READERS, READERS, CatalogServer
+from clawmatrix_tool_proxy.json_marks import VALUE
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
 from clawmatrix_tool_proxy.serving.caller import Caller
 from tests.plugins.tool_proxy.nodes import code_of, relayed
@@ -157,6 +158,13 @@ def entry(size: int = 0) -> dict[str, Any]:
     return {"name": "a", "parameters": {"type": "object", "x": "x" * size}}
 
 
+DENSE = CATALOG // VALUE // 10_000 + 1
+
+
+def dense() -> dict[str, Any]:
+    return {"name": "a", "parameters": {"type": "object", "x": [[]] * 10_000}}
+
+
 @pytest.mark.bound(
     "clawmatrix_tool_proxy.catalog.entries.TOOLS", "clawmatrix_tool_proxy.catalog.entries.CATALOG"
 )
@@ -167,6 +175,10 @@ def entry(size: int = 0) -> dict[str, Any]:
         ([{"version": "a", "tools": 1_000_000}], "too_large"),
         (
             [{"version": "a", "tools": int(TOOLS)}, *[entry(60_000)] * (CATALOG // 60_000)],
+            "too_large",
+        ),
+        (
+            [{"version": "a", "tools": DENSE}, *[dense()] * DENSE],
             "too_large",
         ),
         ([{"version": "a", "tools": 2}, entry(), b"bytes"], "bad_answer"),

@@ -15,6 +15,7 @@ import pytest
 from clawmatrix_core.testing.command_line import run_command
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_tool_proxy.api import tool
+from clawmatrix_tool_proxy.commands import entry_lines
 from clawmatrix_tool_proxy.ending import CODES, exit_of_error, exit_of_result
 from tests.plugins.tool_proxy.nodes import mesh_of
 
@@ -192,6 +193,22 @@ from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
 with hosted_plugins({"tool-proxy": ToolProxyPlugin()}):
     main()
 """
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"properties": 5}, "a"),
+        ({"properties": {"x": {}}, "required": 5}, "a [x]"),
+        ({"properties": {"x": {}}, "required": [[], {}, "x"]}, "a x"),
+        ({"properties": [{}, 5], "required": "x"}, "a"),
+        ({"properties": None, "required": None}, "a"),
+    ],
+)
+def test_what_another_node_says_of_arguments_may_be_anything(
+    parameters: dict[str, object], told: str
+) -> None:
+    assert list(entry_lines({"name": "a", "parameters": parameters})) == [told]
 
 
 def test_exit_codes_of_errors_and_results() -> None:

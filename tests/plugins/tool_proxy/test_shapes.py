@@ -61,9 +61,12 @@ def at_rest(folder: Path, **core: Any) -> dict[str, ToolShape]:
     return {shape.name: shape for _, shape in found}
 
 
-def test_a_node_that_does_not_run_tells_of_the_tools_for_files(tmp_path: Path) -> None:
+def test_a_node_that_does_not_run_tells_of_the_tools_for_files_and_commands(tmp_path: Path) -> None:
     found = at_rest(tmp_path)
-    assert set(found) == {"cluster_peers", "edit", "list", "read", "search", "write"}
+    assert set(found) == {"cluster_peers", "edit", "list", "read", "search", "write"} | {
+        "exec",
+        "shell",
+    }
     assert found["read"].arguments == frozenset({"path", "offset", "limit", "binary"})
     assert found["read"].writable == ()
     assert found["write"].writable == (str(tmp_path / "code"),)

@@ -11,18 +11,18 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from .limits import counted_by_kernel, set_limits
-from .own import OWN_FOLDERS, Own
-from .parts import Lacking, Missing
+from clawmatrix_tool_proxy.exec.guarding.limits import counted_by_kernel, set_limits
+from clawmatrix_tool_proxy.exec.guarding.own import OWN_FOLDERS, Own
+from clawmatrix_tool_proxy.exec.guarding.parts import Lacking, Missing
 
 if TYPE_CHECKING:
-    from .cgroup import ProcessGroup
-    from .job import Job
-    from .private import PrivateFolder
+    from clawmatrix_tool_proxy.exec.guarding.cgroup import ProcessGroup
+    from clawmatrix_tool_proxy.exec.guarding.job import Job
+    from clawmatrix_tool_proxy.exec.guarding.private import PrivateFolder
 
 if sys.platform == "linux":
-    from .mounts import View, enter_namespace
-    from .restrictions import restrict
+    from clawmatrix_tool_proxy.exec.guarding.mounts import View, enter_namespace
+    from clawmatrix_tool_proxy.exec.guarding.restrictions import restrict
 
 __all__ = ["Child"]
 

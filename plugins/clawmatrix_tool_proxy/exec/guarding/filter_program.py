@@ -10,7 +10,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from .call_numbers import ARCHITECTURES, LAST_KNOWN, NUMBERS
+from clawmatrix_tool_proxy.exec.guarding.call_numbers import ARCHITECTURES, LAST_KNOWN, NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .system_places import SYSTEM_PLACES
+from clawmatrix_tool_proxy.exec.guarding.system_places import SYSTEM_PLACES
 
 if TYPE_CHECKING:
-    from .framing import Message
+    from clawmatrix_tool_proxy.exec.guarding.framing import Message
 
 __all__ = ["Job", "Network", "Place"]
 

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from .syscalls import prctl, syscall
+from clawmatrix_tool_proxy.exec.guarding.syscalls import prctl, syscall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ import resource
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .job import Job
+    from clawmatrix_tool_proxy.exec.guarding.job import Job
 
 __all__ = ["counted_by_kernel", "set_limits"]
 

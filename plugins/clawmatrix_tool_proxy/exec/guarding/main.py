@@ -11,13 +11,13 @@ import contextlib
 import os
 import sys
 
-from .framing import Message, pack
-from .job import Job
-from .orders import Orders
-from .running import run
+from clawmatrix_tool_proxy.exec.guarding.framing import Message, pack
+from clawmatrix_tool_proxy.exec.guarding.job import Job
+from clawmatrix_tool_proxy.exec.guarding.orders import Orders
+from clawmatrix_tool_proxy.exec.guarding.running import run
 
 if sys.platform == "linux":
-    from .privileges import become_subreaper, hide_from_others
+    from clawmatrix_tool_proxy.exec.guarding.privileges import become_subreaper, hide_from_others
 
 __all__ = ["main"]
 

@@ -12,9 +12,9 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from .own import OWN_FOLDERS, Hidden, Own
-from .parts import Lacking
-from .syscalls import (
+from clawmatrix_tool_proxy.exec.guarding.own import OWN_FOLDERS, Hidden, Own
+from clawmatrix_tool_proxy.exec.guarding.parts import Lacking
+from clawmatrix_tool_proxy.exec.guarding.syscalls import (
     CLONE_NEWIPC,
     CLONE_NEWNS,
     CLONE_NEWUSER,
@@ -26,8 +26,8 @@ from .syscalls import (
 )
 
 if TYPE_CHECKING:
-    from .job import Job, Place
-    from .private import PrivateFolder
+    from clawmatrix_tool_proxy.exec.guarding.job import Job, Place
+    from clawmatrix_tool_proxy.exec.guarding.private import PrivateFolder
 
 __all__ = ["View", "enter_namespace"]
 

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 
-from .framing import Message, MessageReader
+from clawmatrix_tool_proxy.exec.guarding.framing import Message, MessageReader
 
 __all__ = ["Orders"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .parts import Lacking
+from clawmatrix_tool_proxy.exec.guarding.parts import Lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import signal
 
-from .syscalls import checked, libc, prctl
+from clawmatrix_tool_proxy.exec.guarding.syscalls import checked, libc, prctl
 
 __all__ = [
     "become_subreaper",

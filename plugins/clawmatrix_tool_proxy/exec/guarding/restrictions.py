@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from .filter_program import CONNECTING, NOTHING, OPEN
-from .landlock import Ruleset, landlock_version
-from .privileges import drop_capabilities
-from .seccomp import set_filter
-from .system_places import DEVICES
+from clawmatrix_tool_proxy.exec.guarding.filter_program import CONNECTING, NOTHING, OPEN
+from clawmatrix_tool_proxy.exec.guarding.landlock import Ruleset, landlock_version
+from clawmatrix_tool_proxy.exec.guarding.privileges import drop_capabilities
+from clawmatrix_tool_proxy.exec.guarding.seccomp import set_filter
+from clawmatrix_tool_proxy.exec.guarding.system_places import DEVICES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .job import Job, Network
-    from .parts import Missing
+    from clawmatrix_tool_proxy.exec.guarding.job import Job, Network
+    from clawmatrix_tool_proxy.exec.guarding.parts import Missing
 
 __all__ = ["LANDLOCK_SINCE", "restrict"]
 

@@ -9,19 +9,19 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from .cgroup import ProcessGroup
-from .child import Child
-from .framing import Message
-from .parts import Lacking
-from .private import PrivateFolder
-from .tree import Tree
+from clawmatrix_tool_proxy.exec.guarding.cgroup import ProcessGroup
+from clawmatrix_tool_proxy.exec.guarding.child import Child
+from clawmatrix_tool_proxy.exec.guarding.framing import Message
+from clawmatrix_tool_proxy.exec.guarding.parts import Lacking
+from clawmatrix_tool_proxy.exec.guarding.private import PrivateFolder
+from clawmatrix_tool_proxy.exec.guarding.tree import Tree
 
 if TYPE_CHECKING:
-    from .job import Job
-    from .orders import Orders
+    from clawmatrix_tool_proxy.exec.guarding.job import Job
+    from clawmatrix_tool_proxy.exec.guarding.orders import Orders
 
 if sys.platform == "linux":
-    from .privileges import die_with_parent, show_to_others
+    from clawmatrix_tool_proxy.exec.guarding.privileges import die_with_parent, show_to_others
 
 __all__ = ["run"]
 

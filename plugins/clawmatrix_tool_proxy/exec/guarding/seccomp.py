@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 
-from .filter_program import filter_program
-from .syscalls import prctl
+from clawmatrix_tool_proxy.exec.guarding.filter_program import filter_program
+from clawmatrix_tool_proxy.exec.guarding.syscalls import prctl
 
 __all__ = ["set_filter"]
 

@@ -129,12 +129,36 @@ def test_what_is_no_rule_that_asks_is_refused(named: str) -> None:
         RULES.replace('"lint"', '"lint", "run"'),
         RULES.replace('ask   = ["exec"]', 'deny = ["exec"]'),
         RULES.replace('["exec"]', '["exec", "shell"]'),
+        RULES.replace("until = 2030-01-31T00:00:00Z", ""),
+        RULES.replace("until = 2030", "until = 2031"),
+        RULES.replace("until = 2030", 'kind = "agents"\nuntil = 2030'),
         "",
     ],
 )
 def test_a_file_that_says_something_else_is_left_alone(text: str) -> None:
     with pytest.raises(ConfigError, match="the file has another rule there"):
         with_rule_allowing(CORE + text, rule("grants.home.rules[0]").told(), tomlkit)
+
+
+@pytest.mark.parametrize("value", ["true", "1.5", "2"])
+def test_numbers_and_truth_are_told_apart_in_the_file(value: str) -> None:
+    told = rule('grants."@local".rules[0]').told()
+    with pytest.raises(ConfigError, match="the file has another rule there"):
+        with_rule_allowing(CORE + RULES.replace("n = 1", f"n = {value}"), told, tomlkit)
+
+
+GROUP = """
+[grants."@ci"]
+nodes = ["ci1"]
+rules = [ { ask = ["x"] } ]
+"""
+
+
+def test_a_group_with_other_nodes_than_were_shown_is_left_alone() -> None:
+    told = AskingRule.find(table(GROUP), 'grants: grants."@ci".rules[0]').told()
+    assert "allow" in with_rule_allowing(CORE + GROUP, told, tomlkit)
+    with pytest.raises(ConfigError, match="the file has another rule there"):
+        with_rule_allowing(CORE + GROUP.replace('"ci1"', '"ci1", "ci2"'), told, tomlkit)
 
 
 # --- as people type it

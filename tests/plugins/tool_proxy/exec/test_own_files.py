@@ -117,7 +117,7 @@ async def test_a_folder_that_a_command_closed_hides_nothing_from_the_search(hold
     assert ran.out.split() == [".clawmatrix"]
 
 
-@pytest.mark.bound("exec.config.FOLDERS_SEARCHED")
+@pytest.mark.bound("clawmatrix_tool_proxy.exec.config.FOLDERS_SEARCHED")
 async def test_a_root_with_too_many_folders_to_search_is_refused(lab: Lab) -> None:
     for n in range(20):
         (lab.root / f"folder{n}").mkdir()

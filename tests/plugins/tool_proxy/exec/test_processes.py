@@ -81,7 +81,7 @@ async def test_nothing_is_left_when_a_command_ends(lab: Lab) -> None:
     assert not _is_alive(_pid(lab))
 
 
-@pytest.mark.bound("exec.config.PROCESSES")
+@pytest.mark.bound("clawmatrix_tool_proxy.exec.config.PROCESSES")
 async def test_a_fork_loop_is_held_to_its_number_and_ended(lab: Lab) -> None:
     code = """
 import time

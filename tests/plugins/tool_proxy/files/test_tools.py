@@ -94,6 +94,9 @@ async def test_conditions_see_the_path_that_runs(place: Place, name: str) -> Non
         ("read", {"path": "code/a", "offset": -1}),
         ("read", {"path": "code/a", "more": 1}),
         ("list", {"path": "code", "depth": 0}),
+        ("list", {"path": "code", "limit": 2**53 + 1}),
+        *[("read", {"path": "code/a", name: 10**30}) for name in ("offset", "limit")],
+        ("read", {"path": "code/a", "offset": 2**63, "binary": True}),
         ("search", {"path": "code"}),
     ],
 )
@@ -101,6 +104,18 @@ async def test_wrong_arguments_are_named(place: Place, name: str, wrong: dict[st
     with pytest.raises(ToolError) as caught:
         Caller(place).prepared(name, **wrong)
     assert caught.value.code == "bad_arguments"
+
+
+@pytest.mark.parametrize("binary", [False, True])
+async def test_the_largest_numbers_are_behind_the_end_of_each_file(
+    place: Place, binary: bool
+) -> None:
+    (place.code / "a").write_text("one")
+    call, heard = Caller(place), Heard()
+    await call("read", heard, path="code/a", offset=2**53, limit=2**53, binary=binary)
+    assert bytes(heard.data) == b""
+    await call("read", heard, path="code/a", limit=2**53, binary=binary)
+    assert bytes(heard.data) == b"one"
 
 
 async def test_output_ends_with_a_line_where_no_more_is_taken(place: Place) -> None:
