@@ -101,8 +101,8 @@ class OwnPlaces:
 
     These are the file of its configuration, the files that it names as holding secrets, the places
     where ``clawmatrix run`` looks for one, the folder of its state, and the folders that its
-    control socket can be in. Inside a ``with`` they are held open, so that they are known wherever somebody
-    moves them.
+    control socket can be in. Inside a ``with`` they are held open, so that they are known
+    wherever somebody moves them.
     """
 
     def __init__(self, config: Config, latest: Callable[[], Config] | None = None) -> None:
