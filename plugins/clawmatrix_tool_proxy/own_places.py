@@ -100,9 +100,9 @@ class OwnPlaces:
     """Knows which folders and files are the node's own.
 
     These are the file of its configuration, the files that it names as holding secrets, the places
-    where ``clawmatrix run`` looks for one, the folder of its state, and the folders that its control
-    socket can be in. Inside a ``with`` they are held open, so that they are known wherever somebody
-    moves them.
+    where ``clawmatrix run`` looks for one, the folder of its state, and the folders that its
+    control socket can be in. Inside a ``with`` they are held open, so that they are known wherever
+    somebody moves them.
     """
 
     def __init__(self, config: Config, latest: Callable[[], Config] | None = None) -> None:
