@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
+from functools import cache
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # A busy machine is no failure: how long an example takes says nothing here.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,6 +69,29 @@ def _runs(item: pytest.Item, loops: str) -> bool:
 
 
 def pytest_configure() -> None:
+    """Prepare the process that the tests run in."""
+    hear_interrupts()
+    remember_what_is_installed()
+
+
+def remember_what_is_installed() -> None:
+    """Look at the metadata of all packages once, and not for each of thousands of nodes.
+
+    A test that installs something adds a folder to import from, and is told what is there then.
+    """
+    path = list(sys.path)
+
+    def remembered(usual: Callable[..., Any]) -> Callable[..., Any]:
+        known = cache(usual)
+        return lambda *which: known(*which) if sys.path == path else usual(*which)
+
+    some, every_one = metadata.entry_points, remembered(metadata.entry_points)
+    patch = pytest.MonkeyPatch()  # for as long as the process lives
+    patch.setattr(metadata, "distribution", remembered(metadata.distribution))
+    patch.setattr(metadata, "entry_points", lambda **of: some(**of) if of else every_one())
+
+
+def hear_interrupts() -> None:
     """Hear interrupts, also where the tests run in the background of a shell, which ignores them.
 
     Child processes would inherit that, and those that are to be interrupted never end.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+
+from clawmatrix_core.base.backend import on_trio
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,12 +46,8 @@ class Bell:
 
     async def wait(self) -> None:
         """Return after the next ring."""
-        trio = sys.modules.get("trio")
         waiter: _Waiter
-        if trio is not None and trio.lowlevel.in_trio_task():
-            waiter = _Event()
-        else:
-            waiter = asyncio.get_running_loop().create_future()
+        waiter = _Event() if on_trio() else asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
             await waiter

@@ -40,9 +40,28 @@ def _requirements(dist: metadata.Distribution) -> Sequence[str]:
     return tuple(dist.requires or ())
 
 
+@lru_cache(maxsize=16)
+def _optional(dist: metadata.Distribution) -> Sequence[tuple[str, str, Sequence[str], str]]:
+    """Return what its extras need: the extra, a name, extras of that, and the whole marker."""
+    matches = (_REQUIREMENT.match(line) for line in _requirements(dist))
+    return tuple(
+        (_plain(found[4]), found[1], tuple(_listed(found[2] or "")), found[3])
+        for found in matches
+        if found is not None
+    )
+
+
+def _listed(names: str) -> Iterable[str]:
+    return filter(None, (name.strip() for name in names.split(",")))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def same_name(one: str, other: str) -> bool:
     """Say whether two names are of one distribution."""
-    return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
+    return one == other or _plain(one) == _plain(other)
 
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]")
@@ -91,11 +110,10 @@ def unmet(dist: metadata.Distribution, name: str, version: str) -> str | None:
 def _required_by(
     dist: metadata.Distribution, extra: str
 ) -> Iterable[tuple[str, Sequence[str], str]]:
-    for line in _requirements(dist):
-        found = _REQUIREMENT.match(line)
-        if found is not None and same_name(found[4], extra):
-            extras = [name.strip() for name in (found[2] or "").split(",") if name.strip()]
-            yield found[1], extras, found[3]
+    wanted = _plain(extra)
+    for its, name, extras, marker in _optional(dist):
+        if its == wanted:
+            yield name, extras, marker
 
 
 def _applies(marker: str, extra: str) -> bool:

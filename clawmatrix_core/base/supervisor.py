@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -9,6 +10,7 @@ import anyio
 import attrs
 from anyio import TASK_STATUS_IGNORED, CancelScope, Event
 
+from clawmatrix_core.base.backend import on_trio
 from clawmatrix_core.base.cancellation import stray
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.base.log import component_logger
@@ -77,6 +79,9 @@ class Supervisor:
         self._grace = grace
         self._open: list[_Held] = []
         self._at_work: dict[object, str] = {}  # the tasks that run, by name
+        self._handling: dict[CancelScope, str] = {}  # those of handlers, by name
+        self._handlers: set[asyncio.Task[None]] = set()  # the loop itself holds no task
+        self._handlers_end = False
         self._running = False
         self._leaving = False
 
@@ -103,7 +108,8 @@ class Supervisor:
         """The tasks and context managers that a stop waits for; empty before one."""
         if not self._leaving or self._stopped.is_set():
             return ()
-        tasks = (f"task {name}" for name in self._at_work.values())
+        at_work = (*self._at_work.values(), *self._handling.values())
+        tasks = (f"task {name}" for name in at_work)
         return (*tasks, *(held.name for held in self._open))
 
     def start_soon(
@@ -113,6 +119,26 @@ class Supervisor:
         if self._running:
             task = name or _name_of(fn)
             self._tasks.start_soon(self._guard, fn, args, task, name=f"{self.name}: {task}")
+        return self._running
+
+    def handle(
+        self, fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
+    ) -> bool:
+        """Start a task that is soon over; False, and nothing done, once it is stopping.
+
+        What ``fn`` is called with begins with the cancel scope that the task runs in. On asyncio
+        that takes a third of what ``start_soon`` does, since no task group keeps the task.
+        """
+        if self._running:
+            task = name or _name_of(fn)
+            shown = f"{self.name}: {task}"
+            if on_trio():
+                self._tasks.start_soon(self._handle, fn, args, task, name=shown)
+            else:
+                loop = asyncio.get_running_loop()
+                handler = loop.create_task(self._handle(fn, args, task), name=shown)
+                self._handlers.add(handler)
+                handler.add_done_callback(self._handlers.discard)
         return self._running
 
     async def start(
@@ -193,10 +219,14 @@ class Supervisor:
                         self._running = True
                         task_status.started()
                         await self._stop.wait()
+                        self._end_handlers()
                         self._tasks.cancel_scope.cancel()
                 finally:
                     self._running = False
+                    self._end_handlers()
                     with CancelScope(shield=True):
+                        while self._handlers:
+                            await asyncio.wait(self._handlers)
                         while self._open:
                             await self._close(self._open[-1])
         finally:
@@ -250,6 +280,27 @@ class Supervisor:
             self._report(fault, name)
         finally:
             del self._at_work[task]
+
+    async def _handle(
+        self, fn: Callable[..., Awaitable[object]], args: tuple[object, ...], name: str
+    ) -> None:
+        with CancelScope() as scope:
+            self._handling[scope] = name
+            if self._handlers_end:  # it was started just before
+                scope.cancel()
+            try:
+                await fn(scope, *args)
+            except BaseException as error:  # one task's fault is not its siblings'
+                if (fault := stray(error)) is None:
+                    raise
+                self._report(fault, name)
+            finally:
+                del self._handling[scope]
+
+    def _end_handlers(self) -> None:
+        self._handlers_end = True
+        for scope in tuple(self._handling):
+            scope.cancel()
 
     async def _guard_started(
         self,

@@ -177,7 +177,7 @@ class Exchanges:
         self._per_peer[header.source] = self._per_peer.get(header.source, 0) + 1
         exchange = Exchange(end, request=frame.payload, complete=header.fin)
         name = f"{header.type} handler"
-        if not scope.start_soon(answer, exchange, end, handler, scope, name=name):
+        if not scope.handle(answer, exchange, end, handler, scope, name=name):
             stopping = f"{header.type} is not answered here any more"
             end.drop(ExchangeFailure("stopping", stopping, may_have_begun=False))
         return True

@@ -128,6 +128,7 @@ class Standing:
 
     Attributes:
         asked: the question.
+        why: why the work was ended, None while it may go on.
     """
 
     def __init__(
@@ -139,18 +140,18 @@ class Standing:
         self._scope = anyio.CancelScope()
         self._answered = -1
         self._asking = False
-        self._why: str | None = None
+        self.why: str | None = None
 
     def __repr__(self) -> str:
-        state = "allowed" if self._why is None else f"revoked: {self._why}"
+        state = "allowed" if self.why is None else f"revoked: {self.why}"
         return f"<Standing {self.asked.action} {self.asked.target} for {self.asked.peer}, {state}>"
 
     async def __aenter__(self) -> Self:
         self._standings.add(self)
         try:
             await self.ask()
-            if self._why is not None:
-                raise Revoked(self._why)
+            if self.why is not None:
+                raise Revoked(self.why)
         except BaseException:
             self._standings.discard(self)
             raise
@@ -165,8 +166,8 @@ class Standing:
     ) -> bool:
         self._standings.discard(self)
         caught = bool(self._scope.__exit__(kind, error, trace))
-        if caught and self._why is not None:
-            raise Revoked(self._why)
+        if caught and self.why is not None:
+            raise Revoked(self.why)
         return caught
 
     async def ask(self) -> None:
@@ -175,7 +176,7 @@ class Standing:
             return  # whoever asks now sees that the policy changed meanwhile
         self._asking = True
         try:
-            while self._answered != self._standings.mark and self._why is None:
+            while self._answered != self._standings.mark and self.why is None:
                 self._answered = self._standings.mark
                 verdict = await self._decide(self.asked)
                 if verdict.effect not in self._good:
@@ -185,6 +186,6 @@ class Standing:
 
     def revoke(self, why: str) -> None:
         """End the work."""
-        if self._why is None:
-            self._why = why
+        if self.why is None:
+            self.why = why
             self._scope.cancel()

@@ -8,23 +8,21 @@ from clawmatrix_core import ConfigSection, Verdict, hookimpl
 from clawmatrix_grants import hookspecs
 from clawmatrix_grants.api import SettlesAsks
 from clawmatrix_grants.approvals.part import Approvals
-from clawmatrix_grants.checks import grants_check
 from clawmatrix_grants.config import GrantsConfig
 from clawmatrix_grants.expectations import TESTS_TABLE, ExpectationsConfig
 from clawmatrix_grants.keys import KnownToNode
-from clawmatrix_grants.methods import GrantsMethods
 from clawmatrix_grants.policy import TABLE, Policy
 from clawmatrix_grants.question import Question
-from clawmatrix_grants.warnings.looking import check_expectations, failures_of, warn_of_grants
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import click
 
     from clawmatrix_core import (
         JSON,
         Action,
+        Beside,
         Check,
         Config,
         ControlMethod,
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
         StatusSection,
     )
     from clawmatrix_grants.api import ApprovalRequest, Permit, Progress
+    from clawmatrix_grants.warnings.entries import Path, Warned
 
 __all__ = ["GrantsPlugin"]
 
@@ -57,8 +56,8 @@ class GrantsPlugin(SettlesAsks):
     def register_config(self) -> list[ConfigSection]:
         """Read the tables ``grants``, ``grants-tests`` and ``approvals``."""
         return [
-            ConfigSection(TABLE, GrantsConfig, warn=warn_of_grants),
-            ConfigSection(TESTS_TABLE, ExpectationsConfig, check=check_expectations),
+            ConfigSection(TABLE, GrantsConfig, warn=_warn),
+            ConfigSection(TESTS_TABLE, ExpectationsConfig, check=_check),
             self.approvals.section(),
         ]
 
@@ -74,6 +73,8 @@ class GrantsPlugin(SettlesAsks):
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what ``clawmatrix grants`` and ``approvals`` ask the running node for."""
+        from clawmatrix_grants.methods import GrantsMethods
+
         return [*GrantsMethods(node).all(), *self.approvals.methods(node)]
 
     @hookimpl
@@ -84,6 +85,8 @@ class GrantsPlugin(SettlesAsks):
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """Have ``clawmatrix doctor`` show which grants do not count."""
+        from clawmatrix_grants.checks import grants_check
+
         return grants_check(config, node)
 
     @hookimpl
@@ -91,6 +94,10 @@ class GrantsPlugin(SettlesAsks):
         """Put the table into the form in which it is asked, and tell which tests fail."""
         self.policy(node)
         await self.approvals.start(node, scope, lambda: self._digest(node))
+        if not node.config.section(ExpectationsConfig).tests:
+            return
+        from clawmatrix_grants.warnings.looking import failures_of
+
         for path, why in failures_of(node):
             node.logger("grants").error("%s.%s: %s", TESTS_TABLE, ".".join(map(str, path)), why)
 
@@ -145,3 +152,18 @@ class GrantsPlugin(SettlesAsks):
     def _digest(self, node: Node) -> str:
         policy = self.policy(node)
         return "" if policy is None else policy.digest
+
+
+# A node that runs needs none of what these import, unless somebody looks at its configuration.
+
+
+def _warn(config: GrantsConfig, beside: Beside) -> Iterator[Warned]:
+    from clawmatrix_grants.warnings.looking import warn_of_grants
+
+    return warn_of_grants(config, beside)
+
+
+def _check(tests: ExpectationsConfig, beside: Beside) -> Iterator[tuple[Path, str]]:
+    from clawmatrix_grants.warnings.looking import check_expectations
+
+    return check_expectations(tests, beside)

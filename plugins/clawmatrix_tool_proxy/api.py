@@ -14,13 +14,14 @@ from clawmatrix_tool_proxy.registry import (
     when_lists_change,
 )
 from clawmatrix_tool_proxy.tool import Arguments, Run, Tool, ToolCall, ToolError
-from clawmatrix_tool_proxy.wire import Cut, Progress
+from clawmatrix_tool_proxy.wire import Cut, ErrorOutput, Progress
 
 __all__ = [
     "Arguments",
     "Catalog",
     "Cut",
     "Entry",
+    "ErrorOutput",
     "HasTools",
     "Progress",
     "RemoteCall",

@@ -132,13 +132,14 @@ def _show(items: Iterator[JSON], progress: Progress, *, as_json: bool) -> int:
 
 def _write(item: JSON) -> None:
     """Write output as it came; to a terminal without what would move its cursor."""
-    if sys.stdout.isatty():
+    err = item.get("stderr") is True
+    if (sys.stderr if err else sys.stdout).isatty():
         text = item["text"] if "text" in item else _bytes(item).decode(errors="replace")
-        click.echo("\n".join(printable(line) for line in text.split("\n")), nl=False)
+        click.echo("\n".join(printable(line) for line in text.split("\n")), nl=False, err=err)
     elif "text" in item:
-        click.echo(item["text"], nl=False)
+        click.echo(item["text"], nl=False, err=err)
     else:
-        click.echo(_bytes(item), nl=False)
+        click.echo(_bytes(item), nl=False, err=err)
 
 
 def _bytes(item: JSON) -> bytes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - read from the annotation
-from pathlib import Path  # noqa: TC003 - read from the annotation
+from pathlib import Path  # noqa: TC003 - so is this
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from clawmatrix_core import Bound, ByteSize, Duration, option
+from clawmatrix_tool_proxy.exec.config import ExecConfig
 from clawmatrix_tool_proxy.files.config import RootTable, check_root_names
 
 if TYPE_CHECKING:
@@ -70,4 +71,7 @@ class ToolProxyConfig:
         doc="The folders that tools read and write in, by name.",
         validator=check_root_names,
         reload=True,
+    )
+    exec: ExecConfig = option(
+        factory=ExecConfig, doc="What commands of the tools `exec` and `shell` may use."
     )

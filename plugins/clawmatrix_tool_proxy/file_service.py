@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clawmatrix_tool_proxy.files.config import RootTable
     from clawmatrix_tool_proxy.tool import Tool
 
-__all__ = ["FileService", "roots_findings"]
+__all__ = ["FileService", "file_tools", "roots_findings"]
 
 
 class FileService:
@@ -48,6 +48,8 @@ class FileService:
     async def configure(self) -> None:
         """Open the roots that the configuration has now; log why one cannot be opened."""
         tables = _tables(self._node.config)
+        if not tables and not self._roots.configured:
+            return
         await anyio.to_thread.run_sync(self._roots.replace, tables)
         for name, why in sorted(self._roots.problems.items()):
             self._log.warning("the root %s cannot be used: %s", name, why)
@@ -55,6 +57,13 @@ class FileService:
     def tools(self) -> Sequence[Tool]:
         """Return the tools; none where the node has no roots."""
         return self._tools.tools() if _tables(self._node.config) else ()
+
+
+def file_tools(config: Config) -> Sequence[Tool]:
+    """Return the tools without opening the roots; a call of one fails."""
+    if not _tables(config):
+        return ()
+    return FileTools(Roots({}, OwnPlaces(config)), lambda: 0).tools()
 
 
 async def roots_findings(config: Config) -> list[Finding]:

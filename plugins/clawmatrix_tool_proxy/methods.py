@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clawmatrix_core import ControlMethod, ExchangeFailure, is_node_id
-from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool, list_tools
+from clawmatrix_tool_proxy.api import ErrorOutput, Progress, ToolFailed, call_tool, list_tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,10 +95,11 @@ def _not_proven(peer: str, how: str) -> str:
 def _item(part: bytes | Progress) -> JSON:
     if isinstance(part, Progress):
         return {"progress": part.progress}
+    marks = {"stderr": True} if isinstance(part, ErrorOutput) else {}
     try:
-        return {"text": part.decode()}
+        return {"text": part.decode(), **marks}
     except UnicodeDecodeError:
-        return {"bytes": base64.b64encode(part).decode()}
+        return {"bytes": base64.b64encode(part).decode(), **marks}
 
 
 def _failure(error: ToolFailed) -> ExchangeFailure:

@@ -16,7 +16,6 @@ from clawmatrix_tool_proxy.catalog.serving import CatalogServer
 from clawmatrix_tool_proxy.checking.checker import Checker
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.counts import Counts
-from clawmatrix_tool_proxy.file_service import FileService, roots_findings
 from clawmatrix_tool_proxy.methods import ToolMethods
 from clawmatrix_tool_proxy.peers import CLUSTER_PEERS, peers_tool
 from clawmatrix_tool_proxy.serving.answering import ToolServer
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
         NodeId,
         PluginScope,
     )
+    from clawmatrix_grants.api import ToolShape
+    from clawmatrix_tool_proxy.own_tools import OwnTools
 
 __all__ = ["ToolProxyPlugin"]
 
@@ -49,10 +50,13 @@ class ToolProxyPlugin(HasTools):
     """Exposes tools of this node to others, and calls those of other nodes."""
 
     plugin_name = "tool-proxy"
+    extends = ("grants",)
     hookspecs = hookspecs
 
     def __init__(self) -> None:
         self._slots, self._counts = Slots(), Counts()
+        self._runs = False
+        self._own: OwnTools | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -83,13 +87,29 @@ class ToolProxyPlugin(HasTools):
 
     @hookimpl
     def register_checks(self, config: Config) -> list[Check]:
-        """Have ``clawmatrix doctor`` look at the roots."""
-        return [Check("tool-proxy.roots", partial(roots_findings, config))]
+        """Have ``clawmatrix doctor`` look at the roots, and at what holds commands."""
+        from clawmatrix_tool_proxy.command_service import confinement_findings
+        from clawmatrix_tool_proxy.file_service import roots_findings
+
+        return [
+            Check("tool-proxy.roots", partial(roots_findings, config)),
+            Check("tool-proxy.exec", partial(confinement_findings, config)),
+        ]
 
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
         """Add the tools that come with the plugin."""
-        return [peers_tool(node, self._keeper), *self._files.tools()]
+        own = () if self._own is None else self._own.tools()
+        return [peers_tool(node, self._keeper), *own]
+
+    @hookimpl
+    def register_tool_shapes(self, node: Node) -> list[ToolShape]:
+        """Tell the grants which tools there are."""
+        from clawmatrix_tool_proxy.shapes import shapes_at_rest, shapes_of
+
+        if self._runs:
+            return shapes_of(self._table, node.config)
+        return shapes_at_rest(node.config)
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
@@ -100,9 +120,10 @@ class ToolProxyPlugin(HasTools):
         self._lists = CatalogServer(node, self._table)
         node.when_policy_changes(lambda _: self._lists.changed())
         node.hooks.when_failed(lambda _: self._lists.changed())
-        self._files = await scope.enter(FileService(node), name="files")
+        await self._configure_own()
         self._expose()
         self._collect()
+        self._runs = True
         checker = await scope.enter(Checker(), name="checker")
         denials = Denials(node)
         scope.start_soon(denials.run, name="denials")
@@ -114,7 +135,7 @@ class ToolProxyPlugin(HasTools):
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         """Expose other tools."""
         if any(key.startswith("tool-proxy.") for key in changed):
-            await self._files.configure()
+            await self._configure_own()
             self._expose()
             self.tools_changed()
             node.policy_changed("the tools that are exposed")
@@ -139,6 +160,15 @@ class ToolProxyPlugin(HasTools):
         """See ``clawmatrix_tool_proxy.api.tools_changed``."""
         self._collect()
         self._lists.changed()
+
+    async def _configure_own(self) -> None:
+        """Have the tools that work in roots, from when there are roots on."""
+        if self._own is not None:
+            await self._own.configure()
+        elif self._node.config.section(ToolProxyConfig).roots:
+            from clawmatrix_tool_proxy.own_tools import OwnTools  # most nodes do without
+
+            self._own = await self._scope.enter(OwnTools(self._node), name="own tools")
 
     def _collect(self) -> None:
         hooks = self._node.hooks

@@ -58,22 +58,27 @@ class ToolCall:
         key: str | None,
         write: Callable[[bytes], Awaitable[bool]],
         progress: Callable[[str], Awaitable[None]],
+        write_errors: Callable[[bytes], Awaitable[bool]] | None = None,
     ) -> None:
-        """Make one; ``write`` and ``progress`` take what the tool writes."""
+        """Make one; ``write``, ``progress`` and ``write_errors`` take what the tool writes."""
         self.id, self.tool, self.peer, self.key = id, tool, peer, key
         self._write, self._progress = write, progress
+        self._write_errors = write_errors or write
         self._ended = threading.Event()
 
     def __repr__(self) -> str:
         return f"<ToolCall {self.id} of {self.tool} by {self.peer}>"
 
-    async def write(self, data: bytes | str) -> bool:
+    async def write(self, data: bytes | str, *, stderr: bool = False) -> bool:
         """Send output now; wait while whoever reads it is behind.
+
+        With ``stderr`` it is error output, which the caller gets apart from the rest.
 
         Returns False once the output is over ``max_output``: what is written then is dropped, and
         the result says so. A tool may stop writing, or stop.
         """
-        return await self._write(data.encode() if isinstance(data, str) else bytes(data))
+        write = self._write_errors if stderr else self._write
+        return await write(data.encode() if isinstance(data, str) else bytes(data))
 
     async def progress(self, text: str) -> None:
         """Say in a few words how far the call is; that is no part of its output."""

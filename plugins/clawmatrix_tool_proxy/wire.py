@@ -1,8 +1,9 @@
 """What a caller and the node of a tool say to each other.
 
 A caller opens an exchange ``tool_req`` with a ``ToolRequest``; arguments that are too large for it
-follow as bytes. What comes back are bytes, which are output, heads with ``progress``, and at the
-end one ``Outcome``; a result that is too large for it follows as bytes.
+follow as bytes. What comes back are bytes, which are output, heads with ``stderr`` that say how
+many of the next bytes are error output, heads with ``progress``, and at the end one ``Outcome``; a
+result that is too large for it follows as bytes.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ __all__ = [
     "VALUES",
     "WORDS",
     "Cut",
+    "ErrorOutput",
     "Outcome",
     "Progress",
+    "StderrHead",
     "ToolRequest",
     "read_answer",
     "words_of",
@@ -74,6 +77,16 @@ class ToolRequest(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     params: dict[str, JSON] | None = None
     params_bytes: _Size = 0
     timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
+
+
+class ErrorOutput(bytes):
+    """A part of the output that is error output."""
+
+
+class StderrHead(msgspec.Struct, frozen=True):
+    """Says that the next ``stderr`` bytes of output are error output."""
+
+    stderr: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -128,13 +141,15 @@ def words_of(text: str, most: int = WORDS) -> str:
     return shown.encode(errors="replace").decode()
 
 
-def read_answer(payload: JSON) -> bytes | Progress | Outcome:
+def read_answer(payload: JSON) -> bytes | StderrHead | Progress | Outcome:
     """Return what a payload of the answer is. Raises: ExchangeFailure ``bad_answer``."""
     if isinstance(payload, bytes):
         return payload
     try:
         if isinstance(payload, dict) and "progress" in payload:
             return msgspec.convert(payload, Progress)
+        if isinstance(payload, dict) and "stderr" in payload:
+            return msgspec.convert(payload, StderrHead)
         return msgspec.convert(payload, Outcome)
     except msgspec.ValidationError as error:
         raise ExchangeFailure(

@@ -36,10 +36,12 @@ DEFAULT = ("dispatch", "relay", "models")
 SHORT = {
     "cancel": ("--rounds", "1", "--no-peer"),
     "dispatch": ("--rounds", "15"),
+    "grants": ("--rounds", "1"),
     "models": ("--rounds", "1", "--no-peer"),
     "pairs": ("--rounds", "1", "--no-peer"),
     "relay": ("--rounds", "1"),
     "sealing": ("--rounds", "1"),
+    "tools": ("--rounds", "1", "--bulk", "64"),
 }
 """What makes a run of each benchmark short: pairs stand in for rounds."""
 

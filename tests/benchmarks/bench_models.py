@@ -3,8 +3,9 @@
 ``python -m tests.benchmarks.bench_models --out results.json``
 
 home -> relay -> office -> upstream: three nodes, each ``clawmatrix run`` with all built-in
-plugins, end-to-end sealed. LiteLLM's proxy stands before the same upstream: one process,
-one hop. All proxies run on core 1; the upstream and the clients on core 0.
+plugins, end-to-end sealed. Before the same upstream stand, each one process and one hop, LiteLLM's
+proxy, two routers written in Rust, and one node without a mesh. All proxies run on core 1; the
+upstream and the clients on core 0.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 import uvloop
 
-from tests.benchmarks import litellm_proxy
+from tests.benchmarks import litellm_proxy, rust_routers
 from tests.benchmarks.harness import (
     Report,
     compare,
@@ -39,7 +40,7 @@ from tests.benchmarks.http_load import (
     check_stream,
     wait_until_up,
 )
-from tests.benchmarks.mesh import TOKEN, Mesh, mesh, node
+from tests.benchmarks.mesh import TOKEN, Mesh, alone, mesh, node
 from tests.benchmarks.processes import child, free_port, module
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.processes import Child
 
-OURS, DIRECT, PEER = "clawmatrix", "direct", "LiteLLM"
+OURS, DIRECT, PEER, ALONE = "clawmatrix", "direct", "LiteLLM", "one node, no mesh"
+PEERS = (PEER, ALONE, *rust_routers.ROUTERS)
 T = TypeVar("T")
 Cases = dict[str, Callable[[], Awaitable[T]]]
 Rounds = dict[str, list[float]]
@@ -142,16 +144,18 @@ async def _measure_cost(
         for name, (target, processes) in costs.items()
     }
     found = await interleave_async(cases, n)
-    theirs = found.get(PEER, ())
-    words, name = "processor time a call, all processes", PEER if theirs else None
-    report.add(compare(words, "ms", "lower", found[OURS], theirs, peer_name=name))
+    words, ours = "processor time a call, all processes", found[OURS]
+    for name in (name for name in PEERS if name in found):
+        report.add(compare(words, "ms", "lower", ours, found[name], peer_name=name))
+    if len(found) == 1:
+        report.add(compare(words, "ms", "lower", ours))
 
 
 def _add(report: Report, words: str, unit: str, found: Rounds, target: str) -> None:
     ours = found[OURS]
-    if PEER in found:
-        row = compare(words, unit, "higher", ours, found[PEER], peer_name=PEER, target=target)
-        report.add(row)
+    for name in (name for name in PEERS if name in found):
+        wanted = target if name == PEER else None
+        report.add(compare(words, unit, "higher", ours, found[name], peer_name=name, target=wanted))
     report.add(compare(words, unit, "higher", ours, found[DIRECT], peer_name=DIRECT))
 
 
@@ -167,10 +171,12 @@ def _add_added(report: Report, words: str, found: Rounds, target: str | None = N
         name: [one - direct for one, direct in zip(values, found[DIRECT], strict=True)]
         for name, values in found.items()
     }
-    peer = added.get(PEER, ())
-    name = PEER if peer else None
-    words = f"{words}, added to the direct way"
-    report.add(compare(words, "ms", "lower", added[OURS], peer, peer_name=name, target=target))
+    words, ours = f"{words}, added to the direct way", added[OURS]
+    for name in (name for name in PEERS if name in added):
+        wanted = target if name == PEER else None
+        report.add(compare(words, "ms", "lower", ours, added[name], peer_name=name, target=wanted))
+    if len(added) == 2:  # ours and the direct way
+        report.add(compare(words, "ms", "lower", ours, target=target))
 
 
 def _add_memory(report: Report, when: str, nodes: Mapping[str, Child], peer: Child | None) -> None:
@@ -230,6 +236,22 @@ async def ready(target: Target) -> None:
             return
 
 
+async def _start_peers(
+    stack: contextlib.ExitStack, folder: Path, upstream: str
+) -> dict[str, tuple[Target, Child]]:
+    """Start what stands beside the mesh, and return each once it answers."""
+    process, port = stack.enter_context(litellm_proxy.proxy(folder, upstream))
+    found = {PEER: (Target(PEER, port, litellm_proxy.KEY), process)}
+    await wait_until_up(found[PEER][0], "/health/liveliness")
+    process, port = stack.enter_context(alone(folder, upstream))
+    found[ALONE] = (Target(ALONE, port, TOKEN), process)
+    for name in rust_routers.ROUTERS:
+        process, port = stack.enter_context(rust_routers.router(name, folder, upstream))
+        found[name] = (Target(name, port, TOKEN), process)
+        await wait_until_up(found[name][0], "/health")
+    return found
+
+
 async def _run(report: Report, sizes: Sizes, rounds: int, with_peer: bool) -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cmx-bench-")))
@@ -243,26 +265,24 @@ async def _run(report: Report, sizes: Sizes, rounds: int, with_peer: bool) -> No
         report.add(compare(words, "s", "lower", cold[OURS], theirs, peer_name=name, target=target))
         running: Mesh = stack.enter_context(mesh(folder, upstream))
         targets = {DIRECT: Target(DIRECT, port, TOKEN), OURS: Target(OURS, running.port, TOKEN)}
-        peer: Child | None = None
-        if with_peer:
-            peer, peer_port = stack.enter_context(litellm_proxy.proxy(folder, upstream))
-            targets[PEER] = Target(PEER, peer_port, litellm_proxy.KEY)
-            await wait_until_up(targets[PEER], "/health/liveliness")
+        peers = await _start_peers(stack, folder, upstream) if with_peer else {}
+        targets |= {name: target for name, (target, _) in peers.items()}
+        peer = peers[PEER][1] if peers else None
         for way in targets.values():
             await ready(way)
         _add_memory(report, "at rest", running.nodes, peer)
         await _measure(report, targets, sizes, rounds)
+        costs: dict[str, tuple[Target, Sequence[Child]]]
         costs = {OURS: (targets[OURS], tuple(running.nodes.values()))}
-        if peer is not None:
-            costs[PEER] = (targets[PEER], (peer,))
+        costs |= {name: (target, (process,)) for name, (target, process) in peers.items()}
         await _measure_cost(report, costs, sizes.calls, rounds)
         _add_memory(report, "after the run", running.nodes, peer)
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[Path | None, int, Sizes, bool]:
-    """Return where results go, rounds, sizes, and whether LiteLLM takes part."""
-    parser = options("Model calls over two hops, against LiteLLM.", rounds=5)
-    parser.add_argument("--no-peer", action="store_true", help="leave LiteLLM out")
+    """Return where results go, rounds, sizes, and whether others take part."""
+    parser = options("Model calls over two hops, against other proxies.", rounds=5)
+    parser.add_argument("--no-peer", action="store_true", help="leave all others out")
     found = parser.parse_args(arguments)
     rounds, sizes = (1, TINY) if found.tiny else (found.rounds, Sizes())
     return found.out, rounds, sizes, not found.no_peer
@@ -275,7 +295,9 @@ def main() -> None:
     report.versions = versions(["clawmatrix", "websockets", "uvicorn", "httptools", "uvloop"])
     if with_peer:
         litellm_proxy.install()
+        rust_routers.install()
         report.versions["litellm"] = litellm_proxy.version()
+        report.versions |= {name: rust_routers.version(name) for name in rust_routers.ROUTERS}
     with pinned(0) as is_pinned:
         report.settings["pinned"] = is_pinned
         uvloop.run(_run(report, sizes, rounds, with_peer))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.processes import Child
 
-__all__ = ["SECRET", "TOKEN", "Mesh", "mesh", "node", "relay"]
+__all__ = ["SECRET", "TOKEN", "Mesh", "alone", "mesh", "node", "relay"]
 
 SECRET = "benchmark-" * 4
 TOKEN = "cmx-benchmark-token"
@@ -92,6 +92,17 @@ def mesh(
         for running in (office, home):
             running.expect("is up")
         yield Mesh(port, {"home": home, "relay": between, "office": office})
+
+
+@contextlib.contextmanager
+def alone(folder: Path, upstream: str) -> Iterator[tuple[Child, int]]:
+    """Run one node that serves the model ``bench`` itself, without a mesh; give it and its port."""
+    port = free_port()
+    http = f'[http]\ntoken = "env:BENCH_TOKEN"\nlisten = "127.0.0.1:{port}"\n'
+    body = http + _model(upstream, "bench", "openai-completions")
+    with node("alone", body, folder) as running:
+        running.expect("is up")
+        yield running, port
 
 
 def _model(upstream: str, name: str, api: str) -> str:

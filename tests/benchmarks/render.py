@@ -32,6 +32,7 @@ TITLES = {
     "cancel": "A client that leaves",
     "sealing": "What the seal costs",
     "grants": "A decision by the grants",
+    "tools": "Tools over a relay",
 }
 _HEAD = "| measure | ours | peer | ratio | target |\n|---|---|---|---|---|\n"
 

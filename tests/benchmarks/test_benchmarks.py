@@ -54,6 +54,12 @@ MEASURES = {
         "a decision, 1,000 rules that all name them",
         "10,000 rules read at the start",
     ),
+    "tools": (
+        "read of 4 KiB, p50",
+        "one flush of a line to the disk, p50",
+        "output of a function, 4 MiB",
+        "memory of office, more after all output",
+    ),
 }
 
 

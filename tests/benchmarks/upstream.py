@@ -44,15 +44,18 @@ class _Script:
 
     @classmethod
     def of(cls, speech: Speech) -> _Script:
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-        length = b"content-length: %d\r\n\r\n" % len(speech.whole)
         words = [_piece(word) for word in speech.words]
-        return cls(speech, _HEAD + _piece(speech.begin), words, head + length + speech.whole)
+        return cls(speech, _HEAD + _piece(speech.begin), words, _json(speech.whole))
 
     def end(self, words: int) -> bytes:
         """Return what follows this many words."""
         said = "".join(TOKENS[number % len(TOKENS)] for number in range(words))
         return _piece(self.speech.end(said)) + b"0\r\n\r\n"
+
+
+def _json(body: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+    return head + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
 def _piece(data: bytes) -> bytes:
@@ -62,6 +65,11 @@ def _piece(data: bytes) -> bytes:
 _SCRIPTS = {f"{speech.path} ".encode(): _Script.of(speech) for speech in SPEECHES.values()}
 
 
+_PAGES = {
+    b"GET /health ": b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    b"GET /v1/models ": _json(b'{"object":"list","data":[{"id":"bench","object":"model"}]}'),
+}
+"""What others look at before they route requests here."""
 _WELL_BEGUN = 50
 _NOTHING = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
@@ -131,7 +139,8 @@ class Upstream(asyncio.Protocol):
         line = request[: request.find(b"\r\n")]
         found = [script for path, script in _SCRIPTS.items() if path in line]
         if not found:
-            self.transport.write(_NOTHING)
+            pages = [page for path, page in _PAGES.items() if line.startswith(path)]
+            self.transport.write(pages[0] if pages else _NOTHING)
             return
         self._script = found[0]
         self.busy = True

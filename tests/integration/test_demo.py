@@ -1,4 +1,4 @@
-"""The demo that is kept running: what it prints can be copied into a shell."""
+"""The demo that is kept running: what it prints is right, and can be copied into a shell."""
 
 from __future__ import annotations
 
@@ -30,9 +30,29 @@ def test_what_it_prints_works_when_it_is_copied() -> None:
         answer = shell(lines)
         assert "2/2 reachable" in answer
         assert "office: via relay in" in answer
+        assert "a second relay.\n" in answer
         body = answer[answer.index('{"id"') :]
         assert json.loads(body)["choices"]
+        look_at_tools(printed)
     finally:
         shell(end)
     assert not Path(folder).exists()
     assert re.search(r"^  kill [\d ]+ && ", end, re.MULTILINE)
+
+
+def look_at_tools(printed: str) -> None:
+    """Hold the part about tools to a granted call, a denied one, and the audit of both."""
+    granted, denied, audit = re.findall(r"(?m)^\w+\$ clawmatrix (?!status).*\n((?:.+\n)*)", printed)
+    assert granted.startswith("Milk, eggs, and a second relay.\n")
+    assert denied == "clawmatrix: not_allowed: not allowed on this node\n"
+    lines = [
+        (line.split("  ")[1], dict(re.findall(r"(\w+)=(\S+)", line))) for line in audit.splitlines()
+    ]
+    told = [
+        (event, *map(fields.get, ("peer", "target", "rule", "outcome"))) for event, fields in lines
+    ]
+    assert told == [
+        ("begin", "home", "read", "grants.home.tools", None),
+        ("end", "home", "read", "grants.home.tools", "success"),
+        ("denied", "home", "write", "grants", "denied"),
+    ]

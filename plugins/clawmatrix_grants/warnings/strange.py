@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from clawmatrix_grants.warnings.entries import entries_of
@@ -55,5 +54,7 @@ def _arguments(entry: Entry, tools: Sequence[ToolShape]) -> Iterator[Warned]:
 
 
 def _suggestion(name: str, known: Collection[str]) -> str:
+    import difflib  # rules without mistakes do without
+
     near = difflib.get_close_matches(name, list(known), n=1)
     return f' (did you mean "{near[0]}"?)' if near else ""

@@ -79,6 +79,7 @@ class LinkRunner:
         channel.connection.allow(None)
         neighbour = Neighbour(link, channel.remote_key, proved.record.epoch, channel.psk)
         self.neighbours.put(neighbour)
+        self.neighbours.retire()  # its secret may have been put out of force during the handshake
         return neighbour
 
     def _link(self, channel: Channel, proved: Proved) -> Link:

@@ -2,7 +2,7 @@
 
 home asks, a relay passes on, office answers from its model server. home and office dial
 only the relay. What the office serves is what the machine really has, else the embedded
-upstream; the output says which.
+upstream; the output says which. Then home calls tools of the office, see ``tool_calls.py``.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import attrs
 import click
 
 from clawmatrix_core import ClawMatrixError
-from clawmatrix_core.cli import call
+from clawmatrix_model_proxy.demo.node import DemoNode
+from clawmatrix_model_proxy.demo.tool_calls import make_notes, show_tools, tool_tables
 from clawmatrix_model_proxy.demo.upstream import Upstream, find_upstream
 
 if TYPE_CHECKING:
@@ -36,56 +35,6 @@ _PATIENCE = 60.0
 """Seconds any one step may take before the demonstration gives up."""
 
 
-@attrs.define
-class _Node:
-    """One node process of the demonstration."""
-
-    name: str
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def config(self) -> Path:
-        return self.folder / f"{self.name}.toml"
-
-    def write(self, text: str) -> None:
-        state = self.folder / f"{self.name}-state"
-        head = f'node_id = "{self.name}"\nsecret = "file:secret"\nstate_dir = "{state}"\n'
-        self.config.write_text(head + text)
-        self.config.chmod(0o600)
-
-    def start(self) -> None:
-        with (self.folder / f"{self.name}.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "clawmatrix_core.cli", "-c", str(self.config), "run"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def stop(self, how: int = signal.SIGTERM) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(how)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    def ask(self, method: str, **params: Any) -> Any:
-        return call(self.config, method, params)
-
-    def peer(self, name: str) -> dict[str, Any]:
-        peers: list[dict[str, Any]] = self.ask("peers")
-        return next((peer for peer in peers if peer["nodeId"] == name), {})
-
-    def fail_if_ended(self) -> None:
-        if self.process is not None and self.process.poll() is not None:
-            log = (self.folder / f"{self.name}.log").read_text(errors="replace")
-            raise click.ClickException(f"{self.name} ended:\n{log[-2000:]}")
-
-
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the nodes running, and say how to use them.")
 @click.option(
@@ -94,7 +43,7 @@ class _Node:
     help="What the model is asked first.",
 )
 def demo(keep: bool, prompt: str) -> None:
-    """Run the main job on this machine: a model asked through a relay."""
+    """Run the main job on this machine: a model asked, and tools called, through a relay."""
     try:
         import openai  # noqa: F401 - only to see whether it is there
     except ImportError:
@@ -118,8 +67,8 @@ def demo(keep: bool, prompt: str) -> None:
             _say_how_to_use(folder, nodes, upstream)
 
 
-def _make_nodes(folder: Path, upstream: Upstream) -> tuple[_Node, _Node, _Node]:
-    home, relay, office = (_Node(name, folder) for name in ("home", "relay", "office"))
+def _make_nodes(folder: Path, upstream: Upstream) -> tuple[DemoNode, DemoNode, DemoNode]:
+    home, relay, office = (DemoNode(name, folder) for name in ("home", "relay", "office"))
     secret = folder / "secret"
     secret.write_text(os.urandom(32).hex())
     secret.chmod(0o600)
@@ -128,9 +77,10 @@ def _make_nodes(folder: Path, upstream: Upstream) -> tuple[_Node, _Node, _Node]:
     relay.write(f'plugins = ["mesh", "relay", "control"]\n[mesh]\nlisten = "127.0.0.1:{port}"\n')
     home.write(dial)
     key = "" if upstream.key_variable is None else f'api_key = "env:{upstream.key_variable}"\n'
+    tables = tool_tables(make_notes(folder))
     office.write(
         f'{dial}[[model-proxy.models]]\nid = "{upstream.model}"\n'
-        f'base_url = "{upstream.base_url}"\napi = "openai-completions"\n{key}'
+        f'base_url = "{upstream.base_url}"\napi = "openai-completions"\n{key}{tables}'
     )
     return home, relay, office
 
@@ -141,7 +91,9 @@ def _free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def _show(home: _Node, relay: _Node, office: _Node, upstream: Upstream, prompt: str) -> None:
+def _show(
+    home: DemoNode, relay: DemoNode, office: DemoNode, upstream: Upstream, prompt: str
+) -> None:
     click.secho("ClawMatrix demo: home --- relay --- office", bold=True)
     click.echo("Three nodes on this machine; home and office dial only the relay.")
     click.echo(f"The office serves {upstream.model} from {upstream.what}.\n")
@@ -154,7 +106,8 @@ def _show(home: _Node, relay: _Node, office: _Node, upstream: Upstream, prompt: 
 
     _wait("starting the mesh", is_up, nodes)
     _ask(home, upstream.model, prompt)
-    _status(home)
+    home.show("status")
+    show_tools(home, office)
     click.secho("Taking the relay away ...", bold=True)
     relay.stop(signal.SIGKILL)
     _wait(
@@ -162,16 +115,16 @@ def _show(home: _Node, relay: _Node, office: _Node, upstream: Upstream, prompt: 
         lambda: home.peer("office").get("status") == "unreachable",
         (home, office),
     )
-    _status(home)
+    home.show("status")
     click.secho("... and back.", bold=True)
     relay.start()
     _wait("the mesh heals", is_up, nodes)
     _ask(home, upstream.model, "Once more, after the relay came back: what is 40 + 2?")
-    _status(home)
+    home.show("status")
     click.secho("Done.", fg="green", bold=True)
 
 
-def _wait(what: str, done: Callable[[], bool], nodes: tuple[_Node, ...]) -> None:
+def _wait(what: str, done: Callable[[], bool], nodes: tuple[DemoNode, ...]) -> None:
     """Wait for something, with a line that shows it."""
     live = sys.stdout.isatty()
     began = time.monotonic()
@@ -198,7 +151,7 @@ def _signs() -> Iterator[str]:
         yield from "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
-def _ask(home: _Node, model: str, prompt: str) -> None:
+def _ask(home: DemoNode, model: str, prompt: str) -> None:
     from openai import OpenAI
 
     env = home.ask("http.env")
@@ -219,13 +172,7 @@ def _ask(home: _Node, model: str, prompt: str) -> None:
     )
 
 
-def _status(home: _Node) -> None:
-    click.echo("$ clawmatrix status")
-    command = [sys.executable, "-m", "clawmatrix_core.cli", "-c", str(home.config), "status"]
-    click.echo(subprocess.run(command, check=False, capture_output=True, text=True).stdout)
-
-
-def _say_how_to_use(folder: Path, nodes: tuple[_Node, ...], upstream: Upstream) -> None:
+def _say_how_to_use(folder: Path, nodes: tuple[DemoNode, ...], upstream: Upstream) -> None:
     home = nodes[0]
     env = home.ask("http.env")
     command = f"{_command()} -c {home.config}"
@@ -235,6 +182,7 @@ def _say_how_to_use(folder: Path, nodes: tuple[_Node, ...], upstream: Upstream) 
     click.echo(f"\nStill running, from {folder}. Try:\n")
     click.echo(f"  {command} status")
     click.echo(f"  {command} ping office")
+    click.echo(f"  {command} call office read --arg path=notes/today.txt")
     click.echo(f'  eval "$({command} env)"')
     click.echo(
         f'  curl {env["baseUrl"]}/chat/completions -H "Authorization: Bearer $OPENAI_API_KEY"'

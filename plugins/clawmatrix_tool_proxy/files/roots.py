@@ -93,6 +93,11 @@ class Roots:
         with visit.top:
             yield visit
 
+    @property
+    def configured(self) -> bool:
+        """Whether there are any roots, open or not."""
+        return bool(self._tables)
+
     def tables(self) -> Mapping[str, RootTable]:
         """Return the roots that can be used, in order of their names."""
         with self._lock:

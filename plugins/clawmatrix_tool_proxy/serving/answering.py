@@ -57,7 +57,7 @@ class ToolServer:
         try:
             request, caller = read_request(ex), Caller.of(self._node, ex)
             with self._slots.of_caller(caller):
-                tool = await self._admitted(request.tool, caller)
+                tool = await self._admitted(request.tool, caller, ex.id)
                 outcome, encoded = await self._called(ex, request, caller, tool)
         except Refused as refused:
             outcome = refused.outcome()
@@ -65,7 +65,7 @@ class ToolServer:
             self._count(outcome)
         await _finish(ex, outcome, encoded)
 
-    async def _admitted(self, name: str, caller: Caller) -> Tool:
+    async def _admitted(self, name: str, caller: Caller, id_: str) -> Tool:
         """Return the tool, where it is exposed and the caller may use it in any way at all.
 
         The same is done for all names, so that nobody learns which tools there are.
@@ -75,7 +75,7 @@ class ToolServer:
             return tool
         verdict = await self._node.authorize(caller.peer, caller.key, "tool", name, None)
         if tool is None or verdict.effect == "deny":
-            await self._denials.note(caller, name, verdict.rule, None)
+            await self._denials.note(caller, id_, name, verdict.rule, None)
             raise not_allowed()
         return tool
 
@@ -85,17 +85,25 @@ class ToolServer:
     async def _called(
         self, ex: Exchange, request: ToolRequest, caller: Caller, tool: Tool
     ) -> tuple[Outcome, bytes]:
+        def is_exposed() -> bool:
+            return self._table.exposed(tool.name, own=caller.own) is not None
+
         config = self._node.config.section(ToolProxyConfig)
         at_once = tool.at_once or config.at_once
         self._slots.check(tool.name, at_once)  # before anything is read, or anybody approves
         async with read_arguments(ex, request, caller, self._slots) as given:
             arguments = await self._canonical(tool, given)
             allowed = await self._permit(ex, caller, tool, arguments)
+            if not is_exposed():  # that may have changed while a person was asked
+                await self._denials.note(caller, ex.id, tool.name, "", arguments)
+                raise not_allowed()
             deadline = tool.deadline or config.deadline
             if request.timeout_ms is not None:
                 deadline = min(deadline, request.timeout_ms / 1000)
             plugin, most = self._table.plugin_of(tool), int(config.max_output)
-            call = Permitted(ex, caller, tool, plugin, arguments, allowed, deadline, most)
+            call = Permitted(
+                ex, caller, tool, plugin, arguments, allowed, deadline, most, is_exposed
+            )
             with self._slots.of_tool(tool.name, at_once):
                 return await run_permitted(self._node, call)
 
@@ -131,7 +139,7 @@ class ToolServer:
         try:
             return await permit(self._node, question, progress=progress)
         except NotAllowed as error:
-            await self._denials.note(caller, tool.name, error.verdict.rule, arguments)
+            await self._denials.note(caller, ex.id, tool.name, error.verdict.rule, arguments)
             raise not_allowed() from None
         except ApprovalPending as error:
             raise Refused("approval_pending", str(error), detail=error.detail) from None

@@ -76,12 +76,18 @@ class Denials:
         self._others = 0
 
     async def note(
-        self, caller: Caller, tool: str, rule: str, arguments: Mapping[str, JSON] | None
+        self,
+        caller: Caller,
+        id_: str,
+        tool: str,
+        rule: str,
+        arguments: Mapping[str, JSON] | None,
     ) -> None:
-        """Note one denied call; arguments where they were looked at."""
+        """Note one denied call, by the id of its exchange; arguments where they were looked at."""
         if not self._may_write(caller):
             return
-        await self._write(caller.peer, caller.key, tool, "denied", rule, arguments)
+        record = _record(caller.peer, caller.key, tool, "denied", id_)
+        await self._write(attrs.evolve(record, rule=rule, arguments=arguments))
 
     def _may_write(self, caller: Caller) -> bool:
         now = self._now()
@@ -113,34 +119,24 @@ class Denials:
             told.bucket.fill(now)
             more, told.unwritten = told.unwritten, 0
             if more:
-                await self._write(caller.peer, caller.key, "*", f"{more} more denied")
+                await self._count(caller.peer, caller.key, more)
             elif told.bucket.free >= told.bucket.most:
                 del self._callers[caller]
         others, self._others = self._others, 0
         if others:
-            await self._write(NodeId(_OTHERS), None, "*", f"{others} more denied")
+            await self._count(NodeId(_OTHERS), None, others)
 
-    async def _write(
-        self,
-        peer: NodeId,
-        key: str | None,
-        tool: str,
-        outcome: str,
-        rule: str = "",
-        arguments: Mapping[str, JSON] | None = None,
-    ) -> None:
-        record = AuditRecord(
-            event="denied",
-            id=self._node.new_id(),
-            peer=peer,
-            key=key,
-            action="tool",
-            target=tool,
-            arguments=arguments,
-            rule=rule,
-            outcome=outcome,
-        )
+    async def _count(self, peer: NodeId, key: str | None, more: int) -> None:
+        await self._write(_record(peer, key, "*", f"{more} more denied", self._node.new_id()))
+
+    async def _write(self, record: AuditRecord) -> None:
         try:
             await self._node.audit(record)
         except AuditFailed as error:
             self._node.logger("tools").warning("a denied call is not written down: %s", error)
+
+
+def _record(peer: NodeId, key: str | None, tool: str, outcome: str, id_: str) -> AuditRecord:
+    return AuditRecord(
+        event="denied", id=id_, peer=peer, key=key, action="tool", target=tool, outcome=outcome
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anyio
 import msgspec
 
 if TYPE_CHECKING:
@@ -24,14 +25,26 @@ class Output:
 
     def __init__(self, ex: Exchange, most: int) -> None:
         self._ex, self._most = ex, most
+        self._in_order = anyio.Lock(fast_acquire=True)
         self.sent = self.dropped = 0
 
     async def write(self, data: bytes) -> bool:
         """Send bytes; False once some were dropped. Raises: ExchangeError."""
+        async with self._in_order:
+            return await self._write(data, errors=False)
+
+    async def write_errors(self, data: bytes) -> bool:
+        """Do what ``write`` does, for error output."""
+        async with self._in_order:  # a head, and the bytes that it is about, stay together
+            return await self._write(data, errors=True)
+
+    async def _write(self, data: bytes, *, errors: bool) -> bool:
         kept = data[: self._most - self.sent]
         self.sent += len(kept)
         self.dropped += len(data) - len(kept)
-        if kept:
+        if kept and errors:
+            await self._ex.send({"stderr": len(kept)}, kept)
+        elif kept:
             await self._ex.send(kept)
         return self.dropped == 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -17,9 +17,9 @@ from clawmatrix_tool_proxy.tool import ToolCall, ToolError
 from clawmatrix_tool_proxy.wire import CODE, Cut, Outcome, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from clawmatrix_core import Exchange, Node, Receipt
+    from clawmatrix_core import Exchange, Node, Receipt, Standing
     from clawmatrix_grants.api import Permit
     from clawmatrix_tool_proxy.serving.caller import Caller
     from clawmatrix_tool_proxy.tool import Arguments, Tool
@@ -43,6 +43,7 @@ class Permitted:
         permit: why it may; None for what this node's own clients may always do.
         deadline: seconds that it may take.
         most: bytes of output, and of the result, that are sent.
+        is_exposed: says whether this node exposes the tool still.
     """
 
     ex: Exchange
@@ -53,6 +54,7 @@ class Permitted:
     permit: Permit | None
     deadline: float
     most: int
+    is_exposed: Callable[[], bool]
 
 
 async def run_permitted(node: Node, call: Permitted) -> tuple[Outcome, bytes]:
@@ -67,9 +69,12 @@ async def run_permitted(node: Node, call: Permitted) -> tuple[Outcome, bytes]:
         node.logger("tools").error("%s does not run: %s", call.tool.name, error)
         raise not_allowed() from None
     started, outcome, encoded = node.clock.now(), _CANCELLED, b""
+    standing = _standing(node, call)
     try:
-        outcome, encoded = await _run(node, call)
+        outcome, encoded = await _run(node, call, standing)
     finally:
+        if outcome is _CANCELLED and standing is not None and standing.why is not None:
+            outcome = _REVOKED  # with its key the whole exchange ended, so nobody is told
         duration = node.clock.now() - started
         ended = attrs.evolve(begun, event="end", outcome=_word(outcome), duration=duration)
         receipts = await _write_end(node, ended) or receipts
@@ -77,6 +82,7 @@ async def run_permitted(node: Node, call: Permitted) -> tuple[Outcome, bytes]:
 
 
 _CANCELLED = Outcome(success=False, began=True, code="cancelled")
+_REVOKED = Outcome(success=False, began=True, code="revoked")
 
 
 def _word(outcome: Outcome) -> str:
@@ -114,11 +120,11 @@ def _head(receipts: Sequence[Receipt]) -> str:
     return next((receipt.head.decode() for receipt in receipts if receipt.head), "")
 
 
-async def _run(node: Node, call: Permitted) -> tuple[Outcome, bytes]:
+async def _run(node: Node, call: Permitted, standing: Standing | None) -> tuple[Outcome, bytes]:
     output = Output(call.ex, call.most)
     try:
-        async with _standing(node, call):
-            with anyio.move_on_after(call.deadline) as limit:
+        async with standing or nullcontext():
+            with _exposed(node, call, standing), anyio.move_on_after(call.deadline) as limit:
                 outcome, encoded = await _result(node, call, output)
         if limit.cancelled_caught:
             words = f"{call.tool.name} took over {call.deadline:g} s, and was stopped"
@@ -132,9 +138,26 @@ async def _run(node: Node, call: Permitted) -> tuple[Outcome, bytes]:
     return msgspec.structs.replace(outcome, cut=cut), encoded
 
 
-def _standing(node: Node, call: Permitted) -> AbstractAsyncContextManager[object]:
+@contextmanager
+def _exposed(node: Node, call: Permitted, standing: Standing | None) -> Iterator[None]:
+    """End the call once the policy changes so that its tool is not exposed any more."""
+
+    def look(_: str) -> None:
+        if standing is not None and not call.is_exposed():
+            standing.revoke("the tool is not exposed any more")
+
+    look("")
+    unsubscribe = node.when_policy_changes(look)
+    try:
+        yield
+    finally:
+        unsubscribe()
+
+
+def _standing(node: Node, call: Permitted) -> Standing | None:
+    """Return what the call runs in; None for what own clients may always do."""
     if call.permit is None:
-        return nullcontext()
+        return None
     return node.standing(
         call.caller.peer,
         call.caller.key,
@@ -154,6 +177,7 @@ async def _result(node: Node, call: Permitted, output: Output) -> tuple[Outcome,
         key=call.caller.key,
         write=output.write,
         progress=output.progress,
+        write_errors=output.write_errors,
     )
     try:
         found = await call.tool.run(told, call.arguments)

@@ -365,3 +365,103 @@ async def test_a_manager_entered_in_the_moment_of_cancellation_is_left() -> None
                         await anyio.lowlevel.checkpoint()
                     tasks.cancel_scope.cancel()
     assert events.count("entered") == events.count("left")
+
+
+# --- handlers
+
+
+async def handle(scope: anyio.CancelScope, log: list[str]) -> None:
+    log.append("began")
+    try:
+        await anyio.sleep_forever()
+    finally:
+        log.append("ended")
+
+
+@pytest.mark.anyio
+async def test_a_handler_that_fails_is_reported_and_touches_no_other() -> None:
+    faults, log, other = Faults(), list[str](), anyio.Event()
+
+    async def failing(scope: anyio.CancelScope) -> None:
+        raise ValueError("broken")
+
+    async def sibling(scope: anyio.CancelScope) -> None:
+        await anyio.wait_all_tasks_blocked()
+        other.set()
+
+    async with Supervisor("mesh", faults) as scope:
+        assert scope.handle(failing, name="asked")
+        assert scope.handle(sibling)
+        await other.wait()
+    assert faults == [("broken", "asked")]
+    assert not scope.handle(handle, log)
+    assert log == []
+
+
+@pytest.mark.anyio
+async def test_a_handler_ends_when_its_scope_is_cancelled_and_others_go_on() -> None:
+    scopes: list[anyio.CancelScope] = []
+    ended = anyio.Event()
+
+    async def waiting(scope: anyio.CancelScope) -> None:
+        scopes.append(scope)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    log: list[str] = []
+    async with Supervisor("mesh", Faults()) as scope:
+        scope.handle(waiting)
+        scope.handle(handle, log)
+        await anyio.wait_all_tasks_blocked()
+        scopes[0].cancel()
+        await ended.wait()
+        await anyio.wait_all_tasks_blocked()
+        assert log == ["began"]
+    assert log == ["began", "ended"]
+
+
+@pytest.mark.anyio
+async def test_a_stop_ends_handlers_before_it_closes_what_they_use() -> None:
+    resource = Resource()
+
+    async def slow(scope: anyio.CancelScope) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.wait_all_tasks_blocked()
+            resource.log.append("handled")
+
+    async with Supervisor("mesh", Faults()) as scope:
+        await scope.enter(resource.open("socket"))
+        scope.handle(slow, name="slow")
+        await anyio.wait_all_tasks_blocked()
+        assert scope.late == ()
+        scope.cancel()
+        assert "task slow" in scope.late
+    assert resource.log == ["+socket", "handled", "-socket"]
+
+
+@pytest.mark.anyio
+async def test_a_handler_that_was_started_just_before_a_stop_is_cancelled() -> None:
+    log: list[str] = []
+    async with Supervisor("mesh", Faults()) as scope:
+        scope.handle(handle, log)
+        scope.cancel()
+        with anyio.fail_after(10):
+            await scope.wait_stopped()
+    assert log in ([], ["began", "ended"])  # trio does not begin what is cancelled
+
+
+@pytest.mark.anyio
+async def test_handlers_end_where_the_block_is_cancelled_from_outside() -> None:
+    log: list[str] = []
+    with anyio.CancelScope() as outside:
+        async with Supervisor("mesh", Faults()) as scope:
+            scope.handle(handle, log)
+            await anyio.wait_all_tasks_blocked()
+            outside.cancel()
+            await anyio.sleep_forever()
+    assert log == ["began", "ended"]

@@ -13,9 +13,11 @@ from clawmatrix_core.members.identity import key_text
 from clawmatrix_core.members.revokers import key_word
 from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_core.testing.fixtures import SECRET, NodeFactory, wait_until
+from clawmatrix_core.wire.close_codes import CloseCode
 from clawmatrix_mesh.plugin import MeshPlugin
 from tests.plugins.mesh.conftest import LIMITS, address_of, make_node
 from tests.plugins.mesh.streams import StreamPlugin, reading
+from tests.plugins.mesh.wire import Member, port_of
 
 pytestmark = pytest.mark.anyio
 
@@ -142,6 +144,16 @@ async def test_another_secret_is_used_for_new_links_and_the_old_one_is_retired(
         await a.reload(told("a", secret=NEW))
         assert a.keyring.secret == Secret(NEW)
         await ping(b, "a")
+
+
+async def test_a_handshake_that_began_with_a_secret_now_retired_makes_no_link() -> None:
+    async with make_node("hub") as hub:
+        table = {"listen": "127.0.0.1:0"}
+        async with await Member.shake(port_of(address_of(hub))) as member:
+            await hub.reload(Config.from_mapping({"node_id": "hub", "secret": NEW, "mesh": table}))
+            await member.send_hello()
+            assert (await member.wire.closed()).code == CloseCode.WRONG_SECRET
+        await wait_until(lambda: not hub.links)
 
 
 async def test_a_secret_that_is_put_right_is_tried_at_once() -> None:

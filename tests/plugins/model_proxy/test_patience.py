@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
+import math
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -26,15 +27,16 @@ from tests.plugins.model_proxy.test_converted import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from clawmatrix_core.testing.fixtures import NodeFactory
     from tests.plugins.model_proxy.conftest import Answer, Asked, Upstream, Upstreaming
 
-CLOCK = {"clock": MockClock(autojump_threshold=0.001)}
+JUMPS_AFTER = 0.001
+CLOCK = MockClock(autojump_threshold=JUMPS_AFTER)
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.parametrize("anyio_backend", [("trio", CLOCK)], ids=["virtual"]),
+    pytest.mark.parametrize("anyio_backend", [("trio", {"clock": CLOCK})], ids=["virtual"]),
 ]
 
 Piece = bytes | float | list[bytes]
@@ -62,6 +64,16 @@ def often(times: int, *pieces: Piece) -> tuple[Piece, ...]:
     return pieces * times
 
 
+@contextmanager
+def in_real_time() -> Iterator[None]:
+    """Let time pass as it does, where threads work: the clock would not wait for them."""
+    CLOCK.rate, CLOCK.autojump_threshold = 1.0, math.inf
+    try:
+        yield
+    finally:
+        CLOCK.rate, CLOCK.autojump_threshold = 0.0, JUMPS_AFTER
+
+
 @asynccontextmanager
 async def asking_of(
     node_factory: NodeFactory,
@@ -76,7 +88,10 @@ async def asking_of(
         ups = [first, last][: len(answers)]
         models = [{"id": "m", "base_url": up.base_url, "api": api, **(model or {})} for up in ups]
         config = {"model-proxy": {"models": models, **table}}
-        async with node_factory("home", built_in=ALONE, config=config) as home:
+        home = node_factory("home", built_in=ALONE, config=config)
+        async with AsyncExitStack() as stack:
+            with in_real_time():
+                await stack.enter_async_context(home)
             yield Client(home), ups
 
 

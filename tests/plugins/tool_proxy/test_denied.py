@@ -141,7 +141,7 @@ async def test_denied_calls_cannot_fill_the_audit(node_factory: NodeFactory) -> 
         denials = Denials(node, now=lambda: at)
         at = 1000.0
         for _ in range(200):
-            await denials.note(callers[0], "exec", "rule", None)
+            await denials.note(callers[0], "id", "exec", "rule", None)
         assert len(notebook.records) == DENIALS
         await denials.write_counts()
         told = notebook.records[-1]
@@ -149,7 +149,7 @@ async def test_denied_calls_cannot_fill_the_audit(node_factory: NodeFactory) -> 
         assert told.outcome == f"{200 - DENIALS} more denied"
         for caller in callers:
             for _ in range(50):
-                await denials.note(caller, "exec", "rule", None)
+                await denials.note(caller, "id", "exec", "rule", None)
         assert len(notebook.records) == ALL_DENIALS + 1
         before = len(notebook.records)
         await denials.write_counts()
@@ -158,6 +158,6 @@ async def test_denied_calls_cannot_fill_the_audit(node_factory: NodeFactory) -> 
         assert sum(int(str(one).split()[0]) for one in sums) == 20 * 50 - (ALL_DENIALS - DENIALS)
         assert notebook.records[-1].peer == "@others"
         at += PERIOD
-        await denials.note(callers[0], "exec", "rule", None)
-        await denials.note(callers[0], "exec", "rule", None)
+        await denials.note(callers[0], "id", "exec", "rule", None)
+        await denials.note(callers[0], "id", "exec", "rule", None)
         assert notebook.told()[-1] == ("denied", "exec", "denied")

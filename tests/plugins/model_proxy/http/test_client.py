@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import math
 import socket
 import ssl
 import threading
@@ -21,7 +22,7 @@ from anyio.streams.tls import TLSListener
 from clawmatrix_core.base.errors import ExchangeFailure
 from clawmatrix_core.base.lookups import TcpAddress
 from clawmatrix_core.base.tcp import TcpDialler, connect
-from clawmatrix_model_proxy.http.client import KEPT, HttpClient
+from clawmatrix_model_proxy.http.client import KEPT, HttpClient, TooLate
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
 from clawmatrix_model_proxy.http.inflater import PIECE
 from tests.plugins.tcp import pass_on, serving
@@ -55,10 +56,13 @@ async def client_of(
                 await client.aclose()
 
 
-async def ask(client: HttpClient, url: str, target: str | None = None) -> HttpResponse:
+async def ask(
+    client: HttpClient, url: str, target: str | None = None, seconds: float = math.inf
+) -> HttpResponse:
     address = HttpAddress.parse(url)
     head = f"POST {target or address.path} HTTP/1.1\r\nhost: {address.authority}\r\n"
-    return await client.ask(address, f"{head}content-length: 0\r\n\r\n".encode())
+    request = f"{head}content-length: 0\r\n\r\n".encode()
+    return await client.ask(address, request, anyio.current_time() + seconds)
 
 
 async def read(answer: HttpResponse) -> bytes:
@@ -73,6 +77,73 @@ async def read(answer: HttpResponse) -> bytes:
 
 async def answer(asked: Asked) -> None:
     await asked.answer(BODY)
+
+
+# --- time
+
+
+@pytest.mark.both_loops
+@pytest.mark.parametrize("before", [0, 1], ids=["first", "used again"])
+async def test_an_answer_that_does_not_begin_in_time_closes_its_connection(
+    before: int, upstreaming: Upstreaming
+) -> None:
+    async def silent(asked: Asked) -> None:
+        if len(up.asked) != before + 1:
+            await answer(asked)
+            return
+        with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            await asked.stream.receive()
+        closed.set()
+
+    closed = anyio.Event()
+    async with upstreaming(silent) as up, client_of() as client:
+        for _ in range(before):
+            assert await read(await ask(client, up.base_url, seconds=5.0)) == BODY
+        with pytest.raises(TooLate):
+            await ask(client, up.base_url, seconds=0.05)
+        with anyio.fail_after(10):
+            await closed.wait()
+        assert repr(client) == "<HttpClient 0 idle>"
+        assert await read(await ask(client, up.base_url, seconds=5.0)) == BODY
+
+
+async def test_the_time_for_the_head_does_not_end_the_body(upstreaming: Upstreaming) -> None:
+    async def slow(asked: Asked) -> None:
+        if len(up.asked) == 1:
+            await answer(asked)
+            return
+        await asked.stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n12")
+        await over.wait()
+        await asked.stream.send(b"34")
+
+    over = anyio.Event()
+    async with upstreaming(slow) as up, client_of() as client:
+        assert await read(await ask(client, up.base_url)) == BODY
+        began = anyio.current_time()
+        found = await ask(client, up.base_url, seconds=0.5)
+        assert await found.receive() == b"12"
+        await anyio.sleep_until(began + 0.6)  # past the time that the head had
+        over.set()
+        assert await read(found) == b"34"
+
+
+async def test_an_answer_over_tls_that_does_not_begin_in_time_is_too_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def once(stream: ByteStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                while True:
+                    await stream.receive()
+
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    async with authority.serve(once) as url, client_of() as client:
+        assert await read(await ask(client, url)) == b"ok"
+        with anyio.fail_after(10), pytest.raises(TooLate):
+            await ask(client, url, seconds=0.05)
 
 
 # --- names

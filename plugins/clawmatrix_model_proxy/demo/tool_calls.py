@@ -1,0 +1,50 @@
+"""The demonstration's calls of tools: one that is granted, one that is not, and the audit."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clawmatrix_model_proxy.demo.node import DemoNode
+
+__all__ = ["make_notes", "show_tools", "tool_tables"]
+
+_NOTE = "Milk, eggs, and a second relay."
+
+
+def make_notes(folder: Path) -> Path:
+    """Make the folder that the office's tools reach, with a file; return it."""
+    notes = folder / "notes"
+    notes.mkdir()
+    (notes / "today.txt").write_text(f"{_NOTE}\n")
+    return notes
+
+
+def tool_tables(notes: Path) -> str:
+    """Return the tables of the office's configuration that expose tools and grant one of them."""
+    return (
+        f'[tool-proxy]\nallow = ["read", "write"]\nroots.notes = {json.dumps(str(notes))}\n'
+        '[grants.home]\ntools = ["read"]\n'
+    )
+
+
+def show_tools(home: DemoNode, office: DemoNode) -> None:
+    """Call two tools of the office from home, and show what the office wrote down of that."""
+    click.secho("Tools: the office exposes `read` and `write`, and grants home `read`.", bold=True)
+    _accept(home, office)
+    _accept(office, home)
+    click.echo("Both accepted the key of the other: a grant is for a key, not for a name.\n")
+    home.show("call", "office", "read", "--arg", "path=notes/today.txt")
+    home.show("call", "office", "write", "--arg", "path=notes/today.txt", "--arg", "text=Nothing.")
+    office.show("audit", "tail", "--peer", "home")
+
+
+def _accept(node: DemoNode, other: DemoNode) -> None:
+    """Do what ``clawmatrix trust accept`` does once a person has compared the fingerprints."""
+    shown = other.ask("trust.list")["fingerprint"]
+    node.ask("trust.accept", node=other.name, fingerprint=shown)

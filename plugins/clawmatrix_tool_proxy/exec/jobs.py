@@ -1,0 +1,120 @@
+"""Makes jobs for guards of what callers ask for and what the configuration allows."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+
+from clawmatrix_grants.api import DEFAULT_PATH
+from clawmatrix_tool_proxy.exec.guarding.job import Job
+from clawmatrix_tool_proxy.exec.guarding.parts import PARTS
+from clawmatrix_tool_proxy.exec.network import network_for
+from clawmatrix_tool_proxy.tool import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from clawmatrix_tool_proxy.exec.config import ExecConfig
+    from clawmatrix_tool_proxy.exec.guarding.job import Place
+    from clawmatrix_tool_proxy.exec.roots import CommandRoots
+    from clawmatrix_tool_proxy.files.paths import RootPath
+
+__all__ = ["Jobs"]
+
+_ENVIRONMENT: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8"}
+
+
+class Jobs:
+    """Makes jobs.
+
+    Args:
+        config: what commands may use.
+        roots: the roots that they use.
+        own: the files and folders of the node itself.
+        cgroup: the folder in which cgroups may be made, None without.
+    """
+
+    def __init__(
+        self,
+        config: ExecConfig,
+        roots: CommandRoots,
+        own: Callable[[], Sequence[Path]],
+        cgroup: str | None = None,
+    ) -> None:
+        self.config, self.roots = config, roots
+        self._own, self._cgroup = own, cgroup
+
+    async def make(
+        self,
+        argv: Sequence[str],
+        folder: RootPath,
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: bool = False,
+        timeout: float | None = None,
+    ) -> Job:
+        """Return the job of a command.
+
+        Args:
+            argv: the arguments, the program's whole path first.
+            folder: where it starts.
+            env: variables of the caller.
+            stdin: whether it gets any input.
+            timeout: seconds that it may take, where that is less than it gets anyway.
+
+        Raises: ToolError ``no_root``.
+        """
+        config = self.config
+        places = await anyio.to_thread.run_sync(self.roots.look)
+        if folder.root not in places:
+            raise ToolError(f"{folder.root}: the root is not here at present", "no_root")
+        asked = config.timeout if timeout is None else timeout
+        return self._job(places)._replace(
+            argv=tuple(argv),
+            env=self._environment(env or {}),
+            root=list(places).index(folder.root),
+            cwd=folder.parts,
+            stdin=stdin,
+            timeout=min(float(config.timeout), asked),
+            network=await network_for(config.network),
+        )
+
+    def probe(self) -> Job:
+        """Return the job of telling which parts of the confinement are missing."""
+        return self._job({})._replace(probe=True, without=tuple(PARTS))
+
+    async def probes_of_roots(self) -> Mapping[str, Job]:
+        """Return, for each root that is there, the job of trying it alone."""
+        places = await anyio.to_thread.run_sync(self.roots.look)
+        return {
+            name: self._job({name: place})._replace(probe=True) for name, place in places.items()
+        }
+
+    def _job(self, places: Mapping[str, Place]) -> Job:
+        config = self.config
+        name = f"clawmatrix-{secrets.token_hex(8)}"  # nobody knows it beforehand
+        return Job(
+            argv=(),
+            env={},
+            root=None,
+            cwd=(),
+            stdin=False,
+            timeout=float(config.timeout),
+            private=str(Path(tempfile.gettempdir()).resolve() / name),
+            roots=tuple(places.values()),
+            readable=tuple(str(path.expanduser()) for path in config.readable),
+            own=tuple(str(path) for path in self._own()),
+            search=config.search,
+            processes=config.processes,
+            memory=config.memory,
+            file_size=config.file_size,
+            cgroup=self._cgroup and f"{self._cgroup}/{name}",
+            without=config.without,
+        )
+
+    def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        return {**_ENVIRONMENT, **self.config.env, **given}

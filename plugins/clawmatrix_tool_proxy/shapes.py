@@ -1,0 +1,84 @@
+"""What the grants are told of the tools of this node, also where it does not run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from clawmatrix_grants.api import ToolShape
+from clawmatrix_tool_proxy.command_service import command_tools
+from clawmatrix_tool_proxy.config import ToolProxyConfig
+from clawmatrix_tool_proxy.file_service import file_tools
+from clawmatrix_tool_proxy.files.config import root_tables
+from clawmatrix_tool_proxy.peers import CLUSTER_PEERS
+from clawmatrix_tool_proxy.tool import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clawmatrix_core import Config
+    from clawmatrix_tool_proxy.tool import Arguments, Tool
+
+__all__ = ["BUILT_IN", "shapes_at_rest", "shapes_of"]
+
+BUILT_IN: Final = frozenset(
+    {
+        "audit",
+        "control",
+        "gemini",
+        "grants",
+        "http",
+        "mesh",
+        "model-proxy",
+        "relay",
+        "tool-proxy",
+    }
+)
+"""The plugins that come with ClawMatrix. None but this one has tools."""
+WRITING: Final = frozenset({"edit", "exec", "shell", "write"})
+
+
+def shapes_of(tools: Iterable[Tool], config: Config) -> list[ToolShape]:
+    """Return what there is to tell of some tools."""
+    writable = _writable(config)
+    return [
+        ToolShape(
+            tool.name,
+            frozenset(tool.parameters.get("properties", ())),
+            _Canonical(tool),
+            writable if tool.name in WRITING else (),
+        )
+        for tool in tools
+    ]
+
+
+def shapes_at_rest(config: Config) -> list[ToolShape]:
+    """Return what there is to tell of the tools of a node that does not run.
+
+    The tools of plugins from elsewhere are known once the node runs; until then any name may be
+    one of theirs.
+    """
+    tools = (*file_tools(config), *command_tools(config))
+    found = [ToolShape(CLUSTER_PEERS, frozenset()), *shapes_of(tools, config)]
+    elsewhere = set(config.plugins or ()) - BUILT_IN
+    return [*found, ToolShape("*")] if elsewhere else found
+
+
+def _writable(config: Config) -> tuple[str, ...]:
+    roots = root_tables(config.section(ToolProxyConfig).roots)
+    return tuple(str(root.path) for root in roots.values() if root.write)
+
+
+class _Canonical:
+    """Makes arguments those that the policy is asked with."""
+
+    def __init__(self, tool: Tool) -> None:
+        self._tool = tool
+
+    def __call__(self, arguments: Arguments) -> Arguments:
+        """Return them. Raises: ValueError, where the tool refuses them."""
+        check, canonical = self._tool.check, self._tool.canonical
+        try:
+            checked = arguments if check is None else check(arguments)
+            return checked if canonical is None else canonical(checked)
+        except ToolError as error:
+            raise ValueError(str(error)) from None

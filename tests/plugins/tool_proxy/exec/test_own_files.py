@@ -1,0 +1,146 @@
+"""The node's own files and folders are kept from commands, whatever the roots."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clawmatrix_tool_proxy.exec.commands import NotStarted
+from clawmatrix_tool_proxy.exec.guarding.own import Own
+from clawmatrix_tool_proxy.exec.guarding.parts import Lacking
+from tests.plugins.tool_proxy.exec.lab import place_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.plugins.tool_proxy.exec.lab import Lab
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "the secret of the node"
+
+
+@pytest.fixture
+def holder(lab: Lab) -> Lab:
+    """A lab whose root holds a configuration, a state folder and a workspace."""
+    lab.file(lab.root / "etc" / "clawmatrix.toml", SECRET)
+    lab.file(lab.root / "state" / "identity.json", SECRET)
+    lab.file(lab.root / "a" / "b" / ".clawmatrix" / "index", SECRET)
+    lab.file(lab.root / "plain", "plain\n")
+    own = (lab.root / "etc" / "clawmatrix.toml", lab.root / "state", lab.root / "none")
+    lab.changes["own"] = tuple(map(str, own))
+    return lab
+
+
+async def test_own_files_in_a_root_are_empty_to_a_command(holder: Lab) -> None:
+    ran = await holder.sh("grep -r secret . ; cat plain; find . -type f -size +0")
+    assert ran.out.split() == ["plain", "./plain"]
+    assert ran.ended.exit == 0
+
+
+async def test_own_files_in_a_root_are_not_written(holder: Lab) -> None:
+    ran = await holder.sh(
+        "echo x > etc/clawmatrix.toml; echo x > state/new; chmod 777 state a/b/.clawmatrix;"
+        "rm -rf state a/b/.clawmatrix etc/clawmatrix.toml; mv state other; mv etc/clawmatrix.toml o"
+    )
+    assert ran.ended.exit != 0
+    assert (holder.root / "etc" / "clawmatrix.toml").read_text() == SECRET
+    assert (holder.root / "state" / "identity.json").read_text() == SECRET
+    assert (holder.root / "a" / "b" / ".clawmatrix" / "index").read_text() == SECRET
+
+
+async def test_what_covers_own_files_stays_when_folders_move(holder: Lab) -> None:
+    moves = "mv a c; mv c/b d; mv etc f"
+    ran = await holder.sh(f"{moves}; cat d/.clawmatrix/index f/clawmatrix.toml state/identity.json")
+    assert ran.out == ""
+    assert (holder.root / "d" / ".clawmatrix" / "index").read_text() == SECRET
+
+
+async def test_mounts_cannot_be_changed(holder: Lab) -> None:
+    code = """
+CLONE_NEWUSER, CLONE_NEWNS = 0x10000000, 0x20000
+told([
+    tried(os.stat, "state/identity.json"),
+    libc.umount2(b"state", 2) and errno.errorcode[ctypes.get_errno()],
+    libc.mount(b"none", b"a", b"tmpfs", 0, None) and errno.errorcode[ctypes.get_errno()],
+    libc.mount(None, b"/", None, 4096 | 32, None) and errno.errorcode[ctypes.get_errno()],
+    libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) and errno.errorcode[ctypes.get_errno()],
+    call(428, -100, b"state", 1),
+    call(56 if os.uname().machine == "x86_64" else 220, CLONE_NEWUSER | 17, 0, 0, 0, 0),
+    call(435, 0, 0),
+    tried(os.chroot, "."),
+])"""
+    assert (await holder.python(code)).json == ["ENOENT", *["EPERM"] * 6, "ENOSYS", "EPERM"]
+
+
+async def test_another_name_of_a_configuration_is_covered_too(holder: Lab) -> None:
+    os.link(holder.root / "etc" / "clawmatrix.toml", holder.root / "notes.txt")
+    assert (await holder.sh("cat notes.txt")).out == ""
+
+
+async def test_own_files_are_known_by_whatever_path_leads_to_them(lab: Lab) -> None:
+    lab.file(lab.root / "deep" / "state" / "key", SECRET)
+    (lab.base / "way").symlink_to(lab.root / "deep")
+    lab.changes["own"] = (str(lab.base / "way" / "state"),)
+    assert (await lab.sh("cat deep/state/key; ls deep/state")).out == ""
+
+
+async def test_a_new_configuration_in_the_place_of_the_old_is_covered(holder: Lab) -> None:
+    job = holder.job("/bin/cat", "etc/clawmatrix.toml")
+    holder.file(holder.root / "etc" / "new", SECRET).rename(holder.root / "etc" / "clawmatrix.toml")
+    assert (await holder.do(job)).out == ""
+
+
+async def test_own_files_in_what_is_readable_are_covered(lab: Lab) -> None:
+    lab.file(lab.base / "more" / "state" / "key", SECRET)
+    lab.file(lab.base / "more" / ".clawmatrix" / "key", SECRET)
+    lab.changes.update(readable=(str(lab.base / "more"),), own=(str(lab.base / "more" / "state"),))
+    ran = await lab.sh(f"cat {lab.base}/more/state/key {lab.base}/more/.clawmatrix/key")
+    assert ran.out == ""
+
+
+@pytest.mark.parametrize("inner", ["", "sub", ".clawmatrix", "sub/.clawmatrix/deep"])
+async def test_a_root_in_an_own_folder_is_refused(lab: Lab, inner: str) -> None:
+    root = lab.root / inner
+    root.mkdir(parents=True, exist_ok=True)
+    own = () if ".clawmatrix" in inner else (str(lab.root),)
+    with pytest.raises(NotStarted) as refused:
+        await lab.sh("ls", roots=(place_of(root),), own=own)
+    assert refused.value.part == "own-folders"
+
+
+async def test_a_folder_that_a_command_closed_hides_nothing_from_the_search(holder: Lab) -> None:
+    await holder.sh("chmod 0 a/b")
+    ran = await holder.sh("chmod 700 a/b; cat a/b/.clawmatrix/index; ls -A a/b")
+    assert ran.out.split() == [".clawmatrix"]
+
+
+@pytest.mark.bound("clawmatrix_tool_proxy.exec.config.FOLDERS_SEARCHED")
+async def test_a_root_with_too_many_folders_to_search_is_refused(lab: Lab) -> None:
+    for n in range(20):
+        (lab.root / f"folder{n}").mkdir()
+    assert (await lab.sh("ls | wc -l", search=21)).out.strip() == "20"
+    with pytest.raises(NotStarted, match="more than 20 folders") as refused:
+        await lab.sh("ls", search=20)
+    assert refused.value.part == "own-folders"
+
+
+def test_a_folder_of_the_command_that_cannot_be_searched_is_no_place_to_hide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    if os.geteuid() == 0:  # root searches everything, unless it has given that up
+        monkeypatch.setattr(os, "scandir", _refusing(os.scandir, str(tmp_path / "closed")))
+    with pytest.raises(Lacking, match="cannot be searched"):
+        list(Own((), ".clawmatrix", 100).search(str(tmp_path)))
+
+
+def _refusing(scandir: object, closed: str) -> object:
+    def refuse(path: str) -> object:
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)  # type: ignore[operator]
+
+    return refuse

@@ -1,0 +1,95 @@
+"""What this machine lacks, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clawmatrix_tool_proxy.exec.cgroups import usable_cgroup
+from clawmatrix_tool_proxy.exec.commands import NotStarted, ask_guard
+from clawmatrix_tool_proxy.exec.config import ExecConfig
+from clawmatrix_tool_proxy.exec.findings import findings_of
+from clawmatrix_tool_proxy.exec.guarding.parts import PARTS, Lacking, Missing
+from clawmatrix_tool_proxy.exec.guards import Guards
+from clawmatrix_tool_proxy.exec.jobs import Jobs
+from clawmatrix_tool_proxy.exec.parts_here import PartsHere, parts_here, refused_roots
+from clawmatrix_tool_proxy.exec.roots import CommandRoots
+from clawmatrix_tool_proxy.files.config import RootTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.plugins.tool_proxy.exec.lab import Lab
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_this_machine_has_every_part(lab: Lab) -> None:
+    told = await ask_guard(lab.guards, lab.job(probe=True, without=tuple(PARTS)))
+    assert told == {"missing": {}}
+
+
+async def test_root_without_a_cgroup_has_no_limit_of_processes(own_lab: Lab) -> None:
+    job = own_lab.job("/bin/true", cgroup=None)
+    if (await _user(own_lab)) != "0":
+        pytest.skip("only root goes past the kernel's own limit")
+    with pytest.raises(NotStarted) as refused:
+        await own_lab.do(job)
+    assert refused.value.part == "process-limit"
+    assert (await own_lab.do(job._replace(without=("process-limit",)))).ended.exit == 0
+
+
+def test_a_missing_part_is_refused_until_it_is_accepted() -> None:
+    with pytest.raises(Lacking) as refused:
+        Missing(("landlock-tcp",)).note("seccomp", "there is none")
+    assert refused.value.part == "seccomp"
+    missing = Missing(("seccomp",))
+    missing.note("seccomp", "there is none")
+    assert missing.parts == {"seccomp": "there is none"}
+
+
+async def test_a_guard_that_does_not_start_is_told(tmp_path: Path) -> None:
+    here = await parts_here(Guards([str(tmp_path / "python")]), _jobs(tmp_path))
+    assert here.failure is not None
+    assert here.refusal(()) == here.failure
+
+
+async def test_a_root_inside_the_state_of_the_node_is_refused_by_name(tmp_path: Path) -> None:
+    jobs = _jobs(tmp_path, own=tmp_path)
+    here = await parts_here(Guards(), jobs)
+    assert list(await refused_roots(Guards(), jobs, here)) == ["code"]
+    assert await refused_roots(Guards(), _jobs(tmp_path), here) == {}
+
+
+def test_the_doctor_names_missing_parts_roots_and_an_open_network() -> None:
+    here = PartsHere({"landlock-tcp": "version 2", "seccomp": "none"})
+    config = ExecConfig(without=("seccomp",), network=True)
+    found = findings_of(here, config, {"code": "it holds the state"})
+    assert [one.status for one in found] == ["problem", "warning", "problem", "warning", "ok"]
+    assert "landlock-tcp" in found[0].detail
+    assert "code" in found[2].detail
+    assert here.refusal(config.without) == "this machine lacks landlock-tcp (version 2)"
+    assert here.refusal(("landlock-tcp", "seccomp")) is None
+
+
+def test_a_cgroup_is_found_where_processes_are_counted_below(tmp_path: Path) -> None:
+    own = tmp_path / "cgroup"
+    unit = tmp_path / "mount" / "user.slice" / "unit"
+    (unit / "node").mkdir(parents=True)
+    own.write_text("0::/user.slice/unit/node\n")
+    for folder in (unit.parent, unit, unit / "node"):
+        (folder / "cgroup.subtree_control").write_text("")
+    assert usable_cgroup(tmp_path / "mount", own) is None
+    (unit / "cgroup.subtree_control").write_text("memory pids\n")
+    assert usable_cgroup(tmp_path / "mount", own) == str(unit)
+    assert usable_cgroup(tmp_path / "mount", tmp_path / "none") is None
+
+
+def _jobs(root: Path, own: Path | None = None) -> Jobs:
+    roots = CommandRoots({"code": RootTable(path=root)})
+    return Jobs(ExecConfig(), roots, lambda: [] if own is None else [own], usable_cgroup())
+
+
+async def _user(lab: Lab) -> str:
+    return (await lab.sh("id -u")).out.strip()

@@ -1,0 +1,100 @@
+"""What the grants learn of the tools of a node, running or not."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from clawmatrix_core import Config, ConfigSection, MemoryState, Node, hookimpl
+from clawmatrix_core.hookspecs import register_config
+from clawmatrix_core.kernel.registry import PluginRegistry
+from clawmatrix_grants.api import ToolShape
+from clawmatrix_grants.hookspecs import register_tool_shapes
+from clawmatrix_grants.plugin import GrantsPlugin
+from clawmatrix_tool_proxy.api import Tool, tool
+from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
+from clawmatrix_tool_proxy.shapes import BUILT_IN
+
+pytestmark = pytest.mark.anyio
+
+PYPROJECT: Final = Path(__file__).parents[3] / "pyproject.toml"
+
+
+@tool
+def roll(sides: int = 6) -> int:
+    """Roll a die."""
+    return sides
+
+
+class DicePlugin:
+    """A third party's tool."""
+
+    plugin_name = "dice"
+    extends = ("tool-proxy",)
+
+    @hookimpl
+    def register_tools(self, node: Node) -> list[Tool]:
+        """Add ``roll``."""
+        return [roll]
+
+
+def configured(folder: Path, **core: Any) -> Config:
+    (folder / "docs").mkdir()
+    (folder / "code").mkdir()
+    roots: dict[str, Any] = {
+        "code": str(folder / "code"),
+        "docs": {"path": str(folder / "docs"), "write": False},
+    }
+    told = {"node_id": "office", "secret": "s" * 40, "state_dir": str(folder / "state"), **core}
+    return Config.from_mapping({**told, "tool-proxy": {"roots": roots}})
+
+
+def at_rest(folder: Path, **core: Any) -> dict[str, ToolShape]:
+    registry = PluginRegistry()
+    registry.load(["grants", "tool-proxy"])
+    config = configured(folder, **core)
+    config.bind(section for _, section in registry.collect(register_config, ConfigSection))
+    found = registry.collect(register_tool_shapes, ToolShape, Node(config))
+    return {shape.name: shape for _, shape in found}
+
+
+def test_a_node_that_does_not_run_tells_of_the_tools_for_files_and_commands(tmp_path: Path) -> None:
+    found = at_rest(tmp_path)
+    assert set(found) == {"cluster_peers", "edit", "list", "read", "search", "write"} | {
+        "exec",
+        "shell",
+    }
+    assert found["read"].arguments == frozenset({"path", "offset", "limit", "binary"})
+    assert found["read"].writable == ()
+    assert found["write"].writable == (str(tmp_path / "code"),)
+
+
+def test_any_name_may_be_a_tool_of_a_plugin_from_elsewhere(tmp_path: Path) -> None:
+    found = at_rest(tmp_path, plugins=["tool-proxy", "grants", "dice"])
+    assert found["*"].has("roll")
+    assert found["*"].arguments is None
+
+
+def test_the_plugins_that_come_with_clawmatrix_are_known() -> None:
+    told = tomllib.loads(PYPROJECT.read_text())["project"]["entry-points"]["clawmatrix.plugins"]
+    assert set(told) == BUILT_IN
+
+
+async def test_a_node_that_runs_tells_of_all_tools(tmp_path: Path) -> None:
+    plugins = [GrantsPlugin(), ToolProxyPlugin(), DicePlugin()]
+    async with Node(configured(tmp_path), plugins=plugins, state=MemoryState()) as node:
+        found = {one.name: one for one in node.hooks.registered(register_tool_shapes, ToolShape)}
+        assert "*" not in found
+        assert found["roll"].arguments == frozenset({"sides"})
+
+
+def test_arguments_become_those_that_the_policy_is_asked_with(tmp_path: Path) -> None:
+    canonical = at_rest(tmp_path)["read"].canonical
+    assert canonical is not None
+    whole = {"path": "code/a/b.txt", "offset": None, "limit": None, "binary": False}
+    assert canonical({"path": "code//a/./b.txt"}) == whole
+    with pytest.raises(ValueError, match="path"):
+        canonical({"path": 7})
