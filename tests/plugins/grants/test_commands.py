@@ -171,6 +171,24 @@ def test_a_grant_that_the_file_refuses_is_not_written(office: Office) -> None:
     assert office.text.endswith(told)
 
 
+def test_nothing_is_written_where_a_test_fails_before_and_after(office: Office) -> None:
+    told = f'{PLAIN}[grants-tests.ok]\npeer = "office2"\ntool = "x"\nexpect = "allow"\n'
+    key = ("--key", key_text(HOME.sign_public), "--yes")
+    unset = 'http.token = "env:NOT_SET_HERE"\n'
+    for text, words in (
+        (told, "grants-tests.ok: expected allow, got deny"),
+        (unset + told.replace('"grants"]', '"grants", "http"]'), "NOT_SET_HERE"),
+    ):
+        office.configure(text)
+        failing = office.grants("add", "home", "--tools", "x", *key)
+        assert (failing.code, words in failing.err) == (2, True), failing
+        assert office.text.endswith(text)
+    office.configure(told)
+    mending = office.grants("add", "office2", "--tools", "x", *key)
+    assert mending.code == 0, mending
+    assert "[grants.office2]" in office.text
+
+
 def test_a_grant_is_written_where_no_node_runs_and_secrets_are_elsewhere(office: Office) -> None:
     text = office.text.replace('secret = "', 'secret = "env:NOT_SET_HERE_').replace("-0123", "")
     office.node.config.write_text(text)
