@@ -145,6 +145,7 @@ def test_a_withdrawn_grant_is_out_of_force_and_a_bad_file_changes_nothing(office
     refused = office.run("reload")
     words = "grants-tests.none: expected deny, got allow: grants.bound.tools decides"
     assert (refused.code, words in refused.err) == (2, True), refused
+    assert "the tables that were in force before stay in force" in refused.err
     assert office.check("bound", "read") == 0
     assert office.check("office2", "y") == 13
     doctor = office.run("doctor")
@@ -306,8 +307,13 @@ def test_what_is_decided_and_why_is_told(office: Office, running: bool) -> None:
     assert "office\n  grants.office: only denies count: no key of office" in everyone
 
 
-def test_without_a_table_nobody_may_use_anything_but_models(office: Office) -> None:
+@pytest.mark.parametrize("running", [True, False])
+def test_without_a_table_nobody_may_use_anything_but_models(office: Office, running: bool) -> None:
     office.configure('plugins = ["control", "grants"]\n')
+    if running:
+        start(office.node)
+    told = office.grants("check", "bound", "read").out
+    assert "deny: there is no table [grants]: nobody may use anything but models\n" in told
     assert "there is no table [grants]" in office.grants("show").out
     assert office.check("bound", "read") == 13
     assert office.check("bound", "m", "--action", "model") == 0
