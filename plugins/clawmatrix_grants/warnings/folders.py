@@ -1,4 +1,4 @@
-"""Conditions on folders: those in no root, and denies that ``list`` and ``search`` lead around."""
+"""Conditions on folders: those in no root, and denies that ``list`` and ``search`` get around."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def warn_of_rootless(
 def warn_of_folders(
     config: GrantsConfig, shapes: Sequence[ToolShape], now: float
 ) -> Iterator[Warned]:
-    """Yield denies on what is shown all the same by a call with a folder above it."""
+    """Yield denies and asks on what a call with a folder above it shows all the same."""
     entries = list(entries_of(config, now))
     for entry in entries:
-        if entry.effect != "deny" or not (text := _text(entry, "path")):
+        if entry.effect == "allow" or not (text := _text(entry, "path")):
             continue
         beside = [one for one in entries if _concern_one(config, entry.table, one.table)]
         for shape in shapes:
@@ -58,20 +58,23 @@ def warn_of_folders(
 def _shown(entry: Entry, text: str, shape: ToolShape, beside: Sequence[Entry]) -> Iterator[Warned]:
     about = [one for one in beside if _is_about(one, shape)]
     for other in about:
-        if other.effect == "deny":
+        if other.effect == "deny" or (entry.effect, other.effect) == ("ask", "ask"):
             continue
-        found = _folder_above(text, shape.roots, other, [one for one in about if _hides(one)])
+        found = _folder_above(
+            text, shape.roots, other, [one for one in about if _holds_back(one, entry)]
+        )
         if found is not None:
             named = (
                 other.place if other.table == entry.table else f'{other.place} of "{other.table}"'
             )
-            words = f'does not hide it: "{shape.name}" called with the folder "{found}" shows all'
+            words = f'hides nothing: "{shape.name}" called with the folder "{found}" shows all'
             yield (*entry.path, "when", "path"), f"{words} below it, and {named} permits that"
             return
 
 
-def _hides(entry: Entry) -> bool:
-    return entry.effect == "deny" and set(entry.when) <= {"path"}
+def _holds_back(entry: Entry, like: Entry) -> bool:
+    """Say whether an entry does the same as another or more, whatever the other arguments."""
+    return entry.effect in ("deny", like.effect) and set(entry.when) <= {"path"}
 
 
 def _folder_above(
@@ -93,8 +96,7 @@ def _samples(pattern: str, roots: Sequence[str]) -> list[str]:
     """Return folders on the way to what a pattern matches, with a name for each wildcard."""
     first, *rest = pattern.split("/")
     parts = [_sample(part) for part in rest if part != ANYTHING]
-    fixed = Glob(first).fixed
-    starts = [root for root in roots if Glob(first).matches(root)] if fixed is None else [fixed]
+    starts = [root for root in roots if Glob(first).matches(root)]
     return ["/".join([start, *parts[:end]]) for end in range(len(parts) + 1) for start in starts]
 
 
@@ -116,8 +118,8 @@ def _objections(text: str, roots: Sequence[str]) -> Iterator[str]:
     first, *rest = text.split("/")
     glob = Glob(first)
     if ANYTHING not in first and not any(glob.matches(root) for root in roots):
-        named = ", ".join(roots)
-        yield f'no root is named "{first}": paths are ROOT/relative, and the roots are {named}'
+        told, named = first or f"/{rest[0]}", ", ".join(roots)
+        yield f'no root is named "{told}": paths are ROOT/relative, and the roots are {named}'
     elif any(part in ("", ".", "..") for part in rest):
         yield f'"{text}" is no path: paths are ROOT/relative, without ".", ".." and spare slashes'
 
