@@ -34,6 +34,8 @@ _WRAPPERS = """
 """
 WRAPPERS: Final = tuple(_WRAPPERS.split())
 """Programs that run whatever their arguments say, or what a file says that a caller may write."""
+_SHELL: Final = "shell"
+"""The tool whose argument ``command`` is a line for a shell."""
 _TARGETS: Final = frozenset({"make", "ninja", "rake"})
 """Those that take names of targets, and no command, where no option is before them."""
 _WORDS: Final = frozenset({("git", "-m"), ("git", "--message")})
@@ -53,6 +55,17 @@ def warn_of_commands(
         conditional = entry.effect == "allow" and entry.kind == "tools" and entry.when
         if conditional and entry.names(PROGRAM_TOOL):
             yield from _look(entry, folders, path)
+        elif conditional and entry.names(_SHELL):
+            yield from _look_at_shell(entry)
+
+
+def _look_at_shell(entry: Entry) -> Iterator[Warned]:
+    condition = entry.when.get("command")
+    if condition is None:
+        yield (*entry.path, "when"), "allows any command"
+    elif isinstance(condition.value, str) and Glob(condition.value).fixed is None:
+        words = f'"{condition.value}" lets callers write more commands: as good as any command'
+        yield (*entry.path, "when", "command"), words
 
 
 def _look(entry: Entry, folders: Sequence[str], path: str) -> Iterator[Warned]:

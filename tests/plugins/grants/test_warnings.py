@@ -158,6 +158,15 @@ def test_only_what_is_allowed_to_run_commands_is_looked_at() -> None:
     ]
 
 
+def test_a_line_for_a_shell_that_is_not_fixed_is_named() -> None:
+    rule = '[[grants.home.rules]]\nallow = ["shell"]\nwhen = {{ {} }}\n'
+    [open_end] = warnings(rule.format('command = "git *"'))
+    assert 'when.command: "git *" lets callers write more commands' in open_end
+    [free] = warnings(rule.format('cwd = "code"'))
+    assert free == "grants.home.rules[0].when: allows any command"
+    assert warnings(rule.format('command = "make test"')) == []
+
+
 def test_programs_where_callers_can_write_are_named(tmp_path: Path) -> None:
     real = tmp_path / "real"
     (real / "bin").mkdir(parents=True)
