@@ -244,6 +244,11 @@ class Config:
         """Every secret read so far, for the log to leave out."""
         return tuple(dict.fromkeys(self._source.secrets))
 
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """The files that secrets are read from, ``file:PATH``."""
+        return tuple(dict.fromkeys(self._source.secret_files))
+
     def has_table(self, name: str) -> bool:
         """Say whether a table of plugins is written in it, whether or not a plugin reads it."""
         return name in self._tables

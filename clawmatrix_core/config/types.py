@@ -49,6 +49,7 @@ class Source:
         state_dir: the folder of the node's state; None as well.
         environ: what ``env:NAME`` looks in.
         secrets: every secret read so far, so that messages can be cleaned of them.
+        secret_files: the files that were named as holding secrets, there or not.
     """
 
     base: Path = attrs.field(factory=Path.cwd)
@@ -57,6 +58,7 @@ class Source:
     state_dir: Path | None = None
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     secrets: list[Secret] = attrs.field(factory=list)
+    secret_files: list[Path] = attrs.field(factory=list)
 
     def remember(self, text: str) -> Secret:
         """Return the text as a secret, kept in ``secrets``."""
@@ -100,7 +102,9 @@ class Secret:
         if value.startswith("env:"):
             text = _from_environment(value.removeprefix("env:"), source)
         elif value.startswith("file:"):
-            text = _from_file(read_path(value.removeprefix("file:"), source))
+            path = read_path(value.removeprefix("file:"), source)
+            source.secret_files.append(path)
+            text = _from_file(path)
         else:
             text = value
         if not text:

@@ -9,6 +9,7 @@ from clawmatrix_grants import hookspecs
 from clawmatrix_grants.api import SettlesAsks
 from clawmatrix_grants.approvals.part import Approvals
 from clawmatrix_grants.config import GrantsConfig
+from clawmatrix_grants.ending import EndingRules, ends_of
 from clawmatrix_grants.expectations import TESTS_TABLE, ExpectationsConfig
 from clawmatrix_grants.keys import KnownToNode
 from clawmatrix_grants.policy import TABLE, Policy
@@ -94,6 +95,12 @@ class GrantsPlugin(SettlesAsks):
         """Put the table into the form in which it is asked, and tell which tests fail."""
         self.policy(node)
         await self.approvals.start(node, scope, lambda: self._digest(node))
+        self._ending = EndingRules(
+            lambda: ends_of(node.config.section(GrantsConfig)),
+            node.clock.wall,
+            lambda: node.policy_changed("a rule has ended"),
+        )
+        scope.start_soon(self._ending.run, name="ends of rules")
         if not node.config.section(ExpectationsConfig).tests:
             return
         from clawmatrix_grants.warnings.looking import failures_of
@@ -111,6 +118,7 @@ class GrantsPlugin(SettlesAsks):
         """Do the same with another table, where nobody has asked since it came."""
         self.policy(node)
         self.approvals.review()
+        self._ending.changed()
 
     @hookimpl
     async def authorize(

@@ -32,8 +32,7 @@ class FileService:
         self._node = node
         self._log = node.logger("files")
         self._stack = ExitStack()
-        places = OwnPlaces(node.config)
-        self._stack.enter_context(places)
+        places = self._stack.enter_context(OwnPlaces(node.config, lambda: node.config))
         self._roots = self._stack.enter_context(Roots({}, places))
         self._tools = FileTools(
             self._roots, lambda: node.config.section(ToolProxyConfig).max_output

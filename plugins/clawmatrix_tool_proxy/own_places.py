@@ -14,7 +14,7 @@ from clawmatrix_core import Bound, ConfigError
 from clawmatrix_core.spi import SocketPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from clawmatrix_core import Config
 
@@ -99,28 +99,40 @@ def _called_private(folder: int, here: Identity) -> bool:
 class OwnPlaces:
     """Knows which folders and files are the node's own.
 
-    These are the file of its configuration, the places where ``clawmatrix run`` looks for one,
-    the folder of its state, and the folders that its control socket can be in. Inside a ``with``
-    they are held open, so that they are known wherever somebody moves them.
+    These are the file of its configuration, the files that it names as holding secrets, the places
+    where ``clawmatrix run`` looks for one, the folder of its state, and the folders that its
+    control socket can be in. Inside a ``with`` they are held open, so that they are known
+    wherever somebody moves them.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._files = tuple(_configurations(config))
+    def __init__(self, config: Config, latest: Callable[[], Config] | None = None) -> None:
+        """``latest`` returns the configuration that is in force, where that changes."""
+        self._config, self._latest = config, latest or (lambda: config)
+        self._files = tuple(_files(config))
         self._state = tuple(_state(config))
         self._folders = (*self._state, *SocketPlace.folders())
         self._held: list[int] = []
 
     def __enter__(self) -> Self:
         """Hold those open that are there."""
-        for path in self.paths:
-            with suppress(OSError):  # of the configuration the file is enough
-                self._held.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+        self._hold(self.paths)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Let go of them."""
         while self._held:
             os.close(self._held.pop())
+
+    def _take(self, config: Config) -> None:
+        """Take the files of another configuration too; those of before stay the node's own."""
+        new = [path for path in _files(config) if path not in self._files]
+        self._config, self._files = config, (*self._files, *new)
+        self._hold(new)
+
+    def _hold(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            with suppress(OSError):  # of the configuration the file is enough
+                self._held.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
 
     @property
     def paths(self) -> Sequence[Path]:
@@ -129,6 +141,8 @@ class OwnPlaces:
 
     def look(self) -> Own:
         """Return what they are now: an editor puts another file in the place of one."""
+        if (config := self._latest()) is not self._config:
+            self._take(config)
         inodes: set[Identity] = set()
         places: set[tuple[Identity, str]] = set()
         for path in self.paths:
@@ -163,7 +177,8 @@ def _add_all(top: Path | int, inodes: set[Identity]) -> bool:
     return True
 
 
-def _configurations(config: Config) -> Iterator[Path]:
+def _files(config: Config) -> Iterator[Path]:
+    yield from config.secret_files
     if config.path is not None:
         yield config.path
     with suppress(ConfigError, OSError):  # no home, or the current folder is gone

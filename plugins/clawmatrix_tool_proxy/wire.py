@@ -16,10 +16,12 @@ from clawmatrix_core import JSON, Bound, ExchangeFailure
 
 __all__ = [
     "ARGUMENTS",
+    "CODE",
     "INLINE",
     "RESULT",
     "TOOL_REQUEST",
     "VALUES",
+    "WORDS",
     "Cut",
     "ErrorOutput",
     "Outcome",
@@ -27,6 +29,7 @@ __all__ = [
     "StderrHead",
     "ToolRequest",
     "read_answer",
+    "words_of",
 ]
 
 TOOL_REQUEST: Final = "tool_req"
@@ -52,8 +55,12 @@ VALUES = Bound(
     fed_by="a member",
     when_full="the call ends with an error, and the result is not decoded",
 )
+WORDS: Final = 2000
+"""Characters of an error that are sent; a caller may bring any number of them about."""
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-_Word = Annotated[str, msgspec.Meta(max_length=64)]
+CODE: Final = 64
+"""Characters that the code of an error has at most."""
+_Word = Annotated[str, msgspec.Meta(max_length=CODE)]
 
 
 class ToolRequest(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -126,6 +133,12 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     exit_status: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
     cut: Cut = Cut()
     audit: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+
+
+def words_of(text: str, most: int = WORDS) -> str:
+    """Return a text that can be sent: not too long, and UTF-8."""
+    shown = text if len(text) <= most else f"{text[: most - 1]}…"
+    return shown.encode(errors="replace").decode()
 
 
 def read_answer(payload: JSON) -> bytes | StderrHead | Progress | Outcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,37 +104,37 @@ class Caller:
     office: Child
     relay: Child
 
-    async def call(self, name: str, arguments: Mapping[str, JSON]) -> int:
-        """Call a tool to its end; return the bytes of its output."""
-        size = 0
+    async def call(self, name: str, arguments: Mapping[str, JSON], size: int = 0) -> float:
+        """Call a tool that writes so many bytes; return the seconds until its result was there."""
+        read, began = 0, time.perf_counter()
         async with call_tool(self.node, OFFICE, name, arguments) as running:
             async for part in running:
-                size += len(part) if isinstance(part, bytes) else 0
+                read += len(part) if isinstance(part, bytes) else 0
             await running.result()
-        return size
+            took = time.perf_counter() - began
+        assert read == size, f"{read} of {size} bytes came"
+        return took
 
-    async def read(self) -> None:
-        """Read a file of 4 KiB."""
-        size = await self.call("read", {"path": "notes/page.txt"})
-        assert size == _FILE, f"{size} bytes were read"
+    async def read(self) -> float:
+        """Read a file of 4 KiB; return the seconds until it was there."""
+        return await self.call("read", {"path": "notes/page.txt"}, _FILE)
 
-    async def ask(self) -> None:
-        """Ask the model of office."""
+    async def ask(self) -> float:
+        """Ask the model of office; return the seconds that the answer took."""
+        began = time.perf_counter()
         answer = await ask_model(self.node, "office/bench", _BODY)
         assert answer["choices"], answer
+        return time.perf_counter() - began
 
-    async def bulk(self, size: int) -> None:
-        """Read so many bytes of a plain exchange."""
+    async def bulk(self, size: int) -> float:
+        """Read so many bytes of a plain exchange; return the seconds that took."""
+        began = time.perf_counter()
         async with self.node.exchange(OFFICE, "bulk_req", size, complete=True) as exchange:
             read = 0
             async for piece in exchange:
                 read += len(piece)
         assert read == size, f"{read} of {size} bytes came"
-
-    async def output(self, name: str, arguments: Mapping[str, JSON], size: int) -> None:
-        """Call a tool that writes so many bytes."""
-        read = await self.call(name, arguments)
-        assert read == size, f"{read} of {size} bytes came"
+        return time.perf_counter() - began
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
+from clawmatrix_core.spi import stray
 from clawmatrix_grants.api import ApprovalPending, NotAllowed, Question, permit
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.serving.arguments import read_arguments, read_request
@@ -117,6 +118,12 @@ class ToolServer:
                 arguments = await anyio.to_thread.run_sync(tool.canonical, arguments)
         except ToolError as error:
             raise Refused(error.code, str(error)) from None
+        except BaseException as error:
+            if (fault := stray(error)) is None:
+                raise
+            plugin, name = self._table.plugin_of(tool), tool.name
+            self._node.hooks.report(plugin, f"tool {name}", fault, serving=True)
+            raise Refused("internal", f"{name} failed; the log of its node says how") from None
         return arguments
 
     async def _permit(

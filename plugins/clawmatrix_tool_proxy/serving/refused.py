@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import NOT_ALLOWED, ClawMatrixError
-from clawmatrix_tool_proxy.wire import Outcome
+from clawmatrix_tool_proxy.wire import CODE, Outcome, words_of
 
 if TYPE_CHECKING:
     from clawmatrix_core import JSON
@@ -27,7 +27,8 @@ class Refused(ClawMatrixError):
 
     def outcome(self) -> Outcome:
         """Return what the caller is told."""
-        return Outcome(success=False, error=str(self), code=self.code, detail=self.detail)
+        code = words_of(self.code, CODE)
+        return Outcome(success=False, error=words_of(str(self)), code=code, detail=self.detail)
 
 
 def not_allowed() -> Refused:

@@ -14,7 +14,7 @@ from clawmatrix_core.spi import stray
 from clawmatrix_tool_proxy.serving.output import Output, cut_result
 from clawmatrix_tool_proxy.serving.refused import not_allowed
 from clawmatrix_tool_proxy.tool import ToolCall, ToolError
-from clawmatrix_tool_proxy.wire import Cut, Outcome
+from clawmatrix_tool_proxy.wire import CODE, Cut, Outcome, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -197,4 +197,10 @@ async def _result(node: Node, call: Permitted, output: Output) -> tuple[Outcome,
 
 
 def _failed(code: str, words: str, exit_status: int = 20) -> Outcome:
-    return Outcome(success=False, began=True, error=words, code=code[:64], exit_status=exit_status)
+    return Outcome(
+        success=False,
+        began=True,
+        error=words_of(words),
+        code=words_of(code, CODE),
+        exit_status=min(max(exit_status, 0), 255),
+    )

@@ -9,13 +9,13 @@ import pytest
 
 from clawmatrix_core import LOCAL, NodeId, frame_types, hookimpl, key_text
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool, tool
+from clawmatrix_tool_proxy.api import Arguments, Progress, ToolError, ToolFailed, call_tool, tool
 from clawmatrix_tool_proxy.json_marks import VALUE
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
 from clawmatrix_tool_proxy.serving.caller import Caller
 from clawmatrix_tool_proxy.serving.refused import Refused
 from clawmatrix_tool_proxy.serving.slots import ALL_CALLS, PEER_CALLS, READING, Slots
-from clawmatrix_tool_proxy.wire import ARGUMENTS, RESULT, VALUES
+from clawmatrix_tool_proxy.wire import ARGUMENTS, RESULT, VALUES, WORDS
 from tests.plugins.tool_proxy.nodes import called, code_of, mesh_of, relayed
 from tests.plugins.tool_proxy.shop import Notebook
 
@@ -210,6 +210,38 @@ DENSE = b"[" + b"[]," * VALUES + b"[]]"
 
 def in_pieces(data: bytes) -> list[bytes]:
     return [data[at : at + 60_000] for at in range(0, len(data), 60_000)]
+
+
+@pytest.mark.parametrize("text", ["x" * 200_000, "\ud800", "\x1b"])
+async def test_any_words_of_an_error_reach_the_caller(node_factory: NodeFactory, text: str) -> None:
+    async def odd() -> None:
+        raise ToolError(text, text, exit_status=999)
+
+    async with relayed(node_factory, tool(odd)) as mesh:
+        with pytest.raises(ToolFailed) as raised:
+            await called(mesh, "odd")
+        assert 0 < len(raised.value.code) <= 64
+        assert (0 < len(str(raised.value)) <= WORDS, raised.value.exit_status) == (True, 255)
+        assert raised.value.may_have_run
+        words = {"x" * 200_000: 1}
+        assert await code_of(mesh, "echo", **words) == "bad_arguments"
+
+
+@pytest.mark.faults_expected
+async def test_a_tool_that_cannot_say_what_would_run_did_not_run(node_factory: NodeFactory) -> None:
+    def canonical(arguments: Arguments) -> Arguments:
+        raise RuntimeError("the secret of the shop")
+
+    async def odd() -> None:
+        raise AssertionError
+
+    async with relayed(node_factory, tool(odd, canonical=canonical)) as mesh:
+        with pytest.raises(ToolFailed, match="the log of its node says how") as raised:
+            await called(mesh, "odd")
+        assert (raised.value.code, raised.value.may_have_run) == ("internal", False)
+        assert mesh.served.records == []
+        assert mesh.office.hooks.works("shop")
+        assert (await called(mesh, "echo", value=1)).value == 1
 
 
 class Liar:

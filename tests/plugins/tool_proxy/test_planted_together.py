@@ -15,6 +15,7 @@ import pytest
 from clawmatrix_core.policy.standing import Standings
 from clawmatrix_grants.approvals.part import Approvals
 from clawmatrix_grants.approvals.settling import Settling
+from clawmatrix_grants.ending import EndingRules
 from clawmatrix_grants.keys import Keys, KnownToNode
 from clawmatrix_grants.policy import Policy
 from clawmatrix_tool_proxy.catalog import serving
@@ -83,6 +84,10 @@ def spare_retired(self: KnownToNode, key: object) -> bool:
     return False
 
 
+async def look_at_no_clock(self: EndingRules) -> None:
+    """Have rules that end only be asked no more."""
+
+
 def exposed_for_good(*_: object) -> AbstractContextManager[None]:
     """Look once at what is exposed, before the call."""
     return nullcontext()
@@ -103,6 +108,7 @@ GIVEN = over(
 SQUATTER = over(test_names_together.test_a_squatter_with_the_word_of_homes_run_gets_nothing)
 RETIRED = over(test_names_together.test_a_key_that_retired_gets_nothing_and_the_next_one_all)
 EXPOSED = over(test_withdrawn_together.test_a_tool_that_is_exposed_no_more_ends_and_is_not_approved)
+ENDED = over(test_withdrawn_together.test_a_rule_that_ends_ends_all_that_it_gave)
 LINKED = over(test_names_together.test_each_way_of_being_known, "linked")
 
 
@@ -130,6 +136,7 @@ PLANTS = {
     "a grant is for a name": Plant(Keys, "why_not", any_name, (SQUATTER, LINKED)),
     "a link proves a name": Plant(KnownToNode, "how_known", known_surely, (SQUATTER, LINKED)),
     "a retired key counts": Plant(KnownToNode, "retired", spare_retired, (RETIRED,)),
+    "work outlives the time of its rule": Plant(EndingRules, "run", look_at_no_clock, (ENDED,)),
     "a call outlives what is exposed": Plant(running, "_exposed", exposed_for_good, (EXPOSED,)),
 }
 

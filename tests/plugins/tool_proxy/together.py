@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clawmatrix_core import JSON
+    from clawmatrix_core.base.clock import Clock
     from clawmatrix_core.state.folder import State
 
 __all__ = [
@@ -104,6 +105,7 @@ def make(
     tables: Mapping[str, object] | None = None,
     state: State | None = None,
     random_source: Random | None = None,
+    clock: Clock | None = None,
     **mesh: Any,
 ) -> Node:
     """Make a node with links over TCP; it dials ``peers``, and nobody else unless ``direct``."""
@@ -116,6 +118,7 @@ def make(
         state=state or MemoryState(),
         identity=identity,
         random_source=random_source,
+        clock=clock,
     )
 
 
@@ -189,6 +192,7 @@ async def office(
     state: State | None = None,
     introducers: Mapping[str, str] | None = None,
     built_in: tuple[str, ...] = (),
+    clock: Clock | None = None,
 ) -> AsyncIterator[Office]:
     """Run office and the relay; ``wait`` is how long a call waits for an approval."""
     shop = ShopPlugin()
@@ -201,7 +205,8 @@ async def office(
     proxies = (GrantsPlugin(), ToolProxyPlugin(), AuditPlugin(), shop, *built_in)
     mesh: dict[str, Any] = {} if introducers is None else {"introducers": introducers}
     async with make("hub", THE_HUB, *hub) as relay:
-        node = make("office", None, *proxies, peers=[relay], tables=tables, state=state, **mesh)
+        more = {"peers": [relay], "tables": tables, "state": state, "clock": clock, **mesh}
+        node = make("office", None, *proxies, **more)
         async with node:
             yield Office(node, relay, shop, folder)
 
@@ -229,10 +234,10 @@ async def reached(found: Office, caller: Node) -> None:
     await wait_until(ready)
 
 
-async def code_of(caller: Node, tool: str, **arguments: JSON) -> str:
+async def code_of(caller: Node, tool: str, *, deadline: float = 5.0, **arguments: JSON) -> str:
     """Return the word that a call ends with."""
     try:
-        async with call_tool(caller, "office", tool, arguments, deadline=5.0) as call:
+        async with call_tool(caller, "office", tool, arguments, deadline=deadline) as call:
             await call.result()
     except ToolFailed as error:
         return error.code

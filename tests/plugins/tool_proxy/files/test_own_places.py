@@ -14,6 +14,7 @@ from clawmatrix_tool_proxy.files.globs import Glob
 from clawmatrix_tool_proxy.files.listing import Listing
 from clawmatrix_tool_proxy.files.matching import PlainText
 from clawmatrix_tool_proxy.files.paths import RootPath
+from clawmatrix_tool_proxy.files.roots import Roots
 from clawmatrix_tool_proxy.files.searching import Search
 from clawmatrix_tool_proxy.files.tree import Tree
 from clawmatrix_tool_proxy.own_places import OwnPlaces, identity
@@ -115,6 +116,36 @@ def test_an_editor_that_replaces_the_configuration_opens_no_gap(home: Place) -> 
     assert all_codes(home, "code/a") == {"private"}
     (folder / "clawmatrix.toml").unlink()
     assert all_codes(home, "home/clawmatrix.toml") == {"private"}, "a new one would be read"
+
+
+def node_with_secret_in(tmp_path: Path, name: str) -> Config:
+    """Return a configuration whose secret is in a file of the root ``code``."""
+    (tmp_path / "code").mkdir(exist_ok=True)
+    for one in ("old", "new"):
+        (tmp_path / "code" / one).write_text(WORDS)
+        (tmp_path / "code" / one).chmod(0o600)
+    (tmp_path / "node").mkdir(exist_ok=True)
+    file = tmp_path / "node" / "clawmatrix.toml"
+    file.write_text(
+        f'node_id = "office"\nsecret = "file:../code/{name}"\nstate_dir = "{tmp_path / "state"}"\n'
+        f'[tool-proxy.roots]\ncode = "{tmp_path / "code"}"\n'
+    )
+    file.chmod(0o600)
+    return Config.load(file)
+
+
+def test_a_file_that_holds_a_secret_of_the_configuration_is_the_nodes_own(tmp_path: Path) -> None:
+    config = node_with_secret_in(tmp_path, "old")
+    table = {"code": RootTable(path=tmp_path / "code")}
+    os.link(tmp_path / "code" / "old", tmp_path / "code" / "second")
+    configs = [config]
+    with OwnPlaces(config, lambda: configs[-1]) as own, Roots(table, own) as roots:
+        place = Place(tmp_path, roots)
+        for path in ("code/old", "code/second"):
+            assert all_codes(place, path) == {"private"}
+        assert listed(place, "code") == ["code/new"]
+        configs.append(node_with_secret_in(tmp_path, "new"))
+        assert [all_codes(place, f"code/{name}") for name in ("old", "new")] == [{"private"}] * 2
 
 
 def test_a_link_to_the_configuration_hides_both(tmp_path: Path) -> None:

@@ -83,6 +83,22 @@ async def test_the_state_of_the_node_is_in_no_reach(
         assert state.name not in str(listed)
 
 
+async def test_a_reload_hides_the_file_of_another_secret(
+    node_factory: NodeFactory, tmp_path: Path
+) -> None:
+    async with relayed(node_factory, table=table(tmp_path)) as mesh:
+        file = tmp_path / "code" / "key"
+        file.write_text(mesh.office.config.secret.reveal())
+        file.chmod(0o600)
+        assert (await code_of(mesh, "read", path="code/key")).startswith("no error")
+        roots = table(tmp_path)
+        await reload(
+            mesh.office, {"secret": f"file:{file}", "tool-proxy": {"allow": ["*"], **roots}}
+        )
+        assert await code_of(mesh, "read", path="code/key") == "private"
+        assert await code_of(mesh, "write", path="code/key", content="") == "private"
+
+
 async def test_a_reload_brings_other_roots(
     node_factory: NodeFactory, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
