@@ -198,7 +198,9 @@ def reload(settings: Settings, as_json: bool) -> int:
     except ControlError as error:
         if error.code != "bad_config" or not isinstance(error.detail, dict):
             raise
-        raise ConfigError(error.detail.get("problems", [str(error)])) from None
+        problems = error.detail.get("problems", [str(error)])
+        told = "the node refuses the file, and the tables that were in force before stay in force"
+        raise ConfigError([*problems, told]) from None
     if as_json:
         echo_json(answer)
     else:

@@ -43,4 +43,5 @@ def _look(report: Report, table: GrantsConfig) -> Iterator[Finding]:
                 count += 1
             else:
                 yield Finding("grants", "warning", f"{table_place(name)}: only denies count: {why}")
-    yield Finding("grants", "ok", f"{count} grants to nodes count for the keys known here")
+    counting = "1 grant to a node counts" if count == 1 else f"{count} grants to nodes count"
+    yield Finding("grants", "ok", f"{counting} for the keys known here")

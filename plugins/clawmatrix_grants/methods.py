@@ -8,7 +8,7 @@ import attrs
 
 from clawmatrix_core import LOCAL, Action, ControlMethod, ExchangeFailure, is_node_id
 from clawmatrix_grants import hookspecs
-from clawmatrix_grants.report import Report
+from clawmatrix_grants.report import NO_TABLE, Report
 from clawmatrix_grants.tool_shapes import ToolShape, canonical_arguments
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class GrantsMethods:
         question = report.question(peer, action, target, arguments)
         verdict = await self._node.authorize(question.peer, question.key, action, target, arguments)
         told = attrs.asdict(verdict) | {"considered": report.considered(question)}
+        if report.table is None and not verdict.plugin:
+            told["reason"] = NO_TABLE
         unknown = report.unknown(question)
         return told if unknown is None else {**told, "reason": unknown}
 

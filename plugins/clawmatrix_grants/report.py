@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import attrs
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from clawmatrix_grants.config import Grant, Rule
     from clawmatrix_grants.key_views import KeyView
 
-__all__ = ["Report", "names_everybody"]
+__all__ = ["NO_TABLE", "Report", "names_everybody"]
+
+NO_TABLE: Final = "there is no table [grants]: nobody may use anything but models"
+"""What is said where no plugin decides, since nothing is granted or denied to anybody."""
 
 
 def names_everybody(peer: str) -> bool:

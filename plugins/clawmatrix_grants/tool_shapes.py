@@ -28,12 +28,17 @@ class ToolShape:
             as ``ROOT/relative``. It raises ValueError for arguments that the tool refuses. None
             leaves them as they are.
         writable: folders, as absolute paths, in which the tool lets callers write files.
+        roots: the names that its paths begin with, which are ``ROOT/relative``; empty where it has
+            no such paths.
+        shows_below: whether a call with a folder as ``path`` shows all that is below it.
     """
 
     name: str
     arguments: frozenset[str] | None = None
     canonical: Callable[[Mapping[str, JSON]], Mapping[str, JSON]] | None = None
     writable: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    shows_below: bool = False
 
     def has(self, tool: str) -> bool:
         """Say whether it tells of a tool."""

@@ -35,6 +35,9 @@ BUILT_IN: Final = frozenset(
 )
 """The plugins that come with ClawMatrix. None but this one has tools."""
 WRITING: Final = frozenset({"edit", "exec", "shell", "write"})
+COMMANDS: Final = frozenset({"exec", "shell"})
+FILES: Final = frozenset({"edit", "list", "read", "search", "write"})
+SHOWING_BELOW: Final = frozenset({"list", "search"})
 
 
 def shapes_of(tools: Iterable[Tool], config: Config) -> list[ToolShape]:
@@ -46,6 +49,8 @@ def shapes_of(tools: Iterable[Tool], config: Config) -> list[ToolShape]:
             frozenset(tool.parameters.get("properties", ())),
             _Canonical(tool),
             writable if tool.name in WRITING else (),
+            _roots(tool.name, config),
+            tool.name in SHOWING_BELOW,
         )
         for tool in tools
     ]
@@ -66,6 +71,15 @@ def shapes_at_rest(config: Config) -> list[ToolShape]:
 def _writable(config: Config) -> tuple[str, ...]:
     roots = root_tables(config.section(ToolProxyConfig).roots)
     return tuple(str(root.path) for root in roots.values() if root.write)
+
+
+def _roots(tool: str, config: Config) -> tuple[str, ...]:
+    """Return the names of the roots that a tool of this plugin has paths in."""
+    table = config.section(ToolProxyConfig)
+    if tool not in FILES | COMMANDS:
+        return ()
+    chosen = table.exec.roots if tool in COMMANDS else None
+    return tuple(name for name in table.roots if chosen is None or name in chosen)
 
 
 class _Canonical:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clawmatrix_core import Config
-from clawmatrix_core.cli import call, printable, problems_of, rewrite_config
+from clawmatrix_core.cli import call, printable, rewrite_config
 from clawmatrix_grants.approvals.asking_rule import with_rule_allowing
-from clawmatrix_grants.commands.adding import reload_node
+from clawmatrix_grants.commands.adding import refusals, reload_node
 from clawmatrix_grants.commands.comparing import ask_yes
 from clawmatrix_grants.commands.editing import load_tomlkit
 
@@ -31,12 +30,8 @@ def allow_by_rule(config: Path, id_: str, *, yes: bool) -> int:
     if not yes:
         ask_yes("Write this into the configuration?")
     tomlkit = load_tomlkit()
-    known = problems_of(Config.load(config))
+    refused = refusals(config)
     call(config, "approvals.ruled", {"id": id_})
-    rewrite_config(
-        config,
-        lambda text: with_rule_allowing(text, told, tomlkit),
-        lambda new: [problem for problem in problems_of(new) if problem not in known],
-    )
+    rewrite_config(config, lambda text: with_rule_allowing(text, told, tomlkit), refused)
     click.echo(printable(f"wrote it into {config}"))
     return reload_node(config)

@@ -25,13 +25,14 @@ from clawmatrix_grants.commands.comparing import Comparison, ask_yes
 from clawmatrix_grants.commands.editing import Addition, with_grant
 from clawmatrix_grants.commands.names import listed
 from clawmatrix_grants.config import EVERYONE
+from clawmatrix_grants.expectations import TESTS_TABLE
 from clawmatrix_grants.policy import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["add", "reload_node"]
+__all__ = ["add", "refusals", "reload_node"]
 
 F = TypeVar("F", bound="Callable[..., object]")
 
@@ -118,16 +119,22 @@ def _write(settings: Settings, addition: Addition, table: Mapping[str, Any]) -> 
     if not missing and not rekeyed:
         click.echo(f"[{addition.header}] in {path} has all of this already")
         return ExitCode.OK
-    known = problems_of(Config.load(path))
-
-    def new_problems(config: Config) -> list[str]:
-        return [problem for problem in problems_of(config) if problem not in known]
-
-    rewrite_config(path, lambda text: with_grant(text, addition), new_problems)
+    rewrite_config(path, lambda text: with_grant(text, addition), refusals(path))
     said = [f"{kind}: {', '.join(names)}" for kind, names in missing.items()]
     what = "; ".join(["the key", *said] if rekeyed else said)
     click.echo(printable(f"wrote into [{addition.header}] of {path}: {what}"))
     return reload_node(path)
+
+
+def refusals(path: Path) -> Callable[[Config], list[str]]:
+    """Return what finds the mistakes for which a changed configuration is not written.
+
+    Those that the file has before do not count where it has no tests. Where it has some, all
+    count: a test that fails refuses the outcome, and another mistake would keep tests from running.
+    """
+    before = Config.load(path)
+    known = [] if before.has_table(TESTS_TABLE) else problems_of(before)
+    return lambda changed: [one for one in problems_of(changed) if one not in known]
 
 
 def reload_node(path: Path) -> int:
@@ -140,7 +147,7 @@ def reload_node(path: Path) -> int:
         if error.code != "bad_config" or not isinstance(error.detail, dict):
             raise
         problems = error.detail.get("problems", [str(error)])
-        told = "the node that runs refuses the file, and what was in force before stays"
+        told = "the node refuses the file, and the tables that were in force before stay in force"
         raise ConfigError([told, *problems]) from None
     if answer["faults"]:
         raise CommandError(f"the node took it over with faults: {'; '.join(answer['faults'])}")

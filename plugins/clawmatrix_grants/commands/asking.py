@@ -9,7 +9,7 @@ import attrs
 from clawmatrix_core import ConfigError
 from clawmatrix_core.cli import NotRunning, call, problems_of
 from clawmatrix_grants.key_views import KeysAtRest
-from clawmatrix_grants.report import Report
+from clawmatrix_grants.report import NO_TABLE, Report
 from clawmatrix_grants.tool_shapes import canonical_arguments
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class Answers:
         told: dict[str, Any]
         if found is None or found.effect is None:
             effect = "allow" if action == "model" else "deny"
-            told = {"effect": effect, "reason": "no plugin decides about it", "rule": ""}
+            reason = NO_TABLE if policy is None else "no rule is about it"
+            told = {"effect": effect, "reason": reason, "rule": ""}
         else:
             told = attrs.asdict(found)
         told = {**told, "considered": report.considered(question)}

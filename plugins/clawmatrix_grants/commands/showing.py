@@ -10,6 +10,7 @@ import click
 from clawmatrix_core.cli import Settings, echo_json, pass_settings, printable
 from clawmatrix_grants.commands.asking import Answers
 from clawmatrix_grants.commands.names import asker
+from clawmatrix_grants.report import NO_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def show(settings: Settings, peer: str | None, as_json: bool) -> None:
     if not answers.running:
         click.echo(RESTING)
     if not told["table"]:
-        click.echo("there is no table [grants]: nobody may use anything but models")
+        click.echo(NO_TABLE)
     for one in told["peers"]:
         click.echo("\n".join(printable(line) for line in _lines(one)))
 

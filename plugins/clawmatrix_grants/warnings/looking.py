@@ -12,6 +12,7 @@ from clawmatrix_grants.expectations import ExpectationsConfig, failed_expectatio
 from clawmatrix_grants.policy import TABLE
 from clawmatrix_grants.tool_shapes import ToolShape
 from clawmatrix_grants.warnings.commands import warn_of_commands
+from clawmatrix_grants.warnings.folders import warn_of_folders, warn_of_rootless
 from clawmatrix_grants.warnings.shadows import warn_of_ended, warn_of_nobody, warn_of_shadows
 from clawmatrix_grants.warnings.strange import warn_of_strange
 
@@ -49,4 +50,6 @@ def warn_of_grants(config: GrantsConfig, beside: Beside) -> Iterator[Warned]:
     yield from warn_of_shadows(config, now)
     shapes = beside(hookspecs.register_tool_shapes, ToolShape) or ()
     yield from warn_of_strange(config, shapes, now)
+    yield from warn_of_rootless(config, shapes, now)
+    yield from warn_of_folders(config, shapes, now)
     yield from warn_of_commands(config, shapes, now)

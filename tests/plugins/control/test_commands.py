@@ -231,6 +231,8 @@ def test_a_reload_of_a_file_with_mistakes_names_them_all_and_changes_nothing(
         assert done.stderr.splitlines() == [
             "clawmatrix: mesh.direct: expected true or false, got 1",
             'clawmatrix: mesh.perrs: unknown key (did you mean "peers"?)',
+            "clawmatrix: the node refuses the file, and the tables that were in force before stay"
+            " in force",
         ]
         assert clawmatrix("status", "-c", path).stdout.endswith("  tags: gpu\n")
 

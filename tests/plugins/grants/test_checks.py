@@ -82,5 +82,14 @@ async def test_grants_that_do_not_count_are_named_where_no_node_runs(tmp_path: P
     assert as_expected(told), told
 
 
+async def test_one_grant_that_counts_is_one_grant(tmp_path: Path) -> None:
+    with StateFolder(tmp_path / "state") as state:
+        know(state)
+    text = f'state_dir = "{tmp_path}/state"\n[grants.ci]\ntools = ["x"]\n'
+    assert await found(read(text), None) == [
+        ("ok", "1 grant to a node counts for the keys known here")
+    ]
+
+
 def test_without_the_table_there_is_nothing_to_look_at() -> None:
     assert grants_check(read(""), None) == []

@@ -145,6 +145,7 @@ def test_a_withdrawn_grant_is_out_of_force_and_a_bad_file_changes_nothing(office
     refused = office.run("reload")
     words = "grants-tests.none: expected deny, got allow: grants.bound.tools decides"
     assert (refused.code, words in refused.err) == (2, True), refused
+    assert "the tables that were in force before stay in force" in refused.err
     assert office.check("bound", "read") == 0
     assert office.check("office2", "y") == 13
     doctor = office.run("doctor")
@@ -169,6 +170,24 @@ def test_a_grant_that_the_file_refuses_is_not_written(office: Office) -> None:
     everyone = office.grants("add", "*", "--tools", "read", "--yes")
     assert (everyone.code, "all members can be granted models" in everyone.err) == (2, True)
     assert office.text.endswith(told)
+
+
+def test_nothing_is_written_where_a_test_fails_before_and_after(office: Office) -> None:
+    told = f'{PLAIN}[grants-tests.ok]\npeer = "office2"\ntool = "x"\nexpect = "allow"\n'
+    key = ("--key", key_text(HOME.sign_public), "--yes")
+    unset = 'http.token = "env:NOT_SET_HERE"\n'
+    for text, words in (
+        (told, "grants-tests.ok: expected allow, got deny"),
+        (unset + told.replace('"grants"]', '"grants", "http"]'), "NOT_SET_HERE"),
+    ):
+        office.configure(text)
+        failing = office.grants("add", "home", "--tools", "x", *key)
+        assert (failing.code, words in failing.err) == (2, True), failing
+        assert office.text.endswith(text)
+    office.configure(told)
+    mending = office.grants("add", "office2", "--tools", "x", *key)
+    assert mending.code == 0, mending
+    assert "[grants.office2]" in office.text
 
 
 def test_a_grant_is_written_where_no_node_runs_and_secrets_are_elsewhere(office: Office) -> None:
@@ -288,8 +307,13 @@ def test_what_is_decided_and_why_is_told(office: Office, running: bool) -> None:
     assert "office\n  grants.office: only denies count: no key of office" in everyone
 
 
-def test_without_a_table_nobody_may_use_anything_but_models(office: Office) -> None:
+@pytest.mark.parametrize("running", [True, False])
+def test_without_a_table_nobody_may_use_anything_but_models(office: Office, running: bool) -> None:
     office.configure('plugins = ["control", "grants"]\n')
+    if running:
+        start(office.node)
+    told = office.grants("check", "bound", "read").out
+    assert "deny: there is no table [grants]: nobody may use anything but models\n" in told
     assert "there is no table [grants]" in office.grants("show").out
     assert office.check("bound", "read") == 13
     assert office.check("bound", "m", "--action", "model") == 0

@@ -95,14 +95,39 @@ def test_rules_that_never_decide_are_named(text: str, expected: list[str]) -> No
         ('["/opt/x/python3.12", "**"]', "python3.12"),
         ('[["ls", "sudo"], "**"]', "sudo"),
         ('["bash", "-c", "*"]', "bash"),
-        ('["python3", ["-c", "-m"], "x*", "**"]', None),
+        ('["python3", ["-c", "-m"], "x*", "**"]', "python3"),
+        ('["python3", "-m", "*"]', "python3"),
+        ('["python3.?", "**"]', "python"),
+        ('["timeout", "5", "**"]', "timeout"),
+        ('["timeout", "5", "x*"]', "timeout"),
+        ('["env", "-i", "**"]', "env"),
+        ('["find", "code", "**"]', "find"),
+        ('["find", "code", "-?ame", "x"]', "find"),
+        ('["sh", "code/*"]', "sh"),
+        ('["npm", "run", "**"]', "npm"),
+        ('["npm", "r*"]', "npm"),
+        ('["ssh", "host", "**"]', "ssh"),
+        ('["uv", "run", "**"]', "uv"),
+        ('["stdbuf", "-oL", "**"]', "stdbuf"),
+        ('["flock", "lock", "*"]', "flock"),
+        ('["pytest", "tests", "**"]', "pytest"),
+        ('["make", ["test", "*"]]', "make"),
+        ('["make", "CC=*"]', "make"),
+        ('["make", "test", "**"]', "make"),
+        ('["git", "commit", "-m", "**"]', "git"),
+        ('["git", "-c", "core*", "log"]', "git"),
+        ('["make", "-f", "x*"]', "make"),
+        ('["make", "test-*"]', None),
+        ('["git", "switch", "feature-*"]', None),
+        ('["env", "LANG=C", "ls"]', None),
         ('["perl", "-e", "**"]', "perl"),
         ('["pyth*", "**"]', "python"),
         ('["/usr/bin/*", "**"]', "ansible"),
         ('["**"]', "ansible"),
         ('"**"', "ansible"),
         ('["ls", "**"]', None),
-        ('["git", "log", "**"]', None),
+        ('["git", "log", "**"]', "git"),
+        ('["git", "log", "-*"]', "git"),
         ('["make", ["test", "lint"]]', None),
         ('["git", "commit", "-m", "*"]', None),
         ('["sh"]', None),
@@ -131,6 +156,15 @@ def test_only_what_is_allowed_to_run_commands_is_looked_at() -> None:
     assert warnings(anything) == [
         "grants.home.rules[0].when: allows any program with any arguments: as good as a shell"
     ]
+
+
+def test_a_line_for_a_shell_that_is_not_fixed_is_named() -> None:
+    rule = '[[grants.home.rules]]\nallow = ["shell"]\nwhen = {{ {} }}\n'
+    [open_end] = warnings(rule.format('command = "git *"'))
+    assert 'when.command: "git *" lets callers write more commands' in open_end
+    [free] = warnings(rule.format('cwd = "code"'))
+    assert free == "grants.home.rules[0].when: allows any command"
+    assert warnings(rule.format('command = "make test"')) == []
 
 
 def test_programs_where_callers_can_write_are_named(tmp_path: Path) -> None:

@@ -72,6 +72,31 @@ def test_a_node_that_does_not_run_tells_of_the_tools_for_files_and_commands(tmp_
     assert found["write"].writable == (str(tmp_path / "code"),)
 
 
+def test_the_roots_of_files_and_commands_are_told(tmp_path: Path) -> None:
+    found = at_rest(tmp_path)
+    assert {name for name, one in found.items() if one.shows_below} == {"list", "search"}
+    assert found["cluster_peers"].roots == ()
+    files = ("edit", "exec", "list", "read", "search", "shell", "write")
+    assert all(found[name].roots == ("code", "docs") for name in files)
+
+
+def test_a_plan_to_hide_a_folder_is_looked_at_with_the_roots_of_the_node(tmp_path: Path) -> None:
+    deny = {"deny": ["read", "list"], "when": {"path": "code/secret/**"}}
+    away = {"deny": ["read"], "when": {"path": "secret/**"}}
+    home = {"tools": ["read", "list"], "rules": [deny, away]}
+    registry = PluginRegistry()
+    registry.load(["grants", "tool-proxy"])
+    config = configured(tmp_path, grants={"home": home})
+    config.bind(section for _, section in registry.collect(register_config, ConfigSection))
+
+    def registered(spec: Any, kind: Any) -> Any:
+        return [one for _, one in registry.collect(spec, kind, Node(config))]
+
+    list_leads, no_root = sorted(config.warnings_beside(registered))
+    assert '"list" called with the folder "code" shows all below it' in list_leads
+    assert 'rules[1].when.path: no root is named "secret"' in no_root
+
+
 def test_any_name_may_be_a_tool_of_a_plugin_from_elsewhere(tmp_path: Path) -> None:
     found = at_rest(tmp_path, plugins=["tool-proxy", "grants", "dice"])
     assert found["*"].has("roll")
