@@ -11,6 +11,7 @@ from clawmatrix_grants.api import ApprovalPending, NotAllowed, Question, permit
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.serving.arguments import read_arguments, read_request
 from clawmatrix_tool_proxy.serving.caller import Caller
+from clawmatrix_tool_proxy.serving.denials import denied_by
 from clawmatrix_tool_proxy.serving.refused import Refused, not_allowed
 from clawmatrix_tool_proxy.serving.running import Permitted, run_permitted
 from clawmatrix_tool_proxy.tool import ToolError
@@ -74,7 +75,8 @@ class ToolServer:
             return tool
         verdict = await self._node.authorize(caller.peer, caller.key, "tool", name, None)
         if tool is None or verdict.effect == "deny":
-            await self._denials.note(caller, id_, name, verdict.rule, None)
+            why = self._table.why_not(name) if tool is None else denied_by(verdict)
+            await self._denials.note(caller, id_, name, why, None)
             raise not_allowed()
         return tool
 
@@ -94,7 +96,8 @@ class ToolServer:
             arguments = await self._canonical(tool, given)
             allowed = await self._permit(ex, caller, tool, arguments)
             if not is_exposed():  # that may have changed while a person was asked
-                await self._denials.note(caller, ex.id, tool.name, "", arguments)
+                why = self._table.why_not(tool.name)
+                await self._denials.note(caller, ex.id, tool.name, why, arguments)
                 raise not_allowed()
             deadline = tool.deadline or config.deadline
             if request.timeout_ms is not None:
@@ -132,7 +135,8 @@ class ToolServer:
         try:
             return await permit(self._node, question, progress=progress)
         except NotAllowed as error:
-            await self._denials.note(caller, ex.id, tool.name, error.verdict.rule, arguments)
+            why = denied_by(error.verdict)
+            await self._denials.note(caller, ex.id, tool.name, why, arguments)
             raise not_allowed() from None
         except ApprovalPending as error:
             raise Refused("approval_pending", str(error), detail=error.detail) from None

@@ -66,11 +66,12 @@ async def test_each_line_has_the_rule_and_both_nodes_have_the_call(tmp_path: Pat
 
             here = found.lines()
             allows, asks, denies = (f"grants.home.rules[{n}]" for n in range(3))
+            no_rule = "grants: [grants] does not let home use the tool echo so"
             assert [told(line) for line in here] == [
                 ("begin", "echo", allows, None, None),
                 ("end", "echo", allows, None, "success"),
-                ("denied", "echo", "grants", None, "denied"),
-                ("denied", "wait", denies, None, "denied"),
+                ("denied", "echo", no_rule, None, "denied"),
+                ("denied", "wait", f"{denies}: a rule denies it", None, "denied"),
                 ("approval", "stream", f"grants: {asks}", word, "allowed"),
                 ("begin", "stream", asks, word, None),
                 ("end", "stream", asks, word, "success"),
