@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import anyio
@@ -89,19 +90,24 @@ class ToolServer:
         def is_exposed() -> bool:
             return self._table.exposed(tool.name, own=caller.own) is not None
 
+        until = math.inf  # what the caller gives it bounds the wait for a person as well
+        if request.timeout_ms is not None:
+            until = anyio.current_time() + request.timeout_ms / 1000
         config = self._node.config.section(ToolProxyConfig)
         at_once = tool.at_once or config.at_once
         self._slots.check(tool.name, at_once)  # before anything is read, or anybody approves
         async with read_arguments(ex, request, caller, self._slots) as given:
             arguments = await self._canonical(tool, given)
-            allowed = await self._permit(ex, caller, tool, arguments)
+            allowed = await self._permit(ex, caller, tool, arguments, until)
             if not is_exposed():  # that may have changed while a person was asked
                 why = self._table.why_not(tool.name)
                 await self._denials.note(caller, ex.id, tool.name, why, arguments)
                 raise not_allowed()
             deadline = tool.deadline or config.deadline
             if request.timeout_ms is not None:
-                deadline = min(deadline, request.timeout_ms / 1000)
+                waited = allowed is not None and allowed.approval is not None
+                given_to_it = _left(until) if waited else request.timeout_ms / 1000
+                deadline = min(deadline, given_to_it)
             plugin, most = self._table.plugin_of(tool), int(config.max_output)
             call = Permitted(
                 ex, caller, tool, plugin, arguments, allowed, deadline, most, is_exposed
@@ -123,23 +129,27 @@ class ToolServer:
         return arguments
 
     async def _permit(
-        self, ex: Exchange, caller: Caller, tool: Tool, arguments: Arguments
+        self, ex: Exchange, caller: Caller, tool: Tool, arguments: Arguments, until: float
     ) -> Permit | None:
         if self._is_open(tool, caller):
             return None
 
         async def progress(text: str) -> None:
-            await ex.send({"progress": text})
+            await ex.send({"progress": text, "waits": True})
 
         question = Question(caller.peer, caller.key, "tool", tool.name, arguments)
         try:
-            return await permit(self._node, question, progress=progress)
+            return await permit(self._node, question, progress=progress, wait=_left(until))
         except NotAllowed as error:
             why = denied_by(error.verdict)
             await self._denials.note(caller, ex.id, tool.name, why, arguments)
             raise not_allowed() from None
         except ApprovalPending as error:
             raise Refused("approval_pending", str(error), detail=error.detail) from None
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - anyio.current_time())
 
 
 async def _finish(ex: Exchange, outcome: Outcome, encoded: bytes) -> None:
