@@ -248,9 +248,10 @@ def load_plugins(config: Config | None) -> PluginRegistry:
     return registry
 
 
-def echo_json(value: object, *, compact: bool = False) -> None:
+def echo_json(value: object, *, compact: bool = False, err: bool = False) -> None:
     """Print JSON: indented for people and diffs, or on one line for streams of it.
 
-    What moves the cursor of a terminal, or the direction of text, is an escape in it.
+    What moves the cursor of a terminal, or the direction of text, is an escape in it. ``err``
+    prints it to standard error.
     """
-    click.echo(json_text(value, indent=None if compact else 2))
+    click.echo(json_text(value, indent=None if compact else 2), err=err)

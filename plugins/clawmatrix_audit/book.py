@@ -53,6 +53,7 @@ class AuditBook:
 
     Attributes:
         head: the newest head.
+        closed: whether nothing is written any more.
         failing: why the last record could not be written, None where it was.
     """
 
@@ -75,7 +76,7 @@ class AuditBook:
         self._queue: list[_Waiting] = []
         self._more = anyio.Event()
         self._limiter = anyio.CapacityLimiter(1)
-        self._closed = False
+        self.closed = False
         self.failing: str | None = None
         self.head: Head
 
@@ -88,6 +89,14 @@ class AuditBook:
     def open(self) -> int:
         """How many pieces of work have begun and not ended."""
         return len(self._ledger.unfinished)
+
+    async def look_for_damage(self) -> str | None:
+        """Return what another hand did to the audit, as far as it was seen since the start.
+
+        Raises: StateError, where its file was moved away, and no other one can be made.
+        """
+        await self._in_thread(self._ledger.look_for_the_file)
+        return self._ledger.damage
 
     def limit(self, size: int) -> None:
         """Let all files have so many bytes from now on."""
@@ -112,7 +121,7 @@ class AuditBook:
         try:
             await self._tasks.__aexit__(None, None, None)
         finally:
-            self._closed = True
+            self.closed = True
             with anyio.CancelScope(shield=True):
                 await self._in_thread(self._finish)
             for waiting in self._queue:
@@ -120,7 +129,7 @@ class AuditBook:
 
     async def write(self, record: AuditRecord) -> bytes:
         """Write a record; return the signed head once it is on disk. Raises: StateError."""
-        if self._closed:
+        if self.closed:
             raise StateError("the audit is closed: the node stops")
         if len(self._queue) >= WAITING:
             raise StateError("too many records wait to be written to the audit")

@@ -117,6 +117,13 @@ class AuditFolder:
             return os.path.samestat(found, os.fstat(descriptor))
         return False
 
+    def is_in_place(self) -> bool:
+        """Say whether the path still stands for the open folder."""
+        with suppress(OSError):
+            found = os.stat(self.path, follow_symlinks=False)
+            return os.path.samestat(found, os.fstat(self._descriptor))
+        return False
+
     def size(self, name: str) -> int:
         """Return how many bytes a file has. Raises: OSError."""
         return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_size

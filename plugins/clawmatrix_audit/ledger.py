@@ -41,6 +41,8 @@ class Ledger:
         digest: its hash.
         limit: bytes that all files may have.
         unfinished: the work that was begun and has not ended.
+        damage: what was seen since the start of lines or files that another hand changed; None
+            where nothing was.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Ledger:
         self._log, self._file_size = log, file_size
         self.n, self.digest = 0, GENESIS
         self.unfinished = Unfinished()
+        self.damage: str | None = None
         self._owed: list[dict[str, JSON]] = []
         self._file = -1
         self._size = 0
@@ -119,11 +122,9 @@ class Ledger:
         last: Entry | None = None
         for entry in read_entries(self.folder, names[-2:]):
             if last is not None and (entry.n, entry.prev) != (last.n + 1, last.digest):
-                self._log.error(
-                    "line %d of the audit does not follow from line %d: it was changed;"
-                    " `clawmatrix audit verify` has more",
-                    entry.n,
-                    last.n,
+                self._note_damage(
+                    f"line {entry.n} of the audit does not follow from line {last.n}: it was"
+                    " changed; `clawmatrix audit verify` has more"
                 )
             last = entry
             self.unfinished.note(entry.fields)
@@ -176,8 +177,24 @@ class Ledger:
         if self._file >= 0 and self.folder.is_same(CURRENT, self._file):
             return
         if self._file >= 0:
-            self._log.error("%s was moved away or replaced", self.folder.path / CURRENT)
+            self._note_damage(f"{self.folder.path / CURRENT} was moved away or replaced")
         self._open_file()
+
+    def look_for_the_file(self) -> None:
+        """See that file and folder are where they were; what is not is in ``damage``.
+
+        Raises: StateError, where no other file can be made.
+        """
+        try:
+            self._keep_the_file()
+        except OSError as error:
+            raise self._failed(error) from error
+        if self.damage is None and not self.folder.is_in_place():
+            self._note_damage(f"{self.folder.path} was moved away or replaced")
+
+    def _note_damage(self, words: str) -> None:
+        self._log.error("%s", words)
+        self.damage = self.damage or words  # the first one is the nearest to its cause
 
     def _append(self, drafts: Sequence[Mapping[str, JSON]], spare: int) -> None:
         n, digest, lines = self.n, self.digest, []

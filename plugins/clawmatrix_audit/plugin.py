@@ -8,7 +8,7 @@ from clawmatrix_audit import held_heads, keys
 from clawmatrix_audit.api import KeepsHeads
 from clawmatrix_audit.asking import FRAME_TYPE, answer_heads
 from clawmatrix_audit.book import AuditBook
-from clawmatrix_audit.checks import audit_check
+from clawmatrix_audit.checks import Looked, audit_check
 from clawmatrix_audit.config import AuditConfig
 from clawmatrix_audit.folder import AuditFolder
 from clawmatrix_audit.held_heads import HeldHeads
@@ -96,7 +96,7 @@ class AuditPlugin(KeepsHeads):
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """Have ``clawmatrix doctor`` show whether things are written down."""
-        return [Check("audit", audit_check(config, None if node is None else self._trouble))]
+        return [Check("audit", audit_check(config, None if node is None else self._looked_at))]
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
@@ -173,6 +173,16 @@ class AuditPlugin(KeepsHeads):
         book = self.book
         counts = {} if book is None else {"lines": book.lines, "open": book.open}
         return {"enabled": self._enabled, **counts, "failing": trouble}
+
+    async def _looked_at(self) -> Looked:
+        """Return what keeps things from being written, and what was done to what is."""
+        trouble = self._trouble()
+        if self.book is None or self.book.closed:
+            return Looked(trouble)
+        try:
+            return Looked(trouble, await self.book.look_for_damage())
+        except StateError as error:
+            return Looked(trouble or str(error))
 
     def _trouble(self) -> str | None:
         if not self._enabled:

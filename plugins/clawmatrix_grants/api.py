@@ -107,11 +107,19 @@ class SettlesAsks(ABC):
     """What the object of a plugin is that has people decide where the verdict is ``ask``."""
 
     @abstractmethod
-    async def settle(self, question: Question, progress: Progress | None) -> Permit:
+    async def settle(
+        self, question: Question, progress: Progress | None, wait: float | None
+    ) -> Permit:
         """See ``permit`` below."""
 
 
-async def permit(node: Node, question: Question, *, progress: Progress | None = None) -> Permit:
+async def permit(
+    node: Node,
+    question: Question,
+    *,
+    progress: Progress | None = None,
+    wait: float | None = None,
+) -> Permit:
     """Return that a call may run now; call it right before anything runs, once for each run.
 
     Where the plugins decide that a person has to approve, this waits, up to ``[approvals] wait``.
@@ -121,13 +129,14 @@ async def permit(node: Node, question: Question, *, progress: Progress | None = 
         node: this node.
         question: who calls, and what. The arguments are those that will run.
         progress: told in words, now and then, that the call waits.
+        wait: seconds that the caller waits for a person, where that is less than the setting.
 
     Raises: NotAllowed; ApprovalPending, where nobody decided in time.
     """
     # mypy wants a class that can be made; this one is only compared with.
     plugin = node.plugins.find(SettlesAsks)  # type: ignore[type-abstract]
     if plugin is not None:
-        return await plugin.settle(question, progress)
+        return await plugin.settle(question, progress, wait)
     verdict = await authorized(node, question)
     if verdict.effect != "allow":
         raise NotAllowed(verdict)

@@ -137,9 +137,11 @@ class GrantsPlugin(SettlesAsks):
         found = policy.decide(Question(peer, key, action, target, arguments))
         return None if found.effect is None else Verdict(found.effect, found.reason, found.rule)
 
-    async def settle(self, question: Question, progress: Progress | None) -> Permit:
+    async def settle(
+        self, question: Question, progress: Progress | None, wait: float | None
+    ) -> Permit:
         """See ``clawmatrix_grants.api.permit``."""
-        return await self.approvals.settle(question, progress)
+        return await self.approvals.settle(question, progress, wait)
 
     @hookimpl
     async def approval_requested(self, node: Node, request: ApprovalRequest) -> None:

@@ -45,10 +45,8 @@ def jobs_of(config: Config) -> Jobs:
 
 
 def command_tools(config: Config) -> Sequence[Tool]:
-    """Return the tools of a node that does not run; they are for looking at only."""
+    """Return the tools of any node, with roots or without; they are for looking at only."""
     jobs = jobs_of(config)
-    if not jobs.roots.names:
-        return ()
     return CommandTools(lambda: jobs, Guards(), getLogger(__name__)).tools()
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import sys
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -20,10 +18,10 @@ from clawmatrix_core.cli import (
     printable,
     stream,
 )
-from clawmatrix_tool_proxy.ending import exit_of_error, exit_of_result
+from clawmatrix_tool_proxy.ending import exit_of_error
+from clawmatrix_tool_proxy.showing import ShownCall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import IO
 
     from clawmatrix_core import JSON
@@ -54,6 +52,13 @@ def list_command(settings: Settings, node: str | None, anyone: bool, as_json: bo
     if as_json:
         echo_json(found)
         return
+    if not found["tools"]:
+        whose = (
+            "this node has no tool for its own clients"
+            if node is None
+            else (f"{node} lets this node call no tool")
+        )
+        click.echo(whose, err=True)
     for entry in found["tools"]:
         for line in entry_lines(entry):
             click.echo(printable(line))
@@ -80,9 +85,13 @@ def entry_lines(entry: JSON) -> list[str]:
 @click.option(
     "--args-file", type=click.File(encoding="utf-8"), help="All arguments, as JSON; - reads stdin."
 )
-@click.option("--timeout", type=click.FloatRange(min=0.001), help="Seconds that the tool may take.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.001),
+    help="Seconds that the wait for an approval and the tool may take.",
+)
 @click.option("--anyone", is_flag=True, help="Also call a node whose name is not proven.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the output.")
 @pass_settings
 def call_command(
     settings: Settings,
@@ -96,7 +105,8 @@ def call_command(
 ) -> int:
     """Call TOOL of NODE; Ctrl-C cancels it there.
 
-    Output comes as the tool writes it, then the result. The exit code is the exit status of a
+    Output comes as the tool writes it. The result goes to standard error where there was output,
+    and to standard output where there was none. The exit code is the exit status of a
     command that the tool ran; docs/tools.md lists those of errors.
     """
     params = {
@@ -107,56 +117,14 @@ def call_command(
         "anyone": anyone,
     }
     items = stream(settings.config_file(), "tools.call", params, timeout=_SILENCE)
-    try:
-        with Progress() as progress:
-            return _show(items, progress, as_json=as_json)
-    except ControlError as error:
-        raise _command_error(error) from None
-
-
-def _show(items: Iterator[JSON], progress: Progress, *, as_json: bool) -> int:
-    status, written = 0, False
-    for item in items:
-        if "progress" in item:
-            progress.show(item["progress"])
-        elif "result" in item:
-            progress.clear()
-            status = exit_of_result(item["result"])
-            _show_result(item, written=written, as_json=as_json)
-        elif not as_json:
-            progress.clear()
-            written = True
-            _write(item)
-    return status
-
-
-def _write(item: JSON) -> None:
-    """Write output as it came; to a terminal without what would move its cursor."""
-    err = item.get("stderr") is True
-    if (sys.stderr if err else sys.stdout).isatty():
-        text = item["text"] if "text" in item else _bytes(item).decode(errors="replace")
-        click.echo("\n".join(printable(line) for line in text.split("\n")), nl=False, err=err)
-    elif "text" in item:
-        click.echo(item["text"], nl=False, err=err)
-    else:
-        click.echo(_bytes(item), nl=False, err=err)
-
-
-def _bytes(item: JSON) -> bytes:
-    return base64.b64decode(item["bytes"])
-
-
-def _show_result(item: JSON, *, written: bool, as_json: bool) -> None:
-    result, cut = item["result"], item.get("cut") or {}
-    if as_json:
-        echo_json({"result": result, "cut": cut})
-        return
-    if isinstance(result, str):
-        _write({"text": result if result.endswith("\n") or not result else f"{result}\n"})
-    elif result is not None and not (written and exit_of_result(result)):
-        echo_json(result)
-    for what, size in cut.items():
-        click.echo(f"clawmatrix: {size} bytes of the {what} were cut off", err=True)
+    with Progress() as progress:
+        shown = ShownCall(progress, as_json=as_json)
+        try:
+            for item in items:
+                shown.take(item)
+        except ControlError as error:
+            raise _command_error(error, in_doubt=not shown.has_output) from None
+    return shown.status
 
 
 def _arguments(args: tuple[str, ...], file: IO[str] | None) -> dict[str, JSON]:
@@ -179,8 +147,9 @@ def _arguments(args: tuple[str, ...], file: IO[str] | None) -> dict[str, JSON]:
     return found
 
 
-def _command_error(error: ControlError) -> CommandError:
+def _command_error(error: ControlError, *, in_doubt: bool = False) -> CommandError:
+    """Return the error of a command; where nothing told, it says that the tool may have run."""
     words, detail = str(error), error.detail
-    if isinstance(detail, dict) and detail.get("mayHaveRun"):
+    if in_doubt and isinstance(detail, dict) and detail.get("inDoubt"):
         words += " (the tool may have run)"
     return CommandError(f"{error.code}: {words}", exit_code=exit_of_error(error.code, detail))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, overload
 import anyio
 import msgspec
 
+from clawmatrix_tool_proxy.argument_errors import misfit_words, unknown_words
 from clawmatrix_tool_proxy.schemas import Shape, shape_of
 from clawmatrix_tool_proxy.tool import Arguments, Run, Tool, ToolCall, ToolError
 
@@ -104,10 +105,13 @@ def _checked(shape: Shape, arguments: Arguments) -> Arguments:
 
 
 def _converted(shape: Shape, arguments: Arguments) -> msgspec.Struct:
+    unknown = unknown_words(arguments, shape.arguments.__struct_fields__)
+    if unknown is not None:  # before those that are missing: one name may be misspelt
+        raise ToolError(unknown, "bad_arguments")
     try:
         return msgspec.convert(dict(arguments), shape.arguments)
     except msgspec.ValidationError as error:
-        raise ToolError(str(error), "bad_arguments") from None
+        raise ToolError(misfit_words(str(error)), "bad_arguments") from None
 
 
 def _run(function: Callable[..., object], shape: Shape) -> Run:

@@ -94,7 +94,7 @@ def _not_proven(peer: str, how: str) -> str:
 
 def _item(part: bytes | Progress) -> JSON:
     if isinstance(part, Progress):
-        return {"progress": part.progress}
+        return {"progress": part.progress, "waits": part.waits}
     marks = {"stderr": True} if isinstance(part, ErrorOutput) else {}
     try:
         return {"text": part.decode(), **marks}
@@ -105,6 +105,7 @@ def _item(part: bytes | Progress) -> JSON:
 def _failure(error: ToolFailed) -> ExchangeFailure:
     detail = {
         "mayHaveRun": error.may_have_run,
+        "inDoubt": error.in_doubt,
         "exitStatus": error.exit_status,
         "detail": error.detail,
     }

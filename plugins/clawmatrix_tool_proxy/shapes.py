@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from clawmatrix_grants.api import ToolShape
 from clawmatrix_tool_proxy.command_service import command_tools
 from clawmatrix_tool_proxy.config import ToolProxyConfig
@@ -41,7 +43,36 @@ SHOWING_BELOW: Final = frozenset({"list", "search"})
 
 
 def shapes_of(tools: Iterable[Tool], config: Config) -> list[ToolShape]:
-    """Return what there is to tell of some tools."""
+    """Return what there is to tell of the tools of a node that runs.
+
+    Those for files and commands are told of also where they cannot be called now: a rule about
+    them is no mistake.
+    """
+    found = list(tools)
+    names = {tool.name for tool in found}
+    return [*_shapes(found, config), *(one for one in _own(config) if one.name not in names)]
+
+
+def shapes_at_rest(config: Config) -> list[ToolShape]:
+    """Return what there is to tell of the tools of a node that does not run.
+
+    The tools of plugins from elsewhere are known once the node runs; until then any name may be
+    one of theirs.
+    """
+    found = [ToolShape(CLUSTER_PEERS, frozenset()), *_own(config)]
+    elsewhere = set(config.plugins or ()) - BUILT_IN
+    return [*found, ToolShape("*")] if elsewhere else found
+
+
+def _own(config: Config) -> list[ToolShape]:
+    """Return the shapes of the tools for files and commands; without roots they refuse all."""
+    shapes = _shapes([*file_tools(config), *command_tools(config)], config)
+    if config.section(ToolProxyConfig).roots:
+        return shapes
+    return [attrs.evolve(shape, canonical=None) for shape in shapes]
+
+
+def _shapes(tools: Iterable[Tool], config: Config) -> list[ToolShape]:
     writable = _writable(config)
     return [
         ToolShape(
@@ -54,18 +85,6 @@ def shapes_of(tools: Iterable[Tool], config: Config) -> list[ToolShape]:
         )
         for tool in tools
     ]
-
-
-def shapes_at_rest(config: Config) -> list[ToolShape]:
-    """Return what there is to tell of the tools of a node that does not run.
-
-    The tools of plugins from elsewhere are known once the node runs; until then any name may be
-    one of theirs.
-    """
-    tools = (*file_tools(config), *command_tools(config))
-    found = [ToolShape(CLUSTER_PEERS, frozenset()), *shapes_of(tools, config)]
-    elsewhere = set(config.plugins or ()) - BUILT_IN
-    return [*found, ToolShape("*")] if elsewhere else found
 
 
 def _writable(config: Config) -> tuple[str, ...]:

@@ -89,10 +89,16 @@ class StderrHead(msgspec.Struct, frozen=True):
     stderr: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
 
-class Progress(msgspec.Struct, frozen=True):
-    """How far a call is, in words."""
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a call is, in words.
+
+    Attributes:
+        progress: the words.
+        waits: whether the call has not begun, as a person has to allow it.
+    """
 
     progress: str
+    waits: bool = False
 
 
 class Cut(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -40,13 +40,17 @@ def test_what_it_prints_works_when_it_is_copied() -> None:
     assert re.search(r"^  kill [\d ]+ && ", end, re.MULTILINE)
 
 
+NO_RULE = "[grants] does not let home use the tool write so"
+
+
 def look_at_tools(printed: str) -> None:
     """Hold the part about tools to a granted call, a denied one, and the audit of both."""
     granted, denied, audit = re.findall(r"(?m)^\w+\$ clawmatrix (?!status).*\n((?:.+\n)*)", printed)
     assert granted.startswith("Milk, eggs, and a second relay.\n")
     assert denied == "clawmatrix: not_allowed: not allowed on this node\n"
     lines = [
-        (line.split("  ")[1], dict(re.findall(r"(\w+)=(\S+)", line))) for line in audit.splitlines()
+        (line.split("  ")[1], dict(re.findall(r"(\w+)=((?:\S| (?! ))+)", line)))
+        for line in audit.splitlines()
     ]
     told = [
         (event, *map(fields.get, ("peer", "target", "rule", "outcome"))) for event, fields in lines
@@ -54,5 +58,5 @@ def look_at_tools(printed: str) -> None:
     assert told == [
         ("begin", "home", "read", "grants.home.tools", None),
         ("end", "home", "read", "grants.home.tools", "success"),
-        ("denied", "home", "write", "grants", "denied"),
+        ("denied", "home", "write", f"grants: {NO_RULE}", "denied"),
     ]

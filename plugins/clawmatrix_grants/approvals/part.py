@@ -62,9 +62,11 @@ class Approvals:
         node.when_policy_changes(self.review)
         scope.start_soon(self._review_when_told, name="review of approvals")
 
-    async def settle(self, question: Question, progress: Progress | None) -> Permit:
+    async def settle(
+        self, question: Question, progress: Progress | None, wait: float | None
+    ) -> Permit:
         """See ``clawmatrix_grants.api.permit``."""
-        return await self._settling.settle(question, progress)
+        return await self._settling.settle(question, progress, wait)
 
     def review(self, *_: object) -> None:
         """Have all approvals looked at: the policy, or what is known of keys, has changed."""

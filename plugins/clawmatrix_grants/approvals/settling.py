@@ -46,9 +46,12 @@ class Settling:
         self._policy, self._announce = policy, announce
         self._log = RateLimitedLogger(node.logger("grants"), clock=node.clock.now)
 
-    async def settle(self, question: Question, progress: Progress | None) -> Permit:
+    async def settle(
+        self, question: Question, progress: Progress | None, wait: float | None
+    ) -> Permit:
         """See ``clawmatrix_grants.api.permit``."""
-        deadline = anyio.current_time() + self._node.config.section(ApprovalsConfig).wait
+        most = self._node.config.section(ApprovalsConfig).wait
+        deadline = anyio.current_time() + (most if wait is None else min(most, wait))
         while True:
             policy = self._policy()
             verdict = await authorized(self._node, question)

@@ -85,7 +85,8 @@ def call_tool(
         peer: the name of the node that has the tool.
         tool: the name of the tool.
         arguments: what it is called with, JSON of at most 8 MiB.
-        timeout: seconds that the tool may take; it may take less by what its node says.
+        timeout: seconds that the wait for an approval and the tool may take together there; the
+            tool may take less by what its node says.
         deadline: seconds until all is over, waiting for an approval included.
     """
     return RemoteCall(node, NodeId(peer), tool, arguments or {}, timeout, deadline)

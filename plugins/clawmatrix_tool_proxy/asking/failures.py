@@ -38,6 +38,7 @@ class ToolFailed(ClawMatrixError):
             ``approval_pending``, ``deadline``, ``revoked``, ``cancelled``, ``unreachable``,
             ``lost``, ``no_tools``, ``not_audited``, ``internal``, or one of the tool's own.
         may_have_run: whether the tool may have run; where it is False, it did not.
+        in_doubt: whether it may have run, and the other node did not say how it ended.
         detail: JSON for programs.
         exit_status: what the tool says that a command is to end with; 0 where it says nothing.
     """
@@ -48,11 +49,12 @@ class ToolFailed(ClawMatrixError):
         message: str,
         *,
         may_have_run: bool,
+        in_doubt: bool = False,
         detail: JSON = None,
         exit_status: int = 0,
     ) -> None:
         super().__init__(message)
-        self.code, self.may_have_run = code, may_have_run
+        self.code, self.may_have_run, self.in_doubt = code, may_have_run, in_doubt
         self.detail, self.exit_status = detail, exit_status
 
     @classmethod
@@ -73,6 +75,9 @@ class ToolFailed(ClawMatrixError):
             begun = error.may_have_begun and error.code not in _NEVER_BEGAN
             if error.code == "unknown_type":
                 return cls("no_tools", "that node serves no tools", may_have_run=False)
-            return cls(error.code, str(error), may_have_run=begun, detail=error.detail)
+            return cls(
+                error.code, str(error), may_have_run=begun, in_doubt=begun, detail=error.detail
+            )
         code = next((code for kind, code in _CODES if isinstance(error, kind)), "lost")
-        return cls(code, str(error), may_have_run=error.may_have_begun)
+        begun = error.may_have_begun
+        return cls(code, str(error), may_have_run=begun, in_doubt=begun)

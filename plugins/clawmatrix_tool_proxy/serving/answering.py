@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,6 +13,7 @@ from clawmatrix_grants.api import ApprovalPending, NotAllowed, Question, permit
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.serving.arguments import read_arguments, read_request
 from clawmatrix_tool_proxy.serving.caller import Caller
+from clawmatrix_tool_proxy.serving.denials import denied_by
 from clawmatrix_tool_proxy.serving.refused import Refused, not_allowed
 from clawmatrix_tool_proxy.serving.running import Permitted, run_permitted
 from clawmatrix_tool_proxy.tool import ToolError
@@ -75,7 +77,8 @@ class ToolServer:
             return tool
         verdict = await self._node.authorize(caller.peer, caller.key, "tool", name, None)
         if tool is None or verdict.effect == "deny":
-            await self._denials.note(caller, id_, name, verdict.rule, None)
+            why = self._table.why_not(name) if tool is None else denied_by(verdict)
+            await self._denials.note(caller, id_, name, why, None)
             raise not_allowed()
         return tool
 
@@ -88,18 +91,24 @@ class ToolServer:
         def is_exposed() -> bool:
             return self._table.exposed(tool.name, own=caller.own) is not None
 
+        until = math.inf  # what the caller gives it bounds the wait for a person as well
+        if request.timeout_ms is not None:
+            until = anyio.current_time() + request.timeout_ms / 1000
         config = self._node.config.section(ToolProxyConfig)
         at_once = tool.at_once or config.at_once
         self._slots.check(tool.name, at_once)  # before anything is read, or anybody approves
         async with read_arguments(ex, request, caller, self._slots) as given:
             arguments = await self._canonical(tool, given)
-            allowed = await self._permit(ex, caller, tool, arguments)
+            allowed = await self._permit(ex, caller, tool, arguments, until)
             if not is_exposed():  # that may have changed while a person was asked
-                await self._denials.note(caller, ex.id, tool.name, "", arguments)
+                why = self._table.why_not(tool.name)
+                await self._denials.note(caller, ex.id, tool.name, why, arguments)
                 raise not_allowed()
             deadline = tool.deadline or config.deadline
             if request.timeout_ms is not None:
-                deadline = min(deadline, request.timeout_ms / 1000)
+                waited = allowed is not None and allowed.approval is not None
+                given_to_it = _left(until) if waited else request.timeout_ms / 1000
+                deadline = min(deadline, given_to_it)
             plugin, most = self._table.plugin_of(tool), int(config.max_output)
             call = Permitted(
                 ex, caller, tool, plugin, arguments, allowed, deadline, most, is_exposed
@@ -127,22 +136,27 @@ class ToolServer:
         return arguments
 
     async def _permit(
-        self, ex: Exchange, caller: Caller, tool: Tool, arguments: Arguments
+        self, ex: Exchange, caller: Caller, tool: Tool, arguments: Arguments, until: float
     ) -> Permit | None:
         if self._is_open(tool, caller):
             return None
 
         async def progress(text: str) -> None:
-            await ex.send({"progress": text})
+            await ex.send({"progress": text, "waits": True})
 
         question = Question(caller.peer, caller.key, "tool", tool.name, arguments)
         try:
-            return await permit(self._node, question, progress=progress)
+            return await permit(self._node, question, progress=progress, wait=_left(until))
         except NotAllowed as error:
-            await self._denials.note(caller, ex.id, tool.name, error.verdict.rule, arguments)
+            why = denied_by(error.verdict)
+            await self._denials.note(caller, ex.id, tool.name, why, arguments)
             raise not_allowed() from None
         except ApprovalPending as error:
             raise Refused("approval_pending", str(error), detail=error.detail) from None
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - anyio.current_time())
 
 
 async def _finish(ex: Exchange, outcome: Outcome, encoded: bytes) -> None:

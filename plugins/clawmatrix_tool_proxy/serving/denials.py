@@ -13,10 +13,10 @@ from clawmatrix_core import AuditFailed, AuditRecord, Bound, NodeId
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clawmatrix_core import JSON, Node
+    from clawmatrix_core import JSON, Node, Verdict
     from clawmatrix_tool_proxy.serving.caller import Caller
 
-__all__ = ["ALL_DENIALS", "CALLERS", "DENIALS", "Denials"]
+__all__ = ["ALL_DENIALS", "CALLERS", "DENIALS", "Denials", "denied_by"]
 
 DENIALS = Bound(
     5,
@@ -65,6 +65,16 @@ class _Told:
     unwritten: int = 0
 
 
+def denied_by(verdict: Verdict) -> str:
+    """Return the rule that denied a call, and why, for the log and the audit.
+
+    A call that a person refused, or that no rule allows, has no rule of its own that says so.
+    """
+    if not verdict.rule:
+        return verdict.reason or "no rule allows it"
+    return f"{verdict.rule}: {verdict.reason}" if verdict.reason else verdict.rule
+
+
 class Denials:
     """Writes down denied calls, so that no caller can fill the audit with them."""
 
@@ -80,14 +90,14 @@ class Denials:
         caller: Caller,
         id_: str,
         tool: str,
-        rule: str,
+        why: str,
         arguments: Mapping[str, JSON] | None,
     ) -> None:
         """Note one denied call, by the id of its exchange; arguments where they were looked at."""
         if not self._may_write(caller):
             return
         record = _record(caller.peer, caller.key, tool, "denied", id_)
-        await self._write(attrs.evolve(record, rule=rule, arguments=arguments))
+        await self._write(attrs.evolve(record, rule=why, arguments=arguments))
 
     def _may_write(self, caller: Caller) -> bool:
         now = self._now()

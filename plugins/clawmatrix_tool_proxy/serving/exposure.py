@@ -19,7 +19,13 @@ class Exposure:
 
     def exposes(self, name: str) -> bool:
         """Say whether a tool of this name is exposed."""
-        return self._allow.fullmatch(name) is not None and self._deny.fullmatch(name) is None
+        return self.why_not(name) is None
+
+    def why_not(self, name: str) -> str | None:
+        """Return the setting that keeps a tool from being exposed, None where it is exposed."""
+        if self._allow.fullmatch(name) is None:
+            return "[tool-proxy] allow"
+        return None if self._deny.fullmatch(name) is None else "[tool-proxy] deny"
 
 
 def _pattern(globs: Iterable[str]) -> re.Pattern[str]:

@@ -52,6 +52,12 @@ class ToolTable:
             return None
         return tool if self._exposure.exposes(name) or (own and name in self.open) else None
 
+    def why_not(self, name: str) -> str:
+        """Return why no tool of a name is exposed, in words for the log and the audit."""
+        if (why := self._exposure.why_not(name)) is not None:
+            return f"not exposed: {why}"
+        return "no plugin of this node has a tool of that name"
+
     def all_exposed(self, *, own: bool) -> Sequence[Tool]:
         """Return all exposed tools, in the order of their names."""
         return [tool for tool in self if self.exposed(tool.name, own=own) is not None]

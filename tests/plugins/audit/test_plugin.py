@@ -375,6 +375,38 @@ async def test_the_doctor_is_content_with_an_audit_that_works(
     assert finding.status == "warning"
 
 
+async def test_the_doctor_tells_of_a_chain_that_was_broken_before_the_start(
+    node_factory: NodeFactory, tmp_path: Path
+) -> None:
+    async with node_in(node_factory, tmp_path) as node:
+        for n in range(3):
+            await node.audit(record(n, "denied"))
+    file = tmp_path / "audit" / CURRENT
+    whole = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*whole[:1], *whole[3:]]))
+    async with node_in(node_factory, tmp_path) as node:
+        for _ in range(2):
+            [finding] = await findings(node)
+            assert finding.status == "warning"
+            assert "line 4 of the audit does not follow from line 1" in finding.detail
+            await node.audit(record(4, "denied"))
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+async def test_the_doctor_tells_of_an_audit_that_was_moved_away(
+    what: str, node_factory: NodeFactory, tmp_path: Path
+) -> None:
+    moved = tmp_path / "audit" / (CURRENT if what == "file" else "")
+    async with node_in(node_factory, tmp_path) as node:
+        await node.audit(record(1, "denied"))
+        moved.rename(tmp_path / "elsewhere")
+        for _ in range(2):
+            [finding] = await findings(node)
+            told = (finding.status, finding.detail)
+            assert told == ("warning", f"{moved} was moved away or replaced")
+            await node.audit(record(2, "denied"))
+
+
 def bound(table: dict[str, object]) -> Config:
     config = Config.from_mapping({"node_id": "office", "secret": "s" * 40, "audit": table})
     config.bind([ConfigSection("audit", AuditConfig)])

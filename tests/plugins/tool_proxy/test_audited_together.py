@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from clawmatrix_core import StateFolder
 from clawmatrix_core.testing.command_line import run_command
 from clawmatrix_core.testing.reaching import call_control
+from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool
 from tests.plugins.tool_proxy.together import (
     HOME,
     TRUE,
@@ -66,11 +68,12 @@ async def test_each_line_has_the_rule_and_both_nodes_have_the_call(tmp_path: Pat
 
             here = found.lines()
             allows, asks, denies = (f"grants.home.rules[{n}]" for n in range(3))
+            no_rule = "grants: [grants] does not let home use the tool echo so"
             assert [told(line) for line in here] == [
                 ("begin", "echo", allows, None, None),
                 ("end", "echo", allows, None, "success"),
-                ("denied", "echo", "grants", None, "denied"),
-                ("denied", "wait", denies, None, "denied"),
+                ("denied", "echo", no_rule, None, "denied"),
+                ("denied", "wait", f"{denies}: a rule denies it", None, "denied"),
                 ("approval", "stream", f"grants: {asks}", word, "allowed"),
                 ("begin", "stream", asks, word, None),
                 ("end", "stream", asks, word, "success"),
@@ -94,6 +97,20 @@ async def test_each_line_has_the_rule_and_both_nodes_have_the_call(tmp_path: Pat
             assert f"home holds heads up to line {newest(found)} of this node" in whole.out
             alone = await run_command(found.node, "audit", "tail", "--peer", "home")
             assert word in alone.out
+
+
+async def test_the_deadline_of_the_caller_bounds_the_wait_for_a_person(tmp_path: Path) -> None:
+    async with office(tmp_path, TABLE, wait="5m") as found, found.caller(TRUE) as home:
+        await reached(found, home)
+        await accept(found.node, HOME, TRUE)
+        with anyio.fail_after(30):
+            async with call_tool(home, "office", "stream", timeout=0.2) as call:
+                part = await anext(call)
+                with pytest.raises(ToolFailed) as raised:
+                    await call.result()
+        assert (raised.value.code, raised.value.may_have_run) == ("approval_pending", False)
+        assert isinstance(part, Progress)
+        assert part.waits
 
 
 def newest(found: Office) -> JSON:

@@ -109,7 +109,7 @@ async def test_a_tool_that_goes_wrong_is_a_fault_and_its_words_stay_here(
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [({"n": "one"}, "Expected `int`"), ({"m": 1}, "unknown field `m`")],
+    [({"n": "one"}, "n: expected `int`"), ({"m": 1}, "`m` is unknown")],
 )
 async def test_arguments_that_do_not_fit_run_nothing(
     node_factory: NodeFactory, arguments: dict[str, JSON], words: str

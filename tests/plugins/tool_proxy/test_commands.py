@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from clawmatrix_core import ExchangeFailure, PeerLost
+from clawmatrix_core.cli import Progress
 from clawmatrix_core.testing.command_line import run_command
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_tool_proxy.api import tool
+from clawmatrix_tool_proxy import showing
+from clawmatrix_tool_proxy.api import ToolCall, ToolFailed, tool
 from clawmatrix_tool_proxy.commands import entry_lines
 from clawmatrix_tool_proxy.ending import CODES, exit_of_error, exit_of_result
+from clawmatrix_tool_proxy.showing import ShownCall
+from clawmatrix_tool_proxy.wire import Outcome
 from tests.plugins.tool_proxy.nodes import mesh_of
 
 if TYPE_CHECKING:
@@ -44,7 +49,7 @@ async def ended(status: int = 0) -> dict[str, object]:
 
 @asynccontextmanager
 async def running(factory: NodeFactory, **more: Any) -> AsyncIterator[Mesh]:
-    mesh = mesh_of(factory, tool(ended), built_in=BUILT_IN, **more)
+    mesh = mesh_of(factory, tool(ended), tool(both), built_in=BUILT_IN, **more)
     async with mesh.relay, mesh.office, mesh.home:
         await wait_until(lambda: mesh.home.reachable("office"))
         yield mesh
@@ -94,6 +99,13 @@ async def test_tools_are_listed_for_people_and_as_json(node_factory: NodeFactory
         )
 
 
+async def test_an_empty_list_says_so(node_factory: NodeFactory) -> None:
+    async with running(node_factory, allowed=()) as mesh:
+        result = await ran(mesh, "tools", "list", "--node", "office", "--anyone")
+        told = (result.exit_code, result.out, result.err)
+        assert told == (0, "", "office lets this node call no tool\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "output"),
     [
@@ -103,8 +115,8 @@ async def test_tools_are_listed_for_people_and_as_json(node_factory: NodeFactory
         (["echo", "--arg", 'value={"a": [1]}'], "", '{\n  "a": [\n    1\n  ]\n}\n'),
         (["echo", "--args-file", "-"], '{"value": "from a file"}', "from a file\n"),
         (["echo", "--args-file", "-", "--arg", "value=x"], '{"value": 1, "n": 3}', "x\n"),
-        (["stream", "--arg", "parts=2"], "", '00000001{\n  "parts": 2\n}\n'),
-        (["shout", "--arg", "text=hey"], "", "home\nHEY\n"),
+        (["stream", "--arg", "parts=2"], "", "00000001"),
+        (["shout", "--arg", "text=hey"], "", "home\n"),
     ],
 )
 async def test_results_and_output_go_to_standard_output(
@@ -115,13 +127,91 @@ async def test_results_and_output_go_to_standard_output(
         assert (result.exit_code, result.out) == (0, output)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "errors"),
+    [
+        (["stream", "--arg", "parts=2"], '{\n  "parts": 2\n}\n'),
+        (["shout", "--arg", "text=hey"], "HEY\n"),
+        (["echo", "--arg", "value=1"], ""),
+    ],
+)
+async def test_the_result_goes_to_standard_error_where_there_was_output(
+    node_factory: NodeFactory, arguments: list[str], errors: str
+) -> None:
+    async with running(node_factory) as mesh:
+        result = await ran(mesh, "call", "--anyone", "office", *arguments)
+        assert (result.exit_code, result.err) == (0, errors)
+
+
+async def both(call: ToolCall) -> int:
+    """Write bytes that are no text, and an error."""
+    await call.write(b"\xff\x00")
+    await call.write(b"oh", stderr=True)
+    return 7
+
+
+async def test_json_has_the_result_and_the_output(node_factory: NodeFactory) -> None:
+    async with running(node_factory) as mesh:
+        result = await ran(
+            mesh, "call", "--anyone", "--json", "office", "stream", "--arg", "parts=2"
+        )
+        assert json.loads(result.out) == {
+            "result": {"parts": 2},
+            "cut": {},
+            "output": "00000001",
+            "errorOutput": "",
+        }
+        told = json.loads((await ran(mesh, "call", "--anyone", "--json", "office", "both")).out)
+        assert told["output"] == {"base64": "/wA="}
+        assert (told["errorOutput"], told["result"]) == ("oh", 7)
+
+
+@pytest.mark.bound("clawmatrix_tool_proxy.showing.OUTPUT")
+def test_json_keeps_so_much_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(showing, "OUTPUT", 10)
+    shown = ShownCall(Progress(), as_json=True)
+    for part in ({"text": "12345678"}, {"text": "abcd", "stderr": True}, {"text": "9"}):
+        shown.take(part)
+    shown.take({"result": None, "cut": {"output": 1}})
+    told = json.loads(capsys.readouterr().out)
+    assert (told["output"], told["errorOutput"]) == ("12345678", "ab")
+    assert told["cut"] == {"output": 4}
+
+
+def test_without_a_terminal_one_line_says_that_a_call_waits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = ShownCall(Progress(), as_json=False)
+    for item in (
+        {"progress": "1 of 2"},
+        *[{"progress": "waits for an approval", "waits": True}] * 2,
+    ):
+        shown.take(item)
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "clawmatrix: waits for an approval\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "in_doubt"),
+    [
+        (ToolFailed.of_outcome(Outcome(success=False, began=True, code="revoked")), False),
+        (ToolFailed.of_exchange(PeerLost("gone")), True),
+        (ToolFailed.of_exchange(ExchangeFailure("busy", "busy")), False),
+    ],
+)
+def test_what_ran_is_in_doubt_where_nothing_told(error: ToolFailed, in_doubt: bool) -> None:
+    assert error.in_doubt == in_doubt
+
+
 @pytest.mark.faults_expected
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["nope"], 21, "not_allowed: not allowed on this node"),
-        (["echo", "--arg", "n=x"], 23, "bad_arguments: Expected `int`"),
-        (["fail"], 7, "not_found: there is no such thing (the tool may have run)"),
+        (["echo", "--arg", "n=x"], 23, "bad_arguments: n: expected `int`, got `str`"),
+        (["fail"], 7, "not_found: there is no such thing\n"),
         (["crash"], 20, "internal: crash failed"),
         (["short"], 25, "deadline: short took over 0.1 s"),
         (["wait", "--timeout", "0.05"], 25, "deadline: wait took over 0.05 s"),

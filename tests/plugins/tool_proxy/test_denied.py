@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core import NodeId
+from clawmatrix_core import NodeId, Verdict
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_core.testing.reaching import reload
 from clawmatrix_tool_proxy.api import ToolFailed, call_tool
 from clawmatrix_tool_proxy.serving.caller import Caller
-from clawmatrix_tool_proxy.serving.denials import ALL_DENIALS, CALLERS, DENIALS, PERIOD, Denials
+from clawmatrix_tool_proxy.serving.denials import (
+    ALL_DENIALS,
+    CALLERS,
+    DENIALS,
+    PERIOD,
+    Denials,
+    denied_by,
+)
 from clawmatrix_tool_proxy.serving.exposure import Exposure
 from tests.plugins.tool_proxy.nodes import called, code_of, relayed
 from tests.plugins.tool_proxy.shop import Notebook
@@ -37,6 +44,12 @@ async def test_unknown_not_exposed_and_not_granted_get_the_same_words(
         asked = [target for _, _, target, _ in mesh.engine.asked]
         assert asked == ["nope", "big", "stream", "x" * 128]  # all are asked about alike
         assert [record.target for record in mesh.served.records] == asked
+        assert [record.rule for record in mesh.served.records] == [
+            "no plugin of this node has a tool of that name",
+            "not exposed: [tool-proxy] deny",
+            "engine.rule: the engine says so",
+            "no plugin of this node has a tool of that name",
+        ]
     assert told == {("not_allowed", "not allowed on this node", False, "None")}
 
 
@@ -45,10 +58,27 @@ async def test_an_empty_allow_exposes_nothing_and_a_reload_changes_it(
 ) -> None:
     async with relayed(node_factory, table={"allow": []}) as mesh:
         assert await code_of(mesh, "echo") == "not_allowed"
+        assert mesh.served.records[-1].rule == "not exposed: [tool-proxy] allow"
         await reload(mesh.office, {"tool-proxy": {"allow": ["ec*"]}})
         assert (await called(mesh, "echo")).value is None
         await reload(mesh.office, {"tool-proxy": {"allow": ["ec*"], "deny": ["*ho"]}})
         assert await code_of(mesh, "echo") == "not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (Verdict("deny"), "no rule allows it"),
+        (Verdict("deny", "no plugin decides about it"), "no plugin decides about it"),
+        (Verdict("deny", rule="grants.home.deny"), "grants.home.deny"),
+        (
+            Verdict("deny", "a person refused it", "grants.a.ask"),
+            "grants.a.ask: a person refused it",
+        ),
+    ],
+)
+def test_a_denial_says_why_in_words(verdict: Verdict, words: str) -> None:
+    assert denied_by(verdict) == words
 
 
 @pytest.mark.parametrize(
@@ -82,7 +112,7 @@ async def test_a_condition_that_does_not_hold_is_a_denial_like_any_other(
         assert mesh.shop.began == [1]
         denied = mesh.served.records[-1]
         assert (denied.event, denied.arguments) == ("denied", {"value": None, "n": 2})
-        assert denied.rule == "engine.rule"
+        assert denied.rule == "engine.rule: the engine says so"
 
 
 async def test_an_ask_without_anybody_to_ask_is_a_denial(node_factory: NodeFactory) -> None:

@@ -15,8 +15,9 @@ from clawmatrix_grants.api import ToolShape
 from clawmatrix_grants.hookspecs import register_tool_shapes
 from clawmatrix_grants.plugin import GrantsPlugin
 from clawmatrix_tool_proxy.api import Tool, tool
+from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
-from clawmatrix_tool_proxy.shapes import BUILT_IN
+from clawmatrix_tool_proxy.shapes import BUILT_IN, shapes_at_rest
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +40,9 @@ class DicePlugin:
     def register_tools(self, node: Node) -> list[Tool]:
         """Add ``roll``."""
         return [roll]
+
+
+OWN: Final = {"edit", "exec", "list", "read", "search", "shell", "write"}
 
 
 def configured(folder: Path, **core: Any) -> Config:
@@ -95,6 +99,32 @@ def test_a_plan_to_hide_a_folder_is_looked_at_with_the_roots_of_the_node(tmp_pat
     list_leads, no_root = sorted(config.warnings_beside(registered))
     assert '"list" called with the folder "code" shows all below it' in list_leads
     assert 'rules[1].when.path: no root is named "secret"' in no_root
+
+
+def without_roots(folder: Path) -> Config:
+    told = {"node_id": "office", "secret": "s" * 40, "state_dir": str(folder / "state")}
+    return Config.from_mapping({**told, "tool-proxy": {"allow": ["read"]}})
+
+
+def test_a_node_without_roots_tells_of_them_too(tmp_path: Path) -> None:
+    config = without_roots(tmp_path)
+    config.bind([ConfigSection("tool-proxy", ToolProxyConfig)])
+    found = {shape.name: shape for shape in shapes_at_rest(config)}
+    assert set(found) == {"cluster_peers", *OWN}
+    assert found["exec"].arguments is not None
+    assert "argv" in found["exec"].arguments
+    assert all(shape.canonical is None for shape in found.values())
+
+
+@pytest.mark.parametrize("has_roots", [True, False])
+async def test_a_node_that_runs_tells_of_tools_that_are_not_exposed(
+    has_roots: bool, tmp_path: Path
+) -> None:
+    config = configured(tmp_path) if has_roots else without_roots(tmp_path)
+    plugins = [GrantsPlugin(), ToolProxyPlugin()]
+    async with Node(config, plugins=plugins, state=MemoryState()) as node:
+        found = [one.name for one in node.hooks.registered(register_tool_shapes, ToolShape)]
+    assert sorted(found) == sorted({"cluster_peers", *OWN})
 
 
 def test_any_name_may_be_a_tool_of_a_plugin_from_elsewhere(tmp_path: Path) -> None:
