@@ -99,6 +99,8 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
         """Add the tools that come with the plugin."""
+        if not self._runs:  # `plugins check` asks without a node that runs
+            return ()
         own = () if self._own is None else self._own.tools()
         return [peers_tool(node, self._keeper), *own]
 
@@ -117,13 +119,13 @@ class ToolProxyPlugin(HasTools):
         self._node, self._scope = node, scope
         self._table, self._keeper = ToolTable(node.hooks.works), CatalogKeeper(node, scope)
         self._table.open = frozenset({CLUSTER_PEERS})
+        self._runs = True
         self._lists = CatalogServer(node, self._table)
         node.when_policy_changes(lambda _: self._lists.changed())
         node.hooks.when_failed(lambda _: self._lists.changed())
         await self._configure_own()
         self._expose()
         self._collect()
-        self._runs = True
         checker = await scope.enter(Checker(), name="checker")
         denials = Denials(node)
         scope.start_soon(denials.run, name="denials")
@@ -196,8 +198,9 @@ class ToolProxyPlugin(HasTools):
         self._table.expose(Exposure(config.allow, config.deny))
 
     def _status(self) -> JSON:
+        exposed = self._table.all_exposed(own=False) if self._runs else ()
         return {
-            "exposed": [tool.name for tool in self._table.all_exposed(own=False)],
+            "exposed": [tool.name for tool in exposed],
             "running": dict(self._slots.running),
             "outcomes": dict(self._counts.read()),
         }
