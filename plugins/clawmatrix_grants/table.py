@@ -1,4 +1,4 @@
-"""The rules of one table of ``[grants]``, found by what is asked for."""
+"""The rules of one table of ``[grants]``, indexed by action and target."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["ByEffect", "GrantTable"]
 
 ByEffect: TypeAlias = "dict[Effect | Literal['doubt'], list[RuleFor]]"
-"""Rules by what they do; ``doubt`` has the asks in the form in which they beat an allow, where
-their conditions cannot be told either."""
+"""Rules by their effect. ``doubt`` has the asks once more, compared so that an ask whose condition
+cannot be told applies too: it then beats an allow."""
 
 
 class GrantTable:

@@ -86,7 +86,7 @@ def call_tool(
         tool: the name of the tool.
         arguments: what it is called with, JSON of at most 8 MiB.
         timeout: seconds that the wait for an approval and the tool may take together there; the
-            tool may take less by what its node says.
+            configuration of that node may give the tool less.
         deadline: seconds until all is over, waiting for an approval included.
     """
     return RemoteCall(node, NodeId(peer), tool, arguments or {}, timeout, deadline)

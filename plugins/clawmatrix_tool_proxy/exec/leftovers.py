@@ -33,7 +33,7 @@ def clear_away(private: str, cgroup: str | None) -> None:
                 os.kill(pid, signal.SIGKILL)
         if not found:
             break
-        time.sleep(_BETWEEN)
+        time.sleep(_BETWEEN)  # between two looks at processes of a guard that is gone
     with contextlib.suppress(OSError):
         remove_folder(private)
     if cgroup is not None:

@@ -22,7 +22,7 @@ class PartsHere:
     """What this machine lacks.
 
     Attributes:
-        missing: the parts that it lacks, each with the reason.
+        missing: the missing parts by name, each with its reason.
         failure: why no guard works here at all, None where guards do.
     """
 

@@ -67,7 +67,7 @@ def canonical_path(text: str) -> str:
     It looks at no file. Whatever is written otherwise for the same place, with ``./``, doubled or
     trailing slashes, gives the same text.
 
-    Raises: ToolError ``bad_path``, for a path that is none.
+    Raises: ToolError ``bad_path``, for a malformed path.
     """
     return str(RootPath.parse(text))
 

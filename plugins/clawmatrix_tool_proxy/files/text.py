@@ -77,7 +77,7 @@ class Text:
         """Replace a text.
 
         Args:
-            old, new: what is replaced by what; line ends are those of the file.
+            old, new: the text to replace and its replacement, with the line ends of the file.
             every: all of the places, and not one alone.
             most: bytes that the text may have afterwards.
 

@@ -16,6 +16,7 @@ from clawmatrix_core.loading.dispatcher import Dispatcher
 from clawmatrix_core.policy.record import Receipt
 from clawmatrix_core.policy.verdict import Verdict, combine
 from tests.core.kernel import test_gate
+from tests.tools.planted import fails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -189,17 +190,6 @@ PLANTS = {
         tuple(no_receipt(name) for name in test_gate.NO_RECEIPT),
     ),
 }
-
-
-async def fails(check: Callable[..., Any]) -> bool:
-    """Say whether a test fails."""
-    try:
-        done = check()
-        if inspect.isawaitable(done):
-            await done
-    except (AssertionError, TimeoutError, pytest.fail.Exception):
-        return True
-    return False
 
 
 @pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS.keys())

@@ -6,12 +6,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.testing.fixtures import free_port
+from tests.tools.pages import lay_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,19 +28,7 @@ def page() -> str:
 @pytest.fixture
 def here(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with the files of the page, where its commands are found."""
-    port = str(free_port())
-    for name, text in re.findall(
-        r"<!-- start ([\w.]+\.\w+) -->\n```\w+\n(.*?)```", page, re.DOTALL
-    ):
-        (tmp_path / name).write_text(text.replace("19000", port))
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, more in (("python", ""), ("clawmatrix", " -m clawmatrix_core.cli")):
-        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable}{more} "$@"\n')
-        (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
+    lay_out(page, tmp_path, monkeypatch)
     return tmp_path
 
 

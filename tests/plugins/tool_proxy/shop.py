@@ -21,7 +21,7 @@ class ShopPlugin:
     """Has tools; ``more`` are tools of a test.
 
     Attributes:
-        began: how often each tool began, by what its argument ``n`` was.
+        began: how often each tool began, by the value of its argument ``n``.
         stopped: calls of ``wait`` that were cancelled.
     """
 

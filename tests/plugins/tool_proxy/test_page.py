@@ -6,13 +6,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.testing.fixtures import free_port
 from clawmatrix_tool_proxy.ending import CODES
+from tests.tools.pages import lay_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,18 +30,7 @@ def page() -> str:
 @pytest.fixture
 def here(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with the files of the page, where its commands are found."""
-    port = str(free_port())
-    files = re.findall(r"<!-- start ([\w.]+\.\w+) -->\n```\w+\n(.*?)```", page, re.DOTALL)
-    for name, text in files:
-        (tmp_path / name).write_text(text.replace("19000", port))
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, more in (("python", ""), ("clawmatrix", " -m clawmatrix_core.cli")):
-        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable}{more} "$@"\n')
-        (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
+    lay_out(page, tmp_path, monkeypatch)
     return tmp_path
 
 

@@ -49,7 +49,7 @@ class ProcessGroup:
             except OSError as error:
                 if error.errno != errno.EBUSY:
                     return
-                time.sleep(_BETWEEN_ROUNDS)
+                time.sleep(_BETWEEN_ROUNDS)  # the kernel tells nobody that a group is empty
             else:
                 return
 

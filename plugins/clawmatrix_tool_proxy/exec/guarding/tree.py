@@ -55,7 +55,7 @@ class Tree:
                     os.kill(pid, signal.SIGKILL)
             if not self.reap():
                 return
-            time.sleep(_BETWEEN_ROUNDS)
+            time.sleep(_BETWEEN_ROUNDS)  # between two looks for processes
 
     def _kill_groups(self, found: list[int]) -> None:
         """Kill whole groups, which the kernel does at one stroke: no fork can outrun that."""

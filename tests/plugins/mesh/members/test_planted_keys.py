@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,6 +12,7 @@ from clawmatrix_core.sessions import negotiation
 from clawmatrix_core.sessions.sessions import Sessions
 from tests.core.sessions import test_session_keys
 from tests.plugins.mesh.members import test_squatter
+from tests.tools.planted import fails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,18 +107,6 @@ PLANTS = {
         ),
     ),
 }
-
-
-async def fails(check: Callable[..., Any]) -> bool:
-    """Say whether a test fails."""
-    caught: list[BaseException] = []
-    try:
-        done = check()
-        if inspect.isawaitable(done):
-            await done
-    except* (AssertionError, TimeoutError) as group:
-        caught.append(group)
-    return bool(caught)
 
 
 @pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS.keys())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from clawmatrix_mesh.members.introductions import Introductions
 from tests.core.members import test_known, test_trust
 from tests.plugins.mesh.invite import test_named_invite
 from tests.plugins.mesh.members import test_introductions
+from tests.tools.planted import fails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,18 +170,6 @@ PLANTS = {
         (test_named_invite.test_a_token_for_another_name_lets_nobody_in_and_is_not_used_up,),
     ),
 }
-
-
-async def fails(check: Callable[..., Any]) -> bool:
-    """Say whether a test fails; pytest's own failures are no ordinary exceptions."""
-    caught: list[BaseException] = []
-    try:
-        done = check()
-        if inspect.isawaitable(done):
-            await done
-    except* (AssertionError, TimeoutError, pytest.fail.Exception) as group:
-        caught.append(group)
-    return bool(caught)
 
 
 @pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS.keys())

@@ -1,4 +1,4 @@
-"""Paths of tools: one way to write each, and a reason for each that is none."""
+"""Paths of tools: each has one spelling, and a malformed one gets a reason."""
 
 from __future__ import annotations
 
