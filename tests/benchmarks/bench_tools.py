@@ -49,6 +49,7 @@ _LINE = bytes(400)
 """About as long as a line of the audit."""
 _BULK_ROUNDS = 3
 _APART = 0.15
+"""Seconds between commands, so that a spare guard waits for each."""
 
 
 @attrs.frozen
