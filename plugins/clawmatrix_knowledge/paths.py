@@ -1,0 +1,47 @@
+"""Paths as they stand in the index: the same text on every node."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+__all__ = ["DEPTH", "NAME_BYTES", "OWN_FOLDER", "PATH_BYTES", "PathError", "check_path"]
+
+OWN_FOLDER: Final = ".clawmatrix"
+"""The name of the folders that are never synced, wherever they are."""
+NAME_BYTES: Final = 255
+PATH_BYTES: Final = 1024
+DEPTH: Final = 64
+
+
+class PathError(ValueError):
+    """A path cannot stand in the index."""
+
+
+def check_path(path: str) -> tuple[str, ...]:
+    """Return the names of a path. Raises: PathError, where it is not written the one right way."""
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        raise PathError("is not UTF-8") from None
+    if not path or size > PATH_BYTES:
+        raise PathError(f"has {size} bytes; 1 to {PATH_BYTES} are taken")
+    if path != unicodedata.normalize("NFC", path):
+        raise PathError("is not in the Unicode form NFC")
+    names = tuple(path.split("/"))
+    if len(names) > DEPTH:
+        raise PathError(f"is {len(names)} names deep; {DEPTH} is the most")
+    for name in names:
+        _check_name(name)
+    return names
+
+
+def _check_name(name: str) -> None:
+    if name in ("", ".", ".."):
+        raise PathError(f"has the name {name!r}")
+    if len(name.encode()) > NAME_BYTES:
+        raise PathError(f"has a name of more than {NAME_BYTES} bytes")
+    if any(unicodedata.category(letter) == "Cc" for letter in name):
+        raise PathError("has a control character")
+    if name.casefold() == OWN_FOLDER:
+        raise PathError(f"has a folder {OWN_FOLDER}")
