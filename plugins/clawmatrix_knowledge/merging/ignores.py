@@ -80,7 +80,13 @@ class Ignores:
 
 def _spec(text: str) -> GitIgnoreSpec:
     lines = _as_bytes(text).split("\n")[:_LINES]
-    return GitIgnoreSpec.from_lines((line.removesuffix("\r") for line in lines), backend="re2")
+    return GitIgnoreSpec.from_lines(map(_line, lines), backend="re2")
+
+
+def _line(line: str) -> str:
+    line = line.removesuffix("\r")
+    # The library takes files for folders here.
+    return f"{line}*/" if line.endswith("/**/") else line
 
 
 def _as_bytes(text: str) -> str:

@@ -61,7 +61,9 @@ class _Texts:
     def __init__(self, base: bytes, first: bytes, second: bytes) -> None:
         self.base = _split(base)
         self._sides = _split(first), _split(second)
-        self._newline = _three_way(*(text.endswith(_NEWLINE) for text in (base, first, second)))
+        ended = base.endswith(_NEWLINE) or not base
+        sides = (side.endswith(_NEWLINE) if side else ended for side in (first, second))
+        self._newline = _three_way(ended, *sides)
 
     def edits_of(self, side: int) -> list[Edit]:
         return edits(self.base, self._sides[side])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import random  # noqa: TC003 - read from the annotation
 from itertools import permutations
 
 import pytest
