@@ -48,9 +48,10 @@ def write_request(request: Request) -> bytes:
 def read_reply(data: bytes) -> Reply:
     """Return a reply. Raises: BackendLost, where it is none."""
     try:
-        return _REPLIES.decode(data)
+        reply: Reply = _REPLIES.decode(data)
     except msgspec.MsgspecError as error:
         raise BackendLost(f"the reply does not read: {error}") from None
+    return reply
 
 
 def seconds_for(size: int, known: int) -> float:

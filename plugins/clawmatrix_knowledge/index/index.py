@@ -115,9 +115,12 @@ class Index:
         async with self._lock:
             known = set[str]()
             new = [v for v in versions if v.id not in self.graph and not _seen(known, v.id)]
-            for at in range(0, len(new), ENTRIES):
-                await self._add(new[at : at + ENTRIES])
-            await self._rest()
+            try:
+                for at in range(0, len(new), ENTRIES):
+                    await self._add(new[at : at + ENTRIES])
+                await self._rest()
+            except (ShareLost, Refused) as error:
+                raise IndexBroken(f"versions could not be recorded: {error}") from None
 
     async def open_share(self, share: str) -> None:
         """Begin to speak with a peer, from the beginning."""
