@@ -240,7 +240,7 @@ class Index:
         if stored.torn:
             self.told.append(f"{stored.torn} bytes at the end of the index were not whole")
         opened = await self._opened(stored.snapshot, stored.changes)
-        if opened is None:
+        if opened is None and stored.snapshot:
             aside = self._store.set_snapshot_aside()
             self.told.append(f"the index does not read; it is kept as {aside}")
             opened = await self._opened(b"", stored.changes)

@@ -16,7 +16,7 @@ SNAPSHOT: Final = "knowledge.automerge"
 """The file of the snapshot: a plain Automerge document."""
 LOG: Final = "knowledge.log"
 _HEAD: Final = 8
-_ALONE: Final = 1024**2
+_ALONE: Final = 256 * 1024
 """Bytes of changes that are not worth a snapshot."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,6 +19,7 @@ from tests.plugins.knowledge.index.helpers import MemoryShelf, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from clawmatrix_knowledge.index.store import Shelf
     from clawmatrix_knowledge.versions import Version
