@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from clawmatrix_knowledge.versions import VersionId
+from clawmatrix_knowledge.versions import VersionId  # noqa: TC001 - read from the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
