@@ -4,5 +4,5 @@
 document, ``contents`` the bytes, ``merging`` decides what becomes of edits made apart, ``files``
 reads and writes the workspace, and ``syncing`` puts these together. Imports go in one direction:
 
-    plugin > commands > syncing > index | contents | merging > files > versions | paths
+    plugin > commands > syncing > index | contents > files > merging > ids > versions | paths
 """
