@@ -1,5 +1,5 @@
 """The bytes of files: how they are named, kept for later, and fetched from other nodes.
 
-``ids`` names them, ``history`` keeps those that were replaced, deleted or recorded, ``serving`` and
+``history`` keeps those that were replaced, deleted or recorded, ``serving`` and
 ``fetching`` carry them between nodes, as ``wire`` says.
 """

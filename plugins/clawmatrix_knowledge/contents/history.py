@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import attrs
 import msgspec
 
-from clawmatrix_knowledge.contents.ids import ContentHasher
+from clawmatrix_knowledge.ids import ContentHasher
 from clawmatrix_knowledge.paths import OWN_FOLDER
 from clawmatrix_knowledge.versions import ContentId, VersionId
 
