@@ -56,18 +56,25 @@ class Stored:
 
 
 class Store:
-    """Reads and writes the two files. Its functions block. They raise OSError."""
+    """Reads and writes the two files. Its functions block. They raise OSError.
 
-    def __init__(self, shelf: Shelf) -> None:
+    Args:
+        shelf: where they are.
+        snapshot: the name of the file of the snapshot.
+        log: the name of the file of the changes.
+    """
+
+    def __init__(self, shelf: Shelf, *, snapshot: str = SNAPSHOT, log: str = LOG) -> None:
         self._shelf = shelf
+        self._names = snapshot, log
         self._log = self._snapshot = 0
 
     def read(self) -> Stored:
         """Read what there is; what is torn off the log goes, so that more can be added."""
-        snapshot, log = self._shelf.read(SNAPSHOT), self._shelf.read(LOG)
+        snapshot, log = map(self._shelf.read, self._names)
         changes, good = _frames(log)
         if good < len(log):
-            self._shelf.replace(LOG, log[:good])
+            self._shelf.replace(self._names[1], log[:good])
         self._snapshot, self._log = len(snapshot), good
         return Stored(snapshot, changes, len(log) - good)
 
@@ -75,7 +82,7 @@ class Store:
         """Keep changes; on return they are on the disk."""
         if changes:
             data = b"".join(map(_frame, changes))
-            self._shelf.append(LOG, data)
+            self._shelf.append(self._names[1], data)
             self._log += len(data)
 
     @property
@@ -88,15 +95,15 @@ class Store:
 
         A crash in between leaves changes that the snapshot has as well, which does no harm.
         """
-        self._shelf.replace(SNAPSHOT, document)
+        self._shelf.replace(self._names[0], document)
         self._snapshot = len(document)
-        self._shelf.replace(LOG, b"")
+        self._shelf.replace(self._names[1], b"")
         self._log = 0
 
     def set_snapshot_aside(self) -> str:
         """Give the snapshot another name, as it cannot be read, and return that."""
         self._snapshot = 0
-        return self._shelf.set_aside(SNAPSHOT)
+        return self._shelf.set_aside(self._names[0])
 
 
 def _frame(change: bytes) -> bytes:

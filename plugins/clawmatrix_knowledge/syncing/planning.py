@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from clawmatrix_knowledge.index.graph import Graph
-    from clawmatrix_knowledge.syncing.local import Local, Seen
+    from clawmatrix_knowledge.files.scanning import Seen
+    from clawmatrix_knowledge.syncing.local import Local
     from clawmatrix_knowledge.versions import Version
 
 __all__ = ["Plan", "Step", "StepKind", "planned"]
@@ -95,7 +96,7 @@ def _step(version: Version, seen: Seen | None) -> Step | None:
     if (
         seen is not None
         and seen.content == version.content
-        and seen.executable == version.executable
+        and seen.stat.executable == version.executable
     ):
         return Step("adopt", version, seen)
     return Step("write", version, seen)
