@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import errno
-import os
-import unicodedata
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio.lowlevel
 import attrs
 
-from clawmatrix_knowledge.files.disk import Change, Disk, Node
+from clawmatrix_knowledge.files.disk import Disk, Node
+from clawmatrix_knowledge.files.lookup import Lookup, error_of
 from clawmatrix_knowledge.files.port import (
     Entry,
     Handle,
@@ -94,7 +93,9 @@ class MemoryFiles:
         self.watch: Callable[[str, Names], None] | None = None
         self._clock = clock
         self._exchanges, self._links = exchanges, links
-        self._ignores_case, self._ignores_form = ignores_case, ignores_form
+        self._lookup = Lookup(
+            self.disk, clock, ignores_case=ignores_case, ignores_form=ignores_form
+        )
         self._is_down = False
 
     # What a file system does.
@@ -102,7 +103,7 @@ class MemoryFiles:
     def list(self, folder: Names) -> Sequence[Entry]:
         """See Files."""
         self._check("list", folder)
-        entries = self._folder(folder).entries
+        entries = self._lookup.folder(folder).entries
         return [self._entry(folder, name) for name in entries]
 
     def stat(self, names: Names) -> Stat | None:
@@ -110,55 +111,55 @@ class MemoryFiles:
         self._check("stat", names)
         if not names:
             return self.stat_of(self.disk.root, names)
-        node = self._find(names)
+        node = self._lookup.find(names)
         return None if node is None else self.stat_of(node, names)
 
     def open(self, names: Names, how: OpenAs = "read") -> Handle:
         """See Files."""
         if how != "new":
             self._check("open", names)
-            node = self._need(names)
+            node = self._lookup.need(names)
             if node.kind == "link":
-                raise _error(errno.ELOOP, names)
+                raise error_of(errno.ELOOP, names)
             if node.kind != "file":
                 raise NotRegular("/".join(names))
             return _MemoryHandle(self, node, names)
         self.step("open", names)
-        self._need_free(names)
+        self._lookup.need_free(names)
         node = self.disk.make("file", 0o666 & ~_MASK)
         node.mtime = node.ctime = self._clock()
-        self._name(names, node)
+        self._lookup.name(names, node)
         return _MemoryHandle(self, node, names)
 
     def make_folder(self, names: Names, mode: int = 0o777) -> None:
         """See Files."""
         self.step("make_folder", names)
-        self._need_free(names)
+        self._lookup.need_free(names)
         node = self.disk.make("folder", mode & ~_MASK)
         node.mtime = node.ctime = self._clock()
-        self._name(names, node)
+        self._lookup.name(names, node)
 
     def remove_folder(self, names: Names) -> None:
         """See Files."""
         self.step("remove_folder", names)
-        node = self._need(names)
+        node = self._lookup.need(names)
         if node.kind != "folder":
-            raise _error(errno.ENOTDIR, names)
+            raise error_of(errno.ENOTDIR, names)
         if node.device is not None:
-            raise _error(errno.EBUSY, names)
+            raise error_of(errno.EBUSY, names)
         if node.entries:
-            raise _error(errno.ENOTEMPTY, names)
-        self._name(names, None)
+            raise error_of(errno.ENOTEMPTY, names)
+        self._lookup.name(names, None)
 
     def exchange(self, one: Names, other: Names) -> None:
         """See Files."""
         self.step("exchange", other)
         if not self._exchanges:
-            raise _error(errno.EINVAL, other)
-        first, second = self._need(one), self._need(other)
-        self._check_device(one, other)
+            raise error_of(errno.EINVAL, other)
+        first, second = self._lookup.need(one), self._lookup.need(other)
+        self._lookup.check_device(one, other)
         first.ctime = second.ctime = self._clock()
-        self.disk.change(self._change(one, second), self._change(other, first))
+        self._lookup.apply(self._lookup.change(one, second), self._lookup.change(other, first))
 
     def rename(self, old: Names, new: Names) -> None:
         """See Files."""
@@ -168,35 +169,35 @@ class MemoryFiles:
     def rename_new(self, old: Names, new: Names) -> None:
         """See Files."""
         self.step("rename_new", new)
-        found = self._find(new)
-        if found is not None and found is not self._find(old):
-            raise _error(errno.EEXIST, new)
+        found = self._lookup.find(new)
+        if found is not None and found is not self._lookup.find(old):
+            raise error_of(errno.EEXIST, new)
         self._rename(old, new)
 
     def link(self, old: Names, new: Names) -> None:
         """See Files."""
         self.step("link", new)
         if not self._links:
-            raise _error(errno.EPERM, new)
-        node = self._need(old)
-        self._check_device(old, new)
-        self._need_free(new)
+            raise error_of(errno.EPERM, new)
+        node = self._lookup.need(old)
+        self._lookup.check_device(old, new)
+        self._lookup.need_free(new)
         node.ctime = self._clock()
-        self._name(new, node)
+        self._lookup.name(new, node)
 
     def unlink(self, names: Names) -> None:
         """See Files."""
         self.step("unlink", names)
-        node = self._need(names)
+        node = self._lookup.need(names)
         if node.kind == "folder":
-            raise _error(errno.EISDIR, names)
+            raise error_of(errno.EISDIR, names)
         node.ctime = self._clock()
-        self._name(names, None)
+        self._lookup.name(names, None)
 
     def sync_folder(self, names: Names) -> None:
         """See Files."""
         self.step("sync_folder", names)
-        self.disk.sync_folder(self._folder(names))
+        self.disk.sync_folder(self._lookup.folder(names))
 
     def space(self) -> Space:
         """See Files."""
@@ -222,24 +223,24 @@ class MemoryFiles:
 
     def mount(self, names: Names, device: int = 2) -> None:
         """Let a folder be the root of another file system, with what is in it now."""
-        self._folder(names).device = device
+        self._lookup.folder(names).device = device
 
     def unmount(self, names: Names) -> Node:
         """Take it away, and leave an empty folder. ``put_node`` brings it back."""
-        node = self._need(names)
+        node = self._lookup.need(names)
         empty = self.disk.make("folder", node.mode)
         with self.others():
-            self._name(names, empty)
+            self._lookup.name(names, empty)
         return node
 
     def put_node(self, names: Names, node: Node | None) -> None:
         """Let a name stand for something, or for nothing, as another program does."""
         with self.others():
-            self._name(names, node)
+            self._lookup.name(names, node)
 
     @contextmanager
     def others(self) -> Iterator[None]:
-        """What is done within is done by another program: no step, no fault, and on the disk."""
+        """What is done within is done by another program: it is no step, and no fault."""
         kept = self.faults, self.crash_at, self.watch, self.steps, self._is_down
         self.faults, self.crash_at, self.watch, self._is_down = [], None, None, False
         try:
@@ -252,7 +253,7 @@ class MemoryFiles:
     def stat_of(self, node: Node, names: Names) -> Stat:
         """Say what a node is."""
         size = len(node.data)
-        device = self._device(names)
+        device = self._lookup.device(names)
         return Stat(
             node.kind, size, node.mtime, node.ctime, node.number, device, node.mode, node.links
         )
@@ -260,10 +261,9 @@ class MemoryFiles:
     def step(self, does: str, names: Names) -> None:
         """Count a step, unless it fails or power is lost before it. Raises: PowerLost, OSError."""
         self._check(does, names)
-        if self.watch is not None:
+        watch = self.watch
+        if watch is not None:
             with self.others():
-                watch = self.watch
-            if watch is not None:
                 watch(does, names)
         self.steps += 1
         if self.crash_at is not None and self.steps >= self.crash_at:
@@ -288,7 +288,7 @@ class MemoryFiles:
         check_names(names)
         for fault in self.faults:
             if fault.concerns(does, names):
-                raise _error(fault.number, names)
+                raise error_of(fault.number, names)
 
     def _entry(self, folder: Names, name: str) -> Entry:
         names = (*folder, name)
@@ -300,81 +300,17 @@ class MemoryFiles:
     def _used(self) -> int:
         return sum(len(node.data) for node in self.disk.nodes())
 
-    def _device(self, names: Names) -> int:
-        device, node = self.disk.root.device or 1, self.disk.root
-        for name in names:
-            found = node.entries.get(self._key(node, name) or name)
-            if found is None:
-                break
-            node, device = found, found.device or device
-        return device
-
-    def _check_device(self, one: Names, other: Names) -> None:
-        if self._device(one[:-1]) != self._device(other[:-1]):
-            raise _error(errno.EXDEV, other)
-
-    def _key(self, folder: Node, name: str) -> str | None:
-        """Return the name that an entry really has."""
-        if name in folder.entries:
-            return name
-        if not (self._ignores_case or self._ignores_form):
-            return None
-        folded = self._folded(name)
-        return next((other for other in folder.entries if self._folded(other) == folded), None)
-
-    def _folded(self, name: str) -> str:
-        if self._ignores_form:
-            name = unicodedata.normalize("NFD", name)
-        return name.casefold() if self._ignores_case else name
-
-    def _folder(self, names: Names) -> Node:
-        node = self.disk.root
-        for number, name in enumerate(names, 1):
-            key = self._key(node, name)
-            if key is None:
-                raise _error(errno.ENOENT, names[:number])
-            node = node.entries[key]
-            if node.kind != "folder":
-                raise _error(errno.ENOTDIR, names[:number])
-        return node
-
-    def _find(self, names: Names) -> Node | None:
-        if not names:
-            raise _error(errno.EINVAL, names)
-        folder = self._folder(names[:-1])
-        key = self._key(folder, names[-1])
-        return None if key is None else folder.entries[key]
-
-    def _need(self, names: Names) -> Node:
-        node = self._find(names)
-        if node is None:
-            raise _error(errno.ENOENT, names)
-        return node
-
-    def _need_free(self, names: Names) -> None:
-        if self._find(names) is not None:
-            raise _error(errno.EEXIST, names)
-        if len(os.fsencode(names[-1])) > 255:
-            raise _error(errno.ENAMETOOLONG, names)
-
-    def _change(self, names: Names, node: Node | None) -> Change:
-        folder = self._folder(names[:-1])
-        return Change(folder, self._key(folder, names[-1]) or names[-1], node)
-
-    def _name(self, names: Names, node: Node | None) -> None:
-        self.disk.change(self._change(names, node))
-
     def _rename(self, old: Names, new: Names) -> None:
-        node = self._need(old)
-        self._check_device(old, new)
-        replaced = self._find(new)
+        node = self._lookup.need(old)
+        self._lookup.check_device(old, new)
+        replaced = self._lookup.find(new)
         if replaced is not None and replaced.kind == "folder" and replaced is not node:
-            raise _error(errno.EISDIR, new)
-        away, there = self._change(old, None), self._change(new, node)
+            raise error_of(errno.EISDIR, new)
+        away, there = self._lookup.change(old, None), self._lookup.change(new, node)
         if replaced is node and old[:-1] == new[:-1]:
             there = attrs.evolve(there, name=new[-1])
         node.ctime = self._clock()
-        self.disk.change(away, there)
+        self._lookup.apply(away, there)
 
 
 class _MemoryHandle:
@@ -396,7 +332,7 @@ class _MemoryHandle:
         whole = old[:offset] + data + old[offset + len(data) :]
         self._set(whole[: len(self._node.data) + room])
         if len(whole) > len(self._node.data):
-            raise _error(errno.ENOSPC, self._names)
+            raise error_of(errno.ENOSPC, self._names)
 
     def truncate(self, size: int) -> None:
         self._files.step("truncate", self._names)
@@ -428,7 +364,3 @@ class _MemoryHandle:
         trace: TracebackType | None,
     ) -> None:
         pass
-
-
-def _error(number: int, names: Names) -> OSError:
-    return OSError(number, os.strerror(number), "/".join(names))

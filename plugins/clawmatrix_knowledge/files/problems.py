@@ -36,6 +36,7 @@ _KINDS: Final[dict[int, ProblemKind]] = {
     errno.ELOOP: "blocked",
     errno.ENOTDIR: "blocked",
     errno.EEXIST: "clash",
+    errno.ENOENT: "moving",
 }
 
 
@@ -66,6 +67,7 @@ def problem_of(path: str, error: OSError) -> Problem:
         "name": f"has a name that this file system refuses: {said}",
         "mount": "is on another file system than the workspace, and is not written there",
         "blocked": f"has something else than a folder above it: {said}",
+        "moving": "was there a moment ago, and is not now",
         "clash": "differs from another name in case or Unicode form only",
     }
     return Problem(path, kind, reasons.get(kind, f"failed: {said}"))

@@ -132,7 +132,12 @@ class RealFiles:
     def sync_folder(self, names: Names) -> None:
         """See Files."""
         with self._folder(names, _FOLDER | os.O_NOFOLLOW) as opened:
-            os.fsync(opened)
+            try:
+                os.fsync(opened)
+            except OSError as error:
+                # Some file systems of networks put names down of their own accord.
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                    raise
 
     def space(self) -> Space:
         """See Files."""

@@ -87,11 +87,12 @@ class Tree:
     Attributes:
         files: the file system.
         traits: what it can do.
+        token: returns hexadecimal digits that it never returned before.
     """
 
     def __init__(self, files: Files, traits: Traits, token: Callable[[], str]) -> None:
         self.files, self.traits = files, traits
-        self._token = token
+        self.token = token
         self._writing = anyio.Lock()
 
     @classmethod
@@ -102,7 +103,7 @@ class Tree:
 
         Args:
             files: the file system.
-            token: returns hexadecimal digits that it never returned before.
+            token: see the attribute.
 
         Raises:
             Unsupported: it can replace no file safely.
@@ -167,7 +168,7 @@ class Tree:
 
     async def stage(self) -> StagedFile:
         """Make an empty file to fill, below ``.clawmatrix/tmp``. Raises: OSError."""
-        names = (*TEMPORARY, f"new-{self._token()}")
+        names = (*TEMPORARY, f"new-{self.token()}")
 
         def make() -> None:
             with self.files.open(names, "new"):
@@ -325,7 +326,7 @@ class Tree:
         return Locator(self.files, ignores_case=self.traits.ignores_case)
 
     def _batch(self) -> Batch:
-        return Batch(self.files, self.traits, self._token)
+        return Batch(self.files, self.traits, self.token)
 
 
 class StagedFile(Staged):

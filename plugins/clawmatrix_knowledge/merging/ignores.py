@@ -39,13 +39,25 @@ class Ignores:
         texts: Mapping[tuple[tuple[str, ...], str], str],
         repositories: frozenset[tuple[str, ...]] = frozenset(),
     ) -> None:
-        self._repositories = repositories
+        self._repositories = set(repositories)
         self._specs: dict[tuple[str, ...], list[GitIgnoreSpec]] = {}
+        self._folders: dict[tuple[str, ...], bool] = {(): False}
         for name in FILES:
             for (folder, of), text in texts.items():
                 if of == name:
-                    self._specs.setdefault(folder, []).append(_spec(text))
-        self._folders: dict[tuple[str, ...], bool] = {(): False}
+                    self.learn(folder, text)
+
+    def learn(self, folder: tuple[str, ...], text: str) -> None:
+        """Add what a file in a folder says, before anything below the folder is asked for.
+
+        Of two files in one folder the later one counts more.
+        """
+        self._specs.setdefault(folder, []).append(_spec(text))
+
+    def add_repository(self, folder: tuple[str, ...]) -> None:
+        """Leave a folder below the root out, since it has a ``.git`` of its own."""
+        self._repositories.add(folder)
+        self._folders[folder] = True
 
     def ignored(self, names: Sequence[str], *, folder: bool) -> bool:
         """Say whether a path, as names from the root on, is left out."""
