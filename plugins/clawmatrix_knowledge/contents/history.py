@@ -7,6 +7,7 @@ version it was. Functions block; they raise OSError.
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
@@ -85,6 +86,9 @@ class History:
         self._files, self._now = files, now
         self._policy = _Policy(days, goal)
         self._entries: list[Kept] = []
+        self._keys: set[tuple[str, str, str]] = set()
+        self._lengths: dict[ContentId, int] = {}
+        self._unsynced: list[Names] = []
         self._sizes: dict[ContentId, int] = {}
 
     def open(self) -> int:
@@ -93,7 +97,8 @@ class History:
             _make(self._files, folder)
         self._sizes = dict(self._objects())
         found, bad = self._read_entries()
-        self._entries = [one for one in found if one.content in self._sizes]
+        self._entries = []
+        self._take(one for one in found if one.content in self._sizes)
         return bad
 
     @property
@@ -128,12 +133,33 @@ class History:
 
         Raises: WrongContent, where the bytes are others; OSError.
         """
-        known = next((one.size for one in self._entries if one.content == content), None)
-        size = self._put(content, data) if content not in self._sizes else known or 0
-        entry = Kept(content, path, version or "", why, size, int(self._now()))
-        if not any(_is_same(one, entry) for one in self._entries):
-            self._append(entry)
-            self._entries.append(entry)
+        size = self.write(content, data)
+        self.note([Kept(content, path, version or "", why, size, int(self._now()))])
+
+    def write(self, content: ContentId, data: Iterable[bytes]) -> int:
+        """Write the bytes of a content; ``note`` then says what they are, and keeps them.
+
+        Several contents may be written at once, in threads. Returns how many bytes they are.
+
+        Raises: WrongContent, where the bytes are others; OSError.
+        """
+        if content in self._sizes:
+            return self._lengths.get(content, 0)
+        return self._put(content, data)
+
+    def note(self, entries: Sequence[Kept]) -> None:
+        """Note what contents are that were written; on return all of it is on the disk."""
+        fresh: dict[tuple[str, str, str], Kept] = {}
+        for one in entries:
+            if _key(one) not in self._keys:
+                fresh.setdefault(_key(one), one)
+        while self._unsynced:
+            folder = self._unsynced[-1]
+            self._files.sync_folder(folder)
+            self._unsynced = [one for one in self._unsynced if one != folder]
+        if fresh:
+            self._append(list(fresh.values()))
+            self._take(fresh.values())
 
     def read(self, content: ContentId) -> Iterator[bytes]:
         """Return the bytes of a content. Raises: KeyError; WrongContent, once they were read."""
@@ -206,11 +232,12 @@ class History:
             place = _place(content)
             _make(self._files, place[:-1])
             self._files.rename(fresh, place)
-            self._files.sync_folder(place[:-1])
+            self._unsynced.append(place[:-1])
         except BaseException:
             _discard(self._files, fresh)
             raise
         self._sizes[content] = written
+        self._lengths[content] = size
         return size
 
     def _objects(self) -> Iterator[tuple[ContentId, int]]:
@@ -235,15 +262,22 @@ class History:
                 bad += 1
         return found, bad
 
-    def _append(self, entry: Kept) -> None:
+    def _append(self, entries: Sequence[Kept]) -> None:
         is_new = self._files.stat(_ENTRIES) is None
+        lines = b"".join(msgspec.json.encode(one) + b"\n" for one in entries)
         with self._files.open(_ENTRIES, "new" if is_new else "write") as handle:
             end = handle.stat().size
             torn = end and handle.read(end - 1, 1) != b"\n"
-            handle.write(end, (b"\n" if torn else b"") + msgspec.json.encode(entry) + b"\n")
+            handle.write(end, (b"\n" if torn else b"") + lines)
             handle.sync()
         if is_new:
             self._files.sync_folder(_FOLDER)
+
+    def _take(self, entries: Iterable[Kept]) -> None:
+        for one in entries:
+            self._entries.append(one)
+            self._keys.add(_key(one))
+            self._lengths[one.content] = one.size
 
     def _rewrite(self, entries: Sequence[Kept]) -> None:
         """Keep these entries, and the contents that they name."""
@@ -254,7 +288,8 @@ class History:
             handle.sync()
         self._files.rename(fresh, _ENTRIES)
         self._files.sync_folder(_FOLDER)
-        self._entries = list(entries)
+        self._entries, self._keys, self._lengths = [], set(), {}
+        self._take(entries)
         kept = {one.content for one in entries}
         for content in [one for one in self._sizes if one not in kept]:
             _discard(self._files, _place(content))
@@ -298,8 +333,8 @@ def _squeezed(
     return size, at
 
 
-def _is_same(one: Kept, other: Kept) -> bool:
-    return (one.content, one.path, one.version) == (other.content, other.path, other.version)
+def _key(one: Kept) -> tuple[str, str, str]:
+    return one.content, one.path, one.version
 
 
 def _place(content: ContentId) -> Names:
@@ -308,7 +343,8 @@ def _place(content: ContentId) -> Names:
 
 def _make(files: Files, folder: Names) -> None:
     if files.stat(folder) is None:
-        files.make_folder(folder, 0o700)
+        with suppress(FileExistsError):
+            files.make_folder(folder, 0o700)
         files.sync_folder(folder[:-1])
 
 

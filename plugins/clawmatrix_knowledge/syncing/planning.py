@@ -9,14 +9,14 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from clawmatrix_knowledge.index.graph import Graph
     from clawmatrix_knowledge.files.scanning import Seen
+    from clawmatrix_knowledge.index.graph import Graph
     from clawmatrix_knowledge.syncing.local import Local
     from clawmatrix_knowledge.versions import Version
 
-__all__ = ["Plan", "Step", "StepKind", "planned"]
+__all__ = ["Folders", "Plan", "Step", "StepKind", "planned"]
 
-StepKind: TypeAlias = Literal["write", "delete", "adopt", "forget"]
+StepKind: TypeAlias = Literal["write", "delete", "adopt"]
 
 
 @attrs.frozen
@@ -24,8 +24,7 @@ class Step:
     """One file to bring to its live version.
 
     Attributes:
-        kind: ``write`` its bytes, ``delete`` it, ``adopt`` what is there already, or ``forget`` a
-            file that is gone as it should be.
+        kind: ``write`` its bytes, ``delete`` it, or ``adopt`` what is there already.
         version: what it is to be.
         before: what it is, None where there is no file.
     """
@@ -55,13 +54,53 @@ class Plan:
     clashes: Sequence[Version]
 
 
+class Folders:
+    """The paths that are folders, as live files are below them.
+
+    Args:
+        graph: the versions.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._files: set[str] = set()
+        self._counts: dict[str, int] = {}
+        self.update(graph.paths())
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._counts
+
+    def update(self, paths: Iterable[str]) -> None:
+        """Look again at paths whose versions may have changed."""
+        for path in paths:
+            is_file = any(one.content is not None for one in self._graph.live(path))
+            if is_file == (path in self._files):
+                continue
+            (self._files.add if is_file else self._files.discard)(path)
+            self._count(path, 1 if is_file else -1)
+
+    def _count(self, path: str, more: int) -> None:
+        while "/" in path:
+            path = path.rpartition("/")[0]
+            count = self._counts.get(path, 0) + more
+            if count:
+                self._counts[path] = count
+            else:
+                self._counts.pop(path, None)
+
+
 def planned(
-    graph: Graph, local: Local, paths: Iterable[str], wanted: Callable[[str], bool]
+    graph: Graph,
+    folders: Folders,
+    local: Local,
+    paths: Iterable[str],
+    wanted: Callable[[str], bool],
 ) -> Plan:
     """Return what is to be done for some paths.
 
     Args:
         graph: the versions.
+        folders: the paths that are folders.
         local: the files on the disk.
         paths: which files to look at.
         wanted: says whether a path takes part here; what does not is left as it is.
@@ -69,7 +108,6 @@ def planned(
     steps: list[Step] = []
     unsettled: list[str] = []
     clashes: list[Version] = []
-    folders = _folders(graph)
     for path in sorted(set(paths)):
         live = graph.live(path)
         if not live or not wanted(path):
@@ -100,16 +138,3 @@ def _step(version: Version, seen: Seen | None) -> Step | None:
     ):
         return Step("adopt", version, seen)
     return Step("write", version, seen)
-
-
-def _folders(graph: Graph) -> set[str]:
-    """Return the paths that are folders, as live files are below them."""
-    found: set[str] = set()
-    for path in graph.paths():
-        if any(version.content is not None for version in graph.live(path)):
-            while "/" in path:
-                path = path.rpartition("/")[0]
-                if path in found:
-                    break
-                found.add(path)
-    return found

@@ -11,10 +11,10 @@ from clawmatrix_knowledge.versions import Version
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clawmatrix_knowledge.index.graph import Graph
-    from clawmatrix_knowledge.merging.classes import MergeClasses
     from clawmatrix_knowledge.files.measuring import Found
     from clawmatrix_knowledge.files.scanning import Seen
+    from clawmatrix_knowledge.index.graph import Graph
+    from clawmatrix_knowledge.merging.classes import MergeClasses
     from clawmatrix_knowledge.syncing.local import Local
     from clawmatrix_knowledge.versions import VersionId
 
@@ -49,9 +49,7 @@ class Recorder:
         parents = () if seen is None else (seen.version,)
         return self._version(path, found, parents, now), True
 
-    def of_edit(
-        self, path: str, found: Found, parents: Sequence[VersionId], now: int
-    ) -> Version:
+    def of_edit(self, path: str, found: Found, parents: Sequence[VersionId], now: int) -> Version:
         """Return the version of an edit that was found in the place of a file to be replaced."""
         return self._version(path, found, parents, now)
 
@@ -85,9 +83,7 @@ class Recorder:
         common = self._graph.common([version.id], [before])
         return len(common) == 1 and common[0].id == before
 
-    def _version(
-        self, path: str, found: Found, parents: Sequence[VersionId], now: int
-    ) -> Version:
+    def _version(self, path: str, found: Found, parents: Sequence[VersionId], now: int) -> Version:
         return Version(
             path=path,
             kind="text" if found.text else "binary",

@@ -1,0 +1,198 @@
+"""Two and more workspaces, end to end but for the wire."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugins.knowledge.syncing.helpers import Machine, sync
+
+pytestmark = [pytest.mark.anyio]
+
+
+async def pair() -> tuple[Machine, Machine]:
+    return await Machine("a").start(), await Machine("b").start()
+
+
+async def test_a_file_gets_to_the_other_node_and_its_edits_and_its_deletion_follow() -> None:
+    a, b = await pair()
+    a.write("notes/one.md", "one\n")
+    a.write("run.sh", "#!/bin/sh\n", executable=True)
+    await sync(a, b)
+    assert b.tree() == {"notes/one.md": b"one\n", "run.sh": b"#!/bin/sh\n"}
+    with b.files.others():
+        stat = b.files.stat(("run.sh",))
+    assert stat is not None
+    assert stat.executable
+    b.append("notes/one.md", "two\n")
+    await sync(a, b)
+    assert a.read("notes/one.md") == b"one\ntwo\n"
+    a.delete("notes/one.md")
+    await sync(a, b)
+    assert b.tree() == {"run.sh": b"#!/bin/sh\n"}
+    assert a.space.index.heads == b.space.index.heads
+    versions = len(a.space.index.graph)
+    await sync(a, b)
+    assert len(a.space.index.graph) == versions
+
+
+async def test_notes_that_two_nodes_add_to_apart_have_all_lines_once() -> None:
+    a, b = await pair()
+    a.write("memory/today.md", "# today\n")
+    await sync(a, b)
+    a.append("memory/today.md", "from a\n")
+    b.append("memory/today.md", "from b\n")
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert sorted(a.read("memory/today.md").splitlines()) == [b"# today", b"from a", b"from b"]
+
+
+async def test_a_picture_edited_apart_is_kept_twice_and_a_deleted_copy_stays_away() -> None:
+    a, b = await pair()
+    a.write("face.png", b"\0base")
+    await sync(a, b)
+    for number in range(5):
+        a.write("face.png", b"\0a%d" % number)
+        b.write("face.png", b"\0b%d" % number)
+        await sync(a, b)
+        assert a.tree() == b.tree()
+        assert set(a.tree().values()) == {b"\0a%d" % number, b"\0b%d" % number}
+        (copy,) = [path for path in a.tree() if "conflict" in path]
+        assert copy.count("conflict") == 1
+        a.delete(copy)
+        await sync(a, b)
+        assert list(b.tree()) == ["face.png"]
+
+
+async def test_two_full_folders_that_meet_become_one() -> None:
+    a, b = await pair()
+    a.write("only-a.md", "a\n")
+    a.write("same.md", "same\n")
+    a.write("config.json", '{"a": 1}\n')
+    b.write("only-b.md", "b\n")
+    b.write("same.md", "same\n")
+    b.write("config.json", '{"b": 1}\n')
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert {"only-a.md", "only-b.md", "same.md", "config.json"} < set(a.tree())
+    assert set(a.tree().values()) >= {b'{"a": 1}\n', b'{"b": 1}\n'}
+    assert len(a.tree()) == 5
+
+
+async def test_an_edit_beats_a_deletion_and_a_folder_takes_the_place_of_a_file() -> None:
+    a, b = await pair()
+    a.write("kept.md", "1\n")
+    a.write("thing", "file\n")
+    await sync(a, b)
+    a.delete("kept.md")
+    b.write("kept.md", "2\n")
+    a.delete("thing")
+    a.write("thing/inside.md", "x\n")
+    b.write("thing", "file, edited\n")
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert a.read("kept.md") == b"2\n"
+    assert a.read("thing/inside.md") == b"x\n"
+    assert b"file, edited\n" in a.tree().values()
+
+
+async def test_an_edit_that_was_not_scanned_yet_is_not_overwritten() -> None:
+    a, b = await pair()
+    a.write("pic.png", b"\0one")
+    a.write("note.txt", "1\n2\n3\n4\n5\n")
+    await sync(a, b)
+    a.write("pic.png", b"\0two")
+    a.write("note.txt", "1\n2\n3\n4\n5 by a\n")
+    await a.space.work()
+    b.write("pic.png", b"\0other")
+    b.write("note.txt", "1 by b\n2\n3\n4\n5\n")
+    await sync(a, b, scans=False)
+    assert a.tree() == b.tree()
+    assert set(a.tree().values()) == {b"\0two", b"\0other", b"1 by b\n2\n3\n4\n5 by a\n"}
+
+
+async def test_a_node_that_lost_what_it_knew_of_its_files_deletes_nothing() -> None:
+    a, b = await pair()
+    for number in range(4):
+        a.write(f"{number}.md", f"{number}\n")
+    await sync(a, b)
+    a.write("0.md", "newer\n")
+    await sync(a, b)
+    b.joins = True
+    b.write("0.md", "0\n")
+    b.delete("1.md")
+    await b.start()
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert a.tree() == {"0.md": b"newer\n", "1.md": b"1\n", "2.md": b"2\n", "3.md": b"3\n"}
+
+
+async def test_many_deletions_wait_for_a_person() -> None:
+    a, b = await pair()
+    for number in range(60):
+        a.write(f"{number}.md", f"{number}\n")
+    await sync(a, b)
+    for number in range(40):
+        a.delete(f"{number}.md")
+    await sync(a, b)
+    assert a.space.halt is not None
+    assert (a.space.halt.kind, a.space.halt.files) == ("here", 40)
+    assert len(b.tree()) == 60
+    await a.restart()
+    await sync(a, b)
+    assert a.space.halt is not None
+    assert len(b.tree()) == 60
+    await a.space.allow_deletes()
+    await sync(a, b)
+    assert b.space.halt is not None
+    assert b.space.halt.kind == "elsewhere"
+    assert len(b.tree()) == 60
+    await b.space.reject_deletes()
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert len(a.tree()) == 60
+
+
+async def test_deletions_that_were_not_meant_are_undone_where_they_were_made() -> None:
+    a, b = await pair()
+    for number in range(30):
+        a.write(f"{number}.md", f"{number}\n")
+    await sync(a, b)
+    for number in range(30):
+        a.delete(f"{number}.md")
+    await sync(a, b)
+    await a.space.reject_deletes()
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert len(a.tree()) == 30
+
+
+async def test_files_that_move_are_no_deletions() -> None:
+    a, b = await pair()
+    for number in range(60):
+        a.write(f"old/{number}.md", f"{number}\n")
+    await sync(a, b)
+    for number in range(60):
+        a.delete(f"old/{number}.md")
+        a.write(f"new/{number}.md", f"{number}\n")
+    await sync(a, b)
+    assert (a.space.halt, b.space.halt) == (None, None)
+    assert a.tree() == b.tree()
+    assert len(b.tree()) == 60
+
+
+async def test_what_is_ignored_on_one_node_is_left_alone_there() -> None:
+    a, b = await pair()
+    b.write(".clawignore", "secret*\n")
+    b.write("secret.md", "mine\n")
+    await b.space.work()
+    a.write("secret.md", "other\n")
+    a.write("open.md", "x\n")
+    await a.space.work()
+    await sync(a, b)
+    assert b.read("secret.md") == b"mine\n"
+    assert a.read(".clawignore") == b"secret*\n"
+    a.write(".clawignore", "\n")
+    await sync(a, b)
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert {b"mine\n", b"other\n"} <= set(a.tree().values()) or b"mine\nother\n" in a.tree().values()
