@@ -71,7 +71,7 @@ class Machine:
         )
         return self
 
-    async def restart(self) -> None:
+    async def lose_power(self) -> None:
         """Lose power, and start again."""
         self.files.crash()
         await self.start()

@@ -137,7 +137,7 @@ async def test_many_deletions_wait_for_a_person() -> None:
     assert a.space.halt is not None
     assert (a.space.halt.kind, a.space.halt.files) == ("here", 40)
     assert len(b.tree()) == 60
-    await a.restart()
+    await a.start()
     await sync(a, b)
     assert a.space.halt is not None
     assert len(b.tree()) == 60
