@@ -35,14 +35,14 @@ class Applied:
         done: files that are as they should be.
         edits: versions of edits that were found in the place of files, and recorded.
         look: files that are not what they were thought to be, to be scanned.
-        missing: contents that are not here yet, and their sizes.
+        missing: contents that are not here yet, and their sizes, by path.
         problems: what could not be done, and why.
     """
 
     done: list[str] = attrs.field(factory=list)
     edits: list[Version] = attrs.field(factory=list)
     look: set[str] = attrs.field(factory=set)
-    missing: dict[ContentId, int] = attrs.field(factory=dict)
+    missing: dict[str, tuple[ContentId, int]] = attrs.field(factory=dict)
     problems: list[Problem] = attrs.field(factory=list)
 
 
@@ -126,7 +126,7 @@ class Applier:
                     return data
             return await sources.copy(content)
         except KeyError:
-            applied.missing[content] = version.size
+            applied.missing[step.path] = content, version.size
         except OSError as error:
             applied.problems.append(problem_of(step.path, error))
         return None

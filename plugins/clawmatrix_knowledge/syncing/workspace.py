@@ -70,7 +70,6 @@ class Workspace:
     Attributes:
         index: its versions.
         problems: what is wrong with single files.
-        missing: contents that are needed and not here, and their sizes.
         told: what went wrong as it was opened, in words.
     """
 
@@ -79,7 +78,7 @@ class Workspace:
         self._states, self._state = states, state
         self.index = ground.index
         self.problems: dict[str, Problem] = {}
-        self.missing: dict[ContentId, int] = {}
+        self._wants: dict[str, tuple[ContentId, int]] = {}
         self.told: list[str] = []
         self._deletions = Deletions(ground.now)
         self._asides = Asides(ground)
@@ -136,6 +135,12 @@ class Workspace:
     def halt(self) -> Halt | None:
         """What a person is asked before anything goes on."""
         return self._state.halt
+
+    @property
+    def missing(self) -> Mapping[ContentId, int]:
+        """Contents that are needed and not here, and their sizes, 0 where that is not known."""
+        wants = self._wants.values()
+        return {content: size for content, size in wants if not self.has(content)}
 
     @property
     def paused(self) -> bool:
@@ -311,11 +316,10 @@ class Workspace:
         self._written = set(applied.done)
         for path in applied.done:
             self.problems.pop(path, None)
-        self.missing = {
-            content: size for content, size in self.missing.items() if not self.has(content)
-        }
-        self.missing.update(applied.missing)
-        self.missing.update(dict.fromkeys(missing.values(), 0))
+        for path in paths:
+            self._wants.pop(path, None)
+        self._wants.update(applied.missing)
+        self._wants.update((path, (content, 0)) for path, content in missing.items())
         open_ = {step.path for step in plan.steps}.difference(applied.done)
         return paths - open_ - missing.keys()
 
