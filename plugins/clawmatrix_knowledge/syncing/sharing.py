@@ -20,6 +20,7 @@ from clawmatrix_core import (
     Revoked,
     key_text,
 )
+from clawmatrix_knowledge.contents.fetching import Source
 from clawmatrix_knowledge.index.index import IndexBroken, Refused, ShareLost
 from clawmatrix_knowledge.shares import ANYBODY, Doorkeeper, names
 from clawmatrix_knowledge.syncing.slots import PeerStatus, Slot
@@ -109,9 +110,18 @@ class Sharing:
         found = [slot for slot in self._slots.values() if slot.workspace == name]
         return [slot.status() for slot in sorted(found, key=lambda slot: slot.peer)]
 
-    def open_peers(self, name: str) -> Sequence[str]:
-        """Return the peers that share a workspace now."""
-        return [one.peer for one in self.status(name) if one.state == "open"]
+    async def sources(self, name: str) -> Sequence[Source]:
+        """Return the peers that share a workspace now, and may."""
+        found = []
+        for slot in [one for one in self._slots.values() if one.workspace == name]:
+            talk = slot.conversation
+            if talk is not None and await self.door.may(slot.peer, name) == talk.key:
+                found.append(Source(slot.peer, talk.key))
+        return sorted(found, key=lambda source: source.peer)
+
+    async def blame(self, name: str, source: Source, why: str) -> None:
+        """Stop sharing with a peer that sent wrong bytes."""
+        await self.stop(name, source.peer, source.key, why)
 
     async def stop(self, name: str, peer: str, key: bytes, why: str) -> None:
         """Stop sharing with a peer that is to blame, until a person resumes it."""

@@ -34,6 +34,7 @@ class Conversation:
         brought: told of versions that came, which are on the disk.
 
     Attributes:
+        key: the key of the other end.
         sent: bytes of the messages that went out.
         came: messages that came in.
     """
@@ -44,6 +45,7 @@ class Conversation:
         index: Index,
         brought: Callable[[Sequence[Version]], Awaitable[None]],
     ) -> None:
+        self.key = ex.peer_key or b""
         self.sent = self.came = 0
         self._ex, self._index, self._brought = ex, index, brought
         self._share = f"{ex.peer} {ex.id}"

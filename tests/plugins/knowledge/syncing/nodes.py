@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core import Verdict, frame_types, hookimpl
 from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_knowledge.contents.serving import ContentServer
+from clawmatrix_knowledge.contents.wire import FRAME_TYPES
 from clawmatrix_knowledge.index.backend import InProcess
 from clawmatrix_knowledge.index.handle import Handler
 from clawmatrix_knowledge.index.index import Index
@@ -89,11 +91,14 @@ class Sharer:
 
         self.stops = Stops(self.stored, save, node.clock.wall)
         self.sharing = Sharing(node, scope, self.stops, self._numbers)
+        self.server = ContentServer(self.sharing.door)
 
     @hookimpl
-    @frame_types(SYNC)
+    @frame_types(SYNC, *FRAME_TYPES)
     def frame_received(self, frame: Frame) -> bool | None:
-        return self.node.accept(frame, self.sharing.answer, self.scope)
+        is_sync = frame.header.type == SYNC
+        handler = self.sharing.answer if is_sync else self.server.answer
+        return self.node.accept(frame, handler, self.scope)
 
     @hookimpl
     async def routes_changed(self) -> None:
