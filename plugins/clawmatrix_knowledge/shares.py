@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 from clawmatrix_core import NOT_ALLOWED, ExchangeFailure, Revoked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Collection,
+        Iterator,
+        Sequence,
+    )
 
     from clawmatrix_core import Exchange, Node
     from clawmatrix_knowledge.index.index import Index
@@ -41,10 +48,11 @@ class Shares(Protocol):
     @property
     def index(self) -> Index: ...
 
-    def read(self, content: ContentId, offset: int = 0) -> AsyncIterator[bytes]:
+    def read(self, content: ContentId, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a content from an offset on, in parts of at most 1 MiB.
 
-        Raises: KeyError, where they are not here. Any error says that what came is of no use.
+        What comes need not be right: whoever asks checks it. Raises: KeyError, where the bytes
+        are not here, or are other ones; OSError.
         """
         ...
 

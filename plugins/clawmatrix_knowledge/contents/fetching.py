@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -34,7 +35,6 @@ from clawmatrix_knowledge.ids import BLOCK, content_id
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
-        AsyncIterator,
         Awaitable,
         Callable,
         Mapping,
@@ -116,7 +116,7 @@ class Fetcher:
     async def fetch(
         self,
         wanted: Mapping[ContentId, int],
-        base: Callable[[ContentId], AsyncIterator[bytes] | None] = lambda _: None,
+        base: Callable[[ContentId], AsyncGenerator[bytes, None] | None] = lambda _: None,
     ) -> AsyncGenerator[Fetched, None]:
         """Yield contents as they come; those that no peer has now do not come.
 
@@ -166,7 +166,7 @@ class Fetcher:
     # --- large ones
 
     async def _fetch_large(
-        self, content: ContentId, base: Callable[[ContentId], AsyncIterator[bytes] | None]
+        self, content: ContentId, base: Callable[[ContentId], AsyncGenerator[bytes, None] | None]
     ) -> Fetched | None:
         partial = Partial(self._files, content)
         await partial.resume()
@@ -301,9 +301,10 @@ async def _read_bytes(ex: Exchange, size: int) -> bytes:
     return bytes(data)
 
 
-async def _reuse(partial: Partial, older: AsyncIterator[bytes]) -> None:
+async def _reuse(partial: Partial, older: AsyncGenerator[bytes, None]) -> None:
     """Take blocks of an older content; where that cannot be read they are fetched."""
     try:
-        await partial.reuse(older)
+        async with aclosing(older) as parts:
+            await partial.reuse(parts)
     except (KeyError, OSError):
         return

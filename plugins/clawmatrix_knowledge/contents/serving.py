@@ -96,8 +96,9 @@ class BlockLists:
             return known
         hasher = ContentHasher()
         try:
-            async for part in shares.read(content):
-                hasher.update(part)
+            async with aclosing(shares.read(content)) as parts:
+                async for part in parts:
+                    hasher.update(part)
         except (KeyError, OSError):
             raise _not_here() from None
         if hasher.digest() != content or len(hasher.blocks) > BLOCK_COUNT:
@@ -189,7 +190,7 @@ async def _whole(shares: Shares, content: ContentId) -> bytes | None:
     """Return the bytes of a small content, None where they are not here."""
     data = bytearray()
     try:
-        async with aclosing(_parts(shares, content, 0)) as parts:
+        async with aclosing(shares.read(content)) as parts:
             async for part in parts:
                 data += part
                 if len(data) > BLOCK:
@@ -206,7 +207,7 @@ async def _blocks(
     numbers, data = iter(run), bytearray()
     number = next(numbers)
     try:
-        async with aclosing(_parts(shares, content, run.start * BLOCK)) as parts:
+        async with aclosing(shares.read(content, run.start * BLOCK)) as parts:
             async for part in parts:
                 data += part
                 while len(data) >= (length := length_of(number, size)):
@@ -218,11 +219,6 @@ async def _blocks(
                     number = following
     except (KeyError, OSError):
         raise _not_here() from None
-
-
-async def _parts(shares: Shares, content: ContentId, offset: int) -> AsyncGenerator[bytes, None]:
-    async for part in shares.read(content, offset):
-        yield part
 
 
 def _not_here() -> ExchangeFailure:

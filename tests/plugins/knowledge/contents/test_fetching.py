@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import attrs
@@ -23,7 +23,7 @@ from clawmatrix_knowledge.ids import BLOCK, content_id
 from tests.plugins.knowledge.syncing.nodes import Sharer, Space, sharing_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from clawmatrix_core import JSON, Exchange
     from clawmatrix_core.testing.fixtures import NodeFactory
@@ -158,14 +158,15 @@ class Breaking:
         self.after, self._read, self._times = after, space.read, 0
         space.read = self.read  # type: ignore[method-assign]
 
-    async def read(self, content: ContentId, offset: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, content: ContentId, offset: int = 0) -> AsyncGenerator[bytes, None]:
         self._times += 1
         given = 0
-        async for part in self._read(content, offset):
-            if self._times > 1 and given >= self.after:
-                raise OSError("the disk went")
-            given += 1
-            yield part
+        async with aclosing(self._read(content, offset)) as parts:
+            async for part in parts:
+                if self._times > 1 and given >= self.after:
+                    raise OSError("the disk went")
+                given += 1
+                yield part
 
 
 async def test_blocks_that_changed_on_the_disk_meanwhile_count_as_missing(
@@ -189,7 +190,7 @@ async def test_blocks_of_the_older_content_do_not_come_again(node_factory: NodeF
         new = b"x" * BLOCK + old[BLOCK : 5 * BLOCK] + b"y" + old[5 * BLOCK + 1 :]
         wanted = mesh.give("office", new)
 
-        async def older() -> AsyncIterator[bytes]:
+        async def older() -> AsyncGenerator[bytes, None]:
             for at in range(0, len(old), 1000_000):
                 yield old[at : at + 1000_000]
 

@@ -20,7 +20,7 @@ from tests.plugins.knowledge.index.helpers import MemoryShelf
 from tests.plugins.tool_proxy.shop import Notebook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 
     from clawmatrix_core import Frame, Node, PluginScope
     from clawmatrix_core.testing.fixtures import NodeFactory
@@ -50,7 +50,7 @@ class Space:
         self.contents: dict[ContentId, bytes] = {}
         self.got: list[Version] = []
 
-    async def read(self, content: ContentId, offset: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, content: ContentId, offset: int = 0) -> AsyncGenerator[bytes, None]:
         data = self.contents[content]
         for at in range(offset, len(data), 1024**2):
             yield data[at : at + 1024**2]
