@@ -195,10 +195,10 @@ class Fetcher:
     async def _read_list(self, ex: Exchange, content: ContentId, partial: Partial) -> None:
         with anyio.fail_after(_PATIENCE * 10):  # the peer may have to read all of it first
             head = read_answer(await ex.receive(), BlocksHead)
-        if head.size > self._most:
-            raise _NotWanted(f"{content[:12]} has {head.size} bytes, more than are fetched")
         count = -(-head.size // BLOCK)
-        if not 1 < count <= BLOCK_COUNT:
+        if head.size > self._most or count > BLOCK_COUNT:
+            raise _NotWanted(f"{content[:12]} has {head.size} bytes, more than are fetched")
+        if count < 2:
             raise WrongBytes(f"{head.size} bytes is no size of a content of several blocks")
         data = await _read_bytes(ex, count * DIGEST)
         blocks = check_list(content, head.size, data)

@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import attrs
 import msgspec
 
@@ -56,6 +57,8 @@ LISTS = Bound(
     fed_by="a member",
     when_full="those that were not used for longest are forgotten, and made again",
 )
+_PATIENCE: Final = 60.0
+"""Seconds that a peer has to take a block, or to say what it wants."""
 _GROUP: Final = 256 * 1024
 """Bytes of contents after which a group goes out."""
 
@@ -113,10 +116,13 @@ class ContentServer:
     Args:
         door: decides who may have what.
         lists: digests of blocks that are known.
+        most: fetches that are answered at a time.
     """
 
-    def __init__(self, door: Doorkeeper, lists: BlockLists | None = None) -> None:
-        self._door, self._lists = door, lists or BlockLists()
+    def __init__(
+        self, door: Doorkeeper, lists: BlockLists | None = None, most: int = ALL_FETCHES
+    ) -> None:
+        self._door, self._lists, self._most = door, lists or BlockLists(), most
         self._running: Counter[bytes | None] = Counter()
 
     async def answer(self, ex: Exchange) -> None:
@@ -134,7 +140,7 @@ class ContentServer:
 
     @contextmanager
     def _counted(self, ex: Exchange) -> Iterator[None]:
-        if self._running[ex.peer_key] >= FETCHES or self._running.total() >= ALL_FETCHES:
+        if self._running[ex.peer_key] >= FETCHES or self._running.total() >= self._most:
             raise ExchangeFailure("busy", "too many contents are fetched here at this time")
         self._running[ex.peer_key] += 1
         try:
@@ -162,8 +168,11 @@ class ContentServer:
 
     async def _send_large(self, ex: Exchange, shares: Shares, content: ContentId) -> None:
         found = await self._lists.find(shares, content)
-        await ex.send(msgspec.to_builtins(BlocksHead(found.size)), found.digests)
-        wanted = read_request(await ex.receive(), BlocksWanted)
+        with _patience():
+            await ex.send(msgspec.to_builtins(BlocksHead(found.size)), found.digests)
+        with _patience():
+            told = await ex.receive()
+        wanted = read_request(told, BlocksWanted)
         check_ranges(wanted.ranges, len(found.digests) // DIGEST)
         for first, many in wanted.ranges:
             await self._send_run(ex, shares, content, found, range(first, first + many))
@@ -177,13 +186,24 @@ class ContentServer:
                 at = next(numbers) * DIGEST
                 if hashlib.sha256(block).digest() != found.digests[at : at + DIGEST]:
                     raise _not_here()
-                await ex.send(block)
+                with _patience():
+                    await ex.send(block)
         if next(numbers, None) is not None:
             raise _not_here()
 
 
 async def _send_group(ex: Exchange, sizes: list[int], data: bytes) -> None:
-    await ex.send(msgspec.to_builtins(FetchGroup(sizes)), data or None)
+    with _patience():
+        await ex.send(msgspec.to_builtins(FetchGroup(sizes)), data or None)
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Give up on a peer that neither reads nor asks, so that it holds no place."""
+    with anyio.move_on_after(_PATIENCE) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise ExchangeFailure("too_slow", "the other end does not go on")
 
 
 async def _whole(shares: Shares, content: ContentId) -> bytes | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 
@@ -15,7 +17,8 @@ from clawmatrix_core import ExchangeFailure, Lane
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_knowledge.contents.fetching import Fetcher
 from clawmatrix_knowledge.contents.partial import PARTIAL, drop_partials
-from clawmatrix_knowledge.contents.wire import BLOCKS, FETCH
+from clawmatrix_knowledge.contents.serving import FETCHES, LISTS, BlockLists, ContentServer
+from clawmatrix_knowledge.contents.wire import BLOCK_COUNT, BLOCKS, FETCH
 from clawmatrix_knowledge.files.memory import MemoryFiles
 from clawmatrix_knowledge.files.placing import Staged
 from clawmatrix_knowledge.files.traits import make_own_folder
@@ -234,7 +237,14 @@ LIES: dict[str, tuple[ContentId, list[tuple[JSON, bytes | None]]]] = {
     "no head": (SMALL, [("sizes", None)]),
     "wrong list": (LARGE, [({"size": 2 * BLOCK}, b"x" * 64)]),
     "size of one block": (LARGE, [({"size": 5}, b"x" * 32)]),
-    "wrong size": (LARGE, [({"size": 2**40}, b"".join(DIGESTS))]),
+    "wrong size": (
+        LARGE,
+        [
+            ({"size": BLOCK + 1}, b"".join(DIGESTS)),
+            (LARGE_BYTES[:BLOCK], None),
+            (LARGE_BYTES[BLOCK : BLOCK + 1], None),
+        ],
+    ),
     "wrong block": (LARGE, [({"size": 2 * BLOCK}, b"".join(DIGESTS)), (bytes(BLOCK), None)]),
     "too much": (LARGE, [({"size": 2 * BLOCK}, b"".join(DIGESTS) + b"x" * 32)]),
 }
@@ -262,8 +272,8 @@ async def test_a_peer_that_sends_wrong_bytes_is_named_and_not_asked_again(
         assert content_id(mesh.read(fetched)) == content
 
 
-@pytest.mark.bound("contents.wire.ASKED")
-@pytest.mark.bound("contents.wire.RANGES")
+@pytest.mark.bound("clawmatrix_knowledge.contents.wire.ASKED")
+@pytest.mark.bound("clawmatrix_knowledge.contents.wire.RANGES")
 async def test_requests_that_ask_for_too_much_are_refused(node_factory: NodeFactory) -> None:
     async with fetching(node_factory, "office") as mesh:
         mesh.give("office", LARGE_BYTES)
@@ -305,3 +315,89 @@ async def code_of(mesh: Fetching, type_: str, request: JSON, *more: JSON) -> str
     except ExchangeFailure as error:
         return error.code
     return ""
+
+
+@pytest.mark.bound("clawmatrix_knowledge.contents.wire.ANSWER")
+async def test_a_peer_that_sends_more_than_an_answer_holds_is_named(
+    node_factory: NodeFactory,
+) -> None:
+    async with fetching(node_factory, "office") as mesh:
+        datas = [some_bytes(BLOCK, seed) for seed in range(12)]
+
+        async def answer(ex: Exchange) -> None:
+            for content in ex.request["contents"]:
+                data = next(one for one in datas if content_id(one) == content)
+                await ex.send({"sizes": [BLOCK]}, data)
+
+        lies(mesh, answer)
+        found = await all_of(mesh.fetcher(), {content_id(data): 1 for data in datas})
+        assert len(found) == 9
+        assert mesh.stopped() == ["office"]
+
+
+@pytest.mark.bound("clawmatrix_knowledge.contents.wire.BLOCK_COUNT")
+async def test_a_content_of_too_many_blocks_is_not_fetched(node_factory: NodeFactory) -> None:
+    async with fetching(node_factory, "office") as mesh:
+
+        async def answer(ex: Exchange) -> None:
+            await ex.send({"size": BLOCK_COUNT * BLOCK + 1})
+            await ex.receive()
+
+        lies(mesh, answer)
+        fetcher = mesh.fetcher()
+        assert await all_of(fetcher, {LARGE: 5}) == {}
+        assert "more than are fetched" in fetcher.told["office"]
+        assert mesh.stopped() == []
+
+
+@pytest.mark.bound("clawmatrix_knowledge.contents.serving.FETCHES")
+async def test_one_peer_has_so_many_fetches_at_a_time(node_factory: NodeFactory) -> None:
+    async with fetching(node_factory, "office") as mesh, AsyncExitStack() as stack:
+        mesh.give("office", LARGE_BYTES)
+        request = {"workspace": "notes", "content": LARGE}
+        for _ in range(FETCHES):
+            opened = mesh.nodes["home"].node.exchange("office", BLOCKS, request)
+            await (await stack.enter_async_context(opened)).receive()
+        assert await code_of(mesh, BLOCKS, request) == "busy"
+        assert await code_of(mesh, FETCH, {"workspace": "notes", "contents": [SMALL]}) == "busy"
+        await stack.aclose()
+        with anyio.fail_after(5):
+            while await code_of(mesh, BLOCKS, request, {"ranges": []}) == "busy":
+                await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.bound("clawmatrix_knowledge.contents.serving.ALL_FETCHES")
+async def test_all_peers_have_so_many_fetches_at_a_time(node_factory: NodeFactory) -> None:
+    async with fetching(node_factory, "office") as mesh:
+        office = mesh.nodes["office"]
+        office.server = ContentServer(office.sharing.door, most=1)
+        mesh.give("office", LARGE_BYTES)
+        request = {"workspace": "notes", "content": LARGE}
+        async with mesh.nodes["home"].node.exchange("office", BLOCKS, request) as ex:
+            await ex.receive()
+            assert await code_of(mesh, BLOCKS, request) == "busy"
+
+
+@pytest.mark.bound("clawmatrix_knowledge.contents.serving.LISTS")
+def test_the_digests_that_were_not_used_for_longest_are_forgotten() -> None:
+    lists = BlockLists()
+    ids = [content_id(bytes([number])) for number in range(17)]
+    for content in ids[:16]:
+        lists.put(content, 5, [bytes(32)] * (LISTS // 16 // 32))
+    assert lists.get(ids[0]) is not None
+    lists.put(ids[16], 5, [bytes(32)])
+    assert [content for content in ids if lists.get(content) is None] == [ids[1]]
+
+
+async def test_a_peer_that_neither_reads_nor_asks_holds_no_place(
+    node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clawmatrix_knowledge.contents.serving._PATIENCE", 0.05)
+    async with fetching(node_factory, "office") as mesh:
+        mesh.give("office", LARGE_BYTES)
+        request = {"workspace": "notes", "content": LARGE}
+        async with mesh.nodes["home"].node.exchange("office", BLOCKS, request) as ex:
+            await ex.receive()
+            await ex.receive()  # the digests
+            with pytest.raises(ExchangeFailure, match="does not go on"):
+                await ex.receive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,14 +11,18 @@ import pytest
 
 from clawmatrix_core import ExchangeFailure, Lane
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_knowledge.syncing.wire import SYNC, Numbers
+from clawmatrix_knowledge.syncing.wire import MESSAGE, SYNC, Numbers
 from tests.plugins.knowledge.index.helpers import version
 from tests.plugins.knowledge.syncing.nodes import Sharer, Space, sharing_nodes
 
 if TYPE_CHECKING:
+    from clawmatrix_core import JSON
     from clawmatrix_core.testing.fixtures import NodeFactory
 
 pytestmark = [pytest.mark.anyio]
+
+BOMB = zlib.compress(bytes(40 * 1024**2), 9)
+NONSENSE = zlib.compress(b"abcd")
 
 
 def are_equal(*spaces: Space) -> bool:
@@ -144,19 +149,24 @@ async def test_other_numbers_make_the_share_wait_and_accuse_nobody(
         assert nodes["home"].stops.all() == nodes["office"].stops.all() == []
 
 
-BAD = {
-    "no head": [["x"]],
-    "bytes first": [b"x"],
-    "not compressed": [{"message": 3, "size": 3}, b"abc"],
-    "too large": [{"message": 10, "size": 2**40}],
-    "other size": [{"message": 9, "size": 5}, bytes.fromhex("789c63000000010001")],
-    "no message": [{"message": 12, "size": 4}, bytes.fromhex("789c4b4c4a4e010003d8018b")],
+BAD: dict[str, tuple[list[JSON], str]] = {
+    "no head": ([["x"]], "begins no message"),
+    "bytes first": ([b"x"], "begins no message"),
+    "not compressed": ([{"message": 3, "size": 3}, b"abc"], "does not inflate"),
+    "too large": ([{"message": 10, "size": MESSAGE + 1}], "is the most"),
+    "nothing": ([{"message": 0, "size": 0}], "is the most"),
+    "a bomb": ([{"message": len(BOMB), "size": 9}, BOMB], "more bytes than its head says"),
+    "less": ([{"message": len(NONSENSE), "size": 9}, NONSENSE], "another size"),
+    "more": ([{"message": len(NONSENSE), "size": 4}, NONSENSE + b"x"], "other bytes"),
+    "two": ([{"message": 2 * len(NONSENSE), "size": 8}, 2 * NONSENSE], "another size"),
+    "no message": ([{"message": len(NONSENSE), "size": 4}, NONSENSE], "not a sync message"),
 }
 
 
-@pytest.mark.parametrize("payloads", BAD.values(), ids=BAD.keys())
+@pytest.mark.bound("clawmatrix_knowledge.syncing.wire.MESSAGE")
+@pytest.mark.parametrize(("payloads", "why"), BAD.values(), ids=BAD.keys())
 async def test_a_message_that_does_not_fit_stops_the_share_until_a_person_resumes_it(
-    node_factory: NodeFactory, payloads: list[object]
+    node_factory: NodeFactory, payloads: list[JSON], why: str
 ) -> None:
     async with sharing_nodes(node_factory, "home", "attic") as nodes:
         home, attic = nodes["home"], nodes["attic"]
@@ -170,6 +180,7 @@ async def test_a_message_that_does_not_fit_stops_the_share_until_a_person_resume
                 async for _ in ex:
                     pass
         assert home.states() == {"attic": "stopped"}
+        assert why in home.sharing.status("notes")[0].why
         assert (await ask(attic, "home", "notes"))[0] == "stopped"
         assert b'"peer":"attic"' in home.stored
         there = await attic.share("home")
