@@ -189,7 +189,7 @@ class Fetcher:
                 if not fine or partial.left == before:
                     break
             if partial.blocks and not partial.ranges():
-                return Fetched(content, partial.staged(), peer)
+                return Fetched(content, await partial.finish(), peer)
         return None
 
     async def _read_list(self, ex: Exchange, content: ContentId, partial: Partial) -> None:
@@ -202,8 +202,6 @@ class Fetcher:
             raise WrongBytes(f"{head.size} bytes is no size of a content of several blocks")
         data = await _read_bytes(ex, count * DIGEST)
         blocks = check_list(content, head.size, data)
-        if partial.blocks and partial.size != head.size:
-            raise WrongBytes(f"{content[:12]} has another size than elsewhere")
         await partial.begin(head.size, blocks)
 
     async def _read_blocks(self, ex: Exchange, partial: Partial) -> None:

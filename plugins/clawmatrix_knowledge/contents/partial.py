@@ -72,11 +72,20 @@ class Partial:
                 self._missing.discard(number)
 
     async def begin(self, size: int, blocks: Sequence[bytes]) -> None:
-        """Note the blocks of the content, which were checked. Raises: OSError."""
+        """Note the blocks of the content, which were checked.
+
+        The size is what a peer says. Only the last block proves it, so until that is here another
+        peer may say otherwise. Raises: WrongBytes; OSError.
+        """
         if not self.blocks:
             self.size, self.blocks = size, blocks
             self._missing = set(range(len(blocks)))
             await self._files.run(self._make)
+        elif size != self.size:
+            if len(blocks) - 1 not in self._missing:
+                raise WrongBytes(f"{self._content[:12]} has {self.size} bytes, not {size}")
+            self.size = size
+            await self._files.run(self._write_list)
 
     async def reuse(self, base: AsyncIterator[bytes]) -> None:
         """Take the blocks that another content has too, wherever it has them. Raises: OSError."""
@@ -110,12 +119,19 @@ class Partial:
         await self._files.run(lambda: self._write(number, block))
         self._missing.discard(number)
 
-    def staged(self) -> Staged:
-        """Return the file, once it has all of the blocks.
+    async def finish(self) -> Staged:
+        """Return the file, once it has all of the blocks. Raises: OSError.
 
         What says which blocks it has stays beside it until ``drop_partials``: after a crash the
         file is found again.
         """
+
+        def cut() -> None:
+            with self._files.open(self._data, "write") as handle:
+                if handle.stat().size != self.size:  # a peer had told another size
+                    handle.truncate(self.size)
+
+        await self._files.run(cut)
         return Staged(self._data)
 
     async def _reuse(self, block: bytes, wanted: dict[bytes, list[int]]) -> None:
@@ -152,12 +168,17 @@ class Partial:
         for names in (self._list, self._data):
             with suppress(FileNotFoundError):
                 self._files.unlink(names)
-        with self._files.open(self._list, "new") as handle:
-            told = _List(self.size, b"".join(self.blocks))
-            handle.write(0, msgspec.msgpack.encode(told))
-            handle.sync()
         with self._files.open(self._data, "new") as handle:
             handle.truncate(self.size)
+        self._write_list()
+
+    def _write_list(self) -> None:
+        told = msgspec.msgpack.encode(_List(self.size, b"".join(self.blocks)))
+        is_new = self._files.stat(self._list) is None
+        with self._files.open(self._list, "new" if is_new else "write") as handle:
+            handle.truncate(0)
+            handle.write(0, told)
+            handle.sync()
 
     def _write(self, number: int, block: bytes) -> None:
         with self._files.open(self._data, "write") as handle:

@@ -225,7 +225,8 @@ def lies(mesh: Fetching, answer: Callable[[Exchange], object]) -> None:
 
 
 SMALL = content_id(b"right")
-LARGE_BYTES = some_bytes(2 * BLOCK)
+LARGE_SIZE = BLOCK + 100
+LARGE_BYTES = some_bytes(LARGE_SIZE)
 LARGE = content_id(LARGE_BYTES)
 DIGESTS = [hashlib.sha256(LARGE_BYTES[at : at + BLOCK]).digest() for at in (0, BLOCK)]
 
@@ -235,18 +236,18 @@ LIES: dict[str, tuple[ContentId, list[tuple[JSON, bytes | None]]]] = {
     "too large": (SMALL, [({"sizes": [2**30]}, None)]),
     "endless": (SMALL, [({"sizes": [5]}, b"right and on and on")]),
     "no head": (SMALL, [("sizes", None)]),
-    "wrong list": (LARGE, [({"size": 2 * BLOCK}, b"x" * 64)]),
+    "wrong list": (LARGE, [({"size": LARGE_SIZE}, b"x" * 64)]),
     "size of one block": (LARGE, [({"size": 5}, b"x" * 32)]),
     "wrong size": (
         LARGE,
         [
-            ({"size": BLOCK + 1}, b"".join(DIGESTS)),
+            ({"size": 2 * BLOCK}, b"".join(DIGESTS)),
             (LARGE_BYTES[:BLOCK], None),
-            (LARGE_BYTES[BLOCK : BLOCK + 1], None),
+            (LARGE_BYTES[BLOCK:] + bytes(BLOCK - 100), None),
         ],
     ),
-    "wrong block": (LARGE, [({"size": 2 * BLOCK}, b"".join(DIGESTS)), (bytes(BLOCK), None)]),
-    "too much": (LARGE, [({"size": 2 * BLOCK}, b"".join(DIGESTS) + b"x" * 32)]),
+    "wrong block": (LARGE, [({"size": LARGE_SIZE}, b"".join(DIGESTS)), (bytes(BLOCK), None)]),
+    "too much": (LARGE, [({"size": LARGE_SIZE}, b"".join(DIGESTS) + b"x" * 32)]),
 }
 
 
