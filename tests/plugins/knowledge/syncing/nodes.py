@@ -74,12 +74,26 @@ class Decider:
 
 
 class Sharer:
-    """The plugin that shares."""
+    """The plugin that shares.
+
+    Args:
+        stored: the peers that were stopped in an earlier run.
+        numbers: the format and the rules that it says it has.
+        peers: with whom it shares a workspace from its start on, kept on ``shelf``.
+    """
 
     plugin_name = "sharer"
 
-    def __init__(self, stored: bytes = b"", numbers: Numbers | None = None) -> None:
+    def __init__(
+        self,
+        stored: bytes = b"",
+        numbers: Numbers | None = None,
+        peers: Sequence[str] = (),
+        shelf: MemoryShelf | None = None,
+    ) -> None:
         self.stored, self._numbers = stored, numbers
+        self._peers, self._shelf = peers, shelf
+        self.space: Space | None = None
         self.notebook, self.decider = Notebook(), Decider()
 
     @hookimpl
@@ -92,6 +106,8 @@ class Sharer:
         self.stops = Stops(self.stored, save, node.clock.wall)
         self.sharing = Sharing(node, scope, self.stops, self._numbers)
         self.server = ContentServer(self.sharing.door)
+        if self._peers:
+            self.space = await self.share(*self._peers, shelf=self._shelf)
 
     @hookimpl
     @frame_types(SYNC, *FRAME_TYPES)
