@@ -118,8 +118,9 @@ class Applier:
         assert content is not None
         fetched = sources.fetched.get(content)
         try:
-            if fetched is not None and version.size > BLOCK:
-                return sources.fetched.pop(content)
+            if isinstance(fetched, Staged) and version.size > BLOCK:
+                del sources.fetched[content]
+                return fetched
             if version.size <= BLOCK:
                 data = await sources.whole(content, BLOCK)
                 if len(data) <= BLOCK and content_id(data) == content:

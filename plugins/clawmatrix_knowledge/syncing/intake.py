@@ -10,6 +10,7 @@ from clawmatrix_knowledge.files.scanning import Seen
 from clawmatrix_knowledge.files.tree import Changed
 from clawmatrix_knowledge.ids import content_id
 from clawmatrix_knowledge.syncing.ground import ToKeep
+from clawmatrix_knowledge.syncing.halts import TooMany
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,9 @@ class Intake:
             for path, found in scan.changed.items()
             if not found.stat.size and path in local and local[path].stat.size
         ]
+        emptied = len(paths) == len(local) > 1 and not scan.files
+        if emptied and not allowed:
+            raise TooMany(paths)
         if paths:
             self._deletions.check(paths, len(local), allowed=allowed)
 

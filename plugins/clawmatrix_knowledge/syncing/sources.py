@@ -25,13 +25,13 @@ class Sources:
     """Reads contents: those that are kept, those of files, and fetched ones.
 
     Attributes:
-        fetched: files below ``.clawmatrix`` that wait for their place, whose bytes were checked.
+        fetched: bytes, or files below ``.clawmatrix``, that wait for their place and were checked.
         stale: files that were found to have other bytes than they are known to have.
     """
 
     def __init__(self, tree: Tree, history: History, local: Local) -> None:
         self._tree, self._history, self._local = tree, history, local
-        self.fetched: dict[ContentId, Staged] = {}
+        self.fetched: dict[ContentId, Staged | bytes] = {}
         self.stale: set[str] = set()
         self._damaged: set[ContentId] = set()
 
@@ -41,15 +41,18 @@ class Sources:
             return True
         return any(path not in self.stale for path in self._local.paths_of(content))
 
-    async def read(self, content: ContentId) -> AsyncGenerator[bytes]:
+    async def read(self, content: ContentId, offset: int = 0) -> AsyncGenerator[bytes]:
         """Yield the bytes, which are right only when it ends without an error.
 
         Raises: KeyError, where they are not here, or are other ones.
         """
         hasher = ContentHasher()
-        async for part in self._parts(content):
-            hasher.update(part)
-            yield part
+        async with aclosing(self._parts(content)) as parts:
+            async for part in parts:
+                before = hasher.size
+                hasher.update(part)
+                if hasher.size > offset:
+                    yield part[max(0, offset - before) :]
         if hasher.digest() != content:
             self.stale.update(self._local.paths_of(content))
             raise KeyError(content)
@@ -89,6 +92,9 @@ class Sources:
                 raise KeyError(content) from None
             return
         fetched = self.fetched.get(content)
+        if isinstance(fetched, bytes):
+            yield fetched
+            return
         if fetched is not None and fetched.names:
             async for part in self._tree.read_at(fetched.names):
                 yield part

@@ -143,6 +143,11 @@ class Workspace:
         return {content: size for content, size in wants if not self.has(content)}
 
     @property
+    def counter(self) -> int:
+        """How often what is known of the files was written; it never goes back."""
+        return self._ground.store.counter
+
+    @property
     def paused(self) -> bool:
         """Whether a person paused it."""
         return self._state.paused
@@ -187,9 +192,9 @@ class Workspace:
         """Take note of versions that came from a peer, which are in the index."""
         self._note(new)
 
-    def read(self, content: ContentId) -> AsyncGenerator[bytes]:
+    def read(self, content: ContentId, offset: int = 0) -> AsyncGenerator[bytes]:
         """Yield the bytes of a content. Raises: KeyError, where they are not here."""
-        return self._ground.sources.read(content)
+        return self._ground.sources.read(content, offset)
 
     def has(self, content: ContentId) -> bool:
         """Say whether the bytes of a content are here, as far as is known."""
@@ -199,9 +204,9 @@ class Workspace:
         """Make an empty file to fill with what is fetched. Raises: OSError."""
         return await self._ground.tree.stage()
 
-    def take_fetched(self, content: ContentId, staged: Staged) -> None:
-        """Take a file that was fetched, whose bytes were checked; ``settle`` uses it."""
-        self._ground.sources.fetched[content] = staged
+    def take_fetched(self, content: ContentId, data: Staged | bytes) -> None:
+        """Take bytes that were fetched and checked, or a file with them; ``settle`` uses them."""
+        self._ground.sources.fetched[content] = data
 
     async def pause(self, *, paused: bool) -> None:
         """Stop, or go on. It lasts over restarts."""
@@ -228,6 +233,38 @@ class Workspace:
             if halt is not None and halt.kind == "elsewhere":
                 await self._undo_deletions()
             await self._settle()
+
+    async def restore(self, path: str, version: str | None = None) -> Version:
+        """Make a file what it was, as a new version, which can be undone the same way.
+
+        Args:
+            path: the file.
+            version: the beginning of the id of a version; None for what it was before the last.
+
+        Raises: KeyError, where there is no such version; OSError, IndexBroken.
+        """
+        async with self._lock:
+            graph = self._ground.index.graph
+            live = graph.live(path)
+            known = [one for one in graph.versions(path) if one.content is not None]
+            if version is None:
+                ids = {one.id for one in live}
+                found = [one for one in known if one.id not in ids]
+            else:
+                found = [one for one in known if one.id.startswith(version)]
+            if not found:
+                raise KeyError(f"{path} has no such version")
+            made = attrs.evolve(
+                found[-1],
+                parents=tuple(sorted(one.id for one in live)),
+                author=self._options.author,
+                time=self._ground.time,
+            )
+            await self._ground.index.record([made])
+            self._note([made])
+            if not self._rests():
+                await self._settle()
+            return made
 
     # --- what it does
 
@@ -345,7 +382,9 @@ class Workspace:
         ground = self._ground
         for content in list(ground.sources.fetched):
             if content in ground.history or ground.local.paths_of(content):
-                await ground.tree.discard(ground.sources.fetched.pop(content))
+                fetched = ground.sources.fetched.pop(content)
+                if not isinstance(fetched, bytes):
+                    await ground.tree.discard(fetched)
 
     async def _halt(self, kind: str, paths: Sequence[str]) -> None:
         halt = Halt(kind, len(paths), sorted(paths)[:_SHOWN], self._ground.time)  # type: ignore[arg-type]

@@ -1,0 +1,76 @@
+"""Whether a folder is the workspace that it was, with what is known of it.
+
+A random id and a counter stand in the workspace and in the state of the node. Where they do not
+agree the workspace was copied, restored, or put back to an earlier time. What was known of its
+files then says nothing of what is there now, so the folder joins as a new one does.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    from clawmatrix_knowledge.index.store import Shelf
+
+__all__ = ["Mark", "Verdict", "compared", "fresh_mark", "read_mark", "write_mark"]
+
+Verdict: TypeAlias = Literal["same", "joins", "emptied"]
+_NAME: Final = "mark"
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What tells a workspace from a copy of it.
+
+    Attributes:
+        id: random.
+        inode: the number of the root.
+        counter: how often its state was written; in the workspace itself, where that counts,
+            this is left at 0.
+        files: how many files were known.
+    """
+
+    id: str
+    inode: int
+    counter: int = 0
+    files: int = 0
+
+
+def compared(
+    here: Mark | None, kept: Mark | None, *, inode: int, counter: int, files: int
+) -> Verdict:
+    """Say whether a folder is what it was.
+
+    Args:
+        here: the mark in the workspace.
+        kept: the mark in the state of the node.
+        inode: the number of the root.
+        counter: how often the state in the workspace was written.
+        files: how many names there are in the root, but for the folder of the state.
+    """
+    if here is None or kept is None or here.id != kept.id:
+        # An unmounted disk leaves an empty folder, in which anybody may make another mark.
+        return "emptied" if kept is not None and kept.files and not files else "joins"
+    if counter < kept.counter or inode not in (here.inode, kept.inode):
+        return "joins"
+    return "same"
+
+
+def fresh_mark(inode: int) -> Mark:
+    """Return a mark that no other workspace has."""
+    return Mark(secrets.token_hex(16), inode)
+
+
+def read_mark(shelf: Shelf) -> Mark | None:
+    """Return the mark of a workspace, None where there is none. It blocks. Raises: OSError."""
+    try:
+        return msgspec.json.decode(shelf.read(_NAME), type=Mark)
+    except msgspec.MsgspecError:
+        return None
+
+
+def write_mark(shelf: Shelf, mark: Mark) -> None:
+    """Keep the mark of a workspace. It blocks. Raises: OSError."""
+    shelf.replace(_NAME, msgspec.json.encode(mark))
