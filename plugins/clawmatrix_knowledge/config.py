@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - read from the annotation
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from pathlib import Path  # noqa: TC003 - so is this
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
 from clawmatrix_core import ByteSize, Duration, TableMistakes, is_node_id, option
 from clawmatrix_knowledge.shares import ANYBODY, is_workspace_name
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["TABLE", "KnowledgeConfig", "Mode", "WorkspaceConfig"]
 

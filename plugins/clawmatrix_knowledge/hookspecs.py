@@ -1,18 +1,26 @@
-"""Hooks of this plugin: what others are told, and asked, of workspaces.
-
-The functions here are specifications: pluggy reads their names and parameters, and nothing ever
-calls them.
-"""
+"""The hooks that the ``knowledge`` plugin calls."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pluggy
+from clawmatrix_core import hookspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-hookspec = pluggy.HookspecMarker("clawmatrix")
+    from clawmatrix_core import Node
+    from clawmatrix_knowledge.api import Version
 
-__all__: list[str] = []
+
+@hookspec
+async def knowledge_changed(
+    node: Node, workspace: str, paths: Sequence[str], versions: Sequence[Version], peer: str
+) -> None:
+    """Note that files of a workspace changed, here or on another node.
+
+    Called by the ``knowledge`` plugin once the versions are in the index and, where others made
+    them, the files on the disk. ``peer`` is the node that says that it made them; the name is not
+    proven. Dispatch: notify.
+    """
+    raise NotImplementedError

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import JSON, ControlMethod, Frame, Node, PluginScope
     from clawmatrix_knowledge.index.backend import Backend
+    from clawmatrix_knowledge.versions import Version
 
 __all__ = ["KnowledgePlugin"]
 
@@ -80,7 +81,8 @@ class KnowledgePlugin:
         """Add what ``clawmatrix sync`` asks the running node for."""
         from clawmatrix_knowledge.methods import KnowledgeMethods
 
-        return KnowledgeMethods(self.keepers, lambda: self.sharing).all()
+        self.methods = KnowledgeMethods(self.keepers, lambda: self.sharing)
+        return self.methods.all()
 
     @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
@@ -142,6 +144,7 @@ class KnowledgePlugin:
             kept=self._marks.get(name),
             keep=partial(self._keep_mark, name),
             now=self._node.clock.wall,
+            tell=partial(self._tell, name),
         )
         fetcher = Fetcher(
             self._node,
@@ -161,6 +164,19 @@ class KnowledgePlugin:
                 closed=partial(sharing.remove, name),
             )
         )
+
+    async def _tell(self, name: str, versions: Sequence[Version]) -> None:
+        by_author: dict[str, list[Version]] = {}
+        for version in versions:
+            by_author.setdefault(version.author, []).append(version)
+        for author, some in by_author.items():
+            await self._node.hooks.notify(
+                hookspecs.knowledge_changed,
+                workspace=name,
+                paths=[one.path for one in some],
+                versions=some,
+                peer=author,
+            )
 
     async def _keep_mark(self, name: str, mark: Mark) -> None:
         self._marks[name] = mark

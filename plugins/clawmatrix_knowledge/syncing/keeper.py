@@ -80,6 +80,7 @@ class Keeper:
         kept: the mark that the node has of it.
         keep: keeps that mark.
         now: returns seconds since 1970.
+        tell: told of versions that were recorded or written.
 
     Attributes:
         state: what it does.
@@ -98,12 +99,13 @@ class Keeper:
         kept: Mark | None,
         keep: Callable[[Mark], Awaitable[None]],
         now: Callable[[], float],
+        tell: Callable[[Sequence[Version]], Awaitable[None]],
     ) -> None:
         self.name, self.root, self.peers = name, root, peers
         self.state: State = "starting"
         self.why = ""
         self._options, self._rescan, self._backend = options, rescan, backend
-        self._kept, self._keep, self._now = kept, keep, now
+        self._kept, self._keep, self._now, self._tell = kept, keep, now, tell
         self._files = RealFiles(root)
         self._space: Workspace | None = None
         self._places: set[Names] = set()
@@ -265,6 +267,9 @@ class Keeper:
             await (space.settle() if places is not None and not places else space.work(places))
             if sorted(space.index.heads) != before:
                 self._changed()
+            news = space.take_news()
+            if news:
+                await self._tell(news)
             if space.missing:
                 self._fetch.set()
             if anyio.current_time() >= kept + AGAIN:

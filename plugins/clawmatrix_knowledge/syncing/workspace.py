@@ -89,6 +89,7 @@ class Workspace:
         self._ignores: Ignores | None = None
         self._dirty: set[str] = set(ground.index.graph.paths())
         self._written: set[str] = set()
+        self._news: list[Version] = []
         self._lock = anyio.Lock()
 
     @classmethod
@@ -208,6 +209,11 @@ class Workspace:
         """Take bytes that were fetched and checked, or a file with them; ``settle`` uses them."""
         self._ground.sources.fetched[content] = data
 
+    def take_news(self) -> Sequence[Version]:
+        """Return the versions that were recorded here, or written, since this was last asked."""
+        news, self._news = self._news, []
+        return news
+
     async def pause(self, *, paused: bool) -> None:
         """Stop, or go on. It lasts over restarts."""
         async with self._lock:
@@ -302,6 +308,7 @@ class Workspace:
             return
         ground.sources.stale.clear()
         self._note(new)
+        self._news += new
         self._dirty |= found.changed.keys() | found.left_out
         if only is not None and _says_what_to_ignore(found.changed):
             await self._scan(None, allowed=allowed)
@@ -351,6 +358,8 @@ class Workspace:
         """Note what is missing and wrong; return the paths that are done with."""
         self.problems.update((one.path, one) for one in applied.problems)
         self._written = set(applied.done)
+        done = set(applied.done)
+        self._news += [step.version for step in plan.steps if step.path in done]
         for path in applied.done:
             self.problems.pop(path, None)
         for path in paths:

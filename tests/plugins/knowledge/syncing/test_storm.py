@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = int(os.environ.get("KNOWLEDGE_EXAMPLES", "40"))
 STEPS: Final = 50
-PATHS: Final = ("memory/day.md", "a.md", "conf.json", "d", "d/x.md", "d/y/z.txt", "p.png", "MEMORY.md")
+PATHS: Final = (
+    "memory/day.md",
+    "a.md",
+    "conf.json",
+    "d",
+    "d/x.md",
+    "d/y/z.txt",
+    "p.png",
+    "MEMORY.md",
+)
 TEXTS: Final = ("", "one\n", "one\ntwo\n", "two\n", "three", "one\n\none\n", "```\ncode\n```\n")
 
 

@@ -195,4 +195,6 @@ async def test_what_is_ignored_on_one_node_is_left_alone_there() -> None:
     await sync(a, b)
     await sync(a, b)
     assert a.tree() == b.tree()
-    assert {b"mine\n", b"other\n"} <= set(a.tree().values()) or b"mine\nother\n" in a.tree().values()
+    assert {b"mine\n", b"other\n"} <= set(
+        a.tree().values()
+    ) or b"mine\nother\n" in a.tree().values()
