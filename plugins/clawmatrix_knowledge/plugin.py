@@ -30,6 +30,8 @@ from clawmatrix_knowledge.syncing.wire import SYNC
 from clawmatrix_knowledge.syncing.workspace import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import click
 
     from clawmatrix_core import JSON, ControlMethod, Frame, Node, PluginScope

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 import pytest
 
+from clawmatrix_knowledge.files.memory import Fault, PowerLost
+from clawmatrix_knowledge.ids import content_id
 from tests.plugins.knowledge.syncing.helpers import Machine, sync
+
+if TYPE_CHECKING:
+    from clawmatrix_knowledge.files.port import Names
 
 pytestmark = [pytest.mark.anyio]
 
@@ -198,3 +207,144 @@ async def test_what_is_ignored_on_one_node_is_left_alone_there() -> None:
     assert {b"mine\n", b"other\n"} <= set(
         a.tree().values()
     ) or b"mine\nother\n" in a.tree().values()
+
+
+async def test_an_edit_that_a_crash_left_aside_is_an_edit_still() -> None:
+    a, b = await pair()
+    b.write("pic.png", b"\0one")
+    await sync(a, b)
+    a.write("pic.png", b"\0two")
+    await a.space.work()
+    edited = False
+
+    def fail(does: str, names: Names) -> None:
+        nonlocal edited
+        if does == "sync_folder" and edited:
+            raise PowerLost
+        if does == "exchange" and names == ("pic.png",) and not edited:
+            edited = True
+            b.write("pic.png", b"\0mine")
+
+    b.files.watch = fail
+    with pytest.raises(PowerLost):
+        await sync(a, b)
+    b.files.watch = None
+    b.files.crash(lambda: True)
+    await b.start()
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert set(a.tree().values()) == {b"\0two", b"\0mine"}
+
+
+async def test_what_an_editor_writes_to_the_file_that_was_replaced_is_an_edit() -> None:
+    a, b = await pair()
+    b.write("note.txt", "1\n2\n3\n")
+    await sync(a, b)
+    with b.files.others():
+        handle = b.files.open(("note.txt",), "write")
+    a.write("note.txt", "1\n2\n3 by a\n")
+    await sync(a, b)
+    assert b.read("note.txt") == b"1\n2\n3 by a\n"
+    with b.files.others():
+        handle.truncate(0)
+        handle.write(0, b"1 by b\n2\n3\n")
+    b.clock.seconds += 100
+    await sync(a, b)
+    assert a.read("note.txt") == b.read("note.txt") == b"1 by b\n2\n3 by a\n"
+
+
+async def test_what_cannot_be_read_is_not_deleted() -> None:
+    a, b = await pair()
+    a.write("d/1.md", "1\n")
+    a.write("2.md", "2\n")
+    await sync(a, b)
+    a.files.faults = [Fault(errno.EIO, ("d",))]
+    a.append("2.md", "more\n")
+    await sync(a, b)
+    assert b.tree() == {"d/1.md": b"1\n", "2.md": b"2\nmore\n"}
+    assert "d" in a.space.problems
+    a.files.faults = []
+    await sync(a, b)
+    assert not a.space.problems
+    assert a.tree() == b.tree()
+
+
+async def test_a_full_disk_takes_the_rest_once_there_is_room() -> None:
+    a, b = await pair()
+    for number in range(10):
+        a.write(f"{number}.bin", b"\0" + bytes([number]) * 3000)
+    b.files.capacity = 16_000
+    await a.space.work()
+    with suppress(OSError):
+        await sync(a, b)
+    assert all(data == a.tree()[path] for path, data in b.tree().items())
+    b.files.capacity = None
+    await sync(a, b)
+    assert a.tree() == b.tree()
+
+
+async def test_a_version_is_restored_and_that_is_undone() -> None:
+    a, b = await pair()
+    a.write("note.md", "good\n")
+    await sync(a, b)
+    b.write("note.md", "bad\n")
+    await sync(a, b)
+    await a.space.restore("note.md")
+    await sync(a, b)
+    assert a.read("note.md") == b.read("note.md") == b"good\n"
+    a.delete("note.md")
+    await sync(a, b)
+    (bad,) = [one for one in b.space.index.graph if one.content == content_id(b"bad\n")]
+    await b.space.restore("note.md", bad.id[:12])
+    await sync(a, b)
+    assert a.read("note.md") == b.read("note.md") == b"bad\n"
+    with pytest.raises(KeyError):
+        await a.space.restore("none.md")
+
+
+async def test_a_paused_workspace_does_nothing_until_it_goes_on() -> None:
+    a, b = await pair()
+    await b.space.pause(paused=True)
+    a.write("a.md", "a\n")
+    b.write("b.md", "b\n")
+    await sync(a, b)
+    assert (a.tree().keys(), b.tree().keys()) == ({"a.md"}, {"b.md"})
+    await b.start()
+    await sync(a, b)
+    assert b.tree().keys() == {"b.md"}
+    await b.space.pause(paused=False)
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert len(a.tree()) == 2
+
+
+async def test_crashes_at_every_step_of_an_exchange_of_edits_lose_nothing() -> None:
+    for step in range(1, 400):
+        a, b = await pair()
+        a.write("memory/x.md", "1\n")
+        a.write("gone.md", "gone\n")
+        a.write("pic.png", b"\0one")
+        await sync(a, b)
+        a.append("memory/x.md", "a\n")
+        b.append("memory/x.md", "b\n")
+        a.delete("gone.md")
+        a.write("new/y.md", "y\n")
+        a.write("pic.png", b"\0two")
+        b.write("pic.png", b"\0three")
+        await a.space.work()
+        b.files.crash_at = b.files.steps + step
+        try:
+            await sync(a, b)
+        except PowerLost:
+            b.files.crash(lambda: True)
+            await b.start()
+            await sync(a, b)
+        else:
+            assert step > 50
+            return
+        assert a.tree() == b.tree()
+        assert sorted(a.read("memory/x.md").split()) == [b"1", b"a", b"b"]
+        assert {b"\0two", b"\0three", b"y\n"} <= set(a.tree().values())
+        assert "gone.md" not in a.tree()
+        assert len(a.tree()) == 4, (step, a.tree())
+    raise AssertionError("there are more steps")
