@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_core.testing.fixtures import MemoryState, wait_until
 from clawmatrix_knowledge.plugin import KnowledgePlugin
 from tests.plugins.knowledge.syncing.nodes import Decider
 from tests.plugins.tool_proxy.shop import Notebook
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import Node
     from clawmatrix_core.testing.fixtures import NodeFactory
+    from clawmatrix_knowledge.syncing.workspace import Workspace
 
 pytestmark = [pytest.mark.anyio]
 
@@ -28,6 +30,7 @@ class Two:
     def __init__(self, factory: NodeFactory, folder: Path) -> None:
         self._factory, self._folder = factory, folder
         self.plugins: dict[str, KnowledgePlugin] = {}
+        self.kept: dict[str, MemoryState] = {"home": MemoryState(), "office": MemoryState()}
 
     def root(self, name: str) -> Path:
         return self._folder / name
@@ -42,6 +45,7 @@ class Two:
             dials=[other],
             plugins=[plugin, Notebook(), Decider((other, "notes"))],
             config={"knowledge": {"workspaces": {"notes": table}}},
+            state=self.kept[name],
         )
         async with node:
             self.plugins[name] = plugin
@@ -53,6 +57,16 @@ class Two:
             await stack.enter_async_context(self.running("home", "office"))
             await stack.enter_async_context(self.running("office", "home"))
             yield
+
+    def space(self, name: str) -> Workspace:
+        space = self.plugins[name].keepers["notes"].space
+        assert space is not None
+        return space
+
+    def states(self, name: str) -> dict[str, str]:
+        sharing = self.plugins[name].sharing
+        assert sharing is not None
+        return {one.peer: one.state for one in sharing.status("notes")}
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -91,3 +105,105 @@ async def test_a_folder_is_the_same_on_two_nodes(two: Two) -> None:
         assert [peer["state"] for peer in status["peers"]] == ["open"]
     assert files(home) == files(office)
     assert (home / ".clawmatrix").stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_restart_makes_no_new_versions_and_takes_what_changed_meanwhile(two: Two) -> None:
+    home, office = two.root("home"), two.root("office")
+    async with two.both():
+        (home / "a.md").write_text("1\n")
+        (home / "b.md").write_text("1\n")
+        await wait_until(lambda: len(files(office)) == 2, limit=20)
+    (home / "a.md").write_text("2\n")
+    (office / "b.md").unlink()
+    async with two.both():
+        await wait_until(lambda: files(home) == files(office) == {"a.md": b"2\n"}, limit=20)
+        await wait_until(lambda: len(two.space("home").index.graph) == 4, limit=20)
+    async with two.both():
+        await wait_until(lambda: two.states("home") == {"office": "open"}, limit=20)
+        assert len(two.space("home").index.graph) == 4
+
+
+async def test_a_root_that_is_empty_after_it_was_not_waits_for_its_disk(two: Two) -> None:
+    home, office = two.root("home"), two.root("office")
+    async with two.both():
+        for number in range(4):
+            (home / f"{number}.md").write_text(f"{number}\n")
+        await wait_until(lambda: len(files(office)) == 4, limit=20)
+    home.rename(home.with_name("unmounted"))
+    async with two.both():
+        await wait_until(lambda: two.plugins["home"].keepers["notes"].state == "emptied", limit=20)
+        assert len(files(office)) == 4
+        assert files(home) == {}
+        shutil.rmtree(home)
+        home.with_name("unmounted").rename(home)
+        await wait_until(lambda: two.states("home") == {"office": "open"}, limit=20)
+        (office / "0.md").write_text("new\n")
+        await wait_until(lambda: (home / "0.md").read_text() == "new\n", limit=20)
+
+
+async def test_a_root_that_goes_and_comes_back_while_the_node_runs(two: Two) -> None:
+    home, office = two.root("home"), two.root("office")
+    async with two.both():
+        for number in range(4):
+            (home / f"{number}.md").write_text(f"{number}\n")
+        await wait_until(lambda: len(files(office)) == 4, limit=20)
+        keeper = two.plugins["home"].keepers["notes"]
+        home.rename(home.with_name("away"))
+        keeper.rescan()
+        await wait_until(lambda: keeper.state == "waiting", limit=20)
+        home.with_name("away").rename(home)
+        await wait_until(lambda: keeper.state == "running", limit=20)
+        (home / "new.md").write_text("x\n")
+        await wait_until(lambda: len(files(office)) == 5, limit=20)
+
+
+async def test_old_contents_that_come_back_are_no_edits_and_nothing_is_deleted(two: Two) -> None:
+    home, office = two.root("home"), two.root("office")
+    async with two.both():
+        (home / "a.md").write_text("old\n")
+        await wait_until(lambda: (office / "a.md").exists(), limit=20)
+    shutil.copytree(home, home.with_name("image"))
+    async with two.both():
+        (home / "a.md").write_text("new\n")
+        (home / "b.md").write_text("b\n")
+        await wait_until(lambda: len(files(office)) == 2, limit=20)
+        await wait_until(lambda: (office / "a.md").read_text() == "new\n", limit=20)
+    shutil.rmtree(home)
+    home.with_name("image").rename(home)
+    async with two.both():
+        wanted = {"a.md": b"new\n", "b.md": b"b\n"}
+        await wait_until(lambda: files(home) == files(office) == wanted, limit=20)
+
+
+async def test_two_nodes_on_one_folder_are_told_apart(two: Two) -> None:
+    two.root("home").mkdir()
+    two.root("office").symlink_to(two.root("home"))
+    async with two.both():
+        states = lambda: [plugin.keepers["notes"] for plugin in two.plugins.values()]  # noqa: E731
+        await wait_until(lambda: any(one.state == "refused" for one in states()), limit=20)
+        await wait_until(lambda: any(one.state == "running" for one in states()), limit=20)
+        (second,) = [one for one in states() if one.state == "refused"]
+        first = "home" if two.plugins["office"].keepers["notes"] is second else "office"
+        assert f"the node {first}" in second.why
+
+
+async def test_what_people_say_reaches_the_workspace(two: Two) -> None:
+    home, office = two.root("home"), two.root("office")
+    async with two.both():
+        for number in range(60):
+            (home / f"{number}.md").write_text(f"{number}\n")
+        await wait_until(lambda: len(files(office)) == 60, limit=20)
+        for number in range(60):
+            (home / f"{number}.md").unlink()
+        methods = two.plugins["home"].methods
+        await wait_until(lambda: two.space("home").halt is not None, limit=20)
+        (told,) = await methods.status({})
+        assert (told["state"], told["halt"]["files"]) == ("halted", 60)
+        await methods.reject_deletes({"workspace": "notes"})
+        await wait_until(lambda: len(files(home)) == 60, limit=20)
+        (home / "1.md").write_text("bad\n")
+        await wait_until(lambda: (office / "1.md").read_text() == "bad\n", limit=20)
+        log = await two.plugins["office"].methods.log({"path": "1.md"})
+        assert [entry["author"] for entry in log] == ["home", "home"]
+        await two.plugins["office"].methods.restore({"path": "1.md"})
+        await wait_until(lambda: (home / "1.md").read_text() == "1\n", limit=20)
