@@ -15,7 +15,7 @@ from clawmatrix_knowledge.files.traits import TEMPORARY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_knowledge.files.port import Files, Names, Stat
+    from clawmatrix_knowledge.files.port import Files, Handle, Names, Stat
     from clawmatrix_knowledge.files.traits import Traits
 
 __all__ = ["Aside", "Batch", "Placing", "Put", "Removal", "Staged", "place_key"]
@@ -121,17 +121,12 @@ class Batch:
 
     def prepare(self, placing: Placing) -> tuple[Staged, Stat] | Problem:
         """Write a file's bytes and what else it has to the disk. Others may do so at once."""
-        staged = placing.content
+        content = placing.content
         try:
-            if not isinstance(staged, Staged):
-                staged = self._written(staged)
-            with self._files.open(staged.names, "write") as handle:
-                mode = (placing.expected or handle.stat()).mode & ~0o111
-                if placing.executable:
-                    mode |= (mode & 0o444) >> 2
-                handle.set(mode, _time(placing.mtime))
-                handle.sync()
-                return staged, handle.stat()
+            if isinstance(content, Staged):
+                with self._files.open(content.names, "write") as handle:
+                    return content, _finished(handle, placing)
+            return self._written(placing, content)
         except OSError as error:
             return problem_of(placing.path, error)
 
@@ -156,16 +151,16 @@ class Batch:
         except OSError as error:
             return Put(False, problem=problem_of(removal.path, error))
 
-    def _written(self, data: bytes) -> Staged:
+    def _written(self, placing: Placing, data: bytes) -> tuple[Staged, Stat]:
         staged = Staged((*TEMPORARY, f"new-{self._token()}"))
         try:
             with self._files.open(staged.names, "new") as handle:
                 handle.write(0, data)
+                return staged, _finished(handle, placing)
         except OSError:
             with suppress(OSError):
                 self._files.unlink(staged.names)
             raise
-        return staged
 
     def _drop(self, staged: Staged) -> None:
         if staged.names:
@@ -304,6 +299,17 @@ class Batch:
         self.folders.discard(names)
         self._changed(names)
         return True
+
+
+def _finished(handle: Handle, placing: Placing) -> Stat:
+    """Put a file that is written on the disk, with all that it shall have."""
+    found = handle.stat()
+    mode = (placing.expected or found).mode & ~0o111
+    if placing.executable:
+        mode |= (mode & 0o444) >> 2
+    handle.set(None if mode == found.mode else mode, _time(placing.mtime))
+    handle.sync()
+    return handle.stat()
 
 
 def _time(mtime: int | None) -> int | None:

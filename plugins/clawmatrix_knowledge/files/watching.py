@@ -66,7 +66,9 @@ class Watcher:
     async def notices(self) -> AsyncGenerator[Noticed, None]:
         """Yield what changes. It ends when the root goes or another folder is in its place.
 
-        Raises: OSError, where the system watches nothing more, or the root is not there.
+        What the system has no room to watch it says in ``unwatched``; of the root it is ``()``.
+
+        Raises: OSError, where the root is not there.
         """
         inode = _inode(self._real)
         changes = watchfiles.awatch(
