@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from clawmatrix_knowledge.files.locating import Hindered, Locator
+from clawmatrix_knowledge.files.near import folder_of, leave, leave_folder, make_near
 from clawmatrix_knowledge.files.problems import Problem, problem_of
 from clawmatrix_knowledge.files.traits import TEMPORARY
+from clawmatrix_knowledge.ids import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +42,9 @@ class Staged:
 @attrs.frozen
 class Aside:
     """A file that was in the workspace, and is below ``.clawmatrix/tmp`` now.
+
+    Where another file system is mounted inside the workspace, that is a folder ``.clawmatrix``
+    there, from which ``Tree.move`` cannot take it to the root's.
 
     A program that still has it open writes here. It stays until it is moved or discarded.
 
@@ -133,7 +139,12 @@ class Batch:
     def place(self, placing: Placing, staged: Staged, stat: Stat) -> Put:
         """Put a prepared file in its place."""
         try:
-            put = self._place(placing, staged, stat)
+            try:
+                put = self._place(placing, staged, stat)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                put = self._place(placing, staged, self._bring_near(placing, staged))
         except Hindered as error:
             put = Put(False, problem=error.problem)
         except OSError as error:
@@ -141,6 +152,25 @@ class Batch:
         if not isinstance(placing.content, Staged):
             self._drop(staged)
         return put
+
+    def _bring_near(self, placing: Placing, staged: Staged) -> Stat:
+        """Copy a file to the file system where its place is, and say what the copy is."""
+        names, _ = self._locator.find(placing.path)
+        near = (*make_near(self._files, names[:-1]), f"new-{self._token()}")
+        with self._files.open(staged.names) as old:
+            size, at = old.stat().size, 0
+            try:
+                with self._files.open(near, "new") as new:
+                    while at < size and (part := old.read(at, BLOCK)):
+                        new.write(at, part)
+                        at += len(part)
+                    stat = _finished(new, placing)
+            except OSError:
+                leave(self._files, near)
+                raise
+        self._files.unlink(staged.names)
+        staged.names = near
+        return stat
 
     def remove(self, removal: Removal) -> Put:
         """Take a file away, and the folders above it that are empty then."""
@@ -164,8 +194,7 @@ class Batch:
 
     def _drop(self, staged: Staged) -> None:
         if staged.names:
-            with suppress(OSError):
-                self._files.unlink(staged.names)
+            leave(self._files, staged.names)
             staged.names = ()
 
     def _place(self, placing: Placing, staged: Staged, stat: Stat) -> Put:
@@ -176,6 +205,7 @@ class Batch:
         if found is None and expected is None:
             self._make_folders(names[:-1])
             self._files.rename_new(staged.names, names)
+            leave_folder(self._files, staged.names)
             staged.names = ()
             self._changed(names)
             return Put(True, self._settled(names, stat))
@@ -186,7 +216,7 @@ class Batch:
     def _replace(
         self, placing: Placing, names: Names, staged: Staged, stat: Stat, expected: Stat
     ) -> Put:
-        out = self._out(placing.path)
+        out = self._out(placing.path, folder_of(staged.names))
         if not self._traits.exchanges:
             return self._replace_linked(names, out, staged, stat, expected)
         # From here on the name says where the file belongs, also after a crash.
@@ -224,8 +254,14 @@ class Batch:
             return Put(True)
         if not found.is_as(removal.expected):
             return Put(False, found)
-        out = self._out(removal.path)
-        self._files.rename_new(names, out)
+        out = self._out(removal.path, TEMPORARY)
+        try:
+            self._files.rename_new(names, out)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            out = self._out(removal.path, make_near(self._files, names[:-1]))
+            self._files.rename_new(names, out)
         self._changed(names, out)
         aside = self._aside(out, removal.expected)
         if aside.expected:
@@ -235,6 +271,7 @@ class Batch:
             self._files.rename_new(out, names)
         except OSError:
             return Put(False, self._locator.stat(names, removal.path), aside)
+        leave_folder(self._files, out)
         return Put(False, self._files.stat(names))
 
     def _aside(self, out: Names, expected: Stat) -> Aside:
@@ -247,8 +284,8 @@ class Batch:
             return Aside(out, expected, expected=False)
         return Aside(out, found, found.is_content_as(expected))
 
-    def _out(self, path: str) -> Names:
-        return (*TEMPORARY, f"out-{place_key(path)}-{self._token()}")
+    def _out(self, path: str, folder: Names) -> Names:
+        return (*folder, f"out-{place_key(path)}-{self._token()}")
 
     def _settled(self, names: Names, stat: Stat) -> Stat:
         """Return what the new file is, now that its name has changed.

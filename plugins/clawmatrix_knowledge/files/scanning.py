@@ -70,6 +70,7 @@ class Scan:
         ignores: what is left out, for what comes from others. Of the folders that were looked
             through only.
         files: how many files take part.
+        strays: folders of temporary files on other file systems inside, for ``Tree.leftovers``.
     """
 
     changed: Mapping[str, Found]
@@ -81,6 +82,7 @@ class Scan:
     mounts: Mapping[str, int]
     ignores: Ignores
     files: int
+    strays: Sequence[Names]
 
 
 async def scan(
@@ -234,6 +236,7 @@ class _Scanner:
             mounts=dict(walk.mounts),
             ignores=walk.ignores,
             files=len(walk.found),
+            strays=walk.strays,
         )
 
     def _scope(self) -> Iterable[str]:

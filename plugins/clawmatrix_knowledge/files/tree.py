@@ -10,6 +10,7 @@ import anyio
 import attrs
 
 from clawmatrix_knowledge.files.locating import Hindered, Locator, nfc
+from clawmatrix_knowledge.files.near import leave, leave_folder
 from clawmatrix_knowledge.files.placing import (
     Aside,
     Batch,
@@ -220,13 +221,15 @@ class Tree:
         """Move a file to a free place below ``.clawmatrix``, and say what it is there.
 
         Its inode stays the same, so that what a program still writes to it shows there.
-        Raises: OSError; FileExistsError, where the place is taken.
+        Raises: OSError; FileExistsError, where the place is taken. EXDEV, where the file is on
+        a file system of its own: then its bytes have to be copied.
         """
 
         def move() -> Stat | None:
             self.files.rename_new(aside.names, names)
             self.files.sync_folder(names[:-1])
             self.files.sync_folder(aside.names[:-1])
+            leave_folder(self.files, aside.names)
             return self.files.stat(names)
 
         return await self.files.run(move)
@@ -241,19 +244,28 @@ class Tree:
         def discard() -> None:
             if not aside.names:
                 return
-            if aside.names[0] != OWN_FOLDER:
+            if OWN_FOLDER not in aside.names[:-1]:
                 raise ValueError(f"{'/'.join(aside.names)} is not below {OWN_FOLDER}")
             with suppress(FileNotFoundError):
                 self.files.unlink(aside.names)
+            leave_folder(self.files, aside.names)
 
         await self.files.run(discard)
 
-    async def leftovers(self) -> Sequence[Leftover]:
+    async def leftovers(self, strays: Sequence[Names] = ()) -> Sequence[Leftover]:
         """Return what a crash left that may be an edit; remove what cannot be one.
 
         To be called before anything else is put or staged.
+
+        Args:
+            strays: more folders to look at: those of a scan.
         """
-        return await self.files.run(self._leftovers)
+
+        def look() -> Sequence[Leftover]:
+            folders = (TEMPORARY, *((*names, TEMPORARY[-1]) for names in strays))
+            return [left for folder in folders for left in self._left_in(folder)]
+
+        return await self.files.run(look)
 
     def _list(self, folder: str) -> Listing:
         names: Names = ()
@@ -269,15 +281,15 @@ class Tree:
                 entries[nfc(entry.name)] = entry.stat
         return Listing(entries, problems)
 
-    def _leftovers(self) -> Sequence[Leftover]:
+    def _left_in(self, folder: Names) -> Sequence[Leftover]:
         found: list[Leftover] = []
-        for entry in self.files.list(TEMPORARY):
-            names = (*TEMPORARY, entry.name)
+        for entry in self.files.list(folder):
+            names = (*folder, entry.name)
             kind, _, rest = entry.name.partition("-")
             if kind == "out" and entry.stat is not None:
                 found.append(Leftover(names, rest.partition("-")[0], entry.stat))
             elif kind in ("new", "try"):
-                self.files.unlink(names)
+                leave(self.files, names)
         return found
 
     async def _put_some(self, placings: Sequence[Placing]) -> Sequence[Put]:

@@ -12,6 +12,7 @@ import attrs
 from clawmatrix_knowledge.files.locating import nfc
 from clawmatrix_knowledge.files.port import Entry, Names
 from clawmatrix_knowledge.files.problems import Problem, problem_of
+from clawmatrix_knowledge.files.traits import TEMPORARY
 from clawmatrix_knowledge.merging.ignores import FILES, IGNORE_BYTES, Ignores
 from clawmatrix_knowledge.paths import OWN_FOLDER, PathError, check_path
 
@@ -101,6 +102,7 @@ class Walk:
         unread: paths of files and folders of which nothing can be said.
         problems: why.
         mounts: the roots of other file systems.
+        strays: folders ``.clawmatrix`` below the root, with temporary files.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Walk:
         self.folders: dict[str, Place] = {}
         self.out: set[str] = set()
         self.unread: set[str] = set()
+        self.strays: list[Names] = []
         self.problems: list[Problem] = []
         self.mounts: MutableMapping[str, int] = {}
 
@@ -202,8 +205,10 @@ class Walk:
         path, stat = "/".join(names), entry.stat
         is_folder = stat is not None and stat.kind == "folder"
         if self._is_out(names, stat):
-            if names[-1].lower() != OWN_FOLDER:
+            if names[-1] != OWN_FOLDER:
                 self.out.add(path)
+            elif len(names) > 1 and is_folder and self._is_made_by_us((*above.names, entry.name)):
+                self.strays.append((*above.names, entry.name))
             return None
         problem = self._problem(path, entry)
         if problem is not None:
@@ -224,6 +229,12 @@ class Walk:
             # It may be a file or a folder.
             return all(self.ignores.ignored(names, folder=kind) for kind in (False, True))
         return self.ignores.ignored(names, folder=stat.kind == "folder")
+
+    def _is_made_by_us(self, names: Names) -> bool:
+        try:
+            return [entry.name for entry in self._files.list(names)] == [TEMPORARY[-1]]
+        except OSError:
+            return False
 
     def _problem(self, path: str, entry: Entry) -> Problem | None:
         if entry.stat is None:

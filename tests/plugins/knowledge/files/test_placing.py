@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_knowledge.files.memory import Fault, MemoryFiles, PowerLost
+from clawmatrix_knowledge.files.scanning import scan
 from clawmatrix_knowledge.files.traits import Unsupported
 from clawmatrix_knowledge.files.tree import Placing, Tree, place_key
 from tests.plugins.knowledge.files.conftest import tokens
@@ -245,16 +246,51 @@ async def test_a_folder_that_cannot_be_put_down_means_not_done() -> None:
     assert put.problem.kind == "failed"
 
 
-async def test_another_file_system_inside_is_not_written() -> None:
+@WAYS
+async def test_another_file_system_inside_is_written_by_its_own_folder(exchanges: bool) -> None:
+    files = memory(exchanges=exchanges)
+    tree = await opened(files)
+    write(files, "disk/deep/a.md", b"old")
+    write(files, "disk/deep/b.md", b"gone")
+    files.mount(("disk",))
+    staged = await tree.stage()
+    await staged.write(b"x" * 3_000_000)
+    assert (await tree.put("disk/new/c.md", staged, None)).done
+    assert content(files, "disk/new/c.md") == b"x" * 3_000_000
+    assert [entry.name for entry in files.list(("disk", "new"))] == ["c.md"]
+    expected = seen(files, "disk/deep/a.md")
+    put = await tree.put("disk/deep/a.md", b"new", expected, executable=True, mtime=5)
+    removed = await tree.remove("disk/deep/b.md", seen(files, "disk/deep/b.md"))
+    assert put.done
+    assert put.stat == seen(files, "disk/deep/a.md")
+    assert put.stat is not None
+    assert (put.stat.executable, put.stat.mtime) == (True, 5)
+    assert put.aside is not None
+    assert removed.aside is not None
+    assert put.aside.names[:4] == ("disk", "deep", ".clawmatrix", "tmp")
+    assert content(files, "/".join(put.aside.names)) == b"old"
+    found = await scan(tree, {})
+    assert set(found.changed) == {"disk/deep/a.md", "disk/new/c.md"}
+    left = await (await opened(files)).leftovers(found.strays)
+    assert {one.key for one in left} == {place_key("disk/deep/a.md"), place_key("disk/deep/b.md")}
+    for one in left:
+        await tree.discard(one)
+    assert [entry.name for entry in files.list(("disk", "deep"))] == ["a.md"]
+    assert temporary(tree) == []
+
+
+async def test_a_full_file_system_inside_is_told() -> None:
     files = memory()
     tree = await opened(files)
     write(files, "disk/a.md", b"old")
     files.mount(("disk",))
-    for expected, path in ((None, "disk/b.md"), (seen(files, "disk/a.md"), "disk/a.md")):
+    files.faults.append(Fault(errno.ENOSPC, ("disk",), "write"))
+    for path, expected in (("disk/a.md", seen(files, "disk/a.md")), ("disk/b.md", None)):
         put = await tree.put(path, b"new", expected)
         assert put.problem is not None
-        assert put.problem.kind == "mount"
+        assert put.problem.kind == "full"
     assert content(files, "disk/a.md") == b"old"
+    assert [entry.name for entry in files.list(("disk",))] == ["a.md"]
     assert temporary(tree) == []
 
 
