@@ -25,6 +25,7 @@ __all__ = ["Aside", "Batch", "Placing", "Put", "Removal", "Staged", "place_key"]
 
 _LAST_TIME: Final = 2**33 * 10**9
 """The latest time that is set, in the year 2242: not all file systems know later ones."""
+_NO_EXCHANGE: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 @attrs.define
@@ -222,7 +223,14 @@ class Batch:
         # From here on the name says where the file belongs, also after a crash.
         self._files.rename_new(staged.names, out)
         staged.names = out
-        self._files.exchange(out, names)
+        try:
+            self._files.exchange(out, names)
+        except OSError as error:
+            if error.errno not in _NO_EXCHANGE:
+                raise
+            # A file system that is mounted inside may be able to do less than the root's.
+            kept = self._out(placing.path, folder_of(staged.names))
+            return self._replace_linked(names, kept, staged, stat, expected)
         staged.names = ()
         self._changed(names, out)
         aside = self._aside(out, expected)

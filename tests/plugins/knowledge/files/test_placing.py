@@ -279,6 +279,20 @@ async def test_another_file_system_inside_is_written_by_its_own_folder(exchanges
     assert temporary(tree) == []
 
 
+async def test_a_file_system_inside_that_cannot_exchange_is_written_by_links() -> None:
+    files = memory()
+    tree = await opened(files)
+    write(files, "disk/a.md", b"old")
+    files.mount(("disk",))
+    files.faults.append(Fault(errno.EINVAL, ("disk",), "exchange"))
+    put = await tree.put("disk/a.md", b"new", seen(files, "disk/a.md"))
+    assert put.done
+    assert put.aside is not None
+    assert content(files, "/".join(put.aside.names)) == b"old"
+    await tree.discard(put.aside)
+    assert [entry.name for entry in files.list(("disk",))] == ["a.md"]
+
+
 async def test_a_full_file_system_inside_is_told() -> None:
     files = memory()
     tree = await opened(files)
