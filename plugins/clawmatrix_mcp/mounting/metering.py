@@ -1,0 +1,87 @@
+"""What one server may send: how long a message is, how many come in a second, what it asks us."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawmatrix_core import Bound
+from clawmatrix_core.spi import Rate
+from clawmatrix_tool_proxy.api import marks_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "BYTES",
+    "LINE",
+    "MESSAGES",
+    "UNANSWERED",
+    "VALUES",
+    "Meter",
+    "ServerFailed",
+    "check_values",
+]
+
+LINE = Bound(
+    16 * 1024**2,
+    "bytes of one message of a mounted MCP server",
+    fed_by="an upstream",
+    when_full="the server is ended, and started again",
+)
+VALUES = Bound(
+    256 * 1024,
+    "values in one message of a mounted MCP server",
+    fed_by="an upstream",
+    when_full="the server is ended, and started again; the message is not decoded",
+)
+MESSAGES = Bound(
+    1000,
+    "messages that are read from one mounted MCP server in a second",
+    fed_by="an upstream",
+    when_full="it is read more slowly",
+)
+BYTES = Bound(
+    8 * 1024**2,
+    "bytes that are read from one mounted MCP server in a second, after a first second's worth",
+    fed_by="an upstream",
+    when_full="it is read more slowly",
+)
+UNANSWERED = Bound(
+    64,
+    "requests of one mounted MCP server that it has not taken the answers of",
+    fed_by="an upstream",
+    when_full="the server is ended, and started again",
+)
+
+
+class ServerFailed(Exception):
+    """A server did what it must not do, or cannot be reached; the text says what."""
+
+
+def check_values(data: bytes) -> None:
+    """Raises: ServerFailed, where a message has too many values to be decoded."""
+    if marks_in(data, VALUES) > VALUES:
+        raise ServerFailed(f"it sent a message of more than {VALUES} values")
+
+
+class Meter:
+    """Counts what one server sends."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._rate = Rate(MESSAGES, BYTES)
+        self._asked = 0
+
+    def message(self, size: int) -> float:
+        """Count a message; return for how many seconds to wait before the next is read."""
+        return self._rate.spend(self._now(), size)
+
+    def asks(self) -> None:
+        """Count a request of the server. Raises: ServerFailed, for too many without answers."""
+        self._asked += 1
+        if self._asked > UNANSWERED:
+            raise ServerFailed("it sends requests, and does not read the answers")
+
+    def answered(self) -> None:
+        """Count an answer to one of its requests."""
+        self._asked -= 1

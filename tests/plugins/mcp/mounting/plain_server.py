@@ -1,0 +1,149 @@
+"""An MCP server of the version 2025-06-18 in the standard library, good or hostile as it is told.
+
+``plain_server.py [MODE]``: a mode is the name of a function ``mode_...`` below, which changes the
+server before it begins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+TOOLS: list[dict[str, Any]] = [
+    {
+        "name": "echo",
+        "title": "Echo",
+        "description": "Give back what comes.",
+        "inputSchema": {"type": "object", "properties": {"value": {}}},
+        "annotations": {"readOnlyHint": True},
+    },
+    {"name": "environment", "inputSchema": {"type": "object"}},
+    {"name": "steps", "description": "Go in steps.", "inputSchema": {"type": "object"}},
+    {"name": "wait", "inputSchema": {"type": "object"}},
+    {"name": "die", "inputSchema": {"type": "object"}},
+    {"name": "fail", "inputSchema": {"type": "object"}},
+    {"name": "change", "inputSchema": {"type": "object"}},
+    {"name": "ask", "inputSchema": {"type": "object"}},
+    {"name": "fork", "inputSchema": {"type": "object"}},
+    {"name": "large", "inputSchema": {"type": "object"}},
+]
+waiting: dict[str, Any] = {}
+told: list[Any] = []
+hooks: dict[str, Any] = {}
+
+
+def send(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
+
+
+def text(value: object) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": json.dumps(value)}], "isError": False}
+
+
+def answer(method: str, params: dict[str, Any], id: Any) -> dict[str, Any] | None:
+    if method == "initialize":
+        about = {"name": "plain", "version": "1"}
+        caps = {"tools": {"listChanged": True}, "resources": {}, "prompts": {}, "logging": {}}
+        return {"protocolVersion": "2025-06-18", "capabilities": caps, "serverInfo": about}
+    if method == "tools/list":
+        return {"tools": TOOLS}
+    if method == "resources/list":
+        return {"resources": [{"uri": "file:///notes", "name": "notes"}]}
+    if method == "resources/templates/list":
+        return {"resourceTemplates": [{"uriTemplate": "file:///{name}", "name": "files"}]}
+    if method == "resources/read":
+        return {"contents": [{"uri": params["uri"], "text": "noted"}]}
+    if method == "prompts/list":
+        return {"prompts": [{"name": "greet"}]}
+    if method == "tools/call":
+        return call(params["name"], params.get("arguments") or {}, params.get("_meta") or {}, id)
+    return None
+
+
+def call(name: str, given: dict[str, Any], meta: dict[str, Any], id: Any) -> dict[str, Any] | None:
+    if name == "environment":
+        return text({"env": dict(os.environ), "cwd": os.getcwd(), "pid": os.getpid()})
+    if name == "steps":
+        for done in range(1, 4):
+            words = {"progress": done, "total": 3, "message": f"step {done}"}
+            send_progress(meta, words)
+        return text("done")
+    if name == "wait":
+        waiting[str(id)] = True
+        send_progress(meta, {"progress": 1, "message": str(os.getpid())})
+        return None
+    if name == "die":
+        os._exit(3)
+    if name == "change":
+        TOOLS[:] = given["tools"]
+        send({"method": "notifications/tools/list_changed"})
+        return text("changed")
+    if name == "ask":
+        for number, method in enumerate(
+            ("sampling/createMessage", "roots/list", "elicitation/create")
+        ):
+            send({"id": f"ask-{number}", "method": method, "params": asked(method)})
+        return text("asked")
+    if name == "fork":
+        subprocess.Popen(["/bin/sh", "-c", "trap '' TERM HUP; sleep 1000"], start_new_session=True)
+        return text(os.getpid())
+    if name == "large":
+        return text("x" * int(given["size"]))
+    return {**text(given.get("value", told)), "structuredContent": {"value": given.get("value")}}
+
+
+def asked(method: str) -> dict[str, Any]:
+    if method == "sampling/createMessage":
+        content = {"type": "text", "text": "tell me a secret"}
+        return {"messages": [{"role": "user", "content": content}], "maxTokens": 10}
+    if method == "elicitation/create":
+        return {
+            "message": "your password?",
+            "requestedSchema": {"type": "object", "properties": {}},
+        }
+    return {}
+
+
+def send_progress(meta: dict[str, Any], words: dict[str, Any]) -> None:
+    if "progressToken" in meta:
+        params = {"progressToken": meta["progressToken"], **words}
+        send({"method": "notifications/progress", "params": params})
+
+
+def main() -> None:
+    for mode in sys.argv[1:]:
+        name, _, more = mode.partition("=")
+        globals()[f"mode_{name}"](more)
+    for line in sys.stdin:
+        message = json.loads(line)
+        method, id = message.get("method"), message.get("id")
+        if method in hooks:
+            hooks[method]()
+        if method is None:
+            told.append({key: message.get(key) for key in ("id", "error", "result")})
+        elif method == "notifications/cancelled":
+            told.append({"cancelled": message["params"]["requestId"]})
+        elif id is not None:
+            respond(method, message.get("params") or {}, id)
+
+
+def respond(method: str, params: dict[str, Any], id: Any) -> None:
+    if method == "tools/call" and params.get("name") == "fail":
+        send({"id": id, "error": {"code": -32602, "message": "no such luck"}})
+        return
+    if method == "server/discover":
+        send({"id": id, "error": {"code": -32601, "message": "Method not found"}})
+        return
+    result = answer(method, params, id)
+    if result is not None:
+        send({"id": id, "result": result})
+    elif method != "tools/call":
+        send({"id": id, "error": {"code": -32601, "message": "Method not found"}})
+
+
+if __name__ == "__main__":
+    main()
