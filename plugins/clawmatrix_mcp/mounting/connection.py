@@ -187,7 +187,8 @@ async def connected(
         try:
             await stack.enter_async_context(client)
         except MCPError as error:
-            raise ServerFailed(f"it refused: {error.message} ({error.code})") from None
+            words = f"{error.message} ({streams.hint or error.code})"
+            raise ServerFailed(f"it refused: {words}") from None
         except (ValidationError, RuntimeError) as error:
             raise ServerFailed(f"it does not begin as an MCP server does: {error}") from None
         yield Connection(client, lost)

@@ -69,12 +69,16 @@ class Meter:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._rate = Rate(MESSAGES, BYTES)
+        self._rate, self._bytes = Rate(MESSAGES, BYTES), Rate(None, BYTES)
         self._asked = 0
 
     def message(self, size: int) -> float:
         """Count a message; return for how many seconds to wait before the next is read."""
         return self._rate.spend(self._now(), size)
+
+    def bytes(self, size: int) -> float:
+        """Count bytes of no whole message; return what ``message`` does."""
+        return self._bytes.spend(self._now(), size)
 
     def asks(self) -> None:
         """Count a request of the server. Raises: ServerFailed, for too many without answers."""

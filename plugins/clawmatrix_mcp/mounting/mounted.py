@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import anyio
 import attrs
 
-from clawmatrix_core import RateLimitedLogger
+from clawmatrix_core import RateLimitedLogger, redact
 from clawmatrix_core.spi import Bell, stray
 from clawmatrix_mcp.mounting.backing_off import BackOff
 from clawmatrix_mcp.mounting.contents import KINDS, Contents
@@ -33,6 +33,8 @@ _PATIENCE: Final = 10.0
 """Seconds that a request waits for a server that starts."""
 _REST: Final = 0.5
 """Seconds between two looks at a list that a server says has changed."""
+_WORDS: Final = 500
+"""Characters of the words that say how a server ended."""
 _LOG: Final = 10.0
 """Seconds in which a line of a server is logged once."""
 
@@ -244,9 +246,9 @@ def _words(error: Exception) -> str:
     """Return what ended a server, in words; of a group the first of its errors that says it."""
     found = list(_parts(error))
     told = next((one for one in found if isinstance(one, ProcessEnded)), found[0])
-    if isinstance(told, ProcessEnded | ServerFailed | ToolError):
-        return str(told)
-    return f"{type(told).__name__}: {told}"[:500]
+    known = isinstance(told, ProcessEnded | ServerFailed | ToolError)
+    text = redact(str(told) if known else f"{type(told).__name__}: {told}")[:_WORDS]
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _parts(error: BaseException) -> Iterator[BaseException]:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
+from clawmatrix_core import register_secret
 from clawmatrix_mcp.mounting.metering import ServerFailed
 from clawmatrix_tool_proxy.api import guarded_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AsyncExitStack
+    from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
     from clawmatrix_core import Node
     from clawmatrix_mcp.mounting.config import ServerConfig
     from clawmatrix_mcp.mounting.connection import Connection
     from clawmatrix_mcp.mounting.contents import Kind
     from clawmatrix_mcp.mounting.metering import Meter
+    from clawmatrix_mcp.mounting.streams import Streams
 
 __all__ = ["opened"]
 
@@ -49,7 +51,9 @@ async def opened(
 
     if config.url is not None:
         headers = {name: secret.reveal() for name, secret in config.headers.items()}
-        way = over_http(config.url, headers, meter)
+        for part in (part for text in headers.values() for part in text.split()):
+            register_secret(part)  # of "Bearer WORD" the word alone too
+        way: AbstractAsyncContextManager[Streams] = over_http(config.url, headers, meter)
     else:
         folder = config.root if config.confine or config.cwd is None else str(config.cwd)
         process = await stack.enter_async_context(

@@ -22,10 +22,13 @@ class Streams:
     """What comes from a server and goes to it; the SDK takes it for a transport.
 
     Each message that comes waits until the client has taken it.
+
+    Attributes:
+        hint: what is known of why a request failed, beside what the SDK says.
     """
 
     def __init__(self, meter: Meter) -> None:
-        self._meter = meter
+        self._meter, self.hint = meter, ""
         self._coming: MemoryObjectSendStream[SessionMessage | Exception]
         self._theirs: MemoryObjectReceiveStream[SessionMessage | Exception]
         self._ours: MemoryObjectSendStream[SessionMessage]

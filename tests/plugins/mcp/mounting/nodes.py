@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_mcp.mounting.mounts import Mounts
 from clawmatrix_mcp.plugin import McpPlugin
 from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
 from tests.plugins.tool_proxy.shop import EngineShop, Notebook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from clawmatrix_core import JSON, Node
     from clawmatrix_core.testing.fixtures import NodeFactory
     from clawmatrix_mcp.mounting.mounted import Mounted
+    from clawmatrix_mcp.mounting.mounts import Mounts
 
-__all__ = ["PLAIN", "Mounting", "mounting", "plain", "value_of"]
+__all__ = [
+    "PLAIN",
+    "SDK",
+    "Mounting",
+    "mounting",
+    "plain",
+    "running",
+    "served",
+    "value_of",
+]
 
 PLAIN: Final = str(Path(__file__).with_name("plain_server.py"))
+SDK: Final = str(Path(__file__).with_name("sdk_server.py"))
 
 
 def plain(*modes: str, **more: object) -> dict[str, object]:
@@ -107,3 +119,26 @@ async def mounting(
     async with office, home:
         await wait_until(lambda: home.reachable("office") and office.reachable("home"))
         yield Mounting(home, office, plugin, notes)
+
+
+@contextmanager
+def served(*arguments: str) -> Iterator[str]:
+    """Run a server of the official SDK over HTTP, and return its address."""
+    command = [sys.executable, SDK, "http", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/mcp"
+        finally:
+            process.kill()
+
+
+def running(pid: int) -> bool:
+    """Say whether a process runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -30,6 +30,7 @@ TOOLS: list[dict[str, Any]] = [
     {"name": "fork", "inputSchema": {"type": "object"}},
     {"name": "large", "inputSchema": {"type": "object"}},
 ]
+ASKED = ("sampling/createMessage", "roots/list", "elicitation/create")
 waiting: dict[str, Any] = {}
 told: list[Any] = []
 hooks: dict[str, Any] = {}
