@@ -17,7 +17,9 @@ from mcp.shared.subscriptions import (
 from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, REQUEST_TIMEOUT
 from pydantic import TypeAdapter, ValidationError
 
+from clawmatrix_core.spi import stray
 from clawmatrix_mcp.mounting.contents import KINDS, Contents, Kind
+from clawmatrix_mcp.mounting.failures import first_of
 from clawmatrix_mcp.mounting.metering import ServerFailed
 from clawmatrix_tool_proxy.api import ToolError
 
@@ -89,8 +91,9 @@ class Connection:
             return found
         except MCPError as error:
             raise self._failure(error) from None
-        except ValidationError:
-            words = "the server answered with what is no result of MCP; the call may have run"
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))[:200]
+            words = f"the server's answer is no result of {method} (at {where}), which may have run"
             raise ToolError(words, "bad_answer") from None
 
     async def list(self, kind: Kind, most: int) -> list[JSON]:
@@ -186,9 +189,17 @@ async def connected(
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(client)
-        except MCPError as error:
-            words = f"{error.message} ({streams.hint or error.code})"
-            raise ServerFailed(f"it refused: {words}") from None
-        except (ValidationError, RuntimeError) as error:
-            raise ServerFailed(f"it does not begin as an MCP server does: {error}") from None
+        except BaseException as error:
+            if (fault := stray(error)) is None:
+                raise
+            raise _beginning(first_of(fault), streams.hint) from None
         yield Connection(client, lost)
+
+
+def _beginning(fault: BaseException, hint: str) -> BaseException:
+    """Return what is wrong with a server that did not begin."""
+    if isinstance(fault, MCPError):
+        return ServerFailed(f"it refused: {fault.message} ({hint or fault.code})")
+    if isinstance(fault, ValidationError | RuntimeError):
+        return ServerFailed("it does not begin as an MCP server does")
+    return fault

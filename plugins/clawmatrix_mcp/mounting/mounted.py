@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Final, Literal
 import anyio
 import attrs
 
-from clawmatrix_core import RateLimitedLogger, redact
+from clawmatrix_core import RateLimitedLogger
 from clawmatrix_core.spi import Bell, stray
 from clawmatrix_mcp.mounting.backing_off import BackOff
 from clawmatrix_mcp.mounting.contents import KINDS, Contents
+from clawmatrix_mcp.mounting.failures import words_of
 from clawmatrix_mcp.mounting.metering import Meter, ServerFailed
-from clawmatrix_tool_proxy.api import ProcessEnded, ToolError
+from clawmatrix_tool_proxy.api import ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from clawmatrix_core import JSON, Node
     from clawmatrix_mcp.mounting.config import ServerConfig
@@ -33,8 +34,6 @@ _PATIENCE: Final = 10.0
 """Seconds that a request waits for a server that starts."""
 _REST: Final = 0.5
 """Seconds between two looks at a list that a server says has changed."""
-_WORDS: Final = 500
-"""Characters of the words that say how a server ended."""
 _LOG: Final = 10.0
 """Seconds in which a line of a server is logged once."""
 
@@ -153,7 +152,7 @@ class Mounted:
                 except BaseException as error:
                     if (fault := stray(error)) is None:
                         raise
-                    why = _words(fault)
+                    why = words_of(fault)
                 finally:
                     self._connection = None
                 pause = back_off.after(self._node.clock.now() - began)
@@ -163,6 +162,9 @@ class Mounted:
 
     async def _serve(self) -> None:
         """Run the server to its end. Raises: what ends it."""
+        from clawmatrix_mcp.mounting.opening import load_sdk  # most nodes do without
+
+        await load_sdk()
         self._lost = anyio.Event()
         limit = anyio.CancelScope(deadline=anyio.current_time() + self.config.start_timeout)
         with limit:
@@ -184,7 +186,7 @@ class Mounted:
             raise ServerFailed("its session is lost")
 
     async def _connect(self, stack: AsyncExitStack) -> Connection:
-        from clawmatrix_mcp.mounting.opening import opened  # its import is light
+        from clawmatrix_mcp.mounting.opening import opened
 
         return await opened(
             stack,
@@ -240,20 +242,3 @@ class Mounted:
                 self._contents = self._contents.with_list(kind, things)
                 self._tell()
             await anyio.sleep(_REST)
-
-
-def _words(error: Exception) -> str:
-    """Return what ended a server, in words; of a group the first of its errors that says it."""
-    found = list(_parts(error))
-    told = next((one for one in found if isinstance(one, ProcessEnded)), found[0])
-    known = isinstance(told, ProcessEnded | ServerFailed | ToolError)
-    text = redact(str(told) if known else f"{type(told).__name__}: {told}")[:_WORDS]
-    return "".join(one if one.isprintable() else " " for one in text)
-
-
-def _parts(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _parts(one)
-    else:
-        yield error

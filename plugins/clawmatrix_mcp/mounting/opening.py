@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clawmatrix_mcp.mounting.metering import Meter
     from clawmatrix_mcp.mounting.streams import Streams
 
-__all__ = ["opened"]
+__all__ = ["load_sdk", "opened"]
 
 _WITH_SDK: Final = ("connection", "stdio", "http")
 _LOUD: Final = ("client", "mcp")
@@ -40,11 +40,10 @@ async def opened(
     changed: Callable[[Kind], None],
     noted: Callable[[str], None],
 ) -> Connection:
-    """Open the way to a server; the stack closes it.
+    """Open the way to a server; the stack closes it. The SDK must have been loaded.
 
     Raises: see ``connected`` of ``connection`` and ``over_stdio`` of ``stdio``.
     """
-    await anyio.to_thread.run_sync(_import_sdk)
     from clawmatrix_mcp.mounting.connection import connected
     from clawmatrix_mcp.mounting.http import over_http
     from clawmatrix_mcp.mounting.stdio import over_stdio
@@ -64,6 +63,11 @@ async def opened(
         way = over_stdio(process, meter, noted)
     streams = await stack.enter_async_context(way)
     return await stack.enter_async_context(connected(streams, lost, changed, noted))
+
+
+async def load_sdk() -> None:
+    """Import the SDK, in a thread: that takes half a second. Raises: ServerFailed."""
+    await anyio.to_thread.run_sync(_import_sdk)
 
 
 def _import_sdk() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
+from pydantic import ValidationError
 
 from clawmatrix_mcp.mounting.lines import Lines, Words
 from clawmatrix_mcp.mounting.metering import ServerFailed, check_values
@@ -23,6 +24,8 @@ __all__ = ["over_stdio"]
 
 _WRITING: Final = 30.0
 """Seconds that a server may leave what is sent to it unread."""
+_HEAD: Final = 1024
+"""Bytes of a line that show whether it was meant as a message."""
 _ENDING: Final = 1.0
 """Seconds in which a server that closed a pipe is seen to end."""
 
@@ -98,8 +101,11 @@ async def _say_how_it_ended(process: GuardedProcess, otherwise: str) -> NoReturn
 
 
 def _message(line: bytes) -> SessionMessage | Exception:
+    """Return the message of a line. Raises: ServerFailed, where an answer may be lost with it."""
     check_values(line)
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except ValueError:
+    except ValidationError as error:
+        if b'"jsonrpc"' in line[:_HEAD] and error.errors()[0]["type"] == "json_invalid":
+            raise ServerFailed("it sent a message that cannot be read") from None
         return ValueError("a line that is no message")

@@ -31,6 +31,7 @@ class _Lasting:
 
     def __init__(self, guard: GuardProcess) -> None:
         self._guard = guard
+        self._asking = anyio.Lock()
 
     async def write(self, data: bytes) -> None:
         """Write all of the bytes to its input. Raises: OSError, where it has closed it."""
@@ -46,7 +47,8 @@ class _Lasting:
 
     async def ended(self) -> NoReturn:
         """Wait until it has ended with all that it started. Raises: ProcessEnded, always."""
-        told = await self._guard.told()
+        async with self._asking:  # one at a time may wait for a pipe
+            told = await self._guard.told()
         if told is None:
             raise ProcessEnded("its guard was killed")
         if "failed" in told:

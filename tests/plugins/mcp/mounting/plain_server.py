@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 TOOLS: list[dict[str, Any]] = [
@@ -51,6 +52,10 @@ def answer(method: str, params: dict[str, Any], id: Any) -> dict[str, Any] | Non
         caps = {"tools": {"listChanged": True}, "resources": {}, "prompts": {}, "logging": {}}
         return {"protocolVersion": "2025-06-18", "capabilities": caps, "serverInfo": about}
     if method == "tools/list":
+        if "pages" in hooks:
+            page = next(hooks["pages"])
+            tools = [{"name": f"p{page}-{n}", "inputSchema": {"type": "object"}} for n in range(50)]
+            return {"tools": tools, "nextCursor": str(page)}
         return {"tools": TOOLS}
     if method == "resources/list":
         return {"resources": [{"uri": "file:///notes", "name": "notes"}]}
@@ -115,6 +120,111 @@ def send_progress(meta: dict[str, Any], words: dict[str, Any]) -> None:
         send({"method": "notifications/progress", "params": params})
 
 
+def mode_long_line(_: str) -> None:
+    """Write a line of a gibibyte in the place of the first answer."""
+
+    def write() -> None:
+        for _ in range(1024):
+            sys.stdout.write("x" * 1024**2)
+        sys.stdout.flush()
+
+    hooks["server/discover"] = write
+
+
+def mode_values(_: str) -> None:
+    """List what has too many values to be decoded."""
+    TOOLS.append({"name": "many", "inputSchema": {"type": "object", "enum": [[]] * 400_000}})
+
+
+def mode_deep(_: str) -> None:
+    """List what is nested too deep to be decoded."""
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(200):
+        schema = {"type": "object", "properties": {"x": schema}}
+    TOOLS.append({"name": "deep", "inputSchema": schema})
+
+
+def mode_many(count: str) -> None:
+    """List so many tools."""
+    schema = {"type": "object"}
+    TOOLS[:] = [{"name": f"tool{n}", "inputSchema": schema} for n in range(int(count))]
+
+
+def mode_pages(_: str) -> None:
+    """List tools on pages without an end."""
+    hooks["pages"] = iter(range(10**9))
+
+
+def mode_tools(definitions: str) -> None:
+    """List these tools."""
+    TOOLS[:] = json.loads(definitions)
+
+
+def mode_hang(method: str) -> None:
+    """Never answer a method, nor anything after it."""
+    hooks[method] = lambda: time.sleep(1000)
+
+
+def mode_die(method: str) -> None:
+    """Die when a method is asked for."""
+    hooks[method] = lambda: os._exit(7)
+
+
+def mode_fork(_: str) -> None:
+    """Leave processes behind in sessions of their own, and go on."""
+    for _ in range(3):
+        call("fork", {}, {}, None)
+
+
+def mode_flood(kind: str) -> None:
+    """Send without an end, from a process of its own, once a tool is called."""
+
+    def flood() -> None:
+        if os.fork() == 0:
+            while True:
+                sys.stdout.write(FLOODS[kind] * 100)
+                sys.stdout.flush()
+
+    hooks["tools/call"] = flood
+
+
+def mode_deaf(_: str) -> None:
+    """Ask without an end, and read nothing."""
+
+    def ask() -> None:
+        for n in range(10**9):
+            send({"id": n, "method": "ping", "params": {"_meta": {"x": "y" * 10_000}}})
+
+    hooks["tools/list"] = ask
+
+
+def mode_noise(_: str) -> None:
+    """Write garbage, answers that nobody asked for, and half a character, before anything else."""
+    print("Welcome to the plain server!")
+    print(json.dumps({"jsonrpc": "2.0", "id": 4711, "result": {}}))
+    print(json.dumps({"jsonrpc": "2.0", "id": "tools", "result": {"tools": []}}))
+    print(json.dumps([1, 2]), "\n{}\n", '"\\ud800"', "[" * 10_000, sep="\n", flush=True)
+    print("\x1b[31mred\x1b[0m", "e" * 100_000, sep="\n", file=sys.stderr, flush=True)
+
+
+def mode_bad(method: str) -> None:
+    """Answer a method with what is no result of it."""
+    bad[method] = {"tools": [{"name": 7}], "content": "no", "protocolVersion": "1999-01-01"}
+
+
+FLOODS = {
+    "notices": '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n',
+    "log": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info",'
+    '"data":"noise"}}\n',
+    "progress": '{"jsonrpc":"2.0","method":"notifications/progress","params":'
+    '{"progressToken":9,"progress":1}}\n',
+    "odd": '{"jsonrpc":"2.0","method":"notifications/message","params":7}\n',
+    "garbage": "garbage " * 100 + "\n",
+    "requests": '{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
+}
+bad: dict[str, Any] = {}
+
+
 def main() -> None:
     for mode in sys.argv[1:]:
         name, _, more = mode.partition("=")
@@ -135,6 +245,9 @@ def main() -> None:
 def respond(method: str, params: dict[str, Any], id: Any) -> None:
     if method == "tools/call" and params.get("name") == "fail":
         send({"id": id, "error": {"code": -32602, "message": "no such luck"}})
+        return
+    if method in bad:
+        send({"id": id, "result": bad[method]})
         return
     if method == "server/discover":
         send({"id": id, "error": {"code": -32601, "message": "Method not found"}})

@@ -10,9 +10,8 @@ import socket
 import sys
 
 import anyio
-from starlette.types import Receive, Scope, Send
-
 from mcp.server.mcpserver import Context, Image, MCPServer
+from starlette.types import Receive, Scope, Send
 
 server = MCPServer("official")
 more: list[str] = []

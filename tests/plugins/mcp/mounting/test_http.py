@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_tool_proxy.api import call_tool
-from tests.plugins.mcp.mounting.nodes import SDK, mounting, served, value_of
+from tests.plugins.mcp.mounting.nodes import SDK, mounting, served
 
 if TYPE_CHECKING:
     from clawmatrix_core.testing.fixtures import NodeFactory
