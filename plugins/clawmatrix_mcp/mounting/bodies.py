@@ -28,18 +28,22 @@ class Body:
         self._events = events
         self._held = bytearray()
 
-    def take(self, part: bytes) -> None:
-        """Take a part of it. Raises: ServerFailed, where a message is too large."""
+    def take(self, part: bytes) -> int:
+        """Take a part of it; return what the messages that end in it take of ``BYTES``.
+
+        Raises: ServerFailed, where a message is too large.
+        """
+        cost = 0
         seen = max(0, len(self._held) - _LONGEST)
         self._held += part
         if self._events and (ends := [found.end() for found in _END.finditer(self._held, seen)]):
             whole = bytes(self._held[: ends[-1]])
-            for event in _END.split(whole):
-                check_values(event)
+            cost = sum(check_values(event) for event in _END.split(whole))
             del self._held[: ends[-1]]
         if len(self._held) > LINE:
             raise ServerFailed(f"it sent a message of more than {LINE} bytes")
+        return cost
 
-    def end(self) -> None:
-        """Take its end. Raises: ServerFailed, where a message is too large."""
-        check_values(bytes(self._held))
+    def end(self) -> int:
+        """Take its end, and do what ``take`` does."""
+        return check_values(bytes(self._held))

@@ -142,13 +142,15 @@ class _Counted(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for part in self._inner:
-                self._body.take(part)
-                if pause := self._meter.bytes(len(part)):
-                    await anyio.sleep(pause)
+                await self._spend(self._body.take(part))
                 yield part
-            self._body.end()
+            await self._spend(self._body.end())
         except ServerFailed as error:
             raise self._fail(str(error)) from None
+
+    async def _spend(self, cost: int) -> None:
+        if cost and (pause := self._meter.bytes(cost)):
+            await anyio.sleep(pause)
 
     async def aclose(self) -> None:
         """Close it."""

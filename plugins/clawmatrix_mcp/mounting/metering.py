@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clawmatrix_core import Bound
 from clawmatrix_core.spi import Rate
@@ -29,7 +29,7 @@ LINE = Bound(
     when_full="the server is ended, and started again",
 )
 VALUES = Bound(
-    256 * 1024,
+    128 * 1024,
     "values in one message of a mounted MCP server",
     fed_by="an upstream",
     when_full="the server is ended, and started again; the message is not decoded",
@@ -42,7 +42,7 @@ MESSAGES = Bound(
 )
 BYTES = Bound(
     8 * 1024**2,
-    "bytes that are read from one mounted MCP server in a second, after a first second's worth",
+    "bytes that are read from one mounted MCP server in a second, and 64 for each value in them",
     fed_by="an upstream",
     when_full="it is read more slowly",
 )
@@ -52,16 +52,23 @@ UNANSWERED = Bound(
     fed_by="an upstream",
     when_full="the server is ended, and started again",
 )
+_VALUE: Final = 64
+"""Bytes that decoding a value is counted as."""
 
 
 class ServerFailed(Exception):
     """A server did what it must not do, or cannot be reached; the text says what."""
 
 
-def check_values(data: bytes) -> None:
-    """Raises: ServerFailed, where a message has too many values to be decoded."""
-    if marks_in(data, VALUES) > VALUES:
+def check_values(data: bytes) -> int:
+    """Return what a message takes of ``BYTES``.
+
+    Raises: ServerFailed, where it has too many values to be decoded.
+    """
+    found = marks_in(data, VALUES)
+    if found > VALUES:
         raise ServerFailed(f"it sent a message of more than {VALUES} values")
+    return len(data) + _VALUE * found
 
 
 class Meter:

@@ -71,7 +71,7 @@ async def _carry_out(process: GuardedProcess, streams: Streams) -> None:
     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the client leaves
         while data := await process.read():
             for line in lines.feed(data):
-                await streams.came(_message(line), len(line))
+                await streams.came(_message(line), check_values(line))
         await _say_how_it_ended(process, "it closed its output")
 
 
@@ -102,7 +102,6 @@ async def _say_how_it_ended(process: GuardedProcess, otherwise: str) -> NoReturn
 
 def _message(line: bytes) -> SessionMessage | Exception:
     """Return the message of a line. Raises: ServerFailed, where an answer may be lost with it."""
-    check_values(line)
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValidationError as error:

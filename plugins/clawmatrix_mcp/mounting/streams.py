@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse
+
+from clawmatrix_mcp.mounting.contents import KINDS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -63,8 +65,11 @@ class Streams:
         Raises: ServerFailed, where the server asks too much; anyio's errors, where the client is
             gone.
         """
-        if isinstance(item, SessionMessage) and isinstance(item.message, JSONRPCRequest):
-            self._meter.asks()
+        if isinstance(item, SessionMessage):
+            if isinstance(item.message, JSONRPCRequest):
+                self._meter.asks()
+            elif isinstance(item.message, JSONRPCResponse):
+                _cut_lists(item.message.result)
         await self._coming.send(item)
         if pause := self._meter.message(size):
             await anyio.sleep(pause)
@@ -75,3 +80,11 @@ class Streams:
         if isinstance(item.message, (JSONRPCResponse, JSONRPCError)):
             self._meter.answered()
         return item
+
+
+def _cut_lists(result: dict[str, Any]) -> None:
+    """Leave out what no list of a server may have more of, before the SDK looks at each."""
+    for about in KINDS.values():
+        things = result.get(about.key)
+        if isinstance(things, list):
+            del things[about.most :]

@@ -193,7 +193,7 @@ def mode_deaf(_: str) -> None:
 
     def ask() -> None:
         for n in range(10**9):
-            send({"id": n, "method": "ping", "params": {"_meta": {"x": "y" * 10_000}}})
+            send({"id": f"{n}{'x' * 10_000}", "method": "ping"})
 
     hooks["tools/list"] = ask
 

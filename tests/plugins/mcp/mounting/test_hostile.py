@@ -44,7 +44,7 @@ def why(nodes: Mounting) -> str:
     ("mode", "words"),
     [
         ("long_line", "more than 16777216 bytes"),
-        ("values", "more than 262144 values"),
+        ("values", "more than 131072 values"),
         ("deep", "a message that cannot be read"),
         ("die=server/discover", "it ended with status 7"),
         ("die=initialize", "it ended with status 7"),
@@ -79,7 +79,7 @@ async def test_a_server_that_does_not_start_is_named_and_tried_again(
 
 @pytest.mark.bound("clawmatrix_mcp.mounting.definitions.TOOLS")
 @pytest.mark.bound("clawmatrix_mcp.mounting.definitions.ALL_TOOLS")
-@pytest.mark.parametrize("mode", ["many=20000", "pages"])
+@pytest.mark.parametrize("mode", ["many=5000", "pages"])
 async def test_of_a_list_without_an_end_a_part_is_taken(
     node_factory: NodeFactory, mode: str
 ) -> None:
