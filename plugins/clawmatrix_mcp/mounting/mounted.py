@@ -134,6 +134,8 @@ class Mounted:
         try:
             return await connection.request(method, params, progress)
         except ToolError as error:
+            if error.code == "server_lost" and self._connection is connection:
+                self._connection = None  # the next request waits for another
             raise ToolError(f"{self.name}: {error}", error.code) from None
 
     def end(self) -> None:

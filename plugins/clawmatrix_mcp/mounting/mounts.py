@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clawmatrix_mcp.mounting.pins import Judged
     from clawmatrix_tool_proxy.api import Tool
 
-__all__ = ["Mounts"]
+__all__ = ["Mounts", "pinned_of"]
 
 
 @attrs.define
@@ -148,7 +148,7 @@ class Mounts:
         self._tell(tools=False)
 
     def _judge(self, server: _Server) -> None:
-        definitions = {one.tool: one.raw for one in server.taken.definitions}
+        definitions = pinned_of(server.taken.definitions)
         server.judged = self._pins.judge(server.mounted.owner, definitions)
         self._tell()
 
@@ -163,6 +163,11 @@ class Mounts:
                 tools_changed(self._node)
         for call in tuple(self._callbacks):
             call()
+
+
+def pinned_of(definitions: Sequence[Definition]) -> Mapping[str, JSON]:
+    """Return what is pinned of tools: all that their server says of each."""
+    return {one.tool: dict(one.raw) for one in definitions}
 
 
 def _status_of(server: _Server) -> JSON:

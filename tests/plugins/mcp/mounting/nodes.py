@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_core.testing.told import ToldConfig
 from clawmatrix_mcp.plugin import McpPlugin
 from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
@@ -76,6 +77,13 @@ class Mounting:
     async def ready(self, *names: str) -> None:
         """Wait for servers."""
         await wait_until(lambda: all(self.server(one).state.word == "ready" for one in names))
+
+    async def reload(self, servers: Mapping[str, Mapping[str, object]]) -> None:
+        """Have other servers in the configuration from now on."""
+        config = self.office.config
+        assert isinstance(config, ToldConfig)
+        told = dict(config.told) | {"mcp": {"servers": dict(servers)}}
+        await self.office.reload(ToldConfig.from_mapping(told))
 
     async def call(self, tool: str, /, **arguments: JSON) -> JSON:
         """Call a tool from ``home``, and return its result. Raises: ToolFailed."""

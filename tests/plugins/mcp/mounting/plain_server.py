@@ -30,9 +30,12 @@ TOOLS: list[dict[str, Any]] = [
     {"name": "ask", "inputSchema": {"type": "object"}},
     {"name": "fork", "inputSchema": {"type": "object"}},
     {"name": "large", "inputSchema": {"type": "object"}},
+    {"name": "seen", "inputSchema": {"type": "object"}},
+    {"name": "meta", "inputSchema": {"type": "object"}},
+    {"name": "read", "inputSchema": {"type": "object"}},
+    {"name": "write", "inputSchema": {"type": "object"}},
 ]
 ASKED = ("sampling/createMessage", "roots/list", "elicitation/create")
-waiting: dict[str, Any] = {}
 told: list[Any] = []
 hooks: dict[str, Any] = {}
 
@@ -71,35 +74,71 @@ def answer(method: str, params: dict[str, Any], id: Any) -> dict[str, Any] | Non
 
 
 def call(name: str, given: dict[str, Any], meta: dict[str, Any], id: Any) -> dict[str, Any] | None:
-    if name == "environment":
-        return text({"env": dict(os.environ), "cwd": os.getcwd(), "pid": os.getpid()})
-    if name == "steps":
-        for done in range(1, 4):
-            words = {"progress": done, "total": 3, "message": f"step {done}"}
-            send_progress(meta, words)
-        return text("done")
-    if name == "wait":
-        waiting[str(id)] = True
-        send_progress(meta, {"progress": 1, "message": str(os.getpid())})
-        return None
-    if name == "die":
-        os._exit(3)
-    if name == "change":
-        TOOLS[:] = given["tools"]
-        send({"method": "notifications/tools/list_changed"})
-        return text("changed")
-    if name == "ask":
-        for number, method in enumerate(
-            ("sampling/createMessage", "roots/list", "elicitation/create")
-        ):
-            send({"id": f"ask-{number}", "method": method, "params": asked(method)})
-        return text("asked")
-    if name == "fork":
-        subprocess.Popen(["/bin/sh", "-c", "trap '' TERM HUP; sleep 1000"], start_new_session=True)
-        return text(os.getpid())
-    if name == "large":
-        return text("x" * int(given["size"]))
-    return {**text(given.get("value", told)), "structuredContent": {"value": given.get("value")}}
+    tool = globals().get(f"tool_{name}")
+    if tool is not None:
+        found: dict[str, Any] | None = tool(given, meta, id)
+        return found
+    return {**text(given.get("value")), "structuredContent": {"value": given.get("value")}}
+
+
+def tool_environment(*_: Any) -> Any:
+    return text({"env": dict(os.environ), "cwd": os.getcwd(), "pid": os.getpid()})
+
+
+def tool_steps(_: Any, meta: Any, __: Any) -> Any:
+    for done in range(1, 4):
+        send_progress(meta, {"progress": done, "total": 3, "message": f"step {done}"})
+    return text("done")
+
+
+def tool_wait(_: Any, meta: Any, __: Any) -> None:
+    send_progress(meta, {"progress": 1, "message": str(os.getpid())})
+
+
+def tool_die(*_: Any) -> None:
+    os._exit(3)
+
+
+def tool_change(given: Any, *_: Any) -> Any:
+    TOOLS[:] = given["tools"]
+    send({"method": "notifications/tools/list_changed"})
+    return text("changed")
+
+
+def tool_ask(*_: Any) -> Any:
+    for number, method in enumerate(ASKED):
+        send({"id": f"ask-{number}", "method": method, "params": asked(method)})
+    return text("asked")
+
+
+def tool_fork(*_: Any) -> Any:
+    subprocess.Popen(["/bin/sh", "-c", "trap '' TERM HUP; sleep 1000"], start_new_session=True)
+    return text(os.getpid())
+
+
+def tool_large(given: Any, *_: Any) -> Any:
+    return text("x" * int(given["size"]))
+
+
+def tool_read(given: Any, *_: Any) -> Any:
+    try:
+        with open(given["path"]) as file:
+            return text(file.read())
+    except OSError as error:
+        return text(str(error))
+
+
+def tool_write(given: Any, *_: Any) -> Any:
+    with open(given["path"], "w"):
+        return text("")
+
+
+def tool_seen(*_: Any) -> Any:
+    return text(told)
+
+
+def tool_meta(_: Any, meta: Any, __: Any) -> Any:
+    return text(meta)
 
 
 def asked(method: str) -> dict[str, Any]:
@@ -163,6 +202,13 @@ def mode_tools(definitions: str) -> None:
 def mode_hang(method: str) -> None:
     """Never answer a method, nor anything after it."""
     hooks[method] = lambda: time.sleep(1000)
+
+
+def mode_once(path: str) -> None:
+    """Start only where a file is not there yet."""
+    if os.path.exists(path):
+        sys.exit(5)
+    open(path, "x").close()
 
 
 def mode_die(method: str) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 import anyio
 from mcp.server.mcpserver import Context, Image, MCPServer
-from starlette.types import Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 server = MCPServer("official")
 more: list[str] = []

@@ -193,7 +193,7 @@ async def test_what_a_server_asks_of_the_node_is_refused(node_factory: NodeFacto
     async with mounting(node_factory, {"evil": plain()}) as nodes:
         await nodes.ready("evil")
         await nodes.call("evil_ask")
-        told = value_of(await nodes.call("evil_echo"))
+        told = value_of(await nodes.call("evil_seen"))
         assert [one["id"] for one in told] == ["ask-0", "ask-1", "ask-2"]
         assert all(one["error"]["code"] == -32600 for one in told)
         assert all("result" not in one or one["result"] is None for one in told)
