@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def read(servers: object) -> McpConfig:
     """Return the table ``mcp`` with these servers."""
     told = {"node_id": "a", "secret": "s" * 32, "mcp": {"servers": servers}}
-    config = Config.from_mapping(told).with_sections([ConfigSection("mcp", McpConfig)])
+    config = Config.from_mapping(told)
+    config.bind([ConfigSection("mcp", McpConfig)])
     return config.section(McpConfig)
 
 

@@ -9,11 +9,13 @@ NODE = """
 import sys, anyio
 from clawmatrix_core import Config, Node
 from clawmatrix_core.testing.fixtures import MemoryState
+from clawmatrix_mcp.plugin import McpPlugin
 
 async def main():
     config = Config.from_mapping({"node_id": "office", "secret": "s" * 32, "mcp": {}})
-    async with Node(config, plugins=["tool-proxy", "grants", "mcp"], state=MemoryState()) as node:
-        assert [one.state for one in node.plugins.list() if one.name == "mcp"] == ["running"]
+    async with Node(config, plugins=["tool-proxy", "grants", McpPlugin()], state=MemoryState()) as node:
+        states = {one.name: one.state for one in node.plugins.list()}
+        assert states["mcp"] == "active"
 anyio.run(main)
 print([name for name in ("mcp", "pydantic", "httpx2", "jsonschema") if name in sys.modules])
 """
