@@ -11,7 +11,7 @@ from clawmatrix_mcp.mounting.part import MountingPart
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clawmatrix_core import Node, PluginScope
+    from clawmatrix_core import Check, Config, Node, PluginScope
     from clawmatrix_tool_proxy.api import Tool
 
 __all__ = ["McpPlugin"]
@@ -39,6 +39,11 @@ class McpPlugin:
     def register_status(self) -> list[StatusSection]:
         """Say how the mounted servers are."""
         return [self.mounting.status_section()]
+
+    @hookimpl
+    def register_checks(self, config: Config) -> list[Check]:
+        """Have ``clawmatrix doctor`` look at the mounted servers."""
+        return [self.mounting.check(config.section(McpConfig).servers)]
 
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:

@@ -10,7 +10,7 @@ from clawmatrix_mcp.mounting.status import lines_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from clawmatrix_core import JSON, Node, PluginScope
+    from clawmatrix_core import JSON, Check, Node, PluginScope
     from clawmatrix_mcp.mounting.config import ServerConfig
     from clawmatrix_mcp.mounting.mounts import Mounts
     from clawmatrix_tool_proxy.api import Tool
@@ -52,6 +52,12 @@ class MountingPart:
     def status_section(self) -> StatusSection:
         """Return what ``status`` says of the servers."""
         return StatusSection("mcp", self._status, lines_of)
+
+    def check(self, servers: Mapping[str, ServerConfig]) -> Check:
+        """Return what the doctor looks at; ``servers`` are the tables of the configuration."""
+        from clawmatrix_mcp.mounting.checks import servers_check  # a node does without
+
+        return servers_check(servers, self.mounts)
 
     def _status(self) -> JSON:
         return {"servers": {} if self.mounts is None else self.mounts.status()}

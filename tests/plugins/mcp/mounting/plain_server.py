@@ -178,7 +178,7 @@ def mode_values(_: str) -> None:
 def mode_deep(_: str) -> None:
     """List what is nested too deep to be decoded."""
     schema: dict[str, Any] = {"type": "object"}
-    for _ in range(200):
+    for _depth in range(200):
         schema = {"type": "object", "properties": {"x": schema}}
     TOOLS.append({"name": "deep", "inputSchema": schema})
 
@@ -218,7 +218,7 @@ def mode_die(method: str) -> None:
 
 def mode_fork(_: str) -> None:
     """Leave processes behind in sessions of their own, and go on."""
-    for _ in range(3):
+    for _time in range(3):
         call("fork", {}, {}, None)
 
 
