@@ -26,7 +26,7 @@ async def test_status_and_doctor_name_each_server_and_what_is_wrong(
         await nodes.ready("good")
         dies = nodes.server("dies")
         await wait_until(lambda: dies.state.word == "restarting" and "7" in dies.state.why)
-        found = {one.name: one for one in nodes.office.status_sections}["mcp"]
+        found = {one.name: one for one in nodes.office.status_sections()}["mcp"]
         lines = lines_of(await found.value())
         assert lines[0].startswith("mcp good: ready, ")
         assert lines[1].startswith("mcp dies: failed (it ended with status 7), starts again in ")
