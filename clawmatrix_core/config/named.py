@@ -25,7 +25,7 @@ def is_loaded(cls: ConfigClass) -> bool:
 
 
 def load_class(cls: ConfigClass) -> type:
-    """Return the class. Raises: ImportError; TypeError, where a name cannot be read from a table."""
+    """Return the class. Raises: ImportError; TypeError, where a name is not that of a table."""
     if not isinstance(cls, str):
         return cls
     module, _, name = cls.partition(":")
