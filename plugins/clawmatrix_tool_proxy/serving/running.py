@@ -44,6 +44,7 @@ class Permitted:
         deadline: seconds that it may take.
         most: bytes of output, and of the result, that are sent.
         is_exposed: says whether this node exposes the tool still.
+        meta: what the caller's protocol sent beside the arguments.
     """
 
     ex: Exchange
@@ -55,6 +56,7 @@ class Permitted:
     deadline: float
     most: int
     is_exposed: Callable[[], bool]
+    meta: Arguments
 
 
 async def run_permitted(node: Node, call: Permitted) -> tuple[Outcome, bytes]:
@@ -177,6 +179,7 @@ async def _result(node: Node, call: Permitted, output: Output) -> tuple[Outcome,
         key=call.caller.key,
         write=output.write,
         progress=output.progress,
+        meta=call.meta,
         write_errors=output.write_errors,
     )
     try:
