@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import attrs
+from msgspec.structs import replace
 
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.paths import config_places, default_state_dir
@@ -368,7 +369,7 @@ class Config:
             except Problems as problems:
                 found.append(problems.found)
         if problems_of_all := shared_problems(found):
-            return [attrs.evolve(p, path=(table, *p.path)) for p in problems_of_all]
+            return [replace(p, path=(table, *p.path)) for p in problems_of_all]
         for section, own in zip(sharing, found, strict=True):
             if own:  # only keys that another plugin knows
                 mine = without(raw, {problem.path for problem in own})

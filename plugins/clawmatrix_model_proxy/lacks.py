@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import attrs
+import msgspec
 
 from clawmatrix_core import Bound
 
@@ -69,8 +69,7 @@ _NO_ENDPOINT = re.compile(
 Who = TypeVar("Who", bound="Hashable")
 
 
-@attrs.define
-class _Refused:
+class _Refused(msgspec.Struct):
     """What was refused: how often, the clock's time of the last, and why."""
 
     times: int

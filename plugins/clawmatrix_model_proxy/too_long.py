@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.error_text import ErrorText
@@ -38,8 +38,7 @@ CODES = {
 """Codes that mean it, each with the server that writes it and a source."""
 
 
-@attrs.frozen
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """A row of the table.
 
     Attributes:
