@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     )
     from clawmatrix_core.doctor.own_checks import examine
     from clawmatrix_core.loading.contributions import OFFER_KINDS
-    from clawmatrix_core.loading.later import methods_later
     from clawmatrix_core.members.directory import Accepted
     from clawmatrix_core.members.identity import Identity, load_identity
     from clawmatrix_core.members.record import SignedRecord
@@ -86,7 +85,6 @@ __all__ = [
     "examine",
     "load_identity",
     "load_succession",
-    "methods_later",
     "raise_epoch",
     "read_frame",
     "serves_input",
@@ -114,7 +112,6 @@ _HOMES = {
     ),
     "clawmatrix_core.doctor.own_checks": ("examine",),
     "clawmatrix_core.loading.contributions": ("OFFER_KINDS",),
-    "clawmatrix_core.loading.later": ("methods_later",),
     "clawmatrix_core.members.directory": ("Accepted",),
     "clawmatrix_core.members.identity": (
         "Identity",

@@ -17,6 +17,7 @@ from clawmatrix_audit.places import audit_path
 from clawmatrix_core import (
     Check,
     ConfigSection,
+    ControlMethod,
     MemoryState,
     RateLimitedLogger,
     Receipt,
@@ -27,7 +28,7 @@ from clawmatrix_core import (
     frame_types,
     hookimpl,
 )
-from clawmatrix_core.spi import default_state_dir, methods_later
+from clawmatrix_core.spi import default_state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         JSON,
         AuditRecord,
         Config,
-        ControlMethod,
         Exchange,
         Frame,
         Node,
@@ -91,7 +91,7 @@ class AuditPlugin(KeepsHeads):
 
             return AuditMethods(node, lambda: self.book).all()
 
-        return methods_later(load, ["audit.heads"])
+        return ControlMethod.later(load, ["audit.heads"])
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:

@@ -9,13 +9,13 @@ import anyio.to_thread
 
 from clawmatrix_core import (
     ConfigSection,
+    ControlMethod,
     ExchangeFailure,
     StateError,
     StatusSection,
     Verdict,
     hookimpl,
 )
-from clawmatrix_core.spi import methods_later
 from clawmatrix_grants import hookspecs
 from clawmatrix_grants.names import APPROVALS_TABLE, STATE, TABLE, TESTS_TABLE
 from clawmatrix_grants.settles import SettlesAsks
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         Beside,
         Check,
         Config,
-        ControlMethod,
         Node,
         NodeId,
         PluginScope,
@@ -91,7 +90,7 @@ class GrantsPlugin(SettlesAsks):
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what ``clawmatrix grants`` and ``approvals`` ask the running node for."""
-        return methods_later(self._methods, _CALLS, _STREAMS)
+        return ControlMethod.later(self._methods, _CALLS, _STREAMS)
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:

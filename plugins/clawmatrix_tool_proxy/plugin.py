@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from clawmatrix_core import Check, ConfigSection, StatusSection, frame_types, hookimpl
-from clawmatrix_core.spi import methods_later
+from clawmatrix_core import (
+    Check,
+    ConfigSection,
+    ControlMethod,
+    StatusSection,
+    frame_types,
+    hookimpl,
+)
 from clawmatrix_tool_proxy import hookspecs
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
 from clawmatrix_tool_proxy.counts import Counts
@@ -24,7 +30,6 @@ if TYPE_CHECKING:
     from clawmatrix_core import (
         JSON,
         Config,
-        ControlMethod,
         Exchange,
         Frame,
         Metric,
@@ -75,7 +80,7 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what the commands ask the running node for."""
-        return methods_later(partial(_methods, node), ["tools.list"], ["tools.call"])
+        return ControlMethod.later(partial(_methods, node), ["tools.list"], ["tools.call"])
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.loading.contributions import ControlMethod
-from clawmatrix_core.loading.later import methods_later
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -41,7 +40,7 @@ class Bells:
 @pytest.mark.both_loops
 async def test_a_method_is_loaded_when_it_is_called() -> None:
     bells = Bells()
-    [ring, peal] = methods_later(bells.load, ["ring"], ["peal"])
+    [ring, peal] = ControlMethod.later(bells.load, ["ring"], ["peal"])
     assert (ring.name, peal.name, bells.loaded) == ("ring", "peal", 0)
     assert ring.call is not None
     assert await ring.call({"loud": True}) == {"rung": {"loud": True}}
@@ -53,7 +52,7 @@ async def test_a_method_is_loaded_when_it_is_called() -> None:
 @pytest.mark.both_loops
 async def test_a_stream_that_is_left_is_closed_at_once() -> None:
     bells = Bells()
-    [peal] = methods_later(bells.load, [], ["peal"])
+    [peal] = ControlMethod.later(bells.load, [], ["peal"])
     assert peal.stream is not None
     items = peal.stream({})
     assert await anext(items) == {"n": 0}
