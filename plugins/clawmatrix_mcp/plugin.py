@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import ConfigSection, StatusSection, hookimpl
-from clawmatrix_mcp.config import McpConfig
 from clawmatrix_mcp.mounting.part import MountingPart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from clawmatrix_core import Check, Config, Node, PluginScope
+    from clawmatrix_mcp.mounting.config import ServerConfig
     from clawmatrix_tool_proxy.api import Tool
 
 __all__ = ["McpPlugin"]
@@ -33,7 +33,7 @@ class McpPlugin:
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``mcp``."""
-        return [ConfigSection("mcp", McpConfig)]
+        return [ConfigSection("mcp", "clawmatrix_mcp.config:McpConfig")]
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
@@ -43,7 +43,7 @@ class McpPlugin:
     @hookimpl
     def register_checks(self, config: Config) -> list[Check]:
         """Have ``clawmatrix doctor`` look at the mounted servers."""
-        return [self.mounting.check(config.section(McpConfig).servers)]
+        return [self.mounting.check(_servers(config))]
 
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
@@ -53,10 +53,18 @@ class McpPlugin:
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Start the servers."""
-        await self.mounting.start(node, scope, lambda: node.config.section(McpConfig).servers)
+        await self.mounting.start(node, scope, lambda: _servers(node.config))
 
     @hookimpl
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         """Start and end servers as the table has them now."""
         if any(key.startswith("mcp.servers") for key in changed):
             await self.mounting.configure()
+
+
+def _servers(config: Config) -> Mapping[str, ServerConfig]:
+    if not config.has_table("mcp"):
+        return {}
+    from clawmatrix_mcp.config import McpConfig  # most nodes do without
+
+    return config.section(McpConfig).servers

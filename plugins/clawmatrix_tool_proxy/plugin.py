@@ -124,7 +124,7 @@ class ToolProxyPlugin(HasTools):
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Collect the tools and serve them, where there are any."""
         self._node, self._scope = node, scope
-        has_tools = len(node.hooks.implementing(hookspecs.register_tools)) > 1  # not this one alone
+        has_tools = bool(node.hooks.collect(hookspecs.register_tools, object))
         if has_tools or node.config.has_table("tool-proxy"):
             await self._serve()
 
