@@ -140,7 +140,16 @@ class Connection:
 
     async def contents(self) -> Contents:
         """Return all that the server lists. Raises: ToolError."""
-        return Contents(**{kind: await self.list(kind, KINDS[kind].most) for kind in KINDS})
+        found = Contents()
+        for kind, about in KINDS.items():
+            try:
+                things = await self.list(kind, about.most)
+            except ToolError as error:
+                if kind == "tools" or not error.code.startswith("mcp"):
+                    raise
+                continue  # many servers with resources know nothing of templates
+            found = found.with_list(kind, things)
+        return found
 
     async def listen(self, changed: Callable[[Kind], None]) -> None:
         """Tell of changed lists of a server that speaks without sessions, until cancelled."""
