@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from clawmatrix_core import Check, Config, Node, PluginScope
+    from clawmatrix_grants.api import ToolShape
     from clawmatrix_mcp.mounting.config import ServerConfig
     from clawmatrix_tool_proxy.api import Tool
 
@@ -49,6 +50,11 @@ class McpPlugin:
     def register_tools(self, node: Node) -> Sequence[Tool]:
         """Add the tools of mounted servers."""
         return self.mounting.tools()
+
+    @hookimpl
+    def register_tool_shapes(self, node: Node) -> list[ToolShape]:
+        """Tell the grants how the tools of mounted servers begin that are not known yet."""
+        return self.mounting.shapes(_servers(node.config))
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
