@@ -251,9 +251,10 @@ def mode_flood(kind: str) -> None:
 
     def flood() -> None:
         if os.fork() == 0:
+            out = sys.stderr if kind == "errors" else sys.stdout
             while True:
-                sys.stdout.write(FLOODS[kind] * 100)
-                sys.stdout.flush()
+                out.write(FLOODS[kind] * 100)
+                out.flush()
 
     hooks["tools/call"] = flood
 
@@ -299,6 +300,8 @@ FLOODS = {
     '{"progressToken":9,"progress":1}}\n',
     "odd": '{"jsonrpc":"2.0","method":"notifications/message","params":7}\n',
     "garbage": "garbage " * 100 + "\n",
+    "empty": "\n" * 1000,
+    "errors": "error\n" * 100,
     "requests": '{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
 }
 bad: dict[str, Any] = {}
