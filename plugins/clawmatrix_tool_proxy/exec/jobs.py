@@ -16,7 +16,7 @@ from clawmatrix_tool_proxy.exec.network import network_for
 from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clawmatrix_tool_proxy.exec.config import ExecConfig
     from clawmatrix_tool_proxy.exec.guarding.job import Place
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Jobs"]
 
+_MORE_TEMPORARY: Final = ("/var/tmp", "/tmp")
 _ENVIRONMENT: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8"}
 
 
@@ -104,7 +105,7 @@ class Jobs:
             cwd=(),
             stdin=False,
             timeout=float(config.timeout),
-            private=str(Path(tempfile.gettempdir()).resolve() / name),
+            private=str(_temporary(places.values()) / name),
             roots=tuple(places.values()),
             readable=tuple(str(path.expanduser()) for path in config.readable),
             own=tuple(str(path) for path in self._own()),
@@ -118,3 +119,16 @@ class Jobs:
 
     def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
         return {**_ENVIRONMENT, **self.config.env, **given}
+
+
+def _temporary(places: Iterable[Place]) -> Path:
+    """Return a folder for temporary ones, outside the roots that commands write in if there is one.
+
+    Another command could put others in the place of those in its root.
+    """
+    written = [Path(place.path) for place in places if place.write]
+    folders = [Path(folder).resolve() for folder in (tempfile.gettempdir(), *_MORE_TEMPORARY)]
+    for folder in folders:
+        if folder.is_dir() and not any(folder.is_relative_to(root) for root in written):
+            return folder
+    return folders[0]

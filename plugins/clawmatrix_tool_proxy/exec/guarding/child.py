@@ -12,8 +12,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from clawmatrix_tool_proxy.exec.guarding.limits import counted_by_kernel, set_limits
-from clawmatrix_tool_proxy.exec.guarding.own import OWN_FOLDERS, Own
+from clawmatrix_tool_proxy.exec.guarding.own import OWN_FOLDERS, Own, lies_in
 from clawmatrix_tool_proxy.exec.guarding.parts import Lacking, Missing
+from clawmatrix_tool_proxy.exec.guarding.places import FOLDER, opened_place
 
 if TYPE_CHECKING:
     from clawmatrix_tool_proxy.exec.guarding.cgroup import ProcessGroup
@@ -25,8 +26,6 @@ if sys.platform == "linux":
     from clawmatrix_tool_proxy.exec.guarding.restrictions import restrict
 
 __all__ = ["Child"]
-
-_FOLDER: int = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Child:
@@ -57,6 +56,7 @@ class Child:
             self.missing.note("process-limit", "root has no limit, and no cgroup can be made")
         self._opened_roots()  # before anything is done with other folders in their places
         self._refuse_own_roots()
+        self._refuse_a_private_folder_of_others()
         if sys.platform == "linux":
             self._confine_on_linux()
         else:
@@ -73,6 +73,12 @@ class Child:
         for path in (*(place.path for place in self._job.roots), *self._job.readable):
             if self._own.is_above(path):
                 raise Lacking(OWN_FOLDERS, f"{path} is in a folder of the node's own")
+
+    def _refuse_a_private_folder_of_others(self) -> None:
+        """Refuse a private folder in a root for writing: its other commands could change it."""
+        for place in self._job.roots:
+            if place.write and lies_in(self._private.path, place.key):
+                raise Lacking("private folder", f"{self._private.path} is in {place.path}")
 
     def _confine_on_linux(self) -> None:
         writable = list(self._private.writable)
@@ -102,18 +108,7 @@ class Child:
                 raise Lacking(OWN_FOLDERS, f"{path} holds {hidden}, which cannot be hidden")
 
     def _opened_roots(self) -> list[int]:
-        return [self._opened_root(at) for at in range(len(self._job.roots))]
-
-    def _opened_root(self, at: int) -> int:
-        place = self._job.roots[at]
-        try:
-            root = os.open(place.path, _FOLDER)
-        except OSError as error:
-            raise Lacking("root", f"{place.path}: {error.strerror}") from None
-        status = os.fstat(root)
-        if (status.st_dev, status.st_ino) != place.key:
-            raise Lacking("root", f"{place.path} is another folder than when the node began")
-        return root
+        return [opened_place(place) for place in self._job.roots]
 
     def _change_folder(self, roots: list[int]) -> None:
         """Go to where the command starts, through no symbolic link."""
@@ -123,7 +118,7 @@ class Child:
         here = roots[self._job.root]
         for name in self._job.cwd:
             try:
-                here = os.open(name, _FOLDER, dir_fd=here)
+                here = os.open(name, FOLDER, dir_fd=here)
             except OSError as error:
                 raise Lacking("cwd", f"{name}: {error.strerror}") from None
         os.fchdir(here)

@@ -8,6 +8,8 @@ import stat
 
 __all__ = ["PrivateFolder", "remove_folder"]
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 class PrivateFolder:
     """A folder of which the command may write in ``home``, ``tmp`` and ``shm``.
@@ -52,13 +54,42 @@ class PrivateFolder:
 def remove_folder(path: str) -> None:
     """Remove a folder that nobody changes any more, also where the command has closed it.
 
+    A folder can be nested more deeply than the kernel takes a path, or Python a recursion: this
+    goes down and up one name at a time.
+
     Raises: OSError.
     """
     os.chmod(path, stat.S_IRWXU)
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                remove_folder(entry.path)
+    here = os.open(path, _FOLDER)
+    try:
+        above = [_emptied(here)]  # the folders that are left in each, from the top to here
+        while above[0] or len(above) > 1:
+            if above[-1]:
+                name = above[-1][-1]
+                os.chmod(name, stat.S_IRWXU, dir_fd=here)
+                here = _gone_to(name, here)
+                above.append(_emptied(here))
             else:
-                os.unlink(entry.path)
+                above.pop()
+                here = _gone_to("..", here)
+                os.rmdir(above[-1].pop(), dir_fd=here)
+    finally:
+        os.close(here)
     os.rmdir(path)
+
+
+def _emptied(folder: int) -> list[str]:
+    """Remove the files of a folder, and return the names of its folders."""
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in found:
+        if not is_folder:
+            os.unlink(name, dir_fd=folder)
+    return [name for name, is_folder in found if is_folder]
+
+
+def _gone_to(name: str, here: int) -> int:
+    """Open a folder, and close the one that it was opened from."""
+    there = os.open(name, _FOLDER, dir_fd=here)
+    os.close(here)
+    return there

@@ -111,7 +111,7 @@ class _Running:
             left = began + self._job.timeout - time.monotonic()
             if left <= 0:
                 return "limit"
-            orders.wait(left)
+            orders.wait(0 if tree.more else left)
             if orders.over is not None:
                 return orders.over
         return "itself"

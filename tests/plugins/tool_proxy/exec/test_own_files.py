@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from clawmatrix_tool_proxy.exec.commands import NotStarted
+from clawmatrix_tool_proxy.exec.guarding.mounted import mounted_below
 from clawmatrix_tool_proxy.exec.guarding.own import Own
 from clawmatrix_tool_proxy.exec.guarding.parts import Lacking
 from tests.plugins.tool_proxy.exec.lab import place_of
@@ -51,11 +53,55 @@ async def test_own_files_in_a_root_are_not_written(holder: Lab) -> None:
     assert (holder.root / "a" / "b" / ".clawmatrix" / "index").read_text() == SECRET
 
 
-async def test_what_covers_own_files_stays_when_folders_move(holder: Lab) -> None:
-    moves = "mv a c; mv c/b d; mv etc f"
-    ran = await holder.sh(f"{moves}; cat d/.clawmatrix/index f/clawmatrix.toml state/identity.json")
+async def test_folders_above_own_files_are_not_moved(holder: Lab) -> None:
+    code = """
+ways = [("a", "c"), ("a/b", "d"), ("etc", "f"), ("a/b/.clawmatrix", "x"), ("state", "a/y")]
+told([tried(os.rename, *way) for way in ways] + [tried(os.rmdir, "a/b"), sorted(os.listdir())])"""
+    *moved, names = (await holder.python(code)).json
+    assert set(moved) <= {"EBUSY", "EXDEV"}
+    assert names == ["a", "etc", "plain", "state"]
+    # Else the next command would find them under names that nobody looks for.
+    ran = await holder.sh("cat */.clawmatrix/index */*/.clawmatrix/index */clawmatrix.toml */key")
     assert ran.out == ""
-    assert (holder.root / "d" / ".clawmatrix" / "index").read_text() == SECRET
+
+
+async def test_folders_beside_own_files_are_moved(holder: Lab) -> None:
+    holder.file(holder.root / "a" / "b" / "src" / "main", "text\n")
+    ran = await holder.sh("mv a/b/src a/b/old && mv a/b/old new && cat new/main")
+    assert (ran.out, ran.err) == ("text\n", "")
+
+
+async def test_many_hidden_folders_need_no_more_descriptors_than_one(lab: Lab) -> None:
+    for n in range(300):
+        lab.file(lab.root / "a" / f"b{n}" / "c" / ".clawmatrix" / "index", SECRET)
+    ran = await lab.sh("cat a/*/c/.clawmatrix/index; mv a/b7/c d")
+    assert ran.out == ""
+    assert "busy" in ran.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+async def test_own_folders_that_are_mounted_in_a_root_are_covered(own_lab: Lab) -> None:
+    lab = own_lab
+    state = lab.file(lab.base / "state" / "key", SECRET).parent
+    target = lab.root / "a b" / "mounted"
+    target.mkdir(parents=True)
+    await anyio.run_process(["mount", "--bind", state, target])
+    try:
+        ran = await lab.sh("ls a*/mounted; cat a*/mounted/key", own=(str(state),))
+    finally:
+        await anyio.run_process(["umount", target])
+    assert ran.out == ""
+
+
+def test_the_table_of_mounts_is_read(tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    lines = [
+        "22 27 0:21 / /w/r/proc rw - proc proc rw",
+        r"3 2 8:1 /x /w/r/a\040b\134c rw - e /d rw",
+    ]
+    table.write_text("\n".join([*lines, "4 2 8:1 / /w/root rw - ext4 /dev/x rw"]))
+    assert mounted_below("/w/r", str(table)) == ["/w/r/proc", "/w/r/a b\\c"]
+    assert mounted_below("/w/r", str(tmp_path / "none")) == []
 
 
 async def test_mounts_cannot_be_changed(holder: Lab) -> None:

@@ -106,6 +106,26 @@ async def test_a_fork_bomb_ends_at_the_limit_of_time(lab: Lab) -> None:
     assert _processes(lab) == []
 
 
+async def test_a_guard_that_collects_children_looks_up_now_and_then() -> None:
+    ran = await anyio.run_process([sys.executable, "-c", MANY_CHILDREN])
+    assert ran.stdout.split(b"\n")[:2] == [b"True True None", b"False False 1792"]
+
+
+async def test_siblings_that_a_command_makes_do_not_outlive_it(lab: Lab) -> None:
+    # Made with CLONE_PARENT, a process is a child of the guard at once.
+    code = """
+made = call(56 if os.uname().machine == "x86_64" else 220, 0x8000 | 17, 0, 0, 0, 0)
+if made == 0:
+    os.setsid()
+    open("pid", "w").write(str(os.getpid()))
+    os.execv("/bin/sleep", ["sleep", "1000"])
+while not os.path.exists("pid"):
+    pass"""
+    ran = await lab.python(code)
+    assert (ran.ended.exit, ran.ended.by) == (0, "itself")
+    assert not _is_alive(_pid(lab))
+
+
 async def test_a_flood_of_output_is_taken_at_the_speed_of_its_reader(lab: Lab) -> None:
     seen = 0
 
@@ -233,6 +253,16 @@ async def main():
     guards, job = Guards(eval(sys.argv[1])), eval(sys.argv[2])
     await run_command(guards, job, output)
 anyio.run(main)
+"""
+MANY_CHILDREN = """
+import os
+from clawmatrix_tool_proxy.exec.guarding.tree import Tree
+children = [os.posix_spawn("/bin/sh", ["sh", "-c", "exit 7"], {}) for _ in range(300)]
+for pid in children:
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+tree = Tree(children[-1])
+for _ in range(2):
+    print(tree.reap(), tree.more, tree.status)
 """
 SPARE = """
 import sys
