@@ -41,7 +41,7 @@ def jobs_of(config: Config) -> Jobs:
     tables, chosen = root_tables(table.roots), table.exec.roots
     used = {name: root for name, root in tables.items() if chosen is None or name in chosen}
     places = OwnPlaces(config)
-    return Jobs(table.exec, CommandRoots(used), lambda: places.paths, usable_cgroup())
+    return Jobs(table.exec, CommandRoots(used), places, usable_cgroup())
 
 
 def command_tools(config: Config) -> Sequence[Tool]:

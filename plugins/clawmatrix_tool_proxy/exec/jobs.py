@@ -16,12 +16,13 @@ from clawmatrix_tool_proxy.exec.network import network_for
 from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clawmatrix_tool_proxy.exec.config import ExecConfig
     from clawmatrix_tool_proxy.exec.guarding.job import Place
     from clawmatrix_tool_proxy.exec.roots import CommandRoots
     from clawmatrix_tool_proxy.files.paths import RootPath
+    from clawmatrix_tool_proxy.own_places import OwnPlaces
 
 __all__ = ["Jobs"]
 
@@ -35,7 +36,7 @@ class Jobs:
     Args:
         config: what commands may use.
         roots: the roots that they use.
-        own: the files and folders of the node itself.
+        own: knows the files and folders of the node itself.
         cgroup: the folder in which cgroups may be made, None without.
     """
 
@@ -43,7 +44,7 @@ class Jobs:
         self,
         config: ExecConfig,
         roots: CommandRoots,
-        own: Callable[[], Sequence[Path]],
+        own: OwnPlaces,
         cgroup: str | None = None,
     ) -> None:
         self.config, self.roots = config, roots
@@ -108,7 +109,8 @@ class Jobs:
             private=str(_temporary(places.values()) / name),
             roots=tuple(places.values()),
             readable=tuple(str(path.expanduser()) for path in config.readable),
-            own=tuple(str(path) for path in self._own()),
+            own=tuple(map(str, self._own.paths)),
+            unmade=tuple(map(str, self._own.before)),
             search=config.search,
             processes=config.processes,
             memory=config.memory,

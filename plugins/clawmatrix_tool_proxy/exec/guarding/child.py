@@ -56,7 +56,7 @@ class Child:
             self.missing.note("process-limit", "root has no limit, and no cgroup can be made")
         self._opened_roots()  # before anything is done with other folders in their places
         self._refuse_own_roots()
-        self._refuse_a_private_folder_of_others()
+        self._refuse_what_others_could_make()
         if sys.platform == "linux":
             self._confine_on_linux()
         else:
@@ -74,11 +74,17 @@ class Child:
             if self._own.is_above(path):
                 raise Lacking(OWN_FOLDERS, f"{path} is in a folder of the node's own")
 
-    def _refuse_a_private_folder_of_others(self) -> None:
-        """Refuse a private folder in a root for writing: its other commands could change it."""
+    def _refuse_what_others_could_make(self) -> None:
+        """Refuse roots for writing in which commands could put something before the node."""
         for place in self._job.roots:
-            if place.write and lies_in(self._private.path, place.key):
+            if not place.write:
+                continue
+            # Another command could put its own folder in the place of that one.
+            if lies_in(self._private.path, place.key):
                 raise Lacking("private folder", f"{self._private.path} is in {place.path}")
+            for path in self._job.unmade:
+                if not os.path.lexists(path) and lies_in(os.path.dirname(path), place.key):
+                    raise Lacking(OWN_FOLDERS, f"a command could make a configuration at {path}")
 
     def _confine_on_linux(self) -> None:
         writable = list(self._private.writable)

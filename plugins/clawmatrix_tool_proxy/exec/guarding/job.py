@@ -60,6 +60,7 @@ class Job(NamedTuple):
         roots: what the command may use, each for reading or for writing.
         readable: further paths that it may read.
         own: paths that are kept from it wherever it may read: the node's own files and folders.
+        unmade: paths at which no command may make a file, where there is none.
         hidden_name: the name of folders that are kept from it as well.
         search: how many folders of the roots are looked through for those.
         processes: how many processes it may have.
@@ -81,6 +82,7 @@ class Job(NamedTuple):
     roots: tuple[Place, ...]
     readable: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    unmade: tuple[str, ...] = ()
     hidden_name: str = ".clawmatrix"
     search: int = 100_000
     processes: int = 256
@@ -103,7 +105,7 @@ class Job(NamedTuple):
     @classmethod
     def of_json(cls, message: Message) -> Job:
         """Return the job of a message. Raises: TypeError, for one of another shape."""
-        lists = ("argv", "cwd", "readable", "own", "without")
+        lists = ("argv", "cwd", "readable", "own", "unmade", "without")
         told = message | {name: tuple(message[name]) for name in lists if name in message}
         told["roots"] = tuple(Place(*place) for place in message["roots"])
         if "network" in message:
