@@ -27,6 +27,11 @@ SECRET = "the secret of the node"
 @pytest.fixture
 def holder(lab: Lab) -> Lab:
     """A lab whose root holds a configuration, a state folder and a workspace."""
+    return with_own_files(lab)
+
+
+def with_own_files(lab: Lab) -> Lab:
+    """Put a configuration, a state folder and a workspace into the root of a lab."""
     lab.file(lab.root / "etc" / "clawmatrix.toml", SECRET)
     lab.file(lab.root / "state" / "identity.json", SECRET)
     lab.file(lab.root / "a" / "b" / ".clawmatrix" / "index", SECRET)
