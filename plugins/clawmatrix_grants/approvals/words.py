@@ -30,6 +30,7 @@ _HIDDEN: Final = frozenset(
         (0x3164, 0x3164),
         (0xFE00, 0xFE0F),
         (0xFFA0, 0xFFA0),
+        (0x1D159, 0x1D159),  # a note without a head
         (0xE0100, 0xE01EF),
     )
     for code in range(first, last + 1)
