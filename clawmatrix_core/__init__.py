@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Duration,
         HostPort,
         Secret,
+        SecretFile,
         option,
     )
     from clawmatrix_core.config.messages import TableMistakes
@@ -156,6 +157,7 @@ __all__ = [
     "Route",
     "Sample",
     "Secret",
+    "SecretFile",
     "SocketConnection",
     "SocketListener",
     "Standing",
@@ -203,6 +205,7 @@ _HOMES = {
         "Duration",
         "HostPort",
         "Secret",
+        "SecretFile",
         "option",
     ),
     "config.changes": ("Changes",),

@@ -25,7 +25,15 @@ from clawmatrix_core.config.core import CORE_KEYS, CoreConfig, Selection
 from clawmatrix_core.config.messages import Problem, Problems, shared_problems, without
 from clawmatrix_core.config.reader import make_converter, read_table
 from clawmatrix_core.config.schema import check_class, option
-from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
+from clawmatrix_core.config.types import (
+    ByteSize,
+    ConfigValue,
+    Duration,
+    HostPort,
+    Secret,
+    SecretFile,
+    Source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -41,6 +49,7 @@ __all__ = [
     "Duration",
     "HostPort",
     "Secret",
+    "SecretFile",
     "option",
 ]
 
@@ -246,7 +255,7 @@ class Config:
 
     @property
     def secret_files(self) -> tuple[Path, ...]:
-        """The files that secrets are read from, ``file:PATH``."""
+        """The files that secrets are read from: ``file:PATH``, and each ``SecretFile``."""
         return tuple(dict.fromkeys(self._source.secret_files))
 
     def has_table(self, name: str) -> bool:
