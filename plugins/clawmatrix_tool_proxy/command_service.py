@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import Config, Finding, Node
     from clawmatrix_tool_proxy.tool import Tool
 
-__all__ = ["CommandService", "command_tools", "confinement_findings"]
+__all__ = ["CommandService", "command_tools", "confinement_findings", "roots_without_commands"]
 
 _NAMES: Final = ("exec", "shell")
 
@@ -48,6 +48,15 @@ def command_tools(config: Config) -> Sequence[Tool]:
     """Return the tools of any node, with roots or without; they are for looking at only."""
     jobs = jobs_of(config)
     return CommandTools(lambda: jobs, Guards(), getLogger(__name__)).tools()
+
+
+async def roots_without_commands(config: Config) -> list[tuple[str, str]]:
+    """Return the roots that no command may use, each with the reason; none where none runs."""
+    if not exposes_commands(config):
+        return []
+    jobs, guards = jobs_of(config), Guards()
+    here = await parts_here(guards, jobs)
+    return [] if here.failure else sorted((await refused_roots(guards, jobs, here)).items())
 
 
 async def confinement_findings(config: Config) -> list[Finding]:

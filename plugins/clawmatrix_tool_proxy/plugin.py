@@ -26,12 +26,13 @@ from clawmatrix_tool_proxy.serving.table import ToolTable
 from clawmatrix_tool_proxy.wire import TOOL_REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import click
 
     from clawmatrix_core import (
         JSON,
+        Beside,
         Config,
         ControlMethod,
         Frame,
@@ -61,7 +62,7 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``tool-proxy``."""
-        return [ConfigSection("tool-proxy", ToolProxyConfig)]
+        return [ConfigSection("tool-proxy", ToolProxyConfig, warn=_warn)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -204,6 +205,12 @@ class ToolProxyPlugin(HasTools):
             "running": dict(self._slots.running),
             "outcomes": dict(self._counts.read()),
         }
+
+
+def _warn(table: ToolProxyConfig, beside: Beside) -> Iterator[tuple[tuple[str, ...], str]]:
+    from clawmatrix_tool_proxy.hints import warn_of_tools  # a node that runs does without
+
+    return warn_of_tools(table, beside)
 
 
 def _lines(status: JSON) -> list[str]:
