@@ -52,10 +52,10 @@ if TYPE_CHECKING:
         Duration,
         HostPort,
         Secret,
-        SecretFile,
         option,
     )
     from clawmatrix_core.config.messages import TableMistakes
+    from clawmatrix_core.config.types import SecretFile
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.exchange.typed import TypedExchange
@@ -205,11 +205,11 @@ _HOMES = {
         "Duration",
         "HostPort",
         "Secret",
-        "SecretFile",
         "option",
     ),
     "config.changes": ("Changes",),
     "config.messages": ("TableMistakes",),
+    "config.types": ("SecretFile",),
     "members.directory": ("NodeRecord", "Peer"),
     "members.pins": ("Known",),
     "members.identity": ("key_text", "read_key_text"),

@@ -25,15 +25,7 @@ from clawmatrix_core.config.core import CORE_KEYS, CoreConfig, Selection
 from clawmatrix_core.config.messages import Problem, Problems, shared_problems, without
 from clawmatrix_core.config.reader import make_converter, read_table
 from clawmatrix_core.config.schema import check_class, option
-from clawmatrix_core.config.types import (
-    ByteSize,
-    ConfigValue,
-    Duration,
-    HostPort,
-    Secret,
-    SecretFile,
-    Source,
-)
+from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -49,7 +41,6 @@ __all__ = [
     "Duration",
     "HostPort",
     "Secret",
-    "SecretFile",
     "option",
 ]
 
