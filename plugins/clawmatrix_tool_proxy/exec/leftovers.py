@@ -23,11 +23,12 @@ _BETWEEN: Final = 0.005  # seconds
 def clear_away(private: str, cgroup: str | None) -> None:
     """Kill what still has a private folder in its environment, and remove folder and cgroup.
 
-    Blocks. It finds no process that has changed its own environment, and none without ``/proc``:
-    the kernel itself kills the first process of a command together with its guard.
+    Blocks. What is in the cgroup it finds whatever it did. Without one it finds no process that
+    has changed its own environment, and none without ``/proc``: the kernel itself kills the first
+    process of a command together with its guard.
     """
     for _ in range(_ROUNDS):
-        found = list(_processes_with(f"TMPDIR={private}/".encode()))
+        found = [*_processes_with(f"TMPDIR={private}/".encode()), *_processes_in(cgroup)]
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -46,3 +47,10 @@ def _processes_with(words: bytes) -> Iterator[int]:
         with contextlib.suppress(OSError):
             if words in (process / "environ").read_bytes():
                 yield int(process.name)
+
+
+def _processes_in(cgroup: str | None) -> list[int]:
+    with contextlib.suppress(OSError):
+        if cgroup is not None:
+            return [int(line) for line in Path(cgroup, "cgroup.procs").read_text().split()]
+    return []

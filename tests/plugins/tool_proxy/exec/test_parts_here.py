@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,14 +19,16 @@ from clawmatrix_tool_proxy.exec.jobs import Jobs
 from clawmatrix_tool_proxy.exec.parts_here import PartsHere, parts_here, refused_roots
 from clawmatrix_tool_proxy.exec.roots import CommandRoots
 from clawmatrix_tool_proxy.files.config import RootTable
+from clawmatrix_tool_proxy.files.paths import RootPath
 from clawmatrix_tool_proxy.own_places import OwnPlaces
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.plugins.tool_proxy.exec.lab import Lab
 
 pytestmark = pytest.mark.anyio
+
+ANOTHER = Path("/var/tmp").resolve()
+"""A folder for temporary files that is there beside the usual one."""
 
 
 async def test_this_machine_has_every_part(lab: Lab) -> None:
@@ -89,6 +93,19 @@ async def test_a_root_in_which_the_next_configuration_could_be_made_is_refused(
         )
         == {}
     )
+
+
+async def test_private_folders_are_made_outside_of_roots_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "root" / "tmp"))
+    (tmp_path / "root" / "tmp" / "other").mkdir(parents=True)
+    jobs = _jobs(tmp_path / "root")
+    job = await jobs.make(["/bin/true"], RootPath("code"))
+    assert Path(job.private).parent == ANOTHER
+    assert await refused_roots(Guards(), jobs, PartsHere({})) == {}
+    other = await _jobs(tmp_path / "root" / "tmp" / "other").make(["/bin/true"], RootPath("code"))
+    assert Path(other.private).parent == tmp_path / "root" / "tmp"
 
 
 def test_the_doctor_names_missing_parts_roots_and_an_open_network() -> None:

@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from clawmatrix_core.testing.acceptance.network import until
+from clawmatrix_tool_proxy.exec.cgroups import usable_cgroup
 from clawmatrix_tool_proxy.exec.commands import GuardLost, run_command
 
 if TYPE_CHECKING:
@@ -161,6 +162,16 @@ async def test_a_guard_that_is_killed_takes_its_command_along(lab: Lab) -> None:
             await anyio.sleep_forever()
     await until(lambda: not _is_alive(pid), "the end of the process")
     await until(lambda: _processes(lab) == [], "the end of all processes")
+
+
+@pytest.mark.skipif(usable_cgroup() is None, reason="the environment tells without a cgroup")
+async def test_what_a_killed_guard_left_is_found_by_its_cgroup(own_lab: Lab) -> None:
+    orphan = "(setsid env -i sh -c 'echo $$ > pid; echo up; exec sleep 1000' &); sleep 999"
+    with pytest.RaisesGroup(GuardLost):
+        async with _running(own_lab, orphan) as pid:
+            os.kill(_guard_of(pid), signal.SIGKILL)
+            await anyio.sleep_forever()
+    assert not _is_alive(pid)
 
 
 async def test_a_guard_that_was_stopped_goes_on_to_its_end(lab: Lab) -> None:
