@@ -89,6 +89,9 @@ class Own:
             try:
                 with os.scandir(folder) as entries:
                     yield from self._among(entries, folders)
+            except FileNotFoundError:
+                if os.path.lexists(folder):  # another command moved it away, and back
+                    folders.append(folder)
             except OSError as error:
                 _refuse_closed_folder(folder, error)
 

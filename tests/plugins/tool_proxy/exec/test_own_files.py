@@ -188,6 +188,23 @@ def test_a_folder_of_the_command_that_cannot_be_searched_is_no_place_to_hide(
         list(Own((), ".clawmatrix", 100).search(str(tmp_path)))
 
 
+def test_a_folder_that_is_back_is_searched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = tmp_path / "moved" / ".clawmatrix"
+    hidden.mkdir(parents=True)
+    scandir, left = os.scandir, [FileNotFoundError(2, "No such file or directory")]
+
+    def away_at_first(path: str) -> object:
+        if path == str(hidden.parent) and left:
+            raise left.pop()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", away_at_first)
+    assert list(Own((), ".clawmatrix", 100).search(str(tmp_path))) == [str(hidden)]
+    assert left == []
+
+
 def _refusing(scandir: object, closed: str) -> object:
     def refuse(path: str) -> object:
         if path == closed:
