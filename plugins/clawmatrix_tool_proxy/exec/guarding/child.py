@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from clawmatrix_tool_proxy.exec.guarding.limits import counted_by_kernel, set_limits
+from clawmatrix_tool_proxy.exec.guarding.links import links_on_the_way
 from clawmatrix_tool_proxy.exec.guarding.own import OWN_FOLDERS, Own, lies_in
 from clawmatrix_tool_proxy.exec.guarding.parts import Lacking, Missing
 from clawmatrix_tool_proxy.exec.guarding.places import FOLDER, opened_place
@@ -85,6 +86,9 @@ class Child:
             for path in self._job.unmade:
                 if not os.path.lexists(path) and lies_in(os.path.dirname(path), place.key):
                     raise Lacking(OWN_FOLDERS, f"a command could make a configuration at {path}")
+            for link in (link for path in self._job.own for link in links_on_the_way(path)):
+                if lies_in(os.path.dirname(link), place.key):
+                    raise Lacking(OWN_FOLDERS, f"{link} leads to what is the node's own")
 
     def _confine_on_linux(self) -> None:
         writable = list(self._private.writable)

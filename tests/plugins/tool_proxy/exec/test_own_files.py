@@ -138,6 +138,21 @@ async def test_own_files_are_known_by_whatever_path_leads_to_them(lab: Lab) -> N
     assert (await lab.sh("cat deep/state/key; ls deep/state")).out == ""
 
 
+@pytest.mark.parametrize("way", ["clawmatrix.toml", "way/clawmatrix.toml", "far/clawmatrix.toml"])
+async def test_a_root_with_a_link_to_own_files_is_refused(lab: Lab, way: str) -> None:
+    # A command could put a file of its own in the place of the link.
+    own = lab.file(lab.base / "etc" / "clawmatrix.toml", SECRET)
+    (lab.root / "clawmatrix.toml").symlink_to(own)
+    (lab.root / "way").symlink_to(own.parent)
+    (lab.base / "far").symlink_to("root/way")
+    place = lab.base / way if way.startswith("far") else lab.root / way
+    with pytest.raises(NotStarted, match="leads to what is the node's own") as refused:
+        await lab.sh("ls", own=(str(place),))
+    assert refused.value.part == "own-folders"
+    roots = (place_of(lab.root, write=False),)
+    assert (await lab.sh("cat clawmatrix.toml", own=(str(place),), roots=roots)).out == ""
+
+
 async def test_a_new_configuration_in_the_place_of_the_old_is_covered(holder: Lab) -> None:
     job = holder.job("/bin/cat", "etc/clawmatrix.toml")
     holder.file(holder.root / "etc" / "new", SECRET).rename(holder.root / "etc" / "clawmatrix.toml")
