@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 import attrs
 
 from clawmatrix_tool_proxy.exec.guard_process import write_all
-from clawmatrix_tool_proxy.exec.leftovers import clear_away
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "GuardLost", "NotStarted", "ask_guard", "run_command"]
 
 _AT_ONCE: Final = 256 * 1024
-_PATIENCE: Final = 5.0  # seconds that a guard gets to end its command before it is killed itself
 
 
 class NotStarted(Exception):
@@ -107,28 +104,15 @@ async def ask_guard(guards: Guards, job: Job) -> Message:
 async def _guarded(guards: Guards, job: Job) -> AsyncIterator[GuardProcess]:
     """Hand a job to a guard, and leave nothing of it at the end, however that comes about."""
     guard = guards.take()
+    if guard.prepared is not None:
+        private, cgroup = guard.prepared
+        job = job._replace(private=private, cgroup=cgroup or job.cgroup)
     try:
         with suppress(BrokenPipeError):  # it has ended: that is seen when it should tell
             await guard.send(job.to_json())
         yield guard
     finally:
-        with anyio.CancelScope(shield=True):
-            await _end(guard, job)
-        with suppress(OSError):
-            guards.prepare()
-
-
-async def _end(guard: GuardProcess, job: Job) -> None:
-    """Have a guard end its command, and do it without the guard where that does not work."""
-    guard.dismiss()
-    told = None
-    with anyio.move_on_after(_PATIENCE):
-        told = await guard.told()
-    if told is None:
-        guard.kill()
-    await guard.gone()
-    if told is None:
-        await anyio.to_thread.run_sync(clear_away, job.private, job.cgroup)
+        await guards.give_back(guard, job)
 
 
 async def _told(guard: GuardProcess) -> Message:

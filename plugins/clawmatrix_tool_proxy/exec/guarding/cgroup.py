@@ -14,23 +14,21 @@ _BETWEEN_ROUNDS = 0.002  # seconds
 
 
 class ProcessGroup:
-    """A folder of the pids controller, with at most so many processes.
+    """A folder of the pids controller.
 
     Args:
         path: the folder to make, in that of a cgroup in which this process may make others.
-        most: how many processes it takes.
 
     Raises: OSError, where the kernel or its owner does not allow it.
     """
 
-    def __init__(self, path: str, most: int) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
         os.mkdir(self._path)
-        try:
-            self._write("pids.max", str(most))
-        except OSError:
-            self.remove()
-            raise
+
+    def limit(self, most: int) -> None:
+        """Let at most so many processes be in the group. Raises: OSError."""
+        self._write("pids.max", str(most))
 
     def join(self) -> None:
         """Bring this process into the group. Raises: OSError."""
