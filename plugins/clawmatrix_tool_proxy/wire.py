@@ -148,10 +148,10 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class LastHead(msgspec.Struct, frozen=True):
-    """The head of the audit at the node of the tool, with the end of the call in it.
+    """Comes behind an outcome, when the end of the call was written down at the node of the tool.
 
     Attributes:
-        audit: JSON as text; empty where the end could not be written down.
+        audit: the head of the audit there, JSON as text.
     """
 
     audit: _Head
