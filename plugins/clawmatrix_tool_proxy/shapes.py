@@ -29,6 +29,7 @@ BUILT_IN: Final = frozenset(
         "gemini",
         "grants",
         "http",
+        "mcp",
         "mesh",
         "model-proxy",
         "relay",

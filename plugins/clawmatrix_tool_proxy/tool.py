@@ -47,6 +47,8 @@ class ToolCall:
         tool: the name of the tool.
         peer: the name of the node that calls; ``LOCAL`` for this node's own clients.
         key: its key as text, ``ed25519:...``; None for ``LOCAL``.
+        meta: what the caller's protocol sent beside the arguments. Neither the policy nor the
+            audit has seen it.
     """
 
     def __init__(
@@ -57,11 +59,13 @@ class ToolCall:
         peer: str,
         key: str | None,
         write: Callable[[bytes], Awaitable[bool]],
-        progress: Callable[[str], Awaitable[None]],
+        progress: Callable[[str, float | None, float | None], Awaitable[None]],
+        meta: Arguments | None = None,
         write_errors: Callable[[bytes], Awaitable[bool]] | None = None,
     ) -> None:
         """Make one; ``write``, ``progress`` and ``write_errors`` take what the tool writes."""
         self.id, self.tool, self.peer, self.key = id, tool, peer, key
+        self.meta: Arguments = {} if meta is None else meta
         self._write, self._progress = write, progress
         self._write_errors = write_errors or write
         self._ended = threading.Event()
@@ -80,9 +84,17 @@ class ToolCall:
         write = self._write_errors if stderr else self._write
         return await write(data.encode() if isinstance(data, str) else bytes(data))
 
-    async def progress(self, text: str) -> None:
-        """Say in a few words how far the call is; that is no part of its output."""
-        await self._progress(text)
+    async def progress(
+        self, text: str, *, done: float | None = None, total: float | None = None
+    ) -> None:
+        """Say in a few words how far the call is; that is no part of its output.
+
+        Args:
+            text: the words.
+            done: how much is done, a number that grows.
+            total: the number that ``done`` reaches at the end, where that is known.
+        """
+        await self._progress(text, done, total)
 
     def write_from_thread(self, data: bytes | str) -> bool:
         """Do what ``write`` does, in a tool that is a plain function."""

@@ -19,6 +19,7 @@ __all__ = [
     "ARGUMENTS",
     "CODE",
     "INLINE",
+    "META",
     "RESULT",
     "TOOL_REQUEST",
     "VALUES",
@@ -39,6 +40,8 @@ TOOL_REQUEST: Final = "tool_req"
 
 INLINE: Final = 48 * 1024
 """Bytes of JSON that go in a head; what is larger follows it."""
+META: Final = 12 * 1024
+"""Bytes of JSON that ``meta`` of a request has at most; it always goes in the head."""
 ARGUMENTS = Bound(
     8 * 1024**2,
     "bytes of the arguments of one call of a tool",
@@ -75,12 +78,14 @@ class ToolRequest(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
         params: the arguments; None where ``params_bytes`` bytes of JSON follow.
         params_bytes: how many these are.
         timeout_ms: milliseconds that the caller gives the tool; None leaves it to the tool.
+        meta: what a protocol needs beside the arguments. Neither the policy nor the audit sees it.
     """
 
     tool: Annotated[str, msgspec.Meta(max_length=128)]
     params: dict[str, JSON] | None = None
     params_bytes: _Size = 0
     timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
+    meta: dict[str, JSON] = {}
 
 
 class ErrorOutput(bytes):
@@ -99,10 +104,14 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         progress: the words.
         waits: whether the call has not begun, as a person has to allow it.
+        done: how much is done, as a number that grows; None where the tool gives none.
+        total: the number that ``done`` reaches at the end; None where that is not known.
     """
 
     progress: str
     waits: bool = False
+    done: float | None = None
+    total: float | None = None
 
 
 class Cut(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -23,6 +23,7 @@ from clawmatrix_tool_proxy.json_marks import marks_in
 from clawmatrix_tool_proxy.wire import (
     ARGUMENTS,
     INLINE,
+    META,
     RESULT,
     TOOL_REQUEST,
     VALUES,
@@ -69,6 +70,7 @@ def call_tool(
     *,
     timeout: float | None = None,
     deadline: float | None = None,
+    meta: Arguments | None = None,
 ) -> RemoteCall:
     """Call a tool of another node, or of this one; nothing is sent before it is entered.
 
@@ -89,8 +91,10 @@ def call_tool(
         timeout: seconds that the wait for an approval and the tool may take together there; the
             configuration of that node may give the tool less.
         deadline: seconds until all is over, waiting for an approval included.
+        meta: what a protocol needs beside the arguments, JSON of at most 12 KiB; neither the policy
+            nor the audit sees it, so it must not decide what the tool does.
     """
-    return RemoteCall(node, NodeId(peer), tool, arguments or {}, timeout, deadline)
+    return RemoteCall(node, NodeId(peer), tool, arguments or {}, timeout, deadline, meta or {})
 
 
 class RemoteCall:
@@ -104,10 +108,12 @@ class RemoteCall:
         arguments: Arguments,
         timeout: float | None,
         deadline: float | None,
+        meta: Arguments,
     ) -> None:
         """See ``call_tool``."""
         self._node, self._peer, self._tool = node, peer, tool
         self._arguments, self._timeout, self._deadline = arguments, timeout, deadline
+        self._meta = meta
         self._stack = AsyncExitStack()
         self._ended: ToolResult | ToolFailed | None = None
         self._record: AuditRecord | None = None
@@ -190,16 +196,20 @@ class RemoteCall:
     def _request(self) -> tuple[ToolRequest, bytes]:
         try:
             encoded = msgspec.json.encode(self._arguments)
+            meta = len(msgspec.json.encode(self._meta))
         except (TypeError, ValueError) as error:
             raise ToolFailed("bad_arguments", str(error), may_have_run=False) from None
         if len(encoded) > ARGUMENTS:
             words = f"{len(encoded)} bytes of arguments; {int(ARGUMENTS)} is the most"
             raise ToolFailed("too_large", words, may_have_run=False)
+        if meta > META:
+            words = f"{meta} bytes beside the arguments; {META} is the most"
+            raise ToolFailed("too_large", words, may_have_run=False)
         milliseconds = None if self._timeout is None else max(1, int(self._timeout * 1000))
+        request = ToolRequest(self._tool, timeout_ms=milliseconds, meta=dict(self._meta))
         if len(encoded) <= INLINE:
-            return ToolRequest(self._tool, dict(self._arguments), timeout_ms=milliseconds), b""
-        request = ToolRequest(self._tool, params_bytes=len(encoded), timeout_ms=milliseconds)
-        return request, encoded
+            return msgspec.structs.replace(request, params=dict(self._arguments)), b""
+        return msgspec.structs.replace(request, params_bytes=len(encoded)), encoded
 
     async def _outcome(self, outcome: Outcome) -> ToolResult | ToolFailed:
         self._outcome_told = outcome

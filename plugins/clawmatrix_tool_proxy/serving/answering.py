@@ -111,7 +111,17 @@ class ToolServer:
                 deadline = min(deadline, given_to_it)
             plugin, most = self._table.plugin_of(tool), int(config.max_output)
             call = Permitted(
-                ex, caller, tool, plugin, arguments, allowed, deadline, most, is_exposed, reply
+                ex,
+                caller,
+                tool,
+                plugin,
+                arguments,
+                allowed,
+                deadline,
+                most,
+                is_exposed,
+                request.meta,
+                reply,
             )
             with self._slots.of_tool(tool.name, at_once):
                 return await run_permitted(self._node, call)

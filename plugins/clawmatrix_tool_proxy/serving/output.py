@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
+from clawmatrix_tool_proxy.wire import Progress
+
 if TYPE_CHECKING:
     from clawmatrix_core import JSON, Exchange
 
@@ -48,9 +50,10 @@ class Output:
             await self._ex.send(kept)
         return self.dropped == 0
 
-    async def progress(self, text: str) -> None:
+    async def progress(self, text: str, done: float | None, total: float | None) -> None:
         """Send words about how far the call is. Raises: ExchangeError."""
-        await self._ex.send({"progress": text[:_PROGRESS]})
+        said = Progress(text[:_PROGRESS], done=done, total=total)
+        await self._ex.send(msgspec.to_builtins(said))
 
 
 def cut_result(result: JSON, most: int) -> tuple[JSON, bytes, int]:

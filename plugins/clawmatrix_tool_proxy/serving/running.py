@@ -45,6 +45,7 @@ class Permitted:
         deadline: seconds that it may take.
         most: bytes of output, and of the result, that are sent.
         is_exposed: says whether this node exposes the tool still.
+        meta: what the caller's protocol sent beside the arguments.
         reply: takes the outcome.
     """
 
@@ -57,6 +58,7 @@ class Permitted:
     deadline: float
     most: int
     is_exposed: Callable[[], bool]
+    meta: Arguments
     reply: Reply
 
 
@@ -184,6 +186,7 @@ async def _result(node: Node, call: Permitted, output: Output) -> tuple[Outcome,
         key=call.caller.key,
         write=output.write,
         progress=output.progress,
+        meta=call.meta,
         write_errors=output.write_errors,
     )
     try:

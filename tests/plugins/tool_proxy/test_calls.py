@@ -9,13 +9,22 @@ import pytest
 
 from clawmatrix_core import LOCAL, NodeId, frame_types, hookimpl, key_text
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_tool_proxy.api import Arguments, Progress, ToolError, ToolFailed, call_tool, tool
+from clawmatrix_tool_proxy.api import (
+    Arguments,
+    Progress,
+    Tool,
+    ToolCall,
+    ToolError,
+    ToolFailed,
+    call_tool,
+    tool,
+)
 from clawmatrix_tool_proxy.json_marks import VALUE
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
 from clawmatrix_tool_proxy.serving.caller import Caller
 from clawmatrix_tool_proxy.serving.refused import Refused
 from clawmatrix_tool_proxy.serving.slots import ALL_CALLS, PEER_CALLS, READING, Slots
-from clawmatrix_tool_proxy.wire import ARGUMENTS, RESULT, VALUES, WORDS
+from clawmatrix_tool_proxy.wire import ARGUMENTS, META, RESULT, VALUES, WORDS
 from tests.plugins.tool_proxy.nodes import called, code_of, mesh_of, relayed
 from tests.plugins.tool_proxy.shop import Notebook
 
@@ -404,3 +413,32 @@ async def test_who_calls_is_the_proven_key_and_own_clients_are_local(
             ("begin", LOCAL, False),
             ("end", LOCAL, False),
         ]
+
+
+@pytest.mark.both_loops
+async def test_what_a_protocol_adds_goes_beside_the_arguments_and_numbers_come_back(
+    node_factory: NodeFactory,
+) -> None:
+    async def run(call: ToolCall, arguments: Arguments) -> JSON:
+        await call.progress("half", done=1, total=2.5)
+        return [dict(call.meta), dict(arguments)]
+
+    beside = Tool("beside", "", {"type": "object"}, run)
+    async with (
+        relayed(node_factory, beside) as mesh,
+        call_tool(mesh.home, "office", "beside", {"n": 1}, meta={"token": "abc"}) as call,
+    ):
+        assert [part async for part in call] == [Progress("half", done=1, total=2.5)]
+        assert (await call.result()).value == [{"token": "abc"}, {"n": 1}]
+        assert mesh.engine.asked[-1][3] == {"n": 1}
+
+
+async def test_too_much_beside_the_arguments_is_refused_before_anything_is_sent(
+    node_factory: NodeFactory,
+) -> None:
+    async with relayed(node_factory) as mesh:
+        with pytest.raises(ToolFailed, match="beside the arguments") as caught:
+            async with call_tool(mesh.home, "office", "echo", meta={"x": "y" * META}):
+                pass
+        assert (caught.value.code, caught.value.may_have_run) == ("too_large", False)
+        assert mesh.shop.began == []

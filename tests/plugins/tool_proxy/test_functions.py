@@ -56,7 +56,7 @@ def call(written: list[bytes] | None = None) -> ToolCall:
             written.append(data)
         return True
 
-    async def progress(text: str) -> None:
+    async def progress(text: str, *_: float | None) -> None:
         await write(text.encode())
 
     return ToolCall(id="1", tool="book", peer=LOCAL, key=None, write=write, progress=progress)

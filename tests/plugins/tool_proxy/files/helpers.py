@@ -168,7 +168,7 @@ class Heard:
         self.data += data
         return len(self.data) <= self.most
 
-    async def progress(self, text: str) -> None:
+    async def progress(self, text: str, *_: float | None) -> None:
         raise NotImplementedError
 
     def call(self, tool: str) -> ToolCall:
