@@ -15,7 +15,7 @@ from clawmatrix_tool_proxy.exec.guard_process import write_all
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from clawmatrix_tool_proxy.exec.guard_process import GuardProcess
+    from clawmatrix_tool_proxy.exec.guard_process import GuardProcess, Prepared
     from clawmatrix_tool_proxy.exec.guarding.framing import Message
     from clawmatrix_tool_proxy.exec.guarding.job import Job
     from clawmatrix_tool_proxy.exec.guards import Guards
@@ -105,14 +105,20 @@ async def _guarded(guards: Guards, job: Job) -> AsyncIterator[GuardProcess]:
     """Hand a job to a guard, and leave nothing of it at the end, however that comes about."""
     guard = guards.take()
     if guard.prepared is not None:
-        private, cgroup = guard.prepared
-        job = job._replace(private=private, cgroup=cgroup or job.cgroup)
+        job = _with_folders(job, guard.prepared)
     try:
         with suppress(BrokenPipeError):  # it has ended: that is seen when it should tell
             await guard.send(job.to_json())
         yield guard
     finally:
         await guards.give_back(guard, job)
+
+
+def _with_folders(job: Job, prepared: Prepared) -> Job:
+    """Return a job with the folders that its guard has prepared, where they are in fit places."""
+    if os.path.dirname(prepared.private) == os.path.dirname(job.private):
+        job = job._replace(private=prepared.private)
+    return job._replace(cgroup=prepared.cgroup or job.cgroup)
 
 
 async def _told(guard: GuardProcess) -> Message:

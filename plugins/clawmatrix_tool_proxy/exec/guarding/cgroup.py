@@ -7,7 +7,7 @@ import errno
 import os
 import time
 
-__all__ = ["ProcessGroup"]
+__all__ = ["ProcessGroup", "remove_group"]
 
 _ROUNDS = 100
 _BETWEEN_ROUNDS = 0.002  # seconds
@@ -40,16 +40,8 @@ class ProcessGroup:
             self._write("pids.max", "0")
 
     def remove(self) -> None:
-        """Take the group away; what was in it has ended, and may need a moment to leave."""
-        for _ in range(_ROUNDS):
-            try:
-                os.rmdir(self._path)
-            except OSError as error:
-                if error.errno != errno.EBUSY:
-                    return
-                time.sleep(_BETWEEN_ROUNDS)  # the kernel tells nobody that a group is empty
-            else:
-                return
+        """Take the group away; see ``remove_group``."""
+        remove_group(self._path)
 
     def _write(self, name: str, text: str) -> None:
         descriptor = os.open(os.path.join(self._path, name), os.O_WRONLY)
@@ -57,3 +49,16 @@ class ProcessGroup:
             os.write(descriptor, text.encode())
         finally:
             os.close(descriptor)
+
+
+def remove_group(path: str) -> None:
+    """Take a group away; what was in it has ended, and may need a moment to leave."""
+    for _ in range(_ROUNDS):
+        try:
+            os.rmdir(path)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                return
+            time.sleep(_BETWEEN_ROUNDS)  # the kernel tells nobody that a group is empty
+        else:
+            return

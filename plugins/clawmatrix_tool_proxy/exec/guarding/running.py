@@ -94,14 +94,12 @@ class Command:
 
     def _waiting(self, job: Job) -> WaitingProcess:
         """Return the process that waits, in the cgroup of the command where it gets one."""
-        is_fit = self._process is not None and self._process.waits()
+        process = self._process
         if self._group is None and job.cgroup is not None:
-            self._group, is_fit = ProcessGroup(job.cgroup), False
+            self._group, process = ProcessGroup(job.cgroup), None
         if self._group is not None:
             self._group.limit(job.processes)
-        if self._process is None or not is_fit:
-            return self._start()
-        return self._process
+        return self._start() if process is None else process
 
     def _start(self) -> WaitingProcess:
         if self._process is not None:
@@ -112,11 +110,15 @@ class Command:
     def _to_its_end(
         self, message: Message, job: Job, process: WaitingProcess, orders: Orders
     ) -> Message:
-        began, tree = time.monotonic(), process.tree
+        began = time.monotonic()
+        told = process.give(message)
+        if not told and not process.has_job():  # somebody has killed it as it waited
+            process = self._start()
+            told = process.give(message)
         for descriptor in STREAMS:
             os.close(descriptor)  # so that they end with the command's last process
+        tree = process.tree
         try:
-            told = process.give(message)
             by = "itself" if told else _watch(tree, orders, began + job.timeout)
         finally:
             if self._group is not None:

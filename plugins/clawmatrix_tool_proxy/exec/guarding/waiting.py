@@ -33,6 +33,7 @@ __all__ = ["STREAMS", "WaitingProcess"]
 STREAMS = (3, 4, 5)
 """What becomes the command's input, output and error output."""
 _AT_ONCE = 65_536
+_TAKEN = b"!"
 
 
 class WaitingProcess:
@@ -58,10 +59,6 @@ class WaitingProcess:
         theirs.close()
         os.close(telling)
 
-    def waits(self) -> bool:
-        """Say whether it is there still; somebody may have killed it."""
-        return self.tree.reap() and self.tree.status is None
-
     def give(self, job: Message) -> bytes:
         """Give it its job. Return what it tells; nothing, once it has become the command."""
         with contextlib.suppress(OSError):  # it has ended, and has told why
@@ -71,6 +68,13 @@ class WaitingProcess:
         while data := os.read(self._errors, _AT_ONCE):
             parts.append(data)
         return b"".join(parts)
+
+    def has_job(self) -> bool:
+        """Say, after ``give``, whether it had its job; somebody may have killed it before."""
+        self._box.setblocking(False)
+        with contextlib.suppress(OSError):
+            return self._box.recv(len(_TAKEN)) == _TAKEN
+        return False
 
     def close(self) -> None:
         """Let go of it: it ends where it waits still.
@@ -118,6 +122,7 @@ def _received(box: socket.socket) -> Message:
     if not parts:
         os._exit(0)
     found: Message = json.loads(b"".join(parts))
+    box.sendall(_TAKEN)
     return found
 
 

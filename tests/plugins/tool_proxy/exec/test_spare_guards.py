@@ -136,3 +136,17 @@ async def test_a_result_waits_where_too_many_guards_tidy_up(
     async with lab.guards:
         await lab.sh("echo yes")
         assert folders(spare) == []
+
+
+async def test_a_private_folder_in_another_place_than_the_job_wants_is_not_used(lab: Lab) -> None:
+    spare = await prepared(lab)
+    job = lab.job("/bin/sh", "-c", "echo $HOME")
+    wanted = lab.base / "folders"
+    wanted.mkdir()
+    lab.own(wanted)
+    private = str(wanted / "private")
+    ran = await lab.do(job._replace(private=private))
+    assert ran.out == f"{private}/home\n"
+    assert folders(spare) == []
+    assert os.listdir(wanted) == []
+    await lab.guards.close()
