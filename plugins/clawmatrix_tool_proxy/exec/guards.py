@@ -7,7 +7,6 @@ import secrets
 import sys
 import tempfile
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -38,15 +37,15 @@ TIDYING = Bound(
 _PATIENCE: Final = 5.0  # seconds that a guard gets to end its command before it is killed itself
 
 
-def new_folders(cgroup: str | None) -> Prepared:
+def new_folders(temporary: str, cgroup: str | None) -> Prepared:
     """Return folders for a command, under a name that nobody knows beforehand.
 
     Args:
+        temporary: the folder for temporary ones, without symbolic links.
         cgroup: the folder in which its cgroup may be made, None without.
     """
     name = f"clawmatrix-{secrets.token_hex(8)}"
-    private = Path(tempfile.gettempdir()).resolve() / name
-    return Prepared(str(private), cgroup and f"{cgroup}/{name}")
+    return Prepared(f"{temporary}/{name}", cgroup and f"{cgroup}/{name}")
 
 
 class Guards:
@@ -121,7 +120,8 @@ class Guards:
         if self.spare and self._waiting is None:
             guard = GuardProcess(self._python)
             self._waiting = guard
-            guard.prepare(new_folders(self._cgroup))
+            temporary = os.path.realpath(tempfile.gettempdir())
+            guard.prepare(new_folders(temporary, self._cgroup))
 
     async def close(self) -> None:
         """End the guard that waits."""

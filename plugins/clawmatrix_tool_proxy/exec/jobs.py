@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
@@ -15,7 +17,6 @@ from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from clawmatrix_tool_proxy.exec.config import ExecConfig
     from clawmatrix_tool_proxy.exec.guarding.job import Place
@@ -95,7 +96,7 @@ class Jobs:
 
     def _job(self, places: Mapping[str, Place]) -> Job:
         config = self.config
-        folders = new_folders(self._cgroup)
+        folders = new_folders(str(Path(tempfile.gettempdir()).resolve()), self._cgroup)
         return Job(
             argv=(),
             env={},
