@@ -28,6 +28,7 @@ class Command:
 
     def __init__(self) -> None:
         self._process: WaitingProcess | None = None
+        self._is_over = False  # whether its processes were ended
         self._group: ProcessGroup | None = None
         self._private: PrivateFolder | None = None
 
@@ -36,7 +37,8 @@ class Command:
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            self._process.tree.end()
+            if not self._is_over:
+                self._process.tree.end()
             self._process.close()
         if self._private is not None:
             self._private.remove()
@@ -124,6 +126,7 @@ class Command:
             if self._group is not None:
                 self._group.freeze_number()
             tree.end()
+            self._is_over = True
         if told:
             return Message(json.loads(told))
         return {**_outcome(tree.status), "by": by, "seconds": time.monotonic() - began}
