@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from clawmatrix_tool_proxy.asking.calling import RemoteCall, ToolResult, call_tool
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
+from clawmatrix_tool_proxy.catalog.entries import Catalog, Entry
 from clawmatrix_tool_proxy.functions import tool
 from clawmatrix_tool_proxy.registry import (
-    Catalog,
-    Entry,
     HasTools,
     list_tools,
     tools_changed,
