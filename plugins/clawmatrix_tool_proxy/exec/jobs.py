@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ import anyio.to_thread
 from clawmatrix_grants.api import DEFAULT_PATH
 from clawmatrix_tool_proxy.exec.guarding.job import Job
 from clawmatrix_tool_proxy.exec.guarding.parts import PARTS
+from clawmatrix_tool_proxy.exec.guards import new_folders
 from clawmatrix_tool_proxy.exec.network import network_for
 from clawmatrix_tool_proxy.tool import ToolError
 
@@ -98,7 +98,7 @@ class Jobs:
 
     def _job(self, places: Mapping[str, Place]) -> Job:
         config = self.config
-        name = f"clawmatrix-{secrets.token_hex(8)}"  # nobody knows it beforehand
+        folders = new_folders(str(_temporary(places.values())), self._cgroup)
         return Job(
             argv=(),
             env={},
@@ -106,7 +106,7 @@ class Jobs:
             cwd=(),
             stdin=False,
             timeout=float(config.timeout),
-            private=str(_temporary(places.values()) / name),
+            private=folders.private,
             roots=tuple(places.values()),
             readable=tuple(str(path.expanduser()) for path in config.readable),
             own=tuple(map(str, self._own.paths)),
@@ -115,7 +115,7 @@ class Jobs:
             processes=config.processes,
             memory=config.memory,
             file_size=config.file_size,
-            cgroup=self._cgroup and f"{self._cgroup}/{name}",
+            cgroup=folders.cgroup,
             without=config.without,
         )
 

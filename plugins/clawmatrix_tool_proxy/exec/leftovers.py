@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from clawmatrix_tool_proxy.exec.guarding.cgroup import remove_group
 from clawmatrix_tool_proxy.exec.guarding.private import remove_folder
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def clear_away(private: str, cgroup: str | None) -> None:
     with contextlib.suppress(OSError):
         remove_folder(private)
     if cgroup is not None:
-        with contextlib.suppress(OSError):
-            os.rmdir(cgroup)
+        remove_group(cgroup)
 
 
 def _processes_with(words: bytes) -> Iterator[int]:

@@ -6,8 +6,10 @@ as its command, a guard would be within reach of the command's signals.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,6 @@ from clawmatrix_tool_proxy.exec.guarding.parts import Lacking, Missing
 from clawmatrix_tool_proxy.exec.guarding.places import FOLDER, opened_place
 
 if TYPE_CHECKING:
-    from clawmatrix_tool_proxy.exec.guarding.cgroup import ProcessGroup
     from clawmatrix_tool_proxy.exec.guarding.job import Job
     from clawmatrix_tool_proxy.exec.guarding.private import PrivateFolder
 
@@ -35,15 +36,18 @@ class Child:
     Args:
         job: what to run, and what it may do.
         private: its private folder.
-        group: the cgroup that counts its processes, where there is one.
+        grouped: whether a cgroup counts its processes.
+        box: a socket to the guard, where its namespace is left.
 
     Attributes:
         missing: the parts of the confinement that could not be had.
     """
 
-    def __init__(self, job: Job, private: PrivateFolder, group: ProcessGroup | None) -> None:
+    def __init__(
+        self, job: Job, private: PrivateFolder, *, grouped: bool, box: socket.socket
+    ) -> None:
         self.missing = Missing(job.without)
-        self._job, self._private, self._group = job, private, group
+        self._job, self._private, self._grouped, self._box = job, private, grouped, box
         self._own = Own(job.own, job.hidden_name, job.search)
 
     def confine(self) -> None:
@@ -51,9 +55,7 @@ class Child:
 
         Raises: Lacking, where a part cannot be had; OSError.
         """
-        if self._group is not None:
-            self._group.join()
-        elif not counted_by_kernel():
+        if not self._grouped and not counted_by_kernel():
             self.missing.note("process-limit", "root has no limit, and no cgroup can be made")
         self._opened_roots()  # before anything is done with other folders in their places
         self._refuse_own_roots()
@@ -95,6 +97,7 @@ class Child:
         alone = False
         try:
             alone = enter_namespace()
+            self._leave_namespace_to_guard()
             View(self._job, self._private, self._own).arrange()
             writable.append("/dev/shm")
         except OSError as error:
@@ -104,6 +107,18 @@ class Child:
         self._change_folder(roots)
         set_limits(self._job, alone=alone)
         restrict(self._job, roots, writable, self.missing)
+
+    def _leave_namespace_to_guard(self) -> None:
+        """Have the namespace outlive the command, until the guard has told of its end.
+
+        Taking it down takes the kernel some milliseconds, for which the command's end would wait.
+        """
+        with contextlib.suppress(OSError):
+            here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                socket.send_fds(self._box, [b"namespace"], [here])
+            finally:
+                os.close(here)
 
     def _limit_only(self) -> None:
         for part in ("subreaper", "landlock", "seccomp", "mount-namespace"):

@@ -15,19 +15,33 @@ class PrivateFolder:
     """A folder of which the command may write in ``home``, ``tmp`` and ``shm``.
 
     Args:
-        path: where it is made.
-        hosts: the text of the command's hosts file, None where it has no other than the machine.
-
-    Raises: OSError.
+        path: where it is.
+        hosts: whether the command has a hosts file of its own.
     """
 
-    def __init__(self, path: str, hosts: str | None) -> None:
+    def __init__(self, path: str, *, hosts: bool) -> None:
         self.path = path
-        os.mkdir(self.path, 0o700)
-        self.home, self.tmp, self.shm = (self._folder(name) for name in ("home", "tmp", "shm"))
-        self.empty_folder = self._folder("empty")
-        self.empty_file = self._file("nothing", "")
-        self.hosts = None if hosts is None else self._file("hosts", hosts)
+        self.home, self.tmp, self.shm = (self._in(name) for name in ("home", "tmp", "shm"))
+        self.empty_folder, self.empty_file = self._in("empty"), self._in("nothing")
+        self.hosts = self._in("hosts") if hosts else None
+
+    def make(self) -> None:
+        """Make it. Raises: OSError."""
+        for folder in (self.path, *self.writable, self.empty_folder):
+            os.mkdir(folder, 0o700)
+        _write_new(self.empty_file, "")
+
+    def write_hosts(self, text: str) -> None:
+        """Write the command's hosts file. Raises: OSError."""
+        if self.hosts is not None:
+            _write_new(self.hosts, text)
+
+    def is_whole(self) -> bool:
+        """Say whether it is as it was made: whoever tidies temporary files may have been there."""
+        folders = (self.path, *self.writable, self.empty_folder)
+        return all(_is_own(path, stat.S_IFDIR) for path in folders) and _is_own(
+            self.empty_file, stat.S_IFREG
+        )
 
     @property
     def writable(self) -> tuple[str, ...]:
@@ -39,16 +53,22 @@ class PrivateFolder:
         with contextlib.suppress(OSError):
             remove_folder(self.path)
 
-    def _folder(self, name: str) -> str:
-        path = os.path.join(self.path, name)
-        os.mkdir(path, 0o700)
-        return path
+    def _in(self, name: str) -> str:
+        return os.path.join(self.path, name)
 
-    def _file(self, name: str, text: str) -> str:
-        path = os.path.join(self.path, name)
-        with open(path, "x") as file:
-            file.write(text)
-        return path
+
+def _is_own(path: str, kind: int) -> bool:
+    """Say whether a path is of a kind, and belongs to this user."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_IFMT(found.st_mode) == kind and found.st_uid == os.geteuid()
+
+
+def _write_new(path: str, text: str) -> None:
+    with open(path, "x") as file:
+        file.write(text)
 
 
 def remove_folder(path: str) -> None:

@@ -45,12 +45,12 @@ def end(self):
 tree.Tree.end = end
 """
 IN_THE_GUARD = """
-forked = running._Running._forked
+start = running.Command._start
 def with_filter(self):
-    told = forked(self)
+    told = start(self)
     seccomp.set_filter(network="nothing", tracing=True)
     return told
-running._Running._forked = with_filter
+running.Command._start = with_filter
 """
 BY_PATH = """
 def search(self, place):
