@@ -23,12 +23,13 @@ from clawmatrix_tool_proxy.frame_types import TOOL_LIST, TOOL_REQUEST
 from clawmatrix_tool_proxy.registry import HasTools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import click
 
     from clawmatrix_core import (
         JSON,
+        Beside,
         Config,
         Exchange,
         Frame,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     )
     from clawmatrix_grants.api import ToolShape
     from clawmatrix_tool_proxy.api import Catalog, Tool
+    from clawmatrix_tool_proxy.config import ToolProxyConfig
     from clawmatrix_tool_proxy.methods import ToolMethods
     from clawmatrix_tool_proxy.service import ToolService
 
@@ -68,7 +70,8 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``tool-proxy``."""
-        return [ConfigSection("tool-proxy", "clawmatrix_tool_proxy.config:ToolProxyConfig")]
+        table = "clawmatrix_tool_proxy.config:ToolProxyConfig"
+        return [ConfigSection("tool-proxy", table, warn=_warn)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -197,6 +200,12 @@ class ToolProxyPlugin(HasTools):
             "running": dict(self._running()),
             "outcomes": dict(self._counts.read()),
         }
+
+
+def _warn(table: ToolProxyConfig, beside: Beside) -> Iterator[tuple[tuple[str, ...], str]]:
+    from clawmatrix_tool_proxy.hints import warn_of_tools  # a node that runs does without
+
+    return warn_of_tools(table, beside)
 
 
 async def _methods(node: Node) -> Sequence[ControlMethod]:
