@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 
 from tests.plugins.mcp.offering.nodes import ERAS, Era, client_of, mesh, text_of
