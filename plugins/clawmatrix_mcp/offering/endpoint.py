@@ -13,6 +13,7 @@ import msgspec
 from clawmatrix_core import Bound
 from clawmatrix_mcp.offering.news import News
 from clawmatrix_mcp.offering.sessions import Sessions
+from clawmatrix_tool_proxy.api import ToolFailed, pins_of, when_lists_change
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -152,9 +153,19 @@ class Endpoint:
                 )
                 await self._scope.enter(server.run(), name="mcp server")
                 self._news = News(self._offer, server)
+                self._follow(self._news)
                 self._scope.start_soon(self._news.run, name="mcp news")
                 self._server = server
             return self._server
+
+    def _follow(self, news: News) -> None:
+        """Have news of what may change the list."""
+        pins_of(self._node).when_changed(news.changed)
+        self._node.when_policy_changes(lambda _: news.changed())
+        try:
+            when_lists_change(self._node, lambda _: news.changed())
+        except ToolFailed as error:
+            self._node.logger("mcp").warning("clients are not told of changes: %s", error)
 
 
 def rpc_error(refusal: HttpRefusal) -> JSON:

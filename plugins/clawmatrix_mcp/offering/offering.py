@@ -8,7 +8,6 @@ from clawmatrix_http.api import HttpRoute
 from clawmatrix_mcp.offering.cluster import MANY
 from clawmatrix_mcp.offering.endpoint import Endpoint, refuse, rpc_error
 from clawmatrix_mcp.offering.offer import Offer
-from clawmatrix_tool_proxy.api import ToolFailed, pins_of, when_lists_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +32,6 @@ class Offering:
         """Begin."""
         self._offer = Offer(node)
         self._endpoint = Endpoint(node, scope, self._offer)
-        pins_of(node).when_changed(self.changed)
-        node.when_policy_changes(lambda _: self.changed())
-        try:
-            when_lists_change(node, lambda _: self.changed())
-        except ToolFailed as error:
-            node.logger("mcp").warning("clients are told of no changes: %s", error)
 
     def route(self) -> HttpRoute:
         """Return the route."""
