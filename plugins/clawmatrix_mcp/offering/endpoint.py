@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -147,7 +146,6 @@ class Endpoint:
                 module = await anyio.to_thread.run_sync(
                     importlib.import_module, "clawmatrix_mcp.offering.server"
                 )
-                logging.getLogger("mcp").setLevel(logging.WARNING)
                 server: McpServer = module.McpServer(
                     self._node, self._offer, self.sessions, self._listed
                 )
@@ -160,9 +158,14 @@ class Endpoint:
 
     def _follow(self, news: News) -> None:
         """Have news of what may change the list."""
-        pins_of(self._node).when_changed(news.changed)
+
+        def accepted(_: str) -> None:
+            self._offer.forget()
+            news.changed()
+
         self._node.when_policy_changes(lambda _: news.changed())
         try:
+            pins_of(self._node).when_changed(accepted)
             when_lists_change(self._node, lambda _: news.changed())
         except ToolFailed as error:
             self._node.logger("mcp").warning("clients are not told of changes: %s", error)

@@ -102,7 +102,6 @@ def carried(result: Mapping[str, JSON], version: str) -> dict[str, JSON]:
         found = _for_legacy(found, version)
     try:
         _KINDS[found.get("resultType", "complete")].model_validate(found, by_name=False)
-        serialize_server_result("tools/call", version, found)
     except (ValidationError, RecursionError, ValueError, LookupError, TypeError) as error:
         words = f"What the tool's node sent is no result of MCP: {_first_line(error)}"
         return error_result(f"{words}. The tool has run.", _BAD_ANSWER)
