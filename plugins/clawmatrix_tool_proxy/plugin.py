@@ -98,7 +98,7 @@ class ToolProxyPlugin(HasTools):
         return [
             Check("tool-proxy.roots", partial(roots_findings, config)),
             Check("tool-proxy.exec", partial(confinement_findings, config)),
-            pins_check(config, node),
+            pins_check(config, None if node is None else self.pins),
         ]
 
     @hookimpl

@@ -8,12 +8,11 @@ from clawmatrix_core import Check, Finding, StateError
 from clawmatrix_core.spi import StateView
 from clawmatrix_tool_proxy.pinning.owners import Owner
 from clawmatrix_tool_proxy.pinning.pins import read_pins
-from clawmatrix_tool_proxy.registry import pins_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from clawmatrix_core import Config, Node
+    from clawmatrix_core import Config
     from clawmatrix_tool_proxy.pinning.pins import Pins
     from clawmatrix_tool_proxy.pinning.table import PinTable
 
@@ -22,12 +21,12 @@ __all__ = ["pins_check"]
 NAME = "tool-proxy.pins"
 
 
-def pins_check(config: Config, node: Node | None) -> Check:
-    """Return what looks at the pins of a node that runs, or of one at rest."""
+def pins_check(config: Config, running: Callable[[], Pins] | None) -> Check:
+    """Return what looks at pins: at those of a node that runs, or in the state of one at rest."""
 
     async def look() -> Sequence[Finding]:
-        if node is not None:
-            pins = pins_of(node)
+        if running is not None:
+            pins = running()
             return [*_of_table(pins.table), *_waiting(pins)]
         try:
             table = read_pins(StateView(config.state_dir))

@@ -278,7 +278,7 @@ def accept(pins: Pins, model: Model, wanted: tuple[str] | None) -> None:
         model.allowed[name] = model.present[name]
 
 
-@pytest.mark.bound("table.OWNERS")
+@pytest.mark.bound("clawmatrix_tool_proxy.pinning.table.OWNERS")
 def test_the_owners_are_bounded_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "OWNERS", 2)
     assert OWNERS > 2
@@ -293,14 +293,14 @@ def test_the_owners_are_bounded_by_kind(monkeypatch: pytest.MonkeyPatch) -> None
     assert pins.judge("node c key", {"read": READ}).accepted == {"read"}
 
 
-@pytest.mark.bound("table.PINS")
-@pytest.mark.bound("table.ALL_PINS")
+@pytest.mark.bound("clawmatrix_tool_proxy.pinning.table.PINS")
+@pytest.mark.bound("clawmatrix_tool_proxy.pinning.table.ALL_PINS")
 @pytest.mark.parametrize("bound", ["PINS", "ALL_PINS"])
 def test_the_pins_are_bounded(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
     monkeypatch.setattr(tables, bound, 3)
     assert min(PINS, ALL_PINS) > 3
     pins = pins_of_state()
-    four: dict[str, JSON] = {name: READ for name in "abcd"}
+    four: dict[str, JSON] = dict.fromkeys("abcd", READ)
     assert pins.judge(NOTES, four).accepted == frozenset()
     del four["d"]
     assert pins.judge(NOTES, four).accepted == {"a", "b", "c"}
@@ -310,8 +310,8 @@ def test_the_pins_are_bounded(monkeypatch: pytest.MonkeyPatch, bound: str) -> No
     assert pins.accept(NOTES, ["a"]) == {"a"}  # a change takes no more room
 
 
-@pytest.mark.bound("table.TEXT")
-@pytest.mark.bound("table.TEXTS")
+@pytest.mark.bound("clawmatrix_tool_proxy.pinning.table.TEXT")
+@pytest.mark.bound("clawmatrix_tool_proxy.pinning.table.TEXTS")
 def test_the_texts_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "TEXTS", 3 * TEXT)
     assert TEXTS > 3 * TEXT
@@ -324,8 +324,8 @@ def test_the_texts_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
     assert pins.judge(NOTES, {**some, "large": "y" * TEXT}).waiting == {"large": "changed"}
 
 
-@pytest.mark.bound("waiting.WAITING_OWNERS")
-@pytest.mark.bound("waiting.WAITING_TEXTS")
+@pytest.mark.bound("clawmatrix_tool_proxy.pinning.waiting.WAITING_OWNERS")
+@pytest.mark.bound("clawmatrix_tool_proxy.pinning.waiting.WAITING_TEXTS")
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waitings, "WAITING_OWNERS", 2)
     monkeypatch.setattr(waitings, "WAITING_TEXTS", 400)

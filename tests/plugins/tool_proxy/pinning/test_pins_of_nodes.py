@@ -133,7 +133,7 @@ async def test_status_and_doctor_name_what_waits(node_factory: NodeFactory) -> N
         assert await status_of(node) == {"waiting": waiting, "lost": False}
         shown = await run_command(node, "status")
         assert "1 tool waits of server notes: clawmatrix tools accept notes" in shown.out
-        fine, waits = await pins_check(node.config, node).run()
+        fine, waits = await pins_check(node.config, lambda: pins_of(node)).run()
         assert (fine.status, fine.detail) == ("ok", "1 tools of 1 servers and nodes are pinned")
         assert (waits.status, waits.detail) == (
             "warning",
@@ -149,7 +149,7 @@ async def test_lost_pins_are_told_until_a_person_accepts_all(node_factory: NodeF
         assert (await status_of(node))["lost"] is True
         shown = await run_command(node, "status")
         assert "the pins of tools are lost: clawmatrix tools accept --all" in shown.out
-        [found, _] = await pins_check(node.config, node).run()
+        [found, _] = await pins_check(node.config, lambda: pins_of(node)).run()
         assert (found.status, "lost" in found.detail) == ("problem", True)
         assert (await run_command(node, "tools", "accept", "notes", "--all")).exit_code == 0
         assert (await status_of(node))["lost"] is True
