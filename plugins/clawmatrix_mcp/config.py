@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import attrs
 
-from clawmatrix_core import option
+from clawmatrix_core import is_node_id, option
 
 __all__ = ["McpConfig"]
+
+
+def _are_names(_: object, __: object, value: tuple[str, ...] | None) -> None:
+    for name in value or ():
+        if not is_node_id(name):
+            raise ValueError(f'"{name}" is no name of a node')
 
 
 @attrs.frozen
@@ -17,5 +23,6 @@ class McpConfig:
         default=None,
         shown="those that are known as accepted, invited or introduced",
         doc="The nodes whose tools MCP clients of this node see. This node's own are always seen.",
+        validator=_are_names,
         reload=True,
     )

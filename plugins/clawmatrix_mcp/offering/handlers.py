@@ -22,14 +22,14 @@ from clawmatrix_mcp.offering.shown import Shown, carried
 from clawmatrix_mcp.offering.tables import CLUSTER_PEERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mcp.server.context import ServerRequestContext
     from mcp_types import CallToolRequestParams, PaginatedRequestParams
 
     from clawmatrix_core import JSON, Node
     from clawmatrix_mcp.offering.offer import Offer
-    from clawmatrix_mcp.offering.tables import Table
+    from clawmatrix_mcp.offering.tables import Offered, Table
 
 __all__ = ["CALLS", "NO_CACHE", "Handlers"]
 
@@ -87,6 +87,10 @@ class Handlers:
             yield
         finally:
             self.running -= 1
+
+    def unfit(self) -> Sequence[Offered]:
+        """Return the tools that could not be shown to a client, as no version can carry them."""
+        return self._shown.unfit()
 
     def input_schema(self, name: str) -> Mapping[str, JSON] | None:
         """Return the schema of a tool, for headers that repeat its arguments."""

@@ -55,7 +55,7 @@ class Offering:
         if endpoint is None or server is None:
             return {"used": False}
         table = self._offer.last
-        left_out = table.left_out
+        left_out = [*table.left_out, *server.unfit()]
         return {
             "used": True,
             "sessions": len(endpoint.sessions),

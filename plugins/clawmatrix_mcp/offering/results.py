@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -10,10 +11,12 @@ import msgspec
 from clawmatrix_core import Bound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from clawmatrix_core import JSON
     from clawmatrix_tool_proxy.api import Cut, ToolFailed, ToolResult
 
-__all__ = ["OUTPUT", "Output", "error_result", "failure_result", "native_result"]
+__all__ = ["OUTPUT", "Output", "check_depth", "error_result", "failure_result", "native_result"]
 
 OUTPUT = Bound(
     2 * 1024**2,
@@ -21,6 +24,8 @@ OUTPUT = Bound(
     fed_by="a member",
     when_full="the rest is dropped, and the result says so",
 )
+DEPTH: Final = 200
+"""How deep lists and objects of a result may be in each other."""
 _ERROR: Final = "clawmatrix/error"
 
 
@@ -61,6 +66,11 @@ def native_result(found: ToolResult, output: Output) -> dict[str, JSON]:
     An object is the structured result as well; other values are text alone, as clients of older
     versions cannot be given them.
     """
+    try:
+        check_depth(found.value)
+    except ValueError as error:
+        words = f"The result cannot be shown: {error}. The tool has run."
+        return error_result(words, {"code": "too_large", "mayHaveRun": True})
     text = output.text()
     notes = _cut_words(found.cut, output.dropped)
     if found.value is not None or not (text or notes):
@@ -91,9 +101,27 @@ def failure_result(error: ToolFailed, node: str, output: Output) -> dict[str, JS
         "code": error.code,
         "mayHaveRun": error.may_have_run,
         "inDoubt": error.in_doubt,
-        "detail": error.detail,
     }
+    with suppress(ValueError):
+        check_depth(error.detail)
+        told["detail"] = error.detail
     return error_result(text + words, told)
+
+
+def check_depth(value: JSON) -> None:
+    """Raises: ValueError, where a value is nested too deep to be written as JSON everywhere."""
+    level = [value]
+    for _ in range(DEPTH):
+        level = [one for outer in level for one in _inside(outer)]
+        if not level:
+            return
+    raise ValueError(f"it is nested deeper than {DEPTH}")
+
+
+def _inside(value: JSON) -> Iterable[JSON]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def error_result(text: str, told: dict[str, JSON]) -> dict[str, JSON]:

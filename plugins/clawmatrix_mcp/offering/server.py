@@ -24,9 +24,10 @@ from mcp_types import (
 from clawmatrix_core import Bound, __version__
 from clawmatrix_mcp.offering.handlers import Handlers
 from clawmatrix_mcp.offering.resource_handlers import ResourceHandlers
+from clawmatrix_mcp.offering.tables import LeftOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -141,6 +142,11 @@ class McpServer:
     def running(self) -> int:
         """How many calls run."""
         return self._handlers.running
+
+    def unfit(self) -> Sequence[LeftOut]:
+        """Return the tools that could not be shown to a client."""
+        why = "its definition is none of MCP"
+        return [LeftOut(one.node, one.entry.name, why) for one in self._handlers.unfit()]
 
     def run(self) -> AbstractAsyncContextManager[None]:
         """Return what has to be entered for as long as requests come."""
