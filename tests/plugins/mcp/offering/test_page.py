@@ -80,7 +80,7 @@ def test_the_numbers_of_the_page_are_those_of_the_code(page: str) -> None:
     assert f"at most {LENGTH} characters" in page
     assert f"every {BEAT:g} seconds" in page
     assert f"may hold {SESSIONS.text} sessions" in page
-    assert f"may have {CALLS.text} others" in page
+    assert f"At most {CALLS.text} calls" in page
 
 
 def test_the_name_that_the_page_shows_is_of_that_form(page: str) -> None:
