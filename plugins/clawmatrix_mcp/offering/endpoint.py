@@ -47,7 +47,7 @@ class Endpoint:
         self._lock = anyio.Lock()
         self._server: McpServer | None = None
         self._news: News | None = None
-        self.sessions = Sessions()
+        self.held = Sessions()
         self.requests = 0
 
     @property
@@ -76,7 +76,7 @@ class Endpoint:
         if self._server is None:
             return
         self._server.close()
-        for session in self.sessions.quiet():
+        for session in self.held.quiet():
             await self._end(self._server, session)
 
     def _listed(self, table: Table) -> None:
@@ -100,17 +100,17 @@ class Endpoint:
             if message["type"] == "http.response.start" and (
                 message["status"] == 404 or (scope["method"], message["status"]) == ("DELETE", 200)
             ):
-                self.sessions.gone(session)
+                self.held.gone(session)
             await send(message)
 
-        with self.sessions.used(session, asks=scope["method"] == "POST"):
+        with self.held.used(session, asks=scope["method"] == "POST"):
             await server.handle(scope, receive, watched)
 
     async def _open(self, server: McpServer, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what may open a session, once there is room for one."""
-        while self.sessions.full:
-            if (idlest := self.sessions.idlest()) is None:
-                await refuse(send, 503, f"{self.sessions.most.text} sessions are in use")
+        while self.held.full:
+            if (idlest := self.held.idlest()) is None:
+                await refuse(send, 503, f"{self.held.most.text} sessions are in use")
                 return
             await self._end(server, idlest)
 
@@ -118,16 +118,16 @@ class Endpoint:
             if message["type"] == "http.response.start" and message["status"] < 300:
                 opened = dict(message["headers"]).get(_SESSION)
                 if opened is not None:
-                    self.sessions.opened(opened.decode("latin-1"))
+                    self.held.opened(opened.decode("latin-1"))
             await send(message)
 
-        with self.sessions.opening():
+        with self.held.opening():
             await server.handle(scope, receive, watched)
 
     async def _end(self, server: McpServer, session: str) -> None:
         """End a session, as its client would."""
-        self.sessions.gone(session)
-        self.sessions.ended += 1
+        self.held.gone(session)
+        self.held.ended += 1
 
         async def receive() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -151,7 +151,7 @@ class Endpoint:
                     importlib.import_module, "clawmatrix_mcp.offering.server"
                 )
                 server: McpServer = module.McpServer(
-                    self._node, self._offer, self.sessions, self._listed, self._resources
+                    self._node, self._offer, self.held, self._listed, self._resources
                 )
                 await self._scope.enter(server.run(), name="mcp server")
                 self._news = News(self._offer, server)

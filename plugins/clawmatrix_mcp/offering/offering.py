@@ -58,8 +58,8 @@ class Offering:
         left_out = [*table.left_out, *server.unfit()]
         return {
             "used": True,
-            "sessions": len(endpoint.sessions),
-            "sessionsEnded": endpoint.sessions.ended,
+            "sessions": len(endpoint.held),
+            "sessionsEnded": endpoint.held.ended,
             "listening": server.listening,
             "calls": server.running,
             "tools": len(table.tools),

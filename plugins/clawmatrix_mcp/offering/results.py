@@ -34,13 +34,13 @@ class Output:
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self.dropped = 0
+        self.lost = 0
 
     def add(self, data: bytes) -> None:
         """Add a part."""
         room = max(0, OUTPUT - len(self._data))
         self._data += data[:room]
-        self.dropped += max(0, len(data) - room)
+        self.lost += max(0, len(data) - room)
 
     def tail(self) -> str:
         """Return the last line that has anything in it, for words of progress."""
@@ -53,7 +53,7 @@ class Output:
             return self._data.decode()
         except UnicodeDecodeError:
             pass
-        if self.dropped:  # a letter may be cut in two
+        if self.lost:  # a letter may be cut in two
             shown = self._data.decode(errors="replace")
             if shown.count("\ufffd") <= 1:
                 return shown.rstrip("\ufffd")
@@ -72,7 +72,7 @@ def native_result(found: ToolResult, output: Output) -> dict[str, JSON]:
         words = f"The result cannot be shown: {error}. The tool has run."
         return error_result(words, {"code": "too_large", "mayHaveRun": True})
     text = output.text()
-    notes = _cut_words(found.cut, output.dropped)
+    notes = _cut_words(found.cut, output.lost)
     if found.value is not None or not (text or notes):
         separator = "\n" if text and not text.endswith("\n") else ""
         text += separator + _as_text(found.value)
@@ -156,10 +156,10 @@ def _as_text(value: JSON) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _cut_words(cut: Cut, dropped: int) -> str:
+def _cut_words(cut: Cut, lost: int) -> str:
     notes = []
-    if cut.output or dropped:
-        notes.append(f"[{cut.output + dropped} bytes of output were left out]")
+    if cut.output or lost:
+        notes.append(f"[{cut.output + lost} bytes of output were left out]")
     if cut.result:
         notes.append(f"[{cut.result} bytes of the result were left out]")
     return "\n".join(notes)

@@ -49,7 +49,7 @@ def test_output_that_is_no_text_is_said_to_be_base64() -> None:
 @pytest.mark.bound("clawmatrix_mcp.offering.results.OUTPUT")
 def test_output_beyond_its_bound_is_dropped_and_the_result_says_so() -> None:
     made = output("é".encode() * (OUTPUT // 2 - 1), b"x", "éé".encode())
-    assert made.dropped == 3
+    assert made.lost == 3
     found = text(native_result(ToolResult(None, Cut(output=2, result=4)), made))
     assert found.endswith(
         "éx\n[5 bytes of output were left out]\n[4 bytes of the result were left out]"
