@@ -32,6 +32,8 @@ REQUESTS = Bound(
     fed_by="a client",
     when_full="one more is refused with status 503",
 )
+SERVER: Final = "clawmatrix_mcp.offering.server"
+"""The module that imports the SDK."""
 _SESSION: Final = b"mcp-session-id"
 _VERSION: Final = b"mcp-protocol-version"
 
@@ -62,7 +64,11 @@ class Endpoint:
             return
         self.requests += 1
         try:
-            await self._answer(self._server or await self._started(), scope, receive, send)
+            server = self._server or await self._started()
+            if server is None:
+                await refuse(send, 503, "the package mcp is not installed at this node")
+                return
+            await self._answer(server, scope, receive, send)
         finally:
             self.requests -= 1
 
@@ -144,23 +150,32 @@ class Endpoint:
         }
         await server.handle(scope, receive, send)
 
-    async def _started(self) -> McpServer:
+    async def _started(self) -> McpServer | None:
+        """Return the server, None where the SDK is not installed."""
         async with self._lock:
             if self._server is None:
-                module = await anyio.to_thread.run_sync(
-                    importlib.import_module, "clawmatrix_mcp.offering.server"
-                )
-                server: McpServer = module.McpServer(
-                    self._node, self._offer, self.held, self._listed, self._resources
-                )
-                await self._scope.enter(server.run(), name="mcp server")
-                self._news = News(self._offer, server)
-                self._follow(self._news)
-                if self._resources is not None:
-                    self._resources.when_changed(self._news.resources_changed)
-                self._scope.start_soon(self._news.run, name="mcp news")
-                self._server = server
+                # The first client may go meanwhile; others wait for the same.
+                with anyio.CancelScope(shield=True):
+                    self._server = await self._start()
             return self._server
+
+    async def _start(self) -> McpServer | None:
+        try:
+            module = await anyio.to_thread.run_sync(importlib.import_module, SERVER)
+        except ImportError as error:
+            log = self._node.logger("mcp")
+            log.error("MCP clients are refused: %s; pip install 'clawmatrix[mcp]'", error)
+            return None
+        server: McpServer = module.McpServer(
+            self._node, self._offer, self.held, self._listed, self._resources
+        )
+        await self._scope.enter(server.run(), name="mcp server")
+        news = self._news = News(self._offer, server)
+        self._follow(news)
+        if self._resources is not None:
+            self._resources.when_changed(news.resources_changed)
+        self._scope.start_soon(news.run, name="mcp news")
+        return server
 
     def _follow(self, news: News) -> None:
         """Have news of what may change the list."""

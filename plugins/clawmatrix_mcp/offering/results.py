@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["OUTPUT", "Output", "check_depth", "error_result", "failure_result", "native_result"]
 
 OUTPUT = Bound(
-    2 * 1024**2,
+    1024**2,
     "bytes of output that the result of a call has for an MCP client",
     fed_by="a member",
     when_full="the rest is dropped, and the result says so",

@@ -55,13 +55,14 @@ async def mesh(
     exposed: tuple[str, ...] = ("*",),
     more: tuple[object, ...] = (),
     name: str = "office",
+    mcp: McpPlugin | None = None,
 ) -> AsyncIterator[Mesh]:
     """Run the nodes; ``table`` is what ``[tool-proxy]`` of office has beside ``allow``.
 
     ``more`` are plugins of office, and ``name`` is its name.
     """
     shop, engine, served, asked = ShopPlugin(*tools), EngineShop(*allowed), Notebook(), Notebook()
-    plugin = McpPlugin()
+    plugin = mcp or McpPlugin()
     relay = factory("relay")
     office = factory(
         name,

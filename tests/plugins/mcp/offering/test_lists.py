@@ -14,6 +14,7 @@ from clawmatrix_core.members.identity import fingerprint
 from clawmatrix_core.testing.fixtures import reload
 from clawmatrix_mcp.offering import cluster, handlers, offer
 from clawmatrix_mcp.offering.offer import PATIENCE, Offer
+from clawmatrix_mcp.offering.offering import status_lines
 from clawmatrix_mcp.plugin import McpPlugin
 from clawmatrix_tool_proxy.api import Tool, pins_of, tools_changed
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
@@ -241,6 +242,20 @@ async def test_many_tools_are_found_and_called_by_three(
             assert (await client.call_tool("cluster_tools", wrong)).is_error
         for bad in ({}, {"name": "cluster_call"}, {"name": "x", "arguments": []}):
             assert (await client.call_tool("cluster_call", bad)).is_error
+
+
+def test_the_status_is_shown_in_lines() -> None:
+    left_out = [
+        {"node": "lab", "tool": None, "why": "slow"},
+        {"node": "o", "tool": "t", "why": "w"},
+    ]
+    told = {"used": True, "tools": 3, "sessions": 1, "listening": 1, "leftOut": left_out}
+    assert status_lines(told) == [
+        "mcp: 3 tools for 2 clients",
+        "mcp: left out: lab: slow",
+        "mcp: left out: o t: w",
+    ]
+    assert status_lines({"used": False}) == []
 
 
 def test_the_answer_of_a_search_is_bounded() -> None:

@@ -178,6 +178,31 @@ def _endpoint(found: Any) -> Endpoint:
     return made
 
 
+async def test_a_session_that_is_deleted_ends_its_calls(node_factory: NodeFactory) -> None:
+    async with (
+        mesh(node_factory) as found,
+        http_of(found.home) as http,
+        anyio.create_task_group() as tasks,
+    ):
+        session = await Raw.open(http)
+        tasks.start_soon(session.ask, "tools/call", {"name": "office__wait", "arguments": {}})
+        with anyio.fail_after(5):
+            await found.shop.open.wait()
+            await http.delete("/mcp", headers=session.headers)
+            await wait_until(lambda: found.shop.stopped == 1)
+        tasks.cancel_scope.cancel()
+
+
+async def test_without_the_sdk_clients_are_told_so(
+    node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "SERVER", "clawmatrix_mcp.offering.no_such")
+    async with mesh(node_factory) as found, http_of(found.home) as http:
+        answer = await http.post("/mcp", json={}, headers=ACCEPT)
+        assert answer.status_code == 503
+        assert "not installed" in answer.json()["error"]["message"]
+
+
 async def test_what_is_no_token_is_refused_as_mcp_understands_it(
     node_factory: NodeFactory,
 ) -> None:
