@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 from clawmatrix_core import NOT_ALLOWED, ExchangeFailure, Verdict
+from clawmatrix_grants.globs import Glob
 from clawmatrix_grants.programs import DEFAULT_PATH, resolve_program
 from clawmatrix_grants.question import Question
 from clawmatrix_grants.tool_shapes import ToolShape
@@ -21,6 +22,7 @@ __all__ = [
     "DEFAULT_PATH",
     "ApprovalPending",
     "ApprovalRequest",
+    "Glob",
     "NotAllowed",
     "Permit",
     "Progress",

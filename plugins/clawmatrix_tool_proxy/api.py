@@ -5,6 +5,7 @@ from __future__ import annotations
 from clawmatrix_tool_proxy.asking.calling import RemoteCall, ToolResult, call_tool
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
 from clawmatrix_tool_proxy.functions import tool
+from clawmatrix_tool_proxy.json_marks import marks_in
 from clawmatrix_tool_proxy.pinning.pins import Judged, NotWaiting, Pins
 from clawmatrix_tool_proxy.pinning.table import PinsFull
 from clawmatrix_tool_proxy.registry import (
@@ -16,13 +17,17 @@ from clawmatrix_tool_proxy.registry import (
     tools_changed,
     when_lists_change,
 )
+from clawmatrix_tool_proxy.serving.caller import Caller
+from clawmatrix_tool_proxy.serving.denials import Denials, denied_by
 from clawmatrix_tool_proxy.tool import Arguments, Run, Tool, ToolCall, ToolError
 from clawmatrix_tool_proxy.wire import Cut, ErrorOutput, Progress
 
 __all__ = [
     "Arguments",
+    "Caller",
     "Catalog",
     "Cut",
+    "Denials",
     "Entry",
     "ErrorOutput",
     "HasTools",
@@ -39,7 +44,9 @@ __all__ = [
     "ToolFailed",
     "ToolResult",
     "call_tool",
+    "denied_by",
     "list_tools",
+    "marks_in",
     "pins_of",
     "tool",
     "tools_changed",
