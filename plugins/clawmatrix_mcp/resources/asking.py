@@ -112,6 +112,8 @@ async def _large(ex: Exchange, size: int) -> dict[str, JSON]:
         if not isinstance(payload, bytes) or len(data) + len(payload) > size:
             break
         data += payload
+    if len(data) != size:
+        raise ExchangeFailure("bad_answer", f"{len(data)} bytes came, and {size} were to come")
     if marks_in(bytes(data), VALUES) > VALUES:
         raise ExchangeFailure("too_large", f"a result of over {VALUES.text} values")
     try:

@@ -81,6 +81,9 @@ class ListKeeper:
         self._node, self._scope, self._changed = node, scope, changed
         self._followed: dict[NodeId, _Followed] = {}
 
+    def __len__(self) -> int:
+        return len(self._followed)
+
     async def ask(self, peer: NodeId, *, patience: float) -> Listed:
         """Return the newest list of a node, waiting ``patience`` seconds for the first one.
 

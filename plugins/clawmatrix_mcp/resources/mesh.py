@@ -65,13 +65,16 @@ class MeshResources:
 
     Nothing is kept but what the nodes say now, and nothing is decided here: the node of a server
     decides about each reading.
+
+    Attributes:
+        keeper: the lists of the nodes that were asked.
     """
 
     def __init__(
         self, node: Node, scope: PluginScope, seen: SeenNodes, *, patience: float = PATIENCE
     ) -> None:
         self._node, self._seen, self._patience = node, seen, patience
-        self._keeper = ListKeeper(node, scope, self._tell)
+        self.keeper = ListKeeper(node, scope, self._tell)
         self._callbacks: list[Callable[[], None]] = []
         self._left_out: Mapping[str, str] = {}
 
@@ -197,7 +200,7 @@ class MeshResources:
         if name != self._node.id and not self._node.reachable(name):
             return "it is not reachable"
         try:
-            listed = await self._keeper.ask(name, patience=self._patience)
+            listed = await self.keeper.ask(name, patience=self._patience)
         except ToolFailed as error:
             return "" if error.code == "unknown_type" else str(error)
         if name == self._node.id:

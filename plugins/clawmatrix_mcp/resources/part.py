@@ -62,6 +62,11 @@ class ResourcesPart:
         node.when_policy_changes(lambda _: self._lists.changed())
         self._watch()
 
+    @property
+    def left_out(self) -> int:
+        """How many things the newest list for others left out, as it would have been too large."""
+        return self._lists.left_out
+
     def changed(self) -> None:
         """Note that other things are exposed now, or that other servers are mounted."""
         self._watch()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from clawmatrix_core import JSON, Node
+    from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.testing.fixtures import NodeFactory
     from clawmatrix_mcp.resources.mesh import MeshResources
     from clawmatrix_mcp.resources.servers import Servers
@@ -102,19 +103,25 @@ async def relayed(
     denied: Sequence[str] = (),
     nodes: Sequence[str] = ("office",),
     more: Sequence[object] = (),
+    tables: Mapping[str, object] | None = None,
+    identity: Identity | None = None,
     **options: Any,
 ) -> AsyncIterator[Mesh]:
-    """Run a mesh in which ``home`` reaches ``office`` through ``relay``."""
+    """Run a mesh in which ``home`` reaches ``office`` through ``relay``.
+
+    ``tables`` are of office; where there are some, these decide. ``identity`` is that of home.
+    """
     decider = Decider(*(allowed or ("notes/",)), asks=asks, denied=denied)
     served, asked = Notebook(), Notebook()
+    given: dict[str, Any] = {} if identity is None else {"identity": identity}
     async with PipedServers("notes") as servers:
         here, there = WithServers(), WithServers(servers)
         relay = factory("relay", **options)
         office = factory(
             "office",
             dials=["relay"],
-            plugins=[ToolProxyPlugin(), there, decider, served, *more],
-            config={"mcp": {"resources": list(exposed)}},
+            plugins=[ToolProxyPlugin(), there, served, *more, *([] if tables else [decider])],
+            config={"mcp": {"resources": list(exposed)}, **(tables or {})},
             **options,
         )
         home = factory(
@@ -123,6 +130,7 @@ async def relayed(
             plugins=[ToolProxyPlugin(), here, asked],
             config={"mcp": {"nodes": list(nodes)}},
             **options,
+            **given,
         )
         async with relay, office, home:
             await wait_until(lambda: home.reachable("office") and office.reachable("home"))

@@ -25,7 +25,7 @@ RESOURCES: list[dict[str, Any]] = [
     {"uri": "notes://home/../secret/One", "name": "a way around"},
     {"name": "without a URI"},
 ]
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {"uriTemplate": "notes://home/{name}", "name": "by name", "_meta": {"vendor/kept": 1}},
     {"uriTemplate": "notes://by/{+path}{?q,n}", "name": "by path"},
 ]
@@ -82,11 +82,12 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
             ],
             "_meta": {"vendor/kept": True},
         }
-    return {
+    lists: dict[str, dict[str, Any]] = {
         "resources/list": {"resources": RESOURCES},
         "resources/templates/list": {"resourceTemplates": TEMPLATES},
         "prompts/list": {"prompts": PROMPTS},
-    }.get(method)
+    }
+    return lists.get(method)
 
 
 def read(uri: str) -> dict[str, Any] | None:
