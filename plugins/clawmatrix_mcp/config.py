@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from clawmatrix_core import option
-from clawmatrix_mcp.resources.exposing import ResourcePattern  # noqa: TC001 - read by attrs
+from clawmatrix_mcp.exposing import ResourcePattern  # noqa: TC001 - read by attrs
 
 __all__ = ["McpConfig"]
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core import ConfigSection, frame_types, hookimpl
+from clawmatrix_core import ConfigSection, StatusSection, frame_types, hookimpl
 from clawmatrix_mcp.config import McpConfig
-from clawmatrix_mcp.offering.seen import Seen
+from clawmatrix_mcp.offering.offering import Offering, status_lines
 from clawmatrix_mcp.resources.part import FRAME_TYPES, ResourcesPart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from clawmatrix_core import Frame, Node, PluginScope
-    from clawmatrix_grants.api import Glob
+    from clawmatrix_http.api import HttpRoute
     from clawmatrix_mcp.resources.servers import Servers
 
 __all__ = ["McpPlugin"]
@@ -30,6 +28,7 @@ class McpPlugin:
     extends = ("http", "tool-proxy", "grants")
 
     def __init__(self) -> None:
+        self._offering = Offering()
         self.resources = ResourcesPart()
 
     @hookimpl
@@ -38,19 +37,46 @@ class McpPlugin:
         return [ConfigSection("mcp", McpConfig)]
 
     @hookimpl
+    def register_status(self) -> list[StatusSection]:
+        """Say what MCP clients do here, and what they do not see."""
+        return [StatusSection("mcp", self._offering.status, status_lines)]
+
+    @hookimpl
+    def register_http_routes(self) -> list[HttpRoute]:
+        """Answer MCP clients at ``/mcp``."""
+        return [self._offering.route()]
+
+    @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Serve resources and prompts."""
+        """Have the tools of the mesh offered."""
+        self.resources.start(node, scope, self.servers)
+        self._offering.start(node, scope, self.resources.mesh)
 
-        def patterns() -> Sequence[Glob]:
-            return [pattern.glob for pattern in node.config.section(McpConfig).resources]
+    @hookimpl
+    async def node_stopping(self) -> None:
+        """End what only listens for changes."""
+        await self._offering.close()
 
-        self.resources.start(node, scope, servers=self.servers, patterns=patterns, seen=Seen(node))
+    @hookimpl
+    async def peer_changed(self) -> None:
+        """Tell clients, where other tools are offered now."""
+        self._offering.changed()
+
+    @hookimpl
+    async def peer_gone(self) -> None:
+        """Tell clients, where other tools are offered now."""
+        self._offering.changed()
+
+    @hookimpl
+    async def routes_changed(self) -> None:
+        """Tell clients, where other tools are offered now."""
+        self._offering.changed()
 
     @hookimpl
     async def config_changed(self, changed: frozenset[str]) -> None:
-        """Serve what is exposed now."""
-        if any(key.startswith("mcp.") for key in changed):
-            self.resources.changed()
+        """Tell clients, where other tools are offered now."""
+        self.resources.reloaded(changed)
+        self._offering.changed()
 
     @hookimpl
     @frame_types(*FRAME_TYPES)

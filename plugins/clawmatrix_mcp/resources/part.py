@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_mcp.config import McpConfig
+from clawmatrix_mcp.offering.seen import Seen
 from clawmatrix_mcp.resources.lists import ListServer
 from clawmatrix_mcp.resources.mesh import MeshResources
 from clawmatrix_mcp.resources.servers import Exposed
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import Frame, Node, PluginScope
     from clawmatrix_grants.api import Glob
-    from clawmatrix_mcp.resources.mesh import SeenNodes
     from clawmatrix_mcp.resources.servers import Servers
 
 __all__ = ["FRAME_TYPES", "ResourcesPart"]
@@ -33,32 +34,16 @@ class ResourcesPart:
 
     mesh: MeshResources
 
-    def start(
-        self,
-        node: Node,
-        scope: PluginScope,
-        *,
-        servers: Callable[[], Servers | None],
-        patterns: Callable[[], Sequence[Glob]],
-        seen: SeenNodes,
-    ) -> None:
-        """Begin.
-
-        Args:
-            node: the node.
-            scope: the plugin's.
-            servers: returns the servers that are mounted; None where there are none.
-            patterns: returns what ``[mcp] resources`` has.
-            seen: says of which nodes clients see something.
-        """
+    def start(self, node: Node, scope: PluginScope, servers: Callable[[], Servers | None]) -> None:
+        """Begin; ``servers`` returns the servers that are mounted, None where there are none."""
         self._node, self._scope, self._servers = node, scope, servers
         self._watched: Servers | None = None
-        exposed = Exposed(servers, patterns)
+        exposed = Exposed(servers, self._patterns)
         denials = Denials(node, action="resource")
         scope.start_soon(denials.run, name="denials of resources")
         self._lists = ListServer(node, exposed)
         self._server = ResourceServer(node, exposed, denials)
-        self.mesh = MeshResources(node, scope, seen)
+        self.mesh = MeshResources(node, scope, Seen(node))
         node.when_policy_changes(lambda _: self._lists.changed())
         self._watch()
 
@@ -67,17 +52,21 @@ class ResourcesPart:
         """How many things the newest list for others left out, as it would have been too large."""
         return self._lists.left_out
 
-    def changed(self) -> None:
-        """Note that other things are exposed now, or that other servers are mounted."""
-        self._watch()
-        self._lists.changed()
-        self._node.policy_changed("the resources that are exposed")
+    def reloaded(self, changed: frozenset[str]) -> None:
+        """Serve what is exposed now, and what is mounted."""
+        if any(key.startswith("mcp.") for key in changed):
+            self._watch()
+            self._lists.changed()
+            self._node.policy_changed("the resources that are exposed")
 
     def received(self, frame: Frame) -> bool | None:
         """Answer a list, a reading or a prompt."""
         is_list = frame.header.type == MCP_LIST
         handler = self._lists.answer if is_list else self._server.answer
         return self._node.accept(frame, handler, self._scope)
+
+    def _patterns(self) -> Sequence[Glob]:
+        return [pattern.glob for pattern in self._node.config.section(McpConfig).resources]
 
     def _watch(self) -> None:
         """Have lists written anew when those of a server change."""
