@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - read from the annotation
+
 import attrs
 
 from clawmatrix_core import option
 from clawmatrix_mcp.exposing import ResourcePattern  # noqa: TC001 - read by attrs
+from clawmatrix_mcp.mounting.config import ServerConfig, check_server_names
 
 __all__ = ["McpConfig"]
 
@@ -24,5 +27,11 @@ class McpConfig:
         default=(),
         doc="Resources and prompts of mounted servers that other nodes and MCP clients may be"
         ' granted: patterns for `SERVER/URI` and `SERVER/prompts/NAME`, such as `"notes/**"`.',
+        reload=True,
+    )
+    servers: Mapping[str, ServerConfig] = option(
+        factory=dict,
+        doc="MCP servers whose tools become tools of this node, by name.",
+        validator=check_server_names,
         reload=True,
     )

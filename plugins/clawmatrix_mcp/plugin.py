@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core import ConfigSection, StatusSection, frame_types, hookimpl
 from clawmatrix_mcp.config import McpConfig
+from clawmatrix_mcp.mounting.part import MountingPart
+from clawmatrix_mcp.mounting.status import lines_of
 from clawmatrix_mcp.offering.offering import Offering, status_lines
 from clawmatrix_mcp.resources.part import FRAME_TYPES, ResourcesPart
 
 if TYPE_CHECKING:
-    from clawmatrix_core import Frame, Node, PluginScope
+    from collections.abc import Sequence
+
+    from clawmatrix_core import JSON, Frame, Node, PluginScope
     from clawmatrix_http.api import HttpRoute
     from clawmatrix_mcp.resources.servers import Servers
+    from clawmatrix_tool_proxy.api import Tool
 
 __all__ = ["McpPlugin"]
 
@@ -21,6 +26,7 @@ class McpPlugin:
     """Mounts MCP servers as tools of this node, and offers the mesh's tools to MCP clients.
 
     Attributes:
+        mounting: the servers that are mounted.
         resources: resources and prompts, of this node's servers and of the mesh.
     """
 
@@ -28,6 +34,7 @@ class McpPlugin:
     extends = ("http", "tool-proxy", "grants")
 
     def __init__(self) -> None:
+        self.mounting = MountingPart()
         self._offering = Offering()
         self.resources = ResourcesPart()
 
@@ -38,8 +45,13 @@ class McpPlugin:
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
-        """Say what MCP clients do here, and what they do not see."""
-        return [StatusSection("mcp", self._offering.status, status_lines)]
+        """Say how mounted servers are, what MCP clients do, and what they do not see."""
+        return [StatusSection("mcp", self._status, _lines)]
+
+    @hookimpl
+    def register_tools(self, node: Node) -> Sequence[Tool]:
+        """Add the tools of mounted servers."""
+        return self.mounting.tools()
 
     @hookimpl
     def register_http_routes(self) -> list[HttpRoute]:
@@ -48,7 +60,8 @@ class McpPlugin:
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Have the tools of the mesh offered."""
+        """Start the servers, and have the tools of the mesh offered."""
+        await self.mounting.start(node, scope, lambda: node.config.section(McpConfig).servers)
         self.resources.start(node, scope, self.servers)
         self._offering.start(node, scope, self.resources.mesh)
 
@@ -74,7 +87,9 @@ class McpPlugin:
 
     @hookimpl
     async def config_changed(self, changed: frozenset[str]) -> None:
-        """Tell clients, where other tools are offered now."""
+        """Start and end servers, and tell clients, where other tools are offered now."""
+        if any(key.startswith("mcp.servers") for key in changed):
+            await self.mounting.configure()
         self.resources.reloaded(changed)
         self._offering.changed()
 
@@ -86,4 +101,11 @@ class McpPlugin:
 
     def servers(self) -> Servers | None:
         """Return the servers that are mounted; None where there are none."""
-        return None
+        return self.mounting.mounts
+
+    def _status(self) -> JSON:
+        return {**self._offering.status(), **self.mounting.status()}
+
+
+def _lines(status: JSON) -> Sequence[str]:
+    return [*lines_of(status), *status_lines(status)]

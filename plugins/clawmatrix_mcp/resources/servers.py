@@ -8,16 +8,12 @@ from clawmatrix_mcp.resources.uris import prompt_target, resource_target, templa
 from clawmatrix_mcp.resources.wire import Entry, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-    from typing import TypeAlias
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from clawmatrix_core import JSON
     from clawmatrix_grants.api import Glob
 
 __all__ = ["Exposed", "Server", "Servers", "target_of"]
-
-if TYPE_CHECKING:
-    Report: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
 class Server(Protocol):
@@ -39,9 +35,7 @@ class Server(Protocol):
     def prompts(self) -> Sequence[JSON]:
         """Its prompts."""
 
-    async def request(
-        self, method: str, params: dict[str, JSON], *, progress: Report | None = None
-    ) -> dict[str, JSON]:
+    async def request(self, method: str, params: Mapping[str, JSON], /) -> dict[str, JSON]:
         """Ask it. Raises: ToolError."""
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -13,7 +15,6 @@ from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mcp.plugin import McpPlugin
 from clawmatrix_tool_proxy.api import ToolFailed
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
-from tests.plugins.mcp.resources.standin import PipedServers
 from tests.plugins.tool_proxy.shop import Notebook
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.testing.fixtures import NodeFactory
     from clawmatrix_mcp.resources.mesh import MeshResources
-    from clawmatrix_mcp.resources.servers import Servers
 
 __all__ = ["Decider", "Mesh", "code_of", "relayed"]
+
+SCRIPT: Final = str(Path(__file__).with_name("notes_server.py"))
+NOTES: Final = {"command": [sys.executable, "-I", SCRIPT], "confine": False}
 
 
 class Decider:
@@ -52,17 +55,6 @@ class Decider:
         return Verdict("ask" if target.startswith(self.asks) else "allow", rule="engine.rule")
 
 
-class WithServers(McpPlugin):
-    """The plugin with the servers of a test."""
-
-    def __init__(self, servers: PipedServers | None = None) -> None:
-        super().__init__()
-        self.piped = servers
-
-    def servers(self) -> Servers | None:
-        return self.piped
-
-
 @attrs.frozen
 class Mesh:
     """A node that reads, ``home``, and one with a server, ``office``, with a relay between them."""
@@ -70,7 +62,6 @@ class Mesh:
     home: Node
     office: Node
     relay: Node
-    servers: PipedServers
     decider: Decider
     served: Notebook
     asked: Notebook
@@ -87,7 +78,8 @@ class Mesh:
 
     async def seen(self) -> list[str]:
         """Return what the server was asked for."""
-        server = self.servers.get("notes")
+        servers = self.plugins["office"].servers()
+        server = None if servers is None else servers.get("notes")
         assert server is not None
         told = await server.request("resources/read", {"uri": "notes://home/seen"})
         found: list[str] = json.loads(told["contents"][0]["text"])
@@ -114,28 +106,34 @@ async def relayed(
     decider = Decider(*(allowed or ("notes/",)), asks=asks, denied=denied)
     served, asked = Notebook(), Notebook()
     given: dict[str, Any] = {} if identity is None else {"identity": identity}
-    async with PipedServers("notes") as servers:
-        here, there = WithServers(), WithServers(servers)
-        relay = factory("relay", **options)
-        office = factory(
-            "office",
-            dials=["relay"],
-            plugins=[ToolProxyPlugin(), there, served, *more, *([] if tables else [decider])],
-            config={"mcp": {"resources": list(exposed)}, **(tables or {})},
-            **options,
-        )
-        home = factory(
-            "home",
-            dials=["relay"],
-            plugins=[ToolProxyPlugin(), here, asked],
-            config={"mcp": {"nodes": list(nodes)}},
-            **options,
-            **given,
-        )
-        async with relay, office, home:
-            await wait_until(lambda: home.reachable("office") and office.reachable("home"))
-            plugins = {"home": here, "office": there}
-            yield Mesh(home, office, relay, servers, decider, served, asked, plugins)
+    here, there = McpPlugin(), McpPlugin()
+    table = {"resources": list(exposed), "servers": {"notes": NOTES}}
+    relay = factory("relay", **options)
+    office = factory(
+        "office",
+        dials=["relay"],
+        plugins=[ToolProxyPlugin(), there, served, *more, *([] if tables else [decider])],
+        config={"mcp": table, **(tables or {})},
+        **options,
+    )
+    home = factory(
+        "home",
+        dials=["relay"],
+        plugins=[ToolProxyPlugin(), here, asked],
+        config={"mcp": {"nodes": list(nodes)}},
+        **options,
+        **given,
+    )
+    async with relay, office, home:
+        await wait_until(lambda: home.reachable("office") and office.reachable("home"))
+        await wait_until(lambda: _is_ready(there))
+        plugins = {"home": here, "office": there}
+        yield Mesh(home, office, relay, decider, served, asked, plugins)
+
+
+def _is_ready(plugin: McpPlugin) -> bool:
+    server = None if plugin.mounting.mounts is None else plugin.mounting.mounts.get("notes")
+    return server is not None and server.state.word == "ready"
 
 
 async def code_of(mesh: Mesh, uri: str) -> str:

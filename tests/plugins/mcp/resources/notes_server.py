@@ -23,7 +23,6 @@ RESOURCES: list[dict[str, Any]] = [
     {"uri": "notes://home/picture", "name": "picture", "mimeType": "image/png"},
     {"uri": "prompts/greet", "name": "an imitation of a prompt"},
     {"uri": "notes://home/../secret/One", "name": "a way around"},
-    {"name": "without a URI"},
 ]
 TEMPLATES: list[dict[str, Any]] = [
     {"uriTemplate": "notes://home/{name}", "name": "by name", "_meta": {"vendor/kept": 1}},
@@ -87,7 +86,7 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
         "resources/templates/list": {"resourceTemplates": TEMPLATES},
         "prompts/list": {"prompts": PROMPTS},
     }
-    return lists.get(method)
+    return lists[method]
 
 
 def read(uri: str) -> dict[str, Any] | None:
@@ -115,7 +114,8 @@ def main() -> None:
         try:
             result = answer(method, params)
         except LookupError as error:
-            problem = {"code": -32002, "message": f"there is no {error}"}
+            code = -32601 if isinstance(error, KeyError) else -32002
+            problem = {"code": code, "message": f"there is no {error}"}
             write({"id": message["id"], "error": problem})
         else:
             if result is not None:
