@@ -73,17 +73,17 @@ class McpPlugin:
     @hookimpl
     async def peer_changed(self) -> None:
         """Tell clients, where other tools are offered now."""
-        self._offering.changed()
+        self._offer_anew()
 
     @hookimpl
     async def peer_gone(self) -> None:
         """Tell clients, where other tools are offered now."""
-        self._offering.changed()
+        self._offer_anew()
 
     @hookimpl
     async def routes_changed(self) -> None:
         """Tell clients, where other tools are offered now."""
-        self._offering.changed()
+        self._offer_anew()
 
     @hookimpl
     async def config_changed(self, changed: frozenset[str]) -> None:
@@ -91,7 +91,7 @@ class McpPlugin:
         if any(key.startswith("mcp.servers") for key in changed):
             await self.mounting.configure()
         self.resources.reloaded(changed)
-        self._offering.changed()
+        self._offer_anew()
 
     @hookimpl
     @frame_types(*FRAME_TYPES)
@@ -102,6 +102,10 @@ class McpPlugin:
     def servers(self) -> Servers | None:
         """Return the servers that are mounted; None where there are none."""
         return self.mounting.mounts
+
+    def _offer_anew(self) -> None:
+        self.resources.mesh.nodes_changed()
+        self._offering.changed()
 
     def _status(self) -> JSON:
         return {**self._offering.status(), **self.mounting.status()}

@@ -52,11 +52,12 @@ class Listed:
 
 @attrs.define(eq=False)
 class _Followed:
-    """The list of one node, while it is followed."""
+    """The list of one node, while it is followed; ``late`` where it did not come in time."""
 
     scope: anyio.CancelScope
     used: float
     told: anyio.Event = attrs.field(factory=anyio.Event)
+    late: bool = False
     listed: Listed | None = None
     failure: ToolFailed | None = None
 
@@ -74,7 +75,7 @@ class ListKeeper:
     """The lists of the nodes that were asked.
 
     A list goes when its node goes, when the node's name gets another key, and when nobody used it
-    for five minutes. ``changed`` is called when one is new or gone.
+    for five minutes. ``changed`` is called when one differs from what was returned, or is gone.
     """
 
     def __init__(self, node: Node, scope: PluginScope, changed: Callable[[], None]) -> None:
@@ -92,6 +93,7 @@ class ListKeeper:
         followed = self._follow(peer)
         with anyio.move_on_after(patience):
             await followed.told.wait()
+        followed.late = followed.late or followed.listed is None
         return followed.newest(peer)
 
     def _follow(self, peer: NodeId) -> _Followed:
@@ -128,9 +130,10 @@ class ListKeeper:
         request = msgspec.to_builtins(ListRequest(follow=True))
         async with self._node.exchange(peer, MCP_LIST, request, complete=True) as ex:
             async for payload in ex:
-                followed.listed = await _listed(ex, payload)
+                before, followed.listed = followed.listed, await _listed(ex, payload)
                 followed.told.set()
-                self._changed()
+                if before is not None or followed.late:
+                    self._changed()  # else whoever asked has it
                 await anyio.sleep(REST)
 
 

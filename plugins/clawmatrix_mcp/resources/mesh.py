@@ -77,6 +77,7 @@ class MeshResources:
         self.keeper = ListKeeper(node, scope, self._tell)
         self._callbacks: list[Callable[[], None]] = []
         self._left_out: Mapping[str, str] = {}
+        self._asked: Sequence[NodeId] | None = None
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -87,6 +88,12 @@ class MeshResources:
         """Have something called when a list is new or gone; return what ends that."""
         self._callbacks.append(call)
         return lambda: self._callbacks.remove(call) if call in self._callbacks else None
+
+    def nodes_changed(self) -> None:
+        """Note that other nodes may be seen, or reachable, than when lists were last asked for."""
+        if self._asked is not None and self._reachable() != self._asked:
+            self._asked = None  # until somebody asks again
+            self._tell()
 
     async def list_resources(self) -> list[dict[str, JSON]]:
         """Return all resources that are listed, by node and in the order of their servers."""
@@ -183,6 +190,7 @@ class MeshResources:
     async def _lists(self) -> list[Listed]:
         """Return the lists of all nodes that are seen, this one's first."""
         names = [self._node.id, *self._seen.all()]
+        self._asked = self._reachable()
         found: dict[NodeId, Listed | str] = {}
 
         async def look(name: NodeId) -> None:
@@ -194,6 +202,9 @@ class MeshResources:
         self._left_out = dict(_left_out(found[name], name) for name in names)
         self._left_out = {name: why for name, why in self._left_out.items() if why}
         return [one for name in names if not isinstance(one := found[name], str)]
+
+    def _reachable(self) -> Sequence[NodeId]:
+        return [name for name in self._seen.all() if self._node.reachable(name)]
 
     async def _list(self, name: NodeId) -> Listed | str:
         """Return the list of a node, or why there is none."""

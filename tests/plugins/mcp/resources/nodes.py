@@ -97,11 +97,13 @@ async def relayed(
     more: Sequence[object] = (),
     tables: Mapping[str, object] | None = None,
     identity: Identity | None = None,
+    built_in: Sequence[str] = ("mesh", "relay"),
     **options: Any,
 ) -> AsyncIterator[Mesh]:
     """Run a mesh in which ``home`` reaches ``office`` through ``relay``.
 
-    ``tables`` are of office; where there are some, these decide. ``identity`` is that of home.
+    ``tables`` are of office; where there are some, these decide. ``identity`` is that of home,
+    and ``built_in`` are plugins of it.
     """
     decider = Decider(*(allowed or ("notes/",)), asks=asks, denied=denied)
     served, asked = Notebook(), Notebook()
@@ -119,6 +121,7 @@ async def relayed(
     home = factory(
         "home",
         dials=["relay"],
+        built_in=built_in,
         plugins=[ToolProxyPlugin(), here, asked],
         config={"mcp": {"nodes": list(nodes)}},
         **options,
