@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_tool_proxy.asking.calling import RemoteCall, ToolResult, call_tool
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
+from clawmatrix_tool_proxy.catalog.entries import Catalog, Entry
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.functions import tool
 from clawmatrix_tool_proxy.json_marks import marks_in
@@ -13,8 +14,6 @@ from clawmatrix_tool_proxy.pinning.pins import Judged, NotWaiting, Pins
 from clawmatrix_tool_proxy.pinning.table import PinsFull
 from clawmatrix_tool_proxy.process import GuardedProcess, ProcessEnded
 from clawmatrix_tool_proxy.registry import (
-    Catalog,
-    Entry,
     HasTools,
     list_tools,
     pins_of,
