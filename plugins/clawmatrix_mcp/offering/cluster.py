@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import anyio.to_thread
 import msgspec
 
 from clawmatrix_mcp.naming import clean_text
 from clawmatrix_mcp.offering.results import error_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from clawmatrix_core import JSON
     from clawmatrix_mcp.offering.tables import Offered, Table
@@ -22,6 +23,8 @@ MANY: Final = 128
 FOUND: Final = 40
 """Tools that one answer of ``cluster_tools`` has at most, and ``DESCRIBED`` with all details."""
 DESCRIBED: Final = 20
+WORDS: Final = 16
+"""Words of a search that are looked for."""
 _LINE: Final = 200
 
 CLUSTER_TOOLS: Final = "cluster_tools"
@@ -68,36 +71,42 @@ TOOLS: Final[tuple[dict[str, JSON], ...]] = (
 )
 
 
-def find_tools(
-    table: Table, shown: Mapping[str, Mapping[str, JSON]], arguments: Mapping[str, JSON]
+async def find_tools(
+    table: Table, shown: Callable[[Offered], JSON], arguments: Mapping[str, JSON]
 ) -> dict[str, JSON]:
-    """Return what ``cluster_tools`` finds; ``shown`` has all definitions that clients may see."""
+    """Return what ``cluster_tools`` finds; ``shown`` returns a definition as clients may see it."""
     query, node, names = (arguments.get(key) for key in ("query", "node", "names"))
     if not isinstance(query, str | None) or not isinstance(node, str | None):
         return _wrong("query and node are texts")
     if names is not None:
-        if not isinstance(names, list) or len(names) > DESCRIBED:
+        if not _are_few(names):
             return _wrong(f"names is a list of at most {DESCRIBED} names")
-        return _found([dict(shown[name]) for name in names if name in shown], 0)
-    offered = [
-        one
-        for one in table.tools.values()
-        if one.name in shown and (node is None or one.node == node)
-    ]
-    fitting = list(_by_fit(offered, (query or "").casefold().split()))
-    lines: list[JSON] = [_line(one) for one in fitting[:FOUND]]
+        wanted = [table.tools[name] for name in names if name in table.tools]
+        return _found([one for one in map(shown, wanted) if one is not None], 0)
+    every = [one for one in table.tools.values() if node in (None, one.node)]
+    words = (query or "").casefold().split()[:WORDS]
+    fitting = await anyio.to_thread.run_sync(_by_fit, every, words)
+    lines = [_line(one) for one in fitting[:FOUND] if shown(one) is not None]
     return _found(lines, len(fitting) - len(lines))
 
 
-def _by_fit(offered: Iterable[Offered], words: list[str]) -> Iterator[Offered]:
-    """Yield the tools that have any of the words, those with most of them first."""
+def _are_few(names: JSON) -> bool:
+    return (
+        isinstance(names, list)
+        and len(names) <= DESCRIBED
+        and all(isinstance(name, str) for name in names)
+    )
+
+
+def _by_fit(offered: Sequence[Offered], words: Sequence[str]) -> Sequence[Offered]:
+    """Return the tools that have any of the words, those with most of them first."""
+    if not words:
+        return offered
     scored = [(_score(one, words), one) for one in offered]
-    for score, one in sorted(scored, key=lambda pair: -pair[0]):
-        if score or not words:
-            yield one
+    return [one for score, one in sorted(scored, key=lambda pair: -pair[0]) if score]
 
 
-def _score(one: Offered, words: list[str]) -> int:
+def _score(one: Offered, words: Sequence[str]) -> int:
     name, text = one.name.casefold(), one.entry.description.casefold()
     return sum(3 * (word in name) + (word in text) for word in words)
 
@@ -107,7 +116,7 @@ def _line(one: Offered) -> JSON:
     return {"name": one.name, "node": one.node, "description": text[:_LINE]}
 
 
-def _found(tools: list[JSON] | list[dict[str, JSON]], more: int) -> dict[str, JSON]:
+def _found(tools: Sequence[JSON], more: int) -> dict[str, JSON]:
     told: dict[str, JSON] = {"tools": list(tools), **({"more": more} if more else {})}
     text = msgspec.json.format(msgspec.json.encode(told), indent=1).decode()
     return {

@@ -32,6 +32,8 @@ REQUESTS = Bound(
     fed_by="a client",
     when_full="one more is refused with status 503",
 )
+SERVER: Final = "clawmatrix_mcp.offering.server"
+"""The module that imports the SDK."""
 _SESSION: Final = b"mcp-session-id"
 _VERSION: Final = b"mcp-protocol-version"
 
@@ -47,7 +49,7 @@ class Endpoint:
         self._lock = anyio.Lock()
         self._server: McpServer | None = None
         self._news: News | None = None
-        self.sessions = Sessions()
+        self.held = Sessions()
         self.requests = 0
 
     @property
@@ -62,7 +64,11 @@ class Endpoint:
             return
         self.requests += 1
         try:
-            await self._answer(self._server or await self._started(), scope, receive, send)
+            server = self._server or await self._started()
+            if server is None:
+                await refuse(send, 503, "the package mcp is not installed at this node")
+                return
+            await self._answer(server, scope, receive, send)
         finally:
             self.requests -= 1
 
@@ -76,7 +82,7 @@ class Endpoint:
         if self._server is None:
             return
         self._server.close()
-        for session in self.sessions.quiet():
+        for session in self.held.quiet():
             await self._end(self._server, session)
 
     def _listed(self, table: Table) -> None:
@@ -100,17 +106,17 @@ class Endpoint:
             if message["type"] == "http.response.start" and (
                 message["status"] == 404 or (scope["method"], message["status"]) == ("DELETE", 200)
             ):
-                self.sessions.gone(session)
+                self.held.gone(session)
             await send(message)
 
-        with self.sessions.used(session, asks=scope["method"] == "POST"):
+        with self.held.used(session, asks=scope["method"] == "POST"):
             await server.handle(scope, receive, watched)
 
     async def _open(self, server: McpServer, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what may open a session, once there is room for one."""
-        while self.sessions.full:
-            if (idlest := self.sessions.idlest()) is None:
-                await refuse(send, 503, f"{self.sessions.most.text} sessions are in use")
+        while self.held.full:
+            if (idlest := self.held.idlest()) is None:
+                await refuse(send, 503, f"{self.held.most.text} sessions are in use")
                 return
             await self._end(server, idlest)
 
@@ -118,16 +124,16 @@ class Endpoint:
             if message["type"] == "http.response.start" and message["status"] < 300:
                 opened = dict(message["headers"]).get(_SESSION)
                 if opened is not None:
-                    self.sessions.opened(opened.decode("latin-1"))
+                    self.held.opened(opened.decode("latin-1"))
             await send(message)
 
-        with self.sessions.opening():
+        with self.held.opening():
             await server.handle(scope, receive, watched)
 
     async def _end(self, server: McpServer, session: str) -> None:
         """End a session, as its client would."""
-        self.sessions.gone(session)
-        self.sessions.ended += 1
+        self.held.gone(session)
+        self.held.ended += 1
 
         async def receive() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -144,23 +150,32 @@ class Endpoint:
         }
         await server.handle(scope, receive, send)
 
-    async def _started(self) -> McpServer:
+    async def _started(self) -> McpServer | None:
+        """Return the server, None where the SDK is not installed."""
         async with self._lock:
             if self._server is None:
-                module = await anyio.to_thread.run_sync(
-                    importlib.import_module, "clawmatrix_mcp.offering.server"
-                )
-                server: McpServer = module.McpServer(
-                    self._node, self._offer, self.sessions, self._listed, self._resources
-                )
-                await self._scope.enter(server.run(), name="mcp server")
-                self._news = News(self._offer, server)
-                self._follow(self._news)
-                if self._resources is not None:
-                    self._resources.when_changed(self._news.resources_changed)
-                self._scope.start_soon(self._news.run, name="mcp news")
-                self._server = server
+                # The first client may go meanwhile; others wait for the same.
+                with anyio.CancelScope(shield=True):
+                    self._server = await self._start()
             return self._server
+
+    async def _start(self) -> McpServer | None:
+        try:
+            module = await anyio.to_thread.run_sync(importlib.import_module, SERVER)
+        except ImportError as error:
+            log = self._node.logger("mcp")
+            log.error("MCP clients are refused: %s; pip install 'clawmatrix[mcp]'", error)
+            return None
+        server: McpServer = module.McpServer(
+            self._node, self._offer, self.held, self._listed, self._resources
+        )
+        await self._scope.enter(server.run(), name="mcp server")
+        news = self._news = News(self._offer, server)
+        self._follow(news)
+        if self._resources is not None:
+            self._resources.when_changed(news.resources_changed)
+        self._scope.start_soon(news.run, name="mcp news")
+        return server
 
     def _follow(self, news: News) -> None:
         """Have news of what may change the list."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -22,14 +23,14 @@ from clawmatrix_mcp.offering.shown import Shown, carried
 from clawmatrix_mcp.offering.tables import CLUSTER_PEERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mcp.server.context import ServerRequestContext
     from mcp_types import CallToolRequestParams, PaginatedRequestParams
 
     from clawmatrix_core import JSON, Node
     from clawmatrix_mcp.offering.offer import Offer
-    from clawmatrix_mcp.offering.tables import Table
+    from clawmatrix_mcp.offering.tables import Offered, Table
 
 __all__ = ["CALLS", "NO_CACHE", "Handlers"]
 
@@ -60,10 +61,10 @@ class Handlers:
     ) -> dict[str, JSON]:
         """Answer ``tools/list``."""
         table = await self._offer.table()
-        shown = self._all(table, ctx.protocol_version)
-        tools: list[JSON] = list(shown.values())
-        if len(tools) > MANY:
-            tools = [*([shown[CLUSTER_PEERS]] if CLUSTER_PEERS in shown else []), *TOOLS]
+        every, many = table.tools.values(), len(table.tools) > MANY
+        listed = [one for one in every if not many or one.name == CLUSTER_PEERS]
+        shown = [self._shown.definition(one, ctx.protocol_version) for one in listed]
+        tools = [*[one for one in shown if one is not None], *(TOOLS if many else ())]
         self._listed(table)
         return {"tools": tools, **NO_CACHE}
 
@@ -88,6 +89,10 @@ class Handlers:
         finally:
             self.running -= 1
 
+    def unfit(self) -> Sequence[Offered]:
+        """Return the tools that could not be shown to a client, as no version can carry them."""
+        return self._shown.unfit()
+
     def input_schema(self, name: str) -> Mapping[str, JSON] | None:
         """Return the schema of a tool, for headers that repeat its arguments."""
         offered = self._offer.last.tools.get(name)
@@ -99,7 +104,8 @@ class Handlers:
         version = ctx.protocol_version
         if name == CLUSTER_TOOLS:
             table = await self._offer.table()
-            return find_tools(table, self._all(table, version), arguments)
+            shown = partial(self._shown.definition, version=version)
+            return await find_tools(table, shown, arguments)
         if name == CLUSTER_CALL:
             inner, given = arguments.get("name"), arguments.get("arguments", {})
             if not isinstance(inner, str) or not isinstance(given, dict):
@@ -112,10 +118,6 @@ class Handlers:
             return error_result(words, {"code": "unknown_tool", "mayHaveRun": False})
         result = await run_call(self._node, offered, _asked(ctx, arguments))
         return result if offered.mounted is None else carried(result, version)
-
-    def _all(self, table: Table, version: str) -> dict[str, dict[str, JSON]]:
-        every = ((one.name, self._shown.definition(one, version)) for one in table.tools.values())
-        return {name: shown for name, shown in every if shown is not None}
 
 
 def _asked(ctx: ServerRequestContext[Any, Any], arguments: Mapping[str, JSON]) -> Asked:

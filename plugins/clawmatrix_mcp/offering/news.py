@@ -20,6 +20,8 @@ Kind: TypeAlias = Literal["tools", "resources", "prompts"]
 
 REST: Final = 0.2
 """Seconds between something that may have changed and a look at it, so that changes add up."""
+PAUSE: Final = 2.0
+"""Seconds between two notices: a node that changes its list all the time is not to busy clients."""
 KEEP: Final = 120.0
 """Seconds between two looks while clients listen: a list is followed while somebody uses it."""
 
@@ -67,16 +69,18 @@ class News:
         """Tell clients of changes, without an end."""
         while True:
             mark = self._mark
-            await self._look()
+            if await self._look():
+                await anyio.sleep(PAUSE)
             with anyio.move_on_after(KEEP):
                 while mark == self._mark:
                     await self._bell.wait()
             await anyio.sleep(self._rest)
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Tell clients what changed, and return whether anything did."""
         if not self._listeners.any:
             self._told, self._differs = None, False  # whoever comes next may have seen any list
-            return
+            return False
         now = _visible(await self._offer.table())
         differs = self._differs or self._told not in (None, now)
         self._told, self._differs = now, False
@@ -86,6 +90,7 @@ class News:
         if resources:
             await self._listeners.tell("resources")
             await self._listeners.tell("prompts")
+        return differs or resources
 
 
 def _visible(table: Table) -> JSON:

@@ -60,6 +60,7 @@ class Offer:
             found[name] = self._none(name, f"{NODES.text} nodes are the most")
         for name in self._parts.keys() - set(names):
             del self._parts[name]
+        self._late &= set(asked)
         parts = [found[name] for name in names]
         if len(parts) != len(self._last.parts) or any(
             new is not old for new, old in zip(parts, self._last.parts, strict=True)

@@ -55,11 +55,11 @@ class Offering:
         if endpoint is None or server is None:
             return {"used": False}
         table = self._offer.last
-        left_out = table.left_out
+        left_out = [*table.left_out, *server.unfit()]
         return {
             "used": True,
-            "sessions": len(endpoint.sessions),
-            "sessionsEnded": endpoint.sessions.ended,
+            "sessions": len(endpoint.held),
+            "sessionsEnded": endpoint.held.ended,
             "listening": server.listening,
             "calls": server.running,
             "tools": len(table.tools),

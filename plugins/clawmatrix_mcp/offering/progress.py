@@ -25,6 +25,8 @@ WORDS: Final = 500
 _BURST: Final = 64
 _PER_SECOND: Final = 16.0
 _LITTLE: Final = 0.001
+_MOST: Final = 2.0**40
+"""The largest number that is passed on: it is no infinity, and a little more is more."""
 
 
 class Reporter:
@@ -67,8 +69,10 @@ class Reporter:
         if self._report is None or not self._may():
             return
         self._words = shown = clean_text(words)[:WORDS]
-        if done is not None:
+        if done is not None and 0 <= done <= _MOST:
             self._counts, self._total = False, total
+        else:
+            done = None
         await self._send(done, shown or None)
 
     async def _go_on(self) -> None:
@@ -86,7 +90,9 @@ class Reporter:
             done = self._done + (1 if self._counts else _LITTLE)
         self._done, self._told = done, anyio.current_time()
         if self._report is not None:
-            total = self._total if self._total is not None and self._total >= done else None
+            total = self._total
+            if total is not None and not done <= total <= _MOST:
+                total = None
             await self._report(done, total, words)
 
     def _may(self) -> bool:

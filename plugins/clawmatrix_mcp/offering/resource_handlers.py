@@ -16,6 +16,7 @@ from mcp_types import (
 
 from clawmatrix_mcp.offering.cancelling import when_gone
 from clawmatrix_mcp.offering.handlers import CALLS, NO_CACHE, Handlers
+from clawmatrix_mcp.offering.shown import fitting
 from clawmatrix_tool_proxy.api import ToolFailed
 
 if TYPE_CHECKING:
@@ -78,17 +79,26 @@ class ResourceHandlers:
         add("prompts/list", PaginatedRequestParams, self.list_prompts)
         add("prompts/get", GetPromptRequestParams, self.get_prompt)
 
-    async def list_resources(self, ctx: object, params: object) -> dict[str, JSON]:
+    async def list_resources(
+        self, ctx: ServerRequestContext[Any, Any], params: object
+    ) -> dict[str, JSON]:
         """Answer ``resources/list``."""
-        return {"resources": [*await self._resources.list_resources()], **NO_CACHE}
+        found = await self._resources.list_resources()
+        return _list(ctx, "resources/list", "resources", found)
 
-    async def list_templates(self, ctx: object, params: object) -> dict[str, JSON]:
+    async def list_templates(
+        self, ctx: ServerRequestContext[Any, Any], params: object
+    ) -> dict[str, JSON]:
         """Answer ``resources/templates/list``."""
-        return {"resourceTemplates": [*await self._resources.list_templates()], **NO_CACHE}
+        found = await self._resources.list_templates()
+        return _list(ctx, "resources/templates/list", "resourceTemplates", found)
 
-    async def list_prompts(self, ctx: object, params: object) -> dict[str, JSON]:
+    async def list_prompts(
+        self, ctx: ServerRequestContext[Any, Any], params: object
+    ) -> dict[str, JSON]:
         """Answer ``prompts/list``."""
-        return {"prompts": [*await self._resources.list_prompts()], **NO_CACHE}
+        found = await self._resources.list_prompts()
+        return _list(ctx, "prompts/list", "prompts", found)
 
     async def read(
         self, ctx: ServerRequestContext[Any, Any], params: ReadResourceRequestParams
@@ -124,3 +134,9 @@ class ResourceHandlers:
                 code = INVALID_PARAMS if error.code in _NOT_THERE else INTERNAL_ERROR
                 raise MCPError(code, f"{error} ({error.code})", {"code": error.code}) from None
         raise MCPError(INTERNAL_ERROR, "nobody waits for it")
+
+
+def _list(
+    ctx: ServerRequestContext[Any, Any], method: str, key: str, items: list[dict[str, JSON]]
+) -> dict[str, JSON]:
+    return {key: [*fitting(method, key, items, ctx.protocol_version)], **NO_CACHE}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -10,17 +11,21 @@ import msgspec
 from clawmatrix_core import Bound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from clawmatrix_core import JSON
     from clawmatrix_tool_proxy.api import Cut, ToolFailed, ToolResult
 
-__all__ = ["OUTPUT", "Output", "error_result", "failure_result", "native_result"]
+__all__ = ["OUTPUT", "Output", "check_depth", "error_result", "failure_result", "native_result"]
 
 OUTPUT = Bound(
-    2 * 1024**2,
+    1024**2,
     "bytes of output that the result of a call has for an MCP client",
     fed_by="a member",
     when_full="the rest is dropped, and the result says so",
 )
+DEPTH: Final = 200
+"""How deep lists and objects of a result may be in each other."""
 _ERROR: Final = "clawmatrix/error"
 
 
@@ -29,13 +34,13 @@ class Output:
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self.dropped = 0
+        self.lost = 0
 
     def add(self, data: bytes) -> None:
         """Add a part."""
         room = max(0, OUTPUT - len(self._data))
         self._data += data[:room]
-        self.dropped += max(0, len(data) - room)
+        self.lost += max(0, len(data) - room)
 
     def tail(self) -> str:
         """Return the last line that has anything in it, for words of progress."""
@@ -48,7 +53,7 @@ class Output:
             return self._data.decode()
         except UnicodeDecodeError:
             pass
-        if self.dropped:  # a letter may be cut in two
+        if self.lost:  # a letter may be cut in two
             shown = self._data.decode(errors="replace")
             if shown.count("\ufffd") <= 1:
                 return shown.rstrip("\ufffd")
@@ -61,8 +66,13 @@ def native_result(found: ToolResult, output: Output) -> dict[str, JSON]:
     An object is the structured result as well; other values are text alone, as clients of older
     versions cannot be given them.
     """
+    try:
+        check_depth(found.value)
+    except ValueError as error:
+        words = f"The result cannot be shown: {error}. The tool has run."
+        return error_result(words, {"code": "too_large", "mayHaveRun": True})
     text = output.text()
-    notes = _cut_words(found.cut, output.dropped)
+    notes = _cut_words(found.cut, output.lost)
     if found.value is not None or not (text or notes):
         separator = "\n" if text and not text.endswith("\n") else ""
         text += separator + _as_text(found.value)
@@ -91,9 +101,27 @@ def failure_result(error: ToolFailed, node: str, output: Output) -> dict[str, JS
         "code": error.code,
         "mayHaveRun": error.may_have_run,
         "inDoubt": error.in_doubt,
-        "detail": error.detail,
     }
+    with suppress(ValueError):
+        check_depth(error.detail)
+        told["detail"] = error.detail
     return error_result(text + words, told)
+
+
+def check_depth(value: JSON) -> None:
+    """Raises: ValueError, where a value is nested too deep to be written as JSON everywhere."""
+    level = [value]
+    for _ in range(DEPTH):
+        level = [one for outer in level for one in _inside(outer)]
+        if not level:
+            return
+    raise ValueError(f"it is nested deeper than {DEPTH}")
+
+
+def _inside(value: JSON) -> Iterable[JSON]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def error_result(text: str, told: dict[str, JSON]) -> dict[str, JSON]:
@@ -128,10 +156,10 @@ def _as_text(value: JSON) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _cut_words(cut: Cut, dropped: int) -> str:
+def _cut_words(cut: Cut, lost: int) -> str:
     notes = []
-    if cut.output or dropped:
-        notes.append(f"[{cut.output + dropped} bytes of output were left out]")
+    if cut.output or lost:
+        notes.append(f"[{cut.output + lost} bytes of output were left out]")
     if cut.result:
         notes.append(f"[{cut.result} bytes of the result were left out]")
     return "\n".join(notes)

@@ -24,9 +24,10 @@ from mcp_types import (
 from clawmatrix_core import Bound, __version__
 from clawmatrix_mcp.offering.handlers import Handlers
 from clawmatrix_mcp.offering.resource_handlers import ResourceHandlers
+from clawmatrix_mcp.offering.tables import LeftOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -86,7 +87,7 @@ class McpServer:
         self,
         node: Node,
         offer: Offer,
-        sessions: Sessions,
+        held: Sessions,
         listed: Callable[[Table], None],
         resources: Resources | None = None,
     ) -> None:
@@ -95,11 +96,11 @@ class McpServer:
         Args:
             node: the node.
             offer: what it offers.
-            sessions: those of older clients.
+            held: the sessions of older clients.
             listed: told what a client was given as the list.
             resources: the resources and prompts of the mesh; None where there are none.
         """
-        self._handlers, self._sessions = Handlers(node, offer, listed), sessions
+        self._handlers, self._held = Handlers(node, offer, listed), held
         self._bus = InMemorySubscriptionBus()
         self._listen = listen = ListenHandler(self._bus, max_subscriptions=SUBSCRIPTIONS)
         self._listening = 0
@@ -128,8 +129,8 @@ class McpServer:
         self._manager = StreamableHTTPSessionManager(
             server,
             max_request_body_size=BODY,
-            max_sessions=sessions.most,
-            session_idle_timeout=sessions.idle,
+            max_sessions=held.most,
+            session_idle_timeout=held.idle,
         )
 
     @property
@@ -142,6 +143,11 @@ class McpServer:
         """How many calls run."""
         return self._handlers.running
 
+    def unfit(self) -> Sequence[LeftOut]:
+        """Return the tools that could not be shown to a client."""
+        why = "its definition is none of MCP"
+        return [LeftOut(one.node, one.entry.name, why) for one in self._handlers.unfit()]
+
     def run(self) -> AbstractAsyncContextManager[None]:
         """Return what has to be entered for as long as requests come."""
         return self._manager.run()
@@ -153,13 +159,13 @@ class McpServer:
     @property
     def any(self) -> bool:
         """Whether any client may be told of changes."""
-        return self._listening > 0 or len(self._sessions) > 0
+        return self._listening > 0 or len(self._held) > 0
 
     async def tell(self, kind: Kind) -> None:
         """Tell all clients that a list changed; none waits for another."""
         await self._bus.publish(_EVENTS[kind]())
         async with anyio.create_task_group() as tasks:
-            for told in self._sessions.told():
+            for told in self._held.told():
                 tasks.start_soon(_tell, told, kind)
 
     def close(self) -> None:
@@ -173,7 +179,7 @@ class McpServer:
         headers = {} if ctx.request is None else ctx.request.headers
         session = headers.get("mcp-session-id")
         if session is not None:
-            self._sessions.note(session, ctx.session)
+            self._held.note(session, ctx.session)
         return await call_next(ctx)
 
 

@@ -19,13 +19,13 @@ SESSIONS = Bound(
     256,
     "sessions of MCP clients",
     fed_by="a client",
-    when_full="the idle one that was not used for longest is ended; where none is idle, one more"
+    when_full="the one that was idle for longest is ended; where each waits for an answer, one more"
     " is refused with status 503",
 )
 IDLE: Final = 1800.0
 """Seconds after which a session that nobody uses ends."""
 _SETTLED: Final = 3
-"""Requests after which a session is in use: opening one takes two."""
+"""Requests after which a session was used: opening one takes two."""
 
 
 class Told(Protocol):
@@ -50,6 +50,11 @@ class _Session:
     told: Told | None = None
 
 
+def _rank(session: _Session) -> tuple[bool, bool, float]:
+    settled = session.requests >= _SETTLED
+    return settled, settled and session.open > 0, session.used
+
+
 class Sessions:
     """Knows which sessions there are, which are idle, and how each is told of changes."""
 
@@ -71,14 +76,14 @@ class Sessions:
         return len(self._sessions) + self._opening >= self.most
 
     def idlest(self) -> str | None:
-        """Return the session to end first; None where all are in use.
+        """Return the session to end first; None where all wait for an answer.
 
-        One that was opened and never asked for anything goes before those of other clients.
+        One that never asked for anything goes before those of other clients, even if it listens;
+        of those that did, one that listens goes last.
         """
         self._drop_old()
-        idle = [(one.requests >= _SETTLED, one.used, id_) for id_, one in self._sessions.items()]
-        free = [(settled, used, id_) for settled, used, id_ in idle if not self._sessions[id_].open]
-        return min(free)[2] if free else None
+        quiet = [(_rank(one), id_) for id_, one in self._sessions.items() if not one.asking]
+        return min(quiet)[1] if quiet else None
 
     @contextmanager
     def opening(self) -> Iterator[None]:
@@ -107,7 +112,7 @@ class Sessions:
         if session is None:
             yield
             return
-        session.requests += 1
+        session.requests += asks
         session.open += 1
         session.asking += asks
         session.used = anyio.current_time()

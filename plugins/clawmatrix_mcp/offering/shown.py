@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import msgspec
 from mcp_types import CallToolResult, InputRequiredResult
@@ -12,21 +13,22 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ValidationError
 
 from clawmatrix_mcp.naming import clean_text
-from clawmatrix_mcp.offering.results import error_result
+from clawmatrix_mcp.offering.results import check_depth, error_result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from clawmatrix_core import JSON
     from clawmatrix_mcp.offering.tables import Offered
 
-__all__ = ["Shown", "carried"]
+__all__ = ["Shown", "carried", "fitting"]
 
 _MOUNTED: Final = ("title", "outputSchema", "annotations", "icons", "execution", "_meta")
 _TEXTS: Final = frozenset(("description", "title", "$comment"))
 _WITHOUT_STRUCTURE: Final = ("2024-11-05", "2025-03-26")
 """Versions that know neither structured results nor links to resources."""
 DEPTH: Final = 64
+"""How deep lists and objects of a definition may be in each other."""
 
 
 class Shown:
@@ -35,13 +37,21 @@ class Shown:
     def __init__(self) -> None:
         self._made: WeakKeyDictionary[Offered, dict[str, dict[str, JSON] | None]]
         self._made = WeakKeyDictionary()
+        self._unfit: WeakSet[Offered] = WeakSet()
 
     def definition(self, offered: Offered, version: str) -> dict[str, JSON] | None:
         """Return the definition of a tool; None where it can't be shown to such a client."""
         made = self._made.setdefault(offered, {})
         if version not in made:
-            made[version] = _definition(offered, version)
+            with suppress(ValueError):
+                made[version] = _definition(offered, version)
+            if made.setdefault(version, None) is None:
+                self._unfit.add(offered)
         return made[version]
+
+    def unfit(self) -> Sequence[Offered]:
+        """Return the tools that could not be shown to a client."""
+        return list(self._unfit)
 
 
 def _definition(offered: Offered, version: str) -> dict[str, JSON] | None:
@@ -63,25 +73,40 @@ def _definition(offered: Offered, version: str) -> dict[str, JSON] | None:
 
 
 def _fitting(tool: dict[str, JSON], version: str) -> dict[str, JSON] | None:
-    """Return a definition as it goes out in a version; None where it does not fit."""
-    listed = {"tools": [tool], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
-    try:
-        found: dict[str, JSON] = serialize_server_result("tools/list", version, listed)["tools"][0]
-    except (ValidationError, RecursionError, ValueError):
-        return None
+    found = fitting("tools/list", "tools", [tool], version)
+    return found[0] if found else None
+
+
+def fitting(
+    method: str, key: str, items: Sequence[dict[str, JSON]], version: str
+) -> list[dict[str, JSON]]:
+    """Return the items of a list as they go out in a version; those that do not fit are left out.
+
+    One bad item would have the SDK refuse the whole list.
+    """
+    found = []
+    for item in items:
+        listed = {key: [item], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+        with suppress(ValidationError, RecursionError, ValueError):
+            found += serialize_server_result(method, version, listed)[key]
     return found
 
 
 def _cleaned(value: JSON, depth: int = 0) -> JSON:
-    """Return a value whose descriptions and titles have no characters that nobody sees."""
-    if isinstance(value, dict) and depth < DEPTH:
+    """Return a value whose descriptions and titles have no characters that nobody sees.
+
+    Raises: ValueError, where it is nested too deep for what writes and reads it.
+    """
+    if depth > DEPTH:
+        raise ValueError(f"nested deeper than {DEPTH}")
+    if isinstance(value, dict):
         return {
             key: clean_text(one)
             if key in _TEXTS and isinstance(one, str)
             else _cleaned(one, depth + 1)
             for key, one in value.items()
         }
-    if isinstance(value, list) and depth < DEPTH:
+    if isinstance(value, list):
         return [_cleaned(one, depth + 1) for one in value]
     return value
 
@@ -101,6 +126,7 @@ def carried(result: Mapping[str, JSON], version: str) -> dict[str, JSON]:
             return error_result(words, {"code": "input_required", "mayHaveRun": True})
         found = _for_legacy(found, version)
     try:
+        check_depth(found)
         _KINDS[found.get("resultType", "complete")].model_validate(found, by_name=False)
     except (ValidationError, RecursionError, ValueError, LookupError, TypeError) as error:
         words = f"What the tool's node sent is no result of MCP: {_first_line(error)}"

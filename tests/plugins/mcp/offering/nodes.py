@@ -54,16 +54,18 @@ async def mesh(
     table: Mapping[str, object] | None = None,
     exposed: tuple[str, ...] = ("*",),
     more: tuple[object, ...] = (),
+    name: str = "office",
+    mcp: McpPlugin | None = None,
 ) -> AsyncIterator[Mesh]:
     """Run the nodes; ``table`` is what ``[tool-proxy]`` of office has beside ``allow``.
 
-    ``more`` are plugins of office.
+    ``more`` are plugins of office, and ``name`` is its name.
     """
     shop, engine, served, asked = ShopPlugin(*tools), EngineShop(*allowed), Notebook(), Notebook()
-    plugin = McpPlugin()
+    plugin = mcp or McpPlugin()
     relay = factory("relay")
     office = factory(
-        "office",
+        name,
         dials=["relay"],
         plugins=[ToolProxyPlugin(), shop, engine, served, *more],
         config={"tool-proxy": {"allow": list(exposed), **(table or {})}},
@@ -77,7 +79,7 @@ async def mesh(
         config={"mcp": seen},
     )
     async with relay, office, home:
-        await wait_until(lambda: home.reachable("office") and office.reachable("home"))
+        await wait_until(lambda: home.reachable(name) and office.reachable("home"))
         yield Mesh(home, office, shop, engine, served, asked, plugin)
 
 

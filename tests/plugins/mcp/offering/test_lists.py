@@ -14,6 +14,7 @@ from clawmatrix_core.members.identity import fingerprint
 from clawmatrix_core.testing.fixtures import reload
 from clawmatrix_mcp.offering import cluster, handlers, offer
 from clawmatrix_mcp.offering.offer import PATIENCE, Offer
+from clawmatrix_mcp.offering.offering import status_lines
 from clawmatrix_mcp.plugin import McpPlugin
 from clawmatrix_tool_proxy.api import Tool, pins_of, tools_changed
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
@@ -243,6 +244,20 @@ async def test_many_tools_are_found_and_called_by_three(
             assert (await client.call_tool("cluster_call", bad)).is_error
 
 
+def test_the_status_is_shown_in_lines() -> None:
+    left_out = [
+        {"node": "lab", "tool": None, "why": "slow"},
+        {"node": "o", "tool": "t", "why": "w"},
+    ]
+    told = {"used": True, "tools": 3, "sessions": 1, "listening": 1, "leftOut": left_out}
+    assert status_lines(told) == [
+        "mcp: 3 tools for 2 clients",
+        "mcp: left out: lab: slow",
+        "mcp: left out: o t: w",
+    ]
+    assert status_lines({"used": False}) == []
+
+
 def test_the_answer_of_a_search_is_bounded() -> None:
     assert cluster.MANY == 128
     assert cluster.FOUND < 100
@@ -283,3 +298,35 @@ async def test_own_tools_are_seen_whatever_nodes_says(node_factory: NodeFactory)
         peers = await client.call_tool("cluster_peers", {})
         assert text_of(peers) == "[]"
         assert not peers.is_error
+
+
+async def a_name_is_looked_up(factory: NodeFactory) -> None:
+    async with (
+        mesh(factory, name="of__fice", nodes=("of__fice",)) as found,
+        client_of(found.home, "legacy") as client,
+    ):
+        [echo] = [name for name in await names(client) if name.startswith("of_fice__echo-")]
+        assert text_of(await client.call_tool(echo, {"value": "on"})) == "on"
+        split = await client.call_tool("of__fice__echo", {})
+        assert "No tool of__fice__echo" in text_of(split)
+        assert len(found.shop.began) == 1
+
+
+async def test_a_name_is_looked_up_and_never_split(node_factory: NodeFactory) -> None:
+    await a_name_is_looked_up(node_factory)
+
+
+async def test_a_definition_that_no_version_carries_is_named_in_the_status(
+    node_factory: NodeFactory,
+) -> None:
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(80):
+        schema = {"type": "object", "properties": {"a": schema}}
+    deep = plain("deep", parameters=schema)
+    async with mesh(node_factory, deep) as found, client_of(found.home, "2026-07-28") as client:
+        listed = await names(client)
+        assert "office__deep" not in listed
+        assert "office__echo" in listed
+        assert "No tool" in text_of(await client.call_tool("office__deep", {}))
+        told = await status(found)
+        assert [one["tool"] for one in told["leftOut"] if one["node"] == "office"] == ["deep"]

@@ -61,6 +61,29 @@ async def test_a_client_that_opens_sessions_without_end_loses_its_own(
         assert (await opened[-1].ask("tools/list", {})).status_code == 404
 
 
+async def test_sessions_that_only_listen_keep_nobody_out(
+    node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sessions, "most", few(4))
+    async with (
+        mesh(node_factory) as found,
+        http_of(found.home) as http,
+        client_of(found.home, "legacy") as good,
+        anyio.create_task_group() as tasks,
+    ):
+        await good.list_tools()
+
+        async def listen(session: Raw) -> None:
+            await http.get("/mcp", headers=session.headers)
+
+        for _ in range(12):
+            tasks.start_soon(listen, await Raw.open(http))
+        assert text_of(await good.call_tool("office__echo", {"value": "on"})) == "on"
+        async with client_of(found.home, "legacy") as late:
+            assert text_of(await late.call_tool("office__echo", {"value": "too"})) == "too"
+        tasks.cancel_scope.cancel()
+
+
 async def test_where_no_session_is_idle_one_more_is_refused(
     node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +119,20 @@ def test_an_old_session_is_not_counted_any_more(monkeypatch: pytest.MonkeyPatch)
         now[0] = IDLE * 2
         assert len(sessions) == 1
     assert sessions.idlest() == "one"
+    sessions.opened("three")
+    with sessions.used("three", asks=False), sessions.used("one", asks=True):
+        assert sessions.idlest() == "three"
+    with sessions.used("one", asks=True), sessions.used("one", asks=False):
+        pass
+    sessions.opened("four")
+    for _ in range(3):
+        with sessions.used("four", asks=True):
+            pass
+    with sessions.used("one", asks=False), sessions.used("three", asks=False):
+        assert sessions.idlest() == "three"
+        sessions.gone("three")
+        assert sessions.idlest() == "four"
+        sessions.gone("four")
     sessions.gone("one")
     assert sessions.idlest() is None
 
@@ -176,6 +213,31 @@ def _endpoint(found: Any) -> Endpoint:
     made = found.mcp._offering._endpoint
     assert isinstance(made, Endpoint)
     return made
+
+
+async def test_a_session_that_is_deleted_ends_its_calls(node_factory: NodeFactory) -> None:
+    async with (
+        mesh(node_factory) as found,
+        http_of(found.home) as http,
+        anyio.create_task_group() as tasks,
+    ):
+        session = await Raw.open(http)
+        tasks.start_soon(session.ask, "tools/call", {"name": "office__wait", "arguments": {}})
+        with anyio.fail_after(5):
+            await found.shop.open.wait()
+            await http.delete("/mcp", headers=session.headers)
+            await wait_until(lambda: found.shop.stopped == 1)
+        tasks.cancel_scope.cancel()
+
+
+async def test_without_the_sdk_clients_are_told_so(
+    node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "SERVER", "clawmatrix_mcp.offering.no_such")
+    async with mesh(node_factory) as found, http_of(found.home) as http:
+        answer = await http.post("/mcp", json={}, headers=ACCEPT)
+        assert answer.status_code == 503
+        assert "not installed" in answer.json()["error"]["message"]
 
 
 async def test_what_is_no_token_is_refused_as_mcp_understands_it(
