@@ -14,7 +14,7 @@ from clawmatrix_mcp.resources.part import FRAME_TYPES, ResourcesPart
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clawmatrix_core import JSON, Frame, Node, PluginScope
+    from clawmatrix_core import JSON, Check, Config, Frame, Node, PluginScope
     from clawmatrix_http.api import HttpRoute
     from clawmatrix_mcp.resources.servers import Servers
     from clawmatrix_tool_proxy.api import Tool
@@ -47,6 +47,11 @@ class McpPlugin:
     def register_status(self) -> list[StatusSection]:
         """Say how mounted servers are, what MCP clients do, and what they do not see."""
         return [StatusSection("mcp", self._status, _lines)]
+
+    @hookimpl
+    def register_checks(self, config: Config) -> list[Check]:
+        """Have ``clawmatrix doctor`` look at the mounted servers."""
+        return [self.mounting.check(config.section(McpConfig).servers)]
 
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:

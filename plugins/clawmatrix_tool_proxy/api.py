@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_tool_proxy.asking.calling import RemoteCall, ToolResult, call_tool
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
 from clawmatrix_tool_proxy.catalog.entries import Catalog, Entry
-from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.functions import tool
-from clawmatrix_tool_proxy.json_marks import marks_in
 from clawmatrix_tool_proxy.pinning.pins import Judged, NotWaiting, Pins
 from clawmatrix_tool_proxy.pinning.table import PinsFull
 from clawmatrix_tool_proxy.process import GuardedProcess, ProcessEnded
@@ -96,6 +94,18 @@ def guarded_process(
     return run_guarded(node.config, argv, env, folder, confined=confined)
 
 
+def marks_in(data: bytes, enough: int) -> int:
+    """Return how many values a text of JSON has at most, those in its strings aside.
+
+    Where marks in strings bring it to no more than ``enough``, they are counted too.
+    """
+    from clawmatrix_tool_proxy import json_marks  # most nodes do without
+
+    return json_marks.marks_in(data, enough)
+
+
 def max_output(node: Node) -> int:
     """Return how many bytes a result of a tool of this node may have."""
+    from clawmatrix_tool_proxy.config import ToolProxyConfig  # as the plugin's own hooks do
+
     return int(node.config.section(ToolProxyConfig).max_output)

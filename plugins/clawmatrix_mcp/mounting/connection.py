@@ -18,7 +18,7 @@ from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, REQUEST_TIMEOUT
 from pydantic import TypeAdapter, ValidationError
 
 from clawmatrix_core.spi import stray
-from clawmatrix_mcp.mounting.contents import KINDS, Contents, Kind
+from clawmatrix_mcp.mounting.contents import CAPABILITIES, KINDS, Contents, Kind
 from clawmatrix_mcp.mounting.failures import first_of
 from clawmatrix_mcp.mounting.metering import ServerFailed
 from clawmatrix_tool_proxy.api import ToolError
@@ -82,8 +82,10 @@ class Connection:
         try:
             msgspec.json.encode(params)
         except (TypeError, ValueError) as error:
-            raise ToolError(f"the arguments are no JSON: {error}", "bad_arguments") from None
-        request = _Request(method=method, params=dict(params))
+            raise ToolError(
+                f"the arguments are no JSON: {error}", "bad_arguments", began=False
+            ) from None
+        request = _Request(method=method, params=self._params(params))
         try:
             found: dict[str, Any] = await self._client.session.send_request(
                 request, _RAW, progress_callback=progress
@@ -95,6 +97,13 @@ class Connection:
             where = ".".join(map(str, error.errors()[0]["loc"]))[:200]
             words = f"the server's answer is no result of {method} (at {where}), which may have run"
             raise ToolError(words, "bad_answer") from None
+
+    def _params(self, params: Mapping[str, JSON]) -> dict[str, Any]:
+        meta = dict(params.get("_meta") or {})
+        if not self.modern:  # there each request would be taken for a client of its own
+            meta.pop(CAPABILITIES, None)
+        rest = {key: value for key, value in params.items() if key != "_meta"}
+        return {**rest, "_meta": meta} if meta else rest
 
     async def list(self, kind: Kind, most: int) -> list[JSON]:
         """Return what the server lists of a kind, ``most`` and a page at most; nothing where it
@@ -147,7 +156,7 @@ class Connection:
         if error.code == INVALID_REQUEST and error.message == "Session terminated":
             self._lost()
             words = "the server has forgotten its session; the call has not run"
-            return ToolError(words, "server_lost")
+            return ToolError(words, "server_lost", began=False)
         if error.code == REQUEST_TIMEOUT:
             return ToolError("the server took too long; the call may have run", "server_lost")
         return ToolError(f"{error.message} ({error.code})", f"mcp{error.code}")

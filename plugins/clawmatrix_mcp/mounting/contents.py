@@ -11,7 +11,7 @@ from clawmatrix_core import JSON, Bound
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["KINDS", "LISTED", "About", "Contents", "Kind"]
+__all__ = ["CAPABILITIES", "KINDS", "LISTED", "About", "Contents", "Kind"]
 
 Kind: TypeAlias = Literal["tools", "resources", "templates", "prompts"]
 
@@ -23,6 +23,10 @@ LISTED = Bound(
 )
 _TOOLS: Final = 1024
 """Tools that are read of a list, so that those left out can be named."""
+
+
+CAPABILITIES: Final = "org.clawmatrix/capabilities"
+"""Where in the ``_meta`` of a request the capabilities stand of the client that it is for."""
 
 
 @attrs.frozen

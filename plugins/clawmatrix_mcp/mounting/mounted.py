@@ -136,7 +136,8 @@ class Mounted:
         except ToolError as error:
             if error.code == "server_lost" and self._connection is connection:
                 self._connection = None  # the next request waits for another
-            raise ToolError(f"{self.name}: {error}", error.code) from None
+            words = f"{self.name}: {error}"
+            raise ToolError(words, error.code, began=error.began) from None
 
     def end(self) -> None:
         """Have it end, for good."""
@@ -206,7 +207,7 @@ class Mounted:
                 await self._bell.wait()
         if self._connection is None:
             words = f"{self.name} does not run, and was not asked: {self.told()}"
-            raise ToolError(words, "server_not_running")
+            raise ToolError(words, "server_not_running", began=False)
         return self._connection
 
     def told(self) -> str:

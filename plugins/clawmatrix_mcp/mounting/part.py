@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from clawmatrix_core import JSON, Node, PluginScope
+    from clawmatrix_core import JSON, Check, Node, PluginScope
     from clawmatrix_mcp.mounting.config import ServerConfig
     from clawmatrix_mcp.mounting.mounts import Mounts
     from clawmatrix_tool_proxy.api import Tool
@@ -49,3 +49,9 @@ class MountingPart:
     def status(self) -> dict[str, JSON]:
         """Return what ``status`` says of the servers."""
         return {"servers": {} if self.mounts is None else self.mounts.status()}
+
+    def check(self, servers: Mapping[str, ServerConfig]) -> Check:
+        """Return what the doctor looks at; ``servers`` are the tables of the configuration."""
+        from clawmatrix_mcp.mounting.checks import servers_check  # a node does without
+
+        return servers_check(servers, self.mounts)

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    JSONRPCError,
+    JSONRPCRequest,
+    JSONRPCResponse,
+)
 
-from clawmatrix_mcp.mounting.contents import KINDS
+from clawmatrix_mcp.mounting.contents import CAPABILITIES, KINDS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -79,7 +84,19 @@ class Streams:
         item = await self._going.receive()
         if isinstance(item.message, (JSONRPCResponse, JSONRPCError)):
             self._meter.answered()
+        elif isinstance(item.message, JSONRPCRequest):
+            _tell_capabilities(item.message.params)
         return item
+
+
+def _tell_capabilities(params: dict[str, Any] | None) -> None:
+    """Have a request tell the capabilities of the client that it is for, not those of the SDK's.
+
+    The SDK writes its own into each request, and that late.
+    """
+    meta = (params or {}).get("_meta") or {}
+    if (found := meta.pop(CAPABILITIES, None)) is not None:
+        meta[CLIENT_CAPABILITIES_META_KEY] = found
 
 
 def _cut_lists(result: dict[str, Any]) -> None:

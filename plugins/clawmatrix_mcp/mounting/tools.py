@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from clawmatrix_mcp.mounting.contents import CAPABILITIES
 from clawmatrix_mcp.mounting.relayed_progress import relayed
 from clawmatrix_tool_proxy.api import Tool
 
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["tool_of"]
 
-_PASSED: Final = ("inputResponses", "requestState", "_meta")
+_PASSED: Final = ("inputResponses", "requestState")
 """What of a caller's protocol goes to the server beside the arguments."""
+_MODERN: Final = "2026-07-28"
+_ASKS: Final = "elicitation"
+"""What a server may ask of a caller; sampling and roots are not passed on."""
 
 
 def tool_of(mounted: Mounted, definition: Definition, most: Callable[[], int]) -> Tool:
@@ -33,11 +37,11 @@ def tool_of(mounted: Mounted, definition: Definition, most: Callable[[], int]) -
     """
 
     async def run(call: ToolCall, arguments: Arguments) -> JSON:
-        about = call.meta.get("mcp")
-        meta = about if isinstance(about, dict) else None
+        meta = call.meta.get("mcp")
         params: dict[str, JSON] = {"name": definition.tool, "arguments": dict(arguments)}
-        params |= {key: meta[key] for key in _PASSED if meta is not None and key in meta}
-        if meta is not None and meta.get("progress") is not True:
+        if isinstance(meta, dict):
+            params |= _passed(meta)
+        if isinstance(meta, dict) and meta.get("progress") is not True:
             return _fitting(await mounted.request("tools/call", params), most())
         async with relayed(call) as progress:
             result = await mounted.request("tools/call", params, progress=progress)
@@ -52,6 +56,17 @@ def tool_of(mounted: Mounted, definition: Definition, most: Callable[[], int]) -
         check=_as_given,
         hints=definition.hints,
     )
+
+
+def _passed(meta: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Return what of a caller's protocol goes to the server."""
+    passed = {key: meta[key] for key in _PASSED if key in meta}
+    given, capabilities = meta.get("_meta"), meta.get("capabilities")
+    more: dict[str, JSON] = dict(given) if isinstance(given, dict) else {}
+    more.pop(CAPABILITIES, None)
+    if str(meta.get("protocol", "")) >= _MODERN and isinstance(capabilities, dict):
+        more[CAPABILITIES] = {key: one for key, one in capabilities.items() if key == _ASKS}
+    return {**passed, "_meta": more} if more else passed
 
 
 def _as_given(arguments: Arguments) -> Arguments:

@@ -32,6 +32,7 @@ TOOLS: list[dict[str, Any]] = [
     {"name": "large", "inputSchema": {"type": "object"}},
     {"name": "seen", "inputSchema": {"type": "object"}},
     {"name": "meta", "inputSchema": {"type": "object"}},
+    {"name": "input", "inputSchema": {"type": "object"}},
     {"name": "read", "inputSchema": {"type": "object"}},
     {"name": "write", "inputSchema": {"type": "object"}},
 ]
@@ -69,6 +70,8 @@ def answer(method: str, params: dict[str, Any], id: Any) -> dict[str, Any] | Non
     if method == "prompts/list":
         return {"prompts": [{"name": "greet"}]}
     if method == "tools/call":
+        last.clear()
+        last.update(params)
         return call(params["name"], params.get("arguments") or {}, params.get("_meta") or {}, id)
     return None
 
@@ -137,8 +140,17 @@ def tool_seen(*_: Any) -> Any:
     return text(told)
 
 
+def tool_input(given: Any, meta: Any, __: Any) -> Any:
+    if "inputResponses" in last:
+        told = {"state": last["requestState"], "given": last["inputResponses"]}
+        return {**text(told), "resultType": "complete"}
+    params = {"message": "which?", "requestedSchema": {"type": "object", "properties": {}}}
+    wanted = {"which": {"method": "elicitation/create", "params": params}}
+    return {"resultType": "input_required", "inputRequests": wanted, "requestState": "here"}
+
+
 def tool_meta(_: Any, meta: Any, __: Any) -> Any:
-    return text(meta)
+    return {**text(meta), "resultType": "complete"}
 
 
 def asked(method: str) -> dict[str, Any]:
@@ -178,7 +190,7 @@ def mode_values(_: str) -> None:
 def mode_deep(_: str) -> None:
     """List what is nested too deep to be decoded."""
     schema: dict[str, Any] = {"type": "object"}
-    for _ in range(200):
+    for _depth in range(200):
         schema = {"type": "object", "properties": {"x": schema}}
     TOOLS.append({"name": "deep", "inputSchema": schema})
 
@@ -218,7 +230,7 @@ def mode_die(method: str) -> None:
 
 def mode_fork(_: str) -> None:
     """Leave processes behind in sessions of their own, and go on."""
-    for _ in range(3):
+    for _time in range(3):
         call("fork", {}, {}, None)
 
 
@@ -242,6 +254,15 @@ def mode_deaf(_: str) -> None:
             send({"id": f"{n}{'x' * 10_000}", "method": "ping"})
 
     hooks["tools/list"] = ask
+
+
+def mode_modern(_: str) -> None:
+    """Speak the version 2026-07-28."""
+    ways = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+    bad["server/discover"] = {**ways, "resultType": "complete", "ttlMs": 0, "cacheScope": "public"}
+    for method in ("tools/list",):
+        whole = {"tools": TOOLS, "resultType": "complete", "ttlMs": 0, "cacheScope": "public"}
+        bad[method] = whole
 
 
 def mode_noise(_: str) -> None:
@@ -269,6 +290,7 @@ FLOODS = {
     "requests": '{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
 }
 bad: dict[str, Any] = {}
+last: dict[str, Any] = {}
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool, list_tool
 from tests.plugins.mcp.mounting.nodes import mounting, plain, running, value_of
 
 if TYPE_CHECKING:
+    from clawmatrix_core import JSON
     from clawmatrix_core.testing.fixtures import NodeFactory
 
 pytestmark = [pytest.mark.anyio]
@@ -111,6 +112,32 @@ async def test_the_meta_of_a_call_goes_to_the_server(node_factory: NodeFactory) 
         assert found == {"example.org/a": 1}  # and no token, as nobody wants progress
 
 
+async def test_a_server_may_ask_a_caller_who_can_answer(node_factory: NodeFactory) -> None:
+    async with mounting(node_factory, {"plain": plain("modern")}) as nodes:
+        await nodes.ready("plain")
+        asked: dict[str, JSON] = {
+            "protocol": "2026-07-28",
+            "capabilities": {"elicitation": {"form": {}}, "sampling": {}, "roots": {}},
+        }
+
+        async def call(tool: str, **more: JSON) -> JSON:
+            meta: dict[str, JSON] = {"mcp": {**asked, **more}}
+            async with call_tool(nodes.home, "office", tool, {}, meta=meta) as call:
+                return (await call.result()).value
+
+        seen = value_of(await call("plain_meta"))
+        # Sampling and roots are not passed on.
+        assert seen["io.modelcontextprotocol/clientCapabilities"] == {"elicitation": {"form": {}}}
+        first = await call("plain_input")
+        assert (first["resultType"], first["requestState"]) == ("input_required", "here")
+        responses = {"which": {"action": "decline"}}
+        then = await call("plain_input", inputResponses=responses, requestState="here")
+        assert value_of(then) == {"state": "here", "given": responses}
+        asked["protocol"] = "2025-11-25"
+        seen = value_of(await call("plain_meta"))
+        assert seen["io.modelcontextprotocol/clientCapabilities"] == {}
+
+
 async def test_a_server_has_an_environment_that_was_made_for_it(
     node_factory: NodeFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,4 +168,4 @@ async def test_a_server_that_does_not_run_is_waited_for_and_then_named(
         await wait_until(lambda: nodes.server("plain").state.word != "ready")
         with pytest.raises(ToolFailed, match="plain does not run, and was not asked") as caught:
             await nodes.call("plain_echo")
-        assert caught.value.code == "server_not_running"
+        assert (caught.value.code, caught.value.may_have_run) == ("server_not_running", False)

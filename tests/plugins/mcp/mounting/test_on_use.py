@@ -13,7 +13,8 @@ from clawmatrix_mcp.plugin import McpPlugin
 
 async def main():
     config = Config.from_mapping({"node_id": "office", "secret": "s" * 32, "mcp": {}})
-    async with Node(config, plugins=["tool-proxy", "grants", McpPlugin()], state=MemoryState()) as node:
+    plugins = ["tool-proxy", "grants", McpPlugin()]
+    async with Node(config, plugins=plugins, state=MemoryState()) as node:
         states = {one.name: one.state for one in node.plugins.list()}
         assert states["mcp"] == "active"
 anyio.run(main)
