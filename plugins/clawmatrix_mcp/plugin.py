@@ -9,7 +9,8 @@ from clawmatrix_mcp.config import McpConfig
 from clawmatrix_mcp.mounting.part import MountingPart
 from clawmatrix_mcp.mounting.status import lines_of
 from clawmatrix_mcp.offering.offering import Offering, status_lines
-from clawmatrix_mcp.resources.part import FRAME_TYPES, ResourcesPart
+from clawmatrix_mcp.resources.frame_types import FRAME_TYPES
+from clawmatrix_mcp.resources.part import ResourcesPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ class McpPlugin:
         """Start the servers, and have the tools of the mesh offered."""
         await self.mounting.start(node, scope, lambda: node.config.section(McpConfig).servers)
         self.resources.start(node, scope, self.servers)
-        self._offering.start(node, scope, self.resources.mesh)
+        self._offering.start(node, scope, self.resources)
 
     @hookimpl
     async def node_stopping(self) -> None:
@@ -109,7 +110,7 @@ class McpPlugin:
         return self.mounting.mounts
 
     def _offer_anew(self) -> None:
-        self.resources.mesh.nodes_changed()
+        self.resources.nodes_changed()
         self._offering.changed()
 
     def _status(self) -> JSON:

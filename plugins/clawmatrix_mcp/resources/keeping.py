@@ -9,7 +9,8 @@ import attrs
 import msgspec
 
 from clawmatrix_core import Bound, ExchangeError, ExchangeFailure, NodeId
-from clawmatrix_mcp.resources.wire import LIST, MCP_LIST, ListRequest, read_entry, read_head
+from clawmatrix_mcp.resources.frame_types import MCP_LIST
+from clawmatrix_mcp.resources.wire import LIST, ListRequest, read_entry, read_head
 from clawmatrix_tool_proxy.api import ToolFailed, marks_in
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import attrs
 from clawmatrix_core import NodeId, key_text
 from clawmatrix_mcp.naming import clean_text, offered_name
 from clawmatrix_mcp.resources.asking import Asked, ask
+from clawmatrix_mcp.resources.frame_types import MCP_PROMPT, MCP_READ
 from clawmatrix_mcp.resources.keeping import ListKeeper
 from clawmatrix_mcp.resources.uris import (
     MeshUri,
@@ -18,7 +19,7 @@ from clawmatrix_mcp.resources.uris import (
     resource_target,
     sendable,
 )
-from clawmatrix_mcp.resources.wire import MCP_PROMPT, MCP_READ, PromptRequest, ReadRequest
+from clawmatrix_mcp.resources.wire import PromptRequest, ReadRequest
 from clawmatrix_tool_proxy.api import ToolFailed
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import msgspec
 
 from clawmatrix_core import NOT_ALLOWED, Bound
 from clawmatrix_grants.api import ApprovalPending, NotAllowed, Question, permit
+from clawmatrix_mcp.resources.frame_types import MCP_READ
 from clawmatrix_mcp.resources.permitted import Reading, run_permitted
 from clawmatrix_mcp.resources.uris import canonical, prompt_target, resource_target, sendable
 from clawmatrix_mcp.resources.wire import (
     INLINE,
-    MCP_READ,
     Answer,
     PromptRequest,
     ReadRequest,

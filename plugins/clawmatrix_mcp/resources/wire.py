@@ -19,9 +19,6 @@ __all__ = [
     "ENTRY",
     "INLINE",
     "LIST",
-    "MCP_LIST",
-    "MCP_PROMPT",
-    "MCP_READ",
     "RESULT",
     "VALUES",
     "Answer",
@@ -37,10 +34,6 @@ __all__ = [
     "read_head",
     "words_of",
 ]
-
-MCP_LIST: Final = "mcp_list"
-MCP_READ: Final = "mcp_read"
-MCP_PROMPT: Final = "mcp_prompt"
 
 Kind: TypeAlias = Literal["resource", "template", "prompt"]
 

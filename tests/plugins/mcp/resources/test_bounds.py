@@ -144,7 +144,7 @@ async def test_what_has_no_room_in_an_own_list_is_counted(
     async with relayed(node_factory) as mesh:
         assert len(await mesh.mesh.list_resources()) == 3
         assert mesh.mesh.left_out == {"office": "its list is too long by 6"}
-        assert mesh.plugins["office"].resources.left_out == 6
+        assert mesh.plugins["office"].resources.service.lists.left_out == 6
 
 
 @pytest.mark.bound(
