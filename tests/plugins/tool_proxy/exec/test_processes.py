@@ -277,8 +277,8 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
-def _is_gone(path: str) -> bool:
-    return not Path(path).exists()
+def _is_gone(path: str | None) -> bool:
+    return path is not None and not Path(path).exists()
 
 
 def _guard_of(pid: int) -> int:
