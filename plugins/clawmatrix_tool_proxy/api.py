@@ -8,13 +8,18 @@ from clawmatrix_tool_proxy.asking.calling import RemoteCall, ToolResult, call_to
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
 from clawmatrix_tool_proxy.catalog.entries import Catalog, Entry
 from clawmatrix_tool_proxy.functions import tool
+from clawmatrix_tool_proxy.pinning.pins import Judged, NotWaiting, Pins
+from clawmatrix_tool_proxy.pinning.table import PinsFull
 from clawmatrix_tool_proxy.process import GuardedProcess, ProcessEnded
 from clawmatrix_tool_proxy.registry import (
     HasTools,
     list_tools,
+    pins_of,
     tools_changed,
     when_lists_change,
 )
+from clawmatrix_tool_proxy.serving.caller import Caller
+from clawmatrix_tool_proxy.serving.denials import Denials, denied_by
 from clawmatrix_tool_proxy.tool import Arguments, Run, Tool, ToolCall, ToolError
 from clawmatrix_tool_proxy.wire import Cut, ErrorOutput, Progress
 
@@ -26,12 +31,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Arguments",
+    "Caller",
     "Catalog",
     "Cut",
+    "Denials",
     "Entry",
     "ErrorOutput",
     "GuardedProcess",
     "HasTools",
+    "Judged",
+    "NotWaiting",
+    "Pins",
+    "PinsFull",
     "ProcessEnded",
     "Progress",
     "RemoteCall",
@@ -42,10 +53,12 @@ __all__ = [
     "ToolFailed",
     "ToolResult",
     "call_tool",
+    "denied_by",
     "guarded_process",
     "list_tools",
     "marks_in",
     "max_output",
+    "pins_of",
     "tool",
     "tools_changed",
     "when_lists_change",

@@ -11,9 +11,8 @@ import attrs
 
 from clawmatrix_mcp.mounting.definitions import Budget, Taken, take_definitions
 from clawmatrix_mcp.mounting.mounted import Mounted
-from clawmatrix_mcp.mounting.pins import pins_of
 from clawmatrix_mcp.mounting.tools import tool_of
-from clawmatrix_tool_proxy.api import ToolFailed, max_output, tools_changed
+from clawmatrix_tool_proxy.api import ToolFailed, max_output, pins_of, tools_changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON, Node
     from clawmatrix_mcp.mounting.config import ServerConfig
     from clawmatrix_mcp.mounting.definitions import Definition
-    from clawmatrix_mcp.mounting.pins import Judged
-    from clawmatrix_tool_proxy.api import Tool
+    from clawmatrix_tool_proxy.api import Judged, Tool
 
 __all__ = ["Mounts", "pinned_of"]
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core import StatusSection
-from clawmatrix_mcp.mounting.status import lines_of
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -64,15 +61,12 @@ class MountingPart:
         known = {server.name for server in running if server.state.word == "ready"}
         return [ToolShape(f"{name}_*") for name in servers if name not in known]
 
-    def status_section(self) -> StatusSection:
+    def status(self) -> dict[str, JSON]:
         """Return what ``status`` says of the servers."""
-        return StatusSection("mcp", self._status, lines_of)
+        return {"servers": {} if self.mounts is None else self.mounts.status()}
 
     def check(self, servers: Mapping[str, ServerConfig]) -> Check:
         """Return what the doctor looks at; ``servers`` are the tables of the configuration."""
         from clawmatrix_mcp.mounting.checks import servers_check  # a node does without
 
         return servers_check(servers, self.mounts)
-
-    def _status(self) -> JSON:
-        return {"servers": {} if self.mounts is None else self.mounts.status()}
