@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clawmatrix_core import ConfigSection, hookimpl
 from clawmatrix_mcp.config import McpConfig
+
+if TYPE_CHECKING:
+    import click
 
 __all__ = ["McpPlugin"]
 
@@ -18,3 +23,10 @@ class McpPlugin:
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``mcp``."""
         return [ConfigSection("mcp", McpConfig)]
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        """Return ``clawmatrix mcp``."""
+        from clawmatrix_mcp.commands.pumping import mcp
+
+        return [mcp]
