@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_core import ConfigSection, hookimpl
 from clawmatrix_mcp.config import McpConfig
+from clawmatrix_mcp.offering.offering import Offering
 
 if TYPE_CHECKING:
     import click
+
+    from clawmatrix_core import Node, PluginScope
+    from clawmatrix_http.api import HttpRoute
 
 __all__ = ["McpPlugin"]
 
@@ -18,6 +22,9 @@ class McpPlugin:
 
     plugin_name = "mcp"
     extends = ("http", "tool-proxy", "grants")
+
+    def __init__(self) -> None:
+        self._offering = Offering()
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -30,3 +37,13 @@ class McpPlugin:
         from clawmatrix_mcp.commands.pumping import mcp
 
         return [mcp]
+
+    @hookimpl
+    def register_http_routes(self) -> list[HttpRoute]:
+        """Answer MCP clients at ``/mcp``."""
+        return [self._offering.route()]
+
+    @hookimpl
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
+        """Have the tools of the mesh offered."""
+        self._offering.start(node, scope)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from clawmatrix_tool_proxy.asking.calling import RemoteCall, ToolResult, call_tool
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
 from clawmatrix_tool_proxy.functions import tool
+from clawmatrix_tool_proxy.pins import Judged, Pins, pins_of
 from clawmatrix_tool_proxy.registry import (
     Catalog,
     Entry,
@@ -23,6 +24,8 @@ __all__ = [
     "Entry",
     "ErrorOutput",
     "HasTools",
+    "Judged",
+    "Pins",
     "Progress",
     "RemoteCall",
     "Run",
@@ -33,6 +36,7 @@ __all__ = [
     "ToolResult",
     "call_tool",
     "list_tools",
+    "pins_of",
     "tool",
     "tools_changed",
     "when_lists_change",

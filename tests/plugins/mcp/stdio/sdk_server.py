@@ -47,8 +47,8 @@ class Machine:
     async def call_tool(self, ctx: Any, params: Any) -> types.CallToolResult:
         self.begun.append(params.name)
         if params.name == "wait":
-            await ctx.session.report_progress(1, 2, "half")
             try:
+                await ctx.session.report_progress(1, 2, "half")
                 await anyio.sleep_forever()
             except BaseException:
                 self.cancelled += 1

@@ -1,0 +1,150 @@
+"""``/mcp`` of the local HTTP server."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from clawmatrix_core import Bound
+from clawmatrix_mcp.offering.sessions import Sessions
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+    from clawmatrix_core import JSON, Node, PluginScope
+    from clawmatrix_http.api import HttpRefusal
+    from clawmatrix_mcp.offering.offer import Offer
+    from clawmatrix_mcp.offering.server import McpServer
+
+__all__ = ["REQUESTS", "Endpoint", "refuse", "rpc_error"]
+
+REQUESTS = Bound(
+    1024,
+    "requests of MCP clients at a time, those that listen included",
+    fed_by="a client",
+    when_full="one more is refused with status 503",
+)
+_SESSION: Final = b"mcp-session-id"
+_VERSION: Final = b"mcp-protocol-version"
+
+
+class Endpoint:
+    """The application at ``/mcp``; it has the SDK from the first request on."""
+
+    def __init__(self, node: Node, scope: PluginScope, offer: Offer) -> None:
+        self._node, self._scope, self._offer = node, scope, offer
+        self._lock = anyio.Lock()
+        self._server: McpServer | None = None
+        self.sessions = Sessions()
+        self.requests = 0
+
+    @property
+    def server(self) -> McpServer | None:
+        """The server of the SDK; None before the first request."""
+        return self._server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self.requests >= REQUESTS:
+            await refuse(send, 503, f"{REQUESTS.text} requests are open")
+            return
+        self.requests += 1
+        try:
+            await self._answer(self._server or await self._started(), scope, receive, send)
+        finally:
+            self.requests -= 1
+
+    async def _answer(self, server: McpServer, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        session = headers.get(_SESSION)
+        if session is not None:
+            await self._use(server, session.decode("latin-1"), scope, receive, send)
+        elif scope["method"] == "POST" and headers.get(_VERSION, b"") < b"2026":
+            await self._open(server, scope, receive, send)
+        else:
+            await server.handle(scope, receive, send)
+
+    async def _use(
+        self, server: McpServer, session: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start" and (
+                message["status"] == 404 or (scope["method"], message["status"]) == ("DELETE", 200)
+            ):
+                self.sessions.gone(session)
+            await send(message)
+
+        with self.sessions.used(session):
+            await server.handle(scope, receive, watched)
+
+    async def _open(self, server: McpServer, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what may open a session, once there is room for one."""
+        while self.sessions.full:
+            if (idlest := self.sessions.idlest()) is None:
+                await refuse(send, 503, f"{self.sessions.most.text} sessions are in use")
+                return
+            await self._end(server, idlest)
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 300:
+                opened = dict(message["headers"]).get(_SESSION)
+                if opened is not None:
+                    self.sessions.opened(opened.decode("latin-1"))
+            await send(message)
+
+        with self.sessions.opening():
+            await server.handle(scope, receive, watched)
+
+    async def _end(self, server: McpServer, session: str) -> None:
+        """End a session, as its client would."""
+        self.sessions.gone(session)
+        self.sessions.ended += 1
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None: ...
+
+        headers = [(_SESSION, session.encode("latin-1"))]
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "DELETE",
+            "path": "/mcp",
+            "query_string": b"",
+            "headers": headers,
+        }
+        await server.handle(scope, receive, send)
+
+    async def _started(self) -> McpServer:
+        async with self._lock:
+            if self._server is None:
+                module = await anyio.to_thread.run_sync(
+                    importlib.import_module, "clawmatrix_mcp.offering.server"
+                )
+                logging.getLogger("mcp").setLevel(logging.WARNING)
+                server: McpServer = module.McpServer(self._node, self._offer, self.sessions)
+                await self._scope.enter(server.run(), name="mcp server")
+                self._server = server
+            return self._server
+
+
+def rpc_error(refusal: HttpRefusal) -> JSON:
+    """Return the JSON of an error of the HTTP server, as MCP clients understand it."""
+    return _error(refusal.message)
+
+
+def _error(message: str) -> JSON:
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": message}}
+
+
+async def refuse(send: Send, status: int, message: str) -> None:
+    """Answer with an error of JSON-RPC."""
+    body = msgspec.json.encode(_error(message))
+    headers = [(b"content-type", b"application/json"), (b"retry-after", b"5")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,117 @@
+"""The sessions of clients that speak versions of MCP before 2026-07-28."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import anyio
+import attrs
+
+from clawmatrix_core import Bound
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    Tell: TypeAlias = Callable[[], Awaitable[None]]
+
+__all__ = ["SESSIONS", "Sessions"]
+
+SESSIONS = Bound(
+    256,
+    "sessions of MCP clients",
+    fed_by="a client",
+    when_full="the idle one that was not used for longest is ended; where none is idle, one more"
+    " is refused with status 503",
+)
+IDLE: Final = 1800.0
+"""Seconds after which a session that nobody uses ends."""
+_SETTLED: Final = 3
+"""Requests after which a session is in use: opening one takes two."""
+
+
+@attrs.define(eq=False)
+class _Session:
+    used: float
+    requests: int = 1
+    open: int = 0
+    tell: Tell | None = None
+
+
+class Sessions:
+    """Knows which sessions there are, which are idle, and how each is told of changes."""
+
+    most: Final = SESSIONS
+    idle: Final = IDLE
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, _Session] = {}
+        self._opening = 0
+        self.ended = 0
+
+    def __len__(self) -> int:
+        self._drop_old()
+        return len(self._sessions)
+
+    @property
+    def full(self) -> bool:
+        """Whether one has to go before another can come."""
+        return len(self._sessions) + self._opening >= self.most
+
+    def idlest(self) -> str | None:
+        """Return the session to end first; None where all are in use.
+
+        One that was opened and never asked for anything goes before those of other clients.
+        """
+        self._drop_old()
+        idle = [(one.requests >= _SETTLED, one.used, id_) for id_, one in self._sessions.items()]
+        free = [(settled, used, id_) for settled, used, id_ in idle if not self._sessions[id_].open]
+        return min(free)[2] if free else None
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """Keep room for a session while it is opened."""
+        self._opening += 1
+        try:
+            yield
+        finally:
+            self._opening -= 1
+
+    def opened(self, id_: str) -> None:
+        """Note a new session."""
+        self._sessions[id_] = _Session(anyio.current_time())
+
+    def gone(self, id_: str) -> None:
+        """Note that there is no such session any more."""
+        self._sessions.pop(id_, None)
+
+    @contextmanager
+    def used(self, id_: str) -> Iterator[None]:
+        """Note a request of a session, which is in use until it is answered."""
+        session = self._sessions.get(id_)
+        if session is None:
+            yield
+            return
+        session.requests += 1
+        session.open += 1
+        session.used = anyio.current_time()
+        try:
+            yield
+        finally:
+            session.open -= 1
+            session.used = anyio.current_time()
+
+    def note(self, id_: str, tell: Tell) -> None:
+        """Note how a session is told that the list of tools changed."""
+        if (session := self._sessions.get(id_)) is not None:
+            session.tell = tell
+
+    def tells(self) -> Sequence[Tell]:
+        """Return how each session is told."""
+        return [one.tell for one in self._sessions.values() if one.tell is not None]
+
+    def _drop_old(self) -> None:
+        before = anyio.current_time() - self.idle
+        old = [id_ for id_, one in self._sessions.items() if not one.open and one.used < before]
+        for id_ in old:
+            del self._sessions[id_]
