@@ -91,10 +91,10 @@ async def test_a_cancel_that_comes_at_once_is_not_lost(modern: bool) -> None:
                 params = {"name": "wait", "_meta": meta}
                 client.send({"id": id_, "method": "tools/call", "params": params})
                 client.send({"method": "notifications/cancelled", "params": {"requestId": id_}})
-            await anyio.wait_all_tasks_blocked()
-            await wait_until(lambda: machine.cancelled == len(machine.begun))
             assert text_of(await answer_to(client, 9, meta)) == "echo"
-            await wait_until(lambda: machine.cancelled == len(machine.begun))
+            if not modern:  # a modern call that was withdrawn at once may not have been sent
+                await wait_until(lambda: len(machine.begun) == 11)
+            await wait_until(lambda: machine.cancelled == machine.begun.count("wait"))
 
 
 async def answer_to(client: Client, id_: int, meta: dict[str, Any]) -> Any:
