@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import ConfigSection, hookimpl
 from clawmatrix_mcp.config import McpConfig
-from clawmatrix_mcp.offering.offering import Offering
 
 if TYPE_CHECKING:
     import click
 
     from clawmatrix_core import Node, PluginScope
     from clawmatrix_http.api import HttpRoute
+    from clawmatrix_mcp.offering.offering import Offering
 
 __all__ = ["McpPlugin"]
 
@@ -23,8 +24,11 @@ class McpPlugin:
     plugin_name = "mcp"
     extends = ("http", "tool-proxy", "grants")
 
-    def __init__(self) -> None:
-        self._offering = Offering()
+    @cached_property
+    def _offering(self) -> Offering:
+        from clawmatrix_mcp.offering.offering import Offering  # `clawmatrix mcp` does without
+
+        return Offering()
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:

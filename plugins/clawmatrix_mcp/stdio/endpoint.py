@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import httpx2
 
 from clawmatrix_mcp.stdio.failures import Failed
-from clawmatrix_mcp.stdio.place import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -46,7 +45,7 @@ class Endpoint:
         body: bytes | None,
         headers: Mapping[str, str],
         *,
-        patience: float = PATIENCE,
+        patience: float | None = None,
     ) -> AsyncIterator[httpx2.Response]:
         """Send a request of HTTP, and give its answer when the head is here.
 
@@ -62,7 +61,7 @@ class Endpoint:
             await response.aclose()
 
     async def _open(
-        self, method: str, body: bytes | None, headers: Mapping[str, str], patience: float
+        self, method: str, body: bytes | None, headers: Mapping[str, str], patience: float | None
     ) -> httpx2.Response:
         for last in (*[False] * (_TRIES - 1), True):
             target = await self._place.target(patience=patience)

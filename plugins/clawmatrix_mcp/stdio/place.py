@@ -39,22 +39,30 @@ class Target:
 class Place:
     """Finds the node of a configuration, again and again."""
 
-    def __init__(self, find: Callable[[], Target], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        find: Callable[[], Target],
+        tell: Callable[[str], None],
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
         """Make one.
 
         Args:
             find: asks for the node, in a thread. Raises: ClawMatrixError.
             tell: called with words for a person as the node goes and comes back.
+            patience: seconds for which a request waits for a node that is not there.
         """
+        self.patience = patience
         self._find = find
         self._tell = tell
         self._found: Target | None = None
         self._told: str | None = None
         self._lock = anyio.Lock()
 
-    async def target(self, *, patience: float = PATIENCE) -> Target:
-        """Return where the node is; wait up to ``patience`` seconds. Raises: Failed."""
-        deadline = anyio.current_time() + patience
+    async def target(self, *, patience: float | None = None) -> Target:
+        """Return where the node is; wait for it up to ``patience`` seconds. Raises: Failed."""
+        deadline = anyio.current_time() + (self.patience if patience is None else patience)
         pause = _PAUSE
         while True:
             found = self._found or await self._ask_once()

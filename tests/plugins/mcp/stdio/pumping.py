@@ -12,16 +12,19 @@ import anyio.to_thread
 import attrs
 import uvicorn
 
-from clawmatrix_core.testing.fixtures import free_port
+from clawmatrix_core.testing.fixtures import free_port, wait_until
 from clawmatrix_mcp.stdio.place import Place, Target
 from clawmatrix_mcp.stdio.pump import Pump
+from tests.plugins.mcp.stdio.sdk_server import sdk_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from starlette.types import ASGIApp
 
-__all__ = ["MODERN", "Client", "pumping", "serving"]
+    from tests.plugins.mcp.stdio.sdk_server import Machine
+
+__all__ = ["MODERN", "Client", "checked", "machine_and_client", "pumping", "serving"]
 
 TOKEN = "the token of this test"
 MODERN = {
@@ -47,7 +50,9 @@ class Client:
     _rest: bytes = b""
 
     def send(self, message: object) -> None:
-        self.send_line(json.dumps({"jsonrpc": "2.0", **message} if isinstance(message, dict) else message))
+        self.send_line(
+            json.dumps({"jsonrpc": "2.0", **message} if isinstance(message, dict) else message)
+        )
 
     def send_line(self, line: str) -> None:
         os.write(self.writes, line.encode() + b"\n")
@@ -100,7 +105,7 @@ async def pumping(target: Target | Exception) -> AsyncIterator[Client]:
     (pump_reads, client_writes), (client_reads, pump_writes) = os.pipe(), os.pipe()
     client = Client(client_writes, client_reads, target)
     pump = Pump(
-        Place(client.find, client.told.append),
+        Place(client.find, client.told.append, patience=0.3),
         client.told.append,
         reads=pump_reads,
         writes=pump_writes,
@@ -126,8 +131,7 @@ async def serving(app: ASGIApp, port: int | None = None) -> AsyncIterator[Target
     server.force_exit = False
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server._serve)  # without signal handlers
-        while not server.started:
-            await anyio.sleep(0.01)
+        await wait_until(lambda: server.started)
         try:
             yield Target(f"http://127.0.0.1:{port}/mcp", TOKEN)
         finally:
@@ -147,3 +151,14 @@ def checked(app: ASGIApp, token: str = TOKEN) -> Callable[..., Any]:
         await send({"type": "http.response.body", "body": b'{"error": "token"}'})
 
     return guarded
+
+
+@asynccontextmanager
+async def machine_and_client(machine: Machine) -> AsyncIterator[Client]:
+    """Run a server of the SDK, and a pump before it."""
+    async with (
+        sdk_server(machine) as app,
+        serving(checked(app)) as target,
+        pumping(target) as client,
+    ):
+        yield client

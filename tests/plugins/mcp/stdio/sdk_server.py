@@ -41,7 +41,7 @@ class Machine:
         if ctx.session not in self.sessions:
             self.sessions.append(ctx.session)
         return types.ListToolsResult(
-            tools=[types.Tool(name=name, inputSchema=SCHEMA) for name in self.names]
+            tools=[types.Tool(name=name, input_schema=SCHEMA) for name in self.names]
         )
 
     async def call_tool(self, ctx: Any, params: Any) -> types.CallToolResult:

@@ -10,7 +10,14 @@ import pytest
 from clawmatrix_core.cli import NotRunning
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mcp.stdio.place import Target
-from tests.plugins.mcp.stdio.pumping import MODERN, TOKEN, checked, pumping, serving
+from tests.plugins.mcp.stdio.pumping import (
+    MODERN,
+    TOKEN,
+    checked,
+    machine_and_client,
+    pumping,
+    serving,
+)
 from tests.plugins.mcp.stdio.sdk_server import Machine, sdk_server
 
 if TYPE_CHECKING:
@@ -37,64 +44,61 @@ def text_of(answer: Any) -> str:
 
 @ERAS
 async def test_tools_are_listed_and_called(modern: bool) -> None:
-    async with sdk_server(Machine()) as app, serving(checked(app)) as target:
-        async with pumping(target) as client:
-            meta = await begin(client, modern)
-            listed = await client.ask("tools/list", {"_meta": meta}, "a")
-            assert listed["id"] == "a"
-            assert [tool["name"] for tool in listed["result"]["tools"]] == [
-                "echo",
-                "wait",
-                "räum auf",
-            ]
-            for name in ("echo", "räum auf"):
-                answer = await client.ask("tools/call", {"name": name, "_meta": meta}, 7)
-                assert (answer["id"], text_of(answer)) == (7, name)
-            lines = {"text": "two\nlines\u2028and\r\nmore"}
-            called = {"name": "echo", "arguments": lines, "_meta": meta}
-            assert text_of(await client.ask("tools/call", called)) == lines["text"]
+    async with machine_and_client(Machine()) as client:
+        meta = await begin(client, modern)
+        listed = await client.ask("tools/list", {"_meta": meta}, "a")
+        assert listed["id"] == "a"
+        assert [tool["name"] for tool in listed["result"]["tools"]] == [
+            "echo",
+            "wait",
+            "räum auf",
+        ]
+        for name in ("echo", "räum auf"):
+            answer = await client.ask("tools/call", {"name": name, "_meta": meta}, 7)
+            assert (answer["id"], text_of(answer)) == (7, name)
+        lines = {"text": "two\nlines\u2028and\r\nmore"}
+        called = {"name": "echo", "arguments": lines, "_meta": meta}
+        assert text_of(await client.ask("tools/call", called)) == lines["text"]
 
 
 @ERAS
 async def test_progress_arrives_and_a_cancelled_call_ends(modern: bool) -> None:
     machine = Machine()
-    async with sdk_server(machine) as app, serving(checked(app)) as target:
-        async with pumping(target) as client:
-            meta = await begin(client, modern)
-            progress = await client.ask(
-                "tools/call", {"name": "wait", "_meta": {**meta, "progressToken": 5}}, "w"
-            )
-            assert progress["method"] == "notifications/progress"
-            assert progress["params"] == {
-                "progressToken": 5,
-                "progress": 1,
-                "total": 2,
-                "message": "half",
-            }
-            client.send({"method": "notifications/cancelled", "params": {"requestId": "w"}})
-            await wait_until(lambda: machine.cancelled == 1)
-            answer = await client.ask("tools/call", {"name": "echo", "_meta": meta}, 8)
-            while answer.get("id") == "w":  # a server may say that it has stopped
-                assert "error" in answer
-                answer = await client.receive()
-            assert text_of(answer) == "echo"
-            assert not client.told
+    async with machine_and_client(machine) as client:
+        meta = await begin(client, modern)
+        progress = await client.ask(
+            "tools/call", {"name": "wait", "_meta": {**meta, "progressToken": 5}}, "w"
+        )
+        assert progress["method"] == "notifications/progress"
+        assert progress["params"] == {
+            "progressToken": 5,
+            "progress": 1,
+            "total": 2,
+            "message": "half",
+        }
+        client.send({"method": "notifications/cancelled", "params": {"requestId": "w"}})
+        await wait_until(lambda: machine.cancelled == 1)
+        answer = await client.ask("tools/call", {"name": "echo", "_meta": meta}, 8)
+        while answer.get("id") == "w":  # a server may say that it has stopped
+            assert "error" in answer
+            answer = await client.receive()
+        assert text_of(answer) == "echo"
+        assert not client.told
 
 
 @ERAS
 async def test_a_cancel_that_comes_at_once_is_not_lost(modern: bool) -> None:
     machine = Machine()
-    async with sdk_server(machine) as app, serving(checked(app)) as target:
-        async with pumping(target) as client:
-            meta = await begin(client, modern)
-            for id_ in range(10, 20):
-                params = {"name": "wait", "_meta": meta}
-                client.send({"id": id_, "method": "tools/call", "params": params})
-                client.send({"method": "notifications/cancelled", "params": {"requestId": id_}})
-            assert text_of(await answer_to(client, 9, meta)) == "echo"
-            if not modern:  # a modern call that was withdrawn at once may not have been sent
-                await wait_until(lambda: len(machine.begun) == 11)
-            await wait_until(lambda: machine.cancelled == machine.begun.count("wait"))
+    async with machine_and_client(machine) as client:
+        meta = await begin(client, modern)
+        for id_ in range(10, 20):
+            params = {"name": "wait", "_meta": meta}
+            client.send({"id": id_, "method": "tools/call", "params": params})
+            client.send({"method": "notifications/cancelled", "params": {"requestId": id_}})
+        assert text_of(await answer_to(client, 9, meta)) == "echo"
+        if not modern:  # a modern call that was withdrawn at once may not have been sent
+            await wait_until(lambda: len(machine.begun) == 11)
+        await wait_until(lambda: machine.cancelled == machine.begun.count("wait"))
 
 
 async def answer_to(client: Client, id_: int, meta: dict[str, Any]) -> Any:
@@ -108,16 +112,15 @@ async def answer_to(client: Client, id_: int, meta: dict[str, Any]) -> Any:
 @ERAS
 async def test_a_changed_list_is_told(modern: bool) -> None:
     machine = Machine()
-    async with sdk_server(machine) as app, serving(checked(app)) as target:
-        async with pumping(target) as client:
-            meta = await begin(client, modern)
-            await client.ask("tools/list", {"_meta": meta})
-            if modern:
-                params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
-                first = await client.ask("subscriptions/listen", params, "l")
-                assert first["method"] == "notifications/subscriptions/acknowledged"
-            with anyio.fail_after(10):
-                await tell_until_heard(machine, client)
+    async with machine_and_client(machine) as client:
+        meta = await begin(client, modern)
+        await client.ask("tools/list", {"_meta": meta})
+        if modern:
+            params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
+            first = await client.ask("subscriptions/listen", params, "l")
+            assert first["method"] == "notifications/subscriptions/acknowledged"
+        with anyio.fail_after(10):
+            await tell_until_heard(machine, client)
 
 
 async def tell_until_heard(machine: Machine, client: Client) -> None:
@@ -137,13 +140,12 @@ async def tell_until_heard(machine: Machine, client: Client) -> None:
 @ERAS
 async def test_the_end_of_the_input_cancels_what_is_under_way(modern: bool) -> None:
     machine = Machine()
-    async with sdk_server(machine) as app, serving(checked(app)) as target:
-        async with pumping(target) as client:
-            meta = await begin(client, modern)
-            for id_ in range(3):
-                params = {"name": "wait", "_meta": meta}
-                client.send({"id": id_, "method": "tools/call", "params": params})
-            await wait_until(lambda: len(machine.begun) == 3)
+    async with machine_and_client(machine) as client:
+        meta = await begin(client, modern)
+        for id_ in range(3):
+            params = {"name": "wait", "_meta": meta}
+            client.send({"id": id_, "method": "tools/call", "params": params})
+        await wait_until(lambda: len(machine.begun) == 3)
         assert len(machine.begun) == 3
         await wait_until(lambda: machine.cancelled == 3)
 
