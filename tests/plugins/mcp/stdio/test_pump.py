@@ -140,13 +140,13 @@ async def tell_until_heard(machine: Machine, client: Client) -> None:
 @ERAS
 async def test_the_end_of_the_input_cancels_what_is_under_way(modern: bool) -> None:
     machine = Machine()
-    async with machine_and_client(machine) as client:
-        meta = await begin(client, modern)
-        for id_ in range(3):
-            params = {"name": "wait", "_meta": meta}
-            client.send({"id": id_, "method": "tools/call", "params": params})
-        await wait_until(lambda: len(machine.begun) == 3)
-        assert len(machine.begun) == 3
+    async with sdk_server(machine) as app, serving(checked(app)) as target:
+        async with pumping(target) as client:
+            meta = await begin(client, modern)
+            for id_ in range(3):
+                params = {"name": "wait", "_meta": meta}
+                client.send({"id": id_, "method": "tools/call", "params": params})
+            await wait_until(lambda: len(machine.begun) == 3)
         await wait_until(lambda: machine.cancelled == 3)
 
 
