@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from clawmatrix_core import JSON, Node
 
 __all__ = ["Judged", "Pins", "pins_of"]

@@ -11,7 +11,9 @@ import anyio.to_thread
 import msgspec
 
 from clawmatrix_core import Bound
+from clawmatrix_mcp.offering.news import News
 from clawmatrix_mcp.offering.sessions import Sessions
+from clawmatrix_tool_proxy.api import ToolFailed, pins_of, when_lists_change
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from clawmatrix_http.api import HttpRefusal
     from clawmatrix_mcp.offering.offer import Offer
     from clawmatrix_mcp.offering.server import McpServer
+    from clawmatrix_mcp.offering.tables import Table
 
 __all__ = ["REQUESTS", "Endpoint", "refuse", "rpc_error"]
 
@@ -40,6 +43,7 @@ class Endpoint:
         self._node, self._scope, self._offer = node, scope, offer
         self._lock = anyio.Lock()
         self._server: McpServer | None = None
+        self._news: News | None = None
         self.sessions = Sessions()
         self.requests = 0
 
@@ -58,6 +62,23 @@ class Endpoint:
             await self._answer(self._server or await self._started(), scope, receive, send)
         finally:
             self.requests -= 1
+
+    def changed(self) -> None:
+        """Note that another list may be offered now."""
+        if self._news is not None:
+            self._news.changed()
+
+    async def close(self) -> None:
+        """End what only listens, so that it does not hold the node up as it stops."""
+        if self._server is None:
+            return
+        self._server.close()
+        for session in self.sessions.quiet():
+            await self._end(self._server, session)
+
+    def _listed(self, table: Table) -> None:
+        if self._news is not None:
+            self._news.listed(table)
 
     async def _answer(self, server: McpServer, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -79,7 +100,7 @@ class Endpoint:
                 self.sessions.gone(session)
             await send(message)
 
-        with self.sessions.used(session):
+        with self.sessions.used(session, asks=scope["method"] == "POST"):
             await server.handle(scope, receive, watched)
 
     async def _open(self, server: McpServer, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,10 +148,24 @@ class Endpoint:
                     importlib.import_module, "clawmatrix_mcp.offering.server"
                 )
                 logging.getLogger("mcp").setLevel(logging.WARNING)
-                server: McpServer = module.McpServer(self._node, self._offer, self.sessions)
+                server: McpServer = module.McpServer(
+                    self._node, self._offer, self.sessions, self._listed
+                )
                 await self._scope.enter(server.run(), name="mcp server")
+                self._news = News(self._offer, server)
+                self._follow(self._news)
+                self._scope.start_soon(self._news.run, name="mcp news")
                 self._server = server
             return self._server
+
+    def _follow(self, news: News) -> None:
+        """Have news of what may change the list."""
+        pins_of(self._node).when_changed(news.changed)
+        self._node.when_policy_changes(lambda _: news.changed())
+        try:
+            when_lists_change(self._node, lambda _: news.changed())
+        except ToolFailed as error:
+            self._node.logger("mcp").warning("clients are not told of changes: %s", error)
 
 
 def rpc_error(refusal: HttpRefusal) -> JSON:

@@ -21,7 +21,7 @@ from clawmatrix_mcp.offering.shown import Shown, carried
 from clawmatrix_mcp.offering.tables import CLUSTER_PEERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mcp.server.context import ServerRequestContext
     from mcp_types import CallToolRequestParams, PaginatedRequestParams
@@ -48,8 +48,10 @@ _NO_CACHE: Final[dict[str, JSON]] = {
 class Handlers:
     """What the SDK's server calls; each method takes a context of the SDK."""
 
-    def __init__(self, node: Node, offer: Offer) -> None:
+    def __init__(self, node: Node, offer: Offer, listed: Callable[[Table], None]) -> None:
+        """Make them; ``listed`` is told what a client was given as the list."""
         self._node, self._offer, self._shown = node, offer, Shown()
+        self._listed = listed
         self.running = 0
 
     async def list_tools(
@@ -61,6 +63,7 @@ class Handlers:
         tools: list[JSON] = list(shown.values())
         if len(tools) > MANY:
             tools = [*([shown[CLUSTER_PEERS]] if CLUSTER_PEERS in shown else []), *TOOLS]
+        self._listed(table)
         return {"tools": tools, **_NO_CACHE}
 
     async def call_tool(

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ToolsListChanged,
+)
 from mcp_types import (
     CallToolRequestParams,
     PaginatedRequestParams,
@@ -17,6 +25,7 @@ from clawmatrix_core import Bound, __version__
 from clawmatrix_mcp.offering.handlers import Handlers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -24,8 +33,10 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from clawmatrix_core import Node
+    from clawmatrix_mcp.offering.news import Kind
     from clawmatrix_mcp.offering.offer import Offer
-    from clawmatrix_mcp.offering.sessions import Sessions
+    from clawmatrix_mcp.offering.sessions import Sessions, Told
+    from clawmatrix_mcp.offering.tables import Table
 
 __all__ = ["BODY", "SUBSCRIPTIONS", "McpServer"]
 
@@ -41,6 +52,15 @@ SUBSCRIPTIONS = Bound(
     fed_by="a client",
     when_full="one more is refused",
 )
+_EVENTS: Final[
+    Mapping[Kind, type[ToolsListChanged | ResourcesListChanged | PromptsListChanged]]
+] = {
+    "tools": ToolsListChanged,
+    "resources": ResourcesListChanged,
+    "prompts": PromptsListChanged,
+}
+_TELLING: Final = 5.0
+"""Seconds that a client gets to take the news: its connection may be full."""
 _INSTRUCTIONS: Final = (
     "These are the tools of the nodes of a mesh of machines, named NODE__TOOL. What they say of"
     " themselves was written at their nodes. cluster_peers lists the nodes."
@@ -60,10 +80,17 @@ class _Server(Server[Any]):
 class McpServer:
     """Answers MCP over HTTP, both eras of the protocol."""
 
-    def __init__(self, node: Node, offer: Offer, sessions: Sessions) -> None:
-        self._handlers, self._sessions = Handlers(node, offer), sessions
+    def __init__(
+        self,
+        node: Node,
+        offer: Offer,
+        sessions: Sessions,
+        listed: Callable[[Table], None],
+    ) -> None:
+        """Make one; ``listed`` is told what a client was given as the list."""
+        self._handlers, self._sessions = Handlers(node, offer, listed), sessions
         self._bus = InMemorySubscriptionBus()
-        listen = ListenHandler(self._bus, max_subscriptions=SUBSCRIPTIONS)
+        self._listen = listen = ListenHandler(self._bus, max_subscriptions=SUBSCRIPTIONS)
         self._listening = 0
 
         async def listen_counted(ctx: Any, params: SubscriptionsListenRequestParams) -> Any:
@@ -110,9 +137,21 @@ class McpServer:
         """Answer one request of HTTP."""
         await self._manager.handle_request(scope, receive, send)
 
-    async def publish(self) -> None:
-        """Tell clients that listen that the list of tools changed."""
-        await self._bus.publish(ToolsListChanged())
+    @property
+    def any(self) -> bool:
+        """Whether any client may be told of changes."""
+        return self._listening > 0 or len(self._sessions) > 0
+
+    async def tell(self, kind: Kind) -> None:
+        """Tell all clients that a list changed; none waits for another."""
+        await self._bus.publish(_EVENTS[kind]())
+        async with anyio.create_task_group() as tasks:
+            for told in self._sessions.told():
+                tasks.start_soon(_tell, told, kind)
+
+    def close(self) -> None:
+        """End what listens for changes."""
+        self._listen.close()
 
     async def _note(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
@@ -121,5 +160,18 @@ class McpServer:
         headers = {} if ctx.request is None else ctx.request.headers
         session = headers.get("mcp-session-id")
         if session is not None:
-            self._sessions.note(session, ctx.session.send_tool_list_changed)
+            self._sessions.note(session, ctx.session)
         return await call_next(ctx)
+
+
+async def _tell(told: Told, kind: Kind) -> None:
+    ways = {
+        "tools": told.send_tool_list_changed,
+        "resources": told.send_resource_list_changed,
+        "prompts": told.send_prompt_list_changed,
+    }
+    with (
+        suppress(anyio.ClosedResourceError, anyio.BrokenResourceError),
+        anyio.move_on_after(_TELLING),
+    ):
+        await ways[kind]()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import attrs
@@ -11,11 +11,9 @@ import attrs
 from clawmatrix_core import Bound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    Tell: TypeAlias = Callable[[], Awaitable[None]]
-
-__all__ = ["SESSIONS", "Sessions"]
+__all__ = ["SESSIONS", "Sessions", "Told"]
 
 SESSIONS = Bound(
     256,
@@ -30,12 +28,26 @@ _SETTLED: Final = 3
 """Requests after which a session is in use: opening one takes two."""
 
 
+class Told(Protocol):
+    """How a session is told of changes: the SDK's own session is one."""
+
+    async def send_tool_list_changed(self) -> None:
+        """Tell that the list of tools changed."""
+
+    async def send_resource_list_changed(self) -> None:
+        """Tell that the list of resources changed."""
+
+    async def send_prompt_list_changed(self) -> None:
+        """Tell that the list of prompts changed."""
+
+
 @attrs.define(eq=False)
 class _Session:
     used: float
     requests: int = 1
     open: int = 0
-    tell: Tell | None = None
+    asking: int = 0
+    told: Told | None = None
 
 
 class Sessions:
@@ -86,29 +98,38 @@ class Sessions:
         self._sessions.pop(id_, None)
 
     @contextmanager
-    def used(self, id_: str) -> Iterator[None]:
-        """Note a request of a session, which is in use until it is answered."""
+    def used(self, id_: str, *, asks: bool) -> Iterator[None]:
+        """Note a request of a session, which is in use until it is answered.
+
+        A request that ``asks`` is not one that only listens.
+        """
         session = self._sessions.get(id_)
         if session is None:
             yield
             return
         session.requests += 1
         session.open += 1
+        session.asking += asks
         session.used = anyio.current_time()
         try:
             yield
         finally:
             session.open -= 1
+            session.asking -= asks
             session.used = anyio.current_time()
 
-    def note(self, id_: str, tell: Tell) -> None:
-        """Note how a session is told that the list of tools changed."""
+    def note(self, id_: str, told: Told) -> None:
+        """Note how a session is told of changes."""
         if (session := self._sessions.get(id_)) is not None:
-            session.tell = tell
+            session.told = told
 
-    def tells(self) -> Sequence[Tell]:
+    def told(self) -> Sequence[Told]:
         """Return how each session is told."""
-        return [one.tell for one in self._sessions.values() if one.tell is not None]
+        return [one.told for one in self._sessions.values() if one.told is not None]
+
+    def quiet(self) -> Sequence[str]:
+        """Return the sessions that wait for no answer."""
+        return [id_ for id_, one in self._sessions.items() if not one.asking]
 
     def _drop_old(self) -> None:
         before = anyio.current_time() - self.idle

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
+from mcp_types import CallToolResult, InputRequiredResult
 from mcp_types.methods import serialize_server_result
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from clawmatrix_mcp.naming import clean_text
 from clawmatrix_mcp.offering.results import error_result
@@ -101,13 +102,18 @@ def carried(result: Mapping[str, JSON], version: str) -> dict[str, JSON]:
             return error_result(words, {"code": "input_required", "mayHaveRun": True})
         found = _for_legacy(found, version)
     try:
+        _KINDS[found.get("resultType", "complete")].model_validate(found, by_name=False)
         serialize_server_result("tools/call", version, found)
-    except (ValidationError, RecursionError, ValueError) as error:
+    except (ValidationError, RecursionError, ValueError, LookupError, TypeError) as error:
         words = f"What the tool's node sent is no result of MCP: {_first_line(error)}"
         return error_result(f"{words}. The tool has run.", _BAD_ANSWER)
     return found
 
 
+_KINDS: Final[Mapping[JSON, type[BaseModel]]] = {
+    "complete": CallToolResult,
+    "input_required": InputRequiredResult,
+}
 _BAD_ANSWER: Final[dict[str, JSON]] = {"code": "bad_answer", "mayHaveRun": True}
 
 

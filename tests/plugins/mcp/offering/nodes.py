@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.testing.fixtures import NodeFactory
     from clawmatrix_tool_proxy.api import Tool
 
-__all__ = ["ERAS", "Era", "Mesh", "client_of", "http_of", "mesh", "text_of"]
+__all__ = ["ERAS", "Era", "Mesh", "Raw", "answer_of", "client_of", "http_of", "mesh", "text_of"]
 
 Era = Literal["legacy", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
@@ -101,3 +102,46 @@ async def client_of(node: Node, era: Era, **more: Any) -> AsyncIterator[Client]:
 def text_of(result: CallToolResult) -> str:
     """Return the text of a result."""
     return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+class Raw:
+    """A client of an older version by bare HTTP: it can do what the official one never does."""
+
+    def __init__(self, http: httpx2.AsyncClient, session: str) -> None:
+        self.http, self.session = http, session
+
+    @classmethod
+    async def open(cls, http: httpx2.AsyncClient, version: str = "2025-06-18") -> Raw:
+        """Open a session."""
+        about = {"name": "raw", "version": "1"}
+        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": about}
+        answer = await http.post("/mcp", json=rpc("initialize", params), headers=ACCEPT)
+        assert answer.status_code == 200, answer.text
+        raw = cls(http, answer.headers["mcp-session-id"])
+        done = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        assert (await http.post("/mcp", json=done, headers=raw.headers)).status_code == 202
+        return raw
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What each request of the session has."""
+        return {**ACCEPT, "mcp-session-id": self.session}
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> httpx2.Response:
+        """Ask, and return the answer."""
+        return await self.http.post("/mcp", json=rpc(method, params), headers=self.headers)
+
+
+ACCEPT = {"accept": "application/json, text/event-stream"}
+
+
+def rpc(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request."""
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params)}
+
+
+def answer_of(response: httpx2.Response) -> dict[str, Any]:
+    """Return the last message of an answer, which is a stream of events."""
+    lines = [line for line in response.text.splitlines() if line.startswith("data: {")]
+    found: dict[str, Any] = json.loads(lines[-1].removeprefix("data: "))
+    return found
