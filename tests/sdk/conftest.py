@@ -151,11 +151,11 @@ class Shed:
 def shed(mesh: Mesh) -> Iterator[Shed]:
     """Run the node with tools, two hops away from the asking node."""
     node = NodeProcess(SHED, mesh.home.folder)
-    key = mesh.home.cli("fingerprint", "--key").stdout.strip()
+    key = mesh.home.cli("fingerprint", "--key").stdout.partition(" = ")[2].strip()
     node.configure(
-        'plugins = ["mesh", "control", "audit", "grants", "tool-proxy"]\n'
+        'plugins = ["mesh", "relay", "control", "audit", "grants", "tool-proxy"]\n'
         f'[mesh]\npeers = ["{mesh.relay}"]\n[tool-proxy]\nallow = ["*"]\n'
-        f'[grants.home]\nkey = "{key}"\ntools = ["oracle", "count", "wait"]\n'
+        f'[grants.home]\nkey = {key}\ntools = ["oracle", "count", "wait"]\n'
     )
     notes = node.folder / "notes"
     notes.touch()
