@@ -103,7 +103,8 @@ class Pump:
             answer = error_line(_NULL, _PARSE_ERROR, f"clawmatrix mcp got {error}")
             tasks.start_soon(self._writer.write, answer)
             return
-        if self._under_way >= MAX_UNDER_WAY:
+        withdrawn = None if message.cancels is None else self._requests.get(message.cancels)
+        if self._under_way >= MAX_UNDER_WAY and withdrawn is None:
             self._turn_away(message, tasks)
             return
         self._under_way += 1
@@ -111,7 +112,7 @@ class Pump:
             under_way = self._requests[message.id] = _UnderWay(message)
             tasks.start_soon(self._ask, message.id, under_way, self._before, tasks)
         elif message.cancels is not None:
-            tasks.start_soon(self._withdraw, message, self._requests.get(message.cancels))
+            tasks.start_soon(self._withdraw, message, withdrawn)
         else:
             before, self._before = self._before, anyio.Event()
             tasks.start_soon(self._pass_on, message, before, self._before, tasks)
