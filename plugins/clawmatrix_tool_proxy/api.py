@@ -5,12 +5,14 @@ from __future__ import annotations
 from clawmatrix_tool_proxy.asking.calling import RemoteCall, ToolResult, call_tool
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
 from clawmatrix_tool_proxy.functions import tool
-from clawmatrix_tool_proxy.pins import Judged, Pins, pins_of
+from clawmatrix_tool_proxy.pinning.pins import Judged, NotWaiting, Pins
+from clawmatrix_tool_proxy.pinning.table import PinsFull
 from clawmatrix_tool_proxy.registry import (
     Catalog,
     Entry,
     HasTools,
     list_tools,
+    pins_of,
     tools_changed,
     when_lists_change,
 )
@@ -25,7 +27,9 @@ __all__ = [
     "ErrorOutput",
     "HasTools",
     "Judged",
+    "NotWaiting",
     "Pins",
+    "PinsFull",
     "Progress",
     "RemoteCall",
     "Run",

@@ -9,7 +9,7 @@ import msgspec
 
 from clawmatrix_core import Check, ConfigSection, StatusSection, frame_types, hookimpl
 from clawmatrix_tool_proxy import hookspecs
-from clawmatrix_tool_proxy.api import Catalog, HasTools, Tool
+from clawmatrix_tool_proxy.api import Catalog, HasTools, Pins, Tool, ToolFailed
 from clawmatrix_tool_proxy.catalog.entries import ENTRY, TOOL_LIST, entry_of
 from clawmatrix_tool_proxy.catalog.keeping import CatalogKeeper
 from clawmatrix_tool_proxy.catalog.serving import CatalogServer
@@ -18,6 +18,8 @@ from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.counts import Counts
 from clawmatrix_tool_proxy.methods import ToolMethods
 from clawmatrix_tool_proxy.peers import CLUSTER_PEERS, peers_tool
+from clawmatrix_tool_proxy.pinning.methods import PinMethods
+from clawmatrix_tool_proxy.pinning.part import forget_nodes, pins_in, pins_status
 from clawmatrix_tool_proxy.serving.answering import ToolServer
 from clawmatrix_tool_proxy.serving.denials import Denials
 from clawmatrix_tool_proxy.serving.exposure import Exposure
@@ -57,6 +59,7 @@ class ToolProxyPlugin(HasTools):
         self._slots, self._counts = Slots(), Counts()
         self._runs = False
         self._own: OwnTools | None = None
+        self._pins: Pins | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -73,12 +76,12 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what the commands ask the running node for."""
-        return ToolMethods(node).all()
+        return [*ToolMethods(node).all(), *PinMethods(self.pins).all()]
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
         """Say which tools are exposed, which run, and how calls ended."""
-        return [StatusSection("tools", self._status, _lines)]
+        return [StatusSection("tools", self._status, _lines), pins_status(lambda: self._pins)]
 
     @hookimpl
     def register_metrics(self) -> list[Metric]:
@@ -86,14 +89,16 @@ class ToolProxyPlugin(HasTools):
         return self._counts.metrics(lambda: self._slots.running)
 
     @hookimpl
-    def register_checks(self, config: Config) -> list[Check]:
-        """Have ``clawmatrix doctor`` look at the roots, and at what holds commands."""
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """Have ``clawmatrix doctor`` look at the roots, at what holds commands, and at pins."""
         from clawmatrix_tool_proxy.command_service import confinement_findings
         from clawmatrix_tool_proxy.file_service import roots_findings
+        from clawmatrix_tool_proxy.pinning.checks import pins_check
 
         return [
             Check("tool-proxy.roots", partial(roots_findings, config)),
             Check("tool-proxy.exec", partial(confinement_findings, config)),
+            pins_check(config, None if node is None else self.pins),
         ]
 
     @hookimpl
@@ -117,11 +122,12 @@ class ToolProxyPlugin(HasTools):
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Collect the tools, and serve them."""
         self._node, self._scope = node, scope
+        self._pins = pins_in(node)
         self._table, self._keeper = ToolTable(node.hooks.works), CatalogKeeper(node, scope)
         self._table.open = frozenset({CLUSTER_PEERS})
         self._runs = True
         self._lists = CatalogServer(node, self._table)
-        node.when_policy_changes(lambda _: self._lists.changed())
+        node.when_policy_changes(lambda _: self._policy_changed())
         node.hooks.when_failed(lambda _: self._lists.changed())
         await self._configure_own()
         self._expose()
@@ -162,6 +168,16 @@ class ToolProxyPlugin(HasTools):
         """See ``clawmatrix_tool_proxy.api.tools_changed``."""
         self._collect()
         self._lists.changed()
+
+    def pins(self) -> Pins:
+        """See ``clawmatrix_tool_proxy.api.pins_of``."""
+        if self._pins is None:
+            raise ToolFailed("no_tools", "the node has not started", may_have_run=False)
+        return self._pins
+
+    def _policy_changed(self) -> None:
+        self._lists.changed()
+        forget_nodes(self._node, self.pins())  # that a person forgot a node changes the policy
 
     async def _configure_own(self) -> None:
         """Have the tools that work in roots, from when there are roots on."""

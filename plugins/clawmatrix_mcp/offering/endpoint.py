@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON, Node, PluginScope
     from clawmatrix_http.api import HttpRefusal
     from clawmatrix_mcp.offering.offer import Offer
+    from clawmatrix_mcp.offering.resource_handlers import Resources
     from clawmatrix_mcp.offering.server import McpServer
     from clawmatrix_mcp.offering.tables import Table
 
@@ -39,8 +39,11 @@ _VERSION: Final = b"mcp-protocol-version"
 class Endpoint:
     """The application at ``/mcp``; it has the SDK from the first request on."""
 
-    def __init__(self, node: Node, scope: PluginScope, offer: Offer) -> None:
+    def __init__(
+        self, node: Node, scope: PluginScope, offer: Offer, resources: Resources | None = None
+    ) -> None:
         self._node, self._scope, self._offer = node, scope, offer
+        self._resources = resources
         self._lock = anyio.Lock()
         self._server: McpServer | None = None
         self._news: News | None = None
@@ -147,22 +150,28 @@ class Endpoint:
                 module = await anyio.to_thread.run_sync(
                     importlib.import_module, "clawmatrix_mcp.offering.server"
                 )
-                logging.getLogger("mcp").setLevel(logging.WARNING)
                 server: McpServer = module.McpServer(
-                    self._node, self._offer, self.sessions, self._listed
+                    self._node, self._offer, self.sessions, self._listed, self._resources
                 )
                 await self._scope.enter(server.run(), name="mcp server")
                 self._news = News(self._offer, server)
                 self._follow(self._news)
+                if self._resources is not None:
+                    self._resources.when_changed(self._news.resources_changed)
                 self._scope.start_soon(self._news.run, name="mcp news")
                 self._server = server
             return self._server
 
     def _follow(self, news: News) -> None:
         """Have news of what may change the list."""
-        pins_of(self._node).when_changed(news.changed)
+
+        def accepted(_: str) -> None:
+            self._offer.forget()
+            news.changed()
+
         self._node.when_policy_changes(lambda _: news.changed())
         try:
+            pins_of(self._node).when_changed(accepted)
             when_lists_change(self._node, lambda _: news.changed())
         except ToolFailed as error:
             self._node.logger("mcp").warning("clients are not told of changes: %s", error)

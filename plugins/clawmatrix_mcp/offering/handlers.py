@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from clawmatrix_core import Bound
-from clawmatrix_http.api import CLIENT_GONE
 from clawmatrix_mcp.offering.calls import Asked, run_call
+from clawmatrix_mcp.offering.cancelling import when_gone
 from clawmatrix_mcp.offering.cluster import (
     CLUSTER_CALL,
     CLUSTER_TOOLS,
@@ -21,7 +22,7 @@ from clawmatrix_mcp.offering.shown import Shown, carried
 from clawmatrix_mcp.offering.tables import CLUSTER_PEERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mcp.server.context import ServerRequestContext
     from mcp_types import CallToolRequestParams, PaginatedRequestParams
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from clawmatrix_mcp.offering.offer import Offer
     from clawmatrix_mcp.offering.tables import Table
 
-__all__ = ["CALLS", "Handlers"]
+__all__ = ["CALLS", "NO_CACHE", "Handlers"]
 
 CALLS = Bound(
     256,
@@ -38,7 +39,7 @@ CALLS = Bound(
     fed_by="a client",
     when_full="one more is answered as busy, and nothing runs",
 )
-_NO_CACHE: Final[dict[str, JSON]] = {
+NO_CACHE: Final[dict[str, JSON]] = {
     "resultType": "complete",
     "ttlMs": 0,  # a list is true for as long as the grants are
     "cacheScope": "private",
@@ -64,7 +65,7 @@ class Handlers:
         if len(tools) > MANY:
             tools = [*([shown[CLUSTER_PEERS]] if CLUSTER_PEERS in shown else []), *TOOLS]
         self._listed(table)
-        return {"tools": tools, **_NO_CACHE}
+        return {"tools": tools, **NO_CACHE}
 
     async def call_tool(
         self, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams
@@ -73,12 +74,17 @@ class Handlers:
         if self.running >= CALLS:
             words = f"{CALLS.text} calls run already. The tool did not run."
             return error_result(words, {"code": "busy", "mayHaveRun": False})
+        with self.slot(), anyio.CancelScope() as scope:
+            when_gone(ctx, scope)
+            return await self._called(ctx, params.name, params.arguments or {})
+        return error_result("nobody waits for it", {"code": "cancelled", "mayHaveRun": True})
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Count a call while it runs."""
         self.running += 1
         try:
-            with anyio.CancelScope() as scope:
-                _when_gone(ctx, scope)
-                return await self._called(ctx, params.name, params.arguments or {})
-            return error_result("nobody waits for it", {"code": "cancelled", "mayHaveRun": True})
+            yield
         finally:
             self.running -= 1
 
@@ -125,15 +131,3 @@ def _asked(ctx: ServerRequestContext[Any, Any], arguments: Mapping[str, JSON]) -
         state if isinstance(state, str) else None,
         ctx.session.report_progress if "progressToken" in meta else None,
     )
-
-
-def _when_gone(ctx: ServerRequestContext[Any, Any], scope: anyio.CancelScope) -> None:
-    """Have a scope cancelled when the client of a request goes.
-
-    The SDK cancels what a client of 2026-07-28 asked for by itself, and nothing of older clients,
-    since they might ask for the answer again: here is no store of answers, so they cannot.
-    """
-    request = ctx.request
-    extension = {} if request is None else request.scope.get("extensions", {}).get(CLIENT_GONE, {})
-    if "call" in extension:
-        extension["call"](scope.cancel)

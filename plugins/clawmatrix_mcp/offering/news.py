@@ -42,12 +42,17 @@ class News:
         self._offer, self._listeners, self._rest = offer, listeners, rest
         self._bell, self._mark = Bell(), 0
         self._told: JSON = None
-        self._differs = False
+        self._differs = self._resources = False
 
     def changed(self) -> None:
         """Note that another list may be offered now."""
         self._mark += 1
         self._bell.ring()
+
+    def resources_changed(self) -> None:
+        """Note that another list of resources or prompts is offered now."""
+        self._resources = True
+        self.changed()
 
     def listed(self, table: Table) -> None:
         """Note what a client was given as the list."""
@@ -75,8 +80,12 @@ class News:
         now = _visible(await self._offer.table())
         differs = self._differs or self._told not in (None, now)
         self._told, self._differs = now, False
+        resources, self._resources = self._resources, False
         if differs:
             await self._listeners.tell("tools")
+        if resources:
+            await self._listeners.tell("resources")
+            await self._listeners.tell("prompts")
 
 
 def _visible(table: Table) -> JSON:

@@ -34,8 +34,7 @@ class Offer:
 
     def __init__(self, node: Node, *, patience: float = PATIENCE) -> None:
         self._node, self._patience = node, patience
-        self._seen, self._pins = Seen(node), pins_of(node)
-        self._pins.when_changed(self._forget)
+        self._seen = Seen(node)
         self._parts: dict[NodeId, Part] = {}
         self._late: set[NodeId] = set()
         self._last = table_of(())
@@ -73,8 +72,6 @@ class Offer:
         known = self._last.tools.get(name)
         if known is None:
             return (await self.table()).tools.get(name)
-        if known.node != self._node.id and known.node not in self._seen.all():
-            return None
         return (await self._part(known.node)).tools.get(name)
 
     async def _part(self, name: NodeId) -> Part:
@@ -106,7 +103,7 @@ class Offer:
         definitions = {
             entry.name: msgspec.to_builtins(entry, builtin_types=()) for entry in catalog.entries
         }
-        judged = self._pins.judge(f"node {catalog.peer} {key}", definitions)
+        judged = pins_of(self._node).judge(f"node {catalog.peer} {key}", definitions)
         return part_of(catalog, key, own=False, waiting=judged.waiting)
 
     def _none(self, name: NodeId, why: str) -> Part:
@@ -117,5 +114,6 @@ class Offer:
             kept = self._parts[name] = Part(name, None, {}, left_out)
         return kept
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Judge the lists anew: a person may have accepted more."""
         self._parts.clear()

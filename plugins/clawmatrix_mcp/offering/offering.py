@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from clawmatrix_core import JSON, Node, PluginScope
+    from clawmatrix_mcp.offering.resource_handlers import Resources
 
 __all__ = ["Offering", "status_lines"]
 
@@ -28,10 +29,10 @@ class Offering:
     def __init__(self) -> None:
         self._endpoint: Endpoint | None = None
 
-    def start(self, node: Node, scope: PluginScope) -> None:
-        """Begin."""
+    def start(self, node: Node, scope: PluginScope, resources: Resources | None = None) -> None:
+        """Begin; ``resources`` has those of the mesh, and the prompts."""
         self._offer = Offer(node)
-        self._endpoint = Endpoint(node, scope, self._offer)
+        self._endpoint = Endpoint(node, scope, self._offer, resources)
 
     def route(self) -> HttpRoute:
         """Return the route."""

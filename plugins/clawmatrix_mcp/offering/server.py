@@ -23,6 +23,7 @@ from mcp_types import (
 
 from clawmatrix_core import Bound, __version__
 from clawmatrix_mcp.offering.handlers import Handlers
+from clawmatrix_mcp.offering.resource_handlers import ResourceHandlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import Node
     from clawmatrix_mcp.offering.news import Kind
     from clawmatrix_mcp.offering.offer import Offer
+    from clawmatrix_mcp.offering.resource_handlers import Resources
     from clawmatrix_mcp.offering.sessions import Sessions, Told
     from clawmatrix_mcp.offering.tables import Table
 
@@ -86,8 +88,17 @@ class McpServer:
         offer: Offer,
         sessions: Sessions,
         listed: Callable[[Table], None],
+        resources: Resources | None = None,
     ) -> None:
-        """Make one; ``listed`` is told what a client was given as the list."""
+        """Make one.
+
+        Args:
+            node: the node.
+            offer: what it offers.
+            sessions: those of older clients.
+            listed: told what a client was given as the list.
+            resources: the resources and prompts of the mesh; None where there are none.
+        """
         self._handlers, self._sessions = Handlers(node, offer, listed), sessions
         self._bus = InMemorySubscriptionBus()
         self._listen = listen = ListenHandler(self._bus, max_subscriptions=SUBSCRIPTIONS)
@@ -112,6 +123,8 @@ class McpServer:
         add("tools/list", PaginatedRequestParams, self._handlers.list_tools)
         add("tools/call", CallToolRequestParams, self._handlers.call_tool)
         add("subscriptions/listen", SubscriptionsListenRequestParams, listen_counted)
+        if resources is not None:
+            ResourceHandlers(resources, self._handlers).add_to(server)
         self._manager = StreamableHTTPSessionManager(
             server,
             max_request_body_size=BODY,

@@ -54,9 +54,8 @@ def _definition(offered: Offered, version: str) -> dict[str, JSON] | None:
     more: dict[str, JSON] = {}
     if entry.hints.get("readOnly") is True:
         more["annotations"] = {"readOnlyHint": True}
-    for key in _MOUNTED:
-        if offered.mounted is not None and key in offered.mounted:
-            more[key] = _cleaned(offered.mounted[key])
+    told = offered.mounted or {}
+    more |= _cleaned({key: told[key] for key in _MOUNTED if key in told})
     for extra in (more, {key: one for key, one in more.items() if key != "outputSchema"}, {}):
         if (tool := _fitting({**plain, **extra}, version)) is not None:
             return tool
@@ -103,7 +102,6 @@ def carried(result: Mapping[str, JSON], version: str) -> dict[str, JSON]:
         found = _for_legacy(found, version)
     try:
         _KINDS[found.get("resultType", "complete")].model_validate(found, by_name=False)
-        serialize_server_result("tools/call", version, found)
     except (ValidationError, RecursionError, ValueError, LookupError, TypeError) as error:
         words = f"What the tool's node sent is no result of MCP: {_first_line(error)}"
         return error_result(f"{words}. The tool has run.", _BAD_ANSWER)

@@ -53,15 +53,19 @@ async def mesh(
     nodes: tuple[str, ...] | None = ("office",),
     table: Mapping[str, object] | None = None,
     exposed: tuple[str, ...] = ("*",),
+    more: tuple[object, ...] = (),
 ) -> AsyncIterator[Mesh]:
-    """Run the nodes; ``table`` is what ``[tool-proxy]`` of office has beside ``allow``."""
+    """Run the nodes; ``table`` is what ``[tool-proxy]`` of office has beside ``allow``.
+
+    ``more`` are plugins of office.
+    """
     shop, engine, served, asked = ShopPlugin(*tools), EngineShop(*allowed), Notebook(), Notebook()
     plugin = McpPlugin()
     relay = factory("relay")
     office = factory(
         "office",
         dials=["relay"],
-        plugins=[ToolProxyPlugin(), shop, engine, served],
+        plugins=[ToolProxyPlugin(), shop, engine, served, *more],
         config={"tool-proxy": {"allow": list(exposed), **(table or {})}},
     )
     seen = {} if nodes is None else {"nodes": list(nodes)}

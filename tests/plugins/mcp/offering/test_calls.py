@@ -10,7 +10,7 @@ import pytest
 from clawmatrix_core import Bound
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mcp.offering import calls, handlers
-from clawmatrix_mcp.offering.progress import Reporter
+from clawmatrix_mcp.offering.progress import BEAT, Reporter
 from clawmatrix_tool_proxy.api import Tool, ToolCall, ToolError, tool
 from tests.plugins.mcp.offering.nodes import (
     ERAS,
@@ -96,10 +96,10 @@ async def test_progress_of_each_call_reaches_the_one_who_made_it(
     async with mesh(node_factory, steps) as found, client_of(found.home, era) as client:
 
         async def one(tag: str) -> None:
-            async def progress(done: float, total: float | None, words: str | None) -> None:
-                told[tag].append((done, total, words))
+            async def tell(progress: float, total: float | None, message: str | None) -> None:
+                told[tag].append((progress, total, message))
 
-            await client.call_tool("office__steps", {"tag": tag}, progress_callback=progress)
+            await client.call_tool("office__steps", {"tag": tag}, progress_callback=tell)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one, "a")
@@ -113,11 +113,11 @@ async def test_output_is_words_of_progress_and_the_beginning_of_the_text(
 ) -> None:
     words: list[str | None] = []
 
-    async def progress(done: float, total: float | None, said: str | None) -> None:
-        words.append(said)
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        words.append(message)
 
     async with mesh(node_factory, speaks) as found, client_of(found.home, era) as client:
-        result = await client.call_tool("office__speaks", {}, progress_callback=progress)
+        result = await client.call_tool("office__speaks", {}, progress_callback=tell)
     assert text_of(result) == 'one\ntwo\nthree\n{"exitStatus":0}'
     assert result.structured_content == {"exitStatus": 0}
     assert words == ["one", "two", "three"]
@@ -127,7 +127,7 @@ async def test_output_is_words_of_progress_and_the_beginning_of_the_text(
 async def test_a_call_without_news_gets_progress_before_its_client_gives_up(
     node_factory: NodeFactory, era: Era, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert calls.BEAT <= 10
+    assert BEAT <= 10
 
     def quick(report: Any, what: str, *, beat: float) -> Reporter:
         return Reporter(report, what, beat=beat / 100)
@@ -136,10 +136,10 @@ async def test_a_call_without_news_gets_progress_before_its_client_gives_up(
     done: list[float] = []
     enough = anyio.Event()
 
-    async def progress(now: float, total: float | None, said: str | None) -> None:
-        assert said is not None
-        assert said.startswith("office__wait goes on")
-        done.append(now)
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        assert message is not None
+        assert message.startswith("office__wait goes on")
+        done.append(progress)
         if len(done) == 3:
             enough.set()
 
@@ -150,7 +150,7 @@ async def test_a_call_without_news_gets_progress_before_its_client_gives_up(
     ):
 
         async def call() -> None:
-            await client.call_tool("office__wait", {}, progress_callback=progress)
+            await client.call_tool("office__wait", {}, progress_callback=tell)
 
         tasks.start_soon(call)
         with anyio.fail_after(5):
@@ -268,6 +268,7 @@ async def test_a_node_that_dies_in_a_call_leaves_it_in_doubt(
             found.office.stop()
     [result] = results
     assert result.is_error
+    assert result.meta is not None
     assert result.meta["clawmatrix/error"]["mayHaveRun"]
 
 
@@ -319,11 +320,12 @@ async def test_input_that_a_tool_asks_for_passes_where_both_ends_know_it(
     node_factory: NodeFactory,
 ) -> None:
     seen: list[Mapping[str, JSON]] = []
+    meta: Any = {"a/b": 1}
     asks: JSON = {"resultType": "input_required", "requestState": "s1", "inputRequests": {}}
     async with mesh(node_factory, mounted("s_t", asks, seen)) as found:
         async with client_of(found.home, "2026-07-28") as client:
             first = await client.session.call_tool(
-                "office__s_t", {}, allow_input_required=True, request_state="s0", meta={"a/b": 1}
+                "office__s_t", {}, allow_input_required=True, request_state="s0", meta=meta
             )
             assert first.result_type == "input_required"
             assert getattr(first, "request_state", None) == "s1"
