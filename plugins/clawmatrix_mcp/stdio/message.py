@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 import msgspec
 
-__all__ = ["Malformed", "Message", "RequestId", "on_one_line", "read_message"]
+__all__ = ["Malformed", "Message", "RequestId", "header_value", "on_one_line", "read_message"]
 
 RequestId: TypeAlias = "str | int | float"
 
@@ -37,6 +37,10 @@ class _Params(msgspec.Struct):
     name: object = None
     uri: object = None
     request_id: object = msgspec.field(name="requestId", default=None)
+
+
+class _WithMeta(msgspec.Struct):
+    params: _Params
 
 
 _envelopes = msgspec.json.Decoder(_Envelope)
@@ -87,10 +91,20 @@ class Message:
         """Return the headers that repeat what is in a message which names its revision."""
         if self.version is None or self.method is None:
             return {}
-        found = {"mcp-protocol-version": _header(self.version), "mcp-method": _header(self.method)}
+        found = {
+            "mcp-protocol-version": header_value(self.version),
+            "mcp-method": header_value(self.method),
+        }
         if self.name is not None:
-            found["mcp-name"] = _header(self.name)
+            found["mcp-name"] = header_value(self.name)
         return found
+
+    def listing(self) -> Message:
+        """Return a request for the list of tools by the same client."""
+        meta = msgspec.json.decode(self.line, type=_WithMeta).params
+        params = {"_meta": meta.meta}
+        body = {"jsonrpc": "2.0", "id": self.raw_id, "method": "tools/list", "params": params}
+        return read_message(msgspec.json.encode(body))
 
 
 def read_message(line: bytes) -> Message:
@@ -155,7 +169,7 @@ def _as_id(value: object) -> RequestId | None:
     return value if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
-def _header(value: str) -> str:
+def header_value(value: str) -> str:
     """Return text as a header has it; what a header cannot carry goes encoded."""
     if _PLAIN.fullmatch(value) is not None and _ENCODED.fullmatch(value) is None:
         return value

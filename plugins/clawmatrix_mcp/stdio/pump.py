@@ -17,6 +17,7 @@ from clawmatrix_mcp.stdio.endpoint import Endpoint
 from clawmatrix_mcp.stdio.failures import Failed, error_line
 from clawmatrix_mcp.stdio.lines import MAX_LINE, LineReader, LineWriter, TooLong
 from clawmatrix_mcp.stdio.message import Malformed, Message, RequestId, read_message
+from clawmatrix_mcp.stdio.parameters import MISMATCH, ParameterHeaders, error_code
 from clawmatrix_mcp.stdio.session import Session
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Pump:
         self._reader = LineReader(reads)
         self._writer = LineWriter(writes)
         self._session = Session(self._endpoint, self._writer.write, tell)
+        self._parameters = ParameterHeaders()
         self._requests: dict[RequestId, _UnderWay] = {}
         self._under_way = 0
         self._before: anyio.Event | None = None
@@ -163,7 +165,10 @@ class Pump:
             if response.status_code == httpx2.codes.NOT_FOUND and "mcp-session-id" in headers:
                 return False
             if not is_stream(response):
-                await self._answer(own, response, await answer_of(response, message.raw_id))
+                answer = await answer_of(response, message.raw_id)
+                if await self._has_learned(message, answer, headers):
+                    return await self._try(own, self._headers(message))
+                await self._answer(own, response, answer)
                 return True
             async with aclosing(messages_of(response)) as found:
                 async for one in found:
@@ -173,9 +178,30 @@ class Pump:
                     await self._writer.write(one.line)
         raise Failed("node_lost", "the node ended its answer before the result", may_have_run=True)
 
+    async def _has_learned(
+        self, message: Message, answer: Message, headers: dict[str, str]
+    ) -> bool:
+        """Look at the list of tools where a call, which has not run, lacked headers of a schema.
+
+        Say whether the call has others now.
+        """
+        if message.method != "tools/call" or error_code(answer) != MISMATCH:
+            return False
+        listing = message.listing()
+        async with self._endpoint.ask("POST", listing.line, listing.headers()) as response:
+            if not is_stream(response):
+                self._parameters.learn(await answer_of(response, listing.raw_id))
+            else:
+                async with aclosing(messages_of(response)) as found:
+                    async for one in found:
+                        self._parameters.learn(one)
+        return self._headers(message) != headers
+
     async def _answer(self, own: _UnderWay, response: httpx2.Response, answer: Message) -> None:
         if own.message.method == "initialize":
             self._session.opened(response, answer)
+        elif own.message.method == "tools/list":
+            self._parameters.learn(answer)
         await self._writer.write(answer.line)
 
     async def _pass_on(
@@ -217,7 +243,7 @@ class Pump:
             pass
 
     def _headers(self, message: Message) -> dict[str, str]:
-        own = message.headers()
+        own = {**message.headers(), **self._parameters.of(message)}
         return own or ({} if message.method == "initialize" else self._session.headers)
 
     async def _say_good_bye(self) -> None:

@@ -28,20 +28,21 @@ class Machine:
     Attributes:
         begun: the names of tools whose calls have begun.
         cancelled: how many calls were cancelled.
-        names: the tools that it lists.
+        names: the tools that it lists, each with the same schema.
     """
 
     begun: list[str] = attrs.field(factory=list)
     cancelled: int = 0
     names: list[str] = attrs.field(factory=lambda: ["echo", "wait", "räum auf"])
     sessions: list[Any] = attrs.field(factory=list)
+    schema: dict[str, Any] = attrs.field(factory=lambda: dict(SCHEMA))
     bus: InMemorySubscriptionBus = attrs.field(factory=InMemorySubscriptionBus)
 
     async def list_tools(self, ctx: Any, params: Any) -> types.ListToolsResult:
         if ctx.session not in self.sessions:
             self.sessions.append(ctx.session)
         return types.ListToolsResult(
-            tools=[types.Tool(name=name, input_schema=SCHEMA) for name in self.names]
+            tools=[types.Tool(name=name, input_schema=self.schema) for name in self.names]
         )
 
     async def call_tool(self, ctx: Any, params: Any) -> types.CallToolResult:
@@ -71,7 +72,7 @@ async def sdk_server(machine: Machine) -> AsyncIterator[ASGIApp]:
         on_list_tools=machine.list_tools,
         on_call_tool=machine.call_tool,
         on_subscriptions_listen=ListenHandler(machine.bus),
-        get_tool_input_schema=lambda name: None,
+        get_tool_input_schema=lambda name: machine.schema,
     )
     plain = server.create_initialization_options
     server.create_initialization_options = lambda **more: _changing(plain(**more))

@@ -89,15 +89,29 @@ class Agent:
         wait_for(lambda: home.noted("wait begun") > before, "the call has begun")
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    node = NodeProcess("home", tmp_path_factory.mktemp("mcp"))
+def home_in(folder: Path) -> Home:
+    node = NodeProcess("home", folder)
     node.configure(
         'plugins = ["http", "control", "audit", "grants", "tool-proxy", "mcp"]\n'
         f'[http]\nlisten = "127.0.0.1:{free_port()}"\n[tool-proxy]\nallow = ["*"]\n'
         f'[grants."@local"]\ntools = {json.dumps(TOOLS)}\n'
     )
-    home = Home(node)
+    return Home(node)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """Run the node."""
+    home = home_in(tmp_path_factory.mktemp("mcp"))
+    home.start()
+    yield home
+    home.stop()
+
+
+@pytest.fixture
+def resting(tmp_path: Path) -> Iterator[Home]:
+    """Give a node that does not run yet."""
+    home = home_in(tmp_path)
     yield home
     home.stop()
 
@@ -119,15 +133,15 @@ def agent(home: Home) -> Iterator[Agent]:
             process.kill()
 
 
-def test_a_node_that_does_not_run_is_named_and_found_once_it_does(home: Home) -> None:
-    with agent(home) as asking:
+def test_a_node_that_does_not_run_is_named_and_found_once_it_does(resting: Home) -> None:
+    with agent(resting) as asking:
         refused = asking.ask("tools/list", _meta=MODERN)
         assert refused["error"]["data"] == {"error": "node_not_running", "mayHaveRun": False}
         assert (
             "node home is not running (start it with `clawmatrix run`)"
             in refused["error"]["message"]
         )
-        home.start()
+        resting.start()
         names = [tool["name"] for tool in asking.ask("tools/list", _meta=MODERN)["result"]["tools"]]
         assert {f"home__{name}" for name in TOOLS} <= set(names)
         answer = asking.ask("tools/call", name="home__oracle", _meta=MODERN)
