@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LINE", "LineReader", "LineWriter", "TooLong"]
 
-MAX_LINE: Final = Bound(
+MAX_LINE = Bound(
     64 * 1024 * 1024,
     "bytes of one line to or from `clawmatrix mcp`",
     fed_by="a client",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_TOOLS", "MISMATCH", "ParameterHeaders", "error_code"]
 
-MAX_TOOLS: Final = Bound(
+MAX_TOOLS = Bound(
     4096,
     "tools whose arguments `clawmatrix mcp` repeats in headers",
     fed_by="a member",

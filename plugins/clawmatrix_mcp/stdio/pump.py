@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_UNDER_WAY", "Pump", "run"]
 
-MAX_UNDER_WAY: Final = Bound(
+MAX_UNDER_WAY = Bound(
     1024,
     "messages that `clawmatrix mcp` has under way",
     fed_by="a client",
