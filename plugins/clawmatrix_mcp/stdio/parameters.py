@@ -41,7 +41,7 @@ class _Listed(msgspec.Struct):
 
 
 class _Params(msgspec.Struct):
-    arguments: dict[str, Any] | None = None
+    given: dict[str, Any] | None = msgspec.field(name="arguments", default=None)
 
 
 class _Call(msgspec.Struct):
@@ -84,7 +84,7 @@ class ParameterHeaders:
         if marked is None or message.method != "tools/call":
             return {}
         try:
-            arguments = msgspec.json.decode(message.line, type=_Call).params.arguments
+            arguments = msgspec.json.decode(message.line, type=_Call).params.given
         except msgspec.DecodeError:
             return {}
         found = {token: _value_at(arguments, path) for path, token in marked.items()}
