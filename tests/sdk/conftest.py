@@ -165,3 +165,13 @@ def shed(mesh: Mesh) -> Iterator[Shed]:
         yield Shed(node, notes)
         assert process.stdin is not None
         process.stdin.close()
+
+
+@contextmanager
+def running(node: NodeProcess) -> Iterator[None]:
+    """Run a node."""
+    node.start()
+    try:
+        yield
+    finally:
+        node.end()
