@@ -12,8 +12,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import attrs
 import click
+import msgspec
 
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.redaction import redact
@@ -132,8 +132,7 @@ def peek_config(settings: Settings, args: Sequence[str]) -> None:
             settings.file = Path(here.removeprefix("--config="))
 
 
-@attrs.frozen
-class PluginCommand:
+class PluginCommand(msgspec.Struct, frozen=True):
     """A command of a plugin.
 
     Attributes:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - read from the annotation
+
 import attrs
 
 from clawmatrix_core import option
+from clawmatrix_mcp.exposing import ResourcePattern  # noqa: TC001 - read by attrs
+from clawmatrix_mcp.mounting.config import ServerConfig, check_server_names
 
 __all__ = ["McpConfig"]
 
@@ -17,5 +21,17 @@ class McpConfig:
         default=None,
         shown="those that are known as accepted, invited or introduced",
         doc="The nodes whose tools MCP clients of this node see. This node's own are always seen.",
+        reload=True,
+    )
+    resources: tuple[ResourcePattern, ...] = option(
+        default=(),
+        doc="Resources and prompts of mounted servers that other nodes and MCP clients may be"
+        ' granted: patterns for `SERVER/URI` and `SERVER/prompts/NAME`, such as `"notes/**"`.',
+        reload=True,
+    )
+    servers: Mapping[str, ServerConfig] = option(
+        factory=dict,
+        doc="MCP servers whose tools become tools of this node, by name.",
+        validator=check_server_names,
         reload=True,
     )

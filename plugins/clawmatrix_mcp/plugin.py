@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from clawmatrix_core import ConfigSection, StatusSection, hookimpl
+from clawmatrix_core import ConfigSection, StatusSection, frame_types, hookimpl
 from clawmatrix_mcp.config import McpConfig
+from clawmatrix_mcp.mounting.part import MountingPart
+from clawmatrix_mcp.mounting.status import lines_of
+from clawmatrix_mcp.offering.offering import Offering, status_lines
+from clawmatrix_mcp.resources.part import FRAME_TYPES, ResourcesPart
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import click
 
-    from clawmatrix_core import Node, PluginScope
+    from clawmatrix_core import JSON, Frame, Node, PluginScope
     from clawmatrix_http.api import HttpRoute
-    from clawmatrix_mcp.offering.offering import Offering
+    from clawmatrix_mcp.resources.servers import Servers
+    from clawmatrix_tool_proxy.api import Tool
 
 __all__ = ["McpPlugin"]
 
 
 class McpPlugin:
-    """Mounts MCP servers as tools of this node, and offers the mesh's tools to MCP clients."""
+    """Mounts MCP servers as tools of this node, and offers the mesh's tools to MCP clients.
+
+    Attributes:
+        mounting: the servers that are mounted.
+        resources: resources and prompts, of this node's servers and of the mesh.
+    """
 
     plugin_name = "mcp"
     extends = ("http", "tool-proxy", "grants")
 
-    @cached_property
-    def _offering(self) -> Offering:
-        from clawmatrix_mcp.offering.offering import Offering  # `clawmatrix mcp` does without
-
-        return Offering()
+    def __init__(self) -> None:
+        self.mounting = MountingPart()
+        self._offering = Offering()
+        self.resources = ResourcesPart()
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -44,10 +54,13 @@ class McpPlugin:
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
-        """Say what MCP clients do here, and what they do not see."""
-        from clawmatrix_mcp.offering.offering import status_lines
+        """Say how mounted servers are, what MCP clients do, and what they do not see."""
+        return [StatusSection("mcp", self._status, _lines)]
 
-        return [StatusSection("mcp", self._offering.status, status_lines)]
+    @hookimpl
+    def register_tools(self, node: Node) -> Sequence[Tool]:
+        """Add the tools of mounted servers."""
+        return self.mounting.tools()
 
     @hookimpl
     def register_http_routes(self) -> list[HttpRoute]:
@@ -56,8 +69,10 @@ class McpPlugin:
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Have the tools of the mesh offered."""
-        self._offering.start(node, scope)
+        """Start the servers, and have the tools of the mesh offered."""
+        await self.mounting.start(node, scope, lambda: node.config.section(McpConfig).servers)
+        self.resources.start(node, scope, self.servers)
+        self._offering.start(node, scope, self.resources.mesh)
 
     @hookimpl
     async def node_stopping(self) -> None:
@@ -67,19 +82,43 @@ class McpPlugin:
     @hookimpl
     async def peer_changed(self) -> None:
         """Tell clients, where other tools are offered now."""
-        self._offering.changed()
+        self._offer_anew()
 
     @hookimpl
     async def peer_gone(self) -> None:
         """Tell clients, where other tools are offered now."""
-        self._offering.changed()
+        self._offer_anew()
 
     @hookimpl
     async def routes_changed(self) -> None:
         """Tell clients, where other tools are offered now."""
-        self._offering.changed()
+        self._offer_anew()
 
     @hookimpl
-    async def config_changed(self) -> None:
-        """Tell clients, where other tools are offered now."""
+    async def config_changed(self, changed: frozenset[str]) -> None:
+        """Start and end servers, and tell clients, where other tools are offered now."""
+        if any(key.startswith("mcp.servers") for key in changed):
+            await self.mounting.configure()
+        self.resources.reloaded(changed)
+        self._offer_anew()
+
+    @hookimpl
+    @frame_types(*FRAME_TYPES)
+    def frame_received(self, frame: Frame) -> bool | None:
+        """Answer a list of resources and prompts, a reading or a prompt."""
+        return self.resources.received(frame)
+
+    def servers(self) -> Servers | None:
+        """Return the servers that are mounted; None where there are none."""
+        return self.mounting.mounts
+
+    def _offer_anew(self) -> None:
+        self.resources.mesh.nodes_changed()
         self._offering.changed()
+
+    def _status(self) -> JSON:
+        return {**self._offering.status(), **self.mounting.status()}
+
+
+def _lines(status: JSON) -> Sequence[str]:
+    return [*lines_of(status), *status_lines(status)]

@@ -6,23 +6,15 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
-from clawmatrix_tool_proxy.catalog.entries import Catalog, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clawmatrix_core import Node, NodeId
+    from clawmatrix_tool_proxy.catalog.entries import Catalog
     from clawmatrix_tool_proxy.pinning.pins import Pins
 
-__all__ = [
-    "Catalog",
-    "Entry",
-    "HasTools",
-    "list_tools",
-    "pins_of",
-    "tools_changed",
-    "when_lists_change",
-]
+__all__ = ["HasTools", "list_tools", "pins_of", "tools_changed", "when_lists_change"]
 
 
 class HasTools(ABC):

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 from clawmatrix_core import JSON, Bound, ExchangeFailure
+from clawmatrix_tool_proxy.frame_types import TOOL_REQUEST
 
 __all__ = [
     "ARGUMENTS",
@@ -32,8 +33,6 @@ __all__ = [
     "read_answer",
     "words_of",
 ]
-
-TOOL_REQUEST: Final = "tool_req"
 
 INLINE: Final = 48 * 1024
 """Bytes of JSON that go in a head; what is larger follows it."""

@@ -1,21 +1,17 @@
-"""The pins in a node: what the plugin registers of them, and what becomes of forgotten nodes."""
+"""The pins in a node, and what becomes of those of nodes that are forgotten."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_core import NodeId, StateError, StatusSection
-from clawmatrix_tool_proxy.pinning.methods import waiting_told
+from clawmatrix_core import NodeId, StateError
 from clawmatrix_tool_proxy.pinning.owners import Owner
 from clawmatrix_tool_proxy.pinning.pins import Pins
-from clawmatrix_tool_proxy.pinning.words import status_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from clawmatrix_core import Node
 
-    from clawmatrix_core import JSON, Node
-
-__all__ = ["forget_nodes", "pins_in", "pins_status"]
+__all__ = ["forget_nodes", "pins_in"]
 
 
 def pins_in(node: Node) -> Pins:
@@ -26,6 +22,8 @@ def pins_in(node: Node) -> Pins:
 
     pins = Pins(node.state, followed, node.logger("tools"))
     forget_nodes(node, pins)
+    # That a person forgets a node is a change of the policy.
+    node.when_policy_changes(lambda _: forget_nodes(node, pins))
     return pins
 
 
@@ -43,18 +41,3 @@ def forget_nodes(node: Node, pins: Pins) -> None:
 def _is_forgotten(node: Node, owner: Owner) -> bool:
     name = NodeId(owner.name)
     return owner.kind == "node" and node.trust.is_forgotten(name) and node.trust.get(name) is None
-
-
-def pins_status(pins: Callable[[], Pins | None]) -> StatusSection:
-    """Return what the status says of tools that wait."""
-
-    def told() -> JSON:
-        found = pins()
-        if found is None:
-            return {"waiting": [], "lost": False}
-        return {"waiting": waiting_told(found), "lost": found.table.lost}
-
-    def lines(status: JSON) -> Sequence[str]:
-        return list(status_lines(status["waiting"], lost=status["lost"]))
-
-    return StatusSection("pins", told, text=lines, colour="yellow")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_tool_proxy.exec.guarding.cgroup import ProcessGroup
 from clawmatrix_tool_proxy.exec.guarding.child import Child
 from clawmatrix_tool_proxy.exec.guarding.framing import Message
+from clawmatrix_tool_proxy.exec.guarding.free import become_free
 from clawmatrix_tool_proxy.exec.guarding.parts import Lacking
 from clawmatrix_tool_proxy.exec.guarding.private import PrivateFolder
 from clawmatrix_tool_proxy.exec.guarding.tree import Tree
@@ -36,8 +37,10 @@ def run(job: Job, orders: Orders) -> Message:
     node or another ended it, and ``seconds``. A probe tells
     ``{"missing": {part: why}}``.
     """
+    private = None
     try:
-        private = PrivateFolder(job.private, job.network.hosts)
+        if job.private is not None:
+            private = PrivateFolder(job.private, job.network.hosts)
     except OSError as error:
         return {"failed": f"{job.private}: {error.strerror}", "part": "private folder"}
     group = None
@@ -47,13 +50,14 @@ def run(job: Job, orders: Orders) -> Message:
     except OSError as error:
         return {"failed": str(error), "part": "guard"}
     finally:
-        private.remove()
+        if private is not None:
+            private.remove()
         if group is not None:
             group.remove()
 
 
 class _Running:
-    def __init__(self, job: Job, private: PrivateFolder, group: ProcessGroup | None) -> None:
+    def __init__(self, job: Job, private: PrivateFolder | None, group: ProcessGroup | None) -> None:
         self._job, self._private, self._group = job, private, group
 
     def to_its_end(self, orders: Orders) -> Message:
@@ -98,6 +102,8 @@ class _Running:
             die_with_parent()
         os.setsid()
         _arrange_streams(telling, stdin=self._job.stdin)
+        if self._private is None:
+            become_free(self._job)
         child = Child(self._job, self._private, self._group)
         child.confine()
         if self._job.probe:
@@ -107,9 +113,10 @@ class _Running:
 
     def _watch(self, tree: Tree, orders: Orders, began: float) -> str:
         """Wait for the end of the command, or for a reason to end it. Return which it was."""
+        limit = self._job.timeout
         while tree.reap() and tree.status is None:
-            left = began + self._job.timeout - time.monotonic()
-            if left <= 0:
+            left = None if limit is None else began + limit - time.monotonic()
+            if left is not None and left <= 0:
                 return "limit"
             orders.wait(left)
             if orders.over is not None:

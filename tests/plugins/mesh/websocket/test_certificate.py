@@ -9,7 +9,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
+import msgspec.structs
 import pytest
 
 from clawmatrix_core.base.errors import StartError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.kernel.node import Node
 
-OFTEN = attrs.evolve(LIMITS, certificate=0.02)
+OFTEN = msgspec.structs.replace(LIMITS, certificate=0.02)
 
 
 def shown(port: int) -> bytes:
