@@ -52,6 +52,11 @@ class ResourcesPart:
         """How many things the newest list for others left out, as it would have been too large."""
         return self._lists.left_out
 
+    def mounted(self) -> None:
+        """Follow the servers, once they are mounted."""
+        self._watch()
+        self._lists.changed()
+
     def reloaded(self, changed: frozenset[str]) -> None:
         """Serve what is exposed now, and what is mounted."""
         if any(key.startswith("mcp.") for key in changed):

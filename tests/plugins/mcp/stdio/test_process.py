@@ -198,7 +198,7 @@ def test_a_session_goes_on_when_the_node_was_killed(home: Home) -> None:
         asking.send("tools/call", 2, name="home__oracle")
         answer = asking.receive()
         while "id" not in answer:
-            assert answer["method"] == "notifications/tools/list_changed"
+            assert answer["method"].endswith("/list_changed")
             answer = asking.receive()
         assert answer["result"]["content"][0]["text"] == "the secret word is ibis"
 
@@ -216,4 +216,3 @@ def test_it_imports_neither_the_sdk_nor_what_serves(home: Home) -> None:
     loaded = set(done.stderr.splitlines())
     assert "clawmatrix_mcp.stdio.pump" in loaded
     assert not loaded & {"mcp", "mcp_types", "pydantic", "starlette", "uvicorn", "jsonschema"}
-    assert not {name for name in loaded if name.startswith("clawmatrix_mcp.offering.")}
