@@ -59,6 +59,11 @@ class LineReader:
         end = lambda: from_thread.run_sync(self._send.close, token=token)  # noqa: E731
         _begin("mcp-input", lambda: self._read(run, end))
 
+    def close(self) -> None:
+        """Give no more lines; what is still to be read stays with the descriptor."""
+        self._send.close()
+        self.lines.close()
+
     def _read(self, give: Callable[[bytes | TooLong], None], end: Callable[[], None]) -> None:
         with contextlib.suppress(*_GONE):
             splitter = Splitter(self._limit)

@@ -87,10 +87,10 @@ class Pump:
             tasks.start_soon(self._end_by_signal, tasks.cancel_scope)
             tasks.start_soon(self._end_by_output, tasks.cancel_scope)
             try:
-                async with self._reader.lines:
-                    async for line in self._reader.lines:
-                        self._take(line, tasks)
+                async for line in self._reader.lines:
+                    self._take(line, tasks)
             finally:
+                self._reader.close()
                 with anyio.move_on_after(_LAST_WORDS, shield=True):
                     await self._say_good_bye()
                 tasks.cancel_scope.cancel()

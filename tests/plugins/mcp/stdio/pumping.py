@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import anyio.to_thread
 import attrs
 import uvicorn
 
-from clawmatrix_core.testing.fixtures import free_port, wait_until
+from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mcp.stdio.place import Place, Target
 from clawmatrix_mcp.stdio.pump import Pump
 from tests.plugins.mcp.stdio.sdk_server import sdk_server
@@ -123,21 +124,21 @@ async def pumping(target: Target | Exception) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, port: int | None = None) -> AsyncIterator[Target]:
+async def serving(app: ASGIApp) -> AsyncIterator[Target]:
     """Run an HTTP server with the application; leaving stops it at once."""
-    port = port or free_port()
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", lifespan="off")
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
-    server.force_exit = False
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server._serve)  # without signal handlers
-        await wait_until(lambda: server.started)
-        try:
-            yield Target(f"http://127.0.0.1:{port}/mcp", TOKEN)
-        finally:
-            server.should_exit = server.force_exit = True
-            for connection in list(server.server_state.connections):
-                connection.transport.abort()
+    with listening:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server._serve, [listening])  # without signal handlers
+            await wait_until(lambda: server.started)
+            try:
+                yield Target(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp", TOKEN)
+            finally:
+                server.should_exit = server.force_exit = True
+                for connection in list(server.server_state.connections):
+                    connection.transport.abort()
 
 
 def checked(app: ASGIApp, token: str = TOKEN) -> Callable[..., Any]:

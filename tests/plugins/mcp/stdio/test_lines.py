@@ -47,7 +47,7 @@ async def test_a_reader_gives_lines_until_the_end() -> None:
     assert found[:2] == [b"one", b"two"]
     assert isinstance(found[2], TooLong)
     assert len(found) == 3
-    reader.lines.close()
+    reader.close()
     os.close(reads)
 
 
@@ -68,7 +68,7 @@ async def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
         others.shutdown(socket.SHUT_WR)
         with pytest.raises(anyio.EndOfStream):
             await reader.lines.receive()
-        reader.lines.close()
+        reader.close()
 
 
 def _echo(other: socket.socket, size: int) -> None:

@@ -95,5 +95,6 @@ async def test_a_call_has_them_whether_the_client_has_listed_or_not(lists: bool)
         arguments = {"text": "ä\n", "deep": {"count": 3, "loud": True}}
         answer = await client.ask_modern("tools/call", id_="c", name="echo", arguments=arguments)
         assert answer["id"] == "c"
+        assert "result" in answer, answer
         assert answer["result"]["content"][0]["text"] == "ä\n"
         assert machine.begun == ["echo"]

@@ -39,6 +39,7 @@ async def begin(client: Client, modern: bool) -> dict[str, Any]:
 
 
 def text_of(answer: Any) -> str:
+    assert "result" in answer, answer
     return str(answer["result"]["content"][0]["text"])
 
 
