@@ -19,6 +19,7 @@ from clawmatrix_mcp.stdio.lines import MAX_LINE, LineReader, LineWriter, TooLong
 from clawmatrix_mcp.stdio.message import Malformed, Message, RequestId, read_message
 from clawmatrix_mcp.stdio.parameters import MISMATCH, ParameterHeaders, error_code
 from clawmatrix_mcp.stdio.session import Session
+from clawmatrix_mcp.stdio.subscription import LISTEN, listen_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,7 @@ class _UnderWay:
     scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
     arrived: anyio.Event = attrs.field(factory=anyio.Event)
     withdrawn: bool = False
+    listens: bool = False
 
 
 class Pump:
@@ -138,13 +140,19 @@ class Pump:
                 try:
                     await self._exchange(own)
                 except Failed as failed:
-                    if not own.withdrawn:
-                        await self._writer.write(failed.line(own.message.raw_id))
+                    await self._failed(own, failed)
         finally:
             own.arrived.set()
             self._under_way -= 1
             if self._requests.get(id_) is own:
                 del self._requests[id_]
+
+    async def _failed(self, own: _UnderWay, failed: Failed) -> None:
+        if own.listens:
+            answer = await listen_again(self._endpoint, own.message, self._writer.write)
+            await self._writer.write(answer.line)
+        elif not own.withdrawn:
+            await self._writer.write(failed.line(own.message.raw_id))
 
     async def _exchange(self, own: _UnderWay) -> None:
         message = own.message
@@ -175,6 +183,7 @@ class Pump:
                     if one.is_answer:
                         await self._answer(own, response, one)
                         return True
+                    own.listens = message.method == LISTEN
                     await self._writer.write(one.line)
         raise Failed("node_lost", "the node ended its answer before the result", may_have_run=True)
 

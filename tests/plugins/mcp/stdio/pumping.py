@@ -137,6 +137,8 @@ async def serving(app: ASGIApp) -> AsyncIterator[Target]:
                 yield Target(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp", TOKEN)
             finally:
                 server.should_exit = server.force_exit = True
+                for one in server.servers:
+                    one.close()
                 for connection in list(server.server_state.connections):
                     connection.transport.abort()
 

@@ -9,7 +9,9 @@ import anyio
 import pytest
 
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_mcp.stdio import answers, message, pump, session
+from clawmatrix_mcp.stdio import message, pump, session
+from clawmatrix_mcp.stdio.failures import Failed
+from clawmatrix_mcp.stdio.parameters import ParameterHeaders
 from tests.plugins.mcp.stdio import test_answers, test_message, test_parameters, test_pump
 from tests.tools.planted import fails
 
@@ -40,12 +42,17 @@ async def test_a_session_that_is_not_opened_again(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_lost_call_that_is_said_not_to_have_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Wrong(answers.Failed):
+    class Wrong(Failed):
         def __init__(self, word: str, message: str, *, may_have_run: bool = False) -> None:
             super().__init__(word, message)
 
     monkeypatch.setattr(pump, "Failed", Wrong)
     assert await fails(lambda: test_answers.test_a_stream_without_a_result_is_an_error(b""))
+
+
+async def test_a_subscription_that_ends_with_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "LISTEN", "nothing")
+    assert await fails(test_pump.test_a_client_listens_on_when_its_node_restarted)
 
 
 async def test_a_name_that_goes_into_a_header_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +61,7 @@ async def test_a_name_that_goes_into_a_header_as_it_is(monkeypatch: pytest.Monke
 
 
 async def test_arguments_that_are_repeated_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pump.ParameterHeaders, "of", lambda self, message: {})
+    monkeypatch.setattr(ParameterHeaders, "of", lambda self, message: {})
     check = test_parameters.test_a_call_has_them_whether_the_client_has_listed_or_not
     assert await fails(lambda: check(True))
 

@@ -191,6 +191,29 @@ async def test_what_was_changed_after_a_restart_is_told_unasked() -> None:
             client.close()
 
 
+async def test_a_client_listens_on_when_its_node_restarted() -> None:
+    machine = Machine()
+    async with pumping(NotRunning("node home is not running")) as client:
+        async with sdk_server(machine) as app, serving(checked(app)) as client.target:
+            wanted = {"toolsListChanged": True, "promptsListChanged": False}
+            first = await client.ask_modern("subscriptions/listen", id_="l", notifications=wanted)
+            assert first["method"] == "notifications/subscriptions/acknowledged"
+        client.target = NotRunning("node home is not running")
+        machine = Machine()
+        async with sdk_server(machine) as app, serving(checked(app)) as client.target:
+            for _ in range(2):  # once for what may have changed, and once for what does
+                notice = await client.receive()
+                assert notice["method"] == "notifications/tools/list_changed"
+                assert notice["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == "l"
+                await machine.change()
+            client.send({"method": "notifications/cancelled", "params": {"requestId": "l"}})
+            answer = await client.ask_modern("tools/list", id_=2)
+            while "id" not in answer:
+                answer = await client.receive()
+            assert answer["id"] == 2
+            client.close()
+
+
 async def test_another_token_is_looked_for() -> None:
     async with sdk_server(Machine()) as app, serving(checked(app, "another")) as right:
         async with pumping(right) as client:
