@@ -203,7 +203,7 @@ async def test_a_client_listens_on_when_its_node_restarted() -> None:
         async with sdk_server(machine) as app, serving(checked(app)) as client.target:
             for _ in range(2):  # once for what may have changed, and once for what does
                 notice = await client.receive()
-                assert notice["method"] == "notifications/tools/list_changed"
+                assert notice.get("method") == "notifications/tools/list_changed"
                 assert notice["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == "l"
                 await machine.change()
             client.send({"method": "notifications/cancelled", "params": {"requestId": "l"}})
