@@ -14,6 +14,8 @@ from clawmatrix_mcp.resources.part import ResourcesPart
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import click
+
     from clawmatrix_core import JSON, Check, Config, Frame, Node, PluginScope
     from clawmatrix_grants.api import ToolShape
     from clawmatrix_http.api import HttpRoute
@@ -46,6 +48,13 @@ class McpPlugin:
         return [ConfigSection("mcp", "clawmatrix_mcp.config:McpConfig")]
 
     @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        """Return ``clawmatrix mcp``."""
+        from clawmatrix_mcp.commands.pumping import mcp
+
+        return [mcp]
+
+    @hookimpl
     def register_status(self) -> list[StatusSection]:
         """Say how mounted servers are, what MCP clients do, and what they do not see."""
         return [StatusSection("mcp", self._status, _lines)]
@@ -65,16 +74,23 @@ class McpPlugin:
         """Answer MCP clients at ``/mcp``."""
         return [self._offering.route()]
 
+    @hookimpl
     def register_tool_shapes(self, node: Node) -> list[ToolShape]:
         """Tell the grants how the tools of mounted servers begin that are not known yet."""
         return self.mounting.shapes(_servers(node.config))
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Start the servers, and have the tools of the mesh offered."""
-        await self.mounting.start(node, scope, lambda: _servers(node.config))
+        """Have the tools of the mesh offered."""
+        self._scope = scope
         self.resources.start(node, scope, self.servers)
         self._offering.start(node, scope, self.resources)
+
+    @hookimpl
+    async def node_started(self, node: Node) -> None:
+        """Start the servers: they need tool-proxy, which starts after this plugin."""
+        await self.mounting.start(node, self._scope, lambda: _servers(node.config))
+        self.resources.mounted()
 
     @hookimpl
     async def node_stopping(self) -> None:
