@@ -218,7 +218,7 @@ class Batch:
         self, placing: Placing, names: Names, staged: Staged, stat: Stat, expected: Stat
     ) -> Put:
         out = self._out(placing.path, folder_of(staged.names))
-        if not self._traits.exchanges:
+        if not self._traits.can_exchange:
             return self._replace_linked(names, out, staged, stat, expected)
         # From here on the name says where the file belongs, also after a crash.
         self._files.rename_new(staged.names, out)

@@ -96,12 +96,12 @@ class Walk:
 
     Attributes:
         ignores: what is left out.
-        found: files that take part, by path.
+        present: files that take part, by path.
         folders: folders that were looked through, by path.
         out: paths of files and folders that are left out.
         unread: paths of files and folders of which nothing can be said.
         problems: why.
-        mounts: the roots of other file systems.
+        mount_points: the roots of other file systems.
         strays: folders ``.clawmatrix`` below the root, with temporary files.
     """
 
@@ -117,13 +117,13 @@ class Walk:
         self._lists = ignores_case
         self._mounts = mounts
         self.ignores = Ignores({})
-        self.found: dict[str, Place] = {}
+        self.present: dict[str, Place] = {}
         self.folders: dict[str, Place] = {}
         self.out: set[str] = set()
         self.unread: set[str] = set()
         self.strays: list[Names] = []
         self.problems: list[Problem] = []
-        self.mounts: MutableMapping[str, int] = {}
+        self.mount_points: MutableMapping[str, int] = {}
 
     def read(self, place: Place, wanted: Wanted) -> Listed:
         """Read a folder. Several may be read at once."""
@@ -221,7 +221,7 @@ class Walk:
         if stat.links > 1:
             reason = f"has {stat.links} names; the others keep its old bytes when it is replaced"
             self.problems.append(Problem(path, "link", reason, is_note=True))
-        self.found[path] = place
+        self.present[path] = place
         return None
 
     def _is_out(self, names: Names, stat: Stat | None) -> bool:
@@ -261,10 +261,10 @@ class Walk:
             is_same = known in (0, device)
         if is_same:
             if device is not None:
-                self.mounts[place.path] = device
+                self.mount_points[place.path] = device
             return True
         if known is not None:
-            self.mounts[place.path] = known
+            self.mount_points[place.path] = known
         reason = "is on another file system than before; nothing below it is read or deleted"
         self._lose(Problem(place.path, "mount", reason))
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -81,12 +82,13 @@ class Watcher:
             stop_event=self._stop,
             ignore_permission_denied=True,
         )
-        async for some in changes:
-            if inode is None or _inode(self._root) != inode:
-                return
-            noticed = await anyio.to_thread.run_sync(self._notice, some)
-            if noticed.places or noticed.unwatched:
-                yield noticed
+        async with aclosing(changes):
+            async for some in changes:
+                if inode is None or _inode(self._root) != inode:
+                    return
+                noticed = await anyio.to_thread.run_sync(self._notice, some)
+                if noticed.places or noticed.unwatched:
+                    yield noticed
 
     def _notice(self, changes: Iterable[tuple[watchfiles.Change, str]]) -> Noticed:
         now = self._clock()
