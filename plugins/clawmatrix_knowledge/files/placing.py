@@ -349,7 +349,7 @@ class Batch:
 def _finished(handle: Handle, placing: Placing) -> Stat:
     """Put a file that is written on the disk, with all that it shall have."""
     found = handle.stat()
-    mode = (placing.expected or found).mode & ~0o111
+    mode = (placing.expected or found).mode & 0o666
     if placing.executable:
         mode |= (mode & 0o444) >> 2
     handle.set(None if mode == found.mode else mode, _time(placing.mtime))

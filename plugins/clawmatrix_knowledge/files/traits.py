@@ -48,6 +48,9 @@ def make_own_folder(files: Files) -> None:
     found = files.stat(OWN)
     if found is None or found.kind != "folder":
         raise OSError(errno.ENOTDIR, "is no folder", OWN_FOLDER)
+    if found.mode != 0o700:
+        with suppress(PermissionError):
+            files.protect_folder(OWN)
     with suppress(FileExistsError), files.open((*OWN, ".gitignore"), "new") as handle:
         handle.write(0, _GITIGNORE)
         handle.sync()

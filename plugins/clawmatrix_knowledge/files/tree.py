@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -28,7 +29,7 @@ from clawmatrix_knowledge.paths import OWN_FOLDER
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from clawmatrix_knowledge.files.port import Files, Names, Stat
+    from clawmatrix_knowledge.files.port import Files, Handle, Names, Stat
 
 __all__ = [
     "Aside",
@@ -152,20 +153,19 @@ class Tree:
     async def read_at(self, names: Names, expected: Stat | None = None) -> AsyncIterator[bytes]:
         """Yield the bytes of a file at a place, as ``read`` does."""
         try:
-            handle = await self.files.run(lambda: self.files.open(names))
+            handle, first = await self.files.run(lambda: self._open(names))
         except (FileNotFoundError, NotADirectoryError):
             raise Changed(f"{'/'.join(names)} is not there") from None
         with handle:
-            first = handle.stat()
             if expected is not None and not first.is_content_as(expected):
                 raise Changed(f"{'/'.join(names)} is not what it was")
             for offset in range(0, first.size, BLOCK):
-                part = await self.files.run(lambda at=offset: handle.read(at, BLOCK))  # type: ignore[misc]
+                part, now = await self.files.run(partial(_part, handle, offset))
                 if len(part) < min(BLOCK, first.size - offset):
                     raise Changed(f"{'/'.join(names)} became shorter")
+                if not now.is_as(first):
+                    raise Changed(f"{'/'.join(names)} changed while it was read")
                 yield part
-            if not handle.stat().is_as(first):
-                raise Changed(f"{'/'.join(names)} changed while it was read")
 
     async def stage(self) -> StagedFile:
         """Make an empty file to fill, below ``.clawmatrix/tmp``. Raises: OSError."""
@@ -267,6 +267,14 @@ class Tree:
 
         return await self.files.run(look)
 
+    def _open(self, names: Names) -> tuple[Handle, Stat]:
+        handle = self.files.open(names)
+        try:
+            return handle, handle.stat()
+        except BaseException:
+            handle.__exit__(None, None, None)
+            raise
+
     def _list(self, folder: str) -> Listing:
         names: Names = ()
         if folder:
@@ -339,6 +347,10 @@ class Tree:
 
     def _batch(self) -> Batch:
         return Batch(self.files, self.traits, self.token)
+
+
+def _part(handle: Handle, offset: int) -> tuple[bytes, Stat]:
+    return handle.read(offset, BLOCK), handle.stat()
 
 
 class StagedFile(Staged):

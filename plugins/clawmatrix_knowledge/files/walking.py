@@ -5,6 +5,7 @@ A path counts as absent only where a folder's listing ended without an error and
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -173,6 +174,10 @@ class Walk:
         found = self._files.stat(names)
         if found is None or found.kind != "file":
             return None
+        if found.size > IGNORE_BYTES:
+            # What it leaves out at its end must not go to others.
+            reason = f"{names[-1]} has more than {IGNORE_BYTES} bytes"
+            raise OSError(errno.EFBIG, reason, "/".join(names))
         with self._files.open(names) as handle:
             return handle.read(0, IGNORE_BYTES).decode(errors="surrogateescape")
 
