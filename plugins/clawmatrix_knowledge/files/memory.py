@@ -139,6 +139,11 @@ class MemoryFiles:
         node.mtime = node.ctime = self._clock()
         self._lookup.name(names, node)
 
+    def protect_folder(self, names: Names) -> None:
+        """See Files."""
+        self.step("protect_folder", names)
+        self._lookup.folder(names).mode = 0o700
+
     def remove_folder(self, names: Names) -> None:
         """See Files."""
         self.step("remove_folder", names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -9,19 +10,22 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from clawmatrix_knowledge.files.locating import Hindered, Locator
+from clawmatrix_knowledge.files.near import folder_of, leave, leave_folder, make_near
 from clawmatrix_knowledge.files.problems import Problem, problem_of
 from clawmatrix_knowledge.files.traits import TEMPORARY
+from clawmatrix_knowledge.ids import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawmatrix_knowledge.files.port import Files, Names, Stat
+    from clawmatrix_knowledge.files.port import Files, Handle, Names, Stat
     from clawmatrix_knowledge.files.traits import Traits
 
 __all__ = ["Aside", "Batch", "Placing", "Put", "Removal", "Staged", "place_key"]
 
 _LAST_TIME: Final = 2**33 * 10**9
 """The latest time that is set, in the year 2242: not all file systems know later ones."""
+_NO_EXCHANGE: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 @attrs.define
@@ -39,6 +43,9 @@ class Staged:
 @attrs.frozen
 class Aside:
     """A file that was in the workspace, and is below ``.clawmatrix/tmp`` now.
+
+    Where another file system is mounted inside the workspace, that is a folder ``.clawmatrix``
+    there, from which ``Tree.move`` cannot take it to the root's.
 
     A program that still has it open writes here. It stays until it is moved or discarded.
 
@@ -121,24 +128,24 @@ class Batch:
 
     def prepare(self, placing: Placing) -> tuple[Staged, Stat] | Problem:
         """Write a file's bytes and what else it has to the disk. Others may do so at once."""
-        staged = placing.content
+        content = placing.content
         try:
-            if not isinstance(staged, Staged):
-                staged = self._written(staged)
-            with self._files.open(staged.names, "write") as handle:
-                mode = (placing.expected or handle.stat()).mode & ~0o111
-                if placing.executable:
-                    mode |= (mode & 0o444) >> 2
-                handle.set(mode, _time(placing.mtime))
-                handle.sync()
-                return staged, handle.stat()
+            if isinstance(content, Staged):
+                with self._files.open(content.names, "write") as handle:
+                    return content, _finished(handle, placing)
+            return self._written(placing, content)
         except OSError as error:
             return problem_of(placing.path, error)
 
     def place(self, placing: Placing, staged: Staged, stat: Stat) -> Put:
         """Put a prepared file in its place."""
         try:
-            put = self._place(placing, staged, stat)
+            try:
+                put = self._place(placing, staged, stat)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                put = self._place(placing, staged, self._bring_near(placing, staged))
         except Hindered as error:
             put = Put(False, problem=error.problem)
         except OSError as error:
@@ -146,6 +153,25 @@ class Batch:
         if not isinstance(placing.content, Staged):
             self._drop(staged)
         return put
+
+    def _bring_near(self, placing: Placing, staged: Staged) -> Stat:
+        """Copy a file to the file system where its place is, and say what the copy is."""
+        names, _ = self._locator.find(placing.path)
+        near = (*make_near(self._files, names[:-1]), f"new-{self._token()}")
+        with self._files.open(staged.names) as old:
+            size, at = old.stat().size, 0
+            try:
+                with self._files.open(near, "new") as new:
+                    while at < size and (part := old.read(at, BLOCK)):
+                        new.write(at, part)
+                        at += len(part)
+                    stat = _finished(new, placing)
+            except OSError:
+                leave(self._files, near)
+                raise
+        self._files.unlink(staged.names)
+        staged.names = near
+        return stat
 
     def remove(self, removal: Removal) -> Put:
         """Take a file away, and the folders above it that are empty then."""
@@ -156,21 +182,20 @@ class Batch:
         except OSError as error:
             return Put(False, problem=problem_of(removal.path, error))
 
-    def _written(self, data: bytes) -> Staged:
+    def _written(self, placing: Placing, data: bytes) -> tuple[Staged, Stat]:
         staged = Staged((*TEMPORARY, f"new-{self._token()}"))
         try:
             with self._files.open(staged.names, "new") as handle:
                 handle.write(0, data)
+                return staged, _finished(handle, placing)
         except OSError:
             with suppress(OSError):
                 self._files.unlink(staged.names)
             raise
-        return staged
 
     def _drop(self, staged: Staged) -> None:
         if staged.names:
-            with suppress(OSError):
-                self._files.unlink(staged.names)
+            leave(self._files, staged.names)
             staged.names = ()
 
     def _place(self, placing: Placing, staged: Staged, stat: Stat) -> Put:
@@ -181,6 +206,7 @@ class Batch:
         if found is None and expected is None:
             self._make_folders(names[:-1])
             self._files.rename_new(staged.names, names)
+            leave_folder(self._files, staged.names)
             staged.names = ()
             self._changed(names)
             return Put(True, self._settled(names, stat))
@@ -191,13 +217,20 @@ class Batch:
     def _replace(
         self, placing: Placing, names: Names, staged: Staged, stat: Stat, expected: Stat
     ) -> Put:
-        out = self._out(placing.path)
-        if not self._traits.exchanges:
+        out = self._out(placing.path, folder_of(staged.names))
+        if not self._traits.can_exchange:
             return self._replace_linked(names, out, staged, stat, expected)
         # From here on the name says where the file belongs, also after a crash.
         self._files.rename_new(staged.names, out)
         staged.names = out
-        self._files.exchange(out, names)
+        try:
+            self._files.exchange(out, names)
+        except OSError as error:
+            if error.errno not in _NO_EXCHANGE:
+                raise
+            # A file system that is mounted inside may be able to do less than the root's.
+            kept = self._out(placing.path, folder_of(staged.names))
+            return self._replace_linked(names, kept, staged, stat, expected)
         staged.names = ()
         self._changed(names, out)
         aside = self._aside(out, expected)
@@ -229,8 +262,14 @@ class Batch:
             return Put(True)
         if not found.is_as(removal.expected):
             return Put(False, found)
-        out = self._out(removal.path)
-        self._files.rename_new(names, out)
+        out = self._out(removal.path, TEMPORARY)
+        try:
+            self._files.rename_new(names, out)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            out = self._out(removal.path, make_near(self._files, names[:-1]))
+            self._files.rename_new(names, out)
         self._changed(names, out)
         aside = self._aside(out, removal.expected)
         if aside.expected:
@@ -240,6 +279,7 @@ class Batch:
             self._files.rename_new(out, names)
         except OSError:
             return Put(False, self._locator.stat(names, removal.path), aside)
+        leave_folder(self._files, out)
         return Put(False, self._files.stat(names))
 
     def _aside(self, out: Names, expected: Stat) -> Aside:
@@ -252,8 +292,8 @@ class Batch:
             return Aside(out, expected, expected=False)
         return Aside(out, found, found.is_content_as(expected))
 
-    def _out(self, path: str) -> Names:
-        return (*TEMPORARY, f"out-{place_key(path)}-{self._token()}")
+    def _out(self, path: str, folder: Names) -> Names:
+        return (*folder, f"out-{place_key(path)}-{self._token()}")
 
     def _settled(self, names: Names, stat: Stat) -> Stat:
         """Return what the new file is, now that its name has changed.
@@ -304,6 +344,17 @@ class Batch:
         self.folders.discard(names)
         self._changed(names)
         return True
+
+
+def _finished(handle: Handle, placing: Placing) -> Stat:
+    """Put a file that is written on the disk, with all that it shall have."""
+    found = handle.stat()
+    mode = (placing.expected or found).mode & 0o666
+    if placing.executable:
+        mode |= (mode & 0o444) >> 2
+    handle.set(None if mode == found.mode else mode, _time(placing.mtime))
+    handle.sync()
+    return handle.stat()
 
 
 def _time(mtime: int | None) -> int | None:

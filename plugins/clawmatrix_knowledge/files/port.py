@@ -168,6 +168,10 @@ class Files(Protocol):
         """Make a folder; the user's mask takes bits of its mode away."""
         ...
 
+    def protect_folder(self, names: Names) -> None:
+        """Let nobody but the user into a folder."""
+        ...
+
     def remove_folder(self, names: Names) -> None:
         """Remove a folder that is empty."""
         ...

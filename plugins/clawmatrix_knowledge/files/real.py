@@ -99,6 +99,11 @@ class RealFiles:
         with self._parent(names) as opened:
             os.mkdir(names[-1], mode, dir_fd=opened)
 
+    def protect_folder(self, names: Names) -> None:
+        """See Files."""
+        with self._folder(names, _FOLDER | os.O_NOFOLLOW) as opened:
+            os.fchmod(opened, 0o700)
+
     def remove_folder(self, names: Names) -> None:
         """See Files."""
         with self._parent(names) as opened:

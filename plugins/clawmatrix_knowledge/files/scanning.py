@@ -70,6 +70,7 @@ class Scan:
         ignores: what is left out, for what comes from others. Of the folders that were looked
             through only.
         files: how many files take part.
+        strays: folders of temporary files on other file systems inside, for ``Tree.leftovers``.
     """
 
     changed: Mapping[str, Found]
@@ -81,6 +82,7 @@ class Scan:
     mounts: Mapping[str, int]
     ignores: Ignores
     files: int
+    strays: Sequence[Names]
 
 
 async def scan(
@@ -153,7 +155,7 @@ class _Scanner:
 
     async def _read(self, now: int | None) -> None:
         """Read the files that may have changed."""
-        doubtful = [place for place in self._walk.found.values() if self._is_doubtful(place)]
+        doubtful = [place for place in self._walk.present.values() if self._is_doubtful(place)]
         files = self._tree.files
         small = [place for place in doubtful if place.stat.size <= SMALL]
         for at in range(0, len(small), _FILES):
@@ -216,7 +218,7 @@ class _Scanner:
 
     def _result(self) -> Scan:
         walk = self._walk
-        missing = [path for path in self._scope() if path not in walk.found]
+        missing = [path for path in self._scope() if path not in walk.present]
         unread = self._unread(missing)
         left_out = {
             path
@@ -231,9 +233,10 @@ class _Scanner:
             unread=frozenset(unread),
             left_out=frozenset(left_out),
             problems=sorted(walk.problems, key=lambda one: (one.path, one.kind)),
-            mounts=dict(walk.mounts),
+            mounts=dict(walk.mount_points),
             ignores=walk.ignores,
-            files=len(walk.found),
+            files=len(walk.present),
+            strays=walk.strays,
         )
 
     def _scope(self) -> Iterable[str]:
@@ -254,14 +257,14 @@ class _Scanner:
         walk = self._walk
         lost: set[str] = set()
         for mount, device in self._mounts.items():
-            if mount in walk.mounts:
+            if mount in walk.mount_points:
                 continue
             if not _is_in(self._wanted, mount, passed=True):
-                walk.mounts[mount] = device
+                walk.mount_points[mount] = device
             elif any(path.startswith(f"{mount}/") for path in missing):
                 reason = "was another file system, and is not there; nothing below it is deleted"
                 walk.problems.append(Problem(mount, "mount", reason))
-                walk.mounts[mount] = device
+                walk.mount_points[mount] = device
                 lost.add(mount)
         return lost
 

@@ -31,11 +31,11 @@ class Traits:
     """What a file system can do.
 
     Attributes:
-        exchanges: it lets two names trade places.
+        can_exchange: it lets two names trade places.
         ignores_case: it takes ``a`` for ``A``.
     """
 
-    exchanges: bool
+    can_exchange: bool
     ignores_case: bool
 
 
@@ -48,6 +48,9 @@ def make_own_folder(files: Files) -> None:
     found = files.stat(OWN)
     if found is None or found.kind != "folder":
         raise OSError(errno.ENOTDIR, "is no folder", OWN_FOLDER)
+    if found.mode != 0o700:
+        with suppress(PermissionError):
+            files.protect_folder(OWN)
     with suppress(FileExistsError), files.open((*OWN, ".gitignore"), "new") as handle:
         handle.write(0, _GITIGNORE)
         handle.sync()
@@ -65,9 +68,9 @@ def try_out(files: Files, token: Callable[[], str]) -> Traits:
         upper = (*TEMPORARY, one[-1].replace("try", "TRY"))
         ignores_case = files.stat(upper) is not None
         if _can_exchange(files, one, other):
-            return Traits(exchanges=True, ignores_case=ignores_case)
+            return Traits(can_exchange=True, ignores_case=ignores_case)
         _try_links(files, one, other, third)
-        return Traits(exchanges=False, ignores_case=ignores_case)
+        return Traits(can_exchange=False, ignores_case=ignores_case)
     finally:
         for names in (one, other, third):
             with suppress(OSError):

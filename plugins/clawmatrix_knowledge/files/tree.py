@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import attrs
 
 from clawmatrix_knowledge.files.locating import Hindered, Locator, nfc
+from clawmatrix_knowledge.files.near import leave, leave_folder
 from clawmatrix_knowledge.files.placing import (
     Aside,
     Batch,
@@ -27,7 +29,7 @@ from clawmatrix_knowledge.paths import OWN_FOLDER
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from clawmatrix_knowledge.files.port import Files, Names, Stat
+    from clawmatrix_knowledge.files.port import Files, Handle, Names, Stat
 
 __all__ = [
     "Aside",
@@ -151,20 +153,19 @@ class Tree:
     async def read_at(self, names: Names, expected: Stat | None = None) -> AsyncIterator[bytes]:
         """Yield the bytes of a file at a place, as ``read`` does."""
         try:
-            handle = await self.files.run(lambda: self.files.open(names))
+            handle, first = await self.files.run(lambda: self._open(names))
         except (FileNotFoundError, NotADirectoryError):
             raise Changed(f"{'/'.join(names)} is not there") from None
         with handle:
-            first = handle.stat()
             if expected is not None and not first.is_content_as(expected):
                 raise Changed(f"{'/'.join(names)} is not what it was")
             for offset in range(0, first.size, BLOCK):
-                part = await self.files.run(lambda at=offset: handle.read(at, BLOCK))  # type: ignore[misc]
+                part, now = await self.files.run(partial(_part, handle, offset))
                 if len(part) < min(BLOCK, first.size - offset):
                     raise Changed(f"{'/'.join(names)} became shorter")
+                if not now.is_as(first):
+                    raise Changed(f"{'/'.join(names)} changed while it was read")
                 yield part
-            if not handle.stat().is_as(first):
-                raise Changed(f"{'/'.join(names)} changed while it was read")
 
     async def stage(self) -> StagedFile:
         """Make an empty file to fill, below ``.clawmatrix/tmp``. Raises: OSError."""
@@ -220,13 +221,15 @@ class Tree:
         """Move a file to a free place below ``.clawmatrix``, and say what it is there.
 
         Its inode stays the same, so that what a program still writes to it shows there.
-        Raises: OSError; FileExistsError, where the place is taken.
+        Raises: OSError; FileExistsError, where the place is taken. EXDEV, where the file is on
+        a file system of its own: then its bytes have to be copied.
         """
 
         def move() -> Stat | None:
             self.files.rename_new(aside.names, names)
             self.files.sync_folder(names[:-1])
             self.files.sync_folder(aside.names[:-1])
+            leave_folder(self.files, aside.names)
             return self.files.stat(names)
 
         return await self.files.run(move)
@@ -241,19 +244,36 @@ class Tree:
         def discard() -> None:
             if not aside.names:
                 return
-            if aside.names[0] != OWN_FOLDER:
+            if OWN_FOLDER not in aside.names[:-1]:
                 raise ValueError(f"{'/'.join(aside.names)} is not below {OWN_FOLDER}")
             with suppress(FileNotFoundError):
                 self.files.unlink(aside.names)
+            leave_folder(self.files, aside.names)
 
         await self.files.run(discard)
 
-    async def leftovers(self) -> Sequence[Leftover]:
+    async def leftovers(self, strays: Sequence[Names] = ()) -> Sequence[Leftover]:
         """Return what a crash left that may be an edit; remove what cannot be one.
 
         To be called before anything else is put or staged.
+
+        Args:
+            strays: more folders to look at: those of a scan.
         """
-        return await self.files.run(self._leftovers)
+
+        def look() -> Sequence[Leftover]:
+            folders = (TEMPORARY, *((*names, TEMPORARY[-1]) for names in strays))
+            return [left for folder in folders for left in self._left_in(folder)]
+
+        return await self.files.run(look)
+
+    def _open(self, names: Names) -> tuple[Handle, Stat]:
+        handle = self.files.open(names)
+        try:
+            return handle, handle.stat()
+        except BaseException:
+            handle.__exit__(None, None, None)
+            raise
 
     def _list(self, folder: str) -> Listing:
         names: Names = ()
@@ -269,15 +289,15 @@ class Tree:
                 entries[nfc(entry.name)] = entry.stat
         return Listing(entries, problems)
 
-    def _leftovers(self) -> Sequence[Leftover]:
+    def _left_in(self, folder: Names) -> Sequence[Leftover]:
         found: list[Leftover] = []
-        for entry in self.files.list(TEMPORARY):
-            names = (*TEMPORARY, entry.name)
+        for entry in self.files.list(folder):
+            names = (*folder, entry.name)
             kind, _, rest = entry.name.partition("-")
             if kind == "out" and entry.stat is not None:
                 found.append(Leftover(names, rest.partition("-")[0], entry.stat))
             elif kind in ("new", "try"):
-                self.files.unlink(names)
+                leave(self.files, names)
         return found
 
     async def _put_some(self, placings: Sequence[Placing]) -> Sequence[Put]:
@@ -327,6 +347,10 @@ class Tree:
 
     def _batch(self) -> Batch:
         return Batch(self.files, self.traits, self.token)
+
+
+def _part(handle: Handle, offset: int) -> tuple[bytes, Stat]:
+    return handle.read(offset, BLOCK), handle.stat()
 
 
 class StagedFile(Staged):

@@ -5,6 +5,7 @@ A path counts as absent only where a folder's listing ended without an error and
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -12,6 +13,7 @@ import attrs
 from clawmatrix_knowledge.files.locating import nfc
 from clawmatrix_knowledge.files.port import Entry, Names
 from clawmatrix_knowledge.files.problems import Problem, problem_of
+from clawmatrix_knowledge.files.traits import TEMPORARY
 from clawmatrix_knowledge.merging.ignores import FILES, IGNORE_BYTES, Ignores
 from clawmatrix_knowledge.paths import OWN_FOLDER, PathError, check_path
 
@@ -95,12 +97,13 @@ class Walk:
 
     Attributes:
         ignores: what is left out.
-        found: files that take part, by path.
+        present: files that take part, by path.
         folders: folders that were looked through, by path.
         out: paths of files and folders that are left out.
         unread: paths of files and folders of which nothing can be said.
         problems: why.
-        mounts: the roots of other file systems.
+        mount_points: the roots of other file systems.
+        strays: folders ``.clawmatrix`` below the root, with temporary files.
     """
 
     def __init__(
@@ -115,12 +118,13 @@ class Walk:
         self._lists = ignores_case
         self._mounts = mounts
         self.ignores = Ignores({})
-        self.found: dict[str, Place] = {}
+        self.present: dict[str, Place] = {}
         self.folders: dict[str, Place] = {}
         self.out: set[str] = set()
         self.unread: set[str] = set()
+        self.strays: list[Names] = []
         self.problems: list[Problem] = []
-        self.mounts: MutableMapping[str, int] = {}
+        self.mount_points: MutableMapping[str, int] = {}
 
     def read(self, place: Place, wanted: Wanted) -> Listed:
         """Read a folder. Several may be read at once."""
@@ -170,6 +174,10 @@ class Walk:
         found = self._files.stat(names)
         if found is None or found.kind != "file":
             return None
+        if found.size > IGNORE_BYTES:
+            # What it leaves out at its end must not go to others.
+            reason = f"{names[-1]} has more than {IGNORE_BYTES} bytes"
+            raise OSError(errno.EFBIG, reason, "/".join(names))
         with self._files.open(names) as handle:
             return handle.read(0, IGNORE_BYTES).decode(errors="surrogateescape")
 
@@ -202,8 +210,10 @@ class Walk:
         path, stat = "/".join(names), entry.stat
         is_folder = stat is not None and stat.kind == "folder"
         if self._is_out(names, stat):
-            if names[-1].lower() != OWN_FOLDER:
+            if names[-1] != OWN_FOLDER:
                 self.out.add(path)
+            elif len(names) > 1 and is_folder and self._is_made_by_us((*above.names, entry.name)):
+                self.strays.append((*above.names, entry.name))
             return None
         problem = self._problem(path, entry)
         if problem is not None:
@@ -216,7 +226,7 @@ class Walk:
         if stat.links > 1:
             reason = f"has {stat.links} names; the others keep its old bytes when it is replaced"
             self.problems.append(Problem(path, "link", reason, is_note=True))
-        self.found[path] = place
+        self.present[path] = place
         return None
 
     def _is_out(self, names: Names, stat: Stat | None) -> bool:
@@ -224,6 +234,12 @@ class Walk:
             # It may be a file or a folder.
             return all(self.ignores.ignored(names, folder=kind) for kind in (False, True))
         return self.ignores.ignored(names, folder=stat.kind == "folder")
+
+    def _is_made_by_us(self, names: Names) -> bool:
+        try:
+            return [entry.name for entry in self._files.list(names)] == [TEMPORARY[-1]]
+        except OSError:
+            return False
 
     def _problem(self, path: str, entry: Entry) -> Problem | None:
         if entry.stat is None:
@@ -250,10 +266,10 @@ class Walk:
             is_same = known in (0, device)
         if is_same:
             if device is not None:
-                self.mounts[place.path] = device
+                self.mount_points[place.path] = device
             return True
         if known is not None:
-            self.mounts[place.path] = known
+            self.mount_points[place.path] = known
         reason = "is on another file system than before; nothing below it is read or deleted"
         self._lose(Problem(place.path, "mount", reason))
         return False

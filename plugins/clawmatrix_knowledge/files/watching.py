@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ import watchfiles
 from clawmatrix_knowledge.paths import OWN_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
     from clawmatrix_knowledge.files.port import Names
 
@@ -36,7 +37,7 @@ class Noticed:
 
     Attributes:
         places: what to scan, with all below each; names as on the disk.
-        unwatched: new folders in which changes are not noticed, as the system watches no more.
+        unwatched: folders in which changes are not noticed, as the system watches no more.
     """
 
     places: frozenset[Names] = frozenset()
@@ -57,16 +58,18 @@ class Watcher:
         self._clock = clock
         self._stop = anyio.Event()
         self._again: list[tuple[float, Names]] = []
-        self._unchecked: dict[Names, float] = {}
+        self._unchecked: dict[Names, float] = {(): clock()}
 
     def stop(self) -> None:
         """End ``notices``, soon."""
         self._stop.set()
 
-    async def notices(self) -> AsyncIterator[Noticed]:
+    async def notices(self) -> AsyncGenerator[Noticed, None]:
         """Yield what changes. It ends when the root goes or another folder is in its place.
 
-        Raises: OSError, where the system watches no more folders.
+        What the system has no room to watch it says in ``unwatched``; of the root it is ``()``.
+
+        Raises: OSError, where the root is not there.
         """
         inode = _inode(self._real)
         changes = watchfiles.awatch(
@@ -79,12 +82,13 @@ class Watcher:
             stop_event=self._stop,
             ignore_permission_denied=True,
         )
-        async for some in changes:
-            if inode is None or _inode(self._root) != inode:
-                return
-            noticed = await anyio.to_thread.run_sync(self._notice, some)
-            if noticed.places or noticed.unwatched:
-                yield noticed
+        async with aclosing(changes):
+            async for some in changes:
+                if inode is None or _inode(self._root) != inode:
+                    return
+                noticed = await anyio.to_thread.run_sync(self._notice, some)
+                if noticed.places or noticed.unwatched:
+                    yield noticed
 
     def _notice(self, changes: Iterable[tuple[watchfiles.Change, str]]) -> Noticed:
         now = self._clock()
@@ -102,7 +106,7 @@ class Watcher:
         return Noticed(frozenset(places), self._unwatched(now))
 
     def _unwatched(self, now: float) -> frozenset[Names]:
-        """Return new folders that should be watched by now, and are not."""
+        """Return folders that should be watched by now, and are not."""
         due = [names for names, at in self._unchecked.items() if at <= now]
         if not due:
             return frozenset()
@@ -111,10 +115,17 @@ class Watcher:
         watched = _watched()
         if watched is None:
             return frozenset()
-        inodes = {names: _inode(self._real.joinpath(*names)) for names in due}
         return frozenset(
-            names for names, inode in inodes.items() if inode is not None and inode not in watched
+            names for place in due for names, inode in self._folders(place) if inode not in watched
         )
+
+    def _folders(self, place: Names) -> Iterator[tuple[Names, int]]:
+        """Return a folder and all below it, with their inodes."""
+        top = self._real.joinpath(*place)
+        for above, folders, _, descriptor in os.fwalk(top, onerror=None):
+            if OWN_FOLDER in folders:
+                folders.remove(OWN_FOLDER)
+            yield Path(above).relative_to(self._real).parts, os.fstat(descriptor).st_ino
 
 
 def _watched() -> frozenset[int] | None:

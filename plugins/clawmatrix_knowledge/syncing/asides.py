@@ -12,12 +12,14 @@ import attrs
 
 from clawmatrix_knowledge.files.measuring import Found
 from clawmatrix_knowledge.files.tree import place_key
-from clawmatrix_knowledge.ids import BLOCK, ContentHasher
+from clawmatrix_knowledge.ids import ContentHasher
 from clawmatrix_knowledge.merging.classes import is_text
+from clawmatrix_knowledge.syncing.ground import parts_of
+from clawmatrix_knowledge.syncing.local import UNKNOWN
 from clawmatrix_knowledge.versions import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from clawmatrix_knowledge.contents.history import Why
     from clawmatrix_knowledge.files.placing import Aside
@@ -36,7 +38,7 @@ LINGER: Final = 60.0
 class _Lingering:
     aside: Aside
     path: str
-    parents: tuple[VersionId, ...]
+    parents: tuple[VersionId, ...] | None
     due: float
 
 
@@ -45,10 +47,11 @@ class Asides:
 
     Args:
         ground: the workspace.
+        records: whether edits are recorded; else they are only kept.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, ground: Ground, *, records: bool) -> None:
+        self._ground, self._records = ground, records
         self._lingering: list[_Lingering] = []
 
     async def take(self, path: str, aside: Aside, before: VersionId, why: Why) -> Version | None:
@@ -57,14 +60,14 @@ class Asides:
         Args:
             path: the file.
             aside: what was in its place.
-            before: which version it was thought to be.
+            before: which version it was thought to be, UNKNOWN for what is never an edit.
             why: why it was brought out.
 
         Raises: OSError, IndexBroken; then it stays where it is, for the next start.
         """
         if aside.stat.kind != "file":
             return None
-        parents = (before,) if before in self._ground.index.graph else ()
+        parents = None if before == UNKNOWN else (before,)
         version = await self._keep(aside.names, aside.stat, path, parents, why)
         due = self._ground.now() + LINGER
         self._lingering.append(_Lingering(aside, path, parents, due))
@@ -133,28 +136,25 @@ class Asides:
         known = ground.index.graph.contents(path).get(content)
         found = Found(content, text, stat, young=True)
         version = None
-        if known is None and parents is not None:
+        if known is None and parents is not None and self._records:
             version = ground.recorder.of_edit(path, found, parents, ground.time)
-        files, history = ground.tree.files, ground.history
         name = version.id if version is not None else known[-1].id if known else None
-        await files.run(
-            lambda: history.keep(content, _parts(ground, names), path=path, version=name, why=why)
-        )
+        await ground.keep_file(names, content, path, name, why)
         if version is not None:
             await ground.index.record([version])
         return version
 
     async def _measured(self, names: Names) -> tuple[ContentId, bool]:
         """Return the id of a file's bytes, and whether they are text."""
-        ground = self._ground
+        files = self._ground.tree.files
 
         def measure() -> tuple[ContentId, bool]:
             hasher = ContentHasher()
-            for part in _parts(ground, names):
+            for part in parts_of(files, names):
                 hasher.update(part)
-            return hasher.digest(), is_text(_parts(ground, names))
+            return hasher.digest(), is_text(parts_of(files, names))
 
-        return await ground.tree.files.run(measure)
+        return await files.run(measure)
 
     async def _stat(self, names: Names) -> Stat | None:
         files = self._ground.tree.files
@@ -165,11 +165,3 @@ class Asides:
             return await self._ground.tree.stat(path)
         except Exception:  # noqa: BLE001 - then nothing is known of it
             return None
-
-
-def _parts(ground: Ground, names: Names) -> Iterator[bytes]:
-    with ground.tree.files.open(names) as handle:
-        at = 0
-        while part := handle.read(at, BLOCK):
-            yield part
-            at += len(part)

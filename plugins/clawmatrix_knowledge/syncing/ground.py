@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_knowledge.contents.history import Kept
+from clawmatrix_knowledge.ids import BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from clawmatrix_knowledge.contents.history import History, Why
+    from clawmatrix_knowledge.files.port import Files, Names
     from clawmatrix_knowledge.files.tree import Tree
     from clawmatrix_knowledge.index.index import Index
     from clawmatrix_knowledge.syncing.local import Local, LocalStore
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from clawmatrix_knowledge.syncing.sources import Sources
     from clawmatrix_knowledge.versions import ContentId, VersionId
 
-__all__ = ["Ground", "ToKeep"]
+__all__ = ["Ground", "ToKeep", "parts_of"]
 
 
 @attrs.frozen
@@ -66,6 +68,23 @@ class Ground:
         """Keep what is known of the files. It comes after the files, and after the index."""
         await self.tree.files.run(lambda: self.store.write(self.local))
 
+    async def keep_file(
+        self,
+        names: Names,
+        content: ContentId,
+        path: str,
+        version: VersionId | None,
+        why: Why = "recorded",
+    ) -> None:
+        """Keep the bytes of a file in the history. Raises: WrongContent, OSError."""
+        files, history = self.tree.files, self.history
+
+        def keep() -> None:
+            parts = parts_of(files, names)
+            history.keep(content, parts, path=path, version=version, why=why)
+
+        await files.run(keep)
+
     async def keep(self, some: Sequence[ToKeep]) -> None:
         """Keep contents in the history. Raises: WrongContent, OSError."""
         if not some:
@@ -84,3 +103,12 @@ class Ground:
             for one in some
         ]
         await files.run(lambda: history.note(kept))
+
+
+def parts_of(files: Files, names: Names) -> Iterator[bytes]:
+    """Yield the bytes of a file. It blocks. Raises: OSError."""
+    with files.open(names) as handle:
+        at = 0
+        while part := handle.read(at, BLOCK):
+            yield part
+            at += len(part)

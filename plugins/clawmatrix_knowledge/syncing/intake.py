@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from clawmatrix_knowledge.files.locating import Hindered
+from clawmatrix_knowledge.files.measuring import copy_start
 from clawmatrix_knowledge.files.scanning import Seen
 from clawmatrix_knowledge.files.tree import Changed
 from clawmatrix_knowledge.ids import content_id
 from clawmatrix_knowledge.syncing.ground import ToKeep
 from clawmatrix_knowledge.syncing.halts import TooMany
+from clawmatrix_knowledge.syncing.local import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +45,74 @@ class Intake:
 
     def __init__(self, ground: Ground, deletions: Deletions) -> None:
         self._ground, self._deletions = ground, deletions
+
+    async def take_start(self, path: str) -> Version | None:
+        """Record the whole lines that a file has, while a program goes on adding to it."""
+        ground = self._ground
+        try:
+            copied = await copy_start(ground.tree, path)
+        except Hindered:
+            return None
+        if copied is None:
+            return None
+        staged, found = copied
+        try:
+            version, is_new = ground.recorder.of_file(path, found, ground.time)
+            if is_new:
+                await ground.keep_file(staged.names, found.content, path, version.id)
+                await ground.index.record([version])
+            ground.local.put(path, _seen(version, found))
+            await ground.save()
+        finally:
+            await ground.tree.discard(staged)
+        return version if is_new else None
+
+    def note_damage(self, scan: Scan) -> Scan:
+        """Leave out what a loss of power did to files; they are to be written again.
+
+        A file that was written lately may be empty then, or be the one that was there before. Both
+        have a time that the index knows; what people and programs write has another one.
+        """
+        damaged = {path for path, one in scan.changed.items() if self._is_damaged(path, one)}
+        for path in damaged:
+            found = scan.changed[path]
+            self._ground.local.put(path, Seen(UNKNOWN, found.content, found.stat, found.young))
+        changed = {path: one for path, one in scan.changed.items() if path not in damaged}
+        return attrs.evolve(scan, changed=changed)
+
+    def note_only(self, scan: Scan) -> Sequence[str]:
+        """Take note of what changed without recording it; return the files that differ now."""
+        ground, local = self._ground, self._ground.local
+        for path, seen in scan.touched.items():
+            local.put(path, seen)
+        for path in (*scan.gone, *scan.left_out):
+            local.drop(path)
+        differing: list[str] = []
+        for path, found in scan.changed.items():
+            version, is_new = ground.recorder.of_file(path, found, ground.time)
+            before = local.get(path)
+            name = UNKNOWN if before is None else before.version
+            name = name if is_new else version.id
+            local.put(path, Seen(name, found.content, found.stat, found.young))
+            if is_new:
+                differing.append(path)
+        return differing
+
+    def _is_damaged(self, path: str, found: Found) -> bool:
+        seen, graph = self._ground.local.get(path), self._ground.index.graph
+        versions = graph.versions(path)
+        if not found.stat.size:
+            times = {one.mtime for one in versions if one.size}
+            return found.stat.mtime in times
+        if seen is None or seen.version not in graph:
+            return False
+        return any(
+            one.content == found.content
+            and one.mtime == found.stat.mtime
+            and one.id != seen.version
+            and [same.id for same in graph.common([one.id], [seen.version])] == [one.id]
+            for one in versions
+        )
 
     async def take(self, scan: Scan, *, allowed: bool = False) -> Sequence[Version]:
         """Record what a scan found, and return the new versions.

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from clawmatrix_knowledge.index.store import Shelf
 
-__all__ = ["Local", "LocalStore", "Restored"]
+__all__ = ["UNKNOWN", "Local", "LocalStore", "Restored"]
 
+UNKNOWN: Final = VersionId("-")
+"""Stands for the version of a file that is none, and is to be replaced by the live one."""
 FORMAT: Final = 1
 SNAPSHOT: Final = "local"
 LOG: Final = "local.log"

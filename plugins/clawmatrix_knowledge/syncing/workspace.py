@@ -9,7 +9,7 @@ import attrs
 import msgspec
 
 from clawmatrix_knowledge.contents.history import History
-from clawmatrix_knowledge.files.scanning import LARGEST, scan
+from clawmatrix_knowledge.files.scanning import LARGEST, Scan, scan
 from clawmatrix_knowledge.merging.classes import MergeClasses
 from clawmatrix_knowledge.merging.ignores import FILES, Ignores
 from clawmatrix_knowledge.syncing.applying import Applied, Applier
@@ -17,7 +17,7 @@ from clawmatrix_knowledge.syncing.asides import Asides
 from clawmatrix_knowledge.syncing.ground import Ground
 from clawmatrix_knowledge.syncing.halts import Deletions, Halt, State, StateStore, TooMany
 from clawmatrix_knowledge.syncing.intake import Intake
-from clawmatrix_knowledge.syncing.local import Local, LocalStore
+from clawmatrix_knowledge.syncing.local import UNKNOWN, Local, LocalStore
 from clawmatrix_knowledge.syncing.planning import Folders, Plan, planned
 from clawmatrix_knowledge.syncing.recording import Recorder
 from clawmatrix_knowledge.syncing.resolving import Resolver
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "Workspace"]
 
+RESTLESS: Final = 10.0
+"""Seconds after which a file that does not rest is recorded as it begins."""
 _ROUNDS: Final = 50
 _SHOWN: Final = 20
 
@@ -81,7 +83,7 @@ class Workspace:
         self._wants: dict[str, tuple[ContentId, int]] = {}
         self.told: list[str] = []
         self._deletions = Deletions(ground.now)
-        self._asides = Asides(ground)
+        self._asides = Asides(ground, records=options.sends)
         self._intake = Intake(ground, self._deletions)
         self._resolver = Resolver(ground)
         self._applier = Applier(ground, self._asides)
@@ -90,6 +92,9 @@ class Workspace:
         self._dirty: set[str] = set(ground.index.graph.paths())
         self._written: set[str] = set()
         self._news: list[Version] = []
+        self._differing: set[str] = set()
+        self._moving: dict[str, float] = {}
+        self._suspicious = False
         self._lock = anyio.Lock()
 
     @classmethod
@@ -101,6 +106,7 @@ class Workspace:
         now: Callable[[], float],
         *,
         joins: bool = False,
+        suspicious: bool = False,
     ) -> Workspace:
         """Read what is kept of a workspace.
 
@@ -110,6 +116,7 @@ class Workspace:
             options: what is configured.
             now: returns seconds since 1970.
             joins: whether what is known of the files is of another time or place, and is left.
+            suspicious: whether power may have been lost, so that files may not be what was written.
 
         Raises: OSError; IndexBroken.
         """
@@ -129,7 +136,7 @@ class Workspace:
             await files.run(lambda: store.replace(local))
         made = cls(ground, options, states, await files.run(states.read))
         made.told += [f"{bad} entries of the history do not read"] if bad else []
-        await made.recover()
+        await made.recover(suspicious=suspicious)
         return made
 
     @property
@@ -142,6 +149,16 @@ class Workspace:
         """Contents that are needed and not here, and their sizes, 0 where that is not known."""
         wants = self._wants.values()
         return {content: size for content, size in wants if not self.has(content)}
+
+    @property
+    def differing(self) -> Collection[str]:
+        """Files that were edited here and are not recorded, as others are only received."""
+        return self._differing
+
+    @property
+    def moving(self) -> Collection[str]:
+        """Files that changed whenever they were read."""
+        return self._moving.keys()
 
     @property
     def counter(self) -> int:
@@ -163,8 +180,9 @@ class Workspace:
         """The files on the disk."""
         return self._ground.local
 
-    async def recover(self) -> None:
+    async def recover(self, *, suspicious: bool = False) -> None:
         """Take in what a crash left, before anything else is done."""
+        self._suspicious = suspicious
         self._note(await self._asides.take_leftovers())
 
     async def close(self) -> None:
@@ -240,6 +258,19 @@ class Workspace:
                 await self._undo_deletions()
             await self._settle()
 
+    async def revert(self) -> Sequence[str]:
+        """Replace what was edited here and is not recorded; return the files."""
+        async with self._lock:
+            paths = sorted(self._differing)
+            for path in paths:
+                seen = self._ground.local.get(path)
+                if seen is not None:
+                    self._ground.local.put(path, attrs.evolve(seen, version=UNKNOWN))
+            self._dirty |= self._differing
+            self._differing = set()
+            await self._settle()
+            return paths
+
     async def restore(self, path: str, version: str | None = None) -> Version:
         """Make a file what it was, as a new version, which can be undone the same way.
 
@@ -299,7 +330,17 @@ class Workspace:
             self.problems.update((one.path, one) for one in found.problems)
         if dict(found.mounts) != self._state.mounts:
             await self._put_state(msgspec.structs.replace(self._state, mounts=dict(found.mounts)))
+        if self._suspicious:
+            before = found.changed.keys()
+            found = self._intake.note_damage(found)
+            self._dirty |= before - found.changed.keys()
+            self._suspicious = only is not None
         if not self._options.sends:
+            known = self._differing - found.changed.keys() if only is None else self._differing
+            self._differing = {path for path in known if path in ground.local}
+            self._differing.update(self._intake.note_only(found))
+            self._dirty |= {*found.changed, *found.gone}
+            await ground.save()
             return
         try:
             new = await self._intake.take(found, allowed=allowed)
@@ -307,11 +348,26 @@ class Workspace:
             await self._halt("here", error.paths)
             return
         ground.sources.stale.clear()
+        new = [*new, *await self._record_moving(found)]
         self._note(new)
         self._news += new
         self._dirty |= found.changed.keys() | found.left_out
         if only is not None and _says_what_to_ignore(found.changed):
             await self._scan(None, allowed=allowed)
+
+    async def _record_moving(self, found: Scan) -> Sequence[Version]:
+        """Record the beginnings of files that have not been at rest for long."""
+        now = self._ground.now()
+        moving = {one.path for one in found.problems if one.kind == "moving"}
+        for path in [path for path in self._moving if path in found.changed]:
+            del self._moving[path]
+        new: list[Version] = []
+        for path in moving:
+            if now - self._moving.setdefault(path, now) >= RESTLESS:
+                version = await self._intake.take_start(path)
+                new += [] if version is None else [version]
+                del self._moving[path]
+        return new
 
     def _take_ignores(self, ignores: Ignores) -> None:
         """Use what is ignored now; what was ignored before may take part again."""

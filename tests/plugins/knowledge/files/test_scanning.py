@@ -230,6 +230,15 @@ async def test_nothing_below_an_ignore_file_that_cannot_be_read_is_read() -> Non
     assert kinds(found) == [("deep", "refused")]
 
 
+async def test_nothing_below_an_ignore_file_that_is_too_large_is_read() -> None:
+    files, tree = await memory()
+    write(files, "deep/.gitignore", b"x\n" * 40_000)
+    write(files, "deep/secret", b"x")
+    found = await scan(tree, {})
+    assert found.changed == {}
+    assert "more than 65536 bytes" in found.problems[0].reason
+
+
 async def test_a_root_that_cannot_be_listed_ends_the_scan() -> None:
     files, tree = await memory()
     files.faults.append(Fault(5, (), "list"))

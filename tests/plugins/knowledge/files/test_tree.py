@@ -35,6 +35,23 @@ async def test_the_own_folder_is_private_and_left_out_of_git(tree: Tree) -> None
     assert temporary(tree) == []
 
 
+async def test_an_own_folder_that_was_open_to_others_is_closed(files: Files) -> None:
+    files.make_folder((".clawmatrix",), 0o755)
+    await Tree.open(files)
+    folder = files.stat((".clawmatrix",))
+    assert folder is not None
+    assert folder.mode == 0o700
+
+
+async def test_bits_that_lend_rights_do_not_pass_to_new_bytes(tree: Tree) -> None:
+    write(tree.files, "a", b"old")
+    with tree.files.open(("a",), "write") as handle:
+        handle.set(0o6750, None)
+    put = await tree.put("a", b"new", await seen(tree, "a"), executable=True)
+    assert put.stat is not None
+    assert put.stat.mode == 0o750
+
+
 async def test_a_new_file_comes_with_its_folders(tree: Tree) -> None:
     put = await tree.put("notes/deep/a.md", b"hello", None, mtime=123456789000)
     assert put.done
