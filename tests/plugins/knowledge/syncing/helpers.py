@@ -52,6 +52,7 @@ class Machine:
         self.files = MemoryFiles(clock=self.clock.tick)
         self.options = Options(author=name)
         self.joins = False
+        self.suspicious = False
         self._tokens = 0
         self._space: Workspace | None = None
 
@@ -66,13 +67,15 @@ class Machine:
         tree = await Tree.open(self.files, self._token)
         backends = [InProcess(lambda: Handler().handle) for _ in range(2)]
         index = Index(backends[0], Store(FilesShelf(self.files)), backends[1], directly)
-        self._space = await Workspace.open(tree, index, self.options, self.clock, joins=self.joins)
+        self._space = await Workspace.open(tree, index, self.options, self.clock, joins=self.joins, suspicious=self.suspicious)
         return self
 
     async def lose_power(self) -> None:
         """Lose power, and start again."""
         self.files.crash()
+        self.suspicious = True
         await self.start()
+        self.suspicious = False
 
     def write(self, path: str, data: bytes | str, *, executable: bool = False) -> None:
         """Write a file as another program does, in place."""

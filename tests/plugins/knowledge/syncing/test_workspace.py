@@ -10,9 +10,11 @@ import pytest
 
 from clawmatrix_knowledge.files.memory import Fault, PowerLost
 from clawmatrix_knowledge.ids import content_id
+from clawmatrix_knowledge.syncing.workspace import Options
 from tests.plugins.knowledge.syncing.helpers import Machine, sync
 
 if TYPE_CHECKING:
+    from clawmatrix_knowledge.files.disk import Node
     from clawmatrix_knowledge.files.port import Names
 
 pytestmark = [pytest.mark.anyio]
@@ -348,3 +350,97 @@ async def test_crashes_at_every_step_of_an_exchange_of_edits_lose_nothing() -> N
         assert "gone.md" not in a.tree()
         assert len(a.tree()) == 4, (step, a.tree())
     raise AssertionError("there are more steps")
+
+
+async def test_files_that_a_loss_of_power_emptied_or_brought_back_are_no_edits() -> None:
+    a, b = await pair()
+    for number in range(10):
+        a.write(f"{number}.md", f"old {number}\n")
+    await sync(a, b)
+    before = {path: node_of(b, path) for path in ("0.md", "1.md")}
+    for number in range(12):
+        a.write(f"{number}.md", f"new {number}\n")
+    await sync(a, b)
+    for path, node in before.items():
+        b.files.put_node((path,), node)  # as if the exchange never came to the disk
+    for path in ("2.md", "3.md", "10.md"):
+        node = node_of(b, path)
+        node.data = node.disk_data = b""  # the file system put its size on the disk, and no bytes
+        node.ctime += 1
+    with b.files.others():
+        for names in [()]:
+            b.files.sync_folder(names)
+    versions = len(a.space.index.graph)
+    await b.lose_power()
+    await sync(a, b)
+    assert len(a.space.index.graph) == versions
+    assert a.tree() == b.tree()
+    assert a.read("2.md") == b"new 2\n"
+    b.write("4.md", "")
+    await sync(a, b)
+    assert a.read("4.md") == b""
+
+
+def node_of(machine: Machine, path: str) -> Node:
+    return machine.files.disk.root.entries[path]
+
+
+async def test_who_only_receives_makes_no_versions_and_keeps_what_is_replaced() -> None:
+    a = await Machine("a").start()
+    b = Machine("b")
+    b.options = Options(author="b", sends=False)
+    await b.start()
+    a.write("1.md", "1\n")
+    a.write("2.md", "2\n")
+    await sync(a, b)
+    b.write("1.md", "mine\n")
+    b.write("own.md", "own\n")
+    b.delete("2.md")
+    await sync(a, b)
+    assert len(a.space.index.graph) == 2
+    assert sorted(b.space.differing) == ["1.md", "own.md"]
+    assert b.read("1.md") == b"mine\n"
+    assert b.read("2.md") == b"2\n"
+    a.append("1.md", "more\n")
+    await sync(a, b)
+    assert b.read("1.md") == b"1\nmore\n"
+    assert b"".join(b.space.history.read(content_id(b"mine\n"))) == b"mine\n"
+    b.write("1.md", "mine again\n")
+    await sync(a, b)
+    await b.space.revert()
+    assert b.read("1.md") == b"1\nmore\n"
+    assert len(a.space.index.graph) == 3
+
+
+async def test_who_only_sends_writes_nothing_of_others() -> None:
+    a = Machine("a")
+    a.options = Options(author="a", receives=False)
+    await a.start()
+    b = await Machine("b").start()
+    a.write("1.md", "1\n")
+    await sync(a, b)
+    b.write("1.md", "b\n")
+    b.write("2.md", "2\n")
+    await sync(a, b)
+    assert a.tree() == {"1.md": b"1\n"}
+    assert b.read("1.md") == b"b\n"
+
+
+async def test_a_file_that_does_not_rest_is_recorded_as_it_begins() -> None:
+    a, b = await pair()
+    a.write("big.log", "line\n")
+
+    def grow(does: str, names: Names) -> None:
+        if does == "sync" and names == ("big.log",):
+            a.append("big.log", "line\n")
+
+    a.files.watch = grow
+    for _ in range(6):
+        await sync(a, b)
+        a.clock.seconds += 3
+    assert b"line\n" in b.read("big.log")
+    assert set(b.read("big.log").splitlines()) == {b"line"}
+    a.files.watch = None
+    await sync(a, b)
+    assert a.tree() == b.tree()
+    assert list(a.tree()) == ["big.log"]
