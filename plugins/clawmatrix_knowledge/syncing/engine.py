@@ -285,17 +285,26 @@ class Engine:
             self.dirty.add(path)
         await ground.save()
 
-    async def undo_deletions(self) -> None:
-        """Record that files that others deleted, or emptied, are what they are here."""
+    async def undo_deletions(self, recent: Collection[str]) -> None:
+        """Record that files are again what they were before they were deleted, or emptied.
+
+        Args:
+            recent: files that were deleted before there were too many.
+        """
         ground = self._ground
         graph, new = ground.index.graph, list[Version]()
-        for path, seen in ground.local.items():
-            live, before = graph.live(path), graph.get(seen.version)
-            gone = live and all(one.content in (None, _EMPTY) for one in live)
-            if gone and before is not None and before.content not in (None, _EMPTY):
+        for path in sorted({*ground.local, *recent}):
+            live = graph.live(path)
+            if not live or any(one.content not in (None, _EMPTY) for one in live):
+                continue
+            seen = ground.local.get(path)
+            ids = [*live[0].parents] if seen is None else [seen.version, *live[0].parents]
+            known = [graph.get(one) for one in ids]
+            before = [one for one in known if one and one.content not in (None, _EMPTY)]
+            if before:
                 parents = tuple(one.id for one in live)
-                author = self._options.author
-                new.append(attrs.evolve(before, parents=parents, author=author, time=ground.time))
+                author, time = self._options.author, ground.time
+                new.append(attrs.evolve(before[0], parents=parents, author=author, time=time))
         await ground.index.record(new)
         self.note(new)
 

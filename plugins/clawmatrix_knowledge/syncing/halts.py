@@ -131,6 +131,12 @@ class Deletions:
         self._most = max(self._most, files)
         self._past.extend((self._now(), path) for path in paths)
 
+    @property
+    def recent(self) -> Collection[str]:
+        """The files that were deleted of late, before they became too many."""
+        self._forget()
+        return {path for _, path in self._past}
+
     def allow(self) -> None:
         """Begin to count anew, as a person has allowed what there is."""
         self._past.clear()

@@ -21,6 +21,7 @@ from clawmatrix_knowledge.syncing.marks import (
     compared,
     fresh_mark,
     read_mark,
+    this_boot,
     write_mark,
 )
 from clawmatrix_knowledge.syncing.owning import Taken, owned
@@ -45,6 +46,8 @@ _TOGETHER: Final = 0.02
 """Seconds in which changes that follow each other are taken together."""
 _BYTES: Final = 32 * 1024**2
 _FILES: Final = 500
+_RESTLESS: Final = 1.0
+"""Seconds after which a file that changed while it was read is read again."""
 _RETRY: Final = 30.0
 """Seconds after which what could not be done is tried again."""
 
@@ -194,7 +197,7 @@ class Keeper:
                 self._closed()
                 with anyio.CancelScope(shield=True), suppress(OSError, IndexBroken):
                     await space.close()
-                    await self._keep_mark(space, mark)
+                    await self._keep_mark(space, mark, clean=True)
 
     async def _go_on(self, space: Workspace, mark: Mark) -> None:
         """Keep it alike. Raises: OSError, IndexBroken, where it cannot go on."""
@@ -243,13 +246,21 @@ class Keeper:
             self._backend(),
             anyio.to_thread.run_sync,
         )
-        space = await Workspace.open(tree, index, self._options, self._now, joins=joins)
+        space = await Workspace.open(
+            tree,
+            index,
+            self._options,
+            self._now,
+            joins=joins,
+            suspicious=self._kept is not None and self._kept.lost_power(this_boot()),
+        )
         await self._keep_mark(space, mark)
         return space
 
-    async def _keep_mark(self, space: Workspace, mark: Mark) -> None:
+    async def _keep_mark(self, space: Workspace, mark: Mark, *, clean: bool = False) -> None:
         """Tell the node's state of the workspace; that in the workspace was written before."""
-        kept = Mark(mark.id, mark.inode, space.counter, len(space.local))
+        files = len(space.local)
+        kept = Mark(mark.id, mark.inode, space.counter, files, this_boot(), clean)
         if kept != self._kept:
             self._kept = kept
             await self._keep(kept)
@@ -275,7 +286,8 @@ class Keeper:
             if anyio.current_time() >= kept + AGAIN:
                 kept = anyio.current_time()
                 await self._keep_mark(space, mark)
-            wait = min(due - anyio.current_time(), _RETRY)
+            wait = min(due - anyio.current_time(), _RESTLESS if space.moving else _RETRY)
+            self._places |= {tuple(path.split("/")) for path in space.moving}
             if await self._work.wait(max(0.0, wait)):
                 await anyio.sleep(_TOGETHER)
 

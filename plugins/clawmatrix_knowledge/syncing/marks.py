@@ -8,6 +8,7 @@ files then says nothing of what is there now, so the folder joins as a new one d
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
@@ -15,10 +16,11 @@ import msgspec
 if TYPE_CHECKING:
     from clawmatrix_knowledge.index.store import Shelf
 
-__all__ = ["Mark", "Verdict", "compared", "fresh_mark", "read_mark", "write_mark"]
+__all__ = ["Mark", "Verdict", "compared", "fresh_mark", "read_mark", "this_boot", "write_mark"]
 
 Verdict: TypeAlias = Literal["same", "joins", "emptied"]
 _NAME: Final = "mark"
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -30,12 +32,20 @@ class Mark(msgspec.Struct, frozen=True):
         counter: how often its state was written; in the workspace itself, where that counts,
             this is left at 0.
         files: how many files were known.
+        boot: which start of the machine it was; empty where the system does not say.
+        clean: whether the workspace was closed in the end.
     """
 
     id: str
     inode: int
     counter: int = 0
     files: int = 0
+    boot: str = ""
+    clean: bool = False
+
+    def lost_power(self, boot: str) -> bool:
+        """Say whether power may have been lost while the workspace was open."""
+        return not self.clean and not (boot and boot == self.boot)
 
 
 def compared(
@@ -56,6 +66,14 @@ def compared(
     if counter < kept.counter or inode not in (here.inode, kept.inode):
         return "joins"
     return "same"
+
+
+def this_boot() -> str:
+    """Return what tells this start of the machine from others; empty where nothing does."""
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return ""
 
 
 def fresh_mark(inode: int) -> Mark:

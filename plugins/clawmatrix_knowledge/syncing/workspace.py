@@ -204,12 +204,13 @@ class Workspace:
         async with self._lock:
             halt = self._engine.state.halt
             await self._engine.put_state(msgspec.structs.replace(self._engine.state, halt=None))
+            recent = self._engine.deletions.recent
             self._engine.deletions.allow()
             if halt is not None and halt.kind == "here":
                 await self._engine.forget_gone()
             await self._engine.scan(None)
-            if halt is not None and halt.kind == "elsewhere":
-                await self._engine.undo_deletions()
+            if halt is not None:
+                await self._engine.undo_deletions(recent)
             await self._engine.settle()
 
     async def revert(self) -> Sequence[str]:

@@ -67,7 +67,9 @@ class Machine:
         tree = await Tree.open(self.files, self._token)
         backends = [InProcess(lambda: Handler().handle) for _ in range(2)]
         index = Index(backends[0], Store(FilesShelf(self.files)), backends[1], directly)
-        self._space = await Workspace.open(tree, index, self.options, self.clock, joins=self.joins, suspicious=self.suspicious)
+        self._space = await Workspace.open(
+            tree, index, self.options, self.clock, joins=self.joins, suspicious=self.suspicious
+        )
         return self
 
     async def lose_power(self) -> None:

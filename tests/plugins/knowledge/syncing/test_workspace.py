@@ -170,7 +170,10 @@ async def test_deletions_that_were_not_meant_are_undone_where_they_were_made() -
     await sync(a, b)
     for number in range(30):
         a.delete(f"{number}.md")
+        if number in (10, 20):
+            await sync(a, b)
     await sync(a, b)
+    assert len(b.tree()) < 30
     await a.space.reject_deletes()
     await sync(a, b)
     assert a.tree() == b.tree()
@@ -310,7 +313,7 @@ async def test_a_paused_workspace_does_nothing_until_it_goes_on() -> None:
     a.write("a.md", "a\n")
     b.write("b.md", "b\n")
     await sync(a, b)
-    assert (a.tree().keys(), b.tree().keys()) == ({"a.md"}, {"b.md"})
+    assert (list(a.tree()), list(b.tree())) == (["a.md"], ["b.md"])
     await b.start()
     await sync(a, b)
     assert b.tree().keys() == {"b.md"}
