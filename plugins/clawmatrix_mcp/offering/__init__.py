@@ -5,5 +5,6 @@ it comes to. ``calls`` runs one call, with ``progress`` while it runs, and ``res
 comes of it. ``cluster`` has the tools that find and call others where there are many.
 ``endpoint`` is the application of HTTP, ``sessions`` bounds what clients open, and ``news`` tells
 clients that the list changed. ``offering`` is what the plugin has; it imports the rest on first
-use, in a worker thread. ``server``, ``handlers``, ``resource_handlers`` and ``shown`` import the SDK.
+use, in a worker thread. ``server``, ``handlers``, ``resource_handlers`` and ``shown`` import the
+SDK.
 """
