@@ -30,6 +30,11 @@ LIGHT = [
     "clawmatrix_mcp.mounting",
     "clawmatrix_mcp.mounting.part",
     "clawmatrix_mcp.mounting.status",
+    "clawmatrix_mcp.offering",
+    "clawmatrix_mcp.offering.offering",
+    "clawmatrix_mcp.resources",
+    "clawmatrix_mcp.resources.frame_types",
+    "clawmatrix_mcp.resources.part",
 ]
 
 
