@@ -55,6 +55,14 @@ class Lookup:
         key = self._key(folder, names[-1])
         return None if key is None else folder.entries[key]
 
+    def need_two(self, one: Names, other: Names) -> Node:
+        """Return what has to be at one place, where the folders of both have to be there."""
+        for names in (one, other):
+            if not names:
+                raise error_of(errno.EINVAL, names)
+            self.folder(names[:-1])
+        return self.need(one)
+
     def need(self, names: Names) -> Node:
         """Return what has to be at a place."""
         node = self.find(names)
@@ -68,6 +76,11 @@ class Lookup:
             raise error_of(errno.EEXIST, names)
         if len(os.fsencode(names[-1])) > _NAME_BYTES:
             raise error_of(errno.ENAMETOOLONG, names)
+
+    def is_one_name(self, one: Names, other: Names) -> bool:
+        """Say whether two names are one, perhaps written in two ways."""
+        first, second = self.folder(one[:-1]), self.folder(other[:-1])
+        return first is second and self._key(first, one[-1]) == self._key(first, other[-1])
 
     def change(self, names: Names, node: Node | None) -> Change:
         """Return the change by which a name stands for something else."""

@@ -161,7 +161,7 @@ class MemoryFiles:
         self.step("exchange", other)
         if not self._exchanges:
             raise error_of(errno.EINVAL, other)
-        first, second = self._lookup.need(one), self._lookup.need(other)
+        first, second = self._lookup.need_two(one, other), self._lookup.need(other)
         self._lookup.check_device(one, other)
         first.ctime = second.ctime = self._clock()
         self._lookup.apply(self._lookup.change(one, second), self._lookup.change(other, first))
@@ -174,8 +174,8 @@ class MemoryFiles:
     def rename_new(self, old: Names, new: Names) -> None:
         """See Files."""
         self.step("rename_new", new)
-        found = self._lookup.find(new)
-        if found is not None and found is not self._lookup.find(old):
+        self._lookup.need_two(old, new)
+        if self._lookup.find(new) is not None and not self._lookup.is_one_name(old, new):
             raise error_of(errno.EEXIST, new)
         self._rename(old, new)
 
@@ -184,9 +184,9 @@ class MemoryFiles:
         self.step("link", new)
         if not self._links:
             raise error_of(errno.EPERM, new)
-        node = self._lookup.need(old)
-        self._lookup.check_device(old, new)
+        node = self._lookup.need_two(old, new)
         self._lookup.need_free(new)
+        self._lookup.check_device(old, new)
         node.ctime = self._clock()
         self._lookup.name(new, node)
 
@@ -306,13 +306,16 @@ class MemoryFiles:
         return sum(len(node.data) for node in self.disk.nodes())
 
     def _rename(self, old: Names, new: Names) -> None:
-        node = self._lookup.need(old)
+        node = self._lookup.need_two(old, new)
         self._lookup.check_device(old, new)
         replaced = self._lookup.find(new)
         if replaced is not None and replaced.kind == "folder" and replaced is not node:
             raise error_of(errno.EISDIR, new)
         away, there = self._lookup.change(old, None), self._lookup.change(new, node)
-        if replaced is node and old[:-1] == new[:-1]:
+        if replaced is node and not self._lookup.is_one_name(old, new):
+            # Two names of one file both stay.
+            return
+        if replaced is node:
             there = attrs.evolve(there, name=new[-1])
         node.ctime = self._clock()
         self._lookup.apply(away, there)
@@ -332,6 +335,8 @@ class _MemoryHandle:
 
     def write(self, offset: int, data: bytes) -> None:
         self._files.step("write", self._names)
+        if not data:
+            return
         old = self._node.data.ljust(offset, b"\0")
         room = self._files.room_for(max(0, offset + len(data) - len(self._node.data)))
         whole = old[:offset] + data + old[offset + len(data) :]
