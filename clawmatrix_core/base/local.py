@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Local"]
 
 
-@attrs.frozen
-class Local:
+class Local(msgspec.Struct, frozen=True):
     """One run of one node, as its parts see it.
 
     Attributes:

@@ -8,8 +8,9 @@ each time that it looks at all objects of a node that serves: some 20 ms in whic
 from __future__ import annotations
 
 import gc
+import linecache
 
-__all__ = ["HELD_BACK", "hold_back", "settle"]
+__all__ = ["HELD_BACK", "forget_sources", "hold_back", "settle"]
 
 HELD_BACK = (5000, 100, 10)
 """The thresholds meanwhile. New objects are looked at, since the making of classes leaves some
@@ -21,6 +22,15 @@ _usual = gc.get_threshold()
 def hold_back() -> None:
     """Hold the collector back from now on. Only a program that owns its process calls this."""
     gc.set_threshold(*HELD_BACK)
+
+
+def forget_sources() -> None:
+    """Give the memory of cached source lines to what comes next.
+
+    attrs keeps the source of every method that it makes there, and only a traceback reads it. Only
+    a program that owns its process calls this.
+    """
+    linecache.clearcache()
 
 
 def settle() -> None:

@@ -85,10 +85,11 @@ def options_of(configuration: Config | None) -> list[FieldDoc]:
     """Return every option there is, the core's first, then table by table."""
     from clawmatrix_core.config.core import CoreConfig
     from clawmatrix_core.config.docs import describe
+    from clawmatrix_core.config.named import load_class
 
     options = describe(CoreConfig)
     for section in load_plugins(configuration).config_sections():
-        options += describe(section.type, f"{section.table}.")
+        options += describe(load_class(section.type), f"{section.table}.")
     return options
 
 

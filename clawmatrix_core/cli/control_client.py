@@ -9,8 +9,8 @@ from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import attrs
 import click
+import msgspec
 
 from clawmatrix_core.base.errors import ClawMatrixError, ConfigError
 from clawmatrix_core.base.paths import default_state_dir
@@ -51,8 +51,7 @@ class NotRunning(ClawMatrixError):
     exit_code = 3
 
 
-@attrs.frozen
-class NodePlace:
+class NodePlace(msgspec.Struct, frozen=True):
     """Which node a configuration is for, and where its state is.
 
     ``has_control`` says whether the configuration lets it have a control socket, ``is_chosen``

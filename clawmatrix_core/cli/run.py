@@ -10,7 +10,7 @@ import click
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.faults import Overrun
-from clawmatrix_core.cli.collector import settle
+from clawmatrix_core.cli.collector import forget_sources, settle
 from clawmatrix_core.cli.context import ExitCode, Settings, pass_settings, printable
 from clawmatrix_core.cli.owner import require_own_file
 from clawmatrix_core.cli.signals import Signals
@@ -47,7 +47,9 @@ async def serve(config: Config, settings: Settings) -> int:
 
     Raises: what the node raises when it cannot start.
     """
+    forget_sources()
     node = Node(config)
+    forget_sources()
     with StopLimit(config.stop_timeout, node.held_up_by) as limit:
         signals = Signals(limit.begin)
         async with anyio.create_task_group() as tasks:

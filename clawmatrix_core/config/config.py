@@ -8,26 +8,26 @@ one ConfigError.
 from __future__ import annotations
 
 import copy
-import os
-import re
-import stat
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import attrs
+from msgspec.structs import replace
 
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.base.paths import config_places, default_state_dir
 from clawmatrix_core.config.changes import Changes, merge
 from clawmatrix_core.config.core import CORE_KEYS, CoreConfig, Selection
+from clawmatrix_core.config.file import read_toml
 from clawmatrix_core.config.messages import Problem, Problems, shared_problems, without
+from clawmatrix_core.config.named import ConfigClass, is_loaded, load_class, name_of
 from clawmatrix_core.config.reader import make_converter, read_table
 from clawmatrix_core.config.schema import check_class, option
 from clawmatrix_core.config.types import ByteSize, ConfigValue, Duration, HostPort, Secret, Source
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from clawmatrix_core.base.node_id import NodeId
@@ -48,8 +48,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 Found: TypeAlias = "tuple[tuple[str | int, ...], str]"
 """Where in a table something was found, and what is said of it."""
-
-_AT = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
 
 
 class Registered(Protocol):
@@ -85,12 +83,14 @@ class ConfigSection:
 
     Attributes:
         table: the name of the table.
-        type: the attrs class, made of ``option``.
+        type: the attrs class, made of ``option``; or its module and name, ``"shop.config:Shop"``,
+            where a node whose configuration has no such table is to do without importing it. Every
+            key of such a class has a default.
         template: commented TOML that ``clawmatrix init`` writes into a new configuration. A line
             ``# key = …`` shows an option; it is filled in where ``init`` was told its value.
         check: yields mistakes in the table that show only beside what plugins register: the path
             in the table, and what is wrong. ``config check``, ``doctor`` and a reload ask it, with
-            the table and a ``Beside``.
+            the table and a ``Beside``; where the class is named, only about a table that is there.
         warn: yields in the same way what is allowed and probably not meant, which ``config check``
             and ``doctor`` show.
 
@@ -98,7 +98,7 @@ class ConfigSection:
     """
 
     table: str
-    type: type
+    type: ConfigClass
     template: str | None = None
     check: Callable[[Any, Beside], Iterable[Found]] | None = None
     warn: Callable[[Any, Beside], Iterable[Found]] | None = None
@@ -108,7 +108,8 @@ class ConfigSection:
             raise TypeError(f"a {type(self.table).__name__} cannot name a table")
         if self.table in CORE_KEYS:
             raise TypeError(f"{self.table!r} is a key of the core")
-        check_class(self.type)
+        if not isinstance(self.type, str):
+            check_class(self.type)
 
 
 class Config:
@@ -123,7 +124,7 @@ class Config:
         self._source = source
         self._converter = make_converter(source)
         self._tables = {key: value for key, value in raw.items() if key not in CORE_KEYS}
-        self._sections: dict[type, object] = {}
+        self._sections: dict[type | str, object] = {}
         self._bound: tuple[ConfigSection, ...] = ()
         self._known: Collection[str] = ()
         self._problems: tuple[Problem, ...] = ()
@@ -138,20 +139,7 @@ class Config:
             machine can change it. Mistakes in what it says are raised by ``bind``.
         """
         path = Path(path)
-        try:
-            with path.open("rb") as file:
-                mode = os.fstat(file.fileno()).st_mode & 0o7777
-                _refuse_open_to_all(path, mode)
-                text = file.read().decode()
-            raw = tomllib.loads(text)
-        except OSError as error:
-            raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-        except UnicodeDecodeError:
-            raise ConfigError([f"{path}: is not UTF-8 text"]) from None
-        except RecursionError:
-            raise ConfigError([f"{path}: is nested too deep"]) from None
-        except ValueError as error:
-            raise ConfigError([_place(path, error)]) from None
+        raw, mode = read_toml(path)
         return cls(raw, Source(base=path.absolute().parent, mode=mode), path.absolute())
 
     @classmethod
@@ -246,7 +234,7 @@ class Config:
 
     @property
     def secret_files(self) -> tuple[Path, ...]:
-        """The files that secrets are read from, ``file:PATH``."""
+        """The files that secrets are read from: ``file:PATH``, and each ``SecretFile``."""
         return tuple(dict.fromkeys(self._source.secret_files))
 
     def has_table(self, name: str) -> bool:
@@ -266,7 +254,7 @@ class Config:
         for section in sections:
             by_table.setdefault(section.table, []).append(section)
         problems = list(self._problems)
-        read: dict[type, object] = {}
+        read: dict[type | str, object] = {}
         for table, sharing in by_table.items():
             problems += self._read_table(table, sharing, read)
         names = tuple({*CORE_KEYS, *by_table, *known})
@@ -285,9 +273,17 @@ class Config:
         Raises: LookupError, where ``bind`` was not told of the class.
         """
         section = self._sections.get(type_)
+        if section is None:
+            section = self._named(name_of(type_), type_)
         if not isinstance(section, type_):
             raise LookupError(f"{type_.__qualname__} is not a section of this configuration")
         return section
+
+    def _named(self, name: str, type_: type) -> object:
+        """Return the table whose class was named; its defaults are made when it is wanted."""
+        if name not in self._sections and any(one.type == name for one in self._bound):
+            self._sections[name] = read_table(self._converter, type_, {})
+        return self._sections.get(name)
 
     def mistakes_beside(self, registered: Registered) -> list[str]:
         """Return the mistakes that show beside what plugins register; after ``bind``."""
@@ -306,9 +302,14 @@ class Config:
         return [
             str(Problem((section.table, *path), words))
             for section in self._bound
-            if (look := chosen(section)) is not None
+            if (look := chosen(section)) is not None and section.type in self._sections
             for path, words in look(self._sections[section.type], beside)
         ]
+
+    def to_import(self, new: Config) -> Sequence[ConfigClass]:
+        """Return the classes of tables that a new configuration has, and nobody imported yet."""
+        there = (one.type for one in self._bound if new.has_table(one.table))
+        return [one for one in there if not is_loaded(one)]
 
     def taking(self, new: Config) -> tuple[Config, Changes]:
         """Return this configuration with what a new one changes, where that can be changed.
@@ -323,9 +324,12 @@ class Config:
         taken._core, taken._selection, taken._sections = core, self._selection, {}
         problems = []
         for section in self._bound:
-            old = self._sections[section.type]
+            if section.type not in {*self._sections, *new._sections}:
+                continue  # nobody has wanted it yet
+            loaded = load_class(section.type)
+            old: object = self.section(loaded)
             try:
-                merged, more = merge(old, new._sections[section.type], section.table)
+                merged, more = merge(old, new.section(loaded), section.table)
             except (ValueError, TypeError) as error:
                 problems.append(Problem((section.table,), f"{error}, until the node is restarted"))
             else:
@@ -352,22 +356,24 @@ class Config:
         self._selection = read_table(self._converter, Selection, {key: raw[key] for key in keys})
 
     def _read_table(
-        self, table: str, sharing: list[ConfigSection], read: dict[type, object]
+        self, table: str, sharing: list[ConfigSection], read: dict[type | str, object]
     ) -> list[Problem]:
         raw = self._tables.get(table, {})
+        if table not in self._tables:
+            sharing = [section for section in sharing if not isinstance(section.type, str)]
         found: list[tuple[Problem, ...]] = []
         for section in sharing:
             try:
-                read[section.type] = read_table(self._converter, section.type, raw)
+                read[section.type] = read_table(self._converter, load_class(section.type), raw)
                 found.append(())
             except Problems as problems:
                 found.append(problems.found)
         if problems_of_all := shared_problems(found):
-            return [attrs.evolve(p, path=(table, *p.path)) for p in problems_of_all]
+            return [replace(p, path=(table, *p.path)) for p in problems_of_all]
         for section, own in zip(sharing, found, strict=True):
             if own:  # only keys that another plugin knows
                 mine = without(raw, {problem.path for problem in own})
-                read[section.type] = read_table(self._converter, section.type, mine)
+                read[section.type] = read_table(self._converter, load_class(section.type), mine)
         return []
 
     def _error(self, problems: Iterable[Problem]) -> ConfigError:
@@ -376,17 +382,3 @@ class Config:
             if len(secret) >= 4:
                 lines = [line.replace(secret.reveal(), "***") for line in lines]
         return ConfigError(lines)
-
-
-def _refuse_open_to_all(path: Path, mode: int) -> None:
-    """Refuse a file that every user can change: it says which plugins the node loads."""
-    if mode & stat.S_IWOTH:
-        told = f"{path}: others can change it (mode {mode:04o}): chmod o-w the file"
-        raise ConfigError([told])
-
-
-def _place(path: Path, error: ValueError) -> str:
-    if (match := _AT.fullmatch(str(error))) is None:
-        return f"{path}: {error}"
-    message, line, column = match.groups()
-    return f"{path}: line {line}, column {column}: {message}"

@@ -17,6 +17,7 @@ __all__ = [
     "COLLECTIONS",
     "choices_of",
     "fields_of",
+    "is_annotated",
     "is_choice",
     "is_list",
     "is_mapping",
@@ -36,6 +37,11 @@ COLLECTIONS: Mapping[object, Callable[[list[object]], object]] = {
 """What makes each type of list from its items."""
 
 _MAPPINGS = (dict, collections.abc.Mapping)
+
+
+def is_annotated(kind: Any) -> bool:
+    """Say whether a type has notes to it."""
+    return typing.get_origin(kind) is Annotated
 
 
 def plain_type(kind: Any) -> Any:

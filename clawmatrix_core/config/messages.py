@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
+from msgspec.structs import replace
 
 from clawmatrix_core.base.redaction import shown_address
 from clawmatrix_core.config.kinds import (
@@ -144,8 +146,7 @@ def format_path(path: Sequence[str | int]) -> str:
 # --- mistakes
 
 
-@attrs.frozen
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One mistake. ``candidates`` are the keys that exist, where an unknown one was met."""
 
     path: tuple[str | int, ...]
@@ -193,7 +194,7 @@ class Problems(Exception):
 
     def under(self, step: str | int) -> Iterator[Problem]:
         """Yield the same mistakes as seen from one level further up."""
-        return (attrs.evolve(problem, path=(step, *problem.path)) for problem in self.found)
+        return (replace(problem, path=(step, *problem.path)) for problem in self.found)
 
 
 def shared_problems(found: Collection[Collection[Problem]]) -> list[Problem]:

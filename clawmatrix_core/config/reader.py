@@ -18,11 +18,13 @@ from clawmatrix_core.config.kinds import (
     COLLECTIONS,
     choices_of,
     fields_of,
+    is_annotated,
     is_choice,
     is_list,
     is_mapping,
     is_own,
     is_union,
+    plain_type,
 )
 from clawmatrix_core.config.messages import Problem, Problems, TableMistakes, Wording
 from clawmatrix_core.config.types import Secret, Source, read_path
@@ -43,8 +45,10 @@ INTEGER_BITS = 64
 Reader: TypeAlias = "Callable[[Converter, Any, object], object]"
 
 
-class Converter(cattrs.Converter):
+class Converter(cattrs.BaseConverter):
     """Takes each value strictly as what it is, and raises Problems in its own words.
+
+    Another converter of cattrs would make code to write values, which nobody does here.
 
     It is meant for classes that ``check_class`` has passed.
 
@@ -101,6 +105,7 @@ def make_converter(
         (is_list, _inside(_read_list)),
         (is_choice, _read_choice),
         (is_own, own),
+        (is_annotated, lambda _, kind, value: converter.structure(value, plain_type(kind))),
         (lambda kind: kind is object, lambda _, kind, value: value),
     )
     for applies, reader in readers:

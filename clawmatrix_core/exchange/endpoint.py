@@ -201,6 +201,9 @@ class Endpoint:
     def on_frame(self, frame: Frame) -> None:
         """Take a frame of the other end. Raises: RemoteProtocolError."""
         header = frame.header
+        if header.type == "unknown":  # which is no sign of life of the exchange
+            self._on_unknown(gone=header.fin)
+            return
         self._hear(header.ack, header.limit)
         match header.type:
             case "data":
@@ -210,16 +213,13 @@ class Endpoint:
                     self.sending.send_lost_again()
             case "probe":
                 self.sending.send_credit(answer=True)
-            case "unknown":
-                self._on_unknown(gone=header.fin)
             case "cancel":
                 self._on_cancel(header.seq)
             case _:
                 self._on_numbered(frame)
-        if header.type != "unknown":
-            self.liveness.doubted = False
-            if self.sending.outbox.due() is not None:
-                self.flush()
+        self.liveness.doubted = False
+        if self.sending.outbox.due() is not None:
+            self.flush()
         self._go_on()
 
     def on_credit(self, ack: int, limit: int) -> None:

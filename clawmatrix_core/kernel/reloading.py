@@ -12,6 +12,7 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError, LocalProtocolError
 from clawmatrix_core.base.redaction import register_secret
 from clawmatrix_core.config.config import Config
+from clawmatrix_core.config.named import load_class
 
 if TYPE_CHECKING:
     import logging
@@ -58,6 +59,8 @@ class Reloader:
         async with self._one_by_one:
             if config is None:
                 config = await anyio.to_thread.run_sync(self._read)
+            for wanted in self._node.config.to_import(config):
+                await anyio.to_thread.run_sync(load_class, wanted)
             taken, changes = self._node.config.taking(config)
             if mistakes := config.mistakes_beside(self._hooks.registered):
                 raise ConfigError(mistakes)

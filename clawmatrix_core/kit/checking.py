@@ -13,6 +13,7 @@ from clawmatrix_core import hookspecs
 from clawmatrix_core.base.errors import ConfigError
 from clawmatrix_core.config.config import ConfigSection
 from clawmatrix_core.config.docs import describe
+from clawmatrix_core.config.named import load_class
 from clawmatrix_core.kit.light import look_at_light_modules
 from clawmatrix_core.kit.names import node_at_rest, note_collisions
 from clawmatrix_core.loading.annotations import misfits_of_plugin
@@ -155,7 +156,9 @@ class _Checking:
     def _options(self, info: PluginInfo) -> Iterator[Finding]:
         sections = [one for plugin, one in self._sections() if plugin == info.name]
         options = [
-            one for section in sections for one in describe(section.type, f"{section.table}.")
+            one
+            for section in sections
+            for one in describe(load_class(section.type), f"{section.table}.")
         ]
         bare = [option.path for option in options if not option.doc]
         for path in bare:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import (
+    TYPE_CHECKING,
+    ClassVar,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    runtime_checkable,
+)
 
 import anyio
 import attrs
@@ -14,7 +24,7 @@ from clawmatrix_core.base.json_value import JSON
 from clawmatrix_core.members.record import OFFER_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
 __all__ = [
     "JSON",
@@ -28,6 +38,7 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound="Callable[..., bool | None]")
+Load: TypeAlias = "Callable[[], Awaitable[Sequence[ControlMethod]]]"
 
 OFFER_KINDS = ("agents", "models")
 """Kinds of offers that the JSON of a status has for every node, with offers or without."""
@@ -76,6 +87,48 @@ class ControlMethod:
     name: str
     call: Callable[[dict[str, JSON]], Awaitable[JSON]] | None = None
     stream: Callable[[dict[str, JSON]], AsyncIterator[JSON]] | None = None
+
+    @classmethod
+    def later(
+        cls, load: Load, calls: Collection[str], streams: Collection[str] = ()
+    ) -> list[ControlMethod]:
+        """Return methods that stand for those which ``load`` returns.
+
+        Args:
+            load: called at each use; it may import in a worker thread, and keep what it made.
+            calls: the names of those with a ``call``.
+            streams: the names of those with a ``stream``.
+        """
+        return [
+            *(cls(name, call=partial(_call, load, name)) for name in calls),
+            *(cls(name, stream=partial(_stream, load, name)) for name in streams),
+        ]
+
+
+async def _found(load: Load, name: str) -> ControlMethod:
+    return next(method for method in await load() if method.name == name)
+
+
+async def _call(load: Load, name: str, params: dict[str, JSON]) -> JSON:
+    call = (await _found(load, name)).call
+    assert call is not None
+    return await call(params)
+
+
+async def _stream(load: Load, name: str, params: dict[str, JSON]) -> AsyncIterator[JSON]:
+    stream = (await _found(load, name)).stream
+    assert stream is not None
+    items = stream(params)
+    async with AsyncExitStack() as stack:
+        if isinstance(items, _Closes):  # what it holds is given back in the task that held it
+            stack.push_async_callback(items.aclose)
+        async for item in items:
+            yield item
+
+
+@runtime_checkable
+class _Closes(Protocol):
+    async def aclose(self) -> None: ...
 
 
 @attrs.frozen

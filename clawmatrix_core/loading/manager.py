@@ -61,6 +61,8 @@ class PluginManager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         """Refuse an implementation whose colour is not its specification's."""
+        if name.startswith("__"):  # pluggy looks at all attributes, of which these are most
+            return None
         options = super().parse_hookimpl_opts(plugin, name)
         if options is None:
             return None
@@ -106,6 +108,8 @@ class PluginManager(pluggy.PluginManager):
     def _implemented(self, plugin: object) -> Iterator[tuple[str, bool, object]]:
         move_marks(plugin, _MARK)
         for name in dir(plugin):
+            if name.startswith("__"):
+                continue
             options = super().parse_hookimpl_opts(plugin, name)
             if options is not None:
                 hook, optional = options.get("specname") or name, bool(options.get("optionalhook"))

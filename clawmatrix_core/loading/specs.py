@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import attrs
+import msgspec
 
 from clawmatrix_core import hookspecs
 from clawmatrix_core.base.dispatch import DISPATCH
@@ -25,8 +25,7 @@ _MARK = "clawmatrix_spec"
 _FRAME_HOOKS = frozenset({"frame_received", "transit_received"})
 
 
-@attrs.frozen
-class HookSpec:
+class HookSpec(msgspec.Struct, frozen=True):
     """The specification of one hook.
 
     Attributes:

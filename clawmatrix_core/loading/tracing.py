@@ -12,7 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +24,7 @@ __all__ = ["TracedImpl", "is_tracing", "traced"]
 _log = logging.getLogger("clawmatrix.hooks")
 
 
-@attrs.frozen
-class TracedImpl:
+class TracedImpl(msgspec.Struct, frozen=True):
     """An implementation whose calls are logged; it has what the dispatcher reads of one."""
 
     plugin_name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+from msgspec.structs import replace
 
 from clawmatrix_core.base.errors import LocalProtocolError
 from clawmatrix_core.members.identity import digits, fingerprint
@@ -40,7 +40,7 @@ def accepted_pin(node_id: NodeId, pin: Pin | None, shown: str) -> Pin:
     if pin is None or chosen is None:
         raise LocalProtocolError(f"no key of {node_id} with the fingerprint {shown} is known here")
     if chosen == pin.key:
-        return attrs.evolve(pin, state=PinState.PINNED, vouched="accepted")
+        return replace(pin, state=PinState.PINNED, vouched="accepted")
     if chosen in pin.past:
         raise LocalProtocolError(f"{node_id} gave this key up for the one that it is known by")
     rival = next(rival for rival in pin.rivals if rival.key == chosen)
@@ -63,7 +63,7 @@ def invited_pin(pin: Pin | None, key: bytes, now: float) -> Pin:
         pin = Pin(key, PinState.PINNED, now, rivals, pin.proven_since if pin and linked else now)
     since = now if pin.proven_since is None else pin.proven_since
     vouched = pin.vouched or "invited"
-    return attrs.evolve(pin, state=PinState.PINNED, proven=since, vouched=vouched)
+    return replace(pin, state=PinState.PINNED, proven=since, vouched=vouched)
 
 
 def _is_shown(key: bytes, wanted: str) -> bool:

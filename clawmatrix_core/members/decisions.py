@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from clawmatrix_core.members.revocation import SignedRevocation  # noqa: TC001 - msgspec resolves it
 
@@ -20,8 +20,7 @@ _REJECTED_MOST = 4096
 """Revocations that a person rejected which are remembered; the oldest are forgotten first."""
 
 
-@attrs.define
-class StoredRevocations:
+class StoredRevocations(msgspec.Struct):
     """Revocations and decisions as they are in the state.
 
     ``said`` are those in force, which is what a program of before had here, ``others`` all that
@@ -29,11 +28,11 @@ class StoredRevocations:
     the revocations of each key were undone here.
     """
 
-    said: list[SignedRevocation] = attrs.field(factory=list)
-    ignored: dict[str, int] = attrs.field(factory=dict)
+    said: list[SignedRevocation] = msgspec.field(default_factory=list)
+    ignored: dict[str, int] = msgspec.field(default_factory=dict)
     others: list[SignedRevocation] | None = None
-    accepted: list[SignedRevocation] = attrs.field(factory=list)
-    rejected: list[str] = attrs.field(factory=list)
+    accepted: list[SignedRevocation] = msgspec.field(default_factory=list)
+    rejected: list[str] = msgspec.field(default_factory=list)
 
 
 class Decisions:

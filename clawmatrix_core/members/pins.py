@@ -6,6 +6,8 @@ from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
+import msgspec
+from msgspec.structs import replace
 
 from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.members.identity import digits, fingerprint, key_text
@@ -83,8 +85,7 @@ class Conflict:
     proven: bool
 
 
-@attrs.frozen
-class TrustEntry:
+class TrustEntry(msgspec.Struct, frozen=True):
     """A name, its key, how that is known, and the fingerprints of other keys shown under it."""
 
     node_id: NodeId
@@ -106,8 +107,7 @@ class TrustEntry:
         return digits(self.sign_public)
 
 
-@attrs.frozen
-class Rival:
+class Rival(msgspec.Struct, frozen=True):
     """A conflict as it is stored."""
 
     key: bytes
@@ -117,8 +117,7 @@ class Rival:
     proven: bool = False
 
 
-@attrs.frozen
-class Pin:
+class Pin(msgspec.Struct, frozen=True):
     """A name's key as it is stored.
 
     ``proven`` is when the key first proved itself here, over a link or in a session; older
@@ -162,12 +161,10 @@ def with_rival(pin: Pin, key: bytes, *, proven: bool, now: float) -> Pin:
     if known is None:
         rival = Rival(key, now, now, proven=proven)
     else:
-        rival = attrs.evolve(
-            known, last_seen=now, count=known.count + 1, proven=known.proven or proven
-        )
+        rival = replace(known, last_seen=now, count=known.count + 1, proven=known.proven or proven)
     others = [other for other in pin.rivals if other is not known]
     others.sort(key=lambda other: (other.proven, other.last_seen), reverse=True)
-    return attrs.evolve(pin, rivals=(rival, *others[: CONFLICTS_MAX - 1]))
+    return replace(pin, rivals=(rival, *others[: CONFLICTS_MAX - 1]))
 
 
 def introduced_pin(pin: Pin, key: bytes, now: float) -> Pin:

@@ -11,7 +11,6 @@ import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import attrs
 import msgspec
 
 from clawmatrix_core.base.errors import LocalProtocolError, RemoteProtocolError, StateError
@@ -50,8 +49,7 @@ class Verdict(StrEnum):
     """A later one is in force, or it would change nothing."""
 
 
-@attrs.frozen
-class KnownRevocation:
+class KnownRevocation(msgspec.Struct, frozen=True):
     """A revocation that is kept, the word that names it, and what it is at this node."""
 
     said: Revocation

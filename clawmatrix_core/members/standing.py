@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from clawmatrix_core.members.identity import load_identity
 from clawmatrix_core.members.revocations import Revocations
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Standing", "open_standing"]
 
 
-@attrs.frozen
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """What one run of a node has read from its state.
 
     Attributes:

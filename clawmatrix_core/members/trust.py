@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+from msgspec.structs import replace
 
 from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.members.accepting import accepted_pin, invited_pin
@@ -91,7 +91,7 @@ class TrustStore(KnownKeys):
         if pin is not None and pin.key == sign_public:
             if proven and pin.state is PinState.PROVISIONAL and self._may_pin():
                 since = now if pin.proven is None else pin.proven
-                self._put(node_id, attrs.evolve(pin, state=PinState.PINNED, proven=since))
+                self._put(node_id, replace(pin, state=PinState.PINNED, proven=since))
                 self._write(now)
                 self._hidden.remove(node_id)
             elif proven:
@@ -117,7 +117,7 @@ class TrustStore(KnownKeys):
             return
         self._hidden.remove(node_id)
         if pin.proven_since is None:
-            self._put(node_id, attrs.evolve(pin, proven=now))
+            self._put(node_id, replace(pin, proven=now))
             self._write_soon(now)
 
     def insist(self, node_id: NodeId, sign_public: bytes, *, now: float) -> None:
@@ -139,7 +139,7 @@ class TrustStore(KnownKeys):
         rivals = tuple(rival for rival in pin.rivals if rival.key != sign_public)
         past = (pin.key, *(key for key in pin.past if key != sign_public))[:PAST_MAX]
         taken = (pin.key, *pin.taken)[:PAST_MAX]
-        new = attrs.evolve(pin, key=sign_public, rivals=rivals, past=past, taken=taken)
+        new = replace(pin, key=sign_public, rivals=rivals, past=past, taken=taken)
         self._put(node_id, new)
         self._write(now)
         self._tell(node_id)
@@ -157,7 +157,7 @@ class TrustStore(KnownKeys):
             return
         known = (*past, *(key for key in pin.past if key not in past))[:PAST_MAX]
         if known != pin.past:
-            self._put(node_id, attrs.evolve(pin, past=known))
+            self._put(node_id, replace(pin, past=known))
             self._write_soon(now)
             self._tell(node_id)
 

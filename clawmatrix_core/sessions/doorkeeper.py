@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from clawmatrix_core.base.errors import HandshakeError
 
@@ -27,13 +27,12 @@ _KEY = 32
 """Bytes at the beginning of an opening that no honest node ever writes twice."""
 
 
-@attrs.define
-class _Origin:
+class _Origin(msgspec.Struct):
     """What one node may still do, and what it did lately."""
 
     tokens: float
     at: float
-    seen: deque[bytes] = attrs.field(factory=lambda: deque(maxlen=_REMEMBERED))
+    seen: deque[bytes] = msgspec.field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
 
 class Doorkeeper:

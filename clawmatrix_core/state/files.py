@@ -26,8 +26,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 """What a state file can be called."""
 
 
-@attrs.frozen
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """What is in a file: its version, and the value as that version has it."""
 
     version: int

@@ -6,6 +6,8 @@ __all__ = ["BURST", "Rate"]
 
 BURST = 1.0
 """Seconds' worth that may pass at once, after a rest."""
+_SPENT = BURST - 1e-9
+"""Seconds' worth with which nothing is left: fractions do not add up to a whole burst."""
 
 
 class Rate:
@@ -34,11 +36,18 @@ class Rate:
         return wait if wait > 0 else 0.0
 
     def admit(self, now: float, size: int) -> bool:
-        """Count a frame, if it is within the limit; say whether it is."""
-        by_size = size * self._per_byte
-        cost = by_size if by_size > self._per_frame else self._per_frame
-        due = (self._due if self._due > now else now) + cost
-        if due - now > BURST:
+        """Count a frame, if something is left of the limit; say whether there is.
+
+        A frame that costs more than is left passes all the same, and is made up for: one that
+        costs more than a burst could never pass else, however often it is sent again.
+        """
+        due = self._due if self._due > now else now
+        if due - now > _SPENT:
             return False
-        self._due = due
+        by_size = size * self._per_byte
+        self._due = due + (by_size if by_size > self._per_frame else self._per_frame)
         return True
+
+    def give_back(self, size: int) -> None:
+        """Count a frame no more that was admitted, and then dropped for another reason."""
+        self._due -= max(size * self._per_byte, self._per_frame)

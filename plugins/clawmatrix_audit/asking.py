@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from clawmatrix_audit.frame_types import HEADS
 from clawmatrix_audit.head import Head
 from clawmatrix_core import Bound, NodeId
 
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     from clawmatrix_audit.held_heads import HeldHeads
     from clawmatrix_core import Exchange, Node
 
-__all__ = ["ANSWERS", "FRAME_TYPE", "answer_heads", "ask_heads"]
+__all__ = ["ANSWERS", "answer_heads", "ask_heads"]
 
-FRAME_TYPE: Final = "audit_heads"
 ANSWERS = Bound(
     256,
     "heads that are read of one node's answer",
@@ -54,7 +54,7 @@ async def ask_heads(node: Node, peer: NodeId, chain: str) -> Sequence[Head]:
     found = []
     request = HeadsRequest(chain)
     async with node.exchange(
-        peer, FRAME_TYPE, request, answer=HeldHead, complete=True, deadline=_PATIENCE
+        peer, HEADS, request, answer=HeldHead, complete=True, deadline=_PATIENCE
     ) as ex:
         async for held in ex:
             try:

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_audit import held_heads, keys
 from clawmatrix_audit.api import KeepsHeads
-from clawmatrix_audit.asking import FRAME_TYPE, answer_heads
 from clawmatrix_audit.book import AuditBook
-from clawmatrix_audit.checks import Looked, audit_check
 from clawmatrix_audit.config import AuditConfig
 from clawmatrix_audit.folder import AuditFolder
+from clawmatrix_audit.frame_types import HEADS
 from clawmatrix_audit.held_heads import HeldHeads
 from clawmatrix_audit.ledger import Ledger
 from clawmatrix_audit.log_words import log_record
-from clawmatrix_audit.methods import AuditMethods
 from clawmatrix_audit.places import audit_path
 from clawmatrix_core import (
     Check,
     ConfigSection,
+    ControlMethod,
     MemoryState,
     RateLimitedLogger,
     Receipt,
@@ -32,13 +31,15 @@ from clawmatrix_core import (
 from clawmatrix_core.spi import default_state_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import click
 
+    from clawmatrix_audit.checks import Looked
     from clawmatrix_core import (
         JSON,
         AuditRecord,
         Config,
-        ControlMethod,
         Exchange,
         Frame,
         Node,
@@ -63,7 +64,6 @@ class AuditPlugin(KeepsHeads):
         self.book: AuditBook | None = None
         self._enabled = True
         self._held = HeldHeads(None, lambda _: None)
-        self._methods: AuditMethods | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -85,8 +85,13 @@ class AuditPlugin(KeepsHeads):
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what ``clawmatrix audit verify`` asks the running node for."""
-        self._methods = AuditMethods(node, lambda: self.book)
-        return self._methods.all()
+
+        async def load() -> Sequence[ControlMethod]:
+            from clawmatrix_audit.methods import AuditMethods  # a small module, when one is called
+
+            return AuditMethods(node, lambda: self.book).all()
+
+        return ControlMethod.later(load, ["audit.heads"])
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
@@ -96,6 +101,8 @@ class AuditPlugin(KeepsHeads):
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """Have ``clawmatrix doctor`` show whether things are written down."""
+        from clawmatrix_audit.checks import audit_check  # when somebody asks
+
         return [Check("audit", audit_check(config, None if node is None else self._looked_at))]
 
     @hookimpl
@@ -149,7 +156,7 @@ class AuditPlugin(KeepsHeads):
         return Receipt(head)
 
     @hookimpl
-    @frame_types(FRAME_TYPE)
+    @frame_types(HEADS)
     def frame_received(self, node: Node, frame: Frame) -> bool | None:
         """Answer whoever asks what is held of its audit."""
         return node.accept(frame, self._answer, self._scope)
@@ -166,6 +173,8 @@ class AuditPlugin(KeepsHeads):
         return True
 
     async def _answer(self, ex: Exchange) -> None:
+        from clawmatrix_audit.asking import answer_heads  # a small module, once a node asks
+
         await answer_heads(ex, self._held)
 
     def _status(self) -> JSON:
@@ -176,6 +185,8 @@ class AuditPlugin(KeepsHeads):
 
     async def _looked_at(self) -> Looked:
         """Return what keeps things from being written, and what was done to what is."""
+        from clawmatrix_audit.checks import Looked
+
         trouble = self._trouble()
         if self.book is None or self.book.closed:
             return Looked(trouble)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from clawmatrix_core.spi import OFFER_KINDS
 
@@ -21,8 +21,7 @@ OWN_KEYS = frozenset(
 """What the status has of its own: no section of a plugin gets such a name."""
 
 
-@attrs.frozen
-class NodeFacts:
+class NodeFacts(msgspec.Struct, frozen=True):
     """What a node knows of itself, besides its record.
 
     ``uptime`` is in seconds; ``refused`` counts what was refused, by reason; ``open_exchanges`` are

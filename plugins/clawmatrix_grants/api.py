@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import attrs
 
 from clawmatrix_core import NOT_ALLOWED, ExchangeFailure, Verdict
+from clawmatrix_grants.globs import Glob
+from clawmatrix_grants.permits import Permit, Progress
 from clawmatrix_grants.programs import DEFAULT_PATH, resolve_program
 from clawmatrix_grants.question import Question
+from clawmatrix_grants.settles import SettlesAsks
 from clawmatrix_grants.tool_shapes import ToolShape
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from clawmatrix_core import JSON, Action, Node, NodeId
 
@@ -21,6 +23,7 @@ __all__ = [
     "DEFAULT_PATH",
     "ApprovalPending",
     "ApprovalRequest",
+    "Glob",
     "NotAllowed",
     "Permit",
     "Progress",
@@ -31,22 +34,6 @@ __all__ = [
     "permit",
     "resolve_program",
 ]
-
-Progress: TypeAlias = "Callable[[str], Awaitable[None]]"
-"""Takes words about how far something is, for whoever called."""
-
-
-@attrs.frozen
-class Permit:
-    """Says that one call may run now.
-
-    Attributes:
-        verdict: what the plugins decided.
-        approval: the word of the approval that was used for it, None where none was needed.
-    """
-
-    verdict: Verdict
-    approval: str | None = None
 
 
 class NotAllowed(ExchangeFailure):
@@ -101,16 +88,6 @@ class ApprovalRequest:
     arguments: Mapping[str, JSON] | None = attrs.field(repr=False)
     rule: str
     until: float
-
-
-class SettlesAsks(ABC):
-    """What the object of a plugin is that has people decide where the verdict is ``ask``."""
-
-    @abstractmethod
-    async def settle(
-        self, question: Question, progress: Progress | None, wait: float | None
-    ) -> Permit:
-        """See ``permit`` below."""
 
 
 async def permit(

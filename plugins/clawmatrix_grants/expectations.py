@@ -10,7 +10,8 @@ import attrs
 
 from clawmatrix_core import JSON, LOCAL, Action, is_node_id, key_text, option
 from clawmatrix_grants.config import Effect  # noqa: TC001 - read from the annotations
-from clawmatrix_grants.policy import TABLE, Policy
+from clawmatrix_grants.names import TABLE
+from clawmatrix_grants.policy import Policy
 from clawmatrix_grants.question import Decision, Question
 from clawmatrix_grants.tool_shapes import canonical_arguments
 
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from clawmatrix_grants.config import GrantsConfig
     from clawmatrix_grants.tool_shapes import ToolShape
 
-__all__ = ["TESTS_TABLE", "Expectation", "ExpectationsConfig", "failed_expectations"]
+__all__ = ["Expectation", "ExpectationsConfig", "failed_expectations"]
 
-TESTS_TABLE: Final = "grants-tests"
 _SOME_KEY: Final = key_text(bytes(32))
 
 

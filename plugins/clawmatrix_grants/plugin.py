@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from clawmatrix_core import ConfigSection, Verdict, hookimpl
+import anyio
+import anyio.to_thread
+
+from clawmatrix_core import (
+    ConfigSection,
+    ControlMethod,
+    ExchangeFailure,
+    StateError,
+    StatusSection,
+    Verdict,
+    hookimpl,
+)
 from clawmatrix_grants import hookspecs
-from clawmatrix_grants.api import SettlesAsks
-from clawmatrix_grants.approvals.part import Approvals
-from clawmatrix_grants.config import GrantsConfig
-from clawmatrix_grants.ending import EndingRules, ends_of
-from clawmatrix_grants.expectations import TESTS_TABLE, ExpectationsConfig
-from clawmatrix_grants.keys import KnownToNode
-from clawmatrix_grants.policy import TABLE, Policy
-from clawmatrix_grants.question import Question
+from clawmatrix_grants.names import APPROVALS_TABLE, STATE, TABLE, TESTS_TABLE
+from clawmatrix_grants.settles import SettlesAsks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import click
 
@@ -26,40 +31,51 @@ if TYPE_CHECKING:
         Beside,
         Check,
         Config,
-        ControlMethod,
         Node,
         NodeId,
         PluginScope,
-        StatusSection,
     )
-    from clawmatrix_grants.api import ApprovalRequest, Permit, Progress
+    from clawmatrix_grants.api import ApprovalRequest, Permit, Progress, Question
+    from clawmatrix_grants.config import GrantsConfig
+    from clawmatrix_grants.expectations import ExpectationsConfig
+    from clawmatrix_grants.policy import Policy
+    from clawmatrix_grants.service import GrantsService
     from clawmatrix_grants.warnings.entries import Path, Warned
 
 __all__ = ["GrantsPlugin"]
+
+_CALLS: Final = (
+    *("grants.key", "grants.show", "grants.check"),
+    *("approvals.list", "approvals.show", "approvals.allow", "approvals.deny"),
+    *("approvals.rule", "approvals.ruled"),
+)
+_STREAMS: Final = ("approvals.watch",)
 
 
 class GrantsPlugin(SettlesAsks):
     """Answers by ``[grants]``, and leaves all to others where there is no such table.
 
     Attributes:
-        approvals: the calls about which people are asked, and what they decided.
+        service: what does so; None as long as there is no table, no approval and no question.
     """
 
     plugin_name = "grants"
     hookspecs = hookspecs
 
     def __init__(self) -> None:
-        self._read: GrantsConfig | None = None
-        self._policy: Policy | None = None
-        self.approvals = Approvals()
+        self.service: GrantsService | None = None
+        self._making = anyio.Lock()
+        self._scope: PluginScope | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the tables ``grants``, ``grants-tests`` and ``approvals``."""
         return [
-            ConfigSection(TABLE, GrantsConfig, warn=_warn),
-            ConfigSection(TESTS_TABLE, ExpectationsConfig, check=_check),
-            self.approvals.section(),
+            ConfigSection(TABLE, "clawmatrix_grants.config:GrantsConfig", warn=_warn),
+            ConfigSection(
+                TESTS_TABLE, "clawmatrix_grants.expectations:ExpectationsConfig", check=_check
+            ),
+            ConfigSection(APPROVALS_TABLE, "clawmatrix_grants.approvals.config:ApprovalsConfig"),
         ]
 
     @hookimpl
@@ -74,14 +90,12 @@ class GrantsPlugin(SettlesAsks):
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what ``clawmatrix grants`` and ``approvals`` ask the running node for."""
-        from clawmatrix_grants.methods import GrantsMethods
-
-        return [*GrantsMethods(node).all(), *self.approvals.methods(node)]
+        return ControlMethod.later(self._methods, _CALLS, _STREAMS)
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
         """Say how many calls wait for an approval."""
-        return [self.approvals.status()]
+        return [StatusSection("approvals", self._counts, text=_status_lines, colour="yellow")]
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
@@ -92,33 +106,24 @@ class GrantsPlugin(SettlesAsks):
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Put the table into the form in which it is asked, and tell which tests fail."""
+        """Put the table into the form in which it is asked, and look at earlier approvals."""
+        self._node, self._scope = node, scope
+        if _has_tables(node) or _has_approvals(node):
+            await self.serve()
         self.policy(node)
-        await self.approvals.start(node, scope, lambda: self._digest(node))
-        self._ending = EndingRules(
-            lambda: ends_of(node.config.section(GrantsConfig)),
-            node.clock.wall,
-            lambda: node.policy_changed("a rule has ended"),
-        )
-        scope.start_soon(self._ending.run, name="ends of rules")
-        if not node.config.section(ExpectationsConfig).tests:
-            return
-        from clawmatrix_grants.warnings.looking import failures_of
-
-        for path, why in failures_of(node):
-            node.logger("grants").error("%s.%s: %s", TESTS_TABLE, ".".join(map(str, path)), why)
 
     @hookimpl
     async def node_started(self) -> None:
         """Look at the approvals of an earlier run, now that all plugins decide."""
-        self.approvals.review()
+        if self.service is not None:
+            self.service.approvals.review()
 
     @hookimpl
     async def config_changed(self, node: Node, changed: frozenset[str]) -> None:
         """Do the same with another table, where nobody has asked since it came."""
+        if self.service is not None or _has_tables(node):
+            (await self.serve()).changed()
         self.policy(node)
-        self.approvals.review()
-        self._ending.changed()
 
     @hookimpl
     async def authorize(
@@ -131,37 +136,75 @@ class GrantsPlugin(SettlesAsks):
         arguments: Mapping[str, JSON] | None,
     ) -> Verdict | None:
         """Decide by the table that is in force at this moment."""
-        policy = self.policy(node)
-        if policy is None:
+        if not node.config.has_table(TABLE):
             return None
-        found = policy.decide(Question(peer, key, action, target, arguments))
-        return None if found.effect is None else Verdict(found.effect, found.reason, found.rule)
+        found = (await self.serve()).decide(peer, key, action, target, arguments)
+        if found is None or found.effect is None:
+            return None
+        return Verdict(found.effect, found.reason, found.rule)
 
     async def settle(
         self, question: Question, progress: Progress | None, wait: float | None
     ) -> Permit:
         """See ``clawmatrix_grants.api.permit``."""
-        return await self.approvals.settle(question, progress, wait)
+        return await (await self.serve()).approvals.settle(question, progress, wait)
 
     @hookimpl
     async def approval_requested(self, node: Node, request: ApprovalRequest) -> None:
         """Tell the log that a call waits."""
-        self.approvals.tell(node.logger("grants"), request)
+        (await self.serve()).approvals.tell(node.logger("grants"), request)
 
     def policy(self, node: Node) -> Policy | None:
-        """Return the table as it is in force, None where there is none."""
-        if not node.config.has_table(TABLE):
-            return None
-        told = node.config.section(GrantsConfig)
-        if self._policy is None or told is not self._read:
-            self._read = told
-            known = KnownToNode(node)
-            self._policy = Policy(told, known, wall=node.clock.wall, is_revoked=known.is_revoked)
-        return self._policy
+        """Return the table as it is in force, None where there is none, or nobody asked yet."""
+        return None if self.service is None else self.service.policy()
 
-    def _digest(self, node: Node) -> str:
-        policy = self.policy(node)
-        return "" if policy is None else policy.digest
+    async def serve(self) -> GrantsService:
+        """Return the service, which is imported and started when it is first wanted.
+
+        Raises: ExchangeFailure, before the plugin has started.
+        """
+        if self.service is None:
+            if self._scope is None:
+                raise ExchangeFailure("no_approvals", "this node has not started yet")
+            async with self._making:
+                if self.service is None:
+                    # The other tasks go on while a node that runs imports it.
+                    service = (await anyio.to_thread.run_sync(_service_class))(self._node)
+                    await service.start(self._scope)
+                    self.service = service
+        return self.service
+
+    async def _methods(self) -> Sequence[ControlMethod]:
+        return (await self.serve()).methods()
+
+    def _counts(self) -> JSON:
+        if self.service is None:
+            return {"pending": 0, "allowed": 0, "refused": 0}
+        return self.service.approvals.counts()
+
+
+def _service_class() -> type[GrantsService]:
+    from clawmatrix_grants.service import GrantsService  # most nodes do without
+
+    return GrantsService
+
+
+def _has_tables(node: Node) -> bool:
+    return any(map(node.config.has_table, (TABLE, TESTS_TABLE, APPROVALS_TABLE)))
+
+
+def _has_approvals(node: Node) -> bool:
+    try:
+        return bool(node.state.read(STATE))
+    except StateError:
+        return True  # the service says so
+
+
+def _status_lines(counts: JSON) -> Sequence[str]:
+    if not counts["pending"]:
+        return []
+    wait = "call waits" if counts["pending"] == 1 else "calls wait"
+    return [f"{counts['pending']} {wait} for an approval: clawmatrix approvals list"]
 
 
 # A node that runs needs none of what these import, unless somebody looks at its configuration.

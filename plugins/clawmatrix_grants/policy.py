@@ -12,6 +12,7 @@ from clawmatrix_core import LOCAL, is_node_id
 from clawmatrix_grants.conditions import Predicates
 from clawmatrix_grants.config import ACTIONS, EVERYONE
 from clawmatrix_grants.keys import Keys, KnownKeys
+from clawmatrix_grants.names import TABLE
 from clawmatrix_grants.program_names import Programs
 from clawmatrix_grants.programs import DEFAULT_PATH
 from clawmatrix_grants.question import Considered, Decision, Question
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLE", "Considered", "Decision", "Policy", "Question", "table_place"]
 
-TABLE: Final = "grants"
 STRICTEST: Final[tuple[Effect, ...]] = ("deny", "ask", "allow")
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")

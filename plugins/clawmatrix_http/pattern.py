@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 from starlette.convertors import (
     FloatConvertor,
     IntegerConvertor,
@@ -37,8 +37,7 @@ _EXAMPLES: Final[Mapping[type[Convertor[Any]], tuple[str, ...]]] = {
 }
 
 
-@attrs.frozen
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """A compiled path.
 
     Attributes:

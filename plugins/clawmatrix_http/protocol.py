@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import attrs
 import httptools
+import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from clawmatrix_core import Bound
@@ -70,8 +70,7 @@ CONNECTION = "clawmatrix.connection"
 """The ASGI extension by which the application reaches the connection of a request."""
 
 
-@attrs.frozen
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Times that a client has, in seconds.
 
     Attributes:
@@ -85,8 +84,7 @@ class Limits:
     rate: float = 1024.0
 
 
-@attrs.frozen
-class _Fault:
+class _Fault(msgspec.Struct, frozen=True):
     """What is wrong with a request, found while it is read."""
 
     status: int

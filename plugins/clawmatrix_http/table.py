@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 
 from clawmatrix_http.api import HttpRefusal
 from clawmatrix_http.hints import hint, variants
@@ -23,8 +23,7 @@ _BELOW = 2
 """Slashes in front of the first parameter of a pattern such as ``/things/{name}``."""
 
 
-@attrs.frozen
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A route, or why there is none.
 
     Attributes:
@@ -44,20 +43,18 @@ class Found:
     plugin: str = ""
 
 
-@attrs.frozen
-class _Owned:
+class _Owned(msgspec.Struct, frozen=True):
     """A route, and the plugin that registered it."""
 
     plugin: str
     route: HttpRoute
 
 
-@attrs.frozen
-class _Path:
+class _Path(msgspec.Struct, frozen=True):
     """What a path, or a pattern of paths, has for each method."""
 
     pattern: Pattern | None
-    methods: dict[str, _Owned] = attrs.field(factory=dict)
+    methods: dict[str, _Owned] = msgspec.field(default_factory=dict)
 
     @property
     def is_particular(self) -> bool:

@@ -7,7 +7,7 @@ text inside, or words that are no JSON.
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from clawmatrix_core import Bound
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
@@ -57,8 +57,7 @@ _WITHIN = ("error", "errors", "exception", "base_resp", "innererror", "metadata"
 """Members that hold an error, or more of it."""
 
 
-@attrs.define
-class ErrorText:
+class ErrorText(msgspec.Struct):
     """What an error says.
 
     Attributes:
@@ -69,9 +68,9 @@ class ErrorText:
         plain: whether it is words alone, without any fields.
     """
 
-    codes: list[str] = attrs.field(factory=list)
-    numbers: list[int] = attrs.field(factory=list)
-    messages: list[str] = attrs.field(factory=list)
+    codes: list[str] = msgspec.field(default_factory=list)
+    numbers: list[int] = msgspec.field(default_factory=list)
+    messages: list[str] = msgspec.field(default_factory=list)
     param: str | None = None
     plain: bool = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
 
-import attrs
+import msgspec
 
 from clawmatrix_core import DeadlineExceeded, ExchangeError, ExchangeFailure
 from clawmatrix_model_proxy.error_text import error_text, error_text_of
@@ -63,8 +63,7 @@ _SPELLINGS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry
 _AGAIN = {"true": True, "false": False}
 
 
-@attrs.frozen
-class AttemptFault:
+class AttemptFault(msgspec.Struct, frozen=True):
     """What went wrong with an attempt.
 
     Attributes:

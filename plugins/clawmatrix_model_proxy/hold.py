@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import attrs
+import msgspec
 
 __all__ = ["LIVE", "Hold", "parse_hold"]
 
@@ -15,8 +15,7 @@ TOKENS_MOST = 1_000_000
 _WORDS = re.compile(r"(?a:(\d{1,9}(?:\.\d{1,9})?)\s*s|(\d{1,9})\s*tokens?)", re.IGNORECASE)
 
 
-@attrs.frozen
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """How much of an answer is kept back before the client gets any.
 
     Attributes:

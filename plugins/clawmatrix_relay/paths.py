@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
-import attrs
+import msgspec
 
 from clawmatrix_core import ExchangeError, PathStatus
 
@@ -28,8 +28,7 @@ INTEREST = 600.0
 """Seconds for which a question counts as interest. Traffic is evidence without probes."""
 
 
-@attrs.define
-class _Path:
+class _Path(msgspec.Struct):
     """What is known of the path to one node, in the clock's seconds.
 
     Attributes:

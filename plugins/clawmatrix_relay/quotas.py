@@ -53,7 +53,12 @@ class Quotas:
         if flow != self._last:
             self._last, self._rate = flow, self._rate_of(flow)
         now = self._now()
-        return self._rate.admit(now, size) and self._all.admit(now, size)
+        if not self._rate.admit(now, size):
+            return False
+        if self._all.admit(now, size):
+            return True
+        self._rate.give_back(size)  # it is dropped, which its origin can do nothing about
+        return False
 
     def _rate_of(self, flow: Flow) -> Rate:
         rate = self._rates.get(flow)

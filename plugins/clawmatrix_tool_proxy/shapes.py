@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from clawmatrix_grants.api import ToolShape
+from clawmatrix_tool_proxy.catalog.keeping import CatalogKeeper
 from clawmatrix_tool_proxy.command_service import command_tools
 from clawmatrix_tool_proxy.config import ToolProxyConfig
 from clawmatrix_tool_proxy.file_service import file_tools
 from clawmatrix_tool_proxy.files.config import root_tables
-from clawmatrix_tool_proxy.peers import CLUSTER_PEERS
+from clawmatrix_tool_proxy.peers import CLUSTER_PEERS, peers_tool
 from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawmatrix_core import Config
+    from clawmatrix_core import Config, Node, PluginScope
     from clawmatrix_tool_proxy.tool import Arguments, Tool
 
-__all__ = ["BUILT_IN", "shapes_at_rest", "shapes_of"]
+__all__ = ["BUILT_IN", "shapes_at_rest", "shapes_of", "shapes_unserved"]
 
 BUILT_IN: Final = frozenset(
     {
@@ -52,6 +53,11 @@ def shapes_of(tools: Iterable[Tool], config: Config) -> list[ToolShape]:
     found = list(tools)
     names = {tool.name for tool in found}
     return [*_shapes(found, config), *(one for one in _own(config) if one.name not in names)]
+
+
+def shapes_unserved(node: Node, scope: PluginScope) -> list[ToolShape]:
+    """Return what there is to tell of the tools of a node that runs, and has none of plugins."""
+    return shapes_of([peers_tool(node, CatalogKeeper(node, scope))], node.config)
 
 
 def shapes_at_rest(config: Config) -> list[ToolShape]:

@@ -31,12 +31,15 @@ class ToolError(ClawMatrixError):
     Attributes:
         code: a stable word for programs, such as ``not_found``.
         exit_status: what ``clawmatrix call`` ends with, 1 to 255; 20 unless given.
+        began: whether the tool may have done something.
     """
 
-    def __init__(self, message: str, code: str = "failed", *, exit_status: int = 20) -> None:
+    def __init__(
+        self, message: str, code: str = "failed", *, exit_status: int = 20, began: bool = True
+    ) -> None:
         super().__init__(message)
         self.code = code
-        self.exit_status = exit_status
+        self.exit_status, self.began = exit_status, began
 
 
 class ToolCall:
@@ -129,8 +132,9 @@ class Tool:
         deadline: seconds that a call may take; None is what the configuration says.
         at_once: calls that may run at a time; None is what the configuration says.
         canonical: makes the arguments those that will run (paths as ``ROOT/relative``, programs
-            resolved), which the policy and the audit see. It runs in a worker thread, and may
-            raise ToolError.
+            resolved), which the policy and the audit see. It may raise ToolError.
+        canonical_blocks: whether that looks at files, say, and so runs in a worker thread; else it
+            runs on the event loop.
         streams: whether it writes output while it runs.
         check: looks at the arguments, fills defaults in and returns them, in the place of the
             schema; it runs on the event loop, and raises ToolError. Without it a process of its
@@ -149,6 +153,7 @@ class Tool:
     canonical: Callable[[Arguments], Arguments] | None = attrs.field(
         default=None, validator=optional(is_callable()), kw_only=True, repr=False
     )
+    canonical_blocks: bool = attrs.field(default=True, kw_only=True)
     streams: bool = attrs.field(default=False, kw_only=True)
     check: Callable[[Arguments], Arguments] | None = attrs.field(
         default=None, validator=optional(is_callable()), kw_only=True, repr=False

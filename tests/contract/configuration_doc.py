@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clawmatrix_core.config.core import CoreConfig
 from clawmatrix_core.config.docs import describe
+from clawmatrix_core.config.named import load_class
 from clawmatrix_core.kernel.registry import PluginRegistry
 
 FILE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -21,7 +22,7 @@ def render() -> str:
     registry.load()
     sections = sorted(registry.config_sections(), key=lambda section: section.table)
     parts = [_table("The core", "", CoreConfig)]
-    parts += [_table(f"`[{s.table}]`", f"{s.table}.", s.type) for s in sections]
+    parts += [_table(f"`[{s.table}]`", f"{s.table}.", load_class(s.type)) for s in sections]
     return "\n".join(parts)
 
 

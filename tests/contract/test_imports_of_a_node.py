@@ -20,7 +20,10 @@ from clawmatrix_core import Config, Node
 from clawmatrix_core.control.address import control_socket_path
 from clawmatrix_core.control.protocol import request_line
 
-PLUGINS = ["mesh", "relay", "http", "control", "model-proxy", "gemini", "audit", "grants"]
+PLUGINS = [
+    *("mesh", "relay", "http", "control", "model-proxy"),
+    *("gemini", "audit", "grants", "tool-proxy"),
+]
 
 
 def imported(*rooms):
@@ -90,18 +93,52 @@ FOR_MODELS = (
     "clawmatrix_model_proxy.serving.server",
 )
 """What a node does without that serves no models."""
+FOR_GRANTS = (
+    "clawmatrix_grants.api",
+    "clawmatrix_grants.approvals.keeper",
+    "clawmatrix_grants.conditions",
+    "clawmatrix_grants.config",
+    "clawmatrix_grants.expectations",
+    "clawmatrix_grants.methods",
+    "clawmatrix_grants.policy",
+    "clawmatrix_grants.service",
+)
+"""What a node does without that has no grants, no approvals and no tools."""
+FOR_TOOLS = (
+    "clawmatrix_tool_proxy.api",
+    "clawmatrix_tool_proxy.asking.calling",
+    "clawmatrix_tool_proxy.catalog.entries",
+    "clawmatrix_tool_proxy.checking.checker",
+    "clawmatrix_tool_proxy.config",
+    "clawmatrix_tool_proxy.methods",
+    "clawmatrix_tool_proxy.own_tools",
+    "clawmatrix_tool_proxy.service",
+    "clawmatrix_tool_proxy.serving.answering",
+    "clawmatrix_tool_proxy.tool",
+    "clawmatrix_tool_proxy.wire",
+)
+"""What a node does without that has no tools, and that nobody asks for any."""
+FOR_THE_CURIOUS = (
+    "clawmatrix_audit.asking",
+    "clawmatrix_audit.checks",
+    "clawmatrix_audit.methods",
+)
+"""What a node does without until somebody asks for its audit."""
+FOR_PROXIES = ("clawmatrix_mesh.websocket.asyncio_proxied", "python_socks")
+"""What a node does without that dials through no proxy."""
 MODEL = {"id": "m", "base_url": "http://127.0.0.1:1/v1"}
 
 
-def serve(tmp_path: Path, *models: dict[str, str]) -> dict[str, Any]:
+def serve(tmp_path: Path, *models: dict[str, str], **more: dict[str, Any]) -> dict[str, Any]:
     """Run a node in a process of its own, ask it, and return what it imported."""
     config = {
         "node_id": "a",
         "secret": "s" * 40,
         "state_dir": str(tmp_path / "state"),
         "http": {"listen": "127.0.0.1:0", "token": "t" * 20},
-        "mesh": {"listen": "127.0.0.1:0"},
+        "mesh": {"listen": "127.0.0.1:0", "peers": ["ws://127.0.0.1:1"]},
         "model-proxy": {"models": models},
+        **more,
     }
     command = [sys.executable, "-c", SERVE, json.dumps(config)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
@@ -112,8 +149,8 @@ def serve(tmp_path: Path, *models: dict[str, str]) -> dict[str, Any]:
 
 def test_a_node_that_serves_imports_no_command_no_test_and_no_doctor(tmp_path: Path) -> None:
     told = serve(tmp_path, MODEL)
-    plugins = ("mesh", "relay", "http", "control", "model-proxy", "gemini", "audit", "grants")
-    assert told["states"] == dict.fromkeys(plugins, "active")
+    assert set(told["states"].values()) == {"active"}
+    assert {"audit", "grants", "mesh", "tool-proxy"} < told["states"].keys()
     assert told["models"] == ["m", "a/m"]
     assert told["serving"] == []
     assert {finding["name"] for finding in told["findings"]} >= {"plugins", "mesh.listen"}
@@ -129,6 +166,19 @@ def test_a_node_that_serves_no_models_imports_no_conversion(tmp_path: Path) -> N
     told = serve(tmp_path)
     assert told["models"] == []
     assert [name for name in FOR_MODELS if name in told["modules"]] == []
+
+
+def test_a_plain_node_imports_nothing_of_grants_and_tools(tmp_path: Path) -> None:
+    told = serve(tmp_path)
+    wanted = {*FOR_GRANTS, *FOR_TOOLS, *FOR_THE_CURIOUS, *FOR_PROXIES}
+    assert sorted(wanted.intersection(told["modules"])) == []
+    assert {"clawmatrix_grants.plugin", "clawmatrix_tool_proxy.plugin"} < {*told["modules"]}
+
+
+def test_a_node_with_grants_and_tools_imports_what_serves_them(tmp_path: Path) -> None:
+    told = serve(tmp_path, **{"grants": {}, "tool-proxy": {}})
+    later = {"clawmatrix_tool_proxy.methods", "clawmatrix_tool_proxy.own_tools"}
+    assert sorted({*FOR_GRANTS, *FOR_TOOLS} - later - {*told["modules"]}) == []
 
 
 def test_commands_that_ask_the_running_node_import_light_things() -> None:

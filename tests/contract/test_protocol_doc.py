@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
+from msgspec.structs import asdict
 
 from clawmatrix_core.base.node_id import NAME_LIMIT
 from clawmatrix_core.exchange import windows
@@ -110,7 +111,7 @@ def test_the_limits_are_the_codes(root: Path) -> None:
 def test_the_times_are_the_codes(root: Path) -> None:
     known: dict[str, Any] = {
         **attrs.asdict(ExchangeLimits()),
-        **attrs.asdict(LinkLimits()),
+        **asdict(LinkLimits()),
         "heartbeat": MeshConfig().heartbeat,
         "patience": patience_of(MeshConfig().heartbeat),
         "invite_burst": BURST,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import pytest
+from msgspec.structs import asdict
 
 from clawmatrix_core.cli.control_client import call
 from clawmatrix_core.exchange.limits import ExchangeLimits
@@ -47,7 +48,7 @@ def default_of(function: Callable[..., object], name: str) -> float:
 PROXY = ModelProxyConfig()
 KNOWN: dict[str, float] = {
     **{name: float(value) for name, value in attrs.asdict(ExchangeLimits()).items()},
-    **{name: float(value) for name, value in attrs.asdict(LinkLimits()).items()},
+    **{name: float(value) for name, value in asdict(LinkLimits()).items()},
     "heartbeat": MeshConfig().heartbeat,
     "patience": patience_of(MeshConfig().heartbeat),
     "open_timeout": OPEN_TIMEOUT,

@@ -157,9 +157,14 @@ class Traffic:
     async def run(self) -> None:
         """Open streams until told to end; return when all have ended."""
         async with anyio.create_task_group() as streams:
-            while not self._over.is_set():
-                await anyio.sleep(self._rng.expovariate(1 / self._gap))
+            while not await self._is_over(within=self._rng.expovariate(1 / self._gap)):
                 streams.start_soon(self._open, random.Random(self._rng.getrandbits(64)))
+
+    async def _is_over(self, *, within: float) -> bool:
+        """Wait for the next stream's time, or for the end: pauses may last for minutes."""
+        with anyio.move_on_after(within):
+            await self._over.wait()
+        return self._over.is_set()
 
     async def _open(self, rng: random.Random) -> None:
         source = rng.choice(self._mesh.up)

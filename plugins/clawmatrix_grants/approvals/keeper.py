@@ -9,8 +9,9 @@ import anyio.to_thread
 
 from clawmatrix_core import AuditRecord, ExchangeFailure, StateError
 from clawmatrix_core.spi import Bell
-from clawmatrix_grants.approvals.stored import STATE, read_table, table_json
+from clawmatrix_grants.approvals.stored import read_table, table_json
 from clawmatrix_grants.approvals.table import LONGEST, Approval, ApprovalTable
+from clawmatrix_grants.names import STATE
 
 if TYPE_CHECKING:
     import logging

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from clawmatrix_core import ConfigSection, StateError, StatusSection
+from clawmatrix_core import StateError
 from clawmatrix_grants import hookspecs
 from clawmatrix_grants.api import ApprovalRequest
-from clawmatrix_grants.approvals.config import ApprovalsConfig
 from clawmatrix_grants.approvals.keeper import ApprovalKeeper
 from clawmatrix_grants.approvals.methods import ApprovalMethods
 from clawmatrix_grants.approvals.settling import Settling
@@ -17,7 +16,7 @@ from clawmatrix_grants.approvals.words import visible
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from clawmatrix_core import JSON, ControlMethod, Node, PluginScope
     from clawmatrix_grants.api import Permit, Progress, Question
@@ -33,17 +32,9 @@ class Approvals:
         self._keeper: ApprovalKeeper | None = None
         self._changed = anyio.Event()
 
-    def section(self) -> ConfigSection:
-        """Return the table ``approvals``."""
-        return ConfigSection("approvals", ApprovalsConfig)
-
     def methods(self, node: Node) -> list[ControlMethod]:
         """Return what ``clawmatrix approvals`` calls."""
         return ApprovalMethods(node, lambda: self._keeper).all()
-
-    def status(self) -> StatusSection:
-        """Return how many calls wait."""
-        return StatusSection("approvals", self._counts, text=_status_lines, colour="yellow")
 
     async def start(self, node: Node, scope: PluginScope, policy: Callable[[], str]) -> None:
         """Read what an earlier run left, and look at it whenever the policy changes.
@@ -114,7 +105,8 @@ class Approvals:
     async def _tell(self, request: ApprovalRequest) -> None:
         await self._node.hooks.notify(hookspecs.approval_requested, request=request)
 
-    def _counts(self) -> JSON:
+    def counts(self) -> JSON:
+        """Return how many there are in each state, for the status."""
         table = None if self._keeper is None else self._keeper.table
         states = (
             []
@@ -122,10 +114,3 @@ class Approvals:
             else [one.state for one in table.living(self._node.clock.wall()).approvals.values()]
         )
         return {state: states.count(state) for state in ("pending", "allowed", "refused")}
-
-
-def _status_lines(counts: JSON) -> Sequence[str]:
-    if not counts["pending"]:
-        return []
-    wait = "call waits" if counts["pending"] == 1 else "calls wait"
-    return [f"{counts['pending']} {wait} for an approval: clawmatrix approvals list"]

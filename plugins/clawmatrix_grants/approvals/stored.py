@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -13,14 +13,7 @@ from clawmatrix_grants.approvals.table import Approval, ApprovalTable
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["STATE", "read_table", "table_json"]
-
-STATE: Final = "approvals"
-"""The state file that they are in.
-
-It is not declared to the core: a node whose state file is damaged does not start, and one whose
-approvals are gone asks people again.
-"""
+__all__ = ["read_table", "table_json"]
 
 
 class _Stored(msgspec.Struct, forbid_unknown_fields=True):

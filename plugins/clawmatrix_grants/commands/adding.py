@@ -25,7 +25,7 @@ from clawmatrix_grants.commands.comparing import Comparison, ask_yes
 from clawmatrix_grants.commands.editing import Addition, with_grant
 from clawmatrix_grants.commands.names import listed
 from clawmatrix_grants.config import EVERYONE
-from clawmatrix_grants.expectations import TESTS_TABLE
+from clawmatrix_grants.names import TESTS_TABLE
 from clawmatrix_grants.policy import TABLE
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 
 from clawmatrix_core import Bound, NamedKeys
 from clawmatrix_core.spi import HandshakeError
@@ -38,8 +38,7 @@ SOURCES = Bound(
 )
 
 
-@attrs.define
-class _Source:
+class _Source(msgspec.Struct):
     tokens: float
     at: float
 

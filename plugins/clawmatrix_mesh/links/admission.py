@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import attrs
+import msgspec
 
 from clawmatrix_core import Bound
 from clawmatrix_core.spi import Places
@@ -69,8 +70,7 @@ class Doorway:
         oldest.scope.cancel()
 
 
-@attrs.define
-class RefusedConnection:
+class RefusedConnection(msgspec.Struct):
     """Connections from one source, refused for one reason. ``last`` is wall-clock seconds."""
 
     remote: str

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
-import attrs
+import msgspec
 
 from clawmatrix_core import ConnectionLost, DialError, shown_address
 from clawmatrix_core.spi import CloseCode, HandshakeError, stray
@@ -37,8 +37,7 @@ _REMEMBERED = 4096
 """Nodes whose tries are remembered at most."""
 
 
-@attrs.define
-class Upgrade:
+class Upgrade(msgspec.Struct):
     """The tries to have a link to one node, and what became of them.
 
     Attributes:

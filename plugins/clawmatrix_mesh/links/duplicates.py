@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-import attrs
+import msgspec
 
 __all__ = ["Facts", "LinkChoice", "choose"]
 
@@ -27,8 +27,7 @@ class LinkChoice(Enum):
     """It depends on whether the older link lives: ping it, and choose again."""
 
 
-@attrs.frozen
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is compared of a link.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 
 from clawmatrix_core import Bound
 
@@ -34,8 +34,7 @@ _REASON_LENGTH = 120
 _REASONS_SHOWN = 3
 
 
-@attrs.frozen
-class Flap:
+class Flap(msgspec.Struct, frozen=True):
     """A node whose link opened and closed often.
 
     Attributes:

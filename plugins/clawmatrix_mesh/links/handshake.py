@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
 import msgspec
 
 from clawmatrix_core import ConnectionLost, Header, Lane, NodeRecord, RemoteProtocolError
@@ -46,8 +45,7 @@ HANDSHAKE_LIMIT = 10.0
 _LABEL = b"clawmatrix hello v1\0"
 
 
-@attrs.frozen
-class Proved:
+class Proved(msgspec.Struct, frozen=True):
     """The other end, proved.
 
     ``spare`` says that the other end has a living link to this node already, and only

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from clawmatrix_core import Bound
 
@@ -23,8 +23,7 @@ UNPROVED = Bound(
 )
 
 
-@attrs.frozen
-class LinkLimits:
+class LinkLimits(msgspec.Struct, frozen=True):
     """Times in seconds.
 
     Attributes:

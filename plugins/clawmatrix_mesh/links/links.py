@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import attrs
+from msgspec.structs import replace
 
 from clawmatrix_mesh.addresses import report_transport
 from clawmatrix_mesh.config import MeshConfig, listen_addresses
@@ -60,7 +60,7 @@ class Links:
         protocol: tuple[int, int],
     ) -> None:
         config = node.config.section(MeshConfig)
-        limits = attrs.evolve(limits, frames=config.link_frames, bytes=int(config.link_bytes))
+        limits = replace(limits, frames=config.link_frames, bytes=int(config.link_bytes))
         self._scope, report = scope, partial(report_transport, node)
         self.own_key, self.flaps = OwnKey(node), Flaps()
         self.heartbeat = Heartbeat(node, membership, revoking, config.heartbeat)

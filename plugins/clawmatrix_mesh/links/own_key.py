@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 
 from clawmatrix_core import Bound, NodeId, RateLimitedLogger
 
@@ -29,8 +29,7 @@ _STEADY = 10.0
 """Seconds for which a link has to hold until its node is taken to know this key."""
 
 
-@attrs.define
-class KeyRefusal:
+class KeyRefusal(msgspec.Struct):
     """A node that refuses this node's key.
 
     Attributes:

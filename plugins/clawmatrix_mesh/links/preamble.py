@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import attrs
 import msgspec
 
 from clawmatrix_core.spi import HandshakeError
@@ -26,8 +25,7 @@ _INVITE = re.compile("[0-9a-f]{16}")
 _ERROR_LIMIT = 64
 
 
-@attrs.frozen
-class Preamble:
+class Preamble(msgspec.Struct, frozen=True):
     """What one end says first.
 
     Attributes:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
-import attrs
+from msgspec.structs import replace
 
 from clawmatrix_core import Lane, Link
 from clawmatrix_core.spi import MESSAGE_LIMIT, Accepted, CloseCode, HandshakeError, Rate
@@ -59,7 +59,7 @@ class LinkRunner:
 
     def limit(self, frames: int, size: int) -> None:
         """Let this much be read from each link in a second, of new links too."""
-        self._limits = attrs.evolve(self._limits, frames=frames, bytes=size)
+        self._limits = replace(self._limits, frames=frames, bytes=size)
         self.neighbours.limit(frames, size)
 
     def take(self, channel: Channel, proved: Proved) -> Neighbour:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import attrs
 import msgspec
 
 from clawmatrix_core import (
@@ -41,8 +40,7 @@ INTRODUCED_MOST = Bound(
 _SURE = ("accepted", "invited")
 
 
-@attrs.frozen
-class _Held:
+class _Held(msgspec.Struct, frozen=True):
     """A list as it is stored: who told it under which key, its number, and keys by name."""
 
     key: bytes

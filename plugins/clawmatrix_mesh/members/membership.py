@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 
 from clawmatrix_core import RemoteProtocolError, StateError
 from clawmatrix_core.spi import Accepted, SignedRecord
@@ -37,8 +37,7 @@ _DIGESTS_IN_VAIN = 3
 two keys have one name. The next one waits until something changes."""
 
 
-@attrs.define
-class _Mismatch:
+class _Mismatch(msgspec.Struct):
     """What a neighbour's records differ by.
 
     Attributes:

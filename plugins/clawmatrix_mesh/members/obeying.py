@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from clawmatrix_core import Node, NodeId
@@ -15,8 +15,7 @@ REVOKERS = "revokers"
 """The feature of a node whose record says whom it obeys."""
 
 
-@attrs.frozen
-class Obedience:
+class Obedience(msgspec.Struct, frozen=True):
     """The other members, sorted by how they treat a revocation of this node.
 
     Attributes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
 import msgspec
 
 from clawmatrix_core import NamedKeys, StartError, StateError
@@ -27,10 +26,9 @@ PART = 64
 """Names in one payload of the list."""
 
 
-@attrs.frozen
-class _Stored:
+class _Stored(msgspec.Struct, frozen=True):
     number: int = 0
-    names: dict[str, str] = attrs.field(factory=dict)
+    names: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Vouching:

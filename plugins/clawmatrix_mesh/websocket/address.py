@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-import attrs
+import msgspec
 
 __all__ = ["WebSocketAddress", "host_port"]
 
 
-@attrs.frozen
-class WebSocketAddress:
+class WebSocketAddress(msgspec.Struct, frozen=True):
     """An address taken apart. ``target`` has no credentials, and may be shown."""
 
     secure: bool

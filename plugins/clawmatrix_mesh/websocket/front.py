@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 
 from clawmatrix_core import Proxies
 from clawmatrix_mesh.websocket.address import host_port
@@ -21,8 +21,7 @@ HEALTH = "/healthz"
 HEALTHY = "ok"
 
 
-@attrs.frozen
-class Front:
+class Front(msgspec.Struct, frozen=True):
     """What the plugin tells its transport about what stands in front of the node.
 
     Attributes:
@@ -30,7 +29,7 @@ class Front:
         health: returns ``ok`` where the node takes connections, else a word for why not.
     """
 
-    proxies: Proxies = attrs.field(factory=Proxies)
+    proxies: Proxies = msgspec.field(default_factory=Proxies)
     health: Callable[[], str] = lambda: HEALTHY
 
     def remote(self, name: tuple[Any, ...] | None, request: Request | None) -> str:

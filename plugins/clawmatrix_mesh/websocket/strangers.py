@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 from websockets.frames import DATA_OPCODES, CloseCode, Frame
 from websockets.protocol import State
 
@@ -63,8 +63,7 @@ CROWDED = {
 _TOO_MUCH = "too much was sent before the handshake was done"
 
 
-@attrs.frozen
-class Door:
+class Door(msgspec.Struct, frozen=True):
     """What a listener has for strangers.
 
     Attributes:

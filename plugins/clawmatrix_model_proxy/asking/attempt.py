@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 from anyio import CancelScope, current_time
+from msgspec.structs import replace
 
 from clawmatrix_core import ExchangeError, ExchangeFailure
 from clawmatrix_core.spi import ByteBudget
@@ -56,13 +57,12 @@ HASTE = 5.0
 """Seconds that a node without a route gets while another candidate could answer instead."""
 
 
-@attrs.frozen
-class _Said:
+class _Said(msgspec.Struct, frozen=True):
     """An error as the client is told it."""
 
     status: int
     body: bytes
-    headers: dict[str, str] = attrs.field(factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class AttemptFailed(Exception):
@@ -265,11 +265,11 @@ class CallAttempt:
         here = isinstance(error, ExchangeFailure) and error.here
         said = from_exchange(error, self._node.id if here else target.node)
         if isinstance(error, ExchangeFailure) and error.code == UPSTREAM_FAILED:
-            fault = attrs.evolve(fault_of_event(error.detail), kind="cut")
+            fault = replace(fault_of_event(error.detail), kind="cut")
             return AttemptFailed(fault, said, self._format, error_sent=True)
         fault = fault_of_error(error)
         if self._client.begun and fault.kind not in ("node", "refused"):
-            fault = attrs.evolve(fault, kind="cut")
+            fault = replace(fault, kind="cut")
         return AttemptFailed(fault, said, self._format)
 
 

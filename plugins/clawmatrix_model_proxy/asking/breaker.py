@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-import attrs
+import msgspec
 
 __all__ = ["Breaker", "BreakerLimits", "BreakerState"]
 
@@ -17,8 +17,7 @@ class BreakerState(Enum):
     HALF_OPEN = "half-open"
 
 
-@attrs.frozen
-class BreakerLimits:
+class BreakerLimits(msgspec.Struct, frozen=True):
     """When a breaker opens, and for how long. Times in seconds.
 
     Attributes:

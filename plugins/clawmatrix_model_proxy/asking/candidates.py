@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from clawmatrix_model_proxy.asking.failover import Action, Rule, rule_for
 
@@ -25,8 +25,7 @@ _IN_WORDS: tuple[FaultKind, ...] = ("status", "lacks")
 """The kinds of fault that an upstream puts into words, those first that say more."""
 
 
-@attrs.frozen
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """Ask this target, after a wait in seconds. ``last`` where no other candidate is left."""
 
     target: Target
@@ -34,8 +33,7 @@ class Step:
     last: bool
 
 
-@attrs.frozen
-class Tried:
+class Tried(msgspec.Struct, frozen=True):
     """An attempt that failed."""
 
     target: Target

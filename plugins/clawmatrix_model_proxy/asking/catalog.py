@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
+import msgspec
 
 from clawmatrix_model_proxy.asking.health import NO_LOSSES, Target
 from clawmatrix_model_proxy.errors import ApiError
@@ -68,8 +69,7 @@ class Choice:
         return tuple(dict.fromkeys(target.node for target in self.targets))
 
 
-@attrs.frozen
-class ListedModel:
+class ListedModel(msgspec.Struct, frozen=True):
     """An entry of the list of models: a bare id, or ``node/id``."""
 
     id: str

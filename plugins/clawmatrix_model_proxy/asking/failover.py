@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.faults import AttemptFault, FaultKind
@@ -29,8 +29,7 @@ class Action(Enum):
     """The request is at fault, and no other candidate would like it better."""
 
 
-@attrs.frozen
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """A row of the table.
 
     Attributes:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
 
 from clawmatrix_model_proxy.asking.breaker import Breaker, BreakerLimits, BreakerState
 from clawmatrix_model_proxy.lacks import Lacks
@@ -38,8 +39,7 @@ class Target:
     api: str = attrs.field(default="", eq=False, order=False, repr=False)
 
 
-@attrs.define
-class Record:
+class Record(msgspec.Struct):
     """What is known of a target.
 
     Attributes:

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import anyio
-import attrs
+import msgspec
 from anyio.lowlevel import checkpoint
 
 from clawmatrix_core import Bound, ExchangeError, ExchangeFailure, Lane
@@ -42,8 +42,7 @@ _SLICE = 1000
 """Entries of a list that are read in a row."""
 
 
-@attrs.define
-class _Known:
+class _Known(msgspec.Struct):
     """What is known of the models of one node.
 
     Attributes:

@@ -20,7 +20,6 @@ import math
 import unicodedata
 from typing import TYPE_CHECKING
 
-import attrs
 import msgspec
 
 from clawmatrix_core import Bound, NodeId, StateError
@@ -60,8 +59,7 @@ def fold(part: str) -> str:
     return unicodedata.normalize("NFKC", part).strip().casefold()
 
 
-@attrs.define
-class _Stored:
+class _Stored(msgspec.Struct):
     """What is in the state.
 
     Attributes:
@@ -70,9 +68,9 @@ class _Stored:
         revoked: the names that were revoked, the earliest first.
     """
 
-    claims: dict[str, NodeId] = attrs.field(factory=dict)
-    listed: list[NodeId] = attrs.field(factory=list)
-    revoked: list[NodeId] = attrs.field(factory=list)
+    claims: dict[str, NodeId] = msgspec.field(default_factory=dict)
+    listed: list[NodeId] = msgspec.field(default_factory=list)
+    revoked: list[NodeId] = msgspec.field(default_factory=list)
 
 
 class NodeNames:

@@ -13,7 +13,6 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import anyio
-import attrs
 import msgspec
 from msgspec import Raw
 
@@ -69,8 +68,7 @@ _read_response = msgspec.json.Decoder(_Response).decode
 _read_end = msgspec.json.Decoder(_End).decode
 
 
-@attrs.frozen
-class _Turn:
+class _Turn(msgspec.Struct, frozen=True):
     """One request and its answer.
 
     Attributes:

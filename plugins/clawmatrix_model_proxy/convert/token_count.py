@@ -30,8 +30,7 @@ _SHORTEST = {"responses": 16}
 """Tokens of the shortest answer that an API lets one ask for, where that is not one."""
 
 
-@attrs.frozen
-class CountMethod:
+class CountMethod(msgspec.Struct, frozen=True):
     """How an API counts.
 
     Attributes:

@@ -11,6 +11,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 import anyio
 import attrs
+import msgspec
 from anyio.abc import SocketStream
 from anyio.streams.tls import TLSStream
 
@@ -31,8 +32,7 @@ _SAFE = "/%:@!$&'()*+,;=~"
 _PORTS = {"http": 80, "https": 443}
 
 
-@attrs.frozen
-class HttpAddress:
+class HttpAddress(msgspec.Struct, frozen=True):
     """Where an HTTP server is.
 
     Attributes:

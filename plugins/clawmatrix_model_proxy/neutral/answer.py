@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import attrs
 import msgspec
 
 from clawmatrix_core import JSON  # noqa: TC001 - msgspec and attrs read it
@@ -181,10 +180,9 @@ class NeutralAnswer(msgspec.Struct, frozen=True):
     stop_sequence: str | None = None
 
 
-@attrs.define
-class _Growing:
+class _Growing(msgspec.Struct):
     opened: Open
-    pieces: list[str] = attrs.field(factory=list)
+    pieces: list[str] = msgspec.field(default_factory=list)
     logprobs: list[dict[str, JSON]] | None = None  # a list of its own, of all that came
     closed: Close | None = None
 

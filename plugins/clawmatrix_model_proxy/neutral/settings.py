@@ -13,7 +13,7 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-import attrs
+import msgspec
 
 from clawmatrix_model_proxy.neutral.codec import Unsupported
 
@@ -41,8 +41,7 @@ it, or nothing at all, which is right only where it changes no word of the answe
 """
 
 
-@attrs.frozen
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """A row of the table.
 
     Attributes:
@@ -63,7 +62,7 @@ class Setting:
     why: str = ""
     moved: bool = True
     told: bool = True
-    also: Mapping[str, str] = attrs.field(factory=dict)
+    also: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def place(self, api: str) -> str | None:
         """Return where an API has it."""

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
 import msgspec
 from anyio.lowlevel import checkpoint
 
@@ -58,8 +57,7 @@ _LARGE = int(UNCOUNTED)  # which is compared faster
 _encode = msgspec.json.Encoder().encode
 
 
-@attrs.frozen
-class SendLimits:
+class SendLimits(msgspec.Struct, frozen=True):
     """What an answer is kept to, in bytes, and how it is asked for.
 
     Attributes:

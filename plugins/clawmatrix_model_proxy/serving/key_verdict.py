@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
-import attrs
+import msgspec
 
 from clawmatrix_core import ExchangeFailure
 from clawmatrix_model_proxy.convert.bridge import error_words
@@ -23,8 +23,7 @@ _PATIENCE = 5.0
 """Seconds that the body of an error has to come, before the status alone decides."""
 
 
-@attrs.frozen
-class KeyVerdict:
+class KeyVerdict(msgspec.Struct, frozen=True):
     """What decides whether the next key is tried.
 
     Attributes:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
-import attrs
+import msgspec
 from anyio import CancelScope, current_time
 
 from clawmatrix_core import ExchangeFailure
@@ -197,8 +197,7 @@ class Upstreams:
         return _Place(address, head)
 
 
-@attrs.frozen
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where a request goes, and the part of its head that is always the same."""
 
     address: HttpAddress

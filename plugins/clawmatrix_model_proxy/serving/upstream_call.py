@@ -55,8 +55,7 @@ _LONGEST_WAIT = 86_400.0
 """Seconds that a client is told to wait at most: a day."""
 
 
-@attrs.frozen
-class WholeAnswer:
+class WholeAnswer(msgspec.Struct, frozen=True):
     """A whole body for the client.
 
     Attributes:
@@ -71,8 +70,7 @@ class WholeAnswer:
     item_ids: tuple[str, ...] = ()
 
 
-@attrs.frozen
-class ErrorAnswer:
+class ErrorAnswer(msgspec.Struct, frozen=True):
     """An upstream's error for the client.
 
     Attributes:
@@ -310,8 +308,7 @@ class PassthroughCall:
         return ErrorAnswer(_error_status(status), wrap_upstream_error(status, body, self.format))
 
 
-@attrs.frozen
-class ConvertedCall:
+class ConvertedCall(msgspec.Struct, frozen=True):
     """A request in another API than the upstream's."""
 
     format: Format
@@ -355,8 +352,7 @@ class ConvertedCall:
         return _own_error(self.bridge, status, body, self.format)
 
 
-@attrs.frozen
-class CountingCall:
+class CountingCall(msgspec.Struct, frozen=True):
     """A question for the number of tokens, to an upstream that answers it in another way."""
 
     format: Format

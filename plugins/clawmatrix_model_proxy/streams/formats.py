@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import msgspec
 
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
@@ -53,8 +52,7 @@ _ANTHROPIC_TOO_LONG = "prompt is too long"
 _encode = msgspec.json.Encoder().encode
 
 
-@attrs.frozen
-class Format:
+class Format(msgspec.Struct, frozen=True):
     """An API, as far as requests and answers in it are looked at.
 
     Attributes:

@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from clawmatrix_core import JSON, Bound, ExchangeFailure
+from clawmatrix_tool_proxy.frame_types import TOOL_LIST
 from clawmatrix_tool_proxy.tool import DESCRIPTION, NAME
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ __all__ = [
     "read_head",
     "version_of",
 ]
-
-TOOL_LIST: Final = "tool_list"
 
 TOOLS = Bound(
     1024,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -13,10 +14,10 @@ from clawmatrix_core import AuditFailed, AuditRecord, Bound, NodeId
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clawmatrix_core import JSON, Node, Verdict
+    from clawmatrix_core import JSON, Action, Node, Verdict
     from clawmatrix_tool_proxy.serving.caller import Caller
 
-__all__ = ["ALL_DENIALS", "CALLERS", "DENIALS", "Denials", "denied_by"]
+__all__ = ["ALL_DENIALS", "CALLERS", "DENIALS", "STRANGERS", "Denials", "denied_by"]
 
 DENIALS = Bound(
     5,
@@ -36,7 +37,14 @@ CALLERS = Bound(
     fed_by="a member",
     when_full="those of further callers are counted together",
 )
+STRANGERS = Bound(
+    8,
+    "callers whose keys are `linked` or `hearsay` and whose denied calls are counted apart",
+    fed_by="a member",
+    when_full="those of further such callers are counted together; the rest is for known ones",
+)
 PERIOD: Final = 600.0
+_SURE: Final = ("accepted", "invited", "introduced")
 _OTHERS: Final = "@others"
 
 
@@ -62,6 +70,7 @@ class _Told:
     """What was written of one caller, and what was not."""
 
     bucket: _Bucket
+    known: bool
     unwritten: int = 0
 
 
@@ -78,9 +87,15 @@ def denied_by(verdict: Verdict) -> str:
 class Denials:
     """Writes down denied calls, so that no caller can fill the audit with them."""
 
-    def __init__(self, node: Node, *, now: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        action: Action = "tool",
+        now: Callable[[], float] | None = None,
+    ) -> None:
         """Make one; ``now`` returns seconds, by the node's clock unless given."""
-        self._node, self._now = node, now or node.clock.now
+        self._node, self._now, self._action = node, now or node.clock.now, action
         self._all = _Bucket(ALL_DENIALS, 60.0 / 5)
         self._callers: dict[Caller, _Told] = {}
         self._others = 0
@@ -96,17 +111,18 @@ class Denials:
         """Note one denied call, by the id of its exchange; arguments where they were looked at."""
         if not self._may_write(caller):
             return
-        record = _record(caller.peer, caller.key, tool, "denied", id_)
+        record = self._record(caller.peer, caller.key, tool, "denied", id_)
         await self._write(attrs.evolve(record, rule=why, arguments=arguments))
 
     def _may_write(self, caller: Caller) -> bool:
         now = self._now()
         told = self._callers.get(caller)
         if told is None:
-            if len(self._callers) >= CALLERS:
+            known = self._is_known(caller)
+            if not self._has_place(known=known):
                 self._others += 1
                 return False
-            told = self._callers[caller] = _Told(_Bucket(DENIALS, PERIOD))
+            told = self._callers[caller] = _Told(_Bucket(DENIALS, PERIOD), known)
         for bucket in (told.bucket, self._all):
             bucket.fill(now)
         if told.bucket.free < 1 or self._all.free < 1:
@@ -115,6 +131,18 @@ class Denials:
         told.bucket.free -= 1
         self._all.free -= 1
         return True
+
+    def _has_place(self, *, known: bool) -> bool:
+        """Say whether one more caller is counted apart: made-up ones do not take all places."""
+        strangers = sum(not told.known for told in self._callers.values())
+        return len(self._callers) < CALLERS and (known or strangers < STRANGERS)
+
+    def _is_known(self, caller: Caller) -> bool:
+        if caller.key is None:  # one of the node's own clients
+            return True
+        with suppress(ValueError):  # a key in other words than this node has
+            return self._node.trust.how_known(caller.peer, caller.key) in _SURE
+        return False
 
     async def run(self) -> None:
         """Write how many more there were, every ten minutes, until cancelled."""
@@ -137,7 +165,8 @@ class Denials:
             await self._count(NodeId(_OTHERS), None, others)
 
     async def _count(self, peer: NodeId, key: str | None, more: int) -> None:
-        await self._write(_record(peer, key, "*", f"{more} more denied", self._node.new_id()))
+        record = self._record(peer, key, "*", f"{more} more denied", self._node.new_id())
+        await self._write(record)
 
     async def _write(self, record: AuditRecord) -> None:
         try:
@@ -145,8 +174,15 @@ class Denials:
         except AuditFailed as error:
             self._node.logger("tools").warning("a denied call is not written down: %s", error)
 
-
-def _record(peer: NodeId, key: str | None, tool: str, outcome: str, id_: str) -> AuditRecord:
-    return AuditRecord(
-        event="denied", id=id_, peer=peer, key=key, action="tool", target=tool, outcome=outcome
-    )
+    def _record(
+        self, peer: NodeId, key: str | None, target: str, outcome: str, id_: str
+    ) -> AuditRecord:
+        return AuditRecord(
+            event="denied",
+            id=id_,
+            peer=peer,
+            key=key,
+            action=self._action,
+            target=target,
+            outcome=outcome,
+        )

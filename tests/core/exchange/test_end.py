@@ -16,7 +16,17 @@ from clawmatrix_core.base.errors import (
     ExchangeError,
     PeerLost,
 )
-from tests.core.exchange.exchange_pair import OFFICE, Gate, Pair, Sent, leave, of_type, serve_one
+from clawmatrix_core.wire.codec import Header
+from tests.core.exchange.exchange_pair import (
+    HOME,
+    OFFICE,
+    Gate,
+    Pair,
+    Sent,
+    leave,
+    of_type,
+    serve_one,
+)
 from tests.core.exchange.exchange_scripts import HANDLERS, SCRIPTS
 
 if TYPE_CHECKING:
@@ -424,6 +434,32 @@ async def test_old_news_that_the_exchange_is_unknown_is_checked() -> None:
         assert gate.read == [1]
         assert [payload async for payload in ex] == []
         await leave(pair, ex)
+
+
+async def test_one_whose_opening_frame_never_arrives_ends_although_the_peer_says_so() -> None:
+    async with Pair() as pair:
+        pair.drop = of_type("answer")
+        began = pair.now
+        outcome = await pair.run(SCRIPTS["ask"][0])
+        assert isinstance(outcome, PeerLost)
+        assert outcome.may_have_begun
+        assert len(pair.frames("unknown")) > 10
+        assert pair.home.limits.lost < pair.now - began < pair.home.limits.lost + 1
+        await pair.wind_down()
+
+
+async def test_one_that_only_hears_that_it_is_unknown_ends() -> None:
+    async with Pair() as pair:
+        gate = Gate()
+        await serve_one(pair, gate.wait, complete=True)
+        pair.drop = lambda sent: sent.header.source == OFFICE
+        [end] = pair.home.table.live
+        header = Header("unknown", end.envelope.id, OFFICE, HOME, 0, "sealed", re=True)
+        for _ in range(int(pair.home.limits.lost) + 1):
+            pair.home.deliver(header, b"j", b"")
+            await pair.pass_time(1)
+        assert isinstance(end.error, PeerLost)
+        assert not pair.home.table.live
 
 
 async def test_an_answer_that_is_here_outlives_the_peer() -> None:

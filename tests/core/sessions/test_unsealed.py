@@ -10,6 +10,7 @@ import clawmatrix_core.exchange.exchanges
 from clawmatrix_core.config.config import Config
 from clawmatrix_core.config.core import CoreConfig
 from clawmatrix_core.config.docs import describe
+from clawmatrix_core.config.named import load_class
 from clawmatrix_core.kernel.node import Node
 from clawmatrix_core.kernel.registry import PluginRegistry
 from clawmatrix_core.sessions.sessions import OPENING_TYPES, PROOF_TYPE
@@ -93,7 +94,7 @@ async def test_all_that_goes_out_is_sealed_but_for_openings() -> None:
 def test_no_option_turns_it_off() -> None:
     registry = PluginRegistry()
     registry.load()
-    tables = [CoreConfig, *(section.type for section in registry.config_sections())]
+    tables = [CoreConfig, *(load_class(section.type) for section in registry.config_sections())]
     paths = [doc.path for table in tables for doc in describe(table)]
     assert "node_id" in paths
     words = ("seal", "crypt", "cipher", "plain", "insecure", "unsafe", "noise", "rekey")

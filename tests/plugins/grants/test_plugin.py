@@ -156,9 +156,8 @@ async def test_one_that_is_taken_out_denies_everything_from_then_on(
 class Broken(GrantsPlugin):
     """Cannot put its table into another form."""
 
-    def policy(self, node: Node) -> Any:
-        if node.config.has_table("grants"):
-            raise LookupError("no form")
+    async def serve(self) -> Any:
+        raise LookupError("no form")
 
 
 @pytest.mark.faults_expected

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from clawmatrix_core.config.config import Config, Secret
 from clawmatrix_core.kernel.node import Node
@@ -157,7 +157,7 @@ async def test_a_handshake_that_began_with_a_secret_now_retired_makes_no_link() 
 
 
 async def test_a_secret_that_is_put_right_is_tried_at_once() -> None:
-    patient = attrs.evolve(LIMITS, backoff=60.0, backoff_most=60.0)
+    patient = replace(LIMITS, backoff=60.0, backoff_most=60.0)
     async with make_node("hub") as hub:
         mesh = {"peers": [address_of(hub)], "listen": "127.0.0.1:0", "heartbeat": 0.5}
         raw = {"node_id": "home", "mesh": mesh}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from clawmatrix_model_proxy.asking import candidates
 from clawmatrix_model_proxy.asking.breaker import Breaker
@@ -82,7 +83,7 @@ def never_close(self: Breaker) -> None:
 def try_it_everywhere(fault: AttemptFault) -> Rule:
     """Ask the next candidate whatever the request's own fault."""
     rule = next(rule for rule in TABLE if rule.fits(fault))
-    return attrs.evolve(rule, action=Action.NEXT) if rule.action is Action.END else rule
+    return replace(rule, action=Action.NEXT) if rule.action is Action.END else rule
 
 
 def no_usage(self: Counts, usage: object) -> None:

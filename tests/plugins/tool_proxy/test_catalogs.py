@@ -97,6 +97,12 @@ async def test_a_reload_and_a_plugin_with_new_tools_change_it(node_factory: Node
     node_factory.made.clear()  # the plugin failed on purpose
 
 
+def keeper_of(node: Node) -> CatalogKeeper:
+    service = plugin_of(node, ToolProxyPlugin).service
+    assert service is not None
+    return service.keeper
+
+
 async def changed(node: Node, expected: list[str]) -> None:
     with anyio.fail_after(1):
         while await names(node) != expected:  # noqa: ASYNC110 - what others say has no event
@@ -105,10 +111,10 @@ async def changed(node: Node, expected: list[str]) -> None:
 
 async def test_a_list_goes_with_its_node_and_with_its_key(node_factory: NodeFactory) -> None:
     async with relayed(node_factory) as mesh:
-        keeper = plugin_of(mesh.home, ToolProxyPlugin)._keeper
         heard: list[str] = []
         when_lists_change(mesh.home, heard.append)
         await names(mesh.home)
+        keeper = keeper_of(mesh.home)
         assert len(keeper) == 1
         mesh.home.trust.forget(mesh.office.id)
         await wait_until(lambda: len(keeper) == 0, limit=1)
@@ -217,8 +223,9 @@ async def test_lists_without_an_end_are_read_slowly(node_factory: NodeFactory) -
 
 @pytest.mark.bound("clawmatrix_tool_proxy.catalog.keeping.KEPT")
 async def test_lists_of_so_many_nodes_are_kept(node_factory: NodeFactory) -> None:
-    async with node_factory("home", plugins=[ToolProxyPlugin()]) as home:
-        keeper = plugin_of(home, ToolProxyPlugin)._keeper
+    config: dict[str, Any] = {"tool-proxy": {}}
+    async with node_factory("home", plugins=[ToolProxyPlugin()], config=config) as home:
+        keeper = keeper_of(home)
         assert isinstance(keeper, CatalogKeeper)
         for n in range(KEPT + 5):
             with pytest.raises(ToolFailed):
@@ -246,7 +253,8 @@ async def test_so_many_lists_are_followed_here(node_factory: NodeFactory) -> Non
         with pytest.raises(ToolFailed) as raised:
             await list_tools(mesh.home, "office")
         assert raised.value.code == "busy"
-        server = mesh.proxy._lists
+        assert mesh.proxy.service is not None
+        server = mesh.proxy.service.lists
         assert isinstance(server, CatalogServer)
         server._readers[Caller(mesh.relay.id, "key")] = ALL_READERS
         with pytest.raises(ToolFailed, match="too many lists"):

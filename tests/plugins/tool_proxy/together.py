@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import attrs
+from msgspec.structs import replace
 
 from clawmatrix_audit.plugin import AuditPlugin
 from clawmatrix_core.base.node_id import NodeId
@@ -68,7 +69,7 @@ HOME, OFFICE, HUB = map(NodeId, ("home", "office", "hub"))
 AT_ONCE = 1.0
 """Seconds within which nothing is left of what was withdrawn."""
 _RUNS = count(1)
-OFTEN = attrs.evolve(LIMITS, introductions=0.1)
+OFTEN = replace(LIMITS, introductions=0.1)
 
 
 def identity(word: str) -> Identity:
@@ -137,7 +138,7 @@ class Office:
         """Return a node that calls, over the relay, and writes down what it calls."""
         tables = {"state_dir": str(self.folder / f"{name} {next(_RUNS)}")}
         told = {"peers": [self.hub], "tables": tables, **more}
-        return make(name, of, ToolProxyPlugin(), AuditPlugin(), **told)
+        return make(name, of, ToolProxyPlugin(), AuditPlugin(), *plugins, **told)
 
     async def grants(self, table: Mapping[str, Any] | None) -> None:
         """Have another table ``grants`` in force; None leaves it out."""

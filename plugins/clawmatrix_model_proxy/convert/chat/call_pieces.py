@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
+import msgspec
 
 from clawmatrix_model_proxy.convert.chat.call_seals import answer_seal
 from clawmatrix_model_proxy.convert.chat.message_reader import read_arguments
@@ -44,8 +45,7 @@ Key = int | str | float
 """What a server numbers a call with."""
 
 
-@attrs.frozen
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A piece of a call; what it does not say is empty.
 
     Attributes:

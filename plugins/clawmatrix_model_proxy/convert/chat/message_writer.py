@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import attrs
+import msgspec
 
 from clawmatrix_model_proxy.convert.chat.call_seals import written_seal
 from clawmatrix_model_proxy.convert.chat.message_seals import put_back
@@ -80,8 +80,7 @@ def thoughts_of(parts: Iterable[Reasoning]) -> str:
     return "\n\n".join(text for text in texts if text)
 
 
-@attrs.define
-class _Message:
+class _Message(msgspec.Struct):
     """A message as far as it has come: a turn, or several of the assistant's.
 
     Attributes:
@@ -90,7 +89,7 @@ class _Message:
 
     where: str
     turn: Turn
-    parts: list[Part] = attrs.field(factory=list)
+    parts: list[Part] = msgspec.field(default_factory=list)
     calls: bool = False
     says: bool = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
+from msgspec.structs import replace
 
 from clawmatrix_core import Bound
 from clawmatrix_model_proxy.convert.chat.answer import spare_id
@@ -81,7 +81,7 @@ class Calls:
         for at, piece in enumerate(pieces):
             if piece is not None:
                 read = read_piece(Fields(piece, f"{_WHERE}[{at}]", bad_answer))
-                self._take(attrs.evolve(read, text="") if read.blank else read, events)
+                self._take(replace(read, text="") if read.blank else read, events)
 
     def close(self, events: list[Event]) -> None:
         """Add the ends of all calls. Raises: BadAnswer, where one never had a name."""

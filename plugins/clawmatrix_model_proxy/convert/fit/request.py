@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
 
 from clawmatrix_model_proxy.convert.fit.schemas import fitting_format, fitting_tool
 from clawmatrix_model_proxy.convert.fit.settings import fitting_settings
@@ -31,8 +32,7 @@ _FORMATS = {"chat": "response_format", "responses": "text.format"}
 """Where clients say that they want JSON without a schema; Messages has no such wish."""
 
 
-@attrs.frozen
-class Fitted:
+class Fitted(msgspec.Struct, frozen=True):
     """What an upstream is asked, and what this node has to do about the answer.
 
     Attributes:
@@ -43,7 +43,7 @@ class Fitted:
     """
 
     request: NeutralRequest
-    names: Mapping[str, str] = attrs.field(factory=dict)
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
     stops: tuple[str, ...] = ()
     wants_json: bool = False
 

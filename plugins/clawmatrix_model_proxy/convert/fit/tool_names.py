@@ -67,8 +67,7 @@ def with_names(answer: NeutralAnswer, names: Mapping[str, str]) -> NeutralAnswer
     return msgspec.structs.replace(answer, blocks=blocks)
 
 
-@attrs.define
-class NamingReader:
+class NamingReader(msgspec.Struct):
     """Reads a stream with another reader, and gives calls the client's names of their tools."""
 
     inner: StreamReader

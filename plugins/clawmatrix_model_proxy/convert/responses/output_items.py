@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.neutral.answer import BlockKind
@@ -24,8 +25,7 @@ ItemKind = Literal["message", "reasoning", "function_call", "custom_tool_call"]
 Fields = dict[str, Any]
 
 
-@attrs.frozen
-class Spelling:
+class Spelling(msgspec.Struct, frozen=True):
     """How the events about a block are called.
 
     Attributes:

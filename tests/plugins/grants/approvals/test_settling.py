@@ -208,7 +208,9 @@ async def test_a_changed_policy_ends_calls_that_wait_and_what_was_allowed(
             tasks.start_soon(call, {"loud": False})
             await wait_until(lambda: len(at.engine.requests) == 2)
             at.engine.effect = effect
-            plugin_of(at.office, GrantsPlugin).approvals.review()
+            service = plugin_of(at.office, GrantsPlugin).service
+            assert service is not None
+            service.approvals.review()
         assert answers == [{"rung": True} if effect == "allow" else "not_allowed"] * 2
         assert await at.states() == []
 

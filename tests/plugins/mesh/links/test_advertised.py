@@ -6,9 +6,9 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
 import pytest
 from anyio.abc import SocketAttribute
+from msgspec.structs import replace
 
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing import wait_until
@@ -116,7 +116,7 @@ async def test_direct_dial_ssrf_reaches_no_service_of_this_machine() -> None:
             f"ws://localhost:{port}/v1/shutdown",
             f"ws://root:hunter2@127.0.0.1:{port}/x?all=1",
         ]
-        limits = attrs.evolve(LIMITS, direct_look=0.02, direct_gap=0.05, direct_gap_most=0.05)
+        limits = replace(LIMITS, direct_look=0.02, direct_gap=0.05, direct_gap_most=0.05)
         mesh: dict[str, Any] = {"plugins": ("relay", StreamPlugin()), "peers": [address_of(relay)]}
         async with (
             make_node("mallory", advertise=advertised, **mesh),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.config.types import Secret
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.kernel.node import Node
 
 HOME, OFFICE, RELAY = (NodeId(name) for name in ("home", "office", "relay"))
-EAGER = attrs.evolve(LIMITS, direct_look=0.02, direct_gap=0.2, direct_gap_most=0.5)
+EAGER = replace(LIMITS, direct_look=0.02, direct_gap=0.2, direct_gap_most=0.5)
 FAR = 0.05
 """Seconds from office to the relay: more than a busy machine adds to a round trip without it, so
 that the direct way is the shorter one."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from clawmatrix_core.base.clock import Clock
 from clawmatrix_core.base.errors import RemoteProtocolError, StartError
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 HUB, HOME, OFFICE, FAR = map(NodeId, ("hub", "home", "office", "far"))
-OFTEN = attrs.evolve(LIMITS, introductions=0.1)
+OFTEN = replace(LIMITS, introductions=0.1)
 
 
 def identity(word: str) -> Identity:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from clawmatrix_model_proxy.convert.chat import codec as chat
 from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream
@@ -314,7 +314,7 @@ def test_text_that_is_no_utf8_is_cut_out_of_a_stream_that_has_begun() -> None:
 def test_a_type_that_is_no_word_does_no_harm(
     kind: str, stage: Callable[[dict[str, Any]], Stage]
 ) -> None:
-    events = PassthroughStream(attrs.evolve(FORMATS["chat"], stage=stage))
+    events = PassthroughStream(replace(FORMATS["chat"], stage=stage))
     event = b'data: {"type": %s}\n\n' % kind.encode()
     assert events.feed(event) == event
 
