@@ -177,3 +177,51 @@ def test_a_peer_that_sends_messages_that_bring_nothing_is_read_slowly() -> None:
             assert 30 <= taken <= 45
 
     run_simulation(main, seed=1)
+
+
+def test_a_node_that_lost_power_shares_again_at_once_when_it_is_back() -> None:
+    sharers: dict[str, Sharer] = {}
+
+    def plugins(host: Host) -> Sequence[object]:
+        other = {"a": "b", "b": "a"}[host.name]
+        sharer = sharers[host.name] = Sharer(peers=[other], shelf=MemoryShelf())
+        return [sharer, sharer.notebook, sharer.decider]
+
+    def are_open() -> bool:
+        return sharers["a"].states() == {"b": "open"} and sharers["b"].states() == {"a": "open"}
+
+    async def main(simulation: Simulation) -> None:
+        async with AsyncExitStack() as stack:
+            links = frozenset({("b", "a")})
+            mesh = await stack.enter_async_context(
+                mesh_of(simulation, ("a", "b"), links, plugins=plugins)
+            )
+            assert await comes_true(are_open, within=5)
+            await anyio.sleep(60)
+            await mesh.crash("b", silent=True)
+            await mesh.start("b")
+            assert await comes_true(are_open, within=3, step=0.05)
+
+
+def test_a_peer_that_lost_the_share_need_not_wait_until_this_node_has_noticed() -> None:
+    sharers: dict[str, Sharer] = {}
+
+    def plugins(host: Host) -> Sequence[object]:
+        other = {"a": "b", "b": "a"}[host.name]
+        sharer = sharers[host.name] = Sharer(peers=[other], shelf=MemoryShelf())
+        return [sharer, sharer.notebook, sharer.decider]
+
+    async def main(simulation: Simulation) -> None:
+        async with AsyncExitStack() as stack:
+            links = frozenset({("b", "a")})
+            await stack.enter_async_context(mesh_of(simulation, ("a", "b"), links, plugins=plugins))
+            a, b = sharers["a"], sharers["b"]
+            assert await comes_true(lambda: a.states() == {"b": "open"}, within=5)
+            await anyio.sleep(60)
+            request = {"workspace": "notes", "format": 1, "rules": 1}
+            async with b.node.exchange("a", SYNC, request, lane=Lane.BULK) as ex:
+                assert await ex.receive() == {"format": 1, "rules": 1}
+
+    run_simulation(main, seed=1)
+
+    run_simulation(main, seed=1)
