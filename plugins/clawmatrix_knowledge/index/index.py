@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
@@ -31,7 +32,7 @@ from clawmatrix_knowledge.index.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from clawmatrix_knowledge.index.store import Store, Stored
     from clawmatrix_knowledge.index.words import Request
@@ -110,9 +111,11 @@ class Index:
     async def record(self, versions: Sequence[Version]) -> None:
         """Keep new versions of this node, each after its parents; known ones are left out.
 
+        It goes on to its end when cancelled: the document and the disk have the same changes.
+
         Raises: IndexBroken, where they cannot be kept. What was not kept can be recorded again.
         """
-        async with self._lock:
+        async with self._lock, _whole():
             known = set[str]()
             new = [v for v in versions if v.id not in self.graph and not _seen(known, v.id)]
             try:
@@ -144,9 +147,11 @@ class Index:
     async def take(self, share: str, message: bytes) -> Taken:
         """Take a peer's message; what it brought is on the disk on return.
 
+        It goes on to its end when cancelled.
+
         Raises: Refused, where it does not fit; ShareLost; IndexBroken.
         """
-        async with self._lock:
+        async with self._lock, _whole():
             self._check(share)
             try:
                 got = await self._ask(Receive(share, message), Received)
@@ -227,6 +232,10 @@ class Index:
 
     async def _open(self) -> None:
         """Make the document of what is stored."""
+        async with _whole():
+            await self._open_whole()
+
+    async def _open_whole(self) -> None:
         self._shares.clear()
         self._actor = secrets.token_bytes(_ACTOR)
         stored: Stored | None = None
@@ -260,6 +269,13 @@ class Index:
             self.told.append(str(error))
             return None
         return reply if isinstance(reply, Opened) else None
+
+
+@asynccontextmanager
+async def _whole() -> AsyncIterator[None]:
+    """Let what is begun go on to its end when it is cancelled."""
+    with anyio.CancelScope(shield=True):
+        yield
 
 
 def _seen(known: set[str], one: str) -> bool:

@@ -148,7 +148,7 @@ class Sharing:
             check_numbers(opening, self._numbers)
             self._check_stop(shares.name, ex)
             slot = self._slot(shares.name, ex.peer)
-            if slot.busy and slot.dialled and self._node.id < ex.peer:
+            if slot.is_crossing and self._node.id < ex.peer:
                 raise ExchangeFailure("busy", "this node dials as well, and its name is lower")
             slot.end()
             with self._busy(slot, dialled=False) as scope:

@@ -20,6 +20,8 @@ _LEAST: Final = 0.2
 """Seconds between two attempts in any case: others can cause changes without an end."""
 _FIRST: Final = 0.5
 _LONGEST: Final = 60.0
+_CROSSING: Final = 5.0
+"""Seconds in which openings of both ends may cross on the way."""
 _LASTS: Final = 10.0
 """Seconds that a share has to last for the next attempt to come soon."""
 
@@ -69,6 +71,15 @@ class Slot:
     def busy(self) -> bool:
         """Whether there is an attempt or a share."""
         return self.scope is not None
+
+    @property
+    def is_crossing(self) -> bool:
+        """Whether this node has dialled just now, so that the peer may not know of it yet.
+
+        A peer that dials later than that has lost the share, whatever this node thinks of it.
+        """
+        young = anyio.current_time() - self._since < _CROSSING
+        return self.busy and self.dialled and (young or self.conversation is None)
 
     def poke(self) -> None:
         """Look again soon whether to share."""

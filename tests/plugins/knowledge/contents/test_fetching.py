@@ -402,3 +402,32 @@ async def test_a_peer_that_neither_reads_nor_asks_holds_no_place(
             await ex.receive()  # the digests
             with pytest.raises(ExchangeFailure, match="does not go on"):
                 await ex.receive()
+
+
+@pytest.mark.parametrize("when", ["before", "after its digests were found"])
+async def test_a_file_that_changes_while_it_is_sent_is_missing_and_nobody_is_to_blame(
+    node_factory: NodeFactory, when: str
+) -> None:
+    async with fetching(node_factory, "office") as mesh:
+        wanted = mesh.give("office", b"right", LARGE_BYTES)
+        if when != "before":
+            assert (await all_of(mesh.fetcher(), wanted)).keys() == wanted.keys()
+            drop_partials(mesh.files, ())
+        contents = mesh.spaces["office"].contents
+        contents[SMALL], contents[LARGE] = b"other", bytes(LARGE_SIZE)
+        fetcher = mesh.fetcher()
+        assert await all_of(fetcher, wanted) == {}
+        assert "changed while it was read" in fetcher.told["office"]
+        assert mesh.stopped() == []
+
+
+async def test_nothing_comes_before_the_share_is_open(node_factory: NodeFactory) -> None:
+    async with sharing_nodes(node_factory, "home", "office") as nodes:
+        space = await nodes["office"].share("home")
+        space.contents[SMALL] = b"right"
+        mesh = Fetching(nodes, {}, MemoryFiles())
+        request = {"workspace": "notes", "contents": [SMALL]}
+        assert await code_of(mesh, FETCH, request) == "not_open"
+        await nodes["home"].share("office")
+        await wait_until(lambda: nodes["office"].states() == {"home": "open"})
+        assert await code_of(mesh, FETCH, request) == ""

@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from clawmatrix_knowledge.index.backend import InProcess
@@ -107,6 +108,38 @@ async def test_what_cannot_be_written_is_told_to_nobody_and_recorded_later() -> 
     await index.record([version("a.md", "1")])
     await speak(index, other)
     assert len(other.graph) == 1
+
+
+@pytest.mark.parametrize("takes", [False, True])
+async def test_what_is_cancelled_on_its_way_to_the_disk_is_told_to_nobody_or_is_there(
+    takes: bool,
+) -> None:
+    shelf, other = MemoryShelf(), await opened(MemoryShelf())
+    backends = [InProcess(lambda: Handler().handle) for _ in range(2)]
+    scope = anyio.CancelScope()
+
+    async def just_then(function: Callable[[], object]) -> object:
+        if message:
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+        return function()
+
+    index, message = Index(backends[0], Store(shelf), backends[1], just_then), b""
+    await index.open()
+    await index.open_share("peer")
+    await other.record([version("b.md", "1")])
+    await other.open_share("peer")
+    hello = await index.message_for("peer")
+    assert hello is not None
+    await other.take("peer", hello)
+    message = await other.message_for("peer") or b""
+    assert message
+    with scope:
+        await (index.take("peer", message) if takes else index.record([version("a.md", "1")]))
+    await index.record([version("c.md", "1")])
+    again = await opened(shelf)
+    assert (ids(again), again.heads) == (ids(index), index.heads)
+    assert again.told == []
 
 
 @pytest.mark.parametrize("cut", [1, 9, 30])
