@@ -67,6 +67,11 @@ class KnowledgeConfig:
         default=ByteSize(1024**3),
         doc="How much what was replaced and deleted may take of each workspace's disk.",
     )
+    min_free: float = option(
+        default=0.05,
+        doc="Which part of a disk stays free: with less, nothing that others send is written.",
+        validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
+    )
     days: int = option(
         default=30,
         doc="For how many days that is kept.",

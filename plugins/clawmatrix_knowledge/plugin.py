@@ -195,6 +195,7 @@ def _options(author: str, workspace: WorkspaceConfig, config: KnowledgeConfig) -
         largest=workspace.max_file_size,
         days=config.days,
         goal=config.history,
+        min_free=config.min_free,
         sends=workspace.mode != "receive-only",
         receives=workspace.mode != "send-only",
     )

@@ -86,7 +86,7 @@ class History:
         self._files, self._now = files, now
         self._policy = _Policy(days, goal)
         self._entries: list[Kept] = []
-        self._keys: set[tuple[str, str, str]] = set()
+        self._keys: set[tuple[str, str, str, bool]] = set()
         self._lengths: dict[ContentId, int] = {}
         self._unsynced: list[Names] = []
         self._sizes: dict[ContentId, int] = {}
@@ -149,7 +149,7 @@ class History:
 
     def note(self, entries: Sequence[Kept]) -> None:
         """Note what contents are that were written; on return all of it is on the disk."""
-        fresh: dict[tuple[str, str, str], Kept] = {}
+        fresh: dict[tuple[str, str, str, bool], Kept] = {}
         for one in entries:
             if _key(one) not in self._keys:
                 fresh.setdefault(_key(one), one)
@@ -333,8 +333,9 @@ def _squeezed(
     return size, at
 
 
-def _key(one: Kept) -> tuple[str, str, str]:
-    return one.content, one.path, one.version
+def _key(one: Kept) -> tuple[str, str, str, bool]:
+    # What was recorded is kept anew, for as long again, when it is replaced.
+    return one.content, one.path, one.version, one.why == "recorded"
 
 
 def _place(content: ContentId) -> Names:

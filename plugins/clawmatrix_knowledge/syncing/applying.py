@@ -52,10 +52,11 @@ class Applier:
     Args:
         ground: the workspace.
         asides: takes what was replaced.
+        min_free: which part of the disk stays free.
     """
 
-    def __init__(self, ground: Ground, asides: Asides) -> None:
-        self._ground, self._asides = ground, asides
+    def __init__(self, ground: Ground, asides: Asides, min_free: float) -> None:
+        self._ground, self._asides, self._min_free = ground, asides, min_free
 
     async def apply(self, steps: Sequence[Step]) -> Applied:
         """Do what can be done now. Raises: OSError, IndexBroken."""
@@ -70,6 +71,8 @@ class Applier:
         for at in range(0, len(deletes), _BATCH):
             await self._delete(deletes[at : at + _BATCH], applied)
         for at in range(0, len(writes), _BATCH):
+            if not await self._is_free(writes[at:], applied):
+                break
             await self._write(writes[at : at + _BATCH], applied)
         await self._ground.save()
         return applied
@@ -110,6 +113,15 @@ class Applier:
             await self._took(step, put, "replaced", applied)
             if isinstance(placing.content, Staged) and not put.done:
                 await self._ground.tree.discard(placing.content)
+
+    async def _is_free(self, steps: Sequence[Step], applied: Applied) -> bool:
+        files = self._ground.tree.files
+        space = await files.run(files.space)
+        if space.free >= self._min_free * space.total:
+            return True
+        reason = f"waits: {space.free} bytes of the disk are free, too few of {space.total}"
+        applied.problems += [Problem(step.path, "full", reason) for step in steps]
+        return False
 
     async def _content(self, step: Step, applied: Applied) -> bytes | Staged | None:
         """Return what to write; None, where it is not here."""

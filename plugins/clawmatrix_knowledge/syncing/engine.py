@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Options"]
 
+PRUNE: Final = 3600.0
+"""Seconds between two looks at what is kept."""
 RESTLESS: Final = 10.0
 """Seconds after which a file that does not rest is recorded as it begins."""
 _ROUNDS: Final = 50
@@ -45,6 +47,7 @@ class Options:
         largest: bytes of the largest file that syncs.
         days: for how long replaced contents are kept.
         goal: bytes that they may take.
+        min_free: which part of the disk stays free of what others send.
         sends: whether edits are recorded.
         receives: whether the edits of others are written.
     """
@@ -54,6 +57,7 @@ class Options:
     largest: int = LARGEST
     days: int = 30
     goal: int = 1024**3
+    min_free: float = 0.05
     sends: bool = True
     receives: bool = True
 
@@ -102,11 +106,12 @@ class Engine:
         self._asides = Asides(ground, records=options.sends)
         self._intake = Intake(ground, self.deletions)
         self._resolver = Resolver(ground)
-        self._applier = Applier(ground, self._asides)
+        self._applier = Applier(ground, self._asides, options.min_free)
         self._folders = Folders(ground.index.graph)
         self._ignores: Ignores | None = None
         self._written: set[str] = set()
         self._suspicious = suspicious
+        self._pruned = ground.now()
 
     async def recover(self) -> None:
         """Take in what a crash left, before anything else is done."""
@@ -138,6 +143,7 @@ class Engine:
             largest=self._options.largest,
         )
         if only is None:
+            await self._prune()
             self.problems = {one.path: one for one in found.problems}
             self._take_ignores(found.ignores)
         else:
@@ -168,6 +174,17 @@ class Engine:
         self.dirty |= found.changed.keys() | found.left_out
         if only is not None and _says_what_to_ignore(found.changed):
             await self.scan(None, allowed=allowed)
+
+    async def _prune(self) -> None:
+        """Give up what was kept for long enough, now and then."""
+        ground = self._ground
+        if ground.now() - self._pruned < PRUNE:
+            return
+        self._pruned = ground.now()
+        graph = ground.index.graph
+        held = {one.content for path in graph.paths() for one in graph.live(path) if one.content}
+        held |= {seen.content for seen in ground.local.values()}
+        await ground.tree.files.run(lambda: ground.history.prune(held))
 
     async def _record_moving(self, found: Scan) -> Sequence[Version]:
         """Record the beginnings of files that have not been at rest for long."""

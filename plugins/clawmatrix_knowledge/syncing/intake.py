@@ -186,6 +186,10 @@ class Intake:
                 if data is None:
                     continue
                 keep.append(ToKeep(one.found.content, data, one.version.path, one.version.id))
+                before = self._ground.local.get(one.version.path)
+                if before is not None and before.content in self._ground.history:
+                    path, version = one.version.path, before.version
+                    keep.append(ToKeep(before.content, b"", path, version, "replaced"))
             kept.append(one)
         await self._ground.keep(keep)
         return kept

@@ -451,3 +451,44 @@ async def test_a_file_that_does_not_rest_is_recorded_as_it_begins() -> None:
     await sync(a, b)
     assert a.tree() == b.tree()
     assert list(a.tree()) == ["big.log"]
+
+
+async def test_what_was_replaced_is_kept_for_a_month_and_what_is_live_for_longer() -> (
+    None
+):
+    a, b = await pair()
+    a.write("note.md", "first\n")
+    a.write("still.md", "still\n")
+    await sync(a, b)
+    for machine in (a, b):
+        machine.clock.seconds += 40 * 86_400
+    a.write("note.md", "second\n")
+    await sync(a, b)
+    await sync(a, b)
+    for machine in (a, b):
+        assert content_id(b"first\n") in machine.space.history
+        machine.clock.seconds += 29 * 86_400
+    await sync(a, b)
+    assert content_id(b"first\n") in a.space.history
+    for machine in (a, b):
+        machine.clock.seconds += 2 * 86_400
+    await sync(a, b)
+    for machine in (a, b):
+        assert content_id(b"first\n") not in machine.space.history
+        assert content_id(b"still\n") in machine.space.history
+        assert content_id(b"second\n") in machine.space.history
+
+
+async def test_a_disk_with_little_room_takes_nothing_of_others() -> None:
+    a, b = await pair()
+    b.files.capacity = 100_000
+    b.write("own.bin", b"\0" * 96_000)
+    a.write("small.md", "x\n")
+    await sync(a, b)
+    assert list(b.tree()) == ["own.bin"]
+    assert b.space.problems["small.md"].kind == "full"
+    assert a.read("own.bin") == b"\0" * 96_000
+    b.delete("own.bin")
+    await sync(a, b)
+    assert list(b.tree()) == ["small.md"]
+    assert not b.space.problems
