@@ -453,9 +453,7 @@ async def test_a_file_that_does_not_rest_is_recorded_as_it_begins() -> None:
     assert list(a.tree()) == ["big.log"]
 
 
-async def test_what_was_replaced_is_kept_for_a_month_and_what_is_live_for_longer() -> (
-    None
-):
+async def test_what_was_replaced_is_kept_for_a_month_and_what_is_live_for_longer() -> None:
     a, b = await pair()
     a.write("note.md", "first\n")
     a.write("still.md", "still\n")
