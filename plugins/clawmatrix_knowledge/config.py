@@ -79,10 +79,16 @@ class KnowledgeConfig:
     )
 
     def __attrs_post_init__(self) -> None:
-        mistakes = [
+        mistakes: list[tuple[tuple[str, ...], str]] = [
             (("workspaces", name), "must be small letters, digits, dots, dashes and underscores")
             for name in self.workspaces
             if not is_workspace_name(name)
         ]
+        roots = {name: workspace.path.resolve() for name, workspace in self.workspaces.items()}
+        for name, root in roots.items():
+            for other, outer in roots.items():
+                if name != other and (outer in root.parents or (root == outer and name > other)):
+                    mistake = f"is in the folder of the workspace {other}, {outer}"
+                    mistakes.append((("workspaces", name, "path"), mistake))
         if mistakes:
             raise TableMistakes(mistakes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import attrs
@@ -42,6 +43,9 @@ class KnowledgeMethods:
             ControlMethod("sync.conflicts", self.conflicts),
             ControlMethod("sync.log", self.log),
             ControlMethod("sync.restore", self.restore),
+            ControlMethod("sync.deleted", self.deleted),
+            ControlMethod("sync.revert", self.revert),
+            ControlMethod("sync.export", self.export),
             ControlMethod("sync.pause", self.pause),
             ControlMethod("sync.resume", self.resume),
             ControlMethod("sync.rescan", self.rescan),
@@ -85,6 +89,27 @@ class KnowledgeMethods:
             raise ExchangeFailure("not_found", str(error.args[0])) from None
         self._changed(params)
         return _version(made)
+
+    async def deleted(self, params: dict[str, JSON]) -> JSON:
+        """Return the files that were deleted: the last version of each, and whether it is here."""
+        space = self._space(params)
+        graph = space.index.graph
+        gone = [
+            path for path in graph.paths() if all(one.content is None for one in graph.live(path))
+        ]
+        found = []
+        for path in sorted(gone):
+            last = [one for one in graph.versions(path) if one.content is not None][-1:]
+            found += [{**_version(one), "here": _is_here(space, one)} for one in last]
+        return found
+
+    async def revert(self, params: dict[str, JSON]) -> JSON:
+        """Replace the edits of a workspace that only receives; return the files."""
+        return list(await self._space(params).revert())
+
+    async def export(self, params: dict[str, JSON]) -> JSON:
+        """Return the index, an Automerge document, in base 64."""
+        return base64.b64encode(await self._space(params).index.export()).decode()
 
     async def pause(self, params: dict[str, JSON]) -> JSON:
         """Let the workspace rest."""
@@ -165,6 +190,7 @@ def shown(keeper: Keeper, sharing: Sharing | None) -> JSON:
         "versions": len(space.index.graph),
         "missing": {"files": len(missing), "bytes": sum(missing.values())},
         "halt": msgspec.to_builtins(space.halt),
+        "differing": sorted(space.differing),
         "problems": [attrs.asdict(one) for one in space.problems.values()],
         "unsettled": len(space.index.graph.unsettled()),
         "told": [*space.told, *space.index.told],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from clawmatrix_core.cli import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import IO
 
     from clawmatrix_core import JSON
 
@@ -74,6 +76,34 @@ def restore(settings: Settings, path: str, workspace: str | None, as_json: bool)
     path, _, version = path.partition("@")
     found = _ask(settings, "restore", workspace=workspace, path=path, version=version or None)
     _show(found, as_json, lambda entry: [_version_line(entry)])
+
+
+@sync.command()
+@_workspace
+@_json
+@pass_settings
+def deleted(settings: Settings, workspace: str | None, as_json: bool) -> None:
+    """List the files that were deleted; `restore PATH` brings one back."""
+    found = _ask(settings, "deleted", workspace=workspace)
+    _show(found, as_json, lambda entries: map(_version_line, entries))
+
+
+@sync.command()
+@_workspace
+@_json
+@pass_settings
+def revert(settings: Settings, workspace: str | None, as_json: bool) -> None:
+    """Replace the edits made in a workspace that only receives; they stay in its history."""
+    _show(_ask(settings, "revert", workspace=workspace), as_json, list)
+
+
+@sync.command()
+@click.argument("file", type=click.File("wb"))
+@_workspace
+@pass_settings
+def export(settings: Settings, file: IO[bytes], workspace: str | None) -> None:
+    """Write the index of a workspace to FILE, as an Automerge document."""
+    file.write(base64.b64decode(_ask(settings, "export", workspace=workspace)))
 
 
 @sync.command()

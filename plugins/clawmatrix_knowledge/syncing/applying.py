@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import attrs
 
 from clawmatrix_knowledge.contents.history import NoRoom
@@ -80,9 +81,11 @@ class Applier:
     async def _delete(self, steps: Sequence[Step], applied: Applied) -> None:
         steps = [step for step in steps if self._has_room(step, applied)]
         removals = [Removal(step.path, step.before.stat) for step in steps if step.before]
-        puts = await self._ground.tree.remove_many(removals)
-        for step, put in zip(steps, puts, strict=True):
-            await self._took(step, put, "deleted", applied)
+        with anyio.CancelScope(shield=True):  # what is done is noted, also when the node stops
+            puts = await self._ground.tree.remove_many(removals)
+            for step, put in zip(steps, puts, strict=True):
+                await self._took(step, put, "deleted", applied)
+            await self._ground.save()
 
     async def _write(self, steps: Sequence[Step], applied: Applied) -> None:
         placings: list[Placing] = []
@@ -108,11 +111,13 @@ class Applier:
                 )
             )
         await self._ground.keep(keep)
-        puts = await self._ground.tree.put_many(placings)
-        for step, placing, put in zip(ready, placings, puts, strict=True):
-            await self._took(step, put, "replaced", applied)
-            if isinstance(placing.content, Staged) and not put.done:
-                await self._ground.tree.discard(placing.content)
+        with anyio.CancelScope(shield=True):
+            puts = await self._ground.tree.put_many(placings)
+            for step, placing, put in zip(ready, placings, puts, strict=True):
+                await self._took(step, put, "replaced", applied)
+                if isinstance(placing.content, Staged) and not put.done:
+                    await self._ground.tree.discard(placing.content)
+            await self._ground.save()
 
     async def _is_free(self, steps: Sequence[Step], applied: Applied) -> bool:
         files = self._ground.tree.files

@@ -46,6 +46,8 @@ _TOGETHER: Final = 0.02
 """Seconds in which changes that follow each other are taken together."""
 _BYTES: Final = 32 * 1024**2
 _FILES: Final = 500
+_OFTEN: Final = 0.5
+"""Seconds between two looks at whether the index has more, while files are read."""
 _RESTLESS: Final = 1.0
 """Seconds after which a file that changed while it was read is read again."""
 _RETRY: Final = 30.0
@@ -118,6 +120,7 @@ class Keeper:
         self._opened: Callable[[], Awaitable[None]] | None = None
         self._closed: Callable[[], None] = lambda: None
         self._fetcher: _Fetch | None = None
+        self._announced: Sequence[bytes] = ()
 
     @property
     def files(self) -> Files:
@@ -205,6 +208,7 @@ class Keeper:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch)
             tasks.start_soon(self._fetch_loop)
+            tasks.start_soon(self._announce_often, space)
             try:
                 await self._loop(space, mark)
             except (OSError, IndexBroken) as error:
@@ -274,10 +278,8 @@ class Keeper:
             else:
                 places = self._places
             self._places, self._whole = set(), False
-            before = sorted(space.index.heads)
             await (space.settle() if places is not None and not places else space.work(places))
-            if sorted(space.index.heads) != before:
-                self._changed()
+            self._announce(space)
             news = space.take_news()
             if news:
                 await self._tell(news)
@@ -290,6 +292,17 @@ class Keeper:
             self._places |= {tuple(path.split("/")) for path in space.moving}
             if await self._work.wait(max(0.0, wait)):
                 await anyio.sleep(_TOGETHER)
+
+    async def _announce_often(self, space: Workspace) -> None:
+        """Let peers begin to fetch while much is recorded still."""
+        while True:
+            await anyio.sleep(_OFTEN)
+            self._announce(space)
+
+    def _announce(self, space: Workspace) -> None:
+        if self._announced != space.index.heads:
+            self._announced = space.index.heads
+            self._changed()
 
     async def _watch(self) -> None:
         """Notice changes; where it cannot, the rescans find them."""

@@ -148,9 +148,11 @@ class LocalStore:
         return Restored(Local(files), counter, lost) if counter else None
 
     def write(self, local: Local) -> None:
-        """Keep what changed. Where it fails, all of it is written the next time."""
-        self.counter += 1
+        """Keep what changed, if anything did. Where it fails, it is written the next time."""
         changed = local.take_changes()
+        if not changed and self.counter:
+            return
+        self.counter += 1
         try:
             rows = [_row(path, seen) for path, seen in changed.items()]
             self._store.add([msgspec.msgpack.encode(_Frame(FORMAT, self.counter, rows))])

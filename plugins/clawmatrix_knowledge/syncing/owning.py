@@ -42,8 +42,25 @@ def owned(root: Path, owner: str) -> Iterator[None]:
         except BlockingIOError:
             other = os.pread(descriptor, 1024, 0).decode(errors="replace")
             raise Taken(f"{root} is a workspace of {other or 'another node'} already") from None
+        for outer in root.resolve().parents:
+            if _is_held(outer / OWN_FOLDER / _NAME):
+                raise Taken(f"{root} is in a workspace already, {outer}")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, owner.encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -142,7 +142,7 @@ async def test_what_people_say_reaches_the_workspace(two: Two) -> None:
         assert told["state"] == "halted"
         assert len(files(office)) > 30
         await methods.reject_deletes({"workspace": "notes"})
-        await wait_until(lambda: len(files(home)) == 60, limit=20)
+        await wait_until(lambda: len(files(home)) == 60 and files(home) == files(office), limit=20)
         (home / "1.md").write_text("bad\n")
         await wait_until(lambda: (office / "1.md").read_text() == "bad\n", limit=20)
         log = await two.plugins["office"].methods.log({"path": "1.md"})

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from automerge.core import ROOT, Document
 
 from clawmatrix_core.testing.command_line import run_command
 from clawmatrix_core.testing.fixtures import wait_until
@@ -59,6 +60,17 @@ async def test_people_see_and_steer_a_workspace(node_factory: NodeFactory, tmp_p
         await typed("rescan")
         await wait_until(lambda: len(files(home)) == 3 and files(home) == files(office), limit=20)
         assert ".conflict-" in await typed("conflicts")
+        (home / "a.md").unlink()
+        await typed("rescan")
+        await wait_until(lambda: not (office / "a.md").exists(), limit=20)
+        assert "a.md" in await typed("deleted")
+        await typed("restore", "a.md")
+        await wait_until(lambda: (office / "a.md").exists(), limit=20)
+        await typed("export", str(tmp_path / "document"))
+        document = Document.load((tmp_path / "document").read_bytes())
+        found = document.get(ROOT, "files")
+        assert found is not None
+        assert len(document.keys(found[1])) == len(office_space.index.graph)
         none = await run_command(two.nodes["home"], "sync", "restore", "none.md")
         assert none.exit_code != 0
         assert "none.md has no such version" in none.err
