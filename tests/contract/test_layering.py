@@ -24,6 +24,7 @@ LEAST = {
     "clawmatrix_gemini": 7,
     "clawmatrix_grants": 10,
     "clawmatrix_http": 8,
+    "clawmatrix_knowledge": 60,
     "clawmatrix_mcp": 20,
     "clawmatrix_mesh": 35,
     "clawmatrix_model_proxy": 70,
