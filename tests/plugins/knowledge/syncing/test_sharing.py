@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 import zlib
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,7 +18,7 @@ from tests.plugins.knowledge.index.helpers import version
 from tests.plugins.knowledge.syncing.nodes import Sharer, Space, sharing_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from clawmatrix_core import JSON
     from clawmatrix_core.testing.fixtures import NodeFactory
@@ -229,14 +230,15 @@ async def test_a_message_that_does_not_fit_stops_the_share_until_a_person_resume
 
 
 async def test_a_bomb_takes_no_memory() -> None:
-    async def payloads() -> AsyncIterator[JSON]:
+    async def payloads() -> AsyncGenerator[JSON, None]:
         yield {"message": len(BOMB), "size": 9}
         yield BOMB
 
     tracemalloc.start()
     try:
-        with pytest.raises(BadMessage):
-            await receive_message(payloads())
+        async with aclosing(payloads()) as told:
+            with pytest.raises(BadMessage):
+                await receive_message(told)
         assert tracemalloc.get_traced_memory()[1] < 1024**2
     finally:
         tracemalloc.stop()
