@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -183,7 +184,9 @@ class ToolProxyPlugin(HasTools):
         async with self._making:
             if self.service is None:
                 # The other tasks go on while a node that runs imports it.
-                make = await anyio.to_thread.run_sync(_service_class)
+                imported = f"{__package__}.service" in sys.modules
+                load = _service_class
+                make = load() if imported else await anyio.to_thread.run_sync(load)
                 service = make(self._node, self._scope, self._counts.count)
                 self._tools = service.tools
                 await service.start()

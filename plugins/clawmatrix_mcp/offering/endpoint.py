@@ -48,6 +48,7 @@ class Endpoint:
         self._resources = resources
         self._lock = anyio.Lock()
         self._server: McpServer | None = None
+        self._closed = False
         self._news: News | None = None
         self.held = Sessions()
         self.requests = 0
@@ -59,6 +60,9 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if self._closed:
+            await refuse(send, 503, "this node stops")
+            return
         if self.requests >= REQUESTS:
             await refuse(send, 503, f"{REQUESTS.text} requests are open")
             return
@@ -78,7 +82,11 @@ class Endpoint:
             self._news.changed()
 
     async def close(self) -> None:
-        """End what only listens, so that it does not hold the node up as it stops."""
+        """End what only listens, so that it does not hold the node up as it stops.
+
+        Whoever asks from now on is refused: those that listened would listen again.
+        """
+        self._closed = True
         if self._server is None:
             return
         self._server.close()

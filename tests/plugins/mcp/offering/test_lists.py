@@ -126,6 +126,9 @@ async def test_clients_hear_of_a_node_that_goes(node_factory: NodeFactory, era: 
         found.office.stop()
         with anyio.fail_after(5):
             await heard.wait()
+        result = await client.call_tool("office__echo", {})
+        assert "Nothing ran" in text_of(result) or "did not run" in text_of(result)
+        with anyio.fail_after(5):
             while "office__echo" in await names(client):  # noqa: ASYNC110
                 await anyio.sleep(0.05)
 
