@@ -66,10 +66,17 @@ class McpPlugin:
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Start the servers, and have the tools of the mesh offered."""
-        await self.mounting.start(node, scope, lambda: node.config.section(McpConfig).servers)
+        """Have the tools of the mesh offered."""
+        self._scope = scope
         self.resources.start(node, scope, self.servers)
         self._offering.start(node, scope, self.resources)
+
+    @hookimpl
+    async def node_started(self, node: Node) -> None:
+        """Start the servers: they need tool-proxy, which starts after this plugin."""
+        servers = lambda: node.config.section(McpConfig).servers  # noqa: E731
+        await self.mounting.start(node, self._scope, servers)
+        self.resources.reloaded(frozenset({"mcp.servers"}))
 
     @hookimpl
     async def node_stopping(self) -> None:

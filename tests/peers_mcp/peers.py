@@ -192,6 +192,7 @@ def _over_relay(folder: Path) -> Iterator[Peer]:
         body = dial + _http(port) + '[mcp]\nnodes = ["office"]\n'
         home = stack.enter_context(node("home", body, folder))
         home.expect("is up")
+        _wait_until_open(port, home)
         grant = f'[grants.home]\nkey = "{_key(folder / "home.toml")}"\ntools = ["*"]\n'
         office = stack.enter_context(node("office", dial + _mounted(notes) + grant, folder))
         office.expect("is up")
