@@ -194,7 +194,8 @@ def _over_relay(folder: Path) -> Iterator[Peer]:
         home.expect("is up")
         _wait_until_open(port, home)
         grant = f'[grants.home]\nkey = "{_key(folder / "home.toml")}"\ntools = ["*"]\n'
-        office = stack.enter_context(node("office", dial + _mounted(notes) + grant, folder))
+        body = dial + _http(free_port()) + _mounted(notes) + grant
+        office = stack.enter_context(node("office", body, folder))
         office.expect("is up")
         peer = Peer(f"http://127.0.0.1:{port}/mcp", "office__behind_", office, notes)
         stack.callback(peer.clear)
@@ -207,7 +208,7 @@ def _key(config: Path) -> str:
     command = [sys.executable, "-m", PROGRAM, "fingerprint", "--key", "-c", str(config)]
     env = {**os.environ, "BENCH_SECRET": "benchmark-" * 4, "BENCH_TOKEN": TOKEN}
     told = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
-    return told.stdout.split()[-1]
+    return told.stdout.split()[-1].strip("\"")
 
 
 PEERS: Final[dict[str, Callable[[Path], AbstractContextManager[Peer]]]] = {
