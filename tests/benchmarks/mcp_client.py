@@ -79,7 +79,9 @@ class McpClient:
 
     def _request(self, method: str, params: Mapping[str, Any]) -> bytes:
         self._number += 1
-        return self._post({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
+        return self._post(
+            {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
+        )
 
     def _post(self, message: Mapping[str, Any]) -> bytes:
         body = json.dumps(message).encode()

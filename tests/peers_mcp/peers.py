@@ -149,8 +149,10 @@ def _fastmcp(folder: Path) -> AbstractContextManager[Peer]:
 def _supergateway(folder: Path) -> AbstractContextManager[Peer]:
     port = free_port()
     command = [str(_NODE), str(_PROGRAMS[SUPERGATEWAY].resolve()), "--port", str(port)]
-    command += ["--outputTransport", "streamableHttp", "--stateful", "--logLevel", "none"]
+    command += ["--outputTransport", "streamableHttp", "--stateful"]
     command += ["--stdio", shlex.join(_server(folder / "notes"))]
+    # What it logs goes to its output, which nobody reads here.
+    command = ["sh", "-c", 'exec "$@" >"$0"', str(folder / "out"), *command]
     return _proxy(folder, command, port)
 
 
@@ -208,7 +210,7 @@ def _key(config: Path) -> str:
     command = [sys.executable, "-m", PROGRAM, "fingerprint", "--key", "-c", str(config)]
     env = {**os.environ, "BENCH_SECRET": "benchmark-" * 4, "BENCH_TOKEN": TOKEN}
     told = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
-    return told.stdout.split()[-1].strip("\"")
+    return told.stdout.split()[-1].strip('"')
 
 
 PEERS: Final[dict[str, Callable[[Path], AbstractContextManager[Peer]]]] = {

@@ -60,7 +60,9 @@ async def main() -> int:
     if not given.ours:
         head, rest = FILE.read_text().split(BEGIN)
         FILE.write_text(head + BEGIN + render(found) + END + rest.split(END)[1])
-    passed = all(one.passed for name in found if name.startswith(OURS) for one in found[name].values())
+    passed = all(
+        one.passed for name in found if name.startswith(OURS) for one in found[name].values()
+    )
     return 0 if passed else 1
 
 

@@ -82,7 +82,7 @@ async def _lists(found: Asking, tool: str) -> bool:
 async def until(holds: Callable[[], Awaitable[bool]], limit: float = LIMIT) -> bool:
     """Wait until something holds; return whether it does within the limit."""
     with anyio.move_on_after(limit):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110 - it has no event
             await anyio.sleep(0.05)
         return True
     return False
@@ -205,24 +205,31 @@ async def nothing_is_left(found: Asking) -> Verdict:
         tasks.start_soon(_give_up, found)
         await until(lambda: noted(found, "waits"))
         found.peer.process.kill()
-        gone = await until(lambda: _none(found), 10)
+        verdict = await what_is_left(found.peer)
         tasks.cancel_scope.cancel()
-    left = found.peer.servers()
-    servers = left & {one["server"] for one in found.peer.noted("started")}
-    words = [f"{len(servers)} server" if servers else "", "what it had started" if left else ""]
-    return Verdict(gone, "nothing" if gone else " and ".join(filter(None, words)))
+    return verdict
+
+
+async def what_is_left(peer: Peer) -> Verdict:
+    """Look for ten seconds whether the servers go, and what they have started."""
+
+    async def none() -> bool:
+        return not peer.servers()
+
+    if await until(none, 10):
+        return Verdict(True, "nothing")
+    left = peer.servers()
+    servers = left & {one["server"] for one in peer.noted("started")}
+    words = ["the server" if servers else "", "what it had started" if left - servers else ""]
+    return Verdict(False, " and ".join(filter(None, words)))
 
 
 async def _give_up(found: Asking) -> None:
     try:
         await found.call("wait")
-    except Exception as error:  # noqa: BLE001 - its server is gone, whatever it says
+    except Exception as error:
         if stray(error) is None:
             raise
-
-
-async def _none(found: Asking) -> bool:
-    return not found.peer.servers()
 
 
 SCENARIOS: Final[dict[str, Callable[[Asking], Awaitable[Verdict]]]] = {
@@ -238,13 +245,14 @@ SCENARIOS: Final[dict[str, Callable[[Asking], Awaitable[Verdict]]]] = {
 async def play(begin: Begin, scenario: Callable[[Asking], Awaitable[Verdict]], era: Era) -> Verdict:
     """Play a scenario before a proxy that has just begun."""
     with tempfile.TemporaryDirectory(prefix="cmx-peers-") as folder, begin(Path(folder)) as peer:
-        verdict = Verdict(False, "the client could not ask")
+        seen = Verdict(False, "the client could not ask")
         try:
             async with asking(peer, era) as found:
-                verdict = await scenario(found)
+                seen = await scenario(found)
         except Exception as error:
             if (fault := stray(error)) is None:
                 raise
             if scenario is not nothing_is_left:
-                return Verdict(False, f"{verdict.seen}; {fault!r}"[:200])
-        return verdict
+                return Verdict(False, f"{seen.seen}; {fault!r}"[:200])
+            return await what_is_left(peer)  # the client has lost its proxy, as it should
+        return seen

@@ -79,7 +79,10 @@ def steps(params: dict[str, Any], id: Any) -> None:
 
 def main() -> None:
     helper = subprocess.Popen(
-        ["sleep", "120"], start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        ["sleep", "120"],
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     note("started", server=os.getpid(), helper=helper.pid)
     for line in sys.stdin:
