@@ -4,8 +4,8 @@
 
 Each proxy is a process on one core, with the server that it started; what asks them is on the
 other. All of them run for the whole time and are asked in turn: by the official client, and by one
-that only writes bytes and looks for the end of the answer, as what a client takes hides what a proxy
-takes. State is in memory but where a row says otherwise: peers write nothing down, and how long a
+that only writes bytes and looks for the end of the answer, as what a client takes hides what a
+proxy takes. State is in memory but where a row says otherwise: peers write nothing down, and how long a
 flush takes is up to the disk.
 """
 

@@ -69,7 +69,7 @@ class McpClient:
     async def until_listed(self, *tools: str) -> None:
         """Wait until tools are listed, which a server that starts may not be."""
         async with asyncio.timeout(60):
-            while not set(tools) <= set(await self.list_tools()):
+            while not set(tools) <= set(await self.list_tools()):  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0.1)
 
     async def _connect(self) -> None:

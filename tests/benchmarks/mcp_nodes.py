@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 
 import anyio
 
-from clawmatrix_core import Config, Node, Verdict, hookimpl
+from clawmatrix_core import Config, Node, NodeId, Verdict, hookimpl
 from clawmatrix_core.testing.fixtures import MemoryState, wait_until
 from clawmatrix_tool_proxy.api import Tool, ToolCall, tool
 from tests.benchmarks.mesh import SECRET
@@ -66,7 +67,7 @@ async def _serve(address: str, nodes: int, count: int) -> None:
             plugins = ["mesh", "tool-proxy", Works(count)]
             node = Node(Config.from_mapping(table), plugins=plugins, state=MemoryState())
             await stack.enter_async_context(node)
-            await wait_until(lambda node=node: node.reachable("home"), limit=60)
+            await wait_until(partial(node.reachable, NodeId("home")), limit=60)
         print("all are up", flush=True)
         await anyio.sleep_forever()
 

@@ -1,4 +1,4 @@
-"""``make mcp-peers``: what becomes of calls behind our nodes and behind the peers; the page's table.
+"""``make mcp-peers``: what becomes of calls behind our nodes and behind the peers.
 
 ``python -m tests.peers_mcp.run [--ours]``
 """
