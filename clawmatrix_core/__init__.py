@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         option,
     )
     from clawmatrix_core.config.messages import TableMistakes
+    from clawmatrix_core.config.types import SecretFile
     from clawmatrix_core.exchange.exchange import Exchange
     from clawmatrix_core.exchange.limits import ExchangeLimits
     from clawmatrix_core.exchange.typed import TypedExchange
@@ -156,6 +157,7 @@ __all__ = [
     "Route",
     "Sample",
     "Secret",
+    "SecretFile",
     "SocketConnection",
     "SocketListener",
     "Standing",
@@ -207,6 +209,7 @@ _HOMES = {
     ),
     "config.changes": ("Changes",),
     "config.messages": ("TableMistakes",),
+    "config.types": ("SecretFile",),
     "members.directory": ("NodeRecord", "Peer"),
     "members.pins": ("Known",),
     "members.identity": ("key_text", "read_key_text"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from clawmatrix_core.base.bounds import Bound
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.base.plain_text import json_text
+from clawmatrix_core.base.plain_text import is_seen, json_text
 from clawmatrix_core.base.redaction import REDACTING, redact, register_secret
 
 if TYPE_CHECKING:
@@ -148,9 +148,9 @@ def _component(record: logging.LogRecord) -> str:
 
 def _printable(text: str) -> str:
     """Return the text on one line: what a peer sent must not draw on a terminal."""
-    if text.isprintable():
+    if is_seen(text):
         return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return "".join(char if is_seen(char) else ascii(char)[1:-1] for char in text)
 
 
 class _ConsoleFormatter(logging.Formatter):

@@ -48,6 +48,9 @@ _OBVIOUS = (
 )
 
 
+# Something that each of these needs; most texts have none of it, and are done with.
+_OF_THE_OBVIOUS = re.compile("(?i)bearer|authorization|api[_-]?key|[?&#]|://|sk-|cmi_")
+
 _SCHEME = re.compile(r"[^\s/?#@:]*://")
 
 
@@ -84,6 +87,8 @@ def redact(text: str) -> str:
     """Return the text without registered secrets, and without what plainly is one."""
     if _registry.pattern is not None:
         text = _registry.pattern.sub(_HIDDEN, text)
+    if _OF_THE_OBVIOUS.search(text) is None:
+        return text
     for pattern, replacement in _OBVIOUS:
         text = pattern.sub(replacement, text)
     return text

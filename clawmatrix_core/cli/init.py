@@ -7,15 +7,13 @@ from pathlib import Path
 
 import click
 
-from clawmatrix_core.base.node_id import NodeId
-from clawmatrix_core.base.paths import default_state_dir, expand
+from clawmatrix_core.base.paths import expand
 from clawmatrix_core.base.redaction import shown_address
 from clawmatrix_core.cli.context import Settings, pass_settings, printable
 from clawmatrix_core.cli.new_config import (
     DEFAULT_HTTP,
     DEFAULT_LISTEN,
     NewConfig,
-    checked_listen,
     make_secret,
 )
 from clawmatrix_core.members.identity import key_text, load_identity
@@ -48,6 +46,12 @@ __all__ = ["init"]
     metavar="FILE",
     help="The file with the secret of an existing mesh.",
 )
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where the node keeps its keys and its state; else in the usual folder.",
+)
 @click.option("--force", is_flag=True, help="Overwrite a configuration that is there.")
 @pass_settings
 def init(
@@ -58,6 +62,7 @@ def init(
     peers: tuple[str, ...],
     secret: str | None,
     secret_file: Path | None,
+    state: Path | None,
     force: bool,
 ) -> None:
     """Write a configuration for this machine.
@@ -72,14 +77,13 @@ def init(
         peers=peers,
         secret=lambda: _secret(secret, secret_file, joins=bool(peers)),
         force=force,
+        state=state,
     )
-    if http is not None:
-        new = new.with_table("http", listen=checked_listen("--http", http))
+    new = new.with_http(http)
     notes = new.check()
     if not peers:  # whoever joins a mesh leaves it to the nodes that are there
-        new = new.with_table(
-            "mesh", revokers={new.node_id: key_text(_own_key(NodeId(new.node_id)))}
-        )
+        revokers = {new.node_id: key_text(_own_key(new.state_folder))}
+        new = new.with_table("mesh", revokers=revokers)
     new.write(force=force)
     config_option = f" -c {new.path}" if settings.file is not None else ""
     steps = _next_steps(new, peers, config_option)
@@ -87,9 +91,8 @@ def init(
     click.echo("\n".join(map(printable, lines)))
 
 
-def _own_key(node_id: NodeId) -> bytes:
-    """Return the node's public key; make the key where there is none. Raises: StateError."""
-    folder = default_state_dir(node_id)
+def _own_key(folder: Path) -> bytes:
+    """Return the public key of a state; make the key where there is none. Raises: StateError."""
     if StateView(folder).read("identity") is not None:
         return load_identity(StateView(folder)).sign_public
     with StateFolder(folder) as state:

@@ -14,7 +14,7 @@ import attrs
 import click
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.base.paths import expand, find_config, user_config
+from clawmatrix_core.base.paths import default_state_dir, expand, find_config, user_config
 from clawmatrix_core.cli.config import problems_of
 from clawmatrix_core.cli.context import load_plugins
 from clawmatrix_core.config.config import Config, HostPort
@@ -54,6 +54,9 @@ TEMPLATE = """\
 # "env:NAME" takes it from the environment, "file:PATH" from a file.
 # secret = "env:CLAWMATRIX_SECRET"
 
+# Where the node keeps its keys and its state, unless in the usual folder.
+# state_dir = "/var/lib/clawmatrix"
+
 # Words that other nodes see this node by.
 # tags = ["gpu"]
 """
@@ -80,12 +83,14 @@ class NewConfig:
         node_id: the name of the node.
         secret: as the file says it.
         tables: values of options, by key, for the tables of plugins.
+        state_dir: where the node keeps its state, absolute; None for the usual folder.
     """
 
     path: Path
     node_id: str
     secret: str = attrs.field(repr=False)
     tables: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict)
+    state_dir: Path | None = None
 
     @classmethod
     def plan(
@@ -97,6 +102,7 @@ class NewConfig:
         peers: Sequence[str],
         secret: Callable[[], str] = make_secret,
         force: bool = False,
+        state: Path | None = None,
         **mesh: object,
     ) -> Self:
         """Return a configuration for this machine.
@@ -109,6 +115,7 @@ class NewConfig:
             peers: the nodes to connect to.
             secret: returns the secret as the file says it; called where the file may be written.
             force: whether a configuration that is there already may be written over.
+            state: where the node keeps its state; else in the usual folder.
             mesh: more options of the table ``mesh``.
 
         Raises: ConfigError, where there is a configuration already; click.UsageError, for a
@@ -117,21 +124,38 @@ class NewConfig:
         path = _target(settings, force=force)
         reference = secret()
         table = {"listen": _listen(listen, joins=bool(peers)), "peers": peers, **mesh}
-        return cls(path, node_id or node_id_from(socket.gethostname()), reference, {"mesh": table})
+        name = node_id or node_id_from(socket.gethostname())
+        folder = None if state is None else expand(state).absolute()
+        return cls(path, name, reference, {"mesh": table}, folder)
 
     def with_table(self, table: str, **options: object) -> Self:
         """Return the same with more options of a table."""
         values = {**self.tables.get(table, {}), **options}
         return attrs.evolve(self, tables={**self.tables, table: values})
 
+    def with_http(self, listen: str | None) -> Self:
+        """Return the same with where ``--http`` says that HTTP is served; None leaves it.
+
+        Raises: click.UsageError, where that is no address.
+        """
+        if listen is None:
+            return self
+        return self.with_table("http", listen=checked_listen("--http", listen))
+
     @property
     def listen(self) -> object:
         """Where the node listens, as the file says it; None where it only connects to others."""
         return self.tables.get("mesh", {}).get("listen")
 
+    @property
+    def state_folder(self) -> Path:
+        """Where the node keeps its state. Raises: ConfigError, where there is no home folder."""
+        return self.state_dir or default_state_dir(self.node_id)
+
     def render(self) -> str:
         """Return the text, commented, in TOML; its tables are in order of name."""
-        own = {"node_id": self.node_id, "secret": self.secret}
+        state = None if self.state_dir is None else str(self.state_dir)
+        own = {"node_id": self.node_id, "secret": self.secret, "state_dir": state}
         parts = [fill_template(TEMPLATE, own)]
         left = dict(self.tables)
         sections = load_plugins(None).config_sections()

@@ -234,7 +234,7 @@ class Config:
 
     @property
     def secret_files(self) -> tuple[Path, ...]:
-        """The files that secrets are read from, ``file:PATH``."""
+        """The files that secrets are read from: ``file:PATH``, and each ``SecretFile``."""
         return tuple(dict.fromkeys(self._source.secret_files))
 
     def has_table(self, name: str) -> bool:

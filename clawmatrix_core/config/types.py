@@ -10,7 +10,7 @@ import hmac
 import math
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import attrs
@@ -20,7 +20,16 @@ from clawmatrix_core.base.text import NOT_UTF8, has_surrogates
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ByteSize", "ConfigValue", "Duration", "HostPort", "Secret", "Source", "read_path"]
+__all__ = [
+    "ByteSize",
+    "ConfigValue",
+    "Duration",
+    "HostPort",
+    "Secret",
+    "SecretFile",
+    "Source",
+    "read_path",
+]
 
 SECRET_FILE_LIMIT = 64 * 1024
 READABLE_BY_OTHERS = 0o044
@@ -174,6 +183,20 @@ def read_path(value: object, source: Source) -> Path:
         return source.base.absolute() / Path(value).expanduser()
     except RuntimeError:
         raise ValueError(f"the home folder in {str(value)!r} is not known") from None
+
+
+class SecretFile(PosixPath):
+    """The path of a file that holds a secret, such as a private key: no tool reads it."""
+
+    config_words: ClassVar[str] = "a path"
+    __slots__ = ()
+
+    @classmethod
+    def from_config(cls, value: object, source: Source) -> SecretFile:
+        """Return the path, as ``read_path`` does. Raises: ValueError, TypeError."""
+        path = read_path(value, source)
+        source.secret_files.append(path)
+        return cls(path)
 
 
 class ByteSize(int):

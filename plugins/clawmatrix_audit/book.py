@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 import attrs
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from clawmatrix_audit.describing import describe, time_text
 from clawmatrix_audit.head import Head
@@ -74,7 +75,7 @@ class AuditBook:
         self._chain, self._node, self._sign, self._wall = chain, node, sign, wall
         self._log = log
         self._queue: list[_Waiting] = []
-        self._more = anyio.Event()
+        self._more, self._idle = anyio.Event(), True
         self._limiter = anyio.CapacityLimiter(1)
         self.closed = False
         self.failing: str | None = None
@@ -137,10 +138,15 @@ class AuditBook:
             raise StateError("too much work in the audit has begun and not ended")
         waiting = self._put(record)
         try:
-            await waiting.settled.wait()
+            if self._idle:  # then no other task has to be woken
+                await self._write_group()
+                await checkpoint_if_cancelled()
+            else:
+                await waiting.settled.wait()
         except BaseException:
             if record.event == "begin":  # whoever asked runs nothing
                 self._put(attrs.evolve(record, event="end", outcome="not begun", duration=0.0))
+                self._more.set()
             raise
         if waiting.error is not None:
             raise waiting.error
@@ -149,18 +155,27 @@ class AuditBook:
     def _put(self, record: AuditRecord) -> _Waiting:
         waiting = _Waiting(record, self._wall())
         self._queue.append(waiting)
-        self._more.set()
         return waiting
 
     async def _run(self) -> None:
         while True:
             await self._more.wait()
             self._more = anyio.Event()
-            group, self._queue = self._queue, []
+            if self._queue and self._idle:
+                await self._write_group()
+
+    async def _write_group(self) -> None:
+        """Write all that wait now; those that come meanwhile are the next group."""
+        group, self._queue, self._idle = self._queue, [], False
+        try:
             with anyio.CancelScope(shield=True):
                 await self._in_thread(partial(self._write, group))
+        finally:
+            self._idle = True
             for waiting in group:
                 waiting.settled.set()
+            if self._queue:
+                self._more.set()
 
     async def _tidy(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -56,6 +57,10 @@ class Head:
 
     def encode(self) -> bytes:
         """Return it as JSON, of at most 1 KiB."""
+        return self._encoded
+
+    @cached_property  # those that are kept are written again with each one that comes
+    def _encoded(self) -> bytes:
         signature = base64.b64encode(self.signature).decode()
         return msgspec.json.encode({**self._fields(), "signature": signature})
 

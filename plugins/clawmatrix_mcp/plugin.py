@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawmatrix_core import ConfigSection, StatusSection, frame_types, hookimpl
-from clawmatrix_mcp.config import McpConfig
 from clawmatrix_mcp.mounting.part import MountingPart
 from clawmatrix_mcp.mounting.status import lines_of
 from clawmatrix_mcp.offering.offering import Offering, status_lines
@@ -13,10 +12,14 @@ from clawmatrix_mcp.resources.frame_types import FRAME_TYPES
 from clawmatrix_mcp.resources.part import ResourcesPart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import click
 
     from clawmatrix_core import JSON, Check, Config, Frame, Node, PluginScope
+    from clawmatrix_grants.api import ToolShape
     from clawmatrix_http.api import HttpRoute
+    from clawmatrix_mcp.mounting.config import ServerConfig
     from clawmatrix_mcp.resources.servers import Servers
     from clawmatrix_tool_proxy.api import Tool
 
@@ -42,7 +45,14 @@ class McpPlugin:
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``mcp``."""
-        return [ConfigSection("mcp", McpConfig)]
+        return [ConfigSection("mcp", "clawmatrix_mcp.config:McpConfig")]
+
+    @hookimpl
+    def register_commands(self) -> list[click.Command]:
+        """Return ``clawmatrix mcp``."""
+        from clawmatrix_mcp.commands.pumping import mcp
+
+        return [mcp]
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
@@ -52,7 +62,7 @@ class McpPlugin:
     @hookimpl
     def register_checks(self, config: Config) -> list[Check]:
         """Have ``clawmatrix doctor`` look at the mounted servers."""
-        return [self.mounting.check(config.section(McpConfig).servers)]
+        return [self.mounting.check(_servers(config))]
 
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
@@ -65,6 +75,11 @@ class McpPlugin:
         return [self._offering.route()]
 
     @hookimpl
+    def register_tool_shapes(self, node: Node) -> list[ToolShape]:
+        """Tell the grants how the tools of mounted servers begin that are not known yet."""
+        return self.mounting.shapes(_servers(node.config))
+
+    @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Have the tools of the mesh offered."""
         self._scope = scope
@@ -74,9 +89,8 @@ class McpPlugin:
     @hookimpl
     async def node_started(self, node: Node) -> None:
         """Start the servers: they need tool-proxy, which starts after this plugin."""
-        servers = lambda: node.config.section(McpConfig).servers  # noqa: E731
-        await self.mounting.start(node, self._scope, servers)
-        self.resources.reloaded(frozenset({"mcp.servers"}))
+        await self.mounting.start(node, self._scope, lambda: _servers(node.config))
+        self.resources.mounted()
 
     @hookimpl
     async def node_stopping(self) -> None:
@@ -126,3 +140,11 @@ class McpPlugin:
 
 def _lines(status: JSON) -> Sequence[str]:
     return [*lines_of(status), *status_lines(status)]
+
+
+def _servers(config: Config) -> Mapping[str, ServerConfig]:
+    if not config.has_table("mcp"):
+        return {}
+    from clawmatrix_mcp.config import McpConfig  # most nodes do without
+
+    return config.section(McpConfig).servers

@@ -6,7 +6,7 @@ from pathlib import Path  # noqa: TC003 - read from the annotation
 
 import attrs
 
-from clawmatrix_core import ByteSize, Duration, HostPort, NamedKeys, Proxies, option
+from clawmatrix_core import ByteSize, Duration, HostPort, NamedKeys, Proxies, SecretFile, option
 from clawmatrix_mesh.addresses import check_address
 
 __all__ = ["TEMPLATE", "USUAL_HEARTBEAT", "ListenAddress", "MeshConfig", "listen_addresses"]
@@ -98,10 +98,10 @@ class MeshConfig:
         validator=_are_addresses,
         reload=True,
     )
-    tls_cert: Path | None = option(
+    tls_cert: SecretFile | None = option(
         default=None, doc="A certificate chain in PEM; with `tls_key`, the node serves `wss`."
     )
-    tls_key: Path | None = option(default=None, doc="The key of `tls_cert`, in PEM.")
+    tls_key: SecretFile | None = option(default=None, doc="The key of `tls_cert`, in PEM.")
     ca: Path | None = option(
         default=None, doc="Certificates to trust for `wss` beside the system's, in PEM."
     )

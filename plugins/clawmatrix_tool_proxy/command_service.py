@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from logging import getLogger
 from typing import TYPE_CHECKING, Final
 
@@ -19,11 +20,12 @@ from clawmatrix_tool_proxy.serving.exposure import Exposure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
     from clawmatrix_core import Config, Finding, Node
     from clawmatrix_tool_proxy.tool import Tool
 
-__all__ = ["CommandService", "command_tools", "confinement_findings"]
+__all__ = ["CommandService", "command_tools", "confinement_findings", "roots_without_commands"]
 
 _NAMES: Final = ("exec", "shell")
 
@@ -41,13 +43,22 @@ def jobs_of(config: Config) -> Jobs:
     tables, chosen = root_tables(table.roots), table.exec.roots
     used = {name: root for name, root in tables.items() if chosen is None or name in chosen}
     places = OwnPlaces(config)
-    return Jobs(table.exec, CommandRoots(used), lambda: places.paths, usable_cgroup())
+    return Jobs(table.exec, CommandRoots(used), places, usable_cgroup())
 
 
 def command_tools(config: Config) -> Sequence[Tool]:
     """Return the tools of any node, with roots or without; they are for looking at only."""
     jobs = jobs_of(config)
     return CommandTools(lambda: jobs, Guards(), getLogger(__name__)).tools()
+
+
+async def roots_without_commands(config: Config) -> list[tuple[str, str]]:
+    """Return the roots that no command may use, each with the reason; none where none runs."""
+    if not exposes_commands(config):
+        return []
+    jobs, guards = jobs_of(config), Guards()
+    here = await parts_here(guards, jobs)
+    return [] if here.failure else sorted((await refused_roots(guards, jobs, here)).items())
 
 
 async def confinement_findings(config: Config) -> list[Finding]:
@@ -71,17 +82,17 @@ class CommandService:
     def __init__(self, node: Node, python: Sequence[str] | None = None) -> None:
         self._node = node
         self._log = node.logger("exec")
-        self._guards = Guards(python)
+        self._guards = Guards(python, cgroup=usable_cgroup())
         self._jobs = jobs_of(node.config)
         self._tools = CommandTools(lambda: self._jobs, self._guards, self._log)
         self._parts: PartsHere | None = None
-
-    async def start(self) -> None:
-        """Ask a guard which parts of the confinement this machine has, where that matters."""
-        await self.configure()
+        self._stack = AsyncExitStack()
 
     async def configure(self) -> None:
-        """Take the configuration as it is now."""
+        """Take the configuration as it is now.
+
+        At first a guard is asked which parts of the confinement this machine has.
+        """
         self._jobs = jobs_of(self._node.config)
         wanted = exposes_commands(self._node.config) and bool(self._jobs.roots.names)
         if wanted and self._parts is None:
@@ -102,16 +113,20 @@ class CommandService:
             return ()
         return self._tools.tools()
 
-    async def aclose(self) -> None:
-        """End the guard that waits."""
-        await self._guards.close()
-
     async def __aenter__(self) -> CommandService:
-        await self.start()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._guards)
+            await self.configure()
+            self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
 
     async def _keep_spare(self, *, wanted: bool) -> None:
         if wanted:

@@ -128,6 +128,7 @@ def call_command(
             for item in items:
                 shown.take(item)
         except ControlError as error:
+            shown.fail(error)
             raise _command_error(error, in_doubt=not shown.has_output) from None
     return shown.status
 

@@ -139,6 +139,15 @@ class OwnPlaces:
         """Where they are, there or not."""
         return (*self._files, *self._folders)
 
+    @property
+    def before(self) -> Sequence[Path]:
+        """Where a file would be read in the stead of this configuration at the next start."""
+        with suppress(ConfigError, OSError):
+            places = list(self._config.places())
+            if self._config.path in places:
+                return places[: places.index(self._config.path)]
+        return ()
+
     def look(self) -> Own:
         """Return what they are now: an editor puts another file in the place of one."""
         if (config := self._latest()) is not self._config:

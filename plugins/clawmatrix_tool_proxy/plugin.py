@@ -24,12 +24,13 @@ from clawmatrix_tool_proxy.frame_types import TOOL_LIST, TOOL_REQUEST
 from clawmatrix_tool_proxy.registry import HasTools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import click
 
     from clawmatrix_core import (
         JSON,
+        Beside,
         Config,
         Exchange,
         Frame,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     )
     from clawmatrix_grants.api import ToolShape
     from clawmatrix_tool_proxy.api import Catalog, Tool
+    from clawmatrix_tool_proxy.config import ToolProxyConfig
     from clawmatrix_tool_proxy.pinning.pins import Pins
     from clawmatrix_tool_proxy.service import ToolService
 
@@ -70,7 +72,8 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``tool-proxy``."""
-        return [ConfigSection("tool-proxy", "clawmatrix_tool_proxy.config:ToolProxyConfig")]
+        table = "clawmatrix_tool_proxy.config:ToolProxyConfig"
+        return [ConfigSection("tool-proxy", table, warn=_warn)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -129,7 +132,7 @@ class ToolProxyPlugin(HasTools):
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Collect the tools and serve them, where there are any."""
         self._node, self._scope = node, scope
-        has_tools = len(node.hooks.implementing(hookspecs.register_tools)) > 1  # not this one alone
+        has_tools = bool(node.hooks.collect(hookspecs.register_tools, object))
         if has_tools or node.config.has_table("tool-proxy"):
             await self._serve()
 
@@ -229,6 +232,13 @@ class ToolProxyPlugin(HasTools):
 
 _CALLS: Final = ("tools.list", "tools.pins", "tools.accept", "tools.unpin")
 _STREAMS: Final = ("tools.call", "tools.waiting")
+
+
+def _warn(table: ToolProxyConfig, beside: Beside) -> Iterator[tuple[tuple[str, ...], str]]:
+    from clawmatrix_tool_proxy.hints import warn_of_tools  # a node that runs does without
+
+    return warn_of_tools(table, beside)
+
 
 # Most nodes do without what these import.
 

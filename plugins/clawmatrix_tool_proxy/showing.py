@@ -14,7 +14,7 @@ from clawmatrix_tool_proxy.ending import exit_of_result
 
 if TYPE_CHECKING:
     from clawmatrix_core import JSON
-    from clawmatrix_core.cli import Progress
+    from clawmatrix_core.cli import ControlError, Progress
 
 __all__ = ["OUTPUT", "ShownCall"]
 
@@ -57,6 +57,20 @@ class ShownCall:
         else:
             _write(item)
 
+    def fail(self, error: ControlError) -> None:
+        """Print the output that was kept as JSON, where the call fails and has no result."""
+        if self._as_json and self.has_output:
+            self._progress.clear()
+            cut = {"output": self._dropped} if self._dropped else {}
+            told = {"code": error.code, "message": str(error)}
+            echo_json({"error": told, "cut": cut, **self._outputs()})
+
+    def _outputs(self) -> dict[str, JSON]:
+        return {
+            "output": _as_json(self._kept[False]),
+            "errorOutput": _as_json(self._kept[True]),
+        }
+
     def _show_progress(self, item: JSON) -> None:
         words = item["progress"]
         self._progress.show(words)
@@ -73,8 +87,7 @@ class ShownCall:
         if self._as_json:
             if self._dropped:
                 cut = {**cut, "output": cut.get("output", 0) + self._dropped}
-            output, errors = map(_as_json, (self._kept[False], self._kept[True]))
-            echo_json({"result": result, "cut": cut, "output": output, "errorOutput": errors})
+            echo_json({"result": result, "cut": cut, **self._outputs()})
             return
         if isinstance(result, str):
             text = result if result.endswith("\n") or not result else f"{result}\n"

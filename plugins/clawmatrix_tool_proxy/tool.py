@@ -132,8 +132,9 @@ class Tool:
         deadline: seconds that a call may take; None is what the configuration says.
         at_once: calls that may run at a time; None is what the configuration says.
         canonical: makes the arguments those that will run (paths as ``ROOT/relative``, programs
-            resolved), which the policy and the audit see. It runs in a worker thread, and may
-            raise ToolError.
+            resolved), which the policy and the audit see. It may raise ToolError.
+        canonical_blocks: whether that looks at files, say, and so runs in a worker thread; else it
+            runs on the event loop.
         streams: whether it writes output while it runs.
         check: looks at the arguments, fills defaults in and returns them, in the place of the
             schema; it runs on the event loop, and raises ToolError. Without it a process of its
@@ -152,6 +153,7 @@ class Tool:
     canonical: Callable[[Arguments], Arguments] | None = attrs.field(
         default=None, validator=optional(is_callable()), kw_only=True, repr=False
     )
+    canonical_blocks: bool = attrs.field(default=True, kw_only=True)
     streams: bool = attrs.field(default=False, kw_only=True)
     check: Callable[[Arguments], Arguments] | None = attrs.field(
         default=None, validator=optional(is_callable()), kw_only=True, repr=False

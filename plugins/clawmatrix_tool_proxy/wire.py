@@ -3,7 +3,8 @@
 A caller opens an exchange ``tool_req`` with a ``ToolRequest``; arguments that are too large for it
 follow as bytes. What comes back are bytes, which are output, heads with ``stderr`` that say how
 many of the next bytes are error output, heads with ``progress``, and at the end one ``Outcome``; a
-result that is too large for it follows as bytes.
+result that is too large for it follows as bytes. Behind an outcome that says so comes a
+``LastHead``.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ __all__ = [
     "WORDS",
     "Cut",
     "ErrorOutput",
+    "LastHead",
     "Outcome",
     "Progress",
     "StderrHead",
     "ToolRequest",
     "read_answer",
+    "read_last_head",
     "words_of",
 ]
 
@@ -62,6 +65,7 @@ WORDS: Final = 2000
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 CODE: Final = 64
 """Characters that the code of an error has at most."""
+_Head = Annotated[str, msgspec.Meta(max_length=1024)]
 _Word = Annotated[str, msgspec.Meta(max_length=CODE)]
 
 
@@ -135,6 +139,7 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         exit_status: what a command is to end with.
         cut: what was left out.
         audit: the head of the audit there, JSON as text.
+        audit_follows: whether that comes in a ``LastHead`` instead, once the end is written down.
     """
 
     success: bool
@@ -146,7 +151,18 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     detail: JSON = None
     exit_status: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
     cut: Cut = Cut()
-    audit: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    audit: _Head = ""
+    audit_follows: bool = False
+
+
+class LastHead(msgspec.Struct, frozen=True):
+    """Comes behind an outcome, when the end of the call was written down at the node of the tool.
+
+    Attributes:
+        audit: the head of the audit there, JSON as text.
+    """
+
+    audit: _Head
 
 
 def words_of(text: str, most: int = WORDS) -> str:
@@ -169,3 +185,11 @@ def read_answer(payload: JSON) -> bytes | StderrHead | Progress | Outcome:
         raise ExchangeFailure(
             "bad_answer", f"what the other node sent is no answer: {error}"
         ) from None
+
+
+def read_last_head(payload: JSON) -> str:
+    """Return the head of the audit that comes behind an outcome; nothing where it is none."""
+    try:
+        return msgspec.convert(payload, LastHead).audit
+    except msgspec.ValidationError:
+        return ""

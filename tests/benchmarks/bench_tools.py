@@ -4,7 +4,8 @@
 
 home -> relay -> office. home is in this process, as a host's node is, and asks for tools and
 models alike. Calls are granted by a key, and written down and flushed at both nodes: how long one
-flush takes on the disk is measured in the same rounds.
+flush takes on the disk is measured in the same rounds, and reads once more with all state of the
+nodes in memory, where that takes no time.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 MODEL, SPAWN, PLAIN = "model call", "bare spawn", "plain exchange"
 _LINE = bytes(400)
 """About as long as a line of the audit."""
+_PAGE = 4096
+_MEMORY = Path("/dev/shm")
 _BULK_ROUNDS = 3
 _APART = 0.15
 """Seconds between commands, so that a spare guard waits for each."""
@@ -83,6 +86,21 @@ def _rate(act: Act, size: int) -> Case:
 
 
 # --- a small call
+
+
+async def _measure_read_in_memory(report: Report, upstream: str, calls: int, rounds: int) -> None:
+    """Measure what a read takes beside its flushes, where files can be in memory."""
+    if not os.access(_MEMORY, os.W_OK):
+        return
+    with tempfile.TemporaryDirectory(prefix="cmx-bench-", dir=_MEMORY) as folder:
+        async with caller(Path(folder), upstream, 2 * _PAGE) as to:
+            cases = {"read": _median_ms(to.read, calls), MODEL: _median_ms(to.ask, calls)}
+            await interleave_async(cases, 1)
+            found = await interleave_async(cases, rounds)
+    words = "read of 4 KiB, state of the nodes in memory, p50"
+    report.add(
+        compare(words, "ms", "lower", found["read"], found[MODEL], peer_name=MODEL, target="<= 2")
+    )
 
 
 async def _measure_read(report: Report, to: Caller, folder: Path, calls: int, rounds: int) -> None:
@@ -180,6 +198,7 @@ async def _run(report: Report, sizes: Sizes, rounds: int) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cmx-bench-")))
         served = stack.enter_context(child(module("upstream"), core=0, log=folder / "up.log"))
         upstream = served.expect(r"listening (http://127\.0\.0\.1:\d+/v1)")[1]
+        await _measure_read_in_memory(report, upstream, sizes.calls, rounds)
         async with caller(folder, upstream, 2 * sizes.bulk) as to:
             await _measure_read(report, to, folder, sizes.calls, rounds)
             has_exec = await _has_exec(to)

@@ -19,7 +19,7 @@ from clawmatrix_core.cli import (
 )
 from clawmatrix_grants.approvals.methods import ALIVE
 from clawmatrix_grants.approvals.ruling import allow_by_rule
-from clawmatrix_grants.approvals.words import line, read_approval, whole
+from clawmatrix_grants.approvals.words import end, line, read_approval, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +123,8 @@ def allow(
         raise CommandError("it was not allowed; it still waits")
     params: dict[str, JSON] = {"id": id_} if seconds is None else {"id": id_, "seconds": seconds}
     told = call(config, "approvals.allow", params)
-    click.echo(f"{id_}: allowed {'any number of times' if told['repeats'] else 'once'}")
+    often = f"any number of times, until {end(told)}" if told["repeats"] else "once"
+    click.echo(f"{id_}: allowed {often}")
     return None
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON
     from clawmatrix_grants.approvals.table import Approval
 
-__all__ = ["SHORT", "approval_json", "line", "read_approval", "visible", "whole"]
+__all__ = ["SHORT", "approval_json", "end", "line", "read_approval", "visible", "whole"]
 
 SHORT: Final = 80
 """Characters of arguments that a list shows."""
@@ -30,6 +30,7 @@ _HIDDEN: Final = frozenset(
         (0x3164, 0x3164),
         (0xFE00, 0xFE0F),
         (0xFFA0, 0xFFA0),
+        (0x1D159, 0x1D159),  # a note without a head
         (0xE0100, 0xE01EF),
     )
     for code in range(first, last + 1)
@@ -112,8 +113,13 @@ def _plain(text: str) -> str:
     return visible(text)[1:-1].replace('\\"', '"')
 
 
+def end(read: Mapping[str, JSON]) -> str:
+    """Return when an approval ends, or the wait for one."""
+    return datetime.fromtimestamp(read["until"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def _state(read: Mapping[str, JSON], now: float) -> str:
-    until = datetime.fromtimestamp(read["until"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    until = end(read)
     since = ago(now - read["at"])
     if read["state"] == "pending":
         return f"waits, asked {since}, ends {until}"

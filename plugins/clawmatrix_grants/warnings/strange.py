@@ -30,7 +30,15 @@ def warn_of_strange(
             if not tools:
                 words = f'no plugin in use has a tool "{pattern}"'
                 yield entry.path, words + _suggestion(pattern, [one.name for one in shapes])
+            elif _is_unknown(pattern, tools):
+                words = f'"{pattern}" is no tool that is known before the node runs'
+                yield entry.path, words + _suggestion(pattern, [one.name for one in shapes])
         yield from _arguments(entry, [tool for _, tools in meant for tool in tools])
+
+
+def _is_unknown(name: str, meant: Sequence[ToolShape]) -> bool:
+    """Say whether it is known of no tool that it has this name, though any tool may have it."""
+    return "*" not in name and all(shape.name == "*" for shape in meant)
 
 
 def _meant(entry: Entry, pattern: str, shapes: Sequence[ToolShape]) -> list[ToolShape]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "connected"]
 
 _RAW: Final[TypeAdapter[Any]] = TypeAdapter(dict[str, Any])
+_IN_HEADERS: Final = b'"x-mcp-header"'
+"""What stands in the schema of a tool of which an argument goes into a header."""
 _PAGES: Final = 64
 """Pages of one list of a server that are read."""
 _MODERN: Final = "2026-07-28"
@@ -121,11 +123,33 @@ class Connection:
             if not isinstance(cursor, str) or len(found) > most:
                 break
             params = {"cursor": cursor}
+        if kind == "tools" and self.modern and _IN_HEADERS in msgspec.json.encode(found):
+            await self._learn_headers()
         return found[:most]
+
+    async def _learn_headers(self) -> None:
+        """Have the SDK read which arguments of tools go into headers: it does so as it lists."""
+        cursor: str | None = None
+        for _ in range(_PAGES):
+            try:
+                page = await self._client.list_tools(cursor=cursor)
+            except (MCPError, ValidationError):
+                return  # without these headers the server refuses such a call, and says so
+            if (cursor := page.next_cursor) is None:
+                return
 
     async def contents(self) -> Contents:
         """Return all that the server lists. Raises: ToolError."""
-        return Contents(**{kind: await self.list(kind, KINDS[kind].most) for kind in KINDS})
+        found = Contents()
+        for kind, about in KINDS.items():
+            try:
+                things = await self.list(kind, about.most)
+            except ToolError as error:
+                if kind == "tools" or not error.code.startswith("mcp"):
+                    raise
+                continue  # many servers with resources know nothing of templates
+            found = found.with_list(kind, things)
+        return found
 
     async def listen(self, changed: Callable[[Kind], None]) -> None:
         """Tell of changed lists of a server that speaks without sessions, until cancelled."""

@@ -25,6 +25,8 @@ __all__ = ["over_http"]
 
 _TIMEOUT: Final = httpx2.Timeout(30.0, read=None)
 """Seconds to connect and to send; a call has a deadline of its own."""
+_LIMITS: Final = httpx2.Limits(max_connections=1024)
+"""Connections: each call that runs has one, and tool-proxy bounds these."""
 _LEAVING: Final = 1.0
 """Seconds that telling a server of the end of its session may take."""
 _SESSION: Final = "mcp-session-id"
@@ -92,7 +94,7 @@ class _Way(httpx2.AsyncBaseTransport):
     """
 
     def __init__(self, meter: Meter, streams: Streams) -> None:
-        self._inner = httpx2.AsyncHTTPTransport()
+        self._inner = httpx2.AsyncHTTPTransport(limits=_LIMITS)
         self._meter, self._streams = meter, streams
         self.session: str | None = None
         self._failed, self._why = anyio.Event(), ""

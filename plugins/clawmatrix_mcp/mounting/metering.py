@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BYTES",
+    "ERRORS",
     "LINE",
     "MESSAGES",
     "UNANSWERED",
@@ -43,6 +44,12 @@ MESSAGES = Bound(
 BYTES = Bound(
     8 * 1024**2,
     "bytes that are read from one mounted MCP server in a second, and 64 for each value in them",
+    fed_by="an upstream",
+    when_full="it is read more slowly",
+)
+ERRORS = Bound(
+    1024**2,
+    "bytes that are read of the error output of one mounted MCP server in a second",
     fed_by="an upstream",
     when_full="it is read more slowly",
 )
@@ -77,6 +84,7 @@ class Meter:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._rate, self._bytes = Rate(MESSAGES, BYTES), Rate(None, BYTES)
+        self._errors = Rate(None, ERRORS)
         self._asked = 0
 
     def message(self, size: int) -> float:
@@ -86,6 +94,10 @@ class Meter:
     def bytes(self, size: int) -> float:
         """Count bytes of no whole message; return what ``message`` does."""
         return self._bytes.spend(self._now(), size)
+
+    def errors(self, size: int) -> float:
+        """Count bytes of its error output; return what ``message`` does."""
+        return self._errors.spend(self._now(), size)
 
     def asks(self) -> None:
         """Count a request of the server. Raises: ServerFailed, for too many without answers."""

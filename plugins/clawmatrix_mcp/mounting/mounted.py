@@ -240,7 +240,11 @@ class Mounted:
             while not self._stale:
                 await self._bell.wait()
             kind = self._stale.pop()
-            things = await connection.list(kind, KINDS[kind].most)
+            try:
+                things = await connection.list(kind, KINDS[kind].most)
+            except ToolError as error:  # it may go on with what it had
+                self._note(f"its {kind} cannot be listed: {error}")
+                things = getattr(self._contents, kind)
             if things != getattr(self._contents, kind):
                 self._contents = self._contents.with_list(kind, things)
                 self._tell()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["load_sdk", "opened"]
 
 _WITH_SDK: Final = ("connection", "stdio", "http")
-_LOUD: Final = ("client", "mcp")
-"""Loggers of the SDK: it logs a trace for each odd message that a server sends."""
+_LOUD: Final = ("client", "mcp", "httpx2")
+"""Loggers of the SDK: it logs a trace for each odd message that a server sends, and addresses."""
 
 
 async def opened(

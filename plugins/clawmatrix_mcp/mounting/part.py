@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from clawmatrix_core import JSON, Check, Node, PluginScope
+    from clawmatrix_grants.api import ToolShape
     from clawmatrix_mcp.mounting.config import ServerConfig
     from clawmatrix_mcp.mounting.mounts import Mounts
     from clawmatrix_tool_proxy.api import Tool
@@ -45,6 +46,20 @@ class MountingPart:
     def tools(self) -> Sequence[Tool]:
         """Return the tools of the servers."""
         return () if self.mounts is None else self.mounts.tools()
+
+    def shapes(self, servers: Mapping[str, ServerConfig]) -> list[ToolShape]:
+        """Return what stands for the tools of servers that do not run; those of others are known.
+
+        Args:
+            servers: the tables of the configuration, by name.
+        """
+        if not servers:
+            return []
+        from clawmatrix_grants.api import ToolShape  # most nodes do without
+
+        running = () if self.mounts is None else self.mounts.all()
+        known = {server.name for server in running if server.state.word == "ready"}
+        return [ToolShape(f"{name}_*") for name in servers if name not in known]
 
     def status(self) -> dict[str, JSON]:
         """Return what ``status`` says of the servers."""

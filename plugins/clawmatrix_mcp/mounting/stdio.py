@@ -47,8 +47,8 @@ async def over_stdio(
     streams = Streams(meter)
     async with anyio.create_task_group() as group:
         group.start_soon(process.ended)
-        group.start_soon(_carry_errors, process, log)
-        group.start_soon(_carry_out, process, streams)
+        group.start_soon(_carry_errors, process, meter, log)
+        group.start_soon(_carry_out, process, meter, streams)
         group.start_soon(_carry_in, process, streams)
         try:
             yield streams
@@ -57,21 +57,23 @@ async def over_stdio(
             group.cancel_scope.cancel()
 
 
-async def _carry_errors(process: GuardedProcess, log: Callable[[str], None]) -> None:
+async def _carry_errors(process: GuardedProcess, meter: Meter, log: Callable[[str], None]) -> None:
     words = Words()
     while data := await process.read_errors():
         for line in words.feed(data):
             log(line)
+        await anyio.sleep(meter.errors(len(data)))
     for line in words.rest():
         log(line)
 
 
-async def _carry_out(process: GuardedProcess, streams: Streams) -> None:
+async def _carry_out(process: GuardedProcess, meter: Meter, streams: Streams) -> None:
     lines = Lines()
     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the client leaves
         while data := await process.read():
             for line in lines.feed(data):
                 await streams.came(_message(line), check_values(line))
+            await anyio.sleep(meter.bytes(len(data)))  # also where there is nothing in it
         await _say_how_it_ended(process, "it closed its output")
 
 

@@ -10,7 +10,9 @@ import anyio.to_thread
 import msgspec
 
 from clawmatrix_core import Bound
+from clawmatrix_mcp.offering.cluster import MANY
 from clawmatrix_mcp.offering.news import News
+from clawmatrix_mcp.offering.offer import Offer
 from clawmatrix_mcp.offering.sessions import Sessions
 from clawmatrix_tool_proxy.api import ToolFailed, pins_of, when_lists_change
 
@@ -18,13 +20,11 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from clawmatrix_core import JSON, Node, PluginScope
-    from clawmatrix_http.api import HttpRefusal
-    from clawmatrix_mcp.offering.offer import Offer
     from clawmatrix_mcp.offering.resource_handlers import Resources
     from clawmatrix_mcp.offering.server import McpServer
     from clawmatrix_mcp.offering.tables import Table
 
-__all__ = ["REQUESTS", "Endpoint", "refuse", "rpc_error"]
+__all__ = ["REQUESTS", "Endpoint", "refuse"]
 
 REQUESTS = Bound(
     1024,
@@ -41,10 +41,8 @@ _VERSION: Final = b"mcp-protocol-version"
 class Endpoint:
     """The application at ``/mcp``; it has the SDK from the first request on."""
 
-    def __init__(
-        self, node: Node, scope: PluginScope, offer: Offer, resources: Resources | None = None
-    ) -> None:
-        self._node, self._scope, self._offer = node, scope, offer
+    def __init__(self, node: Node, scope: PluginScope, resources: Resources | None = None) -> None:
+        self._node, self._scope, self._offer = node, scope, Offer(node)
         self._resources = resources
         self._lock = anyio.Lock()
         self._server: McpServer | None = None
@@ -57,6 +55,30 @@ class Endpoint:
     def server(self) -> McpServer | None:
         """The server of the SDK; None before the first request."""
         return self._server
+
+    def status(self, named: int) -> dict[str, JSON] | None:
+        """Return what the status says; None before the first request.
+
+        Args:
+            named: how many tools and nodes that are left out it names.
+        """
+        if (server := self._server) is None:
+            return None
+        table = self._offer.last
+        left_out = [*table.left_out, *server.unfit()]
+        return {
+            "sessions": len(self.held),
+            "sessionsEnded": self.held.ended,
+            "listening": server.listening,
+            "calls": server.running,
+            "tools": len(table.tools),
+            "listed": len(table.tools) <= MANY,
+            "nodes": {part.node: len(part.tools) for part in table.parts},
+            "leftOut": [
+                {"node": one.node, "tool": one.tool, "why": one.why} for one in left_out[:named]
+            ],
+            "leftOutInAll": len(left_out),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -198,11 +220,6 @@ class Endpoint:
             when_lists_change(self._node, lambda _: news.changed())
         except ToolFailed as error:
             self._node.logger("mcp").warning("clients are not told of changes: %s", error)
-
-
-def rpc_error(refusal: HttpRefusal) -> JSON:
-    """Return the JSON of an error of the HTTP server, as MCP clients understand it."""
-    return _error(refusal.message)
 
 
 def _error(message: str) -> JSON:

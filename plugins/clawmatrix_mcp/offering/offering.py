@@ -1,13 +1,15 @@
-"""The part of the plugin that offers the tools of the mesh."""
+"""The part of the plugin that offers the tools of the mesh. It imports the rest on first use."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+import msgspec
 
 from clawmatrix_http.api import HttpRoute
-from clawmatrix_mcp.offering.cluster import MANY
-from clawmatrix_mcp.offering.endpoint import Endpoint, refuse, rpc_error
-from clawmatrix_mcp.offering.offer import Offer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,28 +17,32 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from clawmatrix_core import JSON, Node, PluginScope
+    from clawmatrix_http.api import HttpRefusal
+    from clawmatrix_mcp.offering.endpoint import Endpoint
     from clawmatrix_mcp.offering.resource_handlers import Resources
 
 __all__ = ["Offering", "status_lines"]
 
-_NAMED = 50
+_NAMED: Final = 50
 """Tools and nodes that are left out which the status names."""
+_ENDPOINT: Final = "clawmatrix_mcp.offering.endpoint"
 
 
 class Offering:
     """Answers at ``/mcp`` from when it is started on."""
 
     def __init__(self) -> None:
+        self._started: tuple[Node, PluginScope, Resources | None] | None = None
         self._endpoint: Endpoint | None = None
+        self._making = anyio.Lock()
 
     def start(self, node: Node, scope: PluginScope, resources: Resources | None = None) -> None:
         """Begin; ``resources`` has those of the mesh, and the prompts."""
-        self._offer = Offer(node)
-        self._endpoint = Endpoint(node, scope, self._offer, resources)
+        self._started = (node, scope, resources)
 
     def route(self) -> HttpRoute:
         """Return the route."""
-        return HttpRoute("/mcp", ("GET", "POST", "DELETE"), errors=rpc_error, app=self._serve)
+        return HttpRoute("/mcp", ("GET", "POST", "DELETE"), errors=_rpc_error, app=self._serve)
 
     def changed(self) -> None:
         """Note that other tools may be offered now."""
@@ -50,32 +56,35 @@ class Offering:
 
     def status(self) -> dict[str, JSON]:
         """Return what the status says of clients, and of what they do not see."""
-        endpoint = self._endpoint
-        server = None if endpoint is None else endpoint.server
-        if endpoint is None or server is None:
-            return {"used": False}
-        table = self._offer.last
-        left_out = [*table.left_out, *server.unfit()]
-        return {
-            "used": True,
-            "sessions": len(endpoint.held),
-            "sessionsEnded": endpoint.held.ended,
-            "listening": server.listening,
-            "calls": server.running,
-            "tools": len(table.tools),
-            "listed": len(table.tools) <= MANY,
-            "nodes": {part.node: len(part.tools) for part in table.parts},
-            "leftOut": [
-                {"node": one.node, "tool": one.tool, "why": one.why} for one in left_out[:_NAMED]
-            ],
-            "leftOutInAll": len(left_out),
-        }
+        found = None if self._endpoint is None else self._endpoint.status(_NAMED)
+        return {"used": False} if found is None else {"used": True, **found}
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._endpoint is None:
-            await refuse(send, 503, "this node starts")
+        endpoint = self._endpoint or await self._made()
+        if endpoint is None:
+            body = msgspec.json.encode(_error("this node starts"))
+            headers = [(b"content-type", b"application/json"), (b"retry-after", b"5")]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
             return
-        await self._endpoint(scope, receive, send)
+        await endpoint(scope, receive, send)
+
+    async def _made(self) -> Endpoint | None:
+        """Return what answers, made when it is first wanted; None before the plugin started."""
+        async with self._making:
+            if self._endpoint is None and self._started is not None:
+                module = await anyio.to_thread.run_sync(importlib.import_module, _ENDPOINT)
+                self._endpoint = module.Endpoint(*self._started)
+            return self._endpoint
+
+
+def _rpc_error(refusal: HttpRefusal) -> JSON:
+    """Return the JSON of an error of the HTTP server, as MCP clients understand it."""
+    return _error(refusal.message)
+
+
+def _error(message: str) -> JSON:
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": message}}
 
 
 def status_lines(status: JSON) -> Sequence[str]:

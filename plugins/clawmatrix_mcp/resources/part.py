@@ -45,6 +45,12 @@ class ResourcesPart:
         """Those of the mesh, for clients of this node."""
         return self.service.mesh
 
+    def mounted(self) -> None:
+        """Follow the servers, once they are mounted."""
+        if self._service is not None:
+            self._service.watch()
+            self._service.lists.changed()
+
     def received(self, frame: Frame) -> bool | None:
         """Answer a list, a reading or a prompt."""
         is_list = frame.header.type == MCP_LIST

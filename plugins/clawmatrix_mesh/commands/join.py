@@ -26,7 +26,6 @@ from clawmatrix_core.spi import (
     HandshakeError,
     NewConfig,
     TrustStore,
-    default_state_dir,
     load_identity,
 )
 from clawmatrix_mesh.addresses import without_address
@@ -88,9 +87,26 @@ class JoinError(CommandError):
     metavar="FILE",
     help="Certificates to trust for wss beside the system's, in PEM.",
 )
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Where programs on this machine reach the models; else 127.0.0.1:19100.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where the node keeps its keys and its state; else in the usual folder.",
+)
 @pass_settings
 def join(
-    settings: Settings, token: str, node_id: str | None, listen: str | None, ca: Path | None
+    settings: Settings,
+    token: str,
+    node_id: str | None,
+    listen: str | None,
+    ca: Path | None,
+    http: str | None,
+    state: Path | None,
 ) -> None:
     """Join the mesh that made an invitation, and write the configuration of this node.
 
@@ -104,8 +120,10 @@ def join(
         node_id=node_id,
         listen=listen,
         peers=invitation.addresses,
+        state=state,
         ca=None if ca is None else str(ca.expanduser().absolute()),
     )
+    new = new.with_http(http)
     new.check()  # a secret of its own stands there until the mesh's is known
     _require_writable(new.path)
     welcomed = _use(invitation, new, ca)
@@ -157,7 +175,7 @@ def _use(token: Token, new: NewConfig, ca: Path | None) -> Welcomed:
     name = NodeId(new.node_id)
     transport = WebSocketTransport(client_tls=client_tls(MeshConfig(ca=ca)))
     where = ", ".join(map(shown_address, token.addresses))
-    with StateFolder(default_state_dir(name)) as state, Progress() as progress:
+    with StateFolder(new.state_folder) as state, Progress() as progress:
         progress.show(f"dialling {token.node_id} at {where} ...")
         welcomed = _join(token, name, load_identity(state), transport)
         # The token led to this key, whatever was known before.

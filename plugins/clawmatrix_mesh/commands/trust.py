@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -33,10 +34,9 @@ def list_keys(as_json: bool) -> None:
     for entry in answer["nodes"]:
         click.echo(printable(f"{entry['nodeId']}  {entry['fingerprint']}  {entry['known']}"))
         for conflict in entry["conflicts"]:
-            proven = "proved by a handshake" if conflict["proven"] else "heard from others"
             shown = conflict["fingerprint"]
             click.echo(
-                f"  refused: {shown}  {proven}, {conflict['count']} times\n"
+                f"  refused: {shown}  {_proof(conflict)}\n"
                 f"  to let it in: clawmatrix trust accept {entry['nodeId']} {shown}"
             )
     for name in answer["hidden"]:
@@ -56,11 +56,37 @@ def show_key(node: str, as_json: bool) -> None:
     if as_json:
         echo_json(found[0])
         return
-    for name, value in found[0].items():
-        if name != "conflicts":
-            click.echo(printable(f"{name}: {value}"))
-    for conflict in found[0]["conflicts"]:
-        click.echo(f"refused: {conflict['fingerprint']}")
+    for line in _whole(found[0]):
+        click.echo(printable(line))
+
+
+def _whole(entry: dict[str, Any]) -> list[str]:
+    """Return the lines that show all of a key."""
+    node, shown = entry["nodeId"], entry["fingerprint"]
+    plain = {name: value for name, value in entry.items() if name not in ("conflicts", "firstSeen")}
+    lines = [f"{name}: {value}" for name, value in plain.items()]
+    lines.append(f"first seen: {_time(entry['firstSeen'])}")
+    if entry["known"] in ("linked", "hearsay"):
+        lines += [
+            f"that proves no name: compare the digits with those that `clawmatrix fingerprint`"
+            f" prints on {node} itself, and then: clawmatrix trust accept {node} {shown}"
+        ]
+    for conflict in entry["conflicts"]:
+        other = conflict["fingerprint"]
+        lines += [
+            f"refused: {other}  {_proof(conflict)}, last {_time(conflict['lastSeen'])}",
+            f"  to let it in: clawmatrix trust accept {node} {other}",
+        ]
+    return lines
+
+
+def _proof(conflict: dict[str, Any]) -> str:
+    proven = "proved by a handshake" if conflict["proven"] else "heard from others"
+    return f"{proven}, {conflict['count']} times"
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 @trust.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -34,13 +34,14 @@ from clawmatrix_tool_proxy.wire import (
     StderrHead,
     ToolRequest,
     read_answer,
+    read_last_head,
 )
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from clawmatrix_core import JSON, Exchange, Node
+    from clawmatrix_core import JSON, Node
     from clawmatrix_tool_proxy.tool import Arguments
 
 __all__ = ["RemoteCall", "ToolResult", "call_tool"]
@@ -116,6 +117,7 @@ class RemoteCall:
         self._stack = AsyncExitStack()
         self._ended: ToolResult | ToolFailed | None = None
         self._record: AuditRecord | None = None
+        self._outcome_told: Outcome | None = None
         self._errors = 0  # bytes of error output that are still to come
 
     def __repr__(self) -> str:
@@ -210,7 +212,7 @@ class RemoteCall:
         return msgspec.structs.replace(request, params_bytes=len(encoded)), encoded
 
     async def _outcome(self, outcome: Outcome) -> ToolResult | ToolFailed:
-        _keep_head(self._node, self._ex, outcome)
+        self._outcome_told = outcome
         if not outcome.success:
             return ToolFailed.of_outcome(outcome)
         value = outcome.result
@@ -258,11 +260,26 @@ class RemoteCall:
         self._record, self._since = record, self._node.clock.now()
 
     async def _close(self, error: BaseException | None) -> None:
-        try:
-            await self._stack.aclose()
-        finally:
+        async with anyio.create_task_group() as tasks:
             if self._record is not None:
-                await self._end(self._record, _word(self._ended, error))
+                tasks.start_soon(self._end, self._record, _word(self._ended, error))
+            try:
+                await self._take_head()
+            finally:
+                await self._stack.aclose()
+
+    async def _take_head(self) -> None:
+        """Keep the head of the other node's audit: it comes with the outcome, or behind it."""
+        told, self._outcome_told = self._outcome_told, None
+        if told is None:
+            return
+        head, ex = told.audit, self._ex
+        if told.audit_follows:
+            with anyio.move_on_after(_PATIENCE), suppress(ExchangeError):
+                async for payload in ex:
+                    head = read_last_head(payload)
+        if head and ex.peer_key is not None and ex.peer != self._node.id:
+            keep_head(self._node, ex.peer, ex.peer_key, head.encode())
 
     async def _end(self, begun: AuditRecord, outcome: str) -> None:
         duration = self._node.clock.now() - self._since
@@ -273,12 +290,6 @@ class RemoteCall:
             except AuditFailed as failed:
                 log = self._node.logger("tools")
                 log.error("the end of %s is not written down: %s", self._tool, failed)
-
-
-def _keep_head(node: Node, ex: Exchange, outcome: Outcome) -> None:
-    """Keep the head of the other node's audit, which came with an outcome."""
-    if outcome.audit and ex.peer_key is not None and ex.peer != node.id:
-        keep_head(node, ex.peer, ex.peer_key, outcome.audit.encode())
 
 
 def _word(ended: ToolResult | ToolFailed | None, error: BaseException | None) -> str:

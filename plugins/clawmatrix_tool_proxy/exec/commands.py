@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 import attrs
 
 from clawmatrix_tool_proxy.exec.guard_process import write_all
-from clawmatrix_tool_proxy.exec.leftovers import clear_away
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from clawmatrix_tool_proxy.exec.guard_process import GuardProcess
+    from clawmatrix_tool_proxy.exec.guard_process import GuardProcess, Prepared
     from clawmatrix_tool_proxy.exec.guarding.framing import Message
     from clawmatrix_tool_proxy.exec.guarding.job import Job
     from clawmatrix_tool_proxy.exec.guards import Guards
@@ -33,7 +31,6 @@ __all__ = [
 ]
 
 _AT_ONCE: Final = 256 * 1024
-_PATIENCE: Final = 5.0  # seconds that a guard gets to end its command before it is killed itself
 
 
 class NotStarted(Exception):
@@ -115,28 +112,21 @@ async def ask_guard(guards: Guards, job: Job) -> Message:
 async def guarded(guards: Guards, job: Job) -> AsyncIterator[GuardProcess]:
     """Hand a job to a guard, and leave nothing of it at the end, however that comes about."""
     guard = guards.take()
+    if guard.prepared is not None:
+        job = _with_folders(job, guard.prepared)
     try:
         with suppress(BrokenPipeError):  # it has ended: that is seen when it should tell
             await guard.send(job.to_json())
         yield guard
     finally:
-        with anyio.CancelScope(shield=True):
-            await _end(guard, job)
-        with suppress(OSError):
-            guards.prepare()
+        await guards.give_back(guard, job)
 
 
-async def _end(guard: GuardProcess, job: Job) -> None:
-    """Have a guard end its command, and do it without the guard where that does not work."""
-    guard.dismiss()
-    told = None
-    with anyio.move_on_after(_PATIENCE):
-        told = await guard.told()
-    if told is None:
-        guard.kill()
-    await guard.gone()
-    if told is None:
-        await anyio.to_thread.run_sync(clear_away, job.mark, job.private, job.cgroup)
+def _with_folders(job: Job, prepared: Prepared) -> Job:
+    """Return a job with the folders that its guard has prepared, where they are in fit places."""
+    if os.path.dirname(prepared.private) == os.path.dirname(job.private):
+        job = job._replace(private=prepared.private)
+    return job._replace(cgroup=prepared.cgroup or job.cgroup)
 
 
 async def _told(guard: GuardProcess) -> Message:

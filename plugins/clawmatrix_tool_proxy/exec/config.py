@@ -134,6 +134,6 @@ class ExecConfig:
     )
     spare: bool = option(
         default=True,
-        doc="Whether a guard waits for the next command, which then begins about 30 ms sooner.",
+        doc="Whether a guard waits for the next command, which then begins about 50 ms sooner.",
         reload=True,
     )

@@ -7,7 +7,7 @@ import fcntl
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -17,7 +17,7 @@ from clawmatrix_tool_proxy.exec.guarding.framing import Message, MessageReader, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["GuardProcess", "write_all"]
+__all__ = ["GuardProcess", "Prepared", "write_all"]
 
 _PROGRAM: Final = Path(__file__).with_name("guard.py")
 # The guard's ends get numbers above those that they are moved to.
@@ -27,11 +27,25 @@ _SET_PIPE_SIZE: Final = getattr(fcntl, "F_SETPIPE_SZ", None)
 _AT_ONCE: Final = 65_536
 
 
+class Prepared(NamedTuple):
+    """What a guard makes before there is a job.
+
+    Attributes:
+        private: the private folder of its command.
+        cgroup: the folder of the cgroup of its command; None without.
+    """
+
+    private: str
+    cgroup: str | None
+
+
 class GuardProcess:
     """A guard that waits for its job, runs its command, or has ended.
 
     Attributes:
         pid: its process.
+        prepared: the folders that it has prepared for its command; None where it has not.
+        failed: whether it was killed, or went wrong; None while it runs or that is not known.
         stdin, stdout, stderr: the node's ends of the command's pipes, which do not block.
     """
 
@@ -54,6 +68,14 @@ class GuardProcess:
         self._open = set(ours)
         self._reader, self._messages = MessageReader(), list[Message]()
         self._waited = False
+        self.prepared: Prepared | None = None
+        self.failed: bool | None = None
+
+    def prepare(self, folders: Prepared) -> None:
+        """Have it prepare for a job to come. Raises: OSError, where it has ended."""
+        self.prepared = folders
+        # The pipe is empty, and takes this at once.
+        os.write(self._orders, pack({"prepare": folders._asdict()}))
 
     async def send(self, job: Message) -> None:
         """Give it its job. Raises: OSError, where it has ended; ValueError, for one too long."""
@@ -71,6 +93,11 @@ class GuardProcess:
             if not data:
                 break
         return self._messages[0] if self._messages else None
+
+    @property
+    def has_told(self) -> bool:
+        """Whether ``told`` has its message: nothing is left of the command's processes."""
+        return bool(self._messages)
 
     def dismiss(self) -> None:
         """Have it kill its command, if it has one, and end; also where somebody stopped it."""
@@ -92,8 +119,10 @@ class GuardProcess:
         """Return whether it has ended."""
         if not self._waited:
             with contextlib.suppress(ChildProcessError):
-                if os.waitpid(self.pid, os.WNOHANG) == (0, 0):
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid == 0:
                     return False
+                self.failed = status != 0
             self._waited = True
         return True
 
@@ -115,7 +144,7 @@ class GuardProcess:
 
     def _wait(self) -> None:
         with contextlib.suppress(ChildProcessError):  # a host may wait for all of its children
-            os.waitpid(self.pid, 0)
+            self.failed = os.waitpid(self.pid, 0)[1] != 0
         self._waited = True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,19 +11,22 @@ import anyio.to_thread
 from clawmatrix_grants.api import DEFAULT_PATH
 from clawmatrix_tool_proxy.exec.guarding.job import Job
 from clawmatrix_tool_proxy.exec.guarding.parts import PARTS
+from clawmatrix_tool_proxy.exec.guards import new_folders
 from clawmatrix_tool_proxy.exec.network import network_for
 from clawmatrix_tool_proxy.tool import ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clawmatrix_tool_proxy.exec.config import ExecConfig
     from clawmatrix_tool_proxy.exec.guarding.job import Place
     from clawmatrix_tool_proxy.exec.roots import CommandRoots
     from clawmatrix_tool_proxy.files.paths import RootPath
+    from clawmatrix_tool_proxy.own_places import OwnPlaces
 
 __all__ = ["Jobs"]
 
+_MORE_TEMPORARY: Final = ("/var/tmp", "/tmp")
 _ENVIRONMENT: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8"}
 
 
@@ -34,7 +36,7 @@ class Jobs:
     Args:
         config: what commands may use.
         roots: the roots that they use.
-        own: the files and folders of the node itself.
+        own: knows the files and folders of the node itself.
         cgroup: the folder in which cgroups may be made, None without.
     """
 
@@ -42,7 +44,7 @@ class Jobs:
         self,
         config: ExecConfig,
         roots: CommandRoots,
-        own: Callable[[], Sequence[Path]],
+        own: OwnPlaces,
         cgroup: str | None = None,
     ) -> None:
         self.config, self.roots = config, roots
@@ -98,7 +100,7 @@ class Jobs:
 
     def _job(self, places: Mapping[str, Place]) -> Job:
         config = self.config
-        name = f"clawmatrix-{secrets.token_hex(8)}"  # nobody knows it beforehand
+        folders = new_folders(str(_temporary(places.values())), self._cgroup)
         return Job(
             argv=(),
             env={},
@@ -106,17 +108,31 @@ class Jobs:
             cwd=(),
             stdin=False,
             timeout=float(config.timeout),
-            private=str(Path(tempfile.gettempdir()).resolve() / name),
+            private=folders.private,
             roots=tuple(places.values()),
             readable=tuple(str(path.expanduser()) for path in config.readable),
-            own=tuple(str(path) for path in self._own()),
+            own=tuple(map(str, self._own.paths)),
+            unmade=tuple(map(str, self._own.before)),
             search=config.search,
             processes=config.processes,
             memory=config.memory,
             file_size=config.file_size,
-            cgroup=self._cgroup and f"{self._cgroup}/{name}",
+            cgroup=folders.cgroup,
             without=config.without,
         )
 
     def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
         return {**_ENVIRONMENT, **self.config.env, **given}
+
+
+def _temporary(places: Iterable[Place]) -> Path:
+    """Return a folder for temporary ones, outside the roots that commands write in if there is one.
+
+    Another command could put others in the place of those in its root.
+    """
+    written = [Path(place.path) for place in places if place.write]
+    folders = [Path(folder).resolve() for folder in (tempfile.gettempdir(), *_MORE_TEMPORARY)]
+    for folder in folders:
+        if folder.is_dir() and not any(folder.is_relative_to(root) for root in written):
+            return folder
+    return folders[0]

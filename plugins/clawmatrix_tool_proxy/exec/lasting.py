@@ -81,7 +81,7 @@ def free_job(argv: Sequence[str], env: Mapping[str, str], folder: str) -> Job:
         cwd=(),
         stdin=True,
         timeout=None,
-        private=None,
+        private="",
         roots=(),
         free=folder,
     )

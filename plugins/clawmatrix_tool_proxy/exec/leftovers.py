@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from clawmatrix_tool_proxy.exec.guarding.cgroup import remove_group
 from clawmatrix_tool_proxy.exec.guarding.private import remove_folder
 
 if TYPE_CHECKING:
@@ -20,26 +21,26 @@ _ROUNDS: Final = 200
 _BETWEEN: Final = 0.005  # seconds
 
 
-def clear_away(mark: str, private: str | None, cgroup: str | None) -> None:
+def clear_away(mark: str, private: str, cgroup: str | None) -> None:
     """Kill what still has a mark in its environment, and remove private folder and cgroup.
 
-    Blocks. It finds no process that has changed its own environment, and none without ``/proc``:
-    the kernel itself kills the first process of a command together with its guard.
+    Blocks. What is in the cgroup it finds whatever it did. Without one it finds no process that
+    has changed its own environment, and none without ``/proc``: the kernel itself kills the first
+    process of a command together with its guard.
     """
     for _ in range(_ROUNDS):
-        found = list(_processes_with(mark.encode()))
+        found = [*_processes_with(mark.encode()), *_processes_in(cgroup)]
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         if not found:
             break
         time.sleep(_BETWEEN)  # between two looks at processes of a guard that is gone
-    if private is not None:
+    if private:
         with contextlib.suppress(OSError):
             remove_folder(private)
     if cgroup is not None:
-        with contextlib.suppress(OSError):
-            os.rmdir(cgroup)
+        remove_group(cgroup)
 
 
 def _processes_with(words: bytes) -> Iterator[int]:
@@ -47,3 +48,10 @@ def _processes_with(words: bytes) -> Iterator[int]:
         with contextlib.suppress(OSError):
             if words in (process / "environ").read_bytes():
                 yield int(process.name)
+
+
+def _processes_in(cgroup: str | None) -> list[int]:
+    with contextlib.suppress(OSError):
+        if cgroup is not None:
+            return [int(line) for line in Path(cgroup, "cgroup.procs").read_text().split()]
+    return []

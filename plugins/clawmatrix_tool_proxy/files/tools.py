@@ -9,6 +9,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Annotated, Final
 
 import anyio.from_thread
+import attrs
 import msgspec
 
 from clawmatrix_core import JSON, Bound
@@ -60,13 +61,15 @@ class FileTools:
     def tools(self) -> Sequence[Tool]:
         """Return the tools."""
         reads = {"readOnly": True}
-        return (
+        made = (
             tool(self.read, canonical=_canonical, hints=reads),
             tool(self.write, canonical=_canonical),
             tool(self.edit, canonical=_canonical),
             tool(self.list, canonical=_canonical_or_all, hints=reads),
             tool(self.search, canonical=_canonical, hints=reads),
         )
+        # It reads the text of the path, and no file: a thread would take longer.
+        return [attrs.evolve(each, canonical_blocks=False) for each in made]
 
     async def read(
         self,

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
 from clawmatrix_core.spi import stray
 from clawmatrix_grants.api import ApprovalPending, NotAllowed, Question, permit
@@ -15,9 +14,10 @@ from clawmatrix_tool_proxy.serving.arguments import read_arguments, read_request
 from clawmatrix_tool_proxy.serving.caller import Caller
 from clawmatrix_tool_proxy.serving.denials import denied_by
 from clawmatrix_tool_proxy.serving.refused import Refused, not_allowed
+from clawmatrix_tool_proxy.serving.reply import Reply
 from clawmatrix_tool_proxy.serving.running import Permitted, run_permitted
 from clawmatrix_tool_proxy.tool import ToolError
-from clawmatrix_tool_proxy.wire import INLINE, Outcome
+from clawmatrix_tool_proxy.wire import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,17 +55,17 @@ class ToolServer:
 
     async def answer(self, ex: Exchange) -> None:
         """Answer one call: the handler of its exchange."""
-        outcome, encoded = _LEFT, b""
+        outcome, encoded, reply = _LEFT, b"", Reply(ex)
         try:
             request, caller = read_request(ex), Caller.of(self._node, ex)
             with self._slots.of_caller(caller):
                 tool = await self._admitted(request.tool, caller, ex.id)
-                outcome, encoded = await self._called(ex, request, caller, tool)
+                outcome, encoded = await self._called(ex, request, caller, tool, reply)
         except Refused as refused:
             outcome = refused.outcome()
         finally:
             self._count(outcome)
-        await _finish(ex, outcome, encoded)
+        await reply.finish(outcome, encoded)
 
     async def _admitted(self, name: str, caller: Caller, id_: str) -> Tool:
         """Return the tool, where it is exposed and the caller may use it in any way at all.
@@ -86,7 +86,7 @@ class ToolServer:
         return caller.own and tool.name in self._table.open
 
     async def _called(
-        self, ex: Exchange, request: ToolRequest, caller: Caller, tool: Tool
+        self, ex: Exchange, request: ToolRequest, caller: Caller, tool: Tool, reply: Reply
     ) -> tuple[Outcome, bytes]:
         def is_exposed() -> bool:
             return self._table.exposed(tool.name, own=caller.own) is not None
@@ -121,6 +121,7 @@ class ToolServer:
                 most,
                 is_exposed,
                 request.meta,
+                reply,
             )
             with self._slots.of_tool(tool.name, at_once):
                 return await run_permitted(self._node, call)
@@ -133,7 +134,9 @@ class ToolServer:
             else:
                 arguments = await self._checker.check(tool.parameters, given)
             if tool.canonical is not None:
-                arguments = await anyio.to_thread.run_sync(tool.canonical, arguments)
+                if tool.canonical_blocks:
+                    return await anyio.to_thread.run_sync(tool.canonical, arguments)
+                return tool.canonical(arguments)
         except ToolError as error:
             raise Refused(error.code, str(error)) from None
         except BaseException as error:
@@ -166,11 +169,3 @@ class ToolServer:
 
 def _left(until: float) -> float:
     return max(0.0, until - anyio.current_time())
-
-
-async def _finish(ex: Exchange, outcome: Outcome, encoded: bytes) -> None:
-    if len(encoded) <= INLINE:
-        await ex.finish(msgspec.to_builtins(outcome))
-        return
-    head = msgspec.structs.replace(outcome, result=None, result_bytes=len(encoded))
-    await ex.finish(msgspec.to_builtins(head), encoded)

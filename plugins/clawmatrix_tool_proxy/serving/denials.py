@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON, Action, Node, Verdict
     from clawmatrix_tool_proxy.serving.caller import Caller
 
-__all__ = ["ALL_DENIALS", "CALLERS", "DENIALS", "Denials", "denied_by"]
+__all__ = ["ALL_DENIALS", "CALLERS", "DENIALS", "STRANGERS", "Denials", "denied_by"]
 
 DENIALS = Bound(
     5,
@@ -36,7 +37,14 @@ CALLERS = Bound(
     fed_by="a member",
     when_full="those of further callers are counted together",
 )
+STRANGERS = Bound(
+    8,
+    "callers whose keys are `linked` or `hearsay` and whose denied calls are counted apart",
+    fed_by="a member",
+    when_full="those of further such callers are counted together; the rest is for known ones",
+)
 PERIOD: Final = 600.0
+_SURE: Final = ("accepted", "invited", "introduced")
 _OTHERS: Final = "@others"
 
 
@@ -62,6 +70,7 @@ class _Told:
     """What was written of one caller, and what was not."""
 
     bucket: _Bucket
+    known: bool
     unwritten: int = 0
 
 
@@ -109,10 +118,11 @@ class Denials:
         now = self._now()
         told = self._callers.get(caller)
         if told is None:
-            if len(self._callers) >= CALLERS:
+            known = self._is_known(caller)
+            if not self._has_place(known=known):
                 self._others += 1
                 return False
-            told = self._callers[caller] = _Told(_Bucket(DENIALS, PERIOD))
+            told = self._callers[caller] = _Told(_Bucket(DENIALS, PERIOD), known)
         for bucket in (told.bucket, self._all):
             bucket.fill(now)
         if told.bucket.free < 1 or self._all.free < 1:
@@ -121,6 +131,18 @@ class Denials:
         told.bucket.free -= 1
         self._all.free -= 1
         return True
+
+    def _has_place(self, *, known: bool) -> bool:
+        """Say whether one more caller is counted apart: made-up ones do not take all places."""
+        strangers = sum(not told.known for told in self._callers.values())
+        return len(self._callers) < CALLERS and (known or strangers < STRANGERS)
+
+    def _is_known(self, caller: Caller) -> bool:
+        if caller.key is None:  # one of the node's own clients
+            return True
+        with suppress(ValueError):  # a key in other words than this node has
+            return self._node.trust.how_known(caller.peer, caller.key) in _SURE
+        return False
 
     async def run(self) -> None:
         """Write how many more there were, every ten minutes, until cancelled."""

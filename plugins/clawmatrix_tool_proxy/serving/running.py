@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import Exchange, Node, Receipt, Standing
     from clawmatrix_grants.api import Permit
     from clawmatrix_tool_proxy.serving.caller import Caller
+    from clawmatrix_tool_proxy.serving.reply import Reply
     from clawmatrix_tool_proxy.tool import Arguments, Tool
 
 __all__ = ["Permitted", "run_permitted"]
@@ -45,6 +46,7 @@ class Permitted:
         most: bytes of output, and of the result, that are sent.
         is_exposed: says whether this node exposes the tool still.
         meta: what the caller's protocol sent beside the arguments.
+        reply: takes the outcome.
     """
 
     ex: Exchange
@@ -57,10 +59,11 @@ class Permitted:
     most: int
     is_exposed: Callable[[], bool]
     meta: Arguments
+    reply: Reply
 
 
 async def run_permitted(node: Node, call: Permitted) -> tuple[Outcome, bytes]:
-    """Run a call; return its outcome, and the JSON of its result.
+    """Run a call, and tell of its outcome; return that with the head, and the JSON of its result.
 
     Raises: Refused, where it cannot be written down.
     """
@@ -71,13 +74,17 @@ async def run_permitted(node: Node, call: Permitted) -> tuple[Outcome, bytes]:
         node.logger("tools").error("%s does not run: %s", call.tool.name, error)
         raise not_allowed() from None
     started, outcome, encoded = node.clock.now(), _CANCELLED, b""
+    duration: float | None = None
     standing = _standing(node, call)
     try:
         outcome, encoded = await _run(node, call, standing)
+        duration = node.clock.now() - started
+        await call.reply.tell(outcome, encoded)
     finally:
         if outcome is _CANCELLED and standing is not None and standing.why is not None:
             outcome = _REVOKED  # with its key the whole exchange ended, so nobody is told
-        duration = node.clock.now() - started
+        if duration is None:
+            duration = node.clock.now() - started
         ended = attrs.evolve(begun, event="end", outcome=_word(outcome), duration=duration)
         receipts = await _write_end(node, ended) or receipts
     return msgspec.structs.replace(outcome, audit=_head(receipts)), encoded

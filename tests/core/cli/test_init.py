@@ -149,3 +149,18 @@ def test_init_writes_the_key_of_a_node_that_runs(
     assert execute(["init", "-c", str(path), "--node-id", "office"]) == 0
     with StateFolder(Config.load(path).state_dir):
         assert execute(["init", "-c", str(path), "--node-id", "office", "--force"]) == 0
+
+
+def test_the_state_folder_that_is_named_has_the_key(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "usual"))
+    assert execute(["init", "-c", "a.toml", "--node-id", "office", "--state", "here"]) == 0
+    path = home / "here" / "a.toml"
+    config = Config.load(path)
+    assert config.state_dir == home / "here" / "here"
+    with StateFolder(config.state_dir) as state:
+        own = load_identity(state).key_text
+    assert tomllib.loads(path.read_text())["mesh"]["revokers"] == {"office": own}
+    assert not (home / "usual").exists()
+    assert execute(["config", "check", "-c", str(path)]) == 0

@@ -59,6 +59,9 @@ node_id = "a"
 # "env:NAME" takes it from the environment, "file:PATH" from a file.
 secret = "env:MESH"
 
+# Where the node keeps its keys and its state, unless in the usual folder.
+# state_dir = "/var/lib/clawmatrix"
+
 # Words that other nodes see this node by.
 # tags = ["gpu"]
 

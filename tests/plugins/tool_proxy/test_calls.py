@@ -308,6 +308,10 @@ async def test_arguments_of_very_many_values_are_refused_before_they_are_decoded
         ([{"success": True, "audit": "x" * 1025}], "bad_answer"),
         ([{"success": False}], "failed"),
         ([{"success": True, "audit": "no head"}], "no error: None"),
+        ([{"success": True, "auditFollows": True}], "no error: None"),
+        ([{"success": True, "auditFollows": True}, {"audit": "no head"}], "no error: None"),
+        ([{"success": True, "auditFollows": True}, {"audit": "x" * 1025}], "no error: None"),
+        ([{"success": True, "auditFollows": True}, b"audit", [], 5], "no error: None"),
     ],
 )
 async def test_an_answer_that_is_none_is_an_error(

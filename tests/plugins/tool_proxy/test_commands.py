@@ -17,7 +17,7 @@ from clawmatrix_core.cli import Progress
 from clawmatrix_core.testing.command_line import run_command
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_tool_proxy import showing
-from clawmatrix_tool_proxy.api import ToolCall, ToolFailed, tool
+from clawmatrix_tool_proxy.api import ToolCall, ToolError, ToolFailed, tool
 from clawmatrix_tool_proxy.commands import entry_lines
 from clawmatrix_tool_proxy.ending import CODES, exit_of_error, exit_of_result
 from clawmatrix_tool_proxy.showing import ShownCall
@@ -49,7 +49,7 @@ async def ended(status: int = 0) -> dict[str, object]:
 
 @asynccontextmanager
 async def running(factory: NodeFactory, **more: Any) -> AsyncIterator[Mesh]:
-    mesh = mesh_of(factory, tool(ended), tool(both), built_in=BUILT_IN, **more)
+    mesh = mesh_of(factory, tool(ended), tool(both), tool(begun), built_in=BUILT_IN, **more)
     async with mesh.relay, mesh.office, mesh.home:
         await wait_until(lambda: mesh.home.reachable("office"))
         yield mesh
@@ -164,6 +164,25 @@ async def test_json_has_the_result_and_the_output(node_factory: NodeFactory) -> 
         told = json.loads((await ran(mesh, "call", "--anyone", "--json", "office", "both")).out)
         assert told["output"] == {"base64": "/wA="}
         assert (told["errorOutput"], told["result"]) == ("oh", 7)
+
+
+async def begun(call: ToolCall) -> None:
+    """Write something, and fail."""
+    await call.write(b"so far")
+    raise ToolError("no more", "gave_up")
+
+
+async def test_json_has_the_output_of_a_call_that_fails(node_factory: NodeFactory) -> None:
+    async with running(node_factory) as mesh:
+        result = await ran(mesh, "call", "--anyone", "--json", "office", "begun")
+        assert json.loads(result.out) == {
+            "error": {"code": "gave_up", "message": "no more"},
+            "cut": {},
+            "output": "so far",
+            "errorOutput": "",
+        }
+        assert result.exit_code != 0
+        assert "gave_up: no more" in result.err
 
 
 @pytest.mark.bound("clawmatrix_tool_proxy.showing.OUTPUT")

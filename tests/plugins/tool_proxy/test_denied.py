@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core import NodeId, Verdict
+from clawmatrix_core import NodeId, Verdict, key_text
+from clawmatrix_core.members.identity import Identity, fingerprint
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_core.testing.reaching import reload
 from clawmatrix_tool_proxy.api import ToolFailed, call_tool
@@ -16,6 +17,7 @@ from clawmatrix_tool_proxy.serving.denials import (
     CALLERS,
     DENIALS,
     PERIOD,
+    STRANGERS,
     Denials,
     denied_by,
 )
@@ -24,6 +26,7 @@ from tests.plugins.tool_proxy.nodes import called, code_of, relayed
 from tests.plugins.tool_proxy.shop import Notebook
 
 if TYPE_CHECKING:
+    from clawmatrix_core import Node
     from clawmatrix_core.testing.fixtures import NodeFactory
 
 pytestmark = [pytest.mark.anyio]
@@ -166,8 +169,9 @@ async def test_the_line_is_written_before_the_tool_begins(node_factory: NodeFact
     "clawmatrix_tool_proxy.serving.denials.CALLERS",
 )
 async def test_denied_calls_cannot_fill_the_audit(node_factory: NodeFactory) -> None:
-    notebook, callers = Notebook(), [Caller(NodeId(f"n{n}"), f"key{n}") for n in range(20)]
+    notebook = Notebook()
     async with node_factory("office", plugins=[notebook]) as node:
+        callers = [_known(node, f"n{n}") for n in range(20)]
         denials = Denials(node, now=lambda: at)
         at = 1000.0
         for _ in range(200):
@@ -191,3 +195,33 @@ async def test_denied_calls_cannot_fill_the_audit(node_factory: NodeFactory) -> 
         await denials.note(callers[0], "id", "exec", "rule", None)
         await denials.note(callers[0], "id", "exec", "rule", None)
         assert notebook.told()[-1] == ("denied", "exec", "denied")
+
+
+@pytest.mark.bound("clawmatrix_tool_proxy.serving.denials.STRANGERS")
+async def test_made_up_callers_leave_places_for_known_ones(node_factory: NodeFactory) -> None:
+    notebook = Notebook()
+    async with node_factory("office", plugins=[notebook]) as node:
+        denials = Denials(node, now=lambda: 1000.0)
+        known = [_known(node, f"n{n}") for n in range(CALLERS - STRANGERS)]
+        key = key_text(Identity.generate().sign_public)
+        made_up = [Caller(NodeId(f"x{n}"), key) for n in range(4 * CALLERS)]
+        # Its key is no key, or not that of the name: neither makes it known.
+        made_up[:2] = [Caller(known[0].peer, key), Caller(known[0].peer, "no key")]
+        for caller in [*made_up, *known]:
+            for _ in range(DENIALS + 1):
+                await denials.note(caller, "id", "exec", "rule", None)
+        written = {(record.peer, record.key) for record in notebook.records}
+        assert {(caller.peer, caller.key) for caller in known[:4]} <= written
+        del notebook.records[:]
+        await denials.write_counts()
+        counted = {(one.peer, one.key) for one in notebook.records}
+        assert {(caller.peer, caller.key) for caller in known} <= counted
+        assert len(counted) == CALLERS + 1
+
+
+def _known(node: Node, name: str) -> Caller:
+    """Return a caller whose key a person accepted."""
+    key = Identity.generate().sign_public
+    node.trust.check(NodeId(name), key, proven=True, now=1.0)
+    node.trust.accept(NodeId(name), fingerprint(key))
+    return Caller(NodeId(name), key_text(key))

@@ -22,14 +22,17 @@ _SAME = {
     "fsmount": 432,
     "fspick": 433,
     "clone3": 435,
+    "openat2": 437,
     "pidfd_getfd": 438,
     "mount_setattr": 442,
+    "fchmodat2": 452,
     "open_tree_attr": 467,
 }
 
 NUMBERS = {
     "x86_64": _SAME
     | {
+        "open": 2,
         "socket": 41,
         "connect": 42,
         "sendto": 44,
@@ -39,7 +42,12 @@ NUMBERS = {
         "socketpair": 53,
         "setsockopt": 54,
         "clone": 56,
+        "creat": 85,
+        "chmod": 90,
+        "fchmod": 91,
         "ptrace": 101,
+        "syslog": 103,
+        "mknod": 133,
         "setpriority": 141,
         "sched_setparam": 142,
         "sched_setscheduler": 144,
@@ -53,6 +61,9 @@ NUMBERS = {
         "keyctl": 250,
         "ioprio_set": 251,
         "migrate_pages": 256,
+        "openat": 257,
+        "mknodat": 259,
+        "fchmodat": 268,
         "unshare": 272,
         "move_pages": 279,
         "perf_event_open": 298,
@@ -70,11 +81,16 @@ NUMBERS = {
     "aarch64": _SAME
     | {
         "ioprio_set": 30,
+        "mknodat": 33,
         "umount2": 39,
         "mount": 40,
         "pivot_root": 41,
         "chroot": 51,
+        "fchmod": 52,
+        "fchmodat": 53,
+        "openat": 56,
         "unshare": 97,
+        "syslog": 116,
         "ptrace": 117,
         "sched_setparam": 118,
         "sched_setscheduler": 119,

@@ -7,30 +7,28 @@ import errno
 import os
 import time
 
-__all__ = ["ProcessGroup"]
+__all__ = ["ProcessGroup", "remove_group"]
 
 _ROUNDS = 100
 _BETWEEN_ROUNDS = 0.002  # seconds
 
 
 class ProcessGroup:
-    """A folder of the pids controller, with at most so many processes.
+    """A folder of the pids controller.
 
     Args:
         path: the folder to make, in that of a cgroup in which this process may make others.
-        most: how many processes it takes.
 
     Raises: OSError, where the kernel or its owner does not allow it.
     """
 
-    def __init__(self, path: str, most: int) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
         os.mkdir(self._path)
-        try:
-            self._write("pids.max", str(most))
-        except OSError:
-            self.remove()
-            raise
+
+    def limit(self, most: int) -> None:
+        """Let at most so many processes be in the group. Raises: OSError."""
+        self._write("pids.max", str(most))
 
     def join(self) -> None:
         """Bring this process into the group. Raises: OSError."""
@@ -42,16 +40,8 @@ class ProcessGroup:
             self._write("pids.max", "0")
 
     def remove(self) -> None:
-        """Take the group away; what was in it has ended, and may need a moment to leave."""
-        for _ in range(_ROUNDS):
-            try:
-                os.rmdir(self._path)
-            except OSError as error:
-                if error.errno != errno.EBUSY:
-                    return
-                time.sleep(_BETWEEN_ROUNDS)  # the kernel tells nobody that a group is empty
-            else:
-                return
+        """Take the group away; see ``remove_group``."""
+        remove_group(self._path)
 
     def _write(self, name: str, text: str) -> None:
         descriptor = os.open(os.path.join(self._path, name), os.O_WRONLY)
@@ -59,3 +49,16 @@ class ProcessGroup:
             os.write(descriptor, text.encode())
         finally:
             os.close(descriptor)
+
+
+def remove_group(path: str) -> None:
+    """Take a group away; what was in it has ended, and may need a moment to leave."""
+    for _ in range(_ROUNDS):
+        try:
+            os.rmdir(path)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                return
+            time.sleep(_BETWEEN_ROUNDS)  # the kernel tells nobody that a group is empty
+        else:
+            return

@@ -6,17 +6,20 @@ as its command, a guard would be within reach of the command's signals.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING
 
 from clawmatrix_tool_proxy.exec.guarding.limits import counted_by_kernel, set_limits
-from clawmatrix_tool_proxy.exec.guarding.own import OWN_FOLDERS, Own
+from clawmatrix_tool_proxy.exec.guarding.links import links_on_the_way
+from clawmatrix_tool_proxy.exec.guarding.own import OWN_FOLDERS, Own, lies_in
 from clawmatrix_tool_proxy.exec.guarding.parts import Lacking, Missing
+from clawmatrix_tool_proxy.exec.guarding.places import FOLDER, opened_place
 
 if TYPE_CHECKING:
-    from clawmatrix_tool_proxy.exec.guarding.cgroup import ProcessGroup
     from clawmatrix_tool_proxy.exec.guarding.job import Job
     from clawmatrix_tool_proxy.exec.guarding.private import PrivateFolder
 
@@ -26,8 +29,6 @@ if sys.platform == "linux":
 
 __all__ = ["Child"]
 
-_FOLDER: int = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
 
 class Child:
     """The process of a command before the command begins.
@@ -35,15 +36,18 @@ class Child:
     Args:
         job: what to run, and what it may do.
         private: its private folder.
-        group: the cgroup that counts its processes, where there is one.
+        grouped: whether a cgroup counts its processes.
+        box: a socket to the guard, where its namespace is left.
 
     Attributes:
         missing: the parts of the confinement that could not be had.
     """
 
-    def __init__(self, job: Job, private: PrivateFolder, group: ProcessGroup | None) -> None:
+    def __init__(
+        self, job: Job, private: PrivateFolder, *, grouped: bool, box: socket.socket
+    ) -> None:
         self.missing = Missing(job.without)
-        self._job, self._private, self._group = job, private, group
+        self._job, self._private, self._grouped, self._box = job, private, grouped, box
         self._own = Own(job.own, job.hidden_name, job.search)
 
     def confine(self) -> None:
@@ -51,12 +55,11 @@ class Child:
 
         Raises: Lacking, where a part cannot be had; OSError.
         """
-        if self._group is not None:
-            self._group.join()
-        elif not counted_by_kernel():
+        if not self._grouped and not counted_by_kernel():
             self.missing.note("process-limit", "root has no limit, and no cgroup can be made")
         self._opened_roots()  # before anything is done with other folders in their places
         self._refuse_own_roots()
+        self._refuse_what_others_could_make()
         if sys.platform == "linux":
             self._confine_on_linux()
         else:
@@ -74,11 +77,27 @@ class Child:
             if self._own.is_above(path):
                 raise Lacking(OWN_FOLDERS, f"{path} is in a folder of the node's own")
 
+    def _refuse_what_others_could_make(self) -> None:
+        """Refuse roots for writing in which commands could put something before the node."""
+        for place in self._job.roots:
+            if not place.write:
+                continue
+            # Another command could put its own folder in the place of that one.
+            if lies_in(self._private.path, place.key):
+                raise Lacking("private folder", f"{self._private.path} is in {place.path}")
+            for path in self._job.unmade:
+                if not os.path.lexists(path) and lies_in(os.path.dirname(path), place.key):
+                    raise Lacking(OWN_FOLDERS, f"a command could make a configuration at {path}")
+            for link in (link for path in self._job.own for link in links_on_the_way(path)):
+                if lies_in(os.path.dirname(link), place.key):
+                    raise Lacking(OWN_FOLDERS, f"{link} leads to what is the node's own")
+
     def _confine_on_linux(self) -> None:
         writable = list(self._private.writable)
         alone = False
         try:
             alone = enter_namespace()
+            self._leave_namespace_to_guard()
             View(self._job, self._private, self._own).arrange()
             writable.append("/dev/shm")
         except OSError as error:
@@ -88,6 +107,18 @@ class Child:
         self._change_folder(roots)
         set_limits(self._job, alone=alone)
         restrict(self._job, roots, writable, self.missing)
+
+    def _leave_namespace_to_guard(self) -> None:
+        """Have the namespace outlive the command, until the guard has told of its end.
+
+        Taking it down takes the kernel some milliseconds, for which the command's end would wait.
+        """
+        with contextlib.suppress(OSError):
+            here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                socket.send_fds(self._box, [b"namespace"], [here])
+            finally:
+                os.close(here)
 
     def _limit_only(self) -> None:
         for part in ("subreaper", "landlock", "seccomp", "mount-namespace"):
@@ -102,18 +133,7 @@ class Child:
                 raise Lacking(OWN_FOLDERS, f"{path} holds {hidden}, which cannot be hidden")
 
     def _opened_roots(self) -> list[int]:
-        return [self._opened_root(at) for at in range(len(self._job.roots))]
-
-    def _opened_root(self, at: int) -> int:
-        place = self._job.roots[at]
-        try:
-            root = os.open(place.path, _FOLDER)
-        except OSError as error:
-            raise Lacking("root", f"{place.path}: {error.strerror}") from None
-        status = os.fstat(root)
-        if (status.st_dev, status.st_ino) != place.key:
-            raise Lacking("root", f"{place.path} is another folder than when the node began")
-        return root
+        return [opened_place(place) for place in self._job.roots]
 
     def _change_folder(self, roots: list[int]) -> None:
         """Go to where the command starts, through no symbolic link."""
@@ -123,7 +143,7 @@ class Child:
         here = roots[self._job.root]
         for name in self._job.cwd:
             try:
-                here = os.open(name, _FOLDER, dir_fd=here)
+                here = os.open(name, FOLDER, dir_fd=here)
             except OSError as error:
                 raise Lacking("cwd", f"{name}: {error.strerror}") from None
         os.fchdir(here)

@@ -42,16 +42,19 @@ _NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000
 _NEW_NAMESPACES |= 0x10000000 | 0x20000000 | 0x40000000
 
 # Programs do without these where a kernel lacks them. The flags of clone3 are out of the filter's
-# sight, and C libraries fall back on clone.
-_ABSENT = ("io_uring_setup", "io_uring_enter", "io_uring_register", "clone3", "userfaultfd")
+# sight, and C libraries fall back on clone; so is the mode of a file that openat2 makes.
+_ABSENT = (
+    *("io_uring_setup", "io_uring_enter", "io_uring_register"),
+    *("clone3", "openat2", "userfaultfd"),
+)
 
 # What would undo the confinement, or is of no use to it: mounts and namespaces, the keys that the
-# kernel holds for the user, and measuring and changing the kernel.
+# kernel holds for the user, and measuring, changing and overhearing the kernel.
 _REFUSED = (
     *("mount", "umount2", "pivot_root", "chroot", "unshare", "setns"),
     *("open_tree", "open_tree_attr", "move_mount", "mount_setattr"),
     *("fsopen", "fsconfig", "fsmount", "fspick", "open_by_handle_at"),
-    *("add_key", "request_key", "keyctl", "bpf", "perf_event_open", "kcmp"),
+    *("add_key", "request_key", "keyctl", "bpf", "perf_event_open", "kcmp", "syslog"),
 )
 
 # Calls that reach into another process, which Landlock holds to the command's own.
@@ -71,6 +74,25 @@ _NAMING_A_PROCESS = {
     "move_pages": 0,
 }
 
+# Calls that can also name all processes of a user, where 0 is the caller's. The argument that says
+# what is named, and its value for that.
+_NAMING_A_USER = {"setpriority": (0, 2), "ioprio_set": (0, 3)}
+
+# A file that runs as its owner would stay in a root when the command is gone, for whoever can run
+# it there: the owner is the node's user. The argument with the mode.
+_GIVING_A_MODE = {
+    "chmod": 1,
+    "fchmod": 1,
+    "fchmodat": 2,
+    "fchmodat2": 2,
+    "mknod": 1,
+    "mknodat": 2,
+    "creat": 1,
+}
+_OPENING = {"open": 1, "openat": 2}  # the argument with the flags; the mode is the next
+_AS_OWNER = 0o6000
+_MAKES_A_FILE = 0o100 | 0o20000000  # O_CREAT, and what is O_TMPFILE's own
+
 
 def filter_program(machine: str, *, network: str, tracing: bool) -> bytes:
     """Return the instructions for a machine as the kernel takes them.
@@ -87,7 +109,11 @@ def filter_program(machine: str, *, network: str, tracing: bool) -> bytes:
     blocks += [calls.refused(name, errno.ENOSYS) for name in _ABSENT]
     refused = _REFUSED if tracing else (*_REFUSED, *_TRACING)
     blocks += [calls.refused(name, errno.EPERM) for name in refused]
-    blocks += [calls.own_process_only(name, at) for name, at in _NAMING_A_PROCESS.items()]
+    blocks += [
+        calls.own_process_only(name, at, _NAMING_A_USER.get(name))
+        for name, at in _NAMING_A_PROCESS.items()
+    ]
+    blocks += calls.modes()
     blocks += [calls.flagless("clone", 0, _NEW_NAMESPACES, errno.EPERM)]
     blocks += calls.sockets(network)
     blocks.append([_returns(_ALLOW)])
@@ -118,9 +144,30 @@ class _Calls:
     def refused(self, name: str, error: int) -> _Block:
         return self._block(name, [_returns(_ERRNO | error)])
 
-    def own_process_only(self, name: str, argument: int) -> _Block:
+    def own_process_only(self, name: str, argument: int, user: tuple[int, int] | None) -> _Block:
         body = [_load(argument), (_EQUAL, 0, 1, 0), _returns(_ALLOW)]
+        if user is not None:
+            at, value = user
+            body = [_load(at), (_EQUAL, len(body), 0, value), *body]
         return self._block(name, [*body, _returns(_ERRNO | errno.EPERM)])
+
+    def modes(self) -> list[_Block]:
+        """Refuse modes of files that run as their owner or group."""
+        here = self._numbers  # the older calls are not on all machines
+        blocks = [
+            self.flagless(name, at, _AS_OWNER, errno.EPERM)
+            for name, at in _GIVING_A_MODE.items()
+            if name in here
+        ]
+        for name, at in _OPENING.items():
+            if name in here:
+                # Without a new file the argument after the flags is anything.
+                body = [_load(at), (_ANY_BIT, 0, 3, _MAKES_A_FILE)]
+                body += [_load(at + 1), (_ANY_BIT, 0, 1, _AS_OWNER)]
+                blocks.append(
+                    self._block(name, [*body, _returns(_ERRNO | errno.EPERM), _returns(_ALLOW)])
+                )
+        return blocks
 
     def flagless(self, name: str, argument: int, flags: int, error: int) -> _Block:
         body = [_load(argument), (_ANY_BIT, 0, 1, flags), _returns(_ERRNO | error)]

@@ -59,10 +59,11 @@ class Job(NamedTuple):
         cwd: the folders from that root to where the command starts.
         stdin: whether the command reads the pipe that the node holds; else it reads nothing.
         timeout: after how many seconds it is killed; None for never.
-        private: the command's private folder, which the guard makes and removes; None without.
+        private: the command's private folder, which the guard makes and removes; empty without.
         roots: what the command may use, each for reading or for writing.
         readable: further paths that it may read.
         own: paths that are kept from it wherever it may read: the node's own files and folders.
+        unmade: paths at which no command may make a file, where there is none.
         hidden_name: the name of folders that are kept from it as well.
         search: how many folders of the roots are looked through for those.
         processes: how many processes it may have.
@@ -82,10 +83,11 @@ class Job(NamedTuple):
     cwd: tuple[str, ...]
     stdin: bool
     timeout: float | None
-    private: str | None
+    private: str
     roots: tuple[Place, ...]
     readable: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    unmade: tuple[str, ...] = ()
     hidden_name: str = ".clawmatrix"
     search: int = 100_000
     processes: int = 256
@@ -100,7 +102,7 @@ class Job(NamedTuple):
     @property
     def mark(self) -> str:
         """What stands in the environment of its processes, and of no others."""
-        if self.private is not None:
+        if self.private:
             return f"TMPDIR={self.private}/"
         return f"{MARK}={self.env[MARK]}"
 
@@ -116,7 +118,7 @@ class Job(NamedTuple):
     @classmethod
     def of_json(cls, message: Message) -> Job:
         """Return the job of a message. Raises: TypeError, for one of another shape."""
-        lists = ("argv", "cwd", "readable", "own", "without")
+        lists = ("argv", "cwd", "readable", "own", "unmade", "without")
         told = message | {name: tuple(message[name]) for name in lists if name in message}
         told["roots"] = tuple(Place(*place) for place in message["roots"])
         if "network" in message:

@@ -1,8 +1,9 @@
 """The guard of one command: it starts it, watches it, and leaves nothing of it behind.
 
-A node holds the other ends of its pipes. Standard input brings the job, and its end says that the
-command is no longer wanted or the node is gone; standard output takes what there is to tell. The
-command's own input, output and error output come as descriptors 3, 4 and 5.
+A node holds the other ends of its pipes. Standard input brings the job, and before it what a spare
+guard prepares; its end says that the command is no longer wanted or the node is gone. Standard
+output takes what there is to tell. The command's own input, output and error output come as
+descriptors 3, 4 and 5.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import os
 import sys
 
 from clawmatrix_tool_proxy.exec.guarding.framing import Message, pack
-from clawmatrix_tool_proxy.exec.guarding.job import Job
 from clawmatrix_tool_proxy.exec.guarding.orders import Orders
-from clawmatrix_tool_proxy.exec.guarding.running import run
+from clawmatrix_tool_proxy.exec.guarding.running import Command
 
 if sys.platform == "linux":
     from clawmatrix_tool_proxy.exec.guarding.privileges import become_subreaper, hide_from_others
@@ -34,8 +34,12 @@ def main() -> int:
         hide_from_others()
     orders = Orders(_ORDERS)
     message = orders.first()
-    if message is not None:  # else the node is gone, or has no use for a spare guard
-        _tell(run(Job.of_json(message), orders))
+    with Command() as command:
+        if message is not None and "prepare" in message:
+            command.prepare(**message["prepare"])
+            message = orders.first()
+        if message is not None:  # else the node is gone, or has no use for a spare guard
+            _tell(command.run(message, orders))
     return 0
 
 

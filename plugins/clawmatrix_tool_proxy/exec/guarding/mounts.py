@@ -2,7 +2,9 @@
 
 Everything is read-only there but the roots that it may write in and its private folder: Landlock
 alone would let it change modes and owners elsewhere. What must be kept from it lies under an
-empty mount. Landlock, and the filter of system calls, keep the command from changing mounts.
+empty mount, and the folders above that are mounts as well: the kernel moves no mount, so it is
+found at the same place before the next command. Landlock, and the filter of system calls, keep the
+command from changing mounts.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from clawmatrix_tool_proxy.exec.guarding.own import OWN_FOLDERS, Hidden, Own
 from clawmatrix_tool_proxy.exec.guarding.parts import Lacking
+from clawmatrix_tool_proxy.exec.guarding.places import FOLDER, opened_place
 from clawmatrix_tool_proxy.exec.guarding.syscalls import (
     CLONE_NEWIPC,
     CLONE_NEWNS,
@@ -77,6 +80,7 @@ class View:
 
     def __init__(self, job: Job, private: PrivateFolder, own: Own) -> None:
         self._job, self._private, self._own = job, private, own
+        self._held: set[tuple[int, int]] = set()  # folders that cannot be moved, by inode
 
     def arrange(self) -> None:
         """Make everything read-only that the command may not write, and hide what it may not see.
@@ -86,18 +90,19 @@ class View:
         self._protect()
         for place in self._job.roots:
             if not place.write and self._is_inside_a_writable(place):
-                _bind(place.path, place.path, read_only=True)
+                _bind(opened_place(place), opened_place(place))
         if self._private.hosts is not None:
-            _bind(self._private.hosts, os.path.realpath("/etc/hosts"), read_only=True)
+            _bind(_opened(self._private.hosts), _opened(os.path.realpath("/etc/hosts")))
         self._hide_all()
 
     def _protect(self) -> None:
-        onto = {place.path: place.path for place in self._writable_roots()}
-        onto |= {path: path for path in self._private.writable}
+        stay = [opened_place(place) for place in self._writable_roots()]
+        stay += map(_opened, self._private.writable)
+        onto = [(opened, opened) for opened in stay]
         if os.path.isdir("/dev/shm"):
-            onto["/dev/shm"] = self._private.shm
+            onto.append((_opened("/dev/shm"), _opened(self._private.shm)))
         # Copied before all is made read-only, these stay as they are.
-        copies = [(_opened(at), cloned_tree(_opened(source))) for at, source in onto.items()]
+        copies = [(target, cloned_tree(source)) for target, source in onto]
         set_read_only(_opened("/"))
         for target, copy in copies:
             bind_onto(copy, target)
@@ -117,6 +122,7 @@ class View:
         for _ in range(_ROUNDS):
             with contextlib.suppress(FileNotFoundError):
                 for hidden in self._to_hide():
+                    self._hold_in_place(hidden)
                     self._hide(hidden)
                 return
         raise Lacking(OWN_FOLDERS, "what is to be hidden moves while it is looked for")
@@ -127,10 +133,28 @@ class View:
             found += self._own.search(path)
         return found
 
+    def _hold_in_place(self, hidden: Hidden) -> None:
+        """Let the command move no folder between a root and what is hidden in it."""
+        for place in self._writable_roots():
+            if hidden.startswith(place.path.rstrip("/") + "/"):
+                above = os.path.dirname(os.path.relpath(hidden, place.path))
+                self._hold_below(place, above.split("/") if above else [])
+
+    def _hold_below(self, place: Place, names: list[str]) -> None:
+        with contextlib.ExitStack() as stack:
+            here = _closed_by(stack, opened_place(place))
+            for name in names:
+                folder = _closed_by(stack, os.open(name, FOLDER, dir_fd=here))
+                status = os.fstat(folder)
+                if (key := (status.st_dev, status.st_ino)) not in self._held:
+                    bind_onto(_closed_by(stack, cloned_tree(folder)), folder)
+                    self._held.add(key)
+                    folder = _closed_by(stack, os.open(name, FOLDER, dir_fd=here))  # in the mount
+                here = folder
+
     def _hide(self, hidden: Hidden) -> None:
         with contextlib.ExitStack() as stack:
-            target = _opened(hidden, no_link=True)
-            stack.callback(os.close, target)
+            target = _closed_by(stack, _opened(hidden, no_link=True))
             status = os.fstat(target)
             if (status.st_dev, status.st_ino) != hidden.key:
                 if _is_covered(status, self._private):
@@ -138,9 +162,14 @@ class View:
                 raise FileNotFoundError(hidden)
             is_folder = stat.S_ISDIR(status.st_mode)
             source = self._private.empty_folder if is_folder else self._private.empty_file
-            copy = cloned_tree(_opened(source))
+            copy = _closed_by(stack, cloned_tree(_closed_by(stack, _opened(source))))
             set_read_only(copy)
             bind_onto(copy, target)
+
+
+def _closed_by(stack: contextlib.ExitStack, descriptor: int) -> int:
+    stack.callback(os.close, descriptor)
+    return descriptor
 
 
 def _is_covered(status: os.stat_result, private: PrivateFolder) -> bool:
@@ -150,11 +179,10 @@ def _is_covered(status: os.stat_result, private: PrivateFolder) -> bool:
     )
 
 
-def _bind(source: str, target: str, *, read_only: bool) -> None:
-    copy = cloned_tree(_opened(source))
-    if read_only:
-        set_read_only(copy)
-    bind_onto(copy, _opened(target))
+def _bind(source: int, target: int) -> None:
+    copy = cloned_tree(source)
+    set_read_only(copy)
+    bind_onto(copy, target)
 
 
 def _opened(path: str, *, no_link: bool = False) -> int:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from clawmatrix_tool_proxy.exec.guarding.mounted import mounted_below
 from clawmatrix_tool_proxy.exec.guarding.parts import Lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Hidden", "Own"]
+__all__ = ["Hidden", "Own", "lies_in"]
 
 Key = tuple[int, int]  # device and inode
 
@@ -79,6 +80,7 @@ class Own:
         Raises: Lacking, where there are too many folders or one cannot be looked through.
         """
         yield from self.below(place)
+        yield from self._mounted_below(place)
         folders = [place]
         for folder in folders:
             if self._left <= 0:
@@ -87,8 +89,18 @@ class Own:
             try:
                 with os.scandir(folder) as entries:
                     yield from self._among(entries, folders)
+            except FileNotFoundError:
+                if os.path.lexists(folder):  # another command moved it away, and back
+                    folders.append(folder)
             except OSError as error:
                 _refuse_closed_folder(folder, error)
+
+    def _mounted_below(self, place: str) -> Iterator[Hidden]:
+        """Find what somebody mounted there: a folder lists what a mount lies over."""
+        for path in mounted_below(os.path.realpath(place)):
+            seen = _seen(path)
+            if seen is not None and seen[1] in self._own:
+                yield Hidden(*seen)
 
     def _add(self, real: str, key: Key) -> None:
         self._own.add(key)
@@ -126,6 +138,11 @@ def _seen(path: str) -> tuple[str, Key] | None:
     except OSError:
         return None
     return real, (status.st_dev, status.st_ino)
+
+
+def lies_in(path: str, folder: Key) -> bool:
+    """Return whether a path is a folder, or lies in it."""
+    return any(key == folder for _, key in _upwards(os.path.realpath(path)))
 
 
 def _upwards(real: str) -> Iterator[tuple[str, Key]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clawmatrix_tool_proxy.exec.guarding.filter_program import CONNECTING, NOTHING, OPEN
 from clawmatrix_tool_proxy.exec.guarding.landlock import Ruleset, landlock_version
 from clawmatrix_tool_proxy.exec.guarding.privileges import drop_capabilities
-from clawmatrix_tool_proxy.exec.guarding.seccomp import set_filter
+from clawmatrix_tool_proxy.exec.guarding.seccomp import prepare_filter, set_filter
 from clawmatrix_tool_proxy.exec.guarding.system_places import DEVICES
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clawmatrix_tool_proxy.exec.guarding.job import Job, Network
     from clawmatrix_tool_proxy.exec.guarding.parts import Missing
 
-__all__ = ["LANDLOCK_SINCE", "restrict"]
+__all__ = ["LANDLOCK_SINCE", "restrict", "restrict_sooner"]
 
 # The version of Landlock that first had each part.
 LANDLOCK_SINCE = {
@@ -50,6 +50,12 @@ def restrict(job: Job, roots: Sequence[int], writable: Sequence[str], missing: M
         missing.note("seccomp", f"no filter is written for a machine of {error}")
     except OSError as error:
         missing.note("seccomp", error)
+
+
+def restrict_sooner() -> None:
+    """Do of ``restrict`` what needs no job and takes nothing away."""
+    with contextlib.suppress(KeyError):  # ``restrict`` tells
+        prepare_filter()
 
 
 def _offer_to_be_killed() -> None:

@@ -11,6 +11,9 @@ import time
 __all__ = ["Tree", "descendants"]
 
 _BETWEEN_ROUNDS = 0.002  # seconds
+# Children that are collected before the guard looks at anything else: a command can make them as
+# fast as they are collected, and would never come to its limit of time.
+_AT_ONCE = 256
 _LINUX = sys.platform == "linux"
 
 
@@ -22,15 +25,18 @@ class Tree:
 
     Attributes:
         status: how the command itself ended, as ``waitpid`` has it; None while it runs.
+        more: whether more children may have ended than were collected.
     """
 
     def __init__(self, command: int) -> None:
         self.status: int | None = None
+        self.more = False
         self._command = command
 
     def reap(self) -> bool:
-        """Collect children that have ended. Return whether any child is left."""
-        while True:
+        """Collect children that have ended, some at a time. Return whether any child is left."""
+        self.more = False
+        for _ in range(_AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
@@ -39,6 +45,8 @@ class Tree:
                 return True
             if pid == self._command:
                 self.status = status
+        self.more = True
+        return True
 
     def end(self) -> None:
         """Kill all of them until none is left.

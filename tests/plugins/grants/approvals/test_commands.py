@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -88,7 +90,12 @@ async def test_for_a_time_and_denied(office: Node) -> None:
     async with office:
         id_ = await asked(office, {})
         allowed = await run_command(office, "approvals", "allow", id_, "--for", "1h")
-        assert allowed.out.endswith(f"{id_}: allowed any number of times\n")
+        until = re.search(
+            rf"{id_}: allowed any number of times, until (\S+ \S+) UTC\n$", allowed.out
+        )
+        assert until is not None, allowed.out
+        left = datetime.fromisoformat(f"{until[1]}+00:00") - datetime.now(UTC)
+        assert timedelta(minutes=59) < left <= timedelta(hours=1)
         for _ in range(2):
             assert (await permit(office, question({}))).approval == id_
         denied = await run_command(office, "approvals", "deny", id_)

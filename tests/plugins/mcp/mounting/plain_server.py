@@ -27,6 +27,7 @@ TOOLS: list[dict[str, Any]] = [
     {"name": "die", "inputSchema": {"type": "object"}},
     {"name": "fail", "inputSchema": {"type": "object"}},
     {"name": "change", "inputSchema": {"type": "object"}},
+    {"name": "spoil", "inputSchema": {"type": "object"}},
     {"name": "ask", "inputSchema": {"type": "object"}},
     {"name": "fork", "inputSchema": {"type": "object"}},
     {"name": "large", "inputSchema": {"type": "object"}},
@@ -106,6 +107,12 @@ def tool_change(given: Any, *_: Any) -> Any:
     TOOLS[:] = given["tools"]
     send({"method": "notifications/tools/list_changed"})
     return text("changed")
+
+
+def tool_spoil(*_: Any) -> Any:
+    bad["tools/list"] = {"tools": [{"name": 7}]}
+    send({"method": "notifications/tools/list_changed"})
+    return text("spoiled")
 
 
 def tool_ask(*_: Any) -> Any:
@@ -216,6 +223,11 @@ def mode_hang(method: str) -> None:
     hooks[method] = lambda: time.sleep(1000)
 
 
+def mode_lacks(method: str) -> None:
+    """Know nothing of a method, though its capability is told."""
+    lacking.append(method)
+
+
 def mode_once(path: str) -> None:
     """Start only where a file is not there yet."""
     if os.path.exists(path):
@@ -239,9 +251,10 @@ def mode_flood(kind: str) -> None:
 
     def flood() -> None:
         if os.fork() == 0:
+            out = sys.stderr if kind == "errors" else sys.stdout
             while True:
-                sys.stdout.write(FLOODS[kind] * 100)
-                sys.stdout.flush()
+                out.write(FLOODS[kind] * 100)
+                out.flush()
 
     hooks["tools/call"] = flood
 
@@ -287,9 +300,12 @@ FLOODS = {
     '{"progressToken":9,"progress":1}}\n',
     "odd": '{"jsonrpc":"2.0","method":"notifications/message","params":7}\n',
     "garbage": "garbage " * 100 + "\n",
+    "empty": "\n" * 1000,
+    "errors": "error\n" * 100,
     "requests": '{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
 }
 bad: dict[str, Any] = {}
+lacking: list[str] = []
 last: dict[str, Any] = {}
 
 
@@ -317,7 +333,7 @@ def respond(method: str, params: dict[str, Any], id: Any) -> None:
     if method in bad:
         send({"id": id, "result": bad[method]})
         return
-    if method == "server/discover":
+    if method in ("server/discover", *lacking):
         send({"id": id, "error": {"code": -32601, "message": "Method not found"}})
         return
     result = answer(method, params, id)

@@ -21,6 +21,7 @@ from clawmatrix_mcp.mounting.definitions import (
 from clawmatrix_mcp.mounting.lines import Lines, Words
 from clawmatrix_mcp.mounting.metering import (
     BYTES,
+    ERRORS,
     LINE,
     MESSAGES,
     UNANSWERED,
@@ -76,6 +77,7 @@ def test_values_are_counted_before_they_are_decoded() -> None:
 
 
 @pytest.mark.bound("clawmatrix_mcp.mounting.metering.BYTES")
+@pytest.mark.bound("clawmatrix_mcp.mounting.metering.ERRORS")
 @pytest.mark.bound("clawmatrix_mcp.mounting.metering.MESSAGES")
 def test_what_comes_too_fast_is_waited_for() -> None:
     now = [0.0]
@@ -87,6 +89,8 @@ def test_what_comes_too_fast_is_waited_for() -> None:
     assert meter.message(0) > 0
     assert meter.bytes(int(BYTES)) == 0
     assert meter.bytes(int(BYTES)) == pytest.approx(1.0)
+    assert meter.errors(int(ERRORS)) == 0
+    assert meter.errors(int(ERRORS)) == pytest.approx(1.0)
 
 
 @pytest.mark.bound("clawmatrix_mcp.mounting.metering.UNANSWERED")

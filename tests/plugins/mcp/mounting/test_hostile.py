@@ -149,7 +149,9 @@ async def test_a_schema_bomb_is_never_run_by_the_node(node_factory: NodeFactory)
         await others_are_served(nodes)
 
 
-@pytest.mark.parametrize("kind", ["notices", "log", "progress", "odd", "garbage"])
+@pytest.mark.parametrize(
+    "kind", ["notices", "log", "progress", "odd", "garbage", "empty", "errors"]
+)
 @pytest.mark.bound("clawmatrix_mcp.mounting.metering.MESSAGES")
 async def test_a_flood_is_read_slowly(
     node_factory: NodeFactory, kind: str, caplog: pytest.LogCaptureFixture

@@ -109,6 +109,16 @@ async def test_a_session_that_was_forgotten_is_begun_again(node_factory: NodeFac
         await wait_until(lambda: state.get("deleted") == "another")
 
 
+async def test_arguments_that_a_server_wants_as_headers_are_sent_so(
+    node_factory: NodeFactory,
+) -> None:
+    with serving(answer_with_a_header) as url:
+        async with mounting(node_factory, {"http": {"url": url}}) as nodes:
+            await nodes.ready("http")
+            assert nodes.server("http").protocol == "2026-07-28"
+            assert value_of(await nodes.call("http_echo", place="Oslo")) == "Oslo"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -212,6 +222,22 @@ def answer_as_it_should(handler: Handler, asked: dict[str, Any]) -> None:
     handler.reply(
         200, json.dumps(told).encode(), content_type="application/json", mcp_session_id=session
     )
+
+
+def answer_with_a_header(handler: Handler, asked: dict[str, Any]) -> None:
+    """Speak the version 2026-07-28; a call gives what stands in a header of its request."""
+    whole = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public"}
+    place = {"type": "string", "x-mcp-header": "Place"}
+    tool = {"name": "echo", "inputSchema": {"type": "object", "properties": {"place": place}}}
+    seen = json.dumps(handler.headers.get("mcp-param-place"))
+    ways = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+    results: dict[str, Any] = {
+        "server/discover": {**ways, **whole},
+        "tools/list": {"tools": [tool], **whole},
+        "tools/call": {"content": [{"type": "text", "text": seen}], "resultType": "complete"},
+    }
+    told = {"jsonrpc": "2.0", "id": asked["id"], "result": results[asked["method"]]}
+    handler.reply(200, json.dumps(told).encode(), content_type="application/json")
 
 
 def endless(kind: str, part: bytes) -> Callable[[Handler, dict[str, Any]], None]:

@@ -83,3 +83,26 @@ async def test_resources_and_prompts_are_listed_and_asked_for(node_factory: Node
         assert server.prompts == [{"name": "greet"}]
         found = await server.request("resources/read", {"uri": "file:///notes"})
         assert found == {"contents": [{"uri": "file:///notes", "text": "noted"}]}
+
+
+async def test_a_server_may_lack_a_list_that_its_capabilities_promise(
+    node_factory: NodeFactory,
+) -> None:
+    server = plain("lacks=resources/templates/list", "lacks=prompts/list")
+    async with mounting(node_factory, {"plain": server}) as nodes:
+        await nodes.ready("plain")
+        found = nodes.server("plain")
+        assert [len(one) for one in (found.resources, found.templates, found.prompts)] == [1, 0, 0]
+        assert "plain_echo" in await names(nodes)
+
+
+async def test_a_list_that_is_none_leaves_the_one_before(
+    node_factory: NodeFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with mounting(node_factory, {"plain": plain()}) as nodes:
+        await nodes.ready("plain")
+        await nodes.call("plain_spoil")
+        await wait_until(lambda: "its tools cannot be listed" in caplog.text)
+        assert "plain_echo" in await names(nodes)
+        assert nodes.server("plain").state.word == "ready"

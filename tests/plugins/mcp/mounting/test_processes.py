@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,3 +76,18 @@ async def test_a_command_that_is_not_there_is_named(node_factory: NodeFactory) -
         none, folder = (server.state.why for server in nodes.mounts.all())
         assert none.startswith('there is no program "no-such-program" in /usr/local/bin')
         assert folder.startswith("it did not start: [Errno 2] No such file")
+
+
+async def test_nothing_is_left_of_a_server_whose_guard_was_killed(
+    node_factory: NodeFactory,
+) -> None:
+    async with mounting(node_factory, {"plain": plain()}) as nodes:
+        await nodes.ready("plain")
+        pid = value_of(await nodes.call("plain_fork"))
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()  # noqa: ASYNC240
+        guard = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])  # noqa: ASYNC240
+        os.kill(guard, signal.SIGKILL)
+        await wait_until(lambda: "its guard was killed" in nodes.server("plain").state.why)
+        assert len(children) == 1
+        assert not [one for one in (pid, *map(int, children)) if running(one)]
+        assert value_of(await nodes.call("plain_echo", value=1)) == 1

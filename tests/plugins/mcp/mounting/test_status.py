@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_mcp.mounting.backing_off import BackOff
 from clawmatrix_mcp.mounting.checks import servers_check
 from clawmatrix_mcp.mounting.config import ServerConfig
 from clawmatrix_mcp.mounting.status import lines_of
+from clawmatrix_mcp.plugin import McpPlugin
 from tests.plugins.mcp.mounting.nodes import mounting, plain
 
 if TYPE_CHECKING:
@@ -58,3 +60,23 @@ async def test_the_doctor_says_what_cannot_start() -> None:
         ("problem", "the MCP server missing cannot start"),
         ("ok", "the MCP server there can be started"),
     ]
+
+
+async def test_grants_may_name_tools_of_servers_that_do_not_run_yet(
+    node_factory: NodeFactory,
+) -> None:
+    servers = {"good": plain(), "dies": plain("die=initialize")}
+    async with mounting(node_factory, servers) as nodes:
+        await nodes.ready("good")
+        shapes = nodes.plugin.register_tool_shapes(nodes.office)
+        assert [one.name for one in shapes] == ["dies_*"]
+    at_rest = McpPlugin().register_tool_shapes(nodes.office)
+    assert [one.name for one in at_rest] == ["good_*", "dies_*"]
+
+
+def test_pauses_double_up_to_a_minute_and_begin_anew() -> None:
+    back_off = BackOff()
+    pauses = [back_off.after(1.0) for _ in range(10)]
+    assert pauses == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert back_off.after(30.0) == 0.25
+    assert back_off.after(29.0) == 0.5

@@ -78,6 +78,10 @@ class LibraryPlugin(McpPlugin):
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         self._offering.start(node, scope, self.library)
 
+    @hookimpl
+    async def node_started(self, node: Node) -> None:
+        """Mount nothing."""
+
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_resources_and_prompts_are_listed_and_read(

@@ -53,6 +53,20 @@ def test_the_token_as_an_argument_still_works(tmp_path: Path) -> None:
     assert done.returncode == 6, done
 
 
+def test_the_state_folder_that_is_named_gets_the_keys(tmp_path: Path) -> None:
+    token = token_for(f"ws://127.0.0.1:{free_port()}")
+    done = join(tmp_path, "--state", str(tmp_path / "kept"), "-", given=token)
+    assert done.returncode == 6, done
+    assert (tmp_path / "kept").is_dir()
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_address_for_http_is_checked_before_the_invitation_is_used(tmp_path: Path) -> None:
+    done = join(tmp_path, "--http", "nowhere", given=token_for("ws://127.0.0.1:1"))
+    assert done.returncode == 2
+    assert "--http" in done.stderr
+
+
 def test_no_invitation_at_all_is_named(tmp_path: Path) -> None:
     done = join(tmp_path, given="\n")
     assert done.returncode == 8

@@ -95,6 +95,9 @@ async def test_a_key_is_accepted_by_the_digits_that_a_person_read(
         node.trust.check(NodeId("home"), home.sign_public, proven=proven, now=1.0)
         way = "linked" if proven else "hearsay"
         assert f"home  {home.fingerprint}  {way}\n" in (await command(config, "list"))[1]
+        told = (await command(config, "show", "home"))[1]
+        assert "first seen: 1970-01-01 00:00:01 UTC\n" in told
+        assert f"clawmatrix trust accept home {home.fingerprint}\n" in told
         code, told = await command(config, "accept", "home", *home.digits.split()[:7])
         assert (code != 0, "or all of its digits" in told) == (True, True), told
         code, told = await command(config, "accept", "home", home.fingerprint[:4])
@@ -103,4 +106,12 @@ async def test_a_key_is_accepted_by_the_digits_that_a_person_read(
         code, told = await command(config, "accept", "home", *home.digits.split())
         assert (code, told) == (0, f"home is now known by {home.fingerprint}, accepted\n")
         assert f"home  {home.fingerprint}  accepted\n" in (await command(config, "list"))[1]
-        assert "known: accepted" in (await command(config, "show", "home"))[1]
+        told = (await command(config, "show", "home"))[1]
+        assert "known: accepted" in told
+        assert "trust accept" not in told  # there is nothing left to do
+        other = Member("other").identity
+        node.trust.check(NodeId("home"), other.sign_public, proven=True, now=61.0)
+        told = (await command(config, "show", "home"))[1]
+        words = "proved by a handshake, 1 times, last 1970-01-01 00:01:01 UTC"
+        assert f"refused: {other.fingerprint}  {words}\n" in told
+        assert f"  to let it in: clawmatrix trust accept home {other.fingerprint}\n" in told

@@ -12,6 +12,7 @@ import anyio
 import msgspec.structs
 import pytest
 
+from clawmatrix_core import SecretFile
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mesh.config import MeshConfig
@@ -110,7 +111,9 @@ def test_files_that_change_once_more_as_they_are_read_are_read_again(
 
     old_key = shutil.copy(old.key, old.key.with_suffix(".before"))
     context = Late(ssl.PROTOCOL_TLS_SERVER)
-    served = ServedCertificate(MeshConfig(tls_cert=old.cert, tls_key=old.key), context)
+    served = ServedCertificate(
+        MeshConfig(tls_cert=SecretFile(old.cert), tls_key=SecretFile(old.key)), context
+    )
     replace(old, new)
     with pytest.raises(StartError, match="changes as it is read"):
         served.renew()

@@ -9,7 +9,7 @@ import anyio
 import attrs
 import pytest
 
-from clawmatrix_core import ConnectionLost
+from clawmatrix_core import ConnectionLost, SecretFile
 from clawmatrix_core.spi import Places
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_mesh.config import MeshConfig
@@ -73,7 +73,11 @@ async def opened(
     refused: list[str] = []
     places = Places(lambda _, reason: refused.append(reason), strangers=strangers)
     door = Door(places, lambda _, reason, __: refused.append(reason))
-    tls = None if files is None else server_tls(MeshConfig(tls_cert=files.cert, tls_key=files.key))
+    tls = (
+        None
+        if files is None
+        else server_tls(MeshConfig(tls_cert=SecretFile(files.cert), tls_key=SecretFile(files.key)))
+    )
     transport = WebSocketTransport(server_tls=tls, open_timeout=open_timeout, door=door)
     scheme = "ws" if files is None else "wss"
     async with transport.listen(f"{scheme}://127.0.0.1:0") as listener:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from clawmatrix_core import SecretFile
 from clawmatrix_core.base.errors import StartError
 from clawmatrix_core.base.node_id import NodeId
 from clawmatrix_core.testing.fixtures import wait_until
@@ -84,15 +85,15 @@ def test_without_files_there_is_no_context() -> None:
 def test_a_key_beside_its_certificate_needs_no_file_of_its_own(files: Files) -> None:
     both = files.cert.with_name("both.pem")
     both.write_text(files.key.read_text() + files.cert.read_text())
-    assert server_tls(MeshConfig(tls_cert=both)) is not None
+    assert server_tls(MeshConfig(tls_cert=SecretFile(both))) is not None
 
 
 def test_a_file_that_is_not_there_is_named(files: Files, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere.pem"
     with pytest.raises(StartError, match=r"tls_cert .*nowhere.pem cannot be read: No such file"):
-        server_tls(MeshConfig(tls_cert=nowhere))
+        server_tls(MeshConfig(tls_cert=SecretFile(nowhere)))
     with pytest.raises(StartError, match=r"tls_key .*nowhere.pem cannot be read: No such file"):
-        server_tls(MeshConfig(tls_cert=files.cert, tls_key=nowhere))
+        server_tls(MeshConfig(tls_cert=SecretFile(files.cert), tls_key=SecretFile(nowhere)))
     with pytest.raises(StartError, match=r"ca .*nowhere.pem cannot be read: No such file"):
         client_tls(MeshConfig(ca=nowhere))
 
@@ -101,7 +102,7 @@ def test_a_file_that_holds_something_else_is_named(files: Files, tmp_path: Path)
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
     with pytest.raises(StartError, match=r"tls_cert .*junk.pem and tls_key .* cannot be used"):
-        server_tls(MeshConfig(tls_cert=junk, tls_key=files.key))
+        server_tls(MeshConfig(tls_cert=SecretFile(junk), tls_key=SecretFile(files.key)))
     with pytest.raises(StartError, match=r"ca .*junk.pem cannot be used: "):
         client_tls(MeshConfig(ca=junk))
 
@@ -113,4 +114,4 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(files: F
     )
     files.key.write_bytes(sealed)
     with pytest.raises(StartError, match="a key without password is needed"):
-        server_tls(MeshConfig(tls_cert=files.cert, tls_key=files.key))
+        server_tls(MeshConfig(tls_cert=SecretFile(files.cert), tls_key=SecretFile(files.key)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clawmatrix_tool_proxy.exec.commands import NotStarted
-from tests.plugins.tool_proxy.exec.lab import place_of
+from tests.plugins.tool_proxy.exec.lab import PYTHON, place_of
 
 if TYPE_CHECKING:
     from tests.plugins.tool_proxy.exec.lab import Lab
@@ -103,6 +103,55 @@ async def test_home_and_temporary_files_are_private_and_do_not_stay(lab: Lab) ->
     assert [path for path in kept if path.exists()] == []
 
 
+async def test_temporary_files_without_a_path_do_not_stay(lab: Lab) -> None:
+    code = """
+os.chdir(os.environ["TMPDIR"])
+for _ in range(1500):
+    os.mkdir("folder"); open("file", "w").close(); os.chdir("folder")
+os.chmod(".", 0)
+print("made")"""
+    job = lab.job(PYTHON, "-I", "-c", f"import os{code}")
+    assert (await lab.do(job)).out == "made\n"
+    assert _is_gone(job.private)
+
+
+async def test_a_private_folder_in_a_root_for_writing_is_refused(lab: Lab) -> None:
+    # Another command there could put a link in its place while it is made.
+    inside = str(lab.root / "clawmatrix-x")
+    with pytest.raises(NotStarted, match="clawmatrix-x is in") as refused:
+        await lab.sh("pwd", private=inside)
+    assert refused.value.part == "private folder"
+    assert _is_gone(inside)
+    roots = (place_of(lab.root, write=False),)
+    assert (await lab.sh("echo $HOME", private=inside, roots=roots)).out == f"{inside}/home\n"
+
+
+async def test_a_command_leaves_no_file_that_runs_as_its_owner(lab: Lab) -> None:
+    code = """
+def made(mode):
+    for name in ("a", "b"):
+        if os.path.exists(name):
+            os.unlink(name)
+    os.close(os.open("a", os.O_CREAT | os.O_WRONLY, 0o700))
+    number = 259 if os.uname().machine == "x86_64" else 33
+    return [
+        tried(os.chmod, "a", mode), tried(lambda: os.fchmod(os.open("a", 0), mode)),
+        call(452, -100, b"a", mode, 0), call(number, -100, b"b", mode | 0o100000, 0),
+        tried(lambda: os.open("c", os.O_CREAT | os.O_WRONLY, mode) and None),
+        tried(lambda: os.open(".", os.O_TMPFILE | os.O_WRONLY, mode) and None),
+    ]
+told([made(0o4700), made(0o2070), [f for f in os.listdir() if os.stat(f).st_mode & 0o6000]])"""
+    assert (await lab.python(code)).json == [["EPERM"] * 6, ["EPERM"] * 6, []]
+    assert (await lab.python(code.replace("0o4700", "0o755"))).json[0] == [
+        None,
+        None,
+        0,
+        0,
+        None,
+        None,
+    ]
+
+
 async def test_python_has_its_semaphores_in_shared_memory_of_its_own(lab: Lab) -> None:
     code = "import multiprocessing as m\nwith m.Pool(2) as p: told(p.map(abs, [-1, 2]))"
     assert (await lab.python(code)).json == [1, 2]
@@ -149,3 +198,7 @@ async def test_a_program_that_is_not_there_is_told(lab: Lab) -> None:
         with pytest.raises(NotStarted) as refused:
             await lab.run(*argv)
         assert refused.value.part == "start"
+
+
+def _is_gone(path: str) -> bool:
+    return not Path(path).exists()

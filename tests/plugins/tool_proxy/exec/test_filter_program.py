@@ -153,6 +153,32 @@ def test_limits_and_priorities_of_other_processes_are_refused(machine: str) -> N
 
 
 @MACHINES
+def test_priorities_of_a_whole_user_are_refused(machine: str) -> None:
+    decide = Filter(machine)
+    assert [decide("setpriority", which, 0, 5) for which in range(3)] == [ALLOWED, ALLOWED, "EPERM"]
+    assert [decide("ioprio_set", which, 0) for which in (1, 2, 3)] == [ALLOWED, ALLOWED, "EPERM"]
+    assert decide("setpriority", 1 << 32 | 2, 0, 5) == "EPERM"
+
+
+@MACHINES
+def test_files_that_run_as_their_owner_are_not_made(machine: str) -> None:
+    decide = Filter(machine)
+    modes = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "mknod": 1, "mknodat": 2}
+    for name, at in {**modes, "creat": 1}.items():
+        if name in NUMBERS[machine]:
+            assert decide(name, *[0] * at, 0o755) == ALLOWED
+            assert decide(name, *[0] * at, 0o104755) == "EPERM"
+            assert decide(name, *[0] * at, 0o2755) == "EPERM"
+    for name, at in {"open": 1, "openat": 2}.items():
+        if name in NUMBERS[machine]:
+            for makes in (0o100, 0o20200000):
+                assert decide(name, *[0] * at, makes | 1, 0o4755) == "EPERM"
+                assert decide(name, *[0] * at, makes | 1, 0o755) == ALLOWED
+            assert decide(name, *[0] * at, 0o200000, 0o6000) == ALLOWED  # no mode: it makes none
+    assert decide("openat2") == "ENOSYS"
+
+
+@MACHINES
 def test_other_processes_are_looked_into_only_where_landlock_holds_that(machine: str) -> None:
     for name in ("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"):
         assert Filter(machine, tracing=True)(name) == ALLOWED

@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from clawmatrix_core.testing.acceptance.network import until
+from clawmatrix_tool_proxy.exec.cgroups import usable_cgroup
 from clawmatrix_tool_proxy.exec.commands import GuardLost, run_command
 
 if TYPE_CHECKING:
@@ -106,6 +107,26 @@ async def test_a_fork_bomb_ends_at_the_limit_of_time(lab: Lab) -> None:
     assert _processes(lab) == []
 
 
+async def test_a_guard_that_collects_children_looks_up_now_and_then() -> None:
+    ran = await anyio.run_process([sys.executable, "-c", MANY_CHILDREN])
+    assert ran.stdout.split(b"\n")[:2] == [b"True True None", b"False False 1792"]
+
+
+async def test_siblings_that_a_command_makes_do_not_outlive_it(lab: Lab) -> None:
+    # Made with CLONE_PARENT, a process is a child of the guard at once.
+    code = """
+made = call(56 if os.uname().machine == "x86_64" else 220, 0x8000 | 17, 0, 0, 0, 0)
+if made == 0:
+    os.setsid()
+    open("pid", "w").write(str(os.getpid()))
+    os.execv("/bin/sleep", ["sleep", "1000"])
+while not os.path.exists("pid"):
+    pass"""
+    ran = await lab.python(code)
+    assert (ran.ended.exit, ran.ended.by) == (0, "itself")
+    assert not _is_alive(_pid(lab))
+
+
 async def test_a_flood_of_output_is_taken_at_the_speed_of_its_reader(lab: Lab) -> None:
     seen = 0
 
@@ -141,6 +162,16 @@ async def test_a_guard_that_is_killed_takes_its_command_along(lab: Lab) -> None:
             await anyio.sleep_forever()
     await until(lambda: not _is_alive(pid), "the end of the process")
     await until(lambda: _processes(lab) == [], "the end of all processes")
+
+
+@pytest.mark.skipif(usable_cgroup() is None, reason="the environment tells without a cgroup")
+async def test_what_a_killed_guard_left_is_found_by_its_cgroup(own_lab: Lab) -> None:
+    orphan = "(setsid env -i sh -c 'echo $$ > pid; echo up; exec sleep 1000' &); sleep 999"
+    with pytest.RaisesGroup(GuardLost):
+        async with _running(own_lab, orphan) as pid:
+            os.kill(_guard_of(pid), signal.SIGKILL)
+            await anyio.sleep_forever()
+    assert not _is_alive(pid)
 
 
 async def test_a_guard_that_was_stopped_goes_on_to_its_end(lab: Lab) -> None:
@@ -234,6 +265,16 @@ async def main():
     await run_command(guards, job, output)
 anyio.run(main)
 """
+MANY_CHILDREN = """
+import os
+from clawmatrix_tool_proxy.exec.guarding.tree import Tree
+children = [os.posix_spawn("/bin/sh", ["sh", "-c", "exit 7"], {}) for _ in range(300)]
+for pid in children:
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+tree = Tree(children[-1])
+for _ in range(2):
+    print(tree.reap(), tree.more, tree.status)
+"""
 SPARE = """
 import sys
 from clawmatrix_tool_proxy.exec.guards import Guards
@@ -277,8 +318,8 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
-def _is_gone(path: str | None) -> bool:
-    return path is not None and not Path(path).exists()
+def _is_gone(path: str) -> bool:
+    return not Path(path).exists()
 
 
 def _guard_of(pid: int) -> int:

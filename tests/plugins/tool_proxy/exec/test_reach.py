@@ -114,6 +114,43 @@ told([attack({victim}), attack(os.getppid()), attack({os.getpid()})])"""
         assert set(found) <= {"EPERM", "EACCES", "ESRCH"}
 
 
+async def test_priorities_of_all_processes_of_the_user_stay(lab: Lab, victim: int) -> None:
+    code = """
+ioprio = 251 if os.uname().machine == "x86_64" else 30
+told([tried(os.setpriority, os.PRIO_USER, 0, 5), call(ioprio, 3, 0, 3 << 13),
+      tried(os.setpriority, os.PRIO_PROCESS, 0, 5), call(ioprio, 1, 0, 3 << 13)])"""
+    before = os.getpriority(os.PRIO_PROCESS, victim)
+    assert (await lab.python(code)).json == ["EPERM", "EPERM", None, 0]
+    assert os.getpriority(os.PRIO_PROCESS, victim) == before
+
+
+async def test_a_signal_of_a_descriptor_reaches_no_process_of_others(lab: Lab, victim: int) -> None:
+    code = f"""
+import fcntl
+F_SETOWN, F_SETSIG, F_NOTIFY, ON_CREATE = 8, 10, 1026, 4 | 0x80000000
+for pid in ({victim}, os.getppid(), {os.getpid()}):
+    reads, writes = os.pipe()
+    folder = os.open(".", os.O_RDONLY)
+    for descriptor in (reads, folder):
+        fcntl.fcntl(descriptor, F_SETSIG, 9)
+        fcntl.fcntl(descriptor, F_SETOWN, pid)
+    fcntl.fcntl(reads, fcntl.F_SETFL, os.O_ASYNC)
+    fcntl.fcntl(folder, F_NOTIFY, ON_CREATE)
+    os.write(writes, b"x")
+    open(f"new{{pid}}", "w").close()
+print("survived")"""
+    ran = await lab.python(code)
+    assert (ran.out, ran.ended.by) == ("survived\n", "itself")
+    os.kill(victim, 0)
+
+
+async def test_the_log_of_the_kernel_is_not_read(lab: Lab) -> None:
+    code = """
+syslog = 103 if os.uname().machine == "x86_64" else 116
+told([call(syslog, 3, ctypes.create_string_buffer(4096), 4096), call(syslog, 10, None, 0)])"""
+    assert (await lab.python(code)).json == ["EPERM", "EPERM"]
+
+
 async def test_keys_of_the_user_are_out_of_reach(lab: Lab) -> None:
     code = """
 keyctl, add = (250, 248) if os.uname().machine == "x86_64" else (219, 217)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clawmatrix_core import Config
+from clawmatrix_core import Config, ConfigSection
+from clawmatrix_mesh.config import MeshConfig
 from clawmatrix_tool_proxy import own_places as module
 from clawmatrix_tool_proxy.files.config import RootTable
 from clawmatrix_tool_proxy.files.globs import Glob
@@ -132,6 +133,26 @@ def node_with_secret_in(tmp_path: Path, name: str) -> Config:
     )
     file.chmod(0o600)
     return Config.load(file)
+
+
+def test_a_private_key_that_the_configuration_names_is_the_nodes_own(tmp_path: Path) -> None:
+    table = {"code": RootTable(path=tmp_path / "code")}
+    (tmp_path / "code").mkdir()
+    for name in ("key.pem", "chain.pem", "other.pem"):
+        (tmp_path / "code" / name).write_text(WORDS)
+    file = tmp_path / "clawmatrix.toml"
+    file.write_text(
+        f'node_id = "office"\nsecret = "{WORDS}"\nstate_dir = "{tmp_path / "state"}"\n'
+        '[mesh]\ntls_cert = "code/chain.pem"\ntls_key = "code/key.pem"\n'
+    )
+    file.chmod(0o600)
+    config = Config.load(file)
+    config.bind([ConfigSection("mesh", MeshConfig)])
+    with OwnPlaces(config) as own, Roots(table, own) as roots:
+        place = Place(tmp_path, roots)
+        assert all_codes(place, "code/key.pem") == {"private"}
+        assert all_codes(place, "code/chain.pem") == {"private"}  # it may have the key as well
+        assert listed(place, "code") == ["code/other.pem"]
 
 
 def test_a_file_that_holds_a_secret_of_the_configuration_is_the_nodes_own(tmp_path: Path) -> None:
