@@ -10,8 +10,8 @@ import anyio.to_thread
 import msgspec
 
 from clawmatrix_core import Bound
-from clawmatrix_mcp.offering.cluster import MANY
 from clawmatrix_mcp.offering.bodies import VALUES, TooManyValues, looked_at
+from clawmatrix_mcp.offering.cluster import MANY
 from clawmatrix_mcp.offering.news import News
 from clawmatrix_mcp.offering.offer import Offer
 from clawmatrix_mcp.offering.sessions import Sessions
