@@ -15,6 +15,8 @@ from clawmatrix_mcp.plugin import McpPlugin
 from tests.plugins.mcp.mounting.nodes import mounting, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clawmatrix_core.testing.fixtures import NodeFactory
 
 pytestmark = [pytest.mark.anyio]
@@ -41,7 +43,7 @@ async def test_status_and_doctor_name_each_server_and_what_is_wrong(
 async def test_the_doctor_says_what_to_do_about_each_kind_of_server(
     node_factory: NodeFactory,
 ) -> None:
-    servers = {
+    servers: dict[str, Mapping[str, object]] = {
         "away": {"url": "http://127.0.0.1:1/mcp"},
         "confined": plain("die=initialize", confine=True),
         "nameless": {"command": "no-such-program"},
