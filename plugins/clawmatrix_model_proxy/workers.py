@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
@@ -15,7 +16,7 @@ from clawmatrix_core import Bound
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-__all__ = ["AT_A_TIME", "ON_LOOP", "PASSED_ON", "Workers", "on_loop"]
+__all__ = ["AT_A_TIME", "ON_LOOP", "PASSED_ON", "Workers", "imported", "on_loop"]
 
 ON_LOOP = Bound(
     32 * 1024,
@@ -35,6 +36,7 @@ PASSED_ON = 32
 
 R = TypeVar("R")
 _here = threading.local()
+_imported: set[str] = set()
 
 
 @attrs.define(eq=False)
@@ -118,6 +120,16 @@ def _done(work: Callable[[], R]) -> list[_Done[R]]:
         return [_Done(error=error)]
     finally:
         _here.works = False
+
+
+async def imported(module: str) -> None:
+    """Import a large module in a thread, unless that is done; none for an empty name.
+
+    Code on the loop that imports it afterwards takes no time for that.
+    """
+    if module and module not in _imported:
+        await anyio.to_thread.run_sync(import_module, module)
+        _imported.add(module)
 
 
 def on_loop(call: Callable[[], None]) -> None:
