@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from clawmatrix_core import ConfigSection, hookimpl
-from clawmatrix_mcp.config import McpConfig
 
 __all__ = ["McpPlugin"]
 
@@ -17,4 +16,4 @@ class McpPlugin:
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``mcp``."""
-        return [ConfigSection("mcp", McpConfig)]
+        return [ConfigSection("mcp", "clawmatrix_mcp.config:McpConfig")]

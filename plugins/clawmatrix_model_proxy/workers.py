@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 import anyio.to_thread
-import attrs
 
 from clawmatrix_core import Bound
 
@@ -39,10 +38,10 @@ _here = threading.local()
 _imported: set[str] = set()
 
 
-@attrs.define(eq=False)
 class _Turn:
-    lock: anyio.Lock = attrs.field(factory=anyio.Lock)
-    users: int = 0
+    def __init__(self) -> None:
+        self.lock = anyio.Lock()
+        self.users = 0
 
 
 class Workers:
@@ -92,12 +91,12 @@ class Workers:
                 del self._turns[who]
 
 
-@attrs.define
 class _Done(Generic[R]):
     """What came of work: a value, or an error."""
 
-    value: R | None = None
-    error: Exception | None = None
+    def __init__(self, value: R | None = None, error: Exception | None = None) -> None:
+        self.value = value
+        self.error = error
 
     def take(self) -> R:
         """Return the value, or raise the error, once."""
