@@ -18,6 +18,7 @@ import msgspec
 from clawmatrix_core.base.faults import Fault
 from clawmatrix_core.base.redaction import redact
 from clawmatrix_core.base.text import lenient_output
+from clawmatrix_core.cli.alone import command_alone
 from clawmatrix_core.cli.collector import hold_back
 from clawmatrix_core.cli.context import (
     ExitCode,
@@ -65,7 +66,7 @@ class Shell(click.Group):
         """Return a command; plugins are loaded only where it is none of the core's."""
         if cmd_name in OWN_COMMANDS:
             return with_settings(_import(OWN_COMMANDS[cmd_name]))
-        found = self._plugin_commands(ctx).get(cmd_name)
+        found = self._plugin_command(ctx, cmd_name)
         return None if found is None else found.command
 
     def resolve_command(
@@ -76,7 +77,8 @@ class Shell(click.Group):
         try:
             name, command, rest = super().resolve_command(ctx, args)
             if name is not None and name not in OWN_COMMANDS:
-                ctx.ensure_object(Settings).plugin = self._plugin_commands(ctx)[name].stranger
+                found = self._plugin_command(ctx, name)
+                ctx.ensure_object(Settings).plugin = None if found is None else found.stranger
             return name, command, rest
         except click.UsageError as error:  # older versions of click have no narrower one
             if args[0].startswith("-"):
@@ -99,6 +101,17 @@ class Shell(click.Group):
         except BrokenPipeError as error:
             raise _PipeClosed from error
         return result
+
+    def _plugin_command(self, ctx: click.Context, name: str) -> PluginCommand | None:
+        """Return the command of a plugin; other plugins are loaded only where that takes it."""
+        if __name__ not in ctx.meta:
+            known: dict[str, PluginCommand | None] = ctx.meta.setdefault(f"{__name__}.alone", {})
+            if name not in known:
+                alone = command_alone(name, ctx.ensure_object(Settings))
+                known[name] = PluginCommand(with_settings(alone), None) if alone else None
+            if known[name] is not None:
+                return known[name]
+        return self._plugin_commands(ctx).get(name)
 
     def _plugin_commands(self, ctx: click.Context) -> dict[str, PluginCommand]:
         # Kept for one command line: the next one in this process may have other plugins.

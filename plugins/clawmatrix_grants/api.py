@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from clawmatrix_core import NOT_ALLOWED, ExchangeFailure, Verdict
+from clawmatrix_grants.globs import Glob
 from clawmatrix_grants.permits import Permit, Progress
 from clawmatrix_grants.programs import DEFAULT_PATH, resolve_program
 from clawmatrix_grants.question import Question
@@ -22,6 +23,7 @@ __all__ = [
     "DEFAULT_PATH",
     "ApprovalPending",
     "ApprovalRequest",
+    "Glob",
     "NotAllowed",
     "Permit",
     "Progress",

@@ -37,6 +37,7 @@ def env(settings: Settings, as_json: bool) -> None:
     root = shlex.quote(found["baseUrl"].removesuffix("/v1"))
     click.echo(f"export OPENAI_BASE_URL={base} OPENAI_API_KEY={token}")
     click.echo(f"export ANTHROPIC_BASE_URL={root} ANTHROPIC_API_KEY={token}")
+    click.echo(f"export CLAWMATRIX_TOKEN={token}")
     click.echo(f"export NO_PROXY={shlex.quote(bypass)} no_proxy={shlex.quote(bypass)}")
 
 

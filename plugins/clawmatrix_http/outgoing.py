@@ -30,7 +30,8 @@ class BadAnswerHead(ValueError):
 def check_head(message: Message) -> None:
     """Check the message with which an answer begins. Raises: BadAnswerHead."""
     status = message.get("status")
-    if type(status) is not int or not 200 <= status <= 599:
+    # Starlette takes a status of the standard library's HTTPStatus, which is an int as well.
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
         raise BadAnswerHead(f"its status is {status!r}, and no number from 200 to 599")
     values = []
     try:

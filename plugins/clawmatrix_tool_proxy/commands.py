@@ -19,6 +19,7 @@ from clawmatrix_core.cli import (
     stream,
 )
 from clawmatrix_tool_proxy.ending import exit_of_error
+from clawmatrix_tool_proxy.pinning.commands import accept, pins, unpin
 from clawmatrix_tool_proxy.showing import ShownCall
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ _SILENCE: Final = 24 * 3600.0
 
 @click.group()
 def tools() -> None:
-    """Show the tools that nodes have for this one."""
+    """Show the tools that nodes have for this one, and accept those that changed."""
+
+
+for _command in (accept, pins, unpin):
+    tools.add_command(_command)
 
 
 @tools.command("list")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from clawmatrix_grants.api import ToolShape
     from clawmatrix_tool_proxy.api import Catalog, Tool
     from clawmatrix_tool_proxy.config import ToolProxyConfig
-    from clawmatrix_tool_proxy.methods import ToolMethods
+    from clawmatrix_tool_proxy.pinning.pins import Pins
     from clawmatrix_tool_proxy.service import ToolService
 
 __all__ = ["ToolProxyPlugin"]
@@ -66,6 +67,7 @@ class ToolProxyPlugin(HasTools):
         self._counts = Counts()
         self._tools: Callable[[], Sequence[Tool]] | None = None
         self._callbacks: list[Callable[[NodeId], None]] = []
+        self._pins: Pins | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
@@ -83,12 +85,13 @@ class ToolProxyPlugin(HasTools):
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what the commands ask the running node for."""
-        return ControlMethod.later(partial(_methods, node), ["tools.list"], ["tools.call"])
+        return ControlMethod.later(partial(self._methods, node), _CALLS, _STREAMS)
 
     @hookimpl
     def register_status(self) -> list[StatusSection]:
         """Say which tools are exposed, which run, and how calls ended."""
-        return [StatusSection("tools", self._status, _lines)]
+        waits = StatusSection("pins", self._waiting, _pin_lines, "yellow")
+        return [StatusSection("tools", self._status, _lines), waits]
 
     @hookimpl
     def register_metrics(self) -> list[Metric]:
@@ -96,14 +99,16 @@ class ToolProxyPlugin(HasTools):
         return self._counts.metrics(self._running)
 
     @hookimpl
-    def register_checks(self, config: Config) -> list[Check]:
-        """Have ``clawmatrix doctor`` look at the roots, and at what holds commands."""
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """Have ``clawmatrix doctor`` look at the roots, at what holds commands, and at pins."""
         from clawmatrix_tool_proxy.command_service import confinement_findings
         from clawmatrix_tool_proxy.file_service import roots_findings
+        from clawmatrix_tool_proxy.pinning.checks import pins_check
 
         return [
             Check("tool-proxy.roots", partial(roots_findings, config)),
             Check("tool-proxy.exec", partial(confinement_findings, config)),
+            pins_check(config, None if node is None else self.pins),
         ]
 
     @hookimpl
@@ -127,7 +132,7 @@ class ToolProxyPlugin(HasTools):
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Collect the tools and serve them, where there are any."""
         self._node, self._scope = node, scope
-        has_tools = len(node.hooks.implementing(hookspecs.register_tools)) > 1  # not this one alone
+        has_tools = bool(node.hooks.collect(hookspecs.register_tools, object))
         if has_tools or node.config.has_table("tool-proxy"):
             await self._serve()
 
@@ -162,6 +167,16 @@ class ToolProxyPlugin(HasTools):
         if self.service is not None:
             self.service.collect()
 
+    def pins(self) -> Pins:
+        """See ``clawmatrix_tool_proxy.api.pins_of``."""
+        if self._scope is None:
+            raise ToolFailed("no_tools", "this node has not started yet", may_have_run=False)
+        if self._pins is None:
+            from clawmatrix_tool_proxy.pinning.part import pins_in  # most nodes do without
+
+            self._pins = pins_in(self._node)
+        return self._pins
+
     async def _serve(self) -> ToolService:
         """Return the service, which is imported and started when it is first wanted.
 
@@ -172,7 +187,9 @@ class ToolProxyPlugin(HasTools):
         async with self._making:
             if self.service is None:
                 # The other tasks go on while a node that runs imports it.
-                make = await anyio.to_thread.run_sync(_service_class)
+                imported = f"{__package__}.service" in sys.modules
+                load = _service_class
+                make = load() if imported else await anyio.to_thread.run_sync(load)
                 service = make(self._node, self._scope, self._counts.count)
                 self._tools = service.tools
                 await service.start()
@@ -190,6 +207,17 @@ class ToolProxyPlugin(HasTools):
         for call in tuple(self._callbacks):
             call(peer)
 
+    async def _methods(self, node: Node) -> Sequence[ControlMethod]:
+        make = await anyio.to_thread.run_sync(_methods_maker)
+        return make(node, self.pins)
+
+    def _waiting(self) -> JSON:
+        if self._pins is None:
+            return {"waiting": [], "lost": False}
+        from clawmatrix_tool_proxy.pinning.methods import waiting_told
+
+        return {"waiting": waiting_told(self._pins), "lost": self._pins.table.lost}
+
     def _running(self) -> Mapping[str, int]:
         return {} if self.service is None else self.service.slots.running
 
@@ -202,14 +230,14 @@ class ToolProxyPlugin(HasTools):
         }
 
 
+_CALLS: Final = ("tools.list", "tools.pins", "tools.accept", "tools.unpin")
+_STREAMS: Final = ("tools.call", "tools.waiting")
+
+
 def _warn(table: ToolProxyConfig, beside: Beside) -> Iterator[tuple[tuple[str, ...], str]]:
     from clawmatrix_tool_proxy.hints import warn_of_tools  # a node that runs does without
 
     return warn_of_tools(table, beside)
-
-
-async def _methods(node: Node) -> Sequence[ControlMethod]:
-    return (await anyio.to_thread.run_sync(_methods_class))(node).all()
 
 
 # Most nodes do without what these import.
@@ -221,10 +249,17 @@ def _service_class() -> type[ToolService]:
     return ToolService
 
 
-def _methods_class() -> type[ToolMethods]:
+def _methods_maker() -> Callable[[Node, Callable[[], Pins]], list[ControlMethod]]:
     from clawmatrix_tool_proxy.methods import ToolMethods
+    from clawmatrix_tool_proxy.pinning.methods import PinMethods
 
-    return ToolMethods
+    return lambda node, pins: [*ToolMethods(node).all(), *PinMethods(pins).all()]
+
+
+def _pin_lines(status: JSON) -> list[str]:
+    from clawmatrix_tool_proxy.pinning.words import status_lines
+
+    return list(status_lines(status["waiting"], lost=status["lost"]))
 
 
 def _lines(status: JSON) -> list[str]:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import Node, NodeId
     from clawmatrix_tool_proxy.catalog.entries import Catalog
+    from clawmatrix_tool_proxy.pinning.pins import Pins
 
-__all__ = ["HasTools", "list_tools", "tools_changed", "when_lists_change"]
+__all__ = ["HasTools", "list_tools", "pins_of", "tools_changed", "when_lists_change"]
 
 
 class HasTools(ABC):
@@ -30,6 +31,10 @@ class HasTools(ABC):
     @abstractmethod
     def when_lists_change(self, call: Callable[[NodeId], None]) -> Callable[[], None]:
         """See ``when_lists_change`` below."""
+
+    @abstractmethod
+    def pins(self) -> Pins:
+        """See ``pins_of`` below."""
 
 
 async def list_tools(node: Node, peer: str, *, patience: float = 10.0) -> Catalog:
@@ -55,6 +60,14 @@ def when_lists_change(node: Node, call: Callable[[NodeId], None]) -> Callable[[]
     Raises: ToolFailed ``no_tools``, where the plugin ``tool-proxy`` does not work.
     """
     return _plugin(node).when_lists_change(call)
+
+
+def pins_of(node: Node) -> Pins:
+    """Return which definitions of tools of mounted servers and other nodes are accepted here.
+
+    Raises: ToolFailed ``no_tools``, where the plugin ``tool-proxy`` does not work.
+    """
+    return _plugin(node).pins()
 
 
 def _plugin(node: Node) -> HasTools:

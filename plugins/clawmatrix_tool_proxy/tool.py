@@ -31,12 +31,15 @@ class ToolError(ClawMatrixError):
     Attributes:
         code: a stable word for programs, such as ``not_found``.
         exit_status: what ``clawmatrix call`` ends with, 1 to 255; 20 unless given.
+        began: whether the tool may have done something.
     """
 
-    def __init__(self, message: str, code: str = "failed", *, exit_status: int = 20) -> None:
+    def __init__(
+        self, message: str, code: str = "failed", *, exit_status: int = 20, began: bool = True
+    ) -> None:
         super().__init__(message)
         self.code = code
-        self.exit_status = exit_status
+        self.exit_status, self.began = exit_status, began
 
 
 class ToolCall:

@@ -24,7 +24,7 @@ LEAST = {
     "clawmatrix_gemini": 7,
     "clawmatrix_grants": 10,
     "clawmatrix_http": 8,
-    "clawmatrix_mcp": 3,
+    "clawmatrix_mcp": 20,
     "clawmatrix_mesh": 35,
     "clawmatrix_model_proxy": 70,
     "clawmatrix_relay": 5,

@@ -30,12 +30,23 @@ CLAUDE = "claude-sonnet-4-5"
 """A model of chat completions for clients that have a list of names of their own."""
 
 
+SHED = "shed"
+"""The node with tools for MCP clients; the asking node reaches it over the relay."""
+
+
 @attrs.frozen
 class Mesh:
-    """Where the local API of the asking node is, and its token."""
+    """Where the local API of the asking node is, and its token.
+
+    Attributes:
+        home: the asking node.
+        relay: the address of the relay.
+    """
 
     url: str
     token: str
+    home: NodeProcess
+    relay: str
 
 
 @pytest.fixture(params=APIS)
@@ -91,7 +102,7 @@ def running_mesh(folder: Path, served: str) -> Iterator[Mesh]:
     dials = f'[mesh]\npeers = ["ws://127.0.0.1:{port}"]\n'
     configs = {
         "relay": f'plugins = ["mesh", "relay", "control"]\n[mesh]\nlisten = "127.0.0.1:{port}"\n',
-        "home": f'{dials}[http]\nlisten = "127.0.0.1:0"\n',
+        "home": f'{dials}[http]\nlisten = "127.0.0.1:0"\n[mcp]\nnodes = ["{SHED}"]\n',
         "office": f'plugins = ["mesh", "relay", "control", "model-proxy"]\n{dials}{served}',
     }
     nodes = {name: NodeProcess(name, folder) for name in configs}
@@ -102,7 +113,7 @@ def running_mesh(folder: Path, served: str) -> Iterator[Mesh]:
             stack.callback(node.end)
         nodes["home"].wait_for_status("office", "relay")
         env = nodes["home"].ask("http.env")
-        yield Mesh(env["baseUrl"], env["token"])
+        yield Mesh(env["baseUrl"], env["token"], nodes["home"], f"ws://127.0.0.1:{port}")
 
 
 @pytest.fixture(scope="session")
@@ -118,3 +129,49 @@ def mesh(upstreams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     )
     with running_mesh(tmp_path_factory.mktemp("sdk"), served) as mesh:
         yield mesh
+
+
+@attrs.frozen
+class Shed:
+    """The node with tools.
+
+    Attributes:
+        notes: the file in which the tools note what becomes of calls.
+    """
+
+    node: NodeProcess
+    notes: Path
+
+    def noted(self, words: str) -> int:
+        """Return how often the tools have noted this."""
+        return self.notes.read_text().splitlines().count(words)
+
+
+@pytest.fixture(scope="session")
+def shed(mesh: Mesh) -> Iterator[Shed]:
+    """Run the node with tools, two hops away from the asking node."""
+    node = NodeProcess(SHED, mesh.home.folder)
+    key = mesh.home.cli("fingerprint", "--key").stdout.partition(" = ")[2].strip()
+    node.configure(
+        'plugins = ["mesh", "relay", "control", "audit", "grants", "tool-proxy"]\n'
+        f'[mesh]\npeers = ["{mesh.relay}"]\n[tool-proxy]\nallow = ["*"]\n'
+        f'[grants.home]\nkey = {key}\ntools = ["oracle", "count", "wait"]\n'
+    )
+    notes = node.folder / "notes"
+    notes.touch()
+    command = (sys.executable, "oracle_node.py", str(node.config), str(notes))
+    with subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE) as process:
+        mesh.home.wait_for_status(SHED, "relay")
+        yield Shed(node, notes)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@contextmanager
+def running(node: NodeProcess) -> Iterator[None]:
+    """Run a node."""
+    node.start()
+    try:
+        yield
+    finally:
+        node.end()

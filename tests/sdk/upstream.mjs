@@ -54,12 +54,24 @@ const FILE = /what is in the file (\w+\.\w{3})/;
 const reading = (request) => FILE.test(everything(request));
 const told = (request) => request.messages.filter((m) => m.role === "tool");
 
-// A tool of an MCP server has a name of several parts, of which this is the last.
-on((request) => /ask the oracle/.test(everything(request)) && told(request).length === 0, (request) => {
-  const names = (request.tools ?? []).map((tool) => tool.function?.name ?? tool.name);
+// A tool of an MCP server has a name of several parts, of which this is the last. An agent with many
+// tools shows the model one that searches and one that calls what was found.
+const toolNames = (request) => (request.tools ?? []).map((tool) => tool.function?.name ?? tool.name);
+const toOracle = (request) => /ask the oracle/.test(everything(request));
+const called = (name, args) => ({
+  toolCalls: [{ id: `call_${name}`, name, arguments: JSON.stringify(args) }],
+});
+on((request) => toOracle(request) && told(request).length === 0, (request) => {
+  const names = toolNames(request);
   const name = names.find((name) => name?.endsWith("oracle"));
-  if (name === undefined) return { content: `None of these is one: ${names.join(", ")}` };
-  return { toolCalls: [{ id: "call_oracle", name, arguments: "{}" }] };
+  if (name !== undefined) return called(name, {});
+  if (names.includes("tool_search")) return called("tool_search", { query: "oracle" });
+  return { content: `None of these is one: ${names.join(", ")}` };
+});
+on((request) => toOracle(request) && told(request).length === 1 && toolNames(request).includes("tool_call"), (request) => {
+  const [id] = /[\w-]+__oracle/.exec(text(told(request)[0].content)) ?? [];
+  if (id === undefined) return { content: `Nothing found: ${text(told(request)[0].content)}` };
+  return called("tool_call", { id, args: {} });
 });
 on((request) => /ask the oracle/.test(everything(request)), (request) => ({
   content: `It says: ${told(request).map((m) => text(m.content)).join(" and ")}`,

@@ -19,10 +19,12 @@ __all__ = ["lay_out"]
 
 def lay_out(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the files of a page into a folder, and go there; its commands are found there."""
-    port = str(free_port())
+    ports = {number: str(free_port()) for number in ("19000", "19100")}
     files = re.findall(r"<!-- start ([\w.]+\.\w+) -->\n```\w+\n(.*?)```", page, re.DOTALL)
     for name, text in files:
-        (folder / name).write_text(text.replace("19000", port))
+        for number, port in ports.items():
+            text = text.replace(number, port)
+        (folder / name).write_text(text)
     programs = folder / "bin"
     programs.mkdir()
     for name, more in (("python", ""), ("clawmatrix", " -m clawmatrix_core.cli")):

@@ -5,4 +5,6 @@ it, with what the configuration allows. ``commands`` runs it: it takes a guard o
 it the job and carries input and output. ``guard_process`` is one guard as the node sees it;
 ``guard.py`` is the program that runs there, and ``guarding`` what it is made of. ``parts_here``
 asks a guard what the kernel lacks, and ``findings`` says it to the doctor.
+
+``lasting`` keeps a process running for another plugin, under a guard of the same kind.
 """

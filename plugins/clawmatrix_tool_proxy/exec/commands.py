@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from clawmatrix_tool_proxy.exec.guarding.job import Job
     from clawmatrix_tool_proxy.exec.guards import Guards
 
-__all__ = ["Ended", "GuardLost", "NotStarted", "ask_guard", "run_command"]
+__all__ = [
+    "Ended",
+    "GuardLost",
+    "NotStarted",
+    "ask_guard",
+    "guarded",
+    "read_some",
+    "run_command",
+]
 
 _AT_ONCE: Final = 256 * 1024
 
@@ -80,7 +88,7 @@ async def run_command(
 
     Raises: NotStarted; GuardLost; OSError, where no guard can be started; what ``output`` raises.
     """
-    async with _guarded(guards, job) as guard:
+    async with guarded(guards, job) as guard:
         streams = _Streams(guard, output)
         await streams.carry(stdin)
         told = await _told(guard)
@@ -96,12 +104,12 @@ async def run_command(
 
 async def ask_guard(guards: Guards, job: Job) -> Message:
     """Give a guard a job that is a probe, and return what it tells. Raises: see ``run_command``."""
-    async with _guarded(guards, job) as guard:
+    async with guarded(guards, job) as guard:
         return await _told(guard)
 
 
 @asynccontextmanager
-async def _guarded(guards: Guards, job: Job) -> AsyncIterator[GuardProcess]:
+async def guarded(guards: Guards, job: Job) -> AsyncIterator[GuardProcess]:
     """Hand a job to a guard, and leave nothing of it at the end, however that comes about."""
     guard = guards.take()
     if guard.prepared is not None:
@@ -166,7 +174,7 @@ class _Streams:
 
     async def _out(self, name: str, descriptor: int, scope: anyio.CancelScope) -> None:
         try:
-            while data := await _read(descriptor):
+            while data := await read_some(descriptor):
                 self.counts[name] += len(data)
                 await self._output(name, data)
                 await anyio.lowlevel.checkpoint()  # output that is dropped is not waited for
@@ -175,7 +183,8 @@ class _Streams:
             scope.cancel()
 
 
-async def _read(descriptor: int) -> bytes:
+async def read_some(descriptor: int) -> bytes:
+    """Return what a pipe has, at least a byte; nothing at its end. Raises: OSError."""
     while True:
         try:
             return os.read(descriptor, _AT_ONCE)

@@ -153,7 +153,7 @@ async def _end(guard: GuardProcess, job: Job) -> None:
         guard.kill()
     await guard.gone()
     if told is None or guard.failed:
-        await anyio.to_thread.run_sync(clear_away, job.private, job.cgroup)
+        await anyio.to_thread.run_sync(clear_away, job.mark, job.private, job.cgroup)
 
 
 def _remove(guard: GuardProcess) -> None:

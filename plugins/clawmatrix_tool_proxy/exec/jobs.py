@@ -53,35 +53,37 @@ class Jobs:
     async def make(
         self,
         argv: Sequence[str],
-        folder: RootPath,
+        folder: RootPath | None,
         *,
         env: Mapping[str, str] | None = None,
         stdin: bool = False,
         timeout: float | None = None,
+        lasting: bool = False,
     ) -> Job:
         """Return the job of a command.
 
         Args:
             argv: the arguments, the program's whole path first.
-            folder: where it starts.
+            folder: where it starts; None is its private folder.
             env: variables of the caller.
             stdin: whether it gets any input.
             timeout: seconds that it may take, where that is less than it gets anyway.
+            lasting: whether it runs until its node ends it.
 
         Raises: ToolError ``no_root``.
         """
         config = self.config
         places = await anyio.to_thread.run_sync(self.roots.look)
-        if folder.root not in places:
+        if folder is not None and folder.root not in places:
             raise ToolError(f"{folder.root}: the root is not here at present", "no_root")
         asked = config.timeout if timeout is None else timeout
         return self._job(places)._replace(
             argv=tuple(argv),
             env=self._environment(env or {}),
-            root=list(places).index(folder.root),
-            cwd=folder.parts,
+            root=None if folder is None else list(places).index(folder.root),
+            cwd=() if folder is None else folder.parts,
             stdin=stdin,
-            timeout=min(float(config.timeout), asked),
+            timeout=None if lasting else min(float(config.timeout), asked),
             network=await network_for(config.network),
         )
 

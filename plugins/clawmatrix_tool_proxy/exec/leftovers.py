@@ -21,23 +21,24 @@ _ROUNDS: Final = 200
 _BETWEEN: Final = 0.005  # seconds
 
 
-def clear_away(private: str, cgroup: str | None) -> None:
-    """Kill what still has a private folder in its environment, and remove folder and cgroup.
+def clear_away(mark: str, private: str, cgroup: str | None) -> None:
+    """Kill what still has a mark in its environment, and remove private folder and cgroup.
 
     Blocks. What is in the cgroup it finds whatever it did. Without one it finds no process that
     has changed its own environment, and none without ``/proc``: the kernel itself kills the first
     process of a command together with its guard.
     """
     for _ in range(_ROUNDS):
-        found = [*_processes_with(f"TMPDIR={private}/".encode()), *_processes_in(cgroup)]
+        found = [*_processes_with(mark.encode()), *_processes_in(cgroup)]
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         if not found:
             break
         time.sleep(_BETWEEN)  # between two looks at processes of a guard that is gone
-    with contextlib.suppress(OSError):
-        remove_folder(private)
+    if private:
+        with contextlib.suppress(OSError):
+            remove_folder(private)
     if cgroup is not None:
         remove_group(cgroup)
 

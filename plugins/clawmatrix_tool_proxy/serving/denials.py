@@ -14,7 +14,7 @@ from clawmatrix_core import AuditFailed, AuditRecord, Bound, NodeId
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clawmatrix_core import JSON, Node, Verdict
+    from clawmatrix_core import JSON, Action, Node, Verdict
     from clawmatrix_tool_proxy.serving.caller import Caller
 
 __all__ = ["ALL_DENIALS", "CALLERS", "DENIALS", "STRANGERS", "Denials", "denied_by"]
@@ -87,9 +87,15 @@ def denied_by(verdict: Verdict) -> str:
 class Denials:
     """Writes down denied calls, so that no caller can fill the audit with them."""
 
-    def __init__(self, node: Node, *, now: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        action: Action = "tool",
+        now: Callable[[], float] | None = None,
+    ) -> None:
         """Make one; ``now`` returns seconds, by the node's clock unless given."""
-        self._node, self._now = node, now or node.clock.now
+        self._node, self._now, self._action = node, now or node.clock.now, action
         self._all = _Bucket(ALL_DENIALS, 60.0 / 5)
         self._callers: dict[Caller, _Told] = {}
         self._others = 0
@@ -105,7 +111,7 @@ class Denials:
         """Note one denied call, by the id of its exchange; arguments where they were looked at."""
         if not self._may_write(caller):
             return
-        record = _record(caller.peer, caller.key, tool, "denied", id_)
+        record = self._record(caller.peer, caller.key, tool, "denied", id_)
         await self._write(attrs.evolve(record, rule=why, arguments=arguments))
 
     def _may_write(self, caller: Caller) -> bool:
@@ -159,7 +165,8 @@ class Denials:
             await self._count(NodeId(_OTHERS), None, others)
 
     async def _count(self, peer: NodeId, key: str | None, more: int) -> None:
-        await self._write(_record(peer, key, "*", f"{more} more denied", self._node.new_id()))
+        record = self._record(peer, key, "*", f"{more} more denied", self._node.new_id())
+        await self._write(record)
 
     async def _write(self, record: AuditRecord) -> None:
         try:
@@ -167,8 +174,15 @@ class Denials:
         except AuditFailed as error:
             self._node.logger("tools").warning("a denied call is not written down: %s", error)
 
-
-def _record(peer: NodeId, key: str | None, tool: str, outcome: str, id_: str) -> AuditRecord:
-    return AuditRecord(
-        event="denied", id=id_, peer=peer, key=key, action="tool", target=tool, outcome=outcome
-    )
+    def _record(
+        self, peer: NodeId, key: str | None, target: str, outcome: str, id_: str
+    ) -> AuditRecord:
+        return AuditRecord(
+            event="denied",
+            id=id_,
+            peer=peer,
+            key=key,
+            action=self._action,
+            target=target,
+            outcome=outcome,
+        )

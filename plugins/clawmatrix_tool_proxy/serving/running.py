@@ -193,7 +193,7 @@ async def _result(node: Node, call: Permitted, output: Output) -> tuple[Outcome,
         found = await call.tool.run(told, call.arguments)
         result, encoded, dropped = cut_result(found, call.most)
     except ToolError as error:
-        return _failed(error.code, str(error), error.exit_status), b""
+        return _failed(error.code, str(error), error.exit_status, began=error.began), b""
     except ExchangeError as error:  # the tool's own, or this one: then nobody waits
         return _failed("failed", str(error)), b""
     except BaseException as error:
@@ -206,10 +206,10 @@ async def _result(node: Node, call: Permitted, output: Output) -> tuple[Outcome,
     return Outcome(success=True, began=True, result=result, cut=Cut(result=dropped)), encoded
 
 
-def _failed(code: str, words: str, exit_status: int = 20) -> Outcome:
+def _failed(code: str, words: str, exit_status: int = 20, *, began: bool = True) -> Outcome:
     return Outcome(
         success=False,
-        began=True,
+        began=began,
         error=words_of(words),
         code=words_of(code, CODE),
         exit_status=min(max(exit_status, 0), 255),

@@ -78,6 +78,7 @@ async def test_env_prints_what_a_shell_can_take(config: Path) -> None:
     assert await run(config, "env") == (
         f"export OPENAI_BASE_URL={root}/v1 OPENAI_API_KEY={token}\n"
         f"export ANTHROPIC_BASE_URL={root} ANTHROPIC_API_KEY={token}\n"
+        f"export CLAWMATRIX_TOKEN={token}\n"
         f"export NO_PROXY={bypass} no_proxy={bypass}\n"
     )
 

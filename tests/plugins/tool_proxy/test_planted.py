@@ -13,7 +13,7 @@ from clawmatrix_core.testing.simulation import run_simulation
 from clawmatrix_grants.api import Permit
 from clawmatrix_tool_proxy.asking.calling import RemoteCall, ToolResult
 from clawmatrix_tool_proxy.asking.failures import ToolFailed
-from clawmatrix_tool_proxy.serving import answering, denials, exposure, running
+from clawmatrix_tool_proxy.serving import answering, exposure, running
 from clawmatrix_tool_proxy.serving.answering import ToolServer
 from clawmatrix_tool_proxy.serving.denials import Denials
 from clawmatrix_tool_proxy.serving.refused import Refused
@@ -79,7 +79,7 @@ class Nothing:
 async def write_all(self: Denials, *call: Any) -> None:
     """Write a line for each denied call."""
     caller, id_, tool, *_ = call
-    await self._write(denials._record(caller.peer, caller.key, tool, "denied", id_))
+    await self._write(self._record(caller.peer, caller.key, tool, "denied", id_))
 
 
 async def call_again(self: RemoteCall) -> Any:

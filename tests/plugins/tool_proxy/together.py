@@ -138,7 +138,7 @@ class Office:
         """Return a node that calls, over the relay, and writes down what it calls."""
         tables = {"state_dir": str(self.folder / f"{name} {next(_RUNS)}")}
         told = {"peers": [self.hub], "tables": tables, **more}
-        return make(name, of, ToolProxyPlugin(), AuditPlugin(), **told)
+        return make(name, of, ToolProxyPlugin(), AuditPlugin(), *plugins, **told)
 
     async def grants(self, table: Mapping[str, Any] | None) -> None:
         """Have another table ``grants`` in force; None leaves it out."""

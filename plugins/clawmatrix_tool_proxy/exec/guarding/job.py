@@ -9,7 +9,10 @@ from clawmatrix_tool_proxy.exec.guarding.system_places import SYSTEM_PLACES
 if TYPE_CHECKING:
     from clawmatrix_tool_proxy.exec.guarding.framing import Message
 
-__all__ = ["Job", "Network", "Place"]
+__all__ = ["MARK", "Job", "Network", "Place"]
+
+MARK = "CLAWMATRIX_GUARDED"
+"""The variable by which processes without a private folder are told from others."""
 
 
 class Place(NamedTuple):
@@ -55,8 +58,8 @@ class Job(NamedTuple):
         root: which of ``roots`` the command starts in, None for its private folder.
         cwd: the folders from that root to where the command starts.
         stdin: whether the command reads the pipe that the node holds; else it reads nothing.
-        timeout: after how many seconds it is killed.
-        private: the command's private folder, which the guard makes and removes.
+        timeout: after how many seconds it is killed; None for never.
+        private: the command's private folder, which the guard makes and removes; empty without.
         roots: what the command may use, each for reading or for writing.
         readable: further paths that it may read.
         own: paths that are kept from it wherever it may read: the node's own files and folders.
@@ -70,6 +73,8 @@ class Job(NamedTuple):
         network: how much of the network it may use.
         without: the parts of the confinement whose absence is accepted.
         probe: whether to tell which parts are missing, and to run nothing.
+        free: the folder that the command starts in where nothing holds it in: then it has the
+            environment as given, no private folder, and no limits. None holds it in.
     """
 
     argv: tuple[str, ...]
@@ -77,7 +82,7 @@ class Job(NamedTuple):
     root: int | None
     cwd: tuple[str, ...]
     stdin: bool
-    timeout: float
+    timeout: float | None
     private: str
     roots: tuple[Place, ...]
     readable: tuple[str, ...] = ()
@@ -92,6 +97,14 @@ class Job(NamedTuple):
     network: Network = Network()
     without: tuple[str, ...] = ()
     probe: bool = False
+    free: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """What stands in the environment of its processes, and of no others."""
+        if self.private:
+            return f"TMPDIR={self.private}/"
+        return f"{MARK}={self.env[MARK]}"
 
     @property
     def readable_all(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
 from typing import TYPE_CHECKING
@@ -71,7 +72,8 @@ class Command:
         """
         job = Job.of_json(message)
         try:
-            self._prepare_private(job)
+            if job.private:
+                self._prepare_private(job)
         except OSError as error:
             return {"failed": f"{job.private}: {error.strerror}", "part": "private folder"}
         try:
@@ -121,7 +123,8 @@ class Command:
             os.close(descriptor)  # so that they end with the command's last process
         tree = process.tree
         try:
-            by = "itself" if told else _watch(tree, orders, began + job.timeout)
+            until = math.inf if job.timeout is None else began + job.timeout
+            by = "itself" if told else _watch(tree, orders, until)
         finally:
             if self._group is not None:
                 self._group.freeze_number()
@@ -138,7 +141,8 @@ def _watch(tree: Tree, orders: Orders, until: float) -> str:
         left = until - time.monotonic()
         if left <= 0:
             return "limit"
-        orders.wait(0 if tree.more else left)
+        wait = None if left == math.inf else left
+        orders.wait(0 if tree.more else wait)
         if orders.over is not None:
             return orders.over
     return "itself"

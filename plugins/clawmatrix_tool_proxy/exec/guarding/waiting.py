@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from clawmatrix_tool_proxy.exec.guarding.child import Child
+from clawmatrix_tool_proxy.exec.guarding.free import become_free
 from clawmatrix_tool_proxy.exec.guarding.job import Job
 from clawmatrix_tool_proxy.exec.guarding.parts import Lacking
 from clawmatrix_tool_proxy.exec.guarding.private import PrivateFolder
@@ -130,6 +131,8 @@ def _become(job: Job, box: socket.socket, telling: int, *, grouped: bool) -> Non
     if sys.platform == "linux":
         show_to_others()
     _arrange_streams((box.fileno(), telling), stdin=job.stdin)
+    if job.free is not None:
+        become_free(job)
     private = PrivateFolder(job.private, hosts=job.network.hosts is not None)
     child = Child(job, private, grouped=grouped, box=box)
     child.confine()

@@ -1,0 +1,1 @@
+"""``clawmatrix mcp`` and the commands below it."""

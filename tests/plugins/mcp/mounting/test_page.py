@@ -1,0 +1,37 @@
+"""The example of a mounted server on the page about MCP runs unchanged, and its tables are true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import attrs
+import pytest
+
+import clawmatrix_mcp
+from clawmatrix_mcp.mounting.config import ServerConfig
+from tests.tools.pages import lay_out
+
+PAGE = Path(str(clawmatrix_mcp.__file__)).parents[2] / "docs" / "mcp.md"
+
+
+@pytest.fixture
+def page() -> str:
+    return PAGE.read_text()
+
+
+def test_the_example_of_a_mounted_server(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(page, tmp_path, monkeypatch)
+    [shown] = re.findall(r"<!-- start mounted -->\n```\n\$ (.*\n.*\n)```", page)
+    command, output = shown.split("\n", 1)
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert ran.stdout == output, ran.stderr
+
+
+def test_the_table_has_each_key_of_a_server(page: str) -> None:
+    table = page.split("### The table of a server")[1].split("###")[0]
+    keys = {one.name for one in attrs.fields(ServerConfig)}
+    assert set(re.findall(r"(?m)^\| `(\w+)` \|", table)) == keys
