@@ -179,8 +179,10 @@ FOR_THE_CURIOUS = (
 )
 """What a node does without until somebody asks for its audit."""
 FOR_COMMANDS = (
+    "clawmatrix_control.ping",
     "clawmatrix_core.cli.control_client",
     "clawmatrix_mesh.invite.methods",
+    "clawmatrix_mesh.invite.token",
     "clawmatrix_mesh.members.revocation_methods",
     "clawmatrix_mesh.members.revoke_methods",
     "clawmatrix_mesh.members.trust_methods",
