@@ -99,6 +99,7 @@ grants: .venv/.dev
 simulate-long: .venv/.dev
 	$(BIN)/python -m tests.simulation.long $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))
 
+# Shared workspaces, at length.
 knowledge-fuzz: .venv/.dev
 	PYTHONPATH=.:plugins KNOWLEDGE_EXAMPLES=500 KNOWLEDGE_STRIDE=1 $(BIN)/python -m pytest -q tests/plugins/knowledge/syncing/test_storm.py tests/plugins/knowledge/syncing/test_workspace.py
 
