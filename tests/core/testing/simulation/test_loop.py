@@ -46,6 +46,29 @@ def test_time_stands_still_while_a_task_can_run(backend: Backend) -> None:
 
 
 @on_both
+def test_time_stands_still_while_a_thread_works(backend: Backend) -> None:
+    async def main() -> tuple[float, bool, float]:
+        late = threading.Event()
+
+        def work() -> bool:
+            return late.wait(0.2)  # a moment of real time in which the loop could go on
+
+        async def tell() -> None:
+            await anyio.sleep(1)
+            late.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tell)
+            told = await anyio.to_thread.run_sync(work)
+            ended = anyio.current_time()
+        return ended, told, anyio.current_time()
+
+    honest = anyio.to_thread.run_sync
+    assert run_on_virtual_time(main, seed=1, backend=backend) == (0.0, False, 1.0)
+    assert anyio.to_thread.run_sync is honest
+
+
+@on_both
 def test_timers_go_off_in_the_order_of_time(backend: Backend) -> None:
     async def main() -> list[float]:
         order = []
