@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "run_call"]
 
-MODERN = "2026-07-28"
 _OWN_META = ("progressToken", "io.modelcontextprotocol/")
+_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+"""Where a client of 2026-07-28 says what it can be asked."""
 
 
 @attrs.frozen
@@ -48,6 +49,8 @@ class Asked:
         """Return what an MCP server at the other end needs of it."""
         meta = {key: one for key, one in self.meta.items() if not key.startswith(_OWN_META)}
         told: dict[str, JSON] = {"protocol": self.version}
+        if isinstance(capabilities := self.meta.get(_CAPABILITIES), dict):
+            told["capabilities"] = capabilities
         if self.input_responses is not None:
             told["inputResponses"] = self.input_responses
         if self.request_state is not None:
