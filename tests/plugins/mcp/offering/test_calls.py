@@ -12,7 +12,7 @@ from mcp_types import CLIENT_CAPABILITIES_META_KEY as CAPABILITIES
 
 from clawmatrix_core import Bound
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_mcp.offering import calls, handlers
+from clawmatrix_mcp.offering import handlers
 from clawmatrix_mcp.offering.progress import BEAT, Reporter
 from clawmatrix_tool_proxy.api import Tool, ToolCall, ToolError, tool
 from tests.plugins.mcp.mounting.nodes import plain
@@ -137,10 +137,7 @@ async def test_a_call_without_news_gets_progress_before_its_client_gives_up(
 ) -> None:
     assert BEAT <= 10
 
-    def quick(report: Any, what: str, *, beat: float) -> Reporter:
-        return Reporter(report, what, beat=beat / 100)
-
-    monkeypatch.setattr(calls, "Reporter", quick)
+    monkeypatch.setattr(Reporter, "beat", BEAT / 100)
     done: list[float] = []
     enough = anyio.Event()
 
