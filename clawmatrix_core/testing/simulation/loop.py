@@ -14,9 +14,11 @@ import os
 import random
 import selectors
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 
 if TYPE_CHECKING:
@@ -125,24 +127,27 @@ class _InOrder(dict[Any, None]):
 @contextmanager
 def _threads_tell(hold: Callable[[bool], None]) -> Iterator[None]:
     # What a thread does, such as an import, takes no virtual time: no deadline passes meanwhile.
-    # So it must not wait for a task that sleeps.
-    honest, running = anyio.to_thread.run_sync, 0
+    # What it has the loop do takes some.
+    to_thread, from_thread, working = anyio.to_thread.run_sync, anyio.from_thread.run, 0
 
-    async def run_sync(*args: Any, **kwargs: Any) -> Any:
-        nonlocal running
-        running += 1
-        hold(True)
+    def count(more: int) -> None:
+        nonlocal working
+        working += more
+        hold(working > 0)
+
+    async def counted(more: int, fn: Callable[..., Awaitable[Any]], *args: Any, **how: Any) -> Any:
+        count(more)
         try:
-            return await honest(*args, **kwargs)
+            return await fn(*args, **how)
         finally:
-            running -= 1
-            hold(running > 0)
+            count(-more)
 
-    anyio.to_thread.run_sync = run_sync
+    anyio.to_thread.run_sync = partial(counted, 1, to_thread)  # type: ignore[assignment]
+    anyio.from_thread.run = partial(from_thread, counted, -1)  # type: ignore[assignment,arg-type]
     try:
         yield
     finally:
-        anyio.to_thread.run_sync = honest
+        anyio.to_thread.run_sync, anyio.from_thread.run = to_thread, from_thread
 
 
 @contextmanager
