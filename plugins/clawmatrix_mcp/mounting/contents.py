@@ -11,7 +11,7 @@ from clawmatrix_core import JSON, Bound
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["CAPABILITIES", "KINDS", "LISTED", "About", "Contents", "Kind"]
+__all__ = ["CAPABILITIES", "KINDS", "LISTED", "REFUSED", "About", "Contents", "Kind"]
 
 Kind: TypeAlias = Literal["tools", "resources", "templates", "prompts"]
 
@@ -27,6 +27,8 @@ _TOOLS: Final = 1024
 
 CAPABILITIES: Final = "org.clawmatrix/capabilities"
 """Where in the ``_meta`` of a request the capabilities stand of the client that it is for."""
+REFUSED: Final = "org.clawmatrix/refused"
+"""Where in the ``_meta`` of a tool it stands why the SDK refuses it."""
 
 
 @attrs.frozen
