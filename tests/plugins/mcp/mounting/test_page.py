@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 import clawmatrix_mcp
+from clawmatrix_mcp.config import McpConfig
 from clawmatrix_mcp.mounting.config import ServerConfig
 from tests.tools.pages import lay_out
 
@@ -31,7 +32,8 @@ def test_the_example_of_a_mounted_server(
     assert ran.stdout == output, ran.stderr
 
 
-def test_the_table_has_each_key_of_a_server(page: str) -> None:
-    table = page.split("### The table of a server")[1].split("###")[0]
-    keys = {one.name for one in attrs.fields(ServerConfig)}
-    assert set(re.findall(r"(?m)^\| `(\w+)` \|", table)) == keys
+def test_the_table_has_each_key_of_the_configuration(page: str) -> None:
+    table = page.split("\n## Keys of the configuration\n")[1].split("\n## ")[0]
+    keys = [f"[mcp] {one.name}" for one in attrs.fields(McpConfig) if one.name != "servers"]
+    keys += [f"[mcp.servers.NAME] {one.name}" for one in attrs.fields(ServerConfig)]
+    assert sorted(re.findall(r"(?m)^\| `(\[.+?)` \|", table)) == sorted(keys)
