@@ -19,7 +19,7 @@ from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, REQUEST_TIMEOUT
 from pydantic import TypeAdapter, ValidationError
 
 from clawmatrix_core.spi import stray
-from clawmatrix_mcp.mounting.contents import CAPABILITIES, KINDS, Contents, Kind
+from clawmatrix_mcp.mounting.contents import CAPABILITIES, KINDS, MODERN, Contents, Kind
 from clawmatrix_mcp.mounting.failures import first_of
 from clawmatrix_mcp.mounting.metering import ServerFailed
 from clawmatrix_mcp.mounting.screening import screened
@@ -40,7 +40,6 @@ _IN_HEADERS: Final = b'"x-mcp-header"'
 """What stands in the schema of a tool of which an argument goes into a header."""
 _PAGES: Final = 64
 """Pages of one list of a server that are read."""
-_MODERN: Final = "2026-07-28"
 _CHANGED: Final[Mapping[str, tuple[Kind, ...]]] = {
     "notifications/tools/list_changed": ("tools",),
     "notifications/resources/list_changed": ("resources", "templates"),
@@ -74,7 +73,7 @@ class Connection:
     @property
     def modern(self) -> bool:
         """Whether the server speaks without sessions, of the version 2026-07-28 or later."""
-        return self.protocol >= _MODERN
+        return self.protocol >= MODERN
 
     async def request(
         self, method: str, params: Mapping[str, JSON], progress: Report | None = None
