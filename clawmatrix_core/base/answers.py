@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from clawmatrix_core.base.faults import Fault
@@ -14,8 +14,7 @@ __all__ = ["Answer"]
 R = TypeVar("R")
 
 
-@attrs.frozen
-class Answer(Generic[R]):
+class Answer(msgspec.Struct, Generic[R], frozen=True):
     """What one plugin said.
 
     Attributes:

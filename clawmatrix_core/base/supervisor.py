@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
-import attrs
+import msgspec
 from anyio import TASK_STATUS_IGNORED, CancelScope, Event
 
 from clawmatrix_core.base.backend import on_trio
@@ -30,15 +30,14 @@ GRACE = 5.0
 """Seconds a context manager may take to close before it is cancelled."""
 
 
-@attrs.define(eq=False)
-class _Held:
+class _Held(msgspec.Struct, eq=False):
     """A context manager that is open, in a task of its own."""
 
     name: str
-    scope: CancelScope = attrs.field(factory=CancelScope)
-    ready: Event = attrs.field(factory=Event)
-    leave: Event = attrs.field(factory=Event)
-    left: Event = attrs.field(factory=Event)
+    scope: CancelScope = msgspec.field(default_factory=CancelScope)
+    ready: Event = msgspec.field(default_factory=Event)
+    leave: Event = msgspec.field(default_factory=Event)
+    left: Event = msgspec.field(default_factory=Event)
     value: Any = None
     entered: bool = False
     error: Exception | None = None

@@ -11,8 +11,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import attrs
 import click
+import msgspec
 
 from clawmatrix_core.base.errors import ClawMatrixError
 from clawmatrix_core.base.plain_text import json_text, printable
@@ -72,8 +72,7 @@ class CommandError(ClawMatrixError):
         self.exit_code = exit_code
 
 
-@attrs.define
-class Settings:
+class Settings(msgspec.Struct):
     """The options that every command takes, before or after its name.
 
     Attributes:

@@ -8,7 +8,6 @@ import shlex
 from typing import TYPE_CHECKING
 
 from clawmatrix_core.base.errors import ConfigError
-from clawmatrix_core.cli.control_client import locate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +45,8 @@ def require_own_file(config: Path, *, user: int | None = None) -> None:
 
 
 def _has_own_state(config: Path) -> bool:
+    from clawmatrix_core.cli.control_client import locate  # hardly ever needed
+
     place = locate(config)
     if not place.is_chosen:
         return False

@@ -12,7 +12,7 @@ import hmac
 import os
 from typing import Literal, NoReturn
 
-import attrs
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -32,8 +32,7 @@ PAYLOAD_MAX = MESSAGE_MAX - (KEY + KEY + TAG + TAG)
 Token = Literal["e", "s", "ee", "es", "se", "ss", "psk"]
 
 
-@attrs.frozen
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """A handshake pattern: who sends which tokens when. The initiator sends first.
 
     ``known`` says that each side has the other's static key before the first message.
@@ -65,7 +64,9 @@ class Pattern:
             messages[0] = ("psk", *messages[0])
         else:
             messages[place - 1] = (*messages[place - 1], "psk")
-        return attrs.evolve(self, name=f"{self.name}psk{place}", messages=tuple(messages))
+        return msgspec.structs.replace(
+            self, name=f"{self.name}psk{place}", messages=tuple(messages)
+        )
 
 
 XX = Pattern("XX", (("e",), ("e", "ee", "s", "es"), ("s", "se")))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 import attrs
+import msgspec
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from clawmatrix_audit.describing import describe, time_text
@@ -38,13 +39,12 @@ _TOLD: Final = 50
 """Pieces of work without an end that the log names at a start."""
 
 
-@attrs.define(eq=False)
-class _Waiting:
+class _Waiting(msgspec.Struct, eq=False):
     """A record in the queue; of ``head`` and ``error`` one is set once it is ``settled``."""
 
     record: AuditRecord
     at: float
-    settled: anyio.Event = attrs.field(factory=anyio.Event)
+    settled: anyio.Event = msgspec.field(default_factory=anyio.Event)
     head: bytes = b""
     error: Exception | None = None
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import anyio
 
 from clawmatrix_control.kept_socket import KeptSocket
-from clawmatrix_control.ping import ping, read_request
 from clawmatrix_control.sections import read_sections, section_lines
 from clawmatrix_control.server import ControlServer
 from clawmatrix_control.status import OWN_KEYS, NodeFacts, all_offered, peer_json, status_json
@@ -198,6 +197,8 @@ class _Methods:
 
     def ping(self, params: dict[str, JSON]) -> AsyncIterator[JSON]:
         """Yield what became of each ping."""
+        from clawmatrix_control.ping import ping, read_request  # hardly ever needed
+
         return ping(self._node, read_request(params))
 
     async def _peer(self, peer: Peer, deadline: float) -> JSON:

@@ -12,7 +12,6 @@ from clawmatrix_http.answer import Answer
 from clawmatrix_http.api import CLIENT_GONE, HttpRefusal
 from clawmatrix_http.body import LimitedBody
 from clawmatrix_http.guard import Asker, Guard, read_headers
-from clawmatrix_http.inflating import ENCODINGS, BodyInflater, inflated
 from clawmatrix_http.protocol import CONNECTION, HttpConnection
 from clawmatrix_http.refusal import body_of, plain_error
 
@@ -37,6 +36,8 @@ _FULL = HttpRefusal(
 )
 
 
+ENCODINGS = ("gzip", "deflate")
+"""What the body of a request may be compressed with."""
 _ENCODINGS = " or ".join(ENCODINGS)
 _UNKNOWN_ENCODING = HttpRefusal(
     415,
@@ -112,6 +113,8 @@ class Application:
             await self._refuse(answer, refusal, found)
             return
         if asker.encoding is not None:
+            from clawmatrix_http.inflating import inflated  # few clients compress
+
             bad = partial(self._refuse_opened, answer, found, scope)
             receive = inflated(receive, asker.encoding, bad)
             scope["headers"] = [one for one in scope["headers"] if one[0] not in _OF_THE_BODY]
@@ -184,8 +187,11 @@ class Application:
             return body_of(refusal, plain_error)
 
     def _refuse_body(self, asker: Asker) -> HttpRefusal | None:
-        if asker.encoding is not None and not BodyInflater.knows(asker.encoding):
-            return _UNKNOWN_ENCODING
+        if asker.encoding is not None:
+            from clawmatrix_http.inflating import BodyInflater
+
+            if not BodyInflater.knows(asker.encoding):
+                return _UNKNOWN_ENCODING
         if asker.length is not None and asker.length > self._max_body:
             return self._too_large()
         return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive
 
-__all__ = ["ENCODINGS", "PIECE", "BadBody", "BodyInflater", "inflated"]
+__all__ = ["PIECE", "BadBody", "BodyInflater", "inflated"]
 
 PIECE = Bound(
     64 * 1024,
@@ -26,8 +26,6 @@ PIECE = Bound(
     fed_by="a client",
     when_full="the rest is opened after other work had its turn",
 )
-ENCODINGS = ("gzip", "deflate")
-"""What a body may be compressed with."""
 _GZIP = b"\x1f\x8b"
 _NAMES = {b"gzip": True, b"x-gzip": True, b"deflate": False}
 

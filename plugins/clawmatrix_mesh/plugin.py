@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
 
 from clawmatrix_core import (
     Check,
@@ -20,22 +23,17 @@ from clawmatrix_core.spi import HandshakeError
 from clawmatrix_mesh.api import ListensForNodes
 from clawmatrix_mesh.config import TEMPLATE, MeshConfig
 from clawmatrix_mesh.invite.invitations import INVITATIONS
-from clawmatrix_mesh.invite.methods import InviteMethods, dialable
 from clawmatrix_mesh.links.limits import LinkLimits
 from clawmatrix_mesh.links.preamble import PROTOCOL
 from clawmatrix_mesh.members.introductions import INTRODUCTIONS
-from clawmatrix_mesh.members.revocation_methods import RevocationMethods
-from clawmatrix_mesh.members.revoke_methods import RevokeMethods
-from clawmatrix_mesh.members.trust_methods import TrustMethods
 from clawmatrix_mesh.members.vouching import VOUCHED
 from clawmatrix_mesh.neighbour_frames import NEIGHBOUR_TYPES
 from clawmatrix_mesh.running import RunningMesh
-from clawmatrix_mesh.status import mesh_lines, mesh_status
 from clawmatrix_mesh.websocket.certificate import ServedCertificate
 from clawmatrix_mesh.websocket.tls import client_tls, server_tls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import click
 
@@ -45,6 +43,13 @@ if TYPE_CHECKING:
     from clawmatrix_mesh.links.links import Links
 
 __all__ = ["MeshPlugin"]
+
+_METHODS = (
+    *("trust.list", "trust.accept", "trust.forget"),
+    *("revoke.add", "revoke.undo"),
+    *("revocations.list", "revocations.accept", "revocations.reject"),
+    *("invite.add", "invite.list", "invite.revoke"),
+)
 
 
 class MeshPlugin(ListensForNodes):
@@ -115,24 +120,13 @@ class MeshPlugin(ListensForNodes):
     @hookimpl
     def register_control_methods(self, node: Node) -> list[ControlMethod]:
         """Add what the commands call."""
-        return [
-            *TrustMethods(node, self._hurry).all(),
-            *RevokeMethods(node, self._issue, self._hurry).all(),
-            *RevocationMethods(node, self._settle).all(),
-            *InviteMethods(node, self._invitations, self._dialable).all(),
-        ]
+        return ControlMethod.later(partial(self._methods, node), _METHODS)
 
     @hookimpl
     def register_status(self, node: Node) -> list[StatusSection]:
         """Show the links, and the addresses that are dialled."""
-        return [
-            StatusSection(
-                "mesh",
-                lambda: mesh_status(node, self._links()),
-                text=lambda section: mesh_lines(section, node.clock.wall()),
-                colour="yellow",
-            )
-        ]
+        status, lines = partial(self._status, node), partial(_status_lines, node)
+        return [StatusSection("mesh", status, text=lines, colour="yellow")]
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
@@ -232,6 +226,17 @@ class MeshPlugin(ListensForNodes):
         """See ListensForNodes."""
         return () if self._mesh is None else self._mesh.links.listening.bound
 
+    async def _methods(self, node: Node) -> list[ControlMethod]:
+        """Return the methods themselves. Nodes that nobody asks do without them."""
+        methods = await anyio.to_thread.run_sync(_import_methods)
+        settle, hurry = self._settle, self._hurry
+        return methods(node, self._issue, settle, hurry, self._invitations, self._dialable)
+
+    def _status(self, node: Node) -> dict[str, Any]:
+        from clawmatrix_mesh.status import mesh_status  # a node that nobody asks does without
+
+        return mesh_status(node, self._links())
+
     def _health(self) -> str:
         return "starting" if self._mesh is None else self._mesh.links.listening.health
 
@@ -250,6 +255,8 @@ class MeshPlugin(ListensForNodes):
     def _dialable(self) -> list[str]:
         if self._mesh is None:
             return []
+        from clawmatrix_mesh.invite.methods import dialable
+
         advertised = self._mesh.advertised
         return dialable(advertised.named() or (), self.addresses, advertised.seen())
 
@@ -265,6 +272,18 @@ class MeshPlugin(ListensForNodes):
     def _hurry(self) -> None:
         if self._mesh is not None:
             self._mesh.links.dialler.hurry()
+
+
+def _status_lines(node: Node, section: Any) -> Sequence[str]:
+    from clawmatrix_mesh.status import mesh_lines
+
+    return mesh_lines(section, node.clock.wall())
+
+
+def _import_methods() -> Callable[..., list[ControlMethod]]:
+    from clawmatrix_mesh.methods import control_methods
+
+    return control_methods
 
 
 async def _pong(ex: Exchange) -> None:

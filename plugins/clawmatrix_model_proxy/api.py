@@ -40,21 +40,23 @@ if TYPE_CHECKING:
         events_of,
     )
     from clawmatrix_model_proxy.neutral.codec import (
-        BadAnswer,
         CountsTokens,
-        ErrorWords,
         HasRules,
         ListsModels,
         NewId,
         PagesModels,
         ReadsErrors,
         StreamReader,
-        Unsupported,
         UpstreamCodec,
-        UpstreamError,
     )
     from clawmatrix_model_proxy.neutral.counts import count_of
     from clawmatrix_model_proxy.neutral.effort import effort_of
+    from clawmatrix_model_proxy.neutral.failures import (
+        BadAnswer,
+        ErrorWords,
+        Unsupported,
+        UpstreamError,
+    )
     from clawmatrix_model_proxy.neutral.request import (
         Audio,
         File,
@@ -169,21 +171,18 @@ _HOMES = {
         "events_of",
     ),
     "neutral.codec": (
-        "BadAnswer",
         "CountsTokens",
-        "ErrorWords",
         "HasRules",
         "ListsModels",
         "NewId",
         "PagesModels",
         "ReadsErrors",
         "StreamReader",
-        "Unsupported",
         "UpstreamCodec",
-        "UpstreamError",
     ),
     "neutral.counts": ("count_of",),
     "neutral.effort": ("effort_of",),
+    "neutral.failures": ("BadAnswer", "ErrorWords", "Unsupported", "UpstreamError"),
     "neutral.request": (
         "Audio",
         "File",

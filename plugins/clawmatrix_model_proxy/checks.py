@@ -10,12 +10,14 @@ import anyio.to_thread
 import attrs
 
 from clawmatrix_core import Check, ExchangeFailure, Finding
-from clawmatrix_model_proxy.convert.bridge import decode_object, error_words
 from clawmatrix_model_proxy.http.client import HttpClient
 from clawmatrix_model_proxy.http.dialler import HttpAddress, HttpDialler
-from clawmatrix_model_proxy.neutral.codec import BadAnswer, ListsModels, PagesModels
+from clawmatrix_model_proxy.neutral.bodies import decode_object, error_words
 from clawmatrix_model_proxy.neutral.depth import answer_depth
-from clawmatrix_model_proxy.serving.apis import BUILT_IN, name_there
+from clawmatrix_model_proxy.neutral.failures import BadAnswer
+from clawmatrix_model_proxy.serving.apis import BUILT_IN
+from clawmatrix_model_proxy.serving.later_codec import reading
+from clawmatrix_model_proxy.serving.paths import name_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -77,6 +79,8 @@ def upstream_checks(
             async with limiter:
                 models = [served[number] for number in numbers]
                 api = known[models[0].api]
+                codec = await anyio.to_thread.run_sync(reading, api.codec)
+                api = attrs.evolve(api, codec=codec)
                 for number, finding in zip(numbers, await asker.look(models, api), strict=True):
                     found[number] = finding
 
@@ -171,9 +175,9 @@ def _fields(body: bytes) -> dict[str, Any]:
 @answer_depth()
 def _listed(fields: dict[str, Any], api: ModelApi) -> set[str] | None:
     """Return the names on a page of a list, None where it is none. Raises: BadAnswer."""
-    codec: object = api.codec
-    if isinstance(codec, ListsModels):
-        return set(codec.read_models(fields)) or None
+    read_models = getattr(api.codec, "read_models", None)  # as ``ListsModels`` has it
+    if read_models is not None:
+        return set(read_models(fields)) or None
     entries = fields.get("data")
     if not isinstance(entries, list):
         return None
@@ -183,9 +187,9 @@ def _listed(fields: dict[str, Any], api: ModelApi) -> set[str] | None:
 @answer_depth()
 def _next_page(fields: dict[str, Any], api: ModelApi) -> str:
     """Return the query for the page behind this one, empty at the last. Raises: BadAnswer."""
-    codec: object = api.codec
-    if isinstance(codec, PagesModels):
-        return quote(codec.next_models(fields), safe="=&%")
+    next_models = getattr(api.codec, "next_models", None)  # as ``PagesModels`` has it
+    if next_models is not None:
+        return quote(next_models(fields), safe="=&%")
     last = fields.get("last_id")
     if fields.get("has_more") is not True or not isinstance(last, str):
         return ""

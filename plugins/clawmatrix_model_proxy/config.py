@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+import msgspec
 
 from clawmatrix_core import ByteSize, Duration, NodeId, option
 from clawmatrix_model_proxy.hold import parse_hold
@@ -46,8 +47,7 @@ Members = Literal["all", "granted"]
 """Which other nodes may use the models where no plugin decides."""
 
 
-@attrs.frozen
-class Budgets:
+class Budgets(msgspec.Struct, frozen=True):
     """How long an upstream may take, in seconds.
 
     Attributes:
@@ -63,7 +63,7 @@ class Budgets:
     def of(self, model: ModelUpstream) -> Budgets:
         """Return those of a model, which may have a limit of its own."""
         own = model.idle_timeout
-        return self if own is None else attrs.evolve(self, idle=own)
+        return self if own is None else msgspec.structs.replace(self, idle=own)
 
 
 def _are_parts(_: object, __: object, value: tuple[str, ...]) -> None:

@@ -14,8 +14,8 @@ import msgspec
 
 from clawmatrix_core import LocalProtocolError, StateError, StateWriter
 from clawmatrix_core.spi import Bell
+from clawmatrix_model_proxy.asking.later_recollection import LaterRecollection
 from clawmatrix_model_proxy.asking.previous_responses import PreviousResponses
-from clawmatrix_model_proxy.asking.recollection import Recollection
 from clawmatrix_model_proxy.config import ModelProxyConfig
 from clawmatrix_model_proxy.serving.owners import OwnedIds, Owners
 
@@ -47,14 +47,15 @@ class KeptResponses:
         self._changed = Bell()
         self.asked = PreviousResponses(changed=self._changed.ring)
         self.owned = Owners(changed=self._changed.ring)
-        self._recollection: Recollection | None = None
+        self._recollection: LaterRecollection | None = None
         self._written = self._mark
 
-    def recollection(self, node: Node) -> Recollection:
+    def recollection(self, node: Node) -> LaterRecollection:
         """Return what remembers answers that no upstream keeps. It is in memory only."""
         if self._recollection is None:
-            self._recollection = Recollection(node.clock.now)
-            self.use(node)
+            config = node.config.section(ModelProxyConfig)
+            limits = config.remember, config.remember_for
+            self._recollection = LaterRecollection(node.clock.now, *limits)
         return self._recollection
 
     def use(self, node: Node) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 import anyio.to_thread
-import attrs
 
 from clawmatrix_core import Bound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-__all__ = ["AT_A_TIME", "ON_LOOP", "PASSED_ON", "Workers", "on_loop"]
+__all__ = ["AT_A_TIME", "ON_LOOP", "PASSED_ON", "Workers", "imported", "on_loop"]
 
 ON_LOOP = Bound(
     32 * 1024,
@@ -35,12 +35,13 @@ PASSED_ON = 32
 
 R = TypeVar("R")
 _here = threading.local()
+_imported: set[str] = set()
 
 
-@attrs.define(eq=False)
 class _Turn:
-    lock: anyio.Lock = attrs.field(factory=anyio.Lock)
-    users: int = 0
+    def __init__(self) -> None:
+        self.lock = anyio.Lock()
+        self.users = 0
 
 
 class Workers:
@@ -90,12 +91,12 @@ class Workers:
                 del self._turns[who]
 
 
-@attrs.define
 class _Done(Generic[R]):
     """What came of work: a value, or an error."""
 
-    value: R | None = None
-    error: Exception | None = None
+    def __init__(self, value: R | None = None, error: Exception | None = None) -> None:
+        self.value = value
+        self.error = error
 
     def take(self) -> R:
         """Return the value, or raise the error, once."""
@@ -118,6 +119,16 @@ def _done(work: Callable[[], R]) -> list[_Done[R]]:
         return [_Done(error=error)]
     finally:
         _here.works = False
+
+
+async def imported(module: str) -> None:
+    """Import a large module in a thread, unless that is done; none for an empty name.
+
+    Code on the loop that imports it afterwards takes no time for that.
+    """
+    if module and module not in _imported:
+        await anyio.to_thread.run_sync(import_module, module)
+        _imported.add(module)
 
 
 def on_loop(call: Callable[[], None]) -> None:

@@ -83,6 +83,11 @@ class Child:
             total += int((task / "schedstat").read_text().split()[0])
         return total / 1e9
 
+    def kill(self) -> None:
+        """Kill it, and nothing that it started."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         """End it."""
         if self._process.poll() is None:

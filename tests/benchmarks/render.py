@@ -33,6 +33,7 @@ TITLES = {
     "sealing": "What the seal costs",
     "grants": "A decision by the grants",
     "tools": "Tools over a relay",
+    "mcp": "Proxies before one MCP server",
 }
 _HEAD = "| measure | ours | peer | ratio | target |\n|---|---|---|---|---|\n"
 

@@ -52,11 +52,13 @@ async def main():
     async with Node(config, plugins=PLUGINS) as node:
         [http] = [one.read() for one in node.status_sections() if one.name == "http"]
         listed = await anyio.to_thread.run_sync(page, http["listen"], "/v1/models")
+        quiet = list(sys.modules)
         await call(control_socket_path(config.state_dir), "status")
         told = {
             "states": {info.name: info.state for info in node.plugins.active()},
             "models": [model["id"] for model in json.loads(listed)["data"]],
             "serving": imported("cli", "testing", "doctor"),
+            "quiet": quiet,
             "modules": list(sys.modules),
         }
         told["findings"] = await call(control_socket_path(config.state_dir), "doctor")
@@ -65,6 +67,41 @@ async def main():
         told["doctor"] = imported("doctor")
         told["asked"] = list(sys.modules)
     print(json.dumps(told))
+
+
+anyio.run(main)
+"""
+
+
+CONVERT = """
+import json, sys, threading
+import anyio
+from clawmatrix_core import Config, MemoryState, Node
+from clawmatrix_model_proxy.api import ModelError, ask_model
+
+BESIDE, ON_LOOP = [], []
+
+
+class Notes:
+    def find_spec(self, name, path=None, target=None):
+        here = threading.current_thread() is threading.main_thread()
+        (ON_LOOP if here else BESIDE).append(name)
+
+
+async def main():
+    table = {"base_url": "http://127.0.0.1:1/v1", "api": "google-generative-ai", "id": "m"}
+    config = Config.from_mapping(
+        {"node_id": "a", "secret": "s" * 40, "model-proxy": {"models": [table]}}
+    )
+    async with Node(config, plugins=["model-proxy", "gemini"], state=MemoryState()) as node:
+        before = [name for name in sys.modules if "_proxy.convert" in name]
+        sys.meta_path.insert(0, Notes())
+        asked = {"messages": [{"role": "user", "content": "hello"}]}
+        try:
+            await ask_model(node, "m", asked)
+        except ModelError:
+            pass  # nobody is there
+    print(json.dumps({"before": before, "beside": BESIDE, "on_loop": ON_LOOP}))
 
 
 anyio.run(main)
@@ -88,11 +125,28 @@ UNUSUAL = ("anyio.from_thread", "clawmatrix_core.config.docs", "difflib", "platf
 """What a node does without whose configuration has no mistake and names folders and numbers."""
 FOR_MODELS = (
     "clawmatrix_gemini.codec",
-    "clawmatrix_model_proxy.neutral",
+    "clawmatrix_model_proxy.neutral.failures",
     "clawmatrix_model_proxy.serving.api_check",
     "clawmatrix_model_proxy.serving.server",
 )
 """What a node does without that serves no models."""
+FOR_CONVERSIONS = (
+    "clawmatrix_gemini.",
+    "clawmatrix_model_proxy.convert",
+    "clawmatrix_model_proxy.neutral.",
+    "clawmatrix_model_proxy.serving.as_whole",
+    "clawmatrix_model_proxy.serving.conversions",
+    "clawmatrix_model_proxy.serving.guarded",
+    "clawmatrix_model_proxy.serving.other_form",
+)
+"""How the modules begin that only conversions need, but for these few."""
+LIGHT = {
+    *(f"clawmatrix_gemini.{name}" for name in ("codec", "names", "plugin")),
+    *(
+        f"clawmatrix_model_proxy.neutral.{name}"
+        for name in ("bodies", "depth", "failures", "sealed")
+    ),
+}
 FOR_GRANTS = (
     "clawmatrix_grants.api",
     "clawmatrix_grants.approvals.keeper",
@@ -124,6 +178,23 @@ FOR_THE_CURIOUS = (
     "clawmatrix_audit.methods",
 )
 """What a node does without until somebody asks for its audit."""
+FOR_COMMANDS = (
+    "clawmatrix_control.ping",
+    "clawmatrix_core.cli.control_client",
+    "clawmatrix_mesh.invite.methods",
+    "clawmatrix_mesh.invite.token",
+    "clawmatrix_mesh.members.revocation_methods",
+    "clawmatrix_mesh.members.revoke_methods",
+    "clawmatrix_mesh.members.trust_methods",
+    "clawmatrix_mesh.status",
+)
+"""What a node does without until somebody asks for its status or manages its members."""
+FOR_SOME_REQUESTS = (
+    "clawmatrix_http.inflating",
+    "clawmatrix_mcp.config",
+    "clawmatrix_model_proxy.asking.recollection",
+)
+"""What a node does without as long as requests and its configuration are as most are."""
 FOR_PROXIES = ("clawmatrix_mesh.websocket.asyncio_proxied", "python_socks")
 """What a node does without that dials through no proxy."""
 MODEL = {"id": "m", "base_url": "http://127.0.0.1:1/v1"}
@@ -166,6 +237,29 @@ def test_a_node_that_serves_no_models_imports_no_conversion(tmp_path: Path) -> N
     told = serve(tmp_path)
     assert told["models"] == []
     assert [name for name in FOR_MODELS if name in told["modules"]] == []
+
+
+def test_a_node_whose_models_only_pass_through_imports_no_conversion(tmp_path: Path) -> None:
+    loaded = serve(tmp_path, MODEL, {**MODEL, "id": "o", "api": "anthropic-messages"})["modules"]
+    assert "clawmatrix_model_proxy.serving.server" in loaded
+    assert [name for name in loaded if name.startswith(FOR_CONVERSIONS) and name not in LIGHT] == []
+
+
+def test_conversions_are_imported_beside_the_loop() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", CONVERT], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["before"] == []
+    assert "clawmatrix_model_proxy.convert.bridge" in told["beside"]
+    assert "clawmatrix_gemini.request_writer" in told["beside"]
+    assert [name for name in told["on_loop"] if name.startswith(FOR_CONVERSIONS)] == []
+
+
+def test_a_node_that_nobody_asks_imports_nothing_for_commands(tmp_path: Path) -> None:
+    told = serve(tmp_path)
+    assert sorted({*FOR_COMMANDS, *FOR_SOME_REQUESTS}.intersection(told["quiet"])) == []
 
 
 def test_a_plain_node_imports_nothing_of_grants_and_tools(tmp_path: Path) -> None:

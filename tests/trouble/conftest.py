@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -242,9 +243,9 @@ def _kill(node: TroubledNode) -> None:
 def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Provide an empty network."""
     require_programs("ip", "nft", "nsenter", "unshare")
-    run = tmp_path / "run"
-    run.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
     monkeypatch.setenv("HOME", str(tmp_path))
     with lan(tmp_path / "machines") as made, ExitStack() as stack:
+        # The path of a socket is short, and that of a test's folder is not.
+        run = stack.enter_context(TemporaryDirectory(prefix="run", ignore_cleanup_errors=True))
+        monkeypatch.setenv("XDG_RUNTIME_DIR", run)
         yield Site(made, tmp_path, stack)

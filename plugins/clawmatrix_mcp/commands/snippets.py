@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
@@ -25,7 +26,8 @@ class Way:
 
     Attributes:
         url: the address of the node's ``/mcp``; None for a client that starts ``command``.
-        command: the program and its arguments that are an MCP server on standard input and output.
+        command: the program and its arguments that are an MCP server on standard input and
+            output, the file of the node's configuration last.
     """
 
     url: str | None
@@ -50,7 +52,6 @@ class Snippet:
 
 
 _Write: TypeAlias = "Callable[[Way], Snippet]"
-_EXPORT: Final = f'the client reads {VARIABLE}: eval "$(clawmatrix env)" sets it'
 
 
 @attrs.frozen
@@ -73,7 +74,7 @@ def _claude_code(way: Way) -> Snippet:
     server: JSON = {"type": "stdio", **_started(way)}
     if way.url is not None:
         server = {"type": "http", "url": way.url, "headers": _bearer(f"${{{VARIABLE}}}")}
-    return _as_json(".mcp.json", {"mcpServers": {_NAME: server}}, _EXPORT if way.url else "")
+    return _as_json(".mcp.json", {"mcpServers": {_NAME: server}}, _export(way))
 
 
 def _codex(way: Way) -> Snippet:
@@ -85,7 +86,7 @@ def _codex(way: Way) -> Snippet:
         listed = ", ".join(map(_text, arguments))
         lines += [f"command = {_text(program)}", f"args = [{listed}]"]
     text = "\n".join([*lines, "tool_timeout_sec = 600"]) + "\n"
-    return Snippet("~/.codex/config.toml", "toml", text, _EXPORT if way.url else "")
+    return Snippet("~/.codex/config.toml", "toml", text, _export(way))
 
 
 def _openclaw(way: Way) -> Snippet:
@@ -93,7 +94,7 @@ def _openclaw(way: Way) -> Snippet:
     if way.url is not None:
         headers = _bearer(f"${{{VARIABLE}}}")
         server = {"transport": "streamable-http", "url": way.url, "headers": headers}
-    needs = f"{_EXPORT}, or a line in ~/.openclaw/.env" if way.url else ""
+    needs = f"{_export(way)}, or a line in ~/.openclaw/.env" if way.url else ""
     return _as_json("~/.openclaw/openclaw.json", {"mcp": {"servers": {_NAME: server}}}, needs)
 
 
@@ -102,7 +103,7 @@ def _opencode(way: Way) -> Snippet:
     if way.url is not None:
         headers = _bearer(f"{{env:{VARIABLE}}}")
         server = {"type": "remote", "url": way.url, "oauth": False, "headers": headers}
-    return _as_json("opencode.json", {"mcp": {_NAME: server}}, _EXPORT if way.url else "")
+    return _as_json("opencode.json", {"mcp": {_NAME: server}}, _export(way))
 
 
 def _vscode(way: Way) -> Snippet:
@@ -112,7 +113,8 @@ def _vscode(way: Way) -> Snippet:
     name = f"{_NAME}-token"
     asked = {"type": "promptString", "id": name, "description": "Token of the ClawMatrix node"}
     server = {"type": "http", "url": way.url, "headers": _bearer(f"${{input:{name}}}")}
-    needs = "VS Code asks for the token once and keeps it: `clawmatrix env --json` prints it"
+    prints = f"`clawmatrix env --json -c {shlex.quote(way.command[-1])}` prints it"
+    needs = f"VS Code asks for the token once and keeps it: {prints}"
     whole: JSON = {"inputs": [asked | {"password": True}], "servers": {_NAME: server}}
     return _as_json(".vscode/mcp.json", whole, needs)
 
@@ -121,6 +123,14 @@ def _inspector(way: Way) -> Snippet:
     server: JSON = {"type": "stdio", **_started(way)}
     needs = "npx @modelcontextprotocol/inspector --config inspector.json"
     return _as_json("inspector.json", {"mcpServers": {_NAME: server}}, needs)
+
+
+def _export(way: Way) -> str:
+    """Return what sets the variable, in a shell; nothing for a client that needs none."""
+    if way.url is None:
+        return ""
+    file = shlex.quote(way.command[-1])
+    return f'the client reads {VARIABLE}: eval "$(clawmatrix env -c {file})" sets it'
 
 
 def _started(way: Way) -> dict[str, JSON]:

@@ -44,8 +44,7 @@ def _of_running(mounts: Mounts) -> Iterator[Finding]:
     for server in mounts.all():
         if server.state.why:
             words = f"the MCP server {server.name} does not run: {server.told()}"
-            advice = f"the log of the node has what {server.name} wrote to its error output"
-            yield Finding(_NAME, "problem", words, advice)
+            yield Finding(_NAME, "problem", words, _advice(server.name, server.config))
         elif server.state.word == "ready":
             tools = len(server.tools)
             words = f"the MCP server {server.name} is ready, and has {tools} tools"
@@ -54,14 +53,37 @@ def _of_running(mounts: Mounts) -> Iterator[Finding]:
             yield Finding(_NAME, "ok", f"the MCP server {server.name} starts")
 
 
+def _advice(name: str, config: ServerConfig) -> str:
+    """Return what to do about a server that ended or did not start."""
+    if config.url is not None:
+        return f"see whether it runs, and whether [mcp.servers.{name}] url and headers are right"
+    if _missing(config) is not None:
+        return _install(name)
+    log = f"the log of the node has what {name} wrote to its error output"
+    if not config.confine:
+        return log
+    return (
+        f"{log}; it is confined, and reads no file outside of system folders, roots and"
+        " [tool-proxy.exec] readable: add the folders of its program and its files there, and"
+        f" restart the node, or write confine = false into [mcp.servers.{name}]"
+    )
+
+
+def _install(name: str) -> str:
+    return (
+        f"install it, or write its whole path into [mcp.servers.{name}] command, or the folders"
+        " to look in into env = {PATH = ...}"
+    )
+
+
 def _of_tables(servers: Mapping[str, ServerConfig]) -> Iterator[Finding]:
     if find_spec("mcp") is None:
         advice = "pip install 'clawmatrix[mcp]'"
         yield Finding(_NAME, "problem", "MCP servers need the extra mcp", advice)
     for name, server in servers.items():
         if server.url is None and (why := _missing(server)) is not None:
-            advice = f"install it, or write its whole path into [mcp.servers.{name}] command"
-            yield Finding(_NAME, "problem", f"the MCP server {name} cannot start: {why}", advice)
+            words = f"the MCP server {name} cannot start: {why}"
+            yield Finding(_NAME, "problem", words, _install(name))
         else:
             yield Finding(_NAME, "ok", f"the MCP server {name} can be started")
 

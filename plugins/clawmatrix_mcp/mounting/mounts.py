@@ -15,7 +15,7 @@ from clawmatrix_mcp.mounting.tools import tool_of
 from clawmatrix_tool_proxy.api import ToolFailed, max_output, pins_of, tools_changed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -43,6 +43,12 @@ class _Server:
         if self.judged is None:
             return []
         return [one for one in self.taken.definitions if one.tool in self.judged.accepted]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is ready, and all of its tools may be listed."""
+        waits = self.judged is not None and self.judged.waiting
+        return self.mounted.state.word == "ready" and not waits
 
 
 class Mounts:
@@ -85,6 +91,10 @@ class Mounts:
     def all(self) -> Sequence[Mounted]:
         """Return the servers that are enabled, in the order of the configuration."""
         return [server.mounted for server in self._servers.values()]
+
+    def settled(self) -> Collection[str]:
+        """Return the names of the servers that are ready, and of which no tool waits."""
+        return [name for name, server in self._servers.items() if server.is_settled]
 
     def when_changed(self, call: Callable[[], None]) -> Callable[[], None]:
         """Have something called when the state or a list of a server is another.

@@ -48,7 +48,7 @@ class MountingPart:
         return () if self.mounts is None else self.mounts.tools()
 
     def shapes(self, servers: Mapping[str, ServerConfig]) -> list[ToolShape]:
-        """Return what stands for the tools of servers that do not run; those of others are known.
+        """Return what stands for tools that are not known yet, or that wait to be accepted.
 
         Args:
             servers: the tables of the configuration, by name.
@@ -57,8 +57,7 @@ class MountingPart:
             return []
         from clawmatrix_grants.api import ToolShape  # most nodes do without
 
-        running = () if self.mounts is None else self.mounts.all()
-        known = {server.name for server in running if server.state.word == "ready"}
+        known = () if self.mounts is None else self.mounts.settled()
         return [ToolShape(f"{name}_*") for name in servers if name not in known]
 
     def status(self) -> dict[str, JSON]:

@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 
 from clawmatrix_core import Bound
+from clawmatrix_mcp.offering.bodies import VALUES, TooManyValues, looked_at
 from clawmatrix_mcp.offering.cluster import MANY
 from clawmatrix_mcp.offering.news import News
 from clawmatrix_mcp.offering.offer import Offer
@@ -94,7 +95,11 @@ class Endpoint:
             if server is None:
                 await refuse(send, 503, "the package mcp is not installed at this node")
                 return
+            if scope["method"] == "POST":
+                receive = await looked_at(receive, server.most)
             await self._answer(server, scope, receive, send)
+        except TooManyValues:
+            await refuse(send, 413, f"the message has more than {VALUES.text} values")
         finally:
             self.requests -= 1
 

@@ -151,6 +151,11 @@ class McpServer:
         """Return what has to be entered for as long as requests come."""
         return self._manager.run()
 
+    @property
+    def most(self) -> int:
+        """How many bytes a message may have."""
+        return BODY
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of HTTP."""
         await self._manager.handle_request(scope, receive, send)

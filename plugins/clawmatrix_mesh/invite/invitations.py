@@ -15,7 +15,7 @@ import msgspec
 
 from clawmatrix_core import Bound, LocalProtocolError, StateError
 from clawmatrix_core.spi import HandshakeError
-from clawmatrix_mesh.invite.token import invitation_psk
+from clawmatrix_mesh.invite.psk import invitation_psk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

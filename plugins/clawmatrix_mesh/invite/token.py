@@ -16,13 +16,12 @@ import hashlib
 import re
 
 import attrs
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from clawmatrix_core import ClawMatrixError, is_node_id
 from clawmatrix_mesh.addresses import check_address
+from clawmatrix_mesh.invite.psk import invitation_psk
 
-__all__ = ["ADDRESSES_MOST", "BadToken", "Token", "invitation_psk"]
+__all__ = ["ADDRESSES_MOST", "BadToken", "Token"]
 
 ADDRESSES_MOST = 8
 """Addresses in one token."""
@@ -32,18 +31,12 @@ _VERSION = 1
 _ID, _SECRET, _KEY, _CHECKSUM = 8, 32, 32, 4
 _FIXED = 1 + _ID + _SECRET + _KEY
 _LABEL = b"clawmatrix invitation token v1\0"
-_PSK_LABEL = b"clawmatrix invitation v1"
 _LIMIT = 4096
 """Letters of a token at most."""
 
 
 class BadToken(ClawMatrixError):
     """A text that is no token, or not the whole of one."""
-
-
-def invitation_psk(secret: bytes) -> bytes:
-    """Return the key that an invitation's secret puts into its handshake."""
-    return HKDF(hashes.SHA256(), 32, salt=None, info=_PSK_LABEL).derive(secret)
 
 
 @attrs.frozen

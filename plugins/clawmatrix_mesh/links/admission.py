@@ -6,7 +6,6 @@ from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
 
 import anyio
-import attrs
 import msgspec
 
 from clawmatrix_core import Bound
@@ -27,12 +26,11 @@ REMEMBERED = Bound(
 )
 
 
-@attrs.define(eq=False)
-class Visitor:
+class Visitor(msgspec.Struct, eq=False):
     """A connection that has not proved itself. Its handshake runs in ``scope``."""
 
     source: str
-    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
+    scope: anyio.CancelScope = msgspec.field(default_factory=anyio.CancelScope)
     evicted: bool = False
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from clawmatrix_core import Node
     from clawmatrix_model_proxy.asking.catalog import Catalog
     from clawmatrix_model_proxy.asking.health import Health, Target
+    from clawmatrix_model_proxy.asking.later_recollection import LaterRecollection
     from clawmatrix_model_proxy.asking.limits import AskLimits
-    from clawmatrix_model_proxy.asking.recollection import Recollection
     from clawmatrix_model_proxy.streams.formats import Format
     from clawmatrix_model_proxy.workers import Workers
 
@@ -57,7 +57,7 @@ class Asking:
         health: Health,
         workers: Workers,
         answers: PreviousResponses | None = None,
-        recollection: Recollection | None = None,
+        recollection: LaterRecollection | None = None,
     ) -> None:
         self.node = node
         self.workers = workers

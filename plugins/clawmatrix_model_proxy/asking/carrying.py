@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from clawmatrix_model_proxy.errors import ApiError
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
@@ -52,7 +52,7 @@ def carriers_first(choice: Choice, format: str, body: bytes) -> Choice:
     except (*NOT_JSON, ApiError):
         return choice  # whoever is asked says what is wrong with it
     losses = {target: count for target in choice.targets if (count := lost[target.api])}
-    return attrs.evolve(choice, losses=losses) if losses else choice
+    return msgspec.structs.replace(choice, losses=losses) if losses else choice
 
 
 def _lost(api: str, format: str, members: Mapping[str, Raw]) -> int:

@@ -47,8 +47,7 @@ class ServedModel:
         return tuple(Target(self.node, self.id, at, apis[at]) for at in range(self.upstreams))
 
 
-@attrs.frozen
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """What a name means now.
 
     Attributes:

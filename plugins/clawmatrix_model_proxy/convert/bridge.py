@@ -17,13 +17,8 @@ from clawmatrix_model_proxy.convert.stop_cut import StopReader, cut_answer
 from clawmatrix_model_proxy.convert.stops import check_stops
 from clawmatrix_model_proxy.json_values import NOT_JSON, TooManyValues, decode
 from clawmatrix_model_proxy.neutral.answer import events_of
-from clawmatrix_model_proxy.neutral.codec import (
-    BadAnswer,
-    KnowsTools,
-    Making,
-    ReadsErrors,
-    Unsupported,
-)
+from clawmatrix_model_proxy.neutral.bodies import decode_object, error_words
+from clawmatrix_model_proxy.neutral.codec import KnowsTools, Making, Unsupported
 from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
 from clawmatrix_model_proxy.neutral.estimate import prompt_tokens
 from clawmatrix_model_proxy.neutral.settings import place_of
@@ -43,7 +38,7 @@ if TYPE_CHECKING:
     )
     from clawmatrix_model_proxy.neutral.request import NeutralRequest
 
-__all__ = ["Bridge", "decode_object", "error_words"]
+__all__ = ["Bridge"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -167,28 +162,6 @@ class Bridge:
         """
         answer = limited_answer(answer_of(events))
         return _encode(self.client.write_answer(answer, self.making))
-
-
-def error_words(codec: object, status: int, body: bytes) -> ErrorWords | None:
-    """Return an upstream's error in the words of a codec, None where the codec reads no errors."""
-    if not isinstance(codec, ReadsErrors):
-        return None
-    try:
-        with answer_depth():
-            return codec.read_error(status, decode_object(body))
-    except BadAnswer:
-        return None
-
-
-def decode_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of an answer. Raises: BadAnswer."""
-    try:
-        decoded = decode(body)
-    except NOT_JSON as error:
-        raise BadAnswer(f"the upstream's answer is not JSON: {error}") from None
-    if not isinstance(decoded, dict):
-        raise BadAnswer("the upstream's answer is not a JSON object")
-    return decoded
 
 
 def _request_object(body: bytes) -> dict[str, Any]:

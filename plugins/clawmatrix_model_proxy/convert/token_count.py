@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from clawmatrix_model_proxy.convert.bridge import decode_object
 from clawmatrix_model_proxy.convert.responses.codec import read_count, write_count_request
+from clawmatrix_model_proxy.neutral.bodies import decode_object
 from clawmatrix_model_proxy.neutral.codec import BadAnswer, CountsTokens
 from clawmatrix_model_proxy.neutral.depth import answer_depth, request_depth
 

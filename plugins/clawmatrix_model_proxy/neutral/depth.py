@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.neutral.failures import BadAnswer, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from clawmatrix_core.spi import ByteBudget
 from clawmatrix_model_proxy.errors import from_event
 from clawmatrix_model_proxy.json_values import decode
 from clawmatrix_model_proxy.kept_answers import UNCOUNTED, WaitingBytes, no_memory
-from clawmatrix_model_proxy.neutral.codec import BadAnswer, UpstreamError
+from clawmatrix_model_proxy.neutral.failures import BadAnswer, UpstreamError
 from clawmatrix_model_proxy.request_body import is_json
 from clawmatrix_model_proxy.serving.begun import Begun, stream_type
 from clawmatrix_model_proxy.serving.byte_queue import ByteQueue
@@ -26,6 +26,7 @@ from clawmatrix_model_proxy.streams.endings import Ending
 from clawmatrix_model_proxy.streams.events import ERROR_WORDS
 from clawmatrix_model_proxy.streams.sse import EventTooLarge, portions
 from clawmatrix_model_proxy.wire import UPSTREAM_FAILED, Head
+from clawmatrix_model_proxy.workers import imported
 
 if TYPE_CHECKING:
     import logging
@@ -159,6 +160,7 @@ class AnswerSender:
         json = beginning_of(body) is not Beginning.EVENTS
         if not response.framed and json and not is_json(body):
             raise ExchangeFailure("upstream_broke", "the upstream's answer is cut off")
+        await imported(self._call.needs(body))
         weight = self._call.weight(len(body))
         read = partial(self._call.whole, body, response.content_type)
         try:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clawmatrix_core import PluginError
-from clawmatrix_model_proxy.neutral.rules import ApiRules
 from clawmatrix_model_proxy.streams.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -16,10 +15,11 @@ if TYPE_CHECKING:
 
     from clawmatrix_model_proxy.api import ModelApi
 
-__all__ = ["check_api"]
+__all__ = ["OWN_PLUGINS", "check_api"]
 
-_OWN = frozenset({"model-proxy", "gemini"})
-"""The plugins of this project, whose APIs have names without a plugin's in front."""
+OWN_PLUGINS = frozenset({"model-proxy", "gemini"})
+"""The plugins of this project: their APIs have names without a plugin's in front, and codecs that
+are not imported before they are used."""
 _NAME = re.compile(r"(?=.{1,100}$)[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)*")
 _WORDS = "must be a word, or PLUGIN:WORD, of 100 letters at most"
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -51,9 +51,9 @@ def check_api(plugin: str, api: ModelApi) -> None:
 
 def _wrongs(plugin: str, api: ModelApi) -> list[tuple[str, str]]:
     found = [*_wrong_values(api)]
-    if api.codec is not None:
+    if api.codec is not None and plugin not in OWN_PLUGINS:
         found += _wrong_codec(api.codec)
-    if not found and plugin not in _OWN:
+    if not found and plugin not in OWN_PLUGINS:
         found += _taken_names(api)
     if not found and api.codec is not None and next(iter(api.paths)) != api.codec.name:
         found.append(("paths", f"must have the codec's format {api.codec.name!r} first"))
@@ -126,7 +126,7 @@ def _wrong_codec(codec: object) -> list[tuple[str, str]]:
     count_path = getattr(codec, "count_path", None)
     if count_path is not None and (why := _of(count_path)):
         found.append(("codec.count_path", why))
-    if not isinstance(getattr(codec, "rules", None), ApiRules | None):
+    if not _are_rules(getattr(codec, "rules", None)):
         found.append(("codec.rules", "must be ApiRules"))
     for name, (shape, args, named) in {**_CALLS, **_OPTIONAL}.items():
         method = getattr(codec, name, None)
@@ -135,6 +135,12 @@ def _wrong_codec(codec: object) -> list[tuple[str, str]]:
         elif method is not None and not _takes(method, args, named):
             found.append((f"codec.{name}", f"must take {shape}, without async"))
     return [*found, *_halves(codec)]
+
+
+def _are_rules(value: object) -> bool:
+    from clawmatrix_model_proxy.neutral.rules import ApiRules  # own plugins are not looked at
+
+    return value is None or isinstance(value, ApiRules)
 
 
 def _halves(codec: object) -> Iterator[tuple[str, str]]:

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+
+import anyio.to_thread
 
 from clawmatrix_core import StartError
 from clawmatrix_model_proxy.api import ModelApi
-from clawmatrix_model_proxy.convert import token_count
-from clawmatrix_model_proxy.convert.bridge import Bridge
-from clawmatrix_model_proxy.convert.chat import codec as chat
-from clawmatrix_model_proxy.convert.messages import codec as messages
-from clawmatrix_model_proxy.convert.responses import codec as responses
-from clawmatrix_model_proxy.neutral.codec import Unsupported
-from clawmatrix_model_proxy.serving.upstream_call import (
-    ConvertedCall,
-    CountingCall,
-    PassthroughCall,
-    UpstreamCall,
-    cannot_convert,
-    unsent,
-)
+from clawmatrix_model_proxy.neutral.failures import Unsupported
+from clawmatrix_model_proxy.serving.later_codec import CLIENTS, LaterCodec, client_codec, loaded
+from clawmatrix_model_proxy.serving.paths import path_there
+from clawmatrix_model_proxy.serving.upstream_call import PassthroughCall, UpstreamCall, unsent
 from clawmatrix_model_proxy.streams.formats import FORMATS
 from clawmatrix_model_proxy.workers import PASSED_ON
 
@@ -28,32 +19,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clawmatrix_model_proxy.api import ModelUpstream
-    from clawmatrix_model_proxy.neutral.codec import Codec
+    from clawmatrix_model_proxy.neutral.codec import UpstreamCodec
     from clawmatrix_model_proxy.streams.formats import Format
     from clawmatrix_model_proxy.wire import Opening
 
-__all__ = ["BUILT_IN", "Apis", "name_there"]
+__all__ = ["BUILT_IN", "Apis"]
 
 BUILT_IN = (
     ModelApi(
         "openai-completions",
         {"chat": "chat/completions", "embeddings": "embeddings"},
-        chat.CODEC,
+        LaterCodec("chat", CLIENTS["chat"]),
     ),
     ModelApi(
-        "openai-responses", {"responses": "responses", "embeddings": "embeddings"}, responses.CODEC
+        "openai-responses",
+        {"responses": "responses", "embeddings": "embeddings"},
+        LaterCodec("responses", CLIENTS["responses"]),
     ),
     ModelApi(
         "anthropic-messages",
         {"messages": "messages", "count_tokens": "messages/count_tokens"},
-        messages.CODEC,
+        LaterCodec("messages", CLIENTS["messages"]),
         key_header=("x-api-key", ""),
         headers={"anthropic-version": "2023-06-01"},
     ),
 )
-CLIENTS: dict[str, Codec] = {
-    codec.name: codec for codec in (chat.CODEC, responses.CODEC, messages.CODEC)
-}
 
 
 class Apis:
@@ -73,6 +63,7 @@ class Apis:
             self._apis.setdefault(api.name, api)
         self._now = now
         self._new_id = new_id
+        self._prepared: set[tuple[str, str]] = set()
 
     def check(self, models: Iterable[ModelUpstream]) -> None:
         """Raises: StartError, where a model's upstream speaks an API that is not among them."""
@@ -95,7 +86,7 @@ class Apis:
     def kept_at(self, model: ModelUpstream) -> str | None:
         """Return the path below which a model's upstream keeps responses; None without one."""
         path = self._apis[model.api].paths.get("responses")
-        return None if path is None else self._path(model, path)
+        return None if path is None else path_there(model, path)
 
     def weight(self, model: ModelUpstream, opening: Opening, size: int) -> int:
         """Return the bytes of a request as far as there is work in them: see ``workers``."""
@@ -105,9 +96,27 @@ class Apis:
     def count_path(self, model: ModelUpstream) -> str | None:
         """Return where a model's API has tokens counted without an answer, None for nowhere."""
         api = self._apis[model.api]
-        if (path := api.paths.get("count_tokens")) is not None or api.codec is None:
+        if (path := api.paths.get("count_tokens")) is not None:
             return path
-        return token_count.count_method(api.codec).path
+        from clawmatrix_model_proxy.serving import conversions
+
+        return conversions.count_path(api)
+
+    async def prepare(
+        self, model: ModelUpstream, opening: Opening, *, by_answer: bool = False
+    ) -> None:
+        """Import what ``call_for`` converts the request with, where it does.
+
+        That is done in a thread: it takes longer than the loop may stand still.
+        """
+        api, name = self._apis[model.api], opening.format
+        if api.codec is None or (name in api.paths and not by_answer):
+            return
+        client = "messages" if name == "count_tokens" else name
+        pair = client, api.name
+        if client in CLIENTS and pair not in self._prepared:
+            await anyio.to_thread.run_sync(_import_for, client, api.codec)
+            self._prepared.add(pair)
 
     def call_for(
         self, model: ModelUpstream, opening: Opening, body: bytes, *, by_answer: bool = False
@@ -122,69 +131,34 @@ class Apis:
         if format is not None and format.name in api.paths and not by_answer:
             return PassthroughCall.of(
                 format,
-                self._path(model, api.paths[format.name]),
+                path_there(model, api.paths[format.name]),
                 body,
                 model,
                 streams=opening.stream and format.streams,
             )
-        try:
-            if format is not None and format.name == "count_tokens":
-                return self._counted(model, api, format, body, by_answer=by_answer)
-            if format is not None and format.name in CLIENTS and api.codec is not None:
-                return self._converted(model, api, format, body)
-        except Unsupported as error:
-            raise cannot_convert(error) from None
+        counts = format is not None and format.name == "count_tokens"
+        if format is not None and api.codec is not None and (counts or format.name in CLIENTS):
+            return self._converted(model, api, format, body, by_answer=by_answer)
         message = f"the upstream of {model.id!r} speaks {model.api}, not {opening.format!r}"
         raise unsent("cannot_convert", message)
 
     def _converted(
-        self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes
-    ) -> ConvertedCall:
-        bridge = self._bridge(model, api, format.name, body)
-        path = next(iter(api.paths.values()))
-        if bridge.request.stream and api.stream_path is not None:
-            path = api.stream_path
-        sent = bridge.written(model)
-        return ConvertedCall(format, self._path(model, path), sent, bridge)
+        self, model: ModelUpstream, api: ModelApi, format: Format, body: bytes, *, by_answer: bool
+    ) -> UpstreamCall:
+        from clawmatrix_model_proxy.serving.conversions import Conversion
 
-    def _counted(
-        self,
-        model: ModelUpstream,
-        api: ModelApi,
-        format: Format,
-        body: bytes,
-        *,
-        by_answer: bool,
-    ) -> CountingCall:
-        bridge = self._bridge(model, api, "messages", body)
-        method = token_count.count_method(bridge.upstream, by_answer=by_answer)
-        sent = method.write(bridge, model)
-        path = method.path or next(iter(api.paths.values()))
-        return CountingCall(format, self._path(model, path), sent, bridge, method.read)
-
-    def _bridge(self, model: ModelUpstream, api: ModelApi, client: str, body: bytes) -> Bridge:
-        assert api.codec is not None
-        bridge = Bridge.read(
-            CLIENTS[client],
-            api.codec,
-            body,
-            model=model.name_there,
-            now=self._now(),
-            new_id=self._new_id,
-            names_model="{model}" not in next(iter(api.paths.values())),
-        )
-        return bridge.fitted_to(model)
-
-    def _path(self, model: ModelUpstream, path: str) -> str:
-        named = quote(name_there(model, path), safe="/:@") if "{model}" in path else ""
-        return path.replace("{model}", named)
+        conversion = Conversion(model, api, format, body, self._now(), self._new_id)
+        try:
+            if format.name == "count_tokens":
+                return conversion.count(by_answer=by_answer)
+            return conversion.call()
+        except Unsupported as error:
+            raise unsent("cannot_convert", str(error), error.param) from None
 
 
-def name_there(model: ModelUpstream, path: str) -> str:
-    """Return the upstream's name of a model, as it fits into a path.
+def _import_for(client: str, codec: UpstreamCodec) -> None:
+    """Import what converts between the API of a client and that of a codec."""
+    from clawmatrix_model_proxy.serving import conversions  # noqa: F401 - imported for later
 
-    What stands before ``{model}`` in the path is not repeated: Google writes its names with
-    ``models/`` in front.
-    """
-    before, found, _ = path.partition("{model}")
-    return model.name_there.removeprefix(before) if found else model.name_there
+    client_codec(client)
+    loaded(codec)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clawmatrix_model_proxy.convert.chat.gathered_calls import GatheredCalls
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
-from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.failures import BadAnswer
 from clawmatrix_model_proxy.streams.stages import RESPONSES_ENDS, ends_response
 
 if TYPE_CHECKING:

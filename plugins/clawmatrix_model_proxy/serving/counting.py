@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawmatrix_model_proxy.convert.bridge import decode_object
 from clawmatrix_model_proxy.error_text import error_text
 from clawmatrix_model_proxy.lacks import Lacks, is_not_served, unknown_setting
-from clawmatrix_model_proxy.neutral.codec import BadAnswer
+from clawmatrix_model_proxy.neutral.bodies import decode_object
+from clawmatrix_model_proxy.neutral.failures import BadAnswer
 from clawmatrix_model_proxy.serving.key_verdict import ERROR_LIMIT
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import msgspec
 
 from clawmatrix_core.spi import stray
 from clawmatrix_model_proxy.neutral.answer import Event, NeutralAnswer
-from clawmatrix_model_proxy.neutral.codec import BadAnswer, ErrorWords, Unsupported
+from clawmatrix_model_proxy.neutral.failures import BadAnswer, ErrorWords, Unsupported
 from clawmatrix_model_proxy.serving.sound import sound, sound_count, sound_words
 from clawmatrix_model_proxy.serving.upstream_call import unsent
 

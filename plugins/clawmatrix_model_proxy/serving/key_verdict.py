@@ -8,9 +8,8 @@ import anyio
 import msgspec
 
 from clawmatrix_core import ExchangeFailure
-from clawmatrix_model_proxy.convert.bridge import error_words
 from clawmatrix_model_proxy.faults import retry_after
-from clawmatrix_model_proxy.neutral.codec import ReadsErrors
+from clawmatrix_model_proxy.neutral.bodies import error_words
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.http.connection import HttpResponse
@@ -42,7 +41,7 @@ async def key_verdict(answer: HttpResponse, codec: object, wall: float) -> KeyVe
     status 400, and put the time to wait into the body. The body can still be read afterwards.
     """
     wait = retry_after(answer.headers, wall)
-    if 200 <= answer.status < 300 or not isinstance(codec, ReadsErrors):
+    if 200 <= answer.status < 300 or not hasattr(codec, "read_error"):
         return KeyVerdict(answer.status, wait)
     words = error_words(codec, answer.status, await _body(answer))
     if words is None:

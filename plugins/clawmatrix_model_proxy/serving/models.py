@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from clawmatrix_core import Node
+    from clawmatrix_model_proxy.neutral.codec import UpstreamCodec
 
 __all__ = ["checked_models", "collect_apis", "collect_models", "working_apis"]
 
@@ -104,11 +106,22 @@ def working_apis(node: Node, collected: Sequence[tuple[str, ModelApi]]) -> list[
 
 
 def _guarded(node: Node, plugin: str, api: ModelApi) -> ModelApi:
-    from clawmatrix_model_proxy.serving.guarded import GuardedCodec
+    from clawmatrix_model_proxy.serving.api_check import OWN_PLUGINS
+    from clawmatrix_model_proxy.serving.later_codec import OPTIONAL, LaterCodec
 
     def on_fault(member: str, error: Exception) -> None:
         what = f"{member} of {api.name}"
         on_loop(lambda: node.hooks.report(plugin, what, error, serving=True))
 
-    codec = None if api.codec is None else GuardedCodec(api.codec, plugin, on_fault)
-    return attrs.evolve(api, codec=codec)
+    def guarded(codec: UpstreamCodec) -> UpstreamCodec:
+        from clawmatrix_model_proxy.serving.guarded import GuardedCodec
+
+        return GuardedCodec(codec, plugin, on_fault)
+
+    codec = api.codec
+    if codec is None:
+        return api
+    if plugin not in OWN_PLUGINS:
+        return attrs.evolve(api, codec=guarded(codec))
+    has = [member for member in OPTIONAL if hasattr(type(codec), member)]
+    return attrs.evolve(api, codec=LaterCodec(codec.name, partial(guarded, codec), has))

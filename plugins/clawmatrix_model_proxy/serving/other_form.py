@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
-from clawmatrix_model_proxy.neutral.codec import BadAnswer, ErrorWords, UpstreamError
+from clawmatrix_model_proxy.neutral.failures import BadAnswer, ErrorWords, UpstreamError
 from clawmatrix_model_proxy.serving.as_whole import answer_of_events
 from clawmatrix_model_proxy.streams.as_stream import events_of_answer
 from clawmatrix_model_proxy.streams.endings import Ending
@@ -64,8 +64,6 @@ def gathered(format: Format, body: bytes, request: bytes) -> bytes:
 
     Raises: BadAnswer, UpstreamError.
     """
-    if not format.streams:
-        raise BadAnswer("the upstream's answer is a stream, and no answer of its API is one")
     stream = PassthroughStream(format, limit=len(body))
     try:
         passed = stream.feed(body)

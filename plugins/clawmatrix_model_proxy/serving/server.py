@@ -189,11 +189,15 @@ class ModelServer:
         size, api = self._apis.weight(model, opening, len(body)), self._apis.of(model)
 
         async def ask(by_answer: bool) -> Asked:
+            await self._apis.prepare(model, opening, by_answer=by_answer)
             make = partial(self._apis.call_for, model, opening, body, by_answer=by_answer)
             call = await self._workers.run(peer, size, make)
             return call, await self._upstreams.ask(model, api, call.path, call.body, opening)
 
-        path = self._apis.count_path(model) if opening.format == "count_tokens" else None
+        if opening.format != "count_tokens":
+            return await ask(False)
+        await self._apis.prepare(model, opening)
+        path = self._apis.count_path(model)
         if path is None:
             return await ask(False)
         return await ask_for_count(self._upstreams.lacks, model, path, ask)

@@ -8,7 +8,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from clawmatrix_model_proxy.neutral.answer import Usage
-    from clawmatrix_model_proxy.neutral.codec import ErrorWords
+    from clawmatrix_model_proxy.neutral.failures import ErrorWords
 
 __all__ = ["sound", "sound_count", "sound_words"]
 

@@ -1,6 +1,6 @@
 """What one request is for an upstream, and what its answer is for the client.
 
-Either both pass as they are, or both are converted, or the tokens of the request are counted.
+Here both pass as they are; ``conversions.py`` has the calls that are converted.
 """
 
 from __future__ import annotations
@@ -13,44 +13,37 @@ import attrs
 import msgspec
 
 from clawmatrix_core import ExchangeFailure
-from clawmatrix_model_proxy.convert.converted_stream import ConvertedStream, UpstreamEvents
-from clawmatrix_model_proxy.errors import ApiError, convert_upstream_error, wrap_upstream_error
+from clawmatrix_model_proxy.errors import ApiError, wrap_upstream_error
 from clawmatrix_model_proxy.json_values import NOT_JSON, decode
-from clawmatrix_model_proxy.neutral.codec import BadAnswer, Unsupported
+from clawmatrix_model_proxy.neutral.failures import BadAnswer
 from clawmatrix_model_proxy.neutral.sealed import without_seals
 from clawmatrix_model_proxy.request_body import with_model
-from clawmatrix_model_proxy.serving.other_form import gathered, streamed
 from clawmatrix_model_proxy.streams.beginning import Beginning, beginning_of
 from clawmatrix_model_proxy.streams.events import stray_error
 from clawmatrix_model_proxy.streams.passthrough import PassthroughStream
-from clawmatrix_model_proxy.streams.sse import EventTooLarge
 from clawmatrix_model_proxy.streams.stages import is_broken_off
 from clawmatrix_model_proxy.wire import EVENT_STREAM
 from clawmatrix_model_proxy.workers import PASSED_ON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from clawmatrix_model_proxy.api import ModelUpstream
-    from clawmatrix_model_proxy.convert.bridge import Bridge
     from clawmatrix_model_proxy.streams.answer_stream import AnswerStream
     from clawmatrix_model_proxy.streams.formats import Format
 
 __all__ = [
-    "ConvertedCall",
-    "CountingCall",
     "ErrorAnswer",
     "PassthroughCall",
     "UpstreamCall",
     "WholeAnswer",
-    "cannot_convert",
     "error_of_answer",
+    "status_of_error",
     "unsent",
 ]
 
 JSON = "application/json"
 _REASON = re.compile(rb'_reason"[ \t\r\n]*:[ \t\r\n]*"([^"]*)"')
 """Why an answer in one piece may have ended."""
+_OTHER_FORM = "clawmatrix_model_proxy.serving.other_form"
 _LONGEST_WAIT = 86_400.0
 """Seconds that a client is told to wait at most: a day."""
 
@@ -94,17 +87,8 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
         return told
 
 
-def _own_error(bridge: Bridge, status: int, body: bytes, format: Format) -> ErrorAnswer:
-    """Return an error of an upstream, in the words of its codec where that reads errors."""
-    words = bridge.error(status, body)
-    if words is None:
-        return ErrorAnswer(_error_status(status), convert_upstream_error(status, body, format))
-    status = words.status or _error_status(status)
-    error = format.error(status, {**words.body, "param": None})
-    return ErrorAnswer(status, error, words.retry_after)
-
-
-def _error_status(status: int) -> int:
+def status_of_error(status: int) -> int:
+    """Return the status that a client is told where the upstream's is ``status``."""
     return status if 400 <= status <= 599 else 502
 
 
@@ -142,6 +126,9 @@ class UpstreamCall(Protocol):
 
         An event of the upstream's has at most ``max_event`` bytes.
         """
+
+    def needs(self, body: bytes) -> str:
+        """Return the module that ``whole`` imports for such an answer, empty for none."""
 
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """Return the client's form of a whole answer. Raises: BadAnswer."""
@@ -276,16 +263,31 @@ class PassthroughCall:
         """See UpstreamCall."""
         return PassthroughStream(self.format, limit=max_event) if self.streams else None
 
+    def needs(self, body: bytes) -> str:
+        """See UpstreamCall."""
+        other = self.streams or beginning_of(body) is Beginning.EVENTS
+        return _OTHER_FORM if other and self.format.streams else ""
+
     def whole(self, body: bytes, type_: str) -> WholeAnswer:
         """See UpstreamCall. A stream becomes whole, and a whole answer a stream, as is wanted."""
         if beginning_of(body) is Beginning.EVENTS:
-            body, type_ = gathered(self.format, body, self.body or b"{}"), JSON
+            body, type_ = self._gathered(body), JSON
         ids = self._checked(body)
         if self.streams:
+            from clawmatrix_model_proxy.serving import other_form
+
             asked = self.body or b"{}"
-            return WholeAnswer(streamed(self.format, body, asked), EVENT_STREAM, *ids)
+            return WholeAnswer(other_form.streamed(self.format, body, asked), EVENT_STREAM, *ids)
         whole = JSON if type_.lower().startswith(EVENT_STREAM) else type_
         return WholeAnswer(body, whole, *ids)
+
+    def _gathered(self, stream: bytes) -> bytes:
+        """Return a stream that came for a whole answer as that answer. Raises: BadAnswer."""
+        if not self.format.streams:
+            raise BadAnswer("the upstream's answer is a stream, and no answer of its API is one")
+        from clawmatrix_model_proxy.serving import other_form  # hardly ever needed
+
+        return other_form.gathered(self.format, stream, self.body or b"{}")
 
     def _checked(self, body: bytes) -> tuple[str, tuple[str, ...]]:
         """Return the id of a whole answer, and those of its items. Raises: BadAnswer."""
@@ -305,86 +307,10 @@ class PassthroughCall:
 
     def error(self, status: int, body: bytes) -> ErrorAnswer:
         """See UpstreamCall."""
-        return ErrorAnswer(_error_status(status), wrap_upstream_error(status, body, self.format))
-
-
-class ConvertedCall(msgspec.Struct, frozen=True):
-    """A request in another API than the upstream's."""
-
-    format: Format
-    path: str
-    body: bytes
-    bridge: Bridge
-
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """See UpstreamCall."""
-        return self.bridge.dropped
-
-    def weight(self, size: int) -> int:
-        """See UpstreamCall."""
-        return size
-
-    def stream(self, max_event: int) -> AnswerStream | None:
-        """See UpstreamCall."""
-        bridge = self.bridge
-        if not bridge.request.stream:
-            return None
-        reader, writer = bridge.reader(), bridge.client.writer(bridge.making)
-        api = bridge.upstream.name
-        return ConvertedStream(reader, writer, self.format, api, limit=max_event)
-
-    def whole(self, body: bytes, type_: str) -> WholeAnswer:
-        """See UpstreamCall."""
-        bridge = self.bridge
-        if beginning_of(body) is Beginning.EVENTS:
-            events = UpstreamEvents(bridge.reader(), limit=len(body))
-            try:
-                return WholeAnswer(bridge.gathered([*events.feed(body), *events.finish()]), JSON)
-            except EventTooLarge:
-                raise BadAnswer("an event has no end") from None
-        if bridge.request.stream:
-            return WholeAnswer(bridge.streamed(body), EVENT_STREAM)
-        return WholeAnswer(bridge.whole(body), JSON)
-
-    def error(self, status: int, body: bytes) -> ErrorAnswer:
-        """See UpstreamCall."""
-        return _own_error(self.bridge, status, body, self.format)
-
-
-class CountingCall(msgspec.Struct, frozen=True):
-    """A question for the number of tokens, to an upstream that answers it in another way."""
-
-    format: Format
-    path: str
-    body: bytes
-    bridge: Bridge
-    read: Callable[[bytes], int]
-    dropped = ()
-
-    def weight(self, size: int) -> int:
-        """See UpstreamCall."""
-        return size
-
-    def stream(self, max_event: int) -> None:
-        """See UpstreamCall."""
-        return
-
-    def whole(self, body: bytes, type_: str) -> WholeAnswer:
-        """See UpstreamCall."""
-        return WholeAnswer(msgspec.json.encode({"input_tokens": self.read(body)}), JSON)
-
-    def error(self, status: int, body: bytes) -> ErrorAnswer:
-        """See UpstreamCall."""
-        return _own_error(self.bridge, status, body, self.format)
+        return ErrorAnswer(status_of_error(status), wrap_upstream_error(status, body, self.format))
 
 
 def unsent(code: str, message: str, param: str | None = None) -> ExchangeFailure:
     """Return the failure of a request that never reaches an upstream."""
     detail = None if param is None else {"param": param}
     return ExchangeFailure(code, message, may_have_begun=False, detail=detail)
-
-
-def cannot_convert(error: Unsupported) -> ExchangeFailure:
-    """Return the failure of a request that the upstream's API does not carry."""
-    return unsent("cannot_convert", str(error), error.param)

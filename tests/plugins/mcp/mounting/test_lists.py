@@ -69,6 +69,8 @@ async def test_a_definition_that_changed_waits_for_a_person(node_factory: NodeFa
         await wait_until(lambda: "waiting" in nodes.mounts.status()["plain"])
         waiting = nodes.mounts.status()["plain"]["waiting"]
         assert waiting == {"echo": "changed", "new": "added"}
+        shapes = nodes.plugin.register_tool_shapes(nodes.office)
+        assert [one.name for one in shapes] == ["plain_*"]  # grants may name what waits
         await until_listed(nodes, lambda found: "plain_echo" not in found)
         assert "plain_new" not in await names(nodes)
         assert await nodes.code_of("plain_echo", value=1) == "not_allowed"

@@ -15,6 +15,8 @@ from clawmatrix_mcp.plugin import McpPlugin
 from tests.plugins.mcp.mounting.nodes import mounting, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clawmatrix_core.testing.fixtures import NodeFactory
 
 pytestmark = [pytest.mark.anyio]
@@ -35,6 +37,25 @@ async def test_status_and_doctor_name_each_server_and_what_is_wrong(
         told = await servers_check({}, nodes.mounts).run()
         assert [one.status for one in told] == ["ok", "problem"]
         assert "it ended with status 7" in told[1].detail
+        assert told[1].advice == "the log of the node has what dies wrote to its error output"
+
+
+async def test_the_doctor_says_what_to_do_about_each_kind_of_server(
+    node_factory: NodeFactory,
+) -> None:
+    servers: dict[str, Mapping[str, object]] = {
+        "away": {"url": "http://127.0.0.1:1/mcp"},
+        "confined": plain("die=initialize", confine=True),
+        "nameless": {"command": "no-such-program"},
+    }
+    async with mounting(node_factory, servers) as nodes:
+        await wait_until(lambda: all(one.state.why for one in nodes.mounts.all()))
+        told = await servers_check({}, nodes.mounts).run()
+        advice = dict(zip(servers, [one.advice or "" for one in told], strict=True))
+    assert "[mcp.servers.away] url and headers" in advice["away"]
+    assert "[tool-proxy.exec] readable" in advice["confined"]
+    assert "confine = false into [mcp.servers.confined]" in advice["confined"]
+    assert "its whole path into [mcp.servers.nameless] command" in advice["nameless"]
 
 
 def test_a_line_says_what_waits_and_what_is_left_out() -> None:

@@ -187,6 +187,27 @@ async def test_a_message_that_is_too_large_is_refused(
         assert found.shop.began == []
 
 
+@pytest.mark.bound("clawmatrix_mcp.offering.bodies.VALUES")
+async def test_a_message_of_too_many_values_is_not_decoded(node_factory: NodeFactory) -> None:
+    async with (
+        mesh(node_factory) as found,
+        http_of(found.home) as http,
+        client_of(found.home, "legacy") as good,
+    ):
+        await good.list_tools()
+        many = b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"x":[%s1]}}'
+        for headers in (ACCEPT, {**ACCEPT, "mcp-protocol-version": MODERN}):
+            began = anyio.current_time()
+            answer = await http.post("/mcp", content=many % (b"[]," * 1_500_000), headers=headers)
+            assert answer.status_code == 413
+            assert "131,072 values" in answer.json()["error"]["message"]
+            assert anyio.current_time() - began < 2  # decoding it takes longer
+        text = {"name": "office__echo", "arguments": {"value": "[,{" * 200_000}}
+        session = await Raw.open(http)  # in a text they are no values
+        assert "isError" in (await session.ask("tools/call", text)).text
+        assert text_of(await good.call_tool("office__echo", {"value": "on"})) == "on"
+
+
 async def test_a_node_stops_at_once_while_clients_listen(node_factory: NodeFactory) -> None:
     async with (
         mesh(node_factory) as found,

@@ -128,6 +128,21 @@ def test_the_token_is_never_printed(
         )
 
 
+def test_what_sets_the_token_asks_the_node_of_this_configuration(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "two words.toml"
+    odd.write_text(Path(home.config).read_text())
+    odd.chmod(0o600)
+    for client in ("claude-code", "codex", "openclaw", "opencode"):
+        assert execute(["mcp", "config", client, "-c", str(odd)]) == 0
+        assert f"eval \"$(clawmatrix env -c '{odd}')\"" in capsys.readouterr().err
+        assert execute(["mcp", "config", client, "--stdio", "-c", str(odd)]) == 0
+        assert "clawmatrix env" not in capsys.readouterr().err
+    assert execute(["mcp", "config", "vscode", "-c", str(odd)]) == 0
+    assert f"`clawmatrix env --json -c '{odd}'`" in capsys.readouterr().err
+
+
 def command_of(text: str) -> list[str]:
     server = tomllib.loads(text)["mcp_servers"]["clawmatrix"]
     return [server["command"], *server["args"]]

@@ -17,7 +17,7 @@ from clawmatrix_mesh.invite.invitations import (
     REMEMBERED_FOR,
     Invitations,
 )
-from clawmatrix_mesh.invite.token import invitation_psk
+from clawmatrix_mesh.invite.psk import invitation_psk
 
 if TYPE_CHECKING:
     from pathlib import Path

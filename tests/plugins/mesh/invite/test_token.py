@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawmatrix_mesh.invite.token import BadToken, Token, invitation_psk
+from clawmatrix_mesh.invite.psk import invitation_psk
+from clawmatrix_mesh.invite.token import BadToken, Token
 
 TOKEN = Token(bytes(range(8)), bytes(range(32)), b"k" * 32, "relay", ("ws://relay.example:19000",))
 LETTERS = string.ascii_letters + string.digits + "-_"

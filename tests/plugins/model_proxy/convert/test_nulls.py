@@ -13,7 +13,7 @@ import pytest
 from clawmatrix_model_proxy.neutral.answer import Block, NeutralAnswer, Usage, events_of
 from clawmatrix_model_proxy.neutral.codec import Making
 from clawmatrix_model_proxy.neutral.request import NeutralRequest, Text, Turn
-from clawmatrix_model_proxy.serving.apis import CLIENTS
+from clawmatrix_model_proxy.serving.later_codec import CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def nulls(value: Any, place: str = "") -> Iterator[str]:
 def written(client: str, name: str, usage: Usage | None) -> list[Any]:
     """Return an answer as a client gets it, whole and as the events of a stream."""
     blocks, reason = ANSWERS[name]
-    codec = CLIENTS[client]
+    codec = CLIENTS[client]()
     request = NeutralRequest(client, (Turn("user", (Text("hello"),)),), stream=True)
     making = Making(request, "m", 1_790_000_000, lambda start: f"{start}1", include_usage=True)
     answer = NeutralAnswer("a1", "m", 1_790_000_000, blocks, reason, usage, None)

@@ -16,6 +16,7 @@ from clawmatrix_model_proxy.api import ModelApi
 from clawmatrix_model_proxy.plugin import ModelProxyPlugin
 from clawmatrix_model_proxy.serving.api_check import check_api
 from clawmatrix_model_proxy.serving.apis import BUILT_IN
+from clawmatrix_model_proxy.serving.later_codec import LaterCodec, loaded
 from tests.plugins.model_proxy.example_api.quill import QuillCodec, QuillPlugin
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ async def answers_later(*args: Any, **named: Any) -> Any:
 @pytest.mark.parametrize("api", [*BUILT_IN, QUILL], ids=lambda api: api.name)
 def test_apis_that_are_right_pass(api: ModelApi) -> None:
     check_api("quills" if api is QUILL else "model-proxy", api)
+
+
+@pytest.mark.parametrize("api", BUILT_IN, ids=lambda api: api.name)
+def test_codecs_that_are_not_looked_at_lack_nothing(api: ModelApi) -> None:
+    assert isinstance(api.codec, LaterCodec)
+    codec: Any = type("Own", (type(loaded(api.codec)),), {"name": "quills:own"})()
+    assert codec.rules == api.codec.rules
+    paths = {"quills:own": "path"}
+    check_api("quills", attrs.evolve(api, name="quills:one", codec=codec, paths=paths))
 
 
 @pytest.mark.parametrize(

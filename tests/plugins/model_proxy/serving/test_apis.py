@@ -15,7 +15,7 @@ from clawmatrix_core.state.folder import MemoryState
 from clawmatrix_model_proxy.api import ModelApi, ModelUpstream
 from clawmatrix_model_proxy.neutral.sealed import sealed_id
 from clawmatrix_model_proxy.plugin import ModelProxyPlugin
-from clawmatrix_model_proxy.serving.apis import name_there
+from clawmatrix_model_proxy.serving.paths import name_there
 from tests.plugins.model_proxy.asking.asking import ALONE, Client, request
 
 if TYPE_CHECKING:
