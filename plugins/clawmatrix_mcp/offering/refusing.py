@@ -20,8 +20,10 @@ def rpc_error(message: str) -> JSON:
 
 
 async def refuse(send: Send, status: int, message: str) -> None:
-    """Answer with an error of JSON-RPC."""
+    """Answer with an error of JSON-RPC; what is refused for now may be asked again."""
     body = msgspec.json.encode(rpc_error(message))
-    headers = [(b"content-type", b"application/json"), (b"retry-after", b"5")]
+    headers = [(b"content-type", b"application/json")]
+    if status == 503:
+        headers.append((b"retry-after", b"5"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
