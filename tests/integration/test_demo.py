@@ -44,7 +44,9 @@ NO_RULE = "[grants] does not let home use the tool write so"
 
 
 def look_at_tools(printed: str) -> None:
-    """Hold the part about tools to a granted call, a denied one, and the audit of both."""
+    """Hold the part about tools to a granted call, a denied one, one by MCP, and their audit."""
+    assert "  tools/list: cluster_peers, office__read\n" in printed
+    assert "  tools/call office__read: Milk, eggs, and a second relay.\n" in printed
     granted, denied, audit = re.findall(r"(?m)^\w+\$ clawmatrix (?!status).*\n((?:.+\n)*)", printed)
     assert granted.startswith("Milk, eggs, and a second relay.\n")
     assert denied == "clawmatrix: not_allowed: not allowed on this node\n"
@@ -59,4 +61,6 @@ def look_at_tools(printed: str) -> None:
         ("begin", "home", "read", "grants.home.tools", None),
         ("end", "home", "read", "grants.home.tools", "success"),
         ("denied", "home", "write", f"grants: {NO_RULE}", "denied"),
+        ("begin", "home", "read", "grants.home.tools", None),
+        ("end", "home", "read", "grants.home.tools", "success"),
     ]

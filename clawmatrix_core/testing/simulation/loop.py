@@ -1,8 +1,9 @@
 """Event loops whose time is virtual and whose course depends on nothing but a seed.
 
-Time stands still while a task can run, and then goes straight to the next moment that
-somebody waits for. Each backend keeps its own semantics: trio shuffles the tasks that can
-run, here by the seed; asyncio takes them in turn, and what it cancels is told a step later.
+Time stands still while a task can run, or waits for a worker thread, and then goes straight to
+the next moment that somebody waits for. Each backend keeps its own semantics: trio shuffles the
+tasks that can run, here by the seed; asyncio takes them in turn, and what it cancels is told a
+step later.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import os
 import random
 import selectors
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -30,12 +34,17 @@ T = TypeVar("T")
 def run_on_virtual_time(fn: Callable[[], Awaitable[T]], *, seed: int, backend: Backend) -> T:
     """Run a coroutine function to its end on a fresh loop and return what it returned."""
     if backend == "asyncio":
-        with _keys_by(seed), _sets_in_order():
-            return anyio.run(fn, backend_options={"loop_factory": VirtualLoop})
+        loop = VirtualLoop()
+        with _keys_by(seed), _sets_in_order(), _threads_tell(loop.hold):
+            return anyio.run(fn, backend_options={"loop_factory": lambda: loop})
     from trio.testing import MockClock
 
-    with _keys_by(seed), _shuffled_by(seed):
-        clock = MockClock(autojump_threshold=0)
+    clock = MockClock(autojump_threshold=0)
+
+    def hold(held: bool) -> None:
+        clock.autojump_threshold = math.inf if held else 0
+
+    with _keys_by(seed), _shuffled_by(seed), _threads_tell(hold):
         return anyio.run(fn, backend="trio", backend_options={"clock": clock})
 
 
@@ -53,7 +62,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An asyncio loop that begins at time 0 and never waits for a timer."""
 
     def __init__(self) -> None:
-        super().__init__(_ImpatientSelector(self._skip))
+        self._impatient = _ImpatientSelector(self._skip)
+        super().__init__(self._impatient)
         self._set(0.0)
 
     def time(self) -> float:
@@ -65,6 +75,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """How many timers are to go off, and were not cancelled."""
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         return sum(not timer.cancelled() for timer in scheduled)
+
+    def hold(self, held: bool) -> None:
+        """Have time stand still from now on, or go on."""
+        self._impatient.held = held
 
     def _skip(self, seconds: float) -> None:
         # To the moment itself: a sum might miss it by a bit, and then wait for nothing for ever.
@@ -82,11 +96,12 @@ class _ImpatientSelector(selectors.DefaultSelector):
 
     def __init__(self, skip: Callable[[float], None]) -> None:
         super().__init__()
-        self._skip = skip
+        self._skip, self.held = skip, False
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            return super().select(None)  # nobody waits for a moment: only a thread can wake us
+        # Only a thread can wake us where nobody waits for a moment, or where time is held for one.
+        if timeout is None or (self.held and timeout > 0):
+            return super().select(None)
         ready = super().select(0)
         if not ready and timeout > 0:
             self._skip(timeout)
@@ -107,6 +122,32 @@ class _InOrder(dict[Any, None]):
 
     def discard(self, member: Any) -> None:
         self.pop(member, None)
+
+
+@contextmanager
+def _threads_tell(hold: Callable[[bool], None]) -> Iterator[None]:
+    # What a thread does, such as an import, takes no virtual time: no deadline passes meanwhile.
+    # What it has the loop do takes some.
+    to_thread, from_thread, working = anyio.to_thread.run_sync, anyio.from_thread.run, 0
+
+    def count(more: int) -> None:
+        nonlocal working
+        working += more
+        hold(working > 0)
+
+    async def counted(more: int, fn: Callable[..., Awaitable[Any]], *args: Any, **how: Any) -> Any:
+        count(more)
+        try:
+            return await fn(*args, **how)
+        finally:
+            count(-more)
+
+    anyio.to_thread.run_sync = partial(counted, 1, to_thread)  # type: ignore[assignment]
+    anyio.from_thread.run = partial(from_thread, counted, -1)  # type: ignore[assignment,arg-type]
+    try:
+        yield
+    finally:
+        anyio.to_thread.run_sync, anyio.from_thread.run = to_thread, from_thread
 
 
 @contextmanager

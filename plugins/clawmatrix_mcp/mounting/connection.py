@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -18,15 +19,17 @@ from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, REQUEST_TIMEOUT
 from pydantic import TypeAdapter, ValidationError
 
 from clawmatrix_core.spi import stray
-from clawmatrix_mcp.mounting.contents import CAPABILITIES, KINDS, Contents, Kind
+from clawmatrix_mcp.mounting.contents import CAPABILITIES, KINDS, MODERN, Contents, Kind
 from clawmatrix_mcp.mounting.failures import first_of
 from clawmatrix_mcp.mounting.metering import ServerFailed
+from clawmatrix_mcp.mounting.screening import screened
 from clawmatrix_tool_proxy.api import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from clawmatrix_core import JSON
+    from clawmatrix_mcp.mounting.contents import About
     from clawmatrix_mcp.mounting.relayed_progress import Report
     from clawmatrix_mcp.mounting.streams import Streams
 
@@ -37,7 +40,6 @@ _IN_HEADERS: Final = b'"x-mcp-header"'
 """What stands in the schema of a tool of which an argument goes into a header."""
 _PAGES: Final = 64
 """Pages of one list of a server that are read."""
-_MODERN: Final = "2026-07-28"
 _CHANGED: Final[Mapping[str, tuple[Kind, ...]]] = {
     "notifications/tools/list_changed": ("tools",),
     "notifications/resources/list_changed": ("resources", "templates"),
@@ -63,15 +65,15 @@ class Connection:
         protocol: the version of MCP that was agreed on.
     """
 
-    def __init__(self, client: Client, lost: Callable[[], None]) -> None:
-        self._client, self._lost = client, lost
+    def __init__(self, client: Client, streams: Streams, lost: Callable[[], None]) -> None:
+        self._client, self._streams, self._lost = client, streams, lost
         self.protocol = client.protocol_version
         self._has = client.server_capabilities
 
     @property
     def modern(self) -> bool:
         """Whether the server speaks without sessions, of the version 2026-07-28 or later."""
-        return self.protocol >= _MODERN
+        return self.protocol >= MODERN
 
     async def request(
         self, method: str, params: Mapping[str, JSON], progress: Report | None = None
@@ -117,7 +119,7 @@ class Connection:
         found: list[JSON] = []
         params: dict[str, JSON] = {}
         for _ in range(_PAGES):
-            page = await self.request(about.method, params)
+            page = await self._page(about, params)
             found += page.get(about.key) or ()
             cursor = page.get("nextCursor")
             if not isinstance(cursor, str) or len(found) > most:
@@ -126,6 +128,19 @@ class Connection:
         if kind == "tools" and self.modern and _IN_HEADERS in msgspec.json.encode(found):
             await self._learn_headers()
         return found[:most]
+
+    async def _page(self, about: About, params: Mapping[str, JSON]) -> dict[str, Any]:
+        """Return a page of a list; of a server that once sent a bad one, each thing is looked at.
+
+        So a good server's are looked at once, by the SDK. Raises: ToolError.
+        """
+        try:
+            return await self.request(about.method, params)
+        except ToolError as error:
+            if error.code != "bad_answer" or about.key in self._streams.screens:
+                raise
+        self._streams.screens[about.key] = partial(screened, about, self.protocol)
+        return await self.request(about.method, params)
 
     async def _learn_headers(self) -> None:
         """Have the SDK read which arguments of tools go into headers: it does so as it lists."""
@@ -226,7 +241,7 @@ async def connected(
             if (fault := stray(error)) is None:
                 raise
             raise _beginning(first_of(fault), streams.hint) from None
-        yield Connection(client, lost)
+        yield Connection(client, streams, lost)
 
 
 def _beginning(fault: BaseException, hint: str) -> BaseException:

@@ -11,7 +11,7 @@ from clawmatrix_core import JSON, Bound
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["CAPABILITIES", "KINDS", "LISTED", "About", "Contents", "Kind"]
+__all__ = ["CAPABILITIES", "KINDS", "LISTED", "MODERN", "REFUSED", "About", "Contents", "Kind"]
 
 Kind: TypeAlias = Literal["tools", "resources", "templates", "prompts"]
 
@@ -24,9 +24,12 @@ LISTED = Bound(
 _TOOLS: Final = 1024
 """Tools that are read of a list, so that those left out can be named."""
 
-
+MODERN: Final = "2026-07-28"
+"""The version of MCP from which on each request stands for itself."""
 CAPABILITIES: Final = "org.clawmatrix/capabilities"
 """Where in the ``_meta`` of a request the capabilities stand of the client that it is for."""
+REFUSED: Final = "org.clawmatrix/refused"
+"""Where in the ``_meta`` of a tool it stands why the SDK refuses it."""
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ import attrs
 import msgspec
 
 from clawmatrix_core import JSON, Bound
+from clawmatrix_mcp.mounting.contents import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -181,6 +182,8 @@ def _examined(server: str, raw: JSON, count: int) -> tuple[str, str, Definition 
     """Return the name of a tool, and its definition or why there is none."""
     if not isinstance(raw, dict) or not isinstance(tool := raw.get("name"), str) or not tool:
         return "?", "has no name", None
+    if isinstance(notes := raw.get("_meta"), dict) and REFUSED in notes:
+        return tool, str(notes[REFUSED]), None
     if count >= TOOLS:
         return tool, f"{TOOLS} tools are the most", None
     schema = raw.get("inputSchema")

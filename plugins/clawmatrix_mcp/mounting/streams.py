@@ -16,6 +16,7 @@ from mcp_types import (
 from clawmatrix_mcp.mounting.contents import CAPABILITIES, KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -32,10 +33,12 @@ class Streams:
 
     Attributes:
         hint: what is known of why a request failed, beside what the SDK says.
+        screens: by the key of a list, what it is put through before the SDK looks at it.
     """
 
     def __init__(self, meter: Meter) -> None:
         self._meter, self.hint = meter, ""
+        self.screens: dict[str, Callable[[list[Any]], list[Any]]] = {}
         self._coming: MemoryObjectSendStream[SessionMessage | Exception]
         self._theirs: MemoryObjectReceiveStream[SessionMessage | Exception]
         self._ours: MemoryObjectSendStream[SessionMessage]
@@ -74,7 +77,7 @@ class Streams:
             if isinstance(item.message, JSONRPCRequest):
                 self._meter.asks()
             elif isinstance(item.message, JSONRPCResponse):
-                _cut_lists(item.message.result)
+                self._look_through(item.message.result)
         await self._coming.send(item)
         if pause := self._meter.message(size):
             await anyio.sleep(pause)
@@ -88,6 +91,14 @@ class Streams:
             _tell_capabilities(item.message.params)
         return item
 
+    def _look_through(self, result: dict[str, Any]) -> None:
+        """Leave out what no list of a server may have, before the SDK looks at each."""
+        for about in KINDS.values():
+            things = result.get(about.key)
+            if isinstance(things, list):
+                screen = self.screens.get(about.key, list)
+                result[about.key] = screen(things[: about.most])
+
 
 def _tell_capabilities(params: dict[str, Any] | None) -> None:
     """Have a request tell the capabilities of the client that it is for, not those of the SDK's.
@@ -97,11 +108,3 @@ def _tell_capabilities(params: dict[str, Any] | None) -> None:
     meta = (params or {}).get("_meta") or {}
     if (found := meta.pop(CAPABILITIES, None)) is not None:
         meta[CLIENT_CAPABILITIES_META_KEY] = found
-
-
-def _cut_lists(result: dict[str, Any]) -> None:
-    """Leave out what no list of a server may have more of, before the SDK looks at each."""
-    for about in KINDS.values():
-        things = result.get(about.key)
-        if isinstance(things, list):
-            del things[about.most :]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from clawmatrix_mcp.mounting.contents import CAPABILITIES
+from clawmatrix_mcp.mounting.contents import CAPABILITIES, MODERN
 from clawmatrix_mcp.mounting.relayed_progress import relayed
 from clawmatrix_tool_proxy.api import Tool
 
@@ -22,7 +22,6 @@ __all__ = ["tool_of"]
 
 _PASSED: Final = ("inputResponses", "requestState")
 """What of a caller's protocol goes to the server beside the arguments."""
-_MODERN: Final = "2026-07-28"
 _ASKS: Final = "elicitation"
 """What a server may ask of a caller; sampling and roots are not passed on."""
 
@@ -64,7 +63,7 @@ def _passed(meta: Mapping[str, JSON]) -> dict[str, JSON]:
     given, capabilities = meta.get("_meta"), meta.get("capabilities")
     more: dict[str, JSON] = dict(given) if isinstance(given, dict) else {}
     more.pop(CAPABILITIES, None)
-    if str(meta.get("protocol", "")) >= _MODERN and isinstance(capabilities, dict):
+    if str(meta.get("protocol", "")) >= MODERN and isinstance(capabilities, dict):
         more[CAPABILITIES] = {key: one for key, one in capabilities.items() if key == _ASKS}
     return {**passed, "_meta": more} if more else passed
 

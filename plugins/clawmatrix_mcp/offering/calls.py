@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from clawmatrix_mcp.offering.progress import BEAT, Reporter
+from clawmatrix_mcp.offering.progress import Reporter
 from clawmatrix_mcp.offering.results import Output, error_result, failure_result, native_result
 from clawmatrix_tool_proxy.api import Progress, ToolFailed, call_tool
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "run_call"]
 
-MODERN = "2026-07-28"
 _OWN_META = ("progressToken", "io.modelcontextprotocol/")
+_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+"""Where a client of 2026-07-28 says what it can be asked."""
 
 
 @attrs.frozen
@@ -48,6 +49,8 @@ class Asked:
         """Return what an MCP server at the other end needs of it."""
         meta = {key: one for key, one in self.meta.items() if not key.startswith(_OWN_META)}
         told: dict[str, JSON] = {"protocol": self.version}
+        if isinstance(capabilities := self.meta.get(_CAPABILITIES), dict):
+            told["capabilities"] = capabilities
         if self.input_responses is not None:
             told["inputResponses"] = self.input_responses
         if self.request_state is not None:
@@ -59,9 +62,7 @@ class Asked:
         return {"mcp": told}
 
 
-async def run_call(
-    node: Node, offered: Offered, asked: Asked, *, beat: float = BEAT
-) -> dict[str, JSON]:
+async def run_call(node: Node, offered: Offered, asked: Asked) -> dict[str, JSON]:
     """Call the tool; return a result of MCP, which is an error where the call gave none.
 
     Cancelling it cancels the call, over however many relays.
@@ -70,7 +71,7 @@ async def run_call(
     meta = None if offered.mounted is None else asked.mounted_meta()
     try:
         async with (
-            Reporter(asked.report, offered.name, beat=beat) as reporter,
+            Reporter(asked.report, offered.name) as reporter,
             call_tool(node, offered.node, offered.entry.name, asked.arguments, meta=meta) as call,
         ):
             found = await _read(call, reporter, output)

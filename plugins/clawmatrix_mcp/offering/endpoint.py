@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from clawmatrix_core import Bound
 from clawmatrix_mcp.offering.bodies import VALUES, TooManyValues, looked_at
 from clawmatrix_mcp.offering.cluster import MANY
 from clawmatrix_mcp.offering.news import News
 from clawmatrix_mcp.offering.offer import Offer
+from clawmatrix_mcp.offering.refusing import refuse
 from clawmatrix_mcp.offering.sessions import Sessions
 from clawmatrix_tool_proxy.api import ToolFailed, pins_of, when_lists_change
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clawmatrix_mcp.offering.server import McpServer
     from clawmatrix_mcp.offering.tables import Table
 
-__all__ = ["REQUESTS", "Endpoint", "refuse"]
+__all__ = ["REQUESTS", "Endpoint"]
 
 REQUESTS = Bound(
     1024,
@@ -42,7 +42,7 @@ _VERSION: Final = b"mcp-protocol-version"
 class Endpoint:
     """The application at ``/mcp``; it has the SDK from the first request on."""
 
-    def __init__(self, node: Node, scope: PluginScope, resources: Resources | None = None) -> None:
+    def __init__(self, node: Node, scope: PluginScope, resources: Resources) -> None:
         self._node, self._scope, self._offer = node, scope, Offer(node)
         self._resources = resources
         self._lock = anyio.Lock()
@@ -207,8 +207,7 @@ class Endpoint:
         await self._scope.enter(server.run(), name="mcp server")
         news = self._news = News(self._offer, server)
         self._follow(news)
-        if self._resources is not None:
-            self._resources.when_changed(news.resources_changed)
+        self._resources.when_changed(news.resources_changed)
         self._scope.start_soon(news.run, name="mcp news")
         return server
 
@@ -225,15 +224,3 @@ class Endpoint:
             when_lists_change(self._node, lambda _: news.changed())
         except ToolFailed as error:
             self._node.logger("mcp").warning("clients are not told of changes: %s", error)
-
-
-def _error(message: str) -> JSON:
-    return {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": message}}
-
-
-async def refuse(send: Send, status: int, message: str) -> None:
-    """Answer with an error of JSON-RPC."""
-    body = msgspec.json.encode(_error(message))
-    headers = [(b"content-type", b"application/json"), (b"retry-after", b"5")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from clawmatrix_http.api import HttpRoute
+from clawmatrix_mcp.offering.refusing import refuse, rpc_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +32,11 @@ class Offering:
     """Answers at ``/mcp`` from when it is started on."""
 
     def __init__(self) -> None:
-        self._started: tuple[Node, PluginScope, Resources | None] | None = None
+        self._started: tuple[Node, PluginScope, Resources] | None = None
         self._endpoint: Endpoint | None = None
         self._making = anyio.Lock()
 
-    def start(self, node: Node, scope: PluginScope, resources: Resources | None = None) -> None:
+    def start(self, node: Node, scope: PluginScope, resources: Resources) -> None:
         """Begin; ``resources`` has those of the mesh, and the prompts."""
         self._started = (node, scope, resources)
 
@@ -62,10 +62,7 @@ class Offering:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._endpoint or await self._made()
         if endpoint is None:
-            body = msgspec.json.encode(_error("this node starts"))
-            headers = [(b"content-type", b"application/json"), (b"retry-after", b"5")]
-            await send({"type": "http.response.start", "status": 503, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            await refuse(send, 503, "this node starts")
             return
         await endpoint(scope, receive, send)
 
@@ -80,11 +77,7 @@ class Offering:
 
 def _rpc_error(refusal: HttpRefusal) -> JSON:
     """Return the JSON of an error of the HTTP server, as MCP clients understand it."""
-    return _error(refusal.message)
-
-
-def _error(message: str) -> JSON:
-    return {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": message}}
+    return rpc_error(refusal.message)
 
 
 def status_lines(status: JSON) -> Sequence[str]:

@@ -36,9 +36,11 @@ class Reporter:
     come too fast are dropped, so that no tool fills the connection of its caller.
     """
 
-    def __init__(self, report: Report | None, what: str, *, beat: float = BEAT) -> None:
+    beat: Final = BEAT
+
+    def __init__(self, report: Report | None, what: str) -> None:
         """Make one; ``report`` is None where the client asked for no progress."""
-        self._report, self._what, self._beat = report, what, beat
+        self._report, self._what = report, what
         self._done, self._counts = 0.0, True
         self._total: float | None = None
         self._words = ""
@@ -77,7 +79,7 @@ class Reporter:
 
     async def _go_on(self) -> None:
         while True:
-            left = self._told + self._beat - anyio.current_time()
+            left = self._told + self.beat - anyio.current_time()
             if left > 0:
                 await anyio.sleep(left)
                 continue

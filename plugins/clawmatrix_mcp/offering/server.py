@@ -89,7 +89,7 @@ class McpServer:
         offer: Offer,
         held: Sessions,
         listed: Callable[[Table], None],
-        resources: Resources | None = None,
+        resources: Resources,
     ) -> None:
         """Make one.
 
@@ -98,7 +98,7 @@ class McpServer:
             offer: what it offers.
             held: the sessions of older clients.
             listed: told what a client was given as the list.
-            resources: the resources and prompts of the mesh; None where there are none.
+            resources: the resources and prompts of the mesh.
         """
         self._handlers, self._held = Handlers(node, offer, listed), held
         self._bus = InMemorySubscriptionBus()
@@ -124,8 +124,7 @@ class McpServer:
         add("tools/list", PaginatedRequestParams, self._handlers.list_tools)
         add("tools/call", CallToolRequestParams, self._handlers.call_tool)
         add("subscriptions/listen", SubscriptionsListenRequestParams, listen_counted)
-        if resources is not None:
-            ResourceHandlers(resources, self._handlers).add_to(server)
+        ResourceHandlers(resources, self._handlers).add_to(server)
         self._manager = StreamableHTTPSessionManager(
             server,
             max_request_body_size=BODY,

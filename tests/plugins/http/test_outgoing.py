@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,6 +60,12 @@ def test_a_head_of_the_usual_kind_is_taken() -> None:
     headers = [(b"X-Ratelimit-Limit", b"1\t2"), (b"content-length", b"007"), (b"a", b"\xe9")]
     check_head({"type": "http.response.start", "status": 599, "headers": headers})
     check_head({"type": "http.response.start", "status": 200})
+
+
+def test_a_status_may_be_one_of_the_standard_library() -> None:
+    check_head({"type": "http.response.start", "status": HTTPStatus.ACCEPTED})
+    with pytest.raises(BadAnswerHead, match="CONTINUE"):
+        check_head({"type": "http.response.start", "status": HTTPStatus.CONTINUE})
 
 
 class Careless:

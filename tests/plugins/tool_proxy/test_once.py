@@ -19,7 +19,6 @@ from clawmatrix_mesh.plugin import MeshPlugin
 from clawmatrix_relay.plugin import RelayPlugin
 from clawmatrix_tool_proxy.api import Tool, ToolCall, ToolFailed, call_tool, tool
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
-from clawmatrix_tool_proxy.service import ToolService
 from tests.plugins.tool_proxy.shop import EngineShop, Notebook
 from tests.simulation.mesh import SECRET, SimTransportPlugin, comes_true
 
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 
     from clawmatrix_core.testing.simulation import Simulation
     from clawmatrix_core.testing.simulation.loop import Backend
-
-# Virtual time runs on while a thread imports what a node with tools wants: that is done before.
-IMPORTED = (ToolService,)
 
 CALLS = 100
 CALLERS = 4

@@ -8,6 +8,7 @@ import threading
 from typing import get_args
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import pytest
 from anyio._backends import _asyncio
@@ -43,6 +44,40 @@ def test_time_stands_still_while_a_task_can_run(backend: Backend) -> None:
         return -1
 
     assert run_on_virtual_time(main, seed=1, backend=backend) == 0.0
+
+
+@on_both
+def test_time_stands_still_while_a_thread_works(backend: Backend) -> None:
+    async def main() -> tuple[float, bool, float]:
+        late = threading.Event()
+
+        def work() -> bool:
+            return late.wait(0.2)  # a moment of real time in which the loop could go on
+
+        async def tell() -> None:
+            await anyio.sleep(1)
+            late.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tell)
+            told = await anyio.to_thread.run_sync(work)
+            ended = anyio.current_time()
+        return ended, told, anyio.current_time()
+
+    honest = anyio.to_thread.run_sync
+    assert run_on_virtual_time(main, seed=1, backend=backend) == (0.0, False, 1.0)
+    assert anyio.to_thread.run_sync is honest
+
+
+@on_both
+def test_time_goes_on_for_what_a_thread_has_the_loop_do(backend: Backend) -> None:
+    async def main() -> float:
+        await anyio.to_thread.run_sync(anyio.from_thread.run, anyio.sleep, 3)
+        return anyio.current_time()
+
+    honest = anyio.from_thread.run
+    assert run_on_virtual_time(main, seed=1, backend=backend) == 3.0
+    assert anyio.from_thread.run is honest
 
 
 @on_both

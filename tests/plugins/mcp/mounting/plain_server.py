@@ -110,7 +110,7 @@ def tool_change(given: Any, *_: Any) -> Any:
 
 
 def tool_spoil(*_: Any) -> Any:
-    bad["tools/list"] = {"tools": [{"name": 7}]}
+    bad["tools/list"] = {"tools": 7}
     send({"method": "notifications/tools/list_changed"})
     return text("spoiled")
 
@@ -289,7 +289,7 @@ def mode_noise(_: str) -> None:
 
 def mode_bad(method: str) -> None:
     """Answer a method with what is no result of it."""
-    bad[method] = {"tools": [{"name": 7}], "content": "no", "protocolVersion": "1999-01-01"}
+    bad[method] = {"tools": 7, "content": "no", "protocolVersion": "1999-01-01"}
 
 
 FLOODS = {

@@ -44,6 +44,21 @@ async def test_a_tool_that_is_gone_leaves_the_list(node_factory: NodeFactory) ->
         await until_listed(nodes, lambda found: "plain_echo" not in found)
 
 
+async def test_a_tool_that_is_none_of_mcp_is_left_out_by_itself(node_factory: NodeFactory) -> None:
+    async with mounting(node_factory, {"plain": plain()}) as nodes:
+        await nodes.ready("plain")
+        before = await names(nodes)
+        bad = [{"name": "bare"}, {"name": 7}, 8, {"name": "odd", "inputSchema": {"type": "text"}}]
+        await nodes.call("plain_change", tools=[*bad, *nodes.server("plain").tools])
+        await wait_until(lambda: "left_out" in nodes.mounts.status()["plain"])
+        left_out = nodes.mounts.status()["plain"]["left_out"]
+        assert left_out["bare"] == "is no tool of MCP: inputSchema: Field required"
+        assert left_out["odd"].startswith("is no tool of MCP: inputSchema.type: ")
+        assert left_out.keys() == {"?", "bare", "odd"}
+        assert await names(nodes) == before
+        assert nodes.server("plain").state.word == "ready"
+
+
 async def test_a_definition_that_changed_waits_for_a_person(node_factory: NodeFactory) -> None:
     async with mounting(node_factory, {"plain": plain()}) as nodes:
         await nodes.ready("plain")

@@ -32,6 +32,7 @@ LIGHT = [
     "clawmatrix_mcp.mounting.status",
     "clawmatrix_mcp.offering",
     "clawmatrix_mcp.offering.offering",
+    "clawmatrix_mcp.offering.refusing",
     "clawmatrix_mcp.resources",
     "clawmatrix_mcp.resources.frame_types",
     "clawmatrix_mcp.resources.part",

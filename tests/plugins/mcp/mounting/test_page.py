@@ -46,7 +46,8 @@ def test_the_configuration_of_a_confined_server_is_one(page: str) -> None:
     assert server.argv[1].endswith("/weather.py")
 
 
-def test_the_table_has_each_key_of_a_server(page: str) -> None:
-    table = page.split("### The table of a server")[1].split("###")[0]
-    keys = {one.name for one in attrs.fields(ServerConfig)}
-    assert set(re.findall(r"(?m)^\| `(\w+)` \|", table)) == keys
+def test_the_table_has_each_key_of_the_configuration(page: str) -> None:
+    table = page.split("\n## Keys of the configuration\n")[1].split("\n## ")[0]
+    keys = [f"[mcp] {one.name}" for one in attrs.fields(McpConfig) if one.name != "servers"]
+    keys += [f"[mcp.servers.NAME] {one.name}" for one in attrs.fields(ServerConfig)]
+    assert sorted(re.findall(r"(?m)^\| `(\[.+?)` \|", table)) == sorted(keys)

@@ -18,12 +18,13 @@ from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
 from tests.plugins.tool_proxy.shop import EngineShop, Notebook, ShopPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from mcp_types import CallToolResult
 
     from clawmatrix_core import Node
     from clawmatrix_core.testing.fixtures import NodeFactory
+    from clawmatrix_mcp.mounting.mounted import Mounted
     from clawmatrix_tool_proxy.api import Tool
 
 __all__ = ["ERAS", "Era", "Mesh", "Raw", "answer_of", "client_of", "http_of", "mesh", "text_of"]
@@ -56,19 +57,24 @@ async def mesh(
     more: tuple[object, ...] = (),
     name: str = "office",
     mcp: McpPlugin | None = None,
+    servers: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Mesh]:
     """Run the nodes; ``table`` is what ``[tool-proxy]`` of office has beside ``allow``.
 
-    ``more`` are plugins of office, and ``name`` is its name.
+    ``more`` are plugins of office, ``name`` is its name, and ``servers`` are the MCP servers that
+    it mounts.
     """
     shop, engine, served, asked = ShopPlugin(*tools), EngineShop(*allowed), Notebook(), Notebook()
-    plugin = mcp or McpPlugin()
+    plugin, mounting = mcp or McpPlugin(), McpPlugin()
     relay = factory("relay")
     office = factory(
         name,
         dials=["relay"],
-        plugins=[ToolProxyPlugin(), shop, engine, served, *more],
-        config={"tool-proxy": {"allow": list(exposed), **(table or {})}},
+        plugins=[ToolProxyPlugin(), shop, engine, served, *more, *([mounting] if servers else ())],
+        config={
+            "tool-proxy": {"allow": list(exposed), **(table or {})},
+            **({"mcp": {"servers": dict(servers)}} if servers else {}),
+        },
     )
     seen = {} if nodes is None else {"nodes": list(nodes)}
     home = factory(
@@ -80,7 +86,14 @@ async def mesh(
     )
     async with relay, office, home:
         await wait_until(lambda: home.reachable(name) and office.reachable("home"))
+        if servers:
+            await wait_until(lambda: all(one.state.word == "ready" for one in _mounted(mounting)))
         yield Mesh(home, office, shop, engine, served, asked, plugin)
+
+
+def _mounted(plugin: McpPlugin) -> Sequence[Mounted]:
+    assert plugin.mounting.mounts is not None
+    return plugin.mounting.mounts.all()
 
 
 def http_of(node: Node) -> httpx2.AsyncClient:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import mcp_types as types
 import pytest
+from mcp_types import CLIENT_CAPABILITIES_META_KEY as CAPABILITIES
 
 from clawmatrix_core import Bound
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_mcp.offering import calls, handlers
+from clawmatrix_mcp.offering import handlers
 from clawmatrix_mcp.offering.progress import BEAT, Reporter
 from clawmatrix_tool_proxy.api import Tool, ToolCall, ToolError, tool
+from tests.plugins.mcp.mounting.nodes import plain
 from tests.plugins.mcp.offering.nodes import (
     ERAS,
     Era,
@@ -133,10 +137,7 @@ async def test_a_call_without_news_gets_progress_before_its_client_gives_up(
 ) -> None:
     assert BEAT <= 10
 
-    def quick(report: Any, what: str, *, beat: float) -> Reporter:
-        return Reporter(report, what, beat=beat / 100)
-
-    monkeypatch.setattr(calls, "Reporter", quick)
+    monkeypatch.setattr(Reporter, "beat", BEAT / 100)
     done: list[float] = []
     enough = anyio.Event()
 
@@ -341,6 +342,28 @@ async def test_input_that_a_tool_asks_for_passes_where_both_ends_know_it(
             second = await client.call_tool("office__s_t", {})
             assert second.is_error
             assert "2026-07-28" in text_of(second)
+
+
+async def test_a_mounted_server_asks_a_client_two_hops_away(node_factory: NodeFactory) -> None:
+    asked: list[str] = []
+
+    async def answer(_: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"size": 3})
+
+    async with mesh(node_factory, servers={"plain": plain("modern")}) as found:
+        async with client_of(found.home, "2026-07-28", elicitation_callback=answer) as client:
+            result = await client.call_tool("office__plain_input", {})
+            assert asked == ["which?"]
+            told = json.loads(text_of(result))
+            assert told["state"] == "here"
+            assert told["given"]["which"] == {"action": "accept", "content": {"size": 3}}
+            seen = json.loads(text_of(await client.call_tool("office__plain_meta", {})))
+            assert seen[CAPABILITIES].keys() == {"elicitation"}
+        for era in ERAS:  # one that cannot be asked does not look as if it could
+            async with client_of(found.home, era) as client:
+                seen = json.loads(text_of(await client.call_tool("office__plain_meta", {})))
+                assert seen[CAPABILITIES] == {}
 
 
 @pytest.mark.parametrize("raw", [None, "text", {"content": 3}, {"content": [{"type": "new"}]}])

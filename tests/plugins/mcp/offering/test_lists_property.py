@@ -24,7 +24,6 @@ from clawmatrix_mesh.plugin import MeshPlugin
 from clawmatrix_relay.plugin import RelayPlugin
 from clawmatrix_tool_proxy.api import Tool, ToolCall, tools_changed
 from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
-from clawmatrix_tool_proxy.service import ToolService
 from clawmatrix_tool_proxy.serving.exposure import Exposure
 from tests.plugins.tool_proxy.shop import Notebook
 from tests.simulation.mesh import SECRET, SimTransportPlugin, comes_true
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import JSON
     from clawmatrix_core.testing.simulation import Simulation
-
-# Virtual time runs on while a thread imports what a node with tools wants: that is done before.
-IMPORTED: Final = (ToolService,)
 
 NAMES: Final = ("read", "list", "write", "s.a", "x__y")
 GLOBS: Final = ("*", "read", "r*", "li?t", "write", "s.*", "x__*")

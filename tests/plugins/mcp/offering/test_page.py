@@ -79,7 +79,7 @@ def test_the_numbers_of_the_page_are_those_of_the_code(page: str) -> None:
     assert f"more than {MANY} tools" in page
     assert f"at most {LENGTH} characters" in page
     assert f"every {BEAT:g} seconds" in page
-    assert f"may hold {SESSIONS.text} sessions" in page
+    assert f"There are at most {SESSIONS.text} sessions" in page
     assert f"At most {CALLS.text} calls" in page
 
 

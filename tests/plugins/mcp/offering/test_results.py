@@ -38,6 +38,13 @@ def test_empty_results_are_results(value: JSON, expected: str) -> None:
     assert ("structuredContent" in result) == isinstance(value, dict)
 
 
+def test_a_command_that_failed_is_a_result_with_its_status_and_no_error() -> None:
+    result = native_result(ToolResult({"exitStatus": 3}), output(b"oops\n"))
+    assert text(result) == 'oops\n{"exitStatus":3}'
+    assert result["structuredContent"] == {"exitStatus": 3}
+    assert result["isError"] is False
+
+
 def test_output_alone_is_the_text() -> None:
     assert text(native_result(ToolResult(None), output(b"a\n", b"b"))) == "a\nb"
 
