@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Index", "IndexBroken", "Refused", "ShareLost", "Taken"]
 
 _ACTOR: Final = 16
+_TOLD: Final = 64
 _R = TypeVar("_R")
 
 
@@ -79,7 +81,7 @@ class Index:
     Attributes:
         graph: the versions.
         heads: the hashes of the newest changes; equal where two nodes know the same versions.
-        told: what went wrong as it was opened, in words.
+        told: what went wrong of late, in words.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class Index:
     ) -> None:
         self.graph = Graph()
         self.heads: Sequence[bytes] = ()
-        self.told: list[str] = []
+        self.told: deque[str] = deque(maxlen=_TOLD)
         self._backend, self._store, self._spare = backend, store, spare
         self._in_thread = in_thread
         self._lock = anyio.Lock(fast_acquire=True)
