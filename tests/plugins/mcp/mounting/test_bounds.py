@@ -141,9 +141,11 @@ async def test_a_list_is_cut_before_the_sdk_looks_at_it() -> None:
     message = JSONRPCResponse(jsonrpc="2.0", id=1, result=result)
     async with streams as (theirs, _), anyio.create_task_group() as group:
         group.start_soon(streams.came, SessionMessage(message), 0)
-        await theirs.receive()
-    assert len(result["resources"]) == LISTED
-    assert len(result["tools"]) == 1024
+        came = await theirs.receive()
+    assert isinstance(came, SessionMessage)
+    assert isinstance(came.message, JSONRPCResponse)
+    assert len(came.message.result["resources"]) == LISTED
+    assert len(came.message.result["tools"]) == 1024
 
 
 @pytest.mark.anyio
