@@ -1,8 +1,8 @@
 """The document itself: everything that touches the library, as a function from bytes to bytes.
 
 It runs in a process of its own, or in the node's where time is simulated. It neither reads files
-nor knows the time. An error that the library raises leaves the document unusable; whoever calls
-makes another one of what was stored.
+nor knows the time. An error that the library raises leaves the document unusable: the caller
+then loads a new one from the disk.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["UNKNOWN", "Local", "LocalStore", "Restored"]
 
 UNKNOWN: Final = VersionId("-")
-"""Stands for the version of a file that is none, and is to be replaced by the live one."""
+"""The version of a file whose version is not known; the live version replaces it."""
 FORMAT: Final = 1
 SNAPSHOT: Final = "local"
 LOG: Final = "local.log"

@@ -23,8 +23,8 @@ _WORDS: Final = 200
 def screened(about: About, version: str, things: Sequence[JSON]) -> list[JSON]:
     """Return the things of a list that a version of MCP can have.
 
-    In the place of a tool that is none comes one that says why, so that it is named; other things
-    are left out.
+    A tool with an invalid definition is replaced by an entry that says why, so that ``status`` can
+    name it. Invalid resources, templates and prompts are left out.
     """
     found: list[JSON] = []
     for thing in things:

@@ -144,7 +144,7 @@ class McpServer:
 
     def unfit(self) -> Sequence[LeftOut]:
         """Return the tools that could not be shown to a client."""
-        why = "its definition is none of MCP"
+        why = "its definition is not valid MCP"
         return [LeftOut(one.node, one.entry.name, why) for one in self._handlers.unfit()]
 
     def run(self) -> AbstractAsyncContextManager[None]:

@@ -56,7 +56,7 @@ class MeshUri:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Take one apart. Raises: ValueError, for a text that is none."""
+        """Return the parts of a URI. Raises: ValueError, where the text is no such URI."""
         if not text.startswith(_SCHEME):
             raise ValueError("resources of the mesh are mesh://NODE/SERVER/URI")
         node, _, rest = text.removeprefix(_SCHEME).partition("/")

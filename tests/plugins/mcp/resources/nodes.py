@@ -32,7 +32,7 @@ NOTES: Final = {"command": [sys.executable, "-I", SCRIPT], "confine": False}
 
 
 class Decider:
-    """Decides about resources by what they begin with."""
+    """Decides about resources by the beginning of their URI."""
 
     plugin_name = "decider"
 

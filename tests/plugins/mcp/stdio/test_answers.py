@@ -1,4 +1,4 @@
-"""What a client is told where the node gives no answer of MCP, and messages that are none."""
+"""Errors for a client: the node gives no valid MCP answer, or the message is malformed."""
 
 from __future__ import annotations
 
