@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from clawmatrix_knowledge.files.port import Files, Handle, Names
 
 __all__ = ["FilesShelf"]
+
+_OWN: Final = 0o600
+"""Permission bits: what the index knows is for this user alone."""
 
 
 class FilesShelf:
@@ -40,6 +43,8 @@ class FilesShelf:
         """
         handle, is_new = self._opened(name)
         with handle:
+            if is_new:
+                handle.set(_OWN, None)
             size = handle.stat().size
             try:
                 handle.write(size, data)
@@ -57,6 +62,7 @@ class FilesShelf:
         with suppress(FileNotFoundError):
             self._files.unlink(fresh)
         with self._files.open(fresh, "new") as handle:
+            handle.set(_OWN, None)
             handle.write(0, data)
             handle.sync()
         self._files.rename(fresh, (*self._folder, name))

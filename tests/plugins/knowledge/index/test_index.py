@@ -10,11 +10,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from clawmatrix_knowledge.files.keeping import FilesShelf
+from clawmatrix_knowledge.files.real import RealFiles
 from clawmatrix_knowledge.index.backend import InProcess
 from clawmatrix_knowledge.index.handle import Handler
 from clawmatrix_knowledge.index.index import Index, IndexBroken, Refused, ShareLost
 from clawmatrix_knowledge.index.process import DocumentProcess, child_command
-from clawmatrix_knowledge.index.shelf import FolderShelf
 from clawmatrix_knowledge.index.store import LOG, SNAPSHOT, Store
 from tests.plugins.knowledge.index.helpers import MemoryShelf, version
 
@@ -184,7 +185,9 @@ async def test_a_message_that_does_not_fit_ends_the_share_and_nothing_else() -> 
 
 async def test_the_document_lives_in_a_process_that_may_die(tmp_path: Path) -> None:
     processes = [DocumentProcess(child_command()) for _ in range(2)]
-    index = Index(processes[0], Store(FolderShelf(tmp_path)), processes[1], _in_thread)
+    index = Index(
+        processes[0], Store(FilesShelf(RealFiles(tmp_path), ())), processes[1], _in_thread
+    )
     await index.open()
     try:
         await index.record([version("a.md", "1")])
@@ -204,7 +207,7 @@ async def test_the_document_lives_in_a_process_that_may_die(tmp_path: Path) -> N
 
 async def test_a_request_that_takes_too_long_ends_the_process(tmp_path: Path) -> None:
     process = DocumentProcess(child_command(), limit=lambda size, known: 0.0)
-    index = Index(process, Store(FolderShelf(tmp_path)), process, _in_thread)
+    index = Index(process, Store(FilesShelf(RealFiles(tmp_path), ())), process, _in_thread)
     with pytest.raises(IndexBroken):
         await index.open()
     await index.close()
