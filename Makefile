@@ -74,6 +74,8 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=.:plugins $(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/codespell
+	$(BIN)/python -m tests.tools.idioms
 
 types: .venv/.dev
 	$(BIN)/mypy

@@ -29,7 +29,7 @@ Start it:    systemctl --user daemon-reload && systemctl --user enable --now {un
 Without you: loginctl enable-linger    (it then runs while you are not logged in)
 Its log:     journalctl --user -u {unit} -f"""
 _SYSTEMD_SYSTEM = """\
-It runs as {user}, whose the configuration is.
+It runs as {user}, the owner of the configuration file.
 Keep it:     {again} | sudo tee /etc/systemd/system/{unit}
 Start it:    sudo systemctl daemon-reload && sudo systemctl enable --now {unit}
 Its log:     journalctl -u {unit} -f"""
@@ -39,7 +39,7 @@ Start it:    launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/{label}.pli
 Stop it:     launchctl bootout gui/$(id -u)/{label}
 Its log:     {log}"""
 _LAUNCHD_SYSTEM = """\
-It runs as {user}, whose the configuration is.
+It runs as {user}, the owner of the configuration file.
 Keep it:     {again} | sudo tee /Library/LaunchDaemons/{label}.plist
 Start it:    sudo launchctl bootstrap system /Library/LaunchDaemons/{label}.plist
 Stop it:     sudo launchctl bootout system/{label}
@@ -104,7 +104,7 @@ def _service(config: Path, *, system: bool, launchd: bool) -> Service:
 
 
 def _owner(config: Path) -> pwd.struct_passwd:
-    """Return the user whose the configuration is. Raises: ConfigError."""
+    """Return the owner of the configuration file. Raises: ConfigError."""
     uid = config.stat().st_uid
     try:
         return pwd.getpwuid(uid)

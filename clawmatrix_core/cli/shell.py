@@ -63,7 +63,7 @@ class Shell(click.Group):
         return [*OWN_COMMANDS, *sorted(self._plugin_commands(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; plugins are loaded only where it is none of the core's."""
+        """Return a command; plugins are loaded only for a name that the core does not have."""
         if cmd_name in OWN_COMMANDS:
             return with_settings(_import(OWN_COMMANDS[cmd_name]))
         found = self._plugin_command(ctx, cmd_name)

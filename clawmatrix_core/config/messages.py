@@ -116,7 +116,7 @@ class Wording:
         return f"expected {in_words(kind)}{got}"
 
     def not_a_choice(self, kind: Any, value: object) -> str:
-        """Say that a value is none of those that the type allows."""
+        """Say that a value is not among the values of the type."""
         return f"{show(value)} is not one of {listed(kind)}"
 
     def refused(self, error: Exception, field: attrs.Attribute[Any] | None = None) -> str:

@@ -67,7 +67,7 @@ class HookSpecs:
         return name in self._specs
 
     def get(self, name: str) -> HookSpec | None:
-        """Return the specification of a hook, None where there is none of that name."""
+        """Return the specification of a hook, None for an unknown name."""
         return self._specs.get(name)
 
     def add(self, owner: str, namespace: object) -> Sequence[HookSpec]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Rekeying"]
 
 _LATER = 1.1
-"""By what the node with the greater name waits longer, so that mostly one of two begins."""
+"""The delay factor for the node with the greater id: usually only one side begins a new key."""
 _END = 2
 """After this many times what a session is good for, it is not used any more."""
 

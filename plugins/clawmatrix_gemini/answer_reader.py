@@ -166,7 +166,7 @@ class GeminiReader:
         try:
             answer = msgspec.convert(payload, _Answer)
         except msgspec.ValidationError as error:
-            raise BadAnswer(f"the upstream's answer is none of Gemini's: {error}") from None
+            raise BadAnswer(f"the upstream's answer is not in Gemini's form: {error}") from None
         return list(self._read(answer, payload))
 
     def done(self, *, marked: bool = False) -> Iterable[Event]:

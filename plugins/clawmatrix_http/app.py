@@ -58,7 +58,7 @@ class Application:
         max_body: bytes a request's body may have.
         on_fault: told of an endpoint that raised: its plugin, what it was asked, the exception.
         on_refused: told of a request that was refused: the reason, and who sent it.
-        proxies: whose word counts for who sent a request.
+        proxies: the reverse proxies whose forwarded addresses count.
         max_bodies: bytes that the bodies of all requests may have together.
     """
 

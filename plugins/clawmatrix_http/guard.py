@@ -27,7 +27,7 @@ _LENGTH_DIGITS = 18
 
 @attrs.define
 class Asker:
-    """What the headers of a request say of who sent it.
+    """The sender of a request, as its headers describe it.
 
     ``host`` is None where there is no Host header, or more than one. ``length`` is None
     where the body comes without one. ``encoding`` is what the body is compressed with, None where

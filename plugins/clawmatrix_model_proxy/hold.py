@@ -53,7 +53,7 @@ def parse_hold(text: str) -> Hold:
         return Hold(whole=True)
     match = _WORDS.fullmatch(word)
     if match is None:
-        raise ValueError(f'{text[:40]!r} is none of "off", "whole", "5s" and "200 tokens"')
+        raise ValueError(f'{text[:40]!r} is not one of "off", "whole", "5s" and "200 tokens"')
     hold = Hold(seconds=float(match[1])) if match[1] else Hold(tokens=int(match[2]))
     if hold.seconds > SECONDS_MOST or hold.tokens > TOKENS_MOST:
         raise ValueError(f"at most {SECONDS_MOST} s or {TOKENS_MOST} tokens can be kept back")

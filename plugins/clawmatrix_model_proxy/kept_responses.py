@@ -40,7 +40,7 @@ class KeptResponses:
 
     Attributes:
         asked: which target gave which response.
-        owned: whose the responses are that upstreams of this node gave.
+        owned: the owners of the responses that upstreams of this node gave.
     """
 
     def __init__(self) -> None:

@@ -38,9 +38,9 @@ HOUR = 3600.0
 GAP = 15.0
 """Seconds between calls, on average."""
 OBJECTS_GROWN = 0.03
-"""By what share of their median the objects of the process may grow over all hours."""
+"""The growth of the process's objects over all hours, as a share of their median, at most."""
 OBJECTS_MOST = 0.3
-"""By what share the objects may be more than their median at the end of any hour."""
+"""The excess of the objects over their median at the end of any hour, as a share of it, at most."""
 MEMORY_GROWN = 16 * 2**20
 """Bytes by which the process may grow over all hours."""
 MEMORY_MOST = 64 * 2**20

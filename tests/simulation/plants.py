@@ -233,4 +233,4 @@ PLANTS = {
         Endpoint, "may_have_begun", claim_innocence, cut_off, is_property=True
     ),
 }
-"""By what goes wrong."""
+"""The planted bugs, by their names."""

@@ -87,7 +87,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _set(self, time: float) -> None:
         self._virtual = time
-        # What is due by now goes off, and nothing that is due later, be it by one bit.
+        # Timers up to this moment go off. A timer that is later by one bit does not.
         self._clock_resolution = math.ulp(time)
 
 

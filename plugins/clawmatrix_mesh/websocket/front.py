@@ -25,7 +25,7 @@ class Front(msgspec.Struct, frozen=True):
     """What the plugin tells its transport about what stands in front of the node.
 
     Attributes:
-        proxies: whose word counts for who is behind a connection.
+        proxies: the reverse proxies whose forwarded addresses count.
         health: returns ``ok`` where the node takes connections, else a word for why not.
     """
 

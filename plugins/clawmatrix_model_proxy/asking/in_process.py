@@ -94,7 +94,7 @@ async def _follow(
 def _format_of(request: ModelRequest) -> Format:
     if request.api not in FORMATS:
         known = ", ".join(FORMATS)
-        raise LocalProtocolError(f"{request.api!r} is none of the APIs {known}")
+        raise LocalProtocolError(f"{request.api!r} is not one of the APIs {known}")
     return FORMATS[request.api]
 
 

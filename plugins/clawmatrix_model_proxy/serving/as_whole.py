@@ -41,9 +41,9 @@ def answer_of_events(
             return _chat(payloads, tools)
         return _message(payloads) if format == "messages" else _response(payloads)
     except (AttributeError, KeyError, TypeError, IndexError, *NOT_JSON) as error:
-        raise ValueError(f"the upstream's answer is none of its API: {error!r}") from None
+        raise ValueError(f"the upstream's answer does not fit its API: {error!r}") from None
     except BadAnswer as error:
-        raise ValueError(f"the upstream's answer is none of its API: {error}") from None
+        raise ValueError(f"the upstream's answer does not fit its API: {error}") from None
 
 
 # --- chat completions

@@ -1,4 +1,4 @@
-"""Whose the responses are that this node's upstreams keep: looked at before and after each call."""
+"""Checks, before and after each call, who owns the responses that upstreams keep."""
 
 from __future__ import annotations
 

@@ -74,8 +74,8 @@ def gathered(format: Format, body: bytes, request: bytes) -> bytes:
         raise UpstreamError(ErrorWords.of(stream.error))
     if ending not in (Ending.DONE, Ending.FINISHED) or not stream.begun:
         raise BadAnswer("the upstream's answer ended in the middle")
-    datas = (data_of(event) for event, _ in events_in(passed + rest))
-    payloads = (decode(data) for data in datas if data and data != b"[DONE]")
+    contents = (data_of(event) for event, _ in events_in(passed + rest))
+    payloads = (decode(data) for data in contents if data and data != b"[DONE]")
     found = (payload for payload in payloads if isinstance(payload, dict))
     tools = _tool_names(request) if format.name == "chat" else ()
     try:

@@ -1,4 +1,4 @@
-"""Whose the responses are that upstreams keep: for which key, of which model, at which upstream.
+"""The owner of each response that an upstream keeps: its key, model and upstream.
 
 An upstream knows the operator's key only, and gives a response to whoever knows its id. Here each
 key has ids of its own, so that no other node can read a response, or go on from one, by its id.

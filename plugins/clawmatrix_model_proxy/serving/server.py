@@ -51,7 +51,7 @@ class ModelServer:
         workers: convert what is large.
         requests: counts the bytes of all requests, those of an earlier server too.
         answers: counts the bytes of all answers that are kept until they are whole.
-        keeping: knows whose the responses are that upstreams keep.
+        keeping: knows the owners of the responses that upstreams keep.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ def events_of_answer(format: str, answer: Fields, *, usage: bool) -> bytes:
             for event in events
         )
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"the upstream's answer is none of its API: {error!r}") from None
+        raise ValueError(f"the upstream's answer does not fit its API: {error!r}") from None
 
 
 # --- chat completions

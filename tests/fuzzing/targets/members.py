@@ -190,7 +190,7 @@ def _raw_revocations() -> list[bytes]:
 
 
 def succession(data: bytes) -> None:
-    """Go back a chain of keys; none may be among them that did not sign."""
+    """Go back a chain of keys; each key in it must have signed."""
     chain = _json(data)
     texts = [one for one in chain if isinstance(one, str)] if isinstance(chain, list) else []
     found = predecessors(texts, "mallory", MALLORY.identity.sign_public)

@@ -146,7 +146,7 @@ def read_choice(value: Any) -> ToolChoice | None:
             return ToolChoice(mode, tuple(_allowed(tool, at) for at, tool in enumerate(tools)))
         case {"type": str(kind)}:
             raise Unsupported("tool_choice", f"{kind} is not known here, or not as it is")
-    raise Unsupported("tool_choice", "is none of the forms that it may have")
+    raise Unsupported("tool_choice", "is not in a form that the API has")
 
 
 def _allowed(tool: Any, number: int) -> str:

@@ -47,7 +47,7 @@ class Library:
             finally:
                 self.stopped += 1
         if not uri.startswith("mesh://office/"):
-            raise ToolFailed("bad_uri", "that is none", may_have_run=False)
+            raise ToolFailed("bad_uri", "that is no address", may_have_run=False)
         assert report is not None
         await report("it waits")
         return {"contents": [{"uri": uri, "text": "words"}]}
@@ -97,7 +97,7 @@ async def test_resources_and_prompts_are_listed_and_read(
         assert read.contents[0].text == "words"
         prompt: Any = await client.get_prompt("office__s_ask", {"x": "1"})
         assert prompt.messages[0].content.text == "office__s_ask 1"
-        with pytest.raises(Exception, match=r"that is none \(bad_uri\)"):
+        with pytest.raises(Exception, match=r"that is no address \(bad_uri\)"):
             await client.read_resource("file:///etc/passwd")
 
 

@@ -46,7 +46,7 @@ def opening(mallory: Mallory, opener: str, acceptor: str, *, initiator: bool) ->
 
 
 def accept(caught: Caught, body: bytes) -> bytes:
-    """Return what answers an opening in the name of who it was for."""
+    """Return the answer to an opening, in the name of its destination."""
     about = {"from_": caught.header.to, "to": caught.header.source, "body": "bytes", "lane": 0}
     line = header(type="session_accept", id=caught.header.id, **about)
     return b"\x20" + line + b"\n" + body

@@ -154,7 +154,7 @@ async def test_what_is_wrong_with_a_request_is_told_without_asking_anybody(
             assert (raised.value.status, raised.value.code) == (status, code)
             with pytest.raises(ModelError):
                 await stream_model(node, model, ASKED, **more).__aenter__()
-        with pytest.raises(LocalProtocolError, match="'pigeon' is none of the APIs chat, "):
+        with pytest.raises(LocalProtocolError, match="'pigeon' is not one of the APIs chat, "):
             await ask_model(node, "m", ASKED, api="pigeon")
         with pytest.raises(LocalProtocolError, match="'embeddings' are no streams"):
             await stream_model(node, "m", ASKED, api="embeddings").__aenter__()

@@ -26,7 +26,7 @@ TOOLS = ("weather", "weather_map", "clock", "find", "finder")
     ],
 )
 def test_events_of_no_api_make_no_answer(format: str, event: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="none of its API"):
+    with pytest.raises(ValueError, match="does not fit its API"):
         answer_of_events(format, [event])
 
 

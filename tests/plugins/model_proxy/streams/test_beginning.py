@@ -34,7 +34,7 @@ def test_too_little_says_nothing(data: bytes) -> None:
 @pytest.mark.parametrize("format", ["chat", "messages", "responses"])
 @pytest.mark.parametrize("answer", [{}, {"choices": 5, "content": 5, "output": 5}])
 def test_what_is_no_answer_makes_no_stream(format: str, answer: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="none of its API"):
+    with pytest.raises(ValueError, match="does not fit its API"):
         events_of_answer(format, answer, usage=False)
 
 

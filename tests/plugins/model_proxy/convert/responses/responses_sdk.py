@@ -105,5 +105,5 @@ def _without_parsed(value: Any) -> Any:
 
 
 def said(block: Block) -> str:
-    """Return the text of a block; arguments that there are none of are an empty object."""
+    """Return the text of a block; missing arguments are an empty object."""
     return block.text or ("{}" if block.kind == "tool" else "")
