@@ -6,6 +6,7 @@
 #   make fuzz            five minutes of malformed input of every kind
 #   make knowledge-fuzz  shared workspaces through edits, crashes and partitions, at length
 #   make attacks         every known attack, on real nodes
+#   make docs            the pages of docs/ as a site, in .site
 #   make clients         others' agents and SDKs before real nodes, about 4.5 GB (ONLY=aider)
 #   make endure          real nodes, used and attacked for 90 minutes (MINUTES=N SEED=N KEEP=FOLDER)
 #   make simulate-long   a hundred hours of eight nodes on a virtual clock (HOURS=N SEED=N)
@@ -16,7 +17,7 @@
 #   make mcp-peers       one MCP server behind our nodes and behind other proxies
 #   make bench-against   this commit's speed against that of an older one (REV=...)
 #   make with-older      nodes of this commit and of an older one in one mesh (REV=...)
-.PHONY: grants reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz knowledge-fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench mcp-peers docs-tables clean
+.PHONY: grants reverse-proxies mesh-trouble first-answer demo test test-trio flakes lint types check cover format simulate simulate-long endure fuzz knowledge-fuzz attacks soak soak-relays clients bench bench-against with-older failover-bench mcp-peers docs docs-tables clean
 .DEFAULT_GOAL := help
 
 # The first of these that really runs and is 3.11 or newer.
@@ -31,7 +32,7 @@ WORKERS ?= 5
 unexport PYTHONDONTWRITEBYTECODE
 
 help:
-	@sed -n '2,17p' Makefile | sed 's/^# *//'
+	@sed -n '2,18p' Makefile | sed 's/^# *//'
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it (Debian: apt install python3 python3-venv; macOS: brew install python)"; exit 1; }
@@ -207,6 +208,15 @@ mcp-peers: .peers/python/mcp-proxy/.done .peers/python/fastmcp/.done .peers/npm/
 	@status=0; $(BIN)/python -m tests.peers_mcp.run || status=$$?; \
 	$(BIN)/python -m tests.benchmarks.run mcp || status=$$?; exit $$status
 
+# The site of docs/, in .site; a dead link, a missing heading or a page without a place is an error.
+# Without --quiet: MkDocs counts only the warnings that it prints.
+.venv/.docs: .venv/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]' || { echo "pip could not install a package; its message is above"; exit 1; }
+	@touch $@
+
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # The tables in docs/ that are made from the code.
 docs-tables: .venv/.dev
 	for page in configuration_doc conversion_doc models_doc simulation_doc house bounds_doc; do \
@@ -225,4 +235,4 @@ with-older: .venv/.dev
 	OLDER=$(REV) $(BIN)/python -m pytest -q -m slow tests/integration/test_older_commit.py
 
 clean:
-	rm -rf .venv .demo .bench .fuzz .clients .peers build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .demo .bench .fuzz .clients .peers .site build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

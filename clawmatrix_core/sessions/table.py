@@ -151,7 +151,7 @@ class SessionTable:
     def add(self, kept: Kept) -> None:
         """Add a session that a handshake made; the oldest ones go where there are too many.
 
-        The peer with the most half-open sessions loses one first, so that no peer drives out another's.
+        The peer with the most of them loses one first, so that no peer drives out another's.
         """
         self._make_room(kept.session.peer)
         self._by_id[kept.session.id] = kept
