@@ -17,7 +17,7 @@ _PLACES = {
 }
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix completion fish | source")
 @click.argument("shell", type=click.Choice(sorted(_PLACES)))
 def completion(shell: str) -> None:
     """Print a script with which a shell completes commands and options.

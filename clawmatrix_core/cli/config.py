@@ -93,12 +93,12 @@ def options_of(configuration: Config | None) -> list[FieldDoc]:
     return options
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix config check")
 def config() -> None:
     """Check the configuration, and see what it can say."""
 
 
-@config.command()
+@config.command(epilog="Example: clawmatrix config check -c relay.toml")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
 def check(settings: Settings, as_json: bool) -> int:
@@ -121,7 +121,7 @@ def check(settings: Settings, as_json: bool) -> int:
     return ExitCode.OK
 
 
-@config.command()
+@config.command(epilog="Example: clawmatrix config schema --json")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
 def schema(settings: Settings, as_json: bool) -> None:

@@ -54,7 +54,7 @@ class Diagnosis:
         return sum(finding.status == status for finding in self.findings)
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
 def doctor(settings: Settings, as_json: bool) -> int:

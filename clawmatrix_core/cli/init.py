@@ -22,7 +22,7 @@ from clawmatrix_core.state.folder import StateFolder, StateView
 __all__ = ["init"]
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix init --node-id relay")
 @click.option("--node-id", metavar="ID", help="The node's name; else this host's.")
 @click.option(
     "--listen",

@@ -17,12 +17,12 @@ from clawmatrix_core.state.folder import StateFolder
 __all__ = ["key"]
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix key rotate")
 def key() -> None:
     """Change the key that this node is known by."""
 
 
-@key.command()
+@key.command(epilog="Example: clawmatrix key rotate")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
 def rotate(settings: Settings, as_json: bool) -> None:

@@ -49,12 +49,12 @@ def render_plugins(entries: list[dict[str, Any]]) -> str:
     return "\n".join(printable(line) for line in lines)
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix plugins list")
 def plugins() -> None:
     """See which plugins there are."""
 
 
-@plugins.command("list")
+@plugins.command("list", epilog="Example: clawmatrix plugins list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
 def list_plugins(settings: Settings, as_json: bool) -> None:
@@ -69,7 +69,7 @@ def list_plugins(settings: Settings, as_json: bool) -> None:
         click.echo(render_plugins(entries))
 
 
-@plugins.command("hooks")
+@plugins.command("hooks", epilog="Example: clawmatrix plugins hooks")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
 def list_hooks(settings: Settings, as_json: bool) -> None:
@@ -86,7 +86,7 @@ def list_hooks(settings: Settings, as_json: bool) -> None:
         click.echo(render_hooks(hooks))
 
 
-@plugins.command()
+@plugins.command(epilog="Example: clawmatrix plugins check ./clawmatrix-dice")
 @click.argument("what", metavar="PATH")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(what: str, as_json: bool) -> int:
@@ -112,7 +112,7 @@ def check(what: str, as_json: bool) -> int:
     return ExitCode.PROBLEMS if any(one.status == "problem" for one in findings) else ExitCode.OK
 
 
-@plugins.command()
+@plugins.command(epilog="Example: clawmatrix plugins new dice")
 @click.argument("name")
 @click.option(
     "--path",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["addresses", "run", "serve"]
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix run -c relay.toml")
 @pass_settings
 def run(settings: Settings) -> int:
     """Run the node of the configuration, until it is stopped.

@@ -70,18 +70,18 @@ def _edited(text: str, expected: Mapping[str, Any], edit: Callable[[str], str]) 
     return edited
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix secret new")
 def secret() -> None:
     """Make a new secret for the mesh, and exchange it without a pause."""
 
 
-@secret.command("new")
+@secret.command("new", epilog="Example: clawmatrix secret new")
 def new_() -> None:
     """Print a fresh secret of 256 random bits."""
     click.echo(make_secret())
 
 
-@secret.command()
+@secret.command(epilog="Example: clawmatrix secret use env:MESH_SECRET")
 @click.argument("reference", metavar="REF|-", default="-")
 @pass_settings
 def use(settings: Settings, reference: str) -> None:
@@ -100,7 +100,7 @@ def use(settings: Settings, reference: str) -> None:
     )
 
 
-@secret.command()
+@secret.command(epilog="Example: clawmatrix secret retire")
 @pass_settings
 def retire(settings: Settings) -> None:
     """Take only the present secret from now on; every node must have it by then."""

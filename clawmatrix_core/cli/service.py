@@ -46,7 +46,7 @@ Stop it:     sudo launchctl bootout system/{label}
 Its log:     {log}"""
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix service --systemd")
 @click.option("--systemd", "manager", flag_value="systemd", help="A systemd unit.")
 @click.option("--launchd", "manager", flag_value="launchd", help="A launchd property list.")
 @click.option("--system", is_flag=True, help="For the machine's manager, not the user's own.")

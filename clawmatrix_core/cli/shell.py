@@ -47,6 +47,7 @@ OWN_COMMANDS = {
     "key": "clawmatrix_core.cli.key:key",
     "service": "clawmatrix_core.cli.service:service",
     "completion": "clawmatrix_core.cli.completion:completion",
+    "help": "clawmatrix_core.cli.help:help_",
 }
 """Commands of the core, by where they are: each is imported when it is wanted."""
 

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["audit"]
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix audit tail")
 def audit() -> None:
     """Show and check what was written down of the work for others."""
 
 
-@audit.command("verify")
+@audit.command("verify", epilog="Example: clawmatrix audit verify --with office")
 @click.option("--with", "peer", metavar="NODE", help="Ask a node which heads it holds, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
@@ -121,7 +121,7 @@ def _show(report: Report, *, as_json: bool) -> None:
     click.echo(f"{span}: {'NOT as they were written' if report.broken else 'whole'}")
 
 
-@audit.command()
+@audit.command(epilog="Example: clawmatrix audit tail --peer office --follow")
 @click.option("-n", "--lines", type=click.IntRange(0, 100_000), default=20, show_default=True)
 @click.option("--peer", metavar="NODE", help="Show what one node asked for, or was asked.")
 @click.option("--follow", "follows", is_flag=True, help="Go on with new lines, until Ctrl-C.")

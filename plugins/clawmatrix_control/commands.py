@@ -62,7 +62,7 @@ def _show(text: str) -> None:
     click.echo(text, color=True)  # whether there is colour in it is decided already
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix status --watch")
 @as_json_option
 @click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
 @click.option(
@@ -118,7 +118,7 @@ def _redrawn(text: str) -> str:
     return f"\x1b[H{lines}\x1b[J"
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix peers")
 @as_json_option
 @pass_settings
 def peers(settings: Settings, as_json: bool) -> None:
@@ -132,7 +132,7 @@ def peers(settings: Settings, as_json: bool) -> None:
         click.echo("no other node known yet")
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix ping office")
 @click.argument("node")
 @click.option(
     "-n",
@@ -184,7 +184,7 @@ def ping(
     return ExitCode.OK if answered else ExitCode.UNREACHABLE
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix reload")
 @as_json_option
 @pass_settings
 def reload(settings: Settings, as_json: bool) -> int:

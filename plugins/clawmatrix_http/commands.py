@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["bypassed", "env"]
 
 
-@click.command()
+@click.command(epilog='Example: eval "$(clawmatrix env)"')
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 @pass_settings
 def env(settings: Settings, as_json: bool) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["models"]
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix models")
 @click.option("-v", "--verbose", is_flag=True, help="Show what upstreams lack, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 @pass_settings

@@ -33,7 +33,7 @@ _SILENCE: Final = 24 * 3600.0
 """Seconds without a word after which a call is given up here: the tool's deadline comes first."""
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix tools list --node office")
 def tools() -> None:
     """Show the tools that nodes have for this one, and accept those that changed."""
 
@@ -42,7 +42,7 @@ for _command in (accept, pins, unpin):
     tools.add_command(_command)
 
 
-@tools.command("list")
+@tools.command("list", epilog="Example: clawmatrix tools list --node office")
 @click.option("--node", metavar="NODE", help="Ask another node for the tools that it has for us.")
 @click.option("--anyone", is_flag=True, help="Also ask a node whose name is not proven.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -83,7 +83,7 @@ def entry_lines(entry: JSON) -> list[str]:
     return [f"{entry['name']} {told}".rstrip(), *([f"    {first}"] if first else [])]
 
 
-@click.command("call")
+@click.command("call", epilog="Example: clawmatrix call office read --arg path=docs/plan.md")
 @click.argument("node")
 @click.argument("tool")
 @click.option("--arg", "args", multiple=True, metavar="K=V", help="An argument; V may be JSON.")

@@ -46,12 +46,12 @@ class _Seconds(click.ParamType[float]):
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix approvals list")
 def approvals() -> None:
     """Show the calls that wait for a person of this node, and allow or deny them."""
 
 
-@approvals.command("list")
+@approvals.command("list", epilog="Example: clawmatrix approvals list")
 @as_json
 @pass_settings
 def list_command(settings: Settings, as_json: bool) -> None:
@@ -66,7 +66,7 @@ def list_command(settings: Settings, as_json: bool) -> None:
             click.echo(line(read_approval(told), time.time()))
 
 
-@approvals.command()
+@approvals.command(epilog="Example: clawmatrix approvals show 3f9a0c41d7e2")
 @click.argument("id_", metavar="ID")
 @as_json
 @pass_settings
@@ -79,7 +79,7 @@ def show(settings: Settings, id_: str, as_json: bool) -> None:
         _echo_whole(told)
 
 
-@approvals.command()
+@approvals.command(epilog="Example: clawmatrix approvals watch")
 @as_json
 @pass_settings
 def watch(settings: Settings, as_json: bool) -> None:
@@ -95,7 +95,7 @@ def watch(settings: Settings, as_json: bool) -> None:
             click.echo(f"{told['id']}: {told['state']}")
 
 
-@approvals.command()
+@approvals.command(epilog="Example: clawmatrix approvals allow 3f9a0c41d7e2 --for 1h")
 @click.argument("id_", metavar="ID")
 @click.option("--for", "seconds", type=_Seconds(), metavar="TIME", help="Any number of times: 1h.")
 @click.option("--as-rule", is_flag=True, help="Change the rule: ask nobody about such calls.")
@@ -128,7 +128,7 @@ def allow(
     return None
 
 
-@approvals.command()
+@approvals.command(epilog="Example: clawmatrix approvals deny 3f9a0c41d7e2")
 @click.argument("id_", metavar="ID")
 @pass_settings
 def deny(settings: Settings, id_: str) -> None:

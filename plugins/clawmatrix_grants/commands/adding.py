@@ -52,7 +52,7 @@ def _names(kind: str) -> Callable[[F], F]:
     )
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix grants add home --tools read,list")
 @click.argument("peer")
 @_names("tools")
 @_names("agents")

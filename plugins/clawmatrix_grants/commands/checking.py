@@ -21,7 +21,7 @@ EXIT_CODES: Final = {"allow": 0, "deny": 13, "ask": 14}
 """What the exit status says; every other status says that there is no answer."""
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix grants check home read --arg path=docs/plan.md")
 @click.argument("peer", callback=asker)
 @click.argument("target", metavar="TOOL")
 @click.option(

@@ -11,7 +11,7 @@ from clawmatrix_grants.commands.showing import show
 __all__ = ["grants"]
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix grants show")
 def grants() -> None:
     """Say which node may use what of this one, and see what that comes to."""
 

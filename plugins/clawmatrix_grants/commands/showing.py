@@ -20,7 +20,7 @@ __all__ = ["RESTING", "show"]
 RESTING = "note: the node does not run: introductions and revocations are not looked at"
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix grants show home")
 @click.argument("peer", required=False, callback=asker)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings

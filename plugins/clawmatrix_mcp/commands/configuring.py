@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["config_command"]
 
 
-@click.command("config")
+@click.command("config", epilog="Example: clawmatrix mcp config claude-code")
 @click.argument("client", type=click.Choice(list(CLIENTS)))
 @click.option("--stdio", is_flag=True, help="Have the client start `clawmatrix mcp`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")

@@ -21,7 +21,9 @@ _ANSWERS_WITHIN = 5.0
 """Seconds in which a node that runs says where its HTTP server is."""
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True, epilog="Example: clawmatrix mcp config claude-code --stdio"
+)
 @pass_settings
 @click.pass_context
 def mcp(context: click.Context, settings: Settings) -> None:

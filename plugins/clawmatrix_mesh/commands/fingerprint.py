@@ -13,7 +13,7 @@ from clawmatrix_core.spi import load_identity
 __all__ = ["fingerprint"]
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix fingerprint office")
 @click.argument("node", required=False)
 @click.option("--key", is_flag=True, help="Print the keys as lines for [mesh.revokers].")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

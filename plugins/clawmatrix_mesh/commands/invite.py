@@ -45,7 +45,9 @@ def _dialable(
     return addresses
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True, epilog="Example: clawmatrix invite --address relay.example"
+)
 @click.option(
     "--expires",
     type=_DurationType(),
@@ -105,7 +107,7 @@ def invite(
     )
 
 
-@invite.command("list")
+@invite.command("list", epilog="Example: clawmatrix invite list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
 def list_invitations(settings: Settings, as_json: bool) -> None:
@@ -120,7 +122,7 @@ def list_invitations(settings: Settings, as_json: bool) -> None:
         click.echo("this node has made no invitation lately")
 
 
-@invite.command("revoke")
+@invite.command("revoke", epilog="Example: clawmatrix invite revoke 3f9a0c41d7e2")
 @click.argument("id_", metavar="ID")
 @pass_settings
 def revoke_invitation(settings: Settings, id_: str) -> None:

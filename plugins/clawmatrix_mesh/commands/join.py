@@ -77,7 +77,7 @@ class JoinError(CommandError):
     """This machine could not join, and what a person can do about it."""
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix join --node-id office")
 @click.argument("token", metavar="[TOKEN|-]", default="-")
 @click.option("--node-id", metavar="ID", help="This node's name; else this host's.")
 @click.option("--listen", metavar="HOST:PORT", help="Where other nodes can connect to this one.")

@@ -13,12 +13,12 @@ from clawmatrix_mesh.times import utc_words
 __all__ = ["revocations"]
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix revocations list")
 def revocations() -> None:
     """List revocations by nodes that are not in [mesh.revokers], and decide about them."""
 
 
-@revocations.command("list")
+@revocations.command("list", epilog="Example: clawmatrix revocations list")
 @click.option("--all", "everything", is_flag=True, help="Also those that are decided.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
@@ -39,7 +39,7 @@ def list_revocations(settings: Settings, everything: bool, as_json: bool) -> Non
         )
 
 
-@revocations.command()
+@revocations.command(epilog="Example: clawmatrix revocations accept office")
 @click.argument("which", metavar="NODE|ID")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
@@ -50,7 +50,7 @@ def accept(settings: Settings, which: str, as_json: bool) -> None:
     _say(one, f"{one['nodeId']} ({one['fingerprint']}) is {done} at this node", as_json)
 
 
-@revocations.command()
+@revocations.command(epilog="Example: clawmatrix revocations reject office")
 @click.argument("which", metavar="NODE|ID")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings

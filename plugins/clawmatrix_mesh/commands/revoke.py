@@ -16,7 +16,7 @@ It still knows the secret of the mesh: under a new name and key it can come back
 for good is a new secret on all other nodes (clawmatrix secret new)."""
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix revoke office")
 @click.argument("node")
 @click.option("--reason", default="", metavar="TEXT", help="Why, for people on other nodes.")
 @click.option("--undo", is_flag=True, help="Let it in again, with its old key, everywhere.")

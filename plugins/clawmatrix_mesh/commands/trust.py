@@ -17,12 +17,12 @@ def _call(method: str, **params: Any) -> Any:
     return call(click.get_current_context().obj.config_path, method, params)
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix trust list")
 def trust() -> None:
     """Show and change which key each node is known by."""
 
 
-@trust.command("list")
+@trust.command("list", epilog="Example: clawmatrix trust list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_keys(as_json: bool) -> None:
     """List every node's key, how it is known, and keys that were refused."""
@@ -45,7 +45,7 @@ def list_keys(as_json: bool) -> None:
         click.echo(revoked_line(entry))
 
 
-@trust.command("show")
+@trust.command("show", epilog="Example: clawmatrix trust show office")
 @click.argument("node")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show_key(node: str, as_json: bool) -> None:
@@ -89,7 +89,7 @@ def _time(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-@trust.command()
+@trust.command(epilog="Example: clawmatrix trust accept office 3f9ka0bq7w2xz5tn8m4c")
 @click.argument("node")
 @click.argument("fingerprint", nargs=-1, required=True)
 def accept(node: str, fingerprint: tuple[str, ...]) -> None:
@@ -103,7 +103,7 @@ def accept(node: str, fingerprint: tuple[str, ...]) -> None:
     click.echo(printable(f"{answer['nodeId']} is now known by {answer['fingerprint']}, accepted"))
 
 
-@trust.command()
+@trust.command(epilog="Example: clawmatrix trust forget office")
 @click.argument("node")
 @click.option("--hide", is_flag=True, help="List the node no more, until it is heard itself.")
 def forget(node: str, hide: bool) -> None:

@@ -35,7 +35,7 @@ _PATIENCE = 60.0
 """Seconds any one step may take before the demonstration gives up."""
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix demo --keep")
 @click.option("--keep", is_flag=True, help="Leave the nodes running, and say how to use them.")
 @click.option(
     "--prompt",

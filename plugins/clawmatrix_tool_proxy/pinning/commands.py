@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["accept", "pins", "unpin"]
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix tools pins")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_settings
 def pins(settings: Settings, as_json: bool) -> None:
@@ -45,7 +45,7 @@ def pins(settings: Settings, as_json: bool) -> None:
             click.echo(printable(line))
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix tools accept office read")
 @click.argument("owner", metavar="SERVER|NODE", required=False)
 @click.argument("tools", metavar="[TOOL]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Accept all that waits.")
@@ -84,7 +84,7 @@ def accept(
     _accept(config, waiting, lost=False if owner is None else None)
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix tools unpin office")
 @click.argument("owner", metavar="SERVER|NODE")
 @pass_settings
 def unpin(settings: Settings, owner: str) -> None:
