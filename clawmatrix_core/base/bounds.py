@@ -15,9 +15,9 @@ class Bound(int):
     assignments, and each has a test marked ``bound`` that goes past it.
 
     Attributes:
-        of: the noun for what is counted; a bound of bytes begins with "bytes".
+        of: the noun of the counted things; a bound of bytes begins with "bytes".
         fed_by: who can fill it: "a stranger", "a member", "an upstream", "a client".
-        when_full: what happens to whoever goes past it, in a sentence without a full stop.
+        when_full: the effect on the sender that goes past it, in a sentence without a full stop.
     """
 
     of: str

@@ -145,7 +145,7 @@ class ByteBudget:
             del self._owners[owner]
 
     def _busiest(self) -> str | None:
-        """Return the owner of the most bytes, of those that have unfinished ones."""
+        """Return the owner of the most bytes, among owners with unfinished parts."""
         return max(self._unfinished, key=lambda owner: self._owners.get(owner, 0), default=None)
 
     def _give_up_of(self, owner: str | None) -> bool:

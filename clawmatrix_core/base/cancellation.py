@@ -25,7 +25,7 @@ class EndsProcess(RuntimeError):
 
 
 class _Other(RuntimeError):
-    """Code raised what is no Exception, and nothing that the loop knows."""
+    """Code raised a BaseException that the loop does not know."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(f"raised {type(error).__name__}, which is no Exception: {error}")
@@ -37,10 +37,10 @@ def stray(error: BaseException, *, called: bool = False) -> Exception | None:
     On asyncio, code that awaits a task which was cancelled gets that task's ``CancelledError``,
     and everything above would take it for its own. On trio only a cancel scope can cancel. What
     means to end the process, and a class of foreign code that is no Exception, would end the
-    loop in the middle of its work. Returns None for what is to be raised again.
+    loop in the middle of its work. Returns None for an error that the caller raises again.
 
     Args:
-        error: what was raised; an Exception stands for itself.
+        error: the raised error; an Exception stands for itself.
         called: it came out of a plain call, not out of ``await``: nobody can cancel that.
     """
     if isinstance(error, Exception):

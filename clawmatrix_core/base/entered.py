@@ -30,6 +30,6 @@ class _OnceEntered:
 def once_entered() -> Any:
     """Declare an attribute that is set when the object is entered, and raises NotEntered before.
 
-    ``state: State = once_entered()``; what is assigned to the attribute hides this.
+    ``state: State = once_entered()``; an assigned value hides this.
     """
     return _OnceEntered()

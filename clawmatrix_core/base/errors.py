@@ -9,7 +9,7 @@
     ├── StartError                the node cannot start before a person mends something
     ├── PluginError               a plugin could not be used; ``.plugin`` names it
     ├── DemandFailed              a hook that all plugins have to answer was not; ``.plugin``
-    │   └── AuditFailed           what was to be done could not be written down
+    │   └── AuditFailed           the audit could not write a line before the work
     ├── Revoked                   work was ended, as it is no longer allowed; ``.reason``
     ├── LocalProtocolError        our own caller broke a rule of the protocol
     ├── RemoteProtocolError       a peer sent something it must not; costs that peer its link

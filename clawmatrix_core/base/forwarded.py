@@ -34,7 +34,7 @@ class Proxies:
     """The proxies whose word counts for where a request comes from.
 
     Args:
-        networks: where they are, as in ``10.8.0.0/16``. Raises: ValueError, for what is none.
+        networks: where they are, as in ``10.8.0.0/16``. Raises: ValueError, if malformed.
     """
 
     def __init__(self, networks: Iterable[str] = ()) -> None:

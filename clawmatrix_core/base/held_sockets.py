@@ -48,7 +48,7 @@ class _Held(socket.socket):
         return descriptor
 
     def cut(self) -> None:
-        """End the connection; whoever has the socket notices, and closes it."""
+        """End the connection; the owner of the socket notices, and closes it."""
         with suppress(OSError):
             self.shutdown(socket.SHUT_RDWR)
 

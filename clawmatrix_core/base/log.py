@@ -92,7 +92,7 @@ def configure_logging(
         spec: levels, as ``parse_levels`` reads them. ``CLAWMATRIX_LOG`` goes before them.
         json: one JSON object a line, in place of text.
         stream: text on a terminal is coloured, unless ``NO_COLOR`` is set.
-        verbosity: how often ``-v`` was given; raises the level of what is not named.
+        verbosity: how often ``-v`` was given; raises the level of components without a level.
         environ: the environment.
 
     Raises: ConfigError, where a level specification is wrong.

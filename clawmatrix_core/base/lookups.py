@@ -112,8 +112,8 @@ class Lookups:
     serves until the first one has ended.
 
     A caller that is cancelled leaves its lookup behind. Its thread counts until the system
-    gives the name up, and serves whoever asks for the same name again. The threads are daemons,
-    which hold up neither the end of an event loop nor that of the process.
+    gives the name up, and serves the next caller that asks for the same name. The threads are
+    daemons, which hold up neither the end of an event loop nor that of the process.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Metrics as plain values: what is counted or measured, and what it reads now."""
+"""Metrics as plain values: the name of a quantity, and its value now."""
 
 from __future__ import annotations
 

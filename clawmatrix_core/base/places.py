@@ -209,7 +209,7 @@ class Places:
         soft = _descriptors()
         if len(self) >= self._most or descriptor >= soft - soft // 8:
             self._close_one(None)
-            return False  # what was closed has its descriptor a moment longer
+            return False  # a closed socket has its descriptor a moment longer
         taken, places = self._strangers.size, self._strangers_most
         if taken >= places:
             return self._close_one(None)

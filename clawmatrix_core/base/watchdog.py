@@ -69,8 +69,8 @@ class LoopWatchdog:
         self._waits: ProcessorWaits | None = None
         self._used = used
         self._stopped = 0.0  # seconds for which the whole process stood still
-        self._looked = 0.0  # what was lost at the last look
-        self._before: tuple[float, float] = (0.0, 0.0)  # a beat, and what was waited by then
+        self._looked = 0.0  # the lost seconds at the last look
+        self._before: tuple[float, float] = (0.0, 0.0)  # a beat, and the seconds waited by then
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -116,7 +116,7 @@ class LoopWatchdog:
         beaten = self._beaten
         lost = self._lost()
         if self._before[0] != beaten:
-            # As of the look before: what was lost since may have been lost in this stall.
+            # As of the look before: time lost since then may belong to this stall.
             self._before = (beaten, self._looked)
         self._looked = lost
         waited = self._clock() - beaten - (lost - self._before[1])

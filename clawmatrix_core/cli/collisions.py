@@ -19,7 +19,7 @@ __all__ = ["add_to_entries", "look_at_commands"]
 
 
 def look_at_commands(config: Config, known: Collection[Finding] = ()) -> list[Finding]:
-    """Return a warning for each collision of commands, and for what is wrong with others.
+    """Return a warning for each collision of commands, and for other problems of commands.
 
     ``known`` are findings of the node, which are not repeated.
     """
@@ -40,7 +40,7 @@ def _faults(infos: Collection[PluginInfo]) -> Iterator[Finding]:
 
 
 def add_to_entries(config: Config | None, entries: Collection[dict[str, Any]]) -> None:
-    """Add what is wrong with commands to the entries of ``plugins list``."""
+    """Add the problems of commands to the entries of ``plugins list``."""
     troubled: Mapping[str, PluginInfo] = {info.name: info for info in _troubled(config)}
     for entry in entries:
         info = troubled.get(entry["name"])

@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 @attrs.frozen
 class Outcome:
-    """What is said of a configuration: its mistakes, and what is allowed and probably not meant.
+    """The findings about a configuration: mistakes, and allowed settings that look like mistakes.
 
     Where there are mistakes, there are no warnings.
     """

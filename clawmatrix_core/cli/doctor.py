@@ -1,4 +1,4 @@
-"""``clawmatrix doctor``: what is wrong here, and what to do about it."""
+"""``clawmatrix doctor``: the problems of this node, and their remedies."""
 
 from __future__ import annotations
 

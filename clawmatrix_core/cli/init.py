@@ -81,7 +81,7 @@ def init(
     )
     new = new.with_http(http)
     notes = new.check()
-    if not peers:  # whoever joins a mesh leaves it to the nodes that are there
+    if not peers:  # in a mesh that exists, its own nodes decide this
         revokers = {new.node_id: key_text(_own_key(new.state_folder))}
         new = new.with_table("mesh", revokers=revokers)
     new.write(force=force)

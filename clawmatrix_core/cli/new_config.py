@@ -167,7 +167,7 @@ class NewConfig:
         return "\n".join(part for part in parts if part)
 
     def check(self) -> list[str]:
-        """Return notes on what is still to be done. Raises: ConfigError, for anything wrong."""
+        """Return notes on the remaining steps. Raises: ConfigError, for anything wrong."""
         source = Source(base=self.path.parent, mode=0o600)
         problems = problems_of(Config(tomllib.loads(self.render()), source, self.path))
         missing = [problem for problem in problems if problem.startswith("secret:")]

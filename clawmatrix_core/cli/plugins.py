@@ -1,4 +1,4 @@
-"""``clawmatrix plugins``: what is installed, what is in use, what failed, and every hook."""
+"""``clawmatrix plugins``: the plugins that are installed, in use or failed, and every hook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line that says how far a command is, for whoever watches it on a terminal."""
+"""A line that shows the progress of a command on a terminal."""
 
 from __future__ import annotations
 

@@ -31,13 +31,13 @@ def rewrite_config(
     Args:
         path: the configuration, or a link to it.
         edit: returns the new text of the file, given the old one; it may raise ConfigError.
-        check: returns what is wrong with the configuration that the new text makes.
+        check: returns the mistakes in the configuration of the new text.
 
     Raises: ConfigError, where the file is no configuration, where the new text has a mistake, or
         where it cannot be written; nothing is changed then.
     """
     path = path.resolve()
-    Config.load(path)  # raises for what is not TOML, and for a file that everybody can change
+    Config.load(path)  # raises for invalid TOML, and for a file that everybody can change
     try:
         with _alone(path):
             before = path.read_bytes()

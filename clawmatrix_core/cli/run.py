@@ -75,7 +75,7 @@ def _was_held_up(node: Node) -> bool:
 
 
 def _look_at_commands(node: Node) -> None:
-    """Have the log name what is wrong with the commands of third parties."""
+    """Log the problems of third parties' commands."""
     wanted = hookspecs.register_commands.__name__
     if any(wanted in info.hooks and not info.built_in for info in node.plugins.active()):
         from clawmatrix_core.cli.shell import OWN_COMMANDS  # which imports this module

@@ -56,7 +56,7 @@ def without_previous(text: str) -> str:
 
 
 def _edited(text: str, expected: Mapping[str, Any], edit: Callable[[str], str]) -> str:
-    """Edit what is before the first table, and make sure that only that has changed."""
+    """Edit the text before the first table, and check that nothing else changed."""
     table = _TABLE.search(text)
     top = text[: table.start()] if table else text
     edited = edit(top) + text[len(top) :]

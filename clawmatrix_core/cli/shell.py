@@ -57,10 +57,10 @@ class _PipeClosed(Exception):
 
 
 class Shell(click.Group):
-    """The group of all commands: the core's, then those that plugins add."""
+    """The group of all commands: the core's, then the plugins'."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return all names, those that a newcomer needs first."""
+        """Return all names; newcomers' commands come first."""
         return [*OWN_COMMANDS, *sorted(self._plugin_commands(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -284,7 +284,7 @@ def _tell(error: BaseException, settings: Settings) -> int:
         for line in redact("".join(traceback.format_exception(error))).splitlines():
             click.echo(printable(line), err=True)
     code, lines = describe(error, settings.plugin)
-    for line in lines:  # those that are set in go on with the one before
+    for line in lines:  # an indented line continues the one before
         prefix = "" if line.startswith("    ") else "clawmatrix: "
         click.echo(f"{prefix}{printable(redact(line))}", err=True)
     return code

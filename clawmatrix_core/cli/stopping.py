@@ -60,7 +60,7 @@ class StopLimit:
             self._timer.start()
 
     async def watch(self, node: Node) -> None:
-        """Count from when the node begins to stop, whoever stops it."""
+        """Count from the moment when the node begins to stop."""
         await node.wait_stop()
         self.begin()
 

@@ -1,4 +1,4 @@
-"""The configuration: the file, its tables, and what is said of mistakes in them.
+"""The configuration: the file, its tables, and the messages about mistakes in them.
 
 Start with ``config``: it reads the file and hands out tables, and has ``ConfigSection``, by which
 a plugin declares a table. ``core`` has the core's own keys, ``schema`` the ``option`` that each key

@@ -19,8 +19,8 @@ class Changes:
     """Keys that read differently, by path: ``tags``, ``mesh.peers``.
 
     Attributes:
-        reloaded: those that are in force now.
-        restart: those that wait until the node is started again.
+        reloaded: the changes in force now.
+        restart: the changes that wait for a restart of the node.
         faults: what went wrong in plugins that were told, in words.
     """
 

@@ -47,7 +47,7 @@ __all__ = [
 R = TypeVar("R")
 T = TypeVar("T")
 Found: TypeAlias = "tuple[tuple[str | int, ...], str]"
-"""Where in a table something was found, and what is said of it."""
+"""The path of a place in a table, and the message about it."""
 
 
 class Registered(Protocol):
@@ -290,7 +290,7 @@ class Config:
         return self._found_beside(registered, lambda section: section.check)
 
     def warnings_beside(self, registered: Registered) -> list[str]:
-        """Return what is allowed and probably not meant; after ``bind``."""
+        """Return allowed settings that are probably mistakes; after ``bind``."""
         return self._found_beside(registered, lambda section: section.warn)
 
     def _found_beside(

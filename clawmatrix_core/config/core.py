@@ -16,7 +16,7 @@ __all__ = ["CORE_KEYS", "SECRETS_MOST", "SECRET_LENGTH", "CoreConfig", "Selectio
 SECRET_LENGTH = 32
 """Characters a cluster secret has at least."""
 SECRETS_MOST = 4
-"""Secrets that are taken beside the own one: each costs whoever answers a try."""
+"""Further secrets that a node accepts, at most: each costs the answering node one try."""
 
 
 def _is_node_id(_: object, __: object, value: str) -> None:

@@ -1,4 +1,4 @@
-"""The file of a configuration, as far as TOML: who can change it, and what is written in it."""
+"""The file of a configuration, up to TOML: who can change it, and the tables in it."""
 
 from __future__ import annotations
 

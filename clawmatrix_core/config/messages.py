@@ -108,10 +108,10 @@ def show(value: object) -> str:
 
 
 class Wording:
-    """What is said of a wrong value. This one repeats the value, for whoever wrote it."""
+    """The messages about a wrong value. This class repeats the value, for its author."""
 
     def expected(self, kind: Any, value: object, *, hidden: bool = False) -> str:
-        """Say what was expected and what was there; ``hidden`` leaves the value out."""
+        """Name the expected kind and the value found; ``hidden`` leaves the value out."""
         got = "" if hidden else f", got {show(value)}"
         return f"expected {in_words(kind)}{got}"
 
@@ -172,7 +172,7 @@ class TableMistakes(ValueError):
     """Mistakes that a class finds in its table as a whole: raise it in ``__attrs_post_init__``.
 
     Attributes:
-        found: for each the path in the table, and what is wrong.
+        found: the path in the table and the message of each mistake.
     """
 
     def __init__(self, found: Iterable[tuple[tuple[str | int, ...], str]]) -> None:

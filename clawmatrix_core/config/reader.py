@@ -114,7 +114,7 @@ def make_converter(
 
 
 def _inside(reader: Reader) -> Reader:
-    """Return a reader of tables or lists that refuses what is nested too deep."""
+    """Return a reader of tables or lists that refuses values nested too deep."""
 
     def read(converter: Converter, kind: Any, value: object) -> object:
         depth = converter.depth

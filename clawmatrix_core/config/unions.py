@@ -32,7 +32,7 @@ __all__ = ["check_union", "members_for"]
 
 
 def members_for(members: Sequence[Any], value: object) -> Iterator[Any]:
-    """Yield the members to try for a value: of those that look into it, one at most."""
+    """Yield the members to try for a value; at most one of them looks into the value."""
     if isinstance(value, collections.abc.Mapping):
         chosen = _class_for([member for member in members if _is_table(member)], value)
     else:

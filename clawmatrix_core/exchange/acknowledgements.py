@@ -58,10 +58,10 @@ class Owing(Protocol):
         """The lane of its frames."""
 
     def send_credit(self) -> None:
-        """Send what is owed in a frame of its own."""
+        """Send the owed acknowledgement in a frame of its own."""
 
     def collect_credit(self) -> Credit:
-        """Return what is owed, to go in a frame with others, and owe it no more."""
+        """Return the owed acknowledgement, for a frame with others, and owe it no more."""
 
 
 class Acknowledgements:
@@ -85,14 +85,14 @@ class Acknowledgements:
         self._any.set()
 
     async def run(self) -> None:
-        """Send in time what is owed, until cancelled."""
+        """Send owed acknowledgements in time, until cancelled."""
         while True:
             await self._any.wait()
             await anyio.sleep(self._wait)
             self.flush()
 
     def flush(self) -> None:
-        """Send what is owed now."""
+        """Send the owed acknowledgements now."""
         if not self._owed:
             return
         owed, self._owed = self._owed, []

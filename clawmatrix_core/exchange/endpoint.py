@@ -188,11 +188,11 @@ class Endpoint:
         return self.receiving.owes
 
     def send_credit(self) -> None:
-        """Send what is owed in a frame of its own."""
+        """Send the owed acknowledgement in a frame of its own."""
         self.sending.send_credit()
 
     def collect_credit(self) -> Credit:
-        """Return what is owed, to go in a frame with others, and owe it no more."""
+        """Return the owed acknowledgement, for a frame with others, and owe it no more."""
         ack, limit = self.receiving.credit()
         return (self.envelope.id, not self.envelope.initiated, ack, limit)
 
@@ -209,7 +209,7 @@ class Endpoint:
             case "data":
                 self._on_numbered(frame)
             case "credit":
-                if header.fin:  # the answer to a probe: what is not acknowledged was lost
+                if header.fin:  # the answer to a probe: unacknowledged frames were lost
                     self.sending.send_lost_again()
             case "probe":
                 self.sending.send_credit(answer=True)
@@ -331,7 +331,7 @@ class Endpoint:
         self._handler = scope
 
     def leave(self) -> None:
-        """Stop reading and writing: finish what is finished, cancel what is not."""
+        """Stop reading and writing: cancel if frames may still come, else end the own side."""
         if not self.receiving.inbox.ended:
             self.cancel(ExchangeCancelled("cancelled here"))
         elif not self.sending.outbox.closed:

@@ -77,7 +77,7 @@ class Exchange:
 
     @property
     def peer_key(self) -> bytes | None:
-        """The Ed25519 key of whoever is at the other end, 32 bytes: what to decide by.
+        """The Ed25519 key of the other end, 32 bytes: decide by this key.
 
         It is the key of the session under which the exchange was opened. A name may be claimed
         by anybody whose record spread first; when a name gets another key, exchanges under the

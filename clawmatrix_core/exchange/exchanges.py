@@ -50,7 +50,7 @@ class Exchanges:
 
     Attributes:
         limits: how much they may hold, and how long they wait.
-        acknowledgements: those that wait to go together.
+        acknowledgements: the waiting ones, which go together.
     """
 
     def __init__(
@@ -338,7 +338,7 @@ class Exchanges:
             self.tick()
 
     def tick(self) -> None:
-        """Look after silent exchanges, and forget those that were over long ago."""
+        """Check silent exchanges, and forget exchanges that ended long ago."""
         self.acknowledgements.flush()
         now = self._local.now()
         for end in self.live:

@@ -44,9 +44,9 @@ class Done(msgspec.Struct, frozen=True, gc=False):
 class Finished:
     """The exchanges that were over lately, by peer and by which end opened them.
 
-    When there are too many, the oldest of those that are most goes: whoever ends one exchange
-    after the other makes this node forget none of anybody else's. A busy node remembers as many
-    as it may, so each takes as little memory as it can.
+    When there are too many, the peer and direction with the most entries lose their oldest one.
+    A peer that ends many exchanges makes this node forget only its own. A busy node remembers as
+    many as the limit allows, so each entry takes as little memory as possible.
     """
 
     def __init__(self, limit: int = REMEMBERED) -> None:
@@ -58,13 +58,13 @@ class Finished:
         return self._count
 
     def get(self, key: Key) -> Done | None:
-        """Return what is remembered of an exchange, None where it is nothing."""
+        """Return the memory of an exchange, None for an unknown one."""
         peer, id_, opened = key
         own = self._kept.get((peer, opened))
         return None if own is None else own.get(id_)
 
     def put(self, key: Key, done: Done) -> None:
-        """Remember an exchange, in place of what was known of it. ``until`` never falls."""
+        """Remember an exchange, and replace older knowledge of it. ``until`` never falls."""
         peer, id_, opened = key
         own = self._kept.get((peer, opened))
         if own is None:

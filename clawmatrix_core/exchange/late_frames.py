@@ -50,7 +50,7 @@ class LateFrames:
         self._lost.put(key, Done(self._local.now() + self._limits.linger_lost, ack, clean=False))
 
     def tick(self, now: float) -> None:
-        """Forget what was over long ago."""
+        """Forget exchanges that ended long ago."""
         for finished in (self._done, self._lost):
             finished.forget(now)
 

@@ -150,7 +150,7 @@ class Receiving:
         self.wake()
 
     def release(self) -> None:
-        """Drop what is ready, and whatever comes, as if it were read."""
+        """Drop the ready frames and all later ones, as if they were read."""
         self.released = True
         while self.ready:
             self._take(self.ready.popleft()[1])

@@ -29,7 +29,7 @@ class Sending:
     away.
 
     Attributes:
-        outbox: what is to be sent, and what of it has arrived.
+        outbox: the frames to send, and which of them have arrived.
         instance: the run of the peer that has, or may have, the opening frame.
         peer_key: the key of the session that the opening frame went, or came, under; None while
             it has not gone out.
@@ -150,7 +150,7 @@ class Sending:
         return True
 
     def send_lost_again(self) -> None:
-        """Count what was sent and has not arrived, and make it due again."""
+        """Count the frames that have not arrived, and have them sent again."""
         for _ in range(self.outbox.cursor - self.outbox.acked):
             self._local.count("lost")
         self.outbox.rewind()

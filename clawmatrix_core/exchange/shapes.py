@@ -110,7 +110,7 @@ def check_shape(shape: type) -> None:
 def encode(payload: JSON) -> bytes:
     """Return a payload as JSON; an instance of an attrs class becomes an object.
 
-    Raises: TypeError, for what is not JSON; LocalProtocolError, for text that is not UTF-8.
+    Raises: TypeError, for a value unfit for JSON; LocalProtocolError, for text that is not UTF-8.
     """
     if type(payload) is not dict and hasattr(type(payload), "__attrs_attrs__"):
         payload = _writer.unstructure(payload)

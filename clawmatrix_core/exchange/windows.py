@@ -143,7 +143,7 @@ class Outbox:
     def credit(self, ack: int, limit: int) -> None:
         """Take an acknowledgement and a limit; older ones change nothing.
 
-        Raises: RemoteProtocolError, where it acknowledges what was never sent.
+        Raises: RemoteProtocolError, where it acknowledges a frame that was never sent.
         """
         if ack > self.next_seq:
             raise RemoteProtocolError(f"frame {ack - 1} acknowledged, but not sent", reason="ack")
@@ -159,7 +159,7 @@ class Outbox:
             self.limit = limit
 
     def abandon(self) -> None:
-        """Drop what is kept, as if it had arrived, and close; a last frame may be pushed after."""
+        """Drop the kept frames, as if they had arrived, and close; a last frame may follow."""
         self._kept.clear()
         self._share.add(self._arrived - self.used)
         self._arrived = self.used
@@ -192,7 +192,7 @@ class Inbox(Generic[T]):
         return f"<Inbox {state} expected={self.expected} held={len(self._held)} taken={self.taken}>"
 
     def receive(self, seq: int, item: T, size: int, *, fin: bool) -> list[tuple[T, int]]:
-        """Take a frame; return what is now in order, each with the bytes it counts.
+        """Take a frame; return the frames now in order, each with its counted bytes.
 
         A repeat gives nothing. Raises: RemoteProtocolError past the limit that was given, or
         behind the frame that ended the direction.

@@ -45,7 +45,7 @@ class Stored(msgspec.Struct, frozen=True):
         raise StateError(f'{path} is damaged: no "version" and "data" in it; {DAMAGED}')
 
     def encode(self) -> bytes:
-        """Return the content of a file. Raises: TypeError, for what is not JSON."""
+        """Return the content of a file. Raises: TypeError, for a value that JSON cannot hold."""
         content = msgspec.json.encode({"version": self.version, "data": self.data})
         return msgspec.json.format(content, indent=1) + b"\n"
 
@@ -57,7 +57,7 @@ class StateFile:
     Attributes:
         name: what ``State.read`` and ``State.write`` call it.
         upgrades: what makes a value of version 1 into one of version 2, then what makes that
-            into one of version 3, and so on: whoever changes the shape appends a function.
+            into one of version 3, and so on: a change of the shape appends a function.
 
     Raises: ValueError, for a name that no file can have.
     """
@@ -92,8 +92,8 @@ class StateFile:
         try:
             for upgrade in self.upgrades[stored.version - 1 :]:
                 data = upgrade(data)
-        except Exception as error:  # noqa: BLE001 - what is on disk may be anything
-            raise StateError(  # its text may be a part of what is kept: a key, a token
+        except Exception as error:  # noqa: BLE001 - the disk may hold anything
+            raise StateError(  # its text may be a part of the content: a key, a token
                 f"{path} cannot be brought from version {stored.version} to {self.version}:"
                 f" {type(error).__name__}; {DAMAGED}"
             ) from None

@@ -133,7 +133,7 @@ class StateFolder(State):
         self._save(name, Stored(self._declared(name).version, value).encode())
 
     def _bring_up_to_date(self) -> None:
-        """Look at all files, then upgrade those that are old. Raises: StateError."""
+        """Check all files, then upgrade the old ones. Raises: StateError."""
         found = {file: self._load(file.name) for file in self._files.values()}
         for file, stored in found.items():
             if stored is not None and stored.version < file.version:
@@ -152,7 +152,7 @@ class StateFolder(State):
             raise StateError(f"{self._file(file.name)} is not as it was written; see {backup}")
 
     def _load(self, name: str) -> Stored | None:
-        """Return what is in a file, if it can be read. Raises: StateError."""
+        """Return the content of a file, if it can be read. Raises: StateError."""
         self._require_lock()
         path = self._file(name)
         content = _read(path)
@@ -280,7 +280,7 @@ def lock_holder(folder: Path) -> str | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return what is in a file, None where there is none. Raises: StateError."""
+    """Return the content of a file, None for a missing file. Raises: StateError."""
     try:
         _refuse_modes(path, stat.S_IRWXG | stat.S_IRWXO, "600")
         return path.read_bytes()

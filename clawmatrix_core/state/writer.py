@@ -40,7 +40,7 @@ class StateWriter:
         self.writer.write_soon("dice", {"rolled": 3})
 
     A change after a quiet time is written at once, and further ones at most every ``every``
-    seconds. Leaving the block, also by cancellation, writes what is left and waits for the disk.
+    seconds. Leaving the block, also by cancellation, writes the rest and waits for the disk.
     What cannot be written then is told; it is raised too, unless an exception or a cancellation
     leaves the block already.
 
@@ -158,7 +158,7 @@ class StateWriter:
             self._on_error(error, f"writing {name} to the state")
 
     async def _write_all(self, names: Sequence[str]) -> Mapping[str, Exception]:
-        """Write these names; return the errors of those that could not be written."""
+        """Write these names; return the errors of the failed ones."""
         errors: dict[str, Exception] = {}
         for name in names:
             try:

@@ -183,7 +183,7 @@ def read_frame(message: bytes) -> tuple[Header, Wire]:
 
 
 def payload_of(kind: bytes, body: bytes) -> tuple[Any, bytes | None]:
-    """Return what is behind a body's kind, and the bytes behind that, None where there are none.
+    """Return the value behind a body's kind, and the bytes behind it, None for no bytes.
 
     Raises: RemoteProtocolError.
     """

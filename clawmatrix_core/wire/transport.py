@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Listener", "Objection", "Transport"]
 
 Objection = Callable[[IPv4Address | IPv6Address], str | None]
-"""Says what is wrong with connecting to a number, None where nothing is."""
+"""Returns the objection to a connection to a number, None for no objection."""
 
 
 class Connection(ABC):
@@ -117,7 +117,7 @@ class Transport(ABC):
 
     @abstractmethod
     def listen(self, address: str) -> AbstractAsyncContextManager[Listener]:
-        """Bind, on entering; stop listening and close what was accepted, on leaving.
+        """Bind, on entering; stop listening and close accepted connections, on leaving.
 
         Raises: OSError on entering, where the address cannot be bound.
         """

@@ -123,7 +123,7 @@ class SocketConnection(Connection):
             while not self._told:
                 await self._read()
 
-    # --- the socket; whoever waits for it holds the lock of that direction
+    # --- the socket; a waiting caller holds the lock of its direction
 
     async def _flush(self) -> None:
         while not self._push():

@@ -26,7 +26,7 @@ _OF_ONE = (BlockingIOError, ConnectionError)
 class SocketListener(Listener):
     """Accepts SocketConnections at a listening stream socket, within ``async with``.
 
-    Leaving the block closes the socket, and with code 1001 what was accepted and is still open.
+    Leaving the block closes the socket, and open connections with code 1001.
     """
 
     def __init__(
