@@ -39,9 +39,10 @@ Look for mistakes, then restart the node:
     "grants": """\
 Grants: other nodes use a tool of this node only when a grant lets them.
 
-Expose the tools, in the configuration of this node:
+Expose the tools and a folder, in the configuration of this node, and restart it:
     [tool-proxy]
     allow = ["read", "list"]
+    roots = { docs = "/srv/docs" }
 
 Let the node home use them. The command asks you to compare its key:
     clawmatrix grants add home --tools read,list

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from typing import TYPE_CHECKING, cast
 
 import click
 import pytest
 
 from clawmatrix_core.cli.context import Settings
-from clawmatrix_core.cli.shell import cli
+from clawmatrix_core.cli.shell import cli, execute
 from clawmatrix_core.cli.topics import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def root() -> click.Context:
@@ -75,6 +77,19 @@ def test_the_commands_of_a_topic_exist_and_take_their_arguments(topic: str) -> N
     assert found
     for arguments in found:
         assert parse(arguments) in COMMANDS
+
+
+@pytest.mark.parametrize("topic", ["reverse-proxy", "grants"])
+def test_the_settings_of_a_topic_are_valid(
+    topic: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "docs").mkdir()
+    _, _, rest = TOPICS[topic].partition("    [")
+    table = textwrap.dedent("    [" + rest.partition("\n\n")[0])
+    config = tmp_path / "clawmatrix.toml"
+    config.write_text(f'node_id = "office"\nsecret = "{"s" * 40}"\nstate_dir = "state"\n{table}')
+    config.chmod(0o600)
+    assert execute(["config", "check", "-c", str(config)]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
