@@ -1,7 +1,7 @@
-"""A number of bytes that many hold together, shared fairly between who makes them be held.
+"""A number of bytes that many owners hold together, with a fair share for each owner.
 
-What is not whole yet can be given up for others: of whoever has the most the part that has
-brought nothing for the longest time. So nobody keeps others out by parts that never end.
+An unfinished message can be given up for others. The owner with the most bytes loses the message
+whose last part is the oldest. So no owner keeps others out by messages that never end.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class HeldBytes:
         self._budget.add(self, size, whole=whole)
 
     def finish(self) -> None:
-        """Note that it is whole: it is given up for nobody from now on."""
+        """Note that the message is whole: from now on it is never given up."""
         if self.unfinished:
             self._budget.finish(self)
 

@@ -31,7 +31,7 @@ _WITH_PORT = re.compile(r"\[(?P<v6>[^]]+)\](?::\w+)?|(?P<v4>[0-9.]+):\w+")
 
 
 class Proxies:
-    """The proxies whose word counts for where a request comes from.
+    """The proxies that may say where a request comes from.
 
     Args:
         networks: where they are, as in ``10.8.0.0/16``. Raises: ValueError, if malformed.

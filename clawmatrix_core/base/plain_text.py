@@ -15,8 +15,8 @@ import re
 
 __all__ = ["escaped", "is_seen", "json_text", "printable"]
 
-# Of what Unicode calls default ignorable, what Python calls printable; and two symbols that are
-# blank.
+# The characters that are default ignorable in Unicode and printable in Python; and two blank
+# symbols.
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U0001d159\U000e0100-\U000e01ef]"

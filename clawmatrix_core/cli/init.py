@@ -92,7 +92,7 @@ def init(
 
 
 def _own_key(folder: Path) -> bytes:
-    """Return the public key of a state; make the key where there is none. Raises: StateError."""
+    """Return the public key of a state; make a missing key. Raises: StateError."""
     if StateView(folder).read("identity") is not None:
         return load_identity(StateView(folder)).sign_public
     with StateFolder(folder) as state:

@@ -1,4 +1,4 @@
-"""Whose a configuration is: root must not make a second key for another user's node."""
+"""The owner of a configuration: root must not make a second key for another user's node."""
 
 from __future__ import annotations
 

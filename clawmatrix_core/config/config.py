@@ -268,7 +268,7 @@ class Config:
         self._known = known
 
     def section(self, type_: type[T]) -> T:
-        """Return the table that is read into the class; its defaults where there is none.
+        """Return the table of the class; the defaults if the file has no such table.
 
         Raises: LookupError, where ``bind`` was not told of the class.
         """

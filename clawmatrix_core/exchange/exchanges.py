@@ -300,7 +300,7 @@ class Exchanges:
             self._refuse(header, "bad_request", str(error))
 
     def undeliverable(self, to: NodeId, id_: str, *, re: bool, seq: int, reason: str) -> bool:
-        """Note that a relay could not pass on a frame of ours; False where there is none such."""
+        """Note that a relay could not pass on a frame of ours; False for an unknown exchange."""
         end = self._live.get((to, id_, not re))
         return end is not None and end.on_undeliverable(seq, reason)
 

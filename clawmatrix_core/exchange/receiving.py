@@ -157,5 +157,5 @@ class Receiving:
 
 
 def _is_end(frame: Frame) -> bool:
-    """Say whether a frame says nothing but that it is the last one."""
+    """Return whether a frame only marks the end."""
     return frame.header.fin and frame.payload == b""

@@ -42,7 +42,7 @@ class State(ABC):
 
     @abstractmethod
     def read(self, name: str) -> JSON:
-        """Return the value, None where there is none. The caller checks its shape.
+        """Return the value, None for a missing one. The caller checks its shape.
 
         Raises: StateError, naming the file, where there is one that cannot be used.
         """

@@ -150,7 +150,7 @@ class SocketConnection(Connection):
         return b""
 
     def _take(self) -> bytes | None:
-        """Return a message that has arrived as a whole, None where there is none."""
+        """Return a message that has arrived as a whole, None if no message has."""
         try:
             found = self._incoming.take()
         except UnreadableError as error:
