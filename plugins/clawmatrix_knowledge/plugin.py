@@ -76,7 +76,10 @@ class KnowledgePlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """Add ``sync``."""
-        from clawmatrix_knowledge.commands.sync import sync  # a node that runs does without
+        from clawmatrix_knowledge.commands.making import add  # a node that runs does without
+        from clawmatrix_knowledge.commands.sync import sync
+
+        sync.add_command(add)
 
         return [sync]
 
