@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from clawmatrix_core import JSON, ControlMethod, Frame, Node, PluginScope
     from clawmatrix_knowledge.index.backend import Backend
     from clawmatrix_knowledge.versions import Version
+    from clawmatrix_tool_proxy.api import Tool
 
 __all__ = ["KnowledgePlugin"]
 
@@ -53,6 +54,7 @@ class KnowledgePlugin:
     """
 
     plugin_name = "knowledge"
+    extends = ("tool-proxy",)
     hookspecs = hookspecs
 
     def __init__(self) -> None:
@@ -74,7 +76,10 @@ class KnowledgePlugin:
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """Add ``sync``."""
-        from clawmatrix_knowledge.commands.sync import sync  # a node that runs does without
+        from clawmatrix_knowledge.commands.making import add  # a node that runs does without
+        from clawmatrix_knowledge.commands.sync import sync
+
+        sync.add_command(add)
 
         return [sync]
 
@@ -96,6 +101,13 @@ class KnowledgePlugin:
                 TABLE, lambda: [shown(one, self.sharing) for one in self.keepers.values()]
             )
         ]
+
+    @hookimpl
+    def register_tools(self, node: Node) -> Sequence[Tool]:
+        """Let agents on other nodes list, read and search what they are granted."""
+        from clawmatrix_knowledge.tools import KnowledgeTools  # the tool-proxy is there
+
+        return KnowledgeTools(node, self.keepers).all()
 
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:

@@ -18,11 +18,20 @@ from clawmatrix_knowledge.syncing.shelf import FilesShelf
 from clawmatrix_knowledge.syncing.sources import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Collection,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
 
     from clawmatrix_knowledge.files.placing import Staged
-    from clawmatrix_knowledge.files.port import Names
+    from clawmatrix_knowledge.files.port import Names, Stat
     from clawmatrix_knowledge.files.problems import Problem
+    from clawmatrix_knowledge.files.scanning import Seen
     from clawmatrix_knowledge.files.tree import StagedFile, Tree
     from clawmatrix_knowledge.index.index import Index
     from clawmatrix_knowledge.versions import ContentId, Version
@@ -172,6 +181,15 @@ class Workspace:
     def has(self, content: ContentId) -> bool:
         """Say whether the bytes of a content are here, as far as is known."""
         return self._ground.sources.has(content)
+
+    @property
+    def seen(self) -> Mapping[str, Seen]:
+        """The files on the disk that are recorded: never those that are ignored."""
+        return self._ground.local
+
+    def read_file(self, path: str, expected: Stat) -> AsyncIterator[bytes]:
+        """Yield the bytes of a file, as ``Tree.read`` does. Raises: Changed, OSError."""
+        return self._ground.tree.read(path, expected)
 
     async def stage(self) -> StagedFile:
         """Make an empty file to fill with what is fetched. Raises: OSError."""

@@ -1,0 +1,133 @@
+"""Tools that read workspaces of another node, called over the mesh."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clawmatrix_core import Verdict, hookimpl
+from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_knowledge.plugin import KnowledgePlugin
+from clawmatrix_tool_proxy.api import ToolFailed, call_tool
+from clawmatrix_tool_proxy.plugin import ToolProxyPlugin
+from tests.plugins.tool_proxy.shop import Notebook
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from clawmatrix_core import Node
+    from clawmatrix_core.testing.fixtures import NodeFactory
+
+pytestmark = [pytest.mark.anyio]
+
+
+class Allowing:
+    """Allows all tools, and the workspaces in ``workspaces``."""
+
+    plugin_name = "allowing"
+
+    def __init__(self, *workspaces: str) -> None:
+        self.workspaces = set(workspaces)
+
+    @hookimpl
+    async def authorize(self, action: str, target: str) -> Verdict:
+        allowed = action == "tool" or (action == "workspace" and target in self.workspaces)
+        return Verdict("allow" if allowed else "deny", "the test")
+
+
+@asynccontextmanager
+async def caller(
+    factory: NodeFactory, folder: Path, allow: tuple[str, ...] = ("knowledge_*",)
+) -> AsyncIterator[Node]:
+    """Run a node with the workspaces notes and secret, and give one that may have notes."""
+    for name in ("notes", "secret"):
+        (folder / name / "memory").mkdir(parents=True)
+        (folder / name / "memory/a.md").write_text(f"one\nThe word of {name}\nthree\n")
+    (folder / "notes/.gitignore").write_text("hidden.md\n")
+    (folder / "notes/hidden.md").write_text("The word\n")
+    (folder / "notes/picture.png").write_bytes(b"word\0\1")
+    (folder / "notes/link.md").symlink_to(folder / "secret/memory/a.md")
+    knowledge = KnowledgePlugin()
+    tables = {name: {"path": str(folder / name)} for name in ("notes", "secret")}
+    config = {"tool-proxy": {"allow": list(allow)}, "knowledge": {"workspaces": tables}}
+    plugins = [ToolProxyPlugin(), knowledge, Allowing("notes", "nowhere"), Notebook()]
+    office = factory("office", plugins=plugins, config=config)
+    home = factory("home", dials=["office"], plugins=[ToolProxyPlugin(), Notebook()])
+    async with office, home:
+        await wait_until(lambda: home.reachable("office"), limit=20)
+        spaces = knowledge.keepers.values()
+        await wait_until(
+            lambda: all(one.space and "memory/a.md" in one.space.seen for one in spaces), limit=20
+        )
+        yield home
+
+
+async def ask(home: Node, tool: str, **arguments: Any) -> Any:
+    async with call_tool(home, "office", tool, arguments) as call:
+        return (await call.result()).value
+
+
+async def refused(home: Node, tool: str, **arguments: Any) -> tuple[str, str]:
+    with pytest.raises(ToolFailed) as failed:
+        await ask(home, tool, **arguments)
+    return failed.value.code, str(failed.value)
+
+
+async def test_files_are_listed_read_and_searched(
+    node_factory: NodeFactory, tmp_path: Path
+) -> None:
+    async with caller(node_factory, tmp_path) as home:
+        listed = await ask(home, "knowledge_list", workspace="notes")
+        paths = [one["path"] for one in listed["files"]]
+        assert paths == [".gitignore", "memory/a.md", "picture.png"]
+        read = await ask(home, "knowledge_read", workspace="notes", path="memory/a.md", offset=4)
+        assert (read["text"], read["line"]) == ("The word of notes\nthree\n", 2)
+        assert not read["more"]
+        short = await ask(home, "knowledge_read", workspace="notes", path="memory/a.md", limit=3)
+        assert (short["text"], short["more"]) == ("one", True)
+        picture = await ask(home, "knowledge_read", workspace="notes", path="picture.png")
+        assert picture["binary"]
+        assert "text" not in picture
+        found = (await ask(home, "knowledge_search", text="the WORD"))["found"]
+        assert [(one["path"], one["line"], one["text"]) for one in found] == [
+            ("memory/a.md", 2, "The word of notes")
+        ]
+        assert found[0]["version"] == read["version"]
+        assert found[0]["mtime"] == read["mtime"] > 0
+
+
+async def test_a_workspace_that_is_not_granted_is_as_if_it_were_not_there(
+    node_factory: NodeFactory, tmp_path: Path
+) -> None:
+    async with caller(node_factory, tmp_path) as home:
+        assert await ask(home, "knowledge_list") == {"workspaces": ["notes"]}
+        for tool, more in (
+            ("knowledge_list", {}),
+            ("knowledge_read", {"path": "memory/a.md"}),
+            ("knowledge_search", {"text": "word"}),
+        ):
+            told = {
+                await refused(home, tool, workspace=name, **more)
+                for name in ("secret", "none", "nowhere", "../notes")
+            }
+            assert told == {("not_found", "there is no such workspace")}
+        assert (await ask(home, "knowledge_search", text="secret"))["found"] == []
+
+
+@pytest.mark.parametrize("path", ["hidden.md", "link.md", "../secret/memory/a.md", "/etc/passwd"])
+async def test_what_does_not_sync_is_not_read(
+    node_factory: NodeFactory, tmp_path: Path, path: str
+) -> None:
+    async with caller(node_factory, tmp_path) as home:
+        told = await refused(home, "knowledge_read", workspace="notes", path=path)
+        assert told == ("not_found", "there is no such file")
+
+
+async def test_the_tools_are_nobodys_until_they_are_exposed(
+    node_factory: NodeFactory, tmp_path: Path
+) -> None:
+    async with caller(node_factory, tmp_path, allow=()) as home:
+        assert (await refused(home, "knowledge_list"))[0] == "not_allowed"
