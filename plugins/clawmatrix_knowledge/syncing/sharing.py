@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from clawmatrix_core import (
+    NOT_ALLOWED,
     AuditFailed,
     AuditRecord,
     ExchangeError,
@@ -175,7 +176,8 @@ class Sharing:
         if slot.busy or not self._is_wanted(slot):
             return
         if key is None:
-            slot.put("not allowed", "no grant of this node allows it, or its key is not known")
+            how = f"`clawmatrix grants add {slot.peer} --workspaces {slot.workspace}`"
+            slot.put("not allowed", f"no grant of this node allows it: {how}")
         elif (stop := self._stops.get(slot.workspace, slot.peer, key)) is not None:
             slot.put("stopped", stop.why)
         elif not self._node.reachable(slot.peer):
@@ -203,7 +205,7 @@ class Sharing:
             slot.put("not allowed", str(error))
         except ExchangeError as error:
             if slot.state != "stopped":
-                slot.put("waiting", str(error))
+                slot.put("waiting", _words(error, slot.peer))
 
     # --- sharing
 
@@ -280,3 +282,10 @@ class Sharing:
             return False
         known = self._node.directory.get(peer) is not None
         return peer in shares.peers or (known and names(shares, peer))
+
+
+def _words(error: ExchangeError, peer: str) -> str:
+    """Return why a peer does not share, for a person of this node."""
+    if isinstance(error, ExchangeFailure) and error.code == NOT_ALLOWED:
+        return f"`peers` and `[grants]` of {peer} have to let this node have it"
+    return str(error)
