@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from clawmatrix_core import (
-    NOT_ALLOWED,
     AuditFailed,
     AuditRecord,
     ExchangeError,
@@ -286,6 +285,6 @@ class Sharing:
 
 def _words(error: ExchangeError, peer: str) -> str:
     """Return why a peer does not share, for a person of this node."""
-    if isinstance(error, ExchangeFailure) and error.code == NOT_ALLOWED:
+    if isinstance(error, ExchangeFailure) and error.code == "not_allowed":
         return f"`peers` and `[grants]` of {peer} have to let this node have it"
     return str(error)
