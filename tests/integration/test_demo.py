@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 SCRIPT = Path(sys.executable).with_name("clawmatrix")
@@ -34,10 +36,23 @@ def test_what_it_prints_works_when_it_is_copied() -> None:
         body = answer[answer.index('{"id"') :]
         assert json.loads(body)["choices"]
         look_at_tools(printed)
+        look_at_note(printed)
     finally:
         shell(end)
     assert not Path(folder).exists()
     assert re.search(r"^  kill [\d ]+ && ", end, re.MULTILINE)
+
+
+def look_at_note(printed: str) -> None:
+    """Hold the shared note to the lines of both, once each."""
+    if "Shared folders are left out" in printed:
+        assert find_spec("automerge") is None or not entry_points(name="knowledge")
+        return
+    _, shown = printed.split("memory/today.md, the same at home and at office:\n")
+    lines = [line.strip() for line in shown.split("\n\n")[0].splitlines()]
+    assert lines[0] == "# Monday"
+    assert sorted(lines[1:]) == ["- home: buy milk", "- office: call Ada"]
+    assert "home$ clawmatrix sync log memory/today.md\n" in shown
 
 
 NO_RULE = "[grants] does not let home use the tool write so"
@@ -47,7 +62,9 @@ def look_at_tools(printed: str) -> None:
     """Hold the part about tools to a granted call, a denied one, one by MCP, and their audit."""
     assert "  tools/list: cluster_peers, office__read\n" in printed
     assert "  tools/call office__read: Milk, eggs, and a second relay.\n" in printed
-    granted, denied, audit = re.findall(r"(?m)^\w+\$ clawmatrix (?!status).*\n((?:.+\n)*)", printed)
+    granted, denied, audit = re.findall(
+        r"(?m)^\w+\$ clawmatrix (?!status|sync).*\n((?:.+\n)*)", printed
+    )
     assert granted.startswith("Milk, eggs, and a second relay.\n")
     assert denied == "clawmatrix: not_allowed: not allowed on this node\n"
     lines = [
@@ -55,7 +72,9 @@ def look_at_tools(printed: str) -> None:
         for line in audit.splitlines()
     ]
     told = [
-        (event, *map(fields.get, ("peer", "target", "rule", "outcome"))) for event, fields in lines
+        (event, *map(fields.get, ("peer", "target", "rule", "outcome")))
+        for event, fields in lines
+        if fields.get("target") != "agents"
     ]
     assert told == [
         ("begin", "home", "read", "grants.home.tools", None),

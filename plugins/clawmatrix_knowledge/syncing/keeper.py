@@ -187,7 +187,10 @@ class Keeper:
         verdict, mark = await anyio.to_thread.run_sync(self._look)
         if verdict == "emptied":
             self.state = "emptied"
-            self.why = f"{self.root} is empty, and was not: is its disk mounted?"
+            self.why = (
+                f"{self.root} is empty, and was not: is its disk mounted? If all is lost, put a"
+                " file there, and the rest is fetched from the peers"
+            )
             return
         with owned(self.root, f"the node {self._options.author} ({self.name})"):
             space = await self._open(joins=verdict == "joins", mark=mark)

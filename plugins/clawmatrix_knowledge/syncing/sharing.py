@@ -175,7 +175,8 @@ class Sharing:
         if slot.busy or not self._is_wanted(slot):
             return
         if key is None:
-            slot.put("not allowed", "no grant of this node allows it, or its key is not known")
+            how = f"`clawmatrix grants add {slot.peer} --workspaces {slot.workspace}`"
+            slot.put("not allowed", f"no grant of this node allows it: {how}")
         elif (stop := self._stops.get(slot.workspace, slot.peer, key)) is not None:
             slot.put("stopped", stop.why)
         elif not self._node.reachable(slot.peer):
@@ -203,7 +204,7 @@ class Sharing:
             slot.put("not allowed", str(error))
         except ExchangeError as error:
             if slot.state != "stopped":
-                slot.put("waiting", str(error))
+                slot.put("waiting", _words(error, slot.peer))
 
     # --- sharing
 
@@ -280,3 +281,10 @@ class Sharing:
             return False
         known = self._node.directory.get(peer) is not None
         return peer in shares.peers or (known and names(shares, peer))
+
+
+def _words(error: ExchangeError, peer: str) -> str:
+    """Return why a peer does not share, for a person of this node."""
+    if isinstance(error, ExchangeFailure) and error.code == "not_allowed":
+        return f"`peers` and `[grants]` of {peer} have to let this node have it"
+    return str(error)

@@ -2,7 +2,8 @@
 
 home asks, a relay passes on, office answers from its model server. home and office dial
 only the relay. What the office serves is what the machine really has, else the embedded
-upstream; the output says which. Then home calls tools of the office, see ``tool_calls.py``.
+upstream; the output says which. Then home calls tools of the office, see ``tool_calls.py``,
+and both write one note while the relay is away, see ``shared_note.py``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import click
 
 from clawmatrix_core import ClawMatrixError
 from clawmatrix_model_proxy.demo.node import DemoNode
+from clawmatrix_model_proxy.demo.shared_note import SharedNote, can_share
 from clawmatrix_model_proxy.demo.tool_calls import make_notes, show_tools, tool_tables
 from clawmatrix_model_proxy.demo.upstream import Upstream, find_upstream
 
@@ -43,7 +45,7 @@ _PATIENCE = 60.0
     help="What the model is asked first.",
 )
 def demo(keep: bool, prompt: str) -> None:
-    """Run the main job on this machine: a model asked, and tools called, through a relay."""
+    """Run the main job on this machine: a model, tools and a shared note, through a relay."""
     try:
         import openai  # noqa: F401 - only to see whether it is there
     except ImportError:
@@ -54,11 +56,12 @@ def demo(keep: bool, prompt: str) -> None:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         upstream = stack.enter_context(find_upstream(folder, keep=keep))
         nodes = _make_nodes(folder, upstream)
+        note = _share(folder, *nodes) if can_share() else None
         if not keep:
             for node in nodes:
                 stack.callback(node.stop)
         try:
-            _show(*nodes, upstream, prompt)
+            _show(*nodes, upstream, prompt, note)
         except BaseException:
             for node in nodes:
                 node.stop()
@@ -85,6 +88,15 @@ def _make_nodes(folder: Path, upstream: Upstream) -> tuple[DemoNode, DemoNode, D
     return home, relay, office
 
 
+def _share(folder: Path, home: DemoNode, relay: DemoNode, office: DemoNode) -> SharedNote:
+    """Have home and office share a folder."""
+    nodes = (home, relay, office)
+    note = SharedNote(folder, lambda what, done: _wait(what, done, nodes))
+    home.write_more(note.table("home", "office") + '[grants.office]\nworkspaces = ["agents"]\n')
+    office.write_more(note.table("office", "home"))
+    return note
+
+
 def _free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -92,7 +104,12 @@ def _free_port() -> int:
 
 
 def _show(
-    home: DemoNode, relay: DemoNode, office: DemoNode, upstream: Upstream, prompt: str
+    home: DemoNode,
+    relay: DemoNode,
+    office: DemoNode,
+    upstream: Upstream,
+    prompt: str,
+    note: SharedNote | None,
 ) -> None:
     click.secho("ClawMatrix demo: home --- relay --- office", bold=True)
     click.echo("Three nodes on this machine; home and office dial only the relay.")
@@ -108,6 +125,10 @@ def _show(
     _ask(home, upstream.model, prompt)
     home.show("status")
     show_tools(home, office)
+    if note is not None:
+        note.begin()
+    else:
+        click.echo("Shared folders are left out: they need automerge, and Python 3.11 or 3.12.\n")
     click.secho("Taking the relay away ...", bold=True)
     relay.stop(signal.SIGKILL)
     _wait(
@@ -116,11 +137,15 @@ def _show(
         (home, office),
     )
     home.show("status")
+    if note is not None:
+        note.write_apart()
     click.secho("... and back.", bold=True)
     relay.start()
     _wait("the mesh heals", is_up, nodes)
     _ask(home, upstream.model, "Once more, after the relay came back: what is 40 + 2?")
     home.show("status")
+    if note is not None:
+        note.show_both(home)
     click.secho("Done.", fg="green", bold=True)
 
 

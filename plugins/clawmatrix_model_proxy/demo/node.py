@@ -39,6 +39,11 @@ class DemoNode:
         self.config.write_text(head + text)
         self.config.chmod(0o600)
 
+    def write_more(self, text: str) -> None:
+        """Write tables behind those that the configuration has."""
+        with self.config.open("a") as config:
+            config.write(text)
+
     def start(self) -> None:
         """Start the process; it may take seconds until it answers."""
         with (self.folder / f"{self.name}.log").open("ab") as log:

@@ -30,7 +30,7 @@ def tool_tables(notes: Path) -> str:
     """Return the tables of the office's configuration that expose tools and grant one of them."""
     return (
         f'[tool-proxy]\nallow = ["read", "write"]\nroots.notes = {json.dumps(str(notes))}\n'
-        '[grants.home]\ntools = ["read"]\n'
+        '[grants.home]\ntools = ["read"]\nworkspaces = ["agents"]\n'
     )
 
 

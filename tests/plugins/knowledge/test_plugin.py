@@ -149,3 +149,11 @@ async def test_what_people_say_reaches_the_workspace(two: Two) -> None:
         assert [entry["author"] for entry in log] == ["home", "home"]
         await two.plugins["office"].methods.restore({"path": "1.md"})
         await wait_until(lambda: (home / "1.md").read_text() == "1\n", limit=20)
+
+
+async def test_a_peer_that_does_not_name_this_node_says_what_is_to_be_done(two: Two) -> None:
+    async with two.running("home", "office"), two.running("office", "home", peers=["attic"]):
+        sharing = two.plugins["home"].sharing
+        assert sharing is not None
+        words = "`peers` and `[grants]` of office have to let this node have it"
+        await wait_until(lambda: [one.why for one in sharing.status("notes")] == [words], limit=20)
