@@ -12,7 +12,7 @@ from clawmatrix_core import ControlMethod, ExchangeFailure
 from clawmatrix_knowledge.merging.names import is_conflict_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from clawmatrix_core import JSON
     from clawmatrix_knowledge.syncing.keeper import Keeper
@@ -28,12 +28,10 @@ class KnowledgeMethods:
 
     Args:
         keepers: the workspaces, by name.
-        sharing: returns how they are shared.
+        sharing: how they are shared; None where there is no workspace.
     """
 
-    def __init__(
-        self, keepers: Mapping[str, Keeper], sharing: Callable[[], Sharing | None]
-    ) -> None:
+    def __init__(self, keepers: Mapping[str, Keeper], sharing: Sharing | None) -> None:
         self._keepers, self._sharing = keepers, sharing
 
     def all(self) -> list[ControlMethod]:
@@ -57,7 +55,7 @@ class KnowledgeMethods:
         """Return how the workspaces are, or ``workspace`` is."""
         name = params.get("workspace")
         keepers = self._keepers.values() if name is None else [self._keeper(params)]
-        return [shown(one, self._sharing()) for one in keepers]
+        return [shown(one, self._sharing) for one in keepers]
 
     async def conflicts(self, params: dict[str, JSON]) -> JSON:
         """Return the conflict copies, and the files that wait for bytes."""
@@ -114,11 +112,11 @@ class KnowledgeMethods:
     async def pause(self, params: dict[str, JSON]) -> JSON:
         """Let the workspace rest."""
         await self._space(params).pause(paused=True)
-        return shown(self._keeper(params), self._sharing())
+        return shown(self._keeper(params), self._sharing)
 
     async def resume(self, params: dict[str, JSON]) -> JSON:
         """Let the workspace go on, and share with ``peer`` again, if one is given."""
-        keeper, peer, sharing = self._keeper(params), params.get("peer"), self._sharing()
+        keeper, peer, sharing = self._keeper(params), params.get("peer"), self._sharing
         if isinstance(peer, str) and sharing is not None:
             if not await sharing.resume(keeper.name, peer):
                 raise ExchangeFailure("not_found", f"{peer} was not stopped")
@@ -136,13 +134,13 @@ class KnowledgeMethods:
         """Let the deletions be that halted it."""
         await self._space(params).allow_deletes()
         self._changed(params)
-        return shown(self._keeper(params), self._sharing())
+        return shown(self._keeper(params), self._sharing)
 
     async def reject_deletes(self, params: dict[str, JSON]) -> JSON:
         """Bring back what was deleted."""
         await self._space(params).reject_deletes()
         self._changed(params)
-        return shown(self._keeper(params), self._sharing())
+        return shown(self._keeper(params), self._sharing)
 
     def _keeper(self, params: dict[str, JSON]) -> Keeper:
         name = params.get("workspace")
@@ -161,7 +159,7 @@ class KnowledgeMethods:
         return keeper.space
 
     def _changed(self, params: dict[str, JSON]) -> None:
-        keeper, sharing = self._keeper(params), self._sharing()
+        keeper, sharing = self._keeper(params), self._sharing
         keeper.rescan()
         if sharing is not None:
             sharing.changed(keeper.name)

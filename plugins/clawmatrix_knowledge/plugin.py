@@ -1,48 +1,53 @@
-"""The plugin: it keeps the workspaces of its table the same on every node that shares them."""
+"""The plugin: it keeps the workspaces of its table the same on every node that shares them.
+
+A node without the table imports nothing more than this module.
+"""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
-
-import anyio.to_thread
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from clawmatrix_core import (
     ConfigSection,
+    ControlMethod,
     StateFile,
     StatusSection,
     frame_types,
     hookimpl,
 )
 from clawmatrix_knowledge import hookspecs
-from clawmatrix_knowledge.config import TABLE, KnowledgeConfig, WorkspaceConfig
-from clawmatrix_knowledge.contents.fetching import Fetcher
-from clawmatrix_knowledge.contents.serving import ContentServer
-from clawmatrix_knowledge.contents.wire import FRAME_TYPES
-from clawmatrix_knowledge.index.process import DocumentProcess, child_command
-from clawmatrix_knowledge.merging.classes import MergeClasses
-from clawmatrix_knowledge.syncing.keeper import Keeper
-from clawmatrix_knowledge.syncing.marks import Mark
-from clawmatrix_knowledge.syncing.sharing import Sharing
-from clawmatrix_knowledge.syncing.stops import Stops
-from clawmatrix_knowledge.syncing.wire import SYNC
-from clawmatrix_knowledge.syncing.workspace import Options
+from clawmatrix_knowledge.frame_types import FRAME_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import click
 
-    from clawmatrix_core import JSON, ControlMethod, Frame, Node, PluginScope
-    from clawmatrix_knowledge.index.backend import Backend
-    from clawmatrix_knowledge.versions import Version
+    from clawmatrix_core import JSON, Config, Frame, Node, PluginScope
+    from clawmatrix_grants.api import ToolShape
+    from clawmatrix_knowledge.methods import KnowledgeMethods
+    from clawmatrix_knowledge.running import Workspaces
+    from clawmatrix_knowledge.syncing.keeper import Keeper
     from clawmatrix_tool_proxy.api import Tool
 
 __all__ = ["KnowledgePlugin"]
 
-_MARKS: Final = "knowledge"
-_STOPS: Final = "knowledge-stops"
+_TABLE: Final = "knowledge"
+_TOOLS: Final = ("knowledge_list", "knowledge_read", "knowledge_search")
+_CALLS: Final = (
+    "sync.status",
+    "sync.conflicts",
+    "sync.log",
+    "sync.restore",
+    "sync.deleted",
+    "sync.revert",
+    "sync.export",
+    "sync.pause",
+    "sync.resume",
+    "sync.rescan",
+    "sync.allow-deletes",
+    "sync.reject-deletes",
+)
 
 
 class KnowledgePlugin:
@@ -50,169 +55,106 @@ class KnowledgePlugin:
 
     Attributes:
         keepers: the workspaces, by name.
-        sharing: how they are shared; there once the plugin has started.
+        running: what shares them; None without a table, and before the plugin has started.
     """
 
     plugin_name = "knowledge"
-    extends = ("tool-proxy",)
+    extends = ("tool-proxy", "grants")
     hookspecs = hookspecs
 
     def __init__(self) -> None:
         self.keepers: dict[str, Keeper] = {}
-        self.sharing: Sharing | None = None
-        self._server: ContentServer | None = None
-        self._marks: dict[str, Mark] = {}
+        self.running: Workspaces | None = None
 
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``knowledge``."""
-        return [ConfigSection(TABLE, KnowledgeConfig)]
+        return [ConfigSection(_TABLE, "clawmatrix_knowledge.config:KnowledgeConfig")]
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
         """Keep what tells workspaces from copies of them, and the peers that were stopped."""
-        return [StateFile(_MARKS), StateFile(_STOPS)]
+        return [StateFile("knowledge"), StateFile("knowledge-stops")]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
         """Add ``sync``."""
-        from clawmatrix_knowledge.commands.making import add  # a node that runs does without
-        from clawmatrix_knowledge.commands.sync import sync
-
-        sync.add_command(add)
+        from clawmatrix_knowledge.commands.sync import sync  # a node that runs does without
 
         return [sync]
 
     @hookimpl
-    def register_control_methods(self, node: Node) -> list[ControlMethod]:
+    def register_control_methods(self) -> list[ControlMethod]:
         """Add what ``clawmatrix sync`` asks the running node for."""
-        from clawmatrix_knowledge.methods import KnowledgeMethods
-
-        self.methods = KnowledgeMethods(self.keepers, lambda: self.sharing)
-        return self.methods.all()
+        return ControlMethod.later(self._methods, _CALLS)
 
     @hookimpl
-    def register_status(self, node: Node) -> list[StatusSection]:
+    def register_status(self) -> list[StatusSection]:
         """Tell how the workspaces are."""
-        from clawmatrix_knowledge.methods import shown
-
-        return [
-            StatusSection(
-                TABLE, lambda: [shown(one, self.sharing) for one in self.keepers.values()]
-            )
-        ]
+        return [StatusSection(_TABLE, self._status)]
 
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
         """Let agents on other nodes list, read and search what they are granted."""
-        from clawmatrix_knowledge.tools import KnowledgeTools  # the tool-proxy is there
+        if not node.config.has_table(_TABLE):
+            return []
+        from clawmatrix_knowledge.tools import KnowledgeTools  # most nodes do without
 
         return KnowledgeTools(node, self.keepers).all()
 
     @hookimpl
-    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
-        """Begin to keep the workspaces."""
-        config = node.config.section(KnowledgeConfig)
-        self._node, self._scope = node, scope
-        self._marks = {
-            name: msgspec.convert(mark, Mark)
-            for name, mark in (node.state.read(_MARKS) or {}).items()
-        }
-        stored: Any = node.state.read(_STOPS)
-        stops = Stops(
-            b"" if stored is None else msgspec.json.encode(stored),
-            lambda data: self._write(_STOPS, msgspec.json.decode(data)),
-            node.clock.wall,
-        )
-        self.sharing = Sharing(node, scope, stops)
-        self._server = ContentServer(self.sharing.door)
-        for name, workspace in config.workspaces.items():
-            self._start(name, workspace, config)
+    def register_tool_shapes(self, node: Node) -> list[ToolShape]:
+        """Tell the grants of the tools of a node that does not run."""
+        if not node.config.has_table(_TABLE):
+            return []
+        from clawmatrix_grants.api import ToolShape  # most nodes do without
+
+        return [ToolShape(name, frozenset()) for name in _TOOLS]
 
     @hookimpl
-    @frame_types(SYNC, *FRAME_TYPES)
+    async def start_plugin(self, node: Node, scope: PluginScope) -> None:
+        """Begin to keep the workspaces."""
+        if not _has_workspaces(node.config):
+            return
+        from clawmatrix_knowledge.config import KnowledgeConfig
+        from clawmatrix_knowledge.running import Workspaces
+
+        self.running = Workspaces(node, scope, self.keepers)
+        self.running.start(node.config.section(KnowledgeConfig))
+
+    @hookimpl
+    @frame_types(*FRAME_TYPES)
     def frame_received(self, frame: Frame) -> bool | None:
         """Answer peers that share a workspace."""
-        if self.sharing is None or self._server is None:
-            return None
-        is_sync = frame.header.type == SYNC
-        handler = self.sharing.answer if is_sync else self._server.answer
-        return self._node.accept(frame, handler, self._scope)
+        return None if self.running is None else self.running.received(frame)
 
     @hookimpl
     async def routes_changed(self) -> None:
         """Look for peers again."""
-        if self.sharing is not None:
-            self.sharing.look()
+        if self.running is not None:
+            self.running.sharing.look()
 
-    def _start(self, name: str, workspace: WorkspaceConfig, config: KnowledgeConfig) -> None:
-        sharing = self.sharing
-        assert sharing is not None
-        keeper = Keeper(
-            name,
-            workspace.path,
-            workspace.peers,
-            _options(self._node.id, workspace, config),
-            rescan=workspace.rescan,
-            backend=partial(_backend, config),
-            kept=self._marks.get(name),
-            keep=partial(self._keep_mark, name),
-            now=self._node.clock.wall,
-            tell=partial(self._tell, name),
-        )
-        fetcher = Fetcher(
-            self._node,
-            name,
-            keeper.files,
-            partial(sharing.sources, name),
-            partial(sharing.blame, name),
-            most=workspace.max_file_size,
-        )
-        self.keepers[name] = keeper
-        self._scope.start_soon(
-            partial(
-                keeper.run,
-                fetcher.fetch,
-                opened=partial(sharing.add, keeper),
-                changed=partial(sharing.changed, name),
-                closed=partial(sharing.remove, name),
-            )
-        )
+    def methods(self) -> KnowledgeMethods:
+        """Return what people ask for over the control socket."""
+        from clawmatrix_knowledge.methods import KnowledgeMethods  # a node does without
 
-    async def _tell(self, name: str, versions: Sequence[Version]) -> None:
-        by_author: dict[str, list[Version]] = {}
-        for version in versions:
-            by_author.setdefault(version.author, []).append(version)
-        for author, some in by_author.items():
-            await self._node.hooks.notify(
-                hookspecs.knowledge_changed,
-                workspace=name,
-                paths=[one.path for one in some],
-                versions=some,
-                peer=author,
-            )
+        running = self.running
+        return KnowledgeMethods(self.keepers, None if running is None else running.sharing)
 
-    async def _keep_mark(self, name: str, mark: Mark) -> None:
-        self._marks[name] = mark
-        await self._write(_MARKS, msgspec.to_builtins(self._marks))
+    async def _methods(self) -> Sequence[ControlMethod]:
+        return self.methods().all()
 
-    async def _write(self, name: str, value: JSON) -> None:
-        await anyio.to_thread.run_sync(self._node.state.write, name, value)
+    def _status(self) -> JSON:
+        if self.running is None:
+            return []
+        from clawmatrix_knowledge.methods import shown
+
+        return [shown(one, self.running.sharing) for one in self.keepers.values()]
 
 
-def _options(author: str, workspace: WorkspaceConfig, config: KnowledgeConfig) -> Options:
-    return Options(
-        author=author,
-        classes=MergeClasses(workspace.union, workspace.lines, workspace.strict),
-        largest=workspace.max_file_size,
-        days=config.days,
-        goal=config.history,
-        min_free=config.min_free,
-        sends=workspace.mode != "receive-only",
-        receives=workspace.mode != "send-only",
-    )
+def _has_workspaces(config: Config) -> bool:
+    if not config.has_table(_TABLE):
+        return False
+    from clawmatrix_knowledge.config import KnowledgeConfig
 
-
-def _backend(config: KnowledgeConfig) -> Backend:
-    python = None if config.index_python is None else [str(config.index_python)]
-    return DocumentProcess(child_command(python))
+    return bool(config.section(KnowledgeConfig).workspaces)

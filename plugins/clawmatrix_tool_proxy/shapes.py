@@ -30,6 +30,7 @@ BUILT_IN: Final = frozenset(
         "gemini",
         "grants",
         "http",
+        "knowledge",
         "mcp",
         "mesh",
         "model-proxy",
@@ -37,7 +38,7 @@ BUILT_IN: Final = frozenset(
         "tool-proxy",
     }
 )
-"""The plugins that come with ClawMatrix. None but this one has tools."""
+"""The plugins that come with ClawMatrix. The tools of each are told of by the plugin itself."""
 WRITING: Final = frozenset({"edit", "exec", "shell", "write"})
 COMMANDS: Final = frozenset({"exec", "shell"})
 FILES: Final = frozenset({"edit", "list", "read", "search", "write"})

@@ -23,6 +23,7 @@ CALLERS = (
     "Called by the command line",
     "Called by the ``grants`` plugin",
     "Called by the ``http`` plugin",
+    "Called by the ``knowledge`` plugin",
     "Called by the ``model-proxy`` plugin",
     "Called by the ``tool-proxy`` plugin",
     "Called for ``status``",
@@ -127,6 +128,14 @@ def test_the_types_of_the_cores_hooks_can_be_imported_as_the_page_says() -> None
     told = {word for hook in SPECS for word in re.findall(r"[\w.]+", signature(hook))}
     types = {word for word in told if word[0].isupper()}
     # Of the plugins' own api:
-    apis = {"ApprovalRequest", "HttpRoute", "ModelApi", "ModelUpstream", "Tool", "ToolShape"}
+    apis = {
+        "ApprovalRequest",
+        "HttpRoute",
+        "ModelApi",
+        "ModelUpstream",
+        "Tool",
+        "ToolShape",
+        "Version",
+    }
     assert types - {"None", "Mapping", "Sequence"} - apis <= set(clawmatrix_core.__all__)
     assert apis < types

@@ -23,7 +23,7 @@ from clawmatrix_knowledge.shares import is_workspace_name
 __all__ = ["add"]
 
 
-@click.command()
+@click.command(epilog="Example: clawmatrix sync add notes notes")
 @click.argument("name")
 @click.argument("path", type=click.Path(path_type=Path))
 @pass_settings

@@ -17,6 +17,7 @@ from clawmatrix_core.cli import (
     pass_settings,
     printable,
 )
+from clawmatrix_knowledge.commands.making import add
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,12 +33,15 @@ _workspace = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(epilog="Example: clawmatrix sync status")
 def sync() -> None:
     """Show and steer the workspaces that this node shares."""
 
 
-@sync.command()
+sync.add_command(add)
+
+
+@sync.command(epilog="Example: clawmatrix sync status")
 @_workspace
 @_json
 @pass_settings
@@ -46,7 +50,7 @@ def status(settings: Settings, workspace: str | None, as_json: bool) -> None:
     _show(_ask(settings, "status", workspace=workspace), as_json, _status_lines)
 
 
-@sync.command()
+@sync.command(epilog="Example: clawmatrix sync conflicts --workspace notes")
 @_workspace
 @_json
 @pass_settings
@@ -55,7 +59,7 @@ def conflicts(settings: Settings, workspace: str | None, as_json: bool) -> None:
     _show(_ask(settings, "conflicts", workspace=workspace), as_json, _conflict_lines)
 
 
-@sync.command()
+@sync.command(epilog="Example: clawmatrix sync log daily/today.md")
 @click.argument("path", required=False)
 @_workspace
 @_json
@@ -66,7 +70,7 @@ def log(settings: Settings, path: str | None, workspace: str | None, as_json: bo
     _show(found, as_json, lambda entries: map(_version_line, entries))
 
 
-@sync.command()
+@sync.command(epilog="Example: clawmatrix sync restore daily/today.md")
 @click.argument("path")
 @_workspace
 @_json
@@ -78,7 +82,7 @@ def restore(settings: Settings, path: str, workspace: str | None, as_json: bool)
     _show(found, as_json, lambda entry: [_version_line(entry)])
 
 
-@sync.command()
+@sync.command(epilog="Example: clawmatrix sync deleted")
 @_workspace
 @_json
 @pass_settings
@@ -88,7 +92,7 @@ def deleted(settings: Settings, workspace: str | None, as_json: bool) -> None:
     _show(found, as_json, lambda entries: map(_version_line, entries))
 
 
-@sync.command()
+@sync.command(epilog="Example: clawmatrix sync revert")
 @_workspace
 @_json
 @pass_settings
@@ -97,7 +101,7 @@ def revert(settings: Settings, workspace: str | None, as_json: bool) -> None:
     _show(_ask(settings, "revert", workspace=workspace), as_json, list)
 
 
-@sync.command()
+@sync.command(epilog="Example: clawmatrix sync export notes.automerge")
 @click.argument("file", type=click.File("wb"))
 @_workspace
 @pass_settings
@@ -106,7 +110,7 @@ def export(settings: Settings, file: IO[bytes], workspace: str | None) -> None:
     file.write(base64.b64decode(_ask(settings, "export", workspace=workspace)))
 
 
-@sync.command()
+@sync.command(epilog="Example: clawmatrix sync pause")
 @_workspace
 @pass_settings
 def pause(settings: Settings, workspace: str | None) -> None:
@@ -114,7 +118,7 @@ def pause(settings: Settings, workspace: str | None) -> None:
     _ask(settings, "pause", workspace=workspace)
 
 
-@sync.command()
+@sync.command(epilog="Example: clawmatrix sync resume office")
 @click.argument("peer", required=False)
 @_workspace
 @pass_settings
@@ -123,7 +127,7 @@ def resume(settings: Settings, peer: str | None, workspace: str | None) -> None:
     _ask(settings, "resume", workspace=workspace, peer=peer)
 
 
-@sync.command()
+@sync.command(epilog="Example: clawmatrix sync rescan")
 @_workspace
 @pass_settings
 def rescan(settings: Settings, workspace: str | None) -> None:
@@ -131,7 +135,7 @@ def rescan(settings: Settings, workspace: str | None) -> None:
     _ask(settings, "rescan", workspace=workspace)
 
 
-@sync.command("allow-deletes")
+@sync.command("allow-deletes", epilog="Example: clawmatrix sync allow-deletes")
 @_workspace
 @pass_settings
 def allow_deletes(settings: Settings, workspace: str | None) -> None:
@@ -139,7 +143,7 @@ def allow_deletes(settings: Settings, workspace: str | None) -> None:
     _ask(settings, "allow-deletes", workspace=workspace)
 
 
-@sync.command("reject-deletes")
+@sync.command("reject-deletes", epilog="Example: clawmatrix sync reject-deletes")
 @_workspace
 @pass_settings
 def reject_deletes(settings: Settings, workspace: str | None) -> None:

@@ -15,9 +15,7 @@ from clawmatrix_knowledge.contents.wire import (
     ANSWER,
     ASKED,
     BLOCK_COUNT,
-    BLOCKS,
     DIGEST,
-    FETCH,
     LATER,
     BlocksHead,
     BlocksRequest,
@@ -30,6 +28,7 @@ from clawmatrix_knowledge.contents.wire import (
     length_of,
     read_answer,
 )
+from clawmatrix_knowledge.frame_types import BLOCKS, FETCH
 from clawmatrix_knowledge.ids import BLOCK, content_id
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from clawmatrix_knowledge.contents.wire import (
     ANSWER,
     BLOCK_COUNT,
     DIGEST,
-    FETCH,
     LATER,
     MISSING,
     BlocksHead,
@@ -28,6 +27,7 @@ from clawmatrix_knowledge.contents.wire import (
     length_of,
     read_request,
 )
+from clawmatrix_knowledge.frame_types import FETCH
 from clawmatrix_knowledge.ids import BLOCK, ContentHasher, content_id
 from clawmatrix_knowledge.versions import ContentId
 

@@ -26,11 +26,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ANSWER",
     "ASKED",
-    "BLOCKS",
     "BLOCK_COUNT",
     "DIGEST",
-    "FETCH",
-    "FRAME_TYPES",
     "LATER",
     "MISSING",
     "RANGES",
@@ -48,9 +45,6 @@ __all__ = [
     "read_request",
 ]
 
-FETCH: Final = "know_fetch"
-BLOCKS: Final = "know_blocks"
-FRAME_TYPES: Final = (FETCH, BLOCKS)
 
 DIGEST: Final = 32
 MISSING: Final = -1

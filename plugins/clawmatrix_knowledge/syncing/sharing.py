@@ -21,12 +21,12 @@ from clawmatrix_core import (
     key_text,
 )
 from clawmatrix_knowledge.contents.fetching import Source
+from clawmatrix_knowledge.frame_types import SYNC
 from clawmatrix_knowledge.index.index import IndexBroken, Refused, ShareLost
 from clawmatrix_knowledge.shares import ANYBODY, Doorkeeper, names
 from clawmatrix_knowledge.syncing.slots import PeerStatus, Slot
 from clawmatrix_knowledge.syncing.talking import Conversation
 from clawmatrix_knowledge.syncing.wire import (
-    SYNC,
     BadMessage,
     Numbers,
     Opening,

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMAT",
     "MESSAGE",
-    "SYNC",
     "BadMessage",
     "Numbers",
     "Opening",
@@ -36,7 +35,6 @@ __all__ = [
     "send_message",
 ]
 
-SYNC: Final = "know_sync"
 FORMAT: Final = 1
 """The number of the format of the index, and of what is said here."""
 

@@ -128,8 +128,7 @@ async def test_a_new_machine_gets_all_and_a_copied_folder_wins_nothing(two: Two)
 async def test_a_peer_that_was_stopped_is_resumed(two: Two) -> None:
     async with two.both():
         await wait_until(lambda: two.states("home") == {"office": "open"}, limit=20)
-        sharing = two.plugins["home"].sharing
-        assert sharing is not None
+        sharing = two.sharing("home")
         known = two.nodes["home"].directory.get("office")
         assert known is not None
         key = known.record.sign_key_bytes()

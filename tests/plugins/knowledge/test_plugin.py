@@ -40,7 +40,7 @@ async def test_a_folder_is_the_same_on_two_nodes(two: Two) -> None:
         await wait_until(lambda: (home / "memory/1/1.md").read_text() == "1\nmore\n", limit=20)
         (home / "memory/2/2.md").unlink()
         await wait_until(lambda: not (office / "memory/2/2.md").exists(), limit=20)
-        status = (await two.plugins["home"].methods.status({}))[0]
+        status = (await two.plugins["home"].methods().status({}))[0]
         assert status["state"] == "running"
         assert status["files"] == 40
         assert [peer["state"] for peer in status["peers"]] == ["open"]
@@ -136,7 +136,7 @@ async def test_what_people_say_reaches_the_workspace(two: Two) -> None:
         await wait_until(lambda: len(files(office)) == 60, limit=20)
         for number in range(60):
             (home / f"{number}.md").unlink()
-        methods = two.plugins["home"].methods
+        methods = two.plugins["home"].methods()
         await wait_until(lambda: two.space("home").halt is not None, limit=20)
         (told,) = await methods.status({})
         assert told["state"] == "halted"
@@ -145,15 +145,14 @@ async def test_what_people_say_reaches_the_workspace(two: Two) -> None:
         await wait_until(lambda: len(files(home)) == 60 and files(home) == files(office), limit=20)
         (home / "1.md").write_text("bad\n")
         await wait_until(lambda: (office / "1.md").read_text() == "bad\n", limit=20)
-        log = await two.plugins["office"].methods.log({"path": "1.md"})
+        log = await two.plugins["office"].methods().log({"path": "1.md"})
         assert [entry["author"] for entry in log] == ["home", "home"]
-        await two.plugins["office"].methods.restore({"path": "1.md"})
+        await two.plugins["office"].methods().restore({"path": "1.md"})
         await wait_until(lambda: (home / "1.md").read_text() == "1\n", limit=20)
 
 
 async def test_a_peer_that_does_not_name_this_node_says_what_is_to_be_done(two: Two) -> None:
     async with two.running("home", "office"), two.running("office", "home", peers=["attic"]):
-        sharing = two.plugins["home"].sharing
-        assert sharing is not None
+        sharing = two.sharing("home")
         words = "`peers` and `[grants]` of office have to let this node have it"
         await wait_until(lambda: [one.why for one in sharing.status("notes")] == [words], limit=20)

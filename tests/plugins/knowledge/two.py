@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from clawmatrix_core import Node
     from clawmatrix_core.testing.fixtures import NodeFactory
+    from clawmatrix_knowledge.syncing.sharing import Sharing
     from clawmatrix_knowledge.syncing.workspace import Workspace
 
 __all__ = ["Two", "files"]
@@ -63,9 +64,12 @@ class Two:
         return space
 
     def states(self, name: str) -> dict[str, str]:
-        sharing = self.plugins[name].sharing
-        assert sharing is not None
-        return {one.peer: one.state for one in sharing.status("notes")}
+        return {one.peer: one.state for one in self.sharing(name).status("notes")}
+
+    def sharing(self, name: str) -> Sharing:
+        running = self.plugins[name].running
+        assert running is not None
+        return running.sharing
 
 
 def files(root: Path) -> dict[str, bytes]:

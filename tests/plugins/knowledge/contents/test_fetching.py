@@ -18,10 +18,11 @@ from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_knowledge.contents.fetching import Fetcher
 from clawmatrix_knowledge.contents.partial import PARTIAL, drop_partials
 from clawmatrix_knowledge.contents.serving import FETCHES, LISTS, BlockLists, ContentServer
-from clawmatrix_knowledge.contents.wire import BLOCK_COUNT, BLOCKS, FETCH
+from clawmatrix_knowledge.contents.wire import BLOCK_COUNT
 from clawmatrix_knowledge.files.memory import MemoryFiles
 from clawmatrix_knowledge.files.placing import Staged
 from clawmatrix_knowledge.files.traits import make_own_folder
+from clawmatrix_knowledge.frame_types import BLOCKS, FETCH
 from clawmatrix_knowledge.ids import BLOCK, content_id
 from tests.plugins.knowledge.syncing.nodes import Sharer, Space, sharing_nodes
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from clawmatrix_core import Verdict, frame_types, hookimpl
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_knowledge.contents.serving import ContentServer
-from clawmatrix_knowledge.contents.wire import FRAME_TYPES
+from clawmatrix_knowledge.frame_types import FRAME_TYPES, SYNC
 from clawmatrix_knowledge.index.backend import InProcess
 from clawmatrix_knowledge.index.handle import Handler
 from clawmatrix_knowledge.index.index import Index
 from clawmatrix_knowledge.index.store import Store
 from clawmatrix_knowledge.syncing.sharing import Sharing
 from clawmatrix_knowledge.syncing.stops import Stops
-from clawmatrix_knowledge.syncing.wire import SYNC
 from tests.plugins.knowledge.index.helpers import MemoryShelf
 from tests.plugins.tool_proxy.shop import Notebook
 
@@ -110,7 +109,7 @@ class Sharer:
             self.space = await self.share(*self._peers, shelf=self._shelf)
 
     @hookimpl
-    @frame_types(SYNC, *FRAME_TYPES)
+    @frame_types(*FRAME_TYPES)
     def frame_received(self, frame: Frame) -> bool | None:
         is_sync = frame.header.type == SYNC
         handler = self.sharing.answer if is_sync else self.server.answer

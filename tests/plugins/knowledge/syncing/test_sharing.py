@@ -13,7 +13,8 @@ import pytest
 
 from clawmatrix_core import ExchangeFailure, Lane
 from clawmatrix_core.testing.fixtures import wait_until
-from clawmatrix_knowledge.syncing.wire import MESSAGE, SYNC, BadMessage, Numbers, receive_message
+from clawmatrix_knowledge.frame_types import SYNC
+from clawmatrix_knowledge.syncing.wire import MESSAGE, BadMessage, Numbers, receive_message
 from tests.plugins.knowledge.index.helpers import version
 from tests.plugins.knowledge.syncing.nodes import Sharer, Space, sharing_nodes
 

@@ -11,7 +11,8 @@ import pytest
 
 from clawmatrix_core import Lane
 from clawmatrix_core.testing.simulation import Simulation, run_simulation
-from clawmatrix_knowledge.syncing.wire import SYNC, send_message
+from clawmatrix_knowledge.frame_types import SYNC
+from clawmatrix_knowledge.syncing.wire import send_message
 from tests.plugins.knowledge.index.helpers import MemoryShelf, version
 from tests.plugins.knowledge.syncing.nodes import Sharer, index_on
 from tests.simulation.mesh import Mesh, comes_true, mesh_of
