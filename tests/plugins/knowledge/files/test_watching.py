@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from clawmatrix_knowledge.files.port import Names
 
+SECONDS = 20.0
+"""How long to wait for what has to be noticed."""
+
 pytestmark = [pytest.mark.anyio]
 
 
@@ -98,7 +101,7 @@ async def test_files_in_folders_just_made_are_all_found(tmp_path: Path) -> None:
         for path in wanted:
             os.makedirs((tmp_path / path).parent, exist_ok=True)
             (tmp_path / path).write_text("x")
-        with anyio.fail_after(20):
+        with anyio.fail_after(SECONDS):
             while not wanted <= found:
                 places, notes.places = notes.places, set()
                 found |= set((await scan(tree, {}, only=places)).changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 
 import attrs
@@ -10,7 +11,7 @@ import pytest
 from clawmatrix_knowledge.index.changes import BASE_ACTOR, read_change
 from clawmatrix_knowledge.index.format import key_of, value_of
 from clawmatrix_knowledge.index.gate import Gate, MalformedError
-from clawmatrix_knowledge.index.numbers import unsigned
+from clawmatrix_knowledge.index.numbers import Reader, unsigned
 from tests.plugins.knowledge.index.helpers import Writer, version
 
 NOTE = version("notes.md", "1")
@@ -103,3 +104,20 @@ def test_bytes_that_the_library_would_not_write_are_refused() -> None:
     for end in range(len(good)):
         with pytest.raises(MalformedError):
             read_change(good[:end])
+
+
+def test_two_changes_of_other_bytes_never_say_the_same() -> None:
+    good = Writer(b"2" * 16).write(NOTE, version("b.md", "2"))
+    body = Reader(good[9:]).counted(1 << 20)
+    said = attrs.evolve(read_change(good), hash=b"", data=b"")
+    for at in range(len(body)):
+        for bit in (1, 2, 0x40, 0x80):
+            bad = bytearray(body)
+            bad[at] ^= bit
+            whole = unsigned(len(bad)) + bytes(bad)
+            checksum = hashlib.sha256(b"\x01" + whole).digest()[:4]
+            try:
+                read = read_change(good[:4] + checksum + b"\x01" + whole)
+            except MalformedError:
+                continue
+            assert attrs.evolve(read, hash=b"", data=b"") != said, at

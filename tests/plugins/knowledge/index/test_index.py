@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+import msgspec
 import pytest
 
 from clawmatrix_knowledge.files.keeping import FilesShelf
 from clawmatrix_knowledge.files.real import RealFiles
 from clawmatrix_knowledge.index.backend import InProcess
+from clawmatrix_knowledge.index.changes import BASE
 from clawmatrix_knowledge.index.handle import Handler
 from clawmatrix_knowledge.index.index import Index, IndexBroken, Refused, ShareLost
 from clawmatrix_knowledge.index.process import DocumentProcess, child_command
 from clawmatrix_knowledge.index.store import LOG, SNAPSHOT, Store
+from clawmatrix_knowledge.index.words import Saved
 from tests.plugins.knowledge.index.helpers import MemoryShelf, version
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clawmatrix_knowledge.index.store import Shelf
+    from clawmatrix_knowledge.index.words import Reply, Request
     from clawmatrix_knowledge.versions import Version
 
 pytestmark = [pytest.mark.anyio]
@@ -170,6 +174,42 @@ async def test_a_snapshot_takes_the_place_of_the_log_and_a_damaged_one_is_kept_a
     assert "kept as" in " ".join(again.told)
     await shared(again, index)
     assert ids(again) >= ids(index)
+
+
+class BadSaver(InProcess):
+    """A document whose snapshots read, and have not all that they should."""
+
+    async def ask(self, request: Request) -> Reply:
+        reply = await super().ask(request)
+        return msgspec.structs.replace(reply, document=BASE) if isinstance(reply, Saved) else reply
+
+
+async def test_a_snapshot_that_does_not_read_as_it_should_replaces_nothing() -> None:
+    shelf = MemoryShelf()
+    bad, spare = BadSaver(lambda: Handler().handle), InProcess(lambda: Handler().handle)
+    index = Index(bad, Store(shelf), spare, directly)
+    await index.open()
+    for start in range(0, 4000, 500):
+        await index.record([version(f"{start + n}.md", os.urandom(8).hex()) for n in range(500)])
+    assert SNAPSHOT not in shelf.files
+    assert "does not read as it should" in index.told[0]
+    assert ids(await opened(shelf)) == ids(index)
+
+
+async def test_an_index_that_was_put_back_goes_on_with_another_history() -> None:
+    shelf, other = MemoryShelf(), await opened(MemoryShelf())
+    index = await opened(shelf)
+    await index.record([version("a.md", "1")])
+    earlier = dict(shelf.files)
+    await index.record([version("b.md", "1")])
+    await shared(index, other)
+    shelf.files = earlier
+    index = await opened(shelf)
+    await index.record([version("c.md", "1")])
+    await other.close_share("peer")
+    await shared(index, other)
+    assert ids(index) == ids(other)
+    assert len(other.graph) == 3
 
 
 async def test_a_message_that_does_not_fit_ends_the_share_and_nothing_else() -> None:

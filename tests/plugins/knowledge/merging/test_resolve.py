@@ -5,6 +5,7 @@ from __future__ import annotations
 import random  # noqa: TC003 - read from the annotation
 from itertools import permutations
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from clawmatrix_knowledge.merging.folding import Missing
 from clawmatrix_knowledge.merging.names import conflict_path, is_conflict_path
 from clawmatrix_knowledge.merging.resolve import copy_of, give_way, resolve
 from clawmatrix_knowledge.paths import check_path
-from clawmatrix_knowledge.versions import Version, VersionId
+from clawmatrix_knowledge.versions import MergeClass, Version, VersionId
 from tests.plugins.knowledge.merging.ancestry import History, id_of
 
 
@@ -32,6 +33,22 @@ def test_the_order_of_the_versions_and_who_wrote_them_make_no_difference() -> No
     base = past.write(b"1\n2\n3\n")
     heads = [past.write(text, base) for text in (b"x\n2\n3\n", b"1\n2\ny\n", b"z\n2\n3\n")]
     found = {resolve(order, past, past.read, id_of).versions[0].id for order in permutations(heads)}
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("how", ["union", "lines", "strict"])
+def test_what_nodes_say_of_a_version_beside_it_makes_no_difference(how: MergeClass) -> None:
+    """Nodes that merge at once each write an author, times and a size of their own."""
+    found = set()
+    for turn in range(6):
+        past = History("memory/day.md", how)
+        base = past.write(b"day\n")
+        for number, text in enumerate((b"one\n", b"other\n", b"third\n")):
+            said = (number + turn) % 3 if turn < 3 else (turn - number) % 3
+            made = past.write(b"day\n" + text, base)
+            past.add(attrs.evolve(made, author="abc"[said], time=said, mtime=said, size=said))
+        result = past.resolve()
+        found.add((tuple(one.id for one in result.versions), tuple(sorted(result.contents))))
     assert len(found) == 1
 
 

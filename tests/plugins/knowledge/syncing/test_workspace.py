@@ -218,6 +218,63 @@ async def test_what_is_ignored_on_one_node_is_left_alone_there() -> None:
     ) or b"mine\nother\n" in a.tree().values()
 
 
+async def test_what_others_have_at_an_ignored_path_is_neither_written_nor_deleted() -> None:
+    a, b = await pair()
+    for name in ("shared.md", "secret.md"):
+        a.write(name, "1\n")
+    await sync(a, b)
+    b.write(".clawignore", "secret*\n*.tmp\n")
+    await b.space.work()
+    a.delete("secret.md")
+    a.write("secret.txt", "other\n")
+    a.write("deep/x.tmp", "other\n")
+    await a.space.work()
+    await sync(a, b)
+    there = b.tree()
+    assert there == {"shared.md": b"1\n", "secret.md": b"1\n", ".clawignore": b"secret*\n*.tmp\n"}
+    assert {"secret.txt", "deep/x.tmp"} <= set(a.tree())
+
+
+async def test_what_is_recorded_outlives_a_loss_of_power() -> None:
+    a = await Machine("a").start()
+    a.write("1.md", "1\n")
+    await a.space.work()
+    a.write("1.md", "2\n")
+    a.write("2.md", "2\n")
+    await a.space.work()
+    recorded, heads = {one.id for one in a.space.index.graph}, a.space.index.heads
+    await a.lose_power()
+    assert {one.id for one in a.space.index.graph} == recorded
+    assert a.space.index.heads == heads
+    assert a.tree() == {"1.md": b"2\n", "2.md": b"2\n"}
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+async def test_an_edit_that_comes_as_its_file_is_replaced_is_an_edit(deletes: bool) -> None:
+    a, b = await pair()
+    b.write("pic.png", b"\0one")
+    await sync(a, b)
+    if deletes:
+        a.delete("pic.png")
+    else:
+        a.write("pic.png", b"\0two")
+    await a.space.work()
+    edits = iter([b"\0mine"])
+
+    def edit(does: str, names: Names) -> None:
+        if does == ("rename_new" if deletes else "exchange"):
+            for data in edits:
+                b.write("pic.png", data)
+
+    b.files.watch = edit
+    await sync(a, b, scans=False)
+    b.files.watch = None
+    await sync(a, b)
+    assert next(edits, None) is None
+    assert a.tree() == b.tree()
+    assert set(a.tree().values()) == {b"\0mine"} | (set() if deletes else {b"\0two"})
+
+
 async def test_an_edit_that_a_crash_left_aside_is_an_edit_still() -> None:
     a, b = await pair()
     b.write("pic.png", b"\0one")
