@@ -173,6 +173,7 @@ def shown(keeper: Keeper, sharing: Sharing | None) -> JSON:
         "path": str(keeper.root),
         "state": keeper.state,
         "why": keeper.why,
+        "last": msgspec.to_builtins(keeper.last),
     }
     peers = [] if sharing is None else sharing.status(keeper.name)
     told["peers"] = [attrs.asdict(one) for one in peers]

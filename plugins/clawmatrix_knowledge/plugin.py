@@ -134,6 +134,16 @@ class KnowledgePlugin:
         if self.running is not None:
             self.running.sharing.look()
 
+    @hookimpl
+    async def knowledge_changed(
+        self, node: Node, workspace: str, paths: Sequence[str], peer: str
+    ) -> None:
+        """Have the status show the last change."""
+        from clawmatrix_knowledge.syncing.keeper import Change  # there is a workspace
+
+        change = Change(node.clock.wall(), peer, len(paths), paths[0])
+        self.keepers[workspace].last = change
+
     def methods(self) -> KnowledgeMethods:
         """Return what people ask for over the control socket."""
         from clawmatrix_knowledge.methods import KnowledgeMethods  # a node does without

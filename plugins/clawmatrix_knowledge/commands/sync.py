@@ -174,6 +174,8 @@ def _status_lines(found: JSON) -> Iterable[str]:
             yield f"    {one['why']}"
         if "files" in one:
             yield f"    {one['files']} files, {one['versions']} versions"
+            if one["last"]:
+                yield f"    {_last_line(one['last'])}"
             missing = one["missing"]
             if missing["files"]:
                 yield f"    {missing['files']} to come, {missing['bytes']} bytes"
@@ -183,6 +185,11 @@ def _status_lines(found: JSON) -> Iterable[str]:
                 yield f"    {problem['path']}: {problem['reason']}"
         for peer in one["peers"]:
             yield f"    {peer['peer']}: {peer['state']} {peer['why']}".rstrip()
+
+
+def _last_line(last: JSON) -> str:
+    more = f" and {last['files'] - 1} more" if last["files"] > 1 else ""
+    return f"last change {_local_time(last['time'])} by {last['peer']}: {last['path']}{more}"
 
 
 def _halt_lines(halt: JSON) -> Iterable[str]:
@@ -199,6 +206,10 @@ def _conflict_lines(found: JSON) -> Iterable[str]:
 
 
 def _version_line(version: JSON) -> str:
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(version["time"]))
+    when = _local_time(version["time"])
     what = "deleted" if version["kind"] == "deleted" else f"{version['size']} bytes"
     return f"{version['id'][:12]}  {when}  {version['author']}  {version['path']}  {what}"
+
+
+def _local_time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

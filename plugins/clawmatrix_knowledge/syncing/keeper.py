@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from clawmatrix_knowledge.files.real import RealFiles
 from clawmatrix_knowledge.files.traits import OWN, Unsupported, make_own_folder
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from clawmatrix_knowledge.index.backend import Backend
     from clawmatrix_knowledge.versions import ContentId, Version
 
-__all__ = ["Keeper", "State"]
+__all__ = ["Change", "Keeper", "State"]
 
 State: TypeAlias = Literal["starting", "running", "emptied", "waiting", "refused"]
 AGAIN: Final = 5.0
@@ -52,6 +53,22 @@ _RESTLESS: Final = 1.0
 """Seconds after which a file that changed while it was read is read again."""
 _RETRY: Final = 30.0
 """Seconds after which what could not be done is tried again."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Files that changed together, as the status shows them.
+
+    Attributes:
+        time: seconds since 1970, by the clock of this node.
+        peer: the node that says that it changed them.
+        files: how many.
+        path: one of them.
+    """
+
+    time: float
+    peer: str
+    files: int
+    path: str
 
 
 class _Wake:
@@ -90,6 +107,7 @@ class Keeper:
     Attributes:
         state: what it does.
         why: what is in the way, in words.
+        last: the last change since the node started; None before.
     """
 
     def __init__(
@@ -109,6 +127,7 @@ class Keeper:
         self.name, self.root, self.peers = name, root, peers
         self.state: State = "starting"
         self.why = ""
+        self.last: Change | None = None
         self._options, self._rescan, self._backend = options, rescan, backend
         self._kept, self._keep, self._now, self._tell = kept, keep, now, tell
         self._files = RealFiles(root)

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clawmatrix_core import hookimpl
 from clawmatrix_core.testing.fixtures import wait_until
 from tests.plugins.knowledge.two import Two, files
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from clawmatrix_core.testing.fixtures import NodeFactory
+    from clawmatrix_knowledge.api import Version
 
 pytestmark = [pytest.mark.anyio]
 
@@ -156,3 +159,31 @@ async def test_a_peer_that_does_not_name_this_node_says_what_is_to_be_done(two: 
         sharing = two.sharing("home")
         words = "`peers` and `[grants]` of office have to let this node have it"
         await wait_until(lambda: [one.why for one in sharing.status("notes")] == [words], limit=20)
+
+
+class Listener:
+    plugin_name = "listener"
+    extends = ("knowledge",)
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str, list[str], list[str]]] = []
+
+    @hookimpl
+    async def knowledge_changed(
+        self, workspace: str, paths: Sequence[str], versions: Sequence[Version], peer: str
+    ) -> None:
+        self.heard.append((workspace, peer, list(paths), [one.path for one in versions]))
+
+
+async def test_hook_knowledge_changed(two: Two) -> None:
+    listener = Listener()
+    async with two.running("home", "office"):
+        two.listeners.append(listener)
+        async with two.running("office", "home"):
+            (two.root("home") / "a.md").write_text("a\n")
+            await wait_until(lambda: bool(listener.heard), limit=20)
+            assert listener.heard == [("notes", "home", ["a.md"], ["a.md"])]
+            assert (two.root("office") / "a.md").read_text() == "a\n"
+            (told,) = await two.plugins["office"].methods().status({})
+            last = told["last"]
+            assert (last["peer"], last["files"], last["path"]) == ("home", 1, "a.md")

@@ -29,6 +29,7 @@ class Two:
         self._factory, self._folder = factory, folder
         self.nodes: dict[str, Node] = {}
         self.plugins: dict[str, KnowledgePlugin] = {}
+        self.listeners: list[object] = []
         self.kept: dict[str, MemoryState] = {"home": MemoryState(), "office": MemoryState()}
 
     def root(self, name: str) -> Path:
@@ -43,7 +44,7 @@ class Two:
             name,
             dials=[other],
             built_in=("mesh", "relay", "control"),
-            plugins=[plugin, Notebook(), Decider((other, "notes"))],
+            plugins=[plugin, Notebook(), Decider((other, "notes")), *self.listeners],
             config={"knowledge": {"workspaces": {"notes": table}}},
             state=self.kept[name],
         )
