@@ -26,14 +26,16 @@ CORE = 1
 
 
 @contextlib.contextmanager
-def node(name: str, body: str, folder: Path, program: str = PROGRAM) -> Iterator[Child]:
+def node(
+    name: str, body: str, folder: Path, program: str = PROGRAM, *, core: int | None = CORE
+) -> Iterator[Child]:
     """Run a node with this much of a configuration; ``program`` is the module to run."""
     config = folder / f"{name}.toml"
     head = f'node_id = "{name}"\nsecret = "env:BENCH_SECRET"\nstate_dir = "{folder / name}"\n'
     config.write_text(head + body)
     command = [sys.executable, "-m", program, "run", "-c", str(config)]
     env = {"BENCH_SECRET": SECRET, "BENCH_TOKEN": TOKEN, "XDG_RUNTIME_DIR": str(folder)}
-    with child(command, core=CORE, log=folder / f"{name}.log", env=env) as running:
+    with child(command, core=core, log=folder / f"{name}.log", env=env) as running:
         yield running
 
 

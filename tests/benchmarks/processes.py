@@ -83,6 +83,15 @@ class Child:
             total += int((task / "schedstat").read_text().split()[0])
         return total / 1e9
 
+    def cpu_of_all(self) -> float:
+        """Return the processor seconds that it and its children have used so far."""
+        found = 0
+        for pid in _family(self.pid):
+            with contextlib.suppress(OSError):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    found += int((task / "schedstat").read_text().split()[0])
+        return found / 1e9
+
     def kill(self) -> None:
         """Kill it, and nothing that it started."""
         self._process.kill()
@@ -114,12 +123,16 @@ def _family(pid: int) -> list[int]:
 def child(
     command: Sequence[str],
     *,
-    core: int,
+    core: int | None,
     log: Path,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Child]:
-    """Run a command on a core while this is entered; its standard error goes to the log."""
-    with log.open("wb") as errors, pinned(core):
+    """Run a command on a core, None for any, while this is entered.
+
+    Its standard error goes to the log.
+    """
+    place = contextlib.nullcontext() if core is None else pinned(core)
+    with log.open("wb") as errors, place:
         started = time.monotonic()
         process = subprocess.Popen(
             command,
