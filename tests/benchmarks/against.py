@@ -37,6 +37,7 @@ SHORT = {
     "cancel": ("--rounds", "1", "--no-peer"),
     "dispatch": ("--rounds", "15"),
     "grants": ("--rounds", "1"),
+    "knowledge": ("--rounds", "1", "--no-peer"),
     "mcp": ("--rounds", "1"),
     "models": ("--rounds", "1", "--no-peer"),
     "pairs": ("--rounds", "1", "--no-peer"),
