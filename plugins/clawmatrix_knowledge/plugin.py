@@ -19,12 +19,13 @@ from clawmatrix_knowledge import hookspecs
 from clawmatrix_knowledge.frame_types import FRAME_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import click
 
-    from clawmatrix_core import JSON, Config, Frame, Node, PluginScope
+    from clawmatrix_core import JSON, Beside, Check, Config, Frame, Node, PluginScope
     from clawmatrix_grants.api import ToolShape
+    from clawmatrix_knowledge.config import KnowledgeConfig
     from clawmatrix_knowledge.methods import KnowledgeMethods
     from clawmatrix_knowledge.running import Workspaces
     from clawmatrix_knowledge.syncing.keeper import Keeper
@@ -69,7 +70,7 @@ class KnowledgePlugin:
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``knowledge``."""
-        return [ConfigSection(_TABLE, "clawmatrix_knowledge.config:KnowledgeConfig")]
+        return [ConfigSection(_TABLE, "clawmatrix_knowledge.config:KnowledgeConfig", warn=_warn)]
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
@@ -92,6 +93,15 @@ class KnowledgePlugin:
     def register_status(self) -> list[StatusSection]:
         """Tell how the workspaces are."""
         return [StatusSection(_TABLE, self._status)]
+
+    @hookimpl
+    def register_checks(self, config: Config, node: Node | None) -> list[Check]:
+        """Have ``clawmatrix doctor`` look at the folders, the peers and the index."""
+        if not config.has_table(_TABLE):
+            return []
+        from clawmatrix_knowledge.checks import knowledge_checks  # a node that runs does without
+
+        return knowledge_checks(config, self.running, self.keepers, lives=node is not None)
 
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
@@ -168,3 +178,9 @@ def _has_workspaces(config: Config) -> bool:
     from clawmatrix_knowledge.config import KnowledgeConfig
 
     return bool(config.section(KnowledgeConfig).workspaces)
+
+
+def _warn(table: KnowledgeConfig, beside: Beside) -> Iterator[tuple[tuple[str, ...], str]]:
+    from clawmatrix_knowledge.checks import warn_of_anybody  # a node that runs does without
+
+    return warn_of_anybody(table, beside)
