@@ -200,15 +200,7 @@ def _relay(folder: Path, port: int) -> Iterator[str]:
 
 def unison(folder: Path, roots: tuple[Path, Path]) -> None:
     """Bring two folders of one machine together, once, without a network and without fsync."""
-    command = [
-        "unison",
-        *map(str, roots),
-        "-batch",
-        "-silent",
-        "-ui",
-        "text",
-        "-confirmbigdel=false",
-    ]
+    command = ["unison", *map(str, roots), "-batch", "-silent", "-ui", "text"]
     env = {**os.environ, "UNISON": str(folder / "unison")}
     subprocess.run(command, check=True, env=env, capture_output=True)
 

@@ -88,7 +88,7 @@ class History:
         self._entries: list[Kept] = []
         self._keys: set[tuple[str, str, str, bool]] = set()
         self._lengths: dict[ContentId, int] = {}
-        self._unsynced: list[Names] = []
+        self._unsynced: set[Names] = set()
         self._sizes: dict[ContentId, int] = {}
 
     def open(self) -> int:
@@ -96,6 +96,8 @@ class History:
         for folder in (_FOLDER[:1], _FOLDER):
             _make(self._files, folder)
         self._sizes = dict(self._objects())
+        # A crash may have come before these were on the disk.
+        self._unsynced |= {_FOLDER, *(_place(content)[:-1] for content in self._sizes)}
         found, bad = self._read_entries()
         self._entries = []
         self._take(one for one in found if one.content in self._sizes)
@@ -153,13 +155,25 @@ class History:
         for one in entries:
             if _key(one) not in self._keys:
                 fresh.setdefault(_key(one), one)
-        while self._unsynced:
-            folder = self._unsynced[-1]
-            self._files.sync_folder(folder)
-            self._unsynced = [one for one in self._unsynced if one != folder]
+        for folder in self.unsynced:
+            self.sync(folder)
         if fresh:
             self._append(list(fresh.values()))
             self._take(fresh.values())
+
+    @property
+    def unsynced(self) -> Sequence[Names]:
+        """The folders that ``write`` changed, and that are not on the disk yet."""
+        return list(self._unsynced)
+
+    def sync(self, folder: Names) -> None:
+        """Put a folder on the disk. Others may be at once, in threads. Raises: OSError."""
+        self._unsynced.discard(folder)  # what is written meanwhile counts as not synced
+        try:
+            self._files.sync_folder(folder)
+        except OSError:
+            self._unsynced.add(folder)
+            raise
 
     def read(self, content: ContentId) -> Iterator[bytes]:
         """Return the bytes of a content. Raises: KeyError; WrongContent, once they were read."""
@@ -230,15 +244,23 @@ class History:
                     raise WrongContent(f"{content[:12]} names other bytes")
                 handle.sync()
             place = _place(content)
-            _make(self._files, place[:-1])
-            self._files.rename(fresh, place)
-            self._unsynced.append(place[:-1])
+            self._move(fresh, place)
         except BaseException:
             _discard(self._files, fresh)
             raise
         self._sizes[content] = written
         self._lengths[content] = size
         return size
+
+    def _move(self, fresh: Names, place: Names) -> None:
+        try:
+            self._files.rename(fresh, place)
+        except FileNotFoundError:
+            with suppress(FileExistsError):
+                self._files.make_folder(place[:-1], 0o700)
+            self._unsynced.add(_FOLDER)
+            self._files.rename(fresh, place)
+        self._unsynced.add(place[:-1])
 
     def _objects(self) -> Iterator[tuple[ContentId, int]]:
         for folder in self._files.list(_FOLDER):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -102,6 +103,7 @@ class Ground:
             Kept(one.content, one.path, one.version, one.why, sizes[one.content], self.time)
             for one in some
         ]
+        await files.run_all([partial(history.sync, folder) for folder in history.unsynced])
         await files.run(lambda: history.note(kept))
 
 

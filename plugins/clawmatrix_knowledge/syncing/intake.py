@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from clawmatrix_knowledge.files.gathering import read_whole_files
 from clawmatrix_knowledge.files.locating import Hindered
 from clawmatrix_knowledge.files.measuring import copy_start
 from clawmatrix_knowledge.files.scanning import Seen
-from clawmatrix_knowledge.files.tree import Changed
 from clawmatrix_knowledge.ids import content_id
 from clawmatrix_knowledge.syncing.ground import ToKeep
 from clawmatrix_knowledge.syncing.halts import TooMany
 from clawmatrix_knowledge.syncing.local import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from clawmatrix_knowledge.files.measuring import Found
     from clawmatrix_knowledge.files.scanning import Scan
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Intake"]
 
-_BATCH = 500
+_BATCH: Final = 500
+_BYTES: Final = 32 * 1024**2
+"""Bytes of texts that are read before they are kept."""
 
 
 @attrs.frozen
@@ -133,9 +135,8 @@ class Intake:
         for path in scan.left_out:
             local.drop(path)
         new: list[Version] = []
-        changed = sorted(scan.changed.items())
-        for at in range(0, len(changed), _BATCH):
-            new += await self._take_some(changed[at : at + _BATCH])
+        for some in _batches(sorted(scan.changed.items())):
+            new += await self._take_some(some)
         gone = [ground.recorder.of_gone(path, ground.time) for path in scan.gone]
         deleted = [version for version in gone if version is not None]
         await ground.index.record(deleted)
@@ -177,32 +178,47 @@ class Intake:
 
     async def _kept(self, new: Sequence[_New]) -> list[_New]:
         """Keep texts, so that edits made apart can be merged; leave out what changed meanwhile."""
-        kept: list[_New] = []
-        keep: list[ToKeep] = []
-        for one in new:
-            if one.found.text:
-                is_kept = one.found.content in self._ground.history
-                data = b"" if is_kept else await self._read(one)
-                if data is None:
-                    continue
-                keep.append(ToKeep(one.found.content, data, one.version.path, one.version.id))
-                before = self._ground.local.get(one.version.path)
-                if before is not None and before.content in self._ground.history:
-                    path, version = one.version.path, before.version
-                    keep.append(ToKeep(before.content, b"", path, version, "replaced"))
-            kept.append(one)
-        await self._ground.keep(keep)
+        ground, history = self._ground, self._ground.history
+        texts = [one for one in new if one.found.text and one.found.content not in history]
+        read = await read_whole_files(
+            ground.tree, [(one.version.path, one.found.stat) for one in texts]
+        )
+        data = {
+            one.version.path: part
+            for one, part in zip(texts, read, strict=True)
+            if part is not None and content_id(part) == one.found.content
+        }
+        changed = {one.version.path for one in texts} - data.keys()
+        kept = [one for one in new if one.version.path not in changed]
+        await ground.keep([keep for one in kept for keep in self._to_keep(one, data)])
         return kept
 
-    async def _read(self, one: _New) -> bytes | None:
-        try:
-            parts = [
-                part async for part in self._ground.tree.read(one.version.path, one.found.stat)
-            ]
-        except (Changed, OSError):
-            return None
-        data = b"".join(parts)
-        return data if content_id(data) == one.found.content else None
+    def _to_keep(self, one: _New, data: Mapping[str, bytes]) -> Iterator[ToKeep]:
+        """Yield what to keep of a text: what it is, and what it was, where that is here."""
+        path = one.version.path
+        if not one.found.text:
+            return
+        yield ToKeep(one.found.content, data.get(path, b""), path, one.version.id)
+        before = self._ground.local.get(path)
+        if before is not None and before.content in self._ground.history:
+            yield ToKeep(before.content, b"", path, before.version, "replaced")
+
+
+def _batches(
+    changed: Sequence[tuple[str, Found]],
+) -> Iterator[Sequence[tuple[str, Found]]]:
+    """Yield files in parts: so many, and texts of about so many bytes."""
+    some: list[tuple[str, Found]] = []
+    size = 0
+    for path, found in changed:
+        more = found.stat.size if found.text else 0
+        if len(some) == _BATCH or (some and size + more > _BYTES):
+            yield some
+            some, size = [], 0
+        some.append((path, found))
+        size += more
+    if some:
+        yield some
 
 
 def _seen(version: Version, found: Found) -> Seen:
