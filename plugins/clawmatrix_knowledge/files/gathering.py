@@ -35,7 +35,7 @@ async def read_whole_files(
     )
 
 
-def _whole(files: Files, ignores_case: bool, path: str, expected: Stat) -> bytes | None:  # noqa: FBT001
+def _whole(files: Files, ignores_case: bool, path: str, expected: Stat) -> bytes | None:
     try:
         names, _ = Locator(files, ignores_case=ignores_case).find(path)
         with files.open(names) as handle:
