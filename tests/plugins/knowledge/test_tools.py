@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from clawmatrix_core import Verdict, hookimpl
+from clawmatrix_core import (
+    MemoryState,
+    Verdict,
+    hookimpl,
+)
+from clawmatrix_core.members.identity import load_identity
 from clawmatrix_core.testing.fixtures import wait_until
+from clawmatrix_grants.plugin import GrantsPlugin
 from clawmatrix_knowledge import tools
 from clawmatrix_knowledge.plugin import KnowledgePlugin
 from clawmatrix_tool_proxy.api import ToolFailed, call_tool
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clawmatrix_core import Node
+    from clawmatrix_core.members.identity import Identity
     from clawmatrix_core.testing.fixtures import NodeFactory
 
 pytestmark = [pytest.mark.anyio]
@@ -52,6 +59,8 @@ async def caller(
     folder: Path,
     allow: tuple[str, ...] = ("knowledge_*",),
     policy: object = None,
+    grants: dict[str, Any] | None = None,
+    identity: Identity | None = None,
 ) -> AsyncIterator[Node]:
     """Run a node with the workspaces notes and secret, and give one that may have notes."""
     for name in ("notes", "secret"):
@@ -67,10 +76,13 @@ async def caller(
         "tool-proxy": {"allow": list(allow)},
         "knowledge": {"workspaces": tables},
     }
+    if grants is not None:
+        config["grants"] = grants
     rules = policy or Allowing("notes", "nowhere")
     plugins = [ToolProxyPlugin(), knowledge, rules, Notebook()]
     office = factory("office", plugins=plugins, config=config)
-    home = factory("home", dials=["office"], plugins=[ToolProxyPlugin(), Notebook()])
+    own, keys = [ToolProxyPlugin(), Notebook()], identity or load_identity(MemoryState())
+    home = factory("home", dials=["office"], plugins=own, identity=keys)
     async with office, home:
         await wait_until(lambda: home.reachable("office"), limit=20)
         spaces = knowledge.keepers.values()
@@ -146,6 +158,32 @@ async def test_the_tools_are_nobodys_until_they_are_exposed(
 ) -> None:
     async with caller(node_factory, tmp_path, allow=()) as home:
         assert (await refused(home, "knowledge_list"))[0] == "not_allowed"
+
+
+@pytest.mark.parametrize("granted", [True, False])
+async def test_the_grants_let_a_node_have_a_workspace(
+    node_factory: NodeFactory, tmp_path: Path, *, granted: bool
+) -> None:
+    identity = load_identity(MemoryState())
+    names = ["notes"] if granted else []
+    grant = {"key": identity.key_text, "tools": ["knowledge_*"], "workspaces": names}
+    grants = {"home": grant}
+    async with caller(
+        node_factory, tmp_path, policy=GrantsPlugin(), grants=grants, identity=identity
+    ) as home:
+        named = await ask(home, "knowledge_list")
+        assert named == {"workspaces": ["notes"] if granted else []}
+        for tool, more in (
+            ("knowledge_list", {}),
+            ("knowledge_read", {"path": "memory/a.md"}),
+            ("knowledge_search", {"text": "word"}),
+        ):
+            none = await refused(home, tool, workspace="none", **more)
+            assert none == ("not_found", "there is no such workspace")
+            if granted:
+                assert await ask(home, tool, workspace="notes", **more)
+            else:
+                assert await refused(home, tool, workspace="notes", **more) == none
 
 
 @pytest.mark.bound("clawmatrix_knowledge.tools.READ")
