@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
+from clawmatrix_core import Bound
 from clawmatrix_knowledge.files.tree import Changed
 from clawmatrix_knowledge.paths import PathError, check_path
 from clawmatrix_tool_proxy.api import ToolCall, ToolError, tool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from clawmatrix_core import JSON, Node
     from clawmatrix_knowledge.files.scanning import Seen
@@ -22,18 +25,40 @@ if TYPE_CHECKING:
 
 __all__ = ["KnowledgeTools"]
 
-LISTED: Final = 1000
-"""Files that one answer lists at most."""
-FOUND: Final = 200
-"""Lines that one search returns at most."""
-READ: Final = 256 * 1024
-"""Bytes that one read returns at most."""
-SEARCHED: Final = 4 * 1024**2
-"""Bytes of a file over which a search leaves it out."""
-LINE: Final = 400
-"""Characters of a line that a search shows at most."""
+LISTED = Bound(
+    1000,
+    "files that one answer of `knowledge_list` names",
+    fed_by="a member",
+    when_full="the answer says that there are more, and `offset` goes on",
+)
+FOUND = Bound(
+    200,
+    "lines that one answer of `knowledge_search` shows",
+    fed_by="a member",
+    when_full="the search ends, and its answer says that there are more",
+)
+READ = Bound(
+    256 * 1024,
+    "bytes of a file that one answer of `knowledge_read` has",
+    fed_by="a member",
+    when_full="the answer says that there are more, and `offset` goes on",
+)
+SEARCHED = Bound(
+    4 * 1024**2,
+    "bytes of a file that `knowledge_search` reads",
+    fed_by="a member",
+    when_full="the file is left out, and the answer counts it",
+)
+LINE = Bound(
+    400,
+    "characters of a line that `knowledge_search` shows",
+    fed_by="a member",
+    when_full="the line is cut",
+)
 SECONDS: Final = 20.0
 """How long a search may take; it returns what it found until then."""
+AGAIN: Final = 1.0
+"""Seconds after which a search asks again, between two files, whether the caller still may."""
 _HEAD: Final = 8192
 
 
@@ -71,15 +96,14 @@ class KnowledgeTools:
             names = [name for name in sorted(self._keepers) if await self._may(call, name)]
             return {"workspaces": names}
         files = (await self._space(call, workspace)).seen
-        start = f"{folder.strip('/')}/" if folder.strip("/") else ""
-        paths = sorted(path for path in files if path.startswith(start))
+        paths = await anyio.to_thread.run_sync(_below, list(files), folder)
         first = max(offset, 0)
         part = paths[first : first + LISTED]
-        shown = [_about(path, files[path]) for path in part]
+        shown = [_about(path, seen) for path in part if (seen := files.get(path)) is not None]
         return {"files": shown, "total": len(paths), "more": first + len(part) < len(paths)}
 
     async def _read(
-        self, call: ToolCall, workspace: str, path: str, offset: int = 0, limit: int = READ
+        self, call: ToolCall, workspace: str, path: str, offset: int = 0, limit: int = int(READ)
     ) -> dict[str, object]:
         """Read a text file of a shared workspace.
 
@@ -104,6 +128,7 @@ class KnowledgeTools:
                     break
         except (Changed, OSError):
             raise _changed(path) from None
+        await self._space(call, workspace)  # a long read may outlast the grant
         text = data.decode("utf-8", "replace")
         more = first + len(data) < seen.stat.size
         return {**_about(path, seen), "line": lines, "text": text, "more": more}
@@ -126,16 +151,19 @@ class KnowledgeTools:
             await self._space(call, workspace)
             granted = [workspace]
         found: list[dict[str, object]] = []
-        skipped, whole = 0, False
+        skipped = dict.fromkeys(granted, 0)
+        whole = False
         with anyio.move_on_after(SECONDS):
             for name in granted:
                 space = self._keepers[name].space
                 if space is not None:
-                    skipped += await _search_in(space, name, folder, text, found)
+                    search = _Search(space, name, text, partial(self._may, call, name))
+                    skipped[name] = await search.run(folder, found)
             whole = len(found) < FOUND
         gone = {name for name in granted if not await self._may(call, name)}  # revoked meanwhile
         found = [one for one in found if one["workspace"] not in gone]
-        return {"found": found, "notRead": skipped, "more": not whole}
+        left = sum(count for name, count in skipped.items() if name not in gone)
+        return {"found": found, "notRead": left, "more": not whole}
 
     async def _may(self, call: ToolCall, name: str) -> bool:
         verdict = await self._node.authorize(call.peer, call.key, "workspace", name, None)
@@ -152,33 +180,55 @@ class KnowledgeTools:
         return keeper.space
 
 
-async def _search_in(
-    space: Workspace, name: str, folder: str, text: str, found: list[dict[str, object]]
-) -> int:
-    """Add the lines of a workspace that have a text; return how many files were not read."""
-    start = f"{folder.strip('/')}/" if folder.strip("/") else ""
-    skipped = 0
-    for path, seen in sorted(space.seen.items()):
-        if len(found) >= FOUND:
-            break
-        if not path.startswith(start):
-            continue
+class _Search:
+    """A search of one workspace, which ends when the caller may not have it any more."""
+
+    def __init__(
+        self, space: Workspace, name: str, text: str, may: Callable[[], Awaitable[bool]]
+    ) -> None:
+        self._space, self._name, self._text, self._may = space, name, text, may
+        self._asked = anyio.current_time()
+
+    async def run(self, folder: str, found: list[dict[str, object]]) -> int:
+        """Add the lines that have the text; return how many files were not read."""
+        files, skipped = self._space.seen, 0
+        for path in await anyio.to_thread.run_sync(_below, list(files), folder):
+            if len(found) >= FOUND or not await self._goes_on():
+                break
+            seen = files.get(path)
+            if seen is None:  # it went meanwhile
+                continue
+            lines = await self._look(path, seen, FOUND - len(found))
+            skipped += lines is None
+            about = {"workspace": self._name, **_about(path, seen)}
+            found += [{**about, "line": line, "text": shown} for line, shown in lines or ()]
+        return skipped
+
+    async def _goes_on(self) -> bool:
+        await anyio.lowlevel.checkpoint()
+        if anyio.current_time() - self._asked < AGAIN:
+            return True
+        may = await self._may()
+        self._asked = anyio.current_time()
+        return may
+
+    async def _look(self, path: str, seen: Seen, most: int) -> Sequence[tuple[int, str]] | None:
+        """Return the lines of a file that have the text; None where it was not read."""
         if seen.stat.size > SEARCHED:
-            skipped += 1
-            continue
+            return None
         try:
-            data = b"".join([part async for part in space.read_file(path, seen.stat)])
+            data = b"".join([part async for part in self._space.read_file(path, seen.stat)])
         except (Changed, OSError):
-            skipped += 1
-            continue
+            return None
         if b"\0" in data[:_HEAD]:
-            continue
-        lines = await anyio.to_thread.run_sync(_matching, data, text, FOUND - len(found))
-        found += [
-            {"workspace": name, **_about(path, seen), "line": line, "text": shown}
-            for line, shown in lines
-        ]
-    return skipped
+            return ()
+        return await anyio.to_thread.run_sync(_matching, data, self._text, most)
+
+
+def _below(paths: Sequence[str], folder: str) -> Sequence[str]:
+    """Return the paths in a folder, sorted. It takes long where there are many."""
+    start = f"{folder.strip('/')}/" if folder.strip("/") else ""
+    return sorted(path for path in paths if path.startswith(start))
 
 
 def _matching(data: bytes, text: str, most: int) -> list[tuple[int, str]]:
