@@ -60,12 +60,17 @@ def compared(
         counter: how often the state in the workspace was written.
         files: how many names there are in the root, but for the folder of the state.
     """
-    if here is None or kept is None or here.id != kept.id:
-        # An unmounted disk leaves an empty folder, in which anybody may make another mark.
-        return "emptied" if kept is not None and kept.files and not files else "joins"
-    if counter < kept.counter or inode not in (here.inode, kept.inode):
-        return "joins"
-    return "same"
+    if (
+        here is not None
+        and kept is not None
+        and here.id == kept.id
+        and counter >= kept.counter
+        and inode in (here.inode, kept.inode)
+    ):
+        return "same"
+    # An unmounted disk leaves an empty folder, in which anybody may make another mark, or a copy of
+    # the mark.
+    return "emptied" if kept is not None and kept.files and not files else "joins"
 
 
 def this_boot() -> str:

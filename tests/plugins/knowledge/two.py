@@ -23,13 +23,18 @@ __all__ = ["Two", "files"]
 
 
 class Two:
-    """Two nodes, home and office, that share ``notes``."""
+    """Two nodes, home and office, that share ``notes``.
+
+    Attributes:
+        options: what else is in ``[knowledge]`` of both.
+    """
 
     def __init__(self, factory: NodeFactory, folder: Path) -> None:
         self._factory, self._folder = factory, folder
         self.nodes: dict[str, Node] = {}
         self.plugins: dict[str, KnowledgePlugin] = {}
         self.listeners: list[object] = []
+        self.options: dict[str, object] = {}
         self.kept: dict[str, MemoryState] = {"home": MemoryState(), "office": MemoryState()}
 
     def root(self, name: str) -> Path:
@@ -45,7 +50,7 @@ class Two:
             dials=[other],
             built_in=("mesh", "relay", "control"),
             plugins=[plugin, Notebook(), Decider((other, "notes")), *self.listeners],
-            config={"knowledge": {"workspaces": {"notes": table}}},
+            config={"knowledge": {**self.options, "workspaces": {"notes": table}}},
             state=self.kept[name],
         )
         async with node:

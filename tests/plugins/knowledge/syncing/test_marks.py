@@ -25,6 +25,7 @@ HERE = Mark("1", inode=7)
         (Mark("2", inode=7), KEPT, 7, 5, 3, "joins"),
         (None, KEPT, 9, 0, 0, "emptied"),  # not mounted
         (Mark("2", inode=9), KEPT, 9, 1, 0, "emptied"),  # not mounted, and marked by others
+        (HERE, KEPT, 9, 5, 0, "emptied"),  # not mounted, and marked with a copy of the mark
     ],
 )
 def test_a_folder_is_what_it_was_only_where_all_agrees(
