@@ -59,8 +59,8 @@ class RealFiles:
         self._inode: int | None = None
         self._limiter: anyio.CapacityLimiter | None = None
 
-    def pin(self, inode: int) -> None:
-        """Refuse any other folder in the root's place from now on, with ESTALE."""
+    def pin(self, inode: int | None) -> None:
+        """Refuse any other folder in the root's place from now on, with ESTALE; None allows all."""
         self._inode = inode
 
     def list(self, folder: Names) -> Sequence[Entry]:

@@ -193,7 +193,7 @@ class Index:
             await self._in_thread(lambda: self._store.add(changes))
         except OSError as error:
             # The document knows what the disk does not: it is made anew before a peer hears of it.
-            await self._open()
+            await self._open_again()
             raise IndexBroken(f"the index cannot be written: {error}") from error
 
     async def _rest(self) -> None:
@@ -220,20 +220,30 @@ class Index:
     # --- the document, and what becomes of it
 
     async def _ask(self, request: Request, kind: type[_R]) -> _R:
-        """Return the reply. Raises: ShareLost, where the document had to be made anew."""
+        """Return the reply.
+
+        Raises: ShareLost, where the document had to be made anew; IndexBroken, where it cannot be.
+        """
         try:
             reply = await self._backend.ask(request)
         except BackendLost as error:
             self.told.append(str(error))
-            await self._open()
+            await self._open_again()
             raise ShareLost(str(error)) from None
         if isinstance(reply, Failed):
             raise Refused(reply.why)
         assert isinstance(reply, kind)
         return reply
 
+    async def _open_again(self) -> None:
+        """Make the document anew. Raises: IndexBroken, also where the disk is gone."""
+        try:
+            await self._open()
+        except OSError as error:
+            raise IndexBroken(f"the index cannot be read: {error}") from error
+
     async def _open(self) -> None:
-        """Make the document of what is stored."""
+        """Make the document of what is stored. Raises: OSError, IndexBroken."""
         async with _whole():
             await self._open_whole()
 

@@ -15,6 +15,7 @@ from clawmatrix_knowledge.syncing.applying import Applied, Applier
 from clawmatrix_knowledge.syncing.asides import Asides
 from clawmatrix_knowledge.syncing.halts import Deletions, Halt, State, StateStore, TooMany
 from clawmatrix_knowledge.syncing.intake import Intake
+from clawmatrix_knowledge.syncing.mounted import here_now
 from clawmatrix_knowledge.syncing.planning import Folders, Plan, planned
 from clawmatrix_knowledge.syncing.resolving import Resolver
 from clawmatrix_knowledge.versions import Version
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from clawmatrix_knowledge.files.port import Names
     from clawmatrix_knowledge.files.problems import Problem
     from clawmatrix_knowledge.syncing.ground import Ground
+    from clawmatrix_knowledge.syncing.planning import Step
     from clawmatrix_knowledge.versions import ContentId
 
 __all__ = ["Engine", "Options"]
@@ -94,7 +96,9 @@ class Engine:
         suspicious: bool,
     ) -> None:
         self._ground, self._options, self._states = ground, options, states
-        self.state = state
+        # The numbers of devices may be others after a restart.
+        mounts = dict.fromkeys(state.mounts, 0)
+        self.state = msgspec.structs.replace(state, mounts=mounts)
         self.problems: dict[str, Problem] = {}
         self.wants: dict[str, tuple[ContentId, int]] = {}
         self.deletions = Deletions(ground.now)
@@ -231,12 +235,13 @@ class Engine:
         self.note(settled.new)
         if not self._options.receives:
             return paths, set()
+        steps = await here_now(ground.tree, self.state.mounts, plan.steps)
         try:
-            self._check(plan, allowed=allowed)
+            self._check(steps, allowed=allowed)
         except TooMany as error:
             await self._halt("elsewhere", error.paths)
             return set(), set()
-        applied = await self._applier.apply(plan.steps)
+        applied = await self._applier.apply(steps)
         self.note(applied.edits)
         return self._outcome(paths, plan, applied, settled.missing), applied.look
 
@@ -257,12 +262,12 @@ class Engine:
         open_ = {step.path for step in plan.steps}.difference(applied.done)
         return paths - open_ - missing.keys()
 
-    def _check(self, plan: Plan, *, allowed: bool) -> None:
+    def _check(self, steps: Sequence[Step], *, allowed: bool) -> None:
         """Raises: TooMany."""
-        local, written = self._ground.local, {one.version.content for one in plan.steps}
+        local, written = self._ground.local, {one.version.content for one in steps}
         gone = [
             step.path
-            for step in plan.steps
+            for step in steps
             if step.before is not None
             and step.before.stat.size
             and (step.kind == "delete" or step.version.content == _EMPTY)
@@ -295,7 +300,9 @@ class Engine:
     async def forget_gone(self) -> None:
         """Take files that are gone, or empty, for ones that were never here."""
         ground = self._ground
-        found = await scan_files(ground.tree, ground.local, largest=self._options.largest)
+        found = await scan_files(
+            ground.tree, ground.local, mounts=self.state.mounts, largest=self._options.largest
+        )
         emptied = [path for path, one in found.changed.items() if not one.stat.size]
         for path in (*found.gone, *emptied):
             ground.local.drop(path)

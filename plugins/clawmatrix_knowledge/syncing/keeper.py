@@ -203,6 +203,7 @@ class Keeper:
     async def _run_once(self, opened: Callable[[], None]) -> None:
         if not self.root.is_dir():
             raise FileNotFoundError(f"the folder {self.root} is not there")
+        self._files.pin(None)
         verdict, mark = await anyio.to_thread.run_sync(self._look)
         if verdict == "emptied":
             self.state = "emptied"

@@ -47,13 +47,15 @@ class Writer:
 
 
 class MemoryShelf:
-    """A shelf in memory; ``fails`` makes writing fail, and ``torn`` cuts what is appended."""
+    """A shelf in memory; ``fails`` makes writing fail, and ``is_gone`` reading."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        self.fails = False
+        self.fails = self.is_gone = False
 
     def read(self, name: str) -> bytes:
+        if self.is_gone:
+            raise OSError(116, "is another folder than before")
         return self.files.get(name, b"")
 
     def append(self, name: str, data: bytes) -> None:

@@ -176,6 +176,18 @@ async def test_a_snapshot_takes_the_place_of_the_log_and_a_damaged_one_is_kept_a
     assert ids(again) >= ids(index)
 
 
+async def test_a_disk_that_went_with_the_document_breaks_the_index_and_nothing_else() -> None:
+    shelf = MemoryShelf()
+    document = InProcess(lambda: Handler().handle)
+    index = Index(document, Store(shelf), InProcess(lambda: Handler().handle), directly)
+    await index.open()
+    await index.open_share("peer")
+    shelf.is_gone = True
+    document._handle = lambda _: b""
+    with pytest.raises(IndexBroken, match="another folder"):
+        await index.close_share("peer")
+
+
 class BadSaver(InProcess):
     """A document whose snapshots read, and have not all that they should."""
 
