@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clawmatrix_core.cli.progress import Progress
     from clawmatrix_core.cli.rewriting import rewrite_config
     from clawmatrix_core.cli.shell import cli, execute, main
+    from clawmatrix_core.config.template import toml_value
 
 __all__ = [
     "CommandError",
@@ -44,6 +45,7 @@ __all__ = [
     "problems_of",
     "rewrite_config",
     "stream",
+    "toml_value",
 ]
 
 _HOMES = {
@@ -60,6 +62,7 @@ _HOMES = {
     "clawmatrix_core.cli.progress": ("Progress",),
     "clawmatrix_core.cli.rewriting": ("rewrite_config",),
     "clawmatrix_core.cli.shell": ("cli", "execute", "main"),
+    "clawmatrix_core.config.template": ("toml_value",),
 }
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

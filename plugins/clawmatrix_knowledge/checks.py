@@ -13,9 +13,11 @@ import anyio
 import anyio.to_thread
 
 from clawmatrix_core import Check, Finding
-from clawmatrix_knowledge.config import TABLE, KnowledgeConfig
+from clawmatrix_knowledge.config import KnowledgeConfig
+from clawmatrix_knowledge.halting import halt_words
 from clawmatrix_knowledge.index.process import child_command
 from clawmatrix_knowledge.methods import shown
+from clawmatrix_knowledge.names import TABLE
 from clawmatrix_knowledge.shares import ANYBODY
 
 if TYPE_CHECKING:
@@ -119,8 +121,7 @@ def _live(
 def _state(told: JSON) -> Iterator[Finding]:
     name, state, why = told["name"], told["state"], told["why"]
     if (halt := told.get("halt")) is not None:
-        where = "are gone here" if halt["kind"] == "here" else "were deleted elsewhere"
-        why = f"{halt['files']} files {where}, such as {halt['some'][0]}"
+        why = halt_words(halt)
     words = f"{name}: {state}, {why}" if why else f"{name}: {state}"
     if state in _ADVICE:
         status: Literal["warning", "problem"] = "warning" if state == "paused" else "problem"

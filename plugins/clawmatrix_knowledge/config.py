@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - read from the annotation
 from pathlib import Path  # noqa: TC003 - so is this
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
 from clawmatrix_core import ByteSize, Duration, TableMistakes, is_node_id, option
 from clawmatrix_knowledge.shares import ANYBODY, is_workspace_name
 
-__all__ = ["TABLE", "KnowledgeConfig", "Mode", "WorkspaceConfig"]
+__all__ = ["KnowledgeConfig", "Mode", "WorkspaceConfig"]
 
-TABLE: Final = "knowledge"
 Mode: TypeAlias = Literal["both", "send-only", "receive-only"]
 
 

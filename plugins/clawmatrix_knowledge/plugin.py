@@ -1,6 +1,6 @@
 """The plugin: it keeps the workspaces of its table the same on every node that shares them.
 
-A node without the table imports nothing more than this module.
+A node without the table imports nothing of a workspace: its code is imported on use.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from clawmatrix_core import (
 )
 from clawmatrix_knowledge import hookspecs
 from clawmatrix_knowledge.frame_types import FRAME_TYPES
+from clawmatrix_knowledge.names import MARKS, STOPS, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KnowledgePlugin"]
 
-_TABLE: Final = "knowledge"
 _TOOLS: Final = ("knowledge_list", "knowledge_read", "knowledge_search")
 _CALLS: Final = (
     "sync.status",
@@ -70,12 +70,12 @@ class KnowledgePlugin:
     @hookimpl
     def register_config(self) -> list[ConfigSection]:
         """Read the table ``knowledge``."""
-        return [ConfigSection(_TABLE, "clawmatrix_knowledge.config:KnowledgeConfig", warn=_warn)]
+        return [ConfigSection(TABLE, "clawmatrix_knowledge.config:KnowledgeConfig", warn=_warn)]
 
     @hookimpl
     def register_state_files(self) -> list[StateFile]:
         """Keep what tells workspaces from copies of them, and the peers that were stopped."""
-        return [StateFile("knowledge"), StateFile("knowledge-stops")]
+        return [StateFile(MARKS), StateFile(STOPS)]
 
     @hookimpl
     def register_commands(self) -> list[click.Command]:
@@ -92,12 +92,12 @@ class KnowledgePlugin:
     @hookimpl
     def register_status(self) -> list[StatusSection]:
         """Tell how the workspaces are."""
-        return [StatusSection(_TABLE, self._status)]
+        return [StatusSection(TABLE, self._status)]
 
     @hookimpl
     def register_checks(self, config: Config, node: Node | None) -> list[Check]:
         """Have ``clawmatrix doctor`` look at the folders, the peers and the index."""
-        if not config.has_table(_TABLE):
+        if not config.has_table(TABLE):
             return []
         from clawmatrix_knowledge.checks import knowledge_checks  # a node that runs does without
 
@@ -106,7 +106,7 @@ class KnowledgePlugin:
     @hookimpl
     def register_tools(self, node: Node) -> Sequence[Tool]:
         """Let agents on other nodes list, read and search what they are granted."""
-        if not node.config.has_table(_TABLE):
+        if not node.config.has_table(TABLE):
             return []
         from clawmatrix_knowledge.tools import KnowledgeTools  # most nodes do without
 
@@ -115,7 +115,7 @@ class KnowledgePlugin:
     @hookimpl
     def register_tool_shapes(self, node: Node) -> list[ToolShape]:
         """Tell the grants of the tools of a node that does not run."""
-        if not node.config.has_table(_TABLE):
+        if not node.config.has_table(TABLE):
             return []
         from clawmatrix_grants.api import ToolShape  # most nodes do without
 
@@ -124,13 +124,16 @@ class KnowledgePlugin:
     @hookimpl
     async def start_plugin(self, node: Node, scope: PluginScope) -> None:
         """Begin to keep the workspaces."""
-        if not _has_workspaces(node.config):
+        if not node.config.has_table(TABLE):
             return
-        from clawmatrix_knowledge.config import KnowledgeConfig
-        from clawmatrix_knowledge.running import Workspaces
+        from clawmatrix_knowledge.config import KnowledgeConfig  # most nodes do without
 
-        self.running = Workspaces(node, scope, self.keepers)
-        self.running.start(node.config.section(KnowledgeConfig))
+        config = node.config.section(KnowledgeConfig)
+        if config.workspaces:
+            from clawmatrix_knowledge.running import Workspaces
+
+            self.running = Workspaces(node, scope, self.keepers)
+            self.running.start(config)
 
     @hookimpl
     @frame_types(*FRAME_TYPES)
@@ -170,14 +173,6 @@ class KnowledgePlugin:
         from clawmatrix_knowledge.methods import shown
 
         return [shown(one, self.running.sharing) for one in self.keepers.values()]
-
-
-def _has_workspaces(config: Config) -> bool:
-    if not config.has_table(_TABLE):
-        return False
-    from clawmatrix_knowledge.config import KnowledgeConfig
-
-    return bool(config.section(KnowledgeConfig).workspaces)
 
 
 def _warn(table: KnowledgeConfig, beside: Beside) -> Iterator[tuple[tuple[str, ...], str]]:

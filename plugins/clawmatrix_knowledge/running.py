@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import msgspec
@@ -14,6 +14,7 @@ from clawmatrix_knowledge.contents.serving import ContentServer
 from clawmatrix_knowledge.frame_types import SYNC
 from clawmatrix_knowledge.index.process import DocumentProcess, child_command
 from clawmatrix_knowledge.merging.classes import MergeClasses
+from clawmatrix_knowledge.names import MARKS, STOPS
 from clawmatrix_knowledge.syncing.keeper import Keeper
 from clawmatrix_knowledge.syncing.marks import Mark
 from clawmatrix_knowledge.syncing.sharing import Sharing
@@ -28,12 +29,7 @@ if TYPE_CHECKING:
     from clawmatrix_knowledge.index.backend import Backend
     from clawmatrix_knowledge.versions import Version
 
-__all__ = ["MARKS", "STOPS", "Workspaces"]
-
-MARKS: Final = "knowledge"
-"""The state file with the marks that tell a workspace from its copies."""
-STOPS: Final = "knowledge-stops"
-"""The state file with the peers whose share a refused message stopped."""
+__all__ = ["Workspaces"]
 
 
 class Workspaces:

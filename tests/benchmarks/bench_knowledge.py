@@ -6,9 +6,9 @@ Each system is measured in turn, on the same disk, with every file on it before 
 nodes are ``clawmatrix run`` with all built-in plugins; Syncthing has its defaults, with discovery,
 NAT and reports off, and its watcher's shortest delay, 1 s. Unison brings two folders of one machine
 together without a network and without putting them on the disk: its figures are a floor. The far
-end runs already; a first sync begins when the near end is started, which has the files, and ends
-when the last one is there. Bytes on the wire are
-those of the loopback interface, heads and all; through a relay they count twice.
+end runs already; a first sync begins when the near end, which has the files, is started, and ends
+when the last file is there. Bytes on the wire are those of the loopback interface, with their
+headers; through a relay they count twice.
 
 Syncthing, its relay and Unison come from Debian: ``apt-get install syncthing syncthing-relaysrv
 unison``. What is not installed is left out, and named.

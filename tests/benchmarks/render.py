@@ -34,6 +34,7 @@ TITLES = {
     "grants": "A decision by the grants",
     "tools": "Tools over a relay",
     "mcp": "Proxies before one MCP server",
+    "knowledge": "Two folders kept the same",
 }
 _HEAD = "| measure | ours | peer | ratio | target |\n|---|---|---|---|---|\n"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from clawmatrix_core import ConfigError
-from clawmatrix_core.cli import CommandError
+from clawmatrix_core.cli import CommandError, toml_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -126,14 +125,10 @@ def _block(addition: Addition, table: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of the table, as far as it does not have these keys yet."""
     yield f"[{addition.header}]"
     if addition.key is not None and "key" not in table:
-        yield f"key = {_value(addition.key)}"
+        yield f"key = {toml_value(addition.key)}"
     for name, items in addition.missing_in(table).items():
         if name not in table:
-            yield f"{name} = [{', '.join(map(_value, items))}]"
-
-
-def _value(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+            yield f"{name} = {toml_value(items)}"
 
 
 def _like(text: str, edited: str) -> str:

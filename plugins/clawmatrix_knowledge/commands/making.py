@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from clawmatrix_core.cli import (
     printable,
     problems_of,
     rewrite_config,
+    toml_value,
 )
-from clawmatrix_knowledge.config import TABLE
+from clawmatrix_knowledge.names import TABLE
 from clawmatrix_knowledge.shares import is_workspace_name
 
 __all__ = ["add"]
@@ -43,12 +43,7 @@ def add(settings: Settings, name: str, path: Path) -> None:
     header = f'[{TABLE}.workspaces."{name}"]'
     rewrite_config(
         file,
-        lambda text: f"{text.rstrip()}\n\n{header}\npath = {_quoted(str(folder))}\n",
+        lambda text: f"{text.rstrip()}\n\n{header}\npath = {toml_value(str(folder))}\n",
         lambda changed: [one for one in problems_of(changed) if one not in known],
     )
     click.echo(printable(f"wrote {header} into {file}: it is in force when the node starts"))
-
-
-def _quoted(text: str) -> str:
-    """Return a text as TOML has it, whose texts are those of JSON but for one character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

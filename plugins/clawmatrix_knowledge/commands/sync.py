@@ -18,6 +18,7 @@ from clawmatrix_core.cli import (
     printable,
 )
 from clawmatrix_knowledge.commands.making import add
+from clawmatrix_knowledge.halting import halt_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -193,8 +194,7 @@ def _last_line(last: JSON) -> str:
 
 
 def _halt_lines(halt: JSON) -> Iterable[str]:
-    where = "are gone here" if halt["kind"] == "here" else "were deleted elsewhere"
-    yield f"    {halt['files']} files {where}, such as {', '.join(halt['some'][:3])}"
+    yield f"    {halt_words(halt)}"
     yield "    say `clawmatrix sync allow-deletes` or `clawmatrix sync reject-deletes`"
 
 

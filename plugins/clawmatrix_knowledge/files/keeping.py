@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from clawmatrix_knowledge.files.traits import OWN
+
 if TYPE_CHECKING:
     from clawmatrix_knowledge.files.port import Files, Handle, Names
 
 __all__ = ["FilesShelf"]
 
-_OWN: Final = 0o600
+_MODE: Final = 0o600
 """Permission bits: what the index knows is for this user alone."""
 
 
@@ -21,10 +23,10 @@ class FilesShelf:
 
     Args:
         files: the file system.
-        folder: the folder, which is there.
+        folder: the folder, which is there; that of a workspace's state unless given.
     """
 
-    def __init__(self, files: Files, folder: Names) -> None:
+    def __init__(self, files: Files, folder: Names = OWN) -> None:
         self._files, self._folder = files, folder
 
     def read(self, name: str) -> bytes:
@@ -44,7 +46,7 @@ class FilesShelf:
         handle, is_new = self._opened(name)
         with handle:
             if is_new:
-                handle.set(_OWN, None)
+                handle.set(_MODE, None)
             size = handle.stat().size
             try:
                 handle.write(size, data)
@@ -62,7 +64,7 @@ class FilesShelf:
         with suppress(FileNotFoundError):
             self._files.unlink(fresh)
         with self._files.open(fresh, "new") as handle:
-            handle.set(_OWN, None)
+            handle.set(_MODE, None)
             handle.write(0, data)
             handle.sync()
         self._files.rename(fresh, (*self._folder, name))

@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from clawmatrix_knowledge.files.keeping import FilesShelf
 from clawmatrix_knowledge.files.real import RealFiles
 from clawmatrix_knowledge.files.traits import OWN, Unsupported, make_own_folder
 from clawmatrix_knowledge.files.tree import Tree
@@ -26,7 +27,6 @@ from clawmatrix_knowledge.syncing.marks import (
     write_mark,
 )
 from clawmatrix_knowledge.syncing.owning import Taken, owned
-from clawmatrix_knowledge.syncing.shelf import FilesShelf
 from clawmatrix_knowledge.syncing.workspace import Options, Workspace
 
 if TYPE_CHECKING:

@@ -176,7 +176,8 @@ class Sharing:
             return
         if key is None:
             how = f"`clawmatrix grants add {slot.peer} --workspaces {slot.workspace}`"
-            slot.put("not allowed", f"no grant of this node allows it: {how}")
+            why = "no grant of this node allows it, or its key is not known"
+            slot.put("not allowed", f"{why}: {how}")
         elif (stop := self._stops.get(slot.workspace, slot.peer, key)) is not None:
             slot.put("stopped", stop.why)
         elif not self._node.reachable(slot.peer):

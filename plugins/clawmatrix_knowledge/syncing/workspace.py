@@ -9,12 +9,12 @@ import attrs
 import msgspec
 
 from clawmatrix_knowledge.contents.history import History
+from clawmatrix_knowledge.files.keeping import FilesShelf
 from clawmatrix_knowledge.syncing.engine import Engine, Options
 from clawmatrix_knowledge.syncing.ground import Ground
 from clawmatrix_knowledge.syncing.halts import Halt, StateStore
 from clawmatrix_knowledge.syncing.local import UNKNOWN, Local, LocalStore
 from clawmatrix_knowledge.syncing.recording import Recorder
-from clawmatrix_knowledge.syncing.shelf import FilesShelf
 from clawmatrix_knowledge.syncing.sources import Sources
 
 if TYPE_CHECKING:

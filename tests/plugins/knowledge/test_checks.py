@@ -15,7 +15,7 @@ import pytest
 from clawmatrix_core import Config
 from clawmatrix_core.testing.fixtures import wait_until
 from clawmatrix_knowledge.plugin import KnowledgePlugin
-from tests.plugins.knowledge.two import Two, files
+from tests.plugins.knowledge.two import Two
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,14 +145,8 @@ async def test_a_workspace_that_runs_is_well_and_one_that_rests_says_how_it_goes
 
 
 async def test_a_workspace_that_halted_names_both_answers(two: Two) -> None:
-    home, office = two.root("home"), two.root("office")
     async with two.both():
-        for number in range(60):
-            (home / f"{number}.md").write_text(f"{number}\n")
-        await wait_until(lambda: len(files(office)) == 60, limit=20)
-        for number in range(60):
-            (home / f"{number}.md").unlink()
-        await wait_until(lambda: two.space("home").halt is not None, limit=20)
+        await two.lose_many()
         ((status, detail, advice),) = await of(two, "home")
         assert status == "problem"
         assert detail.startswith("notes: halted, ")

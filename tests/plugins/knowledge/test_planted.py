@@ -5,9 +5,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import os
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,13 +13,14 @@ import pytest
 from automerge.core import ROOT, ObjType, ScalarType
 
 from clawmatrix_knowledge.files import placing
+from clawmatrix_knowledge.files.keeping import FilesShelf
 from clawmatrix_knowledge.files.scanning import Seen
 from clawmatrix_knowledge.files.watching import Watcher
 from clawmatrix_knowledge.index import changes
 from clawmatrix_knowledge.index.changes import FILES, read_change
 from clawmatrix_knowledge.index.gate import Gate
 from clawmatrix_knowledge.index.handle import Handler
-from clawmatrix_knowledge.index.index import Index
+from clawmatrix_knowledge.index.index import Index, IndexBroken, Refused
 from clawmatrix_knowledge.index.numbers import MalformedError
 from clawmatrix_knowledge.index.words import Added, Save, Saved
 from clawmatrix_knowledge.merging import lines, resolve
@@ -30,14 +29,15 @@ from clawmatrix_knowledge.syncing.applying import Applier
 from clawmatrix_knowledge.syncing.asides import Asides
 from clawmatrix_knowledge.syncing.engine import Engine
 from clawmatrix_knowledge.syncing.recording import Recorder
-from clawmatrix_knowledge.syncing.shelf import FilesShelf
 from tests.plugins.knowledge.files import test_placing, test_watching
 from tests.plugins.knowledge.index import test_gate, test_index
 from tests.plugins.knowledge.merging import test_lines, test_resolve
 from tests.plugins.knowledge.syncing import test_workspace
+from tests.tools.planted import Plant, fails, plant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from clawmatrix_knowledge.files.placing import Placing
     from clawmatrix_knowledge.files.port import Handle, Stat
@@ -245,17 +245,6 @@ IGNORED = Check(
 )
 
 
-@attrs.frozen
-class Plant:
-    """A bug: what takes whose place; and the tests, each of which must fail with it."""
-
-    owner: object
-    name: str
-    bug: object
-    caught_by: tuple[Check, ...]
-    also: tuple[tuple[object, str, object], ...] = ()
-
-
 PLANTS = {
     "fsync of a file skipped": Plant(placing, "_finished", finish_unsynced, (POWER,)),
     "fsync of the index skipped": Plant(FilesShelf, "append", append_unsynced, (RECORDED,)),
@@ -286,22 +275,20 @@ PLANTS = {
     "ignore checked outward only": Plant(Engine, "_takes_part", take_part_inward, (IGNORED,)),
 }
 
-CAUGHT = (Exception, pytest.fail.Exception)
-
 
 @pytest.mark.parametrize("name", PLANTS)
-async def test_a_planted_bug_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant = PLANTS[name]
-    for owner, attribute, bug in ((plant.owner, plant.name, plant.bug), *plant.also):
-        monkeypatch.setattr(owner, attribute, bug, raising=attribute != "sorted")
-    for check in plant.caught_by:
-        with tempfile.TemporaryDirectory() as folder, pytest.raises(CAUGHT):
-            await run(check, Path(folder))
+async def test_a_planted_bug_is_caught(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plant(PLANTS[name], monkeypatch)
+    for number, check in enumerate(PLANTS[name].caught_by):
+        test = in_a_folder(check, tmp_path / str(number))
+        assert await fails(test, IndexBroken, Refused)
 
 
-async def run(check: Check, folder: Path) -> None:
-    """Run a test as pytest does."""
-    wants = "tmp_path" in inspect.signature(check.func).parameters
-    done = check(tmp_path=folder) if wants else check()
-    if inspect.isawaitable(done):
-        await done
+def in_a_folder(check: Callable[..., Any], folder: Path) -> Callable[..., Any]:
+    """Return a test that has a folder of its own, if it wants one."""
+    if "tmp_path" not in inspect.signature(check).parameters:
+        return check
+    folder.mkdir()
+    return partial(check, tmp_path=folder)

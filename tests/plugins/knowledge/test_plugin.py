@@ -119,6 +119,16 @@ async def test_old_contents_that_come_back_are_no_edits_and_nothing_is_deleted(t
         await wait_until(lambda: files(home) == files(office) == wanted, limit=20)
 
 
+async def test_state_of_a_workspace_is_for_its_user_alone(two: Two) -> None:
+    async with two.running("home", "office"):
+        (two.root("home") / "a.md").write_text("a\n")
+        own = two.root("home") / ".clawmatrix"
+        await wait_until((own / "knowledge.log").exists, limit=20)
+        assert own.stat().st_mode & 0o777 == 0o700
+        logs = {path.name: path.stat().st_mode & 0o777 for path in own.glob("*.log")}
+        assert set(logs.values()) == {0o600}
+
+
 async def test_two_nodes_on_one_folder_are_told_apart(two: Two) -> None:
     two.root("home").mkdir()
     two.root("office").symlink_to(two.root("home"))
@@ -134,13 +144,8 @@ async def test_two_nodes_on_one_folder_are_told_apart(two: Two) -> None:
 async def test_what_people_say_reaches_the_workspace(two: Two) -> None:
     home, office = two.root("home"), two.root("office")
     async with two.both():
-        for number in range(60):
-            (home / f"{number}.md").write_text(f"{number}\n")
-        await wait_until(lambda: len(files(office)) == 60, limit=20)
-        for number in range(60):
-            (home / f"{number}.md").unlink()
+        await two.lose_many()
         methods = two.plugins["home"].methods()
-        await wait_until(lambda: two.space("home").halt is not None, limit=20)
         (told,) = await methods.status({})
         assert told["state"] == "halted"
         assert len(files(office)) > 30

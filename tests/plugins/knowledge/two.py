@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from clawmatrix_core.testing.fixtures import MemoryState
+from clawmatrix_core.testing.fixtures import MemoryState, wait_until
 from clawmatrix_knowledge.plugin import KnowledgePlugin
 from tests.plugins.knowledge.syncing.nodes import Decider
 from tests.plugins.tool_proxy.shop import Notebook
@@ -68,6 +68,16 @@ class Two:
         space = self.plugins[name].keepers["notes"].space
         assert space is not None
         return space
+
+    async def lose_many(self) -> None:
+        """Share 60 files, delete them at home, and wait until home halts."""
+        home, office = self.root("home"), self.root("office")
+        for number in range(60):
+            (home / f"{number}.md").write_text(f"{number}\n")
+        await wait_until(lambda: len(files(office)) == 60, limit=20)
+        for number in range(60):
+            (home / f"{number}.md").unlink()
+        await wait_until(lambda: self.space("home").halt is not None, limit=20)
 
     def states(self, name: str) -> dict[str, str]:
         return {one.peer: one.state for one in self.sharing(name).status("notes")}

@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import pytest
 
 from clawmatrix_core.policy.standing import Standings
@@ -27,6 +26,7 @@ from tests.plugins.tool_proxy import (
     test_names_together,
     test_withdrawn_together,
 )
+from tests.tools.planted import Plant, plant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -112,17 +112,6 @@ ENDED = over(test_withdrawn_together.test_a_rule_that_ends_ends_all_that_it_gave
 LINKED = over(test_names_together.test_each_way_of_being_known, "linked")
 
 
-@attrs.frozen
-class Plant:
-    """A bug: what takes whose place; and the named tests that must fail with it."""
-
-    owner: object
-    name: str
-    bug: object
-    caught_by: tuple[Check, ...]
-    also: tuple[tuple[object, str, object], ...] = ()
-
-
 PLANTS = {
     "work is not asked about again": Plant(Standings, "changed", call_back_alone, (RELOAD,)),
     "a list outlives its grant": Plant(CatalogServer, "changed", keep_the_list, (RELOAD,)),
@@ -145,10 +134,8 @@ CAUGHT = (AssertionError, TimeoutError, pytest.fail.Exception, BaseExceptionGrou
 
 @pytest.mark.parametrize("name", PLANTS)
 async def test_a_planted_bug_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant = PLANTS[name]
-    for owner, attribute, bug in ((plant.owner, plant.name, plant.bug), *plant.also):
-        monkeypatch.setattr(owner, attribute, bug)
-    for check in plant.caught_by:
+    plant(PLANTS[name], monkeypatch)
+    for check in PLANTS[name].caught_by:
         with tempfile.TemporaryDirectory() as folder, pytest.raises(CAUGHT):
             await check(tmp_path=Path(folder))
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clawmatrix_knowledge.files.keeping import FilesShelf
 from clawmatrix_knowledge.files.memory import MemoryFiles, PowerLost
 from clawmatrix_knowledge.ids import content_id
 from clawmatrix_knowledge.index import store
 from clawmatrix_knowledge.index.store import SNAPSHOT
-from clawmatrix_knowledge.syncing.shelf import FilesShelf
 from clawmatrix_knowledge.syncing.workspace import Options
 from tests.plugins.knowledge.index.helpers import version
 from tests.plugins.knowledge.index.test_index import ids, opened, shared

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawmatrix_knowledge.files.keeping import FilesShelf
 from clawmatrix_knowledge.files.memory import MemoryFiles
 from clawmatrix_knowledge.files.tree import Tree
 from clawmatrix_knowledge.ids import ContentHasher
@@ -12,7 +13,6 @@ from clawmatrix_knowledge.index.handle import Handler
 from clawmatrix_knowledge.index.index import Index
 from clawmatrix_knowledge.index.store import Store
 from clawmatrix_knowledge.paths import OWN_FOLDER
-from clawmatrix_knowledge.syncing.shelf import FilesShelf
 from clawmatrix_knowledge.syncing.workspace import Options, Workspace
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import errno
 
 import pytest
 
+from clawmatrix_knowledge.files.keeping import FilesShelf
 from clawmatrix_knowledge.files.memory import Fault, MemoryFiles, PowerLost
 from clawmatrix_knowledge.files.port import Stat
 from clawmatrix_knowledge.files.scanning import Seen
 from clawmatrix_knowledge.files.traits import OWN, make_own_folder
 from clawmatrix_knowledge.index.store import Store
 from clawmatrix_knowledge.syncing.local import Local, LocalStore
-from clawmatrix_knowledge.syncing.shelf import FilesShelf
 from clawmatrix_knowledge.versions import ContentId, VersionId
 
 
