@@ -23,6 +23,7 @@ from clawmatrix_core.cli.control_client import (
     stream,
 )
 from clawmatrix_core.control.address import NOTE, control_socket_path
+from tests.core.cli.listening import listening
 
 
 @pytest.fixture
@@ -48,9 +49,7 @@ def serving(path: Path, answer: Answer) -> Iterator[list[bytes]]:
             requests.append(line)
             answer(connection, line)
 
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
+    with listening(path) as listener:
         thread = threading.Thread(target=serve)
         thread.start()
         yield requests
@@ -179,10 +178,10 @@ def test_a_node_that_is_not_running_is_said_to_be_so(config: Path) -> None:
 
 
 def test_a_socket_that_a_dead_node_left_is_no_node(config: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(socket_of(config)))
-    with pytest.raises(NotRunning):
-        call(config, "status")
+    with listening(socket_of(config)) as dead:
+        dead.close()
+        with pytest.raises(NotRunning):
+            call(config, "status")
 
 
 @pytest.mark.parametrize("line", ['plugins = ["mesh"]', 'disable = ["control"]'])

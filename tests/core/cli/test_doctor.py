@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,8 +18,10 @@ from clawmatrix_core.cli.shell import execute
 from clawmatrix_core.control.address import control_socket_path
 from clawmatrix_core.loading.contributions import Finding
 from clawmatrix_core.state.folder import StateFolder
+from tests.core.cli.listening import listening
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -108,9 +109,7 @@ def test_a_socket_that_does_not_answer_is_a_problem_and_the_rest_is_looked_at(
     def answer_nothing(server: socket.socket) -> None:
         server.accept()[0].close()
 
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-        server.bind(str(control_socket_path(tmp_path / "state")))
-        server.listen()
+    with listening(control_socket_path(tmp_path / "state")) as server:
         thread = threading.Thread(target=answer_nothing, args=(server,))
         thread.start()
         code, running, found, _ = examined(path, capsys)
